@@ -1,0 +1,41 @@
+//! The only place that asks what time it is.
+//!
+//! Everything else is handed a [`Now`]. Never used by the pure modules (`shard` and below).
+
+use std::time::Instant;
+use std::time::SystemTime;
+
+/// One reading of both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Milliseconds since the process started: monotonic, for deadlines.
+    pub mono_ms: u64,
+    /// Microseconds since 1970-01-01 UTC: for stamps that people read.
+    pub wall_us: u64,
+}
+
+/// The process's clock: created once in `main`, copied to each core.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    /// A clock whose monotonic time begins now.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    #[must_use]
+    pub fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+
+    /// Reads both clocks.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now {
+            mono_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The noun: one thing that happened, as every other module sees it.
+//!
+//! Invariants: an `Event` is never changed once its home shard has stamped it; its payload is one JSON object in valid UTF-8,
+//! checked once at ingest, and its text survives byte for byte. This module never does I/O and knows no dialect.
+
+pub mod topic;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use topic::TopicError;
+pub use topic::TopicName;
+pub use topic::TopicPattern;
+
+/// What an event says about its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// The payload is the key's new state.
+    Upsert,
+    /// The key is gone.
+    Delete,
+    /// Something happened; no state is meant.
+    Event,
+}
+
+impl Op {
+    /// The word for it on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::Delete => "delete",
+            Self::Event => "event",
+        }
+    }
+
+    /// The operation that a word names.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "upsert" => Some(Self::Upsert),
+            "delete" => Some(Self::Delete),
+            "event" => Some(Self::Event),
+            _ => None,
+        }
+    }
+}
+
+/// A shard, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+impl ShardId {
+    /// Its place in a list of all shards.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An event that has not yet been given its place: what a source or a client hands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    pub topic: TopicName,
+    /// Empty: about nothing in particular. At most `KEY_BYTES_MAX` bytes.
+    pub key: Arc<str>,
+    pub op: Op,
+    /// One JSON object, checked.
+    pub payload: Bytes,
+}
+
+/// An event with its place in its topic. Shared between cores as `Arc<Event>`, never changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub topic: TopicName,
+    /// Empty: about nothing in particular.
+    pub key: Arc<str>,
+    pub op: Op,
+    /// The shard that ordered it.
+    pub home: ShardId,
+    /// Counts the topic's events from 1, without holes.
+    pub offset: u64,
+    /// When it was ordered: microseconds since 1970-01-01 UTC, strictly ascending per home shard.
+    pub time_us: u64,
+    /// One JSON object, exactly as it was published.
+    pub payload: Bytes,
+}
+
+impl Event {
+    /// Bytes that this event keeps alive, for budgets: its payload, key and the struct itself.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.payload.len() + self.key.len() + size_of::<Self>() + 2 * size_of::<usize>()
+    }
+}

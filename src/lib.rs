@@ -1,0 +1,11 @@
+//! Fanwire: a fan-out server.
+//!
+//! Events come in, each is told to everyone who asked for it. The modules below are listed in the order in which the data flows.
+
+pub mod limits;
+
+pub mod clock;
+
+pub mod event;
+
+pub mod matcher;
