@@ -9,3 +9,9 @@ pub mod clock;
 pub mod event;
 
 pub mod matcher;
+
+pub mod dialect;
+
+pub mod batch;
+
+pub mod history;

@@ -9,3 +9,58 @@ pub const TOPIC_BYTES_MAX: usize = 255;
 pub const TOPIC_SEGMENTS_MAX: usize = 16;
 /// Bytes of an event's key; a longer one is refused with `too_large`.
 pub const KEY_BYTES_MAX: usize = 255;
+/// Bytes of one event's payload; a larger one is refused with `too_large`.
+pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// Subscriptions of one connection; one more is refused with `too_many_subscriptions`. A set of them is one `u64`.
+pub const SUBSCRIPTIONS_MAX: usize = 64;
+/// Topics of one subscription; more are refused with `bad_field`.
+pub const SUBSCRIPTION_TOPICS_MAX: usize = 64;
+/// Members of one subscription's `fields`; more are refused with `bad_field`.
+pub const SUBSCRIPTION_FIELDS_MAX: usize = 64;
+/// Bytes of a subscription's or a message's id; a longer one is refused with `bad_field`.
+pub const ID_BYTES_MAX: usize = 64;
+/// Events of one `batch` message that a subscriber may ask for; more are refused with `bad_field`.
+pub const BATCH_EVENTS_MAX: u16 = 1024;
+/// Longest delay that a subscriber may ask for, in milliseconds; more is refused with `bad_field`.
+pub const BATCH_DELAY_MS_MAX: u32 = 10_000;
+/// Bytes at which an open `batch` message is closed, whatever was asked for.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// Events that travel between two shards as one message; a longer run is cut.
+pub const RUN_EVENTS_MAX: usize = 256;
+/// Messages that wait for one other shard; at the limit the home shard refuses publishes with `full`.
+pub const MESH_PENDING_MAX: usize = 1024;
+/// Messages in a shard's inbox; at the limit senders keep theirs, and then refuse.
+pub const INBOX_MESSAGES_MAX: usize = 512;
+
+/// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
+pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Frames that one class may hold between two flushes; at the limit the shard flushes.
+pub const FLUSH_FRAMES_MAX: usize = 1024;
+/// Bytes of a chunk that a solo connection is sent at a time, and at which it yields to the others.
+pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
+pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
+/// Topics whose dropped events one connection may have to announce at a time; at the limit it is closed with 4008.
+pub const GAP_TOPICS_MAX: usize = 1024;
+/// Bytes of one page of replayed events.
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// Events of one page of replayed events.
+pub const PAGE_EVENTS_MAX: usize = 1024;
+
+/// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.
+pub const DEFLATE_STREAMS_MAX: usize = 16;
+/// Messages after which a class's shared deflate stream starts anew, so that those out of step may join it.
+pub const DEFLATE_EPOCH_MESSAGES: u32 = 64;
+/// Bytes below which a message is not worth deflating on its own.
+pub const DEFLATE_ALONE_BYTES_MIN: usize = 300;
+
+/// Bytes read from a socket at a time; one buffer per shard.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Bytes that a paused connection's unread input may take: one read.
+pub const INPUT_PENDING_BYTES_MAX: usize = READ_BYTES;
+
+const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
+const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
+const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
