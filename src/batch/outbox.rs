@@ -1,7 +1,7 @@
 //! What one connection that is not in step still has to be sent, as events rather than bytes: an event in ten thousand outboxes
 //! lies in memory once, and can still be dropped or passed over one by one.
 //!
-//! Invariants: `bytes <= bytes_max` but for what the server itself must say; items leave in the order in which they came, and what is
+//! Invariants: `bytes <= bytes_max` but for what the server itself must say; the first item is never a hole; items leave in the order in which they came, and what is
 //! dropped is counted where it would have stood. Never does I/O, never looks at a payload.
 
 use std::collections::HashMap;
@@ -97,6 +97,10 @@ impl Outbox {
                 return Pushed::Full;
             }
         }
+        self.drop_leading_holes();
+        if conflated && self.newest.is_none() && self.bytes + weight > bytes_max / 2 {
+            self.newest = Some(HashMap::default());
+        }
         if conflated && let Some(newest) = &mut self.newest {
             newest.insert((event.topic.clone(), Arc::clone(&event.key)), self.left + self.items.len() as u64);
         }
@@ -153,6 +157,9 @@ impl Outbox {
     /// Drops the oldest event that every subscription it is for allows to be dropped; false if there is none.
     fn drop_oldest(&mut self, policy: &Policy) -> bool {
         let may_go = |item: &Option<Item>| matches!(item, Some(Item::Event { subs, .. }) if subs & !policy.drop_oldest == 0);
+        if self.gaps.len() >= GAP_TOPICS_MAX {
+            return false;
+        }
         let Some(index) = self.items.iter().position(may_go) else { return false };
         let Some(Item::Event { event, subs }) = self.items[index].take() else { return false };
         self.bytes -= ITEM_BYTES + event.weight_bytes();
@@ -162,7 +169,6 @@ impl Outbox {
                 gap.to = event.offset;
                 *gap_subs |= subs;
             }
-            None if self.gaps.len() >= GAP_TOPICS_MAX => return false,
             None => {
                 let (from, to) = (event.offset, event.offset);
                 self.gaps.push((Gap { topic: event.topic.clone(), from, to, reason: GapReason::Slow }, subs));
@@ -176,18 +182,18 @@ impl Outbox {
             self.items.pop_front();
             self.left += 1;
         }
-    }
-
-    /// Takes the next item.
-    pub fn pop(&mut self) -> Option<Item> {
-        self.drop_leading_holes();
-        let item = self.items.pop_front()??;
-        self.left += 1;
-        self.bytes -= item.weight_bytes();
         if self.items.is_empty() {
             self.newest = None;
             self.items = VecDeque::new();
         }
+    }
+
+    /// Takes the next item.
+    pub fn pop(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()??;
+        self.left += 1;
+        self.bytes -= item.weight_bytes();
+        self.drop_leading_holes();
         Some(item)
     }
 
