@@ -15,3 +15,5 @@ pub mod dialect;
 pub mod batch;
 
 pub mod history;
+
+pub mod wire;
