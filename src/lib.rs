@@ -17,3 +17,5 @@ pub mod batch;
 pub mod history;
 
 pub mod wire;
+
+pub mod shard;

@@ -65,7 +65,6 @@ const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscri
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
 
-
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Fields of a request head; more are refused with 431.
@@ -92,3 +91,26 @@ const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 // Lengths of a message are counted in 32 bits.
 const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize / 2);
+
+/// Events and pages that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
+/// takes nothing more from its inbox.
+pub const ARRIVED_EVENTS_MAX: usize = 4096;
+/// Shards of a process; sets of them are one `u64`.
+pub const SHARDS_MAX: u16 = 64;
+/// One in so many connections being behind, yet reading, means that the server is slow and not they: it then takes no new events.
+pub const CROWD_SHARE: usize = 8;
+/// Fewer connections than this that are behind are no crowd.
+pub const CROWD_CONNECTIONS_MIN: usize = 32;
+
+const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
+
+/// Bytes that a connection may have left unread before its own input is no longer read.
+pub const OUTBOX_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Faulty lines of one upload that are reported one by one; further ones are only counted.
+pub const UPLOAD_ERRORS_MAX: usize = 100;
+/// How long an upload waits for a full server before it is told so, in milliseconds.
+pub const UPLOAD_HELD_MS_MAX: u64 = 2000;
+/// How long it waits between two attempts, in milliseconds.
+pub const UPLOAD_RETRY_MS: u64 = 5;
+/// What a refused publisher is asked to wait, in seconds (`Retry-After`).
+pub const RETRY_AFTER_S: u32 = 1;

@@ -84,29 +84,105 @@ pub struct Cursor {
 /// What a client asks of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    Subscribe { subscription: Arc<Subscription>, since: Since },
+    Subscribe {
+        subscription: Arc<Subscription>,
+        since: Since,
+    },
     /// Exchanges a running subscription for another of the same id.
-    Update { subscription: Arc<Subscription> },
-    Unsubscribe { id: SubId },
+    Update {
+        subscription: Arc<Subscription>,
+    },
+    Unsubscribe {
+        id: SubId,
+    },
     /// `id`: names the acknowledgement that is wanted, if one is.
-    Publish { id: Option<SubId>, draft: Draft },
-    Ping { id: Option<SubId> },
+    Publish {
+        id: Option<SubId>,
+        draft: Draft,
+    },
+    Ping {
+        id: Option<SubId>,
+    },
 }
 
 /// What became of a command, or what the server has to say besides events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<'a> {
     /// The connection is open.
-    Welcome { epoch: &'a str },
-    Subscribed { id: &'a SubId },
-    Live { id: &'a SubId, live: &'a Live },
-    Updated { id: &'a SubId },
-    Unsubscribed { id: &'a SubId },
-    Published { id: &'a SubId, topic: &'a TopicName, placed: Placed, epoch: &'a str },
-    Pong { id: Option<&'a SubId>, now: Now },
-    Gap { subs: &'a [&'a SubId], gap: &'a Gap },
-    Skipped { subs: &'a [&'a SubId], skipped: Skipped },
-    Refused { id: Option<&'a SubId>, refusal: &'a Refusal },
+    Welcome {
+        epoch: &'a str,
+    },
+    Subscribed {
+        id: &'a SubId,
+    },
+    Live {
+        id: &'a SubId,
+        live: &'a Live,
+    },
+    Updated {
+        id: &'a SubId,
+    },
+    Unsubscribed {
+        id: &'a SubId,
+    },
+    Published {
+        id: &'a SubId,
+        topic: &'a TopicName,
+        placed: Placed,
+        epoch: &'a str,
+    },
+    Pong {
+        id: Option<&'a SubId>,
+        now: Now,
+    },
+    Gap {
+        subs: Subs<'a>,
+        gap: &'a Gap,
+    },
+    Skipped {
+        subs: Subs<'a>,
+        skipped: Skipped,
+    },
+    Refused {
+        id: Option<&'a SubId>,
+        refusal: &'a Refusal,
+    },
+}
+
+impl Outcome<'_> {
+    /// The word for what it is.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "welcome",
+            Self::Subscribed { .. } => "subscribed",
+            Self::Live { .. } => "live",
+            Self::Updated { .. } => "updated",
+            Self::Unsubscribed { .. } => "unsubscribed",
+            Self::Published { .. } => "published",
+            Self::Pong { .. } => "pong",
+            Self::Gap { .. } => "gap",
+            Self::Skipped { .. } => "skipped",
+            Self::Refused { .. } => "error",
+        }
+    }
+}
+
+/// Some of a connection's subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subs<'a> {
+    /// All of them, in the order in which they were made.
+    pub of: &'a [Arc<Subscription>],
+    /// Which are meant, one bit each.
+    pub set: u64,
+}
+
+impl<'a> Subs<'a> {
+    /// The ids of those that are meant.
+    pub fn ids(self) -> impl Iterator<Item = &'a SubId> {
+        let meant = move |index: usize| self.set & (1 << index) != 0;
+        self.of.iter().enumerate().filter(move |(index, _)| meant(*index)).map(|(_, sub)| &sub.id)
+    }
 }
 
 /// The position at which live delivery begins.
@@ -245,7 +321,7 @@ pub trait Dialect {
     fn encode(&self, event: &Event, out: &mut Vec<u8>);
 
     /// Appends what differs by the subscriptions that an event matches, and stands before the shared body.
-    fn head(&self, form: Form, subs: &[&SubId], out: &mut Vec<u8>);
+    fn head(&self, form: Form, subs: Subs<'_>, out: &mut Vec<u8>);
 
     /// Appends the begin, the separator or the end of a message of several events, each written as head and body.
     fn batch(&self, part: BatchPart, out: &mut Vec<u8>);
