@@ -23,5 +23,6 @@ pub use head::Head;
 pub use head::Method;
 pub use head::Version;
 pub use head::parse_head;
+pub use reply::CONTINUE;
 pub use reply::Connection;
 pub use reply::Reply;
