@@ -145,7 +145,10 @@ impl UpgradeError {
             //# the server MUST abort processing the WebSocket handshake described here and instead send an appropriate HTTP error code
             //# (such as 426 Upgrade Required) and a |Sec-WebSocket-Version| header field indicating the version(s) the server is
             //# capable of understanding.
-            426 => reply.header("upgrade", "websocket").header("sec-websocket-version", "13"),
+            426 => reply
+                .header("connection", "upgrade")
+                .header("upgrade", "websocket")
+                .header("sec-websocket-version", "13"),
             _ => reply,
         };
         reply.error(self.code(), &self.to_string());

@@ -250,3 +250,31 @@ fn any_bytes_get_an_answer() {
         assert!(next.is_ok() && again == text, "seed {seed:#x}, round {round}");
     }
 }
+
+#[test]
+fn small_messages_share_a_window_and_shrink() {
+    let mut deflater = Deflater::new(LEVEL_DEFAULT, WINDOW_BITS_MAX);
+    let (mut plain_bytes, mut deflated_bytes) = (0, 0);
+    let mut random = Random(0xada5);
+    for index in 0..1_024 {
+        if index % 64 == 0 {
+            deflater.reset();
+        }
+        let text = format!(
+            "{{\"icao24\":\"4b{:04x}\",\"callsign\":\"SWR{}\",\"latitude\":47.{},\"longitude\":8.{},\"altitude\":{},\"velocity\":{}.5,\"heading\":{},\"on_ground\":false}}",
+            random.below(500),
+            random.below(97),
+            random.below(10_000),
+            random.below(10_000),
+            random.below(12_000),
+            random.below(250),
+            random.below(360),
+        );
+        let mut out = Vec::new();
+        deflater.compress(&[text.as_bytes()], &mut out);
+        plain_bytes += text.len();
+        deflated_bytes += out.len();
+    }
+    // With random digits, which cannot shrink below half, a third of each message is noise.
+    assert!(deflated_bytes * 10 < plain_bytes * 4, "{deflated_bytes} of {plain_bytes}");
+}
