@@ -15,3 +15,7 @@ pub mod dialect;
 pub mod batch;
 
 pub mod history;
+
+pub mod shard;
+
+pub mod conn;

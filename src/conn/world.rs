@@ -1,0 +1,75 @@
+//! What the loop needs of a shard: the seam between I/O and the pure core.
+//!
+//! One implementation serves, `shard::Shard`; the loop's own tests bring another that echoes. No method may block, and none fails.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use crate::clock::Now;
+use crate::event::ShardId;
+use crate::shard::AdminRequest;
+use crate::shard::ConnId;
+use crate::shard::ConnRef;
+use crate::shard::Response;
+use crate::shard::Sink;
+use crate::shard::Stats;
+
+/// One core's world, as its sockets see it.
+pub trait World {
+    /// What such worlds say to one another.
+    type Message: Send + 'static;
+
+    /// A connection was accepted; `None`: there is no place for it, close the socket.
+    fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef>;
+
+    /// Bytes came in; all of them are taken.
+    fn received(&mut self, conn: ConnId, bytes: &mut [u8], now: Now);
+
+    /// False: nothing is to be read until `poll_resumed` names this connection.
+    fn wants_input(&self, conn: ConnId) -> bool;
+
+    /// A connection that wants input again; it is read until there is no more.
+    fn poll_resumed(&mut self) -> Option<ConnId>;
+
+    /// A socket that was full has room again.
+    fn writable(&mut self, conn: ConnId, now: Now);
+
+    /// The peer is gone.
+    fn closed(&mut self, conn: ConnId, now: Now);
+
+    /// Another shard says something.
+    fn inbox(&mut self, message: Self::Message, now: Now);
+
+    /// False: work first.
+    fn wants_inbox(&self) -> bool;
+
+    /// Fans out what arrived, and sends.
+    fn work<S: Sink>(&mut self, sink: &mut S, now: Now);
+
+    /// What waits for another shard, in order.
+    fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Self::Message>;
+
+    /// A connection whose socket is to be closed; its place may be given away from here on.
+    fn poll_gone(&mut self) -> Option<ConnId>;
+
+    /// A request that is answered outside.
+    fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)>;
+
+    /// The answer to one.
+    fn answer(&mut self, conn: ConnRef, response: Response, now: Now);
+
+    /// Comes every `TICK_MS`.
+    fn tick(&mut self, now: Now);
+
+    /// When `work` must run, in `Now::mono_ms`.
+    fn next_due_ms(&self) -> Option<u64>;
+
+    /// Take nothing new, finish what was begun.
+    fn stop(&mut self, now: Now);
+
+    /// Whether all that was begun has been finished.
+    fn is_drained(&self) -> bool;
+
+    /// What was counted.
+    fn stats(&self) -> Stats;
+}
