@@ -19,3 +19,5 @@ pub mod history;
 pub mod shard;
 
 pub mod conn;
+
+pub mod config;

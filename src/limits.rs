@@ -88,4 +88,5 @@ const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscri
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
 const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
-const _: () = assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
+const _: () =
+    assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");

@@ -92,7 +92,10 @@ mod tests {
     #[test]
     fn frames_are_gathered_in_the_order_asked_for() {
         let mut frames = Frames::default();
-        let ids: Vec<_> = [b"one", b"two", b"six"].iter().map(|b| frames.add(|out| out.extend_from_slice(*b))).collect();
+        let ids: Vec<_> = [b"one", b"two", b"six"]
+            .iter()
+            .map(|b| frames.add(|out| out.extend_from_slice(*b)))
+            .collect();
         let mut out = Vec::new();
         frames.gather(&[ids[0], ids[1]], &mut out);
         frames.gather(&[ids[2], ids[0]], &mut out);

@@ -86,7 +86,13 @@ impl Outbox {
     }
 
     /// Queues an event within `bytes_max`, or makes room as the subscriptions' policy says; `policy` tells it of each bit of `subs`.
-    pub fn push_event(&mut self, event: &Arc<Event>, subs: u64, policy: &Policy, bytes_max: usize) -> Pushed {
+    pub fn push_event(
+        &mut self,
+        event: &Arc<Event>,
+        subs: u64,
+        policy: &Policy,
+        bytes_max: usize,
+    ) -> Pushed {
         let weight = ITEM_BYTES + event.weight_bytes();
         let conflated = subs & !policy.latest == 0;
         if conflated && (self.newest.is_some() || self.bytes + weight > bytes_max / 2) {
@@ -102,7 +108,10 @@ impl Outbox {
             self.newest = Some(HashMap::default());
         }
         if conflated && let Some(newest) = &mut self.newest {
-            newest.insert((event.topic.clone(), Arc::clone(&event.key)), self.left + self.items.len() as u64);
+            newest.insert(
+                (event.topic.clone(), Arc::clone(&event.key)),
+                self.left + self.items.len() as u64,
+            );
         }
         self.push(Item::Event { event: Arc::clone(event), subs });
         Pushed::Queued
@@ -112,8 +121,14 @@ impl Outbox {
     fn pass_over(&mut self, event: &Arc<Event>, subs: u64, policy: &Policy) {
         self.index_newest(policy);
         let newest = self.newest.as_mut().expect("it was just made");
-        let Some(number) = newest.get(&(event.topic.clone(), Arc::clone(&event.key))) else { return };
-        let Some(index) = number.checked_sub(self.left).and_then(|index| usize::try_from(index).ok()) else { return };
+        let Some(number) = newest.get(&(event.topic.clone(), Arc::clone(&event.key))) else {
+            return;
+        };
+        let Some(index) =
+            number.checked_sub(self.left).and_then(|index| usize::try_from(index).ok())
+        else {
+            return;
+        };
         self.take_over(index, subs);
     }
 
@@ -147,7 +162,8 @@ impl Outbox {
             }
             let key = (event.topic.clone(), Arc::clone(&event.key));
             if let Some(before) = newest.insert(key, self.left + index as u64) {
-                let before = usize::try_from(before - self.left).expect("it is an index of this queue");
+                let before =
+                    usize::try_from(before - self.left).expect("it is an index of this queue");
                 self.take_over(before, subs);
             }
         }
@@ -171,7 +187,10 @@ impl Outbox {
             }
             None => {
                 let (from, to) = (event.offset, event.offset);
-                self.gaps.push((Gap { topic: event.topic.clone(), from, to, reason: GapReason::Slow }, subs));
+                self.gaps.push((
+                    Gap { topic: event.topic.clone(), from, to, reason: GapReason::Slow },
+                    subs,
+                ));
             }
         }
         true
@@ -231,7 +250,8 @@ impl Outbox {
 }
 
 fn note_skipped(skipped: &mut Option<(Skipped, u64)>, time_us: u64, subs: u64) {
-    let (notice, noticed) = skipped.get_or_insert((Skipped { count: 0, from_us: time_us, to_us: time_us }, 0));
+    let (notice, noticed) =
+        skipped.get_or_insert((Skipped { count: 0, from_us: time_us, to_us: time_us }, 0));
     notice.count += 1;
     notice.from_us = notice.from_us.min(time_us);
     notice.to_us = notice.to_us.max(time_us);
@@ -301,9 +321,15 @@ mod tests {
     fn disconnect_is_told_when_full() {
         let mut outbox = Outbox::default();
         for offset in 1..=3 {
-            assert_eq!(outbox.push_event(&event("k", offset), 1, &Policy::default(), room_for(3)), Pushed::Queued);
+            assert_eq!(
+                outbox.push_event(&event("k", offset), 1, &Policy::default(), room_for(3)),
+                Pushed::Queued
+            );
         }
-        assert_eq!(outbox.push_event(&event("k", 4), 1, &Policy::default(), room_for(3)), Pushed::Full);
+        assert_eq!(
+            outbox.push_event(&event("k", 4), 1, &Policy::default(), room_for(3)),
+            Pushed::Full
+        );
         assert_eq!(rest(&mut outbox), [1, 2, 3]);
         assert_eq!(outbox.bytes(), 0);
     }
@@ -312,7 +338,10 @@ mod tests {
     fn drop_oldest_says_which_went() {
         let mut outbox = Outbox::default();
         for offset in 1..=10 {
-            assert_eq!(outbox.push_event(&event("k", offset), 1, &DROP, room_for(3)), Pushed::Queued);
+            assert_eq!(
+                outbox.push_event(&event("k", offset), 1, &DROP, room_for(3)),
+                Pushed::Queued
+            );
         }
         let gaps = outbox.take_gaps();
         assert_eq!(gaps.len(), 1);
@@ -326,7 +355,10 @@ mod tests {
         let mut outbox = Outbox::default();
         for offset in 1..=100 {
             let key = if offset % 2 == 0 { "a" } else { "b" };
-            assert_eq!(outbox.push_event(&event(key, offset), 1, &LATEST, room_for(6)), Pushed::Queued);
+            assert_eq!(
+                outbox.push_event(&event(key, offset), 1, &LATEST, room_for(6)),
+                Pushed::Queued
+            );
         }
         let (skipped, subs) = outbox.take_skipped().unwrap();
         let kept = rest(&mut outbox);
@@ -352,8 +384,9 @@ mod tests {
     #[test]
     fn more_keys_than_room_is_full() {
         let mut outbox = Outbox::default();
-        let pushed: Vec<_> =
-            (1..=5).map(|n| outbox.push_event(&event(&n.to_string(), n), 1, &LATEST, room_for(4))).collect();
+        let pushed: Vec<_> = (1..=5)
+            .map(|n| outbox.push_event(&event(&n.to_string(), n), 1, &LATEST, room_for(4)))
+            .collect();
         assert_eq!(pushed[4], Pushed::Full);
     }
 

@@ -127,7 +127,10 @@ struct Stopping {
 
 impl<W: World> std::fmt::Debug for Core<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Core").field("open", &self.sockets.open()).field("stopping", &self.stopping).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("open", &self.sockets.open())
+            .field("stopping", &self.stopping)
+            .finish_non_exhaustive()
     }
 }
 
@@ -323,7 +326,9 @@ impl<W: World> Core<W> {
     }
 
     fn rest(&mut self, error: Errno) {
-        let Listening::On(listener) = std::mem::replace(&mut self.listening, Listening::Off) else { return };
+        let Listening::On(listener) = std::mem::replace(&mut self.listening, Listening::Off) else {
+            return;
+        };
         if !std::mem::replace(&mut self.is_shortage_known, true) {
             let open = self.sockets.open();
             tracing::warn!(%error, open, "cannot accept connections for now; trying again every {TICK_MS} ms");
@@ -335,7 +340,10 @@ impl<W: World> Core<W> {
     }
 
     fn listen_again(&mut self, now: Now) {
-        let Listening::Resting(listener) = std::mem::replace(&mut self.listening, Listening::Off) else { return };
+        let Listening::Resting(listener) = std::mem::replace(&mut self.listening, Listening::Off)
+        else {
+            return;
+        };
         match self.poll.set_listening(listener.as_fd(), true) {
             Ok(()) => self.listening = Listening::On(listener),
             Err(_) => self.listening = Listening::Resting(listener),
@@ -427,7 +435,8 @@ impl<W: World> Core<W> {
 
     fn is_finished(&self) -> bool {
         self.stopping.as_ref().is_some_and(|stopping| {
-            let are_all_drained = self.links.drained.load(Ordering::SeqCst) == self.links.peers.len();
+            let are_all_drained =
+                self.links.drained.load(Ordering::SeqCst) == self.links.peers.len();
             are_all_drained || self.clock.now().mono_ms >= stopping.until_ms
         })
     }

@@ -67,7 +67,10 @@ impl Doorbell {
     fn strike(&self) {
         // The counter would have to reach 2^64 for this to fail, and then the bell has been ringing all along.
         let struck = rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes());
-        debug_assert!(struck.is_ok() || struck == Err(rustix::io::Errno::AGAIN), "the bell is ours: {struck:?}");
+        debug_assert!(
+            struck.is_ok() || struck == Err(rustix::io::Errno::AGAIN),
+            "the bell is ours: {struck:?}"
+        );
     }
 }
 

@@ -88,13 +88,18 @@ impl Listener {
 
     /// Accepts one connection, if one waits.
     pub(super) fn accept(&self) -> Accepted {
-        match rustix::net::acceptfrom_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+        match rustix::net::acceptfrom_with(
+            &self.socket,
+            SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+        ) {
             Ok((socket, peer)) => match peer.map(SocketAddr::try_from) {
                 Some(Ok(peer)) => Accepted::Conn(socket, peer.ip()),
                 _ => Accepted::Left,
             },
             Err(Errno::AGAIN) => Accepted::Nobody,
-            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => Accepted::Exhausted(error),
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                Accepted::Exhausted(error)
+            }
             // Linux passes pending errors of the new connection on as errors of accept (accept(2), "Error handling").
             Err(_) => Accepted::Left,
         }
@@ -149,6 +154,9 @@ mod tests {
         assert!(accepted.1.is_loopback());
         assert!(sockopt::tcp_nodelay(&accepted.0).unwrap());
         // The kernel doubles what it is asked for, for its own bookkeeping.
-        assert_eq!(sockopt::socket_send_buffer_size(&accepted.0).unwrap(), 2 * options.send_buffer_bytes);
+        assert_eq!(
+            sockopt::socket_send_buffer_size(&accepted.0).unwrap(),
+            2 * options.send_buffer_bytes
+        );
     }
 }

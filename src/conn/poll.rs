@@ -64,7 +64,9 @@ pub(super) struct Ready {
 impl Ready {
     /// There may be bytes, or the end of them.
     pub(super) const fn is_readable(self) -> bool {
-        self.flags.intersects(EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR))
+        self.flags.intersects(
+            EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR),
+        )
     }
 
     pub(super) const fn is_writable(self) -> bool {
@@ -123,7 +125,9 @@ impl Poll {
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&at_once)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Events(events),
-            Err(error) => unreachable!("the epoll instance is ours and its arguments are valid: {error}"),
+            Err(error) => {
+                unreachable!("the epoll instance is ours and its arguments are valid: {error}")
+            }
         }
     }
 
@@ -159,7 +163,8 @@ mod tests {
     #[test]
     fn tokens_survive_the_kernel() {
         let conns = [(0, 0), (0, 1), (7, u32::MAX), (u32::MAX - 1, 2)];
-        let conns = conns.map(|(id, generation)| Token::Conn(ConnRef { id: ConnId(id), generation }));
+        let conns =
+            conns.map(|(id, generation)| Token::Conn(ConnRef { id: ConnId(id), generation }));
         for token in conns.into_iter().chain([Token::Listener, Token::Alarm]) {
             assert_eq!(Token::from_data(token.to_data()), token);
         }

@@ -93,7 +93,9 @@ impl Sockets {
 
 impl Sink for Sockets {
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        let Some(Place { socket: Some(socket), is_full, is_ended, .. }) = self.places.get_mut(conn.index()) else {
+        let Some(Place { socket: Some(socket), is_full, is_ended, .. }) =
+            self.places.get_mut(conn.index())
+        else {
             return Sent::Closed;
         };
         loop {

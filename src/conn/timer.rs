@@ -40,7 +40,8 @@ impl Timer {
         let after_ms = at_ms.saturating_sub(now_ms);
         let seconds = i64::try_from(after_ms / 1000).unwrap_or(i64::MAX);
         // A timer set to nothing would be switched off; the shortest it knows is a nanosecond.
-        let nanos = i64::try_from(after_ms % 1000 * 1_000_000).expect("it is below a second").max(1);
+        let nanos =
+            i64::try_from(after_ms % 1000 * 1_000_000).expect("it is below a second").max(1);
         let once = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
             it_value: Timespec { tv_sec: seconds, tv_nsec: nanos },

@@ -84,29 +84,69 @@ pub struct Cursor {
 /// What a client asks of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    Subscribe { subscription: Arc<Subscription>, since: Since },
+    Subscribe {
+        subscription: Arc<Subscription>,
+        since: Since,
+    },
     /// Exchanges a running subscription for another of the same id.
-    Update { subscription: Arc<Subscription> },
-    Unsubscribe { id: SubId },
+    Update {
+        subscription: Arc<Subscription>,
+    },
+    Unsubscribe {
+        id: SubId,
+    },
     /// `id`: names the acknowledgement that is wanted, if one is.
-    Publish { id: Option<SubId>, draft: Draft },
-    Ping { id: Option<SubId> },
+    Publish {
+        id: Option<SubId>,
+        draft: Draft,
+    },
+    Ping {
+        id: Option<SubId>,
+    },
 }
 
 /// What became of a command, or what the server has to say besides events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<'a> {
     /// The connection is open.
-    Welcome { epoch: &'a str },
-    Subscribed { id: &'a SubId },
-    Live { id: &'a SubId, live: &'a Live },
-    Updated { id: &'a SubId },
-    Unsubscribed { id: &'a SubId },
-    Published { id: &'a SubId, topic: &'a TopicName, placed: Placed, epoch: &'a str },
-    Pong { id: Option<&'a SubId>, now: Now },
-    Gap { subs: &'a [&'a SubId], gap: &'a Gap },
-    Skipped { subs: &'a [&'a SubId], skipped: Skipped },
-    Refused { id: Option<&'a SubId>, refusal: &'a Refusal },
+    Welcome {
+        epoch: &'a str,
+    },
+    Subscribed {
+        id: &'a SubId,
+    },
+    Live {
+        id: &'a SubId,
+        live: &'a Live,
+    },
+    Updated {
+        id: &'a SubId,
+    },
+    Unsubscribed {
+        id: &'a SubId,
+    },
+    Published {
+        id: &'a SubId,
+        topic: &'a TopicName,
+        placed: Placed,
+        epoch: &'a str,
+    },
+    Pong {
+        id: Option<&'a SubId>,
+        now: Now,
+    },
+    Gap {
+        subs: &'a [&'a SubId],
+        gap: &'a Gap,
+    },
+    Skipped {
+        subs: &'a [&'a SubId],
+        skipped: Skipped,
+    },
+    Refused {
+        id: Option<&'a SubId>,
+        refusal: &'a Refusal,
+    },
 }
 
 /// The position at which live delivery begins.

@@ -101,7 +101,9 @@ impl Memory {
     fn tidy_order(&mut self) {
         if self.order.len() > 64 + 2 * self.events {
             let topics = &self.topics;
-            self.order.retain(|(topic, time_us)| topics[*topic as usize].oldest_us().is_some_and(|oldest| oldest <= *time_us));
+            self.order.retain(|(topic, time_us)| {
+                topics[*topic as usize].oldest_us().is_some_and(|oldest| oldest <= *time_us)
+            });
         }
     }
 
@@ -115,7 +117,10 @@ impl Memory {
             });
             return named.map(|index| &self.topics[*index]).collect();
         }
-        self.topics.iter().filter(|topic| topics.iter().any(|pattern| pattern.matches(&topic.name))).collect()
+        self.topics
+            .iter()
+            .filter(|topic| topics.iter().any(|pattern| pattern.matches(&topic.name)))
+            .collect()
     }
 }
 
@@ -128,7 +133,10 @@ impl Store for Memory {
         self.last_bytes = self.last_bytes + topic.last_bytes - last_bytes;
         self.bytes += event.weight_bytes();
         self.events += 1;
-        self.order.push_back((u32::try_from(index).expect("topics are bounded far below"), event.time_us));
+        self.order.push_back((
+            u32::try_from(index).expect("topics are bounded far below"),
+            event.time_us,
+        ));
         self.shrink_topic(index);
         while self.bytes > self.retention.bytes_max && self.evict_oldest() {}
         self.tidy_order();
@@ -140,7 +148,9 @@ impl Store for Memory {
 
     fn expire(&mut self, now_us: u64) {
         let Some(oldest_kept_us) = now_us.checked_sub(self.retention.age_us_max) else { return };
-        while self.oldest_us().is_some_and(|time_us| time_us < oldest_kept_us) && self.evict_oldest() {}
+        while self.oldest_us().is_some_and(|time_us| time_us < oldest_kept_us)
+            && self.evict_oldest()
+        {}
     }
 
     fn held(&self) -> Held {
@@ -199,12 +209,18 @@ mod tests {
             self.memory.append(&Arc::new(event));
         }
 
-        fn read(&mut self, topics: &str, start: Start) -> (Vec<(String, u64)>, Vec<(u64, u64, GapReason)>) {
+        fn read(
+            &mut self,
+            topics: &str,
+            start: Start,
+        ) -> (Vec<(String, u64)>, Vec<(u64, u64, GapReason)>) {
             let topics: Vec<_> = topics.split(' ').map(|t| TopicPattern::new(t).unwrap()).collect();
             let (mut events, mut gaps, mut after_us) = (Vec::new(), Vec::new(), 0);
             loop {
                 let read = Read { topics: topics.clone(), start: start.clone(), after_us };
-                let Answer::Now(page) = self.memory.read(&read) else { panic!("memory answers at once") };
+                let Answer::Now(page) = self.memory.read(&read) else {
+                    panic!("memory answers at once")
+                };
                 let Page { gaps: page_gaps, events: page_events, more_after_us } = page;
                 gaps.extend(page_gaps.iter().map(|gap| (gap.from, gap.to, gap.reason)));
                 events.extend(page_events.iter().map(|e| (e.topic.as_str().to_owned(), e.offset)));
@@ -224,7 +240,10 @@ mod tests {
     fn a_resume_inside_history_is_complete() {
         let mut kept = Kept::new(ROOMY);
         (0..5).for_each(|_| kept.push("a", "", Op::Event));
-        let start = Start::AfterOffsets { offsets: vec![(TopicName::new("a").unwrap(), 2)], others_us: None };
+        let start = Start::AfterOffsets {
+            offsets: vec![(TopicName::new("a").unwrap(), 2)],
+            others_us: None,
+        };
         let (events, gaps) = kept.read("a", start);
         assert_eq!(offsets_of(&events), [3, 4, 5]);
         assert_eq!(gaps, []);
@@ -234,7 +253,10 @@ mod tests {
     fn a_resume_before_history_says_what_is_gone() {
         let mut kept = Kept::new(Retention { topic_events_max: 3, ..ROOMY });
         (0..10).for_each(|_| kept.push("a", "", Op::Event));
-        let start = Start::AfterOffsets { offsets: vec![(TopicName::new("a").unwrap(), 2)], others_us: None };
+        let start = Start::AfterOffsets {
+            offsets: vec![(TopicName::new("a").unwrap(), 2)],
+            others_us: None,
+        };
         let (events, gaps) = kept.read("a", start);
         assert_eq!(gaps, [(3, 7, GapReason::Evicted)]);
         assert_eq!(offsets_of(&events), [8, 9, 10]);
@@ -256,7 +278,13 @@ mod tests {
     #[test]
     fn last_is_one_event_a_key_and_forgets_deleted_ones() {
         let mut kept = Kept::new(Retention { topic_events_max: 1, ..ROOMY });
-        for (key, op) in [("x", Op::Upsert), ("y", Op::Upsert), ("x", Op::Upsert), ("z", Op::Upsert), ("y", Op::Delete)] {
+        for (key, op) in [
+            ("x", Op::Upsert),
+            ("y", Op::Upsert),
+            ("x", Op::Upsert),
+            ("z", Op::Upsert),
+            ("y", Op::Delete),
+        ] {
             kept.push("a", key, op);
         }
         let (events, gaps) = kept.read("a", Start::Last);
@@ -288,7 +316,12 @@ mod tests {
 
     #[test]
     fn pages_join_without_a_seam() {
-        let mut kept = Kept::new(Retention { topic_events_max: 5000, topic_bytes_max: 1 << 30, bytes_max: 1 << 30, ..ROOMY });
+        let mut kept = Kept::new(Retention {
+            topic_events_max: 5000,
+            topic_bytes_max: 1 << 30,
+            bytes_max: 1 << 30,
+            ..ROOMY
+        });
         for index in 0..4000 {
             kept.push(if index % 3 == 0 { "a" } else { "b" }, "", Op::Event);
         }

@@ -53,9 +53,14 @@ pub enum Start {
     /// Events stamped after this moment.
     AfterTime(u64),
     /// Events after the offset of each topic named; of all others those stamped after `others_us`, or none.
-    AfterOffsets { offsets: Vec<(TopicName, u64)>, others_us: Option<u64> },
+    AfterOffsets {
+        offsets: Vec<(TopicName, u64)>,
+        others_us: Option<u64>,
+    },
     /// The position was of another epoch: everything that is held, and a gap for each topic named.
-    OtherEpoch { topics: Vec<TopicName> },
+    OtherEpoch {
+        topics: Vec<TopicName>,
+    },
 }
 
 /// A part of the past, in the order of the stamps.

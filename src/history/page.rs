@@ -34,7 +34,8 @@ pub(super) fn read(topics: &[&Topic], read: &Read) -> Page {
 }
 
 fn epoch_gap(name: &TopicName, topics: &[&Topic]) -> Gap {
-    let to = topics.iter().find(|topic| topic.name == *name).map_or(0, |topic| topic.evicted.offset);
+    let to =
+        topics.iter().find(|topic| topic.name == *name).map_or(0, |topic| topic.evicted.offset);
     Gap { topic: name.clone(), from: 1, to, reason: GapReason::Epoch }
 }
 
@@ -45,10 +46,14 @@ fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
         Start::Now | Start::Last => None,
         Start::Earliest | Start::OtherEpoch { .. } => Some(by_time(0)),
         Start::AfterTime(time_us) => Some(by_time(*time_us)),
-        Start::AfterOffsets { offsets, others_us } => match offsets.iter().find(|(name, _)| *name == topic.name) {
-            Some((_, offset)) => Some((topic.index_after_offset(*offset).max(by_time(0).0), *offset)),
-            None => others_us.map(by_time),
-        },
+        Start::AfterOffsets { offsets, others_us } => {
+            match offsets.iter().find(|(name, _)| *name == topic.name) {
+                Some((_, offset)) => {
+                    Some((topic.index_after_offset(*offset).max(by_time(0).0), *offset))
+                }
+                None => others_us.map(by_time),
+            }
+        }
     }
 }
 
@@ -56,16 +61,27 @@ fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
 fn gap(topic: &Topic, read: &Read, had: u64) -> Option<Gap> {
     let lost = match &read.start {
         // Everything held was asked for: only what goes while the pages are read is missing.
-        Start::Earliest | Start::OtherEpoch { .. } => read.after_us > 0 && topic.evicted.time_us > read.after_us,
+        Start::Earliest | Start::OtherEpoch { .. } => {
+            read.after_us > 0 && topic.evicted.time_us > read.after_us
+        }
         Start::AfterTime(time_us) => topic.evicted.time_us > (*time_us).max(read.after_us),
         Start::AfterOffsets { offsets, others_us } => {
             let named = offsets.iter().any(|(name, _)| *name == topic.name);
-            let after_us = if named { read.after_us } else { others_us.unwrap_or(u64::MAX).max(read.after_us) };
+            let after_us = if named {
+                read.after_us
+            } else {
+                others_us.unwrap_or(u64::MAX).max(read.after_us)
+            };
             topic.evicted.offset > had && topic.evicted.time_us > after_us
         }
         Start::Now | Start::Last => false,
     };
-    lost.then(|| Gap { topic: topic.name.clone(), from: had + 1, to: topic.evicted.offset, reason: GapReason::Evicted })
+    lost.then(|| Gap {
+        topic: topic.name.clone(),
+        from: had + 1,
+        to: topic.evicted.offset,
+        reason: GapReason::Evicted,
+    })
 }
 
 fn ring_events(topics: &[&Topic], read: &Read, page: &mut Page) {
@@ -105,10 +121,17 @@ fn last_events(topics: &[&Topic], after_us: u64, page: &mut Page) {
     for topic in topics {
         if after_us == 0 && topic.last_evicted.offset > 0 {
             let to = topic.last_evicted.offset;
-            page.gaps.push(Gap { topic: topic.name.clone(), from: 1, to, reason: GapReason::Evicted });
+            page.gaps.push(Gap {
+                topic: topic.name.clone(),
+                from: 1,
+                to,
+                reason: GapReason::Evicted,
+            });
         }
         // One event more than a page takes tells that there is more.
-        events.extend(topic.last.range(after_us + 1..).map(|(_, event)| event).take(PAGE_EVENTS_MAX + 1));
+        events.extend(
+            topic.last.range(after_us + 1..).map(|(_, event)| event).take(PAGE_EVENTS_MAX + 1),
+        );
     }
     events.sort_unstable_by_key(|event| event.time_us);
     let mut bytes = 0;

@@ -49,7 +49,10 @@ impl Topic {
 
     /// Adds the newest event.
     pub(super) fn push(&mut self, event: &Arc<Event>) {
-        debug_assert!(self.ring.back().is_none_or(|newest| newest.offset + 1 == event.offset), "offsets are dense");
+        debug_assert!(
+            self.ring.back().is_none_or(|newest| newest.offset + 1 == event.offset),
+            "offsets are dense"
+        );
         self.bytes += event.weight_bytes();
         self.ring.push_back(Arc::clone(event));
         self.remember_last(event);

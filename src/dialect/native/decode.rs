@@ -51,7 +51,9 @@ pub(super) fn command(text: &str) -> Result<Command, Malformed> {
 fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
     let kind: String = match members.take("type") {
         Some(raw) => read(raw, "type", "a string")?,
-        None => return Err(Refusal::of(RefusalCode::UnknownType, "type", "the message has no `type`")),
+        None => {
+            return Err(Refusal::of(RefusalCode::UnknownType, "type", "the message has no `type`"));
+        }
     };
     let command = match kind.as_str() {
         "subscribe" => subscribe(members, required(id)?)?,
@@ -59,7 +61,9 @@ fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusa
         "publish" => publish(members, id)?,
         "ping" => Command::Ping { id },
         _ => {
-            let message = format!("no message has the type {kind:?}; there are subscribe, update, unsubscribe, publish and ping");
+            let message = format!(
+                "no message has the type {kind:?}; there are subscribe, update, unsubscribe, publish and ping"
+            );
             return Err(Refusal::of(RefusalCode::UnknownType, "type", message));
         }
     };
@@ -84,16 +88,25 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
     let since = members.take("since").map_or(Ok(Since::Now), |raw| parse_since(raw.get()))?;
     let batch = members.take("batch").map(batch).transpose()?;
     let slow = members.take("slow").map(slow).transpose()?.unwrap_or_default();
-    Ok(Command::Subscribe { subscription: Arc::new(Subscription { id, topics, batch, slow }), since })
+    Ok(Command::Subscribe {
+        subscription: Arc::new(Subscription { id, topics, batch, slow }),
+        since,
+    })
 }
 
 fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
     let raw = members.take("topic").ok_or_else(|| missing("topic"))?;
     let name: String = read(raw, "topic", "a string")?;
-    let topic = TopicName::new(&name).map_err(|e| Refusal::of(RefusalCode::BadTopic, "topic", e))?;
-    let key: String = members.take("key").map(|raw| read(raw, "key", "a string")).transpose()?.unwrap_or_default();
+    let topic =
+        TopicName::new(&name).map_err(|e| Refusal::of(RefusalCode::BadTopic, "topic", e))?;
+    let key: String = members
+        .take("key")
+        .map(|raw| read(raw, "key", "a string"))
+        .transpose()?
+        .unwrap_or_default();
     if key.len() > KEY_BYTES_MAX {
-        let message = format_args!("key has {} bytes; at most {KEY_BYTES_MAX} are allowed", key.len());
+        let message =
+            format_args!("key has {} bytes; at most {KEY_BYTES_MAX} are allowed", key.len());
         return Err(Refusal::of(RefusalCode::TooLarge, "key", message));
     }
     let op = match members.take("op") {
@@ -101,7 +114,9 @@ fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refu
         None => Op::Upsert,
         Some(raw) => {
             let word: String = read(raw, "op", "a string")?;
-            Op::from_name(&word).ok_or_else(|| bad("op", format_args!("op is `upsert`, `delete` or `event`, not {word:?}")))?
+            Op::from_name(&word).ok_or_else(|| {
+                bad("op", format_args!("op is `upsert`, `delete` or `event`, not {word:?}"))
+            })?
         }
     };
     let payload = match members.take("payload") {
@@ -118,7 +133,10 @@ fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {
         return Err(bad("payload", "payload must be a JSON object"));
     }
     if text.len() > PAYLOAD_BYTES_MAX {
-        let message = format_args!("payload has {} bytes; at most {PAYLOAD_BYTES_MAX} are allowed", text.len());
+        let message = format_args!(
+            "payload has {} bytes; at most {PAYLOAD_BYTES_MAX} are allowed",
+            text.len()
+        );
         return Err(Refusal::of(RefusalCode::TooLarge, "payload", message));
     }
     Ok(Bytes::copy_from_slice(text.as_bytes()))
@@ -127,7 +145,10 @@ fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {
 fn topics(raw: &RawValue) -> Result<Vec<TopicPattern>, Refusal> {
     let texts: Vec<String> = read(raw, "topics", "a list of strings")?;
     if texts.is_empty() || texts.len() > SUBSCRIPTION_TOPICS_MAX {
-        let message = format_args!("topics has {} members; 1 to {SUBSCRIPTION_TOPICS_MAX} are allowed", texts.len());
+        let message = format_args!(
+            "topics has {} members; 1 to {SUBSCRIPTION_TOPICS_MAX} are allowed",
+            texts.len()
+        );
         return Err(bad("topics", message));
     }
     let mut topics = Vec::with_capacity(texts.len());
@@ -144,18 +165,25 @@ fn topics(raw: &RawValue) -> Result<Vec<TopicPattern>, Refusal> {
 }
 
 fn batch(raw: &RawValue) -> Result<Batch, Refusal> {
-    let mut members = Members::parse(raw.get()).map_err(|_| bad("batch", "batch must be an object"))?;
+    let mut members =
+        Members::parse(raw.get()).map_err(|_| bad("batch", "batch must be an object"))?;
     let events_max = members.take("max_events").ok_or_else(|| missing("batch.max_events"))?;
     let events_max: u16 = read(events_max, "batch.max_events", "an integer")?;
     if !(2..=BATCH_EVENTS_MAX).contains(&events_max) {
-        return Err(bad("batch.max_events", format_args!("max_events is {events_max}; 2 to {BATCH_EVENTS_MAX} are allowed")));
+        return Err(bad(
+            "batch.max_events",
+            format_args!("max_events is {events_max}; 2 to {BATCH_EVENTS_MAX} are allowed"),
+        ));
     }
     let delay_ms = match members.take("max_delay_ms") {
         Some(raw) => read(raw, "batch.max_delay_ms", "an integer")?,
         None => BATCH_DELAY_MS_DEFAULT,
     };
     if !(1..=BATCH_DELAY_MS_MAX).contains(&delay_ms) {
-        return Err(bad("batch.max_delay_ms", format_args!("max_delay_ms is {delay_ms}; 1 to {BATCH_DELAY_MS_MAX} are allowed")));
+        return Err(bad(
+            "batch.max_delay_ms",
+            format_args!("max_delay_ms is {delay_ms}; 1 to {BATCH_DELAY_MS_MAX} are allowed"),
+        ));
     }
     members.none_left("batch")?;
     Ok(Batch { events_max, delay_ms })
@@ -167,7 +195,10 @@ fn slow(raw: &RawValue) -> Result<Slow, Refusal> {
         "disconnect" => Ok(Slow::Disconnect),
         "drop_oldest" => Ok(Slow::DropOldest),
         "latest_per_key" => Ok(Slow::LatestPerKey),
-        _ => Err(bad("slow", format_args!("slow is `disconnect`, `drop_oldest` or `latest_per_key`, not {word:?}"))),
+        _ => Err(bad(
+            "slow",
+            format_args!("slow is `disconnect`, `drop_oldest` or `latest_per_key`, not {word:?}"),
+        )),
     }
 }
 
@@ -180,11 +211,16 @@ pub fn parse_since(text: &str) -> Result<Since, Refusal> {
         return match serde_json::from_str::<String>(text).as_deref() {
             Ok("earliest") => Ok(Since::Earliest),
             Ok("last") => Ok(Since::Last),
-            _ => Err(bad("since", format_args!("since is `earliest`, `last`, a time or a position, not {text}"))),
+            _ => Err(bad(
+                "since",
+                format_args!("since is `earliest`, `last`, a time or a position, not {text}"),
+            )),
         };
     }
-    let mut members = Members::parse(text).map_err(|_| bad("since", "since is a string or an object"))?;
-    let time_us: Option<u64> = members.take("time_us").map(|raw| read(raw, "since.time_us", "an integer")).transpose()?;
+    let mut members =
+        Members::parse(text).map_err(|_| bad("since", "since is a string or an object"))?;
+    let time_us: Option<u64> =
+        members.take("time_us").map(|raw| read(raw, "since.time_us", "an integer")).transpose()?;
     let Some(epoch) = members.take("epoch") else {
         members.none_left("since")?;
         return time_us.map(Since::Time).ok_or_else(|| missing("since.time_us"));
@@ -192,10 +228,12 @@ pub fn parse_since(text: &str) -> Result<Since, Refusal> {
     let epoch: String = read(epoch, "since.epoch", "a string")?;
     let mut offsets = Vec::new();
     if let Some(raw) = members.take("offsets") {
-        let named = Members::parse(raw.get()).map_err(|_| bad("since.offsets", "offsets must be an object"))?;
+        let named = Members::parse(raw.get())
+            .map_err(|_| bad("since.offsets", "offsets must be an object"))?;
         for (topic, raw) in named.0 {
             let field = format!("since.offsets.{topic}");
-            let name = TopicName::new(&topic).map_err(|e| Refusal::of(RefusalCode::BadTopic, &field, e))?;
+            let name = TopicName::new(&topic)
+                .map_err(|e| Refusal::of(RefusalCode::BadTopic, &field, e))?;
             offsets.push((name, read(raw, &field, "an integer")?));
         }
     }
@@ -209,7 +247,10 @@ fn id_of(raw: &RawValue) -> Result<SubId, Refusal> {
     if text.starts_with('"') {
         let id: String = read(raw, "id", "a string or an integer")?;
         if id.is_empty() || id.len() > ID_BYTES_MAX {
-            return Err(bad("id", format_args!("id has {} bytes; 1 to {ID_BYTES_MAX} are allowed", id.len())));
+            return Err(bad(
+                "id",
+                format_args!("id has {} bytes; 1 to {ID_BYTES_MAX} are allowed", id.len()),
+            ));
         }
         let text = serde_json::to_string(&id).map_err(|e| bad("id", e))?;
         return Ok(Arc::from(text));
@@ -221,8 +262,13 @@ fn id_of(raw: &RawValue) -> Result<SubId, Refusal> {
     Ok(Arc::from(id.to_string()))
 }
 
-fn read<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue, field: &str, wanted: &str) -> Result<T, Refusal> {
-    serde_json::from_str(raw.get()).map_err(|_| bad(field, format_args!("`{field}` must be {wanted}")))
+fn read<'a, T: serde::Deserialize<'a>>(
+    raw: &'a RawValue,
+    field: &str,
+    wanted: &str,
+) -> Result<T, Refusal> {
+    serde_json::from_str(raw.get())
+        .map_err(|_| bad(field, format_args!("`{field}` must be {wanted}")))
 }
 
 /// An object's members in the order written, each taken at most once.
@@ -231,7 +277,8 @@ struct Members<'a>(Vec<(String, &'a RawValue)>);
 impl<'a> Members<'a> {
     fn parse(text: &'a str) -> Result<Self, Refusal> {
         let mut json = serde_json::Deserializer::from_str(text);
-        let members = json.deserialize_map(MembersVisitor).and_then(|members| json.end().map(|()| members));
+        let members =
+            json.deserialize_map(MembersVisitor).and_then(|members| json.end().map(|()| members));
         members.map_err(|e| {
             let refusal = format_args!("{} at byte {}", Reason(&e), e.column().saturating_sub(1));
             Refusal::new(RefusalCode::BadJson, refusal)
@@ -246,9 +293,11 @@ impl<'a> Members<'a> {
     fn none_left(&self, of: &str) -> Result<(), Refusal> {
         match self.0.first() {
             None => Ok(()),
-            Some((name, _)) => {
-                Err(Refusal::of(RefusalCode::UnknownField, name, format_args!("`{of}` has no member `{name}`, or it stands twice")))
-            }
+            Some((name, _)) => Err(Refusal::of(
+                RefusalCode::UnknownField,
+                name,
+                format_args!("`{of}` has no member `{name}`, or it stands twice"),
+            )),
         }
     }
 }
@@ -293,7 +342,9 @@ mod tests {
     #[test]
     fn a_subscription_is_read_whole() {
         let text = r#"{"type":"subscribe","id":"m","topics":["b/*","a","a"],"since":"last","batch":{"max_events":10},"slow":"drop_oldest"}"#;
-        let Ok(Command::Subscribe { subscription, since }) = command(text) else { panic!("refused") };
+        let Ok(Command::Subscribe { subscription, since }) = command(text) else {
+            panic!("refused")
+        };
         assert_eq!(&*subscription.id, "\"m\"");
         let topics: Vec<_> = subscription.topics.iter().map(TopicPattern::as_str).collect();
         assert_eq!(topics, ["a", "b/*"]);
@@ -328,9 +379,17 @@ mod tests {
             (r#"{"type":"subscribe","id":1,"topics":[]}"#, "bad_field", "topics"),
             (r#"{"type":"subscribe","id":1,"topics":["a","b//c"]}"#, "bad_topic", "topics[1]"),
             (r#"{"type":"subscribe","id":1,"topics":["a"],"slow":"no"}"#, "bad_field", "slow"),
-            (r#"{"type":"subscribe","id":1,"topics":["a"],"batch":{"max_events":1}}"#, "bad_field", "batch.max_events"),
+            (
+                r#"{"type":"subscribe","id":1,"topics":["a"],"batch":{"max_events":1}}"#,
+                "bad_field",
+                "batch.max_events",
+            ),
             (r#"{"type":"subscribe","id":1,"topics":["a"],"since":"then"}"#, "bad_field", "since"),
-            (r#"{"type":"subscribe","id":1,"topics":["a"],"since":{"epoch":"e","offsets":{"a":"x"}}}"#, "bad_field", "since.offsets.a"),
+            (
+                r#"{"type":"subscribe","id":1,"topics":["a"],"since":{"epoch":"e","offsets":{"a":"x"}}}"#,
+                "bad_field",
+                "since.offsets.a",
+            ),
             (r#"{"type":"publish","topic":"a*","payload":{}}"#, "bad_topic", "topic"),
             (r#"{"type":"publish","topic":"a","payload":[]}"#, "bad_field", "payload"),
             (r#"{"type":"publish","topic":"a"}"#, "missing_field", "payload"),

@@ -216,7 +216,8 @@ fn string(text: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
     } else {
-        serde_json::to_writer(out, text).expect("a string always has a JSON text, and a Vec takes every write");
+        serde_json::to_writer(out, text)
+            .expect("a string always has a JSON text, and a Vec takes every write");
     }
 }
 
