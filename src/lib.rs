@@ -20,4 +20,8 @@ pub mod shard;
 
 pub mod conn;
 
+pub mod admin;
+
 pub mod config;
+
+pub mod server;

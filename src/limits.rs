@@ -83,6 +83,13 @@ pub const LINGERING_MAX: usize = 16_384;
 pub const LINGER_READS_MAX: usize = 8;
 /// Shards of one server: a set of them is one `u64`. More cores than that are left to others.
 pub const SHARDS_MAX: u16 = 64;
+/// Connections of a server whose operator has not said how many, if the limit on open files allows them; one more is closed at once.
+pub const CONNECTIONS_DEFAULT: u64 = 100_000;
+/// Descriptors of each table that are not for connections: standard streams, listeners, runtimes and doorbells of every shard. Beyond
+/// them accepting rests until something closes.
+pub const FDS_RESERVED: u64 = 512;
+/// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
+pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");

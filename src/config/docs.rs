@@ -1,16 +1,10 @@
 //! `docs/CONFIG.md`, made from the list of keys; a test fails when it is stale.
 
-#[cfg(test)]
-mod tests {
-    use std::fmt::Write;
-    use std::fs;
-    use std::path::Path;
+use super::keys::KEYS;
+use super::keys::Key;
+use super::keys::Takes;
 
-    use super::super::keys::KEYS;
-    use super::super::keys::Key;
-    use super::super::keys::Takes;
-
-    const HEAD: &str = "<!-- Made from src/config/keys.rs by `UPDATE_DOCS=1 cargo test config::docs`. Do not edit. -->
+const HEAD: &str = "<!-- Made from src/config/keys.rs by `UPDATE_DOCS=1 cargo test config::docs`. Do not edit. -->
 
 # Configuration
 
@@ -23,42 +17,49 @@ The whole file, with every key at its default:
 ```toml
 ";
 
-    fn page() -> String {
-        let mut page = HEAD.to_owned();
-        let mut table = "";
-        for key in KEYS {
-            let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
-            if section != table {
-                table = section;
-                write!(page, "\n[{section}]\n").unwrap();
-            }
-            writeln!(page, "{name} = {}", key.default).unwrap();
+/// The page about every key.
+#[must_use]
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    let mut table = "";
+    for key in KEYS {
+        let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
+        if section != table {
+            table = section;
+            page.push_str(&format!("\n[{section}]\n"));
         }
-        page.push_str("```\n\n| key | values | default | meaning |\n| --- | --- | --- | --- |\n");
-        for key in KEYS {
-            writeln!(
-                page,
-                "| `{}` | {} | `{}` | {} |",
-                key.name,
-                values(key),
-                key.default,
-                key.doc
-            )
-            .unwrap();
-        }
-        page
+        page.push_str(&format!("{name} = {}\n", key.default));
     }
+    page.push_str("```\n\n| key | values | default | meaning |\n| --- | --- | --- | --- |\n");
+    for key in KEYS {
+        page.push_str(&format!(
+            "| `{}` | {} | `{}` | {} |\n",
+            key.name,
+            values(key),
+            key.default,
+            key.doc
+        ));
+    }
+    page
+}
 
-    fn values(key: &Key) -> String {
-        match &key.takes {
-            Takes::Address(_) => key.unit.to_owned(),
-            Takes::Switch(_) => "`true`, `false`".to_owned(),
-            Takes::Number { min, max, .. } => format!("{min} to {max} {}", key.unit),
-            Takes::Choice { of, .. } => {
-                of.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
-            }
+fn values(key: &Key) -> String {
+    match &key.takes {
+        Takes::Address(_) => key.unit.to_owned(),
+        Takes::Switch(_) => "`true`, `false`".to_owned(),
+        Takes::Number { min, max, .. } => format!("{min} to {max} {}", key.unit),
+        Takes::Choice { of, .. } => {
+            of.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
 
     #[test]
     #[expect(

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::path::PathBuf;
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    File { path: PathBuf, line: usize },
+    File { path: Box<Path>, line: u32 },
     CommandLine,
     Default,
 }
@@ -27,9 +26,9 @@ impl fmt::Display for Origin {
 #[derive(Debug)]
 pub struct ConfigError {
     /// Empty if the file as a whole is wrong.
-    pub key: String,
+    pub key: Box<str>,
     pub origin: Origin,
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 /// What is wrong.
@@ -37,7 +36,7 @@ pub struct ConfigError {
 pub enum Problem {
     Unreadable(io::Error),
     /// Not TOML; the parser says why.
-    Syntax(String),
+    Syntax(Box<str>),
     UnknownKey {
         /// The key that was probably meant.
         meant: Option<&'static str>,
@@ -48,15 +47,15 @@ pub enum Problem {
         found: &'static str,
     },
     OutOfRange {
-        found: String,
+        found: Box<str>,
         min: u64,
         max: u64,
     },
     NotAnAddress {
-        found: String,
+        found: Box<str>,
     },
     NotOneOf {
-        found: String,
+        found: Box<str>,
         of: &'static [&'static str],
     },
     /// The limit on open files does not allow so many connections.
@@ -67,12 +66,12 @@ pub enum Problem {
 }
 
 impl ConfigError {
+    pub(crate) fn new(key: &str, origin: Origin, problem: Problem) -> Self {
+        Self { key: key.into(), origin, problem: Box::new(problem) }
+    }
+
     pub(super) fn unreadable(path: &Path, error: io::Error) -> Self {
-        Self {
-            key: String::new(),
-            origin: Origin::File { path: path.to_owned(), line: 0 },
-            problem: Problem::Unreadable(error),
-        }
+        Self::new("", Origin::File { path: path.into(), line: 0 }, Problem::Unreadable(error))
     }
 }
 

@@ -4,7 +4,6 @@
 //! list. A mistake is never passed over: an unknown key, a wrong type or an impossible value stops the start, and says which key, file
 //! and line. Nothing is read from the environment. Never changes while the server runs.
 
-#[cfg(test)]
 mod docs;
 mod error;
 mod keys;
@@ -15,6 +14,7 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 
+pub use docs::page;
 pub use error::ConfigError;
 pub use error::Origin;
 pub use error::Problem;

@@ -21,7 +21,7 @@ pub(super) fn set_all(config: &mut Config, text: &str, path: &Path) -> Result<()
     let file = File { text, path };
     let table = DeTable::parse(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        file.error("", start, Problem::Syntax(error.message().to_owned()))
+        file.error("", start, Problem::Syntax(error.message().into()))
     })?;
     set_table(config, "", table.get_ref(), &file)
 }
@@ -33,16 +33,16 @@ pub(super) fn set(
     value: &str,
     origin: &Origin,
 ) -> Result<(), ConfigError> {
-    let error = |problem| ConfigError { key: key.to_owned(), origin: origin.clone(), problem };
-    let value = DeValue::parse(value)
-        .map_err(|syntax| error(Problem::Syntax(syntax.message().to_owned())))?;
+    let error = |problem| ConfigError::new(key, origin.clone(), problem);
+    let value =
+        DeValue::parse(value).map_err(|syntax| error(Problem::Syntax(syntax.message().into())))?;
     let known = find(key).map_err(error)?;
     set_value(config, known, value.get_ref()).map_err(error)
 }
 
 /// Sets one key to a word of the command line: text stands there without quotes.
 pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(), ConfigError> {
-    let error = |problem| ConfigError { key: key.to_owned(), origin: Origin::CommandLine, problem };
+    let error = |problem| ConfigError::new(key, Origin::CommandLine, problem);
     let known = find(key).map_err(error)?;
     match known.takes {
         Takes::Address(_) | Takes::Choice { .. } => {
@@ -61,11 +61,8 @@ struct File<'a> {
 impl File<'_> {
     fn error(&self, key: &str, at: usize, problem: Problem) -> ConfigError {
         let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        ConfigError {
-            key: key.to_owned(),
-            origin: Origin::File { path: self.path.to_owned(), line },
-            problem,
-        }
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        ConfigError::new(key, Origin::File { path: self.path.into(), line }, problem)
     }
 }
 
@@ -117,7 +114,7 @@ fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), 
         Takes::Address(field) => {
             let DeValue::String(text) = value else { return Err(wrong("a string")) };
             *field(config) =
-                text.parse().map_err(|_| Problem::NotAnAddress { found: text.to_string() })?;
+                text.parse().map_err(|_| Problem::NotAnAddress { found: text.as_ref().into() })?;
         }
         Takes::Switch(field) => {
             let DeValue::Boolean(on) = value else { return Err(wrong("true or false")) };
@@ -129,13 +126,13 @@ fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), 
             let parsed = u64::from_str_radix(number.as_str(), number.radix()).ok();
             let in_range = parsed.filter(|number| (*min..=*max).contains(number));
             let out_of_range =
-                || Problem::OutOfRange { found: number.to_string(), min: *min, max: *max };
+                || Problem::OutOfRange { found: number.to_string().into(), min: *min, max: *max };
             *field(config) = in_range.ok_or_else(out_of_range)?;
         }
         Takes::Choice { of, set } => {
             let DeValue::String(word) = value else { return Err(wrong("a string")) };
             if !of.contains(&word.as_ref()) {
-                return Err(Problem::NotOneOf { found: word.to_string(), of });
+                return Err(Problem::NotOneOf { found: word.as_ref().into(), of });
             }
             set(config, word);
         }

@@ -215,7 +215,7 @@ impl<W: World> Core<W> {
             was_busy = true;
         }
         self.stop(now);
-        was_busy
+        was_busy || self.world.has_work()
     }
 
     fn take_ready(&mut self, now: Now) -> bool {
@@ -239,11 +239,23 @@ impl<W: World> Core<W> {
         if ready.is_readable() {
             self.read(conn.id, ready.is_ending(), now);
         }
-        if ready.is_dead() && !self.world.wants_input(conn.id) {
-            // It is not read, so nobody else would find out; what it still had to say is for nobody.
-            self.end(conn.id, now);
-        } else if ready.is_writable() && self.sockets.was_full(conn.id) {
+        if ready.is_ending() && !self.world.wants_input(conn.id) {
+            self.look_for_end(conn.id, ready, now);
+        }
+        if ready.is_writable() && self.sockets.was_full(conn.id) {
             self.world.writable(conn.id, now);
+        }
+    }
+
+    /// Of a connection that is not read nobody else would find out that its peer has left.
+    fn look_for_end(&mut self, conn: ConnId, ready: Ready, now: Now) {
+        if ready.is_dead() {
+            return self.die(conn, now);
+        }
+        let Some(socket) = self.sockets.socket(conn) else { return };
+        // What it sent before it ended is read first, once it is wanted.
+        if let Ok((0, _)) = recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+            self.end(conn, now);
         }
     }
 
@@ -266,7 +278,7 @@ impl<W: World> Core<W> {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                Err(_) => return self.end(conn, now),
+                Err(_) => return self.die(conn, now),
             }
         }
         self.read_later(conn);
@@ -294,6 +306,12 @@ impl<W: World> Core<W> {
 
     fn end(&mut self, conn: ConnId, now: Now) {
         if self.sockets.set_ended(conn) {
+            self.world.ended(conn, now);
+        }
+    }
+
+    fn die(&mut self, conn: ConnId, now: Now) {
+        if self.sockets.set_dead(conn) {
             self.world.closed(conn, now);
         }
     }
@@ -315,7 +333,7 @@ impl<W: World> Core<W> {
                     self.sockets.insert(conn, socket);
                     if let Err(error) = watched {
                         tracing::warn!(%peer, %error, "cannot watch a connection: it is closed");
-                        self.end(conn.id, now);
+                        self.die(conn.id, now);
                     }
                 }
                 Accepted::Nobody => return,
@@ -381,7 +399,7 @@ impl<W: World> Core<W> {
         let mut was_busy = false;
         while let Some((conn, request)) = self.world.poll_admin() {
             let response = self.desk.answer(&request);
-            self.world.answer(conn, response, now);
+            self.world.answer(conn, &response, now);
             was_busy = true;
         }
         was_busy

@@ -5,6 +5,8 @@
 
 mod core;
 mod doorbell;
+#[cfg(test)]
+pub(crate) mod echo;
 mod linger;
 mod listener;
 mod poll;

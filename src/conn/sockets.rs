@@ -23,15 +23,17 @@ pub(super) struct Sockets {
     open: usize,
 }
 
-/// One place; `OwnedFd` has a niche, so this is two words and three flags.
+/// One place; `OwnedFd` has a niche, so this is two words and four flags.
 #[derive(Debug, Default)]
 struct Place {
     socket: Option<OwnedFd>,
     generation: u32,
     /// It took less than it was given: the next time it is writable, the shard wants to know.
     is_full: bool,
-    /// The peer is gone: there is nobody to linger for.
+    /// Its input has been read to the end: closing it cannot throw anything away.
     is_ended: bool,
+    /// It has failed: there is nobody to linger for.
+    is_dead: bool,
     /// It stands in the list of those with more to read.
     is_unread: bool,
 }
@@ -55,7 +57,7 @@ impl Sockets {
         let place = self.places.get_mut(conn.index())?;
         let socket = place.socket.take()?;
         self.open -= 1;
-        (!place.is_ended).then_some(socket)
+        (!place.is_ended && !place.is_dead).then_some(socket)
     }
 
     /// Whether that connection still has its place.
@@ -74,10 +76,16 @@ impl Sockets {
         self.places.get_mut(conn.index()).is_some_and(|place| std::mem::take(&mut place.is_full))
     }
 
-    /// Notes that the peer is gone; false if that was known.
+    /// Notes that the peer sends no more; false if that was known.
     pub(super) fn set_ended(&mut self, conn: ConnId) -> bool {
         let place = self.places.get_mut(conn.index()).filter(|place| place.socket.is_some());
-        place.is_some_and(|place| !std::mem::replace(&mut place.is_ended, true))
+        place.is_some_and(|place| !place.is_dead && !std::mem::replace(&mut place.is_ended, true))
+    }
+
+    /// Notes that the peer is gone; false if that was known.
+    pub(super) fn set_dead(&mut self, conn: ConnId) -> bool {
+        let place = self.places.get_mut(conn.index()).filter(|place| place.socket.is_some());
+        place.is_some_and(|place| !std::mem::replace(&mut place.is_dead, true))
     }
 
     /// Notes whether a socket stands in the list of those with more to read; false if nothing changed.
@@ -93,7 +101,7 @@ impl Sockets {
 
 impl Sink for Sockets {
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
-        let Some(Place { socket: Some(socket), is_full, is_ended, .. }) =
+        let Some(Place { socket: Some(socket), is_full, is_dead, .. }) =
             self.places.get_mut(conn.index())
         else {
             return Sent::Closed;
@@ -110,7 +118,7 @@ impl Sink for Sockets {
                     return Sent::Took(0);
                 }
                 Err(_) => {
-                    *is_ended = true;
+                    *is_dead = true;
                     return Sent::Closed;
                 }
             }

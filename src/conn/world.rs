@@ -34,7 +34,10 @@ pub trait World {
     /// A socket that was full has room again.
     fn writable(&mut self, conn: ConnId, now: Now);
 
-    /// The peer is gone.
+    /// The peer will send no more; it may still read.
+    fn ended(&mut self, conn: ConnId, now: Now);
+
+    /// The peer is gone, or the socket has failed.
     fn closed(&mut self, conn: ConnId, now: Now);
 
     /// Another shard says something.
@@ -46,6 +49,9 @@ pub trait World {
     /// Fans out what arrived, and sends.
     fn work<S: Sink>(&mut self, sink: &mut S, now: Now);
 
+    /// Whether there is something to do without anything new coming in.
+    fn has_work(&self) -> bool;
+
     /// What waits for another shard, in order.
     fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Self::Message>;
 
@@ -56,7 +62,7 @@ pub trait World {
     fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)>;
 
     /// The answer to one.
-    fn answer(&mut self, conn: ConnRef, response: Response, now: Now);
+    fn answer(&mut self, conn: ConnRef, response: &Response, now: Now);
 
     /// Comes every `TICK_MS`.
     fn tick(&mut self, now: Now);

@@ -2,13 +2,21 @@
 
 mod input;
 mod settings;
+mod stats;
 
 use bytes::Bytes;
 
+pub use input::Address;
+pub use input::Began;
 pub use input::ConnId;
 pub use input::ConnRef;
 pub use input::Mesh;
+pub use input::PageAnswer;
+pub use input::PublishRun;
+pub use input::PublishedRun;
+pub use input::ReadWish;
 pub use settings::Settings;
+pub use stats::Stats;
 
 /// Where a shard's bytes go.
 pub trait Sink {
@@ -24,27 +32,23 @@ pub enum Sent {
     Closed,
 }
 
-/// A request that the core does not answer itself.
-#[derive(Debug)]
+/// A request that is answered outside of the core.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminRequest {
-    pub method: String,
+    /// Escapes resolved.
     pub path: String,
-    pub query: String,
+    /// Whether only the head of the answer is wanted.
+    pub head_only: bool,
+    /// The field `If-None-Match`.
+    pub if_none_match: Option<String>,
 }
 
 /// An answer to one.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,
     pub content_type: &'static str,
+    /// Further fields: name and value.
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
-}
-
-/// What a shard counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stats {
-    pub connections: u64,
-    pub subscriptions: u64,
-    pub events: u64,
 }
