@@ -20,7 +20,9 @@ use crate::shard::Stats;
 #[derive(Debug, Default)]
 struct Place {
     generation: u32,
+    /// Somebody has it, until `poll_gone` has named it.
     is_taken: bool,
+    is_gone: bool,
     is_paused: bool,
     is_full: bool,
     is_closing: bool,
@@ -73,7 +75,7 @@ impl World for Echo {
         let next = (self.id.index() + 1) % self.pending.len();
         self.pending[next].push_back(bytes.len() as u64);
         let place = &mut self.places[conn.index()];
-        assert!(place.is_taken && !place.is_paused, "it was not to be read");
+        assert!(!place.is_gone && !place.is_paused, "it was not to be read");
         place.owed.extend_from_slice(bytes);
         place.is_closing |= bytes.contains(&b'x');
         place.is_paused |= bytes.contains(&b'p');
@@ -81,7 +83,7 @@ impl World for Echo {
 
     fn wants_input(&self, conn: ConnId) -> bool {
         let place = &self.places[conn.index()];
-        place.is_taken && !place.is_paused && !place.is_closing && place.owed.len() < 256 * 1024
+        !place.is_gone && !place.is_paused && !place.is_closing && place.owed.len() < 256 * 1024
     }
 
     fn poll_resumed(&mut self) -> Option<ConnId> {
@@ -102,9 +104,9 @@ impl World for Echo {
 
     fn closed(&mut self, conn: ConnId, _now: Now) {
         let place = &mut self.places[conn.index()];
-        assert!(place.is_taken, "closed twice");
-        place.is_taken = false;
-        self.gone.push(conn);
+        if !std::mem::replace(&mut place.is_gone, true) {
+            self.gone.push(conn);
+        }
     }
 
     fn inbox(&mut self, message: u64, _now: Now) {
@@ -117,7 +119,7 @@ impl World for Echo {
 
     fn work<S: Sink>(&mut self, sink: &mut S, _now: Now) {
         for (id, place) in (0..).map(ConnId).zip(&mut self.places) {
-            if !place.is_taken || place.is_full {
+            if !place.is_taken || place.is_gone || place.is_full {
                 continue;
             }
             let was_held_back = place.owed.len() >= 256 * 1024;
@@ -126,14 +128,16 @@ impl World for Echo {
                     place.is_full = taken < place.owed.len();
                     place.owed.drain(..taken);
                 }
-                Sent::Closed => place.is_closing = true,
+                Sent::Closed => {
+                    place.owed.clear();
+                    place.is_closing = true;
+                }
             }
             if was_held_back && place.owed.len() < 256 * 1024 {
                 self.resumed.push(id);
             }
-            let is_done = place.owed.is_empty() && (place.is_closing || self.is_stopping);
-            if is_done || (place.is_closing && !place.is_full && !place.owed.is_empty()) {
-                place.is_taken = false;
+            if place.owed.is_empty() && (place.is_closing || self.is_stopping) {
+                place.is_gone = true;
                 self.gone.push(id);
             }
         }
@@ -148,7 +152,9 @@ impl World for Echo {
     }
 
     fn poll_gone(&mut self) -> Option<ConnId> {
-        self.gone.pop()
+        let conn = self.gone.pop()?;
+        self.places[conn.index()].is_taken = false;
+        Some(conn)
     }
 
     fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
