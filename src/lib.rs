@@ -16,6 +16,8 @@ pub mod batch;
 
 pub mod history;
 
+pub mod wire;
+
 pub mod shard;
 
 pub mod conn;

@@ -81,8 +81,6 @@ pub const LINGER_MS: u64 = 2_000;
 pub const LINGERING_MAX: usize = 16_384;
 /// Reads that throw away a closed socket's input, per tick; the rest waits for the next one.
 pub const LINGER_READS_MAX: usize = 8;
-/// Shards of one server: a set of them is one `u64`. More cores than that are left to others.
-pub const SHARDS_MAX: u16 = 64;
 /// Connections of a server whose operator has not said how many, if the limit on open files allows them; one more is closed at once.
 pub const CONNECTIONS_DEFAULT: u64 = 100_000;
 /// Descriptors of each table that are not for connections: standard streams, listeners, runtimes and doorbells of every shard. Beyond
@@ -94,6 +92,55 @@ pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
-const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
 const _: () =
     assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
+
+/// Bytes of a request head, request line and fields together; more are refused with 431.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Fields of a request head; more are refused with 431.
+pub const HEAD_FIELDS_MAX: usize = 100;
+/// Bytes of a request line (RFC 9112 section 3 recommends at least 8000); more are refused with 414.
+pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes that a chunked body may spend on chunk extensions and trailers, in all; more are refused with 431.
+pub const BODY_OVERHEAD_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a WebSocket message, also after inflating, that a listener may be configured to take; more close with 1009.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Frames of one WebSocket message; more close with 1009.
+pub const MESSAGE_FRAMES_MAX: u32 = 65_536;
+/// Ended deflate streams within one compressed message; more close with 1007. An honest sender ends one.
+pub const INFLATE_STREAMS_MAX: u32 = 64;
+/// Bytes inflated between two looks at the message limit and at the UTF-8; bounds what a hostile message costs beyond both.
+pub const INFLATE_STEP_BYTES: usize = 32 * 1024;
+/// Half-received messages whose buffers a shard keeps for the next one; further ones are freed.
+pub const PARTIAL_SPARES_MAX: usize = 64;
+/// Bytes of such a buffer; a larger one is freed.
+pub const PARTIAL_SPARE_BYTES_MAX: usize = 16 * 1024;
+
+// A head's parts are addressed with 16 bits.
+const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
+// Lengths of a message are counted in 32 bits.
+const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize / 2);
+
+/// Events and pages that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
+/// takes nothing more from its inbox.
+pub const ARRIVED_EVENTS_MAX: usize = 4096;
+/// Shards of a process; sets of them are one `u64`.
+pub const SHARDS_MAX: u16 = 64;
+/// One in so many connections being behind, yet reading, means that the server is slow and not they: it then takes no new events.
+pub const CROWD_SHARE: usize = 8;
+/// Fewer connections than this that are behind are no crowd.
+pub const CROWD_CONNECTIONS_MIN: usize = 32;
+
+const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
+
+/// Bytes that a connection may have left unread before its own input is no longer read.
+pub const OUTBOX_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Faulty lines of one upload that are reported one by one; further ones are only counted.
+pub const UPLOAD_ERRORS_MAX: usize = 100;
+/// How long an upload waits for a full server before it is told so, in milliseconds.
+pub const UPLOAD_HELD_MS_MAX: u64 = 2000;
+/// How long it waits between two attempts, in milliseconds.
+pub const UPLOAD_RETRY_MS: u64 = 5;
+/// What a refused publisher is asked to wait, in seconds (`Retry-After`).
+pub const RETRY_AFTER_S: u32 = 1;

@@ -57,12 +57,18 @@ impl Frames {
         out.extend_from_slice(&self.bytes[run]);
     }
 
-    /// The bytes of many frames without a copy, if they lie side by side.
+    /// Where the bytes of many frames begin and end, if they lie side by side. Ids ascend in the order in which they are given.
     #[must_use]
-    pub fn contiguous(&self, ids: &[FrameId]) -> Option<&[u8]> {
+    pub fn contiguous(&self, ids: &[FrameId]) -> Option<(usize, usize)> {
         let (first, last) = (*ids.first()?, *ids.last()?);
-        let side_by_side = (last.0 - first.0) as usize + 1 == ids.len();
-        side_by_side.then(|| &self.bytes[self.range(first).start..self.range(last).end])
+        let side_by_side = last.0.checked_sub(first.0)? as usize + 1 == ids.len();
+        side_by_side.then(|| (self.range(first).start, self.range(last).end))
+    }
+
+    /// Every frame's bytes, one after the other.
+    #[must_use]
+    pub fn all(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Bytes held.
@@ -100,7 +106,7 @@ mod tests {
         frames.gather(&[ids[0], ids[1]], &mut out);
         frames.gather(&[ids[2], ids[0]], &mut out);
         assert_eq!(out, b"onetwosixone");
-        assert_eq!(frames.contiguous(&ids[1..]), Some(&b"twosix"[..]));
+        assert_eq!(frames.contiguous(&ids[1..]), Some((3, 9)));
         assert_eq!(frames.contiguous(&[ids[0], ids[2]]), None);
         assert_eq!(frames.bytes(ids[1]), b"two");
     }

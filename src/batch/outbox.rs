@@ -24,8 +24,10 @@ const ITEM_BYTES: usize = 48;
 pub enum Item {
     /// An event, and which of the connection's subscriptions it is for, one bit each.
     Event { event: Arc<Event>, subs: u64 },
-    /// A message of the server's, as text.
-    Said(Box<[u8]>),
+    /// A message of the server's, as text, and the word for what it is.
+    Said { kind: &'static str, text: Box<[u8]> },
+    /// Up to which stamp of which shards everything has now been sent; no bytes of its own.
+    Reached(Box<[(u16, u64)]>),
     /// Bytes that go as they are: a control frame.
     Raw(Box<[u8]>),
 }
@@ -35,7 +37,8 @@ impl Item {
         ITEM_BYTES
             + match self {
                 Self::Event { event, .. } => event.weight_bytes(),
-                Self::Said(bytes) | Self::Raw(bytes) => bytes.len(),
+                Self::Said { text: bytes, .. } | Self::Raw(bytes) => bytes.len(),
+                Self::Reached(homes) => size_of_val(&**homes),
             }
     }
 }
@@ -214,6 +217,16 @@ impl Outbox {
         self.bytes -= item.weight_bytes();
         self.drop_leading_holes();
         Some(item)
+    }
+
+    /// What is left when the events are given up: what the server itself said.
+    #[must_use]
+    pub fn into_said(self) -> Vec<Item> {
+        self.items
+            .into_iter()
+            .flatten()
+            .filter(|item| !matches!(item, Item::Event { .. }))
+            .collect()
     }
 
     /// Takes the gaps that must be announced before the next item.

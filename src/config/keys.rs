@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Config;
 use super::DriverChoice;
 use super::FdTables;
+use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::SHARDS_MAX;
@@ -114,7 +115,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "message_bytes_max",
         takes: Takes::Number {
             min: KIB,
-            max: 64 * MIB,
+            max: MESSAGE_BYTES_MAX as u64,
             field: |config| &mut config.message_bytes_max,
         },
         default: "1048576",

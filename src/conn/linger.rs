@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn the_last_bytes_arrive_although_input_was_never_read() {
         let (mut client, mut server) = pair();
-        client.write_all(&[b'x'; 100_000]).unwrap();
+        client.write_all(&vec![b'x'; 100_000]).unwrap();
         server.write_all(b"last words").unwrap();
         let mut lingering = Lingering::default();
         let mut scratch = vec![0; 1024];

@@ -10,7 +10,9 @@ use crate::event::ShardId;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
+use crate::shard::Mesh;
 use crate::shard::Response;
+use crate::shard::Shard;
 use crate::shard::Sink;
 use crate::shard::Stats;
 
@@ -78,4 +80,89 @@ pub trait World {
 
     /// What was counted.
     fn stats(&self) -> Stats;
+}
+
+/// The world that serves. Each method is the shard's own of the same name.
+impl World for Shard {
+    type Message = Mesh;
+
+    fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef> {
+        Self::open(self, peer, now)
+    }
+
+    fn received(&mut self, conn: ConnId, bytes: &mut [u8], now: Now) {
+        Self::received(self, conn, bytes, now);
+    }
+
+    fn wants_input(&self, conn: ConnId) -> bool {
+        Self::wants_input(self, conn)
+    }
+
+    fn poll_resumed(&mut self) -> Option<ConnId> {
+        Self::poll_resumed(self)
+    }
+
+    fn writable(&mut self, conn: ConnId, now: Now) {
+        Self::writable(self, conn, now);
+    }
+
+    fn ended(&mut self, conn: ConnId, now: Now) {
+        Self::ended(self, conn, now);
+    }
+
+    fn closed(&mut self, conn: ConnId, now: Now) {
+        Self::closed(self, conn, now);
+    }
+
+    fn inbox(&mut self, message: Mesh, now: Now) {
+        Self::inbox(self, message, now);
+    }
+
+    fn wants_inbox(&self) -> bool {
+        Self::wants_inbox(self)
+    }
+
+    fn work<S: Sink>(&mut self, sink: &mut S, now: Now) {
+        Self::work(self, sink, now);
+    }
+
+    fn has_work(&self) -> bool {
+        Self::has_work(self)
+    }
+
+    fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Mesh> {
+        Self::mesh_pending(self, to)
+    }
+
+    fn poll_gone(&mut self) -> Option<ConnId> {
+        Self::poll_gone(self)
+    }
+
+    fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
+        Self::poll_admin(self)
+    }
+
+    fn answer(&mut self, conn: ConnRef, response: &Response, now: Now) {
+        Self::answer(self, conn, response, now);
+    }
+
+    fn tick(&mut self, now: Now) {
+        Self::tick(self, now);
+    }
+
+    fn next_due_ms(&self) -> Option<u64> {
+        Self::next_due_ms(self)
+    }
+
+    fn stop(&mut self, now: Now) {
+        Self::stop(self, now);
+    }
+
+    fn is_drained(&self) -> bool {
+        Self::is_drained(self)
+    }
+
+    fn stats(&self) -> Stats {
+        Self::stats(self)
+    }
 }

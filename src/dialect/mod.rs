@@ -136,17 +136,53 @@ pub enum Outcome<'a> {
         now: Now,
     },
     Gap {
-        subs: &'a [&'a SubId],
+        subs: Subs<'a>,
         gap: &'a Gap,
     },
     Skipped {
-        subs: &'a [&'a SubId],
+        subs: Subs<'a>,
         skipped: Skipped,
     },
     Refused {
         id: Option<&'a SubId>,
         refusal: &'a Refusal,
     },
+}
+
+impl Outcome<'_> {
+    /// The word for what it is.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "welcome",
+            Self::Subscribed { .. } => "subscribed",
+            Self::Live { .. } => "live",
+            Self::Updated { .. } => "updated",
+            Self::Unsubscribed { .. } => "unsubscribed",
+            Self::Published { .. } => "published",
+            Self::Pong { .. } => "pong",
+            Self::Gap { .. } => "gap",
+            Self::Skipped { .. } => "skipped",
+            Self::Refused { .. } => "error",
+        }
+    }
+}
+
+/// Some of a connection's subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subs<'a> {
+    /// All of them, in the order in which they were made.
+    pub of: &'a [Arc<Subscription>],
+    /// Which are meant, one bit each.
+    pub set: u64,
+}
+
+impl<'a> Subs<'a> {
+    /// The ids of those that are meant.
+    pub fn ids(self) -> impl Iterator<Item = &'a SubId> {
+        let meant = move |index: usize| self.set & (1 << index) != 0;
+        self.of.iter().enumerate().filter(move |(index, _)| meant(*index)).map(|(_, sub)| &sub.id)
+    }
 }
 
 /// The position at which live delivery begins.
@@ -285,7 +321,7 @@ pub trait Dialect {
     fn encode(&self, event: &Event, out: &mut Vec<u8>);
 
     /// Appends what differs by the subscriptions that an event matches, and stands before the shared body.
-    fn head(&self, form: Form, subs: &[&SubId], out: &mut Vec<u8>);
+    fn head(&self, form: Form, subs: Subs<'_>, out: &mut Vec<u8>);
 
     /// Appends the begin, the separator or the end of a message of several events, each written as head and body.
     fn batch(&self, part: BatchPart, out: &mut Vec<u8>);

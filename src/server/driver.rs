@@ -19,15 +19,15 @@ const RING_ENTRIES: u32 = 256;
 
 /// A way of waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Driver {
+pub(super) enum Driver {
     IoUring,
     Epoll,
 }
 
 /// A driver, and why it is this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chosen {
-    pub driver: Driver,
+pub(super) struct Chosen {
+    pub(super) driver: Driver,
     why: String,
 }
 

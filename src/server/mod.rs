@@ -21,7 +21,6 @@ use std::thread::JoinHandle;
 use flume::Receiver;
 use flume::Sender;
 
-pub use driver::Driver;
 pub use error::StartError;
 pub use signals::Signal;
 pub use signals::Signals;
@@ -38,6 +37,7 @@ use crate::conn::Pace;
 use crate::conn::World;
 use crate::event::ShardId;
 use crate::shard::Settings;
+use crate::shard::Shard;
 use plan::Plan;
 use shard_thread::Go;
 use shard_thread::Job;
@@ -74,6 +74,24 @@ impl Running {
             .into_iter()
             .map(|thread| thread.join().expect("a shard that panics ends the process"));
         left.flatten().map(|left| left.cut_off).sum()
+    }
+}
+
+/// The server.
+#[derive(Clone, Copy, Debug)]
+pub struct Server;
+
+impl Server {
+    /// Starts one; several may run in one process.
+    ///
+    /// # Errors
+    /// If it cannot hold what is configured, or cannot listen. Nothing of it is left running then.
+    pub fn start(config: &Config) -> Result<Running, StartError> {
+        // All that a new epoch must do is differ from the one before: positions of a former life are then recognised.
+        let epoch: Arc<str> = format!("{:x}", Clock::start().now().wall_us).into();
+        start(config, move |id, shard_count, settings| {
+            Shard::new(id, shard_count, settings, Arc::clone(&epoch))
+        })
     }
 }
 
@@ -180,8 +198,10 @@ impl Starting {
 
     fn go(&self, step: Go) {
         for go in &self.go {
-            // A thread that does not listen any more has reported why.
-            drop(go.send(step));
+            // A thread that does not wait for it any more has reported why.
+            if go.send(step).is_err() {
+                tracing::debug!(?step, "a shard that failed was told to go on");
+            }
         }
     }
 }

@@ -97,7 +97,7 @@ fn a_peer_that_reads_late_gets_everything() {
     for driver in DRIVERS {
         let running = echo(&Config { send_buffer_bytes: 16 * 1024, ..config(driver) });
         let mut client = connect(&running);
-        let sent: Vec<u8> = (0..LENGTH).map(|index| b'A' + (index % 23) as u8).collect();
+        let sent: Vec<u8> = (b'A'..=b'W').cycle().take(LENGTH).collect();
         let mut writer = client.try_clone().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| writer.write_all(&sent).unwrap());
@@ -141,7 +141,7 @@ fn the_last_bytes_of_a_closed_connection_arrive() {
         let mut client = connect(&running);
         client.write_all(b"x").unwrap();
         // Nobody reads this; a close would answer it with a reset.
-        let unread = client.write_all(&[b'y'; 100_000]);
+        let unread = client.write_all(&vec![b'y'; 100_000]);
         let mut back = Vec::new();
         client.read_to_end(&mut back).unwrap();
         assert_eq!(back.first(), Some(&b'x'), "{unread:?}");

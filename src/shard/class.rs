@@ -38,12 +38,22 @@ pub(super) struct Voice {
     pub(super) transport: Transport,
 }
 
+impl Voice {
+    pub(super) const fn is_sse(self) -> bool {
+        matches!(self.transport, Transport::Sse { .. })
+    }
+}
+
 /// What a message is wrapped in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Transport {
-    WebSocket { deflate: Deflate },
+    WebSocket {
+        deflate: Deflate,
+    },
     /// Server-sent events; `chunked`: in HTTP/1.1 chunks.
-    Sse { chunked: bool },
+    Sse {
+        chunked: bool,
+    },
 }
 
 /// What was agreed about the server's compression.
@@ -51,9 +61,13 @@ pub(super) enum Transport {
 pub(super) enum Deflate {
     Off,
     /// The window is kept from message to message.
-    Takeover { window_bits: u8 },
+    Takeover {
+        window_bits: u8,
+    },
     /// Each message stands alone.
-    Alone { window_bits: u8 },
+    Alone {
+        window_bits: u8,
+    },
 }
 
 /// A deflate stream shared by all members.
@@ -95,6 +109,10 @@ pub(super) struct Class {
     pub(super) open: Option<Box<OpenBatch>>,
     /// While one event is fanned out: which subscriptions it matches.
     pub(super) matched: u64,
+    /// Stands in the list of those that the next flush looks at.
+    pub(super) is_dirty: bool,
+    /// While several classes are flushed: which of them it is.
+    pub(super) due: u32,
 }
 
 impl Class {
@@ -175,6 +193,8 @@ impl Classes {
             stream: None,
             open: None,
             matched: 0,
+            is_dirty: false,
+            due: 0,
         }));
         id
     }
@@ -188,7 +208,10 @@ impl Classes {
             }
             None => {
                 self.wishes.push(place);
-                WishId(u32::try_from(self.wishes.len() - 1).expect("wishes are bounded by connections"))
+                WishId(
+                    u32::try_from(self.wishes.len() - 1)
+                        .expect("wishes are bounded by connections"),
+                )
             }
         }
     }
@@ -207,11 +230,17 @@ impl Classes {
     }
 
     pub(super) fn at(&mut self, id: ClassId) -> &mut Class {
-        self.slots[id.index()].as_deref_mut().expect("a connection or a wish names it, so it exists")
+        self.slots[id.index()]
+            .as_deref_mut()
+            .expect("a connection or a wish names it, so it exists")
     }
 
     pub(super) fn find(&self, id: ClassId) -> Option<&Class> {
         self.slots.get(id.index())?.as_deref()
+    }
+
+    pub(super) fn find_mut(&mut self, id: ClassId) -> Option<&mut Class> {
+        self.slots.get_mut(id.index())?.as_deref_mut()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::class::ClassId;
+use super::class::Voice;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::session::Session;
@@ -23,6 +24,8 @@ pub(super) struct Conn {
     /// When its client was last heard, in seconds since the start.
     pub(super) heard_s: u32,
     pub(super) session: Session,
+    /// How it is spoken to, once that is known.
+    pub(super) voice: Option<Voice>,
     /// `None`: in step with its class, or idle.
     pub(super) solo: Option<Box<Solo>>,
 }
@@ -53,7 +56,15 @@ impl Conns {
         let slot = &mut self.slots[id as usize];
         let Slot::Free { generation } = *slot else { unreachable!("it came from the free list") };
         let generation = generation.wrapping_add(1);
-        *slot = Slot::Taken(Conn { generation, class: None, synced: 0, heard_s, session, solo: None });
+        *slot = Slot::Taken(Conn {
+            generation,
+            class: None,
+            synced: 0,
+            heard_s,
+            session,
+            voice: None,
+            solo: None,
+        });
         ConnRef { id: ConnId(id), generation }
     }
 
@@ -61,7 +72,9 @@ impl Conns {
     pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
         let slot = self.slots.get_mut(id.index())?;
         let Slot::Taken(Conn { generation, .. }) = *slot else { return None };
-        let Slot::Taken(conn) = std::mem::replace(slot, Slot::Free { generation }) else { return None };
+        let Slot::Taken(conn) = std::mem::replace(slot, Slot::Free { generation }) else {
+            return None;
+        };
         self.free.push(Reverse(id.0));
         Some(conn)
     }

@@ -44,7 +44,12 @@ pub(super) struct Home {
 }
 
 impl Home {
-    pub(super) fn new(id: ShardId, shard_count: u16, topics_max: usize, retention: Retention) -> Self {
+    pub(super) fn new(
+        id: ShardId,
+        shard_count: u16,
+        topics_max: usize,
+        retention: Retention,
+    ) -> Self {
         let store = Memory::new(retention);
         Self { id, shard_count, topics_max, topics: HashMap::default(), stamped_us: 0, store }
     }
@@ -57,7 +62,11 @@ impl Home {
 
     /// Gives a draft its place, and keeps it.
     pub(super) fn place(&mut self, draft: Draft, now: Now) -> Result<Arc<Event>, RefusalCode> {
-        debug_assert_eq!(home_of(&draft.topic, self.shard_count), self.id, "a draft goes to its topic's home");
+        debug_assert_eq!(
+            home_of(&draft.topic, self.shard_count),
+            self.id,
+            "a draft goes to its topic's home"
+        );
         let topic_count = self.topics.len();
         let offset = match self.topics.get_mut(&draft.topic) {
             Some(offset) => offset,
@@ -74,7 +83,12 @@ impl Home {
     }
 
     /// Reads a page; with the last one comes the moment at which the present begins.
-    pub(super) fn read(&mut self, read: &Read, after_us: u64, now: Now) -> Option<(Page, Option<Began>)> {
+    pub(super) fn read(
+        &mut self,
+        read: &Read,
+        after_us: u64,
+        now: Now,
+    ) -> Option<(Page, Option<Began>)> {
         let wish = Read { after_us, ..read.clone() };
         let Answer::Now(page) = self.store.read(&wish) else { return None };
         let began = page.more_after_us.is_none().then(|| self.began(&read.topics, now));
@@ -87,7 +101,8 @@ impl Home {
             TopicPattern::Exact(name) if home_of(name, self.shard_count) == self.id => Some(name),
             _ => None,
         });
-        let offsets = here.map(|name| (name.clone(), self.topics.get(name).copied().unwrap_or(0))).collect();
+        let offsets =
+            here.map(|name| (name.clone(), self.topics.get(name).copied().unwrap_or(0))).collect();
         Began { time_us, offsets }
     }
 

@@ -86,6 +86,8 @@ pub struct PageAnswer {
     pub reader: ConnRef,
     pub replay: u32,
     pub home: ShardId,
+    /// What was asked, for the page after this one.
+    pub read: Arc<Read>,
     pub page: Page,
     pub began: Option<Began>,
 }

@@ -12,6 +12,7 @@ use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::Skipped;
 use crate::dialect::SubId;
+use crate::dialect::Subs;
 use crate::event::Event;
 
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
@@ -37,7 +38,7 @@ pub(super) fn event_body(event: &Event, out: &mut Vec<u8>) {
 }
 
 /// `{"type":"event","subs":[…],`: what names the subscriptions.
-pub(super) fn event_head(form: Form, subs: &[&SubId], out: &mut Vec<u8>) {
+pub(super) fn event_head(form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(match form {
         Form::Single => br#"{"type":"event","subs":["#,
         Form::InBatch => br#"{"subs":["#,
@@ -91,13 +92,13 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         }
         Outcome::Gap { subs, gap } => {
             out.extend_from_slice(br#"{"type":"gap","subs":["#);
-            ids(subs, out);
+            ids(*subs, out);
             out.extend_from_slice(b"],");
             gap_members(gap, out);
         }
         Outcome::Skipped { subs, skipped } => {
             out.extend_from_slice(br#"{"type":"skipped","subs":["#);
-            ids(subs, out);
+            ids(*subs, out);
             out.extend_from_slice(b"],");
             skipped_members(*skipped, out);
         }
@@ -200,8 +201,8 @@ fn refused(id: Option<&SubId>, refusal: &Refusal, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn ids(subs: &[&SubId], out: &mut Vec<u8>) {
-    for (index, id) in subs.iter().enumerate() {
+fn ids(subs: Subs<'_>, out: &mut Vec<u8>) {
+    for (index, id) in subs.ids().enumerate() {
         if index > 0 {
             out.push(b',');
         }
@@ -233,9 +234,12 @@ mod tests {
 
     use super::*;
     use crate::dialect::RefusalCode;
+    use crate::dialect::Slow;
+    use crate::dialect::Subscription;
     use crate::event::Op;
     use crate::event::ShardId;
     use crate::event::TopicName;
+    use crate::event::TopicPattern;
 
     fn said(outcome_: &Outcome<'_>) -> String {
         let mut out = Vec::new();
@@ -255,8 +259,17 @@ mod tests {
             payload: Bytes::from_static(b"{ \"altitude\": 38000.0 }"),
         };
         let mut out = Vec::new();
-        let (map, seven): (SubId, SubId) = (Arc::from("\"map\""), Arc::from("7"));
-        event_head(Form::Single, &[&map, &seven], &mut out);
+        let subscription = |id: &str| {
+            let topics = vec![TopicPattern::new("adsb/*").unwrap()];
+            Arc::new(Subscription {
+                id: Arc::from(id),
+                topics,
+                batch: None,
+                slow: Slow::Disconnect,
+            })
+        };
+        let of = ["\"map\"", "\"other\"", "7"].map(subscription);
+        event_head(Form::Single, Subs { of: &of, set: 0b101 }, &mut out);
         event_body(&event, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),

@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::dialect::Form;
 use crate::dialect::Malformed;
 use crate::dialect::Outcome;
-use crate::dialect::SubId;
+use crate::dialect::Subs;
 use crate::event::Event;
 
 /// The name under which it is offered in `Sec-WebSocket-Protocol`.
@@ -36,7 +36,7 @@ impl Dialect for Native {
         encode::event_body(event, out);
     }
 
-    fn head(&self, form: Form, subs: &[&SubId], out: &mut Vec<u8>) {
+    fn head(&self, form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
         encode::event_head(form, subs, out);
     }
 
@@ -66,7 +66,7 @@ impl Dialect for NativeSse {
         encode::event_body(event, out);
     }
 
-    fn head(&self, _form: Form, _subs: &[&SubId], out: &mut Vec<u8>) {
+    fn head(&self, _form: Form, _subs: Subs<'_>, out: &mut Vec<u8>) {
         out.push(b'{');
     }
 
