@@ -19,3 +19,11 @@ pub mod history;
 pub mod wire;
 
 pub mod shard;
+
+pub mod conn;
+
+pub mod admin;
+
+pub mod config;
+
+pub mod server;

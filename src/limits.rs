@@ -61,9 +61,39 @@ pub const READ_BYTES: usize = 64 * 1024;
 /// Bytes that a paused connection's unread input may take: one read.
 pub const INPUT_PENDING_BYTES_MAX: usize = READ_BYTES;
 
+/// Connections that wait to be accepted; beyond it the kernel lets clients try again.
+pub const BACKLOG: u32 = 4096;
+/// Events that one turn of a core takes from epoll; the rest is taken by the next turn.
+pub const EPOLL_EVENTS_MAX: usize = 1024;
+/// Connections that one turn accepts; the rest is accepted by the next turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+/// Reads of one connection in one turn; at the limit the others have their turn first.
+pub const READS_PER_TURN_MAX: usize = 4;
+/// Messages of other shards that one turn takes; the rest is taken by the next turn.
+pub const INBOX_PER_TURN_MAX: usize = 256;
+/// Milliseconds between two ticks of a shard.
+pub const TICK_MS: u64 = 100;
+/// Milliseconds after which a core whose message did not fit another's inbox tries again.
+pub const MESH_RETRY_MS: u64 = 1;
+/// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
+pub const LINGER_MS: u64 = 2_000;
+/// Closed sockets of a core that wait for their peers; at the limit the oldest goes at once.
+pub const LINGERING_MAX: usize = 16_384;
+/// Reads that throw away a closed socket's input, per tick; the rest waits for the next one.
+pub const LINGER_READS_MAX: usize = 8;
+/// Connections of a server whose operator has not said how many, if the limit on open files allows them; one more is closed at once.
+pub const CONNECTIONS_DEFAULT: u64 = 100_000;
+/// Descriptors of each table that are not for connections: standard streams, listeners, runtimes and doorbells of every shard. Beyond
+/// them accepting rests until something closes.
+pub const FDS_RESERVED: u64 = 512;
+/// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
+pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
+
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
+const _: () =
+    assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
