@@ -23,10 +23,13 @@ struct CommandLine {
 enum Command {
     /// Publish a recorded file, at its own pace, at a rate, or as fast as the server takes it.
     Publish(cli::PublishArgs),
+    /// Print what arrives, one JSON line each; goes on where it was after a lost connection.
+    Subscribe(cli::SubscribeArgs),
 }
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Publish(arguments) => cli::publish(arguments),
+        Command::Subscribe(arguments) => cli::subscribe(arguments),
     }
 }

@@ -7,6 +7,7 @@ mod endpoint;
 mod http;
 mod limits;
 mod publish;
+mod subscribe;
 #[cfg(test)]
 mod testing;
 mod timestamp;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
 pub use publish::PublishArgs;
+pub use subscribe::SubscribeArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
 pub(crate) fn say(text: &str) {
@@ -41,4 +43,10 @@ fn run(command: impl Future<Output = ExitCode>) -> ExitCode {
 #[must_use]
 pub fn publish(arguments: PublishArgs) -> ExitCode {
     run(publish::publish(arguments))
+}
+
+/// `fanwire subscribe`.
+#[must_use]
+pub fn subscribe(arguments: SubscribeArgs) -> ExitCode {
+    run(subscribe::subscribe(arguments))
 }
