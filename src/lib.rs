@@ -9,3 +9,5 @@ pub mod clock;
 pub mod event;
 
 pub mod matcher;
+
+pub mod auth;
