@@ -11,3 +11,7 @@ pub mod event;
 pub mod matcher;
 
 pub mod auth;
+
+pub mod admin {
+    pub mod jwks;
+}

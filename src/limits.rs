@@ -31,6 +31,20 @@ pub const KEYS_MAX: usize = 64;
 pub const KEYS_TRIED_MAX: usize = 4;
 /// Bytes of a key set (JWKS) as text; a longer one is refused and the former stays.
 pub const JWKS_BYTES_MAX: usize = 256 * 1024;
+/// Seconds between fetches of a key set whose answer does not say how long it is good for.
+pub const JWKS_REFRESH_S: u64 = 3600;
+/// Seconds between fetches at least, however short the answer says it is good for.
+pub const JWKS_REFRESH_S_MIN: u64 = 60;
+/// Seconds between fetches at most, so that a withdrawn key is gone after a day.
+pub const JWKS_REFRESH_S_MAX: u64 = 24 * 3600;
+/// Seconds from a fetch to the next one because of a token with an unknown key: wishes that come sooner wait till then.
+pub const JWKS_WISH_S_MIN: u64 = 30;
+/// Seconds from a failed fetch to the next; doubled each time.
+pub const JWKS_RETRY_S_MIN: u64 = 1;
+/// Seconds from a failed fetch to the next at most.
+pub const JWKS_RETRY_S_MAX: u64 = 300;
+/// Seconds that one fetch may take from beginning to end; then it has failed.
+pub const JWKS_FETCH_S_MAX: u64 = 10;
 /// Revocations remembered; at the limit a new one is refused and says so, for to forget one would let its token in again.
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Rates remembered by user or address; at the limit those at rest are forgotten, and if there are none the newcomer is refused.
@@ -48,6 +62,8 @@ pub const MESSAGES_PER_S: u32 = 100;
 /// Events a second that one client may publish, unless set otherwise; the next is refused and not taken.
 pub const PUBLISH_PER_S: u32 = 10_000;
 
+const _: () = assert!(JWKS_REFRESH_S_MIN <= JWKS_REFRESH_S && JWKS_REFRESH_S <= JWKS_REFRESH_S_MAX);
+const _: () = assert!(JWKS_RETRY_S_MIN > 0 && JWKS_RETRY_S_MIN < JWKS_RETRY_S_MAX);
 const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
 const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
 const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
