@@ -15,3 +15,7 @@ pub mod auth;
 pub mod admin {
     pub mod jwks;
 }
+
+pub mod cli {
+    pub mod token;
+}

@@ -199,6 +199,13 @@ impl Key {
     }
 }
 
+/// The secret that a file holds: all of it but one line end, which editors put there unasked.
+#[must_use]
+pub fn secret_in_file(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
+
 /// Refuses a secret that is too short for `algorithm`, or no secret at all.
 pub(super) fn check_secret(algorithm: Algorithm, secret: &[u8]) -> Result<(), KeyError> {
     if secret.starts_with(PEM_START.as_bytes()) {
@@ -285,6 +292,14 @@ mod tests {
         assert!(matches!(small, KeyError::RsaSize { .. }), "{small}");
         let foreign = Key::from_public_pem(None, Algorithm::Rs256, "hello").unwrap_err();
         assert_eq!(foreign, KeyError::NotPublicPem { algorithm: Algorithm::Rs256 });
+    }
+
+    #[test]
+    fn a_line_end_is_not_part_of_a_secret() {
+        for (file, secret) in [("a\n", "a"), ("a\r\n", "a"), ("a", "a"), ("a\n\n", "a\n"), ("", "")]
+        {
+            assert_eq!(secret_in_file(file.as_bytes()), secret.as_bytes());
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub use jwks::PassedOver;
 pub use jwks::parse_jwks;
 pub use key::Key;
 pub use key::KeyError;
+pub use key::secret_in_file;
 pub use key_set::KeySet;
 pub use key_set::KeySetError;
 pub use mapping::Mapping;
