@@ -22,8 +22,8 @@ pub const TOKEN_PATTERNS_MAX: usize = 64;
 pub const USER_BYTES_MAX: usize = 255;
 /// Seconds by which clocks may differ; a larger setting is refused at start.
 pub const TOKEN_LEEWAY_S_MAX: u64 = 300;
-/// Seconds that a token may still have to live when it is shown, unless set otherwise: 400 days. One with more is refused, so
-/// that a revocation need not be kept for ever.
+/// Seconds that a token may live, from its issue to its expiry, unless set otherwise: 400 days. One that lives longer is
+/// refused, so that a revocation need not be kept for ever.
 pub const TOKEN_LIFETIME_S: u64 = 400 * 24 * 3600;
 /// Keys that tokens are checked against, from settings and key sets together; a set with more is refused as a whole.
 pub const KEYS_MAX: usize = 64;

@@ -26,7 +26,8 @@ pub struct TokenRules {
     pub leeway_s: u64,
     /// Whether a token without `exp` is refused.
     pub expiry_required: bool,
-    /// Seconds that a token may still have to live when it is shown.
+    /// Seconds that a token may live, from its issue to its expiry. One that does not say when it was issued is
+    /// taken to be issued when it is shown.
     pub lifetime_s_max: u64,
 }
 
@@ -167,38 +168,43 @@ pub(super) fn check(claims: &Claims, rules: &TokenRules, now_s: u64) -> Result<S
 }
 
 fn check_times(claims: &Claims, rules: &TokenRules, now_s: u64) -> Result<Span, TokenError> {
-    let leeway_s = rules.leeway_s;
-    let expires_at_s = claims.time_s("exp")?;
+    let latest_s = now_s.saturating_add(rules.leeway_s);
+    let (issued_at_s, expires_at_s) = (claims.time_s("iat")?, claims.time_s("exp")?);
     match expires_at_s {
-        //= rfc7519#4.1.4
-        //# The "exp" (expiration time) claim identifies the expiration time on
-        //# or after which the JWT MUST NOT be accepted for processing.
-        Some(at_s) if now_s >= at_s.saturating_add(leeway_s) => {
-            return Err(TokenError::Expired { at_s, now_s });
-        }
-        Some(at_s)
-            if at_s.saturating_sub(now_s) > rules.lifetime_s_max.saturating_add(leeway_s) =>
-        {
-            return Err(TokenError::LivesTooLong {
-                left_s: at_s - now_s,
-                max_s: rules.lifetime_s_max,
-            });
-        }
+        Some(at_s) => check_expiry(at_s, issued_at_s, rules, now_s)?,
         None if rules.expiry_required => {
             return Err(TokenError::MissingClaim { claim: "exp".into() });
         }
-        _ => {}
+        None => {}
     }
-    if let Some(from_s) = claims.time_s("nbf")?
-        && from_s > now_s.saturating_add(leeway_s)
-    {
+    if let Some(from_s) = claims.time_s("nbf")?.filter(|from_s| *from_s > latest_s) {
         return Err(TokenError::NotYetValid { from_s, now_s });
     }
-    let issued_at_s = claims.time_s("iat")?;
-    if let Some(at_s) = issued_at_s
-        && at_s > now_s.saturating_add(leeway_s)
-    {
+    if let Some(at_s) = issued_at_s.filter(|at_s| *at_s > latest_s) {
         return Err(TokenError::IssuedAhead { at_s, now_s });
     }
-    Ok(Span { issued_at_s, expires_at_s: expires_at_s.map(|at_s| at_s.saturating_add(leeway_s)) })
+    let expires_at_s = expires_at_s.map(|at_s| at_s.saturating_add(rules.leeway_s));
+    Ok(Span { issued_at_s, expires_at_s })
+}
+
+fn check_expiry(
+    at_s: u64,
+    issued_at_s: Option<u64>,
+    rules: &TokenRules,
+    now_s: u64,
+) -> Result<(), TokenError> {
+    //= rfc7519#4.1.4
+    //# The "exp" (expiration time) claim identifies the expiration time on
+    //# or after which the JWT MUST NOT be accepted for processing.
+    if now_s >= at_s.saturating_add(rules.leeway_s) {
+        return Err(TokenError::Expired { at_s, now_s });
+    }
+    // From its issue, not from now: or a token of ten years would be refused for nine and then accepted, long
+    // after its revocation was forgotten.
+    let life_s = at_s.saturating_sub(issued_at_s.unwrap_or(now_s).min(now_s));
+    let max_s = rules.lifetime_s_max;
+    if life_s > max_s.saturating_add(rules.leeway_s) {
+        return Err(TokenError::LivesTooLong { life_s, max_s });
+    }
+    Ok(())
 }

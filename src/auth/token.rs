@@ -109,7 +109,7 @@ pub enum TokenError {
         now_s: u64,
     },
     LivesTooLong {
-        left_s: u64,
+        life_s: u64,
         max_s: u64,
     },
     WrongIssuer,
@@ -170,8 +170,8 @@ impl fmt::Display for TokenError {
                     at_s.saturating_sub(*now_s)
                 )
             }
-            Self::LivesTooLong { left_s, max_s } => {
-                write!(f, "token has {left_s} s to live; at most {max_s} are allowed")
+            Self::LivesTooLong { life_s, max_s } => {
+                write!(f, "token lives {life_s} s; at most {max_s} are allowed")
             }
             Self::WrongIssuer => write!(f, "token's issuer (`iss`) is not accepted"),
             Self::WrongAudience => write!(f, "token is for someone else (`aud`)"),
@@ -181,6 +181,14 @@ impl fmt::Display for TokenError {
 }
 
 impl std::error::Error for TokenError {}
+
+impl TokenError {
+    /// Whether newer keys might make the token good: the issuer may have changed them since they were fetched.
+    #[must_use]
+    pub const fn wants_newer_keys(&self) -> bool {
+        matches!(self, Self::UnknownKey | Self::AlgorithmNotAccepted { .. })
+    }
+}
 
 /// A token taken apart, nothing of it believed yet.
 #[derive(Debug)]

@@ -313,6 +313,11 @@ mod tests {
         );
         let eternal = format!(r#"{{"sub":"a","exp":{}}}"#, NOW_S + TOKEN_LIFETIME_S + 31);
         assert!(matches!(refused(header, &eternal), TokenError::LivesTooLong { .. }));
+        let old =
+            format!(r#"{{"sub":"a","iat":{},"exp":{}}}"#, NOW_S - TOKEN_LIFETIME_S, NOW_S + 31);
+        let life_s = TOKEN_LIFETIME_S + 31;
+        let expected = TokenError::LivesTooLong { life_s, max_s: TOKEN_LIFETIME_S };
+        assert_eq!(refused(header, &old), expected, "it was refused when it was new, and is still");
         for exp in ["-1", "1e99", "\"2000000000\"", "null", "true", "18446744073709551616", "1.5.5"]
         {
             let found = refused(header, &format!(r#"{{"sub":"a","exp":{exp}}}"#));

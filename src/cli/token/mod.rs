@@ -285,7 +285,7 @@ mod tests {
             refused(&["--user", "ada", "--filter", "{oops"])
                 .starts_with("the filter begins like JSON")
         );
-        assert!(refused(&["--user", "ada", "--expires", "500d"]).contains("to live"));
+        assert!(refused(&["--user", "ada", "--expires", "500d"]).contains("token lives"));
         assert!(refused(&["--user", "ada", "--algorithm", "HS512"]).contains("needs 64 or more"));
         assert!(
             refused(&["--user", "ada", "--algorithm", "RS256"])
