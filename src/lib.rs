@@ -10,6 +10,16 @@ pub mod event;
 
 pub mod matcher;
 
+pub mod dialect;
+
+pub mod batch;
+
+pub mod history;
+
+pub mod wire;
+
+pub mod shard;
+
 pub mod auth;
 
 pub mod admin {
