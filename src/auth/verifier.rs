@@ -94,6 +94,8 @@ mod tests {
     use super::super::algorithm::Algorithm;
     use super::super::fixtures;
     use super::super::fixtures::NOW_S;
+    use super::super::jwks::JwksOrigin;
+    use super::super::jwks::parse_jwks;
     use super::super::key::Key;
     use super::super::token::Part;
     use super::*;
@@ -354,6 +356,22 @@ mod tests {
             with_rules(ours, r#","iss":["idp"],"aud":"fanwire""#),
             Err(TokenError::BadClaim { .. })
         ));
+    }
+
+    #[test]
+    fn a_token_made_by_others_is_accepted() {
+        // RFC 7515 appendix A.1: whitespace in the JSON and all.
+        let jwks = br#"{"keys":[{"kty":"oct","alg":"HS256","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}]}"#;
+        let token = concat!(
+            "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9",
+            ".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+            ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        );
+        let keys = KeySet::new(parse_jwks(jwks, JwksOrigin::File).unwrap().keys).unwrap();
+        let mapping = Mapping { user_claim: "iss".into(), ..Mapping::default() };
+        let verifier = Verifier::new(keys, TokenRules::default(), mapping).unwrap();
+        assert_eq!(verifier.verify(token, 1_300_819_379).unwrap().user.as_deref(), Some("joe"));
+        assert!(matches!(verifier.verify(token, NOW_S), Err(TokenError::Expired { .. })));
     }
 
     #[test]
