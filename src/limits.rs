@@ -21,3 +21,28 @@ pub const PATH_BYTES_MAX: usize = 255;
 /// a parse of its own. Numbered in 16 bits.
 pub const INTEREST_PATHS_MAX: usize = 1024;
 const _: () = assert!(INTEREST_PATHS_MAX <= u16::MAX as usize);
+
+/// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
+pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+/// Levels of `and`, `or`, `not` and parentheses in a filter; a deeper one is refused with `bad_filter`.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Tests in a filter; one with more is refused with `bad_filter`.
+pub const FILTER_TERMS_MAX: usize = 256;
+/// Values in one list of a filter; a longer one is refused with `bad_filter`.
+pub const FILTER_LIST_MAX: usize = 1024;
+/// Regular expressions in a filter; one with more is refused with `bad_filter`.
+pub const FILTER_REGEXES_MAX: usize = 8;
+/// Fields that a filter reads, alternatives included; one with more is refused with `bad_filter`.
+pub const FILTER_PATHS_MAX: usize = 256;
+/// Alternatives in one `first(…)`; more are refused with `bad_filter`.
+pub const FILTER_FIRST_MAX: usize = 8;
+/// Characters in one pattern with wildcards; a longer one is refused with `bad_filter`. What a text costs grows with both.
+pub const PATTERN_CHARS_MAX: usize = 256;
+/// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
+pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+/// Points of a polygon; more are refused with `bad_filter`.
+pub const POLYGON_POINTS_MAX: usize = 256;
+const _: () = assert!(
+    FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
+    "one filter alone must be able to find all its fields"
+);

@@ -3,10 +3,18 @@
 //! Owned by one shard, so there is no lock in it. Cost grows with what matches, not with what is subscribed. Never looks at a
 //! connection or a dialect.
 
+#[cfg(test)]
+mod arbitrary;
+
+pub mod filter;
+
 mod topics;
 
 use crate::event::Event;
 use crate::event::TopicPattern;
+pub use crate::matcher::filter::Filter;
+pub use crate::matcher::filter::FilterError;
+pub use crate::matcher::filter::FilterProblem;
 use crate::matcher::topics::SubjectId;
 use crate::matcher::topics::Topics;
 
