@@ -202,3 +202,41 @@ const _: () = assert!(JWKS_RETRY_S_MIN > 0 && JWKS_RETRY_S_MIN < JWKS_RETRY_S_MA
 const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
 const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
 const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
+
+
+/// Levels of arrays and objects in a payload or a filter; a deeper text is refused with `bad_json` or `bad_filter`. As deep as
+/// the readers of most languages go by default, so that what we take can be read by those to whom we give it.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Member names in the path of a field; a filter with a longer one is refused with `bad_filter`.
+pub const PATH_STEPS_MAX: usize = 16;
+/// Bytes of all member names of a path together; a filter with more is refused with `bad_filter`.
+pub const PATH_BYTES_MAX: usize = 255;
+/// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
+/// a parse of its own. Numbered in 16 bits.
+pub const INTEREST_PATHS_MAX: usize = 1024;
+const _: () = assert!(INTEREST_PATHS_MAX <= u16::MAX as usize);
+
+/// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
+pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+/// Levels of `and`, `or`, `not` and parentheses in a filter; a deeper one is refused with `bad_filter`.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Tests in a filter; one with more is refused with `bad_filter`.
+pub const FILTER_TERMS_MAX: usize = 256;
+/// Values in one list of a filter; a longer one is refused with `bad_filter`.
+pub const FILTER_LIST_MAX: usize = 1024;
+/// Regular expressions in a filter; one with more is refused with `bad_filter`.
+pub const FILTER_REGEXES_MAX: usize = 8;
+/// Fields that a filter reads, alternatives included; one with more is refused with `bad_filter`.
+pub const FILTER_PATHS_MAX: usize = 256;
+/// Alternatives in one `first(…)`; more are refused with `bad_filter`.
+pub const FILTER_FIRST_MAX: usize = 8;
+/// Characters in one pattern with wildcards; a longer one is refused with `bad_filter`. What a text costs grows with both.
+pub const PATTERN_CHARS_MAX: usize = 256;
+/// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
+pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+/// Points of a polygon; more are refused with `bad_filter`.
+pub const POLYGON_POINTS_MAX: usize = 256;
+const _: () = assert!(
+    FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
+    "one filter alone must be able to find all its fields"
+);
