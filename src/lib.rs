@@ -27,3 +27,5 @@ pub mod admin;
 pub mod config;
 
 pub mod server;
+
+pub mod cli;
