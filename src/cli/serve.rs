@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io::IsTerminal;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -105,8 +104,7 @@ fn log_to_stderr(level: LevelFilter) {
 }
 
 fn fail(error: &dyn fmt::Display, code: u8) -> ExitCode {
-    // If standard error is closed, the exit code has to do.
-    drop(writeln!(std::io::stderr(), "fanwire: {error}"));
+    super::say(&format!("fanwire: {error}"));
     ExitCode::from(code)
 }
 
