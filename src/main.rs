@@ -21,6 +21,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server.
+    Serve(cli::ServeArgs),
     /// Publish a recorded file, at its own pace, at a rate, or as fast as the server takes it.
     Publish(cli::PublishArgs),
     /// Print what arrives, one JSON line each; goes on where it was after a lost connection.
@@ -29,6 +31,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match CommandLine::parse().command {
+        Command::Serve(arguments) => cli::serve(&arguments),
         Command::Publish(arguments) => cli::publish(arguments),
         Command::Subscribe(arguments) => cli::subscribe(arguments),
     }

@@ -1,12 +1,13 @@
 //! What can be typed: the commands that talk to a running server, and the words that start one.
 //!
 //! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands other than
-//! `serve` use only what any client could use: the public protocol. Starting a server is not done here: `main` hands that in.
+//! `serve` use only what any client could use: the public protocol.
 
 mod endpoint;
 mod http;
 mod limits;
 mod publish;
+mod serve;
 mod subscribe;
 #[cfg(test)]
 mod testing;
@@ -21,6 +22,8 @@ use std::process::ExitCode;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
 pub use publish::PublishArgs;
+pub use serve::ServeArgs;
+pub use serve::serve;
 pub use subscribe::SubscribeArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
