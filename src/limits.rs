@@ -31,6 +31,8 @@ pub const INFLATE_STEP_BYTES: usize = 32 * 1024;
 pub const PARTIAL_SPARES_MAX: usize = 64;
 /// Bytes of such a buffer; a larger one is freed.
 pub const PARTIAL_SPARE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the buffers into which a shard inflates, kept between two messages; larger ones are freed when the next one comes.
+pub const INFLATED_KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 // A head's parts are addressed with 16 bits.
 const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
