@@ -105,8 +105,9 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 pub const BODY_OVERHEAD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a WebSocket message, also after inflating, that a listener may be configured to take; more close with 1009.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Frames of one WebSocket message; more close with 1009.
-pub const MESSAGE_FRAMES_MAX: u32 = 65_536;
+/// Frames of one WebSocket message: 65,536 with something in them, and the empty one that some senders end with (Autobahn's cases 9.3.1
+/// and 9.4.1 among them); more close with 1009.
+pub const MESSAGE_FRAMES_MAX: u32 = 65_536 + 1;
 /// Ended deflate streams within one compressed message; more close with 1007. An honest sender ends one.
 pub const INFLATE_STREAMS_MAX: u32 = 64;
 /// Bytes inflated between two looks at the message limit and at the UTF-8; bounds what a hostile message costs beyond both.
@@ -115,6 +116,8 @@ pub const INFLATE_STEP_BYTES: usize = 32 * 1024;
 pub const PARTIAL_SPARES_MAX: usize = 64;
 /// Bytes of such a buffer; a larger one is freed.
 pub const PARTIAL_SPARE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the buffers into which a shard inflates, kept between two messages; larger ones are freed when the next one comes.
+pub const INFLATED_KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 // A head's parts are addressed with 16 bits.
 const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
