@@ -20,6 +20,8 @@ pub mod wire;
 
 pub mod shard;
 
+pub mod auth;
+
 pub mod conn;
 
 pub mod admin;

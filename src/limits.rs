@@ -105,8 +105,9 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 pub const BODY_OVERHEAD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a WebSocket message, also after inflating, that a listener may be configured to take; more close with 1009.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Frames of one WebSocket message; more close with 1009.
-pub const MESSAGE_FRAMES_MAX: u32 = 65_536;
+/// Frames of one WebSocket message: 65,536 with something in them, and the empty one that some senders end with (Autobahn's cases 9.3.1
+/// and 9.4.1 among them); more close with 1009.
+pub const MESSAGE_FRAMES_MAX: u32 = 65_536 + 1;
 /// Ended deflate streams within one compressed message; more close with 1007. An honest sender ends one.
 pub const INFLATE_STREAMS_MAX: u32 = 64;
 /// Bytes inflated between two looks at the message limit and at the UTF-8; bounds what a hostile message costs beyond both.
@@ -115,6 +116,8 @@ pub const INFLATE_STEP_BYTES: usize = 32 * 1024;
 pub const PARTIAL_SPARES_MAX: usize = 64;
 /// Bytes of such a buffer; a larger one is freed.
 pub const PARTIAL_SPARE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the buffers into which a shard inflates, kept between two messages; larger ones are freed when the next one comes.
+pub const INFLATED_KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 // A head's parts are addressed with 16 bits.
 const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
@@ -144,3 +147,99 @@ pub const UPLOAD_HELD_MS_MAX: u64 = 2000;
 pub const UPLOAD_RETRY_MS: u64 = 5;
 /// What a refused publisher is asked to wait, in seconds (`Retry-After`).
 pub const RETRY_AFTER_S: u32 = 1;
+
+/// Bytes of a token; a longer one is refused before anything in it is looked at.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Roles that one token may name; a token with more is refused.
+pub const TOKEN_ROLES_MAX: usize = 32;
+/// Audiences that one token may name; a token with more is refused.
+pub const TOKEN_AUDIENCES_MAX: usize = 32;
+/// Topic patterns of one list of a token (`subscribe`, `publish`); a token with more is refused.
+pub const TOKEN_PATTERNS_MAX: usize = 64;
+/// Bytes of a user's name; a token with a longer one is refused.
+pub const USER_BYTES_MAX: usize = 255;
+/// Seconds by which clocks may differ; a larger setting is refused at start.
+pub const TOKEN_LEEWAY_S_MAX: u64 = 300;
+/// Seconds that a token may live, from its issue to its expiry, unless set otherwise: 400 days. One that lives longer is
+/// refused, so that a revocation need not be kept for ever.
+pub const TOKEN_LIFETIME_S: u64 = 400 * 24 * 3600;
+/// Keys that tokens are checked against, from settings and key sets together; a set with more is refused as a whole.
+pub const KEYS_MAX: usize = 64;
+/// Keys tried for a token that does not say which signed it; those beyond are not tried. Bounds what one handshake can cost.
+pub const KEYS_TRIED_MAX: usize = 4;
+/// Bytes of a key set (JWKS) as text; a longer one is refused and the former stays.
+pub const JWKS_BYTES_MAX: usize = 256 * 1024;
+/// Seconds between fetches of a key set whose answer does not say how long it is good for.
+pub const JWKS_REFRESH_S: u64 = 3600;
+/// Seconds between fetches at least, however short the answer says it is good for.
+pub const JWKS_REFRESH_S_MIN: u64 = 60;
+/// Seconds between fetches at most, so that a withdrawn key is gone after a day.
+pub const JWKS_REFRESH_S_MAX: u64 = 24 * 3600;
+/// Seconds from a fetch to the next one because of a token with an unknown key: wishes that come sooner wait till then.
+pub const JWKS_WISH_S_MIN: u64 = 30;
+/// Seconds from a failed fetch to the next; doubled each time.
+pub const JWKS_RETRY_S_MIN: u64 = 1;
+/// Seconds from a failed fetch to the next at most.
+pub const JWKS_RETRY_S_MAX: u64 = 300;
+/// Seconds that one fetch may take from beginning to end; then it has failed.
+pub const JWKS_FETCH_S_MAX: u64 = 10;
+/// Revocations remembered; at the limit a new one is refused and says so, for to forget one would let its token in again.
+pub const REVOCATIONS_MAX: usize = 100_000;
+/// Rates remembered by user or address; at the limit those at rest are forgotten, and if there are none the newcomer is refused.
+pub const RATES_MAX: usize = 65_536;
+/// Origins and hosts in the allow-list for browsers; more are refused at start.
+pub const ORIGINS_MAX: usize = 256;
+/// Connections of one user, unless set otherwise; the next is refused with 429.
+pub const USER_CONNECTIONS: u32 = 10;
+/// Connections from one address, unless set otherwise; the next is refused with 429.
+pub const ADDRESS_CONNECTIONS: u32 = 1_000;
+/// Handshakes a second from one address, unless set otherwise; the next is refused with 429.
+pub const HANDSHAKES_PER_S: u32 = 100;
+/// Messages a second on one connection, unless set otherwise; the next closes it with 1008.
+pub const MESSAGES_PER_S: u32 = 100;
+/// Events a second that one client may publish, unless set otherwise; the next is refused and not taken.
+pub const PUBLISH_PER_S: u32 = 10_000;
+
+const _: () = assert!(JWKS_REFRESH_S_MIN <= JWKS_REFRESH_S && JWKS_REFRESH_S <= JWKS_REFRESH_S_MAX);
+const _: () = assert!(JWKS_RETRY_S_MIN > 0 && JWKS_RETRY_S_MIN < JWKS_RETRY_S_MAX);
+const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
+const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
+const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
+
+
+/// Levels of arrays and objects in a payload or a filter; a deeper text is refused with `bad_json` or `bad_filter`. As deep as
+/// the readers of most languages go by default, so that what we take can be read by those to whom we give it.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Member names in the path of a field; a filter with a longer one is refused with `bad_filter`.
+pub const PATH_STEPS_MAX: usize = 16;
+/// Bytes of all member names of a path together; a filter with more is refused with `bad_filter`.
+pub const PATH_BYTES_MAX: usize = 255;
+/// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
+/// a parse of its own. Numbered in 16 bits.
+pub const INTEREST_PATHS_MAX: usize = 1024;
+const _: () = assert!(INTEREST_PATHS_MAX <= u16::MAX as usize);
+
+/// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
+pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+/// Levels of `and`, `or`, `not` and parentheses in a filter; a deeper one is refused with `bad_filter`.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Tests in a filter; one with more is refused with `bad_filter`.
+pub const FILTER_TERMS_MAX: usize = 256;
+/// Values in one list of a filter; a longer one is refused with `bad_filter`.
+pub const FILTER_LIST_MAX: usize = 1024;
+/// Regular expressions in a filter; one with more is refused with `bad_filter`.
+pub const FILTER_REGEXES_MAX: usize = 8;
+/// Fields that a filter reads, alternatives included; one with more is refused with `bad_filter`.
+pub const FILTER_PATHS_MAX: usize = 256;
+/// Alternatives in one `first(…)`; more are refused with `bad_filter`.
+pub const FILTER_FIRST_MAX: usize = 8;
+/// Characters in one pattern with wildcards; a longer one is refused with `bad_filter`. What a text costs grows with both.
+pub const PATTERN_CHARS_MAX: usize = 256;
+/// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
+pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+/// Points of a polygon; more are refused with `bad_filter`.
+pub const POLYGON_POINTS_MAX: usize = 256;
+const _: () = assert!(
+    FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
+    "one filter alone must be able to find all its fields"
+);

@@ -5,6 +5,7 @@
 
 mod board;
 mod desk;
+pub mod jwks;
 mod metrics;
 
 pub use board::Board;

@@ -327,6 +327,7 @@ mod tests {
             offset,
             time_us: offset * 10,
             payload: Bytes::from_static(b"{}"),
+            fields: crate::event::Fields::default(),
         })
     }
 

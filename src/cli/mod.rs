@@ -12,6 +12,7 @@ mod subscribe;
 #[cfg(test)]
 mod testing;
 mod timestamp;
+pub mod token;
 mod wait;
 
 use std::future::Future;
