@@ -11,6 +11,7 @@ mod subscribe;
 #[cfg(test)]
 mod testing;
 mod timestamp;
+pub mod token;
 mod wait;
 
 use std::future::Future;

@@ -3,6 +3,7 @@
 //! Invariants: an `Event` is never changed once its home shard has stamped it; its payload is one JSON object in valid UTF-8,
 //! checked once at ingest, and its text survives byte for byte. This module never does I/O and knows no dialect.
 
+pub mod payload;
 pub mod topic;
 
 use std::sync::Arc;
