@@ -50,7 +50,7 @@ impl Orders {
         if poll(&mut fds, Some(timeout))? == 0 {
             return Ok(None);
         }
-        let mut chunk = [0; 64 * 1024];
+        let mut chunk = [0; 16 * 1024];
         let read = rustix::io::read(&stdin, &mut chunk)?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

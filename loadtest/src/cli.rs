@@ -85,7 +85,10 @@ pub(crate) struct ToolArgs {
     #[arg(long, default_value = "target/release/fanwire")]
     pub(crate) fanwire_bin: PathBuf,
     /// How Fanwire is started; {port}, {shards} and {driver} are put in.
-    #[arg(long, default_value = "serve --listen 127.0.0.1:{port} --shards {shards} --driver {driver}")]
+    #[arg(
+        long,
+        default_value = "serve --listen 127.0.0.1:{port} --shards {shards} --driver {driver}"
+    )]
     pub(crate) fanwire_args: String,
     /// What Fanwire waits with: io_uring or epoll.
     #[arg(long, default_value = "io_uring")]
@@ -122,7 +125,11 @@ impl ToolArgs {
     /// Paths made absolute: a subject runs in a directory of its own. A bare name stays one, to be found by the shell's rules.
     pub(crate) fn tools(&self) -> Tools {
         let absolute = |path: &PathBuf| {
-            if path.components().count() == 1 { path.clone() } else { std::path::absolute(path).unwrap_or(path.clone()) }
+            if path.components().count() == 1 {
+                path.clone()
+            } else {
+                std::path::absolute(path).unwrap_or_else(|_| path.clone())
+            }
         };
         Tools {
             fanwire: absolute(&self.fanwire_bin),

@@ -98,7 +98,12 @@ pub(crate) fn spawn_on(command: &mut Command, cores: &[usize]) -> Result<Child, 
 
 impl Crew {
     /// Starts this program again as a child with a plan; the answer is its number.
-    pub(crate) fn start(&mut self, name: &str, plan: &Plan, cores: &[usize]) -> Result<usize, CrewError> {
+    pub(crate) fn start(
+        &mut self,
+        name: &str,
+        plan: &Plan,
+        cores: &[usize],
+    ) -> Result<usize, CrewError> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(CHILD).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = spawn_on(&mut command, cores)?;
@@ -106,7 +111,15 @@ impl Crew {
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let (name, pending) = (name.to_owned(), Vec::new());
-        self.hands.push(Hand { name, child, stdin: Some(stdin), stdout, pending, ended: false, done: false });
+        self.hands.push(Hand {
+            name,
+            child,
+            stdin: Some(stdin),
+            stdout,
+            pending,
+            ended: false,
+            done: false,
+        });
         let hand = self.hands.len() - 1;
         self.line(hand, &serde_json::to_vec(plan).map_err(io::Error::other)?)?;
         Ok(hand)
@@ -130,7 +143,9 @@ impl Crew {
     /// The next words, with the number of who said each; none if nothing was said for `ns`.
     pub(crate) fn listen(&mut self, ns: u64) -> Result<Vec<(usize, Word)>, CrewError> {
         let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.hands.len());
-        let alive: Vec<usize> = (0..self.hands.len()).filter(|&it| self.hands.get(it).is_some_and(|h| !h.ended)).collect();
+        let alive: Vec<usize> = (0..self.hands.len())
+            .filter(|&it| self.hands.get(it).is_some_and(|h| !h.ended))
+            .collect();
         for hand in alive.iter().filter_map(|&it| self.hands.get(it)) {
             fds.push(PollFd::new(&hand.stdout, PollFlags::IN));
         }
@@ -186,12 +201,15 @@ pub(crate) fn end(child: &mut Child) {
 
 impl Hand {
     fn read(&mut self) -> Result<(), CrewError> {
-        let mut chunk = [0; 64 * 1024];
+        let mut chunk = [0; 16 * 1024];
         let read = rustix::io::read(&self.stdout, &mut chunk).map_err(io::Error::from)?;
         self.pending.extend_from_slice(chunk.get(..read).unwrap_or_default());
         self.ended = read == 0;
         if self.pending.len() > LINE_BYTES_MAX {
-            return Err(CrewError::Failed { child: self.name.clone(), what: "a line is too long".to_owned() });
+            return Err(CrewError::Failed {
+                child: self.name.clone(),
+                what: "a line is too long".to_owned(),
+            });
         }
         Ok(())
     }
@@ -204,7 +222,9 @@ impl Hand {
                 continue;
             }
             match serde_json::from_slice(line).map_err(io::Error::other)? {
-                Word::Failed { what } => return Err(CrewError::Failed { child: self.name.clone(), what }),
+                Word::Failed { what } => {
+                    return Err(CrewError::Failed { child: self.name.clone(), what });
+                }
                 word => {
                     self.done |= matches!(word, Word::Settled(_));
                     words.push(word);

@@ -40,7 +40,9 @@ impl fmt::Display for FeedError {
         match self {
             Self::Unreadable(error) => write!(f, "telemetry cannot be read: {error}"),
             Self::LineTooLong { line } => write!(f, "line {line} of the telemetry is too long"),
-            Self::NotAnObject { line } => write!(f, "line {line} of the telemetry is not a JSON object with members"),
+            Self::NotAnObject { line } => {
+                write!(f, "line {line} of the telemetry is not a JSON object with members")
+            }
             Self::Empty => write!(f, "the telemetry has no lines"),
         }
     }
@@ -128,7 +130,10 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused_with_its_line() {
-        assert!(matches!(Feed::lines(&b"{\"a\":1}\n[]\n"[..]), Err(FeedError::NotAnObject { line: 2 })));
+        assert!(matches!(
+            Feed::lines(&b"{\"a\":1}\n[]\n"[..]),
+            Err(FeedError::NotAnObject { line: 2 })
+        ));
         assert!(matches!(Feed::lines(&b"{}"[..]), Err(FeedError::NotAnObject { line: 1 })));
         assert!(matches!(Feed::lines(&b"\n"[..]), Err(FeedError::Empty)));
     }

@@ -92,9 +92,14 @@ pub(crate) fn run(plan: &FloorPlan) -> io::Result<()> {
     };
     let mut orders = Orders::default();
     let mut looked_ns = 0;
-    let mut ready = vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; READY_MAX];
+    let mut ready =
+        vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; READY_MAX];
     loop {
-        let found = match epoll::wait(&floor.epoll, ready.as_mut_slice(), Some(&clock::timespec(50 * MILLI))) {
+        let found = match epoll::wait(
+            &floor.epoll,
+            ready.as_mut_slice(),
+            Some(&clock::timespec(50 * MILLI)),
+        ) {
             Err(Errno::INTR) => 0,
             found => found?,
         };
@@ -129,11 +134,12 @@ fn listen() -> io::Result<OwnedFd> {
 impl Floor {
     fn accept(&mut self, listener: &OwnedFd) -> io::Result<()> {
         loop {
-            let socket = match net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-                Ok(socket) => socket,
-                Err(Errno::AGAIN | Errno::CONNABORTED) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
+            let socket =
+                match net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                    Ok(socket) => socket,
+                    Err(Errno::AGAIN | Errno::CONNABORTED) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                };
             sockopt::set_tcp_nodelay(&socket, true)?;
             let index = num::count(self.members.len());
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
@@ -181,7 +187,9 @@ impl Floor {
     fn join(&mut self, index: usize) -> io::Result<()> {
         let Some(member) = self.members.get_mut(index) else { return Ok(()) };
         let request = std::mem::take(&mut member.held);
-        if request.len() > HEAD_BYTES_MAX || memchr::memmem::find(&request, websocket::KEY.as_bytes()).is_none() {
+        if request.len() > HEAD_BYTES_MAX
+            || memchr::memmem::find(&request, websocket::KEY.as_bytes()).is_none()
+        {
             send(member, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")?;
             member.socket = None;
             return Ok(());
@@ -257,7 +265,9 @@ fn send(member: &mut Member, bytes: &[u8]) -> io::Result<()> {
     if sent < bytes.len() {
         member.held.extend_from_slice(bytes.get(sent..).unwrap_or_default());
         if member.held.len() > FLOOR_OUTBOX_BYTES_MAX {
-            return Err(io::Error::other("a subscriber of the floor is too far behind to measure anything"));
+            return Err(io::Error::other(
+                "a subscriber of the floor is too far behind to measure anything",
+            ));
         }
     }
     Ok(())
@@ -268,8 +278,10 @@ fn topics(request: &[u8]) -> Vec<usize> {
     let line = request.split(|&byte| byte == b'\r').next().unwrap_or_default();
     let path = line.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
     let segment = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    let numbers: Vec<usize> =
-        String::from_utf8_lossy(segment).split(',').filter_map(|number| number.parse().ok()).collect();
+    let numbers: Vec<usize> = String::from_utf8_lossy(segment)
+        .split(',')
+        .filter_map(|number| number.parse().ok())
+        .collect();
     if numbers.is_empty() { vec![0] } else { numbers }
 }
 
@@ -277,7 +289,8 @@ fn topics(request: &[u8]) -> Vec<usize> {
 fn message(bytes: &[u8]) -> Option<(usize, &[u8], &[u8])> {
     let (topic, rest) = bytes.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
-    let (message, rest) = rest.split_at_checked(num::index(u64::from(u32::from_le_bytes(*length))))?;
+    let (message, rest) =
+        rest.split_at_checked(num::index(u64::from(u32::from_le_bytes(*length))))?;
     Some((num::index(u64::from(u32::from_le_bytes(*topic))), message, rest))
 }
 

@@ -47,7 +47,9 @@ impl Inflater {
             out.reserve(STEP_BYTES);
             let (read, room) = (self.stream.total_in(), out.capacity() - out.len());
             let written = out.len();
-            self.stream.decompress_vec(input, out, FlushDecompress::Sync).map_err(|_| Fault::BadDeflate)?;
+            self.stream
+                .decompress_vec(input, out, FlushDecompress::Sync)
+                .map_err(|_| Fault::BadDeflate)?;
             let taken = usize::try_from(self.stream.total_in() - read).unwrap_or(usize::MAX);
             input = input.get(taken..).ok_or(Fault::BadDeflate)?;
             let gained = out.len() - written;
@@ -86,7 +88,8 @@ mod tests {
         let mut client = Inflater::new(false);
         let mut out = Vec::new();
         for number in 0..200 {
-            let text = format!("{{\"altitude\":{number},\"callsign\":\"SWR123\"}}").repeat(1 + number * 7);
+            let text =
+                format!("{{\"altitude\":{number},\"callsign\":\"SWR123\"}}").repeat(1 + number * 7);
             let message = deflated(&mut server, text.as_bytes());
             client.message(&message, &mut out).unwrap();
             assert_eq!(out, text.as_bytes(), "message {number}");

@@ -53,7 +53,12 @@ impl Latencies {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        Counts(self.histogram.iter_recorded().map(|it| (it.value_iterated_to(), it.count_at_value())).collect())
+        Counts(
+            self.histogram
+                .iter_recorded()
+                .map(|it| (it.value_iterated_to(), it.count_at_value()))
+                .collect(),
+        )
     }
 
     /// The value below which that share of all lies; 0 of none.
@@ -75,7 +80,10 @@ impl Latencies {
             return Vec::new();
         }
         let body = (0..=18).map(|it| f64::from(it) * 0.05);
-        let tail = [0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 0.999, 0.9995, 0.9999];
+        let tail = [
+            0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 0.999, 0.9995,
+            0.9999,
+        ];
         body.chain(tail).map(|quantile| Point { quantile, ns: self.at(quantile) }).collect()
     }
 }

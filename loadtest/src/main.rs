@@ -96,7 +96,9 @@ impl fmt::Display for Failed {
             Self::Scenario(error) => error.fmt(f),
             Self::Run(error) => error.fmt(f),
             Self::Output { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Unsound { runs } => write!(f, "{runs} runs failed, or lost, repeated or disordered events"),
+            Self::Unsound { runs } => {
+                write!(f, "{runs} runs failed, or lost, repeated or disordered events")
+            }
         }
     }
 }
@@ -153,7 +155,11 @@ fn run(args: &cli::Run) -> Result<(), Failed> {
     let mut scenarios = Vec::new();
     for name in &args.scenario {
         let path = Path::new(name);
-        let path = if path.exists() { path.to_owned() } else { args.session.scenarios.join(format!("{name}.toml")) };
+        let path = if path.exists() {
+            path.to_owned()
+        } else {
+            args.session.scenarios.join(format!("{name}.toml"))
+        };
         let mut scenario = Scenario::read(&path)?;
         scenario.subscribers = args.subscribers.unwrap_or(scenario.subscribers);
         scenarios.push(scenario);
@@ -163,7 +169,8 @@ fn run(args: &cli::Run) -> Result<(), Failed> {
 
 fn report_all(args: &cli::ReportAll) -> Result<(), Failed> {
     let mut scenarios = scenario::read_all(&args.session.scenarios)?;
-    scenarios.retain(|it| args.only.is_empty() || args.only.iter().any(|part| it.name.contains(part)));
+    scenarios
+        .retain(|it| args.only.is_empty() || args.only.iter().any(|part| it.name.contains(part)));
     session(&scenarios, &[], &args.session)
 }
 
@@ -174,7 +181,8 @@ fn session(scenarios: &[Scenario], subjects: &[String], args: &SessionArgs) -> R
         scenario.check()?;
     }
     let tools = args.tools.tools();
-    let program = Program { scenarios: &scenarios, subjects, rounds: args.rounds.max(1), tools: &tools };
+    let program =
+        Program { scenarios: &scenarios, subjects, rounds: args.rounds.max(1), tools: &tools };
     let command: Vec<String> = std::env::args().skip(1).collect();
     let out = &args.out;
     let at = |error| Failed::Output { path: out.clone(), error };

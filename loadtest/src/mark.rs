@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn mark(number: u64) -> Mark {
-        Mark { topic: 0x00ab_cd, number, intended_ns: 0x0123_4567_89ab_cdef }
+        Mark { topic: 0xabcd, number, intended_ns: 0x0123_4567_89ab_cdef }
     }
 
     fn text(number: u64) -> Vec<u8> {

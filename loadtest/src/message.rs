@@ -163,7 +163,8 @@ impl Membership {
         let turn = usize::try_from(subscriber / topics).unwrap_or(0) % self.each.len().max(1);
         let many = self.each.get(turn).copied().unwrap_or(1).clamp(1, topics);
         let stride = topics / many;
-        let mut of: Vec<u32> = (0..many).map(|at| (subscriber % topics + at * stride) % topics).collect();
+        let mut of: Vec<u32> =
+            (0..many).map(|at| (subscriber % topics + at * stride) % topics).collect();
         of.sort_unstable();
         of
     }
@@ -173,7 +174,8 @@ impl Membership {
         let mut audience = vec![0; usize::try_from(self.topics.max(1)).unwrap_or(1)];
         for subscriber in from..subscribers {
             for topic in self.of(subscriber) {
-                if let Some(count) = usize::try_from(topic).ok().and_then(|it| audience.get_mut(it)) {
+                if let Some(count) = usize::try_from(topic).ok().and_then(|it| audience.get_mut(it))
+                {
                     *count += 1;
                 }
             }
@@ -206,7 +208,8 @@ mod tests {
 
     #[test]
     fn orders_survive_a_line() {
-        for order in [Order::Connect, Order::Settle { sent: vec![1, 2] }, Order::Publish { ns: 5 }] {
+        for order in [Order::Connect, Order::Settle { sent: vec![1, 2] }, Order::Publish { ns: 5 }]
+        {
             let line = serde_json::to_string(&order).unwrap();
             assert!(!line.contains('\n'));
             assert_eq!(serde_json::from_str::<Order>(&line).unwrap(), order);

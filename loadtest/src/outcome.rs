@@ -156,7 +156,11 @@ pub(crate) const CONNECT: &[Figure] = &[
     Figure { name: "CPU per join", unit: "us", of: Outcome::connect_us },
     Figure { name: "user memory each", unit: "B", of: Outcome::user_bytes_each },
     Figure { name: "slab, both ends", unit: "B", of: Outcome::slab_bytes_each },
-    Figure { name: "RSS when started", unit: "MiB", of: |it| it.memory_started.resident as f64 / 1_048_576.0 },
+    Figure {
+        name: "RSS when started",
+        unit: "MiB",
+        of: |it| it.memory_started.resident as f64 / 1_048_576.0,
+    },
     Figure { name: "start to first connection", unit: "ms", of: |it| it.start_ns as f64 / 1e6 },
 ];
 
@@ -167,7 +171,8 @@ mod tests {
     #[test]
     fn figures_divide_by_what_they_say() {
         let cpu = Cpu { run_ns: 800, busiest_ns: 600, softirq_ns: 200, ..Cpu::default() };
-        let it = Outcome { deliveries: 100, ns: SECOND / 2, cpu, drained: true, ..Outcome::default() };
+        let it =
+            Outcome { deliveries: 100, ns: SECOND / 2, cpu, drained: true, ..Outcome::default() };
         assert_eq!(it.deliveries_per_second(), 200.0);
         assert_eq!((it.cpu_ns(), it.shard_ns()), (10.0, 8.0));
         assert!(it.sound());

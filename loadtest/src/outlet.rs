@@ -44,8 +44,12 @@ impl Publishing {
         let mut socket = TcpStream::connect(say.addr)?;
         socket.set_nodelay(true)?;
         match &say.outlet {
-            Outlet::WebSocket { path, protocol, .. } => shake(&mut socket, &say, path, protocol.as_deref())?,
-            Outlet::Nats => socket.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n")?,
+            Outlet::WebSocket { path, protocol, .. } => {
+                shake(&mut socket, &say, path, protocol.as_deref())?
+            }
+            Outlet::Nats => {
+                socket.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n")?
+            }
             Outlet::Http { .. } | Outlet::Floor => {}
         }
         socket.set_nonblocking(true)?;
@@ -121,7 +125,12 @@ impl Publishing {
         let mut chunk = [0; 16 * 1024];
         loop {
             match self.socket.read(&mut chunk) {
-                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the subject closed the publisher")),
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        ErrorKind::UnexpectedEof,
+                        "the subject closed the publisher",
+                    ));
+                }
                 Ok(read) => self.answered(chunk.get(..read).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
@@ -151,7 +160,8 @@ impl Publishing {
         let mut end = 0;
         for at in memmem::find_iter(&self.replies, needle) {
             let after = self.replies.get(at + needle.len()..).unwrap_or_default();
-            let good = matches!(self.say.outlet, Outlet::Http { .. }) && after.first() == Some(&b'2');
+            let good =
+                matches!(self.say.outlet, Outlet::Http { .. }) && after.first() == Some(&b'2');
             if after.is_empty() {
                 break;
             }
@@ -159,7 +169,8 @@ impl Publishing {
             if !good {
                 self.refused += 1;
                 let text = self.replies.get(at..).unwrap_or_default();
-                let text = String::from_utf8_lossy(text.get(..text.len().min(300)).unwrap_or_default());
+                let text =
+                    String::from_utf8_lossy(text.get(..text.len().min(300)).unwrap_or_default());
                 self.first_refusal.get_or_insert_with(|| text.into_owned());
             }
         }
@@ -191,7 +202,8 @@ fn post(out: &mut Vec<u8>, say: &Say, path: &str, kind: &str, body: &[u8]) {
 }
 
 fn shake(socket: &mut TcpStream, say: &Say, path: &str, protocol: Option<&str>) -> io::Result<()> {
-    let protocol = protocol.map(|it| format!("Sec-WebSocket-Protocol: {it}\r\n")).unwrap_or_default();
+    let protocol =
+        protocol.map(|it| format!("Sec-WebSocket-Protocol: {it}\r\n")).unwrap_or_default();
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: {}\r\n{protocol}\r\n",
@@ -217,7 +229,8 @@ mod tests {
 
     fn pair(outlet: Outlet) -> (Publishing, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let say = Say { addr: listener.local_addr().unwrap(), outlet, topic: "bench/{n}".to_owned() };
+        let say =
+            Say { addr: listener.local_addr().unwrap(), outlet, topic: "bench/{n}".to_owned() };
         let publishing = Publishing::open(say).unwrap();
         (publishing, listener.accept().unwrap().0)
     }
@@ -230,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_burst_is_one_post() {
-        let (mut it, mut peer) = pair(Outlet::Http { path: "/v1/publish/{topic}".to_owned(), lines: true });
+        let (mut it, mut peer) =
+            pair(Outlet::Http { path: "/v1/publish/{topic}".to_owned(), lines: true });
         it.push(3, 1, b"{\"a\":1}");
         it.push(3, 2, b"{\"a\":2}");
         it.flush(3).unwrap();

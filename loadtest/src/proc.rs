@@ -4,14 +4,12 @@
 //! of the ticks. io_uring and epoll servers push part of the receivers' TCP work to ksoftirqd, so that is counted beside.
 //! Invariant: a file that cannot be read is an error with its path, never a zero.
 
-use crate::clock::SECOND;
 use crate::num;
 
 use std::fmt;
 use std::fs;
 use std::io;
 
-use rustix::param::clock_ticks_per_second;
 use rustix::param::page_size;
 use serde::Deserialize;
 use serde::Serialize;
@@ -49,7 +47,9 @@ impl fmt::Display for ProcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { path, error } => write!(f, "{path}: {error}"),
-            Self::Malformed { path } => write!(f, "{path} is not what the kernel's documentation says"),
+            Self::Malformed { path } => {
+                write!(f, "{path} is not what the kernel's documentation says")
+            }
         }
     }
 }
@@ -88,7 +88,8 @@ impl Snapshot {
     pub(crate) fn since(&self, earlier: &Self, shards: usize) -> Cpu {
         let mut spent: Vec<u64> = Vec::with_capacity(self.threads.len());
         for thread in &self.threads {
-            let before = earlier.threads.iter().find(|it| it.id == thread.id).map_or(0, |it| it.run_ns);
+            let before =
+                earlier.threads.iter().find(|it| it.id == thread.id).map_or(0, |it| it.run_ns);
             spent.push(thread.run_ns.saturating_sub(before));
         }
         spent.sort_unstable_by(|a, b| b.cmp(a));
@@ -119,16 +120,39 @@ pub(crate) fn memory(pids: &[u32]) -> Result<Memory, ProcError> {
 
 /// A process and all its descendants: nginx has workers, a launcher has a server.
 pub(crate) fn family(pid: u32) -> Result<Vec<u32>, ProcError> {
-    let mut family = vec![pid];
-    let mut at = 0;
-    while let Some(&parent) = family.get(at) {
-        at += 1;
-        let path = format!("/proc/{parent}/task/{parent}/children");
-        for child in read(&path)?.split_ascii_whitespace().filter_map(|it| it.parse().ok()) {
-            family.push(child);
+    let mut parents = Vec::new();
+    for pid in all()? {
+        // A process may end between the listing and the reading; then it is of no family.
+        if let Ok(parent) = parent(pid) {
+            parents.push((pid, parent));
         }
     }
+    let mut family = vec![pid];
+    let mut at = 0;
+    while let Some(&elder) = family.get(at) {
+        at += 1;
+        family.extend(parents.iter().filter(|(_, parent)| *parent == elder).map(|(pid, _)| *pid));
+    }
     Ok(family)
+}
+
+fn all() -> Result<Vec<u32>, ProcError> {
+    let unreadable = |error| ProcError::Unreadable { path: "/proc".to_owned(), error };
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(unreadable)? {
+        pids.extend(
+            entry.map_err(unreadable)?.file_name().to_str().and_then(|it| it.parse::<u32>().ok()),
+        );
+    }
+    Ok(pids)
+}
+
+fn parent(pid: u32) -> Result<u32, ProcError> {
+    let path = format!("/proc/{pid}/stat");
+    let text = read(&path)?;
+    let fields = text.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+    let parent = fields.split_ascii_whitespace().nth(1).and_then(|it| it.parse().ok());
+    parent.ok_or(ProcError::Malformed { path })
 }
 
 /// Resident bytes from statm, cheap enough to sample while a run goes on.
@@ -163,7 +187,8 @@ fn ticks(pid: u32) -> Result<(u64, u64), ProcError> {
     let text = read(&path)?;
     // The command's name may hold spaces and brackets; the fields count from the last bracket. utime is field 14.
     let fields = text.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    let mut fields = fields.split_ascii_whitespace().skip(11).map_while(|it| it.parse::<u64>().ok());
+    let mut fields =
+        fields.split_ascii_whitespace().skip(11).map_while(|it| it.parse::<u64>().ok());
     match (fields.next(), fields.next()) {
         (Some(user), Some(system)) => Ok((user, system)),
         _ => Err(ProcError::Malformed { path }),
@@ -172,12 +197,10 @@ fn ticks(pid: u32) -> Result<(u64, u64), ProcError> {
 
 /// Run time of the threads that do the network's deferred work. Where they are not to be seen it is unknown, and 0.
 fn softirq_ns() -> Result<u64, ProcError> {
-    let unreadable = |error| ProcError::Unreadable { path: "/proc".to_owned(), error };
     let mut total = 0;
-    for entry in fs::read_dir("/proc").map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let Some(pid) = name.to_str().and_then(|it| it.parse::<u32>().ok()) else { continue };
-        let named = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|it| it.starts_with("ksoftirqd"));
+    for pid in all()? {
+        let named = fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|it| it.starts_with("ksoftirqd"));
         if named {
             total += run_ns(&format!("/proc/{pid}/schedstat"))?;
         }
@@ -188,17 +211,14 @@ fn softirq_ns() -> Result<u64, ProcError> {
 fn kilobytes(path: &str, key: &str) -> Result<u64, ProcError> {
     let text = read(path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(key));
-    let value = line.and_then(|it| it.split_ascii_whitespace().next()).and_then(|it| it.parse::<u64>().ok());
+    let value = line
+        .and_then(|it| it.split_ascii_whitespace().next())
+        .and_then(|it| it.parse::<u64>().ok());
     Ok(value.ok_or_else(|| ProcError::Malformed { path: path.to_owned() })? * 1024)
 }
 
 fn read(path: &str) -> Result<String, ProcError> {
     fs::read_to_string(path).map_err(|error| ProcError::Unreadable { path: path.to_owned(), error })
-}
-
-/// How finely user and system time are told apart, for the report.
-pub(crate) fn tick_ns() -> u64 {
-    SECOND / clock_ticks_per_second().max(1)
 }
 
 #[cfg(test)]
@@ -212,14 +232,14 @@ mod tests {
         assert!(!snapshot.threads.is_empty());
         assert!(memory(&[pid]).unwrap().resident > 0);
         assert!(resident(pid).unwrap() > 0);
-        assert!(family(pid).unwrap().contains(&pid));
-        assert!(tick_ns() > 0);
+        assert!(family(parent(pid).unwrap()).unwrap().contains(&pid));
     }
 
     #[test]
     fn a_difference_counts_new_threads_and_the_busiest() {
         let thread = |id, run_ns| Thread { id, run_ns };
-        let before = Snapshot { threads: vec![thread(1, 10), thread(2, 50)], ..Snapshot::default() };
+        let before =
+            Snapshot { threads: vec![thread(1, 10), thread(2, 50)], ..Snapshot::default() };
         let after = Snapshot {
             threads: vec![thread(1, 20), thread(2, 250), thread(3, 7)],
             user_ticks: 1,

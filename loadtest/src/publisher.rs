@@ -127,7 +127,14 @@ impl Publisher {
             }
         }
         let ns = clock::now_ns() - began;
-        Ok(Published { events, refused: self.line.refused, ns, deliveries: 0, drained: true, sent: self.sent.clone() })
+        Ok(Published {
+            events,
+            refused: self.line.refused,
+            ns,
+            deliveries: 0,
+            drained: true,
+            sent: self.sent.clone(),
+        })
     }
 
     fn open_loop(&mut self, began: u64, until: u64, rate: f64) -> io::Result<u64> {
@@ -200,7 +207,8 @@ impl Publisher {
             self.payload.clear();
             self.feed.next(mark, &mut self.payload);
             self.line.push(topic, mark.number, &self.payload);
-            self.total_due += self.plan.audience.get(num::index(u64::from(topic))).copied().unwrap_or(0);
+            self.total_due +=
+                self.plan.audience.get(num::index(u64::from(topic))).copied().unwrap_or(0);
             self.due.push_back(self.total_due);
             if topics > 1 {
                 self.line.flush(topic)?;

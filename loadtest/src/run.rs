@@ -65,8 +65,12 @@ impl fmt::Display for RunError {
             Self::Crew(error) => error.fmt(f),
             Self::Proc(error) => error.fmt(f),
             Self::Io(error) => write!(f, "the run's directory: {error}"),
-            Self::NoTelemetry => write!(f, "the scenario publishes telemetry: name a file with --telemetry"),
-            Self::NoFloorRate => write!(f, "the rate is a share of the floor's, which was not measured"),
+            Self::NoTelemetry => {
+                write!(f, "the scenario publishes telemetry: name a file with --telemetry")
+            }
+            Self::NoFloorRate => {
+                write!(f, "the rate is a share of the floor's, which was not measured")
+            }
         }
     }
 }
@@ -123,7 +127,11 @@ pub(crate) fn run(
     round: u32,
     floor_rate: Option<f64>,
 ) -> Result<Outcome, RunError> {
-    let scratch = std::env::temp_dir().join(format!("fanwire-load-{}-{}", std::process::id(), clock::now_ns()));
+    let scratch = std::env::temp_dir().join(format!(
+        "fanwire-load-{}-{}",
+        std::process::id(),
+        clock::now_ns()
+    ));
     std::fs::create_dir_all(&scratch)?;
     let scoreboard = scratch.join("scoreboard");
     Scoreboard::create(&scoreboard, scenario.workers)?;
@@ -145,7 +153,7 @@ pub(crate) fn run(
             timeline: Vec::new(),
             resident: Vec::new(),
             last: (clock::now_ns(), 0),
-            shown_ns: 0,
+            shown_ns: clock::now_ns(),
             label,
         };
         let outcome = run.go(floor_rate);
@@ -154,20 +162,31 @@ pub(crate) fn run(
     });
     std::fs::remove_dir_all(&scratch)?;
     let outcome = result?;
-    Ok(Outcome { scenario: scenario.name.clone(), subject: subject.name().to_owned(), round, ..outcome })
+    Ok(Outcome {
+        scenario: scenario.name.clone(),
+        subject: subject.name().to_owned(),
+        round,
+        ..outcome
+    })
 }
 
 /// With two cores and one shard the subject has the first and the load the last; with more shards nobody is pinned.
 fn cores(scenario: &Scenario, tools: &Tools) -> (Vec<usize>, Vec<usize>) {
     let all = crew::cores();
     let shards = num::index(u64::from(scenario.shards));
-    if !tools.pin || shards >= all { (Vec::new(), Vec::new()) } else { ((0..shards).collect(), (shards..all).collect()) }
+    if !tools.pin || shards >= all {
+        (Vec::new(), Vec::new())
+    } else {
+        ((0..shards).collect(), (shards..all).collect())
+    }
 }
 
 impl Run<'_> {
     fn go(&mut self, floor_rate: Option<f64>) -> Result<Outcome, RunError> {
-        let pids = self.pids()?;
         let shards = num::index(u64::from(self.scenario.shards));
+        self.start_workers()?;
+        // Not before the workers stand: a subject that starts processes of its own has had the time for it by then.
+        let pids = self.pids()?;
         let mut outcome = Outcome {
             subscribers: u64::from(self.scenario.subscribers),
             measured: !pids.is_empty(),
@@ -175,7 +194,6 @@ impl Run<'_> {
             drained: true,
             ..Outcome::default()
         };
-        self.start_workers()?;
         if self.scenario.kind != Kind::Connect {
             self.start_publisher(floor_rate)?;
         }
@@ -231,7 +249,11 @@ impl Run<'_> {
                 circles: scenario.circles,
                 scoreboard: self.scoreboard.clone(),
             };
-            let hand = self.crew.start(&format!("worker {index}"), &Plan::Worker(plan), &self.load_cores)?;
+            let hand = self.crew.start(
+                &format!("worker {index}"),
+                &Plan::Worker(plan),
+                &self.load_cores,
+            )?;
             self.workers.push(hand);
         }
         self.ready(self.workers.len())
@@ -263,7 +285,8 @@ impl Run<'_> {
             workers: scenario.workers,
             scoreboard: self.scoreboard.clone(),
         };
-        self.publisher = Some(self.crew.start("the publisher", &Plan::Publisher(plan), &self.load_cores)?);
+        self.publisher =
+            Some(self.crew.start("the publisher", &Plan::Publisher(plan), &self.load_cores)?);
         self.ready(1)
     }
 
@@ -285,7 +308,13 @@ impl Run<'_> {
     }
 
     /// Waits until history has reached everyone: the deliveries of a replay are those of its connect phase.
-    fn replayed(&mut self, out: &mut Outcome, sent: &[u64], before: &Snapshot, pids: &[u32]) -> Result<(), RunError> {
+    fn replayed(
+        &mut self,
+        out: &mut Outcome,
+        sent: &[u64],
+        before: &Snapshot,
+        pids: &[u32],
+    ) -> Result<(), RunError> {
         let audience = self.scenario.membership().audience(0, self.scenario.subscribers);
         let due: u64 = audience.iter().zip(sent).map(|(heard, sent)| heard * sent).sum();
         let board = Scoreboard::open(&self.scoreboard)?;
@@ -306,7 +335,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn live(&mut self, outcome: &mut Outcome, pids: &[u32], shards: usize) -> Result<Vec<u64>, RunError> {
+    fn live(
+        &mut self,
+        outcome: &mut Outcome,
+        pids: &[u32],
+        shards: usize,
+    ) -> Result<Vec<u64>, RunError> {
         let warmup = num::whole(self.scenario.warmup_seconds * SECOND as f64);
         if warmup > 0 {
             self.publish(&Order::Publish { ns: warmup })?;
@@ -319,7 +353,8 @@ impl Run<'_> {
         self.resident.clear();
         self.last = (clock::now_ns(), self.heard());
         let before = Snapshot::take(pids)?;
-        let published = self.publish(&Order::Publish { ns: num::whole(self.scenario.seconds * SECOND as f64) })?;
+        let published = self
+            .publish(&Order::Publish { ns: num::whole(self.scenario.seconds * SECOND as f64) })?;
         outcome.cpu = Snapshot::take(pids)?.since(&before, shards);
         outcome.events = published.events;
         outcome.refused += published.refused;
@@ -373,7 +408,11 @@ impl Run<'_> {
         let until = clock::now_ns() + START_NS_MAX;
         let mut ready = 0;
         while ready < count {
-            ready += self.hear("a child to be ready", until)?.iter().filter(|it| **it == Word::Ready).count();
+            ready += self
+                .hear("a child to be ready", until)?
+                .iter()
+                .filter(|it| **it == Word::Ready)
+                .count();
         }
         Ok(())
     }
@@ -419,7 +458,8 @@ impl Run<'_> {
         if now - since >= tick {
             let began = self.timeline.last().map_or(0, |it| it.0);
             let at_ms = began + (now - since) / MILLI;
-            self.timeline.push((at_ms, num::per(heard - before.min(heard), now - since) * SECOND as f64));
+            self.timeline
+                .push((at_ms, num::per(heard - before.min(heard), now - since) * SECOND as f64));
             self.last = (now, heard);
             if let Some(&pid) = self.pids()?.first() {
                 self.resident.push((at_ms, proc::resident(pid)?));
@@ -440,7 +480,7 @@ impl Run<'_> {
             let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
             if let Some(pid) = pid {
                 // Fails only for a process that has ended, which is what is wanted.
-                drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+                let _asked = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
             crew::end(child);
         }

@@ -179,7 +179,8 @@ impl Scenario {
         let unreadable = |error| ScenarioError::Unreadable { path: path.to_owned(), error };
         let text = fs::read_to_string(path).map_err(unreadable)?;
         let name = path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-        let malformed = |error| ScenarioError::Malformed { path: path.to_owned(), error: Box::new(error) };
+        let malformed =
+            |error| ScenarioError::Malformed { path: path.to_owned(), error: Box::new(error) };
         let scenario = Self { name, ..toml::from_str(&text).map_err(malformed)? };
         scenario.check()?;
         Ok(scenario)
@@ -192,7 +193,12 @@ impl Scenario {
             if (from..=to).contains(&value) {
                 return Ok(());
             }
-            Err(ScenarioError::OutOfRange { name: name(), member, from: from.into(), to: to.into() })
+            Err(ScenarioError::OutOfRange {
+                name: name(),
+                member,
+                from: from.into(),
+                to: to.into(),
+            })
         };
         within("workers", self.workers, 1, WORKERS_MAX)?;
         within("subscribers", self.subscribers, 1, WORKERS_MAX * SUBSCRIBERS_PER_WORKER_MAX)?;
@@ -209,16 +215,22 @@ impl Scenario {
         }
         let against = |what| Err(ScenarioError::Contradiction { name: name(), what });
         match (self.kind, self.rate) {
-            (_, Rate::PerSecond(rate) | Rate::OfFloor(rate)) if !rate.is_finite() || rate <= 0.0 => {
+            (_, Rate::PerSecond(rate) | Rate::OfFloor(rate))
+                if !rate.is_finite() || rate <= 0.0 =>
+            {
                 against("a rate must be above 0")
             }
-            (_, Rate::Window(window)) if window < self.burst => against("window is smaller than burst"),
-            (Kind::Live, Rate::Window(_)) if self.circles => {
-                against("with filters nobody knows how many deliveries a closed loop would have to wait for")
+            (_, Rate::Window(window)) if window < self.burst => {
+                against("window is smaller than burst")
             }
+            (Kind::Live, Rate::Window(_)) if self.circles => against(
+                "with filters nobody knows how many deliveries a closed loop would have to wait for",
+            ),
             (Kind::Replay, _) if self.preload == 0 => against("a replay needs preload"),
             _ if self.memberships.is_empty() => against("memberships is empty"),
-            _ if !self.seconds.is_finite() || self.seconds <= 0.0 => against("seconds must be above 0"),
+            _ if !self.seconds.is_finite() || self.seconds <= 0.0 => {
+                against("seconds must be above 0")
+            }
             _ => Ok(()),
         }
     }
@@ -265,7 +277,8 @@ mod tests {
 
     #[test]
     fn rates_are_written_three_ways() {
-        let rate = |text: &str| parse(&format!("title = \"t\"\nsubscribers = 1\nrate = {text}")).rate;
+        let rate =
+            |text: &str| parse(&format!("title = \"t\"\nsubscribers = 1\nrate = {text}")).rate;
         assert_eq!(rate("{ window = 4 }"), Rate::Window(4));
         assert_eq!(rate("{ per_second = 2.5 }"), Rate::PerSecond(2.5));
         assert_eq!(rate("{ of_floor = 0.5 }"), Rate::OfFloor(0.5));
@@ -289,6 +302,8 @@ mod tests {
 
     #[test]
     fn a_misspelt_member_is_refused() {
-        assert!(toml::from_str::<Scenario>("title = \"t\"\nsubscribers = 1\nsubscriber = 2").is_err());
+        assert!(
+            toml::from_str::<Scenario>("title = \"t\"\nsubscribers = 1\nsubscriber = 2").is_err()
+        );
     }
 }

@@ -81,9 +81,11 @@ impl Session {
         keep: &mut dyn FnMut(&Self) -> io::Result<()>,
     ) -> Result<Self, RunError> {
         let machine = machine(&program.tools.driver);
-        let mut session = Self { machine, command, scenarios: program.scenarios.to_vec(), ..Self::default() };
+        let mut session =
+            Self { machine, command, scenarios: program.scenarios.to_vec(), ..Self::default() };
         for scenario in program.scenarios {
-            let wanted = if program.subjects.is_empty() { &scenario.subjects } else { program.subjects };
+            let wanted =
+                if program.subjects.is_empty() { &scenario.subjects } else { program.subjects };
             let mut subjects = Vec::new();
             for name in wanted {
                 let subject = subject::named(name)?;
@@ -125,7 +127,12 @@ impl Session {
             }
             Err(error) => {
                 let why = error.to_string();
-                writeln!(err, "{} / {} / round {round}: failed: {why}", scenario.name, subject.name())?;
+                writeln!(
+                    err,
+                    "{} / {} / round {round}: failed: {why}",
+                    scenario.name,
+                    subject.name()
+                )?;
                 let (scenario, subject) = (scenario.name.clone(), subject.name().to_owned());
                 self.failures.push(Failure { scenario, subject, round, why });
             }
@@ -146,16 +153,28 @@ impl Session {
 
     /// Who ran a scenario, in the order of the list of subjects.
     pub(crate) fn subjects(&self, scenario: &str) -> Vec<&'static str> {
-        let ran = |name: &str| self.outcomes.iter().any(|it| it.scenario == scenario && it.subject == name);
+        let ran = |name: &str| {
+            self.outcomes.iter().any(|it| it.scenario == scenario && it.subject == name)
+        };
         subject::ALL.iter().map(|it| it.name()).filter(|name| ran(name)).collect()
     }
 
-    pub(crate) fn spread(&self, scenario: &str, subject: &str, of: fn(&Outcome) -> f64) -> Option<Spread> {
+    pub(crate) fn spread(
+        &self,
+        scenario: &str,
+        subject: &str,
+        of: fn(&Outcome) -> f64,
+    ) -> Option<Spread> {
         Spread::of(&self.of(scenario, subject).into_iter().map(of).collect::<Vec<_>>())
     }
 
     /// One subject by another, round by round. They may be of different scenarios.
-    pub(crate) fn ratio(&self, above: (&str, &str), below: (&str, &str), figure: Figure) -> Option<Spread> {
+    pub(crate) fn ratio(
+        &self,
+        above: (&str, &str),
+        below: (&str, &str),
+        figure: Figure,
+    ) -> Option<Spread> {
         let below = self.of(below.0, below.1);
         let mut ratios = Vec::new();
         for outcome in self.of(above.0, above.1) {
@@ -222,7 +241,8 @@ fn line(it: &Outcome, kind: Kind) -> String {
 fn machine(driver: &str) -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model =
+        cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     Machine {
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         processor: model.trim_start_matches([' ', '\t', ':']).to_owned(),
@@ -241,7 +261,14 @@ mod tests {
 
     fn outcome(subject: &str, round: u32, run_ns: u64) -> Outcome {
         let cpu = Cpu { run_ns, ..Cpu::default() };
-        Outcome { scenario: "s".to_owned(), subject: subject.to_owned(), round, deliveries: 1, cpu, ..Outcome::default() }
+        Outcome {
+            scenario: "s".to_owned(),
+            subject: subject.to_owned(),
+            round,
+            deliveries: 1,
+            cpu,
+            ..Outcome::default()
+        }
     }
 
     #[test]

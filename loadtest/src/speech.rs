@@ -82,7 +82,8 @@ impl Listen {
     /// A template for one subscriber.
     pub(crate) fn fill(&self, template: &str, index: u32, topics: &[u32], filter: &str) -> String {
         let first = topics.first().map(|&topic| self.topic_name(topic)).unwrap_or_default();
-        let names: Vec<String> = topics.iter().map(|&topic| format!("\"{}\"", self.topic_name(topic))).collect();
+        let names: Vec<String> =
+            topics.iter().map(|&topic| format!("\"{}\"", self.topic_name(topic))).collect();
         let numbers: Vec<String> = topics.iter().map(u32::to_string).collect();
         template
             .replace("{topic}", &first)
@@ -99,7 +100,9 @@ impl Listen {
             said.push(self.fill(&self.join, index, topics, filter));
         }
         if !self.join_each.is_empty() {
-            said.extend(topics.iter().map(|topic| self.fill(&self.join_each, index, &[*topic], filter)));
+            said.extend(
+                topics.iter().map(|topic| self.fill(&self.join_each, index, &[*topic], filter)),
+            );
         }
         if !self.join_end.is_empty() {
             said.push(self.fill(&self.join_end, index, topics, filter));
@@ -140,7 +143,12 @@ mod tests {
         let said = it.joins(7, &[3, 5], ",\"filter\":1");
         assert_eq!(
             said,
-            ["{\"topics\":[\"bench/3\",\"bench/5\"],\"who\":7,\"filter\":1}", "SUB bench/3", "SUB bench/5", "PING"]
+            [
+                "{\"topics\":[\"bench/3\",\"bench/5\"],\"who\":7,\"filter\":1}",
+                "SUB bench/3",
+                "SUB bench/5",
+                "PING"
+            ]
         );
     }
 }

@@ -140,7 +140,8 @@ impl Subscriber {
             let opcode = if hearing.listen.binary { websocket::BINARY } else { websocket::TEXT };
             websocket::client_frame(&mut hearing.reply, opcode, said.as_bytes());
         }
-        self.phase = if hearing.listen.joined == Joined::Upgraded { Phase::Live } else { Phase::Joining };
+        self.phase =
+            if hearing.listen.joined == Joined::Upgraded { Phase::Live } else { Phase::Joining };
         Ok(head.head_bytes)
     }
 
@@ -149,7 +150,9 @@ impl Subscriber {
         while let Some(rest) = bytes.get(at..)
             && let Some(header) = websocket::header(rest)?
         {
-            let Some(payload) = rest.get(header.header_bytes..header.header_bytes + header.payload_bytes) else {
+            let Some(payload) =
+                rest.get(header.header_bytes..header.header_bytes + header.payload_bytes)
+            else {
                 break;
             };
             self.frame(header, payload, hearing)?;
@@ -158,15 +161,25 @@ impl Subscriber {
         Ok(at)
     }
 
-    fn frame(&mut self, header: Header, payload: &[u8], hearing: &mut Hearing) -> Result<(), Fault> {
+    fn frame(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        hearing: &mut Hearing,
+    ) -> Result<(), Fault> {
         match header.opcode {
-            websocket::PING => websocket::client_frame(&mut hearing.reply, websocket::PONG, payload),
+            websocket::PING => {
+                websocket::client_frame(&mut hearing.reply, websocket::PONG, payload)
+            }
             websocket::PONG => {}
             websocket::CLOSE => {
-                let code = payload.first_chunk::<2>().map_or(1005, |code| u16::from_be_bytes(*code));
+                let code =
+                    payload.first_chunk::<2>().map_or(1005, |code| u16::from_be_bytes(*code));
                 return Err(Fault::ClosedByServer(code));
             }
-            _ if header.compressed || self.compressed_parts => return self.compressed(header, payload, hearing),
+            _ if header.compressed || self.compressed_parts => {
+                return self.compressed(header, payload, hearing);
+            }
             _ => {
                 self.listen_for_join(payload, hearing);
                 self.scan(payload, hearing);
@@ -175,7 +188,12 @@ impl Subscriber {
         Ok(())
     }
 
-    fn compressed(&mut self, header: Header, payload: &[u8], hearing: &mut Hearing) -> Result<(), Fault> {
+    fn compressed(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        hearing: &mut Hearing,
+    ) -> Result<(), Fault> {
         self.compressed_parts = !header.fin;
         let Some(inflater) = &mut self.inflater else {
             if header.fin && self.phase == Phase::Live {
@@ -231,7 +249,10 @@ impl Subscriber {
         let cut = mark::cut_bytes(rest);
         self.cut.clear();
         self.cut.extend_from_slice(rest.get(rest.len() - cut..).unwrap_or_default());
-        if from == 0 && (memmem::find(bytes, b"\"skipped\"").is_some() || memmem::find(bytes, b"\"gap\"").is_some()) {
+        if from == 0
+            && (memmem::find(bytes, b"\"skipped\"").is_some()
+                || memmem::find(bytes, b"\"gap\"").is_some())
+        {
             hearing.skipped += 1;
         }
     }
@@ -289,7 +310,8 @@ mod tests {
 
     fn transcript() -> Vec<u8> {
         let mut bytes =
-            format!("HTTP/1.1 101 S\r\nSec-WebSocket-Accept: {}\r\n\r\n", websocket::ACCEPT).into_bytes();
+            format!("HTTP/1.1 101 S\r\nSec-WebSocket-Accept: {}\r\n\r\n", websocket::ACCEPT)
+                .into_bytes();
         websocket::server_frame(&mut bytes, websocket::TEXT, b"{\"type\":\"live\"}");
         websocket::server_frame(&mut bytes, websocket::PING, b"are you there");
         websocket::server_frame(&mut bytes, websocket::TEXT, &event(1));

@@ -94,7 +94,9 @@ impl Tally {
         if self.gaps_allowed {
             return faults;
         }
-        let of = |heard: &Heard| usize::try_from(heard.topic).ok().and_then(|it| sent.get(it)).copied().unwrap_or(0);
+        let of = |heard: &Heard| {
+            usize::try_from(heard.topic).ok().and_then(|it| sent.get(it)).copied().unwrap_or(0)
+        };
         if blind {
             let due: u64 = self.heard.iter().map(of).sum();
             faults.lost = due.saturating_sub(self.events);
@@ -111,7 +113,8 @@ impl Tally {
 impl Heard {
     /// Whether `number` was missing; it no longer is.
     fn fill(&mut self, number: u64) -> bool {
-        let Some(at) = self.missing.iter().position(|&(from, to)| (from..=to).contains(&number)) else {
+        let Some(at) = self.missing.iter().position(|&(from, to)| (from..=to).contains(&number))
+        else {
             return false;
         };
         let (from, to) = self.missing.swap_remove(at);
@@ -153,7 +156,10 @@ mod tests {
     fn a_late_one_is_disorder_and_a_second_one_a_duplicate() {
         assert_eq!(heard(&[1, 4, 3, 2], 4), Faults { disordered: 2, ..Faults::default() });
         assert_eq!(heard(&[1, 1, 2, 2], 2), Faults { duplicate: 2, ..Faults::default() });
-        assert_eq!(heard(&[1, 3, 2, 2], 3), Faults { disordered: 1, duplicate: 1, ..Faults::default() });
+        assert_eq!(
+            heard(&[1, 3, 2, 2], 3),
+            Faults { disordered: 1, duplicate: 1, ..Faults::default() }
+        );
     }
 
     #[test]
@@ -171,7 +177,10 @@ mod tests {
         for number in [3, 7, 7, 5] {
             tally.hear(0, number);
         }
-        assert_eq!(tally.settle(&[9], false), Faults { duplicate: 1, disordered: 1, ..Faults::default() });
+        assert_eq!(
+            tally.settle(&[9], false),
+            Faults { duplicate: 1, disordered: 1, ..Faults::default() }
+        );
     }
 
     #[test]

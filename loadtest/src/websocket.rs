@@ -52,18 +52,26 @@ pub(crate) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ReservedBits(byte) => write!(f, "frame header has reserved bits set: first byte {byte:#04x}"),
+            Self::ReservedBits(byte) => {
+                write!(f, "frame header has reserved bits set: first byte {byte:#04x}")
+            }
             Self::UnknownOpcode(opcode) => write!(f, "frame has unknown opcode {opcode:#x}"),
             Self::MaskedByServer => write!(f, "frame of the server is masked"),
-            Self::FrameTooLong(bytes) => write!(f, "frame of {bytes} bytes is longer than {FRAME_BYTES_MAX}"),
+            Self::FrameTooLong(bytes) => {
+                write!(f, "frame of {bytes} bytes is longer than {FRAME_BYTES_MAX}")
+            }
             Self::HeadTooLong => write!(f, "response head is longer than {HEAD_BYTES_MAX} bytes"),
             Self::BadHead(why) => write!(f, "response head is not HTTP: {why}"),
             Self::Refused(status) => write!(f, "handshake was answered with status {status}"),
             Self::WrongAccept => write!(f, "Sec-WebSocket-Accept does not belong to the key"),
             Self::NotUpgraded => write!(f, "handshake has no Sec-WebSocket-Accept"),
             Self::BadDeflate => write!(f, "compressed message does not inflate"),
-            Self::InflatesTooLarge => write!(f, "compressed message inflates to more than its limit"),
-            Self::ClosedByServer(code) => write!(f, "server closed the connection with code {code}"),
+            Self::InflatesTooLarge => {
+                write!(f, "compressed message inflates to more than its limit")
+            }
+            Self::ClosedByServer(code) => {
+                write!(f, "server closed the connection with code {code}")
+            }
         }
     }
 }
@@ -90,7 +98,9 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Option<Header>, Fault> {
     }
     let (header_bytes, length) = match (second, bytes) {
         (126, &[_, _, a, b, ..]) => (4, u64::from(u16::from_be_bytes([a, b]))),
-        (127, &[_, _, a, b, c, d, e, f, g, h, ..]) => (10, u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        (127, &[_, _, a, b, c, d, e, f, g, h, ..]) => {
+            (10, u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        }
         (126 | 127, _) => return Ok(None),
         (short, _) => (2, u64::from(short)),
     };
@@ -98,7 +108,13 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Option<Header>, Fault> {
     if payload_bytes > FRAME_BYTES_MAX {
         return Err(Fault::FrameTooLong(length));
     }
-    Ok(Some(Header { fin: first & 0x80 != 0, compressed: first & 0x40 != 0, opcode, header_bytes, payload_bytes }))
+    Ok(Some(Header {
+        fin: first & 0x80 != 0,
+        compressed: first & 0x40 != 0,
+        opcode,
+        header_bytes,
+        payload_bytes,
+    }))
 }
 
 /// A whole unmasked frame, as a server says it.
@@ -159,10 +175,14 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Option<Head>, Fault> {
     let mut response = httparse::Response::new(&mut headers);
     let head_bytes = match response.parse(bytes).map_err(Fault::BadHead)? {
         httparse::Status::Complete(head_bytes) => head_bytes,
-        httparse::Status::Partial if bytes.len() > HEAD_BYTES_MAX => return Err(Fault::HeadTooLong),
+        httparse::Status::Partial if bytes.len() > HEAD_BYTES_MAX => {
+            return Err(Fault::HeadTooLong);
+        }
         httparse::Status::Partial => return Ok(None),
     };
-    let value = |name: &str| response.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name)).map(|it| it.value);
+    let value = |name: &str| {
+        response.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name)).map(|it| it.value)
+    };
     let extensions = value("Sec-WebSocket-Extensions").unwrap_or_default();
     let says = |needle: &[u8]| memchr::memmem::find(extensions, needle).is_some();
     Ok(Some(Head {
@@ -212,7 +232,8 @@ mod tests {
         client_frame(&mut frame, TEXT, b"hello there");
         assert_eq!(frame[1], 0x80 | 11);
         let mask = [frame[2], frame[3], frame[4], frame[5]];
-        let plain: Vec<u8> = frame[6..].iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+        let plain: Vec<u8> =
+            frame[6..].iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
         assert_eq!(plain, b"hello there");
     }
 

@@ -104,19 +104,24 @@ pub(crate) fn run(plan: WorkerPlan) -> io::Result<()> {
     };
     child::say(&Word::Ready)?;
     let mut orders = Orders::default();
-    let mut ready = vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; READY_MAX];
+    let mut ready =
+        vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; READY_MAX];
     let mut looked_ns = 0;
     loop {
-        let found = match epoll::wait(&worker.epoll, ready.as_mut_slice(), Some(&clock::timespec(IDLE_NS))) {
-            Err(Errno::INTR) => 0,
-            found => found?,
-        };
+        let found =
+            match epoll::wait(&worker.epoll, ready.as_mut_slice(), Some(&clock::timespec(IDLE_NS)))
+            {
+                Err(Errno::INTR) => 0,
+                found => found?,
+            };
         worker.round(ready.get(..found).unwrap_or_default())?;
         let now = clock::now_ns();
         if found == 0 || now - looked_ns > IDLE_NS {
             looked_ns = now;
             match orders.next(&clock::timespec(0))? {
-                Some(Order::Settle { sent }) => return child::say(&Word::Settled(worker.settle(&sent))),
+                Some(Order::Settle { sent }) => {
+                    return child::say(&Word::Settled(worker.settle(&sent)));
+                }
                 Some(order) => worker.obey(&order, now)?,
                 None => {}
             }
@@ -184,7 +189,11 @@ impl Worker {
             Err(error) => return Err(error.into()),
         }
         epoll::add(&self.epoll, &socket, EventData::new_u64(at), EventFlags::OUT)?;
-        self.lines.push(Line { socket, subscriber: Subscriber::new(index, join, tally), carry: Vec::new() });
+        self.lines.push(Line {
+            socket,
+            subscriber: Subscriber::new(index, join, tally),
+            carry: Vec::new(),
+        });
         self.under_way += 1;
         Ok(())
     }
@@ -194,7 +203,9 @@ impl Worker {
         match line.subscriber.phase {
             Phase::Closed => Ok(()),
             Phase::Connecting => self.upgrade(at),
-            _ if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) => self.read(at),
+            _ if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) => {
+                self.read(at)
+            }
             _ => Ok(()),
         }
     }
@@ -206,11 +217,17 @@ impl Worker {
             return Ok(());
         }
         let topics = self.plan.membership.of(line.subscriber.index);
-        let filter = if self.plan.circles { filters::circle(line.subscriber.index) } else { String::new() };
+        let filter =
+            if self.plan.circles { filters::circle(line.subscriber.index) } else { String::new() };
         let request = request(&self.plan, line.subscriber.index, &topics, &filter);
         net::send(&line.socket, request.as_bytes(), SendFlags::NOSIGNAL)?;
         line.subscriber.phase = Phase::Upgrading;
-        epoll::modify(&self.epoll, &line.socket, EventData::new_u64(num::count(at)), EventFlags::IN)?;
+        epoll::modify(
+            &self.epoll,
+            &line.socket,
+            EventData::new_u64(num::count(at)),
+            EventFlags::IN,
+        )?;
         Ok(())
     }
 
@@ -347,7 +364,9 @@ fn request(plan: &WorkerPlan, index: u32, topics: &[u32], filter: &str) -> Strin
     match listen.framing {
         Framing::Stream => request.push_str("Accept: text/event-stream\r\n"),
         Framing::WebSocket => {
-            request.push_str("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+            request.push_str(
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            );
             request.push_str(&format!("Sec-WebSocket-Key: {}\r\n", websocket::KEY));
             if listen.deflate {
                 request.push_str("Sec-WebSocket-Extensions: permessage-deflate\r\n");

@@ -34,7 +34,10 @@ impl Subject for Bun {
     }
 
     fn can(&self, scenario: &Scenario) -> bool {
-        scenario.kind != Kind::Replay && scenario.batch.is_none() && !scenario.circles && scenario.subscribers < 19_900
+        scenario.kind != Kind::Replay
+            && scenario.batch.is_none()
+            && !scenario.circles
+            && scenario.subscribers < 19_900
     }
 
     fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {

@@ -22,37 +22,52 @@ use std::process::Command;
 const TOPIC: &str = "bench/{n}";
 const PROTOCOL: &str = "fanwire.v1";
 
-#[derive(Debug)]
-pub(crate) struct Fanwire {
-    pub(crate) sse: bool,
+/// Which of its ways is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fanwire {
+    /// Native protocol, with the driver that the command line names.
+    Native,
+    /// The same, waiting with epoll whatever the command line says.
+    Epoll,
+    /// Heard over SSE.
+    Sse,
 }
 
 impl Subject for Fanwire {
     fn name(&self) -> &'static str {
-        if self.sse { "fanwire-sse" } else { "fanwire" }
+        match self {
+            Self::Native => "fanwire",
+            Self::Epoll => "fanwire-epoll",
+            Self::Sse => "fanwire-sse",
+        }
     }
 
     fn about(&self) -> &'static str {
-        if self.sse { "this server, heard over SSE" } else { "this server, native protocol" }
+        match self {
+            Self::Native => "this server, native protocol",
+            Self::Epoll => "this server, waiting with epoll instead of io_uring",
+            Self::Sse => "this server, heard over SSE",
+        }
     }
 
     fn can(&self, scenario: &Scenario) -> bool {
-        !self.sse || (scenario.batch.is_none() && !scenario.compress && !scenario.circles)
+        *self != Self::Sse || (scenario.batch.is_none() && !scenario.compress && !scenario.circles)
     }
 
     fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {
         let (tools, scenario) = (setting.tools, setting.scenario);
         let port = free_port()?;
+        let driver = if *self == Self::Epoll { "epoll" } else { &tools.driver };
         let arguments = tools
             .fanwire_args
             .replace("{port}", &port.to_string())
             .replace("{shards}", &scenario.shards.to_string())
-            .replace("{driver}", &tools.driver);
+            .replace("{driver}", driver);
         let mut command = Command::new(&tools.fanwire);
         command.args(arguments.split_ascii_whitespace()).current_dir(setting.scratch);
         let (process, start_ns) = launch(setting, &mut command, &[port])?;
         let say = Say { addr: local(port), outlet: outlet(scenario), topic: TOPIC.to_owned() };
-        let listen = if self.sse { sse(port, scenario) } else { native(port, scenario) };
+        let listen = if *self == Self::Sse { sse(port, scenario) } else { native(port, scenario) };
         Ok(Started { process, listen, say, start_ns })
     }
 }
@@ -64,7 +79,8 @@ fn native(port: u16, scenario: &Scenario) -> Listen {
     }
     if let Some(batch) = scenario.batch {
         let (events, delay) = (batch.max_events, batch.max_delay_ms);
-        options.push_str(&format!(",\"batch\":{{\"max_events\":{events},\"max_delay_ms\":{delay}}}"));
+        options
+            .push_str(&format!(",\"batch\":{{\"max_events\":{events},\"max_delay_ms\":{delay}}}"));
     }
     Listen {
         addr: local(port),
@@ -72,7 +88,9 @@ fn native(port: u16, scenario: &Scenario) -> Listen {
         path: "/v1/ws".to_owned(),
         protocol: Some(PROTOCOL.to_owned()),
         deflate: scenario.compress,
-        join: format!("{{\"type\":\"subscribe\",\"id\":1,\"topics\":{{topics}}{{filter}}{options}}}"),
+        join: format!(
+            "{{\"type\":\"subscribe\",\"id\":1,\"topics\":{{topics}}{{filter}}{options}}}"
+        ),
         join_each: String::new(),
         join_end: String::new(),
         joined: Joined::Says("{\"type\":\"live\"".to_owned()),
@@ -95,7 +113,9 @@ fn sse(port: u16, scenario: &Scenario) -> Listen {
 
 fn outlet(scenario: &Scenario) -> Outlet {
     match scenario.via {
-        Via::Http => Outlet::Http { path: "/v1/publish/{topic}".to_owned(), lines: scenario.burst > 1 },
+        Via::Http => {
+            Outlet::Http { path: "/v1/publish/{topic}".to_owned(), lines: scenario.burst > 1 }
+        }
         Via::Ws => Outlet::WebSocket {
             path: "/v1/ws".to_owned(),
             protocol: Some(PROTOCOL.to_owned()),

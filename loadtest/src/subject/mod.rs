@@ -49,8 +49,9 @@ pub(crate) trait Subject: fmt::Debug + Sync {
 /// Every subject there is, the yardstick first.
 pub(crate) const ALL: &[&dyn Subject] = &[
     &floor::Floor,
-    &fanwire::Fanwire { sse: false },
-    &fanwire::Fanwire { sse: true },
+    &fanwire::Fanwire::Native,
+    &fanwire::Fanwire::Epoll,
+    &fanwire::Fanwire::Sse,
     &bun::Bun,
     &nchan::Nchan,
     &nats::Nats,
@@ -133,8 +134,12 @@ impl fmt::Display for SubjectError {
             }
             Self::Io { doing, error } => write!(f, "{doing}: {error}"),
             Self::Crew(error) => error.fmt(f),
-            Self::Silent { program, log } => write!(f, "{program} took no connection; it said: {log}"),
-            Self::BadUrl { url } => write!(f, "{url} is not ws://address:port/path, with a numeric address"),
+            Self::Silent { program, log } => {
+                write!(f, "{program} took no connection; it said: {log}")
+            }
+            Self::BadUrl { url } => {
+                write!(f, "{url} is not ws://address:port/path, with a numeric address")
+            }
         }
     }
 }
@@ -159,7 +164,11 @@ fn local(port: u16) -> SocketAddr {
 }
 
 /// Starts a program, its words into a log, and waits until it takes connections on all of `ports`.
-fn launch(setting: &Setting<'_>, command: &mut Command, ports: &[u16]) -> Result<(Process, u64), SubjectError> {
+fn launch(
+    setting: &Setting<'_>,
+    command: &mut Command,
+    ports: &[u16],
+) -> Result<(Process, u64), SubjectError> {
     let error = |error| SubjectError::Io { doing: "making a log", error };
     let path = setting.scratch.join("subject.log");
     let log = File::create(&path).map_err(error)?;
@@ -173,7 +182,10 @@ fn launch(setting: &Setting<'_>, command: &mut Command, ports: &[u16]) -> Result
                 crew::end(&mut child);
                 let log = std::fs::read_to_string(&path).unwrap_or_default();
                 let program = command.get_program().to_string_lossy().into_owned();
-                return Err(SubjectError::Silent { program, log: log.trim().chars().take(600).collect() });
+                return Err(SubjectError::Silent {
+                    program,
+                    log: log.trim().chars().take(600).collect(),
+                });
             }
             clock::pause(clock::MILLI);
         }
@@ -184,6 +196,7 @@ fn launch(setting: &Setting<'_>, command: &mut Command, ports: &[u16]) -> Result
 /// A file in the run's directory.
 fn write(setting: &Setting<'_>, name: &str, text: &str) -> Result<PathBuf, SubjectError> {
     let path = setting.scratch.join(name);
-    std::fs::write(&path, text).map_err(|error| SubjectError::Io { doing: "writing a configuration", error })?;
+    std::fs::write(&path, text)
+        .map_err(|error| SubjectError::Io { doing: "writing a configuration", error })?;
     Ok(path)
 }

@@ -67,6 +67,11 @@ websocket {{ listen: \"127.0.0.1:{websocket}\", no_tls: true, compression: false
             binary: true,
             topic: topic.clone(),
         };
-        Ok(Started { process, listen, say: Say { addr: local(port), outlet: Outlet::Nats, topic }, start_ns })
+        Ok(Started {
+            process,
+            listen,
+            say: Say { addr: local(port), outlet: Outlet::Nats, topic },
+            start_ns,
+        })
     }
 }

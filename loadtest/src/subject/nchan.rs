@@ -43,7 +43,11 @@ impl Subject for Nchan {
 
     fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {
         let port = free_port()?;
-        let path = write(setting, "nginx.conf", &configuration(port, &setting.scratch.display().to_string()))?;
+        let path = write(
+            setting,
+            "nginx.conf",
+            &configuration(port, &setting.scratch.display().to_string()),
+        )?;
         let mut command = Command::new(&setting.tools.nginx);
         command.arg("-c").arg(path).arg("-p").arg(setting.scratch);
         let (process, start_ns) = launch(setting, &mut command, &[port])?;

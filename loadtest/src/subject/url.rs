@@ -51,7 +51,12 @@ impl Subject for Url {
             topic: topic.clone(),
         };
         let outlet = Outlet::Http { path: tools.publish_path.clone(), lines: false };
-        Ok(Started { process: Process::Elsewhere, listen, say: Say { addr, outlet, topic }, start_ns: 0 })
+        Ok(Started {
+            process: Process::Elsewhere,
+            listen,
+            say: Say { addr, outlet, topic },
+            start_ns: 0,
+        })
     }
 }
 
