@@ -1,5 +1,6 @@
 // The rival: a Bun server as its documentation writes one. `server.publish` is uWebSockets' native publish.
 const port = Number(process.argv[2]);
+const deflate = process.argv[3] === "deflate";
 
 const server = Bun.serve({
   port,
@@ -11,7 +12,7 @@ const server = Bun.serve({
     return new Response("a WebSocket is wanted", { status: 426 });
   },
   websocket: {
-    perMessageDeflate: process.argv[3] === "deflate",
+    perMessageDeflate: deflate,
     idleTimeout: 960,
     open(socket) {
       for (const topic of socket.data.topics) socket.subscribe(topic);
@@ -20,7 +21,7 @@ const server = Bun.serve({
     // Only the publisher says anything: topic, space, payload.
     message(socket, text) {
       const space = text.indexOf(" ");
-      server.publish(text.slice(0, space), text.slice(space + 1));
+      server.publish(text.slice(0, space), text.slice(space + 1), deflate);
     },
   },
 });

@@ -45,10 +45,10 @@ impl Publishing {
         socket.set_nodelay(true)?;
         match &say.outlet {
             Outlet::WebSocket { path, protocol, .. } => {
-                shake(&mut socket, &say, path, protocol.as_deref())?
+                shake(&mut socket, &say, path, protocol.as_deref())?;
             }
             Outlet::Nats => {
-                socket.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n")?
+                socket.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n")?;
             }
             Outlet::Http { .. } | Outlet::Floor => {}
         }

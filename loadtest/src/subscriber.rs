@@ -169,7 +169,7 @@ impl Subscriber {
     ) -> Result<(), Fault> {
         match header.opcode {
             websocket::PING => {
-                websocket::client_frame(&mut hearing.reply, websocket::PONG, payload)
+                websocket::client_frame(&mut hearing.reply, websocket::PONG, payload);
             }
             websocket::PONG => {}
             websocket::CLOSE => {

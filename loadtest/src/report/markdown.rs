@@ -58,11 +58,15 @@ pub(crate) fn markdown(session: &Session) -> String {
 
 fn goal_table(session: &Session) -> String {
     let mut text = "| goal | limit | measured | |\n|---|---:|---:|---|\n".to_owned();
+    let mut open = Vec::new();
     for kept in goals::all(session) {
         let (median, range) = spread(kept.measured);
         let range = if range.is_empty() { range } else { format!(" ({range})") };
         let verdict = match kept.met() {
-            None => "not measured",
+            None => {
+                open.push(kept.goal.what);
+                continue;
+            }
             Some(true) => "met",
             Some(false) => "**missed**",
         };
@@ -74,6 +78,13 @@ fn goal_table(session: &Session) -> String {
             number(kept.goal.limit)
         ));
     }
+    if open.len() == goals::all(session).len() {
+        text.clear();
+    }
+    if open.is_empty() {
+        return text;
+    }
+    text.push_str(&format!("\nNot measured in this session: {}.\n", open.join("; ")));
     text
 }
 
@@ -82,13 +93,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_session_still_lists_the_goals() {
+    fn goals_that_were_not_measured_are_named() {
         let text = markdown(&Session::default());
-        assert!(
-            text.contains(
-                "| one event to 10k, whole process : floor | ≤ 1.15 × | – × | not measured |"
-            ),
-            "{text}"
-        );
+        assert!(text.contains("Not measured in this session: one event to 1k"), "{text}");
+        assert!(!text.contains("| goal |"), "{text}");
     }
 }
