@@ -62,6 +62,10 @@ pub(crate) const QUIET_NS: u64 = 400_000_000;
 /// The longest latency a histogram tells apart, in nanoseconds; longer ones count as this.
 pub(crate) const LATENCY_NS_MAX: u64 = 120_000_000_000;
 
+/// One event in so many is timed, by its number and the subscriber's: the same ones in every run, and no subscriber or event
+/// more than another.
+pub(crate) const TIME_EVERY: u64 = 4;
+
 /// A line of a telemetry file; a longer one is refused when the file is read.
 pub(crate) const FEED_LINE_BYTES_MAX: usize = 64 * 1024;
 

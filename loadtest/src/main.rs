@@ -169,6 +169,7 @@ fn run(args: &cli::Run) -> Result<(), Failed> {
 
 fn report_all(args: &cli::ReportAll) -> Result<(), Failed> {
     let mut scenarios = scenario::read_all(&args.session.scenarios)?;
+    scenarios.retain(|it| !it.only_named || args.only.contains(&it.name));
     scenarios
         .retain(|it| args.only.is_empty() || args.only.iter().any(|part| it.name.contains(part)));
     session(&scenarios, &[], &args.session)

@@ -13,6 +13,7 @@ use crate::latency::Counts;
 use crate::limits::CONNECT_NS_MAX;
 use crate::limits::DRAIN_NS_MAX;
 use crate::limits::START_NS_MAX;
+use crate::limits::TIME_EVERY;
 use crate::message::Order;
 use crate::message::Pace;
 use crate::message::Plan;
@@ -43,6 +44,8 @@ use std::fmt;
 use std::io;
 use std::io::Write as _;
 use std::path::PathBuf;
+
+use rustix::thread::disable_transparent_huge_pages;
 
 /// How long the subject is left alone before its idle memory is read.
 const SETTLE_NS: u64 = 400 * MILLI;
@@ -138,6 +141,8 @@ pub(crate) fn run(
     let (cores, load_cores) = cores(scenario, tools);
     let setting = Setting { scenario, tools, scratch: &scratch, cores };
     let mut crew = Crew::default();
+    // Memory is measured without huge pages, which make it jump by 2 MiB; a child inherits this.
+    disable_transparent_huge_pages(scenario.kind == Kind::Connect).map_err(io::Error::from)?;
     let result = subject.start(&setting, &mut crew).map_err(RunError::from).and_then(|started| {
         let label = format!("{} / {} / round {round}", scenario.name, subject.name());
         let mut run = Run {
@@ -244,7 +249,7 @@ impl Run<'_> {
                 membership: scenario.membership(),
                 slow: scenario.slow,
                 gaps_allowed: scenario.circles,
-                time_every: 4,
+                time_every: TIME_EVERY,
                 inflate_every: scenario.inflate_every,
                 circles: scenario.circles,
                 scoreboard: self.scoreboard.clone(),

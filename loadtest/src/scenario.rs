@@ -109,6 +109,9 @@ pub(crate) struct Scenario {
     pub(crate) warmup_seconds: f64,
     #[serde(default = "one")]
     pub(crate) shards: u32,
+    /// Too long to be run with everything else; it has to be named.
+    #[serde(default)]
+    pub(crate) only_named: bool,
     /// Whom this is run with when everything is.
     #[serde(default = "subjects")]
     pub(crate) subjects: Vec<String>,

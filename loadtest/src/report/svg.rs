@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 const WIDTH: f64 = 560.0;
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 26.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 34.0;
 const LINES_HEIGHT: f64 = 250.0;
@@ -65,16 +65,25 @@ impl Axis {
         Self { title, logarithmic: false, ticks, from: 0.0, to: many * step }
     }
 
-    /// Whole decades around everything between `least` and `most`, both above 0.
-    pub(super) fn decades(title: &'static str, least: f64, most: f64) -> Self {
-        let from = 10_f64.powf(least.max(1e-6).log10().floor());
-        let to = 10_f64.powf(most.max(1e-6).log10().ceil()).max(from * 10.0);
-        let mut ticks = Vec::new();
-        let mut at = from;
-        while at <= to * 1.01 {
-            ticks.push((at, short(at)));
-            at *= 10.0;
-        }
+    /// Around everything between `least` and `most`, both above 0: from one of 1, 2, 5 in its decade to another.
+    pub(super) fn logarithmic(title: &'static str, least: f64, most: f64) -> Self {
+        let (least, most) = (least.max(1e-6), most.max(2e-6));
+        let decade = 10_f64.powf(least.log10().floor());
+        let steps: Vec<f64> = (0..16)
+            .flat_map(|it| [1.0, 2.0, 5.0].map(|step| step * decade * 10_f64.powi(it)))
+            .collect();
+        let first = steps.iter().rposition(|it| *it <= least * 1.0001).unwrap_or(0);
+        let last = steps
+            .iter()
+            .position(|it| *it >= most * 0.9999)
+            .unwrap_or(steps.len() - 1)
+            .max(first + 1);
+        let shown = steps.get(first..=last).unwrap_or_default();
+        // Past two decades only the ends and the decades themselves have room for a label.
+        let labelled = |it: f64| shown.len() < 8 || (it.log10() - it.log10().round()).abs() < 1e-6;
+        let ticks = shown.iter().filter(|it| labelled(**it)).map(|it| (*it, short(*it))).collect();
+        let (from, to) =
+            (shown.first().copied().unwrap_or(least), shown.last().copied().unwrap_or(most));
         Self { title, logarithmic: true, ticks, from, to }
     }
 
@@ -253,8 +262,16 @@ mod tests {
                 axis.ticks
             );
         }
-        let axis = Axis::decades("t", 0.3, 45.0);
-        assert_eq!((axis.from, axis.to), (0.1, 100.0));
+        for (least, most, from, to) in
+            [(0.3, 45.0, 0.2, 50.0), (3.0, 3.0, 2.0, 5.0), (0.1, 900.0, 0.1, 1000.0)]
+        {
+            let axis = Axis::logarithmic("t", least, most);
+            assert!(
+                (axis.from / from - 1.0).abs() < 1e-6 && (axis.to / to - 1.0).abs() < 1e-6,
+                "{axis:?}"
+            );
+            assert!((2..=7).contains(&axis.ticks.len()), "{axis:?}");
+        }
     }
 
     #[test]
