@@ -29,7 +29,7 @@ pub(crate) enum Joined {
 }
 
 /// What a subscriber says. In `path` and `join`, `{topic}` is the first topic's name, `{numbers}` the topics' numbers
-/// joined by commas, `{topics}` their names as a JSON list, `{index}` the subscriber's number and `{filter}` what the
+/// joined by commas, `{topics}` their names as a JSON list, `{query}` the same as members of a query, `{index}` the subscriber's number and `{filter}` what the
 /// scenario gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Listen {
@@ -84,10 +84,13 @@ impl Listen {
         let first = topics.first().map(|&topic| self.topic_name(topic)).unwrap_or_default();
         let names: Vec<String> =
             topics.iter().map(|&topic| format!("\"{}\"", self.topic_name(topic))).collect();
+        let query: Vec<String> =
+            topics.iter().map(|&topic| format!("topic={}", self.topic_name(topic))).collect();
         let numbers: Vec<String> = topics.iter().map(u32::to_string).collect();
         template
             .replace("{topic}", &first)
             .replace("{topics}", &format!("[{}]", names.join(",")))
+            .replace("{query}", &query.join("&"))
             .replace("{numbers}", &numbers.join(","))
             .replace("{index}", &index.to_string())
             .replace("{filter}", filter)
@@ -140,6 +143,7 @@ mod tests {
     fn templates_are_filled() {
         let it = listen();
         assert_eq!(it.fill(&it.path, 0, &[3, 5], ""), "/t/3,5");
+        assert_eq!(it.fill("?{query}", 0, &[3, 5], ""), "?topic=bench/3&topic=bench/5");
         let said = it.joins(7, &[3, 5], ",\"filter\":1");
         assert_eq!(
             said,

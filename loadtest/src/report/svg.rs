@@ -6,17 +6,17 @@ use crate::report::number;
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 560.0;
-const LEFT: f64 = 58.0;
+const WIDTH: f64 = 400.0;
+const LEFT: f64 = 56.0;
 const RIGHT: f64 = 26.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 34.0;
-const LINES_HEIGHT: f64 = 250.0;
+const LINES_HEIGHT: f64 = 218.0;
 
-const BAR: f64 = 22.0;
-const GAP: f64 = 12.0;
-const NAME: f64 = 104.0;
-const NOTE: f64 = 132.0;
+const BAR: f64 = 18.0;
+const GAP: f64 = 10.0;
+const NAME: f64 = 92.0;
+const NOTE: f64 = 124.0;
 
 /// One bar.
 #[derive(Debug, Clone)]
@@ -89,14 +89,7 @@ impl Axis {
 
     /// Percentiles, each nine as wide as the one before.
     pub(super) fn nines() -> Self {
-        let ticks = [
-            (0.0, "0"),
-            (0.5, "50"),
-            (0.9, "90"),
-            (0.99, "99"),
-            (0.999, "99.9"),
-            (0.9999, "99.99"),
-        ];
+        let ticks = [(0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99")];
         let place = |quantile: f64| 1.0 / (1.0 - quantile);
         let ticks: Vec<(f64, String)> =
             ticks.iter().map(|(at, text)| (place(*at), format!("{text} %"))).collect();

@@ -103,7 +103,7 @@ fn sse(port: u16, scenario: &Scenario) -> Listen {
     let since = if scenario.kind == Kind::Replay { "&since=earliest" } else { "" };
     Listen {
         framing: Framing::Stream,
-        path: format!("/v1/sse?topic={{topic}}{since}"),
+        path: format!("/v1/sse?{{query}}{since}"),
         protocol: None,
         join: String::new(),
         joined: Joined::Says("event: live".to_owned()),
