@@ -65,6 +65,7 @@ struct Floor {
     taken: Vec<u8>,
     batch: Vec<u8>,
     batched: u32,
+    batch_topic: usize,
     scratch: Vec<u8>,
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn run(plan: &FloorPlan) -> io::Result<()> {
         taken: Vec::new(),
         batch: Vec::new(),
         batched: 0,
+        batch_topic: 0,
         scratch: vec![0; READ_BYTES],
     };
     let mut orders = Orders::default();
@@ -224,10 +226,14 @@ impl Floor {
         let taken = std::mem::take(&mut self.taken);
         let mut rest = taken.as_slice();
         while let Some((topic, message, after)) = message(rest) {
+            if topic != self.batch_topic {
+                self.send_all()?;
+                self.batch_topic = topic;
+            }
             websocket::server_frame(&mut self.batch, websocket::TEXT, message);
             self.batched += 1;
             if self.batched == self.frames_per_send {
-                self.send_all(topic)?;
+                self.send_all()?;
             }
             rest = after;
         }
@@ -236,8 +242,11 @@ impl Floor {
     }
 
     /// The measured loop.
-    fn send_all(&mut self, topic: usize) -> io::Result<()> {
-        for &index in self.topics.get(topic).map(Vec::as_slice).unwrap_or_default() {
+    fn send_all(&mut self) -> io::Result<()> {
+        if self.batched == 0 {
+            return Ok(());
+        }
+        for &index in self.topics.get(self.batch_topic).map(Vec::as_slice).unwrap_or_default() {
             if let Some(member) = self.members.get_mut(index) {
                 send(member, &self.batch)?;
             }

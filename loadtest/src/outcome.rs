@@ -28,6 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) ns: u64,
     /// Of the subject, while events were delivered.
     pub(crate) cpu: Cpu,
+    /// Of the load generator, meanwhile.
+    pub(crate) load_ns: u64,
     /// Whether anything is known of the subject's process.
     pub(crate) measured: bool,
     pub(crate) bytes: u64,
@@ -147,6 +149,11 @@ pub(crate) const LIVE: &[Figure] = &[
     Figure { name: "p50", unit: "ms", of: |it| it.latency.p50_ns as f64 / 1e6 },
     Figure { name: "p99", unit: "ms", of: |it| it.latency.p99_ns as f64 / 1e6 },
     Figure { name: "p99.9", unit: "ms", of: |it| it.latency.p999_ns as f64 / 1e6 },
+    Figure {
+        name: "load generator's own CPU",
+        unit: "ns",
+        of: |it| num::per(it.load_ns, it.deliveries),
+    },
     Figure { name: "bytes per delivery", unit: "B", of: Outcome::bytes_each },
 ];
 

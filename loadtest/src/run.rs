@@ -357,10 +357,14 @@ impl Run<'_> {
         self.timeline.clear();
         self.resident.clear();
         self.last = (clock::now_ns(), self.heard());
+        let hands = self.workers.iter().chain(&self.publisher).map(|&hand| self.crew.pid(hand));
+        let load: Vec<u32> = hands.collect();
+        let load_before = Snapshot::take(&load)?;
         let before = Snapshot::take(pids)?;
         let published = self
             .publish(&Order::Publish { ns: num::whole(self.scenario.seconds * SECOND as f64) })?;
         outcome.cpu = Snapshot::take(pids)?.since(&before, shards);
+        outcome.load_ns = Snapshot::take(&load)?.since(&load_before, 0).run_ns;
         outcome.events = published.events;
         outcome.refused += published.refused;
         outcome.ns = published.ns;

@@ -153,8 +153,8 @@ const GOALS: &[Goal] = &[
     ratio(
         "idle memory, deflate on : off",
         USER,
-        ("deflate-on", FANWIRE),
-        ("deflate-off", FANWIRE),
+        ("connect-deflate", FANWIRE),
+        ("connect", FANWIRE),
         1.05,
     ),
     plain("user memory an idle connection", "user memory each", "connect", 512.0, false),

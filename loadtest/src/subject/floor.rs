@@ -9,7 +9,9 @@ use crate::message::FloorPlan;
 use crate::message::Plan;
 use crate::message::Word;
 use crate::scenario::Kind;
+use crate::scenario::Rate;
 use crate::scenario::Scenario;
+use crate::session::FLOOR;
 use crate::speech::Framing;
 use crate::speech::Joined;
 use crate::speech::Listen;
@@ -24,16 +26,30 @@ use crate::subject::local;
 
 const TOPIC: &str = "bench/{n}";
 
-#[derive(Debug)]
-pub(crate) struct Floor;
+/// How often it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floor {
+    /// One `send` an event: the yardstick.
+    OneByOne,
+    /// One `send` a burst: what coalescing could bring at best.
+    Coalesced,
+}
 
 impl Subject for Floor {
     fn name(&self) -> &'static str {
-        "floor"
+        match self {
+            Self::OneByOne => FLOOR,
+            Self::Coalesced => "floor-coalesced",
+        }
     }
 
     fn about(&self) -> &'static str {
-        "one thread that only sends the same bytes to the same sockets, one send an event"
+        match self {
+            Self::OneByOne => {
+                "one thread that only sends the same bytes to the same sockets, one send an event"
+            }
+            Self::Coalesced => "the same, one send a burst",
+        }
     }
 
     fn can(&self, scenario: &Scenario) -> bool {
@@ -42,11 +58,14 @@ impl Subject for Floor {
             && scenario.kind != Kind::Replay
             && scenario.slow == 0
             && !scenario.circles
+            && (*self == Self::OneByOne
+                || (scenario.burst > 1 && matches!(scenario.rate, Rate::Window(_))))
     }
 
     fn start(&self, setting: &Setting<'_>, crew: &mut Crew) -> Result<Started, SubjectError> {
         let began = clock::now_ns();
-        let plan = FloorPlan { topics: setting.scenario.topics, frames_per_send: 1 };
+        let frames_per_send = if *self == Self::Coalesced { setting.scenario.burst } else { 1 };
+        let plan = FloorPlan { topics: setting.scenario.topics, frames_per_send };
         let hand = crew.start("the floor", &Plan::Floor(plan), &setting.cores)?;
         let (subscribers, publishers) = listening(crew)?;
         let listen = Listen {

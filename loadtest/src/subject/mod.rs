@@ -48,7 +48,8 @@ pub(crate) trait Subject: fmt::Debug + Sync {
 
 /// Every subject there is, the yardstick first.
 pub(crate) const ALL: &[&dyn Subject] = &[
-    &floor::Floor,
+    &floor::Floor::OneByOne,
+    &floor::Floor::Coalesced,
     &fanwire::Fanwire::Native,
     &fanwire::Fanwire::Epoll,
     &fanwire::Fanwire::Sse,
