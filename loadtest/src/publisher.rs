@@ -26,10 +26,11 @@ use crate::scoreboard::Scoreboard;
 use std::collections::VecDeque;
 use std::io;
 
-/// How often a closed loop looks at the scoreboard: often enough not to matter to a fan-out of a thousand, seldom enough
-/// to leave the core to the subscribers.
+/// How often a closed loop looks at the scoreboard between one burst and the next. Each look is a few system calls and a
+/// timer, on the core that the subscribers need.
+const LOOKS: u64 = 16;
 const LOOK_NS_MIN: u64 = 50_000;
-const LOOK_NS_MAX: u64 = 400_000;
+const LOOK_NS_MAX: u64 = MILLI;
 
 #[derive(Debug)]
 struct Publisher {
@@ -164,10 +165,10 @@ impl Publisher {
     fn closed_loop(&mut self, until: u64, window: u32) -> io::Result<u64> {
         let window = num::index(u64::from(window.max(self.plan.burst)));
         let burst = num::index(u64::from(self.plan.burst));
-        let widest = self.plan.audience.iter().max().copied().unwrap_or(0);
-        let look_ns = (widest * 40).clamp(LOOK_NS_MIN, LOOK_NS_MAX);
         let mut events = 0;
         let mut progressed_ns = clock::now_ns();
+        let mut published_ns = progressed_ns;
+        let mut interval_ns = 0;
         loop {
             let now = clock::now_ns();
             if now >= until {
@@ -182,6 +183,8 @@ impl Publisher {
                 self.burst(self.plan.burst, &mut |_| now)?;
                 events += u64::from(self.plan.burst);
                 progressed_ns = now;
+                interval_ns = (3 * interval_ns + (now - published_ns)) / 4;
+                published_ns = now;
                 continue;
             }
             if self.due.len() != before {
@@ -190,7 +193,7 @@ impl Publisher {
             if now - progressed_ns > DRAIN_NS_MAX {
                 return Ok(events);
             }
-            self.line.wait(look_ns)?;
+            self.line.wait((interval_ns / LOOKS).clamp(LOOK_NS_MIN, LOOK_NS_MAX))?;
             self.line.drive()?;
         }
     }
