@@ -9,3 +9,25 @@ pub mod clock;
 pub mod event;
 
 pub mod matcher;
+
+pub mod dialect;
+
+pub mod batch;
+
+pub mod history;
+
+pub mod wire;
+
+pub mod shard;
+
+pub mod auth;
+
+pub mod conn;
+
+pub mod admin;
+
+pub mod config;
+
+pub mod server;
+
+pub mod cli;

@@ -14,28 +14,48 @@ use crate::limits::TOPIC_SEGMENTS_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopicError {
     Empty,
-    TooLong { bytes: usize },
-    TooManySegments { count: usize },
-    EmptySegment { at: usize },
-    ControlCharacter { at: usize },
+    TooLong {
+        bytes: usize,
+    },
+    TooManySegments {
+        count: usize,
+    },
+    EmptySegment {
+        at: usize,
+    },
+    ControlCharacter {
+        at: usize,
+    },
     /// `*` in a name, or inside a longer segment of a pattern.
-    Wildcard { at: usize },
+    Wildcard {
+        at: usize,
+    },
     /// `**` before the last segment.
-    RestNotLast { at: usize },
+    RestNotLast {
+        at: usize,
+    },
 }
 
 impl fmt::Display for TopicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => write!(f, "topic is empty"),
-            Self::TooLong { bytes } => write!(f, "topic has {bytes} bytes; at most {TOPIC_BYTES_MAX} are allowed"),
+            Self::TooLong { bytes } => {
+                write!(f, "topic has {bytes} bytes; at most {TOPIC_BYTES_MAX} are allowed")
+            }
             Self::TooManySegments { count } => {
                 write!(f, "topic has {count} segments; at most {TOPIC_SEGMENTS_MAX} are allowed")
             }
             Self::EmptySegment { at } => write!(f, "topic has an empty segment at byte {at}"),
-            Self::ControlCharacter { at } => write!(f, "topic has a control character at byte {at}"),
-            Self::Wildcard { at } => write!(f, "topic has a `*` at byte {at}, where none may stand"),
-            Self::RestNotLast { at } => write!(f, "topic has `**` at byte {at}; it may only be the last segment"),
+            Self::ControlCharacter { at } => {
+                write!(f, "topic has a control character at byte {at}")
+            }
+            Self::Wildcard { at } => {
+                write!(f, "topic has a `*` at byte {at}, where none may stand")
+            }
+            Self::RestNotLast { at } => {
+                write!(f, "topic has `**` at byte {at}; it may only be the last segment")
+            }
         }
     }
 }
@@ -84,7 +104,11 @@ impl TopicPattern {
     /// What is wrong with it, and at which byte.
     pub fn new(text: &str) -> Result<Self, TopicError> {
         check(text, Wildcards::WholeSegments)?;
-        if text.contains('*') { Ok(Self::Wild(Arc::from(text))) } else { Ok(Self::Exact(TopicName(Arc::from(text)))) }
+        if text.contains('*') {
+            Ok(Self::Wild(Arc::from(text)))
+        } else {
+            Ok(Self::Exact(TopicName(Arc::from(text))))
+        }
     }
 
     /// Its text.
@@ -148,7 +172,12 @@ fn check(text: &str, wildcards: Wildcards) -> Result<(), TopicError> {
     Ok(())
 }
 
-fn check_segment(segment: &str, at: usize, last: bool, wildcards: Wildcards) -> Result<(), TopicError> {
+fn check_segment(
+    segment: &str,
+    at: usize,
+    last: bool,
+    wildcards: Wildcards,
+) -> Result<(), TopicError> {
     if segment.is_empty() {
         return Err(TopicError::EmptySegment { at });
     }
@@ -174,7 +203,10 @@ mod tests {
         assert_eq!(TopicName::new("a/b*"), Err(TopicError::Wildcard { at: 3 }));
         assert_eq!(TopicName::new("a\nb"), Err(TopicError::ControlCharacter { at: 1 }));
         assert_eq!(TopicName::new(&"x".repeat(256)), Err(TopicError::TooLong { bytes: 256 }));
-        assert_eq!(TopicName::new(&["s"; 17].join("/")), Err(TopicError::TooManySegments { count: 17 }));
+        assert_eq!(
+            TopicName::new(&["s"; 17].join("/")),
+            Err(TopicError::TooManySegments { count: 17 })
+        );
         assert!(TopicName::new(&["s"; 16].join("/")).is_ok());
         assert!(TopicName::new(&"x".repeat(255)).is_ok());
     }
@@ -202,7 +234,8 @@ mod tests {
             ("a/b", "a/b", true),
             ("a/b", "a/bb", false),
         ] {
-            let matched = TopicPattern::new(pattern).unwrap().matches(&TopicName::new(topic).unwrap());
+            let matched =
+                TopicPattern::new(pattern).unwrap().matches(&TopicName::new(topic).unwrap());
             assert_eq!(matched, expected, "{pattern} {topic}");
         }
     }
