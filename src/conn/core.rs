@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::limits::ACCEPTS_PER_TURN_MAX;
+use crate::limits::BACKLOG;
 use crate::limits::INBOX_PER_TURN_MAX;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::READ_BYTES;
@@ -223,7 +224,9 @@ impl<W: World> Core<W> {
         for ready in events.iter() {
             match ready.token {
                 Token::Conn(conn) => self.take_conn(conn, ready, now),
-                Token::Listener => self.accept(now),
+                Token::Listener => {
+                    self.accept(now);
+                }
                 Token::Alarm => {}
             }
         }
@@ -322,9 +325,10 @@ impl<W: World> Core<W> {
         }
     }
 
-    fn accept(&mut self, now: Now) {
+    /// Accepts who waits, some at a time; true if there may be more.
+    fn accept(&mut self, now: Now) -> bool {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Listening::On(listener) = &self.listening else { return };
+            let Listening::On(listener) = &self.listening else { return false };
             match listener.accept() {
                 Accepted::Conn(socket, peer) => {
                     self.is_shortage_known = false;
@@ -336,11 +340,15 @@ impl<W: World> Core<W> {
                         self.die(conn.id, now);
                     }
                 }
-                Accepted::Nobody => return,
+                Accepted::Nobody => return false,
                 Accepted::Left => {}
-                Accepted::Exhausted(error) => return self.rest(error),
+                Accepted::Exhausted(error) => {
+                    self.rest(error);
+                    return false;
+                }
             }
         }
+        true
     }
 
     fn rest(&mut self, error: Errno) {
@@ -435,6 +443,11 @@ impl<W: World> Core<W> {
     /// Stops, if that was asked for, and notes how far it has come.
     fn stop(&mut self, now: Now) {
         if self.stopping.is_none() && self.links.doorbell.stop_wanted() {
+            // Who was connected already is told properly; closing the listener would reset them.
+            let mut turns = BACKLOG as usize / ACCEPTS_PER_TURN_MAX;
+            while turns > 0 && self.accept(now) {
+                turns -= 1;
+            }
             self.listening = Listening::Off;
             self.world.stop(now);
             self.world.work(&mut self.sockets, now);
