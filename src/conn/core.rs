@@ -38,6 +38,7 @@ use crate::limits::INBOX_PER_TURN_MAX;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::READ_BYTES;
 use crate::limits::READS_PER_TURN_MAX;
+use crate::limits::SHORTAGE_TOLD_MS;
 use crate::limits::TICK_MS;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
@@ -98,8 +99,8 @@ pub struct Core<W: World> {
     sockets: Sockets,
     lingering: Lingering,
     listening: Listening,
-    /// It has been said that nothing can be accepted; it is said again only after something was.
-    is_shortage_known: bool,
+    /// When it was last said that nothing can be accepted, in `Now::mono_ms`.
+    shortage_told_ms: Option<u64>,
     /// One buffer for every read of every connection.
     buffer: Box<[u8]>,
     /// Connections with more to read than one turn takes.
@@ -188,7 +189,7 @@ impl<W: World> Core<W> {
             sockets: Sockets::default(),
             lingering: Lingering::default(),
             listening: Listening::On(listener),
-            is_shortage_known: false,
+            shortage_told_ms: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             unread: Vec::new(),
             is_mesh_stuck: false,
@@ -331,7 +332,6 @@ impl<W: World> Core<W> {
             let Listening::On(listener) = &self.listening else { return false };
             match listener.accept() {
                 Accepted::Conn(socket, peer) => {
-                    self.is_shortage_known = false;
                     let Some(conn) = self.world.open(peer, now) else { continue };
                     let watched = self.poll.add_conn(socket.as_fd(), conn);
                     self.sockets.insert(conn, socket);
@@ -343,7 +343,7 @@ impl<W: World> Core<W> {
                 Accepted::Nobody => return false,
                 Accepted::Left => {}
                 Accepted::Exhausted(error) => {
-                    self.rest(error);
+                    self.rest(error, now);
                     return false;
                 }
             }
@@ -351,11 +351,14 @@ impl<W: World> Core<W> {
         true
     }
 
-    fn rest(&mut self, error: Errno) {
+    fn rest(&mut self, error: Errno, now: Now) {
         let Listening::On(listener) = std::mem::replace(&mut self.listening, Listening::Off) else {
             return;
         };
-        if !std::mem::replace(&mut self.is_shortage_known, true) {
+        let is_told =
+            self.shortage_told_ms.is_some_and(|told_ms| now.mono_ms < told_ms + SHORTAGE_TOLD_MS);
+        if !is_told {
+            self.shortage_told_ms = Some(now.mono_ms);
             let open = self.sockets.open();
             tracing::warn!(%error, open, "cannot accept connections for now; trying again every {TICK_MS} ms");
         }
