@@ -73,6 +73,8 @@ pub const READS_PER_TURN_MAX: usize = 4;
 pub const INBOX_PER_TURN_MAX: usize = 256;
 /// Milliseconds between two ticks of a shard.
 pub const TICK_MS: u64 = 100;
+/// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.
+pub const SHORTAGE_TOLD_MS: u64 = 60_000;
 /// Milliseconds after which a core whose message did not fit another's inbox tries again.
 pub const MESH_RETRY_MS: u64 = 1;
 /// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
