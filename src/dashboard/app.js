@@ -26,7 +26,9 @@ const rate = new Rate();
 const lag = new Lag();
 const fanwire = new Fanwire(location.origin);
 
+/** The subscription whose events are drawn, and the filter that was asked for last. */
 let subscription;
+let wanted;
 let paused = false;
 let missed = 0;
 /** The vehicle that the pointer or the keyboard points at. */
@@ -53,37 +55,31 @@ function start() {
 
 /** Asks anew with this filter. The one before goes on until the server has agreed: an objection changes nothing on the map. */
 function subscribe(filter) {
+  wanted = filter;
   const wish = {
     topics: [topic],
     since: 'last',
     slow: 'latest_per_key',
-    batch: { max_events: 256, max_delay_ms: 40 },
+    batch: { max_events: 256, max_delay_ms: 10 },
   };
   if (filter) Object.assign(wish, { filter, leave: true });
-  const before = subscription;
   const next = fanwire.subscribe(wish, {
     event: (event, source) => source === subscription && hear(event),
     gap: ({ from, to }) => (missed += to - from + 1),
     skipped: ({ count }) => (missed += count),
-    live: () => showState('open'),
-    error: (error) => object(filter, error),
+    error: (error) => filter === wanted && object(filter, error),
   });
-  // Its events begin after its agreement: from here on they are the ones that count.
-  subscription = next;
-  tracks.clear();
-  next.ready.then(
-    () => {
-      object(filter, undefined);
-      remember(filter);
-      before?.unsubscribe();
-    },
-    () => {
-      if (subscription !== next) return;
-      subscription = before;
-      // What it had shown comes back with the next reports.
-      showState(fanwire.state);
-    },
-  );
+  const agreed = () => {
+    if (filter !== wanted) return next.unsubscribe();
+    subscription?.unsubscribe();
+    // Its first event is told after this: from here on its events are the ones that count.
+    subscription = next;
+    tracks.clear();
+    object(filter, undefined);
+    remember(filter);
+  };
+  // An objection is told by `error`.
+  next.ready.then(agreed, () => {});
 }
 
 function hear(event) {
@@ -234,15 +230,12 @@ function listen() {
 
 function applyWishes() {
   const filter = $('filter').value.trim();
-  const wanted = $('topic').value.trim();
-  if (wanted && wanted !== topic) {
-    const query = new URLSearchParams(filter ? { topic: wanted, filter } : { topic: wanted });
-    location.search = query.toString();
-    return;
+  const other = $('topic').value.trim();
+  if (other && other !== topic) {
+    location.search = new URLSearchParams(filter ? { topic: other, filter } : { topic: other }).toString();
+  } else if (filter !== wanted) {
+    subscribe(filter);
   }
-  const current = subscription?.options.filter ?? '';
-  if (filter === current) object(filter, undefined);
-  else subscribe(filter);
 }
 
 /** From one vehicle to the next, west to east or the other way. */

@@ -10,7 +10,9 @@ import { graticuleStep } from './view.js';
 const SHADES = 16;
 const ALTITUDE_MAX = 40_000;
 const HEADINGS = 48;
+/** Pixels of a vehicle's square, and where there are so many that they would hide each other. */
 const SPRITE = 26;
+const CROWD = { count: 600, sprite: 18 };
 
 /** The outline of an aircraft that flies up, in units of a tenth of its size. */
 const GLYPH = [
@@ -114,8 +116,9 @@ export class Painter {
       for (let index = 2; index < trail.length; index += 2) {
         path.lineTo(this.#view.x(trail[index]), this.#view.y(trail[index + 1]));
       }
+      path.lineTo(this.#view.x(vehicle.x), this.#view.y(vehicle.y));
     }
-    context.globalAlpha = 0.35;
+    context.globalAlpha = 0.4;
     context.lineWidth = 1.25;
     context.lineJoin = 'round';
     paths.forEach((path, index) => {
@@ -128,12 +131,13 @@ export class Painter {
   /** The vehicles; `chosen` has a ring around it. */
   vehicles(tracks, chosen) {
     const context = this.#clear(this.#canvases.sky);
+    const size = tracks.size > CROWD.count ? CROWD.sprite : SPRITE;
     for (const vehicle of tracks) {
       const sprite = this.#sprite(shadeOf(vehicle.altitude), vehicle.heading);
       context.globalAlpha = vehicle.presence;
-      const x = this.#view.x(vehicle.x) - SPRITE / 2;
-      const y = this.#view.y(vehicle.y) - SPRITE / 2;
-      context.drawImage(sprite, x, y, SPRITE, SPRITE);
+      const x = this.#view.x(vehicle.x) - size / 2;
+      const y = this.#view.y(vehicle.y) - size / 2;
+      context.drawImage(sprite, x, y, size, size);
     }
     context.globalAlpha = 1;
     if (!chosen) return;

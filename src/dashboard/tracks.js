@@ -3,8 +3,9 @@
 // Between two reports a vehicle goes on as it went between the last two, for as long as those were apart; what was wrong about that is
 // smoothed away with the next report. Pure: time is an argument, nothing is drawn.
 
-/** Points of a trail. */
-const TRAIL_POINTS = 16;
+/** Points of a trail, and the degrees that lie between them at least: a trail shows a way, not how often it was reported. */
+const TRAIL_POINTS = 24;
+const TRAIL_STEP = 0.012;
 /** A vehicle that is not heard of begins to fade after so long, and is gone after so long. */
 export const FADE_MS = { begin: 30_000, end: 90_000 };
 /** One that was deleted, or left the filter, fades at once and is gone after so long. */
@@ -123,8 +124,10 @@ function move(vehicle, report, now) {
   if (report.heading === undefined) {
     vehicle.heading = (Math.atan2(east * Math.cos((report.latitude * Math.PI) / 180), north) * 180) / Math.PI;
   }
-  vehicle.trail.push(report.longitude, report.latitude);
-  if (vehicle.trail.length > 2 * TRAIL_POINTS) vehicle.trail.splice(0, 2);
+  const { trail } = vehicle;
+  if (Math.hypot(report.longitude - trail.at(-2), report.latitude - trail.at(-1)) < TRAIL_STEP) return;
+  trail.push(report.longitude, report.latitude);
+  if (trail.length > 2 * TRAIL_POINTS) trail.splice(0, 2);
 }
 
 function presenceOf({ heardAt, leftAt }, now) {

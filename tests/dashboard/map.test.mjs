@@ -29,9 +29,10 @@ test('a jump begins a new trail, and a known heading counts for more than the wa
   const tracks = new Tracks();
   tracks.hear(report('a', 8, 47, { track: 10 }), 0);
   tracks.hear(report('a', 8.01, 47, { track: 10 }), 1000);
+  tracks.hear(report('a', 8.02, 47, { track: 10 }), 2000);
   const [vehicle] = tracks;
-  assert.deepEqual([vehicle.heading, vehicle.trail], [10, [8, 47, 8.01, 47]]);
-  tracks.hear(report('a', 9.5, 47), 2000);
+  assert.deepEqual([vehicle.heading, vehicle.trail], [10, [8, 47, 8.02, 47]]);
+  tracks.hear(report('a', 9.5, 47), 3000);
   assert.deepEqual([vehicle.trail, vehicle.x, vehicle.east], [[9.5, 47], 9.5, 0]);
 });
 

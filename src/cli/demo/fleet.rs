@@ -20,6 +20,10 @@ const AIRPORTS: [(f64, f64, f64); 4] = [
     (46.004, 8.910, 915.0),
 ];
 
+/// How far the first ones have come: up to so many steps of so many seconds.
+const FIRST_STEPS: usize = 150;
+const FIRST_STEP_S: f64 = 5.0;
+
 /// Callsign prefixes of those who fly here.
 const AIRLINES: [&str; 12] =
     ["SWR", "EZS", "DLH", "AFR", "BAW", "KLM", "AUA", "RYR", "EZY", "EDW", "TOM", "UAE"];
@@ -72,14 +76,17 @@ impl Fleet {
     /// So many aircraft, spread over the sky.
     pub(crate) fn new(seed: u64, count: usize) -> Self {
         let mut fleet = Self { random: Random::new(seed), aircraft: Vec::with_capacity(count) };
-        for _ in 0..count {
+        for index in 0..count {
             let mut aircraft = arrive(&mut fleet.random);
-            // The first ones have been under way for a while, or all would stand at the border.
             if aircraft.intent != Intent::Leave {
                 aircraft.latitude = fleet.random.between(SOUTH, NORTH);
                 aircraft.longitude = fleet.random.between(WEST, EAST);
             }
             fleet.aircraft.push(aircraft);
+            // The first ones have been under way for a while, or those that leave would do so all at once.
+            for _ in 0..fleet.random.below(FIRST_STEPS) {
+                fleet.step(index, FIRST_STEP_S);
+            }
         }
         fleet
     }
