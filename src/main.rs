@@ -27,6 +27,8 @@ enum Command {
     Publish(cli::PublishArgs),
     /// Print what arrives, one JSON line each; goes on where it was after a lost connection.
     Subscribe(cli::SubscribeArgs),
+    /// Start a server and a moving fleet, and say what to open and what to type.
+    Demo(cli::DemoArgs),
 }
 
 fn main() -> ExitCode {
@@ -34,5 +36,6 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => cli::serve(&arguments),
         Command::Publish(arguments) => cli::publish(arguments),
         Command::Subscribe(arguments) => cli::subscribe(arguments),
+        Command::Demo(arguments) => cli::demo(&arguments),
     }
 }

@@ -1,8 +1,9 @@
 //! What can be typed: the commands that talk to a running server, and the words that start one.
 //!
-//! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands other than
-//! `serve` use only what any client could use: the public protocol.
+//! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands that talk to a
+//! server use only what any client could use: the public protocol.
 
+mod demo;
 mod endpoint;
 mod http;
 mod limits;
@@ -19,6 +20,7 @@ use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
 
+pub use demo::DemoArgs;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
 pub use publish::PublishArgs;
@@ -53,4 +55,10 @@ pub fn publish(arguments: PublishArgs) -> ExitCode {
 #[must_use]
 pub fn subscribe(arguments: SubscribeArgs) -> ExitCode {
     run(subscribe::subscribe(arguments))
+}
+
+/// `fanwire demo`.
+#[must_use]
+pub fn demo(arguments: &DemoArgs) -> ExitCode {
+    demo::demo(arguments)
 }
