@@ -206,7 +206,6 @@ const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
 const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
 const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
 
-
 /// Levels of arrays and objects in a payload or a filter; a deeper text is refused with `bad_json` or `bad_filter`. As deep as
 /// the readers of most languages go by default, so that what we take can be read by those to whom we give it.
 pub const JSON_DEPTH_MAX: usize = 128;

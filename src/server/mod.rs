@@ -136,7 +136,11 @@ where
     );
     let info = rustix::system::sysinfo();
     let machine_bytes = info.totalram.saturating_mul(u64::from(info.mem_unit));
-    tracing::info!("memory at worst: {}; this machine has {} MiB", plan.worst_case, machine_bytes >> 20);
+    tracing::info!(
+        "memory at worst: {}; this machine has {} MiB",
+        plan.worst_case,
+        machine_bytes >> 20
+    );
     Ok(Running { address, board, doorbells, threads: starting.threads })
 }
 

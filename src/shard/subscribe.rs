@@ -206,7 +206,7 @@ impl Shard {
         let id = self.classes.insert(key);
         let class = self.classes.at(id);
         for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
-            self.matcher.insert(*wish, &sub.topics);
+            self.matcher.insert(*wish, &sub.topics, None);
         }
         id
     }
