@@ -29,6 +29,8 @@ enum Command {
     Subscribe(cli::SubscribeArgs),
     /// Start a server and a moving fleet, and say what to open and what to type.
     Demo(cli::DemoArgs),
+    /// Make tokens, and say what is in one.
+    Token(cli::TokenArgs),
 }
 
 fn main() -> ExitCode {
@@ -37,5 +39,6 @@ fn main() -> ExitCode {
         Command::Publish(arguments) => cli::publish(arguments),
         Command::Subscribe(arguments) => cli::subscribe(arguments),
         Command::Demo(arguments) => cli::demo(&arguments),
+        Command::Token(arguments) => cli::token(&arguments),
     }
 }

@@ -20,6 +20,8 @@ use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::clock::Clock;
+
 pub use demo::DemoArgs;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
@@ -27,6 +29,7 @@ pub use publish::PublishArgs;
 pub use serve::ServeArgs;
 pub use serve::serve;
 pub use subscribe::SubscribeArgs;
+pub use token::TokenArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
 pub(crate) fn say(text: &str) {
@@ -61,4 +64,17 @@ pub fn subscribe(arguments: SubscribeArgs) -> ExitCode {
 #[must_use]
 pub fn demo(arguments: &DemoArgs) -> ExitCode {
     demo::demo(arguments)
+}
+
+/// `fanwire token`.
+#[must_use]
+pub fn token(arguments: &TokenArgs) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match token::run(arguments, Clock::start().now(), &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("fanwire: {error}"));
+            ExitCode::FAILURE
+        }
+    }
 }
