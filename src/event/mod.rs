@@ -5,11 +5,15 @@
 
 pub mod fields;
 
+mod finder;
+
 pub mod interest;
 
 pub mod json;
 
 pub mod number;
+
+mod soften;
 
 pub mod topic;
 
