@@ -495,10 +495,10 @@ fn push_canonical(tape: &[Node<'_>], at: usize, out: &mut String) {
         }
         Some(Node::String(text)) => json::push_string(text, out),
         Some(Node::Static(StaticNode::I64(value))) => {
-            write!(out, "{value}").expect("a String takes every write")
+            write!(out, "{value}").expect("a String takes every write");
         }
         Some(Node::Static(StaticNode::U64(value))) => {
-            write!(out, "{value}").expect("a String takes every write")
+            write!(out, "{value}").expect("a String takes every write");
         }
         Some(Node::Static(StaticNode::F64(value))) => {
             write!(out, "{}", Number::from_f64(*value)).expect("a String takes every write");

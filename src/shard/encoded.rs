@@ -95,7 +95,7 @@ impl Encoded {
             return known.frame;
         }
         let frame = frames.add(|out| {
-            voice::frame_event(voice, deflated_alone, &[&self.head, body], Some(sse_id), out)
+            voice::frame_event(voice, deflated_alone, &[&self.head, body], Some(sse_id), out);
         });
         self.remember(voice, deflated_alone, frame);
         frame
