@@ -73,6 +73,8 @@ pub const READS_PER_TURN_MAX: usize = 4;
 pub const INBOX_PER_TURN_MAX: usize = 256;
 /// Milliseconds between two ticks of a shard.
 pub const TICK_MS: u64 = 100;
+/// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.
+pub const SHORTAGE_TOLD_MS: u64 = 60_000;
 /// Milliseconds after which a core whose message did not fit another's inbox tries again.
 pub const MESH_RETRY_MS: u64 = 1;
 /// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
@@ -247,3 +249,7 @@ pub const FILTER_CLAUSES_MAX: usize = 32;
 /// Distinct (field, kind of value) pairs that a shard's filters are indexed by; tests of further ones are not indexed, but evaluated
 /// where the other tests of their filter lead to it.
 pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
+/// Names in one path of a subscription's `fields`; more are refused with `bad_field`.
+pub const PROJECTION_DEPTH_MAX: usize = 16;
+/// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
+pub const SHAPED_KEYS_MAX: usize = 100_000;

@@ -144,3 +144,32 @@ fn more_connections_than_descriptors_are_refused() {
     assert_eq!(code, Some(2), "{message}");
     assert!(message.contains("`connections_max`"), "{message}");
 }
+
+#[test]
+fn without_free_descriptors_it_waits_and_says_so_once() {
+    let mut server = Server::start(&["--shards", "1", "--driver", "epoll"]);
+    let limit = rustix::process::Rlimit { current: Some(40), maximum: Some(40) };
+    rustix::process::prlimit(
+        Some(Pid::from_child(&server.child)),
+        rustix::process::Resource::Nofile,
+        limit,
+    )
+    .unwrap();
+    // More than fit, all of them connected as far as they can see.
+    let clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    let mut late = server.connect();
+    write!(late, "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let timeout = Some(std::time::Duration::from_millis(300));
+    late.set_read_timeout(timeout).unwrap();
+    assert!(late.read(&mut [0]).is_err(), "there is no descriptor for it");
+    drop(clients);
+    late.set_read_timeout(None).unwrap();
+    let mut answer = [0; 12];
+    late.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    drop(late);
+    server.signal(Signal::TERM);
+    let (status, log) = server.end();
+    assert!(status.success(), "{status}: {log}");
+    assert_eq!(log.matches("cannot accept connections for now").count(), 1, "{log}");
+}

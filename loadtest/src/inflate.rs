@@ -26,7 +26,7 @@ impl Inflater {
     /// `reset`: the server begins each message with an empty window.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the load generator does not share the server's inflater; this one is capped too"
+        reason = "the tool shares nothing with the server, and has its own cap"
     )]
     pub(crate) fn new(reset: bool) -> Self {
         Self { stream: Decompress::new(false), reset }

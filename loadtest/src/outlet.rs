@@ -127,7 +127,7 @@ impl Publishing {
             match self.socket.read(&mut chunk) {
                 Ok(0) => {
                     return Err(io::Error::new(
-                        ErrorKind::UnexpectedEof,
+                        ErrorKind::ConnectionAborted,
                         "the subject closed the publisher",
                     ));
                 }

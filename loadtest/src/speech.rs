@@ -45,6 +45,8 @@ pub(crate) struct Listen {
     /// Said last.
     pub(crate) join_end: String,
     pub(crate) joined: Joined,
+    /// What the subject's answer contains if it will not have the subscriber.
+    pub(crate) refusal: Option<String>,
     /// Whether what is said goes as binary messages.
     pub(crate) binary: bool,
     /// How a topic is called: `{n}` is its number.
@@ -134,6 +136,7 @@ mod tests {
             join_each: "SUB {topic}".to_owned(),
             join_end: "PING".to_owned(),
             joined: Joined::Upgraded,
+            refusal: None,
             binary: false,
             topic: "bench/{n}".to_owned(),
         }

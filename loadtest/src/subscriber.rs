@@ -20,6 +20,9 @@ use crate::websocket::Header;
 
 use memchr::memmem;
 
+/// Of a refusal, so much is shown.
+const REFUSAL_BYTES_MAX: usize = 300;
+
 /// How far a subscriber has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -113,7 +116,7 @@ impl Subscriber {
         match hearing.listen.framing {
             Framing::WebSocket => Ok(taken + self.frames(rest, hearing)?),
             Framing::Stream => {
-                self.listen_for_join(rest, hearing);
+                self.listen_for_join(rest, hearing)?;
                 self.scan(rest, hearing);
                 Ok(bytes.len())
             }
@@ -181,7 +184,7 @@ impl Subscriber {
                 return self.compressed(header, payload, hearing);
             }
             _ => {
-                self.listen_for_join(payload, hearing);
+                self.listen_for_join(payload, hearing)?;
                 self.scan(payload, hearing);
             }
         }
@@ -217,19 +220,27 @@ impl Subscriber {
             }
             inflater.message(&std::mem::take(&mut self.parts), &mut inflated)?;
         }
-        self.listen_for_join(&inflated, hearing);
+        self.listen_for_join(&inflated, hearing)?;
         self.scan(&inflated, hearing);
         hearing.inflated = inflated;
         Ok(())
     }
 
-    fn listen_for_join(&mut self, bytes: &[u8], hearing: &Hearing) {
-        if self.phase == Phase::Joining
-            && let Joined::Says(needle) = &hearing.listen.joined
-            && memmem::find(bytes, needle.as_bytes()).is_some()
+    fn listen_for_join(&mut self, bytes: &[u8], hearing: &Hearing) -> Result<(), Fault> {
+        if self.phase != Phase::Joining {
+            return Ok(());
+        }
+        let contains = |needle: &str| memmem::find(bytes, needle.as_bytes()).is_some();
+        if hearing.listen.refusal.as_deref().is_some_and(contains) {
+            let text = bytes.get(..REFUSAL_BYTES_MAX.min(bytes.len())).unwrap_or_default();
+            return Err(Fault::JoinRefused(String::from_utf8_lossy(text).into()));
+        }
+        if let Joined::Says(needle) = &hearing.listen.joined
+            && contains(needle)
         {
             self.phase = Phase::Live;
         }
+        Ok(())
     }
 
     /// Every event in `bytes`, a payload or a piece of a stream.
@@ -295,6 +306,7 @@ mod tests {
             join_each: String::new(),
             join_end: String::new(),
             joined: Joined::Says("\"live\"".to_owned()),
+            refusal: Some("\"error\"".to_owned()),
             binary: false,
             topic: "bench/{n}".to_owned(),
         };
@@ -354,6 +366,19 @@ mod tests {
             it.take(&bytes[taken..], &mut hearing).unwrap();
             assert_eq!((it.phase, hearing.events), (Phase::Live, 3), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_shown() {
+        let mut hearing = hearing(Framing::WebSocket);
+        let mut it = Subscriber::new(0, Vec::new(), Tally::new(&[0], false));
+        it.phase = Phase::Joining;
+        let mut bytes = Vec::new();
+        websocket::server_frame(&mut bytes, websocket::TEXT, b"{\"error\":\"no\"}");
+        assert_eq!(
+            it.take(&bytes, &mut hearing),
+            Err(Fault::JoinRefused("{\"error\":\"no\"}".into()))
+        );
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(crate) enum Fault {
     BadDeflate,
     InflatesTooLarge,
     ClosedByServer(u16),
+    JoinRefused(Box<str>),
 }
 
 impl fmt::Display for Fault {
@@ -69,6 +70,7 @@ impl fmt::Display for Fault {
             Self::InflatesTooLarge => {
                 write!(f, "compressed message inflates to more than its limit")
             }
+            Self::JoinRefused(text) => write!(f, "the server refused the subscriber: {text}"),
             Self::ClosedByServer(code) => {
                 write!(f, "server closed the connection with code {code}")
             }

@@ -10,6 +10,8 @@ pub enum Origin {
     File { path: Box<Path>, line: u32 },
     CommandLine,
     Default,
+    /// Possible as written, but not here.
+    Machine,
 }
 
 impl fmt::Display for Origin {
@@ -18,6 +20,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::CommandLine => f.write_str("command line"),
             Self::Default => f.write_str("default"),
+            Self::Machine => f.write_str("this machine"),
         }
     }
 }

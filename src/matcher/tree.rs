@@ -22,6 +22,7 @@ use crate::matcher::dimensions::Codes;
 use crate::matcher::dimensions::DimId;
 use crate::matcher::dimensions::Dimensions;
 use crate::matcher::dimensions::Seen;
+use crate::matcher::groups::GroupId;
 
 /// A node that has more entries is split, if that helps.
 const BUCKET_MAX: usize = 48;
@@ -61,9 +62,6 @@ impl ClauseRef {
     }
 }
 
-/// What a clause belongs to: the matcher's number for it.
-pub(super) type Owner = u32;
-
 /// All nodes of all trees.
 #[derive(Debug, Default)]
 pub(super) struct Forest {
@@ -71,6 +69,7 @@ pub(super) struct Forest {
     free: Vec<NodeId>,
     /// Nodes to be visited, kept for its memory.
     waiting: Vec<NodeId>,
+    pub(super) stat: [u64; 4],
 }
 
 #[derive(Debug, Default)]
@@ -92,7 +91,7 @@ impl Node {
 /// What is looked at for every event that comes by. Unused tests are of `ANYTHING`.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    owner: Owner,
+    owner: GroupId,
     dims: [DimId; TESTS],
     codes: [Codes; TESTS],
 }
@@ -124,13 +123,14 @@ fn place(code: u32, width: u8) -> u32 {
 
 /// Where an entry is on its way down.
 struct Descent<'a> {
-    owner: Owner,
+    owner: GroupId,
     clause: &'a ClauseRef,
     /// The dimensions that the splits on the way were by.
     taken: Vec<DimId>,
 }
 
 impl Forest {
+    pub(super) fn counts(&self) -> (usize, usize) { (self.nodes.len() - self.free.len(), self.nodes.iter().map(|n| n.entries.len()).sum()) }
     /// Plants a tree.
     pub(super) fn root(&mut self) -> NodeId {
         if let Some(node) = self.free.pop() {
@@ -150,7 +150,7 @@ impl Forest {
     }
 
     /// Adds a clause.
-    pub(super) fn insert(&mut self, root: NodeId, owner: Owner, clause: &ClauseRef) {
+    pub(super) fn insert(&mut self, root: NodeId, owner: GroupId, clause: &ClauseRef) {
         self.insert_at(root, &mut Descent { owner, clause, taken: Vec::new() }, COPIES_MAX);
     }
 
@@ -202,11 +202,11 @@ impl Forest {
     }
 
     /// Removes a clause, which must be there.
-    pub(super) fn remove(&mut self, root: NodeId, owner: Owner, clause: &ClauseRef) {
+    pub(super) fn remove(&mut self, root: NodeId, owner: GroupId, clause: &ClauseRef) {
         self.remove_at(root, owner, clause, COPIES_MAX);
     }
 
-    fn remove_at(&mut self, at: NodeId, owner: Owner, clause: &ClauseRef, copies: usize) {
+    fn remove_at(&mut self, at: NodeId, owner: GroupId, clause: &ClauseRef, copies: usize) {
         let Some((which, _, need, left)) = self.way(at, clause, copies) else {
             let node = &mut self.nodes[at.index()];
             let is_it = |(entry, other): (&Entry, &ClauseRef)| {
@@ -290,12 +290,13 @@ impl Forest {
     }
 
     /// Appends the owner of each clause whose needs in place the event meets; one may come several times.
-    pub(super) fn search(&mut self, root: NodeId, dimensions: &Dimensions, out: &mut Vec<Owner>) {
+    pub(super) fn search(&mut self, root: NodeId, dimensions: &Dimensions, out: &mut Vec<GroupId>) {
         let seen = dimensions.all_seen();
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.push(root);
         while let Some(at) = waiting.pop() {
             let node = &self.nodes[at.index()];
+            self.stat[0] += 1; self.stat[1] += node.entries.len() as u64; for s in &node.splits { self.stat[2] += s.widths.len() as u64; }
             for entry in &node.entries {
                 if entry.is_met(seen) {
                     out.push(entry.owner);

@@ -11,6 +11,7 @@ use super::class::Voice;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::session::Session;
+use super::shape::Shaping;
 use super::solo::Solo;
 
 /// One connection.
@@ -26,6 +27,8 @@ pub(super) struct Conn {
     pub(super) session: Session,
     /// How it is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
+    /// What its paced and leaving subscriptions remember.
+    pub(super) shaping: Option<Box<Shaping>>,
     /// `None`: in step with its class, or idle.
     pub(super) solo: Option<Box<Solo>>,
 }
@@ -63,6 +66,7 @@ impl Conns {
             heard_s,
             session,
             voice: None,
+            shaping: None,
             solo: None,
         });
         ConnRef { id: ConnId(id), generation }

@@ -9,6 +9,7 @@ use crate::dialect::Placed;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::Interest;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::history::Page;
@@ -53,6 +54,8 @@ pub enum Mesh {
     Read(Box<ReadWish>),
     /// From it.
     Page(Box<PageAnswer>),
+    /// To every shard: the fields that this shard's filters read now.
+    Interest(ShardId, Interest),
 }
 
 /// Drafts of one publisher for one home shard, in order.

@@ -10,6 +10,7 @@ mod encoded;
 mod fanout;
 mod flush;
 mod home;
+mod ingest;
 mod input;
 mod lifecycle;
 mod publish;
@@ -17,6 +18,7 @@ mod pump;
 mod replay;
 mod session;
 mod settings;
+mod shape;
 mod solo;
 mod stats;
 mod subscribe;
@@ -111,7 +113,12 @@ pub struct Shard {
     crowd: Crowd,
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
+    pace_deadlines: deadlines::Deadlines<ConnRef>,
+    insiders: shape::Insiders,
+    ingest: ingest::Ingest,
     scratch: fanout::Scratch,
+    scratch_alone: encoded::Encoded,
+    full: Vec<ConnId>,
     flush_scratch: flush::Scratch,
     pump_scratch: pump::Scratch,
 }
@@ -159,7 +166,12 @@ impl Shard {
             crowd: Crowd::default(),
             stopping: None,
             stats: Stats::default(),
+            pace_deadlines: deadlines::Deadlines::default(),
+            insiders: shape::Insiders::default(),
+            ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::default(),
+            scratch_alone: encoded::Encoded::default(),
+            full: Vec::new(),
             flush_scratch: flush::Scratch::default(),
             pump_scratch: pump::Scratch::default(),
         }
@@ -182,6 +194,7 @@ impl Shard {
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
             Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
         }
     }
 
@@ -201,6 +214,7 @@ impl Shard {
 
     /// Fans out what has arrived and sends everything that waits.
     pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) {
+        self.tell_interest();
         while !self.is_crowded()
             && let Some(arrived) = self.arrived.pop_front()
         {
@@ -212,6 +226,7 @@ impl Shard {
                 self.flush(sink, now);
             }
         }
+        self.end_windows(now);
         self.close_due_batches(now);
         self.flush(sink, now);
         self.retry_held(now);
@@ -250,7 +265,15 @@ impl Shard {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
         let stopping = self.stopping.as_ref().and_then(lifecycle::Stopping::due_ms);
-        [self.batch_deadlines.next_ms(), self.held.next_ms(), stopping].into_iter().flatten().min()
+        [
+            self.batch_deadlines.next_ms(),
+            self.pace_deadlines.next_ms(),
+            self.held.next_ms(),
+            stopping,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// What has been counted.

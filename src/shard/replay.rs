@@ -3,6 +3,8 @@
 //! Why there is no seam: a home shard's answers and its live events reach this shard in one order. Until the last page of a home has come, live
 //! events of that home are not for this subscription, because they stand in the pages; after it they are, and none is missed.
 
+use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Shard;
@@ -19,6 +21,7 @@ use crate::dialect::Live;
 use crate::dialect::Outcome;
 use crate::dialect::Since;
 use crate::dialect::Subscription;
+use crate::event::Event;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
@@ -51,9 +54,11 @@ impl Shard {
             id: Arc::clone(&subscription.id),
             homes: homes.iter().fold(0, |set, home| set | 1 << home.0),
             next: Vec::new(),
-            sent: std::collections::HashMap::default(),
+            sent: HashMap::default(),
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             began_us: Vec::new(),
+            met: (subscription.leave && matches!(since, Since::Position(_) | Since::Cursor(_)))
+                .then(HashSet::default),
         };
         let shard_count = usize::from(self.shard_count);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
@@ -178,7 +183,7 @@ impl Shard {
                 self.push_item(id, item);
             }
         }
-        self.push_page_events(id, serial, set, &page.events);
+        self.push_page_events(id, serial, set, &page.events, now);
         if let Some(after_us) = page.more_after_us {
             if let Some(replay) = self.replay_of(id, serial) {
                 replay.next.push((home, read, after_us));
@@ -206,23 +211,33 @@ impl Shard {
         id: ConnId,
         serial: u32,
         set: u64,
-        events: &[Arc<crate::event::Event>],
+        events: &[Arc<Event>],
+        now: Now,
     ) {
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
-            return;
-        };
-        let Some(replay) = solo.replays.iter_mut().find(|replay| replay.serial == serial) else {
-            return;
-        };
+        let filter =
+            self.subs_of(id).get(set.trailing_zeros() as usize).and_then(|sub| sub.filter.clone());
         for event in events {
+            let passes = filter
+                .as_ref()
+                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            let Some(replay) = self.replay_of(id, serial) else { return };
             match replay.sent.get_mut(&event.topic) {
                 Some(sent) => *sent = event.offset,
                 None => {
                     replay.sent.insert(event.topic.clone(), event.offset);
                 }
             }
-            replay.live.replayed += 1;
-            solo.outbox.push(Item::Event { event: Arc::clone(event), subs: set });
+            let is_news = replay
+                .met
+                .as_mut()
+                .is_some_and(|met| met.insert((event.topic.clone(), Arc::clone(&event.key))));
+            replay.live.replayed += u64::from(passes);
+            let Some(event) = self.shape_past(id, event, set, passes, is_news, now) else {
+                continue;
+            };
+            if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+                solo.outbox.push(Item::Event { event, subs: set });
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! when all that has been sent. Never sends anything itself.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::input::Began;
@@ -77,6 +78,8 @@ pub(super) struct Replay {
     /// The newest offset sent of each topic, so that a gap in between says where it begins.
     pub(super) sent: HashMap<TopicName, u64, foldhash::fast::RandomState>,
     pub(super) live: Live,
+    /// Of a client that comes back and wants to know what leaves: the keys it has had news of.
+    pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(ShardId, u64)>,
 }

@@ -13,6 +13,7 @@ use super::input::ConnId;
 use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::Change;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -54,19 +55,34 @@ impl Shard {
         self.stats.subscriptions += 1;
         self.say(id, &Outcome::Subscribed { id: &subscription.id });
         self.enter_class(id, subs);
+        if subscription.is_alone() {
+            self.begin_shaping(id, sub, subscription, now);
+        }
         self.begin_replay(id, sub, subscription, since, now);
     }
 
-    /// Exchanges a running subscription for another of the same id, from here on.
-    pub(super) fn update(&mut self, id: ConnId, subscription: &Arc<Subscription>) {
+    /// Changes a running subscription, from here on.
+    pub(super) fn update(&mut self, id: ConnId, sub_id: &SubId, change: Change, now: Now) {
         let mut subs = self.subs_of(id).to_vec();
-        let Some(running) = subs.iter_mut().find(|sub| sub.id == subscription.id) else {
-            return self.refuse_unknown(id, &subscription.id);
+        let Some(index) = subs.iter().position(|sub| sub.id == *sub_id) else {
+            return self.refuse_unknown(id, sub_id);
         };
-        *running = Arc::clone(subscription);
+        let changed = match change.apply(&subs[index]) {
+            Ok(changed) => Arc::new(changed),
+            Err(refusal) => {
+                return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+            }
+        };
+        subs[index] = Arc::clone(&changed);
+        self.begin_shaping(
+            id,
+            u8::try_from(index).expect("subscriptions are at most 64"),
+            &changed,
+            now,
+        );
         self.go_solo(id);
         self.enter_class(id, subs);
-        self.say(id, &Outcome::Updated { id: &subscription.id });
+        self.say(id, &Outcome::Updated { id: sub_id });
     }
 
     /// Ends a subscription; nothing of it comes after the answer.
@@ -76,6 +92,7 @@ impl Shard {
             return self.refuse_unknown(id, sub_id);
         };
         subs.remove(index);
+        self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
         self.stats.subscriptions -= 1;
         self.go_solo(id);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
@@ -191,7 +208,9 @@ impl Shard {
         if subs.is_empty() {
             return;
         }
-        let class = self.class_of(ClassKey { voice, subs });
+        let is_alone = subs.iter().any(|sub| sub.is_alone());
+        let alone = if is_alone { self.conns.conn_ref(id) } else { None };
+        let class = self.class_of(ClassKey { voice, subs, alone });
         self.classes.at(class).solos.push(id);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
@@ -206,7 +225,7 @@ impl Shard {
         let id = self.classes.insert(key);
         let class = self.classes.at(id);
         for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
-            self.matcher.insert(*wish, &sub.topics, None);
+            self.matcher.insert(*wish, &sub.topics, sub.filter.as_ref());
         }
         id
     }

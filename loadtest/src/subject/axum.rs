@@ -55,6 +55,7 @@ impl Subject for Axum {
             join_each: String::new(),
             join_end: String::new(),
             joined: Joined::Says("joined".to_owned()),
+            refusal: None,
             binary: false,
             topic: topic.clone(),
         };

@@ -94,6 +94,7 @@ fn native(port: u16, scenario: &Scenario) -> Listen {
         join_each: String::new(),
         join_end: String::new(),
         joined: Joined::Says("{\"type\":\"live\"".to_owned()),
+        refusal: Some("{\"type\":\"error\"".to_owned()),
         binary: false,
         topic: TOPIC.to_owned(),
     }

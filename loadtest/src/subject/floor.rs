@@ -78,6 +78,7 @@ impl Subject for Floor {
             join_each: String::new(),
             join_end: String::new(),
             joined: Joined::Upgraded,
+            refusal: None,
             binary: false,
             topic: TOPIC.to_owned(),
         };

@@ -64,6 +64,7 @@ websocket {{ listen: \"127.0.0.1:{websocket}\", no_tls: true, compression: false
             join_each: "SUB {topic} 1\r\n".to_owned(),
             join_end: "PING\r\n".to_owned(),
             joined: Joined::Says("PONG".to_owned()),
+            refusal: Some("-ERR".to_owned()),
             binary: true,
             topic: topic.clone(),
         };

@@ -62,6 +62,7 @@ impl Subject for Nchan {
             join_each: String::new(),
             join_end: String::new(),
             joined: Joined::Upgraded,
+            refusal: None,
             binary: false,
             topic: topic.clone(),
         };

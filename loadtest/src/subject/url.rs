@@ -47,6 +47,7 @@ impl Subject for Url {
             join_each: String::new(),
             join_end: String::new(),
             joined: tools.joined.clone().map_or(Joined::Upgraded, Joined::Says),
+            refusal: None,
             binary: false,
             topic: topic.clone(),
         };

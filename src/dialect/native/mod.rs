@@ -32,8 +32,8 @@ impl Dialect for Native {
         encode::outcome(outcome, out);
     }
 
-    fn encode(&self, event: &Event, out: &mut Vec<u8>) {
-        encode::event_body(event, out);
+    fn encode(&self, event: &Event, payload: &[u8], out: &mut Vec<u8>) {
+        encode::event_body(event, payload, out);
     }
 
     fn head(&self, form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
@@ -62,8 +62,8 @@ impl Dialect for NativeSse {
         encode::outcome_sse(outcome, out);
     }
 
-    fn encode(&self, event: &Event, out: &mut Vec<u8>) {
-        encode::event_body(event, out);
+    fn encode(&self, event: &Event, payload: &[u8], out: &mut Vec<u8>) {
+        encode::event_body(event, payload, out);
     }
 
     fn head(&self, _form: Form, _subs: Subs<'_>, out: &mut Vec<u8>) {

@@ -67,7 +67,7 @@ impl Http {
     }
 
     /// Whether it waits for something before it reads on.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(in super::super) fn is_waiting(&self) -> bool {
         match &self.state {
             State::Head => false,
             State::Upload(upload) => upload.is_waiting(),

@@ -141,6 +141,7 @@ impl Shard {
             self.close_with(id, &bytes, AfterSent::Gone, now);
         }
         if !drafts.is_empty() {
+            self.ingest.find_fields(&mut drafts);
             self.publish_all(id, &mut websocket, drafts, publishing, now);
         }
         self.put_back(id, Session::WebSocket(websocket));
@@ -207,7 +208,7 @@ impl Shard {
             Command::Subscribe { subscription, since } => {
                 self.subscribe(id, &subscription, &since, now)
             }
-            Command::Update { subscription } => self.update(id, &subscription),
+            Command::Update { id: sub, change } => self.update(id, &sub, *change, now),
             Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
             Command::Ping { id: ping } => self.say(id, &Outcome::Pong { id: ping.as_ref(), now }),
             Command::Publish { .. } => unreachable!("publishes are gathered before this"),
