@@ -40,7 +40,8 @@ fn matcher_of(count: u32, make: fn(&mut fastrand::Rng) -> Wish) -> (Matcher, Vec
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut matcher = Matcher::default();
     let topics = [TopicPattern::new("adsb/**").unwrap()];
-    let filters: Vec<Filter> = (0..count).map(|_| Filter::parse_text(&make(&mut random).to_text()).unwrap()).collect();
+    let filters: Vec<Filter> =
+        (0..count).map(|_| Filter::parse_text(&make(&mut random).to_text()).unwrap()).collect();
     for (id, filter) in (0..).zip(&filters) {
         matcher.insert(WishId(id), &topics, Some(filter));
     }
@@ -64,14 +65,19 @@ fn event_of(payload: String, interest: &Interest, scratch: &mut Scratch) -> Even
 fn events(interest: &Interest) -> Vec<Event> {
     let mut random = fastrand::Rng::with_seed(SEED + 1);
     let mut scratch = Scratch::default();
-    (0..EVENTS).map(|_| event_of(Report::random(&mut random).to_json(), interest, &mut scratch)).collect()
+    (0..EVENTS)
+        .map(|_| event_of(Report::random(&mut random).to_json(), interest, &mut scratch))
+        .collect()
 }
 
 type Make = fn(&mut fastrand::Rng) -> Wish;
 
 fn matching(criterion: &mut Criterion) {
-    let populations: [(&str, Make); 3] =
-        [("three_terms", Wish::random), ("in_vain", Wish::random_in_vain), ("circle_and_band", Wish::random_of_anyone)];
+    let populations: [(&str, Make); 3] = [
+        ("three_terms", Wish::random),
+        ("in_vain", Wish::random_in_vain),
+        ("circle_and_band", Wish::random_of_anyone),
+    ];
     for (name, make) in populations {
         let mut group = criterion.benchmark_group(format!("matcher/{name}"));
         for count in SIZES {
@@ -81,7 +87,10 @@ fn matching(criterion: &mut Criterion) {
             for event in &events {
                 matcher.matches(event, &mut out);
             }
-            println!("matcher/{name}/{count}: {:.2} matches an event", out.len() as f64 / EVENTS as f64);
+            println!(
+                "matcher/{name}/{count}: {:.2} matches an event",
+                out.len() as f64 / EVENTS as f64
+            );
             let mut next = 0;
             group.bench_function(count.to_string(), |bencher| {
                 bencher.iter(|| {
@@ -120,7 +129,9 @@ fn subscribing(criterion: &mut Criterion) {
     let (mut matcher, _) = matcher_of(100_000, Wish::random);
     let mut random = fastrand::Rng::with_seed(SEED + 2);
     let topics = [TopicPattern::new("adsb/**").unwrap()];
-    let new: Vec<Filter> = (0..5000).map(|_| Filter::parse_text(&Wish::random(&mut random).to_text()).unwrap()).collect();
+    let new: Vec<Filter> = (0..5000)
+        .map(|_| Filter::parse_text(&Wish::random(&mut random).to_text()).unwrap())
+        .collect();
     let mut next = 0;
     group.bench_function("subscribe_and_unsubscribe", |bencher| {
         bencher.iter(|| {
@@ -149,10 +160,13 @@ fn extracting(criterion: &mut Criterion) {
     let (mut matcher, _) = matcher_of(1, Wish::random);
     let interest = matcher.interest();
     group.bench_function("check", |bencher| {
-        bencher.iter(|| fields::check_payload(black_box(payload.as_bytes()), &mut scratch).unwrap());
+        bencher
+            .iter(|| fields::check_payload(black_box(payload.as_bytes()), &mut scratch).unwrap());
     });
     group.bench_function("extract_4_of_9", |bencher| {
-        bencher.iter(|| -> Fields { fields::extract(black_box(payload.as_bytes()), &mut scratch, &interest).unwrap() });
+        bencher.iter(|| -> Fields {
+            fields::extract(black_box(payload.as_bytes()), &mut scratch, &interest).unwrap()
+        });
     });
     group.finish();
 }

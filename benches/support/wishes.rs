@@ -83,7 +83,12 @@ impl Wish {
         }
         let ((low, high), (latitude, longitude)) = (self.altitude, self.centre);
         write!(text, "altitude between {low} and {high} and ").unwrap();
-        write!(text, "within(latitude, longitude, circle({latitude}, {longitude}, {}m))", self.metres).unwrap();
+        write!(
+            text,
+            "within(latitude, longitude, circle({latitude}, {longitude}, {}m))",
+            self.metres
+        )
+        .unwrap();
         text
     }
 }

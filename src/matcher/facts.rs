@@ -97,12 +97,16 @@ impl Slots {
 
     /// Counts one more use of the position that two slots make.
     pub(super) fn insert_position(&mut self, latitude: SlotId, longitude: SlotId) -> PositionId {
-        let is_it = |known: &(SlotId, SlotId, u32)| known.2 > 0 && (known.0, known.1) == (latitude, longitude);
+        let is_it = |known: &(SlotId, SlotId, u32)| {
+            known.2 > 0 && (known.0, known.1) == (latitude, longitude)
+        };
         let found = self.positions.iter().position(is_it);
-        let place = found.or_else(|| self.positions.iter().position(|(_, _, uses)| *uses == 0)).unwrap_or_else(|| {
-            self.positions.push((latitude, longitude, 0));
-            self.positions.len() - 1
-        });
+        let place = found
+            .or_else(|| self.positions.iter().position(|(_, _, uses)| *uses == 0))
+            .unwrap_or_else(|| {
+                self.positions.push((latitude, longitude, 0));
+                self.positions.len() - 1
+            });
         let (known_latitude, known_longitude, uses) = &mut self.positions[place];
         (*known_latitude, *known_longitude) = (latitude, longitude);
         *uses += 1;
@@ -124,7 +128,9 @@ impl Slots {
     #[cfg(test)]
     pub(super) fn is_bare(&self) -> bool {
         let is_free = |position: &(SlotId, SlotId, u32)| position.2 == 0;
-        self.by_source.is_empty() && self.used.iter().all(Option::is_none) && self.positions.iter().all(is_free)
+        self.by_source.is_empty()
+            && self.used.iter().all(Option::is_none)
+            && self.positions.iter().all(is_free)
     }
 
     pub(super) const fn version(&self) -> u64 {
@@ -273,7 +279,8 @@ impl<'a> Facts<'a> {
     #[inline]
     pub(super) fn places(&self, position: PositionId) -> &[[f64; 3]] {
         let span = self.positions.get(position.0 as usize);
-        span.and_then(|(start, end)| self.places.get(*start as usize..*end as usize)).unwrap_or_default()
+        span.and_then(|(start, end)| self.places.get(*start as usize..*end as usize))
+            .unwrap_or_default()
     }
 
     /// Finds the places of all positions.
@@ -287,7 +294,8 @@ impl<'a> Facts<'a> {
                 places.extend(latitudes.iter().zip(longitudes).filter_map(place_of));
             }
             self.places = places;
-            let end = u32::try_from(self.places.len()).expect("a payload has fewer values than 2^32");
+            let end =
+                u32::try_from(self.places.len()).expect("a payload has fewer values than 2^32");
             self.positions.push((start, end));
             start = end;
         }
@@ -307,7 +315,9 @@ impl<'a> Facts<'a> {
 }
 
 fn place_of((latitude, longitude): (&Value<'_>, &Value<'_>)) -> Option<[f64; 3]> {
-    let (Value::Number(latitude), Value::Number(longitude)) = (latitude, longitude) else { return None };
+    let (Value::Number(latitude), Value::Number(longitude)) = (latitude, longitude) else {
+        return None;
+    };
     let (latitude, longitude) = (latitude.to_f64(), longitude.to_f64());
     is_place(latitude, longitude).then(|| on_unit_sphere(latitude, longitude))
 }

@@ -64,7 +64,12 @@ impl Groups {
     }
 
     /// Makes a group of one.
-    pub(super) fn found(&mut self, subject: SubjectId, filter: Option<FilterId>, first: Member) -> GroupId {
+    pub(super) fn found(
+        &mut self,
+        subject: SubjectId,
+        filter: Option<FilterId>,
+        first: Member,
+    ) -> GroupId {
         let candidate = Candidate { event_number: 0, filter, member_count: 1, first };
         let want = Want { subject, members: vec![first] };
         let group = if let Some(group) = self.free.pop() {
@@ -119,7 +124,11 @@ impl Groups {
 
     /// The group's filter, if the group was not a candidate for this event before.
     #[inline]
-    pub(super) fn take_up(&mut self, group: GroupId, event_number: u64) -> Option<Option<FilterId>> {
+    pub(super) fn take_up(
+        &mut self,
+        group: GroupId,
+        event_number: u64,
+    ) -> Option<Option<FilterId>> {
         let candidate = &mut self.candidates[group.index()];
         let is_new = candidate.event_number != event_number;
         candidate.event_number = event_number;

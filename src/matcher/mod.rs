@@ -105,13 +105,19 @@ impl Matcher {
             self.wishes.resize_with(wish.index() + 1, Box::default);
             self.told.resize(wish.index() + 1, 0);
         }
-        assert!(self.wishes[wish.index()].is_empty(), "the shard numbers its wishes: {wish:?} is in use");
+        assert!(
+            self.wishes[wish.index()].is_empty(),
+            "the shard numbers its wishes: {wish:?} is in use"
+        );
         let mut topics: Vec<&TopicPattern> = topics.iter().collect();
         topics.sort_unstable();
         topics.dedup();
         let is_sole = topics.len() == 1;
         let members = (0_u32..).map(|topic| Member { wish, topic, is_sole });
-        let asks = members.zip(topics).map(|(member, pattern)| self.ask(member, pattern, filter)).collect();
+        let asks = members
+            .zip(topics)
+            .map(|(member, pattern)| self.ask(member, pattern, filter))
+            .collect();
         self.wishes[wish.index()] = asks;
     }
 
@@ -183,7 +189,8 @@ impl Matcher {
         self.matched.clear();
         self.topics.matches(&event.topic, &mut self.matched);
         self.passed.clear();
-        self.passed.extend(self.matched.iter().filter_map(|subject| self.subjects[subject.index()].plain));
+        self.passed
+            .extend(self.matched.iter().filter_map(|subject| self.subjects[subject.index()].plain));
         if self.matched.iter().any(|subject| self.subjects[subject.index()].tree.is_some()) {
             self.ask_filters(event);
         }
@@ -215,7 +222,9 @@ impl Matcher {
             }
         }
         for group in &self.candidates {
-            let Some(Some(filter)) = self.groups.take_up(*group, self.event_number) else { continue };
+            let Some(Some(filter)) = self.groups.take_up(*group, self.event_number) else {
+                continue;
+            };
             if self.filters.passes(filter, self.event_number, &facts) {
                 self.passed.push(*group);
             }
@@ -233,5 +242,15 @@ impl Matcher {
     pub const fn interest_version(&self) -> u64 {
         self.filters.slots.version()
     }
-    pub fn report(&self) -> String { let n = self.event_number as f64; format!("nodes {} entries {} visited {:.1} scanned {:.1} lookups {:.1}", self.forest.counts().0, self.forest.counts().1, self.forest.stat[0] as f64/n, self.forest.stat[1] as f64/n, self.forest.stat[2] as f64/n) }
+    pub fn report(&self) -> String {
+        let n = self.event_number as f64;
+        format!(
+            "nodes {} entries {} visited {:.1} scanned {:.1} lookups {:.1}",
+            self.forest.counts().0,
+            self.forest.counts().1,
+            self.forest.stat[0] as f64 / n,
+            self.forest.stat[1] as f64 / n,
+            self.forest.stat[2] as f64 / n
+        )
+    }
 }

@@ -42,8 +42,10 @@ const _: () = assert!(size_of::<Check>() <= 48, "four checks fit in three lines 
 impl Program {
     /// Of a filter's expression; `places` has the slot of each of its sources. Counts one use of each position that it asks for.
     pub(super) fn new(expr: &Expr, places: &[SlotId], slots: &mut Slots) -> Self {
-        let members = if let Expr::And(members) = expr { members } else { std::slice::from_ref(expr) };
-        let mut checks: Vec<Check> = members.iter().map(|member| check_of(member, places, slots)).collect();
+        let members =
+            if let Expr::And(members) = expr { members } else { std::slice::from_ref(expr) };
+        let mut checks: Vec<Check> =
+            members.iter().map(|member| check_of(member, places, slots)).collect();
         checks.sort_by_key(|check| match check {
             Check::Circle { .. } => 0,
             Check::Number { .. } => 1,
@@ -86,7 +88,8 @@ fn simple_check(literal: &Literal, places: &[SlotId], slots: &mut Slots) -> Opti
     let slot = places[usize::from(literal.source)];
     match &literal.term.test {
         Test::Within { area, .. } => {
-            let (centre, chord_squared) = matches!(area.shape(), Shape::Circle { .. }).then(|| area.cap())?;
+            let (centre, chord_squared) =
+                matches!(area.shape(), Shape::Circle { .. }).then(|| area.cap())?;
             let position = slots.insert_position(slot, places[usize::from(literal.other)]);
             Some(Check::Circle { position, centre, chord_squared })
         }
@@ -97,7 +100,9 @@ fn simple_check(literal: &Literal, places: &[SlotId], slots: &mut Slots) -> Opti
                 bytes.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
                 Some(Check::Word { slot, length: u8::try_from(text.len()).ok()?, bytes })
             }
-            [value @ Scalar::Number(_)] => number_check(slot, &Range::between(value.clone(), value.clone())),
+            [value @ Scalar::Number(_)] => {
+                number_check(slot, &Range::between(value.clone(), value.clone()))
+            }
             _ => None,
         },
         _ => None,
@@ -108,7 +113,9 @@ fn simple_check(literal: &Literal, places: &[SlotId], slots: &mut Slots) -> Opti
 /// what the number lacks decides.
 fn number_check(slot: SlotId, range: &Range) -> Option<Check> {
     let edge = |scalar: &Scalar| match scalar {
-        Scalar::Number(number) if number.same_value(Number::from_f64(number.to_f64())) => Some(number.to_f64()),
+        Scalar::Number(number) if number.same_value(Number::from_f64(number.to_f64())) => {
+            Some(number.to_f64())
+        }
         _ => None,
     };
     let (low, low_inclusive) = match &range.low {
@@ -127,18 +134,25 @@ impl Check {
     fn passes(&self, facts: &Facts<'_>) -> bool {
         match self {
             Self::Circle { position, centre, chord_squared } => {
-                let near = |place: &[f64; 3]| filter::chord_squared(centre, *place) <= *chord_squared;
+                let near =
+                    |place: &[f64; 3]| filter::chord_squared(centre, *place) <= *chord_squared;
                 facts.places(*position).iter().any(near)
             }
-            Self::Number { slot, low, high, low_inclusive, high_inclusive } => facts.of(*slot).iter().any(|value| {
-                let Value::Number(number) = value else { return false };
-                let (near, lack) = (number.to_f64(), number.lack());
-                (near > *low || (near == *low && (lack > 0 || (lack == 0 && *low_inclusive))))
-                    && (near < *high || (near == *high && (lack < 0 || (lack == 0 && *high_inclusive))))
-            }),
+            Self::Number { slot, low, high, low_inclusive, high_inclusive } => {
+                facts.of(*slot).iter().any(|value| {
+                    let Value::Number(number) = value else { return false };
+                    let (near, lack) = (number.to_f64(), number.lack());
+                    (near > *low || (near == *low && (lack > 0 || (lack == 0 && *low_inclusive))))
+                        && (near < *high
+                            || (near == *high && (lack < 0 || (lack == 0 && *high_inclusive))))
+                })
+            }
             Self::Word { slot, length, bytes } => {
                 let word = bytes.get(..usize::from(*length)).unwrap_or_default();
-                facts.of(*slot).iter().any(|value| matches!(value, Value::Text(text) if text.as_bytes() == word))
+                facts
+                    .of(*slot)
+                    .iter()
+                    .any(|value| matches!(value, Value::Text(text) if text.as_bytes() == word))
             }
             Self::Expr(boxed) => {
                 let (expr, slots) = &**boxed;

@@ -118,7 +118,9 @@ fn compare_with_brute_force(seed: u64, rounds: u32, population: usize, depth: us
 
 /// Nothing outlives the last wish.
 fn assert_is_bare(matcher: &Matcher) {
-    assert!(matcher.subjects.iter().all(|subject| subject.plain.is_none() && subject.tree.is_none()));
+    assert!(
+        matcher.subjects.iter().all(|subject| subject.plain.is_none() && subject.tree.is_none())
+    );
     assert!(matcher.groups.is_bare());
     assert!(matcher.filters.is_bare());
     assert!(matcher.forest.is_bare());

@@ -130,7 +130,9 @@ struct Descent<'a> {
 }
 
 impl Forest {
-    pub(super) fn counts(&self) -> (usize, usize) { (self.nodes.len() - self.free.len(), self.nodes.iter().map(|n| n.entries.len()).sum()) }
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.nodes.len() - self.free.len(), self.nodes.iter().map(|n| n.entries.len()).sum())
+    }
     /// Plants a tree.
     pub(super) fn root(&mut self) -> NodeId {
         if let Some(node) = self.free.pop() {
@@ -296,7 +298,11 @@ impl Forest {
         waiting.push(root);
         while let Some(at) = waiting.pop() {
             let node = &self.nodes[at.index()];
-            self.stat[0] += 1; self.stat[1] += node.entries.len() as u64; for s in &node.splits { self.stat[2] += s.widths.len() as u64; }
+            self.stat[0] += 1;
+            self.stat[1] += node.entries.len() as u64;
+            for s in &node.splits {
+                self.stat[2] += s.widths.len() as u64;
+            }
             for entry in &node.entries {
                 if entry.is_met(seen) {
                     out.push(entry.owner);

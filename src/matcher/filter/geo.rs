@@ -240,7 +240,8 @@ impl Area {
                     && between
             }
             Shape::Circle { .. } => {
-                chord_squared(&self.centre, on_unit_sphere(latitude, longitude)) <= self.chord_squared
+                chord_squared(&self.centre, on_unit_sphere(latitude, longitude))
+                    <= self.chord_squared
             }
             Shape::Polygon(_) => [-360.0, 0.0, 360.0]
                 .iter()
