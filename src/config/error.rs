@@ -7,7 +7,10 @@ use std::path::Path;
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    File { path: Box<Path>, line: u32 },
+    File {
+        path: Box<Path>,
+        line: u32,
+    },
     CommandLine,
     Default,
     /// Possible as written, but not here.

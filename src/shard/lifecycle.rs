@@ -237,7 +237,7 @@ impl Shard {
             let id = ConnId(index);
             match self.conns.find(id).map(|conn| &conn.session) {
                 Some(Session::WebSocket(_)) => {
-                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now)
+                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now);
                 }
                 Some(Session::Sse { .. }) => self.end_sse(id, now),
                 Some(Session::Http(_)) => self.close_after_sent(id, now),
