@@ -172,3 +172,12 @@ const _: () = assert!(JWKS_RETRY_S_MIN > 0 && JWKS_RETRY_S_MIN < JWKS_RETRY_S_MA
 const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
 const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
 const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
+
+/// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
+pub const PEAT_QUERY_LEVELS_MAX: usize = 16;
+/// Nodes of a peat-node query; a larger one is refused with `invalid_argument`.
+pub const PEAT_QUERY_CLAUSES_MAX: usize = 256;
+/// Collections that one peat-node subscriber may name; more are refused with `invalid_argument`.
+pub const PEAT_COLLECTIONS_MAX: usize = 256;
+/// Bytes of a Connect request's body; more are refused with 413.
+pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;

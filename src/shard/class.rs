@@ -40,7 +40,7 @@ pub(super) struct Voice {
 
 impl Voice {
     pub(super) const fn is_sse(self) -> bool {
-        matches!(self.transport, Transport::Sse { .. })
+        matches!(self.transport, Transport::Sse { .. } | Transport::Connect)
     }
 }
 
@@ -54,6 +54,8 @@ pub(super) enum Transport {
     Sse {
         chunked: bool,
     },
+    /// A Connect call's stream of messages, in HTTP/1.1 chunks.
+    Connect,
 }
 
 /// What was agreed about the server's compression.

@@ -2,6 +2,8 @@
 //!
 //! Never outlives the event; its buffers do.
 
+use std::sync::Arc;
+
 use super::class::Class;
 use super::class::Voice;
 use super::voice;
@@ -11,6 +13,7 @@ use crate::batch::Frames;
 use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Subs;
+use crate::dialect::Views;
 use crate::event::Event;
 
 /// Heads remembered per event; classes whose subscribers all chose other ids are framed one by one.
@@ -18,6 +21,7 @@ const HEADS_MAX: usize = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
+    views: Arc<Views>,
     bodies: Vec<(DialectId, Vec<u8>)>,
     bodies_used: usize,
     known: Vec<Known>,
@@ -35,6 +39,10 @@ struct Known {
 }
 
 impl Encoded {
+    pub(super) fn new(views: Arc<Views>) -> Self {
+        Self { views, ..Self::default() }
+    }
+
     /// Forgets the event before.
     pub(super) fn begin(&mut self) {
         self.bodies_used = 0;
@@ -51,7 +59,7 @@ impl Encoded {
             let (of, body) = &mut self.bodies[self.bodies_used];
             *of = dialect;
             body.clear();
-            dialect.speaker().encode(event, body);
+            dialect.speaker().encode(event, self.views.of(dialect), body);
             self.bodies_used += 1;
             self.bodies_used - 1
         })
@@ -62,7 +70,9 @@ impl Encoded {
         let dialect = class.key.voice.dialect;
         let body = self.body_index(dialect, event);
         self.text.clear();
-        dialect.speaker().head(form, Subs { of: &class.key.subs, set: subs }, &mut self.text);
+        let view = self.views.of(dialect);
+        let subs = Subs { of: &class.key.subs, set: subs };
+        dialect.speaker().head(form, event, view, subs, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].1);
         &self.text
     }
@@ -80,11 +90,9 @@ impl Encoded {
         let body = self.body_index(voice.dialect, event);
         let body = &self.bodies[body].1;
         self.head.clear();
-        voice.dialect.speaker().head(
-            Form::Single,
-            Subs { of: &class.key.subs, set: subs },
-            &mut self.head,
-        );
+        let view = self.views.of(voice.dialect);
+        let subs = Subs { of: &class.key.subs, set: subs };
+        voice.dialect.speaker().head(Form::Single, event, view, subs, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + body.len());
         let is_same = |known: &&Known| {
             known.voice == voice

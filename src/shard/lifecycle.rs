@@ -16,7 +16,6 @@ use crate::wire::frame;
 /// Close codes, RFC 6455 section 7.4.1 and ours.
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
 pub(super) const CLOSE_SILENT: u16 = 1011;
-pub(super) const CLOSE_SLOW: u16 = 4008;
 
 /// Ticks in which every connection is looked at once: one in so many is, each tick.
 const SWEEP_TICKS: u32 = 10;
@@ -98,7 +97,9 @@ impl Shard {
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
         self.stats.slow_disconnects += 1;
         tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
-        self.close(id, CLOSE_SLOW, "slow subscriber: reconnect and resume", now);
+        let Some(voice) = self.voice_of(id) else { return };
+        let (code, reason) = voice.dialect.speaker().manners().slow;
+        self.close(id, code, reason, now);
     }
 
     /// Says good-bye with a close code, and closes when the peer has answered or time is up.

@@ -17,10 +17,12 @@ mod pump;
 mod replay;
 mod session;
 mod settings;
+mod snapshot;
 mod solo;
 mod stats;
 mod subscribe;
 mod voice;
+mod want;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -128,6 +130,7 @@ impl Shard {
     /// An empty shard. All shards of a process share an epoch.
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
+        let views = Arc::clone(&settings.views);
         let home = home::Home::new(id, shard_count, settings.topics_max, settings.retention);
         Self {
             id,
@@ -159,9 +162,9 @@ impl Shard {
             crowd: Crowd::default(),
             stopping: None,
             stats: Stats::default(),
-            scratch: fanout::Scratch::default(),
+            scratch: fanout::Scratch::new(Arc::clone(&views)),
             flush_scratch: flush::Scratch::default(),
-            pump_scratch: pump::Scratch::default(),
+            pump_scratch: pump::Scratch::new(views),
         }
     }
 

@@ -12,6 +12,7 @@ use super::input::ConnId;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
+use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -31,13 +32,18 @@ impl Shard {
     pub(super) fn begin_replay(
         &mut self,
         id: ConnId,
-        sub: u8,
+        listener: Listener,
         subscription: &Arc<Subscription>,
         since: &Since,
         now: Now,
     ) {
         let Some(reader) = self.conns.conn_ref(id) else { return };
         let homes = self.homes_of(&subscription.topics);
+        let untold = match since {
+            Since::Snapshot(topics) => Some(self.untold(topics)),
+            _ => None,
+        };
+        let is_snapshot = untold.is_some();
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -47,18 +53,27 @@ impl Shard {
         });
         let replay = Replay {
             serial,
-            sub,
+            sub: listener.sub,
             id: Arc::clone(&subscription.id),
             homes: homes.iter().fold(0, |set, home| set | 1 << home.0),
             next: Vec::new(),
             sent: std::collections::HashMap::default(),
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
+            untold,
+            is_live: listener.is_live,
             began_us: Vec::new(),
         };
         let shard_count = usize::from(self.shard_count);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             solo.replays.push(replay);
             solo.cursor = first_cursor(since, &homes, shard_count);
+            solo.is_telling |= is_snapshot;
+        }
+        if is_snapshot {
+            if !self.tell_next_part(id, serial) {
+                self.end_replay(id, serial);
+            }
+            return self.ask_for_next_pages(id, now);
         }
         for home in homes {
             let read = self.read_at(home, since, &shared);
@@ -91,7 +106,7 @@ impl Shard {
 
     fn start_of(&self, since: &Since, topics: &[TopicPattern]) -> Start {
         match since {
-            Since::Now => Start::Now,
+            Since::Now | Since::Snapshot(_) => Start::Now,
             Since::Earliest => Start::Earliest,
             Since::Last => Start::Last,
             Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
@@ -161,10 +176,13 @@ impl Shard {
 
     /// Takes a page in: its gaps and events go to the connection's outbox, and the next page is asked for, or the present begins.
     pub(super) fn page_arrived(&mut self, answer: PageAnswer, now: Now) {
-        let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
-        if self.conns.find_ref(reader).is_none() {
+        if self.conns.find_ref(answer.reader).is_none() {
             return;
         }
+        if matches!(answer.read.start, Start::Snapshot { .. }) {
+            return self.snapshot_arrived(answer, now);
+        }
+        let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
         let id = reader.id;
         let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let set = 1 << sub;
@@ -196,7 +214,7 @@ impl Shard {
         self.mark_solo(id);
     }
 
-    fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
+    pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
         let solo = self.conns.find_mut(id)?.solo.as_deref_mut()?;
         solo.replays.iter_mut().find(|replay| replay.serial == serial)
     }
@@ -257,7 +275,7 @@ impl Shard {
     }
 
     /// The present has begun at every home.
-    fn end_replay(&mut self, id: ConnId, serial: u32) {
+    pub(super) fn end_replay(&mut self, id: ConnId, serial: u32) {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
@@ -290,7 +308,7 @@ fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64
         }
         Since::Earliest => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
-        Since::Now | Since::Last | Since::Position(_) | Since::Cursor(_) => 0,
+        Since::Now | Since::Last | Since::Snapshot(_) | Since::Position(_) | Since::Cursor(_) => 0,
     };
     (0..shard_count)
         .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })

@@ -1,5 +1,8 @@
 //! What an operator may set that the core needs to know. Checked in `config`, never changed while the shard lives.
 
+use std::sync::Arc;
+
+use crate::dialect::Views;
 use crate::history::Retention;
 
 /// A shard's settings; its shares of what is set for the whole process.
@@ -22,6 +25,8 @@ pub struct Settings {
     pub ping_after_s: u32,
     /// A request whose head or body does not arrive within so many seconds is answered 408; also how long an idle HTTP connection is kept.
     pub request_timeout_s: u32,
+    /// How each dialect sees the events.
+    pub views: Arc<Views>,
     /// How long a connection that is being closed may take to read what it is still sent.
     pub close_timeout_s: u32,
 }

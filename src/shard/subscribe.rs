@@ -10,6 +10,7 @@ use super::class::ClassId;
 use super::class::ClassKey;
 use super::class::Voice;
 use super::input::ConnId;
+use super::solo::Listener;
 use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -54,7 +55,7 @@ impl Shard {
         self.stats.subscriptions += 1;
         self.say(id, &Outcome::Subscribed { id: &subscription.id });
         self.enter_class(id, subs);
-        self.begin_replay(id, sub, subscription, since, now);
+        self.begin_replay(id, Listener { sub, is_live: false }, subscription, since, now);
     }
 
     /// Exchanges a running subscription for another of the same id, from here on.
@@ -76,8 +77,15 @@ impl Shard {
             return self.refuse_unknown(id, sub_id);
         };
         subs.remove(index);
-        self.stats.subscriptions -= 1;
         self.go_solo(id);
+        self.forget(id, index);
+        self.enter_class(id, subs);
+        self.say(id, &Outcome::Unsubscribed { id: sub_id });
+    }
+
+    /// Takes one subscription, by its place, out of what a solo connection is still owed.
+    pub(super) fn forget(&mut self, id: ConnId, index: usize) {
+        self.stats.subscriptions -= 1;
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
@@ -88,8 +96,6 @@ impl Shard {
                 }
             }
         }
-        self.enter_class(id, subs);
-        self.say(id, &Outcome::Unsubscribed { id: sub_id });
     }
 
     fn refuse_unknown(&mut self, id: ConnId, sub_id: &SubId) {
@@ -185,7 +191,7 @@ impl Shard {
     }
 
     /// Moves a solo connection to the class of these subscriptions.
-    fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
+    pub(super) fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
         let Some(voice) = self.voice_of(id) else { return };
         self.leave_class(id);
         if subs.is_empty() {

@@ -13,6 +13,9 @@ use super::super::input::ConnId;
 use super::AdminRequest;
 use super::Response;
 use super::Session;
+use super::endpoint::Routed;
+use super::gather::Gathered;
+use super::gather::Gathering;
 use super::stream::Asked;
 use super::upload::Upload;
 use super::websocket::Speaks;
@@ -20,8 +23,8 @@ use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
-use crate::dialect::Outcome;
 use crate::dialect::Refusal;
+use crate::dialect::Talk;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::wire::deflate::Agreed;
@@ -49,9 +52,11 @@ pub(in super::super) struct Http {
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Head,
     Upload(Box<Upload>),
+    /// A small body is being gathered.
+    Gather(Box<Gathering>),
     /// An admin request is being answered.
     Asked {
         keep_alive: bool,
@@ -66,10 +71,14 @@ impl Http {
         Self { peer, input: Vec::new(), state: State::Head, since_ms: None }
     }
 
+    pub(super) fn set_state(&mut self, state: State) {
+        self.state = state;
+    }
+
     /// Whether it waits for something before it reads on.
     pub(super) fn is_waiting(&self) -> bool {
         match &self.state {
-            State::Head => false,
+            State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
             State::Asked { .. } => true,
             State::Ended => false,
@@ -136,6 +145,13 @@ impl Shard {
                         break;
                     }
                 }
+                State::Gather(_) => {
+                    let Some(back) = self.go_on_gathering(id, http, now) else { return };
+                    http = back;
+                    if matches!(http.state, State::Gather(_)) {
+                        break;
+                    }
+                }
                 State::Upload(_) | State::Asked { .. } => break,
                 State::Ended => {
                     http.input = Vec::new();
@@ -146,8 +162,24 @@ impl Shard {
         self.put_back(id, Session::Http(http));
     }
 
+    /// Takes in more of a small body; `None` if the connection is something else now.
+    fn go_on_gathering(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Option<Box<Http>> {
+        let State::Gather(gathering) = std::mem::replace(&mut http.state, State::Ended) else {
+            unreachable!("it is one")
+        };
+        let mut input = std::mem::take(&mut http.input);
+        let gathered = self.gather_go_on(id, gathering, &mut input, now);
+        http.input = input;
+        http.state = match gathered {
+            Gathered::More(gathering) => State::Gather(gathering),
+            Gathered::Ended => State::Ended,
+            Gathered::Taken => return None,
+        };
+        Some(http)
+    }
+
     /// Says what is wrong with the bytes themselves, and ends the connection.
-    fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
+    pub(super) fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
         let mut out = Vec::new();
         error.write_reply(&mut out);
         self.push_item(id, Item::Raw(out.into()));
@@ -159,9 +191,9 @@ impl Shard {
     fn route(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Option<Box<Http>> {
         let path = head.path();
         match path {
-            "/v1/ws" => return self.route_websocket(id, http, head, Some(DialectId::Native), now),
+            "/v1/ws" => return self.route_websocket(id, http, head, Opening::Native, now),
             "/echo" if self.settings.echo => {
-                return self.route_websocket(id, http, head, None, now);
+                return self.route_websocket(id, http, head, Opening::Echo, now);
             }
             "/v1/sse" => return self.route_sse(id, http, head, now),
             _ => {}
@@ -169,20 +201,26 @@ impl Shard {
         if path.starts_with("/v1/publish/") || path == "/v1/publish" {
             return Some(self.route_publish(id, http, head, now));
         }
+        let http = match self.route_dialects(id, http, head, now) {
+            Routed::Taken(back) => return back,
+            Routed::Other(http) => http,
+        };
         Some(self.route_admin(id, http, head, now))
     }
 
-    fn route_websocket(
+    /// Makes a connection a WebSocket, if its request is one for that.
+    pub(super) fn route_websocket(
         &mut self,
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        dialect: Option<DialectId>,
+        opening: Opening,
         now: Now,
     ) -> Option<Box<Http>> {
         let protocols: &'static [&'static str] =
-            if dialect.is_some() { &[native::SUBPROTOCOL] } else { &[] };
-        let terms = Terms { protocols, deflate: self.settings.deflate };
+            if matches!(opening, Opening::Native) { &[native::SUBPROTOCOL] } else { &[] };
+        let may_deflate = !matches!(opening, Opening::Talk { may_deflate: false, .. });
+        let terms = Terms { protocols, deflate: self.settings.deflate && may_deflate };
         let upgrade = match Upgrade::check(head, &terms) {
             Ok(upgrade) => upgrade,
             Err(error) => {
@@ -194,26 +232,19 @@ impl Shard {
         upgrade.write_reply(&mut reply);
         self.push_item(id, Item::Raw(reply.into()));
         let may_deflate = upgrade.deflate.is_some();
-        let websocket = match dialect {
-            Some(dialect) => {
-                let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
-                if let Some(conn) = self.conns.find_mut(id) {
-                    conn.voice = Some(Voice { dialect, transport });
-                }
-                WebSocket::new(
-                    self.settings.message_bytes_max,
-                    may_deflate,
-                    Speaks::Dialect(dialect),
-                )
-            }
-            None => WebSocket::new(
-                MESSAGE_BYTES_MAX,
-                may_deflate,
-                Speaks::Echo { deflate: upgrade.deflate },
-            ),
+        let (speaks, dialect) = match opening {
+            Opening::Native => (Speaks::Dialect(DialectId::Native), Some(DialectId::Native)),
+            Opening::Echo => (Speaks::Echo { deflate: upgrade.deflate }, None),
+            Opening::Talk { dialect, talk, .. } => (Speaks::Talk(talk), Some(dialect)),
         };
-        let epoch = std::sync::Arc::clone(&self.epoch);
-        self.say(id, &Outcome::Welcome { epoch: &epoch });
+        let bytes_max =
+            if dialect.is_some() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
+        if let (Some(dialect), Some(conn)) = (dialect, self.conns.find_mut(id)) {
+            let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
+            conn.voice = Some(Voice { dialect, transport });
+        }
+        let mut websocket = WebSocket::new(bytes_max, may_deflate, speaks);
+        self.greet(id, &mut websocket, now);
         // What was glued to the request is the WebSocket's.
         let mut rest = std::mem::take(&mut http.input);
         if rest.is_empty() {
@@ -333,7 +364,7 @@ impl Shard {
 
     /// Refuses a request with a word and a reason.
     #[expect(clippy::too_many_arguments, reason = "a refusal has a status, a code and a reason")]
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         id: ConnId,
         http: Box<Http>,
@@ -366,7 +397,7 @@ impl Shard {
         })
     }
 
-    fn reply_refusal(
+    pub(super) fn reply_refusal(
         &mut self,
         id: ConnId,
         mut http: Box<Http>,
@@ -485,6 +516,13 @@ impl Shard {
         }
         self.close_after_sent(id, now);
     }
+}
+
+/// What a connection is to become.
+pub(super) enum Opening {
+    Native,
+    Echo,
+    Talk { dialect: DialectId, talk: Box<dyn Talk>, may_deflate: bool },
 }
 
 /// How far an upload has come.
