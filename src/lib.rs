@@ -22,10 +22,12 @@ pub mod shard;
 
 pub mod auth;
 
-pub mod admin {
-    pub mod jwks;
-}
+pub mod conn;
 
-pub mod cli {
-    pub mod token;
-}
+pub mod admin;
+
+pub mod config;
+
+pub mod server;
+
+pub mod cli;

@@ -61,9 +61,39 @@ pub const READ_BYTES: usize = 64 * 1024;
 /// Bytes that a paused connection's unread input may take: one read.
 pub const INPUT_PENDING_BYTES_MAX: usize = READ_BYTES;
 
+/// Connections that wait to be accepted; beyond it the kernel lets clients try again.
+pub const BACKLOG: u32 = 4096;
+/// Events that one turn of a core takes from epoll; the rest is taken by the next turn.
+pub const EPOLL_EVENTS_MAX: usize = 1024;
+/// Connections that one turn accepts; the rest is accepted by the next turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+/// Reads of one connection in one turn; at the limit the others have their turn first.
+pub const READS_PER_TURN_MAX: usize = 4;
+/// Messages of other shards that one turn takes; the rest is taken by the next turn.
+pub const INBOX_PER_TURN_MAX: usize = 256;
+/// Milliseconds between two ticks of a shard.
+pub const TICK_MS: u64 = 100;
+/// Milliseconds after which a core whose message did not fit another's inbox tries again.
+pub const MESH_RETRY_MS: u64 = 1;
+/// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
+pub const LINGER_MS: u64 = 2_000;
+/// Closed sockets of a core that wait for their peers; at the limit the oldest goes at once.
+pub const LINGERING_MAX: usize = 16_384;
+/// Reads that throw away a closed socket's input, per tick; the rest waits for the next one.
+pub const LINGER_READS_MAX: usize = 8;
+/// Connections of a server whose operator has not said how many, if the limit on open files allows them; one more is closed at once.
+pub const CONNECTIONS_DEFAULT: u64 = 100_000;
+/// Descriptors of each table that are not for connections: standard streams, listeners, runtimes and doorbells of every shard. Beyond
+/// them accepting rests until something closes.
+pub const FDS_RESERVED: u64 = 512;
+/// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
+pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
+
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
+const _: () =
+    assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -75,8 +105,9 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 pub const BODY_OVERHEAD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a WebSocket message, also after inflating, that a listener may be configured to take; more close with 1009.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Frames of one WebSocket message; more close with 1009.
-pub const MESSAGE_FRAMES_MAX: u32 = 65_536;
+/// Frames of one WebSocket message: 65,536 with something in them, and the empty one that some senders end with (Autobahn's cases 9.3.1
+/// and 9.4.1 among them); more close with 1009.
+pub const MESSAGE_FRAMES_MAX: u32 = 65_536 + 1;
 /// Ended deflate streams within one compressed message; more close with 1007. An honest sender ends one.
 pub const INFLATE_STREAMS_MAX: u32 = 64;
 /// Bytes inflated between two looks at the message limit and at the UTF-8; bounds what a hostile message costs beyond both.
@@ -85,6 +116,8 @@ pub const INFLATE_STEP_BYTES: usize = 32 * 1024;
 pub const PARTIAL_SPARES_MAX: usize = 64;
 /// Bytes of such a buffer; a larger one is freed.
 pub const PARTIAL_SPARE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the buffers into which a shard inflates, kept between two messages; larger ones are freed when the next one comes.
+pub const INFLATED_KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 // A head's parts are addressed with 16 bits.
 const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
@@ -172,6 +205,44 @@ const _: () = assert!(JWKS_RETRY_S_MIN > 0 && JWKS_RETRY_S_MIN < JWKS_RETRY_S_MA
 const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
 const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
 const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
+
+
+/// Levels of arrays and objects in a payload or a filter; a deeper text is refused with `bad_json` or `bad_filter`. As deep as
+/// the readers of most languages go by default, so that what we take can be read by those to whom we give it.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Member names in the path of a field; a filter with a longer one is refused with `bad_filter`.
+pub const PATH_STEPS_MAX: usize = 16;
+/// Bytes of all member names of a path together; a filter with more is refused with `bad_filter`.
+pub const PATH_BYTES_MAX: usize = 255;
+/// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
+/// a parse of its own. Numbered in 16 bits.
+pub const INTEREST_PATHS_MAX: usize = 1024;
+const _: () = assert!(INTEREST_PATHS_MAX <= u16::MAX as usize);
+
+/// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
+pub const FILTER_BYTES_MAX: usize = 16 * 1024;
+/// Levels of `and`, `or`, `not` and parentheses in a filter; a deeper one is refused with `bad_filter`.
+pub const FILTER_DEPTH_MAX: usize = 32;
+/// Tests in a filter; one with more is refused with `bad_filter`.
+pub const FILTER_TERMS_MAX: usize = 256;
+/// Values in one list of a filter; a longer one is refused with `bad_filter`.
+pub const FILTER_LIST_MAX: usize = 1024;
+/// Regular expressions in a filter; one with more is refused with `bad_filter`.
+pub const FILTER_REGEXES_MAX: usize = 8;
+/// Fields that a filter reads, alternatives included; one with more is refused with `bad_filter`.
+pub const FILTER_PATHS_MAX: usize = 256;
+/// Alternatives in one `first(…)`; more are refused with `bad_filter`.
+pub const FILTER_FIRST_MAX: usize = 8;
+/// Characters in one pattern with wildcards; a longer one is refused with `bad_filter`. What a text costs grows with both.
+pub const PATTERN_CHARS_MAX: usize = 256;
+/// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
+pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+/// Points of a polygon; more are refused with `bad_filter`.
+pub const POLYGON_POINTS_MAX: usize = 256;
+const _: () = assert!(
+    FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
+    "one filter alone must be able to find all its fields"
+);
 
 /// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
 pub const PEAT_QUERY_LEVELS_MAX: usize = 16;

@@ -80,6 +80,18 @@ impl Outbox {
         self.items.is_empty() && self.gaps.is_empty() && self.skipped.is_none()
     }
 
+    /// Whether something but notices waits.
+    #[must_use]
+    pub fn has_items(&self) -> bool {
+        !self.items.is_empty()
+    }
+
+    /// Whether something was dropped or passed over that has not been told of.
+    #[must_use]
+    pub fn has_notices(&self) -> bool {
+        !self.gaps.is_empty() || self.skipped.is_some()
+    }
+
     /// Bytes held alive by what waits.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -228,14 +240,16 @@ impl Outbox {
         Some(item)
     }
 
-    /// What is left when the events are given up: what the server itself said.
+    /// What is left when the events are given up: replies and control frames. What tells of the stream of events goes with them, for without
+    /// them it would not be true.
     #[must_use]
-    pub fn into_said(self) -> Vec<Item> {
-        self.items
-            .into_iter()
-            .flatten()
-            .filter(|item| !matches!(item, Item::Event { .. } | Item::Past { .. }))
-            .collect()
+    pub fn into_replies(self) -> Vec<Item> {
+        let is_reply = |item: &Item| match item {
+            Item::Said { kind, .. } => !matches!(*kind, "live" | "gap" | "skipped"),
+            Item::Raw(_) => true,
+            Item::Event { .. } | Item::Past { .. } | Item::Reached(_) => false,
+        };
+        self.items.into_iter().flatten().filter(is_reply).collect()
     }
 
     /// Takes the number of events dropped, to be counted.
@@ -333,6 +347,7 @@ mod tests {
             offset,
             time_us: offset * 10,
             payload: Bytes::from_static(b"{}"),
+            fields: crate::event::Fields::default(),
         })
     }
 

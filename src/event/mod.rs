@@ -4,12 +4,27 @@
 //! checked once at ingest, and its text survives byte for byte. This module never does I/O and knows no dialect.
 
 pub mod payload;
+
+pub mod fields;
+
+pub mod interest;
+
+pub mod json;
+
+pub mod number;
+
 pub mod topic;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use fields::Fields;
+pub use fields::PayloadError;
+pub use interest::Arrays;
+pub use interest::FieldPath;
+pub use interest::Interest;
+pub use number::Number;
 pub use topic::TopicError;
 pub use topic::TopicName;
 pub use topic::TopicPattern;
@@ -69,6 +84,8 @@ pub struct Draft {
     pub op: Op,
     /// One JSON object, checked.
     pub payload: Bytes,
+    /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
+    pub fields: Fields,
 }
 
 /// An event with its place in its topic. Shared between cores as `Arc<Event>`, never changed.
@@ -86,12 +103,18 @@ pub struct Event {
     pub time_us: u64,
     /// One JSON object, exactly as it was published.
     pub payload: Bytes,
+    /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
+    pub fields: Fields,
 }
 
 impl Event {
-    /// Bytes that this event keeps alive, for budgets: its payload, key and the struct itself.
+    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        self.payload.len() + self.key.len() + size_of::<Self>() + 2 * size_of::<usize>()
+        self.payload.len()
+            + self.key.len()
+            + self.fields.weight_bytes()
+            + size_of::<Self>()
+            + 2 * size_of::<usize>()
     }
 }

@@ -205,6 +205,7 @@ mod tests {
                 offset: *offset,
                 time_us: self.time_us,
                 payload: Bytes::from_static(b"{}"),
+                fields: crate::event::Fields::default(),
             };
             self.memory.append(&Arc::new(event));
         }

@@ -52,7 +52,8 @@ const KEPT_BYTES: usize = 1024 * 1024;
 impl Shard {
     /// Sends everything that waits.
     pub(super) fn flush<S: Sink>(&mut self, sink: &mut S, now: Now) {
-        if !self.dirty.is_empty() {
+        // A member that falls out of step ends its class's open batch, which is then due to the others.
+        while !self.dirty.is_empty() {
             let mut scratch = std::mem::take(&mut self.flush_scratch);
             self.flush_classes(sink, &mut scratch);
             for unsent in scratch.unsent.drain(..) {
@@ -194,7 +195,7 @@ impl Shard {
                 if let Some(solo) =
                     self.conns.find_mut(conn).and_then(|conn| conn.solo.as_deref_mut())
                 {
-                    solo.owed = rest;
+                    solo.owed.splice(0..0, rest);
                     solo.blocked = true;
                 }
             }

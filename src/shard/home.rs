@@ -77,8 +77,8 @@ impl Home {
         *offset += 1;
         let offset = *offset;
         let time_us = self.stamp(now);
-        let Draft { topic, key, op, payload } = draft;
-        let event = Arc::new(Event { topic, key, op, home: self.id, offset, time_us, payload });
+        let Draft { topic, key, op, payload, fields } = draft;
+        let event = Arc::new(Event { topic, key, op, home: self.id, offset, time_us, payload, fields });
         self.store.append(&event);
         Ok(event)
     }

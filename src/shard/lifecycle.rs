@@ -135,9 +135,9 @@ impl Shard {
         if solo.closing.is_some() {
             return;
         }
-        let said = std::mem::take(&mut solo.outbox).into_said();
+        let replies = std::mem::take(&mut solo.outbox).into_replies();
         solo.outbox = Outbox::default();
-        for item in said {
+        for item in replies {
             solo.outbox.push(item);
         }
         solo.replays.clear();

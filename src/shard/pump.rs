@@ -14,6 +14,7 @@ use super::input::ConnId;
 use super::solo::AfterSent;
 use super::voice;
 use crate::batch::Item;
+use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
@@ -132,18 +133,11 @@ impl Shard {
             events: 0,
         };
         self.stats.dropped += solo.outbox.take_dropped();
-        let gaps = solo.outbox.take_gaps();
-        for (gap, set) in &gaps {
-            filling.say(*set, |subs| Outcome::Gap { subs, gap });
-        }
-        if let Some((skipped, set)) = solo.outbox.take_skipped() {
-            self.stats.skipped += skipped.count;
-            filling.say(set, |subs| Outcome::Skipped { subs, skipped });
-        }
         while filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES {
             let Some(item) = solo.outbox.pop() else { break };
             match item {
                 Item::Event { event, subs } => {
+                    self.stats.skipped += filling.announce(&mut solo.outbox);
                     if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
                         *sent = event.time_us;
                     }
@@ -151,7 +145,12 @@ impl Shard {
                     filling.event(&event, subs, known);
                 }
                 Item::Past { event, subs } => filling.event(&event, subs, &[]),
-                Item::Said { kind, text } => filling.said(kind, &text, &solo.cursor),
+                Item::Said { kind, text } => {
+                    if kind == "live" {
+                        self.stats.skipped += filling.announce(&mut solo.outbox);
+                    }
+                    filling.said(kind, &text, &solo.cursor);
+                }
                 Item::Raw(bytes) => filling.raw(&bytes),
                 Item::Reached(homes) => {
                     solo.is_telling = false;
@@ -162,6 +161,9 @@ impl Shard {
                     }
                 }
             }
+        }
+        if !solo.outbox.has_items() {
+            self.stats.skipped += filling.announce(&mut solo.outbox);
         }
         filling.end_batch();
         self.stats.deliveries += filling.events;
@@ -190,7 +192,7 @@ impl Shard {
     }
 }
 
-fn fill_raw(outbox: &mut crate::batch::Outbox, chunk: &mut Vec<u8>) {
+fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
     while chunk.len() < SOLO_CHUNK_BYTES {
         match outbox.pop() {
             Some(Item::Raw(bytes)) => chunk.extend_from_slice(&bytes),
@@ -201,6 +203,20 @@ fn fill_raw(outbox: &mut crate::batch::Outbox, chunk: &mut Vec<u8>) {
 }
 
 impl Filling<'_> {
+    /// Says what was dropped or passed over, before the events that follow; returns how many were passed over.
+    fn announce(&mut self, outbox: &mut Outbox) -> u64 {
+        if !outbox.has_notices() {
+            return 0;
+        }
+        self.end_batch();
+        for (gap, set) in &outbox.take_gaps() {
+            self.say(*set, |subs| Outcome::Gap { subs, gap });
+        }
+        let Some((skipped, set)) = outbox.take_skipped() else { return 0 };
+        self.say(set, |subs| Outcome::Skipped { subs, skipped });
+        skipped.count
+    }
+
     fn event(&mut self, event: &Event, subs: u64, cursor: &[u64]) {
         let Some(class) = self.class else { return };
         self.events += 1;
@@ -258,7 +274,10 @@ impl Filling<'_> {
         );
     }
 
-    fn say<'s>(&'s mut self, set: u64, outcome: impl FnOnce(Subs<'s>) -> Outcome<'s>) {
+    fn say<'s>(&mut self, set: u64, outcome: impl FnOnce(Subs<'s>) -> Outcome<'s>)
+    where
+        Self: 's,
+    {
         let of = self.class.map_or(&[][..], |class| &class.key.subs[..]);
         let outcome = outcome(Subs { of, set });
         let mut text = Vec::new();

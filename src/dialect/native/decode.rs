@@ -22,6 +22,7 @@ use crate::dialect::Slow;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::event::Draft;
+use crate::event::Fields;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
@@ -124,7 +125,7 @@ fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refu
         None if op == Op::Delete => Bytes::from_static(b"{}"),
         None => return Err(missing("payload")),
     };
-    Ok(Command::Publish { id, draft: Draft { topic, key: Arc::from(key), op, payload } })
+    Ok(Command::Publish { id, draft: Draft { topic, key: Arc::from(key), op, payload, fields: Fields::default() } })
 }
 
 fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {

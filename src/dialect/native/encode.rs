@@ -220,6 +220,7 @@ mod tests {
     use crate::dialect::RefusalCode;
     use crate::dialect::Slow;
     use crate::dialect::Subscription;
+    use crate::event::Fields;
     use crate::event::Op;
     use crate::event::ShardId;
     use crate::event::TopicName;
@@ -241,6 +242,7 @@ mod tests {
             offset: 42,
             time_us: 1_786_600_000_000_456,
             payload: Bytes::from_static(b"{ \"altitude\": 38000.0 }"),
+            fields: Fields::default(),
         };
         let mut out = Vec::new();
         let subscription = |id: &str| {

@@ -18,6 +18,7 @@ use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
+use crate::event::Fields;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::payload;
@@ -349,7 +350,7 @@ impl Terms {
             (_, None) => Arc::from(""),
         };
         let op = self.op.unwrap_or(if key.is_empty() { Op::Event } else { Op::Upsert });
-        Ok(Draft { topic: self.topic.clone(), key, op, payload: Bytes::copy_from_slice(bytes) })
+        Ok(Draft { topic: self.topic.clone(), key, op, payload: Bytes::copy_from_slice(bytes), fields: Fields::default() })
     }
 }
 

@@ -4,6 +4,7 @@
 
 use fastwebsockets::OpCode;
 
+use crate::limits::INFLATED_KEPT_BYTES_MAX;
 use crate::limits::PARTIAL_SPARE_BYTES_MAX;
 use crate::limits::PARTIAL_SPARES_MAX;
 use crate::wire::decoder::header::CLIENT_HEADER_BYTES_MAX;
@@ -175,7 +176,7 @@ impl Inbound {
 
 /// Empties a buffer; one that a large message left is freed, so that it is not held for the life of the shard.
 fn forget_if_large<T: Default>(capacity: usize, buffer: &mut T, clear: impl FnOnce(&mut T)) {
-    if capacity > PARTIAL_SPARE_BYTES_MAX * PARTIAL_SPARES_MAX {
+    if capacity > INFLATED_KEPT_BYTES_MAX {
         *buffer = T::default();
     } else {
         clear(buffer);

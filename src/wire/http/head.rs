@@ -78,6 +78,9 @@ struct Field {
 /// Looks for a request head at the start of `buffer`: `None` if it is not all there yet, else the head and the number of bytes
 /// that it takes. Whatever follows belongs to the body, the next request, or the WebSocket.
 ///
+/// Begins anew each time it is asked: a client that sends byte by byte makes that quadratic in `HEAD_BYTES_MAX`, and how often it may is
+/// for the caller's header timeout to say.
+///
 /// # Errors
 /// When no further bytes could make it a request that this server answers.
 pub fn parse_head(buffer: &[u8]) -> Result<Option<(Head, usize)>, HttpError> {

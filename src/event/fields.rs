@@ -1,0 +1,699 @@
+//! The fields of a payload, found once, in the parse that checks it.
+//!
+//! The payload is copied to a scratch first, because the parser unescapes in place: the original bytes stay the payload. What the
+//! parser refuses is read a second time, strictly, either for the place of the fault or, if the grammar does allow it (a number
+//! beyond 64 bits, half a surrogate pair), to be softened into something the parser takes. Invariants: of members with the same
+//! name the last one counts; [`Fields`] of an interest hold every value of every path in it. Never changes a payload.
+
+use std::sync::Arc;
+
+use simd_json::Buffers;
+use simd_json::Node;
+use simd_json::StaticNode;
+use simd_json::Tape;
+
+use crate::event::Interest;
+use crate::event::Number;
+use crate::event::interest;
+use crate::event::json;
+use crate::event::json::JsonError;
+use crate::event::json::JsonProblem;
+use crate::event::json::Reader;
+use crate::event::json::Token;
+use crate::limits::JSON_DEPTH_MAX;
+
+/// Why a payload is refused: what is wrong with it, at which byte.
+pub type PayloadError = JsonError;
+
+/// One value of a field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(&'a str),
+    /// An object, or an array without elements: there, but equal to nothing.
+    Other,
+    /// An array or object taken as one value: as JSON with sorted names and without space.
+    Json(&'a str),
+}
+
+/// What was found of an interest in one payload. The default is of no interest at all.
+///
+/// All are equal: they are drawn from the payload and add nothing to what an event is.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    interest: Interest,
+    /// In the order of the interest's paths, then of the payload.
+    found: Box<[Found]>,
+    text: Box<str>,
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Fields {}
+
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    path: u16,
+    value: Kept,
+}
+
+/// A value whose text stands elsewhere.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text { start: u32, end: u32 },
+    Other,
+    Json { start: u32, end: u32 },
+}
+
+impl Fields {
+    /// What was looked for.
+    #[must_use]
+    pub const fn interest(&self) -> &Interest {
+        &self.interest
+    }
+
+    /// What was found: the place of the path in the interest, and a value; in the order of the paths. A path that is absent was
+    /// not in the payload.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Value<'_>)> {
+        self.found.iter().map(|found| (usize::from(found.path), self.value(found.value)))
+    }
+
+    /// Bytes that this keeps alive beyond its own struct.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        size_of_val(&*self.found) + self.text.len()
+    }
+
+    fn value(&self, kept: Kept) -> Value<'_> {
+        let text =
+            |start: u32, end: u32| self.text.get(start as usize..end as usize).unwrap_or_default();
+        match kept {
+            Kept::Null => Value::Null,
+            Kept::Bool(value) => Value::Bool(value),
+            Kept::Number(value) => Value::Number(value),
+            Kept::Text { start, end } => Value::Text(text(start, end)),
+            Kept::Other => Value::Other,
+            Kept::Json { start, end } => Value::Json(text(start, end)),
+        }
+    }
+}
+
+/// The key that a publisher asked to be taken from a member of the payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyField {
+    /// A string's text, or a number as it was written.
+    Text(Arc<str>),
+    Missing,
+    /// Neither a string nor a number.
+    NotScalar,
+}
+
+/// Memory that parsing needs, kept from one payload to the next. One per thread.
+#[derive(Default)]
+pub struct Scratch {
+    text: Vec<u8>,
+    buffers: Buffers,
+    tape: Vec<Node<'static>>,
+    finder: Finder,
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").field("text_bytes", &self.text.capacity()).finish_non_exhaustive()
+    }
+}
+
+/// Checks that `payload` is one JSON object.
+///
+/// # Errors
+/// What is wrong with it, and at which byte.
+pub fn check_payload(payload: &[u8], scratch: &mut Scratch) -> Result<(), PayloadError> {
+    parse(payload, scratch, |_, _| ())
+}
+
+/// Checks that `payload` is one JSON object and finds what `interest` asks for.
+///
+/// # Errors
+/// What is wrong with it, and at which byte.
+pub fn extract(
+    payload: &[u8],
+    scratch: &mut Scratch,
+    interest: &Interest,
+) -> Result<Fields, PayloadError> {
+    parse(payload, scratch, |tape, finder| finder.find(tape, interest))
+}
+
+/// As [`extract`], and takes the key from the member `key_field` of the payload.
+///
+/// # Errors
+/// What is wrong with the payload, and at which byte.
+pub fn extract_with_key(
+    payload: &[u8],
+    scratch: &mut Scratch,
+    interest: &Interest,
+    key_field: &str,
+) -> Result<(Fields, KeyField), PayloadError> {
+    parse(payload, scratch, |tape, finder| {
+        (finder.find(tape, interest), key_of(payload, tape, key_field))
+    })
+}
+
+/// Parses `payload` and hands its tape to `use_tape`.
+fn parse<R>(
+    payload: &[u8],
+    scratch: &mut Scratch,
+    use_tape: impl FnOnce(&[Node<'_>], &mut Finder) -> R,
+) -> Result<R, PayloadError> {
+    let Scratch { text, buffers, tape: kept, finder } = scratch;
+    text.clear();
+    text.extend_from_slice(payload);
+    let mut tape = Tape(std::mem::take(kept)).reset();
+    if simd_json::fill_tape(text, buffers, &mut tape).is_err() {
+        *kept = tape.reset().0;
+        soften(payload, text)?;
+        tape = Tape(std::mem::take(kept)).reset();
+        simd_json::fill_tape(text, buffers, &mut tape).map_err(|error| JsonError {
+            at: error.index().min(payload.len()),
+            problem: JsonProblem::ValueExpected,
+        })?;
+    }
+    let used = match tape.0.first() {
+        Some(Node::Object { .. }) if is_shallow(&tape.0) => Ok(use_tape(&tape.0, finder)),
+        Some(Node::Object { .. }) => Err(fault_of(payload)),
+        _ => Err(JsonError { at: first_byte(payload), problem: JsonProblem::NotAnObject }),
+    };
+    *kept = tape.reset().0;
+    used
+}
+
+/// The fault that the strict reader finds in a text that the parser let pass: it is too deep.
+fn fault_of(payload: &[u8]) -> JsonError {
+    let mut reader = Reader::new(std::str::from_utf8(payload).unwrap_or_default());
+    loop {
+        match reader.next_token() {
+            Err(error) => return error,
+            Ok(Some(_)) => {}
+            Ok(None) => return JsonError { at: 0, problem: JsonProblem::TooDeep },
+        }
+    }
+}
+
+fn first_byte(payload: &[u8]) -> usize {
+    payload.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+}
+
+/// Whether no value lies deeper than `JSON_DEPTH_MAX` levels. A payload of few values cannot.
+fn is_shallow(tape: &[Node<'_>]) -> bool {
+    if tape.len() <= JSON_DEPTH_MAX {
+        return true;
+    }
+    let mut ends: Vec<usize> = Vec::new();
+    for (at, node) in tape.iter().enumerate() {
+        while ends.last().is_some_and(|end| *end <= at) {
+            ends.pop();
+        }
+        if let Node::Object { count, .. } | Node::Array { count, .. } = node {
+            ends.push(at + 1 + count);
+            if ends.len() > JSON_DEPTH_MAX {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Reads `payload` strictly and leaves in `text` an equal one that the parser takes: integers beyond 64 bits as doubles,
+/// numbers beyond doubles as the largest, half a surrogate pair as U+FFFD.
+fn soften(payload: &[u8], text: &mut Vec<u8>) -> Result<(), JsonError> {
+    let payload = std::str::from_utf8(payload)
+        .map_err(|error| JsonError { at: error.valid_up_to(), problem: JsonProblem::NotUtf8 })?;
+    text.clear();
+    let mut reader = Reader::new(payload);
+    let mut copied = 0;
+    while let Some((at, token)) = reader.next_token()? {
+        let (old_bytes, new) = match token {
+            Token::Number(number) => (number.len(), softened_number(number)),
+            Token::Text(string) | Token::Name(string) => {
+                (string.len() + 2, softened_string(string))
+            }
+            _ => continue,
+        };
+        if let Some(new) = new {
+            text.extend_from_slice(payload.as_bytes().get(copied..at).unwrap_or_default());
+            text.extend_from_slice(new.as_bytes());
+            copied = at + old_bytes;
+        }
+    }
+    text.extend_from_slice(payload.as_bytes().get(copied..).unwrap_or_default());
+    Ok(())
+}
+
+fn softened_number(token: &str) -> Option<String> {
+    if token.parse::<i64>().is_ok() || token.parse::<u64>().is_ok() {
+        return None;
+    }
+    let value = token.parse::<f64>().ok()?;
+    let is_float = token.contains(['.', 'e', 'E']);
+    (!is_float || value.is_infinite()).then(|| format!("{:e}", Number::from_f64(value).to_f64()))
+}
+
+fn softened_string(token: &str) -> Option<String> {
+    token.contains("\\u").then(|| {
+        let mut softened = String::new();
+        json::push_string(&json::unescaped(token), &mut softened);
+        softened
+    })
+}
+
+/// The key in the top-level member `name`. A number's text is not on the tape, so it is read from the payload itself.
+fn key_of(payload: &[u8], tape: &[Node<'_>], name: &str) -> KeyField {
+    let Some(at) = last_member(tape, name) else { return KeyField::Missing };
+    match tape.get(at) {
+        Some(Node::String(text)) => KeyField::Text(Arc::from(*text)),
+        Some(Node::Static(StaticNode::I64(_) | StaticNode::U64(_) | StaticNode::F64(_))) => {
+            number_text(payload, name)
+                .map_or(KeyField::NotScalar, |text| KeyField::Text(Arc::from(text)))
+        }
+        _ => KeyField::NotScalar,
+    }
+}
+
+fn last_member(tape: &[Node<'_>], name: &str) -> Option<usize> {
+    let Some(Node::Object { len, .. }) = tape.first() else { return None };
+    let mut at = 1;
+    let mut found = None;
+    for _ in 0..*len {
+        if matches!(tape.get(at), Some(Node::String(member)) if *member == name) {
+            found = Some(at + 1);
+        }
+        at += 1 + node_count(tape, at + 1);
+    }
+    found
+}
+
+/// The last number that is the value of the top-level member `name`, as it was written.
+fn number_text<'a>(payload: &'a [u8], name: &str) -> Option<&'a str> {
+    let mut reader = Reader::new(std::str::from_utf8(payload).ok()?);
+    let mut depth = 0_usize;
+    let mut is_next = false;
+    let mut found = None;
+    while let Ok(Some((_, token))) = reader.next_token() {
+        match token {
+            Token::ObjectStart | Token::ArrayStart => depth += 1,
+            Token::ObjectEnd | Token::ArrayEnd => depth -= 1,
+            Token::Number(text) if is_next => found = Some(text),
+            _ => {}
+        }
+        is_next =
+            depth == 1 && matches!(token, Token::Name(member) if json::unescaped(member) == name);
+    }
+    found
+}
+
+/// How many nodes of the tape the value at `at` takes.
+fn node_count(tape: &[Node<'_>], at: usize) -> usize {
+    match tape.get(at) {
+        Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
+        _ => 1,
+    }
+}
+
+/// Finds the values of an interest on a tape. Its lists are kept for their memory.
+#[derive(Debug, Default)]
+struct Finder {
+    found: Vec<Found>,
+    text: String,
+    /// Members to go into: the interest's node and the value's place on the tape.
+    members: Vec<(usize, usize)>,
+}
+
+impl Finder {
+    fn find(&mut self, tape: &[Node<'_>], interest: &Interest) -> Fields {
+        if interest.is_empty() {
+            return Fields::default();
+        }
+        self.found.clear();
+        self.text.clear();
+        self.visit(tape, 0, interest.nodes(), 0, false);
+        self.found.sort_by_key(|found| found.path);
+        Fields {
+            interest: interest.clone(),
+            found: Box::from(&*self.found),
+            text: Box::from(&*self.text),
+        }
+    }
+
+    /// Takes what `nodes[node]` wants of the value at `at`. Recurses no deeper than the payload is nested.
+    fn visit(
+        &mut self,
+        tape: &[Node<'_>],
+        at: usize,
+        nodes: &[interest::Node],
+        node: usize,
+        in_array: bool,
+    ) {
+        let Some(wanted) = nodes.get(node) else { return };
+        if let Some(path) = wanted.whole
+            && !in_array
+        {
+            let value = self.keep_whole(tape, at);
+            self.found.push(Found { path, value });
+        }
+        match tape.get(at) {
+            Some(Node::Array { len, .. }) if *len > 0 => {
+                let mut element = at + 1;
+                for _ in 0..*len {
+                    self.visit(tape, element, nodes, node, true);
+                    element += node_count(tape, element);
+                }
+            }
+            Some(value) => {
+                if let Some(path) = wanted.through {
+                    let value = self.keep(*value);
+                    self.found.push(Found { path, value });
+                }
+                if let Node::Object { len, .. } = value
+                    && !wanted.members.is_empty()
+                {
+                    self.visit_members(tape, (at, *len), nodes, &wanted.members, in_array);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn visit_members(
+        &mut self,
+        tape: &[Node<'_>],
+        (at, len): (usize, usize),
+        nodes: &[interest::Node],
+        wanted: &interest::Members,
+        in_array: bool,
+    ) {
+        let base = self.members.len();
+        let mut name_at = at + 1;
+        for _ in 0..len {
+            if let Some(Node::String(name)) = tape.get(name_at)
+                && let Some(node) = wanted.find(name)
+            {
+                match self.members.iter_mut().skip(base).find(|(known, _)| *known == node) {
+                    Some((_, value_at)) => *value_at = name_at + 1,
+                    None => self.members.push((node, name_at + 1)),
+                }
+            }
+            name_at += 1 + node_count(tape, name_at + 1);
+        }
+        for which in base..self.members.len() {
+            let (node, value_at) = self.members[which];
+            self.visit(tape, value_at, nodes, node, in_array);
+        }
+        self.members.truncate(base);
+    }
+
+    fn keep(&mut self, value: Node<'_>) -> Kept {
+        match value {
+            Node::Static(StaticNode::Null) => Kept::Null,
+            Node::Static(StaticNode::Bool(value)) => Kept::Bool(value),
+            Node::Static(StaticNode::I64(value)) => Kept::Number(Number::from_i64(value)),
+            Node::Static(StaticNode::U64(value)) => Kept::Number(Number::from_u64(value)),
+            Node::Static(StaticNode::F64(value)) => Kept::Number(Number::from_f64(value)),
+            Node::String(text) => {
+                let (start, end) = self.keep_text(|kept| kept.push_str(text));
+                Kept::Text { start, end }
+            }
+            Node::Object { .. } | Node::Array { .. } => Kept::Other,
+        }
+    }
+
+    fn keep_whole(&mut self, tape: &[Node<'_>], at: usize) -> Kept {
+        match tape.get(at) {
+            Some(Node::Object { .. } | Node::Array { .. }) => {
+                let (start, end) = self.keep_text(|kept| push_canonical(tape, at, kept));
+                Kept::Json { start, end }
+            }
+            Some(value) => self.keep(*value),
+            None => Kept::Other,
+        }
+    }
+
+    fn keep_text(&mut self, push: impl FnOnce(&mut String)) -> (u32, u32) {
+        let place =
+            |text: &String| u32::try_from(text.len()).expect("a payload is far smaller than 4 GiB");
+        let start = place(&self.text);
+        push(&mut self.text);
+        (start, place(&self.text))
+    }
+}
+
+/// Appends the value at `at` as JSON with sorted names, the last of each name, and without space. No deeper than the payload is.
+fn push_canonical(tape: &[Node<'_>], at: usize, out: &mut String) {
+    use std::fmt::Write;
+    match tape.get(at) {
+        Some(Node::Object { len, .. }) => {
+            let mut members = std::collections::BTreeMap::new();
+            let mut name_at = at + 1;
+            for _ in 0..*len {
+                if let Some(Node::String(name)) = tape.get(name_at) {
+                    members.insert(*name, name_at + 1);
+                }
+                name_at += 1 + node_count(tape, name_at + 1);
+            }
+            for (place, (name, value_at)) in members.into_iter().enumerate() {
+                out.push(if place == 0 { '{' } else { ',' });
+                json::push_string(name, out);
+                out.push(':');
+                push_canonical(tape, value_at, out);
+            }
+            out.push_str(if *len == 0 { "{}" } else { "}" });
+        }
+        Some(Node::Array { len, .. }) => {
+            let mut element = at + 1;
+            for place in 0..*len {
+                out.push(if place == 0 { '[' } else { ',' });
+                push_canonical(tape, element, out);
+                element += node_count(tape, element);
+            }
+            out.push_str(if *len == 0 { "[]" } else { "]" });
+        }
+        Some(Node::String(text)) => json::push_string(text, out),
+        Some(Node::Static(StaticNode::I64(value))) => {
+            write!(out, "{value}").expect("a String takes every write")
+        }
+        Some(Node::Static(StaticNode::U64(value))) => {
+            write!(out, "{value}").expect("a String takes every write")
+        }
+        Some(Node::Static(StaticNode::F64(value))) => {
+            write!(out, "{}", Number::from_f64(*value)).expect("a String takes every write");
+        }
+        Some(Node::Static(StaticNode::Bool(true))) => out.push_str("true"),
+        Some(Node::Static(StaticNode::Bool(false))) => out.push_str("false"),
+        Some(Node::Static(StaticNode::Null)) | None => out.push_str("null"),
+    }
+}
+
+/// The canonical text of one JSON value of any kind, as [`Value::Json`] has it.
+///
+/// # Errors
+/// What is wrong with `text`, and at which byte.
+pub fn canonical_json(text: &str, scratch: &mut Scratch) -> Result<String, JsonError> {
+    // Wrapped, since the parser's caller asks for an object; the places of faults are those of the text alone.
+    soften(text.as_bytes(), &mut scratch.text)?;
+    let wrapped = [b"{\"\":", text.as_bytes(), b"}"].concat();
+    parse(&wrapped, scratch, |tape, _| {
+        let mut out = String::new();
+        push_canonical(tape, 2, &mut out);
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Arrays;
+    use crate::event::FieldPath;
+
+    fn interest(paths: &[(&[&str], Arrays)]) -> Interest {
+        let paths: Vec<FieldPath> =
+            paths.iter().map(|(steps, arrays)| FieldPath::new(steps, *arrays).unwrap()).collect();
+        Interest::of(&paths)
+    }
+
+    fn found(payload: &str, steps: &[&str], arrays: Arrays) -> String {
+        let fields =
+            extract(payload.as_bytes(), &mut Scratch::default(), &interest(&[(steps, arrays)]))
+                .unwrap();
+        let shown: Vec<String> = fields
+            .iter()
+            .map(|(_, value)| match value {
+                Value::Number(number) => number.to_string(),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        shown.join(" ")
+    }
+
+    #[test]
+    fn a_path_finds_its_values() {
+        use Arrays::Through;
+        use Arrays::Whole;
+        for (payload, steps, arrays, expected) in [
+            (r#"{"a":1}"#, &["a"][..], Through, "1"),
+            (r#"{"a":1}"#, &["b"], Through, ""),
+            (r#"{"a":{"b":null}}"#, &["a", "b"], Through, "Null"),
+            (r#"{"a":{"b":1}}"#, &["a"], Through, "Other"),
+            (r#"{"a":[1,"x",[2,[]]]}"#, &["a"], Through, "1 Text(\"x\") 2 Other"),
+            (r#"{"a":[]}"#, &["a"], Through, "Other"),
+            (r#"{"a":[{"b":1},{"c":2},{"b":[3]}]}"#, &["a", "b"], Through, "1 3"),
+            (r#"{"a":1,"a":2}"#, &["a"], Through, "2"),
+            (r#"{"a":{"b":1},"a":{"c":2}}"#, &["a", "b"], Through, ""),
+            (r#"{"a.b":1,"a":{"b":2}}"#, &["a.b"], Whole, "1"),
+            (r#"{"a":[{"b":1}]}"#, &["a", "b"], Whole, ""),
+            (
+                r#"{"a":{"z":1.0,"b":[true,{}],"b":[]}}"#,
+                &["a"],
+                Whole,
+                r#"Json("{\"b\":[],\"z\":1.0}")"#,
+            ),
+            (r#"{"a":"\u00e9\n"}"#, &["a"], Through, "Text(\"é\\n\")"),
+            (r#"{"a":"\ud800","b":"\ud83d\ude00"}"#, &["a"], Through, "Text(\"\u{fffd}\")"),
+            (r#"{"a":123456789012345678901234567890}"#, &["a"], Through, "1.2345678901234568e29"),
+            (r#"{"a":-1e999}"#, &["a"], Through, "-1.7976931348623157e308"),
+            (r#"{"a":18446744073709551615}"#, &["a"], Through, "18446744073709551615"),
+        ] {
+            assert_eq!(found(payload, steps, arrays), expected, "{payload}");
+        }
+    }
+
+    #[test]
+    fn several_paths_are_found_in_one_parse_in_their_order() {
+        let both = interest(&[
+            (&["b"], Arrays::Through),
+            (&["a", "x"], Arrays::Through),
+            (&["a"], Arrays::Whole),
+        ]);
+        let fields = extract(br#"{"b":true,"a":{"x":7}}"#, &mut Scratch::default(), &both).unwrap();
+        let values: Vec<_> = fields.iter().collect();
+        assert_eq!(values.len(), 3);
+        assert_eq!(values[0].1, Value::Json(r#"{"x":7}"#));
+        assert_eq!(values[1].1, Value::Number(Number::from_i64(7)));
+        assert_eq!(values[2].1, Value::Bool(true));
+        assert!(values.is_sorted_by_key(|(place, _)| *place));
+    }
+
+    #[test]
+    fn a_bad_payload_is_refused_with_the_byte() {
+        let mut scratch = Scratch::default();
+        for (payload, at, problem) in [
+            (&b"[1]"[..], 0, JsonProblem::NotAnObject),
+            (b" 1", 1, JsonProblem::NotAnObject),
+            (b"", 0, JsonProblem::Unfinished),
+            (b"{\"a\":tru}", 5, JsonProblem::ValueExpected),
+            (b"{\"a\":\"\xff\"}", 6, JsonProblem::NotUtf8),
+            (b"{}x", 2, JsonProblem::Trailing),
+            (b"{\"a\":1 \"b\":2}", 7, JsonProblem::CommaExpected),
+        ] {
+            assert_eq!(
+                check_payload(payload, &mut scratch),
+                Err(JsonError { at, problem }),
+                "{payload:?}"
+            );
+        }
+        assert_eq!(check_payload(b" {\"a\":[{}]} ", &mut scratch), Ok(()));
+        for depth in [JSON_DEPTH_MAX - 1, JSON_DEPTH_MAX, 2000] {
+            let deep = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+            let expected = if depth < JSON_DEPTH_MAX {
+                Ok(())
+            } else {
+                Err(JsonError { at: 5 + JSON_DEPTH_MAX - 1, problem: JsonProblem::TooDeep })
+            };
+            assert_eq!(check_payload(deep.as_bytes(), &mut scratch), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_is_text_or_a_number_as_written() {
+        let key = |payload: &str, field: &str| {
+            extract_with_key(
+                payload.as_bytes(),
+                &mut Scratch::default(),
+                &Interest::default(),
+                field,
+            )
+            .unwrap()
+            .1
+        };
+        assert_eq!(key(r#"{"icao24":"4067f2"}"#, "icao24"), KeyField::Text(Arc::from("4067f2")));
+        assert_eq!(
+            key(r#"{"x":{"id":1},"id": 7.50e2}"#, "id"),
+            KeyField::Text(Arc::from("7.50e2"))
+        );
+        assert_eq!(
+            key(r#"{"id":1,"\u0069d":02}"#.replace("02", "2").as_str(), "id"),
+            KeyField::Text(Arc::from("2"))
+        );
+        assert_eq!(
+            key(r#"{"id":123456789012345678901234567890}"#, "id"),
+            KeyField::Text(Arc::from("123456789012345678901234567890"))
+        );
+        assert_eq!(key(r#"{"id":[1]}"#, "id"), KeyField::NotScalar);
+        assert_eq!(key(r#"{"id":"a","b":{"id":"c"}}"#, "b.id"), KeyField::Missing);
+    }
+
+    /// Both parsers and a third must agree on what is JSON, on random damage to a text that has everything in it.
+    #[test]
+    fn the_fast_parser_and_the_strict_reader_agree() {
+        let seed = 0x5eed_0002_u64;
+        let mut random = fastrand::Rng::with_seed(seed);
+        let whole = r#"{"a":[1,-2.5e+3,"x\u00e9\n",true,null],"b":{"c":false,"d":""},"e":0.1}"#;
+        let alphabet = br#"{}[],:"\0123456789.eE+-truefalsn u/"#;
+        let mut scratch = Scratch::default();
+        let mut taken = 0;
+        for _ in 0..40_000 {
+            let mut text = whole.as_bytes().to_vec();
+            for _ in 0..random.usize(1..4) {
+                let at = random.usize(..text.len());
+                match random.u8(..3) {
+                    0 => text[at] = alphabet[random.usize(..alphabet.len())],
+                    1 => drop(text.remove(at)),
+                    _ => text.insert(at, alphabet[random.usize(..alphabet.len())]),
+                }
+            }
+            let mut strict = Vec::new();
+            let by_reader = soften(&text, &mut strict);
+            let by_parser = check_payload(&text, &mut scratch);
+            let shown = String::from_utf8_lossy(&text);
+            if text.first() == Some(&b'{') {
+                assert_eq!(by_parser, by_reader, "seed {seed:#x} {shown}");
+            }
+            if by_reader.is_ok() {
+                taken += 1;
+                let third = serde_json::from_slice::<serde_json::Value>(&text);
+                assert!(third.is_ok() || shown.contains("\\u"), "seed {seed:#x} {shown} {third:?}");
+            }
+        }
+        assert!(taken > 1000, "{taken} of the damaged texts were still JSON");
+    }
+
+    #[test]
+    fn canonical_text_is_the_same_for_equal_values() {
+        let mut scratch = Scratch::default();
+        assert_eq!(
+            canonical_json(r#" {"b":1,"a":[ 2.0 ]} "#, &mut scratch).unwrap(),
+            r#"{"a":[2.0],"b":1}"#
+        );
+        assert_eq!(canonical_json("1e2", &mut scratch).unwrap(), "100.0");
+        assert_eq!(
+            canonical_json("[1,]", &mut scratch),
+            Err(JsonError { at: 3, problem: JsonProblem::ValueExpected })
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Why a filter is refused: what is wrong, and at which byte of what was written.
+
+use std::fmt;
+
+use crate::event::interest::PathError;
+use crate::event::json::JsonError;
+use crate::event::json::JsonProblem;
+use crate::limits::FILTER_BYTES_MAX;
+use crate::limits::FILTER_DEPTH_MAX;
+use crate::limits::FILTER_LIST_MAX;
+use crate::limits::FILTER_PATHS_MAX;
+use crate::limits::FILTER_REGEXES_MAX;
+use crate::limits::FILTER_TERMS_MAX;
+use crate::limits::PATTERN_CHARS_MAX;
+use crate::limits::REGEX_BYTES_MAX;
+use crate::matcher::filter::AreaError;
+
+/// What is wrong, and at which byte, counted from 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterError {
+    pub at: usize,
+    pub problem: FilterProblem,
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.problem, self.at)
+    }
+}
+
+impl std::error::Error for FilterError {}
+
+impl From<JsonError> for FilterError {
+    fn from(error: JsonError) -> Self {
+        Self { at: error.at, problem: FilterProblem::Json(error.problem) }
+    }
+}
+
+/// What is wrong with a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilterProblem {
+    TooLong {
+        bytes: usize,
+    },
+    TooDeep,
+    TooManyTerms {
+        count: usize,
+    },
+    ListTooLong {
+        count: usize,
+    },
+    TooManyRegexes {
+        count: usize,
+    },
+    TooManyPaths {
+        count: usize,
+    },
+    /// Something else should stand here.
+    Expected(&'static str),
+    UnknownOperator,
+    UnknownSource,
+    UnknownUnit,
+    /// A quoted text or name that does not end.
+    Unclosed,
+    /// A backslash and something that it does not go with.
+    Escape,
+    Number,
+    /// A comparison with null, which no value passes.
+    Null,
+    /// An edge of a range that is neither a number nor a text, or two edges of different types.
+    Edge,
+    Path(PathError),
+    PatternTooLong,
+    Regex {
+        within: usize,
+        reason: Box<str>,
+    },
+    RegexTooLarge,
+    Area(AreaError),
+    Json(JsonProblem),
+}
+
+impl fmt::Display for FilterProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { bytes } => {
+                write!(f, "filter has {bytes} bytes; at most {FILTER_BYTES_MAX} are allowed")
+            }
+            Self::TooDeep => write!(f, "filter is nested deeper than {FILTER_DEPTH_MAX} levels"),
+            Self::TooManyTerms { count } => {
+                write!(f, "filter has {count} tests; at most {FILTER_TERMS_MAX} are allowed")
+            }
+            Self::ListTooLong { count } => {
+                write!(f, "list has {count} values; at most {FILTER_LIST_MAX} are allowed")
+            }
+            Self::TooManyRegexes { count } => {
+                write!(
+                    f,
+                    "filter has {count} regular expressions; at most {FILTER_REGEXES_MAX} are allowed"
+                )
+            }
+            Self::TooManyPaths { count } => {
+                write!(f, "filter reads {count} fields; at most {FILTER_PATHS_MAX} are allowed")
+            }
+            Self::Expected(what) => write!(f, "{what} is expected"),
+            Self::UnknownOperator => write!(f, "no such operator"),
+            Self::UnknownSource => {
+                write!(f, "after `$` only `topic`, `key` and `op` have a meaning")
+            }
+            Self::UnknownUnit => write!(f, "no such unit of length; use m, km, mi or nm"),
+            Self::Unclosed => write!(f, "a quote is not closed"),
+            Self::Escape => write!(f, "a backslash escape that does not exist"),
+            Self::Number => write!(f, "not a number"),
+            Self::Null => write!(f, "nothing compares with null; use `is null`"),
+            Self::Edge => write!(f, "a range is between two numbers or two texts"),
+            Self::Path(error) => write!(f, "{error}"),
+            Self::PatternTooLong => {
+                write!(f, "pattern has more than {PATTERN_CHARS_MAX} characters")
+            }
+            Self::Regex { within, reason } => {
+                write!(f, "regular expression: {reason} (at its byte {within})")
+            }
+            Self::RegexTooLarge => write!(
+                f,
+                "regular expression takes more than {REGEX_BYTES_MAX} bytes when compiled"
+            ),
+            Self::Area(error) => write!(f, "{error}"),
+            Self::Json(problem) => write!(f, "{problem}"),
+        }
+    }
+}
+
+impl std::error::Error for FilterProblem {}
+
+impl From<PathError> for FilterProblem {
+    fn from(error: PathError) -> Self {
+        Self::Path(error)
+    }
+}
+
+impl From<AreaError> for FilterProblem {
+    fn from(error: AreaError) -> Self {
+        Self::Area(error)
+    }
+}
+
+impl From<crate::matcher::filter::PatternTooLong> for FilterProblem {
+    fn from(_: crate::matcher::filter::PatternTooLong) -> Self {
+        Self::PatternTooLong
+    }
+}

@@ -1,0 +1,431 @@
+//! Areas on the globe: box, circle, polygon.
+//!
+//! Invariants: latitudes lie in -90..=90, longitudes in -180..=180, and a position outside these is in no area. A box whose west is
+//! greater than its east crosses the antimeridian; a polygon's edges take the shorter way round, straight in degrees. Distances are
+//! great-circle distances on a sphere of the earth's mean radius. Edges belong to boxes and circles; of a polygon's edges those to
+//! the south and west do.
+
+use std::fmt;
+use std::hash::Hash;
+use std::hash::Hasher;
+
+use crate::event::Number;
+use crate::limits::POLYGON_POINTS_MAX;
+
+//= iugg1980
+//# mean radius R1 = (2a + b) / 3 = 6371008.7714 m
+const EARTH_RADIUS_METRES: f64 = 6_371_008.771_4;
+/// Half of the way round.
+const METRES_MAX: f64 = EARTH_RADIUS_METRES * std::f64::consts::PI;
+/// How far, in degrees, rounding could put a position outside the bounds of an area that it is in.
+const SLACK_DEGREES: f64 = 1e-9;
+
+/// Why numbers do not make an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AreaError {
+    Latitude,
+    Longitude,
+    /// A box whose south lies north of its north.
+    SouthAboveNorth,
+    Radius,
+    Points {
+        count: usize,
+    },
+    /// Its edges wind around a pole.
+    AroundPole,
+}
+
+impl fmt::Display for AreaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latitude => write!(f, "a latitude is from -90 to 90"),
+            Self::Longitude => write!(f, "a longitude is from -180 to 180"),
+            Self::SouthAboveNorth => write!(
+                f,
+                "a box is written south, west, north, east: its south lies above its north"
+            ),
+            Self::Radius => write!(f, "a radius is from 0 to 20015 km"),
+            Self::Points { count } => {
+                write!(f, "a polygon has 3 to {POLYGON_POINTS_MAX} points, not {count}")
+            }
+            Self::AroundPole => write!(f, "a polygon cannot wind around a pole"),
+        }
+    }
+}
+
+impl std::error::Error for AreaError {}
+
+/// A place: degrees north and degrees east.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    pub latitude: Number,
+    pub longitude: Number,
+}
+
+impl Place {
+    /// # Errors
+    /// If it is not on the globe.
+    pub fn new(latitude: f64, longitude: f64) -> Result<Self, AreaError> {
+        if !(-90.0..=90.0).contains(&latitude) {
+            return Err(AreaError::Latitude);
+        }
+        if !(-180.0..=180.0).contains(&longitude) {
+            return Err(AreaError::Longitude);
+        }
+        Ok(Self {
+            latitude: Number::from_f64(latitude).plain(),
+            longitude: Number::from_f64(longitude).plain(),
+        })
+    }
+}
+
+/// The numbers that make an area.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Shape {
+    Box { southwest: Place, northeast: Place },
+    Circle { centre: Place, metres: Number },
+    Polygon(Box<[Place]>),
+}
+
+/// A shape, with what is needed to tell quickly whether a position is in it.
+#[derive(Clone, Debug)]
+pub struct Area {
+    shape: Shape,
+    bounds: Bounds,
+    /// Of a circle: its centre on the unit sphere, and the square of the longest chord to a place in it.
+    centre: [f64; 3],
+    chord_squared: f64,
+    /// Of a polygon: its points, each longitude within half a turn of the one before.
+    unrolled: Box<[(f64, f64)]>,
+}
+
+/// What contains an area: latitudes from `south` to `north`, longitudes of one range or, across the antimeridian, two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    pub south: f64,
+    pub north: f64,
+    pub longitudes: [(f64, f64); 2],
+    pub longitude_count: usize,
+}
+
+impl PartialEq for Area {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape == other.shape
+    }
+}
+
+impl Eq for Area {}
+
+impl PartialOrd for Area {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Area {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.shape.cmp(&other.shape)
+    }
+}
+
+impl Hash for Area {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.shape.hash(state);
+    }
+}
+
+impl Area {
+    /// All places between two parallels and two meridians.
+    ///
+    /// # Errors
+    /// If south lies above north.
+    pub fn rectangle(southwest: Place, northeast: Place) -> Result<Self, AreaError> {
+        let (south, north) = (southwest.latitude.to_f64(), northeast.latitude.to_f64());
+        if south > north {
+            return Err(AreaError::SouthAboveNorth);
+        }
+        let bounds =
+            Bounds::new(south, north, southwest.longitude.to_f64(), northeast.longitude.to_f64());
+        Ok(Self::plain(Shape::Box { southwest, northeast }, bounds))
+    }
+
+    /// All places no farther than `metres` from `centre`.
+    ///
+    /// # Errors
+    /// If the radius is negative or more than half of the way round.
+    pub fn circle(centre: Place, metres: f64) -> Result<Self, AreaError> {
+        if !(0.0..=METRES_MAX).contains(&metres) {
+            return Err(AreaError::Radius);
+        }
+        let (latitude, longitude) = (centre.latitude.to_f64(), centre.longitude.to_f64());
+        let angle = metres / EARTH_RADIUS_METRES;
+        let chord = 2.0 * (angle / 2.0).sin();
+        let shape = Shape::Circle { centre, metres: Number::from_f64(metres).plain() };
+        Ok(Self {
+            centre: on_unit_sphere(latitude, longitude),
+            chord_squared: chord * chord,
+            ..Self::plain(shape, circle_bounds(latitude, longitude, angle))
+        })
+    }
+
+    /// All places inside the edges between `points`, in order; the last is joined to the first.
+    ///
+    /// # Errors
+    /// If there are too few or too many points, or the edges wind around a pole.
+    pub fn polygon(points: &[Place]) -> Result<Self, AreaError> {
+        if !(3..=POLYGON_POINTS_MAX).contains(&points.len()) {
+            return Err(AreaError::Points { count: points.len() });
+        }
+        let mut unrolled: Vec<(f64, f64)> = Vec::with_capacity(points.len());
+        for point in points {
+            let longitude = point.longitude.to_f64();
+            let near =
+                unrolled.last().map_or(longitude, |(_, before)| nearest_turn(longitude, *before));
+            unrolled.push((point.latitude.to_f64(), near));
+        }
+        let (first, last) = (unrolled[0].1, unrolled[unrolled.len() - 1].1);
+        if nearest_turn(first, last) != first {
+            return Err(AreaError::AroundPole);
+        }
+        let over = |pick: fn(&(f64, f64)) -> f64, merge: fn(f64, f64) -> f64| {
+            unrolled.iter().map(pick).reduce(merge).unwrap_or_default()
+        };
+        let (south, north) = (over(|p| p.0, f64::min), over(|p| p.0, f64::max));
+        let (west, east) = (over(|p| p.1, f64::min), over(|p| p.1, f64::max));
+        let bounds = Bounds::of_span(south, north, west, east);
+        Ok(Self {
+            unrolled: unrolled.into_boxed_slice(),
+            ..Self::plain(Shape::Polygon(Box::from(points)), bounds)
+        })
+    }
+
+    fn plain(shape: Shape, bounds: Bounds) -> Self {
+        Self { shape, bounds, centre: [0.0; 3], chord_squared: 0.0, unrolled: Box::default() }
+    }
+
+    /// The numbers that it was made from.
+    #[must_use]
+    pub const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// What contains it.
+    #[must_use]
+    pub const fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// Whether a position is in it.
+    #[must_use]
+    pub fn contains(&self, latitude: f64, longitude: f64) -> bool {
+        if !self.bounds.contain(latitude, longitude) {
+            return false;
+        }
+        match &self.shape {
+            Shape::Box { southwest, northeast } => {
+                let (west, east) = (southwest.longitude.to_f64(), northeast.longitude.to_f64());
+                let between = if west <= east {
+                    west <= longitude && longitude <= east
+                } else {
+                    west <= longitude || longitude <= east
+                };
+                southwest.latitude.to_f64() <= latitude
+                    && latitude <= northeast.latitude.to_f64()
+                    && between
+            }
+            Shape::Circle { .. } => {
+                let place = on_unit_sphere(latitude, longitude);
+                let squares = self.centre.iter().zip(place).map(|(a, b)| (a - b) * (a - b));
+                squares.sum::<f64>() <= self.chord_squared
+            }
+            Shape::Polygon(_) => [-360.0, 0.0, 360.0]
+                .iter()
+                .any(|turn| is_inside(&self.unrolled, latitude, longitude + turn)),
+        }
+    }
+}
+
+impl Bounds {
+    fn new(south: f64, north: f64, west: f64, east: f64) -> Self {
+        let (south, north) = (south - SLACK_DEGREES, north + SLACK_DEGREES);
+        if west <= east {
+            return Self {
+                south,
+                north,
+                longitudes: [(west - SLACK_DEGREES, east + SLACK_DEGREES); 2],
+                longitude_count: 1,
+            };
+        }
+        let parts = [(west - SLACK_DEGREES, 180.0), (-180.0, east + SLACK_DEGREES)];
+        Self { south, north, longitudes: parts, longitude_count: 2 }
+    }
+
+    /// Of a span of longitudes that may reach over the antimeridian on either side.
+    fn of_span(south: f64, north: f64, west: f64, east: f64) -> Self {
+        if east - west >= 360.0 {
+            return Self::new(south, north, -180.0, 180.0);
+        }
+        let turned = |longitude: f64| nearest_turn(longitude, 0.0);
+        if west < -180.0 || east > 180.0 {
+            return Self::new(south, north, turned(west), turned(east));
+        }
+        Self::new(south, north, west, east)
+    }
+
+    fn contain(&self, latitude: f64, longitude: f64) -> bool {
+        (-180.0..=180.0).contains(&longitude)
+            && (-90.0..=90.0).contains(&latitude)
+            && self.south <= latitude
+            && latitude <= self.north
+            && self.parts().iter().any(|(west, east)| *west <= longitude && longitude <= *east)
+    }
+
+    /// The ranges of longitude.
+    #[must_use]
+    pub fn parts(&self) -> &[(f64, f64)] {
+        &self.longitudes[..self.longitude_count]
+    }
+}
+
+/// The same meridian as `longitude`, within half a turn of `other`.
+fn nearest_turn(longitude: f64, other: f64) -> f64 {
+    longitude - 360.0 * ((longitude - other) / 360.0).round()
+}
+
+fn on_unit_sphere(latitude: f64, longitude: f64) -> [f64; 3] {
+    let (up, out) = latitude.to_radians().sin_cos();
+    let (east, towards) = longitude.to_radians().sin_cos();
+    [out * towards, out * east, up]
+}
+
+fn circle_bounds(latitude: f64, longitude: f64, angle: f64) -> Bounds {
+    let reach = angle.to_degrees();
+    let (south, north) = (latitude - reach, latitude + reach);
+    if south <= -90.0 || north >= 90.0 {
+        return Bounds::new(south.max(-90.0), north.min(90.0), -180.0, 180.0);
+    }
+    // The meridians that touch the circle: not at the latitude of its centre, so wider than a plain division tells.
+    let width = (angle.sin() / latitude.to_radians().cos()).asin().to_degrees();
+    Bounds::of_span(south, north, longitude - width, longitude + width)
+}
+
+/// Counts the edges that a line to the east crosses.
+fn is_inside(points: &[(f64, f64)], latitude: f64, longitude: f64) -> bool {
+    let befores = points.iter().cycle().skip(points.len() - 1);
+    let mut inside = false;
+    for (&(y, x), &(y_before, x_before)) in points.iter().zip(befores) {
+        let straddles = (y > latitude) != (y_before > latitude);
+        if straddles && longitude < (x_before - x) * (latitude - y) / (y_before - y) + x {
+            inside = !inside;
+        }
+    }
+    inside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(latitude: f64, longitude: f64) -> Place {
+        Place::new(latitude, longitude).unwrap()
+    }
+
+    /// Great-circle distance by another formula.
+    fn haversine(a: (f64, f64), b: (f64, f64)) -> f64 {
+        let (dy, dx) = ((b.0 - a.0).to_radians(), (b.1 - a.1).to_radians());
+        let h = (dy / 2.0).sin().powi(2)
+            + a.0.to_radians().cos() * b.0.to_radians().cos() * (dx / 2.0).sin().powi(2);
+        2.0 * EARTH_RADIUS_METRES * h.sqrt().min(1.0).asin()
+    }
+
+    #[test]
+    fn a_circle_is_what_the_distance_says_everywhere_on_the_globe() {
+        let seed = 0x5eed_0003_u64;
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut inside = 0;
+        for _ in 0..20_000 {
+            let centre = (random.f64() * 180.0 - 90.0, random.f64() * 360.0 - 180.0);
+            let metres = 10.0_f64.powf(random.f64() * 7.3);
+            let area = Area::circle(place(centre.0, centre.1), metres.min(METRES_MAX)).unwrap();
+            let near = (metres / 100_000.0).min(180.0);
+            let at = (
+                (centre.0 + (random.f64() - 0.5) * 2.0 * near).clamp(-90.0, 90.0),
+                nearest_turn(centre.1 + (random.f64() - 0.5) * 2.0 * near, 0.0),
+            );
+            let distance = haversine(centre, at);
+            if (distance - metres).abs() > 1e-6 * metres.max(1.0) {
+                assert_eq!(
+                    area.contains(at.0, at.1),
+                    distance < metres,
+                    "seed {seed:#x} {centre:?} {metres} {at:?}"
+                );
+                inside += usize::from(distance < metres);
+            }
+        }
+        assert!((2_000..18_000).contains(&inside), "{inside}");
+    }
+
+    #[test]
+    fn areas_cross_the_antimeridian() {
+        let fiji = Area::rectangle(place(-20.0, 177.0), place(-15.0, -178.0)).unwrap();
+        let polygon = Area::polygon(&[
+            place(-20.0, 177.0),
+            place(-20.0, -178.0),
+            place(-15.0, -178.0),
+            place(-15.0, 177.0),
+        ])
+        .unwrap();
+        let circle = Area::circle(place(-17.5, 179.9), 100_000.0).unwrap();
+        for (longitude, expected) in [
+            (178.0, true),
+            (180.0, true),
+            (-180.0, true),
+            (-179.0, true),
+            (0.0, false),
+            (-170.0, false),
+        ] {
+            assert_eq!(fiji.contains(-17.0, longitude), expected, "box {longitude}");
+            assert_eq!(polygon.contains(-17.0, longitude), expected, "polygon {longitude}");
+        }
+        assert!(circle.contains(-17.5, -179.5) && !circle.contains(-17.5, 178.0));
+        assert_eq!(circle.bounds().parts().len(), 2);
+        assert!(!fiji.contains(-17.0, 182.0), "no longitude is beyond 180");
+    }
+
+    #[test]
+    fn a_polygon_may_be_hollow() {
+        let horseshoe = Area::polygon(&[
+            place(0.0, 0.0),
+            place(0.0, 9.0),
+            place(9.0, 9.0),
+            place(9.0, 6.0),
+            place(3.0, 6.0),
+            place(3.0, 3.0),
+            place(9.0, 3.0),
+            place(9.0, 0.0),
+        ])
+        .unwrap();
+        assert!(
+            horseshoe.contains(1.0, 4.5)
+                && horseshoe.contains(6.0, 1.0)
+                && horseshoe.contains(6.0, 8.0)
+        );
+        assert!(!horseshoe.contains(6.0, 4.5) && !horseshoe.contains(-1.0, 4.5));
+    }
+
+    #[test]
+    fn impossible_areas_are_refused() {
+        assert_eq!(Place::new(91.0, 0.0), Err(AreaError::Latitude));
+        assert_eq!(Place::new(f64::NAN, 0.0), Err(AreaError::Latitude));
+        assert_eq!(Place::new(0.0, 181.0), Err(AreaError::Longitude));
+        assert_eq!(
+            Area::rectangle(place(1.0, 0.0), place(0.0, 0.0)),
+            Err(AreaError::SouthAboveNorth)
+        );
+        assert_eq!(Area::circle(place(0.0, 0.0), -1.0), Err(AreaError::Radius));
+        assert_eq!(Area::circle(place(0.0, 0.0), 2.1e7), Err(AreaError::Radius));
+        assert_eq!(Area::polygon(&[place(0.0, 0.0); 2]), Err(AreaError::Points { count: 2 }));
+        let around = [place(80.0, 0.0), place(80.0, 120.0), place(80.0, -120.0)];
+        assert_eq!(Area::polygon(&around), Err(AreaError::AroundPole));
+    }
+}

@@ -1,0 +1,303 @@
+//! Filters: which events a subscriber wants, by what is in them.
+//!
+//! A filter is made from a text, from JSON or from a dialect's own tree of tests, is put in its one form, and from then on is never
+//! changed and cheap to clone. Equal filters, however written, are equal and hash alike. Invariant: it reads at most
+//! `FILTER_TERMS_MAX` tests and cannot fail on any event. `docs/FILTERS.md` says what each test means.
+
+mod canonical;
+mod error;
+mod geo;
+mod lexer;
+mod notation_json;
+mod notation_text;
+mod predicate;
+mod print;
+mod rules;
+mod wildcard;
+
+use std::fmt;
+use std::hash::BuildHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::event::FieldPath;
+use crate::event::Interest;
+use crate::event::fields;
+use crate::event::fields::Scratch;
+use crate::event::fields::Value;
+use crate::limits::FILTER_PATHS_MAX;
+
+pub(super) use canonical::Expr;
+pub(super) use canonical::Literal;
+pub use error::FilterError;
+pub use error::FilterProblem;
+pub use geo::Area;
+pub use geo::AreaError;
+pub use geo::Bounds;
+pub use geo::Place;
+pub use geo::Shape;
+pub use predicate::Edge;
+pub use predicate::Predicate;
+pub use predicate::Range;
+pub use predicate::Regex;
+pub use predicate::Rule;
+pub use predicate::Scalar;
+pub use predicate::Source;
+pub use predicate::Term;
+pub use predicate::Test;
+pub use wildcard::PatternTooLong;
+pub use wildcard::Piece;
+pub use wildcard::Style;
+pub use wildcard::Wildcard;
+pub(super) use wildcard::folded;
+
+/// A condition on events, in its one form. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Filter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    expr: Expr,
+    /// What the tests read, sorted, each once.
+    sources: Box<[Source]>,
+    hash: u64,
+}
+
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.hash == other.0.hash && self.0.expr == other.0.expr)
+    }
+}
+
+impl Eq for Filter {}
+
+impl Hash for Filter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
+    }
+}
+
+impl Filter {
+    /// The filter that a predicate describes.
+    ///
+    /// # Errors
+    /// If it is larger than the limits allow, or holds a test that makes no sense.
+    pub fn new(predicate: &Predicate) -> Result<Self, FilterProblem> {
+        let filter = Self::of_expr(canonical::canonical(predicate)?);
+        let count = filter.paths().count();
+        if count > FILTER_PATHS_MAX {
+            Err(FilterProblem::TooManyPaths { count })
+        } else {
+            Ok(filter)
+        }
+    }
+
+    /// Reads the short text notation: `altitude < 10000 and callsign ~ "SWR*"`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and at which byte.
+    pub fn parse_text(text: &str) -> Result<Self, FilterError> {
+        let predicate = notation_text::parse(text)?;
+        Self::new(&predicate).map_err(|problem| FilterError { at: 0, problem })
+    }
+
+    /// Reads the JSON notation: `{"and":[{"lt":["altitude",10000]},{"glob":["callsign","SWR*"]}]}`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and at which byte.
+    pub fn parse_json(text: &str) -> Result<Self, FilterError> {
+        let predicate = notation_json::parse(text)?;
+        Self::new(&predicate).map_err(|problem| FilterError { at: 0, problem })
+    }
+
+    /// Both this and `other`, which may have been asked for by someone else.
+    ///
+    /// # Errors
+    /// If both together are larger than the limits allow.
+    pub fn and(&self, other: &Self) -> Result<Self, FilterProblem> {
+        Self::new(&Predicate::And(vec![self.to_predicate(), other.to_predicate()]))
+    }
+
+    /// The predicate in its one form.
+    #[must_use]
+    pub fn to_predicate(&self) -> Predicate {
+        predicate_of(&self.0.expr)
+    }
+
+    /// In the JSON notation. The text notation is what `Display` writes.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        print::to_json(&self.0.expr)
+    }
+
+    /// Whether `event` passes. For an event now and then: for many filters at once there is the matcher.
+    #[must_use]
+    pub fn evaluate(&self, event: &Event) -> bool {
+        self.evaluate_with(event, &mut Scratch::default())
+    }
+
+    /// As [`Filter::evaluate`], with memory that is kept from one event to the next.
+    #[must_use]
+    pub fn evaluate_with(&self, event: &Event, scratch: &mut Scratch) -> bool {
+        let known: Vec<&FieldPath> = event.fields.interest().paths().iter().collect();
+        let is_covered = self.paths().all(|path| known.binary_search(&path).is_ok());
+        if is_covered {
+            return self.evaluate_fields(event, &event.fields);
+        }
+        let interest = Interest::of(self.paths());
+        // A payload was checked before it became an event; one that was not passes for an empty one.
+        let found = fields::extract(&event.payload, scratch, &interest).unwrap_or_default();
+        self.evaluate_fields(event, &found)
+    }
+
+    fn evaluate_fields(&self, event: &Event, found: &fields::Fields) -> bool {
+        let paths = found.interest().paths();
+        let of_path = |path: &FieldPath| {
+            let place = paths.binary_search(path);
+            found.iter().filter(move |(at, _)| Ok(*at) == place).map(|(_, value)| value)
+        };
+        let mut values: Vec<Value<'_>> = Vec::new();
+        let mut spans: Vec<Span> = Vec::new();
+        for source in &self.0.sources {
+            let start = values.len();
+            match source {
+                Source::Topic => values.push(Value::Text(event.topic.as_str())),
+                Source::Key if event.key.is_empty() => {}
+                Source::Key => values.push(Value::Text(&event.key)),
+                Source::Op => values.push(Value::Text(event.op.name())),
+                Source::Field(path) => values.extend(of_path(path)),
+                Source::First(paths) => {
+                    let first = paths.iter().find(|path| of_path(path).next().is_some());
+                    values.extend(first.into_iter().flat_map(of_path));
+                }
+            }
+            spans.push(Span { start, end: values.len() });
+        }
+        holds(&self.0.expr, &|source| {
+            spans
+                .get(usize::from(source))
+                .and_then(|span| values.get(span.start..span.end))
+                .unwrap_or_default()
+        })
+    }
+
+    pub(super) fn expr(&self) -> &Expr {
+        &self.0.expr
+    }
+
+    /// What the tests read, sorted, each once.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.0.sources
+    }
+
+    /// The fields that the tests read.
+    pub fn paths(&self) -> impl Iterator<Item = &FieldPath> {
+        self.0.sources.iter().flat_map(Source::paths)
+    }
+
+    fn of_expr(mut expr: Expr) -> Self {
+        let mut sources = Vec::new();
+        collect_sources(&expr, &mut sources);
+        sources.sort_unstable();
+        sources.dedup();
+        place_sources(&mut expr, &sources);
+        let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+        expr.hash(&mut hasher);
+        Self(Arc::new(Inner { expr, sources: sources.into_boxed_slice(), hash: hasher.finish() }))
+    }
+}
+
+/// Where the values of a source stand in a list of all.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Source {
+    /// The fields that it reads.
+    pub fn paths(&self) -> impl Iterator<Item = &FieldPath> {
+        match self {
+            Self::Field(path) => std::slice::from_ref(path),
+            Self::First(paths) => paths,
+            Self::Topic | Self::Key | Self::Op => &[],
+        }
+        .iter()
+    }
+}
+
+/// Whether an event with these values by source passes.
+pub(super) fn holds<'a>(expr: &Expr, values: &impl Fn(u16) -> &'a [Value<'a>]) -> bool {
+    match expr {
+        Expr::Constant(value) => *value,
+        Expr::Literal(literal) => {
+            let Literal { term, negated, source, other } = literal;
+            let wanted = if *negated { rules::Truth::False } else { rules::Truth::True };
+            rules::answer(term.rule, &term.test, values(*source), values(*other)) == wanted
+        }
+        Expr::And(members) => members.iter().all(|member| holds(member, values)),
+        Expr::Or(members) => members.iter().any(|member| holds(member, values)),
+    }
+}
+
+fn predicate_of(expr: &Expr) -> Predicate {
+    match expr {
+        Expr::Constant(true) => Predicate::all(),
+        Expr::Constant(false) => Predicate::none(),
+        Expr::Literal(literal) => {
+            let test = Predicate::Test((*literal.term).clone());
+            if literal.negated { test.negated() } else { test }
+        }
+        Expr::And(members) => Predicate::And(members.iter().map(predicate_of).collect()),
+        Expr::Or(members) => Predicate::Or(members.iter().map(predicate_of).collect()),
+    }
+}
+
+fn collect_sources(expr: &Expr, out: &mut Vec<Source>) {
+    match expr {
+        Expr::Constant(_) => {}
+        Expr::Literal(literal) => {
+            out.push(literal.term.source.clone());
+            if let Test::Within { longitude, .. } = &literal.term.test {
+                out.push(longitude.clone());
+            }
+        }
+        Expr::And(members) | Expr::Or(members) => {
+            members.iter().for_each(|member| collect_sources(member, out))
+        }
+    }
+}
+
+fn place_sources(expr: &mut Expr, sources: &[Source]) {
+    let place = |source: &Source| {
+        let place = sources.binary_search(source).expect("every source was collected");
+        u16::try_from(place).expect("a filter has few sources")
+    };
+    match expr {
+        Expr::Constant(_) => {}
+        Expr::Literal(literal) => {
+            literal.source = place(&literal.term.source);
+            literal.other = match &literal.term.test {
+                Test::Within { longitude, .. } => place(longitude),
+                _ => literal.source,
+            };
+        }
+        Expr::And(members) | Expr::Or(members) => {
+            members.iter_mut().for_each(|member| place_sources(member, sources))
+        }
+    }
+}
+
+/// The short text notation; it reads back as an equal filter.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&print::to_text(&self.0.expr))
+    }
+}
+
+#[cfg(test)]
+mod tests;

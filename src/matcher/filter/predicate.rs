@@ -1,0 +1,268 @@
+//! What a filter says, before it is put in order: the tree that notations and dialects build.
+//!
+//! Each test carries the rule by which it compares, so one tree can hold the wishes of any dialect. Nothing here evaluates.
+
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use crate::event::FieldPath;
+use crate::event::Number;
+use crate::limits::REGEX_BYTES_MAX;
+use crate::matcher::filter::Area;
+use crate::matcher::filter::FilterProblem;
+use crate::matcher::filter::Wildcard;
+
+/// A condition on an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Predicate {
+    Test(Term),
+    /// All of them; of none: every event.
+    And(Vec<Self>),
+    /// At least one of them; of none: no event.
+    Or(Vec<Self>),
+    Not(Box<Self>),
+}
+
+impl Predicate {
+    /// Every event.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self::And(Vec::new())
+    }
+
+    /// No event.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self::Or(Vec::new())
+    }
+
+    /// The opposite.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self::Not(Box::new(self))
+    }
+}
+
+/// One test of one field.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term {
+    pub source: Source,
+    pub rule: Rule,
+    pub test: Test,
+}
+
+impl Term {
+    /// A test by our own rule.
+    #[must_use]
+    pub const fn native(source: Source, test: Test) -> Self {
+        Self { source, rule: Rule::Native, test }
+    }
+}
+
+/// Where the values that are tested come from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The topic's name.
+    Topic,
+    /// The event's key; missing if it is empty.
+    Key,
+    /// The operation's name.
+    Op,
+    Field(FieldPath),
+    /// The first of these that is in the payload.
+    First(Arc<[FieldPath]>),
+}
+
+/// How values compare. The same test by two rules may have two answers: `docs/FILTERS.md` has the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// Ours: numbers by value, texts by bytes, a missing field passes no comparison.
+    #[default]
+    Native,
+    /// Types are strict: 1 is not 1.0; null equals null.
+    JsonStrict,
+    /// Numbers as doubles, texts by bytes, nothing else has an order.
+    JsonOrder,
+    /// Typed columns: integers as 64 bits, all else by its text, in UTF-16 order.
+    Typed,
+    /// SQL: null and missing are unknown, text is coerced to the column's type.
+    Sql,
+    /// A number equals the text that writes it.
+    Loose,
+}
+
+/// A value to compare with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scalar {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Arc<str>),
+    /// An array or object as canonical JSON: only `JsonStrict` finds one equal.
+    Json(Arc<str>),
+}
+
+impl Scalar {
+    /// A text.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::Text(Arc::from(text))
+    }
+
+    /// An integer.
+    #[must_use]
+    pub fn integer(value: i64) -> Self {
+        Self::Number(Number::from_i64(value))
+    }
+}
+
+/// What is asked of the values.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Test {
+    /// Some value equals one of these. Of one: equality.
+    In(Vec<Scalar>),
+    /// There is a value, and none equals any of these. Of one: inequality. Of none: there is a value other than null.
+    NotIn(Vec<Scalar>),
+    Range(Range),
+    /// Some text matches the pattern.
+    Like(Wildcard),
+    /// Some text holds a match.
+    Regex(Regex),
+    /// The field is there, be it null.
+    Exists,
+    /// Some value is null.
+    Null,
+    /// The source's latitudes, with these longitudes, hold a position in the area.
+    Within {
+        longitude: Source,
+        area: Arc<Area>,
+    },
+}
+
+impl Test {
+    /// Equality.
+    #[must_use]
+    pub fn equals(value: Scalar) -> Self {
+        Self::In(vec![value])
+    }
+
+    /// Inequality.
+    #[must_use]
+    pub fn differs(value: Scalar) -> Self {
+        Self::NotIn(vec![value])
+    }
+}
+
+/// From here to there; an edge that is absent is infinitely far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Range {
+    pub low: Option<Edge>,
+    pub high: Option<Edge>,
+}
+
+/// One end of a range.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Edge {
+    pub value: Scalar,
+    pub inclusive: bool,
+}
+
+impl Range {
+    /// More than `value`, or no less.
+    #[must_use]
+    pub const fn above(value: Scalar, inclusive: bool) -> Self {
+        Self { low: Some(Edge { value, inclusive }), high: None }
+    }
+
+    /// Less than `value`, or no more.
+    #[must_use]
+    pub const fn below(value: Scalar, inclusive: bool) -> Self {
+        Self { low: None, high: Some(Edge { value, inclusive }) }
+    }
+
+    /// From `low` to `high`, both included.
+    #[must_use]
+    pub const fn between(low: Scalar, high: Scalar) -> Self {
+        Self {
+            low: Some(Edge { value: low, inclusive: true }),
+            high: Some(Edge { value: high, inclusive: true }),
+        }
+    }
+}
+
+/// A regular expression, compiled. Equal if written the same.
+#[derive(Clone, Debug)]
+pub struct Regex {
+    text: Arc<str>,
+    compiled: regex::Regex,
+}
+
+impl Regex {
+    /// Compiles `text`, within `REGEX_BYTES_MAX`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where in it.
+    pub fn new(text: &str) -> Result<Self, FilterProblem> {
+        if let Err(error) = regex_syntax::parse(text) {
+            return Err(syntax_problem(&error));
+        }
+        let built = regex::RegexBuilder::new(text)
+            .size_limit(REGEX_BYTES_MAX)
+            .dfa_size_limit(REGEX_BYTES_MAX)
+            .build();
+        match built {
+            Ok(compiled) => Ok(Self { text: Arc::from(text), compiled }),
+            Err(_) => Err(FilterProblem::RegexTooLarge),
+        }
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it has a match somewhere in `text`.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.compiled.is_match(text)
+    }
+}
+
+fn syntax_problem(error: &regex_syntax::Error) -> FilterProblem {
+    let (within, reason) = match error {
+        regex_syntax::Error::Parse(error) => (error.span().start.offset, error.kind().to_string()),
+        regex_syntax::Error::Translate(error) => {
+            (error.span().start.offset, error.kind().to_string())
+        }
+        _ => (0, "not a regular expression".to_owned()),
+    };
+    FilterProblem::Regex { within, reason: reason.into_boxed_str() }
+}
+
+impl PartialEq for Regex {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Regex {}
+
+impl PartialOrd for Regex {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Regex {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for Regex {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
