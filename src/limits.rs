@@ -215,9 +215,8 @@ pub const PATH_STEPS_MAX: usize = 16;
 /// Bytes of all member names of a path together; a filter with more is refused with `bad_filter`.
 pub const PATH_BYTES_MAX: usize = 255;
 /// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
-/// a parse of its own. Numbered in 16 bits.
+/// a parse of its own.
 pub const INTEREST_PATHS_MAX: usize = 1024;
-const _: () = assert!(INTEREST_PATHS_MAX <= u16::MAX as usize);
 
 /// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
 pub const FILTER_BYTES_MAX: usize = 16 * 1024;
@@ -243,11 +242,17 @@ const _: () = assert!(
     FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
     "one filter alone must be able to find all its fields"
 );
+/// Alternatives (an `and` of tests each) that a filter is indexed by; one with more is found by what all of them need, or, if
+/// that is nothing, evaluated for every event of its topics.
+pub const FILTER_CLAUSES_MAX: usize = 32;
+/// Distinct (field, kind of value) pairs that a shard's filters are indexed by; tests of further ones are not indexed, but evaluated
+/// where the other tests of their filter lead to it.
+pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
 
 /// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
 pub const PEAT_QUERY_LEVELS_MAX: usize = 16;
-/// Nodes of a peat-node query; a larger one is refused with `invalid_argument`.
-pub const PEAT_QUERY_CLAUSES_MAX: usize = 256;
+/// Nodes of a peat-node query; a larger one is refused with `invalid_argument`. With the test that lets deletes pass it must fit a filter.
+pub const PEAT_QUERY_CLAUSES_MAX: usize = FILTER_TERMS_MAX - 1;
 /// Collections that one peat-node subscriber may name; more are refused with `invalid_argument`.
 pub const PEAT_COLLECTIONS_MAX: usize = 256;
 /// Bytes of a Connect request's body; more are refused with 413.

@@ -22,6 +22,7 @@ use crate::event::Draft;
 use crate::event::Event;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::matcher::Filter;
 pub use talk::Context;
 pub use talk::Step;
 pub use talk::Talk;
@@ -37,6 +38,7 @@ pub type SubId = Arc<str>;
 pub struct Subscription {
     pub id: SubId,
     pub topics: Vec<TopicPattern>,
+    pub filter: Option<Filter>,
     pub batch: Option<Batch>,
     pub slow: Slow,
 }

@@ -59,7 +59,7 @@ impl Eq for Fields {}
 
 #[derive(Clone, Copy, Debug)]
 struct Found {
-    path: u16,
+    path: u32,
     value: Kept,
 }
 
@@ -84,7 +84,16 @@ impl Fields {
     /// What was found: the place of the path in the interest, and a value; in the order of the paths. A path that is absent was
     /// not in the payload.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Value<'_>)> {
-        self.found.iter().map(|found| (usize::from(found.path), self.value(found.value)))
+        self.found.iter().map(|found| (found.path as usize, self.value(found.value)))
+    }
+
+    /// What was found for the path at `place` in the interest.
+    pub fn of(&self, place: usize) -> impl Iterator<Item = Value<'_>> {
+        let start = self.found.partition_point(|found| (found.path as usize) < place);
+        let rest = self.found.get(start..).unwrap_or_default();
+        rest.iter()
+            .take_while(move |found| found.path as usize == place)
+            .map(|found| self.value(found.value))
     }
 
     /// Bytes that this keeps alive beyond its own struct.

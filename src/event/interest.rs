@@ -104,9 +104,9 @@ struct Wanted {
 pub(super) struct Node {
     pub(super) members: Members,
     /// The path that ends here and goes through arrays: its place in the list.
-    pub(super) through: Option<u16>,
+    pub(super) through: Option<u32>,
     /// The path that ends here and takes an array as one value.
-    pub(super) whole: Option<u16>,
+    pub(super) whole: Option<u32>,
 }
 
 /// Member names to nodes. The usual few are compared one by one, which is faster than hashing each name of a payload.
@@ -159,16 +159,20 @@ impl Members {
 }
 
 impl Interest {
-    /// The interest in these paths. Of more than `INTEREST_PATHS_MAX` the rest is left out: a matcher looks for what is missing itself.
+    /// The interest in these paths.
     #[must_use]
     pub fn of<'a>(paths: impl IntoIterator<Item = &'a FieldPath>) -> Self {
         let paths: BTreeSet<&FieldPath> = paths.into_iter().collect();
-        let paths: Vec<FieldPath> = paths.into_iter().take(INTEREST_PATHS_MAX).cloned().collect();
+        Self::of_sorted(paths.into_iter())
+    }
+
+    fn of_sorted<'a>(paths: impl Iterator<Item = &'a FieldPath>) -> Self {
+        let paths: Vec<FieldPath> = paths.cloned().collect();
         if paths.is_empty() {
             return Self::default();
         }
         let mut nodes = vec![Node::default()];
-        for (place, path) in (0_u16..).zip(&paths) {
+        for (place, path) in (0_u32..).zip(&paths) {
             let end = grow(&mut nodes, path);
             match path.arrays {
                 Arrays::Through => nodes[end].through = Some(place),
@@ -178,10 +182,12 @@ impl Interest {
         Self(Some(Arc::new(Wanted { paths, nodes })))
     }
 
-    /// What any of `interests` is interested in.
+    /// What any of `interests` is interested in. Of more than `INTEREST_PATHS_MAX` paths the rest is left out: a matcher looks
+    /// itself for what is missing.
     #[must_use]
     pub fn merged<'a>(interests: impl IntoIterator<Item = &'a Self>) -> Self {
-        Self::of(interests.into_iter().flat_map(Self::paths))
+        let paths: BTreeSet<&FieldPath> = interests.into_iter().flat_map(Self::paths).collect();
+        Self::of_sorted(paths.into_iter().take(INTEREST_PATHS_MAX))
     }
 
     /// The paths, sorted.
@@ -252,7 +258,7 @@ mod tests {
     fn more_paths_than_the_limit_are_left_out() {
         let paths: Vec<FieldPath> =
             (0..=INTEREST_PATHS_MAX).map(|which| path(&[&format!("f{which}")])).collect();
-        assert_eq!(Interest::of(&paths).paths().len(), INTEREST_PATHS_MAX);
+        assert_eq!(Interest::merged([&Interest::of(&paths)]).paths().len(), INTEREST_PATHS_MAX);
     }
 
     #[test]

@@ -69,6 +69,12 @@ impl Number {
         self.near
     }
 
+    /// What makes its value: equal values have equal bits, however written.
+    #[must_use]
+    pub const fn to_bits(self) -> (u64, i16) {
+        (self.near.to_bits(), self.rest)
+    }
+
     /// Whether it was written with a fraction or an exponent, or has more than 64 bits.
     #[must_use]
     pub const fn is_float(self) -> bool {

@@ -111,7 +111,7 @@ impl Arbitrary {
 
     fn range(&mut self) -> Range {
         let numeric = self.0.u8(..4) > 0;
-        let mut edge = |this: &mut Self| Edge {
+        let edge = |this: &mut Self| Edge {
             value: if numeric {
                 Scalar::Number(this.number())
             } else {

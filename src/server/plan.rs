@@ -3,6 +3,7 @@
 //! Invariant: a plan can be carried out as far as can be known beforehand; what cannot is refused here, with the key to change.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rustix::thread::CpuSet;
 use rustix::thread::sched_getaffinity;

@@ -26,6 +26,7 @@ use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::matcher::Filter;
 
 impl Shard {
     /// Asks every home shard that may have something to say.
@@ -226,6 +227,7 @@ impl Shard {
         set: u64,
         events: &[Arc<crate::event::Event>],
     ) {
+        let filter = self.filter_of(id, set);
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
@@ -239,9 +241,18 @@ impl Shard {
                     replay.sent.insert(event.topic.clone(), event.offset);
                 }
             }
+            if filter.as_ref().is_some_and(|filter| !filter.evaluate(event)) {
+                continue;
+            }
             replay.live.replayed += 1;
             solo.outbox.push(Item::Event { event: Arc::clone(event), subs: set });
         }
+    }
+
+    /// The filter of the one subscription in a set.
+    pub(super) fn filter_of(&self, id: ConnId, set: u64) -> Option<Filter> {
+        let sub = self.subs_of(id).get(set.trailing_zeros() as usize)?;
+        sub.filter.clone()
     }
 
     /// Asks for further pages if the connection has room for them.

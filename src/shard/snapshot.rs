@@ -96,15 +96,18 @@ impl Shard {
     }
 
     fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>]) {
+        let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
+        let filter = self.filter_of(id, 1 << sub);
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
         let Some(replay) = solo.replays.iter_mut().find(|replay| replay.serial == serial) else {
             return;
         };
-        replay.live.replayed += events.len() as u64;
-        let subs = 1 << replay.sub;
-        for event in events {
+        let subs = 1 << sub;
+        let passes = |event: &&Arc<Event>| filter.as_ref().is_none_or(|filter| filter.evaluate(event));
+        for event in events.iter().filter(passes) {
+            replay.live.replayed += 1;
             solo.outbox.push(Item::Past { event: Arc::clone(event), subs });
         }
     }

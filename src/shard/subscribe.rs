@@ -212,7 +212,7 @@ impl Shard {
         let id = self.classes.insert(key);
         let class = self.classes.at(id);
         for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
-            self.matcher.insert(*wish, &sub.topics);
+            self.matcher.insert(*wish, &sub.topics, sub.filter.as_ref());
         }
         id
     }

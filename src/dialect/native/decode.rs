@@ -90,7 +90,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
     let batch = members.take("batch").map(batch).transpose()?;
     let slow = members.take("slow").map(slow).transpose()?.unwrap_or_default();
     Ok(Command::Subscribe {
-        subscription: Arc::new(Subscription { id, topics, batch, slow }),
+        subscription: Arc::new(Subscription { id, topics, filter: None, batch, slow }),
         since,
     })
 }

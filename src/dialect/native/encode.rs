@@ -250,6 +250,7 @@ mod tests {
             Arc::new(Subscription {
                 id: Arc::from(id),
                 topics,
+                filter: None,
                 batch: None,
                 slow: Slow::Disconnect,
             })

@@ -79,6 +79,7 @@ mod tests {
             offset: 1,
             time_us: 1,
             payload: Bytes::from_static(payload.as_bytes()),
+            fields: crate::event::Fields::default(),
         }
     }
 

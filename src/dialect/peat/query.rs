@@ -7,8 +7,23 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use crate::dialect::json;
+use crate::event::Arrays;
+use crate::event::FieldPath;
+use crate::event::Number;
+use crate::event::Op;
+use crate::event::fields::Scratch;
+use crate::event::fields::canonical_json;
 use crate::limits::PEAT_QUERY_CLAUSES_MAX;
 use crate::limits::PEAT_QUERY_LEVELS_MAX;
+use crate::matcher::Filter;
+use crate::matcher::FilterProblem;
+use crate::matcher::filter::Predicate;
+use crate::matcher::filter::Range;
+use crate::matcher::filter::Rule;
+use crate::matcher::filter::Scalar;
+use crate::matcher::filter::Source;
+use crate::matcher::filter::Term;
+use crate::matcher::filter::Test;
 
 /// A condition on a document.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,6 +145,72 @@ impl Query {
             }
             Node::Not(node) => Self::Not(Box::new(Self::of_node(*node, count)?)),
         })
+    }
+}
+
+impl Query {
+    /// The filter that this query is.
+    ///
+    /// # Errors
+    /// If it is larger than a filter may be.
+    //= peat-node#1.5
+    //# **DELETE passes every query** (collection filter still applies).
+    pub fn filter(&self) -> Result<Filter, FilterProblem> {
+        let is_delete = Term {
+            source: Source::Op,
+            rule: Rule::JsonStrict,
+            test: Test::equals(Scalar::text(Op::Delete.name())),
+        };
+        Filter::new(&Predicate::Or(vec![Predicate::Test(is_delete), self.predicate()]))
+    }
+
+    fn predicate(&self) -> Predicate {
+        match self {
+            // Every payload is JSON, so all of them match.
+            Self::All => Predicate::all(),
+            Self::Eq(comparison) => comparison.test(Rule::JsonStrict, Test::equals),
+            Self::Lt(comparison) => {
+                comparison.test(Rule::JsonOrder, |value| Test::Range(Range::below(value, false)))
+            }
+            Self::Gt(comparison) => {
+                comparison.test(Rule::JsonOrder, |value| Test::Range(Range::above(value, false)))
+            }
+            Self::And(clauses) => Predicate::And(clauses.iter().map(Self::predicate).collect()),
+            Self::Or(clauses) => Predicate::Or(clauses.iter().map(Self::predicate).collect()),
+            Self::Not(clause) => clause.predicate().negated(),
+        }
+    }
+}
+
+impl Comparison {
+    fn test(&self, rule: Rule, test: impl FnOnce(Scalar) -> Test) -> Predicate {
+        let path = FieldPath::new(&[&*self.field], Arrays::Whole);
+        let value = scalar(&self.value);
+        match (path, value) {
+            // Nothing but numbers and strings has an order, so nothing passes.
+            (Ok(_), Scalar::Null | Scalar::Bool(_) | Scalar::Json(_)) if rule == Rule::JsonOrder => {
+                Predicate::none()
+            }
+            (Ok(path), value) => {
+                Predicate::Test(Term { source: Source::Field(path), rule, test: test(value) })
+            }
+            // A name longer than any that is looked for is missing from every payload.
+            (Err(_), _) => Predicate::none(),
+        }
+    }
+}
+
+fn scalar(text: &str) -> Scalar {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::Bool(value)) => Scalar::Bool(value),
+        Ok(serde_json::Value::String(value)) => Scalar::text(&value),
+        Ok(serde_json::Value::Number(_)) => {
+            Number::parse(text.trim()).map_or(Scalar::Null, Scalar::Number)
+        }
+        Ok(serde_json::Value::Array(_) | serde_json::Value::Object(_)) => {
+            canonical_json(text, &mut Scratch::default()).map_or(Scalar::Null, |text| Scalar::Json(text.into()))
+        }
+        Ok(serde_json::Value::Null) | Err(_) => Scalar::Null,
     }
 }
 

@@ -146,9 +146,11 @@ impl Request {
         if topics.is_empty() {
             return None;
         }
+        let filter = self.query.as_ref().map(Query::filter).transpose().ok()?;
         Some(Arc::new(Subscription {
             id: Arc::from("0"),
             topics,
+            filter,
             batch: None,
             slow: Slow::DropSilently,
         }))

@@ -47,6 +47,7 @@ pub use predicate::Scalar;
 pub use predicate::Source;
 pub use predicate::Term;
 pub use predicate::Test;
+pub(super) use rules::text_form;
 pub use wildcard::PatternTooLong;
 pub use wildcard::Piece;
 pub use wildcard::Style;
@@ -142,9 +143,8 @@ impl Filter {
     /// As [`Filter::evaluate`], with memory that is kept from one event to the next.
     #[must_use]
     pub fn evaluate_with(&self, event: &Event, scratch: &mut Scratch) -> bool {
-        let known: Vec<&FieldPath> = event.fields.interest().paths().iter().collect();
-        let is_covered = self.paths().all(|path| known.binary_search(&path).is_ok());
-        if is_covered {
+        let known = event.fields.interest().paths();
+        if self.paths().all(|path| known.binary_search(path).is_ok()) {
             return self.evaluate_fields(event, &event.fields);
         }
         let interest = Interest::of(self.paths());
@@ -156,8 +156,7 @@ impl Filter {
     fn evaluate_fields(&self, event: &Event, found: &fields::Fields) -> bool {
         let paths = found.interest().paths();
         let of_path = |path: &FieldPath| {
-            let place = paths.binary_search(path);
-            found.iter().filter(move |(at, _)| Ok(*at) == place).map(|(_, value)| value)
+            paths.binary_search(path).into_iter().flat_map(|place| found.of(place))
         };
         let mut values: Vec<Value<'_>> = Vec::new();
         let mut spans: Vec<Span> = Vec::new();

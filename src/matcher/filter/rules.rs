@@ -107,7 +107,7 @@ fn texts<'a>(values: &[Value<'a>]) -> impl Iterator<Item = &'a str> {
 }
 
 /// A scalar as text, where the rule compares by it. A whole number written with a fraction keeps it: `1.0`.
-fn text_form<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
+pub(in crate::matcher) fn text_form<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
     match value {
         Value::Text(text) => Some(Cow::Borrowed(text)),
         Value::Number(number) => Some(Cow::Owned(number.to_string())),

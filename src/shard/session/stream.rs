@@ -61,7 +61,7 @@ impl Asked {
         if let Some(id) = head.header("last-event-id").filter(|id| !id.is_empty()) {
             since = Since::Cursor(cursor_of(id)?);
         }
-        let subscription = Arc::new(Subscription { id: Arc::from("0"), topics, batch: None, slow });
+        let subscription = Arc::new(Subscription { id: Arc::from("0"), topics, filter: None, batch: None, slow });
         Ok(Self { subscription, since })
     }
 }

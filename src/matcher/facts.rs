@@ -1,0 +1,248 @@
+//! What an event says, as far as live filters ask: the values of each slot.
+//!
+//! A *slot* is one distinct source that live filters read, counted by how many read it. Values come from the event's own fields
+//! where those cover every slot, else from a parse of the payload here. Invariant: a slot without a value has an empty span.
+//! Never compares.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::event::Event;
+use crate::event::Fields;
+use crate::event::Interest;
+use crate::event::fields;
+use crate::event::fields::Scratch;
+use crate::event::fields::Value;
+use crate::matcher::filter::Source;
+
+/// One distinct source, numbered densely; numbers of forgotten ones are used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct SlotId(pub(super) u32);
+
+impl SlotId {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The slots that live filters read, and how to fill them.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    by_source: HashMap<Source, SlotId, RandomState>,
+    /// By slot: its source and how many filters read it; `None` where a number is free.
+    used: Vec<Option<(Source, u32)>>,
+    free: Vec<SlotId>,
+    /// Changes whenever the set of paths does.
+    version: u64,
+    /// The paths of all slots, made when first asked for after a change.
+    interest: Option<Interest>,
+    /// How interests that events come with fill the slots. Few: one for each shard that takes events in.
+    readings: Vec<Reading>,
+}
+
+/// More are forgotten: each is made again when an event comes with its interest.
+const READINGS_MAX: usize = 16;
+
+/// How one interest fills the slots.
+#[derive(Debug)]
+struct Reading {
+    interest: Interest,
+    /// By place in the interest: the slots that read it, and as which of their alternatives.
+    uses: Vec<Vec<(SlotId, u32)>>,
+    /// Whether it has every path that a slot reads.
+    is_complete: bool,
+}
+
+impl Slots {
+    /// Counts one more use of a source.
+    pub(super) fn insert(&mut self, source: &Source) -> SlotId {
+        if let Some(slot) = self.by_source.get(source) {
+            if let Some(Some((_, uses))) = self.used.get_mut(slot.index()) {
+                *uses += 1;
+            }
+            return *slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.used.push(None);
+            SlotId(u32::try_from(self.used.len() - 1).expect("slots are counted in 32 bits"))
+        });
+        self.used[slot.index()] = Some((source.clone(), 1));
+        self.by_source.insert(source.clone(), slot);
+        self.changed();
+        slot
+    }
+
+    /// Counts one use less.
+    pub(super) fn remove(&mut self, slot: SlotId) {
+        let (_, uses) = self.used[slot.index()].as_mut().expect("only slots in use are removed");
+        *uses -= 1;
+        if *uses > 0 {
+            return;
+        }
+        if let Some((source, _)) = self.used[slot.index()].take() {
+            self.by_source.remove(&source);
+        }
+        self.free.push(slot);
+        self.changed();
+    }
+
+    fn changed(&mut self) {
+        self.version += 1;
+        self.interest = None;
+        self.readings.clear();
+    }
+
+    /// Whether no slot is in use.
+    #[cfg(test)]
+    pub(super) fn is_bare(&self) -> bool {
+        self.by_source.is_empty() && self.used.iter().all(Option::is_none)
+    }
+
+    pub(super) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The fields that live filters read.
+    pub(super) fn interest(&mut self) -> &Interest {
+        self.interest.get_or_insert_with(|| {
+            Interest::of(self.used.iter().flatten().flat_map(|(source, _)| source.paths()))
+        })
+    }
+
+    /// The slots of the event itself, with their values.
+    fn of_event<'a>(&self, event: &'a Event) -> impl Iterator<Item = (SlotId, Value<'a>)> {
+        let key = (!event.key.is_empty()).then(|| (Source::Key, Value::Text(&event.key)));
+        let topic = Some((Source::Topic, Value::Text(event.topic.as_str())));
+        let op = Some((Source::Op, Value::Text(event.op.name())));
+        [topic, key, op]
+            .into_iter()
+            .flatten()
+            .filter_map(|(source, value)| Some((*self.by_source.get(&source)?, value)))
+    }
+
+    /// Where `interest` stands in the list of readings, made if need be.
+    fn reading(&mut self, interest: &Interest) -> usize {
+        if let Some(known) =
+            self.readings.iter().position(|reading| reading.interest.is_same(interest))
+        {
+            return known;
+        }
+        if self.readings.len() == READINGS_MAX {
+            self.readings.remove(0);
+        }
+        let mut reading = Reading {
+            interest: interest.clone(),
+            uses: vec![Vec::new(); interest.paths().len()],
+            is_complete: true,
+        };
+        for (slot, used) in (0_u32..).map(SlotId).zip(&self.used) {
+            let Some((source, _)) = used else { continue };
+            for (alternative, path) in (0_u32..).zip(source.paths()) {
+                match interest.paths().binary_search(path) {
+                    Ok(place) => reading.uses[place].push((slot, alternative)),
+                    Err(_) => reading.is_complete = false,
+                }
+            }
+        }
+        self.readings.push(reading);
+        self.readings.len() - 1
+    }
+}
+
+/// The values of one event, by slot. Its lists are kept for their memory.
+#[derive(Debug, Default)]
+pub(super) struct Facts<'a> {
+    values: Vec<Value<'a>>,
+    spans: Vec<Span>,
+    /// The slots that have values.
+    filled: Vec<SlotId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
+    /// Which of its source's alternatives it comes from.
+    alternative: u32,
+}
+
+const NO_SPAN: Span = Span { start: 0, end: 0, alternative: u32::MAX };
+
+impl<'a> Facts<'a> {
+    /// Empty, with the memory of another that has served.
+    pub(super) fn recycled(mut other: Facts<'_>) -> Self {
+        for slot in other.filled.drain(..) {
+            other.spans[slot.index()] = NO_SPAN;
+        }
+        other.values.clear();
+        // The list is empty, so nothing is converted: this only lets go of the old lifetime, in place.
+        let values =
+            other.values.into_iter().map(|_| unreachable!("it was just cleared")).collect();
+        Self { values, spans: other.spans, filled: other.filled }
+    }
+
+    /// The slots that have values.
+    pub(super) fn filled(&self) -> &[SlotId] {
+        &self.filled
+    }
+
+    /// The values of a slot; none: what it reads is missing.
+    #[inline]
+    pub(super) fn of(&self, slot: SlotId) -> &[Value<'a>] {
+        let Some(span) = self.spans.get(slot.index()) else { return &[] };
+        self.values.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// Reads `event`; `own` is where fields go that had to be looked for here.
+    pub(super) fn read(
+        &mut self,
+        event: &'a Event,
+        slots: &mut Slots,
+        scratch: &mut Scratch,
+        own: &'a mut Fields,
+    ) {
+        self.spans.resize(slots.used.len(), NO_SPAN);
+        for (slot, value) in slots.of_event(event) {
+            self.values.push(value);
+            self.fill(slot, self.values.len() - 1, 0);
+        }
+        let found = if slots.by_source.is_empty() {
+            return;
+        } else {
+            let at = slots.reading(event.fields.interest());
+            if slots.readings[at].is_complete {
+                &event.fields
+            } else {
+                let interest = slots.interest().clone();
+                // A payload was checked before it became an event; one that was not passes for an empty one.
+                *own = fields::extract(&event.payload, scratch, &interest).unwrap_or_default();
+                &*own
+            }
+        };
+        let at = slots.reading(found.interest());
+        let mut values = found.iter().peekable();
+        while let Some((place, value)) = values.next() {
+            let start = self.values.len();
+            self.values.push(value);
+            while let Some((_, value)) = values.next_if(|(next, _)| *next == place) {
+                self.values.push(value);
+            }
+            for (slot, alternative) in &slots.readings[at].uses[place] {
+                self.fill(*slot, start, *alternative);
+            }
+        }
+    }
+
+    /// Gives a slot the values from `start` on, unless it has some of an earlier alternative.
+    fn fill(&mut self, slot: SlotId, start: usize, alternative: u32) {
+        let bound = |at: usize| u32::try_from(at).expect("a payload has fewer values than 2^32");
+        let span = &mut self.spans[slot.index()];
+        if span.alternative == u32::MAX {
+            self.filled.push(slot);
+        }
+        if alternative < span.alternative {
+            *span = Span { start: bound(start), end: bound(self.values.len()), alternative };
+        }
+    }
+}
