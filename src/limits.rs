@@ -257,3 +257,14 @@ pub const PEAT_QUERY_CLAUSES_MAX: usize = FILTER_TERMS_MAX - 1;
 pub const PEAT_COLLECTIONS_MAX: usize = 256;
 /// Bytes of a Connect request's body; more are refused with 413.
 pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// Topics of one HyperBEAM client; further ones are not taken up, and are missing from the list that it is answered with.
+pub const HYPERBEAM_TOPICS_MAX: usize = 1024;
+/// Of those: derived topics and regular expressions, each of which is a subscription of its own; further ones are never told of anything.
+pub const HYPERBEAM_FILTERED_MAX: usize = 32;
+const _: () = assert!(
+    HYPERBEAM_TOPICS_MAX.div_ceil(SUBSCRIPTION_TOPICS_MAX) + HYPERBEAM_FILTERED_MAX
+        <= SUBSCRIPTIONS_MAX
+);
+/// Bytes of a message that is cast; more are refused with 413.
+pub const HYPERBEAM_CAST_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;

@@ -4,6 +4,8 @@
 //! socket, a connection or another dialect, keeps no state but what it is handed, and never reads the clock.
 //! To add one: a folder, a line in [`DialectId`], transcripts, a page.
 
+pub mod hyperbeam;
+
 pub mod json;
 
 pub mod native;
@@ -398,6 +400,8 @@ pub enum DialectId {
     Peat,
     /// The same as protobuf.
     PeatProto,
+    /// HyperBEAM's WebSocket device.
+    HyperBeam,
 }
 
 impl DialectId {
@@ -409,6 +413,7 @@ impl DialectId {
             Self::NativeSse => &native::NativeSse,
             Self::Peat => &peat::Peat,
             Self::PeatProto => &peat::PeatProto,
+            Self::HyperBeam => &hyperbeam::HyperBeam,
         }
     }
 }

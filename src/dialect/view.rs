@@ -74,6 +74,7 @@ impl Views {
         match dialect {
             DialectId::Native | DialectId::NativeSse => &self.native,
             DialectId::Peat | DialectId::PeatProto => &self.peat,
+            DialectId::HyperBeam => &self.hyperbeam,
         }
     }
 }
