@@ -268,3 +268,5 @@ const _: () = assert!(
 );
 /// Bytes of a message that is cast; more are refused with 413.
 pub const HYPERBEAM_CAST_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
+/// Topics that one shard tells of for `info`; further ones are left out.
+pub const HYPERBEAM_INFO_TOPICS_MAX: usize = 10_000;

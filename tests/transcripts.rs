@@ -24,8 +24,11 @@ fn run_all(dialect: &str) {
     assert!(scenarios > 0, "{dialect} has transcripts");
 }
 
-fn set(_settings: &mut Settings, key: &str, value: &str) {
+fn set(settings: &mut Settings, key: &str, value: &str) {
     match key {
+        "hyperbeam.info_seen" => settings.hyperbeam.info_seen = value == "on",
+        "hyperbeam.derived" => settings.hyperbeam.options.derived = value == "on",
+        "hyperbeam.regex" => settings.hyperbeam.options.regex = value == "on",
         _ => panic!("no setting {key} {value}"),
     }
 }
@@ -33,4 +36,9 @@ fn set(_settings: &mut Settings, key: &str, value: &str) {
 #[test]
 fn peat() {
     run_all("peat");
+}
+
+#[test]
+fn hyperbeam() {
+    run_all("hyperbeam");
 }

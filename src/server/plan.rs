@@ -25,6 +25,7 @@ use crate::limits::FDS_RESERVED;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::READ_BYTES;
 use crate::limits::SHARDS_MAX;
+use crate::shard::HyperBeam;
 use crate::shard::Settings;
 
 /// What is started.
@@ -162,6 +163,7 @@ fn settings(config: &Config, connections: u64, shard_count: u64) -> Settings {
         deflate: config.deflate,
         echo: config.echo,
         views: Arc::default(),
+        hyperbeam: HyperBeam::default(),
         ping_after_s: seconds(config.ping_after_s),
         request_timeout_s: seconds(config.request_timeout_s),
         close_timeout_s: seconds(config.close_timeout_s),

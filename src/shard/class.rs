@@ -245,6 +245,10 @@ impl Classes {
         self.slots.get_mut(id.index())?.as_deref_mut()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
+        self.slots.iter().flatten().map(|class| &**class)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }

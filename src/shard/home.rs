@@ -120,6 +120,10 @@ impl Home {
         self.store.held()
     }
 
+    pub(super) fn topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.topics.keys()
+    }
+
     pub(super) fn topic_count(&self) -> usize {
         self.topics.len()
     }

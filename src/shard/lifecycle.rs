@@ -4,6 +4,7 @@
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
+use super::class::Voice;
 use super::input::ConnId;
 use super::session::Session;
 use super::solo::AfterSent;
@@ -11,9 +12,11 @@ use super::solo::Closing;
 use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
+use crate::dialect::Silence;
 use crate::wire::frame;
 
 /// Close codes, RFC 6455 section 7.4.1 and ours.
+pub(super) const CLOSE_NORMAL: u16 = 1000;
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
 pub(super) const CLOSE_SILENT: u16 = 1011;
 
@@ -39,6 +42,11 @@ impl Stopping {
             Self::Told => None,
         }
     }
+}
+
+/// Whether a client of this dialect is not pinged, but closed when it says nothing.
+fn closes_when_silent(voice: Option<Voice>) -> bool {
+    voice.is_some_and(|voice| voice.dialect.speaker().manners().silence == Silence::Closed)
 }
 
 /// Whole seconds since the start.
@@ -179,6 +187,11 @@ impl Shard {
                     || http.is_overdue(now, self.settings.request_timeout_s)
                 {
                     self.time_out(id, now);
+                }
+            }
+            Session::WebSocket(_) if closes_when_silent(conn.voice) => {
+                if silent_s >= self.settings.hyperbeam.idle_s {
+                    self.close(id, CLOSE_NORMAL, "", now);
                 }
             }
             Session::WebSocket(websocket) => {

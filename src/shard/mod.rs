@@ -36,11 +36,13 @@ pub use input::ConnId;
 pub use input::ConnRef;
 pub use input::Mesh;
 pub use input::PageAnswer;
+pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
 pub use session::AdminRequest;
 pub use session::Response;
+pub use settings::HyperBeam;
 pub use settings::Settings;
 pub use stats::Stats;
 
@@ -168,13 +170,18 @@ impl Shard {
         }
     }
 
-    /// A socket was accepted. `None`: there are as many as there may be; it is to be closed.
+    /// A socket was accepted on the listener that all dialects share. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef> {
+        self.open_on(Port::Shared, peer, now)
+    }
+
+    /// As `open`, on a listener that may be a dialect's own.
+    pub fn open_on(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
             return None;
         }
         self.stats.connections_opened += 1;
-        Some(self.conns.insert(session::Session::new(peer), lifecycle::seconds(now)))
+        Some(self.conns.insert(session::Session::new(peer, port), lifecycle::seconds(now)))
     }
 
     /// Takes in a message of another shard.
@@ -185,6 +192,8 @@ impl Shard {
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
             Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::AskTopics(asker) => self.tell_topics(asker),
+            Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
     }
 

@@ -38,6 +38,7 @@ pub fn roomy() -> Settings {
         deflate: true,
         echo: true,
         views: Arc::default(),
+        hyperbeam: Default::default(),
         ping_after_s: 30,
         request_timeout_s: 30,
         close_timeout_s: 5,

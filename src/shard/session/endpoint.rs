@@ -6,6 +6,7 @@ use super::super::Shard;
 use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
+use super::super::input::Port;
 use super::gather::Call;
 use super::http::Http;
 use super::http::Opening;
@@ -14,6 +15,7 @@ use crate::clock::Now;
 use crate::dialect::DialectId;
 use crate::dialect::Since;
 use crate::dialect::Wish;
+use crate::dialect::hyperbeam;
 use crate::dialect::peat;
 use crate::dialect::peat::connect;
 use crate::wire::http::Head;
@@ -21,6 +23,17 @@ use crate::wire::http::Method;
 use crate::wire::http::Reply;
 use crate::wire::http::Version;
 use crate::wire::sse;
+
+//= model#9
+//# on a shared port disambiguate: `?topic=` → 001, `?token=`/`events=` → 004, else 002; explicit aliases
+//# `/hb/ws /rs/ws /rt /pv/ws`
+fn is_hyperbeam(port: Port, head: &Head) -> bool {
+    match port {
+        Port::HyperBeam => true,
+        Port::Provisioning => false,
+        Port::Shared => head.query_value("topic").is_some(),
+    }
+}
 
 /// What became of a request: it was none of the dialects', or it was taken and leaves HTTP, or goes on.
 pub(super) enum Routed {
@@ -37,13 +50,46 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Routed {
-        let taken = match head.path() {
+        let path = head.path_after("").unwrap_or_default();
+        let taken = match &*path {
+            "/hb/ws" => self.route_hyperbeam(id, http, head, now),
+            "/ws" if is_hyperbeam(http.port(), head) => self.route_hyperbeam(id, http, head, now),
+            "/~websocket@1.0/info" if head.method == Method::Get => {
+                Some(self.gather_topics(id, http, head))
+            }
+            "/~websocket@1.0/cast" if head.method == Method::Post => {
+                let call = Call::Cast { keep_alive: head.keep_alive };
+                Some(self.gather_body(id, http, head, call, now))
+            }
+            "/~websocket@1.0/info" | "/~websocket@1.0/cast" => {
+                Some(self.refuse_method(id, http, head, now))
+            }
             "/ws/subscribe" => self.route_peat(id, http, head, now),
             "/sse/subscribe" => self.route_peat_sse(id, http, head, now),
             connect::PATH => Some(self.route_peat_call(id, http, head, now)),
             _ => return Routed::Other(http),
         };
         Routed::Taken(taken)
+    }
+
+    fn route_hyperbeam(
+        &mut self,
+        id: ConnId,
+        http: Box<Http>,
+        head: &Head,
+        now: Now,
+    ) -> Option<Box<Http>> {
+        let topics = hyperbeam::of_query(&head.query_value("topic").unwrap_or_default());
+        let options = self.settings.hyperbeam.options;
+        let talk = Box::new(hyperbeam::Conversation::new(topics, options));
+        let dialect = DialectId::HyperBeam;
+        self.route_websocket(
+            id,
+            http,
+            head,
+            Opening::Talk { dialect, talk, may_deflate: false },
+            now,
+        )
     }
 
     fn route_peat(

@@ -9,6 +9,7 @@ use super::http::State;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::peat::connect;
+use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
 use crate::limits::PEAT_REQUEST_BYTES_MAX;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::CONTINUE;
@@ -20,12 +21,15 @@ use crate::wire::http::HttpError;
 pub(super) enum Call {
     /// A subscription over Connect.
     Peat { codec: connect::Codec },
+    /// A message for whoever has its topic.
+    Cast { keep_alive: bool },
 }
 
 impl Call {
     const fn bytes_max(self) -> u64 {
         match self {
             Self::Peat { .. } => PEAT_REQUEST_BYTES_MAX as u64,
+            Self::Cast { .. } => HYPERBEAM_CAST_BYTES_MAX as u64,
         }
     }
 }
@@ -43,6 +47,10 @@ pub(super) enum Gathered {
     More(Box<Gathering>),
     /// The connection is something else now.
     Taken,
+    /// The next request may follow.
+    Answered,
+    /// It may follow once what was published has its place.
+    Casting,
     /// The connection ends with what was said.
     Ended,
 }
@@ -92,6 +100,17 @@ impl Shard {
             Call::Peat { codec } => {
                 self.peat_call(id, codec, &gathering.body, now);
                 Gathered::Taken
+            }
+            Call::Cast { keep_alive } => {
+                let waits = self.cast(id, &gathering.body, keep_alive, now);
+                match (keep_alive, waits) {
+                    (true, true) => Gathered::Casting,
+                    (true, false) => Gathered::Answered,
+                    (false, _) => {
+                        self.close_after_sent(id, now);
+                        Gathered::Ended
+                    }
+                }
             }
         }
     }

@@ -10,7 +10,9 @@ use super::super::class::Deflate;
 use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
+use super::super::input::Port;
 use super::AdminRequest;
+use super::cast;
 use super::Response;
 use super::Session;
 use super::endpoint::Routed;
@@ -44,6 +46,7 @@ use crate::wire::upgrade::UpgradeError;
 pub(in super::super) struct Http {
     #[expect(dead_code, reason = "limits per address will ask for it")]
     peer: IpAddr,
+    port: Port,
     /// What was read and could not be used yet.
     input: Vec<u8>,
     state: State,
@@ -57,6 +60,10 @@ pub(super) enum State {
     Upload(Box<Upload>),
     /// A small body is being gathered.
     Gather(Box<Gathering>),
+    /// What was published is not known to have its place yet; the answer is already given.
+    Casting,
+    /// Topics are being gathered from the other shards.
+    Topics(Box<cast::Gathering>),
     /// An admin request is being answered.
     Asked {
         keep_alive: bool,
@@ -67,8 +74,12 @@ pub(super) enum State {
 }
 
 impl Http {
-    pub(super) fn new(peer: IpAddr) -> Self {
-        Self { peer, input: Vec::new(), state: State::Head, since_ms: None }
+    pub(super) fn new(peer: IpAddr, port: Port) -> Self {
+        Self { peer, port, input: Vec::new(), state: State::Head, since_ms: None }
+    }
+
+    pub(super) fn port(&self) -> Port {
+        self.port
     }
 
     pub(super) fn set_state(&mut self, state: State) {
@@ -80,7 +91,7 @@ impl Http {
         match &self.state {
             State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked { .. } => true,
+            State::Asked { .. } | State::Casting | State::Topics(_) => true,
             State::Ended => false,
         }
     }
@@ -109,7 +120,7 @@ impl Shard {
     /// Works through what has been read, as far as it goes.
     fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
         loop {
-            match &mut http.state {
+            match &http.state {
                 State::Head => {
                     if http.input.is_empty() {
                         http.input = Vec::new();
@@ -152,7 +163,10 @@ impl Shard {
                         break;
                     }
                 }
-                State::Upload(_) | State::Asked { .. } => break,
+                State::Topics(gathering) if gathering.is_complete() => {
+                    http = self.answer_topics(id, http, now);
+                }
+                State::Upload(_) | State::Asked { .. } | State::Casting | State::Topics(_) => break,
                 State::Ended => {
                     http.input = Vec::new();
                     break;
@@ -173,9 +187,44 @@ impl Shard {
         http.state = match gathered {
             Gathered::More(gathering) => State::Gather(gathering),
             Gathered::Ended => State::Ended,
+            Gathered::Answered => State::Head,
+            Gathered::Casting => State::Casting,
             Gathered::Taken => return None,
         };
         Some(http)
+    }
+
+    /// Tells the topics, now that all are there.
+    fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
+        let State::Topics(gathering) = std::mem::replace(&mut http.state, State::Head) else {
+            unreachable!("it is one")
+        };
+        let keep_alive = gathering.keep_alive();
+        self.push_item(id, Item::Raw(gathering.reply().into()));
+        if !keep_alive {
+            http.state = State::Ended;
+            self.close_after_sent(id, now);
+        }
+        http
+    }
+
+    /// Another shard has told its topics; once all have, the connection goes on.
+    pub(super) fn http_topics(
+        &mut self,
+        id: ConnId,
+        take: impl FnOnce(&mut cast::Gathering),
+        now: Now,
+    ) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => http,
+            session => return self.put_back(id, session),
+        };
+        if let State::Topics(gathering) = &mut http.state {
+            take(gathering);
+        }
+        self.http_go_on(id, http, now);
+        self.resumed.push(id);
     }
 
     /// Says what is wrong with the bytes themselves, and ends the connection.
@@ -465,6 +514,10 @@ impl Shard {
         results: &[super::PublishResult],
         now: Now,
     ) {
+        if matches!(http.state, State::Casting) {
+            http.state = State::Head;
+            return self.http_go_on(id, http, now);
+        }
         let State::Upload(upload) = &mut http.state else {
             return self.put_back(id, Session::Http(http));
         };
