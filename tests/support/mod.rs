@@ -10,4 +10,5 @@
 pub mod client;
 pub mod frames;
 pub mod random;
+pub mod transcript;
 pub mod world;

@@ -1,0 +1,44 @@
+//! Each dialect's transcripts, run against the core: on one shard, and on three with publisher and subscriber apart.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use fanwire::shard::Settings;
+
+fn run_all(dialect: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(dialect);
+    let mut scenarios = 0;
+    for entry in fs::read_dir(&folder).expect("the folder is part of the repository") {
+        let path = entry.expect("it can be read").path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("it can be read");
+        let name = format!("{dialect}/{}", path.file_name().unwrap().to_string_lossy());
+        for shard_count in [1, 3] {
+            scenarios += support::transcript::run(&name, &text, shard_count, &set);
+        }
+    }
+    assert!(scenarios > 0, "{dialect} has transcripts");
+}
+
+fn set(settings: &mut Settings, key: &str, value: &str) {
+    match key {
+        "hyperbeam.info_seen" => settings.hyperbeam.info_seen = value == "on",
+        "hyperbeam.derived" => settings.hyperbeam.options.derived = value == "on",
+        "hyperbeam.regex" => settings.hyperbeam.options.regex = value == "on",
+        _ => panic!("no setting {key} {value}"),
+    }
+}
+
+#[test]
+fn peat() {
+    run_all("peat");
+}
+
+#[test]
+fn hyperbeam() {
+    run_all("hyperbeam");
+}
