@@ -9,5 +9,8 @@
 
 pub mod client;
 pub mod frames;
+pub mod link;
 pub mod random;
+pub mod transcript;
+pub mod websocket;
 pub mod world;
