@@ -3,6 +3,7 @@
 //! `support/wishes.rs` says what is matched against what, and how selective it is. The same filters and events against other
 //! crates: `benches/rivals`.
 
+#![expect(clippy::print_stdout, reason = "how selective the filters are belongs to the numbers")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
 
 use std::hint::black_box;

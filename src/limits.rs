@@ -253,3 +253,25 @@ pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
 pub const PROJECTION_DEPTH_MAX: usize = 16;
 /// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
 pub const SHAPED_KEYS_MAX: usize = 100_000;
+
+/// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
+pub const PEAT_QUERY_LEVELS_MAX: usize = 16;
+/// Nodes of a peat-node query; a larger one is refused with `invalid_argument`. With the test that lets deletes pass it must fit a filter.
+pub const PEAT_QUERY_CLAUSES_MAX: usize = FILTER_TERMS_MAX - 1;
+/// Collections that one peat-node subscriber may name; more are refused with `invalid_argument`.
+pub const PEAT_COLLECTIONS_MAX: usize = 256;
+/// Bytes of a Connect request's body; more are refused with 413.
+pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// Topics of one HyperBEAM client; further ones are not taken up, and are missing from the list that it is answered with.
+pub const HYPERBEAM_TOPICS_MAX: usize = 1024;
+/// Of those: derived topics and regular expressions, each of which is a subscription of its own; further ones are never told of anything.
+pub const HYPERBEAM_FILTERED_MAX: usize = 32;
+const _: () = assert!(
+    HYPERBEAM_TOPICS_MAX.div_ceil(SUBSCRIPTION_TOPICS_MAX) + HYPERBEAM_FILTERED_MAX
+        <= SUBSCRIPTIONS_MAX
+);
+/// Bytes of a message that is cast; more are refused with 413.
+pub const HYPERBEAM_CAST_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
+/// Topics that one shard tells of for `info`; further ones are left out.
+pub const HYPERBEAM_INFO_TOPICS_MAX: usize = 10_000;

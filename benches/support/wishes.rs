@@ -7,20 +7,20 @@
 use std::fmt::Write;
 
 /// Operators that fly.
-pub const OPERATORS: u32 = 80;
+const OPERATORS: u32 = 80;
 
 /// One aircraft's report.
 #[derive(Clone, Debug)]
-pub struct Report {
-    pub operator: String,
-    pub callsign: String,
-    pub altitude: f64,
-    pub latitude: f64,
-    pub longitude: f64,
+pub(crate) struct Report {
+    pub(crate) operator: String,
+    pub(crate) callsign: String,
+    pub(crate) altitude: f64,
+    pub(crate) latitude: f64,
+    pub(crate) longitude: f64,
 }
 
 impl Report {
-    pub fn random(random: &mut fastrand::Rng) -> Self {
+    pub(crate) fn random(random: &mut fastrand::Rng) -> Self {
         let operator = random.u32(..OPERATORS);
         Self {
             operator: format!("op-{operator}"),
@@ -31,7 +31,7 @@ impl Report {
         }
     }
 
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         let Self { operator, callsign, altitude, latitude, longitude } = self;
         format!(
             r#"{{"operator":"{operator}","callsign":"{callsign}","timestamp":1533099600000,"latitude":{latitude},"longitude":{longitude},"altitude":{altitude},"groundspeed":438.1,"track":292.4,"vertical_rate":0.0}}"#
@@ -41,16 +41,16 @@ impl Report {
 
 /// What one subscriber wants.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// Empty: any.
-    pub operator: String,
-    pub altitude: (f64, f64),
-    pub centre: (f64, f64),
-    pub metres: f64,
+    pub(crate) operator: String,
+    pub(crate) altitude: (f64, f64),
+    pub(crate) centre: (f64, f64),
+    pub(crate) metres: f64,
 }
 
 impl Wish {
-    pub fn random(random: &mut fastrand::Rng) -> Self {
+    pub(crate) fn random(random: &mut fastrand::Rng) -> Self {
         let low = (random.f64() * 4000.0).round() * 10.0;
         Self {
             operator: format!("op-{}", random.u32(..OPERATORS)),
@@ -61,7 +61,7 @@ impl Wish {
     }
 
     /// One that no aircraft passes: a third each for the operator, the altitude and the place alone.
-    pub fn random_in_vain(random: &mut fastrand::Rng) -> Self {
+    pub(crate) fn random_in_vain(random: &mut fastrand::Rng) -> Self {
         let mut wish = Self::random(random);
         match random.u8(..3) {
             0 => wish.operator = format!("op-{}", OPERATORS + random.u32(..OPERATORS)),
@@ -72,11 +72,11 @@ impl Wish {
     }
 
     /// A circle and a band, whoever flies.
-    pub fn random_of_anyone(random: &mut fastrand::Rng) -> Self {
+    pub(crate) fn random_of_anyone(random: &mut fastrand::Rng) -> Self {
         Self { operator: String::new(), ..Self::random(random) }
     }
 
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         if !self.operator.is_empty() {
             write!(text, "operator = \"{}\" and ", self.operator).unwrap();

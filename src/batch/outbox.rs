@@ -24,6 +24,8 @@ const ITEM_BYTES: usize = 48;
 pub enum Item {
     /// An event, and which of the connection's subscriptions it is for, one bit each.
     Event { event: Arc<Event>, subs: u64 },
+    /// An event of the past that is told out of the order of its stamp, and that no policy drops.
+    Past { event: Arc<Event>, subs: u64 },
     /// A message of the server's, as text, and the word for what it is.
     Said { kind: &'static str, text: Box<[u8]> },
     /// Up to which stamp of which shards everything has now been sent; no bytes of its own.
@@ -36,7 +38,7 @@ impl Item {
     fn weight_bytes(&self) -> usize {
         ITEM_BYTES
             + match self {
-                Self::Event { event, .. } => event.weight_bytes(),
+                Self::Event { event, .. } | Self::Past { event, .. } => event.weight_bytes(),
                 Self::Said { text: bytes, .. } | Self::Raw(bytes) => bytes.len(),
                 Self::Reached(homes) => size_of_val(&**homes),
             }
@@ -67,6 +69,8 @@ pub struct Outbox {
     gaps: Vec<(Gap, u64)>,
     /// Events passed over that no notice has told of yet.
     skipped: Option<(Skipped, u64)>,
+    /// Events dropped since they were last counted.
+    dropped: u64,
 }
 
 impl Outbox {
@@ -194,7 +198,12 @@ impl Outbox {
         let Some(index) = self.items.iter().position(may_go) else { return false };
         let Some(Item::Event { event, subs }) = self.items[index].take() else { return false };
         self.bytes -= ITEM_BYTES + event.weight_bytes();
+        self.dropped += 1;
         self.drop_leading_holes();
+        let subs = subs & !policy.silent;
+        if subs == 0 {
+            return true;
+        }
         match self.gaps.iter_mut().find(|(gap, _)| gap.topic == event.topic) {
             Some((gap, gap_subs)) => {
                 gap.to = event.offset;
@@ -238,9 +247,14 @@ impl Outbox {
         let is_reply = |item: &Item| match item {
             Item::Said { kind, .. } => !matches!(*kind, "live" | "gap" | "skipped"),
             Item::Raw(_) => true,
-            Item::Event { .. } | Item::Reached(_) => false,
+            Item::Event { .. } | Item::Past { .. } | Item::Reached(_) => false,
         };
         self.items.into_iter().flatten().filter(is_reply).collect()
+    }
+
+    /// Takes the number of events dropped, to be counted.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
     }
 
     /// Takes the gaps that must be announced before the next item.
@@ -256,7 +270,7 @@ impl Outbox {
     /// Applies `change` to the set of subscriptions of everything that waits; what is left for none is gone.
     pub fn change_subs(&mut self, change: impl Fn(u64) -> u64) {
         for slot in &mut self.items {
-            if let Some(Item::Event { subs, .. }) = slot {
+            if let Some(Item::Event { subs, .. } | Item::Past { subs, .. }) = slot {
                 *subs = change(*subs);
                 if *subs == 0 {
                     let weight = slot.take().map_or(0, |item| item.weight_bytes());
@@ -290,6 +304,8 @@ fn note_skipped(skipped: &mut Option<(Skipped, u64)>, time_us: u64, subs: u64) {
 pub struct Policy {
     pub drop_oldest: u64,
     pub latest: u64,
+    /// Of those that drop the oldest: whose gaps are not announced.
+    pub silent: u64,
 }
 
 impl Policy {
@@ -301,6 +317,10 @@ impl Policy {
                 Slow::Disconnect => {}
                 Slow::DropOldest => policy.drop_oldest |= 1 << index,
                 Slow::LatestPerKey => policy.latest |= 1 << index,
+                Slow::DropSilently => {
+                    policy.drop_oldest |= 1 << index;
+                    policy.silent |= 1 << index;
+                }
             }
         }
         policy
@@ -315,8 +335,8 @@ mod tests {
     use crate::event::Op;
     use crate::event::ShardId;
 
-    const DROP: Policy = Policy { drop_oldest: 1, latest: 0 };
-    const LATEST: Policy = Policy { drop_oldest: 0, latest: 1 };
+    const DROP: Policy = Policy { drop_oldest: 1, latest: 0, silent: 0 };
+    const LATEST: Policy = Policy { drop_oldest: 0, latest: 1, silent: 0 };
 
     fn event(key: &str, offset: u64) -> Arc<Event> {
         Arc::new(Event {
@@ -396,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_subscription_that_does_not_get_the_newer_event_keeps_the_older() {
-        let both = Policy { drop_oldest: 0, latest: 0b11 };
+        let both = Policy { latest: 0b11, ..Policy::default() };
         let mut outbox = Outbox::default();
         for offset in 1..=4 {
             outbox.push_event(&event("k", offset), 0b11, &both, room_for(4));

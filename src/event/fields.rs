@@ -14,12 +14,17 @@ use simd_json::Tape;
 
 use crate::event::Interest;
 use crate::event::Number;
-use crate::event::interest;
+use crate::event::finder::Finder;
+use crate::event::finder::Found;
+use crate::event::finder::Kept;
+use crate::event::finder::node_count;
+use crate::event::finder::push_canonical;
 use crate::event::json;
 use crate::event::json::JsonError;
 use crate::event::json::JsonProblem;
 use crate::event::json::Reader;
 use crate::event::json::Token;
+use crate::event::soften::soften;
 use crate::limits::JSON_DEPTH_MAX;
 
 /// Why a payload is refused: what is wrong with it, at which byte.
@@ -57,24 +62,15 @@ impl PartialEq for Fields {
 
 impl Eq for Fields {}
 
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    path: u32,
-    value: Kept,
-}
-
-/// A value whose text stands elsewhere.
-#[derive(Clone, Copy, Debug)]
-enum Kept {
-    Null,
-    Bool(bool),
-    Number(Number),
-    Text { start: u32, end: u32 },
-    Other,
-    Json { start: u32, end: u32 },
-}
-
 impl Fields {
+    fn find(tape: &[Node<'_>], interest: &Interest, finder: &mut Finder) -> Self {
+        if interest.is_empty() {
+            return Self::default();
+        }
+        let (found, text) = finder.find(tape, interest);
+        Self { interest: interest.clone(), found, text }
+    }
+
     /// What was looked for.
     #[must_use]
     pub const fn interest(&self) -> &Interest {
@@ -158,7 +154,7 @@ pub fn extract(
     scratch: &mut Scratch,
     interest: &Interest,
 ) -> Result<Fields, PayloadError> {
-    parse(payload, scratch, |tape, finder| finder.find(tape, interest))
+    parse(payload, scratch, |tape, finder| Fields::find(tape, interest, finder))
 }
 
 /// As [`extract`], and takes the key from the member `key_field` of the payload.
@@ -172,7 +168,7 @@ pub fn extract_with_key(
     key_field: &str,
 ) -> Result<(Fields, KeyField), PayloadError> {
     parse(payload, scratch, |tape, finder| {
-        (finder.find(tape, interest), key_of(payload, tape, key_field))
+        (Fields::find(tape, interest, finder), key_of(payload, tape, key_field))
     })
 }
 
@@ -240,49 +236,6 @@ fn is_shallow(tape: &[Node<'_>]) -> bool {
     true
 }
 
-/// Reads `payload` strictly and leaves in `text` an equal one that the parser takes: integers beyond 64 bits as doubles,
-/// numbers beyond doubles as the largest, half a surrogate pair as U+FFFD.
-fn soften(payload: &[u8], text: &mut Vec<u8>) -> Result<(), JsonError> {
-    let payload = std::str::from_utf8(payload)
-        .map_err(|error| JsonError { at: error.valid_up_to(), problem: JsonProblem::NotUtf8 })?;
-    text.clear();
-    let mut reader = Reader::new(payload);
-    let mut copied = 0;
-    while let Some((at, token)) = reader.next_token()? {
-        let (old_bytes, new) = match token {
-            Token::Number(number) => (number.len(), softened_number(number)),
-            Token::Text(string) | Token::Name(string) => {
-                (string.len() + 2, softened_string(string))
-            }
-            _ => continue,
-        };
-        if let Some(new) = new {
-            text.extend_from_slice(payload.as_bytes().get(copied..at).unwrap_or_default());
-            text.extend_from_slice(new.as_bytes());
-            copied = at + old_bytes;
-        }
-    }
-    text.extend_from_slice(payload.as_bytes().get(copied..).unwrap_or_default());
-    Ok(())
-}
-
-fn softened_number(token: &str) -> Option<String> {
-    if token.parse::<i64>().is_ok() || token.parse::<u64>().is_ok() {
-        return None;
-    }
-    let value = token.parse::<f64>().ok()?;
-    let is_float = token.contains(['.', 'e', 'E']);
-    (!is_float || value.is_infinite()).then(|| format!("{:e}", Number::from_f64(value).to_f64()))
-}
-
-fn softened_string(token: &str) -> Option<String> {
-    token.contains("\\u").then(|| {
-        let mut softened = String::new();
-        json::push_string(&json::unescaped(token), &mut softened);
-        softened
-    })
-}
-
 /// The key in the top-level member `name`. A number's text is not on the tape, so it is read from the payload itself.
 fn key_of(payload: &[u8], tape: &[Node<'_>], name: &str) -> KeyField {
     let Some(at) = last_member(tape, name) else { return KeyField::Missing };
@@ -328,187 +281,6 @@ fn number_text<'a>(payload: &'a [u8], name: &str) -> Option<&'a str> {
     found
 }
 
-/// How many nodes of the tape the value at `at` takes.
-fn node_count(tape: &[Node<'_>], at: usize) -> usize {
-    match tape.get(at) {
-        Some(Node::Object { count, .. } | Node::Array { count, .. }) => count + 1,
-        _ => 1,
-    }
-}
-
-/// Finds the values of an interest on a tape. Its lists are kept for their memory.
-#[derive(Debug, Default)]
-struct Finder {
-    found: Vec<Found>,
-    text: String,
-    /// Members to go into: the interest's node and the value's place on the tape.
-    members: Vec<(usize, usize)>,
-}
-
-impl Finder {
-    fn find(&mut self, tape: &[Node<'_>], interest: &Interest) -> Fields {
-        if interest.is_empty() {
-            return Fields::default();
-        }
-        self.found.clear();
-        self.text.clear();
-        self.visit(tape, 0, interest.nodes(), 0, false);
-        self.found.sort_by_key(|found| found.path);
-        Fields {
-            interest: interest.clone(),
-            found: Box::from(&*self.found),
-            text: Box::from(&*self.text),
-        }
-    }
-
-    /// Takes what `nodes[node]` wants of the value at `at`. Recurses no deeper than the payload is nested.
-    fn visit(
-        &mut self,
-        tape: &[Node<'_>],
-        at: usize,
-        nodes: &[interest::Node],
-        node: usize,
-        in_array: bool,
-    ) {
-        let Some(wanted) = nodes.get(node) else { return };
-        if let Some(path) = wanted.whole
-            && !in_array
-        {
-            let value = self.keep_whole(tape, at);
-            self.found.push(Found { path, value });
-        }
-        match tape.get(at) {
-            Some(Node::Array { len, .. }) if *len > 0 => {
-                let mut element = at + 1;
-                for _ in 0..*len {
-                    self.visit(tape, element, nodes, node, true);
-                    element += node_count(tape, element);
-                }
-            }
-            Some(value) => {
-                if let Some(path) = wanted.through {
-                    let value = self.keep(*value);
-                    self.found.push(Found { path, value });
-                }
-                if let Node::Object { len, .. } = value
-                    && !wanted.members.is_empty()
-                {
-                    self.visit_members(tape, (at, *len), nodes, &wanted.members, in_array);
-                }
-            }
-            None => {}
-        }
-    }
-
-    fn visit_members(
-        &mut self,
-        tape: &[Node<'_>],
-        (at, len): (usize, usize),
-        nodes: &[interest::Node],
-        wanted: &interest::Members,
-        in_array: bool,
-    ) {
-        let base = self.members.len();
-        let mut name_at = at + 1;
-        for _ in 0..len {
-            if let Some(Node::String(name)) = tape.get(name_at)
-                && let Some(node) = wanted.find(name)
-            {
-                match self.members.iter_mut().skip(base).find(|(known, _)| *known == node) {
-                    Some((_, value_at)) => *value_at = name_at + 1,
-                    None => self.members.push((node, name_at + 1)),
-                }
-            }
-            name_at += 1 + node_count(tape, name_at + 1);
-        }
-        for which in base..self.members.len() {
-            let (node, value_at) = self.members[which];
-            self.visit(tape, value_at, nodes, node, in_array);
-        }
-        self.members.truncate(base);
-    }
-
-    fn keep(&mut self, value: Node<'_>) -> Kept {
-        match value {
-            Node::Static(StaticNode::Null) => Kept::Null,
-            Node::Static(StaticNode::Bool(value)) => Kept::Bool(value),
-            Node::Static(StaticNode::I64(value)) => Kept::Number(Number::from_i64(value)),
-            Node::Static(StaticNode::U64(value)) => Kept::Number(Number::from_u64(value)),
-            Node::Static(StaticNode::F64(value)) => Kept::Number(Number::from_f64(value)),
-            Node::String(text) => {
-                let (start, end) = self.keep_text(|kept| kept.push_str(text));
-                Kept::Text { start, end }
-            }
-            Node::Object { .. } | Node::Array { .. } => Kept::Other,
-        }
-    }
-
-    fn keep_whole(&mut self, tape: &[Node<'_>], at: usize) -> Kept {
-        match tape.get(at) {
-            Some(Node::Object { .. } | Node::Array { .. }) => {
-                let (start, end) = self.keep_text(|kept| push_canonical(tape, at, kept));
-                Kept::Json { start, end }
-            }
-            Some(value) => self.keep(*value),
-            None => Kept::Other,
-        }
-    }
-
-    fn keep_text(&mut self, push: impl FnOnce(&mut String)) -> (u32, u32) {
-        let place =
-            |text: &String| u32::try_from(text.len()).expect("a payload is far smaller than 4 GiB");
-        let start = place(&self.text);
-        push(&mut self.text);
-        (start, place(&self.text))
-    }
-}
-
-/// Appends the value at `at` as JSON with sorted names, the last of each name, and without space. No deeper than the payload is.
-fn push_canonical(tape: &[Node<'_>], at: usize, out: &mut String) {
-    use std::fmt::Write;
-    match tape.get(at) {
-        Some(Node::Object { len, .. }) => {
-            let mut members = std::collections::BTreeMap::new();
-            let mut name_at = at + 1;
-            for _ in 0..*len {
-                if let Some(Node::String(name)) = tape.get(name_at) {
-                    members.insert(*name, name_at + 1);
-                }
-                name_at += 1 + node_count(tape, name_at + 1);
-            }
-            for (place, (name, value_at)) in members.into_iter().enumerate() {
-                out.push(if place == 0 { '{' } else { ',' });
-                json::push_string(name, out);
-                out.push(':');
-                push_canonical(tape, value_at, out);
-            }
-            out.push_str(if *len == 0 { "{}" } else { "}" });
-        }
-        Some(Node::Array { len, .. }) => {
-            let mut element = at + 1;
-            for place in 0..*len {
-                out.push(if place == 0 { '[' } else { ',' });
-                push_canonical(tape, element, out);
-                element += node_count(tape, element);
-            }
-            out.push_str(if *len == 0 { "[]" } else { "]" });
-        }
-        Some(Node::String(text)) => json::push_string(text, out),
-        Some(Node::Static(StaticNode::I64(value))) => {
-            write!(out, "{value}").expect("a String takes every write");
-        }
-        Some(Node::Static(StaticNode::U64(value))) => {
-            write!(out, "{value}").expect("a String takes every write");
-        }
-        Some(Node::Static(StaticNode::F64(value))) => {
-            write!(out, "{}", Number::from_f64(*value)).expect("a String takes every write");
-        }
-        Some(Node::Static(StaticNode::Bool(true))) => out.push_str("true"),
-        Some(Node::Static(StaticNode::Bool(false))) => out.push_str("false"),
-        Some(Node::Static(StaticNode::Null)) | None => out.push_str("null"),
-    }
-}
-
 /// The canonical text of one JSON value of any kind, as [`Value::Json`] has it.
 ///
 /// # Errors
@@ -525,4 +297,149 @@ pub fn canonical_json(text: &str, scratch: &mut Scratch) -> Result<String, JsonE
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::event::Arrays;
+    use crate::event::FieldPath;
+
+    fn interest(paths: &[(&[&str], Arrays)]) -> Interest {
+        let paths: Vec<FieldPath> =
+            paths.iter().map(|(steps, arrays)| FieldPath::new(steps, *arrays).unwrap()).collect();
+        Interest::of(&paths)
+    }
+
+    fn found(payload: &str, steps: &[&str], arrays: Arrays) -> String {
+        let fields =
+            extract(payload.as_bytes(), &mut Scratch::default(), &interest(&[(steps, arrays)]))
+                .unwrap();
+        let shown: Vec<String> = fields
+            .iter()
+            .map(|(_, value)| match value {
+                Value::Number(number) => number.to_string(),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        shown.join(" ")
+    }
+
+    #[test]
+    fn a_path_finds_its_values() {
+        use Arrays::Through;
+        use Arrays::Whole;
+        for (payload, steps, arrays, expected) in [
+            (r#"{"a":1}"#, &["a"][..], Through, "1"),
+            (r#"{"a":1}"#, &["b"], Through, ""),
+            (r#"{"a":{"b":null}}"#, &["a", "b"], Through, "Null"),
+            (r#"{"a":{"b":1}}"#, &["a"], Through, "Other"),
+            (r#"{"a":[1,"x",[2,[]]]}"#, &["a"], Through, "1 Text(\"x\") 2 Other"),
+            (r#"{"a":[]}"#, &["a"], Through, "Other"),
+            (r#"{"a":[{"b":1},{"c":2},{"b":[3]}]}"#, &["a", "b"], Through, "1 3"),
+            (r#"{"a":1,"a":2}"#, &["a"], Through, "2"),
+            (r#"{"a":{"b":1},"a":{"c":2}}"#, &["a", "b"], Through, ""),
+            (r#"{"a.b":1,"a":{"b":2}}"#, &["a.b"], Whole, "1"),
+            (r#"{"a":[{"b":1}]}"#, &["a", "b"], Whole, ""),
+            (
+                r#"{"a":{"z":1.0,"b":[true,{}],"b":[]}}"#,
+                &["a"],
+                Whole,
+                r#"Json("{\"b\":[],\"z\":1.0}")"#,
+            ),
+            (r#"{"a":"\u00e9\n"}"#, &["a"], Through, "Text(\"é\\n\")"),
+            (r#"{"a":"\ud800","b":"\ud83d\ude00"}"#, &["a"], Through, "Text(\"\u{fffd}\")"),
+            (r#"{"a":123456789012345678901234567890}"#, &["a"], Through, "1.2345678901234568e29"),
+            (r#"{"a":-1e999}"#, &["a"], Through, "-1.7976931348623157e308"),
+            (r#"{"a":18446744073709551615}"#, &["a"], Through, "18446744073709551615"),
+        ] {
+            assert_eq!(found(payload, steps, arrays), expected, "{payload}");
+        }
+    }
+
+    #[test]
+    fn several_paths_are_found_in_one_parse_in_their_order() {
+        let both = interest(&[
+            (&["b"], Arrays::Through),
+            (&["a", "x"], Arrays::Through),
+            (&["a"], Arrays::Whole),
+        ]);
+        let fields = extract(br#"{"b":true,"a":{"x":7}}"#, &mut Scratch::default(), &both).unwrap();
+        let values: Vec<_> = fields.iter().collect();
+        assert_eq!(values.len(), 3);
+        assert_eq!(values[0].1, Value::Json(r#"{"x":7}"#));
+        assert_eq!(values[1].1, Value::Number(Number::from_i64(7)));
+        assert_eq!(values[2].1, Value::Bool(true));
+        assert!(values.is_sorted_by_key(|(place, _)| *place));
+    }
+
+    #[test]
+    fn a_bad_payload_is_refused_with_the_byte() {
+        let mut scratch = Scratch::default();
+        for (payload, at, problem) in [
+            (&b"[1]"[..], 0, JsonProblem::NotAnObject),
+            (b" 1", 1, JsonProblem::NotAnObject),
+            (b"", 0, JsonProblem::Unfinished),
+            (b"{\"a\":tru}", 5, JsonProblem::ValueExpected),
+            (b"{\"a\":\"\xff\"}", 6, JsonProblem::NotUtf8),
+            (b"{}x", 2, JsonProblem::Trailing),
+            (b"{\"a\":1 \"b\":2}", 7, JsonProblem::CommaExpected),
+        ] {
+            assert_eq!(
+                check_payload(payload, &mut scratch),
+                Err(JsonError { at, problem }),
+                "{payload:?}"
+            );
+        }
+        assert_eq!(check_payload(b" {\"a\":[{}]} ", &mut scratch), Ok(()));
+        for depth in [JSON_DEPTH_MAX - 1, JSON_DEPTH_MAX, 2000] {
+            let deep = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+            let expected = if depth < JSON_DEPTH_MAX {
+                Ok(())
+            } else {
+                Err(JsonError { at: 5 + JSON_DEPTH_MAX - 1, problem: JsonProblem::TooDeep })
+            };
+            assert_eq!(check_payload(deep.as_bytes(), &mut scratch), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_is_text_or_a_number_as_written() {
+        let key = |payload: &str, field: &str| {
+            extract_with_key(
+                payload.as_bytes(),
+                &mut Scratch::default(),
+                &Interest::default(),
+                field,
+            )
+            .unwrap()
+            .1
+        };
+        assert_eq!(key(r#"{"icao24":"4067f2"}"#, "icao24"), KeyField::Text(Arc::from("4067f2")));
+        assert_eq!(
+            key(r#"{"x":{"id":1},"id": 7.50e2}"#, "id"),
+            KeyField::Text(Arc::from("7.50e2"))
+        );
+        assert_eq!(
+            key(r#"{"id":1,"\u0069d":02}"#.replace("02", "2").as_str(), "id"),
+            KeyField::Text(Arc::from("2"))
+        );
+        assert_eq!(
+            key(r#"{"id":123456789012345678901234567890}"#, "id"),
+            KeyField::Text(Arc::from("123456789012345678901234567890"))
+        );
+        assert_eq!(key(r#"{"id":[1]}"#, "id"), KeyField::NotScalar);
+        assert_eq!(key(r#"{"id":"a","b":{"id":"c"}}"#, "b.id"), KeyField::Missing);
+    }
+
+    #[test]
+    fn canonical_text_is_the_same_for_equal_values() {
+        let mut scratch = Scratch::default();
+        assert_eq!(
+            canonical_json(r#" {"b":1,"a":[ 2.0 ]} "#, &mut scratch).unwrap(),
+            r#"{"a":[2.0],"b":1}"#
+        );
+        assert_eq!(canonical_json("1e2", &mut scratch).unwrap(), "100.0");
+        assert_eq!(
+            canonical_json("[1,]", &mut scratch),
+            Err(JsonError { at: 3, problem: JsonProblem::ValueExpected })
+        );
+    }
+}

@@ -7,11 +7,15 @@ pub mod projection;
 
 pub mod fields;
 
+mod finder;
+
 pub mod interest;
 
 pub mod json;
 
 pub mod number;
+
+mod soften;
 
 pub mod topic;
 

@@ -242,15 +242,4 @@ impl Matcher {
     pub const fn interest_version(&self) -> u64 {
         self.filters.slots.version()
     }
-    pub fn report(&self) -> String {
-        let n = self.event_number as f64;
-        format!(
-            "nodes {} entries {} visited {:.1} scanned {:.1} lookups {:.1}",
-            self.forest.counts().0,
-            self.forest.counts().1,
-            self.forest.stat[0] as f64 / n,
-            self.forest.stat[1] as f64 / n,
-            self.forest.stat[2] as f64 / n
-        )
-    }
 }

@@ -69,7 +69,6 @@ pub(super) struct Forest {
     free: Vec<NodeId>,
     /// Nodes to be visited, kept for its memory.
     waiting: Vec<NodeId>,
-    pub(super) stat: [u64; 4],
 }
 
 #[derive(Debug, Default)]
@@ -130,9 +129,6 @@ struct Descent<'a> {
 }
 
 impl Forest {
-    pub(super) fn counts(&self) -> (usize, usize) {
-        (self.nodes.len() - self.free.len(), self.nodes.iter().map(|n| n.entries.len()).sum())
-    }
     /// Plants a tree.
     pub(super) fn root(&mut self) -> NodeId {
         if let Some(node) = self.free.pop() {
@@ -298,11 +294,6 @@ impl Forest {
         waiting.push(root);
         while let Some(at) = waiting.pop() {
             let node = &self.nodes[at.index()];
-            self.stat[0] += 1;
-            self.stat[1] += node.entries.len() as u64;
-            for s in &node.splits {
-                self.stat[2] += s.widths.len() as u64;
-            }
             for entry in &node.entries {
                 if entry.is_met(seen) {
                     out.push(entry.owner);

@@ -43,7 +43,7 @@ pub(super) struct Voice {
 
 impl Voice {
     pub(super) const fn is_sse(self) -> bool {
-        matches!(self.transport, Transport::Sse { .. })
+        matches!(self.transport, Transport::Sse { .. } | Transport::Connect)
     }
 }
 
@@ -57,6 +57,8 @@ pub(super) enum Transport {
     Sse {
         chunked: bool,
     },
+    /// A Connect call's stream of messages, in HTTP/1.1 chunks.
+    Connect,
 }
 
 /// What was agreed about the server's compression.
@@ -244,6 +246,10 @@ impl Classes {
 
     pub(super) fn find_mut(&mut self, id: ClassId) -> Option<&mut Class> {
         self.slots.get_mut(id.index())?.as_deref_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
+        self.slots.iter().flatten().map(|class| &**class)
     }
 
     pub(super) fn len(&self) -> usize {

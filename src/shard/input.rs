@@ -34,6 +34,15 @@ pub struct ConnRef {
     pub generation: u32,
 }
 
+/// Which listener a connection came in by: a dialect's own, where its paths mean what they mean at home, or the one that all share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Port {
+    #[default]
+    Shared,
+    HyperBeam,
+    Provisioning,
+}
+
 /// A connection of some shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -56,6 +65,11 @@ pub enum Mesh {
     Page(Box<PageAnswer>),
     /// To every shard: the fields that this shard's filters read now.
     Interest(ShardId, Interest),
+
+    /// To every shard: which topics have subscribers of HyperBEAM there?
+    AskTopics(Address),
+    /// From each.
+    Topics { conn: ConnRef, topics: Vec<String> },
 }
 
 /// Drafts of one publisher for one home shard, in order.

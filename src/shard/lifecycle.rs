@@ -4,6 +4,7 @@
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
+use super::class::Voice;
 use super::input::ConnId;
 use super::session::Session;
 use super::solo::AfterSent;
@@ -11,12 +12,13 @@ use super::solo::Closing;
 use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
+use crate::dialect::Silence;
 use crate::wire::frame;
 
 /// Close codes, RFC 6455 section 7.4.1 and ours.
+pub(super) const CLOSE_NORMAL: u16 = 1000;
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
 pub(super) const CLOSE_SILENT: u16 = 1011;
-pub(super) const CLOSE_SLOW: u16 = 4008;
 
 /// Ticks in which every connection is looked at once: one in so many is, each tick.
 const SWEEP_TICKS: u32 = 10;
@@ -40,6 +42,11 @@ impl Stopping {
             Self::Told => None,
         }
     }
+}
+
+/// Whether a client of this dialect is not pinged, but closed when it says nothing.
+fn closes_when_silent(voice: Option<Voice>) -> bool {
+    voice.is_some_and(|voice| voice.dialect.speaker().manners().silence == Silence::Closed)
 }
 
 /// Whole seconds since the start.
@@ -109,7 +116,9 @@ impl Shard {
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
         self.stats.slow_disconnects += 1;
         tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
-        self.close(id, CLOSE_SLOW, "slow subscriber: reconnect and resume", now);
+        let Some(voice) = self.voice_of(id) else { return };
+        let (code, reason) = voice.dialect.speaker().manners().slow;
+        self.close(id, code, reason, now);
     }
 
     /// Says good-bye with a close code, and closes when the peer has answered or time is up.
@@ -189,6 +198,11 @@ impl Shard {
                     || http.is_overdue(now, self.settings.request_timeout_s)
                 {
                     self.time_out(id, now);
+                }
+            }
+            Session::WebSocket(_) if closes_when_silent(conn.voice) => {
+                if silent_s >= self.settings.hyperbeam.idle_s {
+                    self.close(id, CLOSE_NORMAL, "", now);
                 }
             }
             Session::WebSocket(websocket) => {

@@ -19,10 +19,12 @@ mod replay;
 mod session;
 mod settings;
 mod shape;
+mod snapshot;
 mod solo;
 mod stats;
 mod subscribe;
 mod voice;
+mod want;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -36,11 +38,13 @@ pub use input::ConnId;
 pub use input::ConnRef;
 pub use input::Mesh;
 pub use input::PageAnswer;
+pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
 pub use session::AdminRequest;
 pub use session::Response;
+pub use settings::HyperBeam;
 pub use settings::Settings;
 pub use stats::Stats;
 
@@ -135,6 +139,7 @@ impl Shard {
     /// An empty shard. All shards of a process share an epoch.
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
+        let views = Arc::clone(&settings.views);
         let home = home::Home::new(id, shard_count, settings.topics_max, settings.retention);
         Self {
             id,
@@ -169,21 +174,26 @@ impl Shard {
             pace_deadlines: deadlines::Deadlines::default(),
             insiders: shape::Insiders::default(),
             ingest: ingest::Ingest::new(shard_count),
-            scratch: fanout::Scratch::default(),
-            scratch_alone: encoded::Encoded::default(),
+            scratch: fanout::Scratch::new(Arc::clone(&views)),
+            scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
             full: Vec::new(),
             flush_scratch: flush::Scratch::default(),
-            pump_scratch: pump::Scratch::default(),
+            pump_scratch: pump::Scratch::new(views),
         }
     }
 
-    /// A socket was accepted. `None`: there are as many as there may be; it is to be closed.
+    /// A socket was accepted on the listener that all dialects share. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef> {
+        self.open_on(Port::Shared, peer, now)
+    }
+
+    /// As `open`, on a listener that may be a dialect's own.
+    pub fn open_on(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
             return None;
         }
         self.stats.connections_opened += 1;
-        Some(self.conns.insert(session::Session::new(peer), lifecycle::seconds(now)))
+        Some(self.conns.insert(session::Session::new(peer, port), lifecycle::seconds(now)))
     }
 
     /// Takes in a message of another shard.
@@ -195,6 +205,8 @@ impl Shard {
             Mesh::Published(answer) => self.home_answered(*answer, now),
             Mesh::Read(wish) => self.read_here(&wish, now),
             Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
+            Mesh::AskTopics(asker) => self.tell_topics(asker),
+            Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
     }
 

@@ -14,6 +14,7 @@ use super::input::ConnId;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
+use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -28,19 +29,25 @@ use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::matcher::Filter;
 
 impl Shard {
     /// Asks every home shard that may have something to say.
     pub(super) fn begin_replay(
         &mut self,
         id: ConnId,
-        sub: u8,
+        listener: Listener,
         subscription: &Arc<Subscription>,
         since: &Since,
         now: Now,
     ) {
         let Some(reader) = self.conns.conn_ref(id) else { return };
         let homes = self.homes_of(&subscription.topics);
+        let untold = match since {
+            Since::Snapshot(topics) => Some(self.untold(topics)),
+            _ => None,
+        };
+        let is_snapshot = untold.is_some();
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -50,12 +57,14 @@ impl Shard {
         });
         let replay = Replay {
             serial,
-            sub,
+            sub: listener.sub,
             id: Arc::clone(&subscription.id),
             homes: homes.iter().fold(0, |set, home| set | 1 << home.0),
             next: Vec::new(),
             sent: HashMap::default(),
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
+            untold,
+            is_live: listener.is_live,
             began_us: Vec::new(),
             met: (subscription.leave && matches!(since, Since::Position(_) | Since::Cursor(_)))
                 .then(HashSet::default),
@@ -64,6 +73,13 @@ impl Shard {
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             solo.replays.push(replay);
             solo.cursor = first_cursor(since, &homes, shard_count);
+            solo.is_telling |= is_snapshot;
+        }
+        if is_snapshot {
+            if !self.tell_next_part(id, serial) {
+                self.end_replay(id, serial);
+            }
+            return self.ask_for_next_pages(id, now);
         }
         for home in homes {
             let read = self.read_at(home, since, &shared);
@@ -96,7 +112,7 @@ impl Shard {
 
     fn start_of(&self, since: &Since, topics: &[TopicPattern]) -> Start {
         match since {
-            Since::Now => Start::Now,
+            Since::Now | Since::Snapshot(_) => Start::Now,
             Since::Earliest => Start::Earliest,
             Since::Last => Start::Last,
             Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
@@ -166,10 +182,13 @@ impl Shard {
 
     /// Takes a page in: its gaps and events go to the connection's outbox, and the next page is asked for, or the present begins.
     pub(super) fn page_arrived(&mut self, answer: PageAnswer, now: Now) {
-        let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
-        if self.conns.find_ref(reader).is_none() {
+        if self.conns.find_ref(answer.reader).is_none() {
             return;
         }
+        if matches!(answer.read.start, Start::Snapshot { .. }) {
+            return self.snapshot_arrived(answer, now);
+        }
+        let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
         let id = reader.id;
         let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let set = 1 << sub;
@@ -201,7 +220,7 @@ impl Shard {
         self.mark_solo(id);
     }
 
-    fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
+    pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
         let solo = self.conns.find_mut(id)?.solo.as_deref_mut()?;
         solo.replays.iter_mut().find(|replay| replay.serial == serial)
     }
@@ -214,8 +233,7 @@ impl Shard {
         events: &[Arc<Event>],
         now: Now,
     ) {
-        let filter =
-            self.subs_of(id).get(set.trailing_zeros() as usize).and_then(|sub| sub.filter.clone());
+        let filter = self.filter_of(id, set);
         for event in events {
             let passes = filter
                 .as_ref()
@@ -239,6 +257,12 @@ impl Shard {
                 solo.outbox.push(Item::Event { event, subs: set });
             }
         }
+    }
+
+    /// The filter of the one subscription in a set.
+    pub(super) fn filter_of(&self, id: ConnId, set: u64) -> Option<Filter> {
+        let sub = self.subs_of(id).get(set.trailing_zeros() as usize)?;
+        sub.filter.clone()
     }
 
     /// Asks for further pages if the connection has room for them.
@@ -272,7 +296,7 @@ impl Shard {
     }
 
     /// The present has begun at every home.
-    fn end_replay(&mut self, id: ConnId, serial: u32) {
+    pub(super) fn end_replay(&mut self, id: ConnId, serial: u32) {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
@@ -305,7 +329,7 @@ fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64
         }
         Since::Earliest => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
-        Since::Now | Since::Last | Since::Position(_) | Since::Cursor(_) => 0,
+        Since::Now | Since::Last | Since::Snapshot(_) | Since::Position(_) | Since::Cursor(_) => 0,
     };
     (0..shard_count)
         .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })

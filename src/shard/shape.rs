@@ -166,7 +166,9 @@ impl Shard {
             }
         }
         if is_full {
+            // Its class may be gone with it.
             self.outbox_full(id, now);
+            return 0;
         }
         go
     }

@@ -10,6 +10,7 @@ use super::class::ClassId;
 use super::class::ClassKey;
 use super::class::Voice;
 use super::input::ConnId;
+use super::solo::Listener;
 use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -58,7 +59,7 @@ impl Shard {
         if subscription.is_alone() {
             self.begin_shaping(id, sub, subscription, now);
         }
-        self.begin_replay(id, sub, subscription, since, now);
+        self.begin_replay(id, Listener { sub, is_live: false }, subscription, since, now);
     }
 
     /// Changes a running subscription, from here on.
@@ -92,9 +93,16 @@ impl Shard {
             return self.refuse_unknown(id, sub_id);
         };
         subs.remove(index);
-        self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
-        self.stats.subscriptions -= 1;
         self.go_solo(id);
+        self.forget(id, index);
+        self.enter_class(id, subs);
+        self.say(id, &Outcome::Unsubscribed { id: sub_id });
+    }
+
+    /// Takes one subscription, by its place, out of what a solo connection is still owed.
+    pub(super) fn forget(&mut self, id: ConnId, index: usize) {
+        self.stats.subscriptions -= 1;
+        self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
@@ -105,8 +113,6 @@ impl Shard {
                 }
             }
         }
-        self.enter_class(id, subs);
-        self.say(id, &Outcome::Unsubscribed { id: sub_id });
     }
 
     fn refuse_unknown(&mut self, id: ConnId, sub_id: &SubId) {
@@ -202,7 +208,7 @@ impl Shard {
     }
 
     /// Moves a solo connection to the class of these subscriptions.
-    fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
+    pub(super) fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
         let Some(voice) = self.voice_of(id) else { return };
         self.leave_class(id);
         if subs.is_empty() {

@@ -242,12 +242,16 @@ impl Link for TcpStream {
 
     fn receive(&mut self) -> Vec<u8> {
         let mut bytes = vec![0; 64 * 1024];
-        match self.read(&mut bytes) {
-            Ok(count) => bytes.truncate(count),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes.clear(),
-            Err(error) => panic!("nothing came within {PATIENCE:?}: {error}"),
+        loop {
+            match self.read(&mut bytes) {
+                Ok(count) => bytes.truncate(count),
+                // A thread that has had an io_uring is interrupted when the kernel puts it away.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes.clear(),
+                Err(error) => panic!("nothing came within {PATIENCE:?}: {error}"),
+            }
+            return bytes;
         }
-        bytes
     }
 
     fn half_close(&mut self) {

@@ -37,6 +37,8 @@ pub fn roomy() -> Settings {
         message_bytes_max: 1 << 20,
         deflate: true,
         echo: true,
+        views: Arc::default(),
+        hyperbeam: Default::default(),
         ping_after_s: 30,
         request_timeout_s: 30,
         close_timeout_s: 5,

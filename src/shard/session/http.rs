@@ -10,9 +10,14 @@ use super::super::class::Deflate;
 use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
+use super::super::input::Port;
 use super::AdminRequest;
 use super::Response;
 use super::Session;
+use super::cast;
+use super::endpoint::Routed;
+use super::gather::Gathered;
+use super::gather::Gathering;
 use super::stream::Asked;
 use super::upload::Upload;
 use super::websocket::Speaks;
@@ -20,8 +25,8 @@ use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
-use crate::dialect::Outcome;
 use crate::dialect::Refusal;
+use crate::dialect::Talk;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::wire::deflate::Agreed;
@@ -41,6 +46,7 @@ use crate::wire::upgrade::UpgradeError;
 pub(in super::super) struct Http {
     #[expect(dead_code, reason = "limits per address will ask for it")]
     peer: IpAddr,
+    port: Port,
     /// What was read and could not be used yet.
     input: Vec<u8>,
     state: State,
@@ -49,9 +55,15 @@ pub(in super::super) struct Http {
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Head,
     Upload(Box<Upload>),
+    /// A small body is being gathered.
+    Gather(Box<Gathering>),
+    /// What was published is not known to have its place yet; the answer is already given.
+    Casting,
+    /// Topics are being gathered from the other shards.
+    Topics(Box<cast::Gathering>),
     /// An admin request is being answered.
     Asked {
         keep_alive: bool,
@@ -62,16 +74,24 @@ enum State {
 }
 
 impl Http {
-    pub(super) fn new(peer: IpAddr) -> Self {
-        Self { peer, input: Vec::new(), state: State::Head, since_ms: None }
+    pub(super) fn new(peer: IpAddr, port: Port) -> Self {
+        Self { peer, port, input: Vec::new(), state: State::Head, since_ms: None }
+    }
+
+    pub(super) fn port(&self) -> Port {
+        self.port
+    }
+
+    pub(super) fn set_state(&mut self, state: State) {
+        self.state = state;
     }
 
     /// Whether it waits for something before it reads on.
     pub(in super::super) fn is_waiting(&self) -> bool {
         match &self.state {
-            State::Head => false,
+            State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked { .. } => true,
+            State::Asked { .. } | State::Casting | State::Topics(_) => true,
             State::Ended => false,
         }
     }
@@ -100,7 +120,7 @@ impl Shard {
     /// Works through what has been read, as far as it goes.
     fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
         loop {
-            match &mut http.state {
+            match &http.state {
                 State::Head => {
                     if http.input.is_empty() {
                         http.input = Vec::new();
@@ -136,7 +156,17 @@ impl Shard {
                         break;
                     }
                 }
-                State::Upload(_) | State::Asked { .. } => break,
+                State::Gather(_) => {
+                    let Some(back) = self.go_on_gathering(id, http, now) else { return };
+                    http = back;
+                    if matches!(http.state, State::Gather(_)) {
+                        break;
+                    }
+                }
+                State::Topics(gathering) if gathering.is_complete() => {
+                    http = self.answer_topics(id, http, now);
+                }
+                State::Upload(_) | State::Asked { .. } | State::Casting | State::Topics(_) => break,
                 State::Ended => {
                     http.input = Vec::new();
                     break;
@@ -146,8 +176,59 @@ impl Shard {
         self.put_back(id, Session::Http(http));
     }
 
+    /// Takes in more of a small body; `None` if the connection is something else now.
+    fn go_on_gathering(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Option<Box<Http>> {
+        let State::Gather(gathering) = std::mem::replace(&mut http.state, State::Ended) else {
+            unreachable!("it is one")
+        };
+        let mut input = std::mem::take(&mut http.input);
+        let gathered = self.gather_go_on(id, gathering, &mut input, now);
+        http.input = input;
+        http.state = match gathered {
+            Gathered::More(gathering) => State::Gather(gathering),
+            Gathered::Ended => State::Ended,
+            Gathered::Answered => State::Head,
+            Gathered::Casting => State::Casting,
+            Gathered::Taken => return None,
+        };
+        Some(http)
+    }
+
+    /// Tells the topics, now that all are there.
+    fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
+        let State::Topics(gathering) = std::mem::replace(&mut http.state, State::Head) else {
+            unreachable!("it is one")
+        };
+        let keep_alive = gathering.keep_alive();
+        self.push_item(id, Item::Raw(gathering.reply().into()));
+        if !keep_alive {
+            http.state = State::Ended;
+            self.close_after_sent(id, now);
+        }
+        http
+    }
+
+    /// Another shard has told its topics; once all have, the connection goes on.
+    pub(super) fn http_topics(
+        &mut self,
+        id: ConnId,
+        take: impl FnOnce(&mut cast::Gathering),
+        now: Now,
+    ) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => http,
+            session => return self.put_back(id, session),
+        };
+        if let State::Topics(gathering) = &mut http.state {
+            take(gathering);
+        }
+        self.http_go_on(id, http, now);
+        self.resumed.push(id);
+    }
+
     /// Says what is wrong with the bytes themselves, and ends the connection.
-    fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
+    pub(super) fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
         let mut out = Vec::new();
         error.write_reply(&mut out);
         self.push_item(id, Item::Raw(out.into()));
@@ -159,9 +240,9 @@ impl Shard {
     fn route(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Option<Box<Http>> {
         let path = head.path();
         match path {
-            "/v1/ws" => return self.route_websocket(id, http, head, Some(DialectId::Native), now),
+            "/v1/ws" => return self.route_websocket(id, http, head, Opening::Native, now),
             "/echo" if self.settings.echo => {
-                return self.route_websocket(id, http, head, None, now);
+                return self.route_websocket(id, http, head, Opening::Echo, now);
             }
             "/v1/sse" => return self.route_sse(id, http, head, now),
             _ => {}
@@ -169,20 +250,26 @@ impl Shard {
         if path.starts_with("/v1/publish/") || path == "/v1/publish" {
             return Some(self.route_publish(id, http, head, now));
         }
+        let http = match self.route_dialects(id, http, head, now) {
+            Routed::Taken(back) => return back,
+            Routed::Other(http) => http,
+        };
         Some(self.route_admin(id, http, head, now))
     }
 
-    fn route_websocket(
+    /// Makes a connection a WebSocket, if its request is one for that.
+    pub(super) fn route_websocket(
         &mut self,
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        dialect: Option<DialectId>,
+        opening: Opening,
         now: Now,
     ) -> Option<Box<Http>> {
         let protocols: &'static [&'static str] =
-            if dialect.is_some() { &[native::SUBPROTOCOL] } else { &[] };
-        let terms = Terms { protocols, deflate: self.settings.deflate };
+            if matches!(opening, Opening::Native) { &[native::SUBPROTOCOL] } else { &[] };
+        let may_deflate = !matches!(opening, Opening::Talk { may_deflate: false, .. });
+        let terms = Terms { protocols, deflate: self.settings.deflate && may_deflate };
         let upgrade = match Upgrade::check(head, &terms) {
             Ok(upgrade) => upgrade,
             Err(error) => {
@@ -194,26 +281,19 @@ impl Shard {
         upgrade.write_reply(&mut reply);
         self.push_item(id, Item::Raw(reply.into()));
         let may_deflate = upgrade.deflate.is_some();
-        let websocket = match dialect {
-            Some(dialect) => {
-                let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
-                if let Some(conn) = self.conns.find_mut(id) {
-                    conn.voice = Some(Voice { dialect, transport });
-                }
-                WebSocket::new(
-                    self.settings.message_bytes_max,
-                    may_deflate,
-                    Speaks::Dialect(dialect),
-                )
-            }
-            None => WebSocket::new(
-                MESSAGE_BYTES_MAX,
-                may_deflate,
-                Speaks::Echo { deflate: upgrade.deflate },
-            ),
+        let (speaks, dialect) = match opening {
+            Opening::Native => (Speaks::Dialect(DialectId::Native), Some(DialectId::Native)),
+            Opening::Echo => (Speaks::Echo { deflate: upgrade.deflate }, None),
+            Opening::Talk { dialect, talk, .. } => (Speaks::Talk(talk), Some(dialect)),
         };
-        let epoch = std::sync::Arc::clone(&self.epoch);
-        self.say(id, &Outcome::Welcome { epoch: &epoch });
+        let bytes_max =
+            if dialect.is_some() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
+        if let (Some(dialect), Some(conn)) = (dialect, self.conns.find_mut(id)) {
+            let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
+            conn.voice = Some(Voice { dialect, transport });
+        }
+        let mut websocket = WebSocket::new(bytes_max, may_deflate, speaks);
+        self.greet(id, &mut websocket, now);
         // What was glued to the request is the WebSocket's.
         let mut rest = std::mem::take(&mut http.input);
         if rest.is_empty() {
@@ -333,7 +413,7 @@ impl Shard {
 
     /// Refuses a request with a word and a reason.
     #[expect(clippy::too_many_arguments, reason = "a refusal has a status, a code and a reason")]
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         id: ConnId,
         http: Box<Http>,
@@ -366,7 +446,7 @@ impl Shard {
         })
     }
 
-    fn reply_refusal(
+    pub(super) fn reply_refusal(
         &mut self,
         id: ConnId,
         mut http: Box<Http>,
@@ -434,6 +514,10 @@ impl Shard {
         results: &[super::PublishResult],
         now: Now,
     ) {
+        if matches!(http.state, State::Casting) {
+            http.state = State::Head;
+            return self.http_go_on(id, http, now);
+        }
         let State::Upload(upload) = &mut http.state else {
             return self.put_back(id, Session::Http(http));
         };
@@ -485,6 +569,13 @@ impl Shard {
         }
         self.close_after_sent(id, now);
     }
+}
+
+/// What a connection is to become.
+pub(super) enum Opening {
+    Native,
+    Echo,
+    Talk { dialect: DialectId, talk: Box<dyn Talk>, may_deflate: bool },
 }
 
 /// How far an upload has come.

@@ -3,8 +3,12 @@
 //! Invariants: what a session cannot use yet is bounded (`INPUT_PENDING_BYTES_MAX`, and the connection is not read while it waits);
 //! a client's fault ends in one answer or one close code, on its own connection.
 
+mod cast;
+mod endpoint;
+mod gather;
 mod http;
 mod stream;
+mod talk;
 mod upload;
 mod websocket;
 
@@ -19,6 +23,7 @@ pub(super) use websocket::WebSocket;
 use super::Shard;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::input::Port;
 use super::lifecycle::seconds;
 use super::publish::PublishResult;
 use crate::clock::Now;
@@ -64,8 +69,8 @@ pub struct Response {
 }
 
 impl Session {
-    pub(super) fn new(peer: IpAddr) -> Self {
-        Self::Http(Box::new(Http::new(peer)))
+    pub(super) fn new(peer: IpAddr, port: Port) -> Self {
+        Self::Http(Box::new(Http::new(peer, port)))
     }
 }
 

@@ -472,7 +472,7 @@ impl Shard {
         UploadState::Ended
     }
 
-    fn refuse_body(&mut self, id: ConnId, error: HttpError, now: Now) {
+    pub(super) fn refuse_body(&mut self, id: ConnId, error: HttpError, now: Now) {
         let mut out = Vec::new();
         error.write_reply(&mut out);
         self.push_item(id, Item::Raw(out.into()));

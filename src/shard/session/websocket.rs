@@ -19,6 +19,7 @@ use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::SubId;
+use crate::dialect::Talk;
 use crate::event::Draft;
 use crate::event::TopicName;
 use crate::wire::decoder::Decoder;
@@ -44,9 +45,11 @@ pub(in super::super) struct WebSocket {
 }
 
 /// What is spoken on it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(in super::super) enum Speaks {
     Dialect(DialectId),
+    /// A dialect that remembers what was said.
+    Talk(Box<dyn Talk>),
     /// Every message comes back.
     Echo {
         deflate: Option<Agreed>,
@@ -56,10 +59,14 @@ pub(in super::super) enum Speaks {
 /// One thing that a client said, its bytes copied where they outlive the read.
 enum Heard {
     Said(Result<Command, Malformed>),
+    /// What a conversation is to hear.
+    Told(Box<str>),
     NotText,
     Echoed(Box<[u8]>),
     Ping(Box<[u8]>),
-    Close { code: Option<u16> },
+    Close {
+        code: Option<u16>,
+    },
 }
 
 impl WebSocket {
@@ -99,9 +106,11 @@ impl Shard {
     ) {
         websocket.is_pinged = false;
         let mut heard = std::mem::take(&mut self.heard.0);
-        let speaks = websocket.speaks;
-        let fed = websocket.decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
-            heard.extend(hear(speaks, incoming));
+        let hears_binary =
+            self.voice_of(id).is_some_and(|voice| voice.dialect.speaker().manners().hears_binary);
+        let WebSocket { decoder, speaks, .. } = &mut websocket;
+        let fed = decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
+            heard.extend(hear(speaks, hears_binary, incoming));
             ControlFlow::Continue(())
         });
         let mut drafts = Vec::new();
@@ -113,6 +122,11 @@ impl Shard {
                     drafts.push(draft);
                 }
                 Heard::Said(Ok(command)) => self.carry_out(id, command, now),
+                Heard::Told(text) => {
+                    if let Speaks::Talk(talk) = &mut websocket.speaks {
+                        self.talk_hear(id, &mut **talk, &text, now);
+                    }
+                }
                 Heard::Said(Err(malformed)) => {
                     self.say(
                         id,
@@ -145,6 +159,18 @@ impl Shard {
             self.publish_all(id, &mut websocket, drafts, publishing, now);
         }
         self.put_back(id, Session::WebSocket(websocket));
+    }
+
+    /// The first words of a connection that has become a WebSocket.
+    pub(super) fn greet(&mut self, id: ConnId, websocket: &mut WebSocket, now: Now) {
+        match &mut websocket.speaks {
+            Speaks::Talk(talk) => self.talk_open(id, &mut **talk, now),
+            Speaks::Dialect(_) => {
+                let epoch = std::sync::Arc::clone(&self.epoch);
+                self.say(id, &Outcome::Welcome { epoch: &epoch });
+            }
+            Speaks::Echo { .. } => {}
+        }
     }
 
     fn publish_all(
@@ -256,17 +282,23 @@ pub(super) fn refusal_of(code: RefusalCode, topic: &TopicName) -> Refusal {
     }
 }
 
-fn hear(speaks: Speaks, incoming: Incoming<'_>) -> Option<Heard> {
+fn hear(speaks: &Speaks, hears_binary: bool, incoming: Incoming<'_>) -> Option<Heard> {
     match (incoming, speaks) {
+        (Incoming::Text(text), Speaks::Talk(_)) => Some(Heard::Told(text.into())),
+        (Incoming::Binary(bytes), Speaks::Talk(_)) if hears_binary => {
+            // What is not even text is no JSON either, and is heard as nothing.
+            Some(Heard::Told(std::str::from_utf8(bytes).unwrap_or_default().into()))
+        }
+        (Incoming::Binary(_), Speaks::Talk(_)) => Some(Heard::NotText),
         (Incoming::Text(text), Speaks::Dialect(dialect)) => {
             Some(Heard::Said(dialect.speaker().decode(text)))
         }
         (Incoming::Binary(_), Speaks::Dialect(_)) => Some(Heard::NotText),
         (Incoming::Text(text), Speaks::Echo { deflate }) => {
-            Some(echo(OpCode::Text, text.as_bytes(), deflate))
+            Some(echo(OpCode::Text, text.as_bytes(), *deflate))
         }
         (Incoming::Binary(bytes), Speaks::Echo { deflate }) => {
-            Some(echo(OpCode::Binary, bytes, deflate))
+            Some(echo(OpCode::Binary, bytes, *deflate))
         }
         (Incoming::Ping(payload), _) => Some(Heard::Ping(payload.into())),
         (Incoming::Pong(_), _) => None,
