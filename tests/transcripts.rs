@@ -1,5 +1,7 @@
 //! Each dialect's transcripts, run against the core: on one shard, and on three with publisher and subscriber apart.
 
+#![cfg(test)]
+
 mod support;
 
 use std::fs;

@@ -76,9 +76,9 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_told = matches!(conn.session, Session::Http(_)) && conn.solo.is_some();
         if is_told || self.is_answer_awaited(id) {
-            self.close_after_sent(id, now)
+            self.close_after_sent(id, now);
         } else {
-            self.remove(id)
+            self.remove(id);
         }
     }
 

@@ -180,7 +180,7 @@ impl Shard {
                 Some(closing)
                     if closing.after_sent == AfterSent::Gone && !self.is_answer_awaited(id) =>
                 {
-                    self.remove(id)
+                    self.remove(id);
                 }
                 Some(_) => {}
             }

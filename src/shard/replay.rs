@@ -14,6 +14,7 @@ use super::input::ConnId;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
+use super::shape::Past;
 use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
@@ -250,7 +251,7 @@ impl Shard {
                 .as_mut()
                 .is_some_and(|met| met.insert((event.topic.clone(), Arc::clone(&event.key))));
             replay.live.replayed += u64::from(passes);
-            let Some(event) = self.shape_past(id, event, set, passes, is_news, now) else {
+            let Some(event) = self.shape_past(id, event, set, Past { passes, is_news }, now) else {
                 continue;
             };
             if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {

@@ -46,6 +46,15 @@ struct Pace {
     held: HashMap<Key, Arc<Event>, foldhash::fast::RandomState>,
 }
 
+/// What is known of an event of the past for one subscription.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past {
+    /// It passes the filter.
+    pub(super) passes: bool,
+    /// Nothing is known of what its key was before.
+    pub(super) is_news: bool,
+}
+
 /// What becomes of an event that a paced subscription wants.
 enum Offered {
     /// It goes now.
@@ -335,21 +344,20 @@ impl Shard {
         id: ConnId,
         event: &Arc<Event>,
         set: u64,
-        passes: bool,
-        is_news: bool,
+        past: Past,
         now: Now,
     ) -> Option<Arc<Event>> {
-        let Some(conn) = self.conns.find_mut(id) else { return None };
+        let conn = self.conns.find_mut(id)?;
         let Some(shaping) = conn.shaping.as_deref_mut() else {
-            return passes.then(|| Arc::clone(event));
+            return past.passes.then(|| Arc::clone(event));
         };
         let shaped = shaping.0.iter_mut().find(|shaped| 1 << shaped.sub == set);
         let event = match shaped.and_then(|shaped| shaped.inside.as_mut()) {
-            _ if passes => Arc::clone(event),
+            _ if past.passes => Arc::clone(event),
             // Of a client that comes back it is not known what it had inside: the first news of a key that does not pass says that it has not.
             Some(inside) => {
                 let was_inside = inside.remove(&key_of(event));
-                if !was_inside && !is_news {
+                if !was_inside && !past.is_news {
                     return None;
                 }
                 leave_of(event)

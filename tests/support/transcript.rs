@@ -17,6 +17,8 @@
 //! x> …, x< …, @x …           the same for the client called x
 //! ```
 
+#![expect(clippy::string_slice, reason = "fixtures are cut where ASCII stands")]
+
 use std::collections::BTreeMap;
 
 use fanwire::shard::Settings;
@@ -207,7 +209,7 @@ impl<'a> Run<'a> {
         let (method, target) = (parts.next().unwrap(), parts.next().unwrap_or("/"));
         let body = parts.next().unwrap_or("");
         let (headers, body) = match body.strip_prefix("[") {
-            Some(rest) => rest.split_once("] ").unwrap_or((rest.trim_end_matches(']'), "")),
+            Some(rest) => rest.split_once("] ").unwrap_or_else(|| (rest.trim_end_matches(']'), "")),
             None => ("", body),
         };
         let wire = self.connect("");

@@ -149,9 +149,10 @@ fn filter(raw: &RawValue) -> Result<Filter, Refusal> {
 fn max_rate(raw: &RawValue) -> Result<MaxRate, Refusal> {
     let mut members =
         Members::parse(raw.get()).map_err(|_| bad("max_rate", "max_rate must be an object"))?;
-    let per: String = members
-        .take("per")
-        .map_or(Ok("subscription".to_owned()), |raw| read(raw, "max_rate.per", "a string"))?;
+    let per: String = members.take("per").map_or_else(
+        || Ok("subscription".to_owned()),
+        |raw| read(raw, "max_rate.per", "a string"),
+    )?;
     let per = match per.as_str() {
         "key" => RatePer::Key,
         "subscription" => RatePer::Subscription,

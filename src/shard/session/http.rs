@@ -335,7 +335,7 @@ impl Shard {
                 self.begin_sse(id, head.version, &asked, now);
                 None
             }
-            Err(refusal) => Some(self.refuse_for(id, http, head, 400, &refusal, now)),
+            Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
         }
     }
 
@@ -376,7 +376,7 @@ impl Shard {
                 http.state = State::Upload(Box::new(upload));
                 http
             }
-            Err((status, refusal)) => self.refuse_for(id, http, head, status, &refusal, now),
+            Err((status, refusal)) => self.refuse_for(id, http, head, (status, &refusal), now),
         }
     }
 
@@ -437,8 +437,7 @@ impl Shard {
         id: ConnId,
         http: Box<Http>,
         head: &Head,
-        status: u16,
-        refusal: &Refusal,
+        (status, refusal): (u16, &Refusal),
         now: Now,
     ) -> Box<Http> {
         self.reply_refusal(id, http, head, now, |out, connection| {

@@ -1,6 +1,5 @@
 //! Server-sent events: one subscription, stated in the URL, told as an endless reply.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::Shard;
@@ -74,8 +73,8 @@ fn topic(index: usize, text: &str) -> Result<TopicPattern, Refusal> {
         .map_err(|e| Refusal::of(RefusalCode::BadTopic, format_args!("topic[{index}]"), e))
 }
 
-fn since_of(text: &Cow<'_, str>) -> Result<Since, Refusal> {
-    match &**text {
+fn since_of(text: &str) -> Result<Since, Refusal> {
+    match text {
         "earliest" => Ok(Since::Earliest),
         "last" => Ok(Since::Last),
         _ => text.parse().map(Since::Time).map_err(|_| {

@@ -208,7 +208,7 @@ impl Upload {
                     return;
                 }
                 Err(code) => {
-                    self.reject(self.draft_lines[index], refusal_of(*code, &self.terms.topic))
+                    self.reject(self.draft_lines[index], refusal_of(*code, &self.terms.topic));
                 }
             }
         }

@@ -40,9 +40,12 @@ pub(in super::super) struct WebSocket {
     decoder: Decoder,
     speaks: Speaks,
     is_pinged: bool,
-    /// Publishes whose results are awaited: the id to answer to, if an answer is wanted, and the topic.
-    publishing: Option<Box<Vec<(Option<SubId>, TopicName)>>>,
+    /// Publishes whose results are awaited.
+    publishing: Option<Box<[Awaited]>>,
 }
+
+/// A publish whose result is awaited: the id to answer to, if an answer is wanted, and the topic.
+type Awaited = (Option<SubId>, TopicName);
 
 /// What is spoken on it.
 #[derive(Debug)]
@@ -178,7 +181,7 @@ impl Shard {
         id: ConnId,
         websocket: &mut WebSocket,
         drafts: Vec<Draft>,
-        publishing: Vec<(Option<SubId>, TopicName)>,
+        publishing: Vec<Awaited>,
         now: Now,
     ) {
         if websocket.publishing.is_some() {
@@ -189,7 +192,7 @@ impl Shard {
         }
         match self.publish(id, drafts, now) {
             Some(results) => self.say_published(id, &publishing, &results),
-            None => websocket.publishing = Some(Box::new(publishing)),
+            None => websocket.publishing = Some(publishing.into()),
         }
     }
 
@@ -205,12 +208,7 @@ impl Shard {
         self.put_back(id, Session::WebSocket(websocket));
     }
 
-    fn say_published(
-        &mut self,
-        id: ConnId,
-        publishing: &[(Option<SubId>, TopicName)],
-        results: &[PublishResult],
-    ) {
+    fn say_published(&mut self, id: ConnId, publishing: &[Awaited], results: &[PublishResult]) {
         let epoch = std::sync::Arc::clone(&self.epoch);
         for ((ack, topic), result) in publishing.iter().zip(results) {
             match (result, ack) {
@@ -232,7 +230,7 @@ impl Shard {
     fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
         match command {
             Command::Subscribe { subscription, since } => {
-                self.subscribe(id, &subscription, &since, now)
+                self.subscribe(id, &subscription, &since, now);
             }
             Command::Update { id: sub, change } => self.update(id, &sub, *change, now),
             Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
