@@ -152,7 +152,8 @@ impl Shard {
             conns: conns::Conns::default(),
             classes: class::Classes::default(),
             matcher: Matcher::default(),
-            cursor: vec![0; usize::from(shard_count)],
+            // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
+            cursor: vec![1; usize::from(shard_count)],
             mesh: (0..shard_count).map(|_| VecDeque::new()).collect(),
             arrived: VecDeque::new(),
             frames: Frames::default(),
