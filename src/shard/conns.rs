@@ -5,7 +5,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
+use super::access::Who;
 use super::class::ClassId;
 use super::class::Voice;
 use super::input::ConnId;
@@ -26,6 +28,10 @@ pub(super) struct Conn {
     pub(super) session: Session,
     /// How it is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
+    /// Who is on it, once that is known.
+    pub(super) who: Option<Arc<Who>>,
+    /// They were told that their token is soon over.
+    pub(super) is_warned: bool,
     /// `None`: in step with its class, or idle.
     pub(super) solo: Option<Box<Solo>>,
 }
@@ -63,6 +69,8 @@ impl Conns {
             heard_s,
             session,
             voice: None,
+            who: None,
+            is_warned: false,
             solo: None,
         });
         ConnRef { id: ConnId(id), generation }

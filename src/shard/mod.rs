@@ -3,6 +3,7 @@
 //! Bytes, messages and the time come in; bytes for sockets and messages for other shards are asked for. Invariants: [`Shard::work`] never
 //! blocks and never fails; one subscriber's state never costs another; every list in here has a bound in `limits`.
 
+mod access;
 mod class;
 mod conns;
 mod deadlines;
@@ -29,6 +30,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use access::Access;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
@@ -46,6 +48,8 @@ pub use settings::HyperBeam;
 pub use settings::Settings;
 pub use stats::Stats;
 
+use crate::auth::Revocations;
+use crate::auth::TokenRules;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::event::Event;
@@ -109,6 +113,9 @@ pub struct Shard {
     admin: VecDeque<(ConnRef, AdminRequest)>,
     inbound: Inbound,
     heard: session::HeardBuffer,
+    /// Whoever comes without a token.
+    anonymous: Option<Arc<access::Who>>,
+    revocations: Revocations,
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
@@ -134,9 +141,14 @@ impl Shard {
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
         let home = home::Home::new(id, shard_count, settings.topics_max, settings.retention);
+        let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
+        let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
+        let revocations = Revocations::new(rules.and_then(TokenRules::revocation_kept_s));
         Self {
             id,
             shard_count,
+            anonymous,
+            revocations,
             home,
             settings,
             epoch,

@@ -50,6 +50,13 @@ impl Shard {
             return self
                 .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
         }
+        let subscription = &match self.confined_or_refused(id, subscription) {
+            Ok(confined) => confined,
+            Err(refusal) => {
+                let id_of = Some(&subscription.id);
+                return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
+            }
+        };
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
         self.stats.subscriptions += 1;
@@ -64,7 +71,13 @@ impl Shard {
         let Some(running) = subs.iter_mut().find(|sub| sub.id == subscription.id) else {
             return self.refuse_unknown(id, &subscription.id);
         };
-        *running = Arc::clone(subscription);
+        *running = match self.confined_or_refused(id, subscription) {
+            Ok(confined) => confined,
+            Err(refusal) => {
+                let id_of = Some(&subscription.id);
+                return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
+            }
+        };
         self.go_solo(id);
         self.enter_class(id, subs);
         self.say(id, &Outcome::Updated { id: &subscription.id });

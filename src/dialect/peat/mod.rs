@@ -93,6 +93,7 @@ impl Dialect for PeatProto {
 const MANNERS: Manners = Manners {
     silence: Silence::Pinged,
     slow: (1013, "slow subscriber"),
+    counts_messages: false,
     hears_binary: true,
 };
 

@@ -47,7 +47,8 @@ impl Shard {
         let mut out = Vec::new();
         Reply::begin(&mut out, 200, connection).body("text/plain; charset=utf-8", b"OK");
         self.push_item(id, Item::Raw(out.into()));
-        let Some(draft) = self.draft_of_cast(body) else { return false };
+        let draft = self.draft_of_cast(body).filter(|draft| self.may_publish(id, &draft.topic));
+        let Some(draft) = draft else { return false };
         self.publish(id, vec![draft], now).is_none()
     }
 

@@ -7,6 +7,8 @@ mod cast;
 mod endpoint;
 mod gather;
 mod http;
+mod identity;
+mod post;
 mod stream;
 mod talk;
 mod upload;

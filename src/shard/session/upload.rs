@@ -116,6 +116,11 @@ impl Upload {
         })
     }
 
+    /// Where its events go.
+    pub(super) fn topic(&self) -> &TopicName {
+        &self.terms.topic
+    }
+
     /// Whether it takes no more of its body for now.
     pub(super) fn is_waiting(&self) -> bool {
         self.is_underway || self.is_held()
