@@ -308,6 +308,8 @@ impl Terms {
                     let message = format_args!("op is `upsert`, `delete` or `event`, not {word:?}");
                     op = Some(Op::from_name(word).ok_or_else(|| bad("op", &message))?);
                 }
+                // Whose request it is has been found out before this.
+                ("token", _) => {}
                 ("ack", "ordered") => ordered = true,
                 ("ack", "none") => ordered = false,
                 ("ack", word) => {
