@@ -282,3 +282,5 @@ pub const PROVISIONING_POST_BYTES_MAX: usize = 4 * PAYLOAD_BYTES_MAX;
 /// Seconds that a Provisioning client has to say who it is; then it is closed with 1008.
 pub const PROVISIONING_AUTH_S: u32 = 10;
 const _: () = assert!(PROVISIONING_TYPES_MAX <= SUBSCRIPTIONS_MAX);
+/// Bytes of a request to revoke tokens; more are refused with 413.
+pub const REVOKE_BYTES_MAX: usize = 4096;

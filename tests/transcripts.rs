@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use fanwire::auth::AdminSecret;
 use fanwire::auth::Algorithm;
 use fanwire::auth::AnonymousAccess;
 use fanwire::auth::Key;
@@ -39,7 +40,12 @@ fn access_with_keys() -> Access {
     let rules = TokenRules { leeway_s: 0, ..TokenRules::default() };
     let keys = KeySet::new(vec![key]).unwrap();
     let verifier = Verifier::new(keys, rules, Mapping::default()).unwrap();
-    Access { verifier: Some(Arc::new(verifier)), ..Access::default() }
+    let admin = AdminSecret::new(support::transcript::SECRET).unwrap();
+    Access {
+        verifier: Some(Arc::new(verifier)),
+        admin: Some(Arc::new(admin)),
+        ..Access::default()
+    }
 }
 
 fn set(settings: &mut Settings, key: &str, value: &str) {

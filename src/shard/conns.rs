@@ -30,6 +30,8 @@ pub(super) struct Conn {
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
     pub(super) who: Option<Arc<Who>>,
+    /// The registrar counts it.
+    pub(super) is_counted: bool,
     /// They were told that their token is soon over.
     pub(super) is_warned: bool,
     /// `None`: in step with its class, or idle.
@@ -70,6 +72,7 @@ impl Conns {
             session,
             voice: None,
             who: None,
+            is_counted: false,
             is_warned: false,
             solo: None,
         });

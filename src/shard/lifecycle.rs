@@ -5,7 +5,9 @@
 
 use super::Shard;
 use super::class::Voice;
+use super::input::Address;
 use super::input::ConnId;
+use super::input::ConnRef;
 use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
@@ -91,10 +93,15 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(&mut self.inbound);
         }
+        let generation = conn.generation;
+        let was_counted = std::mem::take(&mut conn.is_counted);
         conn.session = Session::Gone;
         conn.voice = None;
         conn.solo = None;
         self.gone.push_back(id);
+        if was_counted {
+            self.leave(Address { shard: self.id, conn: ConnRef { id, generation } });
+        }
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {

@@ -15,6 +15,7 @@ mod input;
 mod lifecycle;
 mod publish;
 mod pump;
+mod registrar;
 mod replay;
 mod session;
 mod settings;
@@ -36,6 +37,7 @@ pub use input::Address;
 pub use input::Began;
 pub use input::ConnId;
 pub use input::ConnRef;
+pub use input::Entry;
 pub use input::Mesh;
 pub use input::PageAnswer;
 pub use input::Port;
@@ -116,6 +118,7 @@ pub struct Shard {
     /// Whoever comes without a token.
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
+    registrar: registrar::Registrar,
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
@@ -149,6 +152,7 @@ impl Shard {
             shard_count,
             anonymous,
             revocations,
+            registrar: registrar::Registrar::new(settings.access.limits),
             home,
             settings,
             epoch,
@@ -204,6 +208,10 @@ impl Shard {
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
             Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::Enter(entry) => self.enter_here(&entry, now),
+            Mesh::Entered { conn, result } => self.entered(conn, result, now),
+            Mesh::Leave(address) => self.leave(address),
+            Mesh::Revoke(what) => self.revoke_here(*what, now),
             Mesh::AskTopics(asker) => self.tell_topics(asker),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }

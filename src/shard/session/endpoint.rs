@@ -60,6 +60,12 @@ pub(super) fn may_identify_late(port: Port, head: &Head) -> bool {
     head.path() == "/v1/ws" || is_provisioning(port, head)
 }
 
+/// Whether a request's connection is to last: those are counted.
+pub(super) fn is_lasting(head: &Head) -> bool {
+    let path = head.path();
+    head.wants_websocket() || path == "/v1/sse" || path == "/sse/subscribe" || path == connect::PATH
+}
+
 /// What became of a request: it was none of the dialects', or it was taken and leaves HTTP, or goes on.
 pub(super) enum Routed {
     Other(Box<Http>),
@@ -89,6 +95,10 @@ impl Shard {
             "/~websocket@1.0/info" | "/~websocket@1.0/cast" => {
                 Some(self.refuse_method(id, http, head, now))
             }
+            "/v1/admin/revoke" if head.method == Method::Post => {
+                Some(self.route_revoke(id, http, head, now))
+            }
+            "/v1/admin/revoke" => Some(self.refuse_method(id, http, head, now)),
             "/pv/events" if head.method == Method::Post => {
                 let call = Call::Events { keep_alive: head.keep_alive };
                 Some(self.gather_body(id, http, head, call, now))

@@ -13,6 +13,7 @@ use crate::dialect::peat::connect;
 use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
 use crate::limits::PEAT_REQUEST_BYTES_MAX;
 use crate::limits::PROVISIONING_POST_BYTES_MAX;
+use crate::limits::REVOKE_BYTES_MAX;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Head;
@@ -27,12 +28,15 @@ pub(super) enum Call {
     Cast { keep_alive: bool },
     /// Events of the Provisioning dialect.
     Events { keep_alive: bool },
+    /// Tokens that are to open nothing any more.
+    Revoke { keep_alive: bool },
 }
 
 impl Call {
     const fn bytes_max(self) -> u64 {
         match self {
             Self::Peat { .. } => PEAT_REQUEST_BYTES_MAX as u64,
+            Self::Revoke { .. } => REVOKE_BYTES_MAX as u64,
             Self::Events { .. } => PROVISIONING_POST_BYTES_MAX as u64,
             Self::Cast { .. } => HYPERBEAM_CAST_BYTES_MAX as u64,
         }
@@ -107,6 +111,10 @@ impl Shard {
             Call::Peat { codec } => {
                 self.peat_call(id, codec, &gathering.body, now);
                 Gathered::Taken
+            }
+            Call::Revoke { keep_alive } => {
+                self.carry_out_revocation(id, &gathering.body, keep_alive, now);
+                self.after_answer(id, keep_alive, now)
             }
             Call::Events { keep_alive } => match self.post(id, &gathering.body, keep_alive, now) {
                 Post::Waits => Gathered::Posting { keep_alive },

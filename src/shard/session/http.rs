@@ -10,6 +10,7 @@ use super::super::class::Deflate;
 use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
+use super::super::lifecycle::CLOSE_POLICY;
 use super::super::lifecycle::seconds;
 use super::super::input::Port;
 use super::AdminRequest;
@@ -24,6 +25,7 @@ use super::stream::Asked;
 use super::upload::Upload;
 use super::websocket::Speaks;
 use super::websocket::WebSocket;
+use crate::auth::LimitError;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
@@ -33,6 +35,7 @@ use crate::dialect::Talk;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
+use crate::limits::RETRY_AFTER_S;
 use crate::wire::deflate::Agreed;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Connection;
@@ -61,6 +64,8 @@ pub(in super::super) struct Http {
 pub(super) enum State {
     Head,
     Upload(Box<Upload>),
+    /// The registrar has been asked about the one who sent this.
+    Entering(Box<Head>),
     /// A small body is being gathered.
     Gather(Box<Gathering>),
     /// What was published is not known to have its place yet; the answer is already given.
@@ -102,7 +107,7 @@ impl Http {
         match &self.state {
             State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked { .. } | State::Casting | State::Posting { .. } | State::Topics(_) => true,
+            State::Asked { .. } | State::Entering(_) | State::Casting | State::Posting { .. } | State::Topics(_) => true,
             State::Ended => false,
         }
     }
@@ -179,6 +184,7 @@ impl Shard {
                 }
                 State::Upload(_)
                 | State::Asked { .. }
+                | State::Entering(_)
                 | State::Casting
                 | State::Posting { .. }
                 | State::Topics(_) => break,
@@ -254,10 +260,65 @@ impl Shard {
 
     /// Answers a request, or turns the connection into what it asks for; `None` if it no longer is HTTP.
     fn route(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Option<Box<Http>> {
-        match self.enter(id, http, head, now) {
-            Entered::Yes(http) => self.route_known(id, http, head, now),
-            Entered::Refused(http) => Some(http),
+        let mut http = match self.enter(id, http, head, now) {
+            Entered::Yes(http) => http,
+            Entered::Refused(http) => return Some(http),
+        };
+        let is_counted = self.conns.find(id).is_none_or(|conn| conn.is_counted);
+        if is_counted || !super::endpoint::is_lasting(head) {
+            return self.route_known(id, http, head, now);
         }
+        match self.ask_registrar(id, Some(http.peer), now) {
+            Some(Ok(())) => self.route_known(id, http, head, now),
+            Some(Err(error)) => Some(self.refuse_entry(id, http, head, error, now)),
+            None => {
+                http.state = State::Entering(Box::new(head.clone()));
+                Some(http)
+            }
+        }
+    }
+
+    //= provisioning#5.7
+    //# 11th connection of a user → 429 before upgrade;
+    fn refuse_entry(
+        &mut self,
+        id: ConnId,
+        http: Box<Http>,
+        head: &Head,
+        error: LimitError,
+        now: Now,
+    ) -> Box<Http> {
+        self.reply_refusal(id, http, head, now, |out, connection| {
+            Reply::begin(out, 429, connection)
+                .header("retry-after", &RETRY_AFTER_S.to_string())
+                .error("too_many_connections", &error.to_string());
+        })
+    }
+
+    /// The registrar has answered; a request that waited for it goes on.
+    pub(in super::super) fn session_entered(&mut self, id: ConnId, result: Result<(), LimitError>, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => http,
+            session => {
+                self.put_back(id, session);
+                if let Err(error) = result {
+                    self.close(id, CLOSE_POLICY, &error.to_string(), now);
+                }
+                return;
+            }
+        };
+        let State::Entering(head) = std::mem::replace(&mut http.state, State::Head) else {
+            return self.put_back(id, Session::Http(http));
+        };
+        let back = match result {
+            Ok(()) => self.route_known(id, http, &head, now),
+            Err(error) => Some(self.refuse_entry(id, http, &head, error, now)),
+        };
+        if let Some(http) = back {
+            self.http_go_on(id, http, now);
+        }
+        self.resumed.push(id);
     }
 
     /// As `route`, once it is known who asks.

@@ -8,7 +8,11 @@ use std::sync::Arc;
 use super::super::Shard;
 use super::super::access::Who;
 use super::super::input::ConnId;
+use super::super::input::Mesh;
+use super::super::lifecycle::CLOSE_POLICY;
 use super::http::Http;
+use crate::auth::RevocationsFull;
+use crate::auth::Revoke;
 use crate::auth::TokenError;
 use crate::clock::Now;
 use crate::dialect::Outcome;
@@ -174,6 +178,10 @@ impl Shard {
         }
         conn.who = Some(who);
         conn.is_warned = false;
+        if let Some(Err(error)) = self.ask_registrar(id, None, now) {
+            self.close(id, CLOSE_POLICY, &error.to_string(), now);
+            return Ok(());
+        }
         // What runs is confined by the new token on top of the old one.
         let running = self.subs_of(id).to_vec();
         let wish = |subscription| Wish { subscription, since: Since::Now };
@@ -193,6 +201,37 @@ impl Shard {
             Err(error) => {
                 let refusal = Refusal::of(RefusalCode::Forbidden, "token", error);
                 self.say(id, &Outcome::Refused { id: ack, refusal: &refusal });
+            }
+        }
+    }
+
+    /// Has tokens revoked on every shard.
+    pub(super) fn revoke(&mut self, what: &Revoke, now: Now) -> Result<(), RevocationsFull> {
+        self.revocations.revoke(what.clone(), wall_s(now))?;
+        for index in 0..self.mesh.len() {
+            if index != self.id.index() {
+                self.mesh[index].push_back(Mesh::Revoke(Box::new(what.clone())));
+            }
+        }
+        self.close_revoked(now);
+        Ok(())
+    }
+
+    /// Another shard has had tokens revoked.
+    pub(in super::super) fn revoke_here(&mut self, what: Revoke, now: Now) {
+        if let Err(error) = self.revocations.revoke(what, wall_s(now)) {
+            // The shard that was asked had room, and all shards remember the same.
+            tracing::error!(%error, "a revocation was not remembered here");
+        }
+        self.close_revoked(now);
+    }
+
+    fn close_revoked(&mut self, now: Now) {
+        for index in 0..self.conns.places() {
+            let id = ConnId(index);
+            let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
+            if who.is_some_and(|who| self.revocations.is_revoked(&who.principal)) {
+                self.close(id, CLOSE_POLICY, "token revoked", now);
             }
         }
     }

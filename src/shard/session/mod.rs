@@ -9,6 +9,7 @@ mod gather;
 mod http;
 mod identity;
 mod post;
+mod revoke;
 mod stream;
 mod talk;
 mod upload;
