@@ -24,6 +24,8 @@ pub mod auth;
 
 pub mod conn;
 
+pub mod dashboard;
+
 pub mod admin;
 
 pub mod config;

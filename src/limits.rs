@@ -73,6 +73,8 @@ pub const READS_PER_TURN_MAX: usize = 4;
 pub const INBOX_PER_TURN_MAX: usize = 256;
 /// Milliseconds between two ticks of a shard.
 pub const TICK_MS: u64 = 100;
+/// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.
+pub const SHORTAGE_TOLD_MS: u64 = 60_000;
 /// Milliseconds after which a core whose message did not fit another's inbox tries again.
 pub const MESH_RETRY_MS: u64 = 1;
 /// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
@@ -206,7 +208,6 @@ const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
 const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
 const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
 
-
 /// Levels of arrays and objects in a payload or a filter; a deeper text is refused with `bad_json` or `bad_filter`. As deep as
 /// the readers of most languages go by default, so that what we take can be read by those to whom we give it.
 pub const JSON_DEPTH_MAX: usize = 128;
@@ -248,6 +249,10 @@ pub const FILTER_CLAUSES_MAX: usize = 32;
 /// Distinct (field, kind of value) pairs that a shard's filters are indexed by; tests of further ones are not indexed, but evaluated
 /// where the other tests of their filter lead to it.
 pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
+/// Names in one path of a subscription's `fields`; more are refused with `bad_field`.
+pub const PROJECTION_DEPTH_MAX: usize = 16;
+/// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
+pub const SHAPED_KEYS_MAX: usize = 100_000;
 
 /// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
 pub const PEAT_QUERY_LEVELS_MAX: usize = 16;

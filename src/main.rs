@@ -27,6 +27,10 @@ enum Command {
     Publish(cli::PublishArgs),
     /// Print what arrives, one JSON line each; goes on where it was after a lost connection.
     Subscribe(cli::SubscribeArgs),
+    /// Start a server and a moving fleet, and say what to open and what to type.
+    Demo(cli::DemoArgs),
+    /// Make tokens, and say what is in one.
+    Token(cli::TokenArgs),
 }
 
 fn main() -> ExitCode {
@@ -34,5 +38,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => cli::serve(&arguments),
         Command::Publish(arguments) => cli::publish(arguments),
         Command::Subscribe(arguments) => cli::subscribe(arguments),
+        Command::Demo(arguments) => cli::demo(&arguments),
+        Command::Token(arguments) => cli::token(&arguments),
     }
 }

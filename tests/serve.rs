@@ -36,7 +36,11 @@ impl Drop for Server {
 impl Server {
     fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
-        command.arg("serve").args(["--listen", "127.0.0.1:0"]).args(arguments).stderr(Stdio::piped());
+        command
+            .arg("serve")
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut first_line = String::new();
@@ -45,7 +49,10 @@ impl Server {
     }
 
     fn field(&self, name: &str) -> &str {
-        let (_, rest) = self.first_line.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("{}", self.first_line));
+        let (_, rest) = self
+            .first_line
+            .split_once(&format!(" {name}="))
+            .unwrap_or_else(|| panic!("{}", self.first_line));
         rest.split([' ', '\n']).next().unwrap()
     }
 
@@ -115,7 +122,10 @@ fn a_mistake_in_the_configuration_is_named_with_its_place() {
     let (code, message) = fails(&["--config", &shown]);
     std::fs::remove_file(&path).unwrap();
     assert_eq!(code, Some(2));
-    assert!(message.starts_with(&format!("fanwire: {shown}:2: `drain_timeout`: there is no such key")), "{message}");
+    assert!(
+        message.starts_with(&format!("fanwire: {shown}:2: `drain_timeout`: there is no such key")),
+        "{message}"
+    );
 }
 
 #[test]
@@ -124,11 +134,42 @@ fn more_connections_than_descriptors_are_refused() {
     std::fs::write(&path, "connections_max = 16000000\nfd_tables = 'shared'\n").unwrap();
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     let (code, message) = match limit {
-        Some(limit) if limit < 16_000_000 => fails(&["--config", &path.display().to_string(), "--listen", "127.0.0.1:0"]),
+        Some(limit) if limit < 16_000_000 => {
+            fails(&["--config", &path.display().to_string(), "--listen", "127.0.0.1:0"])
+        }
         // Nothing can be shown to be impossible here.
         _ => (Some(2), "`connections_max`".to_owned()),
     };
     std::fs::remove_file(&path).unwrap();
     assert_eq!(code, Some(2), "{message}");
     assert!(message.contains("`connections_max`"), "{message}");
+}
+
+#[test]
+fn without_free_descriptors_it_waits_and_says_so_once() {
+    let mut server = Server::start(&["--shards", "1", "--driver", "epoll"]);
+    let limit = rustix::process::Rlimit { current: Some(40), maximum: Some(40) };
+    rustix::process::prlimit(
+        Some(Pid::from_child(&server.child)),
+        rustix::process::Resource::Nofile,
+        limit,
+    )
+    .unwrap();
+    // More than fit, all of them connected as far as they can see.
+    let clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    let mut late = server.connect();
+    write!(late, "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let timeout = Some(std::time::Duration::from_millis(300));
+    late.set_read_timeout(timeout).unwrap();
+    assert!(late.read(&mut [0]).is_err(), "there is no descriptor for it");
+    drop(clients);
+    late.set_read_timeout(None).unwrap();
+    let mut answer = [0; 12];
+    late.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    drop(late);
+    server.signal(Signal::TERM);
+    let (status, log) = server.end();
+    assert!(status.success(), "{status}: {log}");
+    assert_eq!(log.matches("cannot accept connections for now").count(), 1, "{log}");
 }

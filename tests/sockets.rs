@@ -27,7 +27,8 @@ const WAYS: [(DriverChoice, FdTables); 3] = [
 
 fn start(driver: DriverChoice, fd_tables: FdTables) -> Running {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    Server::start(&Config { listen, driver, fd_tables, shards: 2, pin: false, ..Config::default() }).unwrap()
+    Server::start(&Config { listen, driver, fd_tables, shards: 2, pin: false, ..Config::default() })
+        .unwrap()
 }
 
 fn connect(running: &Running) -> TcpStream {
@@ -140,7 +141,11 @@ fn what_anyone_publishes_reaches_everyone_in_order() {
         for (topic, publisher) in &mut publishers {
             for number in 1..=EVENTS {
                 let answer = publisher.hear();
-                assert_eq!((&answer["type"], &answer["offset"]), (&json!("published"), &json!(number)), "{topic}: {answer}");
+                assert_eq!(
+                    (&answer["type"], &answer["offset"]),
+                    (&json!("published"), &json!(number)),
+                    "{topic}: {answer}"
+                );
             }
         }
         for subscriber in &mut subscribers {
@@ -154,7 +159,9 @@ fn what_anyone_publishes_reaches_everyone_in_order() {
             }
         }
         running.stop();
-        for mut client in subscribers.into_iter().chain(publishers.into_iter().map(|(_, client)| client)) {
+        for mut client in
+            subscribers.into_iter().chain(publishers.into_iter().map(|(_, client)| client))
+        {
             assert!(matches!(client.next(), Heard::Close(1001)));
         }
         assert_eq!(running.join(), 0);
@@ -168,7 +175,8 @@ fn http_publishes_and_sse_listens() {
         let mut listeners: Vec<_> = (0..8)
             .map(|_| {
                 let mut socket = connect(&running);
-                write!(socket, "GET /v1/sse?topic=weather/* HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+                write!(socket, "GET /v1/sse?topic=weather/* HTTP/1.1\r\nHost: test\r\n\r\n")
+                    .unwrap();
                 BufReader::new(socket)
             })
             .collect();
@@ -176,7 +184,11 @@ fn http_publishes_and_sse_listens() {
             let mut line = String::new();
             while !line.contains("event: live") {
                 line.clear();
-                assert_ne!(listener.read_line(&mut line).unwrap(), 0, "it ended before it was live");
+                assert_ne!(
+                    listener.read_line(&mut line).unwrap(),
+                    0,
+                    "it ended before it was live"
+                );
             }
         }
         let answer = post(&running, "/v1/publish/weather/zurich", r#"{"celsius":21}"#);
@@ -186,7 +198,11 @@ fn http_publishes_and_sse_listens() {
             let mut line = String::new();
             while !line.contains("celsius") {
                 line.clear();
-                assert_ne!(listener.read_line(&mut line).unwrap(), 0, "it ended before the event came");
+                assert_ne!(
+                    listener.read_line(&mut line).unwrap(),
+                    0,
+                    "it ended before the event came"
+                );
             }
         }
         drop(listeners);
@@ -201,7 +217,11 @@ fn a_client_that_half_closes_still_gets_its_answer() {
         let running = start(driver, fd_tables);
         for _ in 0..8 {
             let mut socket = connect(&running);
-            write!(socket, "POST /v1/publish/t HTTP/1.1\r\nHost: test\r\nContent-Length: 7\r\n\r\n{{\"n\":1}}").unwrap();
+            write!(
+                socket,
+                "POST /v1/publish/t HTTP/1.1\r\nHost: test\r\nContent-Length: 7\r\n\r\n{{\"n\":1}}"
+            )
+            .unwrap();
             socket.shutdown(std::net::Shutdown::Write).unwrap();
             let mut answer = String::new();
             socket.read_to_string(&mut answer).unwrap();

@@ -1,5 +1,7 @@
 //! Each dialect's transcripts, run against the core: on one shard, and on three with publisher and subscriber apart.
 
+#![cfg(test)]
+
 mod support;
 
 use std::fs;
@@ -41,11 +43,7 @@ fn access_with_keys() -> Access {
     let keys = KeySet::new(vec![key]).unwrap();
     let verifier = Verifier::new(keys, rules, Mapping::default()).unwrap();
     let admin = AdminSecret::new(support::transcript::SECRET).unwrap();
-    Access {
-        verifier: Some(Arc::new(verifier)),
-        admin: Some(Arc::new(admin)),
-        ..Access::default()
-    }
+    Access { verifier: Some(Arc::new(verifier)), admin: Some(Arc::new(admin)), ..Access::default() }
 }
 
 fn set(settings: &mut Settings, key: &str, value: &str) {
@@ -82,6 +80,6 @@ fn provisioning() {
 }
 
 #[test]
-fn native() {
-    run_all("native");
+fn access() {
+    run_all("access");
 }

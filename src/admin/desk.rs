@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::board::Board;
 use super::metrics;
+use crate::dashboard;
 use crate::event::ShardId;
 use crate::shard::AdminRequest;
 use crate::shard::Response;
@@ -37,7 +38,10 @@ impl FrontDesk {
             "/readyz" if self.board.is_ready() => plain(200, JSON, r#"{"status":"ready"}"#),
             "/readyz" => plain(503, JSON, r#"{"status":"not ready"}"#),
             "/metrics" => plain(200, metrics::CONTENT_TYPE, self.board.metrics()),
-            path => error(404, "not_found", &format!("there is nothing at {path}")),
+            path => match dashboard::asset(path) {
+                Some(asset) => file(asset, request.if_none_match.as_deref()),
+                None => error(404, "not_found", &format!("there is nothing at {path}")),
+            },
         }
     }
 
@@ -51,6 +55,21 @@ fn plain(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Res
     // What it says is true only now.
     let headers = vec![("Cache-Control", "no-store".to_owned())];
     Response { status, content_type, headers, body: body.into() }
+}
+
+/// A file of the live page. A browser asks each time, and is sent it once.
+fn file(asset: &dashboard::Asset, known: Option<&str>) -> Response {
+    let etag = asset.etag();
+    let is_known = known.is_some_and(|known| known.contains(etag.as_str()));
+    let headers = vec![
+        ("Cache-Control", "no-cache".to_owned()),
+        ("ETag", etag),
+        ("Content-Security-Policy", dashboard::CONTENT_SECURITY_POLICY.to_owned()),
+        ("X-Content-Type-Options", "nosniff".to_owned()),
+    ];
+    let (status, body) =
+        if is_known { (304, Bytes::new()) } else { (200, Bytes::from_static(asset.body)) };
+    Response { status, content_type: asset.content_type, headers, body }
 }
 
 fn error(status: u16, code: &str, message: &str) -> Response {

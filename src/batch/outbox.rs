@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_subscription_that_does_not_get_the_newer_event_keeps_the_older() {
-        let both = Policy { drop_oldest: 0, latest: 0b11 };
+        let both = Policy { latest: 0b11, ..Policy::default() };
         let mut outbox = Outbox::default();
         for offset in 1..=4 {
             outbox.push_event(&event("k", offset), 0b11, &both, room_for(4));

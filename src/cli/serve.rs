@@ -47,7 +47,9 @@ impl ServeArgs {
             Some(path) => Config::load(path)?,
             None => Config::default(),
         };
-        for (key, value) in [("listen", &self.listen), ("shards", &self.shards), ("driver", &self.driver)] {
+        for (key, value) in
+            [("listen", &self.listen), ("shards", &self.shards), ("driver", &self.driver)]
+        {
             if let Some(value) = value {
                 config.set(key, value)?;
             }
@@ -127,7 +129,8 @@ mod tests {
     #[test]
     fn arguments_win_over_defaults() {
         assert_eq!(config(&[]).unwrap(), Config::default());
-        let config = config(&["--listen", "127.0.0.1:1", "--shards", "2", "--driver", "epoll"]).unwrap();
+        let config =
+            config(&["--listen", "127.0.0.1:1", "--shards", "2", "--driver", "epoll"]).unwrap();
         assert_eq!((config.listen.port(), config.shards), (1, 2));
     }
 
@@ -135,6 +138,11 @@ mod tests {
     fn wrong_arguments_are_named() {
         let error = config(&["--shards", "1000"]).unwrap_err().to_string();
         assert_eq!(error, "command line: `shards`: must be from 0 to 64, and is 1000");
-        assert!(config(&["--config", "/nowhere.toml"]).unwrap_err().to_string().contains("/nowhere.toml"));
+        assert!(
+            config(&["--config", "/nowhere.toml"])
+                .unwrap_err()
+                .to_string()
+                .contains("/nowhere.toml")
+        );
     }
 }

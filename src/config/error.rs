@@ -7,9 +7,14 @@ use std::path::Path;
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    File { path: Box<Path>, line: u32 },
+    File {
+        path: Box<Path>,
+        line: u32,
+    },
     CommandLine,
     Default,
+    /// Possible as written, but not here.
+    Machine,
 }
 
 impl fmt::Display for Origin {
@@ -18,6 +23,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::CommandLine => f.write_str("command line"),
             Self::Default => f.write_str("default"),
+            Self::Machine => f.write_str("this machine"),
         }
     }
 }

@@ -33,10 +33,12 @@ use crate::clock::Clock;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::limits::ACCEPTS_PER_TURN_MAX;
+use crate::limits::BACKLOG;
 use crate::limits::INBOX_PER_TURN_MAX;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::READ_BYTES;
 use crate::limits::READS_PER_TURN_MAX;
+use crate::limits::SHORTAGE_TOLD_MS;
 use crate::limits::TICK_MS;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
@@ -97,8 +99,8 @@ pub struct Core<W: World> {
     sockets: Sockets,
     lingering: Lingering,
     listening: Listening,
-    /// It has been said that nothing can be accepted; it is said again only after something was.
-    is_shortage_known: bool,
+    /// When it was last said that nothing can be accepted, in `Now::mono_ms`.
+    shortage_told_ms: Option<u64>,
     /// One buffer for every read of every connection.
     buffer: Box<[u8]>,
     /// Connections with more to read than one turn takes.
@@ -187,7 +189,7 @@ impl<W: World> Core<W> {
             sockets: Sockets::default(),
             lingering: Lingering::default(),
             listening: Listening::On(listener),
-            is_shortage_known: false,
+            shortage_told_ms: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             unread: Vec::new(),
             is_mesh_stuck: false,
@@ -223,7 +225,9 @@ impl<W: World> Core<W> {
         for ready in events.iter() {
             match ready.token {
                 Token::Conn(conn) => self.take_conn(conn, ready, now),
-                Token::Listener => self.accept(now),
+                Token::Listener => {
+                    self.accept(now);
+                }
                 Token::Alarm => {}
             }
         }
@@ -322,12 +326,12 @@ impl<W: World> Core<W> {
         }
     }
 
-    fn accept(&mut self, now: Now) {
+    /// Accepts who waits, some at a time; true if there may be more.
+    fn accept(&mut self, now: Now) -> bool {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Listening::On(listener) = &self.listening else { return };
+            let Listening::On(listener) = &self.listening else { return false };
             match listener.accept() {
                 Accepted::Conn(socket, peer) => {
-                    self.is_shortage_known = false;
                     let Some(conn) = self.world.open(peer, now) else { continue };
                     let watched = self.poll.add_conn(socket.as_fd(), conn);
                     self.sockets.insert(conn, socket);
@@ -336,18 +340,25 @@ impl<W: World> Core<W> {
                         self.die(conn.id, now);
                     }
                 }
-                Accepted::Nobody => return,
+                Accepted::Nobody => return false,
                 Accepted::Left => {}
-                Accepted::Exhausted(error) => return self.rest(error),
+                Accepted::Exhausted(error) => {
+                    self.rest(error, now);
+                    return false;
+                }
             }
         }
+        true
     }
 
-    fn rest(&mut self, error: Errno) {
+    fn rest(&mut self, error: Errno, now: Now) {
         let Listening::On(listener) = std::mem::replace(&mut self.listening, Listening::Off) else {
             return;
         };
-        if !std::mem::replace(&mut self.is_shortage_known, true) {
+        let is_told =
+            self.shortage_told_ms.is_some_and(|told_ms| now.mono_ms < told_ms + SHORTAGE_TOLD_MS);
+        if !is_told {
+            self.shortage_told_ms = Some(now.mono_ms);
             let open = self.sockets.open();
             tracing::warn!(%error, open, "cannot accept connections for now; trying again every {TICK_MS} ms");
         }
@@ -435,6 +446,11 @@ impl<W: World> Core<W> {
     /// Stops, if that was asked for, and notes how far it has come.
     fn stop(&mut self, now: Now) {
         if self.stopping.is_none() && self.links.doorbell.stop_wanted() {
+            // Who was connected already is told properly; closing the listener would reset them.
+            let mut turns = BACKLOG as usize / ACCEPTS_PER_TURN_MAX;
+            while turns > 0 && self.accept(now) {
+                turns -= 1;
+            }
             self.listening = Listening::Off;
             self.world.stop(now);
             self.world.work(&mut self.sockets, now);

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use crate::clock::Now;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::Projection;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
@@ -43,13 +44,89 @@ pub use view::Views;
 pub type SubId = Arc<str>;
 
 /// What a subscriber asks for: part of what makes two connections alike.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Subscription {
     pub id: SubId,
     pub topics: Vec<TopicPattern>,
+    /// Only events that pass.
     pub filter: Option<Filter>,
     pub batch: Option<Batch>,
     pub slow: Slow,
+    pub max_rate: Option<MaxRate>,
+    /// Only these members of the payload are sent.
+    pub fields: Option<Arc<Projection>>,
+    /// A key that passed the filter and no longer does is announced once.
+    pub leave: bool,
+}
+
+/// What is to be changed of a running subscription; `None`: it stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Change {
+    pub filter: Option<Option<Filter>>,
+    pub batch: Option<Option<Batch>>,
+    pub slow: Option<Slow>,
+    pub max_rate: Option<Option<MaxRate>>,
+    pub fields: Option<Option<Arc<Projection>>>,
+    pub leave: Option<bool>,
+}
+
+impl Change {
+    /// The subscription as it is from here on.
+    ///
+    /// # Errors
+    /// If what it asks for does not go together.
+    pub fn apply(self, running: &Subscription) -> Result<Subscription, Refusal> {
+        let changed = Subscription {
+            id: Arc::clone(&running.id),
+            topics: running.topics.clone(),
+            filter: self.filter.unwrap_or_else(|| running.filter.clone()),
+            batch: self.batch.unwrap_or(running.batch),
+            slow: self.slow.unwrap_or(running.slow),
+            max_rate: self.max_rate.unwrap_or(running.max_rate),
+            fields: self.fields.unwrap_or_else(|| running.fields.clone()),
+            leave: self.leave.unwrap_or(running.leave),
+        };
+        changed.check()?;
+        Ok(changed)
+    }
+}
+
+impl Subscription {
+    /// Whether what it asks for goes together.
+    ///
+    /// # Errors
+    /// The member that needs another.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.leave && self.filter.is_none() {
+            return Err(Refusal::of(
+                RefusalCode::BadField,
+                "leave",
+                "`leave` needs a `filter`: without one nothing stops matching",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether what it is sent depends on what it was sent before, so that no other connection is like it.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.max_rate.is_some() || self.leave
+    }
+}
+
+/// At most so many updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaxRate {
+    pub per: RatePer,
+    /// Milliseconds between two updates: 1 to 100,000.
+    pub every_ms: u32,
+}
+
+/// What a rate is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RatePer {
+    Key,
+    Subscription,
 }
 
 /// Many events in one message.
@@ -119,9 +196,10 @@ pub enum Command {
         subscription: Arc<Subscription>,
         since: Since,
     },
-    /// Exchanges a running subscription for another of the same id.
+    /// Changes a running subscription.
     Update {
-        subscription: Arc<Subscription>,
+        id: SubId,
+        change: Box<Change>,
     },
     Unsubscribe {
         id: SubId,
@@ -365,7 +443,8 @@ pub trait Dialect {
     fn reply(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>);
 
     /// Appends what every subscriber of an event is sent alike; stands after [`Dialect::head`] in one message.
-    fn encode(&self, event: &Event, view: &View, out: &mut Vec<u8>);
+    /// `payload` is the event's, or what is left of it where subscribers asked for some of its members only.
+    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>);
 
     /// Appends what differs by the subscriptions that an event matches, and stands before the shared body.
     fn head(&self, form: Form, event: &Event, view: &View, subs: Subs<'_>, out: &mut Vec<u8>);

@@ -20,7 +20,8 @@ pub fn parse(text: &str) -> Option<u64> {
     let text = text.trim();
     let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, "00:00:00Z"));
     let mut parts = date.split('-');
-    let (year, month, day) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    let (year, month, day) =
+        (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
     if parts.next().is_some() || !(1970..=9999).contains(&year) || !(1..=12).contains(&month) {
         return None;
     }
@@ -135,7 +136,16 @@ mod tests {
         assert_eq!(parse("2025-09-26T08:30:00-01:30"), Some(1_758_880_800_000_000));
         assert_eq!(parse("2025-09-26 10:00:00"), Some(1_758_880_800_000_000));
         assert_eq!(parse("2025-09-26"), parse("2025-09-26T00:00:00Z"));
-        for bad in ["", "now", "2025-13-01", "2025-02-29", "2025-09-26T24:00:00Z", "1969-12-31", "2025-09-26T10:00:00+2", "2025-9-26"] {
+        for bad in [
+            "",
+            "now",
+            "2025-13-01",
+            "2025-02-29",
+            "2025-09-26T24:00:00Z",
+            "1969-12-31",
+            "2025-09-26T10:00:00+2",
+            "2025-9-26",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

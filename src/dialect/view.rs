@@ -179,7 +179,10 @@ mod tests {
     #[test]
     fn prefix_and_names_are_undone() {
         let view = View {
-            topics: vec![TopicPattern::new("peat/**").unwrap(), TopicPattern::new("adsb/ch").unwrap()],
+            topics: vec![
+                TopicPattern::new("peat/**").unwrap(),
+                TopicPattern::new("adsb/ch").unwrap(),
+            ],
             prefix: "peat/".into(),
             names: vec![("aircraft".into(), TopicName::new("adsb/ch").unwrap())],
             deletes: true,

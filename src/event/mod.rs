@@ -3,15 +3,19 @@
 //! Invariants: an `Event` is never changed once its home shard has stamped it; its payload is one JSON object in valid UTF-8,
 //! checked once at ingest, and its text survives byte for byte. This module never does I/O and knows no dialect.
 
-pub mod payload;
+pub mod projection;
 
 pub mod fields;
+
+mod finder;
 
 pub mod interest;
 
 pub mod json;
 
 pub mod number;
+
+mod soften;
 
 pub mod topic;
 
@@ -25,6 +29,7 @@ pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
 pub use number::Number;
+pub use projection::Projection;
 pub use topic::TopicError;
 pub use topic::TopicName;
 pub use topic::TopicPattern;
@@ -38,6 +43,8 @@ pub enum Op {
     Delete,
     /// Something happened; no state is meant.
     Event,
+    /// The key no longer passes a subscription's filter: said by the server, never published.
+    Leave,
 }
 
 impl Op {
@@ -48,6 +55,7 @@ impl Op {
             Self::Upsert => "upsert",
             Self::Delete => "delete",
             Self::Event => "event",
+            Self::Leave => "leave",
         }
     }
 

@@ -69,6 +69,12 @@ impl Number {
         self.near
     }
 
+    /// What is missing to it from [`Number::to_f64`].
+    #[must_use]
+    pub const fn lack(self) -> i16 {
+        self.rest
+    }
+
     /// What makes its value: equal values have equal bits, however written.
     #[must_use]
     pub const fn to_bits(self) -> (u64, i16) {

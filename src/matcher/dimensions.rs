@@ -304,7 +304,7 @@ fn see(view: View, values: &[Value<'_>], hashing: &Hashing, points: &mut Vec<u32
             _ => None,
         })),
         View::Form => {
-            points.extend(values.iter().filter_map(text_form).map(|text| hashing.text(&text)))
+            points.extend(values.iter().filter_map(text_form).map(|text| hashing.text(&text)));
         }
         View::Loose => points.extend(values.iter().filter_map(|value| match value {
             Value::Text(text) => Some(hashing.loose(text)),

@@ -15,6 +15,8 @@ use crate::event::fields;
 use crate::event::fields::Scratch;
 use crate::event::fields::Value;
 use crate::matcher::filter::Source;
+use crate::matcher::filter::is_place;
+use crate::matcher::filter::on_unit_sphere;
 
 /// One distinct source, numbered densely; numbers of forgotten ones are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,10 @@ impl SlotId {
     }
 }
 
+/// A latitude and a longitude that some filter asks for as a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PositionId(u32);
+
 /// The slots that live filters read, and how to fill them.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
@@ -33,6 +39,8 @@ pub(super) struct Slots {
     /// By slot: its source and how many filters read it; `None` where a number is free.
     used: Vec<Option<(Source, u32)>>,
     free: Vec<SlotId>,
+    /// By position: its latitudes and longitudes, and how many filters ask for it. Numbers of forgotten ones (0) are used again.
+    positions: Vec<(SlotId, SlotId, u32)>,
     /// Changes whenever the set of paths does.
     version: u64,
     /// The paths of all slots, made when first asked for after a change.
@@ -87,6 +95,29 @@ impl Slots {
         self.changed();
     }
 
+    /// Counts one more use of the position that two slots make.
+    pub(super) fn insert_position(&mut self, latitude: SlotId, longitude: SlotId) -> PositionId {
+        let is_it = |known: &(SlotId, SlotId, u32)| {
+            known.2 > 0 && (known.0, known.1) == (latitude, longitude)
+        };
+        let found = self.positions.iter().position(is_it);
+        let place = found
+            .or_else(|| self.positions.iter().position(|(_, _, uses)| *uses == 0))
+            .unwrap_or_else(|| {
+                self.positions.push((latitude, longitude, 0));
+                self.positions.len() - 1
+            });
+        let (known_latitude, known_longitude, uses) = &mut self.positions[place];
+        (*known_latitude, *known_longitude) = (latitude, longitude);
+        *uses += 1;
+        PositionId(u32::try_from(place).expect("positions are counted in 32 bits"))
+    }
+
+    /// Counts one use less.
+    pub(super) fn remove_position(&mut self, position: PositionId) {
+        self.positions[position.0 as usize].2 -= 1;
+    }
+
     fn changed(&mut self) {
         self.version += 1;
         self.interest = None;
@@ -96,7 +127,10 @@ impl Slots {
     /// Whether no slot is in use.
     #[cfg(test)]
     pub(super) fn is_bare(&self) -> bool {
-        self.by_source.is_empty() && self.used.iter().all(Option::is_none)
+        let is_free = |position: &(SlotId, SlotId, u32)| position.2 == 0;
+        self.by_source.is_empty()
+            && self.used.iter().all(Option::is_none)
+            && self.positions.iter().all(is_free)
     }
 
     pub(super) const fn version(&self) -> u64 {
@@ -157,6 +191,10 @@ pub(super) struct Facts<'a> {
     spans: Vec<Span>,
     /// The slots that have values.
     filled: Vec<SlotId>,
+    /// Where the event is, by position: from here to there in the list of places.
+    positions: Vec<(u32, u32)>,
+    /// On the unit sphere.
+    places: Vec<[f64; 3]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -176,10 +214,12 @@ impl<'a> Facts<'a> {
             other.spans[slot.index()] = NO_SPAN;
         }
         other.values.clear();
+        other.places.clear();
         // The list is empty, so nothing is converted: this only lets go of the old lifetime, in place.
         let values =
             other.values.into_iter().map(|_| unreachable!("it was just cleared")).collect();
-        Self { values, spans: other.spans, filled: other.filled }
+        let Facts { spans, filled, positions, places, .. } = other;
+        Self { values, spans, filled, positions, places }
     }
 
     /// The slots that have values.
@@ -232,6 +272,33 @@ impl<'a> Facts<'a> {
                 self.fill(*slot, start, *alternative);
             }
         }
+        self.locate(slots);
+    }
+
+    /// Where the event is: nowhere, or, if the fields are arrays, at several places.
+    #[inline]
+    pub(super) fn places(&self, position: PositionId) -> &[[f64; 3]] {
+        let span = self.positions.get(position.0 as usize);
+        span.and_then(|(start, end)| self.places.get(*start as usize..*end as usize))
+            .unwrap_or_default()
+    }
+
+    /// Finds the places of all positions.
+    fn locate(&mut self, slots: &Slots) {
+        self.positions.clear();
+        let mut start = 0;
+        for (latitude, longitude, _) in &slots.positions {
+            let mut places = std::mem::take(&mut self.places);
+            let (latitudes, longitudes) = (self.of(*latitude), self.of(*longitude));
+            if latitudes.len() == longitudes.len() {
+                places.extend(latitudes.iter().zip(longitudes).filter_map(place_of));
+            }
+            self.places = places;
+            let end =
+                u32::try_from(self.places.len()).expect("a payload has fewer values than 2^32");
+            self.positions.push((start, end));
+            start = end;
+        }
     }
 
     /// Gives a slot the values from `start` on, unless it has some of an earlier alternative.
@@ -245,4 +312,12 @@ impl<'a> Facts<'a> {
             *span = Span { start: bound(start), end: bound(self.values.len()), alternative };
         }
     }
+}
+
+fn place_of((latitude, longitude): (&Value<'_>, &Value<'_>)) -> Option<[f64; 3]> {
+    let (Value::Number(latitude), Value::Number(longitude)) = (latitude, longitude) else {
+        return None;
+    };
+    let (latitude, longitude) = (latitude.to_f64(), longitude.to_f64());
+    is_place(latitude, longitude).then(|| on_unit_sphere(latitude, longitude))
 }

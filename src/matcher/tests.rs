@@ -118,15 +118,12 @@ fn compare_with_brute_force(seed: u64, rounds: u32, population: usize, depth: us
 
 /// Nothing outlives the last wish.
 fn assert_is_bare(matcher: &Matcher) {
-    assert!(matcher.subjects.iter().all(Option::is_none));
-    assert!(matcher.groups.by_want.is_empty());
-    assert_eq!(matcher.groups.free.len(), matcher.groups.all.len());
     assert!(
-        matcher.filters.by_filter.is_empty() && matcher.filters.all.iter().all(Option::is_none)
+        matcher.subjects.iter().all(|subject| subject.plain.is_none() && subject.tree.is_none())
     );
+    assert!(matcher.groups.is_bare());
+    assert!(matcher.filters.is_bare());
     assert!(matcher.forest.is_bare());
-    assert!(matcher.filters.dimensions.is_bare());
-    assert!(matcher.filters.slots.is_bare());
 }
 
 #[test]
@@ -150,9 +147,9 @@ fn fences_are_found_while_they_come_and_go() {
     let mut arbitrary = Arbitrary::with_seed(seed);
     let mut pair = Pair::default();
     let mut total = 0;
-    for round in 0..6000_u32 {
+    for round in 0..3600_u32 {
         let random = &mut arbitrary.0;
-        if round < 3000 || random.bool() {
+        if round < 1600 || random.bool() {
             let kinds = ["car", "bus", "tram", "ship"];
             let filter = match random.u8(..6) {
                 0 => format!(
@@ -211,7 +208,7 @@ fn fences_are_found_while_they_come_and_go() {
             );
         }
     }
-    assert!(total > 5000, "{total}");
+    assert!(total > 2000, "{total}");
     assert!(pair.matcher.forest.node_count() > 20, "the tree was split");
     while let Some(id) = pair.plain.keys().next().copied() {
         pair.remove(id);
@@ -230,8 +227,8 @@ fn equal_filters_are_one_with_many_wishes() {
             Some(&Filter::parse_text(filter).unwrap()),
         );
     }
-    assert_eq!(matcher.filters.by_filter.len(), 1);
-    assert_eq!(matcher.groups.by_want.len(), 2);
+    assert_eq!(matcher.filters.count(), 1);
+    assert_eq!(matcher.groups.count(), 2);
     let both = event("t", "", Op::Event, r#"{"a":1,"b":2}"#);
     assert_eq!(
         matched(&mut matcher, &both),

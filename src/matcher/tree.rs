@@ -22,6 +22,7 @@ use crate::matcher::dimensions::Codes;
 use crate::matcher::dimensions::DimId;
 use crate::matcher::dimensions::Dimensions;
 use crate::matcher::dimensions::Seen;
+use crate::matcher::groups::GroupId;
 
 /// A node that has more entries is split, if that helps.
 const BUCKET_MAX: usize = 48;
@@ -61,9 +62,6 @@ impl ClauseRef {
     }
 }
 
-/// What a clause belongs to: the matcher's number for it.
-pub(super) type Owner = u32;
-
 /// All nodes of all trees.
 #[derive(Debug, Default)]
 pub(super) struct Forest {
@@ -92,7 +90,7 @@ impl Node {
 /// What is looked at for every event that comes by. Unused tests are of `ANYTHING`.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    owner: Owner,
+    owner: GroupId,
     dims: [DimId; TESTS],
     codes: [Codes; TESTS],
 }
@@ -124,7 +122,7 @@ fn place(code: u32, width: u8) -> u32 {
 
 /// Where an entry is on its way down.
 struct Descent<'a> {
-    owner: Owner,
+    owner: GroupId,
     clause: &'a ClauseRef,
     /// The dimensions that the splits on the way were by.
     taken: Vec<DimId>,
@@ -150,7 +148,7 @@ impl Forest {
     }
 
     /// Adds a clause.
-    pub(super) fn insert(&mut self, root: NodeId, owner: Owner, clause: &ClauseRef) {
+    pub(super) fn insert(&mut self, root: NodeId, owner: GroupId, clause: &ClauseRef) {
         self.insert_at(root, &mut Descent { owner, clause, taken: Vec::new() }, COPIES_MAX);
     }
 
@@ -202,11 +200,11 @@ impl Forest {
     }
 
     /// Removes a clause, which must be there.
-    pub(super) fn remove(&mut self, root: NodeId, owner: Owner, clause: &ClauseRef) {
+    pub(super) fn remove(&mut self, root: NodeId, owner: GroupId, clause: &ClauseRef) {
         self.remove_at(root, owner, clause, COPIES_MAX);
     }
 
-    fn remove_at(&mut self, at: NodeId, owner: Owner, clause: &ClauseRef, copies: usize) {
+    fn remove_at(&mut self, at: NodeId, owner: GroupId, clause: &ClauseRef, copies: usize) {
         let Some((which, _, need, left)) = self.way(at, clause, copies) else {
             let node = &mut self.nodes[at.index()];
             let is_it = |(entry, other): (&Entry, &ClauseRef)| {
@@ -290,7 +288,7 @@ impl Forest {
     }
 
     /// Appends the owner of each clause whose needs in place the event meets; one may come several times.
-    pub(super) fn search(&mut self, root: NodeId, dimensions: &Dimensions, out: &mut Vec<Owner>) {
+    pub(super) fn search(&mut self, root: NodeId, dimensions: &Dimensions, out: &mut Vec<GroupId>) {
         let seen = dimensions.all_seen();
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.push(root);

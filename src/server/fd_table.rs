@@ -1,12 +1,13 @@
-#![expect(
-    unsafe_code,
-    reason = "leaving the shared table of descriptors is unsafe by nature; it is done here, once per shard, and nowhere else"
-)]
 //! Descriptors: how many there may be, and a table of its own for each shard.
 //!
 //! The limit on open files holds per table, and threads share one unless they leave it. Invariants: a shard leaves only after every
 //! runtime and doorbell has been made, so that their numbers mean the same in each table (a runtime wakes another by writing to the number
 //! that it knows); what is opened afterwards never crosses from one thread to another.
+
+#![expect(
+    unsafe_code,
+    reason = "leaving the shared table of descriptors is unsafe by nature; it is done here, once per shard, and nowhere else"
+)]
 
 use std::io;
 

@@ -134,7 +134,13 @@ where
         connections_max = plan.settings.connections_max * usize::from(plan.shard_count),
         "listening"
     );
-    tracing::info!("memory at worst: {}", plan.worst_case);
+    let info = rustix::system::sysinfo();
+    let machine_bytes = info.totalram.saturating_mul(u64::from(info.mem_unit));
+    tracing::info!(
+        "memory at worst: {}; this machine has {} MiB",
+        plan.worst_case,
+        machine_bytes >> 20
+    );
     Ok(Running { address, board, doorbells, threads: starting.threads })
 }
 

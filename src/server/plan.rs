@@ -132,7 +132,7 @@ fn connections(
     if config.connections_max > possible || possible == 0 {
         let problem =
             Problem::TooFewDescriptors { wanted: config.connections_max.max(1), possible };
-        return Err(ConfigError::new("connections_max", Origin::Default, problem));
+        return Err(ConfigError::new("connections_max", Origin::Machine, problem));
     }
     Ok((wanted.min(possible), has_own_tables))
 }

@@ -1,11 +1,12 @@
-#![expect(
-    unsafe_code,
-    reason = "the C library has no safe way to wait for a signal, and rustix leaves signal masks to it"
-)]
 //! Waiting for the order to stop.
 //!
 //! SIGTERM and SIGINT are blocked before any thread starts, so that none of them is interrupted, and one thread waits for them. No
 //! handler ever runs. Once the first has come the block is lifted: a second one ends the process at once.
+
+#![expect(
+    unsafe_code,
+    reason = "the C library has no safe way to wait for a signal, and rustix leaves signal masks to it"
+)]
 
 use std::fmt;
 use std::io;

@@ -17,6 +17,7 @@ use crate::auth::Verifier;
 use crate::auth::Whence;
 use crate::dialect::Subscription;
 use crate::dialect::View;
+use crate::event::Event;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
@@ -89,7 +90,9 @@ impl Who {
     /// What is left of a subscription; `None`: nothing.
     pub(super) fn confine(&self, asked: &Arc<Subscription>) -> Option<Arc<Subscription>> {
         let mut topics = self.granted(&asked.topics);
-        topics.retain(|topic| !matches!(topic, TopicPattern::Exact(name) if self.barred.contains(name)));
+        topics.retain(
+            |topic| !matches!(topic, TopicPattern::Exact(name) if self.barred.contains(name)),
+        );
         if topics.is_empty() {
             return None;
         }
@@ -114,6 +117,13 @@ impl Who {
             false => Some(Filter::new(&Predicate::And(tests)).ok()?),
         };
         Some(Arc::new(Subscription { topics, filter, ..(**asked).clone() }))
+    }
+
+    /// Whether they may see this event at all.
+    pub(super) fn lets_see(&self, event: &Event) -> bool {
+        self.principal.may_hear(&event.topic)
+            && !self.barred.contains(&event.topic)
+            && self.forced.as_ref().is_none_or(|forced| forced.evaluate(event))
     }
 
     /// What of these topics is granted.
@@ -212,8 +222,7 @@ mod tests {
         let who = Access::default().anonymous(&View::default()).unwrap();
         let asked = |topics: &[&str]| {
             let topics = topics.iter().map(|topic| pattern(topic)).collect();
-            let slow = crate::dialect::Slow::Disconnect;
-            Arc::new(Subscription { id: Arc::from("1"), topics, filter: None, batch: None, slow })
+            Arc::new(Subscription { topics, ..Subscription::default() })
         };
         let plain = asked(&["adsb/ch", "fleet/**"]);
         assert!(Arc::ptr_eq(&who.confine(&plain).unwrap(), &plain));

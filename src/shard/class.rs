@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::input::ConnId;
+use super::input::ConnRef;
 use crate::batch::FrameId;
 use crate::batch::Policy;
 use crate::dialect::DialectId;
@@ -29,6 +30,8 @@ impl ClassId {
 pub(super) struct ClassKey {
     pub(super) voice: Voice,
     pub(super) subs: Vec<Arc<Subscription>>,
+    /// A connection whose messages depend on what it was sent before is like no other.
+    pub(super) alone: Option<ConnRef>,
 }
 
 /// How a connection is spoken to.

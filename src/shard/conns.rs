@@ -13,6 +13,7 @@ use super::class::Voice;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::session::Session;
+use super::shape::Shaping;
 use super::solo::Solo;
 
 /// One connection.
@@ -34,6 +35,8 @@ pub(super) struct Conn {
     pub(super) is_counted: bool,
     /// They were told that their token is soon over.
     pub(super) is_warned: bool,
+    /// What its paced and leaving subscriptions remember.
+    pub(super) shaping: Option<Box<Shaping>>,
     /// `None`: in step with its class, or idle.
     pub(super) solo: Option<Box<Solo>>,
 }
@@ -74,6 +77,7 @@ impl Conns {
             who: None,
             is_counted: false,
             is_warned: false,
+            shaping: None,
             solo: None,
         });
         ConnRef { id: ConnId(id), generation }

@@ -1,4 +1,4 @@
-//! What one event has become so far: a body per dialect, a frame per kind of class, each made once.
+//! What one event has become so far: a body per dialect and choice of fields, a frame per kind of class, each made once.
 //!
 //! Never outlives the event; its buffers do.
 
@@ -15,18 +15,29 @@ use crate::dialect::Form;
 use crate::dialect::Subs;
 use crate::dialect::Views;
 use crate::event::Event;
+use crate::event::Projection;
 
 /// Heads remembered per event; classes whose subscribers all chose other ids are framed one by one.
 const HEADS_MAX: usize = 8;
+/// Bodies remembered per event; further choices of fields are encoded one by one.
+const BODIES_MAX: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
     views: Arc<Views>,
-    bodies: Vec<(DialectId, Vec<u8>)>,
+    bodies: Vec<Body>,
     bodies_used: usize,
     known: Vec<Known>,
     known_used: usize,
     head: Vec<u8>,
+    text: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Body {
+    dialect: DialectId,
+    fields: Option<Arc<Projection>>,
     text: Vec<u8>,
 }
 
@@ -34,6 +45,7 @@ pub(super) struct Encoded {
 struct Known {
     voice: Voice,
     deflated_alone: bool,
+    body: usize,
     head: Vec<u8>,
     frame: FrameId,
 }
@@ -49,31 +61,47 @@ impl Encoded {
         self.known_used = 0;
     }
 
-    /// Where the event's body in a dialect is.
-    fn body_index(&mut self, dialect: DialectId, event: &Event) -> usize {
-        let known = self.bodies.iter().take(self.bodies_used).position(|(of, _)| *of == dialect);
-        known.unwrap_or_else(|| {
-            if self.bodies.len() == self.bodies_used {
-                self.bodies.push((dialect, Vec::new()));
+    /// Where the event's body is, as these subscriptions of a class want it.
+    fn body_index(&mut self, class: &Class, event: &Event, subs: u64) -> usize {
+        let dialect = class.key.voice.dialect;
+        let fields = fields_of(class, subs);
+        let is_same = |body: &Body| body.dialect == dialect && body.fields == fields;
+        if let Some(index) = self.bodies.iter().take(self.bodies_used).position(is_same) {
+            return index;
+        }
+        if self.bodies_used == BODIES_MAX {
+            // The last place is given away again and again; frames made from it are forgotten with it.
+            self.bodies_used -= 1;
+            self.known_used = 0;
+        }
+        if self.bodies.len() == self.bodies_used {
+            self.bodies.push(Body { dialect, fields: None, text: Vec::new() });
+        }
+        let body = &mut self.bodies[self.bodies_used];
+        body.dialect = dialect;
+        body.text.clear();
+        let view = self.views.of(dialect);
+        match &fields {
+            None => dialect.speaker().encode(event, &event.payload, view, &mut body.text),
+            Some(fields) => {
+                self.payload.clear();
+                fields.project(&event.payload, &mut self.payload);
+                dialect.speaker().encode(event, &self.payload, view, &mut body.text);
             }
-            let (of, body) = &mut self.bodies[self.bodies_used];
-            *of = dialect;
-            body.clear();
-            dialect.speaker().encode(event, self.views.of(dialect), body);
-            self.bodies_used += 1;
-            self.bodies_used - 1
-        })
+        }
+        body.fields = fields;
+        self.bodies_used += 1;
+        self.bodies_used - 1
     }
 
     /// The event's text for these subscriptions of a class: head and body.
     pub(super) fn text(&mut self, class: &Class, event: &Event, subs: u64, form: Form) -> &[u8] {
-        let dialect = class.key.voice.dialect;
-        let body = self.body_index(dialect, event);
+        let body = self.body_index(class, event, subs);
         self.text.clear();
-        let view = self.views.of(dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
-        dialect.speaker().head(form, event, view, subs, &mut self.text);
-        self.text.extend_from_slice(&self.bodies[body].1);
+        let view = self.views.of(class.key.voice.dialect);
+        let of = Subs { of: &class.key.subs, set: subs };
+        class.key.voice.dialect.speaker().head(form, event, view, of, &mut self.text);
+        self.text.extend_from_slice(&self.bodies[body].text);
         &self.text
     }
 
@@ -87,38 +115,57 @@ impl Encoded {
         frames: &mut Frames,
     ) -> FrameId {
         let voice = class.key.voice;
-        let body = self.body_index(voice.dialect, event);
-        let body = &self.bodies[body].1;
+        let body = self.body_index(class, event, subs);
+        let text = &self.bodies[body].text;
         self.head.clear();
         let view = self.views.of(voice.dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
-        voice.dialect.speaker().head(Form::Single, event, view, subs, &mut self.head);
-        let deflated_alone = voice::is_deflated_alone(class, self.head.len() + body.len());
+        let of = Subs { of: &class.key.subs, set: subs };
+        voice.dialect.speaker().head(Form::Single, event, view, of, &mut self.head);
+        let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
         let is_same = |known: &&Known| {
             known.voice == voice
                 && known.deflated_alone == deflated_alone
+                && known.body == body
                 && known.head == self.head
         };
         if let Some(known) = self.known.iter().take(self.known_used).find(is_same) {
             return known.frame;
         }
-        let frame = frames.add(|out| {
-            voice::frame_event(voice, deflated_alone, &[&self.head, body], Some(sse_id), out)
-        });
-        self.remember(voice, deflated_alone, frame);
+        let parts = [&self.head[..], text];
+        let frame =
+            frames.add(|out| voice::frame_event(voice, deflated_alone, &parts, Some(sse_id), out));
+        self.remember(voice, deflated_alone, body, frame);
         frame
     }
 
-    fn remember(&mut self, voice: Voice, deflated_alone: bool, frame: FrameId) {
+    fn remember(&mut self, voice: Voice, deflated_alone: bool, body: usize, frame: FrameId) {
         if self.known_used >= HEADS_MAX {
             return;
         }
         if self.known.len() == self.known_used {
-            self.known.push(Known { voice, deflated_alone, head: Vec::new(), frame });
+            self.known.push(Known { voice, deflated_alone, body, head: Vec::new(), frame });
         }
         let known = &mut self.known[self.known_used];
         (known.voice, known.deflated_alone, known.frame) = (voice, deflated_alone, frame);
+        known.body = body;
         known.head.clone_from(&self.head);
         self.known_used += 1;
     }
+}
+
+/// The fields that these subscriptions want together; `None`: all.
+fn fields_of(class: &Class, subs: u64) -> Option<Arc<Projection>> {
+    let mut wanted: Option<Arc<Projection>> = None;
+    for (index, sub) in class.key.subs.iter().enumerate() {
+        if subs & (1 << index) == 0 {
+            continue;
+        }
+        let fields = sub.fields.as_ref()?;
+        wanted = Some(match wanted {
+            None => Arc::clone(fields),
+            Some(wanted) if wanted == *fields => wanted,
+            Some(wanted) => Arc::new(wanted.union(fields)),
+        });
+    }
+    wanted
 }

@@ -25,7 +25,8 @@ pub(super) struct Scratch {
     wishes: Vec<WishId>,
     classes: Vec<ClassId>,
     encoded: Encoded,
-    full: Vec<ConnId>,
+    /// Connections that have a class of their own, and which of their subscriptions wanted the event.
+    alone: Vec<(ConnId, u64)>,
 }
 
 impl Scratch {
@@ -51,18 +52,46 @@ impl Shard {
             class.matched |= 1 << sub;
         }
         scratch.encoded.begin();
+        scratch.alone.clear();
         for id in scratch.classes.drain(..) {
-            let class = self.classes.at(id);
-            let subs = std::mem::take(&mut class.matched);
-            if !class.members.is_empty() {
-                self.append(id, event, subs, &mut scratch.encoded, now);
+            let mut subs = std::mem::take(&mut self.classes.at(id).matched);
+            if let Some(conn) = self.only_conn(id) {
+                scratch.alone.push((conn, subs));
+                subs = self.shape_live(conn, event, subs, now);
             }
-            self.queue_for_solos(id, event, subs, &mut scratch.full);
+            if subs != 0 {
+                self.emit(id, event, subs, &mut scratch.encoded, now);
+            }
         }
-        for conn in scratch.full.drain(..) {
+        self.announce_leaves(event, &scratch.alone, now);
+        self.scratch = scratch;
+    }
+
+    /// Queues an event for a class: once for its members, and for each who is solo.
+    pub(super) fn emit(
+        &mut self,
+        id: ClassId,
+        event: &Arc<Event>,
+        subs: u64,
+        encoded: &mut Encoded,
+        now: Now,
+    ) {
+        if !self.classes.at(id).members.is_empty() {
+            self.append(id, event, subs, encoded, now);
+        }
+        let mut full = std::mem::take(&mut self.full);
+        self.queue_for_solos(id, event, subs, &mut full);
+        for conn in full.drain(..) {
             self.outbox_full(conn, now);
         }
-        self.scratch = scratch;
+        self.full = full;
+    }
+
+    /// Sees an event for a connection with a class of its own; returns the subscriptions that get it now.
+    fn shape_live(&mut self, conn: ConnId, event: &Arc<Event>, subs: u64, now: Now) -> u64 {
+        let solo = self.conns.find(conn).and_then(|conn| conn.solo.as_deref());
+        let not_live = solo.map_or(0, |solo| solo.not_live(event.home));
+        self.shape(conn, event, subs & !not_live, now)
     }
 
     /// Whether what was gathered must go out before the next event is taken.

@@ -78,7 +78,8 @@ impl Home {
         let offset = *offset;
         let time_us = self.stamp(now);
         let Draft { topic, key, op, payload, fields } = draft;
-        let event = Arc::new(Event { topic, key, op, home: self.id, offset, time_us, payload, fields });
+        let event =
+            Arc::new(Event { topic, key, op, home: self.id, offset, time_us, payload, fields });
         self.store.append(&event);
         Ok(event)
     }

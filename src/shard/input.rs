@@ -12,6 +12,7 @@ use crate::dialect::Placed;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::Interest;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::history::Page;
@@ -73,6 +74,9 @@ pub enum Mesh {
     Leave(Address),
     /// To every shard: these tokens open nothing any more.
     Revoke(Box<Revoke>),
+    /// To every shard: the fields that this shard's filters read now.
+    Interest(ShardId, Interest),
+
     /// To every shard: which topics have subscribers of HyperBEAM there?
     AskTopics(Address),
     /// From each.

@@ -77,9 +77,19 @@ impl Shard {
     /// A connection's peer will send no more; it may still read.
     pub fn ended(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let answers = matches!(conn.session, Session::Http(_))
-            && (conn.solo.is_some() || self.underway.contains_key(&id));
-        if answers { self.close_after_sent(id, now) } else { self.remove(id) }
+        let is_told = matches!(conn.session, Session::Http(_)) && conn.solo.is_some();
+        if is_told || self.is_answer_awaited(id) {
+            self.close_after_sent(id, now);
+        } else {
+            self.remove(id);
+        }
+    }
+
+    /// Whether a request of a connection is being answered elsewhere.
+    pub(super) fn is_answer_awaited(&self, id: ConnId) -> bool {
+        self.conns
+            .find(id)
+            .is_some_and(|conn| matches!(&conn.session, Session::Http(http) if http.is_waiting()))
     }
 
     /// Takes a connection out of everything, and has its socket closed.
@@ -106,6 +116,7 @@ impl Shard {
 
     fn end_subscriptions(&mut self, id: ConnId) {
         self.stats.subscriptions -= self.subs_of(id).len() as u64;
+        self.forget_shaping(id);
         self.leave_class(id);
     }
 
@@ -255,7 +266,7 @@ impl Shard {
             let id = ConnId(index);
             match self.conns.find(id).map(|conn| &conn.session) {
                 Some(Session::WebSocket(_)) => {
-                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now)
+                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now);
                 }
                 Some(Session::Sse { .. }) => self.end_sse(id, now),
                 Some(Session::Http(_)) => self.close_after_sent(id, now),

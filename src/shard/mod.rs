@@ -11,6 +11,7 @@ mod encoded;
 mod fanout;
 mod flush;
 mod home;
+mod ingest;
 mod input;
 mod lifecycle;
 mod publish;
@@ -19,6 +20,7 @@ mod registrar;
 mod replay;
 mod session;
 mod settings;
+mod shape;
 mod snapshot;
 mod solo;
 mod stats;
@@ -125,7 +127,12 @@ pub struct Shard {
     crowd: Crowd,
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
+    pace_deadlines: deadlines::Deadlines<ConnRef>,
+    insiders: shape::Insiders,
+    ingest: ingest::Ingest,
     scratch: fanout::Scratch,
+    scratch_alone: encoded::Encoded,
+    full: Vec<ConnId>,
     flush_scratch: flush::Scratch,
     pump_scratch: pump::Scratch,
 }
@@ -180,7 +187,12 @@ impl Shard {
             crowd: Crowd::default(),
             stopping: None,
             stats: Stats::default(),
+            pace_deadlines: deadlines::Deadlines::default(),
+            insiders: shape::Insiders::default(),
+            ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
+            scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
+            full: Vec::new(),
             flush_scratch: flush::Scratch::default(),
             pump_scratch: pump::Scratch::new(views),
         }
@@ -212,6 +224,7 @@ impl Shard {
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
             Mesh::Revoke(what) => self.revoke_here(*what, now),
+            Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
             Mesh::AskTopics(asker) => self.tell_topics(asker),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
@@ -233,6 +246,7 @@ impl Shard {
 
     /// Fans out what has arrived and sends everything that waits.
     pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) {
+        self.tell_interest();
         while !self.is_crowded()
             && let Some(arrived) = self.arrived.pop_front()
         {
@@ -244,6 +258,7 @@ impl Shard {
                 self.flush(sink, now);
             }
         }
+        self.end_windows(now);
         self.close_due_batches(now);
         self.flush(sink, now);
         self.retry_held(now);
@@ -282,7 +297,15 @@ impl Shard {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
         let stopping = self.stopping.as_ref().and_then(lifecycle::Stopping::due_ms);
-        [self.batch_deadlines.next_ms(), self.held.next_ms(), stopping].into_iter().flatten().min()
+        [
+            self.batch_deadlines.next_ms(),
+            self.pace_deadlines.next_ms(),
+            self.held.next_ms(),
+            stopping,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// What has been counted.

@@ -177,7 +177,11 @@ impl Shard {
         if solo.is_done() {
             match closing {
                 None => self.fall_in_step(id),
-                Some(closing) if closing.after_sent == AfterSent::Gone => self.remove(id),
+                Some(closing)
+                    if closing.after_sent == AfterSent::Gone && !self.is_answer_awaited(id) =>
+                {
+                    self.remove(id);
+                }
                 Some(_) => {}
             }
             return;

@@ -3,6 +3,8 @@
 //! Why there is no seam: a home shard's answers and its live events reach this shard in one order. Until the last page of a home has come, live
 //! events of that home are not for this subscription, because they stand in the pages; after it they are, and none is missed.
 
+use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Shard;
@@ -13,6 +15,7 @@ use super::input::ConnId;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
+use super::shape::Past;
 use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
@@ -21,6 +24,7 @@ use crate::dialect::Live;
 use crate::dialect::Outcome;
 use crate::dialect::Since;
 use crate::dialect::Subscription;
+use crate::event::Event;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
@@ -59,11 +63,13 @@ impl Shard {
             id: Arc::clone(&subscription.id),
             homes: homes.iter().fold(0, |set, home| set | 1 << home.0),
             next: Vec::new(),
-            sent: std::collections::HashMap::default(),
+            sent: HashMap::default(),
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             untold,
             is_live: listener.is_live,
             began_us: Vec::new(),
+            met: (subscription.leave && matches!(since, Since::Position(_) | Since::Cursor(_)))
+                .then(HashSet::default),
         };
         let shard_count = usize::from(self.shard_count);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
@@ -199,7 +205,7 @@ impl Shard {
                 self.push_item(id, item);
             }
         }
-        self.push_page_events(id, serial, set, &page.events);
+        self.push_page_events(id, serial, set, &page.events, now);
         if let Some(after_us) = page.more_after_us {
             if let Some(replay) = self.replay_of(id, serial) {
                 replay.next.push((home, read, after_us));
@@ -227,27 +233,32 @@ impl Shard {
         id: ConnId,
         serial: u32,
         set: u64,
-        events: &[Arc<crate::event::Event>],
+        events: &[Arc<Event>],
+        now: Now,
     ) {
         let filter = self.filter_of(id, set);
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
-            return;
-        };
-        let Some(replay) = solo.replays.iter_mut().find(|replay| replay.serial == serial) else {
-            return;
-        };
         for event in events {
+            let passes = filter
+                .as_ref()
+                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            let Some(replay) = self.replay_of(id, serial) else { return };
             match replay.sent.get_mut(&event.topic) {
                 Some(sent) => *sent = event.offset,
                 None => {
                     replay.sent.insert(event.topic.clone(), event.offset);
                 }
             }
-            if filter.as_ref().is_some_and(|filter| !filter.evaluate(event)) {
+            let is_news = replay
+                .met
+                .as_mut()
+                .is_some_and(|met| met.insert((event.topic.clone(), Arc::clone(&event.key))));
+            replay.live.replayed += u64::from(passes);
+            let Some(event) = self.shape_past(id, event, set, Past { passes, is_news }, now) else {
                 continue;
+            };
+            if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+                solo.outbox.push(Item::Event { event, subs: set });
             }
-            replay.live.replayed += 1;
-            solo.outbox.push(Item::Event { event: Arc::clone(event), subs: set });
         }
     }
 
@@ -321,7 +332,12 @@ fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64
         }
         Since::Earliest => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
-        Since::Now | Since::Last | Since::Tail(_) | Since::Snapshot(_) | Since::Position(_) | Since::Cursor(_) => 0,
+        Since::Now
+        | Since::Last
+        | Since::Tail(_)
+        | Since::Snapshot(_)
+        | Since::Position(_)
+        | Since::Cursor(_) => 0,
     };
     (0..shard_count)
         .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })

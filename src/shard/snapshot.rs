@@ -105,7 +105,8 @@ impl Shard {
             return;
         };
         let subs = 1 << sub;
-        let passes = |event: &&Arc<Event>| filter.as_ref().is_none_or(|filter| filter.evaluate(event));
+        let passes =
+            |event: &&Arc<Event>| filter.as_ref().is_none_or(|filter| filter.evaluate(event));
         for event in events.iter().filter(passes) {
             replay.live.replayed += 1;
             solo.outbox.push(Item::Past { event: Arc::clone(event), subs });

@@ -4,6 +4,7 @@
 //! when all that has been sent. Never sends anything itself.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::input::Began;
@@ -87,6 +88,9 @@ pub(super) struct Replay {
     /// The newest offset sent of each topic, so that a gap in between says where it begins.
     pub(super) sent: HashMap<TopicName, u64, foldhash::fast::RandomState>,
     pub(super) live: Live,
+    /// Of a client that comes back and wants to know what leaves: the keys it has had news of.
+    pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
+
     /// Of a snapshot: what has not been asked for yet.
     pub(super) untold: Option<Untold>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.

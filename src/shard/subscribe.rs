@@ -14,6 +14,7 @@ use super::solo::Listener;
 use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::Change;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -62,25 +63,41 @@ impl Shard {
         self.stats.subscriptions += 1;
         self.say(id, &Outcome::Subscribed { id: &subscription.id });
         self.enter_class(id, subs);
+        if subscription.is_alone() {
+            self.begin_shaping(id, sub, subscription, now);
+        }
         self.begin_replay(id, Listener { sub, is_live: false }, subscription, since, now);
     }
 
-    /// Exchanges a running subscription for another of the same id, from here on.
-    pub(super) fn update(&mut self, id: ConnId, subscription: &Arc<Subscription>) {
+    /// Changes a running subscription, from here on.
+    pub(super) fn update(&mut self, id: ConnId, sub_id: &SubId, change: Change, now: Now) {
         let mut subs = self.subs_of(id).to_vec();
-        let Some(running) = subs.iter_mut().find(|sub| sub.id == subscription.id) else {
-            return self.refuse_unknown(id, &subscription.id);
+        let Some(index) = subs.iter().position(|sub| sub.id == *sub_id) else {
+            return self.refuse_unknown(id, sub_id);
         };
-        *running = match self.confined_or_refused(id, subscription) {
-            Ok(confined) => confined,
+        let changed = match change.apply(&subs[index]) {
+            Ok(changed) => Arc::new(changed),
             Err(refusal) => {
-                let id_of = Some(&subscription.id);
-                return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
+                return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
             }
         };
+        // A change of filter takes the place of the confined one, so it is confined anew.
+        let changed = match self.confined_or_refused(id, &changed) {
+            Ok(confined) => confined,
+            Err(refusal) => {
+                return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+            }
+        };
+        subs[index] = Arc::clone(&changed);
+        self.begin_shaping(
+            id,
+            u8::try_from(index).expect("subscriptions are at most 64"),
+            &changed,
+            now,
+        );
         self.go_solo(id);
         self.enter_class(id, subs);
-        self.say(id, &Outcome::Updated { id: &subscription.id });
+        self.say(id, &Outcome::Updated { id: sub_id });
     }
 
     /// Ends a subscription; nothing of it comes after the answer.
@@ -99,6 +116,7 @@ impl Shard {
     /// Takes one subscription, by its place, out of what a solo connection is still owed.
     pub(super) fn forget(&mut self, id: ConnId, index: usize) {
         self.stats.subscriptions -= 1;
+        self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
@@ -210,7 +228,9 @@ impl Shard {
         if subs.is_empty() {
             return;
         }
-        let class = self.class_of(ClassKey { voice, subs });
+        let is_alone = subs.iter().any(|sub| sub.is_alone());
+        let alone = if is_alone { self.conns.conn_ref(id) } else { None };
+        let class = self.class_of(ClassKey { voice, subs, alone });
         self.classes.at(class).solos.push(id);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");

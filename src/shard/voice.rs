@@ -67,7 +67,7 @@ pub(super) fn frame_event(
 ) {
     match voice.transport {
         Transport::WebSocket { .. } if alone => {
-            deflate_alone(window_bits(voice).unwrap_or(15), parts, out)
+            deflate_alone(window_bits(voice).unwrap_or(15), parts, out);
         }
         Transport::WebSocket { .. } => frame_plain(parts, out),
         Transport::Sse { chunked } => frame_sse(chunked, None, sse_id, parts, out),

@@ -9,6 +9,9 @@
 
 pub mod client;
 pub mod frames;
+pub mod link;
 pub mod random;
+pub mod script;
 pub mod transcript;
+pub mod websocket;
 pub mod world;

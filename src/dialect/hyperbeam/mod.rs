@@ -44,10 +44,10 @@ impl Dialect for HyperBeam {
 
     //= hyperbeam#2.2
     //# `{"type":"message","topic":"a","data":<the cast message as JSON>,"timestamp":…}`
-    fn encode(&self, event: &Event, _view: &View, out: &mut Vec<u8>) {
-        out.reserve(event.payload.len() + 64);
+    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
+        out.reserve(payload.len() + 64);
         out.extend_from_slice(br#","data":"#);
-        out.extend_from_slice(&event.payload);
+        out.extend_from_slice(payload);
         out.extend_from_slice(br#","timestamp":"#);
         json::number(event.time_us / 1000, out);
         out.push(b'}');
@@ -74,6 +74,11 @@ impl Dialect for HyperBeam {
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason
     fn manners(&self) -> Manners {
-        Manners { silence: Silence::Closed, slow: (1013, "slow subscriber"), counts_messages: false, hears_binary: true }
+        Manners {
+            silence: Silence::Closed,
+            slow: (1013, "slow subscriber"),
+            counts_messages: false,
+            hears_binary: true,
+        }
     }
 }

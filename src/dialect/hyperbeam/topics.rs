@@ -102,11 +102,20 @@ fn subscription(
         false => Some(Filter::new(&Predicate::And(tests)).ok()?),
     };
     let slow = Slow::DropSilently;
-    Some(Arc::new(Subscription { id: Arc::from(id), topics, filter, batch: None, slow }))
+    Some(Arc::new(Subscription {
+        id: Arc::from(id),
+        topics,
+        filter,
+        slow,
+        ..Subscription::default()
+    }))
 }
 
 /// What a topic that is no plain one asks of a message: `Some(None)` if it is malformed and nothing has it.
-#[expect(clippy::option_option, reason = "a plain topic, and one that nothing can have, are two things")]
+#[expect(
+    clippy::option_option,
+    reason = "a plain topic, and one that nothing can have, are two things"
+)]
 fn test_of(name: &str, options: Options) -> Option<Option<Predicate>> {
     let member = |names: &[&str], value: &str| {
         let paths: Option<Vec<FieldPath>> =

@@ -12,9 +12,12 @@ use serde::de::Visitor;
 use serde_json::value::RawValue;
 
 use crate::dialect::Batch;
+use crate::dialect::Change;
 use crate::dialect::Command;
 use crate::dialect::Malformed;
+use crate::dialect::MaxRate;
 use crate::dialect::Position;
+use crate::dialect::RatePer;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
@@ -24,6 +27,7 @@ use crate::dialect::Subscription;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
+use crate::event::Projection;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::BATCH_DELAY_MS_MAX;
@@ -32,6 +36,7 @@ use crate::limits::ID_BYTES_MAX;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
+use crate::matcher::Filter;
 
 const BATCH_DELAY_MS_DEFAULT: u32 = 50;
 const INTEGER_MAX: u64 = (1 << 53) - 1;
@@ -58,6 +63,7 @@ fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusa
     };
     let command = match kind.as_str() {
         "subscribe" => subscribe(members, required(id)?)?,
+        "update" => update(members, required(id)?)?,
         "unsubscribe" => Command::Unsubscribe { id: required(id)? },
         "publish" => publish(members, id)?,
         "ping" => Command::Ping { id },
@@ -92,12 +98,97 @@ fn bad(field: impl fmt::Display, message: impl fmt::Display) -> Refusal {
 fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
     let topics = topics(members.take("topics").ok_or_else(|| missing("topics"))?)?;
     let since = members.take("since").map_or(Ok(Since::Now), |raw| parse_since(raw.get()))?;
-    let batch = members.take("batch").map(batch).transpose()?;
-    let slow = members.take("slow").map(slow).transpose()?.unwrap_or_default();
-    Ok(Command::Subscribe {
-        subscription: Arc::new(Subscription { id, topics, filter: None, batch, slow }),
-        since,
-    })
+    let subscription = Subscription {
+        id,
+        topics,
+        filter: members.take("filter").map(filter).transpose()?,
+        batch: members.take("batch").map(batch).transpose()?,
+        slow: members.take("slow").map(slow).transpose()?.unwrap_or_default(),
+        max_rate: members.take("max_rate").map(max_rate).transpose()?,
+        fields: members.take("fields").map(fields).transpose()?,
+        leave: members.take("leave").map(leave).transpose()?.unwrap_or_default(),
+    };
+    subscription.check()?;
+    Ok(Command::Subscribe { subscription: Arc::new(subscription), since })
+}
+
+fn update(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
+    let change = Change {
+        filter: members.take("filter").map(|raw| optional(raw, filter)).transpose()?,
+        batch: members.take("batch").map(|raw| optional(raw, batch)).transpose()?,
+        slow: members
+            .take("slow")
+            .map(|raw| optional(raw, slow))
+            .transpose()?
+            .map(Option::unwrap_or_default),
+        max_rate: members.take("max_rate").map(|raw| optional(raw, max_rate)).transpose()?,
+        fields: members.take("fields").map(|raw| optional(raw, fields)).transpose()?,
+        leave: members
+            .take("leave")
+            .map(|raw| optional(raw, leave))
+            .transpose()?
+            .map(Option::unwrap_or_default),
+    };
+    Ok(Command::Update { id, change: Box::new(change) })
+}
+
+/// `null` takes an option away.
+fn optional<T>(
+    raw: &RawValue,
+    read: impl FnOnce(&RawValue) -> Result<T, Refusal>,
+) -> Result<Option<T>, Refusal> {
+    if raw.get() == "null" { Ok(None) } else { read(raw).map(Some) }
+}
+
+/// A filter in the text notation, as a string, or in the JSON notation, as an object.
+fn filter(raw: &RawValue) -> Result<Filter, Refusal> {
+    let parsed = if raw.get().starts_with('"') {
+        let text: String = read(raw, "filter", "a string or an object")?;
+        Filter::parse_text(&text)
+    } else {
+        Filter::parse_json(raw.get())
+    };
+    parsed.map_err(|e| Refusal::of(RefusalCode::BadFilter, "filter", e))
+}
+
+fn max_rate(raw: &RawValue) -> Result<MaxRate, Refusal> {
+    let mut members =
+        Members::parse(raw.get()).map_err(|_| bad("max_rate", "max_rate must be an object"))?;
+    let per: String = members.take("per").map_or_else(
+        || Ok("subscription".to_owned()),
+        |raw| read(raw, "max_rate.per", "a string"),
+    )?;
+    let per = match per.as_str() {
+        "key" => RatePer::Key,
+        "subscription" => RatePer::Subscription,
+        _ => {
+            return Err(bad(
+                "max_rate.per",
+                format_args!("per is `key` or `subscription`, not {per:?}"),
+            ));
+        }
+    };
+    let hz: f64 =
+        read(members.take("hz").ok_or_else(|| missing("max_rate.hz"))?, "max_rate.hz", "a number")?;
+    members.none_left("max_rate")?;
+    if !(0.01..=1000.0).contains(&hz) {
+        return Err(bad("max_rate.hz", format_args!("hz is {hz}; 0.01 to 1000 are allowed")));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is 1 to 100,000"
+    )]
+    Ok(MaxRate { per, every_ms: (1000.0 / hz).ceil() as u32 })
+}
+
+fn fields(raw: &RawValue) -> Result<Arc<Projection>, Refusal> {
+    let paths: Vec<String> = read(raw, "fields", "a list of strings")?;
+    Projection::new(&paths).map(Arc::new).map_err(|e| bad("fields", e))
+}
+
+fn leave(raw: &RawValue) -> Result<bool, Refusal> {
+    read(raw, "leave", "true or false")
 }
 
 fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
@@ -130,7 +221,10 @@ fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refu
         None if op == Op::Delete => Bytes::from_static(b"{}"),
         None => return Err(missing("payload")),
     };
-    Ok(Command::Publish { id, draft: Draft { topic, key: Arc::from(key), op, payload, fields: Fields::default() } })
+    Ok(Command::Publish {
+        id,
+        draft: Draft { topic, key: Arc::from(key), op, payload, fields: Fields::default() },
+    })
 }
 
 fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {

@@ -18,8 +18,8 @@ use crate::event::Event;
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
 
 /// `"topic":…,"payload":…}`: everything of an event that no subscriber's ids change.
-pub(super) fn event_body(event: &Event, out: &mut Vec<u8>) {
-    out.reserve(event.payload.len() + event.topic.as_str().len() + event.key.len() + 96);
+pub(super) fn event_body(event: &Event, payload: &[u8], out: &mut Vec<u8>) {
+    out.reserve(payload.len() + event.topic.as_str().len() + event.key.len() + 96);
     out.extend_from_slice(br#""topic":"#);
     string(event.topic.as_str(), out);
     if !event.key.is_empty() {
@@ -33,7 +33,7 @@ pub(super) fn event_body(event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","time_us":"#);
     number(event.time_us, out);
     out.extend_from_slice(br#","payload":"#);
-    out.extend_from_slice(&event.payload);
+    out.extend_from_slice(payload);
     out.push(b'}');
 }
 
@@ -237,7 +237,6 @@ mod tests {
 
     use super::*;
     use crate::dialect::RefusalCode;
-    use crate::dialect::Slow;
     use crate::dialect::Subscription;
     use crate::event::Fields;
     use crate::event::Op;
@@ -266,17 +265,11 @@ mod tests {
         let mut out = Vec::new();
         let subscription = |id: &str| {
             let topics = vec![TopicPattern::new("adsb/*").unwrap()];
-            Arc::new(Subscription {
-                id: Arc::from(id),
-                topics,
-                filter: None,
-                batch: None,
-                slow: Slow::Disconnect,
-            })
+            Arc::new(Subscription { id: Arc::from(id), topics, ..Subscription::default() })
         };
         let of = ["\"map\"", "\"other\"", "7"].map(subscription);
         event_head(Form::Single, Subs { of: &of, set: 0b101 }, &mut out);
-        event_body(&event, &mut out);
+        event_body(&event, &event.payload, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"type":"event","subs":["map",7],"topic":"adsb/ch","key":"4067f2","op":"upsert","offset":42,"time_us":1786600000000456,"payload":{ "altitude": 38000.0 }}"#

@@ -35,8 +35,8 @@ impl Dialect for Native {
         encode::outcome(outcome, out);
     }
 
-    fn encode(&self, event: &Event, _view: &View, out: &mut Vec<u8>) {
-        encode::event_body(event, out);
+    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
+        encode::event_body(event, payload, out);
     }
 
     fn head(&self, form: Form, _event: &Event, _view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {
@@ -78,8 +78,8 @@ impl Dialect for NativeSse {
         encode::outcome_sse(outcome, out);
     }
 
-    fn encode(&self, event: &Event, _view: &View, out: &mut Vec<u8>) {
-        encode::event_body(event, out);
+    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
+        encode::event_body(event, payload, out);
     }
 
     fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, out: &mut Vec<u8>) {

@@ -16,8 +16,8 @@ const DELETE: u8 = 2;
 //= peat-node#1.2
 //# implicit-presence fields equal to their default are **omitted** (empty `docId` disappears);
 //# `jsonData` has explicit presence: present for upserts (even `""`), **absent for deletes**;
-pub(super) fn json(event: &Event, collection: &str, out: &mut Vec<u8>) {
-    out.reserve(event.payload.len() + event.payload.len() / 4 + collection.len() + event.key.len() + 96);
+pub(super) fn json(event: &Event, payload: &[u8], collection: &str, out: &mut Vec<u8>) {
+    out.reserve(payload.len() + payload.len() / 4 + collection.len() + event.key.len() + 96);
     out.extend_from_slice(br#"{"collection":"#);
     string(collection, out);
     if !event.key.is_empty() {
@@ -29,15 +29,15 @@ pub(super) fn json(event: &Event, collection: &str, out: &mut Vec<u8>) {
         return;
     }
     out.extend_from_slice(br#","changeType":"CHANGE_TYPE_UPSERT","jsonData":"#);
-    match std::str::from_utf8(&event.payload) {
+    match std::str::from_utf8(payload) {
         Ok(payload) => string(payload, out),
         Err(_) => unreachable!("a payload is UTF-8, checked where it entered"),
     }
     out.push(b'}');
 }
 
-pub(super) fn proto(event: &Event, collection: &str, out: &mut Vec<u8>) {
-    out.reserve(event.payload.len() + collection.len() + event.key.len() + 32);
+pub(super) fn proto(event: &Event, payload: &[u8], collection: &str, out: &mut Vec<u8>) {
+    out.reserve(payload.len() + collection.len() + event.key.len() + 32);
     put_bytes(TAG_COLLECTION, collection.as_bytes(), out);
     if !event.key.is_empty() {
         put_bytes(TAG_DOC_ID, event.key.as_bytes(), out);
@@ -45,7 +45,7 @@ pub(super) fn proto(event: &Event, collection: &str, out: &mut Vec<u8>) {
     let is_delete = event.op == Op::Delete;
     out.extend_from_slice(&[TAG_CHANGE_TYPE, if is_delete { DELETE } else { UPSERT }]);
     if !is_delete {
-        put_bytes(TAG_JSON_DATA, &event.payload, out);
+        put_bytes(TAG_JSON_DATA, payload, out);
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
 
     fn said(key: &str, op: Op, payload: &'static str) -> String {
         let mut out = Vec::new();
-        json(&event(key, op, payload), "platforms", &mut out);
+        json(&event(key, op, payload), payload.as_bytes(), "platforms", &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -118,10 +118,10 @@ mod tests {
     #[test]
     fn the_same_as_protobuf() {
         let mut out = Vec::new();
-        proto(&event("k", Op::Upsert, "{}"), "c", &mut out);
+        proto(&event("k", Op::Upsert, "{}"), b"{}", "c", &mut out);
         assert_eq!(out, [0x0a, 1, b'c', 0x12, 1, b'k', 0x18, 1, 0x22, 2, b'{', b'}']);
         out.clear();
-        proto(&event("k", Op::Delete, "{}"), "c", &mut out);
+        proto(&event("k", Op::Delete, "{}"), b"{}", "c", &mut out);
         assert_eq!(out, [0x0a, 1, b'c', 0x12, 1, b'k', 0x18, 2]);
         out.clear();
         put_bytes(TAG_JSON_DATA, &[b'x'; 300], &mut out);

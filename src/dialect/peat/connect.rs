@@ -158,7 +158,9 @@ mod tests {
     fn a_body_is_one_envelope() {
         let body = b"\0\0\0\0\x15{\"collections\":[\"a\"]}";
         assert_eq!(request(Codec::Json, body).unwrap().collections, ["a"]);
-        for body in [&b""[..], b"\0\0\0\0", b"\0\0\0\0\x03{}", b"\0\0\0\0\x01{}", b"\x02\0\0\0\x02{}"] {
+        for body in
+            [&b""[..], b"\0\0\0\0", b"\0\0\0\0\x03{}", b"\0\0\0\0\x01{}", b"\x02\0\0\0\x02{}"]
+        {
             assert_eq!(request(Codec::Json, body), Err(CallError::BadEnvelope), "{body:?}");
         }
         assert_eq!(request(Codec::Json, b"\x01\0\0\0\x02{}"), Err(CallError::Compressed));
@@ -180,7 +182,10 @@ mod tests {
 
     #[test]
     fn the_content_type_names_the_codec() {
-        assert_eq!(Codec::of_content_type("application/connect+json; charset=utf-8"), Some(Codec::Json));
+        assert_eq!(
+            Codec::of_content_type("application/connect+json; charset=utf-8"),
+            Some(Codec::Json)
+        );
         assert_eq!(Codec::of_content_type("Application/Connect+Proto"), Some(Codec::Proto));
         assert_eq!(Codec::of_content_type("application/json"), None);
     }

@@ -48,11 +48,12 @@ impl Dialect for Peat {
 
     fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
 
-    fn encode(&self, event: &Event, view: &View, out: &mut Vec<u8>) {
-        change::json(event, &view.name_of(&event.topic), out);
+    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>) {
+        change::json(event, payload, &view.name_of(&event.topic), out);
     }
 
-    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {}
+    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {
+    }
 
     fn apart(&self, _subs: Subs<'_>) -> u64 {
         0
@@ -72,11 +73,12 @@ impl Dialect for PeatProto {
 
     fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
 
-    fn encode(&self, event: &Event, view: &View, out: &mut Vec<u8>) {
-        change::proto(event, &view.name_of(&event.topic), out);
+    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>) {
+        change::proto(event, payload, &view.name_of(&event.topic), out);
     }
 
-    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {}
+    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {
+    }
 
     fn apart(&self, _subs: Subs<'_>) -> u64 {
         0
@@ -99,5 +101,8 @@ const MANNERS: Manners = Manners {
 
 /// A connection of this dialect has a conversation, which hears in its place.
 fn unheard() -> Malformed {
-    Malformed { id: None, refusal: Refusal::new(RefusalCode::UnknownType, "this dialect has no commands") }
+    Malformed {
+        id: None,
+        refusal: Refusal::new(RefusalCode::UnknownType, "this dialect has no commands"),
+    }
 }

@@ -30,7 +30,9 @@ impl fmt::Display for ProtoError {
         match self {
             Self::Truncated => write!(f, "protobuf message ends in the middle of a field"),
             Self::BadVarint => write!(f, "protobuf varint has more than 10 bytes"),
-            Self::BadWireType { wire_type } => write!(f, "protobuf field has wire type {wire_type}"),
+            Self::BadWireType { wire_type } => {
+                write!(f, "protobuf field has wire type {wire_type}")
+            }
             Self::NotUtf8 => write!(f, "protobuf string is not UTF-8"),
             Self::TooManyCollections => write!(f, "more than {PEAT_COLLECTIONS_MAX} collections"),
             Self::Query(error) => error.fmt(f),
@@ -66,7 +68,9 @@ impl<'a> Fields<'a> {
             }
             5 => self.take(4).map(|_| Value::Other)?,
             other => {
-                return Err(ProtoError::BadWireType { wire_type: u8::try_from(other).unwrap_or(7) });
+                return Err(ProtoError::BadWireType {
+                    wire_type: u8::try_from(other).unwrap_or(7),
+                });
             }
         };
         Ok(Some((tag >> 3, value)))
@@ -111,7 +115,8 @@ pub(super) fn subscribe_request(bytes: &[u8]) -> Result<(Vec<String>, Option<Que
             _ => {}
         }
     }
-    let query = query.map(|node| Query::of_node(node, &mut 0)).transpose().map_err(ProtoError::Query)?;
+    let query =
+        query.map(|node| Query::of_node(node, &mut 0)).transpose().map_err(ProtoError::Query)?;
     Ok((collections, query))
 }
 
@@ -191,10 +196,7 @@ mod tests {
         assert_eq!(subscribe_request(&[0x80; 11]), Err(ProtoError::BadVarint));
         assert_eq!(subscribe_request(&[0x0b]), Err(ProtoError::BadWireType { wire_type: 3 }));
         assert_eq!(subscribe_request(&[0x0a, 1, 0xff]), Err(ProtoError::NotUtf8));
-        assert_eq!(
-            subscribe_request(&[0x12, 0]),
-            Err(ProtoError::Query(QueryError::NoVariant))
-        );
+        assert_eq!(subscribe_request(&[0x12, 0]), Err(ProtoError::Query(QueryError::NoVariant)));
     }
 
     #[test]

@@ -69,12 +69,16 @@ impl fmt::Display for QueryError {
             Self::NotAList => write!(f, "clauses is not a list"),
             Self::NotAString { member } => write!(f, "{member} is not a string"),
             Self::UnknownMember { member } => write!(f, "unknown field `{member}`"),
-            Self::SeveralVariants => write!(f, "query node has more than one variant set (oneof q)"),
+            Self::SeveralVariants => {
+                write!(f, "query node has more than one variant set (oneof q)")
+            }
             //= peat-node#1.5
             //# Node with no variant → `query node has no variant set (oneof q is empty)`. Depth > 16 → `query nesting exceeds 16 levels`.
             Self::NoVariant => write!(f, "query node has no variant set (oneof q is empty)"),
             Self::EmptyField => write!(f, "query field path is empty"),
-            Self::BadValue { value, reason } => write!(f, "invalid JSON in query value `{value}`: {reason}"),
+            Self::BadValue { value, reason } => {
+                write!(f, "invalid JSON in query value `{value}`: {reason}")
+            }
             Self::TooDeep => write!(f, "query nesting exceeds {PEAT_QUERY_LEVELS_MAX} levels"),
             Self::TooManyClauses => write!(f, "query has more than {PEAT_QUERY_CLAUSES_MAX} nodes"),
         }
@@ -188,7 +192,9 @@ impl Comparison {
         let value = scalar(&self.value);
         match (path, value) {
             // Nothing but numbers and strings has an order, so nothing passes.
-            (Ok(_), Scalar::Null | Scalar::Bool(_) | Scalar::Json(_)) if rule == Rule::JsonOrder => {
+            (Ok(_), Scalar::Null | Scalar::Bool(_) | Scalar::Json(_))
+                if rule == Rule::JsonOrder =>
+            {
                 Predicate::none()
             }
             (Ok(path), value) => {
@@ -208,7 +214,8 @@ fn scalar(text: &str) -> Scalar {
             Number::parse(text.trim()).map_or(Scalar::Null, Scalar::Number)
         }
         Ok(serde_json::Value::Array(_) | serde_json::Value::Object(_)) => {
-            canonical_json(text, &mut Scratch::default()).map_or(Scalar::Null, |text| Scalar::Json(text.into()))
+            canonical_json(text, &mut Scratch::default())
+                .map_or(Scalar::Null, |text| Scalar::Json(text.into()))
         }
         Ok(serde_json::Value::Null) | Err(_) => Scalar::Null,
     }
@@ -320,7 +327,10 @@ mod tests {
                 r#"{"eq":{"field":"a"}}"#,
                 "invalid JSON in query value ``: EOF while parsing a value at line 1 column 0",
             ),
-            (r#"{"all":{},"not":{"all":{}}}"#, "query node has more than one variant set (oneof q)"),
+            (
+                r#"{"all":{},"not":{"all":{}}}"#,
+                "query node has more than one variant set (oneof q)",
+            ),
             (r#"{"ne":{}}"#, "unknown field `ne`"),
             (r#"{"eq":{"field":7,"value":"1"}}"#, "field is not a string"),
             (r#"{"and":{"clauses":{}}}"#, "clauses is not a list"),
@@ -344,7 +354,8 @@ mod tests {
     #[test]
     fn a_tree_is_read_whole() {
         let text = r#"{"and":{"clauses":[{"eq":{"field":"a.b","value":"\"x\""}},{"or":{}},{"not":{"gt":{"field":"n","value":"5"}}}]}}"#;
-        let comparison = |field: &str, value: &str| Comparison { field: field.into(), value: value.into() };
+        let comparison =
+            |field: &str, value: &str| Comparison { field: field.into(), value: value.into() };
         assert_eq!(
             Query::parse_json(text),
             Ok(Query::And(vec![

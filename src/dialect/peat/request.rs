@@ -58,7 +58,9 @@ impl fmt::Display for RequestError {
             Self::UnknownMember { member } => write!(f, "unknown field `{member}`"),
             Self::CollectionsNotStrings => write!(f, "collections is not a list of strings"),
             Self::TooManyCollections => write!(f, "more than {PEAT_COLLECTIONS_MAX} collections"),
-            Self::UnknownSnapshot { word } => write!(f, "snapshot is `all` or `none`, not `{word}`"),
+            Self::UnknownSnapshot { word } => {
+                write!(f, "snapshot is `all` or `none`, not `{word}`")
+            }
         }
     }
 }
@@ -151,8 +153,8 @@ impl Request {
             id: Arc::from("0"),
             topics,
             filter,
-            batch: None,
             slow: Slow::DropSilently,
+            ..Subscription::default()
         }))
     }
 

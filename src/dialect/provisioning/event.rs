@@ -17,16 +17,16 @@ use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::PROVISIONING_POST_EVENTS_MAX;
 
 /// Appends an event's frame.
-pub(super) fn encode(event: &Event, event_type: &str, out: &mut Vec<u8>) {
-    let text = std::str::from_utf8(&event.payload).unwrap_or_default();
+pub(super) fn encode(event: &Event, payload: &[u8], event_type: &str, out: &mut Vec<u8>) {
+    let text = std::str::from_utf8(payload).unwrap_or_default();
     let members = json::members(text).unwrap_or_default();
     let member = |name: &str| json::member(&members, name);
     let own_type = member("event_type").and_then(json::text_of);
     let is_event = own_type.is_some_and(|own| own == event_type) && member("data").is_some();
     if is_event && member("timestamp").is_some() && member("metadata").is_some() {
-        return out.extend_from_slice(&event.payload);
+        return out.extend_from_slice(payload);
     }
-    out.reserve(event.payload.len() + event_type.len() + event.key.len() + 96);
+    out.reserve(payload.len() + event_type.len() + event.key.len() + 96);
     out.extend_from_slice(br#"{"event_type":"#);
     json::string(event_type, out);
     out.extend_from_slice(br#","timestamp":"#);
@@ -41,7 +41,7 @@ pub(super) fn encode(event: &Event, event_type: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","data":"#);
     match member("data").filter(|_| is_event) {
         Some(data) => out.extend_from_slice(data.get().as_bytes()),
-        None => out.extend_from_slice(&event.payload),
+        None => out.extend_from_slice(payload),
     }
     out.extend_from_slice(br#","metadata":"#);
     match member("metadata").filter(|_| is_event) {
@@ -59,7 +59,11 @@ fn put_metadata(event: &Event, out: &mut Vec<u8>) {
         json::string(&event.key, out);
     }
     if event.op == Op::Delete {
-        out.extend_from_slice(if event.key.is_empty() { br#""op":"delete""# } else { br#","op":"delete""# });
+        out.extend_from_slice(if event.key.is_empty() {
+            br#""op":"delete""#
+        } else {
+            br#","op":"delete""#
+        });
     }
     out.push(b'}');
 }
@@ -138,9 +142,8 @@ fn one(index: usize, raw: &RawValue) -> Result<Posted, PostedError> {
     }
     let members = json::members(raw.get()).map_err(|_| PostedError::NotAnObject { index })?;
     let event_type = json::member(&members, "event_type").and_then(json::text_of);
-    let event_type = event_type
-        .filter(|name| !name.is_empty())
-        .ok_or(PostedError::TypeMissing { index })?;
+    let event_type =
+        event_type.filter(|name| !name.is_empty()).ok_or(PostedError::TypeMissing { index })?;
     let data = json::member(&members, "data").ok_or(PostedError::DataMissing { index })?;
     let metadata = json::member(&members, "metadata");
     let within = [Some(data), metadata].into_iter().flatten();
@@ -169,7 +172,8 @@ mod tests {
 
     fn said(event_type: &str, key: &str, payload: &'static str) -> String {
         let mut out = Vec::new();
-        encode(&event(event_type, key, Op::Upsert, payload), event_type, &mut out);
+        let event = event(event_type, key, Op::Upsert, payload);
+        encode(&event, &event.payload, event_type, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -198,10 +202,17 @@ mod tests {
     #[test]
     fn what_is_posted_is_one_many_or_a_batch() {
         let one = r#"{"event_type":"TaskStatusChanged","data":{"task_id":7}}"#;
-        let posted_one = Posted { event_type: "TaskStatusChanged".into(), key: "7".into(), text: one.into() };
+        let posted_one =
+            Posted { event_type: "TaskStatusChanged".into(), key: "7".into(), text: one.into() };
         assert_eq!(posted(one), Ok(vec![posted_one.clone()]));
-        assert_eq!(posted(&format!("[{one},{one}]")), Ok(vec![posted_one.clone(), posted_one.clone()]));
-        assert_eq!(posted(&format!(r#"{{"type":"batch","events":[{one}]}}"#)), Ok(vec![posted_one]));
+        assert_eq!(
+            posted(&format!("[{one},{one}]")),
+            Ok(vec![posted_one.clone(), posted_one.clone()])
+        );
+        assert_eq!(
+            posted(&format!(r#"{{"type":"batch","events":[{one}]}}"#)),
+            Ok(vec![posted_one])
+        );
         assert_eq!(posted("[]"), Err(PostedError::Empty));
         assert_eq!(posted("[1]"), Err(PostedError::NotAnObject { index: 0 }));
         assert_eq!(posted(r#"{"data":1}"#), Err(PostedError::TypeMissing { index: 0 }));

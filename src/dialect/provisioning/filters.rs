@@ -104,7 +104,8 @@ impl Filters {
         if values.len() > FILTER_LIST_MAX {
             return Err(FilterFault::ListTooLong { member: name.into() });
         }
-        FieldPath::new(&["metadata", name], Arrays::Through).map_err(|_| FilterFault::NameTooLong)?;
+        FieldPath::new(&["metadata", name], Arrays::Through)
+            .map_err(|_| FilterFault::NameTooLong)?;
         self.members.push((name.into(), values));
         Ok(())
     }
@@ -114,7 +115,8 @@ impl Filters {
     /// # Errors
     /// If it is not a time.
     pub fn set_since(&mut self, text: &str) -> Result<(), FilterFault> {
-        let since_us = time::parse(text).ok_or_else(|| FilterFault::BadSince { text: text.into() })?;
+        let since_us =
+            time::parse(text).ok_or_else(|| FilterFault::BadSince { text: text.into() })?;
         self.since_us = Some(since_us);
         Ok(())
     }
@@ -230,6 +232,9 @@ mod tests {
         ] {
             assert_eq!(filters(text).unwrap_err().to_string(), fault, "{text}");
         }
-        assert_eq!(filters(r#"{"since":"1970-01-01T00:00:01Z"}"#).unwrap().since_us, Some(1_000_000));
+        assert_eq!(
+            filters(r#"{"since":"1970-01-01T00:00:01Z"}"#).unwrap().since_us,
+            Some(1_000_000)
+        );
     }
 }

@@ -51,11 +51,12 @@ impl Dialect for Provisioning {
 
     fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
 
-    fn encode(&self, event: &Event, view: &View, out: &mut Vec<u8>) {
-        event::encode(event, &view.name_of(&event.topic), out);
+    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>) {
+        event::encode(event, payload, &view.name_of(&event.topic), out);
     }
 
-    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {}
+    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {
+    }
 
     fn apart(&self, _subs: Subs<'_>) -> u64 {
         0
@@ -78,6 +79,11 @@ impl Dialect for Provisioning {
     //= provisioning#5.5
     //# a lagging client is **disconnected**.
     fn manners(&self) -> Manners {
-        Manners { silence: Silence::Pinged, slow: (1008, "slow subscriber"), counts_messages: true, hears_binary: true }
+        Manners {
+            silence: Silence::Pinged,
+            slow: (1008, "slow subscriber"),
+            counts_messages: true,
+            hears_binary: true,
+        }
     }
 }

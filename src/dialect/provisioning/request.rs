@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn aliases_and_exact_names_are_types() {
-        let request = asked(Endpoint::Events, &[("events", " task,batch,,TaskStatusChanged,x,logs")]);
+        let request =
+            asked(Endpoint::Events, &[("events", " task,batch,,TaskStatusChanged,x,logs")]);
         assert_eq!(
             request.unwrap().events,
             ["TaskStatusChanged", "BatchOperationUpdate", "x", "LogEntry"]
@@ -174,7 +175,8 @@ mod tests {
 
     #[test]
     fn logs_and_metrics_are_what_they_are_whatever_is_asked() {
-        let logs = asked(Endpoint::Logs, &[("events", "task"), ("level", "error,warn"), ("tail", "5")]);
+        let logs =
+            asked(Endpoint::Logs, &[("events", "task"), ("level", "error,warn"), ("tail", "5")]);
         let logs = logs.unwrap();
         assert_eq!((logs.events, logs.tail), (vec!["LogEntry".to_owned()], Some(5)));
         let metrics = asked(Endpoint::Metrics, &[("level", "x"), ("tail", "x")]).unwrap();

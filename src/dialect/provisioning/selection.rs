@@ -87,7 +87,9 @@ impl Selection {
     pub(super) fn filters_of(&self, id: &str) -> Option<&Filters> {
         match self {
             Self::All { filters, .. } => Some(filters),
-            Self::Only(only) => only.iter().find(|(name, _)| name == id).map(|(_, filters)| filters),
+            Self::Only(only) => {
+                only.iter().find(|(name, _)| name == id).map(|(_, filters)| filters)
+            }
         }
     }
 
@@ -141,8 +143,8 @@ fn made(
         true => None,
         false => Some(Filter::new(&Predicate::And(tests)).ok()?),
     };
-    let slow = Slow::Disconnect;
-    Some(Arc::new(Subscription { id: Arc::from(id), topics, filter, batch, slow }))
+    let (id, slow) = (Arc::from(id), Slow::Disconnect);
+    Some(Arc::new(Subscription { id, topics, filter, batch, slow, ..Subscription::default() }))
 }
 
 #[cfg(test)]

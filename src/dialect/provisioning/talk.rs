@@ -78,7 +78,9 @@ impl Conversation {
                 let before = std::mem::replace(&mut self.selection, selection);
                 let named = |id: &str| events.is_empty() || events.iter().any(|name| name == id);
                 let is_new = |sub: &Subscription| {
-                    named(&sub.id) && (before.filters_of(&sub.id) != Some(&filters) || filters.since_us.is_some())
+                    named(&sub.id)
+                        && (before.filters_of(&sub.id) != Some(&filters)
+                            || filters.since_us.is_some())
                 };
                 self.want(is_new, context, &mut steps);
             }

@@ -215,6 +215,12 @@ impl Area {
         self.bounds
     }
 
+    /// Of a circle: its centre on the unit sphere, and the square of the longest chord to a place in it.
+    #[must_use]
+    pub const fn cap(&self) -> ([f64; 3], f64) {
+        (self.centre, self.chord_squared)
+    }
+
     /// Whether a position is in it.
     #[must_use]
     pub fn contains(&self, latitude: f64, longitude: f64) -> bool {
@@ -234,9 +240,8 @@ impl Area {
                     && between
             }
             Shape::Circle { .. } => {
-                let place = on_unit_sphere(latitude, longitude);
-                let squares = self.centre.iter().zip(place).map(|(a, b)| (a - b) * (a - b));
-                squares.sum::<f64>() <= self.chord_squared
+                chord_squared(&self.centre, on_unit_sphere(latitude, longitude))
+                    <= self.chord_squared
             }
             Shape::Polygon(_) => [-360.0, 0.0, 360.0]
                 .iter()
@@ -273,8 +278,7 @@ impl Bounds {
     }
 
     fn contain(&self, latitude: f64, longitude: f64) -> bool {
-        (-180.0..=180.0).contains(&longitude)
-            && (-90.0..=90.0).contains(&latitude)
+        is_place(latitude, longitude)
             && self.south <= latitude
             && latitude <= self.north
             && self.parts().iter().any(|(west, east)| *west <= longitude && longitude <= *east)
@@ -292,7 +296,19 @@ fn nearest_turn(longitude: f64, other: f64) -> f64 {
     longitude - 360.0 * ((longitude - other) / 360.0).round()
 }
 
-fn on_unit_sphere(latitude: f64, longitude: f64) -> [f64; 3] {
+/// Whether there is such a place on the globe.
+pub(in crate::matcher) fn is_place(latitude: f64, longitude: f64) -> bool {
+    (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude)
+}
+
+/// The square of the straight line between two places on the unit sphere.
+#[inline]
+pub(in crate::matcher) fn chord_squared(one: &[f64; 3], other: [f64; 3]) -> f64 {
+    let [x, y, z] = [one[0] - other[0], one[1] - other[1], one[2] - other[2]];
+    x * x + y * y + z * z
+}
+
+pub(in crate::matcher) fn on_unit_sphere(latitude: f64, longitude: f64) -> [f64; 3] {
     let (up, out) = latitude.to_radians().sin_cos();
     let (east, towards) = longitude.to_radians().sin_cos();
     [out * towards, out * east, up]

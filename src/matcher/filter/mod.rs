@@ -38,6 +38,9 @@ pub use geo::AreaError;
 pub use geo::Bounds;
 pub use geo::Place;
 pub use geo::Shape;
+pub(super) use geo::chord_squared;
+pub(super) use geo::is_place;
+pub(super) use geo::on_unit_sphere;
 pub use predicate::Edge;
 pub use predicate::Predicate;
 pub use predicate::Range;
@@ -204,9 +207,8 @@ impl Filter {
         sources.sort_unstable();
         sources.dedup();
         place_sources(&mut expr, &sources);
-        let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-        expr.hash(&mut hasher);
-        Self(Arc::new(Inner { expr, sources: sources.into_boxed_slice(), hash: hasher.finish() }))
+        let hash = foldhash::fast::FixedState::default().hash_one(&expr);
+        Self(Arc::new(Inner { expr, sources: sources.into_boxed_slice(), hash }))
     }
 }
 
@@ -266,7 +268,7 @@ fn collect_sources(expr: &Expr, out: &mut Vec<Source>) {
             }
         }
         Expr::And(members) | Expr::Or(members) => {
-            members.iter().for_each(|member| collect_sources(member, out))
+            members.iter().for_each(|member| collect_sources(member, out));
         }
     }
 }
@@ -286,7 +288,7 @@ fn place_sources(expr: &mut Expr, sources: &[Source]) {
             };
         }
         Expr::And(members) | Expr::Or(members) => {
-            members.iter_mut().for_each(|member| place_sources(member, sources))
+            members.iter_mut().for_each(|member| place_sources(member, sources));
         }
     }
 }

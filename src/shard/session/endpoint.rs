@@ -104,9 +104,7 @@ impl Shard {
                 Some(self.gather_body(id, http, head, call, now))
             }
             "/pv/events" => Some(self.refuse_method(id, http, head, now)),
-            _ if is_provisioning(http.port(), head) => {
-                self.route_provisioning(id, http, head, now)
-            }
+            _ if is_provisioning(http.port(), head) => self.route_provisioning(id, http, head, now),
             "/ws/subscribe" => self.route_peat(id, http, head, now),
             "/sse/subscribe" => self.route_peat_sse(id, http, head, now),
             connect::PATH => Some(self.route_peat_call(id, http, head, now)),
@@ -176,8 +174,7 @@ impl Shard {
         match peat::Request::of_query(head.query_pairs()) {
             Ok(request) => {
                 let talk = Box::new(peat::Conversation::new(request));
-                let opening =
-                    Opening::Talk { dialect: DialectId::Peat, talk, may_deflate: true };
+                let opening = Opening::Talk { dialect: DialectId::Peat, talk, may_deflate: true };
                 self.route_websocket(id, http, head, opening, now)
             }
             Err(error) => Some(self.refuse_peat(id, http, head, &error, now)),
@@ -232,13 +229,7 @@ impl Shard {
         None
     }
 
-    fn route_peat_call(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Box<Http> {
+    fn route_peat_call(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Box<Http> {
         if head.method != Method::Post || head.version != Version::Http11 {
             return self.refuse_method(id, http, head, now);
         }
@@ -257,7 +248,9 @@ impl Shard {
         let mut reply = Vec::new();
         reply.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: ");
         reply.extend_from_slice(codec.content_type().as_bytes());
-        reply.extend_from_slice(b"\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n");
+        reply.extend_from_slice(
+            b"\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n",
+        );
         let voice = Voice { dialect: codec.dialect(), transport: Transport::Connect };
         self.begin_stream(id, reply, voice, now);
         match connect::request(codec, body) {

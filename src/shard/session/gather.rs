@@ -61,7 +61,9 @@ pub(super) enum Gathered {
     /// It may follow once what was published has its place.
     Casting,
     /// It is answered, and the next may follow, once what was published has its place.
-    Posting { keep_alive: bool },
+    Posting {
+        keep_alive: bool,
+    },
     /// The connection ends with what was said.
     Ended,
 }
@@ -122,7 +124,11 @@ impl Shard {
             },
             Call::Cast { keep_alive } => {
                 let waits = self.cast(id, &gathering.body, keep_alive, now);
-                if keep_alive && waits { Gathered::Casting } else { self.after_answer(id, keep_alive, now) }
+                if keep_alive && waits {
+                    Gathered::Casting
+                } else {
+                    self.after_answer(id, keep_alive, now)
+                }
             }
         }
     }

@@ -10,13 +10,12 @@ use super::super::class::Deflate;
 use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
-use super::super::lifecycle::CLOSE_POLICY;
-use super::super::lifecycle::seconds;
 use super::super::input::Port;
+use super::super::lifecycle::seconds;
 use super::AdminRequest;
-use super::cast;
 use super::Response;
 use super::Session;
+use super::cast;
 use super::endpoint::Routed;
 use super::gather::Gathered;
 use super::gather::Gathering;
@@ -25,7 +24,6 @@ use super::stream::Asked;
 use super::upload::Upload;
 use super::websocket::Speaks;
 use super::websocket::WebSocket;
-use crate::auth::LimitError;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
@@ -35,7 +33,6 @@ use crate::dialect::Talk;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
-use crate::limits::RETRY_AFTER_S;
 use crate::wire::deflate::Agreed;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Connection;
@@ -90,6 +87,14 @@ impl Http {
         Self { peer, port, input: Vec::new(), state: State::Head, since_ms: None }
     }
 
+    pub(super) fn take_state(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Head)
+    }
+
+    pub(super) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
     pub(super) fn peer(&self) -> IpAddr {
         self.peer
     }
@@ -103,11 +108,15 @@ impl Http {
     }
 
     /// Whether it waits for something before it reads on.
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(in super::super) fn is_waiting(&self) -> bool {
         match &self.state {
             State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked { .. } | State::Entering(_) | State::Casting | State::Posting { .. } | State::Topics(_) => true,
+            State::Asked { .. }
+            | State::Entering(_)
+            | State::Casting
+            | State::Posting { .. }
+            | State::Topics(_) => true,
             State::Ended => false,
         }
     }
@@ -134,7 +143,7 @@ impl Shard {
     }
 
     /// Works through what has been read, as far as it goes.
-    fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
+    pub(super) fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
         loop {
             match &http.state {
                 State::Head => {
@@ -216,39 +225,6 @@ impl Shard {
         Some(http)
     }
 
-    /// Tells the topics, now that all are there.
-    fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
-        let State::Topics(gathering) = std::mem::replace(&mut http.state, State::Head) else {
-            unreachable!("it is one")
-        };
-        let keep_alive = gathering.keep_alive();
-        self.push_item(id, Item::Raw(gathering.reply().into()));
-        if !keep_alive {
-            http.state = State::Ended;
-            self.close_after_sent(id, now);
-        }
-        http
-    }
-
-    /// Another shard has told its topics; once all have, the connection goes on.
-    pub(super) fn http_topics(
-        &mut self,
-        id: ConnId,
-        take: impl FnOnce(&mut cast::Gathering),
-        now: Now,
-    ) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => http,
-            session => return self.put_back(id, session),
-        };
-        if let State::Topics(gathering) = &mut http.state {
-            take(gathering);
-        }
-        self.http_go_on(id, http, now);
-        self.resumed.push(id);
-    }
-
     /// Says what is wrong with the bytes themselves, and ends the connection.
     pub(super) fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
         let mut out = Vec::new();
@@ -278,51 +254,8 @@ impl Shard {
         }
     }
 
-    //= provisioning#5.7
-    //# 11th connection of a user → 429 before upgrade;
-    fn refuse_entry(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        error: LimitError,
-        now: Now,
-    ) -> Box<Http> {
-        self.reply_refusal(id, http, head, now, |out, connection| {
-            Reply::begin(out, 429, connection)
-                .header("retry-after", &RETRY_AFTER_S.to_string())
-                .error("too_many_connections", &error.to_string());
-        })
-    }
-
-    /// The registrar has answered; a request that waited for it goes on.
-    pub(in super::super) fn session_entered(&mut self, id: ConnId, result: Result<(), LimitError>, now: Now) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => http,
-            session => {
-                self.put_back(id, session);
-                if let Err(error) = result {
-                    self.close(id, CLOSE_POLICY, &error.to_string(), now);
-                }
-                return;
-            }
-        };
-        let State::Entering(head) = std::mem::replace(&mut http.state, State::Head) else {
-            return self.put_back(id, Session::Http(http));
-        };
-        let back = match result {
-            Ok(()) => self.route_known(id, http, &head, now),
-            Err(error) => Some(self.refuse_entry(id, http, &head, error, now)),
-        };
-        if let Some(http) = back {
-            self.http_go_on(id, http, now);
-        }
-        self.resumed.push(id);
-    }
-
     /// As `route`, once it is known who asks.
-    fn route_known(
+    pub(super) fn route_known(
         &mut self,
         id: ConnId,
         http: Box<Http>,
@@ -429,7 +362,7 @@ impl Shard {
                 self.begin_sse(id, head.version, &asked, now);
                 None
             }
-            Err(refusal) => Some(self.refuse_for(id, http, head, 400, &refusal, now)),
+            Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
         }
     }
 
@@ -466,7 +399,7 @@ impl Shard {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let message = "publishing to this topic is not allowed";
                 let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
-                self.refuse_for(id, http, head, 403, &refusal, now)
+                self.refuse_for(id, http, head, (403, &refusal), now)
             }
             Ok(upload) => {
                 if head.expect_continue {
@@ -475,7 +408,7 @@ impl Shard {
                 http.state = State::Upload(Box::new(upload));
                 http
             }
-            Err((status, refusal)) => self.refuse_for(id, http, head, status, &refusal, now),
+            Err((status, refusal)) => self.refuse_for(id, http, head, (status, &refusal), now),
         }
     }
 
@@ -536,8 +469,7 @@ impl Shard {
         id: ConnId,
         http: Box<Http>,
         head: &Head,
-        status: u16,
-        refusal: &Refusal,
+        (status, refusal): (u16, &Refusal),
         now: Now,
     ) -> Box<Http> {
         self.reply_refusal(id, http, head, now, |out, connection| {

@@ -85,13 +85,7 @@ fn is_guarded(head: &Head) -> bool {
 
 impl Shard {
     /// Finds out who a request is from; refuses it if that is nobody, or a page of another site.
-    pub(super) fn enter(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Entered {
+    pub(super) fn enter(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Entered {
         if !is_guarded(head) || head.path().starts_with("/v1/admin/") {
             return Entered::Yes(http);
         }
@@ -108,7 +102,9 @@ impl Shard {
         let who = match token {
             Some(token) => match self.who(&token, now) {
                 Ok(who) => Some(who),
-                Err(error) => return Entered::Refused(self.refuse_token(id, http, head, &error, now)),
+                Err(error) => {
+                    return Entered::Refused(self.refuse_token(id, http, head, &error, now));
+                }
             },
             // Who has keys to check tokens with wants its clients to show one.
             None if is_provisioning && access.verifier.is_some() => None,
@@ -239,8 +235,7 @@ impl Shard {
     /// Once a second: is the token over, or soon? True if the connection was closed for it.
     pub(in super::super) fn check_token(&mut self, id: ConnId, now: Now) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
-        let Some(expires_at_s) =
-            conn.who.as_ref().and_then(|who| who.principal.expires_at_s)
+        let Some(expires_at_s) = conn.who.as_ref().and_then(|who| who.principal.expires_at_s)
         else {
             return false;
         };
@@ -249,7 +244,8 @@ impl Shard {
             self.close(id, 4001, "token expired", now);
             return true;
         }
-        if now_s + EXPIRY_WARNED_S >= expires_at_s && !std::mem::replace(&mut conn.is_warned, true) {
+        if now_s + EXPIRY_WARNED_S >= expires_at_s && !std::mem::replace(&mut conn.is_warned, true)
+        {
             self.say(id, &Outcome::Expiring { expires_at_s });
         }
         false

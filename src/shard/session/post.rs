@@ -15,10 +15,7 @@ use crate::dialect::RefusalCode;
 use crate::dialect::json;
 use crate::dialect::provisioning;
 use crate::event::Draft;
-use crate::event::Fields;
 use crate::event::Op;
-use crate::event::fields::Scratch;
-use crate::event::fields::check_payload;
 use crate::limits::RETRY_AFTER_S;
 use crate::wire::http::Connection;
 use crate::wire::http::Reply;
@@ -48,7 +45,7 @@ impl Shard {
         }
     }
 
-    fn drafts_of_post(&self, id: ConnId, body: &[u8]) -> Result<Vec<Draft>, (u16, String)> {
+    fn drafts_of_post(&mut self, id: ConnId, body: &[u8]) -> Result<Vec<Draft>, (u16, String)> {
         let text = std::str::from_utf8(body).map_err(|_| (400, "not UTF-8".to_owned()))?;
         let posted = provisioning::posted(text).map_err(|e| (400, e.to_string()))?;
         let mut drafts = Vec::with_capacity(posted.len());
@@ -60,14 +57,14 @@ impl Shard {
             if !self.may_publish(id, &topic) {
                 return Err((403, format!("publishing {} is not allowed", event.event_type)));
             }
-            check_payload(event.text.as_bytes(), &mut Scratch::default())
-                .map_err(|e| (400, e.to_string()))?;
+            let fields = self.ingest.take(event.text.as_bytes());
+            let fields = fields.map_err(|e| (400, e.to_string()))?;
             drafts.push(Draft {
                 topic,
                 op: if event.key.is_empty() { Op::Event } else { Op::Upsert },
                 key: Arc::from(event.key),
                 payload: Bytes::from(event.text),
-                fields: Fields::default(),
+                fields,
             });
         }
         Ok(drafts)

@@ -1,6 +1,5 @@
 //! Server-sent events: one subscription, stated in the URL, told as an endless reply.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::Shard;
@@ -21,6 +20,7 @@ use crate::dialect::Subscription;
 use crate::dialect::peat::connect;
 use crate::event::TopicPattern;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
+use crate::matcher::Filter;
 use crate::wire::http::Head;
 use crate::wire::http::Version;
 use crate::wire::sse;
@@ -37,14 +37,16 @@ impl Asked {
     /// # Errors
     /// Which parameter is wrong.
     pub(super) fn read(head: &Head) -> Result<Self, Refusal> {
-        let (mut topics, mut since, mut slow) = (Vec::new(), Since::Now, Slow::Disconnect);
+        let (mut topics, mut since, mut subscription) =
+            (Vec::new(), Since::Now, Subscription::default());
         for (name, value) in head.query_pairs() {
             match &*name {
                 "topic" => topics.push(topic(topics.len(), &value)?),
                 // Whose request it is has been found out before this.
                 "token" => {}
                 "since" => since = since_of(&value)?,
-                "slow" => slow = slow_of(&value)?,
+                "slow" => subscription.slow = slow_of(&value)?,
+                "filter" => subscription.filter = Some(filter_of(&value)?),
                 _ => {
                     let message = format_args!("an event stream has no parameter `{name}`");
                     return Err(Refusal::of(RefusalCode::UnknownField, &name, message));
@@ -63,7 +65,7 @@ impl Asked {
         if let Some(id) = head.header("last-event-id").filter(|id| !id.is_empty()) {
             since = Since::Cursor(cursor_of(id)?);
         }
-        let subscription = Arc::new(Subscription { id: Arc::from("0"), topics, filter: None, batch: None, slow });
+        let subscription = Arc::new(Subscription { id: Arc::from("0"), topics, ..subscription });
         Ok(Self { subscription, since })
     }
 }
@@ -73,8 +75,8 @@ fn topic(index: usize, text: &str) -> Result<TopicPattern, Refusal> {
         .map_err(|e| Refusal::of(RefusalCode::BadTopic, format_args!("topic[{index}]"), e))
 }
 
-fn since_of(text: &Cow<'_, str>) -> Result<Since, Refusal> {
-    match &**text {
+fn since_of(text: &str) -> Result<Since, Refusal> {
+    match text {
         "earliest" => Ok(Since::Earliest),
         "last" => Ok(Since::Last),
         _ => text.parse().map(Since::Time).map_err(|_| {
@@ -83,6 +85,13 @@ fn since_of(text: &Cow<'_, str>) -> Result<Since, Refusal> {
             Refusal::of(RefusalCode::BadField, "since", message)
         }),
     }
+}
+
+/// A filter in either notation.
+fn filter_of(text: &str) -> Result<Filter, Refusal> {
+    let parsed =
+        if text.starts_with('{') { Filter::parse_json(text) } else { Filter::parse_text(text) };
+    parsed.map_err(|e| Refusal::of(RefusalCode::BadFilter, "filter", e))
 }
 
 fn slow_of(text: &str) -> Result<Slow, Refusal> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::Shard;
+use super::super::ingest::Ingest;
 use super::super::input::ConnId;
 use super::PublishResult;
 use super::http::UploadState;
@@ -18,11 +19,9 @@ use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
-use crate::event::Fields;
 use crate::event::Op;
 use crate::event::TopicName;
-use crate::event::payload;
-use crate::event::payload::PayloadError;
+use crate::event::fields::KeyField;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::RETRY_AFTER_S;
@@ -131,7 +130,7 @@ impl Upload {
     }
 
     /// Takes a piece of the body in.
-    fn feed(&mut self, piece: &[u8]) {
+    fn feed(&mut self, piece: &[u8], ingest: &mut Ingest) {
         if !self.terms.ndjson {
             self.line.extend_from_slice(piece);
             return;
@@ -141,11 +140,11 @@ impl Upload {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             rest = after;
             if self.line.is_empty() && !self.is_skipping {
-                self.end_line(line);
+                self.end_line(line, ingest);
             } else {
                 self.grow_line(line);
                 let line = std::mem::take(&mut self.line);
-                self.end_line(&line);
+                self.end_line(&line, ingest);
             }
         }
         self.grow_line(rest);
@@ -162,7 +161,7 @@ impl Upload {
     }
 
     /// A line, or the whole object, is complete.
-    fn end_line(&mut self, line: &[u8]) {
+    fn end_line(&mut self, line: &[u8], ingest: &mut Ingest) {
         self.lines += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if std::mem::take(&mut self.is_skipping) || line.len() > PAYLOAD_BYTES_MAX {
@@ -172,7 +171,7 @@ impl Upload {
         if self.terms.ndjson && line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        match self.terms.draft(line) {
+        match self.terms.draft(line, ingest) {
             Ok(draft) => {
                 self.drafts.push(draft);
                 self.draft_lines.push(self.lines);
@@ -214,7 +213,7 @@ impl Upload {
                     return;
                 }
                 Err(code) => {
-                    self.reject(self.draft_lines[index], refusal_of(*code, &self.terms.topic))
+                    self.reject(self.draft_lines[index], refusal_of(*code, &self.terms.topic));
                 }
             }
         }
@@ -345,32 +344,40 @@ impl Terms {
         Ok(Self { topic, key, op, ordered, ndjson: is_ndjson(head)? })
     }
 
-    fn draft(&self, bytes: &[u8]) -> Result<Draft, Refusal> {
-        let field = match &self.key {
-            Key::Field(field) => Some(&**field),
-            Key::None | Key::Given(_) => None,
-        };
-        let found = payload::check(bytes, field).map_err(|e| refusal_of_payload(&e))?;
-        let key: Arc<str> = match (&self.key, found) {
-            (Key::Given(key), _) => Arc::clone(key),
-            (_, Some(found)) => Arc::from(found),
-            (_, None) => Arc::from(""),
+    fn draft(&self, bytes: &[u8], ingest: &mut Ingest) -> Result<Draft, Refusal> {
+        let bad_json =
+            |error: crate::event::PayloadError| Refusal::new(RefusalCode::BadJson, error);
+        let (key, fields) = match &self.key {
+            Key::None => (Arc::from(""), ingest.take(bytes).map_err(bad_json)?),
+            Key::Given(key) => (Arc::clone(key), ingest.take(bytes).map_err(bad_json)?),
+            Key::Field(field) => {
+                let (fields, key) = ingest.take_with_key(bytes, field).map_err(bad_json)?;
+                (key_in(field, key)?, fields)
+            }
         };
         let op = self.op.unwrap_or(if key.is_empty() { Op::Event } else { Op::Upsert });
-        Ok(Draft { topic: self.topic.clone(), key, op, payload: Bytes::copy_from_slice(bytes), fields: Fields::default() })
+        let payload = Bytes::copy_from_slice(bytes);
+        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields })
     }
 }
 
-fn refusal_of_payload(error: &PayloadError) -> Refusal {
-    match error {
-        PayloadError::NotAnObject { .. } | PayloadError::NotUtf8 { .. } => {
-            Refusal::new(RefusalCode::BadJson, error)
+/// The key that was to be taken from a member of the payload.
+fn key_in(field: &str, found: KeyField) -> Result<Arc<str>, Refusal> {
+    let bad = |message: String| Err(Refusal::of(RefusalCode::BadField, field, message));
+    match found {
+        KeyField::Missing => {
+            bad(format!("the payload has no member `{field}` to take the key from"))
         }
-        PayloadError::KeyMissing { field }
-        | PayloadError::KeyNotText { field }
-        | PayloadError::KeyTooLong { field, .. } => {
-            Refusal::of(RefusalCode::BadField, field, error)
+        KeyField::NotScalar => {
+            bad(format!("member `{field}`, the key, is neither a string nor a number"))
         }
+        KeyField::Text(key) if key.len() > KEY_BYTES_MAX => {
+            let bytes = key.len();
+            bad(format!(
+                "member `{field}`, the key, has {bytes} bytes; at most {KEY_BYTES_MAX} are allowed"
+            ))
+        }
+        KeyField::Text(key) => Ok(key),
     }
 }
 
@@ -416,7 +423,7 @@ impl Shard {
         while upload.refused.is_none() && !upload.body.is_done() && consumed < input.len() {
             match upload.body.decode(&input[consumed..]) {
                 Ok(decoded) => {
-                    upload.feed(&input[consumed..][decoded.data]);
+                    upload.feed(&input[consumed..][decoded.data], &mut self.ingest);
                     consumed += decoded.consumed;
                 }
                 Err(error) => {
@@ -432,7 +439,7 @@ impl Shard {
             && upload.lines_open()
         {
             let line = std::mem::take(&mut upload.line);
-            upload.end_line(&line);
+            upload.end_line(&line, &mut self.ingest);
         }
         if upload.refused.is_none() && !upload.drafts.is_empty() {
             upload.is_underway = true;

@@ -46,9 +46,12 @@ pub(in super::super) struct WebSocket {
     identify_by_s: Option<u32>,
     /// What was taken of the messages that it may send.
     messages: Bucket,
-    /// Publishes whose results are awaited: the id to answer to, if an answer is wanted, and the topic.
-    publishing: Option<Box<Vec<(Option<SubId>, TopicName)>>>,
+    /// Publishes whose results are awaited.
+    publishing: Option<Box<[Awaited]>>,
 }
+
+/// A publish whose result is awaited: the id to answer to, if an answer is wanted, and the topic.
+type Awaited = (Option<SubId>, TopicName);
 
 /// What is spoken on it.
 #[derive(Debug)]
@@ -70,7 +73,9 @@ enum Heard {
     NotText,
     Echoed(Box<[u8]>),
     Ping(Box<[u8]>),
-    Close { code: Option<u16> },
+    Close {
+        code: Option<u16>,
+    },
 }
 
 impl WebSocket {
@@ -120,9 +125,8 @@ impl Shard {
     ) {
         websocket.is_pinged = false;
         let mut heard = std::mem::take(&mut self.heard.0);
-        let hears_binary = self
-            .voice_of(id)
-            .is_some_and(|voice| voice.dialect.speaker().manners().hears_binary);
+        let hears_binary =
+            self.voice_of(id).is_some_and(|voice| voice.dialect.speaker().manners().hears_binary);
         let WebSocket { decoder, speaks, .. } = &mut websocket;
         let fed = decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
             heard.extend(hear(speaks, hears_binary, incoming));
@@ -183,6 +187,7 @@ impl Shard {
             self.close_with(id, &bytes, AfterSent::Gone, now);
         }
         if !drafts.is_empty() {
+            self.ingest.find_fields(&mut drafts);
             self.publish_all(id, &mut websocket, drafts, publishing, now);
         }
         self.put_back(id, Session::WebSocket(websocket));
@@ -218,7 +223,7 @@ impl Shard {
         id: ConnId,
         websocket: &mut WebSocket,
         drafts: Vec<Draft>,
-        publishing: Vec<(Option<SubId>, TopicName)>,
+        publishing: Vec<Awaited>,
         now: Now,
     ) {
         if websocket.publishing.is_some() {
@@ -229,7 +234,7 @@ impl Shard {
         }
         match self.publish(id, drafts, now) {
             Some(results) => self.say_published(id, &publishing, &results),
-            None => websocket.publishing = Some(Box::new(publishing)),
+            None => websocket.publishing = Some(publishing.into()),
         }
     }
 
@@ -245,12 +250,7 @@ impl Shard {
         self.put_back(id, Session::WebSocket(websocket));
     }
 
-    fn say_published(
-        &mut self,
-        id: ConnId,
-        publishing: &[(Option<SubId>, TopicName)],
-        results: &[PublishResult],
-    ) {
+    fn say_published(&mut self, id: ConnId, publishing: &[Awaited], results: &[PublishResult]) {
         let epoch = std::sync::Arc::clone(&self.epoch);
         for ((ack, topic), result) in publishing.iter().zip(results) {
             match (result, ack) {
@@ -272,9 +272,9 @@ impl Shard {
     fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
         match command {
             Command::Subscribe { subscription, since } => {
-                self.subscribe(id, &subscription, &since, now)
+                self.subscribe(id, &subscription, &since, now);
             }
-            Command::Update { subscription } => self.update(id, &subscription),
+            Command::Update { id: sub, change } => self.update(id, &sub, *change, now),
             Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
             Command::Ping { id: ping } => self.say(id, &Outcome::Pong { id: ping.as_ref(), now }),
             Command::Authenticate { id: ack, token } => {

@@ -1,5 +1,6 @@
-#![no_main]
 //! Any bytes against `promises/body.rs`.
+
+#![no_main]
 
 #[path = "../promises/body.rs"]
 mod promise;

@@ -1,5 +1,6 @@
-#![no_main]
 //! Any bytes against `promises/decoder.rs`.
+
+#![no_main]
 
 #[path = "../promises/decoder.rs"]
 mod promise;

@@ -1,5 +1,6 @@
-#![no_main]
 //! Any bytes against `promises/extensions.rs`.
+
+#![no_main]
 
 #[path = "../promises/extensions.rs"]
 mod promise;

@@ -1,5 +1,6 @@
-#![no_main]
 //! Any bytes against `promises/head.rs`.
+
+#![no_main]
 
 #[path = "../promises/head.rs"]
 mod promise;

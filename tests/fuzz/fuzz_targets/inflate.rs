@@ -1,5 +1,6 @@
-#![no_main]
 //! Any bytes against `promises/inflate.rs`.
+
+#![no_main]
 
 #[path = "../promises/inflate.rs"]
 mod promise;

@@ -1,5 +1,6 @@
-#![no_main]
 //! Any bytes against `promises/upgrade.rs`.
+
+#![no_main]
 
 #[path = "../promises/upgrade.rs"]
 mod promise;
