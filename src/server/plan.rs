@@ -162,6 +162,7 @@ fn settings(config: &Config, connections: u64, shard_count: u64) -> Settings {
         message_bytes_max: count(config.message_bytes_max),
         deflate: config.deflate,
         echo: config.echo,
+        access: Arc::default(),
         views: Arc::default(),
         hyperbeam: HyperBeam::default(),
         ping_after_s: seconds(config.ping_after_s),

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Shard;
+use super::access::common;
 use super::home::home_of;
 use super::input::Address;
 use super::input::ConnId;
@@ -45,7 +46,7 @@ impl Shard {
         let Some(reader) = self.conns.conn_ref(id) else { return };
         let homes = self.homes_of(&subscription.topics);
         let untold = match since {
-            Since::Snapshot(topics) => Some(self.untold(topics)),
+            Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
             _ => None,
         };
         let is_snapshot = untold.is_some();
@@ -116,6 +117,7 @@ impl Shard {
             Since::Now | Since::Snapshot(_) => Start::Now,
             Since::Earliest => Start::Earliest,
             Since::Last => Start::Last,
+            Since::Tail(count) => Start::Tail(*count),
             Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
             Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
                 Start::AfterOffsets {
@@ -330,7 +332,12 @@ fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64
         }
         Since::Earliest => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
-        Since::Now | Since::Last | Since::Snapshot(_) | Since::Position(_) | Since::Cursor(_) => 0,
+        Since::Now
+        | Since::Last
+        | Since::Tail(_)
+        | Since::Snapshot(_)
+        | Since::Position(_)
+        | Since::Cursor(_) => 0,
     };
     (0..shard_count)
         .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })

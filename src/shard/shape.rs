@@ -7,14 +7,18 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Shard;
 use super::class::ClassId;
+use super::conns::Conn;
 use super::input::ConnId;
 use crate::clock::Now;
 use crate::dialect::MaxRate;
 use crate::dialect::RatePer;
 use crate::dialect::Subscription;
 use crate::event::Event;
+use crate::event::Fields;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::SHAPED_KEYS_MAX;
@@ -138,6 +142,16 @@ fn leave_of(event: &Event) -> Arc<Event> {
     Arc::new(Event { op: Op::Leave, ..event.clone() })
 }
 
+/// The same for one connection: what its token keeps from it is not in it.
+fn leave_for(conn: Option<&Conn>, event: &Event) -> Arc<Event> {
+    let who = conn.and_then(|conn| conn.who.as_deref());
+    if who.is_some_and(|who| who.lets_see(event)) {
+        return leave_of(event);
+    }
+    let payload = Bytes::from_static(b"{}");
+    Arc::new(Event { op: Op::Leave, payload, fields: Fields::default(), ..event.clone() })
+}
+
 impl Shard {
     /// Sees an event that a shaped connection's subscriptions want; returns those that get it now.
     pub(super) fn shape(&mut self, id: ConnId, event: &Arc<Event>, subs: u64, now: Now) -> u64 {
@@ -225,8 +239,8 @@ impl Shard {
         if leaving.is_empty() {
             return;
         }
-        let leave = leave_of(event);
         for (id, subs) in leaving {
+            let leave = leave_for(self.conns.find(id), event);
             let subs = self.shape(id, &leave, subs, now);
             self.emit_to(id, &leave, subs, now);
         }
@@ -348,6 +362,7 @@ impl Shard {
         now: Now,
     ) -> Option<Arc<Event>> {
         let conn = self.conns.find_mut(id)?;
+        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_see(event));
         let Some(shaping) = conn.shaping.as_deref_mut() else {
             return past.passes.then(|| Arc::clone(event));
         };
@@ -357,10 +372,10 @@ impl Shard {
             // Of a client that comes back it is not known what it had inside: the first news of a key that does not pass says that it has not.
             Some(inside) => {
                 let was_inside = inside.remove(&key_of(event));
-                if !was_inside && !past.is_news {
+                if !was_inside && !(past.is_news && may_see) {
                     return None;
                 }
-                leave_of(event)
+                leave_for(self.conns.find(id), event)
             }
             None => return None,
         };

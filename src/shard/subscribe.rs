@@ -51,6 +51,13 @@ impl Shard {
             return self
                 .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
         }
+        let subscription = &match self.confined_or_refused(id, subscription) {
+            Ok(confined) => confined,
+            Err(refusal) => {
+                let id_of = Some(&subscription.id);
+                return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
+            }
+        };
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
         self.stats.subscriptions += 1;
@@ -70,6 +77,13 @@ impl Shard {
         };
         let changed = match change.apply(&subs[index]) {
             Ok(changed) => Arc::new(changed),
+            Err(refusal) => {
+                return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+            }
+        };
+        // A change of filter takes the place of the confined one, so it is confined anew.
+        let changed = match self.confined_or_refused(id, &changed) {
+            Ok(confined) => confined,
             Err(refusal) => {
                 return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
             }

@@ -90,6 +90,23 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
             number(now.wall_us, out);
             out.push(b'}');
         }
+        Outcome::Authenticated { id, expires_at_s } => {
+            out.extend_from_slice(br#"{"type":"authenticated""#);
+            if let Some(id) = id {
+                out.extend_from_slice(br#","id":"#);
+                out.extend_from_slice(id.as_bytes());
+            }
+            if let Some(expires_at_s) = expires_at_s {
+                out.extend_from_slice(br#","expires_at_s":"#);
+                number(*expires_at_s, out);
+            }
+            out.push(b'}');
+        }
+        Outcome::Expiring { expires_at_s } => {
+            out.extend_from_slice(br#"{"type":"token_expiring","expires_at_s":"#);
+            number(*expires_at_s, out);
+            out.push(b'}');
+        }
         Outcome::Gap { subs, gap } => {
             out.extend_from_slice(br#"{"type":"gap","subs":["#);
             ids(*subs, out);
@@ -127,6 +144,8 @@ pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         | Outcome::Updated { .. }
         | Outcome::Unsubscribed { .. }
         | Outcome::Published { .. }
+        | Outcome::Authenticated { .. }
+        | Outcome::Expiring { .. }
         | Outcome::Pong { .. } => {}
     }
 }
