@@ -98,6 +98,8 @@ pub struct Shard {
     arrived: VecDeque<Arrived>,
     frames: Frames,
     events_since_flush: usize,
+    /// So much waits for some class that it must go out.
+    is_class_full: bool,
     /// Classes with frames waiting, and solo connections to be looked at, since the last flush.
     dirty: Vec<class::ClassId>,
     dirty_solos: Vec<ConnId>,
@@ -156,6 +158,7 @@ impl Shard {
             arrived: VecDeque::new(),
             frames: Frames::default(),
             events_since_flush: 0,
+            is_class_full: false,
             dirty: Vec::new(),
             dirty_solos: Vec::new(),
             batch_deadlines: deadlines::Deadlines::default(),

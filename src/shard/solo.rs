@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::input::Began;
 use super::snapshot::Untold;
 use crate::batch::Outbox;
+use crate::batch::Owed;
 use crate::dialect::Live;
 use crate::dialect::SubId;
 use crate::event::ShardId;
@@ -20,7 +21,7 @@ use crate::history::Read;
 #[derive(Debug, Default)]
 pub(super) struct Solo {
     /// Frames that are already bytes and go first; a frame once begun must be ended.
-    pub(super) owed: Vec<u8>,
+    pub(super) owed: Owed,
     pub(super) outbox: Outbox,
     pub(super) replays: Vec<Replay>,
     /// The socket took less than it was given; nothing is tried until it is writable.

@@ -191,7 +191,7 @@ impl Shard {
         class.remove_member(id);
         class.solos.push(id);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            solo.owed = owed;
+            solo.owed.push(owed.into());
         }
         self.mark_solo(id);
     }
