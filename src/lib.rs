@@ -9,3 +9,27 @@ pub mod clock;
 pub mod event;
 
 pub mod matcher;
+
+pub mod dialect;
+
+pub mod batch;
+
+pub mod history;
+
+pub mod wire;
+
+pub mod shard;
+
+pub mod auth;
+
+pub mod conn;
+
+pub mod dashboard;
+
+pub mod admin;
+
+pub mod config;
+
+pub mod server;
+
+pub mod cli;

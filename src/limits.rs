@@ -9,6 +9,204 @@ pub const TOPIC_BYTES_MAX: usize = 255;
 pub const TOPIC_SEGMENTS_MAX: usize = 16;
 /// Bytes of an event's key; a longer one is refused with `too_large`.
 pub const KEY_BYTES_MAX: usize = 255;
+/// Bytes of one event's payload; a larger one is refused with `too_large`.
+pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// Subscriptions of one connection; one more is refused with `too_many_subscriptions`. A set of them is one `u64`.
+pub const SUBSCRIPTIONS_MAX: usize = 64;
+/// Topics of one subscription; more are refused with `bad_field`.
+pub const SUBSCRIPTION_TOPICS_MAX: usize = 64;
+/// Members of one subscription's `fields`; more are refused with `bad_field`.
+pub const SUBSCRIPTION_FIELDS_MAX: usize = 64;
+/// Bytes of a subscription's or a message's id; a longer one is refused with `bad_field`.
+pub const ID_BYTES_MAX: usize = 64;
+/// Events of one `batch` message that a subscriber may ask for; more are refused with `bad_field`.
+pub const BATCH_EVENTS_MAX: u16 = 1024;
+/// Longest delay that a subscriber may ask for, in milliseconds; more is refused with `bad_field`.
+pub const BATCH_DELAY_MS_MAX: u32 = 10_000;
+/// Bytes at which an open `batch` message is closed, whatever was asked for.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// Events that travel between two shards as one message; a longer run is cut.
+pub const RUN_EVENTS_MAX: usize = 256;
+/// Messages that wait for one other shard; at the limit the home shard refuses publishes with `full`.
+pub const MESH_PENDING_MAX: usize = 1024;
+/// Messages in a shard's inbox; at the limit senders keep theirs, and then refuse.
+pub const INBOX_MESSAGES_MAX: usize = 512;
+
+/// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
+pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Frames that one class may hold between two flushes; at the limit the shard flushes.
+pub const FLUSH_FRAMES_MAX: usize = 1024;
+/// Bytes of a chunk that a solo connection is sent at a time, and at which it yields to the others.
+pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
+pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
+/// Topics whose dropped events one connection may have to announce at a time; at the limit it is closed with 4008.
+pub const GAP_TOPICS_MAX: usize = 1024;
+/// Bytes of one page of replayed events.
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// Events of one page of replayed events.
+pub const PAGE_EVENTS_MAX: usize = 1024;
+
+/// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.
+pub const DEFLATE_STREAMS_MAX: usize = 16;
+/// Messages after which a class's shared deflate stream starts anew, so that those out of step may join it.
+pub const DEFLATE_EPOCH_MESSAGES: u32 = 64;
+/// Bytes below which a message is not worth deflating on its own.
+pub const DEFLATE_ALONE_BYTES_MIN: usize = 300;
+
+/// Bytes read from a socket at a time; one buffer per shard.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Bytes that a paused connection's unread input may take: one read.
+pub const INPUT_PENDING_BYTES_MAX: usize = READ_BYTES;
+
+/// Connections that wait to be accepted; beyond it the kernel lets clients try again.
+pub const BACKLOG: u32 = 4096;
+/// Events that one turn of a core takes from epoll; the rest is taken by the next turn.
+pub const EPOLL_EVENTS_MAX: usize = 1024;
+/// Connections that one turn accepts; the rest is accepted by the next turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+/// Reads of one connection in one turn; at the limit the others have their turn first.
+pub const READS_PER_TURN_MAX: usize = 4;
+/// Messages of other shards that one turn takes; the rest is taken by the next turn.
+pub const INBOX_PER_TURN_MAX: usize = 256;
+/// Milliseconds between two ticks of a shard.
+pub const TICK_MS: u64 = 100;
+/// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.
+pub const SHORTAGE_TOLD_MS: u64 = 60_000;
+/// Milliseconds after which a core whose message did not fit another's inbox tries again.
+pub const MESH_RETRY_MS: u64 = 1;
+/// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
+pub const LINGER_MS: u64 = 2_000;
+/// Closed sockets of a core that wait for their peers; at the limit the oldest goes at once.
+pub const LINGERING_MAX: usize = 16_384;
+/// Reads that throw away a closed socket's input, per tick; the rest waits for the next one.
+pub const LINGER_READS_MAX: usize = 8;
+/// Connections of a server whose operator has not said how many, if the limit on open files allows them; one more is closed at once.
+pub const CONNECTIONS_DEFAULT: u64 = 100_000;
+/// Descriptors of each table that are not for connections: standard streams, listeners, runtimes and doorbells of every shard. Beyond
+/// them accepting rests until something closes.
+pub const FDS_RESERVED: u64 = 512;
+/// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
+pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
+
+const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
+const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
+const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
+const _: () =
+    assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
+
+/// Bytes of a request head, request line and fields together; more are refused with 431.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Fields of a request head; more are refused with 431.
+pub const HEAD_FIELDS_MAX: usize = 100;
+/// Bytes of a request line (RFC 9112 section 3 recommends at least 8000); more are refused with 414.
+pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes that a chunked body may spend on chunk extensions and trailers, in all; more are refused with 431.
+pub const BODY_OVERHEAD_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a WebSocket message, also after inflating, that a listener may be configured to take; more close with 1009.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Frames of one WebSocket message: 65,536 with something in them, and the empty one that some senders end with (Autobahn's cases 9.3.1
+/// and 9.4.1 among them); more close with 1009.
+pub const MESSAGE_FRAMES_MAX: u32 = 65_536 + 1;
+/// Ended deflate streams within one compressed message; more close with 1007. An honest sender ends one.
+pub const INFLATE_STREAMS_MAX: u32 = 64;
+/// Bytes inflated between two looks at the message limit and at the UTF-8; bounds what a hostile message costs beyond both.
+pub const INFLATE_STEP_BYTES: usize = 32 * 1024;
+/// Half-received messages whose buffers a shard keeps for the next one; further ones are freed.
+pub const PARTIAL_SPARES_MAX: usize = 64;
+/// Bytes of such a buffer; a larger one is freed.
+pub const PARTIAL_SPARE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the buffers into which a shard inflates, kept between two messages; larger ones are freed when the next one comes.
+pub const INFLATED_KEPT_BYTES_MAX: usize = 1024 * 1024;
+
+// A head's parts are addressed with 16 bits.
+const _: () = assert!(HEAD_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
+// Lengths of a message are counted in 32 bits.
+const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize / 2);
+
+/// Events and pages that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
+/// takes nothing more from its inbox.
+pub const ARRIVED_EVENTS_MAX: usize = 4096;
+/// Shards of a process; sets of them are one `u64`.
+pub const SHARDS_MAX: u16 = 64;
+/// One in so many connections being behind, yet reading, means that the server is slow and not they: it then takes no new events.
+pub const CROWD_SHARE: usize = 8;
+/// Fewer connections than this that are behind are no crowd.
+pub const CROWD_CONNECTIONS_MIN: usize = 32;
+
+const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
+
+/// Bytes that a connection may have left unread before its own input is no longer read.
+pub const OUTBOX_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Faulty lines of one upload that are reported one by one; further ones are only counted.
+pub const UPLOAD_ERRORS_MAX: usize = 100;
+/// How long an upload waits for a full server before it is told so, in milliseconds.
+pub const UPLOAD_HELD_MS_MAX: u64 = 2000;
+/// How long it waits between two attempts, in milliseconds.
+pub const UPLOAD_RETRY_MS: u64 = 5;
+/// What a refused publisher is asked to wait, in seconds (`Retry-After`).
+pub const RETRY_AFTER_S: u32 = 1;
+
+/// Bytes of a token; a longer one is refused before anything in it is looked at.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Roles that one token may name; a token with more is refused.
+pub const TOKEN_ROLES_MAX: usize = 32;
+/// Audiences that one token may name; a token with more is refused.
+pub const TOKEN_AUDIENCES_MAX: usize = 32;
+/// Topic patterns of one list of a token (`subscribe`, `publish`); a token with more is refused.
+pub const TOKEN_PATTERNS_MAX: usize = 64;
+/// Bytes of a user's name; a token with a longer one is refused.
+pub const USER_BYTES_MAX: usize = 255;
+/// Seconds by which clocks may differ; a larger setting is refused at start.
+pub const TOKEN_LEEWAY_S_MAX: u64 = 300;
+/// Seconds that a token may live, from its issue to its expiry, unless set otherwise: 400 days. One that lives longer is
+/// refused, so that a revocation need not be kept for ever.
+pub const TOKEN_LIFETIME_S: u64 = 400 * 24 * 3600;
+/// Keys that tokens are checked against, from settings and key sets together; a set with more is refused as a whole.
+pub const KEYS_MAX: usize = 64;
+/// Keys tried for a token that does not say which signed it; those beyond are not tried. Bounds what one handshake can cost.
+pub const KEYS_TRIED_MAX: usize = 4;
+/// Bytes of a key set (JWKS) as text; a longer one is refused and the former stays.
+pub const JWKS_BYTES_MAX: usize = 256 * 1024;
+/// Seconds between fetches of a key set whose answer does not say how long it is good for.
+pub const JWKS_REFRESH_S: u64 = 3600;
+/// Seconds between fetches at least, however short the answer says it is good for.
+pub const JWKS_REFRESH_S_MIN: u64 = 60;
+/// Seconds between fetches at most, so that a withdrawn key is gone after a day.
+pub const JWKS_REFRESH_S_MAX: u64 = 24 * 3600;
+/// Seconds from a fetch to the next one because of a token with an unknown key: wishes that come sooner wait till then.
+pub const JWKS_WISH_S_MIN: u64 = 30;
+/// Seconds from a failed fetch to the next; doubled each time.
+pub const JWKS_RETRY_S_MIN: u64 = 1;
+/// Seconds from a failed fetch to the next at most.
+pub const JWKS_RETRY_S_MAX: u64 = 300;
+/// Seconds that one fetch may take from beginning to end; then it has failed.
+pub const JWKS_FETCH_S_MAX: u64 = 10;
+/// Revocations remembered; at the limit a new one is refused and says so, for to forget one would let its token in again.
+pub const REVOCATIONS_MAX: usize = 100_000;
+/// Rates remembered by user or address; at the limit those at rest are forgotten, and if there are none the newcomer is refused.
+pub const RATES_MAX: usize = 65_536;
+/// Origins and hosts in the allow-list for browsers; more are refused at start.
+pub const ORIGINS_MAX: usize = 256;
+/// Connections of one user, unless set otherwise; the next is refused with 429.
+pub const USER_CONNECTIONS: u32 = 10;
+/// Connections from one address, unless set otherwise; the next is refused with 429.
+pub const ADDRESS_CONNECTIONS: u32 = 1_000;
+/// Handshakes a second from one address, unless set otherwise; the next is refused with 429.
+pub const HANDSHAKES_PER_S: u32 = 100;
+/// Messages a second on one connection, unless set otherwise; the next closes it with 1008.
+pub const MESSAGES_PER_S: u32 = 100;
+/// Events a second that one client may publish, unless set otherwise; the next is refused and not taken.
+pub const PUBLISH_PER_S: u32 = 10_000;
+
+const _: () = assert!(JWKS_REFRESH_S_MIN <= JWKS_REFRESH_S && JWKS_REFRESH_S <= JWKS_REFRESH_S_MAX);
+const _: () = assert!(JWKS_RETRY_S_MIN > 0 && JWKS_RETRY_S_MIN < JWKS_RETRY_S_MAX);
+const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
+const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
+const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
 
 /// Levels of arrays and objects in a payload or a filter; a deeper text is refused with `bad_json` or `bad_filter`. As deep as
 /// the readers of most languages go by default, so that what we take can be read by those to whom we give it.
@@ -51,3 +249,7 @@ pub const FILTER_CLAUSES_MAX: usize = 32;
 /// Distinct (field, kind of value) pairs that a shard's filters are indexed by; tests of further ones are not indexed, but evaluated
 /// where the other tests of their filter lead to it.
 pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
+/// Names in one path of a subscription's `fields`; more are refused with `bad_field`.
+pub const PROJECTION_DEPTH_MAX: usize = 16;
+/// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
+pub const SHAPED_KEYS_MAX: usize = 100_000;

@@ -1,1 +1,44 @@
-fn main() {}
+//! The command line: words become a command, a command ends with an exit code.
+//!
+//! Nothing is decided here; each command is a function of the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+use fanwire::cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A fan-out server: tells very many subscribers about the events each asked for.
+#[derive(Debug, Parser)]
+#[command(name = "fanwire", version, propagate_version = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(cli::ServeArgs),
+    /// Publish a recorded file, at its own pace, at a rate, or as fast as the server takes it.
+    Publish(cli::PublishArgs),
+    /// Print what arrives, one JSON line each; goes on where it was after a lost connection.
+    Subscribe(cli::SubscribeArgs),
+    /// Start a server and a moving fleet, and say what to open and what to type.
+    Demo(cli::DemoArgs),
+    /// Make tokens, and say what is in one.
+    Token(cli::TokenArgs),
+}
+
+fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Serve(arguments) => cli::serve(&arguments),
+        Command::Publish(arguments) => cli::publish(arguments),
+        Command::Subscribe(arguments) => cli::subscribe(arguments),
+        Command::Demo(arguments) => cli::demo(&arguments),
+        Command::Token(arguments) => cli::token(&arguments),
+    }
+}

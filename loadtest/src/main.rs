@@ -1,1 +1,229 @@
-fn main() {}
+//! `fanwire-load`: puts fan-out servers under load and tells what their subscribers feel.
+//!
+//! One process holds the strings (`session`, `run`), and starts itself again as workers that hold subscribers, a publisher,
+//! and the floor. It never imports the server: a load generator that shares the server's codec shares its bugs.
+//!
+//! In the order of the data: `publisher` marks (`mark`) what it takes from a `feed` and sends it by an `outlet` to a
+//! `subject`; `worker` feeds what arrives to each `subscriber`, which keeps a `tally` and `latency`; `run` adds it all up
+//! into an `outcome`, `session` into medians, `report` into a page.
+
+mod clock;
+mod limits;
+mod num;
+
+mod mark;
+
+mod tally;
+
+mod latency;
+
+mod websocket;
+
+mod inflate;
+
+mod speech;
+
+mod message;
+
+mod scoreboard;
+
+mod filters;
+
+mod feed;
+
+mod outlet;
+
+mod publisher;
+
+mod subscriber;
+
+mod worker;
+
+mod floor;
+
+mod child;
+
+mod crew;
+
+mod proc;
+
+mod scenario;
+
+mod subject;
+
+mod run;
+
+mod outcome;
+
+mod session;
+
+mod report;
+
+mod cli;
+
+use crate::cli::Cli;
+use crate::cli::Command;
+use crate::cli::SessionArgs;
+use crate::message::Plan;
+use crate::message::Word;
+use crate::run::RunError;
+use crate::scenario::Scenario;
+use crate::scenario::ScenarioError;
+use crate::session::Program;
+use crate::session::Session;
+
+use std::fmt;
+use std::io;
+use std::io::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Why nothing came of it.
+#[derive(Debug)]
+enum Failed {
+    Scenario(ScenarioError),
+    Run(RunError),
+    Output { path: PathBuf, error: io::Error },
+    Unsound { runs: usize },
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scenario(error) => error.fmt(f),
+            Self::Run(error) => error.fmt(f),
+            Self::Output { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Unsound { runs } => {
+                write!(f, "{runs} runs failed, or lost, repeated or disordered events")
+            }
+        }
+    }
+}
+
+impl From<ScenarioError> for Failed {
+    fn from(error: ScenarioError) -> Self {
+        Self::Scenario(error)
+    }
+}
+
+impl From<RunError> for Failed {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Child => return child(),
+        Command::Run(args) => run(&args),
+        Command::ReportAll(args) => report_all(&args),
+        Command::Render { out } => render(&out),
+        Command::List { scenarios } => list(&scenarios),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            // Nobody is left to tell if standard error is gone.
+            drop(writeln!(io::stderr(), "fanwire-load: {failed}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The other end of `crew`.
+fn child() -> ExitCode {
+    let done = child::plan().and_then(|plan| match plan {
+        Plan::Worker(plan) => worker::run(plan),
+        Plan::Publisher(plan) => publisher::run(plan),
+        Plan::Floor(plan) => floor::run(&plan),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => ExitCode::SUCCESS,
+        Err(error) => {
+            // If the parent is gone too, so is everyone who would want to know.
+            drop(child::say(&Word::Failed { what: error.to_string() }));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &cli::Run) -> Result<(), Failed> {
+    let mut scenarios = Vec::new();
+    for name in &args.scenario {
+        let path = Path::new(name);
+        let path = if path.exists() {
+            path.to_owned()
+        } else {
+            args.session.scenarios.join(format!("{name}.toml"))
+        };
+        let mut scenario = Scenario::read(&path)?;
+        scenario.subscribers = args.subscribers.unwrap_or(scenario.subscribers);
+        scenarios.push(scenario);
+    }
+    session(&scenarios, &args.subject, &args.session)
+}
+
+fn report_all(args: &cli::ReportAll) -> Result<(), Failed> {
+    let mut scenarios = scenario::read_all(&args.session.scenarios)?;
+    scenarios.retain(|it| !it.only_named || args.only.contains(&it.name));
+    scenarios
+        .retain(|it| args.only.is_empty() || args.only.iter().any(|part| it.name.contains(part)));
+    session(&scenarios, &[], &args.session)
+}
+
+fn session(scenarios: &[Scenario], subjects: &[String], args: &SessionArgs) -> Result<(), Failed> {
+    let mut scenarios = scenarios.to_vec();
+    for scenario in &mut scenarios {
+        scenario.seconds = args.seconds.unwrap_or(scenario.seconds);
+        scenario.check()?;
+    }
+    let tools = args.tools.tools();
+    let program =
+        Program { scenarios: &scenarios, subjects, rounds: args.rounds.max(1), tools: &tools };
+    let command: Vec<String> = std::env::args().skip(1).collect();
+    let out = &args.out;
+    let at = |error| Failed::Output { path: out.clone(), error };
+    std::fs::create_dir_all(out).map_err(at)?;
+    let command = format!("fanwire-load {}", command.join(" "));
+    let session = Session::run(&program, command, &mut |session| keep(session, out))?;
+    write_report(&session, out)?;
+    let unsound = session.outcomes.iter().filter(|it| !it.sound()).count() + session.failures.len();
+    if unsound == 0 { Ok(()) } else { Err(Failed::Unsound { runs: unsound }) }
+}
+
+fn keep(session: &Session, out: &Path) -> io::Result<()> {
+    std::fs::write(out.join("results.json"), serde_json::to_vec(session).map_err(io::Error::other)?)
+}
+
+fn render(out: &Path) -> Result<(), Failed> {
+    let path = out.join("results.json");
+    let at = |error| Failed::Output { path: path.clone(), error };
+    let bytes = std::fs::read(&path).map_err(at)?;
+    let session = serde_json::from_slice(&bytes).map_err(|error| at(io::Error::other(error)))?;
+    write_report(&session, out)
+}
+
+fn write_report(session: &Session, out: &Path) -> Result<(), Failed> {
+    let at = |error| Failed::Output { path: out.to_owned(), error };
+    std::fs::write(out.join("report.html"), report::html(session)).map_err(at)?;
+    let table = report::markdown(session);
+    std::fs::write(out.join("report.md"), &table).map_err(at)?;
+    writeln!(io::stdout(), "{table}\n{}", out.join("report.html").display()).map_err(at)
+}
+
+fn list(scenarios: &Path) -> Result<(), Failed> {
+    let mut out = io::stdout().lock();
+    let at = |error| Failed::Output { path: PathBuf::from("standard output"), error };
+    for scenario in scenario::read_all(scenarios)? {
+        writeln!(out, "{:<24} {}", scenario.name, scenario.title).map_err(at)?;
+    }
+    writeln!(out).map_err(at)?;
+    for subject in subject::ALL {
+        writeln!(out, "{:<24} {}", subject.name(), subject.about()).map_err(at)?;
+    }
+    Ok(())
+}

@@ -3,6 +3,8 @@
 //! Invariants: an `Event` is never changed once its home shard has stamped it; its payload is one JSON object in valid UTF-8,
 //! checked once at ingest, and its text survives byte for byte. This module never does I/O and knows no dialect.
 
+pub mod projection;
+
 pub mod fields;
 
 mod finder;
@@ -27,6 +29,7 @@ pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
 pub use number::Number;
+pub use projection::Projection;
 pub use topic::TopicError;
 pub use topic::TopicName;
 pub use topic::TopicPattern;
@@ -40,6 +43,8 @@ pub enum Op {
     Delete,
     /// Something happened; no state is meant.
     Event,
+    /// The key no longer passes a subscription's filter: said by the server, never published.
+    Leave,
 }
 
 impl Op {
@@ -50,6 +55,7 @@ impl Op {
             Self::Upsert => "upsert",
             Self::Delete => "delete",
             Self::Event => "event",
+            Self::Leave => "leave",
         }
     }
 

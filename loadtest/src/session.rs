@@ -1,0 +1,290 @@
+//! A session: scenarios times subjects times rounds, interleaved, and the medians that come of it.
+//!
+//! Subjects take turns within a round and the order is rotated from round to round, so that whatever else the machine does
+//! falls on all of them. A ratio is the median of the ratios within the rounds, not the ratio of medians.
+//! Invariant: a run that failed is in the session with its reason; it is never left out in silence.
+
+use crate::outcome::Figure;
+use crate::outcome::Outcome;
+use crate::run;
+use crate::run::RunError;
+use crate::scenario::Kind;
+use crate::scenario::Rate;
+use crate::scenario::Scenario;
+use crate::subject;
+use crate::subject::Subject;
+use crate::subject::Tools;
+
+use std::io;
+use std::io::Write as _;
+
+use crate::num;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The yardstick's name.
+pub(crate) const FLOOR: &str = "floor";
+
+/// Everything that was measured, as it is kept in `results.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) machine: Machine,
+    pub(crate) command: String,
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) kernel: String,
+    pub(crate) processor: String,
+    pub(crate) cores: u64,
+    pub(crate) load_before: String,
+    pub(crate) driver: String,
+}
+
+/// A run that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) scenario: String,
+    pub(crate) subject: String,
+    pub(crate) round: u32,
+    pub(crate) why: String,
+}
+
+/// Some figure over the rounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+/// What is run.
+#[derive(Debug)]
+pub(crate) struct Program<'a> {
+    pub(crate) scenarios: &'a [Scenario],
+    /// Instead of the scenarios' own.
+    pub(crate) subjects: &'a [String],
+    pub(crate) rounds: u32,
+    pub(crate) tools: &'a Tools,
+}
+
+impl Session {
+    /// Runs everything; `keep` is called after each run, so that nothing is lost if the machine is.
+    pub(crate) fn run(
+        program: &Program<'_>,
+        command: String,
+        keep: &mut dyn FnMut(&Self) -> io::Result<()>,
+    ) -> Result<Self, RunError> {
+        let machine = machine(&program.tools.driver);
+        let mut session =
+            Self { machine, command, scenarios: program.scenarios.to_vec(), ..Self::default() };
+        for scenario in program.scenarios {
+            let wanted =
+                if program.subjects.is_empty() { &scenario.subjects } else { program.subjects };
+            let mut subjects = Vec::new();
+            for name in wanted {
+                let subject = subject::named(name)?;
+                if subject.can(scenario) {
+                    subjects.push(subject);
+                }
+            }
+            let floor_rate = if let Rate::OfFloor(_) = scenario.rate {
+                Some(session.floor_rate(scenario, program.tools)?)
+            } else {
+                None
+            };
+            for round in 1..=program.rounds {
+                if !subjects.is_empty() {
+                    subjects.rotate_left(usize::from(round > 1));
+                }
+                for subject in &subjects {
+                    session.one(scenario, *subject, round, floor_rate, program.tools)?;
+                    keep(&session)?;
+                }
+            }
+        }
+        Ok(session)
+    }
+
+    fn one(
+        &mut self,
+        scenario: &Scenario,
+        subject: &dyn Subject,
+        round: u32,
+        floor_rate: Option<f64>,
+        tools: &Tools,
+    ) -> Result<(), RunError> {
+        let mut err = io::stderr();
+        match run::run(scenario, subject, tools, round, floor_rate) {
+            Ok(outcome) => {
+                writeln!(err, "{}", line(&outcome, scenario.kind))?;
+                self.outcomes.push(outcome);
+            }
+            Err(error) => {
+                let why = error.to_string();
+                writeln!(
+                    err,
+                    "{} / {} / round {round}: failed: {why}",
+                    scenario.name,
+                    subject.name()
+                )?;
+                let (scenario, subject) = (scenario.name.clone(), subject.name().to_owned());
+                self.failures.push(Failure { scenario, subject, round, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Events a second that the floor manages in a closed loop of one, measured here and now.
+    fn floor_rate(&self, scenario: &Scenario, tools: &Tools) -> Result<f64, RunError> {
+        let closed = Scenario { rate: Rate::Window(1), seconds: 2.0, ..scenario.clone() };
+        let outcome = run::run(&closed, subject::named(FLOOR)?, tools, 0, None)?;
+        Ok(outcome.events_per_second())
+    }
+
+    pub(crate) fn of(&self, scenario: &str, subject: &str) -> Vec<&Outcome> {
+        self.outcomes.iter().filter(|it| it.scenario == scenario && it.subject == subject).collect()
+    }
+
+    /// Who ran a scenario, in the order of the list of subjects.
+    pub(crate) fn subjects(&self, scenario: &str) -> Vec<&'static str> {
+        let ran = |name: &str| {
+            self.outcomes.iter().any(|it| it.scenario == scenario && it.subject == name)
+        };
+        subject::ALL.iter().map(|it| it.name()).filter(|name| ran(name)).collect()
+    }
+
+    pub(crate) fn spread(
+        &self,
+        scenario: &str,
+        subject: &str,
+        of: fn(&Outcome) -> f64,
+    ) -> Option<Spread> {
+        Spread::of(&self.of(scenario, subject).into_iter().map(of).collect::<Vec<_>>())
+    }
+
+    /// One subject by another, round by round. They may be of different scenarios.
+    pub(crate) fn ratio(
+        &self,
+        above: (&str, &str),
+        below: (&str, &str),
+        figure: Figure,
+    ) -> Option<Spread> {
+        let below = self.of(below.0, below.1);
+        let mut ratios = Vec::new();
+        for outcome in self.of(above.0, above.1) {
+            if let Some(other) = below.iter().find(|it| it.round == outcome.round) {
+                let (part, of) = ((figure.of)(outcome), (figure.of)(other));
+                if of > 0.0 {
+                    ratios.push(part / of);
+                }
+            }
+        }
+        Spread::of(&ratios)
+    }
+
+    /// The outcome in the middle, by CPU per delivery: whose curve is drawn.
+    pub(crate) fn middle(&self, scenario: &str, subject: &str) -> Option<&Outcome> {
+        let mut outcomes = self.of(scenario, subject);
+        outcomes.sort_by(|a, b| a.cpu_ns().total_cmp(&b.cpu_ns()));
+        outcomes.get(outcomes.len().saturating_sub(1) / 2).copied()
+    }
+}
+
+impl Spread {
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
+        let median = num::median(values)?;
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Some(Self { median, least, most })
+    }
+}
+
+/// A run in a line, as it ends.
+fn line(it: &Outcome, kind: Kind) -> String {
+    let mut line = format!("{} / {} / round {}: ", it.scenario, it.subject, it.round);
+    if kind != Kind::Connect {
+        line.push_str(&format!(
+            "{:.0} deliveries/s, {:.0} ns CPU each ({:.0} shard, {:.0} softirq), p50 {:.2} ms, p99 {:.2} ms, ",
+            it.deliveries_per_second(),
+            it.cpu_ns(),
+            it.shard_ns(),
+            num::per(it.cpu.softirq_ns, it.deliveries),
+            it.latency.p50_ns as f64 / 1e6,
+            it.latency.p99_ns as f64 / 1e6,
+        ));
+    }
+    line.push_str(&format!(
+        "{:.0} joins/s at {:.1} us, {:.0} B user a connection",
+        it.connects_per_second(),
+        it.connect_us(),
+        it.user_bytes_each()
+    ));
+    if !it.sound() {
+        line.push_str(&format!(
+            "; NOT SOUND: {:?}, {} closed, {} refused, drained: {}, {}",
+            it.faults,
+            it.closed,
+            it.refused,
+            it.drained,
+            it.first_fault.as_deref().unwrap_or("no fault of a connection")
+        ));
+    }
+    line
+}
+
+fn machine(driver: &str) -> Machine {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let model =
+        cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    Machine {
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        processor: model.trim_start_matches([' ', '\t', ':']).to_owned(),
+        cores: num::count(crate::crew::cores()),
+        load_before: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
+        driver: driver.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::outcome::LIVE;
+    use crate::proc::Cpu;
+
+    fn outcome(subject: &str, round: u32, run_ns: u64) -> Outcome {
+        let cpu = Cpu { run_ns, ..Cpu::default() };
+        Outcome {
+            scenario: "s".to_owned(),
+            subject: subject.to_owned(),
+            round,
+            deliveries: 1,
+            cpu,
+            ..Outcome::default()
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_ratios_within_rounds() {
+        let outcomes = vec![
+            outcome("floor", 1, 100),
+            outcome("fanwire", 1, 110),
+            outcome("fanwire", 2, 400),
+            outcome("floor", 2, 200),
+            outcome("floor", 3, 1000),
+            outcome("fanwire", 3, 1050),
+        ];
+        let session = Session { outcomes, ..Session::default() };
+        let ratio = session.ratio(("s", "fanwire"), ("s", "floor"), LIVE[0]).unwrap();
+        assert_eq!(ratio, Spread { median: 1.1, least: 1.05, most: 2.0 });
+        assert_eq!(session.subjects("s"), ["floor", "fanwire"]);
+        assert!(session.ratio(("s", "bun"), ("s", "floor"), LIVE[0]).is_none());
+    }
+}

@@ -1,0 +1,78 @@
+//! NATS (Debian: nats-server): subscribers over its WebSocket listener, publisher over TCP.
+
+use crate::crew::Crew;
+use crate::scenario::Kind;
+use crate::scenario::Scenario;
+use crate::speech::Framing;
+use crate::speech::Joined;
+use crate::speech::Listen;
+use crate::speech::Outlet;
+use crate::speech::Say;
+use crate::subject::Setting;
+use crate::subject::Started;
+use crate::subject::Subject;
+use crate::subject::SubjectError;
+use crate::subject::free_port;
+use crate::subject::launch;
+use crate::subject::local;
+use crate::subject::write;
+
+use std::process::Command;
+
+#[derive(Debug)]
+pub(crate) struct Nats;
+
+impl Subject for Nats {
+    fn name(&self) -> &'static str {
+        "nats"
+    }
+
+    fn about(&self) -> &'static str {
+        "NATS server, subscribers over WebSocket"
+    }
+
+    fn can(&self, scenario: &Scenario) -> bool {
+        scenario.kind != Kind::Replay
+            && scenario.batch.is_none()
+            && !scenario.circles
+            && !scenario.compress
+            && scenario.subscribers < 19_900
+    }
+
+    fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {
+        let (port, websocket) = (free_port()?, free_port()?);
+        let configuration = format!(
+            "listen: 127.0.0.1:{port}
+max_connections: 100000
+ping_interval: \"1h\"
+write_deadline: \"60s\"
+websocket {{ listen: \"127.0.0.1:{websocket}\", no_tls: true, compression: false }}
+"
+        );
+        let path = write(setting, "nats.conf", &configuration)?;
+        let mut command = Command::new(&setting.tools.nats);
+        command.arg("-c").arg(path);
+        let (process, start_ns) = launch(setting, &mut command, &[port, websocket])?;
+        let topic = "bench.{n}".to_owned();
+        let listen = Listen {
+            addr: local(websocket),
+            framing: Framing::WebSocket,
+            path: "/".to_owned(),
+            protocol: None,
+            deflate: false,
+            join: "CONNECT {\"verbose\":false,\"pedantic\":false}\r\n".to_owned(),
+            join_each: "SUB {topic} 1\r\n".to_owned(),
+            join_end: "PING\r\n".to_owned(),
+            joined: Joined::Says("PONG".to_owned()),
+            refusal: Some("-ERR".to_owned()),
+            binary: true,
+            topic: topic.clone(),
+        };
+        Ok(Started {
+            process,
+            listen,
+            say: Say { addr: local(port), outlet: Outlet::Nats, topic },
+            start_ns,
+        })
+    }
+}

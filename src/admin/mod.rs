@@ -1,0 +1,12 @@
+//! What an operator asks for over HTTP: health, readiness, metrics.
+//!
+//! Invariants: nothing here is on the hot path; a reader of the metrics never stops a shard, for each shard leaves its counts on the
+//! `Board` ten times a second and readers add them up. Never says anything about a client.
+
+mod board;
+mod desk;
+pub mod jwks;
+mod metrics;
+
+pub use board::Board;
+pub use desk::FrontDesk;

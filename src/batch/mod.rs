@@ -1,0 +1,13 @@
+//! What each connection is sent next: frames that exist once, and outboxes of those who could not keep up.
+//!
+//! Knows frames and how many bytes wait, never who matched what. An idle connection owns no buffer.
+
+mod frames;
+mod outbox;
+
+pub use frames::FrameId;
+pub use frames::Frames;
+pub use outbox::Item;
+pub use outbox::Outbox;
+pub use outbox::Policy;
+pub use outbox::Pushed;

@@ -1,0 +1,429 @@
+//! What one connection that is not in step still has to be sent, as events rather than bytes: an event in ten thousand outboxes
+//! lies in memory once, and can still be dropped or passed over one by one.
+//!
+//! Invariants: `bytes <= bytes_max` but for what the server itself must say; the first item is never a hole; items leave in the order in which they came, and what is
+//! dropped is counted where it would have stood. Never does I/O, never looks at a payload.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::dialect::Gap;
+use crate::dialect::GapReason;
+use crate::dialect::Skipped;
+use crate::dialect::Slow;
+use crate::event::Event;
+use crate::event::TopicName;
+use crate::limits::GAP_TOPICS_MAX;
+
+/// Bytes that an item costs besides what it holds.
+const ITEM_BYTES: usize = 48;
+
+/// One thing to be sent.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// An event, and which of the connection's subscriptions it is for, one bit each.
+    Event { event: Arc<Event>, subs: u64 },
+    /// A message of the server's, as text, and the word for what it is.
+    Said { kind: &'static str, text: Box<[u8]> },
+    /// Up to which stamp of which shards everything has now been sent; no bytes of its own.
+    Reached(Box<[(u16, u64)]>),
+    /// Bytes that go as they are: a control frame.
+    Raw(Box<[u8]>),
+}
+
+impl Item {
+    fn weight_bytes(&self) -> usize {
+        ITEM_BYTES
+            + match self {
+                Self::Event { event, .. } => event.weight_bytes(),
+                Self::Said { text: bytes, .. } | Self::Raw(bytes) => bytes.len(),
+                Self::Reached(homes) => size_of_val(&**homes),
+            }
+    }
+}
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    Queued,
+    /// There is no room, and nothing that may be dropped.
+    Full,
+}
+
+type Key = (TopicName, Arc<str>);
+
+/// The outbox of one connection.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// `None`: passed over or dropped.
+    items: VecDeque<Option<Item>>,
+    /// How many items have left: the number of the first one in `items`.
+    left: u64,
+    bytes: usize,
+    /// While only the newest event of a key is kept: the number of the item that holds it.
+    newest: Option<HashMap<Key, u64, foldhash::fast::RandomState>>,
+    /// Dropped events, by topic, that no gap has announced yet.
+    gaps: Vec<(Gap, u64)>,
+    /// Events passed over that no notice has told of yet.
+    skipped: Option<(Skipped, u64)>,
+}
+
+impl Outbox {
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.gaps.is_empty() && self.skipped.is_none()
+    }
+
+    /// Whether something but notices waits.
+    #[must_use]
+    pub fn has_items(&self) -> bool {
+        !self.items.is_empty()
+    }
+
+    /// Whether something was dropped or passed over that has not been told of.
+    #[must_use]
+    pub fn has_notices(&self) -> bool {
+        !self.gaps.is_empty() || self.skipped.is_some()
+    }
+
+    /// Bytes held alive by what waits.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Queues something that is never dropped.
+    pub fn push(&mut self, item: Item) {
+        self.bytes += item.weight_bytes();
+        self.items.push_back(Some(item));
+    }
+
+    /// Queues an event within `bytes_max`, or makes room as the subscriptions' policy says; `policy` tells it of each bit of `subs`.
+    pub fn push_event(
+        &mut self,
+        event: &Arc<Event>,
+        subs: u64,
+        policy: &Policy,
+        bytes_max: usize,
+    ) -> Pushed {
+        let weight = ITEM_BYTES + event.weight_bytes();
+        let conflated = subs & !policy.latest == 0;
+        if conflated && (self.newest.is_some() || self.bytes + weight > bytes_max / 2) {
+            self.pass_over(event, subs, policy);
+        }
+        while self.bytes + weight > bytes_max && !self.items.is_empty() {
+            if !self.drop_oldest(policy) {
+                return Pushed::Full;
+            }
+        }
+        self.drop_leading_holes();
+        if conflated && self.newest.is_none() && self.bytes + weight > bytes_max / 2 {
+            self.newest = Some(HashMap::default());
+        }
+        if conflated && let Some(newest) = &mut self.newest {
+            newest.insert(
+                (event.topic.clone(), Arc::clone(&event.key)),
+                self.left + self.items.len() as u64,
+            );
+        }
+        self.push(Item::Event { event: Arc::clone(event), subs });
+        Pushed::Queued
+    }
+
+    /// Takes out the event of the same key that waits, if every subscription it is for gets the new one.
+    fn pass_over(&mut self, event: &Arc<Event>, subs: u64, policy: &Policy) {
+        self.index_newest(policy);
+        let newest = self.newest.as_mut().expect("it was just made");
+        let Some(number) = newest.get(&(event.topic.clone(), Arc::clone(&event.key))) else {
+            return;
+        };
+        let Some(index) =
+            number.checked_sub(self.left).and_then(|index| usize::try_from(index).ok())
+        else {
+            return;
+        };
+        self.take_over(index, subs);
+    }
+
+    /// Leaves item `index` to those subscriptions that do not get the newer event.
+    fn take_over(&mut self, index: usize, newer: u64) {
+        let Some(slot) = self.items.get_mut(index) else { return };
+        let Some(Item::Event { event, subs }) = slot else { return };
+        let passed = *subs & newer;
+        if passed == 0 {
+            return;
+        }
+        note_skipped(&mut self.skipped, event.time_us, passed);
+        *subs &= !newer;
+        if *subs == 0 {
+            let weight = slot.take().map_or(0, |item| item.weight_bytes());
+            self.bytes -= weight;
+        }
+    }
+
+    /// From now on only the newest event of each key waits; what waits already is thinned out once.
+    fn index_newest(&mut self, policy: &Policy) {
+        if self.newest.is_some() {
+            return;
+        }
+        let mut newest: HashMap<Key, u64, _> = HashMap::default();
+        for index in 0..self.items.len() {
+            let Some(Some(Item::Event { event, subs })) = self.items.get(index) else { continue };
+            let subs = *subs;
+            if subs & !policy.latest != 0 {
+                continue;
+            }
+            let key = (event.topic.clone(), Arc::clone(&event.key));
+            if let Some(before) = newest.insert(key, self.left + index as u64) {
+                let before =
+                    usize::try_from(before - self.left).expect("it is an index of this queue");
+                self.take_over(before, subs);
+            }
+        }
+        self.newest = Some(newest);
+    }
+
+    /// Drops the oldest event that every subscription it is for allows to be dropped; false if there is none.
+    fn drop_oldest(&mut self, policy: &Policy) -> bool {
+        let may_go = |item: &Option<Item>| matches!(item, Some(Item::Event { subs, .. }) if subs & !policy.drop_oldest == 0);
+        if self.gaps.len() >= GAP_TOPICS_MAX {
+            return false;
+        }
+        let Some(index) = self.items.iter().position(may_go) else { return false };
+        let Some(Item::Event { event, subs }) = self.items[index].take() else { return false };
+        self.bytes -= ITEM_BYTES + event.weight_bytes();
+        self.drop_leading_holes();
+        match self.gaps.iter_mut().find(|(gap, _)| gap.topic == event.topic) {
+            Some((gap, gap_subs)) => {
+                gap.to = event.offset;
+                *gap_subs |= subs;
+            }
+            None => {
+                let (from, to) = (event.offset, event.offset);
+                self.gaps.push((
+                    Gap { topic: event.topic.clone(), from, to, reason: GapReason::Slow },
+                    subs,
+                ));
+            }
+        }
+        true
+    }
+
+    fn drop_leading_holes(&mut self) {
+        while self.items.front().is_some_and(Option::is_none) {
+            self.items.pop_front();
+            self.left += 1;
+        }
+        if self.items.is_empty() {
+            self.newest = None;
+            self.items = VecDeque::new();
+        }
+    }
+
+    /// Takes the next item.
+    pub fn pop(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()??;
+        self.left += 1;
+        self.bytes -= item.weight_bytes();
+        self.drop_leading_holes();
+        Some(item)
+    }
+
+    /// What is left when the events are given up: replies and control frames. What tells of the stream of events goes with them, for without
+    /// them it would not be true.
+    #[must_use]
+    pub fn into_replies(self) -> Vec<Item> {
+        let is_reply = |item: &Item| match item {
+            Item::Said { kind, .. } => !matches!(*kind, "live" | "gap" | "skipped"),
+            Item::Raw(_) => true,
+            Item::Event { .. } | Item::Reached(_) => false,
+        };
+        self.items.into_iter().flatten().filter(is_reply).collect()
+    }
+
+    /// Takes the gaps that must be announced before the next item.
+    pub fn take_gaps(&mut self) -> Vec<(Gap, u64)> {
+        std::mem::take(&mut self.gaps)
+    }
+
+    /// Takes what must be told of events passed over before the next item.
+    pub fn take_skipped(&mut self) -> Option<(Skipped, u64)> {
+        self.skipped.take()
+    }
+
+    /// Applies `change` to the set of subscriptions of everything that waits; what is left for none is gone.
+    pub fn change_subs(&mut self, change: impl Fn(u64) -> u64) {
+        for slot in &mut self.items {
+            if let Some(Item::Event { subs, .. }) = slot {
+                *subs = change(*subs);
+                if *subs == 0 {
+                    let weight = slot.take().map_or(0, |item| item.weight_bytes());
+                    self.bytes -= weight;
+                }
+            }
+        }
+        for (_, subs) in &mut self.gaps {
+            *subs = change(*subs);
+        }
+        self.gaps.retain(|(_, subs)| *subs != 0);
+        if let Some((_, subs)) = &mut self.skipped {
+            *subs = change(*subs);
+        }
+        self.skipped = self.skipped.take().filter(|(_, subs)| *subs != 0);
+        self.drop_leading_holes();
+    }
+}
+
+fn note_skipped(skipped: &mut Option<(Skipped, u64)>, time_us: u64, subs: u64) {
+    let (notice, noticed) =
+        skipped.get_or_insert((Skipped { count: 0, from_us: time_us, to_us: time_us }, 0));
+    notice.count += 1;
+    notice.from_us = notice.from_us.min(time_us);
+    notice.to_us = notice.to_us.max(time_us);
+    *noticed |= subs;
+}
+
+/// Which of a connection's subscriptions have which slow policy, one bit each; all others disconnect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    pub drop_oldest: u64,
+    pub latest: u64,
+}
+
+impl Policy {
+    /// The policy of a list of subscriptions.
+    pub fn of(policies: impl Iterator<Item = Slow>) -> Self {
+        let mut policy = Self::default();
+        for (index, slow) in policies.enumerate() {
+            match slow {
+                Slow::Disconnect => {}
+                Slow::DropOldest => policy.drop_oldest |= 1 << index,
+                Slow::LatestPerKey => policy.latest |= 1 << index,
+            }
+        }
+        policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::event::Op;
+    use crate::event::ShardId;
+
+    const DROP: Policy = Policy { drop_oldest: 1, latest: 0 };
+    const LATEST: Policy = Policy { drop_oldest: 0, latest: 1 };
+
+    fn event(key: &str, offset: u64) -> Arc<Event> {
+        Arc::new(Event {
+            topic: TopicName::new("t").unwrap(),
+            key: Arc::from(key),
+            op: Op::Upsert,
+            home: ShardId(0),
+            offset,
+            time_us: offset * 10,
+            payload: Bytes::from_static(b"{}"),
+            fields: crate::event::Fields::default(),
+        })
+    }
+
+    fn room_for(count: usize) -> usize {
+        count * (ITEM_BYTES + event("k", 1).weight_bytes())
+    }
+
+    fn rest(outbox: &mut Outbox) -> Vec<u64> {
+        let mut offsets = Vec::new();
+        while let Some(item) = outbox.pop() {
+            if let Item::Event { event, .. } = item {
+                offsets.push(event.offset);
+            }
+        }
+        offsets
+    }
+
+    #[test]
+    fn disconnect_is_told_when_full() {
+        let mut outbox = Outbox::default();
+        for offset in 1..=3 {
+            assert_eq!(
+                outbox.push_event(&event("k", offset), 1, &Policy::default(), room_for(3)),
+                Pushed::Queued
+            );
+        }
+        assert_eq!(
+            outbox.push_event(&event("k", 4), 1, &Policy::default(), room_for(3)),
+            Pushed::Full
+        );
+        assert_eq!(rest(&mut outbox), [1, 2, 3]);
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn drop_oldest_says_which_went() {
+        let mut outbox = Outbox::default();
+        for offset in 1..=10 {
+            assert_eq!(
+                outbox.push_event(&event("k", offset), 1, &DROP, room_for(3)),
+                Pushed::Queued
+            );
+        }
+        let gaps = outbox.take_gaps();
+        assert_eq!(gaps.len(), 1);
+        assert_eq!((gaps[0].0.from, gaps[0].0.to, gaps[0].0.reason), (1, 7, GapReason::Slow));
+        assert_eq!(rest(&mut outbox), [8, 9, 10]);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn latest_per_key_keeps_the_newest_and_counts_the_rest() {
+        let mut outbox = Outbox::default();
+        for offset in 1..=100 {
+            let key = if offset % 2 == 0 { "a" } else { "b" };
+            assert_eq!(
+                outbox.push_event(&event(key, offset), 1, &LATEST, room_for(6)),
+                Pushed::Queued
+            );
+        }
+        let (skipped, subs) = outbox.take_skipped().unwrap();
+        let kept = rest(&mut outbox);
+        assert_eq!(kept, [99, 100]);
+        assert_eq!((skipped.count, skipped.from_us, skipped.to_us, subs), (98, 10, 980, 1));
+    }
+
+    #[test]
+    fn a_subscription_that_does_not_get_the_newer_event_keeps_the_older() {
+        let both = Policy { drop_oldest: 0, latest: 0b11 };
+        let mut outbox = Outbox::default();
+        for offset in 1..=4 {
+            outbox.push_event(&event("k", offset), 0b11, &both, room_for(4));
+        }
+        outbox.push_event(&event("k", 5), 0b01, &both, room_for(4));
+        let mut seen = Vec::new();
+        while let Some(Item::Event { event, subs }) = outbox.pop() {
+            seen.push((event.offset, subs));
+        }
+        assert_eq!(seen, [(4, 0b10), (5, 0b01)]);
+    }
+
+    #[test]
+    fn more_keys_than_room_is_full() {
+        let mut outbox = Outbox::default();
+        let pushed: Vec<_> = (1..=5)
+            .map(|n| outbox.push_event(&event(&n.to_string(), n), 1, &LATEST, room_for(4)))
+            .collect();
+        assert_eq!(pushed[4], Pushed::Full);
+    }
+
+    #[test]
+    fn an_ended_subscription_takes_its_events_along() {
+        let mut outbox = Outbox::default();
+        outbox.push_event(&event("k", 1), 0b01, &DROP, room_for(9));
+        outbox.push_event(&event("k", 2), 0b10, &DROP, room_for(9));
+        outbox.change_subs(|subs| (subs >> 1) & 1);
+        assert_eq!(rest(&mut outbox), [2]);
+    }
+}

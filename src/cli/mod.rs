@@ -1,0 +1,80 @@
+//! What can be typed: the commands that talk to a running server, and the words that start one.
+//!
+//! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands that talk to a
+//! server use only what any client could use: the public protocol.
+
+mod demo;
+mod endpoint;
+mod http;
+mod limits;
+mod publish;
+mod serve;
+mod subscribe;
+#[cfg(test)]
+mod testing;
+mod timestamp;
+pub mod token;
+mod wait;
+
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::clock::Clock;
+
+pub use demo::DemoArgs;
+pub use endpoint::Endpoint;
+pub use endpoint::EndpointError;
+pub use publish::PublishArgs;
+pub use serve::ServeArgs;
+pub use serve::serve;
+pub use subscribe::SubscribeArgs;
+pub use token::TokenArgs;
+
+/// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
+pub(crate) fn say(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    drop(writeln!(stderr, "{text}"));
+}
+
+/// Runs a command to its end on a runtime of this thread's own.
+fn run(command: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => {
+            say(&format!("fanwire: cannot start: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `fanwire publish`.
+#[must_use]
+pub fn publish(arguments: PublishArgs) -> ExitCode {
+    run(publish::publish(arguments))
+}
+
+/// `fanwire subscribe`.
+#[must_use]
+pub fn subscribe(arguments: SubscribeArgs) -> ExitCode {
+    run(subscribe::subscribe(arguments))
+}
+
+/// `fanwire demo`.
+#[must_use]
+pub fn demo(arguments: &DemoArgs) -> ExitCode {
+    demo::demo(arguments)
+}
+
+/// `fanwire token`.
+#[must_use]
+pub fn token(arguments: &TokenArgs) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match token::run(arguments, Clock::start().now(), &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("fanwire: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,146 @@
+/** The Fanwire client. See README.md. */
+
+export type Payload = Record<string, unknown>;
+
+export interface Position {
+  epoch: string;
+  offsets: Record<string, number>;
+  time_us?: number;
+}
+
+export type Since = 'earliest' | 'last' | { time_us: number } | Position;
+
+/** What of a subscription may be changed while it runs. */
+export interface Wishes {
+  /** `altitude < 10000`, or the structured notation. */
+  filter?: string | object;
+  batch?: { max_events: number; max_delay_ms?: number };
+  slow?: 'disconnect' | 'drop_oldest' | 'latest_per_key';
+  max_rate?: { per: 'key' | 'subscription'; hz: number };
+  /** Only these members of the payload, dotted. */
+  fields?: string[];
+  /** Announce a key once when it no longer passes the filter; needs `filter`. */
+  leave?: boolean;
+}
+
+export interface SubscribeOptions extends Wishes {
+  /** Names the subscription on this connection; chosen if absent. */
+  id?: string;
+  topics: string | string[];
+  /** Where to begin; live only if absent. */
+  since?: Since;
+}
+
+export interface Event<P = Payload> {
+  type: 'event';
+  subs: string[];
+  topic: string;
+  /** Absent: about nothing in particular. */
+  key?: string;
+  op: 'upsert' | 'delete' | 'event' | 'leave';
+  offset: number;
+  time_us: number;
+  payload: P;
+}
+
+/** Events of a topic that are not coming; `from` and `to` are the first and last of them. */
+export interface Gap {
+  type: 'gap';
+  subs: string[];
+  topic: string;
+  from: number;
+  to: number;
+  reason: 'evicted' | 'epoch' | 'slow';
+}
+
+/** Events that were passed over because a newer one of the same key follows. */
+export interface Skipped {
+  type: 'skipped';
+  subs: string[];
+  count: number;
+  from_us: number;
+  to_us: number;
+}
+
+export interface Live extends Position {
+  type: 'live';
+  id: string;
+  replayed: number;
+}
+
+export interface Welcome {
+  type: 'welcome';
+  protocol: string;
+  server: string;
+  epoch: string;
+}
+
+export interface Published {
+  topic: string;
+  epoch: string;
+  offset: number;
+  time_us: number;
+}
+
+export interface Handlers<P = Payload> {
+  event?(event: Event<P>, subscription: Subscription): void;
+  gap?(gap: Gap, subscription: Subscription): void;
+  skipped?(skipped: Skipped, subscription: Subscription): void;
+  /** The replay is complete; called again after each reconnection. */
+  live?(live: Live, subscription: Subscription): void;
+  /** The server refuses the subscription, now or after a reconnection: it has ended. */
+  error?(error: FanwireError, subscription: Subscription): void;
+}
+
+export interface Subscription {
+  readonly id: string;
+  readonly state: 'waiting' | 'replaying' | 'live' | 'ended';
+  /** Resolves when the server has agreed for the first time; rejects if it does not. */
+  readonly ready: Promise<Subscription>;
+  /** Hand it in as `since` another day; undefined before the first replay is complete. */
+  readonly position: Position | undefined;
+  readonly options: Omit<SubscribeOptions, 'id' | 'since'>;
+  /** Changes options from here on; `null` takes one away. */
+  update(changes: { [Name in keyof Wishes]: Wishes[Name] | null }): Promise<void>;
+  unsubscribe(): Promise<void>;
+}
+
+export class FanwireError extends Error {
+  readonly name: 'FanwireError';
+  /** The protocol's code, or `connection_lost`, `closed`, `queue_full`, `unsubscribed`. */
+  readonly code: string;
+  /** The member that is at fault. */
+  readonly field?: string;
+}
+
+export type State = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed';
+
+export interface Options {
+  /** Needed where there is no global one, as before Node 22. */
+  WebSocket?: new (url: string, protocols: string[]) => unknown;
+  /** For tests. */
+  timers?: Pick<typeof globalThis, 'setTimeout' | 'clearTimeout'>;
+  random?: () => number;
+}
+
+export class Fanwire {
+  constructor(url: string, options?: Options);
+  readonly url: string;
+  readonly state: State;
+  readonly welcome: Welcome | undefined;
+  onstate?: (state: State, detail?: { code?: number; reason?: string; wait_ms?: number }) => void;
+  onmessage?: (direction: '<' | '>', text: string) => void;
+  onerror?: (error: FanwireError) => void;
+  connect(): Promise<Welcome>;
+  subscribe<P = Payload>(
+    what: string | string[] | SubscribeOptions,
+    handlers?: Handlers<P> | Handlers<P>['event'],
+  ): Subscription;
+  publish(
+    topic: string,
+    payload?: Payload,
+    options?: { key?: string; op?: 'upsert' | 'delete' | 'event' },
+  ): Promise<Published>;
+  ping(): Promise<{ time_us: number }>;
+  close(): void;
+}

@@ -1,0 +1,251 @@
+//! The list of keys: each once, with everything there is to say about it.
+
+use std::net::SocketAddr;
+
+use super::Config;
+use super::DriverChoice;
+use super::FdTables;
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::OUTBOX_BYTES_MAX;
+use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::SHARDS_MAX;
+
+/// Something that may be set.
+pub(super) struct Key {
+    /// With its table's name in front: `history.age_s_max`.
+    pub(super) name: &'static str,
+    pub(super) takes: Takes,
+    /// As it would be written in the file.
+    pub(super) default: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) doc: &'static str,
+}
+
+/// What kind of value a key has, which ones are possible, and where it is put.
+pub(super) enum Takes {
+    Address(fn(&mut Config) -> &mut SocketAddr),
+    Switch(fn(&mut Config) -> &mut bool),
+    Number { min: u64, max: u64, field: fn(&mut Config) -> &mut u64 },
+    Choice { of: &'static [&'static str], set: fn(&mut Config, &str) },
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const TIB: u64 = 1024 * 1024 * MIB;
+const DAY_S: u64 = 24 * 60 * 60;
+
+/// The smallest outbox: one page of replayed events must fit.
+const OUTBOX_BYTES_MIN: u64 = PAGE_BYTES_MAX as u64;
+
+const _: () = assert!(OUTBOX_BYTES_MAX == 1024 * 1024, "the default below says so");
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "listen",
+        takes: Takes::Address(|config| &mut config.listen),
+        default: "\"127.0.0.1:8080\"",
+        unit: "address:port",
+        doc: "Where the server listens. `0.0.0.0` or `[::]` to be reached from other machines; port 0 takes any free one.",
+    },
+    Key {
+        name: "shards",
+        takes: Takes::Number { min: 0, max: SHARDS_MAX as u64, field: |config| &mut config.shards },
+        default: "0",
+        unit: "threads",
+        doc: "Threads that serve connections; 0: one per core that the process may use.",
+    },
+    Key {
+        name: "driver",
+        takes: Takes::Choice {
+            of: &["auto", "io_uring", "epoll"],
+            set: |config, word| {
+                config.driver = match word {
+                    "io_uring" => DriverChoice::IoUring,
+                    "epoll" => DriverChoice::Epoll,
+                    _ => DriverChoice::Auto,
+                }
+            },
+        },
+        default: "\"auto\"",
+        unit: "",
+        doc: "How threads wait for the kernel. `auto`: io_uring where the kernel allows it, else epoll. The start-up line says which, and why.",
+    },
+    Key {
+        name: "pin",
+        takes: Takes::Switch(|config| &mut config.pin),
+        default: "true",
+        unit: "",
+        doc: "Whether each shard stays on a core of its own. Switch it off if the cores are shared with something as busy.",
+    },
+    Key {
+        name: "fd_tables",
+        takes: Takes::Choice {
+            of: &["auto", "own", "shared"],
+            set: |config, word| {
+                config.fd_tables = match word {
+                    "own" => FdTables::Own,
+                    "shared" => FdTables::Shared,
+                    _ => FdTables::Auto,
+                }
+            },
+        },
+        default: "\"auto\"",
+        unit: "",
+        doc: "`own`: each shard has its own table of descriptors, so that the limit on open files holds per shard and not for all together. `auto`: if the connections would not fit one table.",
+    },
+    Key {
+        name: "connections_max",
+        takes: Takes::Number {
+            min: 0,
+            max: 16_000_000,
+            field: |config| &mut config.connections_max,
+        },
+        default: "0",
+        unit: "connections",
+        doc: "Connections at a time, an equal share for each shard; one more is closed at once. 0: as many as the limit on open files allows, at most 100000. The start is refused if they cannot be held.",
+    },
+    Key {
+        name: "topics_max",
+        takes: Takes::Number { min: 1, max: 100_000_000, field: |config| &mut config.topics_max },
+        default: "1000000",
+        unit: "topics",
+        doc: "Topics that the server knows, an equal share for each shard; an event of one more is refused with `too_many_topics`.",
+    },
+    Key {
+        name: "message_bytes_max",
+        takes: Takes::Number {
+            min: KIB,
+            max: MESSAGE_BYTES_MAX as u64,
+            field: |config| &mut config.message_bytes_max,
+        },
+        default: "1048576",
+        unit: "bytes",
+        doc: "One message of a client, also after inflating. A larger one closes the connection with 1009; over HTTP it is answered 413.",
+    },
+    Key {
+        name: "outbox_bytes_max",
+        takes: Takes::Number {
+            min: OUTBOX_BYTES_MIN,
+            max: 1024 * MIB,
+            field: |config| &mut config.outbox_bytes_max,
+        },
+        default: "1048576",
+        unit: "bytes",
+        doc: "What may wait for one subscriber that does not keep up; at the limit its subscriptions' `slow` policy applies. Those that keep up have no outbox.",
+    },
+    Key {
+        name: "send_buffer_bytes",
+        takes: Takes::Number {
+            min: 0,
+            max: 64 * MIB,
+            field: |config| &mut config.send_buffer_bytes,
+        },
+        default: "131072",
+        unit: "bytes",
+        doc: "What the kernel holds for one peer that does not read, before its outbox does; the kernel doubles it for its own bookkeeping. 0: as much as the kernel likes, which is megabytes.",
+    },
+    Key {
+        name: "deflate",
+        takes: Takes::Switch(|config| &mut config.deflate),
+        default: "true",
+        unit: "",
+        doc: "Whether permessage-deflate is agreed to with clients that offer it.",
+    },
+    Key {
+        name: "echo",
+        takes: Takes::Switch(|config| &mut config.echo),
+        default: "false",
+        unit: "",
+        doc: "Whether `/echo` exists: it sends back what it gets. For conformance suites; not for the open.",
+    },
+    Key {
+        name: "ping_after_s",
+        takes: Takes::Number { min: 1, max: 3600, field: |config| &mut config.ping_after_s },
+        default: "30",
+        unit: "seconds",
+        doc: "A WebSocket client that has been silent for so long is pinged; after twice as long it is closed with 1011.",
+    },
+    Key {
+        name: "request_timeout_s",
+        takes: Takes::Number { min: 1, max: 3600, field: |config| &mut config.request_timeout_s },
+        default: "10",
+        unit: "seconds",
+        doc: "A request that has not arrived by then is answered 408; also how long an idle HTTP connection is kept.",
+    },
+    Key {
+        name: "close_timeout_s",
+        takes: Takes::Number { min: 1, max: 600, field: |config| &mut config.close_timeout_s },
+        default: "5",
+        unit: "seconds",
+        doc: "How long a connection that is being closed may take to read what it is still sent.",
+    },
+    Key {
+        name: "drain_timeout_s",
+        takes: Takes::Number { min: 0, max: 3600, field: |config| &mut config.drain_timeout_s },
+        default: "10",
+        unit: "seconds",
+        doc: "How long stopping may take as a whole; connections that are left by then are cut off.",
+    },
+    Key {
+        name: "history.topic_events_max",
+        takes: Takes::Number {
+            min: 0,
+            max: 1_000_000_000,
+            field: |config| &mut config.history.topic_events_max,
+        },
+        default: "100000",
+        unit: "events",
+        doc: "Events kept of one topic; the oldest go first.",
+    },
+    Key {
+        name: "history.topic_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.history.topic_bytes_max,
+        },
+        default: "67108864",
+        unit: "bytes",
+        doc: "Bytes of events kept of one topic; the oldest go first.",
+    },
+    Key {
+        name: "history.topic_keys_max",
+        takes: Takes::Number {
+            min: 0,
+            max: 1_000_000_000,
+            field: |config| &mut config.history.topic_keys_max,
+        },
+        default: "100000",
+        unit: "keys",
+        doc: "Keys of one topic whose last event is kept for `since: last`, even after history has let go of it; the longest unchanged go first.",
+    },
+    Key {
+        name: "history.age_s_max",
+        takes: Takes::Number {
+            min: 1,
+            max: 3650 * DAY_S,
+            field: |config| &mut config.history.age_s_max,
+        },
+        default: "3600",
+        unit: "seconds",
+        doc: "How long an event is kept.",
+    },
+    Key {
+        name: "history.bytes_max",
+        takes: Takes::Number { min: MIB, max: TIB, field: |config| &mut config.history.bytes_max },
+        default: "536870912",
+        unit: "bytes",
+        doc: "Bytes of events kept of all topics together, an equal share for each shard; the oldest go first.",
+    },
+    Key {
+        name: "history.last_bytes_max",
+        takes: Takes::Number {
+            min: MIB,
+            max: TIB,
+            field: |config| &mut config.history.last_bytes_max,
+        },
+        default: "268435456",
+        unit: "bytes",
+        doc: "Bytes of the last events per key of all topics together, an equal share for each shard; the longest unchanged go first.",
+    },
+];

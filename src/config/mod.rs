@@ -1,0 +1,137 @@
+//! As written, then checked: what an operator may set.
+//!
+//! Invariants: every key stands once, in `keys`, with its type, bounds, default, unit and meaning; `docs/CONFIG.md` is made from that
+//! list. A mistake is never passed over: an unknown key, a wrong type or an impossible value stops the start, and says which key, file
+//! and line. Nothing is read from the environment. Never changes while the server runs.
+
+mod docs;
+mod error;
+mod keys;
+mod parse;
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+
+pub use docs::page;
+pub use error::ConfigError;
+pub use error::Origin;
+pub use error::Problem;
+
+/// Which way of waiting for the kernel the runtimes use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverChoice {
+    /// io_uring where the kernel allows it, else epoll.
+    #[default]
+    Auto,
+    IoUring,
+    Epoll,
+}
+
+/// Whether each shard has a table of descriptors of its own, and with it a limit of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FdTables {
+    /// If the connections do not fit one table.
+    #[default]
+    Auto,
+    Own,
+    Shared,
+}
+
+/// How much is kept of what happened. See `docs/CONFIG.md` for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryConfig {
+    pub topic_events_max: u64,
+    pub topic_bytes_max: u64,
+    pub topic_keys_max: u64,
+    pub age_s_max: u64,
+    pub bytes_max: u64,
+    pub last_bytes_max: u64,
+}
+
+/// Everything that may be set. See `docs/CONFIG.md` for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub shards: u64,
+    pub driver: DriverChoice,
+    pub pin: bool,
+    pub fd_tables: FdTables,
+    pub connections_max: u64,
+    pub topics_max: u64,
+    pub message_bytes_max: u64,
+    pub outbox_bytes_max: u64,
+    pub send_buffer_bytes: u64,
+    pub deflate: bool,
+    pub echo: bool,
+    pub ping_after_s: u64,
+    pub request_timeout_s: u64,
+    pub close_timeout_s: u64,
+    pub drain_timeout_s: u64,
+    pub history: HistoryConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Self::blank();
+        for key in keys::KEYS {
+            let set = parse::set(&mut config, key.name, key.default, &Origin::Default);
+            set.expect("a test has set each default");
+        }
+        config
+    }
+}
+
+impl Config {
+    /// The defaults, and what a file says otherwise.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not TOML, or sets something that cannot be.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, error))?;
+        Self::parse(&text, path)
+    }
+
+    /// The defaults, and what a file's text says otherwise.
+    ///
+    /// # Errors
+    /// If it is not TOML, or sets something that cannot be.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        parse::set_all(&mut config, text, path)?;
+        Ok(config)
+    }
+
+    /// Sets one key from the command line; text needs no quotes there.
+    ///
+    /// # Errors
+    /// If there is no such key, or it cannot have that value.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        parse::set_word(self, key, value)
+    }
+
+    /// Every field, for the defaults to be written over.
+    fn blank() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            shards: 0,
+            driver: DriverChoice::Auto,
+            pin: false,
+            fd_tables: FdTables::Auto,
+            connections_max: 0,
+            topics_max: 0,
+            message_bytes_max: 0,
+            outbox_bytes_max: 0,
+            send_buffer_bytes: 0,
+            deflate: false,
+            echo: false,
+            ping_after_s: 0,
+            request_timeout_s: 0,
+            close_timeout_s: 0,
+            drain_timeout_s: 0,
+            history: HistoryConfig::default(),
+        }
+    }
+}

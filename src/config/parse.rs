@@ -1,0 +1,275 @@
+//! From TOML to checked values.
+//!
+//! Every key and value passes through `set_value`, whether it comes from a file, the command line or the list of defaults.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::DeTable;
+use toml::de::DeValue;
+
+use super::Config;
+use super::error::ConfigError;
+use super::error::Origin;
+use super::error::Problem;
+use super::keys::KEYS;
+use super::keys::Key;
+use super::keys::Takes;
+
+/// Sets everything that a file's text sets.
+pub(super) fn set_all(config: &mut Config, text: &str, path: &Path) -> Result<(), ConfigError> {
+    let file = File { text, path };
+    let table = DeTable::parse(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        file.error("", start, Problem::Syntax(error.message().into()))
+    })?;
+    set_table(config, "", table.get_ref(), &file)
+}
+
+/// Sets one key to a value that is written as in a file.
+pub(super) fn set(
+    config: &mut Config,
+    key: &str,
+    value: &str,
+    origin: &Origin,
+) -> Result<(), ConfigError> {
+    let error = |problem| ConfigError::new(key, origin.clone(), problem);
+    let value =
+        DeValue::parse(value).map_err(|syntax| error(Problem::Syntax(syntax.message().into())))?;
+    let known = find(key).map_err(error)?;
+    set_value(config, known, value.get_ref()).map_err(error)
+}
+
+/// Sets one key to a word of the command line: text stands there without quotes.
+pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(), ConfigError> {
+    let error = |problem| ConfigError::new(key, Origin::CommandLine, problem);
+    let known = find(key).map_err(error)?;
+    match known.takes {
+        Takes::Address(_) | Takes::Choice { .. } => {
+            set_value(config, known, &DeValue::String(word.into())).map_err(error)
+        }
+        Takes::Switch(_) | Takes::Number { .. } => set(config, key, word, &Origin::CommandLine),
+    }
+}
+
+/// A file, to say where in it something stands.
+struct File<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl File<'_> {
+    fn error(&self, key: &str, at: usize, problem: Problem) -> ConfigError {
+        let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        ConfigError::new(key, Origin::File { path: self.path.into(), line }, problem)
+    }
+}
+
+fn set_table(
+    config: &mut Config,
+    prefix: &str,
+    table: &DeTable<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    for (name, value) in table {
+        set_entry(config, &format!("{prefix}{}", name.get_ref()), name.span().start, value, file)?;
+    }
+    Ok(())
+}
+
+fn set_entry(
+    config: &mut Config,
+    key: &str,
+    key_at: usize,
+    value: &Spanned<DeValue<'_>>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    let is_table = KEYS
+        .iter()
+        .any(|known| known.name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
+    match value.get_ref() {
+        DeValue::Table(table) if is_table => set_table(config, &format!("{key}."), table, file),
+        other if is_table => {
+            let problem = Problem::WrongType { wanted: "a table", found: type_name(other) };
+            Err(file.error(key, key_at, problem))
+        }
+        other => {
+            let known = find(key).map_err(|problem| file.error(key, key_at, problem))?;
+            set_value(config, known, other)
+                .map_err(|problem| file.error(key, value.span().start, problem))
+        }
+    }
+}
+
+fn find(key: &str) -> Result<&'static Key, Problem> {
+    KEYS.iter()
+        .find(|known| known.name == key)
+        .ok_or_else(|| Problem::UnknownKey { meant: meant(key) })
+}
+
+fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), Problem> {
+    let wrong = |wanted| Problem::WrongType { wanted, found: type_name(value) };
+    match &key.takes {
+        Takes::Address(field) => {
+            let DeValue::String(text) = value else { return Err(wrong("a string")) };
+            *field(config) =
+                text.parse().map_err(|_| Problem::NotAnAddress { found: text.as_ref().into() })?;
+        }
+        Takes::Switch(field) => {
+            let DeValue::Boolean(on) = value else { return Err(wrong("true or false")) };
+            *field(config) = *on;
+        }
+        Takes::Number { min, max, field } => {
+            let DeValue::Integer(number) = value else { return Err(wrong("a whole number")) };
+            // What does not even fit 64 bits is out of range all the same.
+            let parsed = u64::from_str_radix(number.as_str(), number.radix()).ok();
+            let in_range = parsed.filter(|number| (*min..=*max).contains(number));
+            let out_of_range =
+                || Problem::OutOfRange { found: number.to_string().into(), min: *min, max: *max };
+            *field(config) = in_range.ok_or_else(out_of_range)?;
+        }
+        Takes::Choice { of, set } => {
+            let DeValue::String(word) = value else { return Err(wrong("a string")) };
+            if !of.contains(&word.as_ref()) {
+                return Err(Problem::NotOneOf { found: word.as_ref().into(), of });
+            }
+            set(config, word);
+        }
+    }
+    Ok(())
+}
+
+const fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// The key that differs least, if it differs little.
+fn meant(key: &str) -> Option<&'static str> {
+    let near = KEYS.iter().map(|known| (distance(key, known.name), known.name)).min()?;
+    (near.0 <= 2).then_some(near.1)
+}
+
+/// How many letters must be added, left out or changed to get from one word to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.bytes().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DriverChoice;
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("fanwire.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_default_is_possible() {
+        for key in KEYS {
+            let mut config = Config::blank();
+            set(&mut config, key.name, key.default, &Origin::Default).unwrap();
+        }
+        assert_eq!(parsed("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn each_key_is_known_once_and_documented() {
+        for key in KEYS {
+            assert_eq!(
+                KEYS.iter().filter(|other| other.name == key.name).count(),
+                1,
+                "{}",
+                key.name
+            );
+            assert!(key.doc.ends_with('.'), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn a_file_overrides_the_defaults() {
+        let text = "driver = 'epoll'\nlisten = '[::1]:9'\n[history]\nage_s_max = 0x10\n";
+        let config = parsed(text).unwrap();
+        assert_eq!(config.driver, DriverChoice::Epoll);
+        assert_eq!(config.listen.to_string(), "[::1]:9");
+        assert_eq!(config.history.age_s_max, 16);
+        assert_eq!(config.history.bytes_max, Config::default().history.bytes_max);
+        assert_eq!(parsed("history.age_s_max = 16").unwrap().history, config.history);
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_place() {
+        let cases = [
+            (
+                "shards = 1\nshard = 2",
+                "fanwire.toml:2: `shard`: there is no such key; did you mean `shards`?",
+            ),
+            ("[history]\n\nzebra = 2", "fanwire.toml:3: `history.zebra`: there is no such key"),
+            ("[herstory]\nage_s_max = 2", "fanwire.toml:1: `herstory`: there is no such key"),
+            ("history = 3", "fanwire.toml:1: `history`: must be a table, and is a whole number"),
+            ("\npin = 'yes'", "fanwire.toml:2: `pin`: must be true or false, and is a string"),
+            (
+                "shards = 1.5",
+                "fanwire.toml:1: `shards`: must be a whole number, and is a number with a fraction",
+            ),
+            ("shards = 65", "fanwire.toml:1: `shards`: must be from 0 to 64, and is 65"),
+            ("shards = -1", "fanwire.toml:1: `shards`: must be from 0 to 64, and is -1"),
+            (
+                "driver = 'kqueue'",
+                "fanwire.toml:1: `driver`: must be one of auto, io_uring, epoll, and is \"kqueue\"",
+            ),
+        ];
+        for (text, message) in cases {
+            assert_eq!(parsed(text).unwrap_err(), message);
+        }
+        let message = parsed("listen = 'localhost'").unwrap_err();
+        assert!(
+            message.starts_with("fanwire.toml:1: `listen`: must be an IP address and a port"),
+            "{message}"
+        );
+        let message = parsed("shards = 1\n= 2").unwrap_err();
+        assert!(message.starts_with("fanwire.toml:2: is not TOML: "), "{message}");
+        let message = parsed("shards = 99999999999999999999999").unwrap_err();
+        assert!(message.starts_with("fanwire.toml:1: "), "{message}");
+    }
+
+    #[test]
+    fn the_command_line_needs_no_quotes() {
+        let mut config = Config::default();
+        config.set("listen", "127.0.0.1:1").unwrap();
+        config.set("driver", "epoll").unwrap();
+        config.set("shards", "3").unwrap();
+        assert_eq!(
+            (config.listen.port(), config.driver, config.shards),
+            (1, DriverChoice::Epoll, 3)
+        );
+        let error = config.set("shards", "many").unwrap_err().to_string();
+        assert!(error.starts_with("command line: `shards`: "), "{error}");
+        let error = config.set("driver", "\"epoll\"").unwrap_err().to_string();
+        assert!(error.contains("must be one of"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Config::load(Path::new("/nowhere/fanwire.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("/nowhere/fanwire.toml: cannot be read: "), "{error}");
+    }
+}

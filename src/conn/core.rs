@@ -1,0 +1,491 @@
+//! A core's loop: what is ready goes into the shard, what the shard wants said goes out, and then it sleeps.
+//!
+//! Invariants: the loop has one await, reached only when a whole turn found nothing to do; nothing is borrowed across it. No connection
+//! gets more than `READS_PER_TURN_MAX` reads while others wait. A message for another core that does not fit stays, in order, and is
+//! tried again. It is the only task of its runtime, so it never has to yield to another.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use flume::Receiver;
+use flume::Sender;
+use flume::TrySendError;
+use monoio::net::UnixStream;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use rustix::net::recv;
+
+use super::doorbell::Doorbell;
+use super::linger::Lingering;
+use super::listener::Accepted;
+use super::listener::Listener;
+use super::poll::Poll;
+use super::poll::Ready;
+use super::poll::Token;
+use super::sockets::Sockets;
+use super::timer::Timer;
+use super::world::World;
+use crate::clock::Clock;
+use crate::clock::Now;
+use crate::event::ShardId;
+use crate::limits::ACCEPTS_PER_TURN_MAX;
+use crate::limits::BACKLOG;
+use crate::limits::INBOX_PER_TURN_MAX;
+use crate::limits::MESH_RETRY_MS;
+use crate::limits::READ_BYTES;
+use crate::limits::READS_PER_TURN_MAX;
+use crate::limits::SHORTAGE_TOLD_MS;
+use crate::limits::TICK_MS;
+use crate::shard::AdminRequest;
+use crate::shard::ConnId;
+use crate::shard::ConnRef;
+use crate::shard::Response;
+use crate::shard::Stats;
+
+/// Who answers what the shard does not, and is told ten times a second how things stand.
+pub trait Desk {
+    /// Answers a request; must not wait for anything.
+    fn answer(&mut self, request: &AdminRequest) -> Response;
+
+    /// Takes note of the shard's counts.
+    fn note(&mut self, stats: Stats);
+}
+
+/// Another core, as one that has something to tell it sees it.
+#[derive(Debug)]
+pub struct Peer<M> {
+    pub inbox: Sender<M>,
+    pub doorbell: Arc<Doorbell>,
+}
+
+/// What ties a core to the others.
+#[derive(Debug)]
+pub struct Links<M> {
+    pub inbox: Receiver<M>,
+    pub doorbell: Arc<Doorbell>,
+    /// Every core's, in the order of their ids, this one's too.
+    pub peers: Vec<Peer<M>>,
+    /// How many cores have nothing left to finish: none leaves before the last, for another may still need it as a home.
+    pub drained: Arc<AtomicUsize>,
+}
+
+/// What an operator may set that the loop needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How long stopping may take; what is not finished by then is cut off.
+    pub drain_timeout_ms: u64,
+}
+
+/// How a core ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Connections that were cut off because stopping took too long.
+    pub cut_off: usize,
+}
+
+/// One core: a shard and its sockets.
+pub struct Core<W: World> {
+    world: W,
+    desk: Box<dyn Desk>,
+    clock: Clock,
+    pace: Pace,
+    links: Links<W::Message>,
+    poll: Poll,
+    timer: Timer,
+    sockets: Sockets,
+    lingering: Lingering,
+    listening: Listening,
+    /// When it was last said that nothing can be accepted, in `Now::mono_ms`.
+    shortage_told_ms: Option<u64>,
+    /// One buffer for every read of every connection.
+    buffer: Box<[u8]>,
+    /// Connections with more to read than one turn takes.
+    unread: Vec<ConnId>,
+    /// Something did not fit another core's inbox.
+    is_mesh_stuck: bool,
+    next_tick_ms: u64,
+    stopping: Option<Stopping>,
+}
+
+/// Whether new connections are accepted.
+#[derive(Debug)]
+enum Listening {
+    On(Listener),
+    /// Out of descriptors or memory, until the next tick.
+    Resting(Listener),
+    Off,
+}
+
+/// A core that was asked to stop.
+#[derive(Debug)]
+struct Stopping {
+    until_ms: u64,
+    is_drained: bool,
+}
+
+impl<W: World> std::fmt::Debug for Core<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core")
+            .field("open", &self.sockets.open())
+            .field("stopping", &self.stopping)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a core until it has been asked to stop and has.
+///
+/// # Errors
+/// If the runtime cannot watch the core's epoll instance.
+pub async fn run<W: World>(mut core: Core<W>) -> io::Result<Left> {
+    // The runtime knows how to wait for sockets; an epoll instance is waited for in just the same way.
+    let epoll = core.poll.as_fd().try_clone_to_owned()?;
+    let ready = UnixStream::from_std(StdUnixStream::from(epoll))?;
+    loop {
+        let was_busy = core.turn();
+        if core.is_finished() {
+            return Ok(Left { cut_off: core.sockets.open() });
+        }
+        if was_busy {
+            continue;
+        }
+        if core.falls_asleep() {
+            // Waiting may fail for want of a moment's memory; the loop then turns once more and tries again.
+            drop(ready.readable(false).await);
+        }
+        core.links.doorbell.wake_up();
+    }
+}
+
+impl<W: World> Core<W> {
+    /// A core that has not yet begun.
+    ///
+    /// # Errors
+    /// If the process has no descriptors left for it.
+    pub fn new(
+        world: W,
+        desk: Box<dyn Desk>,
+        listener: Listener,
+        links: Links<W::Message>,
+        clock: Clock,
+        pace: Pace,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let timer = Timer::new()?;
+        poll.add_alarm(timer.as_fd())?;
+        poll.add_alarm(links.doorbell.as_fd())?;
+        poll.add_listener(listener.as_fd())?;
+        Ok(Self {
+            world,
+            desk,
+            clock,
+            pace,
+            links,
+            poll,
+            timer,
+            sockets: Sockets::default(),
+            lingering: Lingering::default(),
+            listening: Listening::On(listener),
+            shortage_told_ms: None,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            unread: Vec::new(),
+            is_mesh_stuck: false,
+            next_tick_ms: 0,
+            stopping: None,
+        })
+    }
+
+    /// Everything that can be done now, once; false if there was nothing.
+    fn turn(&mut self) -> bool {
+        let now = self.clock.now();
+        let mut was_busy = self.take_ready(now);
+        was_busy |= self.read_on(now);
+        was_busy |= self.take_inbox(now);
+        self.tick(now);
+        self.world.work(&mut self.sockets, now);
+        was_busy |= self.answer_admin(now);
+        while let Some(conn) = self.world.poll_resumed() {
+            self.read_later(conn);
+            was_busy = true;
+        }
+        was_busy |= self.send_mesh();
+        while let Some(conn) = self.world.poll_gone() {
+            self.close(conn, now);
+            was_busy = true;
+        }
+        self.stop(now);
+        was_busy || self.world.has_work()
+    }
+
+    fn take_ready(&mut self, now: Now) -> bool {
+        let events = self.poll.take();
+        for ready in events.iter() {
+            match ready.token {
+                Token::Conn(conn) => self.take_conn(conn, ready, now),
+                Token::Listener => {
+                    self.accept(now);
+                }
+                Token::Alarm => {}
+            }
+        }
+        let was_busy = !events.is_empty();
+        self.poll.recycle(events);
+        was_busy
+    }
+
+    fn take_conn(&mut self, conn: ConnRef, ready: Ready, now: Now) {
+        if !self.sockets.is_current(conn) {
+            return;
+        }
+        if ready.is_readable() {
+            self.read(conn.id, ready.is_ending(), now);
+        }
+        if ready.is_ending() && !self.world.wants_input(conn.id) {
+            self.look_for_end(conn.id, ready, now);
+        }
+        if ready.is_writable() && self.sockets.was_full(conn.id) {
+            self.world.writable(conn.id, now);
+        }
+    }
+
+    /// Of a connection that is not read nobody else would find out that its peer has left.
+    fn look_for_end(&mut self, conn: ConnId, ready: Ready, now: Now) {
+        if ready.is_dead() {
+            return self.die(conn, now);
+        }
+        let Some(socket) = self.sockets.socket(conn) else { return };
+        // What it sent before it ended is read first, once it is wanted.
+        if let Ok((0, _)) = recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+            self.end(conn, now);
+        }
+    }
+
+    /// Reads until there is no more, the shard has had enough, or others have waited long enough.
+    fn read(&mut self, conn: ConnId, to_the_end: bool, now: Now) {
+        for _ in 0..READS_PER_TURN_MAX {
+            if !self.world.wants_input(conn) {
+                return;
+            }
+            let Some(socket) = self.sockets.socket(conn) else { return };
+            match recv(socket, &mut *self.buffer, RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return self.end(conn, now),
+                Ok((length, _)) => {
+                    let (bytes, rest) = self.buffer.split_at_mut(length);
+                    self.world.received(conn, bytes, now);
+                    // epoll(7): for a stream, a short read means that there is no more; only its end would not show.
+                    if !rest.is_empty() && !to_the_end {
+                        return;
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => return self.die(conn, now),
+            }
+        }
+        self.read_later(conn);
+    }
+
+    fn read_later(&mut self, conn: ConnId) {
+        if self.sockets.set_unread(conn, true) {
+            self.unread.push(conn);
+        }
+    }
+
+    /// Reads on where the last turn stopped.
+    fn read_on(&mut self, now: Now) -> bool {
+        if self.unread.is_empty() {
+            return false;
+        }
+        for conn in std::mem::take(&mut self.unread) {
+            // A place that was given away since has no such mark; reading it once too often would do no harm anyway.
+            if self.sockets.set_unread(conn, false) {
+                self.read(conn, true, now);
+            }
+        }
+        true
+    }
+
+    fn end(&mut self, conn: ConnId, now: Now) {
+        if self.sockets.set_ended(conn) {
+            self.world.ended(conn, now);
+        }
+    }
+
+    fn die(&mut self, conn: ConnId, now: Now) {
+        if self.sockets.set_dead(conn) {
+            self.world.closed(conn, now);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId, now: Now) {
+        if let Some(socket) = self.sockets.remove(conn) {
+            self.lingering.add(socket, &mut self.buffer, now.mono_ms);
+        }
+    }
+
+    /// Accepts who waits, some at a time; true if there may be more.
+    fn accept(&mut self, now: Now) -> bool {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let Listening::On(listener) = &self.listening else { return false };
+            match listener.accept() {
+                Accepted::Conn(socket, peer) => {
+                    let Some(conn) = self.world.open(peer, now) else { continue };
+                    let watched = self.poll.add_conn(socket.as_fd(), conn);
+                    self.sockets.insert(conn, socket);
+                    if let Err(error) = watched {
+                        tracing::warn!(%peer, %error, "cannot watch a connection: it is closed");
+                        self.die(conn.id, now);
+                    }
+                }
+                Accepted::Nobody => return false,
+                Accepted::Left => {}
+                Accepted::Exhausted(error) => {
+                    self.rest(error, now);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn rest(&mut self, error: Errno, now: Now) {
+        let Listening::On(listener) = std::mem::replace(&mut self.listening, Listening::Off) else {
+            return;
+        };
+        let is_told =
+            self.shortage_told_ms.is_some_and(|told_ms| now.mono_ms < told_ms + SHORTAGE_TOLD_MS);
+        if !is_told {
+            self.shortage_told_ms = Some(now.mono_ms);
+            let open = self.sockets.open();
+            tracing::warn!(%error, open, "cannot accept connections for now; trying again every {TICK_MS} ms");
+        }
+        if let Err(error) = self.poll.set_listening(listener.as_fd(), false) {
+            tracing::error!(%error, "cannot rest");
+        }
+        self.listening = Listening::Resting(listener);
+    }
+
+    fn listen_again(&mut self, now: Now) {
+        let Listening::Resting(listener) = std::mem::replace(&mut self.listening, Listening::Off)
+        else {
+            return;
+        };
+        match self.poll.set_listening(listener.as_fd(), true) {
+            Ok(()) => self.listening = Listening::On(listener),
+            Err(_) => self.listening = Listening::Resting(listener),
+        }
+        self.accept(now);
+    }
+
+    fn take_inbox(&mut self, now: Now) -> bool {
+        let mut was_busy = false;
+        for _ in 0..INBOX_PER_TURN_MAX {
+            if !self.world.wants_inbox() {
+                break;
+            }
+            let Ok(message) = self.links.inbox.try_recv() else { break };
+            self.world.inbox(message, now);
+            was_busy = true;
+        }
+        was_busy
+    }
+
+    fn tick(&mut self, now: Now) {
+        if now.mono_ms < self.next_tick_ms {
+            return;
+        }
+        self.next_tick_ms = now.mono_ms + TICK_MS;
+        self.world.tick(now);
+        self.lingering.tick(&mut self.buffer, now.mono_ms);
+        if matches!(self.listening, Listening::Resting(_)) {
+            self.listen_again(now);
+        }
+        self.desk.note(self.world.stats());
+    }
+
+    fn answer_admin(&mut self, now: Now) -> bool {
+        let mut was_busy = false;
+        while let Some((conn, request)) = self.world.poll_admin() {
+            let response = self.desk.answer(&request);
+            self.world.answer(conn, &response, now);
+            was_busy = true;
+        }
+        was_busy
+    }
+
+    /// Hands what waits for other cores to them, as far as it fits.
+    fn send_mesh(&mut self) -> bool {
+        let mut was_busy = false;
+        self.is_mesh_stuck = false;
+        for (index, peer) in (0..).zip(&self.links.peers) {
+            let pending = self.world.mesh_pending(ShardId(index));
+            let mut was_sent = false;
+            while let Some(message) = pending.pop_front() {
+                match peer.inbox.try_send(message) {
+                    Ok(()) => was_sent = true,
+                    Err(TrySendError::Full(message)) => {
+                        pending.push_front(message);
+                        self.is_mesh_stuck = true;
+                        break;
+                    }
+                    // It has left, which it does only when every core has finished.
+                    Err(TrySendError::Disconnected(_)) => {}
+                }
+            }
+            if was_sent {
+                peer.doorbell.ring();
+                was_busy = true;
+            }
+        }
+        was_busy
+    }
+
+    /// Stops, if that was asked for, and notes how far it has come.
+    fn stop(&mut self, now: Now) {
+        if self.stopping.is_none() && self.links.doorbell.stop_wanted() {
+            // Who was connected already is told properly; closing the listener would reset them.
+            let mut turns = BACKLOG as usize / ACCEPTS_PER_TURN_MAX;
+            while turns > 0 && self.accept(now) {
+                turns -= 1;
+            }
+            self.listening = Listening::Off;
+            self.world.stop(now);
+            self.world.work(&mut self.sockets, now);
+            let until_ms = now.mono_ms + self.pace.drain_timeout_ms;
+            self.stopping = Some(Stopping { until_ms, is_drained: false });
+        }
+        let Some(stopping) = &mut self.stopping else { return };
+        if !stopping.is_drained && self.world.is_drained() && self.lingering.is_empty() {
+            stopping.is_drained = true;
+            self.links.drained.fetch_add(1, Ordering::SeqCst);
+            for peer in &self.links.peers {
+                peer.doorbell.ring();
+            }
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.stopping.as_ref().is_some_and(|stopping| {
+            let are_all_drained =
+                self.links.drained.load(Ordering::SeqCst) == self.links.peers.len();
+            are_all_drained || self.clock.now().mono_ms >= stopping.until_ms
+        })
+    }
+
+    /// Sets the timer and says that this core sleeps; false if something has come in between.
+    fn falls_asleep(&mut self) -> bool {
+        let now_ms = self.clock.now().mono_ms;
+        let mut wake_ms = self.next_tick_ms.min(self.world.next_due_ms().unwrap_or(u64::MAX));
+        let is_inbox_shut = !self.world.wants_inbox();
+        if self.is_mesh_stuck || is_inbox_shut {
+            wake_ms = wake_ms.min(now_ms + MESH_RETRY_MS);
+        }
+        self.timer.set(wake_ms, now_ms);
+        self.links.doorbell.fall_asleep();
+        let is_stop_new = self.stopping.is_none() && self.links.doorbell.stop_wanted();
+        !is_stop_new && !self.is_finished() && (is_inbox_shut || self.links.inbox.is_empty())
+    }
+}

@@ -1,0 +1,27 @@
+//! Bytes in and out of sockets: the loop around one shard, on one core.
+//!
+//! Invariants: one epoll instance, one read buffer and one task per core, whatever the number of connections; a connection that is idle
+//! costs a few bytes here and no task; nothing of the shard is borrowed while the core sleeps. Never looks at what the bytes mean.
+
+mod core;
+mod doorbell;
+#[cfg(test)]
+pub(crate) mod echo;
+mod linger;
+mod listener;
+mod poll;
+mod sockets;
+mod timer;
+mod world;
+
+pub use self::core::Core;
+pub use self::core::Desk;
+pub use self::core::Left;
+pub use self::core::Links;
+pub use self::core::Pace;
+pub use self::core::Peer;
+pub use self::core::run;
+pub use self::doorbell::Doorbell;
+pub use self::listener::Listener;
+pub use self::listener::ListenerOptions;
+pub use self::world::World;

@@ -1,0 +1,172 @@
+//! The core's epoll instance: who is ready, and who that is.
+//!
+//! Sockets are registered once, edge-triggered for everything, and never touched again: closing them takes them out. An event names a
+//! connection by place and generation, so that what was meant for the place's former owner is recognised.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll;
+use rustix::event::epoll::CreateFlags;
+use rustix::event::epoll::Event;
+use rustix::event::epoll::EventData;
+use rustix::event::epoll::EventFlags;
+
+use crate::limits::EPOLL_EVENTS_MAX;
+use crate::shard::ConnId;
+use crate::shard::ConnRef;
+
+/// Whom an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Conn(ConnRef),
+    Listener,
+    /// The doorbell or the timer: waking was all they had to do.
+    Alarm,
+}
+
+/// A place that no connection ever has: marks the tokens of everything else.
+const NO_PLACE: u32 = u32::MAX;
+
+impl Token {
+    const fn to_data(self) -> EventData {
+        let (high, low) = match self {
+            Self::Conn(conn) => (conn.generation, conn.id.0),
+            Self::Listener => (1, NO_PLACE),
+            Self::Alarm => (2, NO_PLACE),
+        };
+        EventData::new_u64((high as u64) << 32 | low as u64)
+    }
+
+    fn from_data(data: EventData) -> Self {
+        let word = data.u64();
+        let low = u32::try_from(word & u64::from(u32::MAX)).expect("it is masked");
+        let high = u32::try_from(word >> 32).expect("it is shifted");
+        match (high, low) {
+            (1, NO_PLACE) => Self::Listener,
+            (_, NO_PLACE) => Self::Alarm,
+            (generation, id) => Self::Conn(ConnRef { id: ConnId(id), generation }),
+        }
+    }
+}
+
+/// An event that has been taken out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    pub(super) token: Token,
+    flags: EventFlags,
+}
+
+impl Ready {
+    /// There may be bytes, or the end of them.
+    pub(super) const fn is_readable(self) -> bool {
+        self.flags.intersects(
+            EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::HUP).union(EventFlags::ERR),
+        )
+    }
+
+    pub(super) const fn is_writable(self) -> bool {
+        self.flags.intersects(EventFlags::OUT)
+    }
+
+    /// The peer will send no more: read to the end.
+    pub(super) const fn is_ending(self) -> bool {
+        self.flags.intersects(EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR))
+    }
+
+    /// Nothing can be sent any more either.
+    pub(super) const fn is_dead(self) -> bool {
+        self.flags.intersects(EventFlags::HUP.union(EventFlags::ERR))
+    }
+}
+
+/// The epoll instance, and room for what it reports.
+pub(super) struct Poll {
+    epoll: OwnedFd,
+    events: Vec<Event>,
+}
+
+impl Poll {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        Ok(Self { epoll, events: Vec::with_capacity(EPOLL_EVENTS_MAX) })
+    }
+
+    /// Registers a connection's socket, for good.
+    pub(super) fn add_conn(&self, socket: BorrowedFd<'_>, conn: ConnRef) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        Ok(epoll::add(&self.epoll, socket, Token::Conn(conn).to_data(), flags)?)
+    }
+
+    /// Registers what only wakes. Edge-triggered, so that nobody needs to read it.
+    pub(super) fn add_alarm(&self, alarm: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, alarm, Token::Alarm.to_data(), EventFlags::IN | EventFlags::ET)?)
+    }
+
+    /// Registers the listener, level-triggered: what one turn does not accept, the next one sees.
+    pub(super) fn add_listener(&self, listener: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, listener, Token::Listener.to_data(), EventFlags::IN)?)
+    }
+
+    /// Listens or stops listening; a listener that cannot be served would otherwise keep the core awake.
+    pub(super) fn set_listening(&self, listener: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+        let flags = if on { EventFlags::IN } else { EventFlags::empty() };
+        Ok(epoll::modify(&self.epoll, listener, Token::Listener.to_data(), flags)?)
+    }
+
+    /// Takes what is ready, without waiting; `recycle` wants the list back.
+    pub(super) fn take(&mut self) -> Events {
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&at_once)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Events(events),
+            Err(error) => {
+                unreachable!("the epoll instance is ours and its arguments are valid: {error}")
+            }
+        }
+    }
+
+    /// Takes the list back for the next turn.
+    pub(super) fn recycle(&mut self, events: Events) {
+        self.events = events.0;
+    }
+}
+
+impl AsFd for Poll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+/// What was ready.
+pub(super) struct Events(Vec<Event>);
+
+impl Events {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Ready> + '_ {
+        self.0.iter().map(|event| Ready { token: Token::from_data(event.data), flags: event.flags })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_survive_the_kernel() {
+        let conns = [(0, 0), (0, 1), (7, u32::MAX), (u32::MAX - 1, 2)];
+        let conns =
+            conns.map(|(id, generation)| Token::Conn(ConnRef { id: ConnId(id), generation }));
+        for token in conns.into_iter().chain([Token::Listener, Token::Alarm]) {
+            assert_eq!(Token::from_data(token.to_data()), token);
+        }
+    }
+}

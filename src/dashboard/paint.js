@@ -1,0 +1,220 @@
+// Drawing: the ground, the trails and the vehicles, each on a canvas of its own.
+//
+// The ground is drawn when the view moves, trails ten times a second, vehicles every frame from sprites that were drawn once for each
+// colour and heading: 2,000 of them are 2,000 copies. Knows no protocol.
+
+import { SWITZERLAND } from './outline.js';
+import { graticuleStep } from './view.js';
+
+/** Steps of the altitude colours, the altitude of the last, and steps of headings. */
+const SHADES = 16;
+const ALTITUDE_MAX = 40_000;
+const HEADINGS = 48;
+/** Pixels of a vehicle's square, and where there are so many that they would hide each other. */
+const SPRITE = 26;
+const CROWD = { count: 600, sprite: 18 };
+
+/** The outline of an aircraft that flies up, in units of a tenth of its size. */
+const GLYPH = [
+  [0, -9], [1.2, -7], [1.4, -2.6], [8.6, 2.2], [8.6, 3.8], [1.4, 1.8], [1.1, 6], [3.6, 8], [3.6, 9.2], [0, 8.3],
+];
+
+export class Painter {
+  #canvases;
+  #view;
+  #ratio = 1;
+  #theme;
+  #sprites = [];
+
+  constructor(canvases, view) {
+    this.#canvases = canvases;
+    this.#view = view;
+    this.restyle();
+  }
+
+  /** Takes the colours from the style sheet, at the start and whenever the light changes. */
+  restyle() {
+    const style = getComputedStyle(document.documentElement);
+    const color = (name) => style.getPropertyValue(name).trim();
+    const dark = !matchMedia('(prefers-color-scheme: light)').matches;
+    this.#theme = { ground: color('--ground'), land: color('--land'), line: color('--line'), border: color('--border') };
+    this.#theme.quiet = color('--quiet');
+    this.#theme.text = color('--text');
+    this.#theme.accent = color('--accent');
+    this.shades = Array.from({ length: SHADES }, (_, index) => shade(index / (SHADES - 1), dark));
+    this.#sprites = [];
+  }
+
+  resize(width, height) {
+    this.#ratio = Math.min(devicePixelRatio || 1, 2);
+    for (const canvas of Object.values(this.#canvases)) {
+      canvas.width = Math.round(width * this.#ratio);
+      canvas.height = Math.round(height * this.#ratio);
+    }
+    this.#sprites = [];
+  }
+
+  /** The ground: land, border, graticule. */
+  ground() {
+    const context = this.#clear(this.#canvases.ground);
+    const { width, height } = this.#canvases.ground;
+    context.fillStyle = this.#theme.ground;
+    context.fillRect(0, 0, width / this.#ratio, height / this.#ratio);
+    context.beginPath();
+    for (let index = 0; index < SWITZERLAND.length; index += 2) {
+      context.lineTo(this.#view.x(SWITZERLAND[index]), this.#view.y(SWITZERLAND[index + 1]));
+    }
+    context.closePath();
+    context.fillStyle = this.#theme.land;
+    context.fill();
+    this.#graticule(context, width / this.#ratio, height / this.#ratio);
+    context.lineWidth = 1.5;
+    context.lineJoin = 'round';
+    context.strokeStyle = this.#theme.border;
+    context.beginPath();
+    for (let index = 0; index < SWITZERLAND.length; index += 2) {
+      context.lineTo(this.#view.x(SWITZERLAND[index]), this.#view.y(SWITZERLAND[index + 1]));
+    }
+    context.closePath();
+    context.stroke();
+  }
+
+  #graticule(context, width, height) {
+    const [west, east] = [this.#view.longitude(0), this.#view.longitude(width)];
+    const [south, north] = [this.#view.latitude(height), this.#view.latitude(0)];
+    const step = graticuleStep(Math.max(east - west, north - south));
+    const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
+    context.strokeStyle = this.#theme.line;
+    context.fillStyle = this.#theme.quiet;
+    context.font = '10px system-ui, sans-serif';
+    context.lineWidth = 1;
+    context.beginPath();
+    for (let index = Math.ceil(west / step); index * step <= east; index += 1) {
+      const x = this.#view.x(index * step);
+      context.moveTo(x, 0);
+      context.lineTo(x, height);
+      context.fillText(degrees(index * step, digits, 'E', 'W'), x + 4, height - 4);
+    }
+    for (let index = Math.ceil(south / step); index * step <= north; index += 1) {
+      const y = this.#view.y(index * step);
+      context.moveTo(0, y);
+      context.lineTo(width, y);
+      context.fillText(degrees(index * step, digits, 'N', 'S'), 4, y - 4);
+    }
+    context.stroke();
+  }
+
+  /** Where each vehicle has been: one path for each colour. */
+  trails(tracks) {
+    const context = this.#clear(this.#canvases.trails);
+    const paths = this.shades.map(() => new Path2D());
+    for (const vehicle of tracks) {
+      if (vehicle.presence < 0.2) continue;
+      const path = paths[shadeOf(vehicle.altitude)];
+      const { trail } = vehicle;
+      path.moveTo(this.#view.x(trail[0]), this.#view.y(trail[1]));
+      for (let index = 2; index < trail.length; index += 2) {
+        path.lineTo(this.#view.x(trail[index]), this.#view.y(trail[index + 1]));
+      }
+      path.lineTo(this.#view.x(vehicle.x), this.#view.y(vehicle.y));
+    }
+    context.globalAlpha = 0.4;
+    context.lineWidth = 1.25;
+    context.lineJoin = 'round';
+    paths.forEach((path, index) => {
+      context.strokeStyle = this.shades[index];
+      context.stroke(path);
+    });
+    context.globalAlpha = 1;
+  }
+
+  /** The vehicles; `chosen` has a ring around it. */
+  vehicles(tracks, chosen) {
+    const context = this.#clear(this.#canvases.sky);
+    const size = tracks.size > CROWD.count ? CROWD.sprite : SPRITE;
+    for (const vehicle of tracks) {
+      const sprite = this.#sprite(shadeOf(vehicle.altitude), vehicle.heading);
+      context.globalAlpha = vehicle.presence;
+      const x = this.#view.x(vehicle.x) - size / 2;
+      const y = this.#view.y(vehicle.y) - size / 2;
+      context.drawImage(sprite, x, y, size, size);
+    }
+    context.globalAlpha = 1;
+    if (!chosen) return;
+    context.strokeStyle = this.#theme.text;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.arc(this.#view.x(chosen.x), this.#view.y(chosen.y), SPRITE / 2, 0, 2 * Math.PI);
+    context.stroke();
+  }
+
+  /** The little curve of a rate. */
+  curve(canvas, points) {
+    const { clientWidth: width, clientHeight: height } = canvas;
+    canvas.width = width * this.#ratio;
+    canvas.height = height * this.#ratio;
+    if (points.length < 2) return;
+    const context = this.#clear(canvas);
+    const top = Math.max(...points, 1);
+    const x = (index) => (index / (points.length - 1)) * width;
+    const y = (value) => height - 2 - (value / top) * (height - 4);
+    context.beginPath();
+    points.forEach((value, index) => context.lineTo(x(index), y(value)));
+    context.strokeStyle = this.#theme.accent;
+    context.lineWidth = 1.5;
+    context.lineJoin = 'round';
+    context.stroke();
+    context.lineTo(width, height);
+    context.lineTo(0, height);
+    context.fillStyle = this.#theme.accent;
+    context.globalAlpha = 0.15;
+    context.fill();
+  }
+
+  #clear(canvas) {
+    const context = canvas.getContext('2d');
+    context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    return context;
+  }
+
+  #sprite(shadeIndex, heading) {
+    const turn = ((Math.round((heading / 360) * HEADINGS) % HEADINGS) + HEADINGS) % HEADINGS;
+    const index = shadeIndex * HEADINGS + turn;
+    return (this.#sprites[index] ??= this.#draw(this.shades[shadeIndex], (turn / HEADINGS) * 2 * Math.PI));
+  }
+
+  #draw(color, angle) {
+    const sprite = document.createElement('canvas');
+    sprite.width = sprite.height = SPRITE * this.#ratio;
+    const context = sprite.getContext('2d');
+    context.setTransform(this.#ratio, 0, 0, this.#ratio, (SPRITE / 2) * this.#ratio, (SPRITE / 2) * this.#ratio);
+    context.rotate(angle);
+    context.beginPath();
+    GLYPH.forEach(([x, y]) => context.lineTo(x, y));
+    [...GLYPH].reverse().forEach(([x, y]) => context.lineTo(-x, y));
+    context.closePath();
+    context.lineJoin = 'round';
+    context.lineWidth = 2.5;
+    context.strokeStyle = this.#theme.ground;
+    context.stroke();
+    context.fillStyle = color;
+    context.fill();
+    return sprite;
+  }
+}
+
+export function shadeOf(altitude = 0) {
+  const share = Math.max(0, Math.min(1, altitude / ALTITUDE_MAX));
+  return Math.round(share * (SHADES - 1));
+}
+
+/** From amber near the ground, over green and blue, to violet. */
+function shade(share, dark) {
+  const hue = 35 + share * 245;
+  return dark ? `hsl(${hue} 72% 66%)` : `hsl(${hue} 72% 38%)`;
+}
+
+function degrees(value, digits, positive, negative) {
+  return `${Math.abs(value).toFixed(digits)}° ${value < 0 ? negative : positive}`;
+}

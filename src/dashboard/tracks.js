@@ -1,0 +1,160 @@
+// The vehicles: what was last heard of each, where it has been, and where it is by now.
+//
+// Between two reports a vehicle goes on as it went between the last two, for as long as those were apart; what was wrong about that is
+// smoothed away with the next report. Pure: time is an argument, nothing is drawn.
+
+/** Points of a trail, and the degrees that lie between them at least: a trail shows a way, not how often it was reported. */
+const TRAIL_POINTS = 24;
+const TRAIL_STEP = 0.012;
+/** A vehicle that is not heard of begins to fade after so long, and is gone after so long. */
+export const FADE_MS = { begin: 30_000, end: 90_000 };
+/** One that was deleted, or left the filter, fades at once and is gone after so long. */
+const LEAVE_MS = 1_500;
+/** Vehicles in memory; beyond it the ones that were not heard of for longest are forgotten. */
+const VEHICLES_MAX = 20_000;
+/** Degrees that no vehicle covers between two reports: it is another one, or a correction. */
+const JUMP_DEGREES = 0.6;
+/** How far a prediction may reach, and the time in which an error of it is smoothed away by two thirds. */
+const PREDICT_MS_MAX = 8_000;
+const SMOOTH_MS = 150;
+
+export class Tracks {
+  #vehicles = new Map();
+
+  get size() {
+    return this.#vehicles.size;
+  }
+
+  [Symbol.iterator]() {
+    return this.#vehicles.values();
+  }
+
+  clear() {
+    this.#vehicles.clear();
+  }
+
+  /** Takes one event of the protocol. */
+  hear({ topic, key, op, payload }, now) {
+    const id = `${topic} ${key ?? payload?.id ?? ''}`;
+    const known = this.#vehicles.get(id);
+    if (op === 'delete' || op === 'leave') {
+      if (known) known.leftAt ??= now;
+      return;
+    }
+    const report = reportOf(payload);
+    if (known && !known.leftAt) return move(known, report, now);
+    if (report.longitude === undefined) return;
+    // The map keeps the order of insertion: the first is the one that was made first.
+    if (this.#vehicles.size >= VEHICLES_MAX) this.#vehicles.delete(this.#vehicles.keys().next().value);
+    this.#vehicles.set(id, vehicleOf(id, key, report, now));
+  }
+
+  /** Moves everything to this moment, and forgets what is gone. */
+  advance(now, elapsed_ms) {
+    const share = 1 - Math.exp(-elapsed_ms / SMOOTH_MS);
+    for (const [id, vehicle] of this.#vehicles) {
+      vehicle.presence = presenceOf(vehicle, now);
+      if (vehicle.presence === 0) {
+        this.#vehicles.delete(id);
+        continue;
+      }
+      const ahead = Math.min(now - vehicle.heardAt, vehicle.interval, PREDICT_MS_MAX);
+      const longitude = vehicle.longitude + vehicle.east * ahead;
+      const latitude = vehicle.latitude + vehicle.north * ahead;
+      vehicle.x += (longitude - vehicle.x) * share;
+      vehicle.y += (latitude - vehicle.y) * share;
+    }
+  }
+
+  /** The box around all that are there, or undefined. */
+  bounds() {
+    const box = { west: Infinity, east: -Infinity, south: Infinity, north: -Infinity };
+    for (const { longitude, latitude, presence } of this.#vehicles.values()) {
+      if (presence < 0.5) continue;
+      box.west = Math.min(box.west, longitude);
+      box.east = Math.max(box.east, longitude);
+      box.south = Math.min(box.south, latitude);
+      box.north = Math.max(box.north, latitude);
+    }
+    return box.west <= box.east ? box : undefined;
+  }
+}
+
+function vehicleOf(id, key, report, now) {
+  const { longitude, latitude } = report;
+  return {
+    id,
+    key,
+    callsign: undefined,
+    altitude: undefined,
+    speed: undefined,
+    climb: undefined,
+    heading: 0,
+    ...defined(report),
+    // Where it is drawn.
+    x: longitude,
+    y: latitude,
+    // Degrees a millisecond, as it went between the last two reports, and how far those were apart.
+    east: 0,
+    north: 0,
+    interval: 0,
+    heardAt: now,
+    leftAt: undefined,
+    presence: 1,
+    trail: [longitude, latitude],
+  };
+}
+
+function move(vehicle, report, now) {
+  const before = { longitude: vehicle.longitude, latitude: vehicle.latitude };
+  const elapsed = now - vehicle.heardAt;
+  Object.assign(vehicle, defined(report));
+  vehicle.heardAt = now;
+  if (report.longitude === undefined) return;
+  const east = report.longitude - before.longitude;
+  const north = report.latitude - before.latitude;
+  if (Math.hypot(east, north) > JUMP_DEGREES) {
+    Object.assign(vehicle, { x: report.longitude, y: report.latitude, east: 0, north: 0, interval: 0 });
+    vehicle.trail = [report.longitude, report.latitude];
+    return;
+  }
+  if (east === 0 && north === 0) return;
+  // Reports that come in one message say nothing about speed.
+  if (elapsed >= 50) Object.assign(vehicle, { east: east / elapsed, north: north / elapsed, interval: elapsed });
+  if (report.heading === undefined) {
+    vehicle.heading = (Math.atan2(east * Math.cos((report.latitude * Math.PI) / 180), north) * 180) / Math.PI;
+  }
+  const { trail } = vehicle;
+  if (Math.hypot(report.longitude - trail.at(-2), report.latitude - trail.at(-1)) < TRAIL_STEP) return;
+  trail.push(report.longitude, report.latitude);
+  if (trail.length > 2 * TRAIL_POINTS) trail.splice(0, 2);
+}
+
+function presenceOf({ heardAt, leftAt }, now) {
+  if (leftAt !== undefined) return Math.max(0, 1 - (now - leftAt) / LEAVE_MS);
+  const silent = now - heardAt - FADE_MS.begin;
+  return silent <= 0 ? 1 : Math.max(0, 1 - silent / (FADE_MS.end - FADE_MS.begin));
+}
+
+/** The members that we know, by the names that people give them; undefined where there is no number. */
+function reportOf(payload = {}) {
+  const number = (...names) => names.map((name) => payload[name]).find(Number.isFinite);
+  const report = {
+    callsign: [payload.callsign, payload.name].find((text) => typeof text === 'string' && text.trim())?.trim(),
+    longitude: number('longitude', 'lon', 'lng'),
+    latitude: number('latitude', 'lat'),
+    altitude: number('altitude', 'alt'),
+    speed: number('groundspeed', 'speed'),
+    heading: number('track', 'heading', 'course'),
+    climb: number('vertical_rate', 'climb'),
+  };
+  if (report.longitude === undefined || report.latitude === undefined) {
+    report.longitude = undefined;
+    report.latitude = undefined;
+  }
+  return report;
+}
+
+function defined(report) {
+  return Object.fromEntries(Object.entries(report).filter(([, value]) => value !== undefined));
+}

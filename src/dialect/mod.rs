@@ -1,0 +1,444 @@
+//! What it sounds like: one self-contained folder per protocol, behind one trait.
+//!
+//! A dialect turns a client's message into [`Command`]s and what became of them, and the events, into messages. It never sees a
+//! socket, a connection or another dialect, keeps no state but what it is handed, and never reads the clock.
+//! To add one: a folder, a line in [`DialectId`], transcripts, a page.
+
+pub mod native;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::Now;
+use crate::event::Draft;
+use crate::event::Event;
+use crate::event::Projection;
+use crate::event::TopicName;
+use crate::event::TopicPattern;
+use crate::matcher::Filter;
+
+/// A subscription's name as its subscriber chose it, in the dialect's own notation (native: its JSON text).
+pub type SubId = Arc<str>;
+
+/// What a subscriber asks for: part of what makes two connections alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Subscription {
+    pub id: SubId,
+    pub topics: Vec<TopicPattern>,
+    /// Only events that pass.
+    pub filter: Option<Filter>,
+    pub batch: Option<Batch>,
+    pub slow: Slow,
+    pub max_rate: Option<MaxRate>,
+    /// Only these members of the payload are sent.
+    pub fields: Option<Arc<Projection>>,
+    /// A key that passed the filter and no longer does is announced once.
+    pub leave: bool,
+}
+
+/// What is to be changed of a running subscription; `None`: it stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Change {
+    pub filter: Option<Option<Filter>>,
+    pub batch: Option<Option<Batch>>,
+    pub slow: Option<Slow>,
+    pub max_rate: Option<Option<MaxRate>>,
+    pub fields: Option<Option<Arc<Projection>>>,
+    pub leave: Option<bool>,
+}
+
+impl Change {
+    /// The subscription as it is from here on.
+    ///
+    /// # Errors
+    /// If what it asks for does not go together.
+    pub fn apply(self, running: &Subscription) -> Result<Subscription, Refusal> {
+        let changed = Subscription {
+            id: Arc::clone(&running.id),
+            topics: running.topics.clone(),
+            filter: self.filter.unwrap_or_else(|| running.filter.clone()),
+            batch: self.batch.unwrap_or(running.batch),
+            slow: self.slow.unwrap_or(running.slow),
+            max_rate: self.max_rate.unwrap_or(running.max_rate),
+            fields: self.fields.unwrap_or_else(|| running.fields.clone()),
+            leave: self.leave.unwrap_or(running.leave),
+        };
+        changed.check()?;
+        Ok(changed)
+    }
+}
+
+impl Subscription {
+    /// Whether what it asks for goes together.
+    ///
+    /// # Errors
+    /// The member that needs another.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.leave && self.filter.is_none() {
+            return Err(Refusal::of(
+                RefusalCode::BadField,
+                "leave",
+                "`leave` needs a `filter`: without one nothing stops matching",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether what it is sent depends on what it was sent before, so that no other connection is like it.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.max_rate.is_some() || self.leave
+    }
+}
+
+/// At most so many updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaxRate {
+    pub per: RatePer,
+    /// Milliseconds between two updates: 1 to 100,000.
+    pub every_ms: u32,
+}
+
+/// What a rate is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RatePer {
+    Key,
+    Subscription,
+}
+
+/// Many events in one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Batch {
+    /// At most so many events.
+    pub events_max: u16,
+    /// None of them waits longer than this, in milliseconds.
+    pub delay_ms: u32,
+}
+
+/// What happens to a subscription whose outbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Slow {
+    /// The connection is closed; its client resumes from the last position it saw.
+    #[default]
+    Disconnect,
+    /// The oldest events go, and a gap says which.
+    DropOldest,
+    /// Only the newest event of each key stays, and a notice says how many were passed over.
+    LatestPerKey,
+}
+
+/// Where a subscription begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// With the next event.
+    Now,
+    /// With the oldest event that history holds.
+    Earliest,
+    /// With the last event of each key.
+    Last,
+    /// With the first event ordered at this time or later, in microseconds since 1970.
+    Time(u64),
+    /// After a position.
+    Position(Position),
+    /// After a cursor: what was sent of each home shard, as SSE's `id` says it.
+    Cursor(Cursor),
+}
+
+/// The last offset seen of each topic.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Position {
+    pub epoch: Option<Box<str>>,
+    pub offsets: Vec<(TopicName, u64)>,
+    /// Topics not named begin after this moment; absent: with the next event.
+    pub time_us: Option<u64>,
+}
+
+/// Up to which moment the events of each home shard were sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub epoch: Box<str>,
+    pub times_us: Vec<u64>,
+}
+
+/// What a client asks of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Subscribe {
+        subscription: Arc<Subscription>,
+        since: Since,
+    },
+    /// Changes a running subscription.
+    Update {
+        id: SubId,
+        change: Box<Change>,
+    },
+    Unsubscribe {
+        id: SubId,
+    },
+    /// `id`: names the acknowledgement that is wanted, if one is.
+    Publish {
+        id: Option<SubId>,
+        draft: Draft,
+    },
+    Ping {
+        id: Option<SubId>,
+    },
+}
+
+/// What became of a command, or what the server has to say besides events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// The connection is open.
+    Welcome {
+        epoch: &'a str,
+    },
+    Subscribed {
+        id: &'a SubId,
+    },
+    Live {
+        id: &'a SubId,
+        live: &'a Live,
+    },
+    Updated {
+        id: &'a SubId,
+    },
+    Unsubscribed {
+        id: &'a SubId,
+    },
+    Published {
+        id: &'a SubId,
+        topic: &'a TopicName,
+        placed: Placed,
+        epoch: &'a str,
+    },
+    Pong {
+        id: Option<&'a SubId>,
+        now: Now,
+    },
+    Gap {
+        subs: Subs<'a>,
+        gap: &'a Gap,
+    },
+    Skipped {
+        subs: Subs<'a>,
+        skipped: Skipped,
+    },
+    Refused {
+        id: Option<&'a SubId>,
+        refusal: &'a Refusal,
+    },
+}
+
+impl Outcome<'_> {
+    /// The word for what it is.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "welcome",
+            Self::Subscribed { .. } => "subscribed",
+            Self::Live { .. } => "live",
+            Self::Updated { .. } => "updated",
+            Self::Unsubscribed { .. } => "unsubscribed",
+            Self::Published { .. } => "published",
+            Self::Pong { .. } => "pong",
+            Self::Gap { .. } => "gap",
+            Self::Skipped { .. } => "skipped",
+            Self::Refused { .. } => "error",
+        }
+    }
+}
+
+/// Some of a connection's subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subs<'a> {
+    /// All of them, in the order in which they were made.
+    pub of: &'a [Arc<Subscription>],
+    /// Which are meant, one bit each.
+    pub set: u64,
+}
+
+impl<'a> Subs<'a> {
+    /// The ids of those that are meant.
+    pub fn ids(self) -> impl Iterator<Item = &'a SubId> {
+        let meant = move |index: usize| self.set & (1 << index) != 0;
+        self.of.iter().enumerate().filter(move |(index, _)| meant(*index)).map(|(_, sub)| &sub.id)
+    }
+}
+
+/// The position at which live delivery begins.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Live {
+    pub epoch: Box<str>,
+    /// For each topic asked for by name, the offset after which live delivery begins.
+    pub offsets: Vec<(TopicName, u64)>,
+    pub time_us: u64,
+    /// Events that were replayed.
+    pub replayed: u64,
+}
+
+/// Where an event was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub offset: u64,
+    pub time_us: u64,
+}
+
+/// Events that are not coming.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    pub topic: TopicName,
+    /// The first and the last offset, both inclusive.
+    pub from: u64,
+    pub to: u64,
+    pub reason: GapReason,
+}
+
+/// Why events are not coming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GapReason {
+    /// History no longer holds them.
+    Evicted,
+    /// The position was of another epoch.
+    Epoch,
+    /// The subscriber was too slow, and asked for `drop_oldest`.
+    Slow,
+}
+
+/// Events passed over, because a newer one of the same key follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub count: u64,
+    pub from_us: u64,
+    pub to_us: u64,
+}
+
+/// A client's fault, or the server's answer that it will not: what is wrong, and in which member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: RefusalCode,
+    /// The member at fault, as a path: `topics[1]`.
+    pub field: Option<Box<str>>,
+    pub message: Box<str>,
+}
+
+impl Refusal {
+    /// A refusal that names no member.
+    #[must_use]
+    pub fn new(code: RefusalCode, message: impl fmt::Display) -> Self {
+        Self { code, field: None, message: message.to_string().into() }
+    }
+
+    /// A refusal of one member.
+    #[must_use]
+    pub fn of(code: RefusalCode, field: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self { code, field: Some(field.to_string().into()), message: message.to_string().into() }
+    }
+}
+
+/// Each way to be refused. The words are `docs/dialects/native.md`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusalCode {
+    BadJson,
+    UnknownType,
+    UnknownField,
+    MissingField,
+    BadField,
+    BadTopic,
+    BadFilter,
+    DuplicateId,
+    UnknownId,
+    TooManySubscriptions,
+    TooManyTopics,
+    TooLarge,
+    Full,
+    Forbidden,
+    ShuttingDown,
+}
+
+impl RefusalCode {
+    /// Its word on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadJson => "bad_json",
+            Self::UnknownType => "unknown_type",
+            Self::UnknownField => "unknown_field",
+            Self::MissingField => "missing_field",
+            Self::BadField => "bad_field",
+            Self::BadTopic => "bad_topic",
+            Self::BadFilter => "bad_filter",
+            Self::DuplicateId => "duplicate_id",
+            Self::UnknownId => "unknown_id",
+            Self::TooManySubscriptions => "too_many_subscriptions",
+            Self::TooManyTopics => "too_many_topics",
+            Self::TooLarge => "too_large",
+            Self::Full => "full",
+            Self::Forbidden => "forbidden",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
+/// A message that is no command: why, and the id it carried, if it could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    pub id: Option<SubId>,
+    pub refusal: Refusal,
+}
+
+/// How one protocol is spoken. No method has a default body: a silent no-op hides a missing wire.
+pub trait Dialect {
+    /// Reads one text message of a client.
+    ///
+    /// # Errors
+    /// What is wrong with it, and in which member; the connection stays open.
+    fn decode(&self, text: &str) -> Result<Command, Malformed>;
+
+    /// Appends the message that says what became of a command. Appends nothing where the dialect has no word for it.
+    fn reply(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>);
+
+    /// Appends what every subscriber of an event is sent alike; stands after [`Dialect::head`] in one message.
+    /// `payload` is the event's, or what is left of it where subscribers asked for some of its members only.
+    fn encode(&self, event: &Event, payload: &[u8], out: &mut Vec<u8>);
+
+    /// Appends what differs by the subscriptions that an event matches, and stands before the shared body.
+    fn head(&self, form: Form, subs: Subs<'_>, out: &mut Vec<u8>);
+
+    /// Appends the begin, the separator or the end of a message of several events, each written as head and body.
+    fn batch(&self, part: BatchPart, out: &mut Vec<u8>);
+}
+
+/// The punctuation of a message of several events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchPart {
+    Begin,
+    Between,
+    End,
+}
+
+/// Whether an event is a message of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    Single,
+    InBatch,
+}
+
+/// The dialects that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DialectId {
+    /// `fanwire.v1` over WebSocket.
+    Native,
+    /// The same events over SSE.
+    NativeSse,
+}
+
+impl DialectId {
+    /// Who speaks it.
+    #[must_use]
+    pub fn speaker(self) -> &'static dyn Dialect {
+        match self {
+            Self::Native => &native::Native,
+            Self::NativeSse => &native::NativeSse,
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What the server says, written by hand: the texts are short, fixed, and on the hot path.
+//!
+//! Invariant: every text written is one valid JSON object; whatever came from a client is escaped, or is JSON text that was checked.
+
+use std::io::Write;
+
+use crate::dialect::Form;
+use crate::dialect::Gap;
+use crate::dialect::GapReason;
+use crate::dialect::Live;
+use crate::dialect::Outcome;
+use crate::dialect::Refusal;
+use crate::dialect::Skipped;
+use crate::dialect::SubId;
+use crate::dialect::Subs;
+use crate::event::Event;
+
+const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
+
+/// `"topic":…,"payload":…}`: everything of an event that no subscriber's ids change.
+pub(super) fn event_body(event: &Event, payload: &[u8], out: &mut Vec<u8>) {
+    out.reserve(payload.len() + event.topic.as_str().len() + event.key.len() + 96);
+    out.extend_from_slice(br#""topic":"#);
+    string(event.topic.as_str(), out);
+    if !event.key.is_empty() {
+        out.extend_from_slice(br#","key":"#);
+        string(&event.key, out);
+    }
+    out.extend_from_slice(br#","op":""#);
+    out.extend_from_slice(event.op.name().as_bytes());
+    out.extend_from_slice(br#"","offset":"#);
+    number(event.offset, out);
+    out.extend_from_slice(br#","time_us":"#);
+    number(event.time_us, out);
+    out.extend_from_slice(br#","payload":"#);
+    out.extend_from_slice(payload);
+    out.push(b'}');
+}
+
+/// `{"type":"event","subs":[…],`: what names the subscriptions.
+pub(super) fn event_head(form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(match form {
+        Form::Single => br#"{"type":"event","subs":["#,
+        Form::InBatch => br#"{"subs":["#,
+    });
+    ids(subs, out);
+    out.extend_from_slice(b"],");
+}
+
+/// One message for what became of a command.
+pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
+    match outcome {
+        Outcome::Welcome { epoch } => {
+            out.extend_from_slice(br#"{"type":"welcome","protocol":"fanwire.v1","server":""#);
+            out.extend_from_slice(SERVER.as_bytes());
+            out.extend_from_slice(br#"","epoch":"#);
+            string(epoch, out);
+            out.push(b'}');
+        }
+        Outcome::Subscribed { id } => named("subscribed", id, out),
+        Outcome::Updated { id } => named("updated", id, out),
+        Outcome::Unsubscribed { id } => named("unsubscribed", id, out),
+        Outcome::Live { id, live } => {
+            out.extend_from_slice(br#"{"type":"live","id":"#);
+            out.extend_from_slice(id.as_bytes());
+            out.push(b',');
+            live_members(live, out);
+        }
+        Outcome::Published { id, topic, placed, epoch } => {
+            out.extend_from_slice(br#"{"type":"published","id":"#);
+            out.extend_from_slice(id.as_bytes());
+            out.extend_from_slice(br#","topic":"#);
+            string(topic.as_str(), out);
+            out.extend_from_slice(br#","epoch":"#);
+            string(epoch, out);
+            out.extend_from_slice(br#","offset":"#);
+            number(placed.offset, out);
+            out.extend_from_slice(br#","time_us":"#);
+            number(placed.time_us, out);
+            out.push(b'}');
+        }
+        Outcome::Pong { id, now } => {
+            out.extend_from_slice(br#"{"type":"pong","#);
+            if let Some(id) = id {
+                out.extend_from_slice(br#""id":"#);
+                out.extend_from_slice(id.as_bytes());
+                out.push(b',');
+            }
+            out.extend_from_slice(br#""time_us":"#);
+            number(now.wall_us, out);
+            out.push(b'}');
+        }
+        Outcome::Gap { subs, gap } => {
+            out.extend_from_slice(br#"{"type":"gap","subs":["#);
+            ids(*subs, out);
+            out.extend_from_slice(b"],");
+            gap_members(gap, out);
+        }
+        Outcome::Skipped { subs, skipped } => {
+            out.extend_from_slice(br#"{"type":"skipped","subs":["#);
+            ids(*subs, out);
+            out.extend_from_slice(b"],");
+            skipped_members(*skipped, out);
+        }
+        Outcome::Refused { id, refusal } => refused(*id, refusal, out),
+    }
+}
+
+/// The same over SSE, where there is one subscription and no command: only what concerns the stream of events is said.
+pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
+    match outcome {
+        Outcome::Live { live, .. } => {
+            out.push(b'{');
+            live_members(live, out);
+        }
+        Outcome::Gap { gap, .. } => {
+            out.push(b'{');
+            gap_members(gap, out);
+        }
+        Outcome::Skipped { skipped, .. } => {
+            out.push(b'{');
+            skipped_members(*skipped, out);
+        }
+        Outcome::Refused { id, refusal } => refused(*id, refusal, out),
+        Outcome::Welcome { .. }
+        | Outcome::Subscribed { .. }
+        | Outcome::Updated { .. }
+        | Outcome::Unsubscribed { .. }
+        | Outcome::Published { .. }
+        | Outcome::Pong { .. } => {}
+    }
+}
+
+fn named(kind: &str, id: &SubId, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"type":""#);
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(br#"","id":"#);
+    out.extend_from_slice(id.as_bytes());
+    out.push(b'}');
+}
+
+fn live_members(live: &Live, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#""epoch":"#);
+    string(&live.epoch, out);
+    out.extend_from_slice(br#","offsets":{"#);
+    for (index, (topic, offset)) in live.offsets.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        string(topic.as_str(), out);
+        out.push(b':');
+        number(*offset, out);
+    }
+    out.extend_from_slice(br#"},"time_us":"#);
+    number(live.time_us, out);
+    out.extend_from_slice(br#","replayed":"#);
+    number(live.replayed, out);
+    out.push(b'}');
+}
+
+fn gap_members(gap: &Gap, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#""topic":"#);
+    string(gap.topic.as_str(), out);
+    out.extend_from_slice(br#","from":"#);
+    number(gap.from, out);
+    out.extend_from_slice(br#","to":"#);
+    number(gap.to, out);
+    out.extend_from_slice(br#","reason":""#);
+    out.extend_from_slice(match gap.reason {
+        GapReason::Evicted => b"evicted",
+        GapReason::Epoch => b"epoch",
+        GapReason::Slow => b"slow",
+    });
+    out.extend_from_slice(br#""}"#);
+}
+
+fn skipped_members(skipped: Skipped, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#""count":"#);
+    number(skipped.count, out);
+    out.extend_from_slice(br#","from_us":"#);
+    number(skipped.from_us, out);
+    out.extend_from_slice(br#","to_us":"#);
+    number(skipped.to_us, out);
+    out.push(b'}');
+}
+
+fn refused(id: Option<&SubId>, refusal: &Refusal, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"type":"error","code":""#);
+    out.extend_from_slice(refusal.code.name().as_bytes());
+    out.push(b'"');
+    if let Some(field) = &refusal.field {
+        out.extend_from_slice(br#","field":"#);
+        string(field, out);
+    }
+    out.extend_from_slice(br#","message":"#);
+    string(&refusal.message, out);
+    if let Some(id) = id {
+        out.extend_from_slice(br#","id":"#);
+        out.extend_from_slice(id.as_bytes());
+    }
+    out.push(b'}');
+}
+
+fn ids(subs: Subs<'_>, out: &mut Vec<u8>) {
+    for (index, id) in subs.ids().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(id.as_bytes());
+    }
+}
+
+/// A JSON string. Names are nearly always plain, so that case is one copy.
+fn string(text: &str, out: &mut Vec<u8>) {
+    if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        serde_json::to_writer(out, text)
+            .expect("a string always has a JSON text, and a Vec takes every write");
+    }
+}
+
+fn number(value: u64, out: &mut Vec<u8>) {
+    write!(out, "{value}").expect("a Vec takes every write");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::dialect::RefusalCode;
+    use crate::dialect::Subscription;
+    use crate::event::Fields;
+    use crate::event::Op;
+    use crate::event::ShardId;
+    use crate::event::TopicName;
+    use crate::event::TopicPattern;
+
+    fn said(outcome_: &Outcome<'_>) -> String {
+        let mut out = Vec::new();
+        outcome(outcome_, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_head_and_body_with_the_payload_as_it_was() {
+        let event = Event {
+            topic: TopicName::new("adsb/ch").unwrap(),
+            key: Arc::from("4067f2"),
+            op: Op::Upsert,
+            home: ShardId(0),
+            offset: 42,
+            time_us: 1_786_600_000_000_456,
+            payload: Bytes::from_static(b"{ \"altitude\": 38000.0 }"),
+            fields: Fields::default(),
+        };
+        let mut out = Vec::new();
+        let subscription = |id: &str| {
+            let topics = vec![TopicPattern::new("adsb/*").unwrap()];
+            Arc::new(Subscription { id: Arc::from(id), topics, ..Subscription::default() })
+        };
+        let of = ["\"map\"", "\"other\"", "7"].map(subscription);
+        event_head(Form::Single, Subs { of: &of, set: 0b101 }, &mut out);
+        event_body(&event, &event.payload, &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"type":"event","subs":["map",7],"topic":"adsb/ch","key":"4067f2","op":"upsert","offset":42,"time_us":1786600000000456,"payload":{ "altitude": 38000.0 }}"#
+        );
+    }
+
+    #[test]
+    fn what_a_client_chose_is_escaped() {
+        let id: SubId = Arc::from("\"a\"");
+        let refusal = Refusal::of(RefusalCode::BadTopic, "topics[1]", "no \"such\"\n");
+        assert_eq!(
+            said(&Outcome::Refused { id: Some(&id), refusal: &refusal }),
+            r#"{"type":"error","code":"bad_topic","field":"topics[1]","message":"no \"such\"\n","id":"a"}"#
+        );
+    }
+
+    #[test]
+    fn live_says_the_position() {
+        let id: SubId = Arc::from("1");
+        let live = Live {
+            epoch: "e".into(),
+            offsets: vec![(TopicName::new("a").unwrap(), 3), (TopicName::new("b").unwrap(), 0)],
+            time_us: 9,
+            replayed: 2,
+        };
+        assert_eq!(
+            said(&Outcome::Live { id: &id, live: &live }),
+            r#"{"type":"live","id":1,"epoch":"e","offsets":{"a":3,"b":0},"time_us":9,"replayed":2}"#
+        );
+    }
+}

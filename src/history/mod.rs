@@ -1,0 +1,105 @@
+//! What happened before you subscribed: the seam behind which events are kept.
+//!
+//! Invariants: a gap is an answer, not an error; a page is in the order in which the home shard stamped its events. Never does
+//! I/O itself: a store that must is asked here, and answers later, as an input of the shard.
+
+mod memory;
+mod page;
+mod topic;
+
+use std::sync::Arc;
+
+pub use memory::Memory;
+
+use crate::dialect::Gap;
+use crate::event::Event;
+use crate::event::TopicName;
+use crate::event::TopicPattern;
+
+/// How much of a topic is kept, and how much of all topics together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Events of one topic; the oldest go first.
+    pub topic_events_max: usize,
+    /// Bytes of one topic's events.
+    pub topic_bytes_max: usize,
+    /// Age of an event, in microseconds.
+    pub age_us_max: u64,
+    /// Keys of one topic whose last event is kept; the longest unchanged go first.
+    pub topic_keys_max: usize,
+    /// Bytes of all topics' events together, in this shard: its share of the process's budget.
+    pub bytes_max: usize,
+    /// Bytes of all topics' last events per key together, in this shard.
+    pub last_bytes_max: usize,
+}
+
+/// What a subscriber wants to be told of the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    pub topics: Vec<TopicPattern>,
+    pub start: Start,
+    /// Only events stamped after this moment: where the page before this one ended, or 0.
+    pub after_us: u64,
+}
+
+/// Where reading begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// After the newest event: nothing of the past, only where the present begins.
+    Now,
+    Earliest,
+    /// The last event of each key.
+    Last,
+    /// Events stamped after this moment.
+    AfterTime(u64),
+    /// Events after the offset of each topic named; of all others those stamped after `others_us`, or none.
+    AfterOffsets {
+        offsets: Vec<(TopicName, u64)>,
+        others_us: Option<u64>,
+    },
+    /// The position was of another epoch: everything that is held, and a gap for each topic named.
+    OtherEpoch {
+        topics: Vec<TopicName>,
+    },
+}
+
+/// A part of the past, in the order of the stamps.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Events that are not coming; each stands before the events of its topic.
+    pub gaps: Vec<Gap>,
+    pub events: Vec<Arc<Event>>,
+    /// Ask again after this moment; `None`: the present begins here.
+    pub more_after_us: Option<u64>,
+}
+
+/// What a store says when it is asked to read.
+#[derive(Debug)]
+pub enum Answer {
+    Now(Page),
+    /// The page comes as an input of the shard.
+    Later,
+}
+
+/// Where events are kept. No method has a default body.
+pub trait Store {
+    /// Keeps an event that was just stamped. Stamps ascend.
+    fn append(&mut self, event: &Arc<Event>);
+
+    /// Reads one page, bounded by `PAGE_EVENTS_MAX` and `PAGE_BYTES_MAX`.
+    fn read(&mut self, read: &Read) -> Answer;
+
+    /// Lets go of what is older than the retention allows.
+    fn expire(&mut self, now_us: u64);
+
+    /// Events and bytes held, for the metrics.
+    fn held(&self) -> Held;
+}
+
+/// What a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    pub events: u64,
+    pub bytes: u64,
+    pub keys: u64,
+}

@@ -1,0 +1,146 @@
+//! One page of the past of several topics, merged by stamp.
+//!
+//! Invariant: a page holds every event of the selected topics between where it began and where it ends, or a gap that says which
+//! it does not. Pure over the topics it is handed.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::Page;
+use super::Read;
+use super::Start;
+use super::topic::Topic;
+use crate::dialect::Gap;
+use crate::dialect::GapReason;
+use crate::event::Event;
+use crate::event::TopicName;
+use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::PAGE_EVENTS_MAX;
+
+pub(super) fn read(topics: &[&Topic], read: &Read) -> Page {
+    let mut page = Page::default();
+    if let Start::OtherEpoch { topics: named } = &read.start
+        && read.after_us == 0
+    {
+        page.gaps.extend(named.iter().map(|name| epoch_gap(name, topics)));
+    }
+    match read.start {
+        Start::Now => {}
+        Start::Last => last_events(topics, read.after_us, &mut page),
+        _ => ring_events(topics, read, &mut page),
+    }
+    page
+}
+
+fn epoch_gap(name: &TopicName, topics: &[&Topic]) -> Gap {
+    let to =
+        topics.iter().find(|topic| topic.name == *name).map_or(0, |topic| topic.evicted.offset);
+    Gap { topic: name.clone(), from: 1, to, reason: GapReason::Epoch }
+}
+
+/// Where in its ring a topic's part begins, and the offset before it that the reader already has.
+fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
+    let by_time = |time_us: u64| (topic.index_after_time(time_us.max(read.after_us)), 0);
+    match &read.start {
+        Start::Now | Start::Last => None,
+        Start::Earliest | Start::OtherEpoch { .. } => Some(by_time(0)),
+        Start::AfterTime(time_us) => Some(by_time(*time_us)),
+        Start::AfterOffsets { offsets, others_us } => {
+            match offsets.iter().find(|(name, _)| *name == topic.name) {
+                Some((_, offset)) => {
+                    Some((topic.index_after_offset(*offset).max(by_time(0).0), *offset))
+                }
+                None => others_us.map(by_time),
+            }
+        }
+    }
+}
+
+/// What lies between where the reader stands and what the topic still holds.
+fn gap(topic: &Topic, read: &Read, had: u64) -> Option<Gap> {
+    let lost = match &read.start {
+        // Everything held was asked for: only what goes while the pages are read is missing.
+        Start::Earliest | Start::OtherEpoch { .. } => {
+            read.after_us > 0 && topic.evicted.time_us > read.after_us
+        }
+        Start::AfterTime(time_us) => topic.evicted.time_us > (*time_us).max(read.after_us),
+        Start::AfterOffsets { offsets, others_us } => {
+            let named = offsets.iter().any(|(name, _)| *name == topic.name);
+            let after_us = if named {
+                read.after_us
+            } else {
+                others_us.unwrap_or(u64::MAX).max(read.after_us)
+            };
+            topic.evicted.offset > had && topic.evicted.time_us > after_us
+        }
+        Start::Now | Start::Last => false,
+    };
+    lost.then(|| Gap {
+        topic: topic.name.clone(),
+        from: had + 1,
+        to: topic.evicted.offset,
+        reason: GapReason::Evicted,
+    })
+}
+
+fn ring_events(topics: &[&Topic], read: &Read, page: &mut Page) {
+    let mut heap = BinaryHeap::new();
+    let mut cursors = Vec::with_capacity(topics.len());
+    for topic in topics {
+        let Some((index, had)) = begin(topic, read) else { continue };
+        page.gaps.extend(gap(topic, read, had));
+        if let Some(first) = topic.ring.get(index) {
+            heap.push(Reverse((first.time_us, cursors.len())));
+            cursors.push((topic, index));
+        }
+    }
+    let mut bytes = 0;
+    while let Some(Reverse((_, cursor))) = heap.pop() {
+        let (topic, index) = &mut cursors[cursor];
+        let event = &topic.ring[*index];
+        if is_full(page, bytes) {
+            page.more_after_us = page.events.last().map(|last| last.time_us);
+            return;
+        }
+        bytes += event.weight_bytes();
+        page.events.push(Arc::clone(event));
+        *index += 1;
+        if let Some(next) = topic.ring.get(*index) {
+            heap.push(Reverse((next.time_us, cursor)));
+        }
+    }
+}
+
+fn is_full(page: &Page, bytes: usize) -> bool {
+    page.events.len() >= PAGE_EVENTS_MAX || bytes >= PAGE_BYTES_MAX
+}
+
+fn last_events(topics: &[&Topic], after_us: u64, page: &mut Page) {
+    let mut events: Vec<&Arc<Event>> = Vec::new();
+    for topic in topics {
+        if after_us == 0 && topic.last_evicted.offset > 0 {
+            let to = topic.last_evicted.offset;
+            page.gaps.push(Gap {
+                topic: topic.name.clone(),
+                from: 1,
+                to,
+                reason: GapReason::Evicted,
+            });
+        }
+        // One event more than a page takes tells that there is more.
+        events.extend(
+            topic.last.range(after_us + 1..).map(|(_, event)| event).take(PAGE_EVENTS_MAX + 1),
+        );
+    }
+    events.sort_unstable_by_key(|event| event.time_us);
+    let mut bytes = 0;
+    for event in events {
+        if is_full(page, bytes) {
+            page.more_after_us = page.events.last().map(|last| last.time_us);
+            return;
+        }
+        bytes += event.weight_bytes();
+        page.events.push(Arc::clone(event));
+    }
+}

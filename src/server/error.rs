@@ -1,0 +1,60 @@
+//! Why a server did not start.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use crate::config::ConfigError;
+
+/// What stood in the way.
+#[derive(Debug)]
+pub enum StartError {
+    Config(ConfigError),
+    /// Somebody listens there already.
+    AddressInUse(SocketAddr),
+    /// The address is not ours, or we may not use it.
+    Address(SocketAddr, io::Error),
+    /// io_uring was asked for by name.
+    NoIoUring(io::Error),
+    /// A shard's runtime, epoll instance or timer could not be made.
+    Shard(io::Error),
+    /// A thread could not be started.
+    Thread(io::Error),
+    /// A doorbell or a table of descriptors could not be made.
+    Descriptors(io::Error),
+}
+
+impl StartError {
+    pub(super) fn address(address: SocketAddr, error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            Self::AddressInUse(address)
+        } else {
+            Self::Address(address, error)
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::AddressInUse(address) => write!(f, "somebody listens on {address} already"),
+            Self::Address(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::NoIoUring(error) => write!(
+                f,
+                "the kernel does not allow io_uring: {error}; driver = \"epoll\" works everywhere"
+            ),
+            Self::Shard(error) => write!(f, "cannot set up a shard: {error}"),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
+            Self::Descriptors(error) => write!(f, "cannot set up descriptors: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}

@@ -1,0 +1,213 @@
+//! Wiring: threads, runtimes, the mesh between shards, start and stop. No policy.
+//!
+//! Invariants: a server either starts as a whole or not at all; it is ready only when every shard listens; stopping takes no longer than
+//! the configured time. What happens in which order is this page's business: doorbells and runtimes are made before any thread has its own
+//! table of descriptors, listeners after.
+
+mod driver;
+mod error;
+mod fd_table;
+mod mesh;
+mod plan;
+mod shard_thread;
+mod signals;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use flume::Receiver;
+use flume::Sender;
+
+pub use error::StartError;
+pub use signals::Signal;
+pub use signals::Signals;
+
+use crate::admin::Board;
+use crate::admin::FrontDesk;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::conn::Doorbell;
+use crate::conn::Left;
+use crate::conn::Listener;
+use crate::conn::ListenerOptions;
+use crate::conn::Pace;
+use crate::conn::World;
+use crate::event::ShardId;
+use crate::shard::Settings;
+use crate::shard::Shard;
+use plan::Plan;
+use shard_thread::Go;
+use shard_thread::Job;
+
+/// A server that runs. Dropping it leaves it running: say `stop`, then `join`.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    board: Arc<Board>,
+    doorbells: Vec<Arc<Doorbell>>,
+    threads: Vec<JoinHandle<Option<Left>>>,
+}
+
+impl Running {
+    /// Where it listens: with the port that was found, if any would do.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no new connections, finishes what was begun, tells everyone to go. Returns at once.
+    pub fn stop(&self) {
+        self.board.set_ready(false);
+        for doorbell in &self.doorbells {
+            doorbell.ring_to_stop();
+        }
+    }
+
+    /// Waits until it has stopped; says how many connections had to be cut off.
+    #[must_use]
+    pub fn join(self) -> usize {
+        let left = self
+            .threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a shard that panics ends the process"));
+        left.flatten().map(|left| left.cut_off).sum()
+    }
+}
+
+/// The server.
+#[derive(Clone, Copy, Debug)]
+pub struct Server;
+
+impl Server {
+    /// Starts one; several may run in one process.
+    ///
+    /// # Errors
+    /// If it cannot hold what is configured, or cannot listen. Nothing of it is left running then.
+    pub fn start(config: &Config) -> Result<Running, StartError> {
+        // All that a new epoch must do is differ from the one before: positions of a former life are then recognised.
+        let epoch: Arc<str> = format!("{:x}", Clock::start().now().wall_us).into();
+        start(config, move |id, shard_count, settings| {
+            Shard::new(id, shard_count, settings, Arc::clone(&epoch))
+        })
+    }
+}
+
+/// Starts shards that are worlds of any kind.
+fn start<W, F>(config: &Config, world: F) -> Result<Running, StartError>
+where
+    W: World + 'static,
+    F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
+{
+    let plan = Plan::new(config)?;
+    if config.listen.port() != 0 {
+        Listener::probe(config.listen)
+            .map_err(|error| StartError::address(config.listen, error))?;
+    }
+    let board = Arc::new(Board::new(plan.shard_count));
+    let (mut starting, doorbells) = Starting::spawn(config, &plan, &board, world)?;
+    starting.step()?;
+    starting.go(Go::LeaveTable);
+    starting.step()?;
+    // Held until every shard listens beside it, so that a port that was found free stays ours.
+    let reserved = Listener::reserve(config.listen)
+        .map_err(|error| StartError::address(config.listen, error))?;
+    let address = reserved.address().map_err(|error| StartError::address(config.listen, error))?;
+    starting.go(Go::Listen(address));
+    let listening = starting.step();
+    if let Err(error) = listening {
+        for doorbell in &doorbells {
+            doorbell.ring_to_stop();
+        }
+        return Err(error);
+    }
+    drop(reserved);
+    board.set_ready(true);
+    tracing::info!(
+        %address,
+        shards = plan.shard_count,
+        driver = %plan.driver,
+        pinned = !plan.cpus.is_empty(),
+        fd_tables = if plan.has_own_tables { "own" } else { "shared" },
+        connections_max = plan.settings.connections_max * usize::from(plan.shard_count),
+        "listening"
+    );
+    let info = rustix::system::sysinfo();
+    let machine_bytes = info.totalram.saturating_mul(u64::from(info.mem_unit));
+    tracing::info!(
+        "memory at worst: {}; this machine has {} MiB",
+        plan.worst_case,
+        machine_bytes >> 20
+    );
+    Ok(Running { address, board, doorbells, threads: starting.threads })
+}
+
+/// Threads that are on their way. Dropped half-way, their `go` channels close, and they end.
+struct Starting {
+    threads: Vec<JoinHandle<Option<Left>>>,
+    go: Vec<Sender<Go>>,
+    reports: Receiver<Result<(), StartError>>,
+}
+
+impl Starting {
+    fn spawn<W, F>(
+        config: &Config,
+        plan: &Plan,
+        board: &Arc<Board>,
+        world: F,
+    ) -> Result<(Self, Vec<Arc<Doorbell>>), StartError>
+    where
+        W: World + 'static,
+        F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
+    {
+        let links = mesh::weave::<W::Message>(plan.shard_count).map_err(StartError::Descriptors)?;
+        let doorbells = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();
+        let clock = Clock::start();
+        let (report, reports) = flume::bounded(usize::from(plan.shard_count));
+        let mut starting = Self { threads: Vec::new(), go: Vec::new(), reports };
+        for (id, links) in (0..plan.shard_count).map(ShardId).zip(links) {
+            let (go, step) = flume::bounded(1);
+            let job = Job {
+                driver: plan.driver.driver,
+                cpu: plan.cpus.get(id.index()).copied(),
+                has_own_table: plan.has_own_tables,
+                options: ListenerOptions {
+                    send_buffer_bytes: usize::try_from(config.send_buffer_bytes)
+                        .unwrap_or(usize::MAX),
+                },
+                pace: Pace { drain_timeout_ms: config.drain_timeout_s.saturating_mul(1000) },
+                clock,
+                links,
+                desk: FrontDesk::new(id, Arc::clone(board)),
+                go: step,
+                report: report.clone(),
+            };
+            let (world, shard_count, settings) =
+                (world.clone(), plan.shard_count, plan.settings.clone());
+            let body = move || shard_thread::run(job, || world(id, shard_count, settings));
+            let thread = std::thread::Builder::new().name(format!("shard-{}", id.0)).spawn(body);
+            starting.threads.push(thread.map_err(StartError::Thread)?);
+            starting.go.push(go);
+        }
+        Ok((starting, doorbells))
+    }
+
+    /// Waits until every thread has taken its next step.
+    fn step(&mut self) -> Result<(), StartError> {
+        for _ in 0..self.threads.len() {
+            self.reports.recv().expect("every thread reports each step")?;
+        }
+        Ok(())
+    }
+
+    fn go(&self, step: Go) {
+        for go in &self.go {
+            // A thread that does not wait for it any more has reported why.
+            if go.send(step).is_err() {
+                tracing::debug!(?step, "a shard that failed was told to go on");
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! One shard's thread, from its first instruction to its last.
+//!
+//! Invariants: its steps are the same as everyone's, in the same order (runtime; own table; listener; loop); it reports each, and takes the
+//! next only when told to. A panic in here ends the process: its clients resume elsewhere or after the restart, which is better than a shard
+//! that is silently missing.
+
+use std::io;
+use std::net::SocketAddr;
+
+use flume::Receiver;
+use flume::Sender;
+use rustix::thread::CpuSet;
+use rustix::thread::sched_setaffinity;
+
+use super::driver::Driver;
+use super::driver::Runtime;
+use super::error::StartError;
+use super::fd_table;
+use crate::admin::FrontDesk;
+use crate::clock::Clock;
+use crate::conn;
+use crate::conn::Core;
+use crate::conn::Desk;
+use crate::conn::Left;
+use crate::conn::Links;
+use crate::conn::Listener;
+use crate::conn::ListenerOptions;
+use crate::conn::Pace;
+use crate::conn::World;
+use crate::shard::AdminRequest;
+use crate::shard::Response;
+use crate::shard::Stats;
+
+/// What a thread is given.
+pub(super) struct Job<W: World> {
+    pub(super) driver: Driver,
+    pub(super) cpu: Option<usize>,
+    pub(super) has_own_table: bool,
+    pub(super) options: ListenerOptions,
+    pub(super) pace: Pace,
+    pub(super) clock: Clock,
+    pub(super) links: Links<W::Message>,
+    pub(super) desk: FrontDesk,
+    /// The next step; closed if there is nothing to be done after all.
+    pub(super) go: Receiver<Go>,
+    /// How each step went.
+    pub(super) report: Sender<Result<(), StartError>>,
+}
+
+/// What a thread that has reported is told to do next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Go {
+    /// Everyone's runtime has been made: from here on tables of descriptors may differ.
+    LeaveTable,
+    Listen(SocketAddr),
+}
+
+/// Ends the process if its thread panics.
+struct AbortsOnPanic;
+
+impl Drop for AbortsOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+impl Desk for FrontDesk {
+    fn answer(&mut self, request: &AdminRequest) -> Response {
+        Self::answer(self, request)
+    }
+
+    fn note(&mut self, stats: Stats) {
+        Self::note(self, &stats);
+    }
+}
+
+/// Runs a shard until it is told to stop; `None`: it never began.
+pub(super) fn run<W: World>(job: Job<W>, world: impl FnOnce() -> W) -> Option<Left> {
+    let _guard = AbortsOnPanic;
+    let report = job.report.clone();
+    match begin(job, world) {
+        Ok(None) => None,
+        Ok(Some((mut runtime, core))) => {
+            let left: io::Result<Left> = runtime.block_on(conn::run(core));
+            Some(
+                left.expect(
+                    "a descriptor is free: the listener of this table has just been opened",
+                ),
+            )
+        }
+        Err(error) => {
+            tell(&report, Err(error));
+            None
+        }
+    }
+}
+
+/// Takes the steps up to the loop.
+fn begin<W: World>(
+    job: Job<W>,
+    world: impl FnOnce() -> W,
+) -> Result<Option<(Runtime, Core<W>)>, StartError> {
+    pin(job.cpu);
+    let runtime = Runtime::new(job.driver).map_err(StartError::Shard)?;
+    tell(&job.report, Ok(()));
+    let Ok(Go::LeaveTable) = job.go.recv() else { return Ok(None) };
+    if job.has_own_table {
+        fd_table::leave_shared_table().map_err(StartError::Descriptors)?;
+    }
+    tell(&job.report, Ok(()));
+    let Ok(Go::Listen(address)) = job.go.recv() else { return Ok(None) };
+    let listener = Listener::open(address, job.options)
+        .map_err(|error| StartError::address(address, error))?;
+    let core = Core::new(world(), Box::new(job.desk), listener, job.links, job.clock, job.pace);
+    let core = core.map_err(StartError::Shard)?;
+    tell(&job.report, Ok(()));
+    Ok(Some((runtime, core)))
+}
+
+/// The other end waits for a report of each shard and step, or has given up already.
+fn tell(report: &Sender<Result<(), StartError>>, step: Result<(), StartError>) {
+    drop(report.send(step));
+}
+
+/// A shard that moves between cores leaves its caches behind; but it works, so failing to pin is no reason not to start.
+fn pin(cpu: Option<usize>) {
+    let Some(cpu) = cpu else { return };
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    if let Err(error) = sched_setaffinity(None, &set) {
+        tracing::warn!(cpu, %error, "cannot stay on one core");
+    }
+}

@@ -1,0 +1,266 @@
+//! Classes: the connections to whom the same events go as the same bytes.
+//!
+//! Invariants: a connection with subscriptions is in exactly one class, there either in step (`members`, in slab order) or alone
+//! (`solos`); a class without connections does not exist; frames wait only for members.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::input::ConnId;
+use super::input::ConnRef;
+use crate::batch::FrameId;
+use crate::batch::Policy;
+use crate::dialect::DialectId;
+use crate::dialect::Subscription;
+use crate::matcher::WishId;
+use crate::wire::deflate::Deflater;
+
+/// A class of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ClassId(pub(super) u32);
+
+impl ClassId {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Everything that decides which bytes a connection gets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ClassKey {
+    pub(super) voice: Voice,
+    pub(super) subs: Vec<Arc<Subscription>>,
+    /// A connection whose messages depend on what it was sent before is like no other.
+    pub(super) alone: Option<ConnRef>,
+}
+
+/// How a connection is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Voice {
+    pub(super) dialect: DialectId,
+    pub(super) transport: Transport,
+}
+
+impl Voice {
+    pub(super) const fn is_sse(self) -> bool {
+        matches!(self.transport, Transport::Sse { .. })
+    }
+}
+
+/// What a message is wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Transport {
+    WebSocket {
+        deflate: Deflate,
+    },
+    /// Server-sent events; `chunked`: in HTTP/1.1 chunks.
+    Sse {
+        chunked: bool,
+    },
+}
+
+/// What was agreed about the server's compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Deflate {
+    Off,
+    /// The window is kept from message to message.
+    Takeover {
+        window_bits: u8,
+    },
+    /// Each message stands alone.
+    Alone {
+        window_bits: u8,
+    },
+}
+
+/// A deflate stream shared by all members.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) deflater: Box<Deflater>,
+    /// Counts the restarts, from 1; a member is in sync if it has seen every message since the last one.
+    pub(super) epoch: u32,
+    /// Messages since the last restart.
+    pub(super) messages: u32,
+    /// Whether the frames that wait begin with a restart.
+    pub(super) restarted: bool,
+}
+
+/// A `batch` message that is still being filled.
+#[derive(Debug, Default)]
+pub(super) struct OpenBatch {
+    pub(super) text: Vec<u8>,
+    pub(super) events: u16,
+    pub(super) events_max: u16,
+    /// When it is closed at the latest, in milliseconds since the start.
+    pub(super) due_ms: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Class {
+    pub(super) key: Arc<ClassKey>,
+    pub(super) wishes: Vec<WishId>,
+    pub(super) policy: Policy,
+    pub(super) members: Vec<ConnId>,
+    pub(super) solos: Vec<ConnId>,
+    /// Members that joined since the last flush, and how many of the waiting frames are not for them.
+    pub(super) late: Vec<(ConnId, u32)>,
+    /// The frames that wait, as anyone can read them.
+    pub(super) plain: Vec<FrameId>,
+    /// The same frames as those in sync read them; empty without a stream.
+    pub(super) deflated: Vec<FrameId>,
+    pub(super) stream: Option<Stream>,
+    pub(super) open: Option<Box<OpenBatch>>,
+    /// While one event is fanned out: which subscriptions it matches.
+    pub(super) matched: u64,
+    /// Stands in the list of those that the next flush looks at.
+    pub(super) is_dirty: bool,
+    /// While several classes are flushed: which of them it is.
+    pub(super) due: u32,
+}
+
+impl Class {
+    /// Frames of those waiting that are not for this member.
+    pub(super) fn late_frames(&self, conn: ConnId) -> usize {
+        self.late.iter().find(|(late, _)| *late == conn).map_or(0, |(_, frames)| *frames as usize)
+    }
+
+    /// Takes a member out; false if it is not one.
+    pub(super) fn remove_member(&mut self, conn: ConnId) -> bool {
+        let Ok(index) = self.members.binary_search(&conn) else { return false };
+        self.members.remove(index);
+        self.late.retain(|(late, _)| *late != conn);
+        if self.members.is_empty() {
+            // Nobody is left to read it: the buffers go, and with them the stream's 315 KB.
+            self.stream = None;
+            self.deflated = Vec::new();
+            self.plain = Vec::new();
+            self.open = None;
+            self.members = Vec::new();
+        }
+        true
+    }
+
+    pub(super) fn remove_solo(&mut self, conn: ConnId) {
+        if let Some(index) = self.solos.iter().position(|solo| *solo == conn) {
+            self.solos.swap_remove(index);
+        }
+    }
+
+    /// Makes a connection a member; what waits already is not for it.
+    pub(super) fn insert_member(&mut self, conn: ConnId) {
+        debug_assert!(self.open.is_none(), "an open batch is closed before someone joins");
+        if let Err(index) = self.members.binary_search(&conn) {
+            self.members.insert(index, conn);
+        }
+        if !self.plain.is_empty() {
+            self.late.push((conn, u32::try_from(self.plain.len()).unwrap_or(u32::MAX)));
+        }
+    }
+}
+
+/// The classes of a shard.
+#[derive(Debug, Default)]
+pub(super) struct Classes {
+    slots: Vec<Option<Box<Class>>>,
+    free: Vec<u32>,
+    by_key: HashMap<Arc<ClassKey>, ClassId, foldhash::fast::RandomState>,
+    /// Of each wish, the class and which of its subscriptions it is.
+    wishes: Vec<(ClassId, u8)>,
+    wishes_free: Vec<u32>,
+    streams: usize,
+}
+
+impl Classes {
+    pub(super) fn find_key(&self, key: &ClassKey) -> Option<ClassId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Makes a class without connections; its wishes still have to be told to the matcher.
+    pub(super) fn insert(&mut self, key: ClassKey) -> ClassId {
+        let id = ClassId(self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).expect("classes are fewer than connections")
+        }));
+        let wishes = (0..key.subs.len()).map(|index| self.new_wish(id, index)).collect();
+        let key = Arc::new(key);
+        self.by_key.insert(Arc::clone(&key), id);
+        self.slots[id.index()] = Some(Box::new(Class {
+            policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
+            key,
+            wishes,
+            members: Vec::new(),
+            solos: Vec::new(),
+            late: Vec::new(),
+            plain: Vec::new(),
+            deflated: Vec::new(),
+            stream: None,
+            open: None,
+            matched: 0,
+            is_dirty: false,
+            due: 0,
+        }));
+        id
+    }
+
+    fn new_wish(&mut self, class: ClassId, index: usize) -> WishId {
+        let place = (class, u8::try_from(index).expect("subscriptions are at most 64"));
+        match self.wishes_free.pop() {
+            Some(wish) => {
+                self.wishes[wish as usize] = place;
+                WishId(wish)
+            }
+            None => {
+                self.wishes.push(place);
+                WishId(
+                    u32::try_from(self.wishes.len() - 1)
+                        .expect("wishes are bounded by connections"),
+                )
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: ClassId) -> Option<Box<Class>> {
+        let class = self.slots.get_mut(id.index())?.take()?;
+        self.by_key.remove(&class.key);
+        self.wishes_free.extend(class.wishes.iter().map(|wish| wish.0));
+        self.free.push(id.0);
+        Some(class)
+    }
+
+    /// The class and which of its subscriptions a wish is.
+    pub(super) fn of_wish(&self, wish: WishId) -> (ClassId, u8) {
+        self.wishes[wish.0 as usize]
+    }
+
+    pub(super) fn at(&mut self, id: ClassId) -> &mut Class {
+        self.slots[id.index()]
+            .as_deref_mut()
+            .expect("a connection or a wish names it, so it exists")
+    }
+
+    pub(super) fn find(&self, id: ClassId) -> Option<&Class> {
+        self.slots.get(id.index())?.as_deref()
+    }
+
+    pub(super) fn find_mut(&mut self, id: ClassId) -> Option<&mut Class> {
+        self.slots.get_mut(id.index())?.as_deref_mut()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Deflate streams in use; counted anew, because they go with the last member of their class.
+    pub(super) fn count_streams(&mut self) -> usize {
+        self.streams = self.slots.iter().flatten().filter(|class| class.stream.is_some()).count();
+        self.streams
+    }
+
+    pub(super) fn streams(&self) -> usize {
+        self.streams
+    }
+
+    pub(super) fn stream_made(&mut self) {
+        self.streams += 1;
+    }
+}

@@ -1,0 +1,117 @@
+//! The shard's connections, in a slab: ids are reused lowest first, so that slab order stays allocation order.
+//!
+//! Invariants: a free place has no session; a place's generation changes each time it is given away. A connection that is in step owns
+//! nothing beyond its place here and its number in its class.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::class::ClassId;
+use super::class::Voice;
+use super::input::ConnId;
+use super::input::ConnRef;
+use super::session::Session;
+use super::shape::Shaping;
+use super::solo::Solo;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) generation: u32,
+    /// Its subscriptions, if it has any.
+    pub(super) class: Option<ClassId>,
+    /// The epoch of its class's deflate stream that it has seen every message of; 0: none.
+    pub(super) synced: u32,
+    /// When its client was last heard, in seconds since the start.
+    pub(super) heard_s: u32,
+    pub(super) session: Session,
+    /// How it is spoken to, once that is known.
+    pub(super) voice: Option<Voice>,
+    /// What its paced and leaving subscriptions remember.
+    pub(super) shaping: Option<Box<Shaping>>,
+    /// `None`: in step with its class, or idle.
+    pub(super) solo: Option<Box<Solo>>,
+}
+
+/// All connections of a shard.
+#[derive(Debug, Default)]
+pub(super) struct Conns {
+    slots: Vec<Slot>,
+    free: BinaryHeap<Reverse<u32>>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Free { generation: u32 },
+    Taken(Conn),
+}
+
+impl Conns {
+    /// Gives away the lowest free place.
+    pub(super) fn insert(&mut self, session: Session, heard_s: u32) -> ConnRef {
+        let id = match self.free.pop() {
+            Some(Reverse(id)) => id,
+            None => {
+                self.slots.push(Slot::Free { generation: 0 });
+                u32::try_from(self.slots.len() - 1).expect("connections are bounded far below")
+            }
+        };
+        let slot = &mut self.slots[id as usize];
+        let Slot::Free { generation } = *slot else { unreachable!("it came from the free list") };
+        let generation = generation.wrapping_add(1);
+        *slot = Slot::Taken(Conn {
+            generation,
+            class: None,
+            synced: 0,
+            heard_s,
+            session,
+            voice: None,
+            shaping: None,
+            solo: None,
+        });
+        ConnRef { id: ConnId(id), generation }
+    }
+
+    /// Takes a place back.
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
+        let slot = self.slots.get_mut(id.index())?;
+        let Slot::Taken(Conn { generation, .. }) = *slot else { return None };
+        let Slot::Taken(conn) = std::mem::replace(slot, Slot::Free { generation }) else {
+            return None;
+        };
+        self.free.push(Reverse(id.0));
+        Some(conn)
+    }
+
+    pub(super) fn find(&self, id: ConnId) -> Option<&Conn> {
+        match self.slots.get(id.index()) {
+            Some(Slot::Taken(conn)) => Some(conn),
+            _ => None,
+        }
+    }
+
+    pub(super) fn find_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        match self.slots.get_mut(id.index()) {
+            Some(Slot::Taken(conn)) => Some(conn),
+            _ => None,
+        }
+    }
+
+    /// The connection, unless it has gone since.
+    pub(super) fn find_ref(&mut self, conn: ConnRef) -> Option<&mut Conn> {
+        self.find_mut(conn.id).filter(|found| found.generation == conn.generation)
+    }
+
+    pub(super) fn conn_ref(&self, id: ConnId) -> Option<ConnRef> {
+        self.find(id).map(|conn| ConnRef { id, generation: conn.generation })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Places given away or free: ids are below it.
+    pub(super) fn places(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("connections are bounded far below")
+    }
+}

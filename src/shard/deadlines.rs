@@ -1,0 +1,60 @@
+//! What is to be looked at when: a heap of deadlines. An entry whose reason has gone is simply found to have none.
+
+use std::cmp::Ordering;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+#[derive(Debug)]
+pub(super) struct Deadlines<T>(BinaryHeap<Reverse<Entry<T>>>);
+
+#[derive(Debug)]
+struct Entry<T> {
+    due_ms: u64,
+    what: T,
+}
+
+impl<T> Default for Deadlines<T> {
+    fn default() -> Self {
+        Self(BinaryHeap::new())
+    }
+}
+
+impl<T> Deadlines<T> {
+    /// Has `what` looked at from `due_ms` on.
+    pub(super) fn push(&mut self, due_ms: u64, what: T) {
+        self.0.push(Reverse(Entry { due_ms, what }));
+    }
+
+    /// The next one that is due.
+    pub(super) fn pop_due(&mut self, now_ms: u64) -> Option<T> {
+        if self.next_ms()? > now_ms {
+            return None;
+        }
+        self.0.pop().map(|Reverse(entry)| entry.what)
+    }
+
+    /// When the next one is due.
+    pub(super) fn next_ms(&self) -> Option<u64> {
+        self.0.peek().map(|Reverse(entry)| entry.due_ms)
+    }
+}
+
+impl<T> PartialEq for Entry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.due_ms == other.due_ms
+    }
+}
+
+impl<T> Eq for Entry<T> {}
+
+impl<T> PartialOrd for Entry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Entry<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.due_ms.cmp(&other.due_ms)
+    }
+}

@@ -1,0 +1,162 @@
+//! What one event has become so far: a body per dialect and choice of fields, a frame per kind of class, each made once.
+//!
+//! Never outlives the event; its buffers do.
+
+use std::sync::Arc;
+
+use super::class::Class;
+use super::class::Voice;
+use super::voice;
+use super::voice::SseId;
+use crate::batch::FrameId;
+use crate::batch::Frames;
+use crate::dialect::DialectId;
+use crate::dialect::Form;
+use crate::dialect::Subs;
+use crate::event::Event;
+use crate::event::Projection;
+
+/// Heads remembered per event; classes whose subscribers all chose other ids are framed one by one.
+const HEADS_MAX: usize = 8;
+/// Bodies remembered per event; further choices of fields are encoded one by one.
+const BODIES_MAX: usize = 32;
+
+#[derive(Debug, Default)]
+pub(super) struct Encoded {
+    bodies: Vec<Body>,
+    bodies_used: usize,
+    known: Vec<Known>,
+    known_used: usize,
+    head: Vec<u8>,
+    text: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Body {
+    dialect: DialectId,
+    fields: Option<Arc<Projection>>,
+    text: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Known {
+    voice: Voice,
+    deflated_alone: bool,
+    body: usize,
+    head: Vec<u8>,
+    frame: FrameId,
+}
+
+impl Encoded {
+    /// Forgets the event before.
+    pub(super) fn begin(&mut self) {
+        self.bodies_used = 0;
+        self.known_used = 0;
+    }
+
+    /// Where the event's body is, as these subscriptions of a class want it.
+    fn body_index(&mut self, class: &Class, event: &Event, subs: u64) -> usize {
+        let dialect = class.key.voice.dialect;
+        let fields = fields_of(class, subs);
+        let is_same = |body: &Body| body.dialect == dialect && body.fields == fields;
+        if let Some(index) = self.bodies.iter().take(self.bodies_used).position(is_same) {
+            return index;
+        }
+        if self.bodies_used == BODIES_MAX {
+            // The last place is given away again and again; frames made from it are forgotten with it.
+            self.bodies_used -= 1;
+            self.known_used = 0;
+        }
+        if self.bodies.len() == self.bodies_used {
+            self.bodies.push(Body { dialect, fields: None, text: Vec::new() });
+        }
+        let body = &mut self.bodies[self.bodies_used];
+        body.dialect = dialect;
+        body.text.clear();
+        match &fields {
+            None => dialect.speaker().encode(event, &event.payload, &mut body.text),
+            Some(fields) => {
+                self.payload.clear();
+                fields.project(&event.payload, &mut self.payload);
+                dialect.speaker().encode(event, &self.payload, &mut body.text);
+            }
+        }
+        body.fields = fields;
+        self.bodies_used += 1;
+        self.bodies_used - 1
+    }
+
+    /// The event's text for these subscriptions of a class: head and body.
+    pub(super) fn text(&mut self, class: &Class, event: &Event, subs: u64, form: Form) -> &[u8] {
+        let body = self.body_index(class, event, subs);
+        self.text.clear();
+        let of = Subs { of: &class.key.subs, set: subs };
+        class.key.voice.dialect.speaker().head(form, of, &mut self.text);
+        self.text.extend_from_slice(&self.bodies[body].text);
+        &self.text
+    }
+
+    /// The event's frame for these subscriptions of a class, as every member can read it.
+    pub(super) fn frame(
+        &mut self,
+        class: &Class,
+        event: &Event,
+        subs: u64,
+        sse_id: SseId<'_>,
+        frames: &mut Frames,
+    ) -> FrameId {
+        let voice = class.key.voice;
+        let body = self.body_index(class, event, subs);
+        let text = &self.bodies[body].text;
+        self.head.clear();
+        let of = Subs { of: &class.key.subs, set: subs };
+        voice.dialect.speaker().head(Form::Single, of, &mut self.head);
+        let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
+        let is_same = |known: &&Known| {
+            known.voice == voice
+                && known.deflated_alone == deflated_alone
+                && known.body == body
+                && known.head == self.head
+        };
+        if let Some(known) = self.known.iter().take(self.known_used).find(is_same) {
+            return known.frame;
+        }
+        let parts = [&self.head[..], text];
+        let frame =
+            frames.add(|out| voice::frame_event(voice, deflated_alone, &parts, Some(sse_id), out));
+        self.remember(voice, deflated_alone, body, frame);
+        frame
+    }
+
+    fn remember(&mut self, voice: Voice, deflated_alone: bool, body: usize, frame: FrameId) {
+        if self.known_used >= HEADS_MAX {
+            return;
+        }
+        if self.known.len() == self.known_used {
+            self.known.push(Known { voice, deflated_alone, body, head: Vec::new(), frame });
+        }
+        let known = &mut self.known[self.known_used];
+        (known.voice, known.deflated_alone, known.frame) = (voice, deflated_alone, frame);
+        known.body = body;
+        known.head.clone_from(&self.head);
+        self.known_used += 1;
+    }
+}
+
+/// The fields that these subscriptions want together; `None`: all.
+fn fields_of(class: &Class, subs: u64) -> Option<Arc<Projection>> {
+    let mut wanted: Option<Arc<Projection>> = None;
+    for (index, sub) in class.key.subs.iter().enumerate() {
+        if subs & (1 << index) == 0 {
+            continue;
+        }
+        let fields = sub.fields.as_ref()?;
+        wanted = Some(match wanted {
+            None => Arc::clone(fields),
+            Some(wanted) if wanted == *fields => wanted,
+            Some(wanted) => Arc::new(wanted.union(fields)),
+        });
+    }
+    wanted
+}

@@ -1,0 +1,150 @@
+//! The hot path on one page: match, encode, batch.
+//!
+//! Work is done per event, then per class of subscribers alike; a subscriber costs nothing here unless it is solo, and then one entry in
+//! its outbox. No I/O, no clock, no log, no async.
+
+use std::sync::Arc;
+
+use super::Shard;
+use super::class::ClassId;
+use super::encoded::Encoded;
+use super::input::ConnId;
+use super::voice;
+use crate::batch::Pushed;
+use crate::clock::Now;
+use crate::dialect::Form;
+use crate::event::Event;
+use crate::limits::FLUSH_BYTES_MAX;
+use crate::limits::FLUSH_FRAMES_MAX;
+use crate::matcher::WishId;
+
+/// Buffers that live from event to event.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    wishes: Vec<WishId>,
+    classes: Vec<ClassId>,
+    encoded: Encoded,
+    /// Connections that have a class of their own, and which of their subscriptions wanted the event.
+    alone: Vec<(ConnId, u64)>,
+}
+
+impl Shard {
+    /// Tells one event to every class that wants it.
+    pub(super) fn fan_out(&mut self, event: &Arc<Event>, now: Now) {
+        self.cursor[event.home.index()] = event.time_us;
+        self.stats.events += 1;
+        self.events_since_flush += 1;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.matcher.matches(event, &mut scratch.wishes);
+        for wish in scratch.wishes.drain(..) {
+            let (id, sub) = self.classes.of_wish(wish);
+            let class = self.classes.at(id);
+            if class.matched == 0 {
+                scratch.classes.push(id);
+            }
+            class.matched |= 1 << sub;
+        }
+        scratch.encoded.begin();
+        scratch.alone.clear();
+        for id in scratch.classes.drain(..) {
+            let mut subs = std::mem::take(&mut self.classes.at(id).matched);
+            if let Some(conn) = self.only_conn(id) {
+                scratch.alone.push((conn, subs));
+                subs = self.shape_live(conn, event, subs, now);
+            }
+            if subs != 0 {
+                self.emit(id, event, subs, &mut scratch.encoded, now);
+            }
+        }
+        self.announce_leaves(event, &scratch.alone, now);
+        self.scratch = scratch;
+    }
+
+    /// Queues an event for a class: once for its members, and for each who is solo.
+    pub(super) fn emit(
+        &mut self,
+        id: ClassId,
+        event: &Arc<Event>,
+        subs: u64,
+        encoded: &mut Encoded,
+        now: Now,
+    ) {
+        if !self.classes.at(id).members.is_empty() {
+            self.append(id, event, subs, encoded, now);
+        }
+        let mut full = std::mem::take(&mut self.full);
+        self.queue_for_solos(id, event, subs, &mut full);
+        for conn in full.drain(..) {
+            self.outbox_full(conn, now);
+        }
+        self.full = full;
+    }
+
+    /// Sees an event for a connection with a class of its own; returns the subscriptions that get it now.
+    fn shape_live(&mut self, conn: ConnId, event: &Arc<Event>, subs: u64, now: Now) -> u64 {
+        let solo = self.conns.find(conn).and_then(|conn| conn.solo.as_deref());
+        let not_live = solo.map_or(0, |solo| solo.not_live(event.home));
+        self.shape(conn, event, subs & !not_live, now)
+    }
+
+    /// Whether what was gathered must go out before the next event is taken.
+    pub(super) fn is_flush_due(&self) -> bool {
+        self.frames.len() >= FLUSH_BYTES_MAX || self.events_since_flush >= FLUSH_FRAMES_MAX
+    }
+
+    /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
+    fn append(
+        &mut self,
+        id: ClassId,
+        event: &Arc<Event>,
+        subs: u64,
+        encoded: &mut Encoded,
+        now: Now,
+    ) {
+        if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
+            let class = self.classes.at(id);
+            let text = encoded.text(class, event, subs, Form::InBatch);
+            if voice::fill_batch(class, batch, text, now) {
+                self.batch_deadlines.push(class.open.as_ref().map_or(0, |open| open.due_ms), id);
+            }
+            if voice::is_batch_full(class) {
+                self.close_batch(id);
+            }
+            return;
+        }
+        self.close_batch(id);
+        self.begin_frames(id);
+        let class = self.classes.at(id);
+        let sse_id = (&*self.epoch, &*self.cursor);
+        let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
+        voice::push_frame(class, frame, &mut self.frames);
+    }
+
+    fn queue_for_solos(
+        &mut self,
+        id: ClassId,
+        event: &Arc<Event>,
+        subs: u64,
+        full: &mut Vec<ConnId>,
+    ) {
+        let class = self.classes.at(id);
+        for id in &class.solos {
+            let Some(solo) = self.conns.find_mut(*id).and_then(|conn| conn.solo.as_deref_mut())
+            else {
+                continue;
+            };
+            let subs = subs & !solo.not_live(event.home);
+            if subs == 0 {
+                continue;
+            }
+            if solo.outbox.push_event(event, subs, &class.policy, self.settings.outbox_bytes_max)
+                == Pushed::Full
+            {
+                full.push(*id);
+            } else if !solo.dirty && !solo.blocked {
+                solo.dirty = true;
+                self.dirty_solos.push(*id);
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Where topics are put in order: each topic has one home shard, and this is that shard's part of the work.
+//!
+//! Invariants: a topic's offsets are dense from 1; stamps strictly ascend over all topics of the home, and the moment that was
+//! handed out as the beginning of the present lies before every later event. Never fans out, never knows who is subscribed.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use super::input::Began;
+use crate::clock::Now;
+use crate::dialect::RefusalCode;
+use crate::event::Draft;
+use crate::event::Event;
+use crate::event::ShardId;
+use crate::event::TopicName;
+use crate::event::TopicPattern;
+use crate::history::Answer;
+use crate::history::Held;
+use crate::history::Memory;
+use crate::history::Page;
+use crate::history::Read;
+use crate::history::Retention;
+use crate::history::Store;
+
+/// The shard that orders a topic.
+#[must_use]
+pub fn home_of(topic: &TopicName, shard_count: u16) -> ShardId {
+    let hash = foldhash::fast::FixedState::default().hash_one(topic.as_str());
+    let index = hash % u64::from(shard_count);
+    ShardId(u16::try_from(index).expect("it is below a u16"))
+}
+
+/// One shard's part in ordering.
+#[derive(Debug)]
+pub(super) struct Home {
+    id: ShardId,
+    shard_count: u16,
+    topics_max: usize,
+    /// The newest offset of each topic.
+    topics: HashMap<TopicName, u64, foldhash::fast::RandomState>,
+    stamped_us: u64,
+    store: Memory,
+}
+
+impl Home {
+    pub(super) fn new(
+        id: ShardId,
+        shard_count: u16,
+        topics_max: usize,
+        retention: Retention,
+    ) -> Self {
+        let store = Memory::new(retention);
+        Self { id, shard_count, topics_max, topics: HashMap::default(), stamped_us: 0, store }
+    }
+
+    /// A moment that no event of this home has, later than all that have been given out.
+    fn stamp(&mut self, now: Now) -> u64 {
+        self.stamped_us = now.wall_us.max(self.stamped_us + 1);
+        self.stamped_us
+    }
+
+    /// Gives a draft its place, and keeps it.
+    pub(super) fn place(&mut self, draft: Draft, now: Now) -> Result<Arc<Event>, RefusalCode> {
+        debug_assert_eq!(
+            home_of(&draft.topic, self.shard_count),
+            self.id,
+            "a draft goes to its topic's home"
+        );
+        let topic_count = self.topics.len();
+        let offset = match self.topics.get_mut(&draft.topic) {
+            Some(offset) => offset,
+            None if topic_count >= self.topics_max => return Err(RefusalCode::TooManyTopics),
+            None => self.topics.entry(draft.topic.clone()).or_insert(0),
+        };
+        *offset += 1;
+        let offset = *offset;
+        let time_us = self.stamp(now);
+        let Draft { topic, key, op, payload, fields } = draft;
+        let event =
+            Arc::new(Event { topic, key, op, home: self.id, offset, time_us, payload, fields });
+        self.store.append(&event);
+        Ok(event)
+    }
+
+    /// Reads a page; with the last one comes the moment at which the present begins.
+    pub(super) fn read(
+        &mut self,
+        read: &Read,
+        after_us: u64,
+        now: Now,
+    ) -> Option<(Page, Option<Began>)> {
+        let wish = Read { after_us, ..read.clone() };
+        let Answer::Now(page) = self.store.read(&wish) else { return None };
+        let began = page.more_after_us.is_none().then(|| self.began(&read.topics, now));
+        Some((page, began))
+    }
+
+    fn began(&mut self, topics: &[TopicPattern], now: Now) -> Began {
+        let time_us = self.stamp(now);
+        let here = topics.iter().filter_map(|pattern| match pattern {
+            TopicPattern::Exact(name) if home_of(name, self.shard_count) == self.id => Some(name),
+            _ => None,
+        });
+        let offsets =
+            here.map(|name| (name.clone(), self.topics.get(name).copied().unwrap_or(0))).collect();
+        Began { time_us, offsets }
+    }
+
+    pub(super) fn expire(&mut self, now: Now) {
+        self.store.expire(now.wall_us);
+    }
+
+    pub(super) fn held(&self) -> Held {
+        self.store.held()
+    }
+
+    pub(super) fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+}

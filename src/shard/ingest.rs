@@ -1,0 +1,79 @@
+//! What is done once with every payload that comes in here: checked, and the fields found that some filter of any shard reads.
+//!
+//! Invariant: an event that misses a field because its filter is news costs that filter's shard a parse, never a match.
+
+use super::Shard;
+use super::input::Mesh;
+use crate::event::Draft;
+use crate::event::Fields;
+use crate::event::Interest;
+use crate::event::PayloadError;
+use crate::event::ShardId;
+use crate::event::fields;
+use crate::event::fields::KeyField;
+use crate::event::fields::Scratch;
+
+#[derive(Debug)]
+pub(super) struct Ingest {
+    pub(super) scratch: Scratch,
+    /// What each shard's filters read, and all of it together.
+    interests: Vec<Interest>,
+    merged: Interest,
+    /// The version of this shard's interest that the others were told.
+    told: u64,
+}
+
+impl Ingest {
+    pub(super) fn new(shard_count: u16) -> Self {
+        let interests = vec![Interest::default(); usize::from(shard_count)];
+        Self { scratch: Scratch::default(), interests, merged: Interest::default(), told: 0 }
+    }
+
+    /// Takes note of what a shard's filters read.
+    pub(super) fn learn(&mut self, shard: ShardId, interest: Interest) {
+        self.interests[shard.index()] = interest;
+        self.merged = Interest::merged(&self.interests);
+    }
+
+    /// Checks a payload and finds its fields.
+    pub(super) fn take(&mut self, payload: &[u8]) -> Result<Fields, PayloadError> {
+        fields::extract(payload, &mut self.scratch, &self.merged)
+    }
+
+    /// The same, and the text of the member that holds the key.
+    pub(super) fn take_with_key(
+        &mut self,
+        payload: &[u8],
+        field: &str,
+    ) -> Result<(Fields, KeyField), PayloadError> {
+        fields::extract_with_key(payload, &mut self.scratch, &self.merged, field)
+    }
+
+    /// Finds the fields of drafts whose payloads were checked as they were read.
+    pub(super) fn find_fields(&mut self, drafts: &mut [Draft]) {
+        if self.merged.is_empty() {
+            return;
+        }
+        for draft in drafts {
+            draft.fields = self.take(&draft.payload).unwrap_or_default();
+        }
+    }
+}
+
+impl Shard {
+    /// Tells every shard which fields this one's filters read, if that has changed.
+    pub(super) fn tell_interest(&mut self) {
+        let version = self.matcher.interest_version();
+        if version == self.ingest.told {
+            return;
+        }
+        self.ingest.told = version;
+        let interest = self.matcher.interest();
+        for (index, pending) in self.mesh.iter_mut().enumerate() {
+            if index != self.id.index() {
+                pending.push_back(Mesh::Interest(self.id, interest.clone()));
+            }
+        }
+        self.ingest.learn(self.id, interest);
+    }
+}

@@ -1,0 +1,104 @@
+//! What shards say to one another, and how they name each other's connections.
+//!
+//! Invariant: from one shard to another messages arrive in the order in which they were sent; replay and live delivery meet
+//! without a seam because of it.
+
+use std::sync::Arc;
+
+use crate::dialect::Placed;
+use crate::dialect::RefusalCode;
+use crate::event::Draft;
+use crate::event::Event;
+use crate::event::Interest;
+use crate::event::ShardId;
+use crate::event::TopicName;
+use crate::history::Page;
+use crate::history::Read;
+
+/// A connection of a shard: its place in the slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u32);
+
+impl ConnId {
+    /// Its place in the slab.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A connection and which of those that had its place it is: what outlives the connection must not reach its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnRef {
+    pub id: ConnId,
+    pub generation: u32,
+}
+
+/// A connection of some shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub shard: ShardId,
+    pub conn: ConnRef,
+}
+
+/// A message from one shard to another.
+#[derive(Debug)]
+pub enum Mesh {
+    /// To a home shard: please order these.
+    Publish(Box<PublishRun>),
+    /// From it: what became of them.
+    Published(Box<PublishedRun>),
+    /// From a home shard to every shard: this happened.
+    Events(Box<[Arc<Event>]>),
+    /// To a home shard: what happened before?
+    Read(Box<ReadWish>),
+    /// From it.
+    Page(Box<PageAnswer>),
+    /// To every shard: the fields that this shard's filters read now.
+    Interest(ShardId, Interest),
+}
+
+/// Drafts of one publisher for one home shard, in order.
+#[derive(Debug)]
+pub struct PublishRun {
+    pub publisher: Address,
+    pub drafts: Vec<Draft>,
+}
+
+/// What became of each draft of a run.
+#[derive(Debug)]
+pub struct PublishedRun {
+    pub publisher: ConnRef,
+    pub home: ShardId,
+    pub results: Vec<Result<Placed, RefusalCode>>,
+}
+
+/// A wish to read a home shard's history.
+#[derive(Debug)]
+pub struct ReadWish {
+    pub reader: Address,
+    /// Which replay of that connection.
+    pub replay: u32,
+    pub read: Arc<Read>,
+    pub after_us: u64,
+}
+
+/// A page of history, and where the present begins if this is the last one.
+#[derive(Debug)]
+pub struct PageAnswer {
+    pub reader: ConnRef,
+    pub replay: u32,
+    pub home: ShardId,
+    /// What was asked, for the page after this one.
+    pub read: Arc<Read>,
+    pub page: Page,
+    pub began: Option<Began>,
+}
+
+/// Where live delivery begins at one home shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Began {
+    pub time_us: u64,
+    /// The newest offset of each topic of that home which was asked for by name.
+    pub offsets: Vec<(TopicName, u64)>,
+}

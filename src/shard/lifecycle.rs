@@ -1,0 +1,267 @@
+//! How connections end: by their peers, by the server, by time, and all of them when the server stops.
+//!
+//! Invariants: a connection that ends leaves its class at once; its place is given away only after its socket was asked for by
+//! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
+
+use super::Shard;
+use super::input::ConnId;
+use super::session::Session;
+use super::solo::AfterSent;
+use super::solo::Closing;
+use crate::batch::Item;
+use crate::batch::Outbox;
+use crate::clock::Now;
+use crate::wire::frame;
+
+/// Close codes, RFC 6455 section 7.4.1 and ours.
+pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
+pub(super) const CLOSE_SILENT: u16 = 1011;
+pub(super) const CLOSE_SLOW: u16 = 4008;
+
+/// Ticks in which every connection is looked at once: one in so many is, each tick.
+const SWEEP_TICKS: u32 = 10;
+/// How long a stopping shard waits for events that are still on their way between shards.
+const STOP_SETTLE_MS: u64 = 50;
+
+/// How far a shard has come with stopping.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stopping {
+    /// What was accepted is still being delivered; then, at this time at the earliest, connections are told.
+    Settling {
+        until_ms: u64,
+    },
+    Told,
+}
+
+impl Stopping {
+    pub(super) fn due_ms(&self) -> Option<u64> {
+        match self {
+            Self::Settling { until_ms } => Some(*until_ms),
+            Self::Told => None,
+        }
+    }
+}
+
+/// Whole seconds since the start.
+pub(super) fn seconds(now: Now) -> u32 {
+    u32::try_from(now.mono_ms / 1000).unwrap_or(u32::MAX)
+}
+
+impl Shard {
+    /// A connection's socket can take bytes again.
+    pub fn writable(&mut self, id: ConnId, _now: Now) {
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
+        if std::mem::take(&mut solo.blocked) {
+            self.crowd.moving += 1;
+            self.mark_solo(id);
+        }
+    }
+
+    /// A connection's peer is gone, or its socket failed.
+    pub fn closed(&mut self, id: ConnId, _now: Now) {
+        self.remove(id);
+    }
+
+    /// A connection's peer will send no more; it may still read.
+    pub fn ended(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let is_told = matches!(conn.session, Session::Http(_)) && conn.solo.is_some();
+        if is_told || self.is_answer_awaited(id) {
+            self.close_after_sent(id, now)
+        } else {
+            self.remove(id)
+        }
+    }
+
+    /// Whether a request of a connection is being answered elsewhere.
+    pub(super) fn is_answer_awaited(&self, id: ConnId) -> bool {
+        self.conns
+            .find(id)
+            .is_some_and(|conn| matches!(&conn.session, Session::Http(http) if http.is_waiting()))
+    }
+
+    /// Takes a connection out of everything, and has its socket closed.
+    pub(super) fn remove(&mut self, id: ConnId) {
+        self.end_subscriptions(id);
+        self.underway.remove(&id);
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        if matches!(conn.session, Session::Gone) {
+            return;
+        }
+        if let Session::WebSocket(websocket) = &mut conn.session {
+            websocket.release(&mut self.inbound);
+        }
+        conn.session = Session::Gone;
+        conn.voice = None;
+        conn.solo = None;
+        self.gone.push_back(id);
+    }
+
+    fn end_subscriptions(&mut self, id: ConnId) {
+        self.stats.subscriptions -= self.subs_of(id).len() as u64;
+        self.forget_shaping(id);
+        self.leave_class(id);
+    }
+
+    /// A subscription's outbox is full, and nothing in it may be dropped.
+    pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
+        self.stats.slow_disconnects += 1;
+        tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
+        self.close(id, CLOSE_SLOW, "slow subscriber: reconnect and resume", now);
+    }
+
+    /// Says good-bye with a close code, and closes when the peer has answered or time is up.
+    pub(super) fn close(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+        let mut bytes = Vec::new();
+        frame::put_close(&mut bytes, code, reason);
+        self.close_with(id, &bytes, AfterSent::Awaited, now);
+    }
+
+    /// Closes a connection once everything said so far has been sent.
+    pub(super) fn close_after_sent(&mut self, id: ConnId, now: Now) {
+        let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
+        self.go_solo(id);
+        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            solo.closing = Some(Closing { due_ms, after_sent: AfterSent::Gone });
+            solo.dirty = false;
+        }
+        self.mark_solo(id);
+    }
+
+    /// Ends a connection's subscriptions, and sends it its last bytes.
+    pub(super) fn close_with(&mut self, id: ConnId, last: &[u8], after_sent: AfterSent, now: Now) {
+        let is_websocket = self
+            .conns
+            .find(id)
+            .is_some_and(|conn| matches!(conn.session, Session::WebSocket(_) | Session::Busy));
+        self.go_solo(id);
+        self.end_subscriptions(id);
+        let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
+        if solo.closing.is_some() {
+            return;
+        }
+        let replies = std::mem::take(&mut solo.outbox).into_replies();
+        solo.outbox = Outbox::default();
+        for item in replies {
+            solo.outbox.push(item);
+        }
+        solo.replays.clear();
+        if is_websocket {
+            solo.outbox.push(Item::Raw(last.into()));
+            solo.closing = Some(Closing { due_ms, after_sent });
+        } else {
+            solo.closing = Some(Closing { due_ms, after_sent: AfterSent::Gone });
+        }
+        self.mark_solo(id);
+    }
+
+    /// To be called every 100 ms.
+    pub fn tick(&mut self, now: Now) {
+        self.crowd.moving_before = std::mem::take(&mut self.crowd.moving);
+        self.home.expire(now);
+        self.classes.count_streams();
+        self.swept = (self.swept + 1) % SWEEP_TICKS;
+        let (first, places) = (self.swept, self.conns.places());
+        for index in (first..places).step_by(SWEEP_TICKS as usize) {
+            self.look_at(ConnId(index), now);
+        }
+    }
+
+    /// Once a second for each connection: is it heard, does it read, does it come to an end?
+    fn look_at(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let closing = conn.solo.as_deref().and_then(|solo| solo.closing);
+        if closing.is_some_and(|closing| closing.due_ms <= now.mono_ms) {
+            return self.remove(id);
+        }
+        if closing.is_some() {
+            return;
+        }
+        let silent_s = seconds(now).saturating_sub(conn.heard_s);
+        match &mut conn.session {
+            Session::Http(http) => {
+                if silent_s >= self.settings.request_timeout_s
+                    || http.is_overdue(now, self.settings.request_timeout_s)
+                {
+                    self.time_out(id, now);
+                }
+            }
+            Session::WebSocket(websocket) => {
+                if silent_s >= 2 * self.settings.ping_after_s {
+                    self.close(id, CLOSE_SILENT, "no pong", now);
+                } else if silent_s >= self.settings.ping_after_s && !websocket.is_pinged() {
+                    websocket.set_pinged();
+                    let mut bytes = Vec::new();
+                    frame::put_ping(&mut bytes, b"");
+                    self.push_item(id, Item::Raw(bytes.into()));
+                }
+            }
+            Session::Sse { said_s } => {
+                if seconds(now).saturating_sub(*said_s) >= super::session::SSE_COMMENT_S {
+                    *said_s = seconds(now);
+                    self.say_comment(id);
+                }
+            }
+            Session::Busy | Session::Gone => {}
+        }
+    }
+
+    /// Begins to stop: nothing new is accepted, and what was accepted is delivered.
+    pub fn stop(&mut self, now: Now) {
+        if self.stopping.is_none() {
+            self.stopping = Some(Stopping::Settling { until_ms: now.mono_ms + STOP_SETTLE_MS });
+        }
+    }
+
+    /// Whether a stopping shard has nobody left.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        matches!(self.stopping, Some(Stopping::Told)) && self.conns.len() == 0
+    }
+
+    /// Once nothing is on its way any more, everyone is told.
+    pub(super) fn go_on_stopping(&mut self, now: Now) {
+        let Some(Stopping::Settling { until_ms }) = self.stopping else { return };
+        let is_settled =
+            self.arrived.is_empty() && self.mesh.iter().all(std::collections::VecDeque::is_empty);
+        if now.mono_ms < until_ms || !is_settled {
+            return;
+        }
+        self.stopping = Some(Stopping::Told);
+        for index in 0..self.conns.places() {
+            let id = ConnId(index);
+            match self.conns.find(id).map(|conn| &conn.session) {
+                Some(Session::WebSocket(_)) => {
+                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now)
+                }
+                Some(Session::Sse { .. }) => self.end_sse(id, now),
+                Some(Session::Http(_)) => self.close_after_sent(id, now),
+                Some(Session::Busy | Session::Gone) | None => {}
+            }
+        }
+    }
+
+    /// Says good-bye after everything that is still owed, rather than instead of it.
+    fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+        self.go_solo(id);
+        let mut bytes = Vec::new();
+        frame::put_close(&mut bytes, code, reason);
+        self.push_item(id, Item::Raw(bytes.into()));
+        self.end_politely(id, AfterSent::Awaited, now);
+    }
+
+    /// Ends subscriptions after what waits was sent.
+    pub(super) fn end_politely(&mut self, id: ConnId, after_sent: AfterSent, now: Now) {
+        let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
+        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            solo.replays.clear();
+            solo.closing = Some(Closing { due_ms, after_sent });
+        }
+        self.mark_solo(id);
+    }
+}

@@ -1,0 +1,305 @@
+//! One core's world: its connections, its classes, the topics at home here. A state machine without I/O, clock or async.
+//!
+//! Bytes, messages and the time come in; bytes for sockets and messages for other shards are asked for. Invariants: [`Shard::work`] never
+//! blocks and never fails; one subscriber's state never costs another; every list in here has a bound in `limits`.
+
+mod class;
+mod conns;
+mod deadlines;
+mod encoded;
+mod fanout;
+mod flush;
+mod home;
+mod ingest;
+mod input;
+mod lifecycle;
+mod publish;
+mod pump;
+mod replay;
+mod session;
+mod settings;
+mod shape;
+mod solo;
+mod stats;
+mod subscribe;
+mod voice;
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use home::home_of;
+pub use input::Address;
+pub use input::Began;
+pub use input::ConnId;
+pub use input::ConnRef;
+pub use input::Mesh;
+pub use input::PageAnswer;
+pub use input::PublishRun;
+pub use input::PublishedRun;
+pub use input::ReadWish;
+pub use session::AdminRequest;
+pub use session::Response;
+pub use settings::Settings;
+pub use stats::Stats;
+
+use crate::batch::Frames;
+use crate::clock::Now;
+use crate::event::Event;
+use crate::event::ShardId;
+use crate::limits::ARRIVED_EVENTS_MAX;
+use crate::limits::CROWD_CONNECTIONS_MIN;
+use crate::limits::CROWD_SHARE;
+use crate::matcher::Matcher;
+use crate::wire::decoder::Inbound;
+
+/// Where a shard's bytes go.
+pub trait Sink {
+    /// Hands bytes to a connection's socket, which never blocks.
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
+}
+
+/// What a socket did with bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It took so many. Fewer than it was given, or none: it is full, and will say when it is writable.
+    Took(usize),
+    /// Its peer is gone.
+    Closed,
+}
+
+/// What has arrived from a home shard, in its order.
+#[derive(Debug)]
+enum Arrived {
+    Event(Arc<Event>),
+    Page(Box<PageAnswer>),
+}
+
+/// One core's world.
+#[derive(Debug)]
+pub struct Shard {
+    id: ShardId,
+    shard_count: u16,
+    settings: Settings,
+    epoch: Arc<str>,
+    conns: conns::Conns,
+    classes: class::Classes,
+    matcher: Matcher,
+    home: home::Home,
+    /// Up to which stamp of each home shard everything was fanned out here.
+    cursor: Vec<u64>,
+    /// Messages for each other shard.
+    mesh: Vec<VecDeque<Mesh>>,
+    arrived: VecDeque<Arrived>,
+    frames: Frames,
+    events_since_flush: usize,
+    /// Classes with frames waiting, and solo connections to be looked at, since the last flush.
+    dirty: Vec<class::ClassId>,
+    dirty_solos: Vec<ConnId>,
+    batch_deadlines: deadlines::Deadlines<class::ClassId>,
+    /// Publish runs that home shards have not answered.
+    underway: HashMap<ConnId, publish::Underway, foldhash::fast::RandomState>,
+    /// Uploads that found everything full, and when they try again.
+    held: deadlines::Deadlines<ConnRef>,
+    resumed: Vec<ConnId>,
+    gone: VecDeque<ConnId>,
+    admin: VecDeque<(ConnRef, AdminRequest)>,
+    inbound: Inbound,
+    heard: session::HeardBuffer,
+    replay_serial: u32,
+    stream_epoch: u32,
+    swept: u32,
+    crowd: Crowd,
+    stopping: Option<lifecycle::Stopping>,
+    stats: Stats,
+    pace_deadlines: deadlines::Deadlines<ConnRef>,
+    insiders: shape::Insiders,
+    ingest: ingest::Ingest,
+    scratch: fanout::Scratch,
+    scratch_alone: encoded::Encoded,
+    full: Vec<ConnId>,
+    flush_scratch: flush::Scratch,
+    pump_scratch: pump::Scratch,
+}
+
+/// Connections that are behind and yet read: many of them at once mean that the server is slow, not they.
+#[derive(Clone, Copy, Debug, Default)]
+struct Crowd {
+    /// Those that became writable again since the last tick, and in the tick before.
+    moving: usize,
+    moving_before: usize,
+}
+
+impl Shard {
+    /// An empty shard. All shards of a process share an epoch.
+    #[must_use]
+    pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
+        let home = home::Home::new(id, shard_count, settings.topics_max, settings.retention);
+        Self {
+            id,
+            shard_count,
+            home,
+            settings,
+            epoch,
+            conns: conns::Conns::default(),
+            classes: class::Classes::default(),
+            matcher: Matcher::default(),
+            cursor: vec![0; usize::from(shard_count)],
+            mesh: (0..shard_count).map(|_| VecDeque::new()).collect(),
+            arrived: VecDeque::new(),
+            frames: Frames::default(),
+            events_since_flush: 0,
+            dirty: Vec::new(),
+            dirty_solos: Vec::new(),
+            batch_deadlines: deadlines::Deadlines::default(),
+            underway: HashMap::default(),
+            held: deadlines::Deadlines::default(),
+            resumed: Vec::new(),
+            gone: VecDeque::new(),
+            admin: VecDeque::new(),
+            inbound: Inbound::default(),
+            heard: session::HeardBuffer::default(),
+            replay_serial: 0,
+            stream_epoch: 0,
+            swept: 0,
+            crowd: Crowd::default(),
+            stopping: None,
+            stats: Stats::default(),
+            pace_deadlines: deadlines::Deadlines::default(),
+            insiders: shape::Insiders::default(),
+            ingest: ingest::Ingest::new(shard_count),
+            scratch: fanout::Scratch::default(),
+            scratch_alone: encoded::Encoded::default(),
+            full: Vec::new(),
+            flush_scratch: flush::Scratch::default(),
+            pump_scratch: pump::Scratch::default(),
+        }
+    }
+
+    /// A socket was accepted. `None`: there are as many as there may be; it is to be closed.
+    pub fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef> {
+        if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
+            return None;
+        }
+        self.stats.connections_opened += 1;
+        Some(self.conns.insert(session::Session::new(peer), lifecycle::seconds(now)))
+    }
+
+    /// Takes in a message of another shard.
+    pub fn inbox(&mut self, message: Mesh, now: Now) {
+        match message {
+            Mesh::Events(events) => self.arrived.extend(events.into_iter().map(Arrived::Event)),
+            Mesh::Page(answer) => self.arrived.push_back(Arrived::Page(answer)),
+            Mesh::Publish(run) => self.publish_here(*run, now),
+            Mesh::Published(answer) => self.home_answered(*answer, now),
+            Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
+        }
+    }
+
+    /// Whether the shard takes more from its inbox now.
+    #[must_use]
+    pub fn wants_inbox(&self) -> bool {
+        self.arrived.len() < ARRIVED_EVENTS_MAX
+    }
+
+    /// Whether there is something to do without anything new coming in.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        (!self.arrived.is_empty() && !self.is_crowded())
+            || !self.dirty_solos.is_empty()
+            || !self.dirty.is_empty()
+    }
+
+    /// Fans out what has arrived and sends everything that waits.
+    pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) {
+        self.tell_interest();
+        while !self.is_crowded()
+            && let Some(arrived) = self.arrived.pop_front()
+        {
+            match arrived {
+                Arrived::Event(event) => self.fan_out(&event, now),
+                Arrived::Page(answer) => self.page_arrived(*answer, now),
+            }
+            if self.is_flush_due() {
+                self.flush(sink, now);
+            }
+        }
+        self.end_windows(now);
+        self.close_due_batches(now);
+        self.flush(sink, now);
+        self.retry_held(now);
+        self.go_on_stopping(now);
+    }
+
+    /// Whether so many connections are behind, though they read, that taking more events would only make them lose some.
+    fn is_crowded(&self) -> bool {
+        let moving = self.crowd.moving.max(self.crowd.moving_before);
+        moving >= CROWD_CONNECTIONS_MIN && moving * CROWD_SHARE >= self.conns.len()
+    }
+
+    /// The messages that wait for another shard; what its inbox does not take stays, in order.
+    pub fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Mesh> {
+        &mut self.mesh[to.index()]
+    }
+
+    /// A connection that wants its input again; it may have unread bytes.
+    pub fn poll_resumed(&mut self) -> Option<ConnId> {
+        self.resumed.pop()
+    }
+
+    /// A connection whose socket is to be closed. Its place is free from now on.
+    pub fn poll_gone(&mut self) -> Option<ConnId> {
+        let id = self.gone.pop_front()?;
+        self.conns.remove(id);
+        Some(id)
+    }
+
+    /// A request that is answered outside of the core, through [`Shard::answer`].
+    pub fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
+        self.admin.pop_front()
+    }
+
+    /// When `work` must be called at the latest, in milliseconds since the start.
+    #[must_use]
+    pub fn next_due_ms(&self) -> Option<u64> {
+        let stopping = self.stopping.as_ref().and_then(lifecycle::Stopping::due_ms);
+        [
+            self.batch_deadlines.next_ms(),
+            self.pace_deadlines.next_ms(),
+            self.held.next_ms(),
+            stopping,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let held = self.home.held();
+        Stats {
+            connections: self.conns.len() as u64,
+            classes: self.classes.len() as u64,
+            topics: self.home.topic_count() as u64,
+            history_events: held.events,
+            history_bytes: held.bytes,
+            history_keys: held.keys,
+            deflate_streams: self.classes.streams() as u64,
+            ..self.stats
+        }
+    }
+
+    fn close_due_batches(&mut self, now: Now) {
+        while let Some(class) = self.batch_deadlines.pop_due(now.mono_ms) {
+            let is_due = |class: &class::Class| {
+                class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms)
+            };
+            if self.classes.find(class).is_some_and(is_due) {
+                self.close_batch(class);
+            }
+        }
+    }
+}

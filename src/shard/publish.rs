@@ -1,0 +1,156 @@
+//! Publishing: drafts go to the home shards of their topics, and what became of each comes back.
+//!
+//! Invariants: a connection has at most one run underway, so its events keep their order and what is under way is bounded by what one
+//! read brought; an event that was refused was not taken, and no later one of the same run and home was.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Arrived;
+use super::Shard;
+use super::home::home_of;
+use super::input::Address;
+use super::input::ConnId;
+use super::input::Mesh;
+use super::input::PublishRun;
+use super::input::PublishedRun;
+use crate::clock::Now;
+use crate::dialect::Placed;
+use crate::dialect::RefusalCode;
+use crate::event::Draft;
+use crate::event::Event;
+use crate::event::ShardId;
+use crate::limits::ARRIVED_EVENTS_MAX;
+use crate::limits::MESH_PENDING_MAX;
+use crate::limits::RUN_EVENTS_MAX;
+
+/// What became of one draft.
+pub(super) type PublishResult = Result<Placed, RefusalCode>;
+
+/// A run of drafts on its way to one or several homes.
+#[derive(Debug)]
+pub(super) struct Underway {
+    /// The home of each draft, in order.
+    homes: Vec<ShardId>,
+    /// The results that each home has sent.
+    results: Vec<(ShardId, VecDeque<PublishResult>)>,
+    awaited: usize,
+}
+
+impl Underway {
+    /// The results in the order of the drafts.
+    fn into_results(mut self) -> Vec<PublishResult> {
+        let mut in_order = Vec::with_capacity(self.homes.len());
+        for home in &self.homes {
+            let results = self.results.iter_mut().find(|(of, _)| of == home);
+            let result = results.and_then(|(_, results)| results.pop_front());
+            in_order.push(result.expect("a home answers every draft of a run"));
+        }
+        in_order
+    }
+}
+
+impl Shard {
+    /// Sends a connection's drafts to their homes. The results, if they are all there at once; else they come to `published` later.
+    pub(super) fn publish(
+        &mut self,
+        id: ConnId,
+        drafts: Vec<Draft>,
+        now: Now,
+    ) -> Option<Vec<PublishResult>> {
+        let publisher = self.conns.conn_ref(id)?;
+        let homes: Vec<ShardId> =
+            drafts.iter().map(|draft| home_of(&draft.topic, self.shard_count)).collect();
+        let mut by_home: Vec<(ShardId, Vec<Draft>)> = Vec::new();
+        for (draft, home) in drafts.into_iter().zip(&homes) {
+            match by_home.iter_mut().find(|(of, _)| of == home) {
+                Some((_, drafts)) => drafts.push(draft),
+                None => by_home.push((*home, vec![draft])),
+            }
+        }
+        let mut underway = Underway { homes, results: Vec::new(), awaited: 0 };
+        for (home, drafts) in by_home {
+            if home == self.id {
+                let results = self.place_run(drafts, now);
+                underway.results.push((home, results.into()));
+            } else if self.mesh[home.index()].len() >= MESH_PENDING_MAX {
+                underway
+                    .results
+                    .push((home, drafts.iter().map(|_| Err(RefusalCode::Full)).collect()));
+            } else {
+                let publisher = Address { shard: self.id, conn: publisher };
+                self.mesh[home.index()]
+                    .push_back(Mesh::Publish(Box::new(PublishRun { publisher, drafts })));
+                underway.awaited += 1;
+            }
+        }
+        if underway.awaited == 0 {
+            return Some(underway.into_results());
+        }
+        self.underway.insert(id, underway);
+        None
+    }
+
+    /// Orders drafts of another shard's publisher.
+    pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
+        let results = self.place_run(run.drafts, now);
+        let answer = PublishedRun { publisher: run.publisher.conn, home: self.id, results };
+        self.mesh[run.publisher.shard.index()].push_back(Mesh::Published(Box::new(answer)));
+    }
+
+    /// A home has answered; once all have, the connection is told.
+    pub(super) fn home_answered(&mut self, answer: PublishedRun, now: Now) {
+        let PublishedRun { publisher, home, results } = answer;
+        if self.conns.find_ref(publisher).is_none() {
+            return;
+        }
+        let Some(underway) = self.underway.get_mut(&publisher.id) else { return };
+        underway.results.push((home, results.into()));
+        underway.awaited -= 1;
+        if underway.awaited == 0 {
+            let underway = self.underway.remove(&publisher.id).expect("it was just there");
+            self.published(publisher.id, underway.into_results(), now);
+        }
+    }
+
+    /// Gives drafts of topics at home here their places, and sends them on their way to every shard.
+    fn place_run(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
+        if self.stopping.is_some() {
+            return drafts.iter().map(|_| Err(RefusalCode::ShuttingDown)).collect();
+        }
+        let has_room = self.arrived.len() < ARRIVED_EVENTS_MAX
+            && self.mesh.iter().all(|pending| pending.len() < MESH_PENDING_MAX);
+        if !has_room {
+            self.stats.refused_full += drafts.len() as u64;
+            return drafts.iter().map(|_| Err(RefusalCode::Full)).collect();
+        }
+        let mut results = Vec::with_capacity(drafts.len());
+        let mut events = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            self.stats.published_bytes += draft.payload.len() as u64;
+            let placed = self.home.place(draft, now);
+            results.push(
+                placed
+                    .as_ref()
+                    .map_err(|code| *code)
+                    .map(|event| Placed { offset: event.offset, time_us: event.time_us }),
+            );
+            events.extend(placed);
+        }
+        self.stats.published += events.len() as u64;
+        self.spread(events);
+        results
+    }
+
+    /// To every core's inbox, this one's included.
+    fn spread(&mut self, events: Vec<Arc<Event>>) {
+        for run in events.chunks(RUN_EVENTS_MAX) {
+            for (index, pending) in self.mesh.iter_mut().enumerate() {
+                if index != self.id.index() {
+                    pending.push_back(Mesh::Events(run.into()));
+                }
+            }
+        }
+        self.arrived.extend(events.into_iter().map(Arrived::Event));
+    }
+}

@@ -1,0 +1,288 @@
+//! Solo connections are sent what they are owed: a chunk at a time, so that none of them holds the others up.
+//!
+//! Invariant: a frame once begun is ended before anything else is sent; gaps and notices stand before what follows them.
+
+use super::Sent;
+use super::Shard;
+use super::Sink;
+use super::class::Class;
+use super::class::Voice;
+use super::encoded::Encoded;
+use super::input::ConnId;
+use super::solo::AfterSent;
+use super::voice;
+use crate::batch::Item;
+use crate::batch::Outbox;
+use crate::clock::Now;
+use crate::dialect::BatchPart;
+use crate::dialect::Form;
+use crate::dialect::Outcome;
+use crate::dialect::Subs;
+use crate::event::Event;
+use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::SOLO_CHUNK_BYTES;
+
+/// Chunks that one connection may be sent in one flush.
+const CHUNKS_MAX: usize = 4;
+
+/// Buffers that live from chunk to chunk.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    chunk: Vec<u8>,
+    batch: Vec<u8>,
+    encoded: Encoded,
+}
+
+/// What a connection's chunk is made with.
+struct Filling<'a> {
+    voice: Voice,
+    class: Option<&'a Class>,
+    epoch: &'a str,
+    scratch: &'a mut Scratch,
+    /// Of the batch message that is being filled: events in it, and how many it may have.
+    batch_events: u16,
+    batch_events_max: u16,
+    events: u64,
+}
+
+impl Shard {
+    /// Sends each solo connection that has something to send, and can take it, its next chunks.
+    pub(super) fn flush_solos<S: Sink>(&mut self, sink: &mut S, now: Now) {
+        let mut scratch = std::mem::take(&mut self.pump_scratch);
+        for id in std::mem::take(&mut self.dirty_solos) {
+            let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut())
+            else {
+                continue;
+            };
+            solo.dirty = false;
+            for _ in 0..CHUNKS_MAX {
+                if !self.send_chunk(sink, id, &mut scratch, now) {
+                    break;
+                }
+            }
+            self.after_chunks(id, now);
+        }
+        self.pump_scratch = scratch;
+    }
+
+    /// Sends what is owed, or the next chunk of the outbox; false when there is nothing to send or no room for it.
+    fn send_chunk<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        id: ConnId,
+        scratch: &mut Scratch,
+        now: Now,
+    ) -> bool {
+        let Some(conn) = self.conns.find_mut(id) else { return false };
+        let Some(solo) = conn.solo.as_deref_mut() else { return false };
+        if solo.blocked {
+            return false;
+        }
+        scratch.chunk.clear();
+        if solo.owed.is_empty() {
+            self.fill_chunk(id, scratch);
+        } else {
+            std::mem::swap(&mut solo.owed, &mut scratch.chunk);
+        }
+        if scratch.chunk.is_empty() {
+            return false;
+        }
+        self.stats.sends += 1;
+        match sink.send(id, &scratch.chunk) {
+            Sent::Closed => {
+                self.closed(id, now);
+                false
+            }
+            Sent::Took(count) => {
+                self.stats.bytes_sent += count as u64;
+                let rest = &scratch.chunk[count..];
+                let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut())
+                else {
+                    return false;
+                };
+                solo.owed.extend_from_slice(rest);
+                solo.blocked = !rest.is_empty();
+                rest.is_empty()
+            }
+        }
+    }
+
+    fn fill_chunk(&mut self, id: ConnId, scratch: &mut Scratch) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let Some(solo) = conn.solo.as_deref_mut() else { return };
+        let Some(voice) = conn.voice else {
+            return fill_raw(&mut solo.outbox, &mut scratch.chunk);
+        };
+        let class = conn.class.and_then(|class| self.classes.find(class));
+        let mut filling = Filling {
+            voice,
+            class,
+            epoch: &self.epoch,
+            scratch,
+            batch_events: 0,
+            batch_events_max: 0,
+            events: 0,
+        };
+        while filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES {
+            let Some(item) = solo.outbox.pop() else { break };
+            match item {
+                Item::Event { event, subs } => {
+                    self.stats.skipped += filling.announce(&mut solo.outbox);
+                    if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
+                        *sent = event.time_us;
+                    }
+                    filling.event(&event, subs, &solo.cursor);
+                }
+                Item::Said { kind, text } => {
+                    if kind == "live" {
+                        self.stats.skipped += filling.announce(&mut solo.outbox);
+                    }
+                    filling.said(kind, &text, &solo.cursor);
+                }
+                Item::Raw(bytes) => filling.raw(&bytes),
+                Item::Reached(homes) => {
+                    for (home, time_us) in homes {
+                        if let Some(sent) = solo.cursor.get_mut(usize::from(home)) {
+                            *sent = time_us.max(*sent);
+                        }
+                    }
+                }
+            }
+        }
+        if !solo.outbox.has_items() {
+            self.stats.skipped += filling.announce(&mut solo.outbox);
+        }
+        filling.end_batch();
+        self.stats.deliveries += filling.events;
+    }
+
+    /// What comes next for a connection whose chunks were sent.
+    fn after_chunks(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let Some(solo) = conn.solo.as_deref_mut() else { return };
+        let closing = solo.closing;
+        if solo.is_done() {
+            match closing {
+                None => self.fall_in_step(id),
+                Some(closing)
+                    if closing.after_sent == AfterSent::Gone && !self.is_answer_awaited(id) =>
+                {
+                    self.remove(id)
+                }
+                Some(_) => {}
+            }
+            return;
+        }
+        if closing.is_none() {
+            self.ask_for_next_pages(id, now);
+        }
+        let has_more = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
+        if has_more.is_some_and(|solo| !solo.owed.is_empty() || !solo.outbox.is_empty()) {
+            self.mark_solo(id);
+        }
+    }
+}
+
+fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
+    while chunk.len() < SOLO_CHUNK_BYTES {
+        match outbox.pop() {
+            Some(Item::Raw(bytes)) => chunk.extend_from_slice(&bytes),
+            Some(_) => {}
+            None => return,
+        }
+    }
+}
+
+impl Filling<'_> {
+    /// Says what was dropped or passed over, before the events that follow; returns how many were passed over.
+    fn announce(&mut self, outbox: &mut Outbox) -> u64 {
+        if !outbox.has_notices() {
+            return 0;
+        }
+        self.end_batch();
+        for (gap, set) in &outbox.take_gaps() {
+            self.say(*set, |subs| Outcome::Gap { subs, gap });
+        }
+        let Some((skipped, set)) = outbox.take_skipped() else { return 0 };
+        self.say(set, |subs| Outcome::Skipped { subs, skipped });
+        skipped.count
+    }
+
+    fn event(&mut self, event: &Event, subs: u64, cursor: &[u64]) {
+        let Some(class) = self.class else { return };
+        self.events += 1;
+        let scratch = &mut *self.scratch;
+        scratch.encoded.begin();
+        let Some(batch) = voice::batch_of(class, subs) else {
+            self.end_batch();
+            let scratch = &mut *self.scratch;
+            let text = scratch.encoded.text(class, event, subs, Form::Single);
+            let alone = voice::is_deflated_alone(class, text.len());
+            return voice::frame_event(
+                self.voice,
+                alone,
+                &[text],
+                Some((self.epoch, cursor)),
+                &mut scratch.chunk,
+            );
+        };
+        let speaker = self.voice.dialect.speaker();
+        let part = if self.batch_events == 0 { BatchPart::Begin } else { BatchPart::Between };
+        speaker.batch(part, &mut scratch.batch);
+        let text = scratch.encoded.text(class, event, subs, Form::InBatch);
+        scratch.batch.extend_from_slice(text);
+        self.batch_events_max = if self.batch_events == 0 {
+            batch.events_max
+        } else {
+            self.batch_events_max.min(batch.events_max)
+        };
+        self.batch_events += 1;
+        if self.batch_events >= self.batch_events_max || self.scratch.batch.len() >= BATCH_BYTES_MAX
+        {
+            self.end_batch();
+        }
+    }
+
+    fn end_batch(&mut self) {
+        if self.batch_events == 0 {
+            return;
+        }
+        self.batch_events = 0;
+        let scratch = &mut *self.scratch;
+        self.voice.dialect.speaker().batch(BatchPart::End, &mut scratch.batch);
+        let alone =
+            self.class.is_some_and(|class| voice::is_deflated_alone(class, scratch.batch.len()));
+        voice::frame_event(self.voice, alone, &[&scratch.batch], None, &mut scratch.chunk);
+        scratch.batch.clear();
+    }
+
+    fn said(&mut self, kind: &str, text: &[u8], cursor: &[u64]) {
+        self.end_batch();
+        voice::frame_said(
+            self.voice,
+            kind,
+            text,
+            Some((self.epoch, cursor)),
+            &mut self.scratch.chunk,
+        );
+    }
+
+    fn say<'s>(&mut self, set: u64, outcome: impl FnOnce(Subs<'s>) -> Outcome<'s>)
+    where
+        Self: 's,
+    {
+        let of = self.class.map_or(&[][..], |class| &class.key.subs[..]);
+        let outcome = outcome(Subs { of, set });
+        let mut text = Vec::new();
+        self.voice.dialect.speaker().reply(&outcome, &mut text);
+        let kind = outcome.kind();
+        if !text.is_empty() {
+            voice::frame_said(self.voice, kind, &text, None, &mut self.scratch.chunk);
+        }
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        self.end_batch();
+        self.scratch.chunk.extend_from_slice(bytes);
+    }
+}

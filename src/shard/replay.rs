@@ -1,0 +1,313 @@
+//! The past, told page by page to one subscription until it meets the present.
+//!
+//! Why there is no seam: a home shard's answers and its live events reach this shard in one order. Until the last page of a home has come, live
+//! events of that home are not for this subscription, because they stand in the pages; after it they are, and none is missed.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Shard;
+use super::home::home_of;
+use super::input::Address;
+use super::input::ConnId;
+use super::input::Mesh;
+use super::input::PageAnswer;
+use super::input::ReadWish;
+use super::solo::Replay;
+use crate::batch::Item;
+use crate::clock::Now;
+use crate::dialect::Live;
+use crate::dialect::Outcome;
+use crate::dialect::Since;
+use crate::dialect::Subscription;
+use crate::event::Event;
+use crate::event::ShardId;
+use crate::event::TopicName;
+use crate::event::TopicPattern;
+use crate::history::Read;
+use crate::history::Start;
+use crate::limits::PAGE_BYTES_MAX;
+
+impl Shard {
+    /// Asks every home shard that may have something to say.
+    pub(super) fn begin_replay(
+        &mut self,
+        id: ConnId,
+        sub: u8,
+        subscription: &Arc<Subscription>,
+        since: &Since,
+        now: Now,
+    ) {
+        let Some(reader) = self.conns.conn_ref(id) else { return };
+        let homes = self.homes_of(&subscription.topics);
+        self.replay_serial = self.replay_serial.wrapping_add(1);
+        let serial = self.replay_serial;
+        let shared = Arc::new(Read {
+            topics: subscription.topics.clone(),
+            start: self.start_of(since, &subscription.topics),
+            after_us: 0,
+        });
+        let replay = Replay {
+            serial,
+            sub,
+            id: Arc::clone(&subscription.id),
+            homes: homes.iter().fold(0, |set, home| set | 1 << home.0),
+            next: Vec::new(),
+            sent: HashMap::default(),
+            live: Live { epoch: (*self.epoch).into(), ..Live::default() },
+            began_us: Vec::new(),
+            met: (subscription.leave && matches!(since, Since::Position(_) | Since::Cursor(_)))
+                .then(HashSet::default),
+        };
+        let shard_count = usize::from(self.shard_count);
+        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            solo.replays.push(replay);
+            solo.cursor = first_cursor(since, &homes, shard_count);
+        }
+        for home in homes {
+            let read = self.read_at(home, since, &shared);
+            self.ask(
+                home,
+                ReadWish {
+                    reader: Address { shard: self.id, conn: reader },
+                    replay: serial,
+                    read,
+                    after_us: 0,
+                },
+                now,
+            );
+        }
+    }
+
+    /// The shards that order topics asked for.
+    fn homes_of(&self, topics: &[TopicPattern]) -> Vec<ShardId> {
+        let mut homes: Vec<ShardId> = Vec::new();
+        for topic in topics {
+            match topic {
+                TopicPattern::Exact(name) => homes.push(home_of(name, self.shard_count)),
+                TopicPattern::Wild(_) => return (0..self.shard_count).map(ShardId).collect(),
+            }
+        }
+        homes.sort_unstable();
+        homes.dedup();
+        homes
+    }
+
+    fn start_of(&self, since: &Since, topics: &[TopicPattern]) -> Start {
+        match since {
+            Since::Now => Start::Now,
+            Since::Earliest => Start::Earliest,
+            Since::Last => Start::Last,
+            Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
+            Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
+                Start::AfterOffsets {
+                    offsets: position.offsets.clone(),
+                    others_us: position.time_us,
+                }
+            }
+            Since::Position(position) => {
+                let mut named: Vec<TopicName> =
+                    position.offsets.iter().map(|(name, _)| name.clone()).collect();
+                named.retain(|name| topics.iter().any(|pattern| pattern.matches(name)));
+                Start::OtherEpoch { topics: named }
+            }
+            Since::Cursor(_) => Start::OtherEpoch { topics: exact(topics) },
+        }
+    }
+
+    /// What one home is asked: the same as every other, but for a cursor, which has a moment for each.
+    fn read_at(&self, home: ShardId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
+        let start = match (since, &shared.start) {
+            (Since::Cursor(cursor), _)
+                if cursor.epoch == (*self.epoch).into()
+                    && cursor.times_us.len() == usize::from(self.shard_count) =>
+            {
+                Start::AfterTime(cursor.times_us[home.index()])
+            }
+            (_, Start::OtherEpoch { topics }) => {
+                let here = topics
+                    .iter()
+                    .filter(|name| home_of(name, self.shard_count) == home)
+                    .cloned()
+                    .collect();
+                Start::OtherEpoch { topics: here }
+            }
+            _ => return Arc::clone(shared),
+        };
+        Arc::new(Read { topics: shared.topics.clone(), start, after_us: 0 })
+    }
+
+    fn ask(&mut self, home: ShardId, wish: ReadWish, now: Now) {
+        if home == self.id {
+            self.read_here(&wish, now);
+        } else {
+            self.mesh[home.index()].push_back(Mesh::Read(Box::new(wish)));
+        }
+    }
+
+    /// Answers a wish to read what this shard keeps.
+    pub(super) fn read_here(&mut self, wish: &ReadWish, now: Now) {
+        let Some((page, began)) = self.home.read(&wish.read, wish.after_us, now) else { return };
+        let answer = PageAnswer {
+            reader: wish.reader.conn,
+            replay: wish.replay,
+            home: self.id,
+            read: Arc::clone(&wish.read),
+            page,
+            began,
+        };
+        if wish.reader.shard == self.id {
+            self.arrived.push_back(super::Arrived::Page(Box::new(answer)));
+        } else {
+            self.mesh[wish.reader.shard.index()].push_back(Mesh::Page(Box::new(answer)));
+        }
+    }
+
+    /// Takes a page in: its gaps and events go to the connection's outbox, and the next page is asked for, or the present begins.
+    pub(super) fn page_arrived(&mut self, answer: PageAnswer, now: Now) {
+        let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
+        if self.conns.find_ref(reader).is_none() {
+            return;
+        }
+        let id = reader.id;
+        let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
+        let set = 1 << sub;
+        for mut gap in page.gaps {
+            if let Some(replay) = self.replay_of(id, serial)
+                && let Some(sent) = replay.sent.get(&gap.topic)
+            {
+                gap.from = gap.from.max(sent + 1);
+            }
+            if let Some(item) = self.say_of(id, set, |subs| Outcome::Gap { subs, gap: &gap }) {
+                self.push_item(id, item);
+            }
+        }
+        self.push_page_events(id, serial, set, &page.events, now);
+        if let Some(after_us) = page.more_after_us {
+            if let Some(replay) = self.replay_of(id, serial) {
+                replay.next.push((home, read, after_us));
+            }
+            self.ask_for_next_pages(id, now);
+        }
+        if let Some(began) = began
+            && let Some(replay) = self.replay_of(id, serial)
+        {
+            replay.began_us.push((home, began.time_us));
+            if replay.began(home, began) {
+                self.end_replay(id, serial);
+            }
+        }
+        self.mark_solo(id);
+    }
+
+    fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
+        let solo = self.conns.find_mut(id)?.solo.as_deref_mut()?;
+        solo.replays.iter_mut().find(|replay| replay.serial == serial)
+    }
+
+    fn push_page_events(
+        &mut self,
+        id: ConnId,
+        serial: u32,
+        set: u64,
+        events: &[Arc<Event>],
+        now: Now,
+    ) {
+        let filter =
+            self.subs_of(id).get(set.trailing_zeros() as usize).and_then(|sub| sub.filter.clone());
+        for event in events {
+            let passes = filter
+                .as_ref()
+                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            let Some(replay) = self.replay_of(id, serial) else { return };
+            match replay.sent.get_mut(&event.topic) {
+                Some(sent) => *sent = event.offset,
+                None => {
+                    replay.sent.insert(event.topic.clone(), event.offset);
+                }
+            }
+            let is_news = replay
+                .met
+                .as_mut()
+                .is_some_and(|met| met.insert((event.topic.clone(), Arc::clone(&event.key))));
+            replay.live.replayed += u64::from(passes);
+            let Some(event) = self.shape_past(id, event, set, passes, is_news, now) else {
+                continue;
+            };
+            if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+                solo.outbox.push(Item::Event { event, subs: set });
+            }
+        }
+    }
+
+    /// Asks for further pages if the connection has room for them.
+    pub(super) fn ask_for_next_pages(&mut self, id: ConnId, now: Now) {
+        let Some(reader) = self.conns.conn_ref(id) else { return };
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
+        if solo.outbox.bytes() > PAGE_BYTES_MAX / 2 {
+            return;
+        }
+        let mut wishes = Vec::new();
+        for replay in &mut solo.replays {
+            let serial = replay.serial;
+            wishes.extend(
+                replay.next.drain(..).map(|(home, read, after_us)| (home, serial, read, after_us)),
+            );
+        }
+        for (home, replay, read, after_us) in wishes {
+            self.ask(
+                home,
+                ReadWish {
+                    reader: Address { shard: self.id, conn: reader },
+                    replay,
+                    read,
+                    after_us,
+                },
+                now,
+            );
+        }
+    }
+
+    /// The present has begun at every home.
+    fn end_replay(&mut self, id: ConnId, serial: u32) {
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
+        let Some(index) = solo.replays.iter().position(|replay| replay.serial == serial) else {
+            return;
+        };
+        let replay = solo.replays.remove(index);
+        if !solo.cursor.is_empty() {
+            solo.outbox.push(Item::Reached(
+                replay.began_us.into_iter().map(|(home, time_us)| (home.0, time_us)).collect(),
+            ));
+        }
+        self.say(id, &Outcome::Live { id: &replay.id, live: &replay.live });
+    }
+}
+
+fn exact(topics: &[TopicPattern]) -> Vec<TopicName> {
+    let names = topics.iter().filter_map(|topic| match topic {
+        TopicPattern::Exact(name) => Some(name.clone()),
+        TopicPattern::Wild(_) => None,
+    });
+    names.collect()
+}
+
+/// Up to where a stream is known to have been told before its first event: where it says so itself. Homes that are not asked have nothing to tell.
+fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64> {
+    let known = match since {
+        Since::Cursor(cursor) if cursor.times_us.len() == shard_count => {
+            return cursor.times_us.clone();
+        }
+        Since::Earliest => 1,
+        Since::Time(time_us) => time_us.saturating_sub(1).max(1),
+        Since::Now | Since::Last | Since::Position(_) | Since::Cursor(_) => 0,
+    };
+    (0..shard_count)
+        .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! Who is on a connection: HTTP until it becomes something else, then a WebSocket or an event stream.
+//!
+//! Invariants: what a session cannot use yet is bounded (`INPUT_PENDING_BYTES_MAX`, and the connection is not read while it waits);
+//! a client's fault ends in one answer or one close code, on its own connection.
+
+mod http;
+mod stream;
+mod upload;
+mod websocket;
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+pub(super) use http::Http;
+pub(super) use websocket::HeardBuffer;
+pub(super) use websocket::WebSocket;
+
+use super::Shard;
+use super::input::ConnId;
+use super::input::ConnRef;
+use super::lifecycle::seconds;
+use super::publish::PublishResult;
+use crate::clock::Now;
+use crate::limits::OUTBOX_INPUT_BYTES_MAX;
+
+/// An event stream that says nothing for so many seconds says a comment, so that proxies keep it.
+pub(super) const SSE_COMMENT_S: u32 = 15;
+
+/// What a connection is.
+#[derive(Debug)]
+pub(super) enum Session {
+    Http(Box<Http>),
+    WebSocket(WebSocket),
+    /// A client has nothing more to say; `said_s`: when it was last told something for its own sake.
+    Sse {
+        said_s: u32,
+    },
+    /// Its bytes are being read just now.
+    Busy,
+    /// It is over; its socket is about to be closed.
+    Gone,
+}
+
+/// A request that is answered outside of the core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminRequest {
+    /// Escapes resolved.
+    pub path: String,
+    /// Whether only the head of the answer is wanted.
+    pub head_only: bool,
+    /// The field `If-None-Match`.
+    pub if_none_match: Option<String>,
+}
+
+/// An answer to one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    pub status: u16,
+    pub content_type: &'static str,
+    /// Further fields: name and value.
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Bytes,
+}
+
+impl Session {
+    pub(super) fn new(peer: IpAddr) -> Self {
+        Self::Http(Box::new(Http::new(peer)))
+    }
+}
+
+impl Shard {
+    /// Takes in bytes of a connection, all of them; they may be changed.
+    pub fn received(&mut self, id: ConnId, bytes: &mut [u8], now: Now) {
+        self.stats.bytes_received += bytes.len() as u64;
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        conn.heard_s = seconds(now);
+        match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => self.http_received(id, http, bytes, now),
+            Session::WebSocket(websocket) => self.websocket_received(id, websocket, bytes, now),
+            session => self.put_back(id, session),
+        }
+    }
+
+    /// Gives a connection its session back, unless it has ended or become something else meanwhile.
+    fn put_back(&mut self, id: ConnId, session: Session) {
+        if let Some(conn) = self.conns.find_mut(id)
+            && matches!(conn.session, Session::Busy)
+        {
+            conn.session = session;
+        }
+    }
+
+    /// Whether a connection is to be read: not while it waits for an answer that it asked for, and not while it does not take its answers.
+    #[must_use]
+    pub fn wants_input(&self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.find(id) else { return false };
+        let waits = match &conn.session {
+            Session::Http(http) => http.is_waiting(),
+            Session::WebSocket(websocket) => websocket.is_waiting(),
+            Session::Sse { .. } | Session::Busy | Session::Gone => false,
+        };
+        let unread = conn.solo.as_deref().map_or(0, |solo| solo.owed.len() + solo.outbox.bytes());
+        !waits && unread <= OUTBOX_INPUT_BYTES_MAX
+    }
+
+    /// What became of a connection's drafts, once all home shards have answered.
+    pub(super) fn published(&mut self, id: ConnId, results: Vec<PublishResult>, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => self.upload_published(id, http, &results, now),
+            Session::WebSocket(websocket) => self.websocket_published(id, websocket, &results),
+            session => self.put_back(id, session),
+        }
+        self.resumed.push(id);
+    }
+
+    /// Tries again with uploads that found everything full.
+    pub(super) fn retry_held(&mut self, now: Now) {
+        while let Some(conn) = self.held.pop_due(now.mono_ms) {
+            if self.conns.find_ref(conn).is_some() {
+                self.retry_upload(conn.id, now);
+            }
+        }
+    }
+
+    /// Answers a request that `poll_admin` gave out.
+    pub fn answer(&mut self, conn: ConnRef, response: &Response, now: Now) {
+        if self.conns.find_ref(conn).is_some() {
+            self.http_answered(conn.id, response, now);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! A WebSocket client: its messages become commands, and the commands are carried out.
+//!
+//! Invariants: what one read brought is carried out in the order in which it was said; events published in it travel as one run, and nothing
+//! more is read until they have their places. Never looks inside a payload.
+
+use std::ops::ControlFlow;
+
+use super::super::Shard;
+use super::super::input::ConnId;
+use super::super::publish::PublishResult;
+use super::super::solo::AfterSent;
+use super::Session;
+use crate::batch::Item;
+use crate::clock::Now;
+use crate::dialect::Command;
+use crate::dialect::DialectId;
+use crate::dialect::Malformed;
+use crate::dialect::Outcome;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
+use crate::dialect::SubId;
+use crate::event::Draft;
+use crate::event::TopicName;
+use crate::wire::decoder::Decoder;
+use crate::wire::decoder::Inbound;
+use crate::wire::decoder::Incoming;
+use crate::wire::deflate::Agreed;
+use crate::wire::deflate::Deflater;
+use crate::wire::deflate::LEVEL_DEFAULT;
+use crate::wire::frame;
+use crate::wire::frame::Coding;
+use crate::wire::frame::OpCode;
+
+const CLOSE_NOT_TEXT: u16 = 1003;
+
+/// The state of a WebSocket connection beyond its subscriptions.
+#[derive(Debug)]
+pub(in super::super) struct WebSocket {
+    decoder: Decoder,
+    speaks: Speaks,
+    is_pinged: bool,
+    /// Publishes whose results are awaited: the id to answer to, if an answer is wanted, and the topic.
+    publishing: Option<Box<Vec<(Option<SubId>, TopicName)>>>,
+}
+
+/// What is spoken on it.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Speaks {
+    Dialect(DialectId),
+    /// Every message comes back.
+    Echo {
+        deflate: Option<Agreed>,
+    },
+}
+
+/// One thing that a client said, its bytes copied where they outlive the read.
+enum Heard {
+    Said(Result<Command, Malformed>),
+    NotText,
+    Echoed(Box<[u8]>),
+    Ping(Box<[u8]>),
+    Close { code: Option<u16> },
+}
+
+impl WebSocket {
+    pub(super) fn new(bytes_max: usize, may_deflate: bool, speaks: Speaks) -> Self {
+        Self {
+            decoder: Decoder::new(bytes_max, may_deflate),
+            speaks,
+            is_pinged: false,
+            publishing: None,
+        }
+    }
+
+    pub(in super::super) fn release(&mut self, inbound: &mut Inbound) {
+        self.decoder.release(inbound);
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.publishing.is_some()
+    }
+
+    pub(in super::super) fn is_pinged(&self) -> bool {
+        self.is_pinged
+    }
+
+    pub(in super::super) fn set_pinged(&mut self) {
+        self.is_pinged = true;
+    }
+}
+
+impl Shard {
+    pub(super) fn websocket_received(
+        &mut self,
+        id: ConnId,
+        mut websocket: WebSocket,
+        bytes: &mut [u8],
+        now: Now,
+    ) {
+        websocket.is_pinged = false;
+        let mut heard = std::mem::take(&mut self.heard.0);
+        let speaks = websocket.speaks;
+        let fed = websocket.decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
+            heard.extend(hear(speaks, incoming));
+            ControlFlow::Continue(())
+        });
+        let mut drafts = Vec::new();
+        let mut publishing = Vec::new();
+        for said in heard.drain(..) {
+            match said {
+                Heard::Said(Ok(Command::Publish { id: ack, draft })) => {
+                    publishing.push((ack, draft.topic.clone()));
+                    drafts.push(draft);
+                }
+                Heard::Said(Ok(command)) => self.carry_out(id, command, now),
+                Heard::Said(Err(malformed)) => {
+                    self.say(
+                        id,
+                        &Outcome::Refused {
+                            id: malformed.id.as_ref(),
+                            refusal: &malformed.refusal,
+                        },
+                    );
+                }
+                Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
+                Heard::Ping(payload) => {
+                    let mut pong = Vec::new();
+                    frame::put_pong(&mut pong, &payload);
+                    self.push_item(id, Item::Raw(pong.into()));
+                }
+                Heard::NotText => self.close(id, CLOSE_NOT_TEXT, "this protocol is text", now),
+                Heard::Close { code } => self.answer_close(id, code, now),
+            }
+        }
+        self.heard.0 = heard;
+        if let Err(violation) = fed {
+            self.stats.violations += 1;
+            tracing::debug!(conn = id.0, %violation, "protocol violation");
+            let mut bytes = Vec::new();
+            frame::put_close(&mut bytes, violation.code(), &violation.to_string());
+            self.close_with(id, &bytes, AfterSent::Gone, now);
+        }
+        if !drafts.is_empty() {
+            self.ingest.find_fields(&mut drafts);
+            self.publish_all(id, &mut websocket, drafts, publishing, now);
+        }
+        self.put_back(id, Session::WebSocket(websocket));
+    }
+
+    fn publish_all(
+        &mut self,
+        id: ConnId,
+        websocket: &mut WebSocket,
+        drafts: Vec<Draft>,
+        publishing: Vec<(Option<SubId>, TopicName)>,
+        now: Now,
+    ) {
+        if websocket.publishing.is_some() {
+            // It was read although it was waiting; nothing of this is taken, so that the order holds.
+            let results: Vec<PublishResult> =
+                drafts.iter().map(|_| Err(RefusalCode::Full)).collect();
+            return self.say_published(id, &publishing, &results);
+        }
+        match self.publish(id, drafts, now) {
+            Some(results) => self.say_published(id, &publishing, &results),
+            None => websocket.publishing = Some(Box::new(publishing)),
+        }
+    }
+
+    pub(super) fn websocket_published(
+        &mut self,
+        id: ConnId,
+        mut websocket: WebSocket,
+        results: &[PublishResult],
+    ) {
+        if let Some(publishing) = websocket.publishing.take() {
+            self.say_published(id, &publishing, results);
+        }
+        self.put_back(id, Session::WebSocket(websocket));
+    }
+
+    fn say_published(
+        &mut self,
+        id: ConnId,
+        publishing: &[(Option<SubId>, TopicName)],
+        results: &[PublishResult],
+    ) {
+        let epoch = std::sync::Arc::clone(&self.epoch);
+        for ((ack, topic), result) in publishing.iter().zip(results) {
+            match (result, ack) {
+                (Ok(placed), Some(ack)) => {
+                    self.say(
+                        id,
+                        &Outcome::Published { id: ack, topic, placed: *placed, epoch: &epoch },
+                    );
+                }
+                (Ok(_), None) => {}
+                (Err(code), ack) => {
+                    let refusal = refusal_of(*code, topic);
+                    self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
+        match command {
+            Command::Subscribe { subscription, since } => {
+                self.subscribe(id, &subscription, &since, now)
+            }
+            Command::Update { id: sub, change } => self.update(id, &sub, *change, now),
+            Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
+            Command::Ping { id: ping } => self.say(id, &Outcome::Pong { id: ping.as_ref(), now }),
+            Command::Publish { .. } => unreachable!("publishes are gathered before this"),
+        }
+    }
+
+    //= rfc6455#5.5.1
+    //# If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
+    //# response.
+    fn answer_close(&mut self, id: ConnId, code: Option<u16>, now: Now) {
+        let closing = self
+            .conns
+            .find(id)
+            .and_then(|conn| conn.solo.as_deref())
+            .is_some_and(|solo| solo.closing.is_some());
+        if closing {
+            return self.close_after_sent(id, now);
+        }
+        let mut bytes = Vec::new();
+        match code {
+            Some(code) => frame::put_close(&mut bytes, code, ""),
+            None => frame::put_close_empty(&mut bytes),
+        }
+        self.close_with(id, &bytes, AfterSent::Gone, now);
+    }
+}
+
+/// Why an event was not taken.
+pub(super) fn refusal_of(code: RefusalCode, topic: &TopicName) -> Refusal {
+    match code {
+        RefusalCode::Full => {
+            Refusal::new(code, "the server is full; the event was not taken, try again")
+        }
+        RefusalCode::TooManyTopics => Refusal::of(
+            code,
+            "topic",
+            format_args!(
+                "the server holds as many topics as it may, and {topic} is not one of them"
+            ),
+        ),
+        RefusalCode::ShuttingDown => {
+            Refusal::new(code, "the server is shutting down; the event was not taken")
+        }
+        _ => Refusal::new(code, "the event was not taken"),
+    }
+}
+
+fn hear(speaks: Speaks, incoming: Incoming<'_>) -> Option<Heard> {
+    match (incoming, speaks) {
+        (Incoming::Text(text), Speaks::Dialect(dialect)) => {
+            Some(Heard::Said(dialect.speaker().decode(text)))
+        }
+        (Incoming::Binary(_), Speaks::Dialect(_)) => Some(Heard::NotText),
+        (Incoming::Text(text), Speaks::Echo { deflate }) => {
+            Some(echo(OpCode::Text, text.as_bytes(), deflate))
+        }
+        (Incoming::Binary(bytes), Speaks::Echo { deflate }) => {
+            Some(echo(OpCode::Binary, bytes, deflate))
+        }
+        (Incoming::Ping(payload), _) => Some(Heard::Ping(payload.into())),
+        (Incoming::Pong(_), _) => None,
+        (Incoming::Close { code, .. }, _) => Some(Heard::Close { code }),
+    }
+}
+
+/// The same message back, deflated if that was agreed. Each in a fresh context: a switch for conformance suites keeps nothing per client.
+fn echo(opcode: OpCode, payload: &[u8], deflate: Option<Agreed>) -> Heard {
+    let mut out = Vec::new();
+    match deflate {
+        None => frame::put_message(&mut out, opcode, Coding::Plain, payload),
+        Some(agreed) => {
+            let mut deflated = Vec::new();
+            Deflater::new(LEVEL_DEFAULT, agreed.server_window_bits)
+                .compress(&[payload], &mut deflated);
+            frame::put_message(&mut out, opcode, Coding::Deflated, &deflated);
+        }
+    }
+    Heard::Echoed(out.into())
+}
+
+/// What one read brought; lives from read to read.
+#[derive(Default)]
+pub(in super::super) struct HeardBuffer(Vec<Heard>);
+
+impl std::fmt::Debug for HeardBuffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HeardBuffer({})", self.0.len())
+    }
+}

@@ -1,0 +1,101 @@
+//! What a connection has while it is not in step with its class: bytes it is owed, an outbox of its own, replays.
+//!
+//! It goes solo when its socket is full, when something is said to it alone, or when it is told of the past; it falls in step again
+//! when all that has been sent. Never sends anything itself.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::input::Began;
+use crate::batch::Outbox;
+use crate::dialect::Live;
+use crate::dialect::SubId;
+use crate::event::ShardId;
+use crate::event::TopicName;
+use crate::history::Read;
+
+/// The state of a connection that is not in step.
+#[derive(Debug, Default)]
+pub(super) struct Solo {
+    /// Frames that are already bytes and go first; a frame once begun must be ended.
+    pub(super) owed: Vec<u8>,
+    pub(super) outbox: Outbox,
+    pub(super) replays: Vec<Replay>,
+    /// The socket took less than it was given; nothing is tried until it is writable.
+    pub(super) blocked: bool,
+    /// It stands in the list of those to be looked at by the next flush.
+    pub(super) dirty: bool,
+    /// It is being closed.
+    pub(super) closing: Option<Closing>,
+    /// Of an SSE stream: up to which stamp of each home shard it was sent; 0: not known yet.
+    pub(super) cursor: Vec<u64>,
+}
+
+/// The end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closing {
+    /// When it ends at the latest, in milliseconds since the start.
+    pub(super) due_ms: u64,
+    pub(super) after_sent: AfterSent,
+}
+
+/// What happens when a connection that is being closed has been sent everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterSent {
+    /// Its socket is closed.
+    Gone,
+    /// Its peer is given time to say good-bye, too.
+    Awaited,
+}
+
+impl Solo {
+    /// Whether all was sent and nothing is awaited.
+    pub(super) fn is_done(&self) -> bool {
+        self.owed.is_empty() && self.outbox.is_empty() && self.replays.is_empty()
+    }
+
+    /// Which subscriptions must not get live events of this home, because its past is still being told.
+    pub(super) fn not_live(&self, home: ShardId) -> u64 {
+        self.replays
+            .iter()
+            .filter(|replay| replay.waits_for(home))
+            .fold(0, |subs, replay| subs | 1 << replay.sub)
+    }
+}
+
+/// The past, on its way to one subscription.
+#[derive(Debug)]
+pub(super) struct Replay {
+    pub(super) serial: u32,
+    /// Which of the connection's subscriptions.
+    pub(super) sub: u8,
+    pub(super) id: SubId,
+    /// Home shards whose past has not been told to the end, one bit each.
+    pub(super) homes: u64,
+    /// Pages to ask for once there is room: of which home, after which stamp.
+    pub(super) next: Vec<(ShardId, Arc<Read>, u64)>,
+    /// The newest offset sent of each topic, so that a gap in between says where it begins.
+    pub(super) sent: HashMap<TopicName, u64, foldhash::fast::RandomState>,
+    pub(super) live: Live,
+    /// Of a client that comes back and wants to know what leaves: the keys it has had news of.
+    pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
+    /// When the present began, at each home where it has.
+    pub(super) began_us: Vec<(ShardId, u64)>,
+}
+
+impl Replay {
+    pub(super) fn waits_for(&self, home: ShardId) -> bool {
+        self.homes & (1 << home.0) != 0
+    }
+
+    /// Notes where the present begins at one home; true if it now has begun at all of them.
+    pub(super) fn began(&mut self, home: ShardId, began: Began) -> bool {
+        self.homes &= !(1 << home.0);
+        self.live.offsets.extend(began.offsets);
+        if self.live.time_us == 0 || began.time_us < self.live.time_us {
+            self.live.time_us = began.time_us;
+        }
+        self.homes == 0
+    }
+}

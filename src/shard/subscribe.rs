@@ -1,0 +1,267 @@
+//! Who is in which class, in step or solo: subscribing, ending, and changing between the two.
+//!
+//! Invariants: a connection changes class only while it is solo, so nothing that it is owed is lost on the way; it falls in step only when it
+//! has been sent everything, and then exactly after what its class has already gathered.
+
+use std::sync::Arc;
+
+use super::Shard;
+use super::class::ClassId;
+use super::class::ClassKey;
+use super::class::Voice;
+use super::input::ConnId;
+use super::solo::Solo;
+use crate::batch::Item;
+use crate::clock::Now;
+use crate::dialect::Change;
+use crate::dialect::Outcome;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
+use crate::dialect::Since;
+use crate::dialect::SubId;
+use crate::dialect::Subs;
+use crate::dialect::Subscription;
+use crate::limits::SUBSCRIPTIONS_MAX;
+
+impl Shard {
+    /// Takes a subscription on, and starts to tell it of the past that it asked for.
+    pub(super) fn subscribe(
+        &mut self,
+        id: ConnId,
+        subscription: &Arc<Subscription>,
+        since: &Since,
+        now: Now,
+    ) {
+        let mut subs = self.subs_of(id).to_vec();
+        if subs.iter().any(|sub| sub.id == subscription.id) {
+            let refusal = Refusal::of(
+                RefusalCode::DuplicateId,
+                "id",
+                "a subscription of this connection has this id already",
+            );
+            return self
+                .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
+        }
+        if subs.len() >= SUBSCRIPTIONS_MAX {
+            let message = format_args!(
+                "the connection has {SUBSCRIPTIONS_MAX} subscriptions, and may not have more"
+            );
+            let refusal = Refusal::new(RefusalCode::TooManySubscriptions, message);
+            return self
+                .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
+        }
+        let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
+        subs.push(Arc::clone(subscription));
+        self.stats.subscriptions += 1;
+        self.say(id, &Outcome::Subscribed { id: &subscription.id });
+        self.enter_class(id, subs);
+        if subscription.is_alone() {
+            self.begin_shaping(id, sub, subscription, now);
+        }
+        self.begin_replay(id, sub, subscription, since, now);
+    }
+
+    /// Changes a running subscription, from here on.
+    pub(super) fn update(&mut self, id: ConnId, sub_id: &SubId, change: Change, now: Now) {
+        let mut subs = self.subs_of(id).to_vec();
+        let Some(index) = subs.iter().position(|sub| sub.id == *sub_id) else {
+            return self.refuse_unknown(id, sub_id);
+        };
+        let changed = match change.apply(&subs[index]) {
+            Ok(changed) => Arc::new(changed),
+            Err(refusal) => {
+                return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+            }
+        };
+        subs[index] = Arc::clone(&changed);
+        self.begin_shaping(
+            id,
+            u8::try_from(index).expect("subscriptions are at most 64"),
+            &changed,
+            now,
+        );
+        self.go_solo(id);
+        self.enter_class(id, subs);
+        self.say(id, &Outcome::Updated { id: sub_id });
+    }
+
+    /// Ends a subscription; nothing of it comes after the answer.
+    pub(super) fn unsubscribe(&mut self, id: ConnId, sub_id: &SubId) {
+        let mut subs = self.subs_of(id).to_vec();
+        let Some(index) = subs.iter().position(|sub| sub.id == *sub_id) else {
+            return self.refuse_unknown(id, sub_id);
+        };
+        subs.remove(index);
+        self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
+        self.stats.subscriptions -= 1;
+        self.go_solo(id);
+        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            let below = (1 << index) - 1;
+            solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
+            solo.replays.retain(|replay| usize::from(replay.sub) != index);
+            for replay in &mut solo.replays {
+                if usize::from(replay.sub) > index {
+                    replay.sub -= 1;
+                }
+            }
+        }
+        self.enter_class(id, subs);
+        self.say(id, &Outcome::Unsubscribed { id: sub_id });
+    }
+
+    fn refuse_unknown(&mut self, id: ConnId, sub_id: &SubId) {
+        let refusal = Refusal::of(
+            RefusalCode::UnknownId,
+            "id",
+            "no subscription of this connection has this id",
+        );
+        self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+    }
+
+    /// A connection's subscriptions, in the order in which they were made.
+    pub(super) fn subs_of(&self, id: ConnId) -> &[Arc<Subscription>] {
+        let class = self
+            .conns
+            .find(id)
+            .and_then(|conn| conn.class)
+            .and_then(|class| self.classes.find(class));
+        class.map_or(&[], |class| &class.key.subs)
+    }
+
+    /// Says something to one connection, after everything that it is already owed.
+    pub(super) fn say(&mut self, id: ConnId, outcome: &Outcome<'_>) {
+        let Some(voice) = self.voice_of(id) else { return };
+        let mut text = Vec::new();
+        voice.dialect.speaker().reply(outcome, &mut text);
+        if !text.is_empty() {
+            self.push_item(id, Item::Said { kind: outcome.kind(), text: text.into() });
+        }
+    }
+
+    /// Queues something for one connection.
+    pub(super) fn push_item(&mut self, id: ConnId, item: Item) {
+        self.go_solo(id);
+        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            solo.outbox.push(item);
+            self.mark_solo(id);
+        }
+    }
+
+    /// Has the next flush look at a solo connection.
+    pub(super) fn mark_solo(&mut self, id: ConnId) {
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
+        if !solo.dirty && !solo.blocked {
+            solo.dirty = true;
+            self.dirty_solos.push(id);
+        }
+    }
+
+    /// Takes a connection out of step: what its class has gathered for it so far is now owed to it alone.
+    pub(super) fn go_solo(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        if conn.solo.is_some() {
+            return;
+        }
+        let mut solo = Box::<Solo>::default();
+        let synced = std::mem::replace(&mut conn.synced, 0);
+        if conn.voice.is_some_and(Voice::is_sse) {
+            solo.cursor.clone_from(&self.cursor);
+        }
+        let class = conn.class;
+        conn.solo = Some(solo);
+        let Some(class) = class else { return };
+        self.close_batch(class);
+        let class = self.classes.at(class);
+        let late = class.late_frames(id);
+        let is_synced = class.stream.as_ref().is_some_and(|stream| {
+            late == 0 && !class.deflated.is_empty() && (stream.restarted || stream.epoch == synced)
+        });
+        let frames = if is_synced { &class.deflated[..] } else { &class.plain[late..] };
+        let mut owed = Vec::new();
+        self.frames.gather(frames, &mut owed);
+        self.stats.deliveries += (class.plain.len() - late) as u64;
+        class.remove_member(id);
+        class.solos.push(id);
+        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            solo.owed = owed;
+        }
+        self.mark_solo(id);
+    }
+
+    /// Puts a solo connection in step with its class, which has nothing more to make good for it.
+    pub(super) fn fall_in_step(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        conn.solo = None;
+        let Some(class) = conn.class else { return };
+        self.close_batch(class);
+        let class = self.classes.at(class);
+        class.remove_solo(id);
+        class.insert_member(id);
+    }
+
+    /// Moves a solo connection to the class of these subscriptions.
+    fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
+        let Some(voice) = self.voice_of(id) else { return };
+        self.leave_class(id);
+        if subs.is_empty() {
+            return;
+        }
+        let is_alone = subs.iter().any(|sub| sub.is_alone());
+        let alone = if is_alone { self.conns.conn_ref(id) } else { None };
+        let class = self.class_of(ClassKey { voice, subs, alone });
+        self.classes.at(class).solos.push(id);
+        if let Some(conn) = self.conns.find_mut(id) {
+            debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
+            conn.class = Some(class);
+        }
+    }
+
+    fn class_of(&mut self, key: ClassKey) -> ClassId {
+        if let Some(id) = self.classes.find_key(&key) {
+            return id;
+        }
+        let id = self.classes.insert(key);
+        let class = self.classes.at(id);
+        for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
+            self.matcher.insert(*wish, &sub.topics, sub.filter.as_ref());
+        }
+        id
+    }
+
+    /// Takes a connection out of its class, and ends the class with its last one.
+    pub(super) fn leave_class(&mut self, id: ConnId) {
+        let Some(class_id) = self.conns.find_mut(id).and_then(|conn| conn.class.take()) else {
+            return;
+        };
+        let class = self.classes.at(class_id);
+        if !class.remove_member(id) {
+            class.remove_solo(id);
+        }
+        if class.members.is_empty() && class.solos.is_empty() {
+            let class = self.classes.remove(class_id).expect("it was just there");
+            for wish in &class.wishes {
+                self.matcher.remove(*wish);
+            }
+        }
+    }
+
+    pub(super) fn voice_of(&self, id: ConnId) -> Option<Voice> {
+        self.conns.find(id).and_then(|conn| conn.voice)
+    }
+
+    /// Says something about some of a connection's subscriptions.
+    pub(super) fn say_of<'a>(
+        &'a self,
+        id: ConnId,
+        set: u64,
+        outcome: impl FnOnce(Subs<'a>) -> Outcome<'a>,
+    ) -> Option<Item> {
+        let voice = self.voice_of(id)?;
+        let outcome = outcome(Subs { of: self.subs_of(id), set });
+        let mut text = Vec::new();
+        voice.dialect.speaker().reply(&outcome, &mut text);
+        (!text.is_empty()).then(|| Item::Said { kind: outcome.kind(), text: text.into() })
+    }
+}

@@ -1,0 +1,299 @@
+//! How a class's messages become frames: WebSocket or SSE, plain or deflated, one by one or in a batch.
+//!
+//! Invariant: of each message that waits for a class there is one frame that anyone can read and, if the class has a deflate stream, one
+//! for those in sync with it. Never decides who is sent what.
+
+use std::cell::RefCell;
+
+use super::Shard;
+use super::class::Class;
+use super::class::ClassId;
+use super::class::Deflate;
+use super::class::OpenBatch;
+use super::class::Stream;
+use super::class::Transport;
+use super::class::Voice;
+use crate::batch::FrameId;
+use crate::batch::Frames;
+use crate::clock::Now;
+use crate::dialect::Batch;
+use crate::dialect::BatchPart;
+use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::DEFLATE_ALONE_BYTES_MIN;
+use crate::limits::DEFLATE_EPOCH_MESSAGES;
+use crate::limits::DEFLATE_STREAMS_MAX;
+use crate::wire::deflate::Deflater;
+use crate::wire::deflate::LEVEL_DEFAULT;
+use crate::wire::frame::Coding;
+use crate::wire::frame::Header;
+use crate::wire::frame::OpCode;
+use crate::wire::sse;
+
+/// What an SSE event's id is made of: the epoch, and up to which stamp of each home shard everything was sent.
+pub(super) type SseId<'a> = (&'a str, &'a [u64]);
+
+thread_local! {
+    /// The deflaters of messages that stand alone, one per window size; a shard is a thread.
+    static ALONE: RefCell<[Option<Box<Deflater>>; 16]> = const { RefCell::new([const { None }; 16]) };
+}
+
+/// Whether a message of so many bytes is deflated on its own for this class.
+pub(super) fn is_deflated_alone(class: &Class, bytes: usize) -> bool {
+    bytes >= DEFLATE_ALONE_BYTES_MIN
+        && class.stream.is_none()
+        && window_bits(class.key.voice).is_some()
+}
+
+fn window_bits(voice: Voice) -> Option<u8> {
+    match voice.transport {
+        Transport::WebSocket {
+            deflate: Deflate::Takeover { window_bits } | Deflate::Alone { window_bits },
+        } => Some(window_bits),
+        Transport::WebSocket { deflate: Deflate::Off } | Transport::Sse { .. } => None,
+    }
+}
+
+/// Appends an event's frame; its text is `parts` joined.
+pub(super) fn frame_event(
+    voice: Voice,
+    alone: bool,
+    parts: &[&[u8]],
+    sse_id: Option<SseId<'_>>,
+    out: &mut Vec<u8>,
+) {
+    match voice.transport {
+        Transport::WebSocket { .. } if alone => {
+            deflate_alone(window_bits(voice).unwrap_or(15), parts, out)
+        }
+        Transport::WebSocket { .. } => frame_plain(parts, out),
+        Transport::Sse { chunked } => frame_sse(chunked, None, sse_id, parts, out),
+    }
+}
+
+/// Appends the frame of a message that is no event; `kind` is what SSE calls it.
+pub(super) fn frame_said(
+    voice: Voice,
+    kind: &str,
+    text: &[u8],
+    sse_id: Option<SseId<'_>>,
+    out: &mut Vec<u8>,
+) {
+    match voice.transport {
+        Transport::WebSocket { .. } => frame_plain(&[text], out),
+        Transport::Sse { chunked } => frame_sse(chunked, Some(kind), sse_id, &[text], out),
+    }
+}
+
+fn frame_plain(parts: &[&[u8]], out: &mut Vec<u8>) {
+    let bytes = parts.iter().map(|part| part.len()).sum();
+    out.extend_from_slice(Header::whole(OpCode::Text, Coding::Plain, bytes).as_bytes());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+fn deflate_alone(window_bits: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
+    ALONE.with_borrow_mut(|deflaters| {
+        let slot = &mut deflaters[usize::from(window_bits) & 15];
+        let deflater =
+            slot.get_or_insert_with(|| Box::new(Deflater::new(LEVEL_DEFAULT, window_bits)));
+        deflater.reset();
+        frame_deflated(deflater, parts, out);
+    });
+}
+
+/// Appends a deflated message. Its header stands before it, and its length is known only after: the body moves up by what the
+/// header takes beyond two bytes.
+fn frame_deflated(deflater: &mut Deflater, parts: &[&[u8]], out: &mut Vec<u8>) {
+    let start = out.len();
+    deflater.compress(parts, out);
+    let header = Header::whole(OpCode::Text, Coding::Deflated, out.len() - start);
+    out.splice(start..start, header.as_bytes().iter().copied());
+}
+
+fn frame_sse(
+    chunked: bool,
+    kind: Option<&str>,
+    id: Option<SseId<'_>>,
+    parts: &[&[u8]],
+    out: &mut Vec<u8>,
+) {
+    let id = id.and_then(|(epoch, cursor)| sse_cursor(epoch, cursor)).unwrap_or_default();
+    let data = parts.concat();
+    let event = sse::Event { id: &id, event: kind.unwrap_or_default(), data: &data };
+    if !chunked {
+        return event.put(out);
+    }
+    let mut text = Vec::with_capacity(data.len() + 128);
+    event.put(&mut text);
+    sse::put_chunk(out, &text);
+}
+
+/// `epoch.t1.t2…`, each time in base 36; nothing while one of them is not known.
+pub(super) fn sse_cursor(epoch: &str, times_us: &[u64]) -> Option<String> {
+    if times_us.is_empty() || times_us.contains(&0) {
+        return None;
+    }
+    let mut text = String::with_capacity(epoch.len() + times_us.len() * 12);
+    text.push_str(epoch);
+    for time_us in times_us {
+        text.push('.');
+        push_base36(*time_us, &mut text);
+    }
+    Some(text)
+}
+
+fn push_base36(mut value: u64, text: &mut String) {
+    let mut digits = [0_u8; 13];
+    let mut count = 0;
+    loop {
+        digits[count] =
+            b"0123456789abcdefghijklmnopqrstuvwxyz"[usize::try_from(value % 36).unwrap_or(0)];
+        value /= 36;
+        count += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    text.extend(digits[..count].iter().rev().map(|digit| char::from(*digit)));
+}
+
+/// The batch that an event for these subscriptions goes into: the strictest of theirs, and none if one of them wants it alone.
+pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
+    let mut strictest: Option<Batch> = None;
+    for (index, sub) in class.key.subs.iter().enumerate() {
+        if subs & (1 << index) == 0 {
+            continue;
+        }
+        let batch = sub.batch?;
+        strictest = Some(strictest.map_or(batch, |so_far| Batch {
+            events_max: so_far.events_max.min(batch.events_max),
+            delay_ms: so_far.delay_ms.min(batch.delay_ms),
+        }));
+    }
+    strictest
+}
+
+/// Adds an event's text to the class's open batch; true if its deadline is new.
+pub(super) fn fill_batch(class: &mut Class, batch: Batch, text: &[u8], now: Now) -> bool {
+    let speaker = class.key.voice.dialect.speaker();
+    let due_ms = now.mono_ms + u64::from(batch.delay_ms);
+    let open = class.open.get_or_insert_with(|| {
+        let mut open =
+            Box::new(OpenBatch { events_max: u16::MAX, due_ms: u64::MAX, ..OpenBatch::default() });
+        speaker.batch(BatchPart::Begin, &mut open.text);
+        open
+    });
+    if open.events > 0 {
+        speaker.batch(BatchPart::Between, &mut open.text);
+    }
+    open.text.extend_from_slice(text);
+    open.events += 1;
+    open.events_max = open.events_max.min(batch.events_max);
+    let is_sooner = due_ms < open.due_ms;
+    open.due_ms = open.due_ms.min(due_ms);
+    is_sooner
+}
+
+pub(super) fn is_batch_full(class: &Class) -> bool {
+    class
+        .open
+        .as_ref()
+        .is_some_and(|open| open.events >= open.events_max || open.text.len() >= BATCH_BYTES_MAX)
+}
+
+/// Adds a frame to those that wait, and what those in sync read instead.
+pub(super) fn push_frame(class: &mut Class, frame: FrameId, frames: &mut Frames) {
+    class.plain.push(frame);
+    let Some(stream) = &mut class.stream else { return };
+    let mut deflated = Vec::new();
+    let plain = frames.bytes(frame);
+    frame_deflated(&mut stream.deflater, &[payload_of(plain)], &mut deflated);
+    stream.messages += 1;
+    class.deflated.push(frames.add(|out| out.extend_from_slice(&deflated)));
+}
+
+/// A plain frame without its header.
+fn payload_of(frame: &[u8]) -> &[u8] {
+    let header_bytes = match frame[1] & 0x7f {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    &frame[header_bytes..]
+}
+
+impl Shard {
+    /// Prepares a class for its first frame since the last flush: it will have to be flushed, and its stream may start anew.
+    pub(super) fn begin_frames(&mut self, id: ClassId) {
+        let class = self.classes.at(id);
+        if !class.is_dirty {
+            class.is_dirty = true;
+            self.dirty.push(id);
+        }
+        if !class.plain.is_empty() {
+            return;
+        }
+        let Transport::WebSocket { deflate: Deflate::Takeover { window_bits } } =
+            class.key.voice.transport
+        else {
+            return;
+        };
+        if class.stream.is_none() && self.classes.streams() < DEFLATE_STREAMS_MAX {
+            self.classes.stream_made();
+            let deflater = Box::new(Deflater::new(LEVEL_DEFAULT, window_bits));
+            let stream = Stream {
+                deflater,
+                epoch: self.stream_epoch,
+                messages: DEFLATE_EPOCH_MESSAGES,
+                restarted: false,
+            };
+            self.classes.at(id).stream = Some(stream);
+        }
+        let class = self.classes.at(id);
+        let Some(stream) = &mut class.stream else { return };
+        stream.restarted = stream.messages >= DEFLATE_EPOCH_MESSAGES;
+        if stream.restarted {
+            // Unique in the shard, so that no connection is in sync by chance with a class it was never in.
+            self.stream_epoch = self.stream_epoch.wrapping_add(1).max(1);
+            stream.epoch = self.stream_epoch;
+            stream.messages = 0;
+            stream.deflater.reset();
+        }
+    }
+
+    /// Ends a class's open batch, if there is one, and queues it as one frame.
+    pub(super) fn close_batch(&mut self, id: ClassId) {
+        let class = self.classes.at(id);
+        let Some(mut open) = class.open.take() else { return };
+        let voice = class.key.voice;
+        voice.dialect.speaker().batch(BatchPart::End, &mut open.text);
+        self.begin_frames(id);
+        let class = self.classes.at(id);
+        let alone = is_deflated_alone(class, open.text.len());
+        let frame = self.frames.add(|out| frame_event(voice, alone, &[&open.text], None, out));
+        push_frame(class, frame, &mut self.frames);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_said_only_when_all_of_it_is_known() {
+        assert_eq!(sse_cursor("e", &[35, 36]).as_deref(), Some("e.z.10"));
+        assert_eq!(sse_cursor("e", &[35, 0]), None);
+        assert_eq!(u64::from_str_radix("10", 36), Ok(36));
+    }
+
+    #[test]
+    fn the_payload_of_a_frame_is_found_at_every_length() {
+        for bytes in [0, 1, 125, 126, 65_535, 65_536] {
+            let text = vec![b'x'; bytes];
+            let mut frame = Vec::new();
+            frame_plain(&[&text], &mut frame);
+            assert_eq!(payload_of(&frame).len(), bytes);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! HTTP/1.1 as a server needs it: request heads in, bodies in, replies out.
+//!
+//! Invariant: whatever could be read in two ways (RFC 9112 section 11.2, request smuggling) is refused, never guessed.
+//! Never routes a request, never holds a byte of a body.
+
+pub mod body;
+
+pub mod error;
+
+pub mod fields;
+
+pub mod head;
+
+pub mod percent;
+
+pub mod reply;
+
+pub use body::BodyDecoder;
+pub use body::Decoded;
+pub use error::HttpError;
+pub use head::Framing;
+pub use head::Head;
+pub use head::Method;
+pub use head::Version;
+pub use head::parse_head;
+pub use reply::CONTINUE;
+pub use reply::Connection;
+pub use reply::Reply;

@@ -1,0 +1,296 @@
+//! Reads the source and holds it to `docs/ARCHITECTURE.md`: who may import whom, what is pure, and how long a file may be.
+//!
+//! A failure names each place. If the code is right, the map is wrong: change the table there and here in the same commit, and say why.
+//! Never judges style that a linter can: it only knows what crosses files.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// The floors of the house: a module may import what lies on a lower one. `main` is not a module and stands on top.
+const FLOORS: [&[&str]; 6] = [
+    &["limits", "clock"],
+    &["event"],
+    &["dialect", "matcher", "batch", "wire", "auth", "history"],
+    &["shard"],
+    &["conn", "admin", "ingest"],
+    &["config", "server", "cli"],
+];
+
+/// Steps within a floor: who, whom, and why it is no circle.
+const STEPS: [(&str, &str, &str); 6] = [
+    (
+        "batch",
+        "dialect",
+        "an outbox announces gaps and skipped events in the dialect's nouns, and never speaks one",
+    ),
+    (
+        "history",
+        "dialect",
+        "a read says where to begin with the nouns of `since`, and a page says gaps",
+    ),
+    ("dialect", "matcher", "a subscription holds its filter, which is parsed where it is decoded"),
+    ("cli", "server", "`fanwire serve` starts one"),
+    ("cli", "config", "`fanwire serve` reads it"),
+    ("server", "config", "what was checked is wired"),
+];
+
+/// Modules that import less than their floor allows.
+const STRICTER: [(&str, &[&str]); 2] = [
+    // Every key's bounds are numbers from there, and nothing that is configured may reach back.
+    ("config", &["limits"]),
+    // Bytes without a socket: whoever reads them adds the meaning.
+    ("wire", &["limits"]),
+];
+
+/// State machines: they are handed bytes and the time, and run to completion.
+const PURE: [&str; 9] =
+    ["limits", "event", "dialect", "matcher", "batch", "wire", "auth", "history", "shard"];
+
+/// What a pure module never names, and what may stand behind it all the same.
+const IMPURE: [(&str, &[&str]); 12] = [
+    // Addresses are data; sockets are not.
+    ("std::net::", &["IpAddr", "Ipv4Addr", "Ipv6Addr", "SocketAddr"]),
+    ("std::thread", &[]),
+    ("std::fs", &[]),
+    ("std::process", &[]),
+    ("std::env::", &[]),
+    ("Instant::now", &[]),
+    ("SystemTime", &[]),
+    ("std::os::", &[]),
+    ("monoio::", &[]),
+    ("tokio::", &[]),
+    ("flume::", &[]),
+    ("rustix::", &[]),
+];
+
+/// A file longer than this is two files.
+const FILE_LINES_MAX: usize = 700;
+/// Files that may be longer, each with its reason. It should be empty.
+const LONGER: [(&str, &str); 0] = [];
+
+struct Source {
+    /// From the root of the repository.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The module at the top of the tree that a file of `src` belongs to; `main.rs` and `lib.rs` belong to none.
+    fn module(&self) -> Option<&str> {
+        let inside = self.path.strip_prefix("src/")?;
+        let module = inside.split('/').next()?;
+        let module = module.strip_suffix(".rs").unwrap_or(module);
+        (module != "main" && module != "lib").then_some(module)
+    }
+
+    /// Lines that are code, with their numbers from 1; comments are cut off.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.text.lines().enumerate();
+        lines.map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !["target", "node_modules", "corpus", "fixtures"].contains(&&*name) {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        rust_files(&root().join(folder), &mut paths);
+    }
+    paths.sort();
+    let read = |path: PathBuf| Source {
+        text: fs::read_to_string(&path).unwrap(),
+        path: path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(),
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn floor_of(module: &str) -> usize {
+    let floor = FLOORS.iter().position(|floor| floor.contains(&module));
+    floor.unwrap_or_else(|| panic!("`{module}` has no place in the table of docs/ARCHITECTURE.md"))
+}
+
+fn may_import(from: &str, to: &str) -> bool {
+    if from == to {
+        return true;
+    }
+    if let Some((_, allowed)) = STRICTER.iter().find(|(module, _)| *module == from) {
+        return allowed.contains(&to);
+    }
+    floor_of(to) < floor_of(from) || STEPS.iter().any(|(who, whom, _)| *who == from && *whom == to)
+}
+
+/// The modules that a line names by `crate::…`.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    line.split("crate::").skip(1).map(|rest| {
+        rest.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next().unwrap_or("")
+    })
+}
+
+fn assert_none(faults: &str) {
+    assert!(faults.is_empty(), "\n{faults}");
+}
+
+#[test]
+fn nobody_imports_from_above() {
+    let mut faults = String::new();
+    for source in sources(&["src"]) {
+        let Some(from) = source.module() else { continue };
+        for (number, line) in source.code() {
+            for to in named(line).filter(|to| !may_import(from, to)) {
+                writeln!(faults, "{}:{number}: {from} must not import {to}", source.path).unwrap();
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn steps_within_a_floor_make_no_circle_and_are_all_taken_or_downward() {
+    for (who, whom, why) in STEPS {
+        assert_eq!(floor_of(who), floor_of(whom), "{who} -> {whom} is no step within a floor");
+        assert!(
+            !STEPS.iter().any(|(a, b, _)| (*a, *b) == (whom, who)),
+            "{who} and {whom} import each other"
+        );
+        assert!(!why.is_empty());
+    }
+}
+
+#[test]
+fn every_module_has_a_place() {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let listed: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert!(listed.len() > 10, "{listed:?}");
+    for module in listed {
+        floor_of(module);
+    }
+}
+
+#[test]
+fn the_core_is_pure() {
+    let mut faults = String::new();
+    for source in sources(&["src"]) {
+        if !source.module().is_some_and(|module| PURE.contains(&module)) {
+            continue;
+        }
+        for (number, line) in source.code() {
+            for (word, but) in IMPURE {
+                let is_named = line
+                    .split(word)
+                    .skip(1)
+                    .any(|rest| !but.iter().any(|good| rest.starts_with(good)));
+                if is_named {
+                    writeln!(faults, "{}:{number}: a pure module names {word}", source.path)
+                        .unwrap();
+                }
+            }
+            let is_async =
+                ["async fn", "async {", "async move", "async ||", ".await;", ".await?", ".await)"]
+                    .iter()
+                    .any(|word| line.contains(word));
+            if is_async {
+                writeln!(faults, "{}:{number}: a pure module is async", source.path).unwrap();
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn siblings_behind_a_seam_do_not_know_each_other() {
+    let mut faults = String::new();
+    for seam in ["dialect", "ingest"] {
+        let prefix = format!("src/{seam}/");
+        let all = sources(&["src"]);
+        let mut folders: BTreeMap<String, Vec<&Source>> = BTreeMap::new();
+        for source in all.iter().filter(|source| source.path.starts_with(&prefix)) {
+            let member = source.path[prefix.len()..].split('/').next().unwrap();
+            let member = member.strip_suffix(".rs").unwrap_or(member);
+            if member != "mod" && !matches!(member, "message" | "supervisor") {
+                folders.entry(member.to_owned()).or_default().push(source);
+            }
+        }
+        for (member, files) in &folders {
+            for other in folders.keys().filter(|other| *other != member) {
+                for source in files {
+                    for (number, line) in source.code() {
+                        if line.contains(&format!("{seam}::{other}"))
+                            || line.contains(&format!("super::{other}::"))
+                        {
+                            writeln!(faults, "{}:{number}: {member} names {other}", source.path)
+                                .unwrap();
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn the_load_generator_does_not_share_the_servers_bugs() {
+    let manifest = fs::read_to_string(root().join("loadtest/Cargo.toml")).unwrap();
+    assert!(
+        !manifest.lines().any(|line| line.starts_with("fanwire ") || line.starts_with("fanwire.")),
+        "it depends on the server"
+    );
+    for source in sources(&["loadtest"]) {
+        assert!(!source.text.contains("use fanwire::"), "{} imports the server", source.path);
+    }
+}
+
+#[test]
+fn each_import_has_a_line_of_its_own() {
+    let mut faults = String::new();
+    for source in sources(&["src", "tests", "benches", "loadtest"]) {
+        for (number, line) in source.code() {
+            let line = line.trim_start();
+            let line = line.strip_prefix("pub ").unwrap_or(line);
+            let is_list = line.starts_with("use ") && line.contains('{');
+            if is_list {
+                writeln!(faults, "{}:{number}: one import a line", source.path).unwrap();
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn each_file_says_what_it_is_and_is_about_one_thing() {
+    let mut faults = String::new();
+    for source in sources(&["src", "tests", "benches", "loadtest"]) {
+        let count = source.text.lines().count();
+        let is_excused = LONGER.iter().any(|(path, _): &(&str, &str)| *path == source.path);
+        if count > FILE_LINES_MAX && !is_excused {
+            writeln!(faults, "{}: {count} lines; {FILE_LINES_MAX} are two ideas", source.path)
+                .unwrap();
+        }
+        if !source.text.starts_with("//!") {
+            writeln!(faults, "{}: it does not begin with what it is (`//!`)", source.path).unwrap();
+        }
+    }
+    assert_none(&faults);
+}

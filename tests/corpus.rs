@@ -1,0 +1,56 @@
+//! Every input that a fuzz target starts from, or once stumbled over, keeps its promise.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+#[path = "fuzz/promises/body.rs"]
+mod body;
+
+#[path = "fuzz/promises/decoder.rs"]
+mod decoder;
+
+#[path = "fuzz/promises/extensions.rs"]
+mod extensions;
+
+#[path = "fuzz/promises/head.rs"]
+mod head;
+
+#[path = "fuzz/promises/inflate.rs"]
+mod inflate;
+
+#[path = "fuzz/promises/upgrade.rs"]
+mod upgrade;
+
+/// Panics if an input breaks what a target promises.
+type Promise = fn(&[u8]);
+
+#[test]
+fn every_corpus_keeps_its_promise() {
+    let targets: [(&str, Promise); 6] = [
+        ("body", body::hold),
+        ("decoder", decoder::hold),
+        ("extensions", extensions::hold),
+        ("head", head::hold),
+        ("inflate", inflate::hold),
+        ("upgrade", upgrade::hold),
+    ];
+    for (target, hold) in targets {
+        let paths = corpus(target);
+        assert!(!paths.is_empty(), "{target} has no corpus");
+        for path in paths {
+            // Shown only if the promise is broken.
+            println!("{}", path.display());
+            hold(&fs::read(&path).expect("readable"));
+        }
+    }
+}
+
+/// The corpus of one target, in the order of the file names.
+fn corpus(target: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let entries = fs::read_dir(&folder).expect("each target has a corpus");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
+    paths.sort();
+    paths
+}

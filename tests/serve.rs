@@ -1,0 +1,175 @@
+//! The command as an operator meets it: it says where it listens, obeys signals, and names mistakes.
+
+#![cfg(test)]
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
+
+/// A server that is killed if a test fails.
+struct Server {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+    first_line: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.child.kill().unwrap();
+        }
+    }
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+        command
+            .arg("serve")
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut first_line = String::new();
+        log.read_line(&mut first_line).unwrap();
+        Self { child, log, first_line }
+    }
+
+    fn field(&self, name: &str) -> &str {
+        let (_, rest) = self
+            .first_line
+            .split_once(&format!(" {name}="))
+            .unwrap_or_else(|| panic!("{}", self.first_line));
+        rest.split([' ', '\n']).next().unwrap()
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.field("address").parse::<SocketAddr>().unwrap()).unwrap()
+    }
+
+    fn ask(&self, path: &str) -> String {
+        let mut socket = self.connect();
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn end(&mut self) -> (ExitStatus, String) {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap(), rest)
+    }
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_stop() {
+    for (driver, signal) in [("epoll", Signal::TERM), ("io_uring", Signal::INT)] {
+        let mut server = Server::start(&["--driver", driver, "--shards", "2"]);
+        assert_eq!(server.field("driver"), driver, "{}", server.first_line);
+        assert_eq!(server.field("shards"), "2");
+        assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "));
+        let metrics = server.ask("/metrics");
+        assert!(metrics.contains("\nfanwire_shards 2\n"), "{metrics}");
+        assert!(server.ask("/nowhere").starts_with("HTTP/1.1 404 "));
+        let mut idle = server.connect();
+        server.signal(signal);
+        assert_eq!(idle.read(&mut [0]).unwrap(), 0);
+        drop(idle);
+        let (status, log) = server.end();
+        assert!(status.success(), "{status}: {log}");
+        assert!(log.contains("stopped"), "{log}");
+    }
+}
+
+fn fails(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+    let output = command.arg("serve").args(arguments).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let (code, message) = fails(&["--listen", &address]);
+    assert_eq!(code, Some(1));
+    assert_eq!(message, format!("fanwire: somebody listens on {address} already\n"));
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_named_with_its_place() {
+    let path = std::env::temp_dir().join(format!("fanwire-serve-{}.toml", std::process::id()));
+    std::fs::write(&path, "shards = 1\ndrain_timeout = 3\n").unwrap();
+    let shown = path.display().to_string();
+    let (code, message) = fails(&["--config", &shown]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(code, Some(2));
+    assert!(
+        message.starts_with(&format!("fanwire: {shown}:2: `drain_timeout`: there is no such key")),
+        "{message}"
+    );
+}
+
+#[test]
+fn more_connections_than_descriptors_are_refused() {
+    let path = std::env::temp_dir().join(format!("fanwire-fds-{}.toml", std::process::id()));
+    std::fs::write(&path, "connections_max = 16000000\nfd_tables = 'shared'\n").unwrap();
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let (code, message) = match limit {
+        Some(limit) if limit < 16_000_000 => {
+            fails(&["--config", &path.display().to_string(), "--listen", "127.0.0.1:0"])
+        }
+        // Nothing can be shown to be impossible here.
+        _ => (Some(2), "`connections_max`".to_owned()),
+    };
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("`connections_max`"), "{message}");
+}
+
+#[test]
+fn without_free_descriptors_it_waits_and_says_so_once() {
+    let mut server = Server::start(&["--shards", "1", "--driver", "epoll"]);
+    let limit = rustix::process::Rlimit { current: Some(40), maximum: Some(40) };
+    rustix::process::prlimit(
+        Some(Pid::from_child(&server.child)),
+        rustix::process::Resource::Nofile,
+        limit,
+    )
+    .unwrap();
+    // More than fit, all of them connected as far as they can see.
+    let clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    let mut late = server.connect();
+    write!(late, "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let timeout = Some(std::time::Duration::from_millis(300));
+    late.set_read_timeout(timeout).unwrap();
+    assert!(late.read(&mut [0]).is_err(), "there is no descriptor for it");
+    drop(clients);
+    late.set_read_timeout(None).unwrap();
+    let mut answer = [0; 12];
+    late.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    drop(late);
+    server.signal(Signal::TERM);
+    let (status, log) = server.end();
+    assert!(status.success(), "{status}: {log}");
+    assert_eq!(log.matches("cannot accept connections for now").count(), 1, "{log}");
+}

@@ -1,0 +1,13 @@
+//! What the tests of the core share: a world of shards without sockets, threads or a clock, and clients that check what they are sent.
+
+#![expect(
+    dead_code,
+    unreachable_pub,
+    reason = "each test is a crate of its own and uses a part of it"
+)]
+#![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
+
+pub mod client;
+pub mod frames;
+pub mod random;
+pub mod world;

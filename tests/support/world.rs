@@ -1,0 +1,230 @@
+//! Shards, the queues between them and sockets that can be full; time passes when it is told to.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use fanwire::clock::Now;
+use fanwire::event::ShardId;
+use fanwire::history::Retention;
+use fanwire::shard::ConnId;
+use fanwire::shard::ConnRef;
+use fanwire::shard::Mesh;
+use fanwire::shard::Sent;
+use fanwire::shard::Settings;
+use fanwire::shard::Shard;
+use fanwire::shard::Sink;
+
+/// Wall-clock time at the start.
+pub const START_US: u64 = 1_786_600_000_000_000;
+
+/// Settings with room for everything.
+pub fn roomy() -> Settings {
+    Settings {
+        retention: Retention {
+            topic_events_max: 100_000,
+            topic_bytes_max: 1 << 30,
+            age_us_max: 1 << 50,
+            topic_keys_max: 100_000,
+            bytes_max: 1 << 30,
+            last_bytes_max: 1 << 30,
+        },
+        topics_max: 1000,
+        connections_max: 100_000,
+        outbox_bytes_max: 1 << 20,
+        message_bytes_max: 1 << 20,
+        deflate: true,
+        echo: true,
+        ping_after_s: 30,
+        request_timeout_s: 30,
+        close_timeout_s: 5,
+    }
+}
+
+/// The peer's end of a connection.
+#[derive(Debug)]
+pub struct Socket {
+    /// Bytes sent and not yet read.
+    pub buffer: VecDeque<u8>,
+    pub capacity: usize,
+    is_full: bool,
+    /// The server has closed it.
+    pub is_closed: bool,
+}
+
+/// A connection as its client sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Wire {
+    pub shard: usize,
+    pub id: u32,
+    pub generation: u32,
+}
+
+#[derive(Debug)]
+pub struct World {
+    pub shards: Vec<Shard>,
+    /// What each shard has sent to each other and that has not arrived.
+    queues: Vec<Vec<VecDeque<Mesh>>>,
+    pub sockets: BTreeMap<Wire, Socket>,
+    /// The connection that has a place now.
+    places: Vec<BTreeMap<u32, Wire>>,
+    pub now: Now,
+}
+
+struct Sockets<'a> {
+    shard: usize,
+    sockets: &'a mut BTreeMap<Wire, Socket>,
+    places: &'a BTreeMap<u32, Wire>,
+}
+
+impl Sink for Sockets<'_> {
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        let wire = self
+            .places
+            .get(&conn.0)
+            .unwrap_or_else(|| panic!("shard {} sends to nobody: {conn:?}", self.shard));
+        let socket = self.sockets.get_mut(wire).expect("a place has a socket");
+        let room = socket.capacity.saturating_sub(socket.buffer.len());
+        let count = room.min(bytes.len());
+        socket.buffer.extend(&bytes[..count]);
+        socket.is_full = count < bytes.len();
+        Sent::Took(count)
+    }
+}
+
+impl World {
+    pub fn new(shard_count: u16, settings: &Settings) -> Self {
+        let epoch: Arc<str> = Arc::from("e1");
+        let count = usize::from(shard_count);
+        Self {
+            shards: (0..shard_count)
+                .map(|id| {
+                    Shard::new(ShardId(id), shard_count, settings.clone(), Arc::clone(&epoch))
+                })
+                .collect(),
+            queues: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            sockets: BTreeMap::new(),
+            places: vec![BTreeMap::new(); count],
+            now: Now { mono_ms: 1000, wall_us: START_US },
+        }
+    }
+
+    pub fn open(&mut self, shard: usize, capacity: usize) -> Wire {
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let ConnRef { id, generation } =
+            self.shards[shard].open(peer, self.now).expect("there is room");
+        let wire = Wire { shard, id: id.0, generation };
+        self.places[shard].insert(id.0, wire);
+        self.sockets.insert(
+            wire,
+            Socket { buffer: VecDeque::new(), capacity, is_full: false, is_closed: false },
+        );
+        wire
+    }
+
+    /// Bytes from a client.
+    pub fn say(&mut self, wire: Wire, bytes: &[u8]) {
+        if self.is_open(wire) {
+            self.shards[wire.shard].received(ConnId(wire.id), &mut bytes.to_vec(), self.now);
+        }
+    }
+
+    pub fn is_open(&self, wire: Wire) -> bool {
+        self.sockets.get(&wire).is_some_and(|socket| !socket.is_closed)
+    }
+
+    pub fn wants_input(&self, wire: Wire) -> bool {
+        self.is_open(wire) && self.shards[wire.shard].wants_input(ConnId(wire.id))
+    }
+
+    /// The client reads up to `count` bytes.
+    pub fn read(&mut self, wire: Wire, count: usize) -> Vec<u8> {
+        let Some(socket) = self.sockets.get_mut(&wire) else { return Vec::new() };
+        let count = count.min(socket.buffer.len());
+        let bytes: Vec<u8> = socket.buffer.drain(..count).collect();
+        if count > 0 && socket.is_full && !socket.is_closed {
+            socket.is_full = false;
+            self.shards[wire.shard].writable(ConnId(wire.id), self.now);
+        }
+        bytes
+    }
+
+    /// The client vanishes.
+    pub fn vanish(&mut self, wire: Wire) {
+        if self.is_open(wire) {
+            self.shards[wire.shard].closed(ConnId(wire.id), self.now);
+            self.reap(wire.shard);
+        }
+        self.sockets.remove(&wire);
+    }
+
+    /// One shard does what there is to do.
+    pub fn work(&mut self, shard: usize) {
+        let mut sink = Sockets { shard, sockets: &mut self.sockets, places: &self.places[shard] };
+        self.shards[shard].work(&mut sink, self.now);
+        self.reap(shard);
+        for to in 0..self.shards.len() {
+            let pending = std::mem::take(self.shards[shard].mesh_pending(ShardId(to as u16)));
+            self.queues[shard][to].extend(pending);
+        }
+        while self.shards[shard].poll_resumed().is_some() {}
+    }
+
+    fn reap(&mut self, shard: usize) {
+        while let Some(id) = self.shards[shard].poll_gone() {
+            let wire = self.places[shard].remove(&id.0).expect("a place that goes was given away");
+            if let Some(socket) = self.sockets.get_mut(&wire) {
+                socket.is_closed = true;
+            }
+        }
+    }
+
+    /// Up to `count` messages from one shard arrive at another.
+    pub fn deliver(&mut self, from: usize, to: usize, count: usize) -> bool {
+        let mut any = false;
+        for _ in 0..count {
+            if !self.shards[to].wants_inbox() {
+                break;
+            }
+            let Some(message) = self.queues[from][to].pop_front() else { break };
+            self.shards[to].inbox(message, self.now);
+            any = true;
+        }
+        any
+    }
+
+    pub fn advance(&mut self, ms: u64) {
+        self.now.mono_ms += ms;
+        self.now.wall_us += ms * 1000;
+    }
+
+    pub fn tick(&mut self) {
+        for shard in &mut self.shards {
+            shard.tick(self.now);
+        }
+        for shard in 0..self.shards.len() {
+            self.reap(shard);
+        }
+    }
+
+    /// Everything that is on its way arrives; sockets stay as full as they are.
+    pub fn settle(&mut self) {
+        loop {
+            let mut any = false;
+            for shard in 0..self.shards.len() {
+                self.work(shard);
+                any |= self.shards[shard].has_work();
+            }
+            for from in 0..self.shards.len() {
+                for to in 0..self.shards.len() {
+                    any |= self.deliver(from, to, usize::MAX);
+                }
+            }
+            if !any {
+                return;
+            }
+        }
+    }
+}
