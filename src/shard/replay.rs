@@ -77,7 +77,7 @@ impl Shard {
         }
         if is_snapshot {
             if !self.tell_next_part(id, serial) {
-                self.end_replay(id, serial);
+                self.end_replay(id, serial, now);
             }
             return self.ask_for_next_pages(id, now);
         }
@@ -214,7 +214,7 @@ impl Shard {
         {
             replay.began_us.push((home, began.time_us));
             if replay.began(home, began) {
-                self.end_replay(id, serial);
+                self.end_replay(id, serial, now);
             }
         }
         self.mark_solo(id);
@@ -296,7 +296,7 @@ impl Shard {
     }
 
     /// The present has begun at every home.
-    pub(super) fn end_replay(&mut self, id: ConnId, serial: u32) {
+    pub(super) fn end_replay(&mut self, id: ConnId, serial: u32, now: Now) {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
@@ -304,6 +304,10 @@ impl Shard {
             return;
         };
         let replay = solo.replays.remove(index);
+        self.end_past(id, replay.sub, now);
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
         if !solo.cursor.is_empty() {
             solo.outbox.push(Item::Reached(
                 replay.began_us.into_iter().map(|(home, time_us)| (home.0, time_us)).collect(),

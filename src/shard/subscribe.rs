@@ -81,6 +81,10 @@ impl Shard {
             &changed,
             now,
         );
+        if self.subs_of(id).is_empty() {
+            // What was held filled its outbox, and it is being closed.
+            return;
+        }
         self.go_solo(id);
         self.enter_class(id, subs);
         self.say(id, &Outcome::Updated { id: sub_id });

@@ -46,6 +46,8 @@ pub struct Stretch {
     pub terms: Terms,
     pub start: Start,
     pub said: Vec<Said>,
+    /// From here on something was told of another topic: one rate for the whole subscription may have passed this one over.
+    pub has_others: bool,
 }
 
 /// Which keys are inside, and of which it is not known since the client came back.
@@ -214,6 +216,9 @@ impl Topic<'_> {
             return false;
         }
         let key = &self.fact(offset).key;
+        if stretch.has_others && rate.is_some_and(|rate| !rate.per_key) {
+            return true;
+        }
         let mut later = self.stretches[index..].iter().flat_map(|stretch| &stretch.said);
         later.any(|said| match said {
             Said::Event { offset: newer, .. } if *newer > offset => {
