@@ -169,6 +169,19 @@ fn key_of(event: &Event) -> Key {
 /// Who has a key inside: looked up for each event, so that leaving costs nothing where nobody waits for it.
 pub(super) type Insiders = HashMap<Key, Vec<ConnId>, foldhash::fast::RandomState>;
 
+/// Notes that a subscription of a connection has the event's key inside; false if it has more than it may.
+fn enter(inside: &mut Keys, insiders: &mut Insiders, id: ConnId, event: &Event) -> bool {
+    let key = key_of(event);
+    if !inside.insert(key.clone()) {
+        return true;
+    }
+    let conns = insiders.entry(key).or_default();
+    if !conns.contains(&id) {
+        conns.push(id);
+    }
+    inside.len() <= SHAPED_KEYS_MAX
+}
+
 /// The event's twin that says that its key has left.
 fn leave_of(event: &Event) -> Arc<Event> {
     Arc::new(Event { op: Op::Leave, ..event.clone() })
@@ -199,15 +212,10 @@ impl Shard {
                 continue;
             }
             if let Some(inside) = &mut shaped.inside {
-                let key = key_of(event);
                 if matches!(event.op, Op::Delete | Op::Leave) {
-                    inside.remove(&key);
-                } else if inside.insert(key.clone()) {
-                    is_full |= inside.len() > SHAPED_KEYS_MAX;
-                    let insiders = self.insiders.entry(key).or_default();
-                    if !insiders.contains(&id) {
-                        insiders.push(id);
-                    }
+                    inside.remove(&key_of(event));
+                } else {
+                    is_full |= !enter(inside, &mut self.insiders, id, event);
                 }
             }
             match shaped.pace.as_mut().map(|pace| (offer(pace, event, now), pace.ends_ms)) {
@@ -437,6 +445,16 @@ impl Shard {
                     self.insiders.remove(&key);
                 }
             }
+        }
+    }
+
+    /// Notes that a client that comes back has the event's key inside; false if it has more than it may.
+    pub(super) fn note_inside(&mut self, id: ConnId, sub: u8, event: &Event) -> bool {
+        let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
+        let shaped = shaping.and_then(|shaping| shaping.0.iter_mut().find(|of| of.sub == sub));
+        match shaped.and_then(|shaped| shaped.inside.as_mut()) {
+            Some(inside) => enter(inside, &mut self.insiders, id, event),
+            None => true,
         }
     }
 

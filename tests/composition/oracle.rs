@@ -188,7 +188,7 @@ impl Topic<'_> {
                 }
             }
         }
-        (expected, inside)
+        (expected, if stretch.terms.leave { inside } else { Inside::default() })
     }
 
     fn fact(&self, offset: u64) -> &Fact {
