@@ -72,9 +72,13 @@ pub fn check(log: &[Fact], stretches: &[Stretch]) -> Result<(), String> {
         Start::Last(None) => (0..=end).collect(),
         Start::Updated => unreachable!("a life does not begin with an update"),
     };
+    let mut inside = Inside::default();
+    if let Start::Resumed(_) = stretches[0].start {
+        inside.unknown = log.iter().map(|fact| fact.key.clone()).collect();
+    }
     let mut why = String::new();
     for first in firsts {
-        match topic.explain(0, first, &Inside::default()) {
+        match topic.explain(0, first, &inside) {
             Ok(()) => return Ok(()),
             Err(problem) => why = problem,
         }
@@ -212,7 +216,10 @@ impl Topic<'_> {
             return true;
         }
         let rate = stretch.terms.rate;
-        if stretch.terms.slow != "latest_per_key" && rate.is_none() {
+        // A policy takes hold of what waits already, which is what was matched before the update.
+        let until = (index + 2).min(self.stretches.len());
+        let mut near = self.stretches[index..until].iter();
+        if near.all(|stretch| stretch.terms.slow != "latest_per_key") && rate.is_none() {
             return false;
         }
         let key = &self.fact(offset).key;
