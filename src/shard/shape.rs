@@ -88,13 +88,7 @@ impl Shaped {
 
 impl Pace {
     fn new(rate: MaxRate) -> Self {
-        Self {
-            rate,
-            ends_ms: 0,
-            sent: Keys::default(),
-            held: HashMap::default(),
-            newest: None,
-        }
+        Self { rate, ends_ms: 0, sent: Keys::default(), held: HashMap::default(), newest: None }
     }
 
     /// Sent at once only if nothing is held, or what is sent would not ascend.

@@ -141,7 +141,9 @@ impl Topic<'_> {
                     return Err(format!("{op} {offset} was not to be told (of {from}..{end})"));
                 }
                 Said::Gap { from, to } if !wanted(*from) || !wanted(*to) => {
-                    return Err(format!("gap {from}..{to} begins or ends with what was not wanted"));
+                    return Err(format!(
+                        "gap {from}..{to} begins or ends with what was not wanted"
+                    ));
                 }
                 _ => {}
             }
@@ -211,17 +213,23 @@ impl Topic<'_> {
     /// Left out, but for a reason that was asked for, and followed by what makes good for it.
     fn may_be_left_out(&self, index: usize, offset: u64) -> bool {
         let stretch = &self.stretches[index];
-        let is_in_gap = |said: &Said| matches!(said, Said::Gap { from, to } if (*from..=*to).contains(&offset));
+        let is_in_gap =
+            |said: &Said| matches!(said, Said::Gap { from, to } if (*from..=*to).contains(&offset));
         if stretch.said.iter().any(is_in_gap) {
             return true;
         }
         let rate = stretch.terms.rate;
         // A policy takes hold of what waits already, which is what was matched before the update.
-        let until = (index + 2).min(self.stretches.len());
-        let mut near = self.stretches[index..until].iter();
-        if near.all(|stretch| stretch.terms.slow != "latest_per_key") && rate.is_none() {
+        let rest = &self.stretches[index + 1..];
+        let is_near = |place: usize| rest[..place].iter().all(|stretch| stretch.said.is_empty());
+        let mut near = (0..rest.len()).filter(|place| is_near(*place)).map(|place| &rest[place]);
+        let is_latest = |stretch: &Stretch| stretch.terms.slow == "latest_per_key";
+        if !is_latest(stretch) && !near.any(is_latest) && rate.is_none() {
             return false;
         }
+        // What was passed over for a newer one of its key is gone, even if from then on the key does not count.
+        let is_whole = |stretch: &Stretch| stretch.terms.rate.is_some_and(|rate| !rate.per_key);
+        let is_any = self.stretches[index..].iter().any(is_whole);
         let key = &self.fact(offset).key;
         if stretch.has_others && rate.is_some_and(|rate| !rate.per_key) {
             return true;
@@ -229,7 +237,6 @@ impl Topic<'_> {
         let mut later = self.stretches[index..].iter().flat_map(|stretch| &stretch.said);
         later.any(|said| match said {
             Said::Event { offset: newer, .. } if *newer > offset => {
-                let is_any = rate.is_some_and(|rate| !rate.per_key);
                 is_any || self.fact(*newer).key == *key
             }
             // The newer one may itself have been dropped, and that was announced.

@@ -123,7 +123,8 @@ pub fn project(wanted: &[Option<&Vec<&'static str>>], payload: &Value) -> Value 
     if wanted.iter().any(Option::is_none) {
         return payload.clone();
     }
-    let names: Vec<&str> = wanted.iter().flatten().flat_map(|names| names.iter().copied()).collect();
+    let names: Vec<&str> =
+        wanted.iter().flatten().flat_map(|names| names.iter().copied()).collect();
     let mut kept = json!({});
     for (name, value) in payload.as_object().expect("a payload is an object") {
         if names.contains(&name.as_str()) {
