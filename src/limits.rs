@@ -47,6 +47,8 @@ pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
 /// Topics whose dropped events one connection may have to announce at a time; at the limit it is closed with 4008.
 pub const GAP_TOPICS_MAX: usize = 1024;
+/// Sets of subscriptions for which one connection counts apart what was passed over; at the limit a notice names more of them than it was for.
+pub const SKIPPED_SETS_MAX: usize = 64;
 /// Bytes of one page of replayed events.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.
