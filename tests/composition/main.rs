@@ -2,6 +2,9 @@
 //!
 //! The truth is what was acknowledged; `oracle` says what each subscription must have seen of it. A failure prints its seed.
 
+#![cfg(test)]
+
+mod life;
 mod oracle;
 #[path = "../support/mod.rs"]
 mod support;
@@ -14,9 +17,13 @@ use serde_json::json;
 
 use fanwire::shard::Settings;
 
+use life::Kind;
+use life::Life;
+use life::Stage;
+use life::check_rate;
+use life::resolve_times;
 use oracle::Fact;
 use oracle::Said;
-use oracle::Start;
 use oracle::Stretch;
 use support::client::Client;
 use support::client::Told;
@@ -75,49 +82,6 @@ const TRAITS: [Trait; 17] = [
     Trait::Several,
 ];
 
-/// One subscription through all of its connections.
-struct Life {
-    id: &'static str,
-    pattern: &'static str,
-    since: Option<Value>,
-    terms: Terms,
-    /// The stretches of the life so far: terms, and how each began on its connection.
-    stretches: Vec<Stage>,
-    /// The newest offset of each topic that was told or that `live` named: what the client would resume from.
-    position: BTreeMap<String, u64>,
-    live_us: Option<u64>,
-    is_live: bool,
-    skipped: u64,
-    /// Terms of updates that were said and not answered, in order.
-    pending: Vec<Terms>,
-}
-
-/// A stretch over all topics.
-#[derive(Debug)]
-struct Stage {
-    terms: Terms,
-    kind: Kind,
-    /// What was told, by topic, with the time it was read.
-    said: BTreeMap<String, Vec<Said>>,
-    /// When each event was read, and of which topic, key and kind it was.
-    read: Vec<(u64, String, u64, bool)>,
-    /// Updates before these are not paced: the place in `read` where `live` came.
-    live_at: usize,
-}
-
-#[derive(Clone, Debug)]
-enum Kind {
-    /// What `live` named, and what had been published by the time it was read.
-    Begun {
-        live: Option<(BTreeMap<String, u64>, BTreeMap<String, u64>)>,
-    },
-    Updated,
-    Resumed {
-        position: BTreeMap<String, u64>,
-        time_us: u64,
-    },
-}
-
 struct Case {
     world: World,
     random: Random,
@@ -133,79 +97,6 @@ struct Case {
     lives: Vec<Life>,
     updates: usize,
     resumes: usize,
-}
-
-impl Stage {
-    fn new(terms: &Terms, kind: Kind) -> Self {
-        Self { terms: terms.clone(), kind, said: BTreeMap::new(), read: Vec::new(), live_at: 0 }
-    }
-}
-
-impl Life {
-    fn wants(&self, topic: &str) -> bool {
-        match self.pattern {
-            "**" => true,
-            "fleet/*" => topic.starts_with("fleet/"),
-            exact => exact == topic,
-        }
-    }
-
-    fn stage(&mut self) -> &mut Stage {
-        self.stretches.last_mut().expect("a life has begun")
-    }
-
-    fn took(&mut self, topic: &str, said: Said) {
-        let newest = match said {
-            Said::Event { offset, .. } => offset,
-            Said::Gap { to, .. } => to,
-        };
-        self.position.insert(topic.to_owned(), newest);
-        self.stage().said.entry(topic.to_owned()).or_default().push(said);
-    }
-
-    /// How the stretches look to one topic. So many updates may come before the last event of each key is told.
-    fn of_topic(&self, topic: &str, mut early_updates: usize) -> Vec<Stretch> {
-        let mut stretches: Vec<Stretch> = Vec::new();
-        for stage in &self.stretches {
-            let start = match &stage.kind {
-                Kind::Begun { live } => {
-                    let (live, said) = live.as_ref().expect("it has been live");
-                    let live = live.get(topic).copied();
-                    let by = said.get(topic).copied().unwrap_or(0);
-                    match self.since.as_ref().map(|since| since.as_str()) {
-                        None => live.map_or(Start::By(by), Start::After),
-                        Some(Some("earliest")) => Start::After(0),
-                        Some(Some(_)) => Start::Last(live),
-                        Some(None) => Start::After(u64::MAX),
-                    }
-                }
-                Kind::Updated => match stretches.last() {
-                    Some(Stretch { start: start @ Start::Last(_), said, .. })
-                        if early_updates > 0 && said.is_empty() =>
-                    {
-                        early_updates -= 1;
-                        let start = *start;
-                        stretches.pop();
-                        start
-                    }
-                    _ => Start::Updated,
-                },
-                Kind::Resumed { position, time_us } => match position.get(topic) {
-                    Some(offset) => Start::Resumed(*offset),
-                    None => {
-                        // Nothing was told of it: it begins anew, after the moment that stands for it.
-                        stretches.clear();
-                        Start::Resumed(*time_us)
-                    }
-                },
-            };
-            let said = stage.said.get(topic).cloned().unwrap_or_default();
-            let rest = self.stretches.iter().skip_while(|other| !std::ptr::eq(*other, stage));
-            let has_others = rest.flat_map(|stage| stage.said.keys()).any(|other| other != topic);
-            stretches.push(Stretch { terms: stage.terms.clone(), start, said, has_others });
-        }
-        stretches
-    }
 }
 
 impl Case {
@@ -634,42 +525,6 @@ impl Case {
     fn exact_count(&self, life: &Life, log: &[Fact], stretches: &[Stretch]) -> Option<usize> {
         self.is_counted(life)
             .then(|| log.iter().filter(|fact| stretches[0].terms.passes(&fact.payload)).count())
-    }
-}
-
-/// Beginnings that are named by a time become offsets.
-fn resolve_times(life: &Life, log: &[Fact], stretches: &mut [Stretch]) {
-    let after = |time_us: u64| log.iter().take_while(|fact| fact.time_us <= time_us).count() as u64;
-    let first = &mut stretches[0];
-    match (first.start, &life.since) {
-        (Start::After(u64::MAX), Some(since)) => {
-            first.start = Start::After(after(since["time_us"].as_u64().unwrap() - 1));
-        }
-        (Start::Resumed(time_us), _) => first.start = Start::Resumed(after(time_us)),
-        _ => {}
-    }
-}
-
-/// In any run of windows there is at most one update more than there are windows.
-fn check_rate(stage: &Stage, traits: &[Trait]) {
-    let Some(rate) = stage.terms.rate else { return };
-    if stage.terms.batch.is_some() {
-        // A batch brings together what fell due one after the other.
-        return;
-    }
-    let mut read: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for (ms, key, _, is_leave) in &stage.read[stage.live_at..] {
-        if rate.per_key || !is_leave {
-            read.entry(if rate.per_key { key } else { "" }).or_default().push(*ms);
-        }
-    }
-    for (key, times) in read {
-        for three in times.windows(3) {
-            assert!(
-                three[2] - three[0] >= rate.every_ms,
-                "three updates of {key:?} at {three:?}, though {rate:?}, with {traits:?}"
-            );
-        }
     }
 }
 

@@ -198,7 +198,8 @@ impl Topic<'_> {
     }
 
     fn fact(&self, offset: u64) -> &Fact {
-        &self.log[offset as usize - 1]
+        let index = usize::try_from(offset - 1).expect("it is an index of the log");
+        &self.log[index]
     }
 
     fn last_of_each_key(&self, up_to: u64) -> Vec<u64> {
