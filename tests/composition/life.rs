@@ -13,37 +13,37 @@ use super::oracle::Stretch;
 use super::terms::Terms;
 
 /// One subscription through all of its connections.
-pub struct Life {
-    pub id: &'static str,
-    pub pattern: &'static str,
-    pub since: Option<Value>,
-    pub terms: Terms,
+pub(crate) struct Life {
+    pub(crate) id: &'static str,
+    pub(crate) pattern: &'static str,
+    pub(crate) since: Option<Value>,
+    pub(crate) terms: Terms,
     /// The stretches of the life so far: terms, and how each began on its connection.
-    pub stretches: Vec<Stage>,
+    pub(crate) stretches: Vec<Stage>,
     /// The newest offset of each topic that was told or that `live` named: what the client would resume from.
-    pub position: BTreeMap<String, u64>,
-    pub live_us: Option<u64>,
-    pub is_live: bool,
-    pub skipped: u64,
+    pub(crate) position: BTreeMap<String, u64>,
+    pub(crate) live_us: Option<u64>,
+    pub(crate) is_live: bool,
+    pub(crate) skipped: u64,
     /// Terms of updates that were said and not answered, in order.
-    pub pending: Vec<Terms>,
+    pub(crate) pending: Vec<Terms>,
 }
 
 /// A stretch over all topics.
 #[derive(Debug)]
-pub struct Stage {
-    pub terms: Terms,
-    pub kind: Kind,
+pub(crate) struct Stage {
+    pub(crate) terms: Terms,
+    pub(crate) kind: Kind,
     /// What was told, by topic, with the time it was read.
-    pub said: BTreeMap<String, Vec<Said>>,
+    pub(crate) said: BTreeMap<String, Vec<Said>>,
     /// When each event was read, and of which topic, key and kind it was.
-    pub read: Vec<(u64, String, u64, bool)>,
+    pub(crate) read: Vec<(u64, String, u64, bool)>,
     /// Updates before these are not paced: the place in `read` where `live` came.
-    pub live_at: usize,
+    pub(crate) live_at: usize,
 }
 
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// What `live` named, and what had been published by the time it was read.
     Begun {
         live: Option<(BTreeMap<String, u64>, BTreeMap<String, u64>)>,
@@ -56,13 +56,13 @@ pub enum Kind {
 }
 
 impl Stage {
-    pub fn new(terms: &Terms, kind: Kind) -> Self {
+    pub(crate) fn new(terms: &Terms, kind: Kind) -> Self {
         Self { terms: terms.clone(), kind, said: BTreeMap::new(), read: Vec::new(), live_at: 0 }
     }
 }
 
 impl Life {
-    pub fn wants(&self, topic: &str) -> bool {
+    pub(crate) fn wants(&self, topic: &str) -> bool {
         match self.pattern {
             "**" => true,
             "fleet/*" => topic.starts_with("fleet/"),
@@ -70,11 +70,11 @@ impl Life {
         }
     }
 
-    pub fn stage(&mut self) -> &mut Stage {
+    pub(crate) fn stage(&mut self) -> &mut Stage {
         self.stretches.last_mut().expect("a life has begun")
     }
 
-    pub fn took(&mut self, topic: &str, said: Said) {
+    pub(crate) fn took(&mut self, topic: &str, said: Said) {
         let newest = match said {
             Said::Event { offset, .. } => offset,
             Said::Gap { to, .. } => to,
@@ -84,7 +84,7 @@ impl Life {
     }
 
     /// How the stretches look to one topic. So many updates may come before the last event of each key is told.
-    pub fn of_topic(&self, topic: &str, mut early_updates: usize) -> Vec<Stretch> {
+    pub(crate) fn of_topic(&self, topic: &str, mut early_updates: usize) -> Vec<Stretch> {
         let mut stretches: Vec<Stretch> = Vec::new();
         for stage in &self.stretches {
             let start = match &stage.kind {
@@ -129,7 +129,7 @@ impl Life {
 }
 
 /// Beginnings that are named by a time become offsets.
-pub fn resolve_times(life: &Life, log: &[Fact], stretches: &mut [Stretch]) {
+pub(crate) fn resolve_times(life: &Life, log: &[Fact], stretches: &mut [Stretch]) {
     let after = |time_us: u64| log.iter().take_while(|fact| fact.time_us <= time_us).count() as u64;
     let first = &mut stretches[0];
     match (first.start, &life.since) {
@@ -142,7 +142,7 @@ pub fn resolve_times(life: &Life, log: &[Fact], stretches: &mut [Stretch]) {
 }
 
 /// In any run of windows there is at most one update more than there are windows.
-pub fn check_rate(stage: &Stage, traits: &impl std::fmt::Debug) {
+pub(crate) fn check_rate(stage: &Stage, traits: &impl std::fmt::Debug) {
     let Some(rate) = stage.terms.rate else { return };
     if stage.terms.batch.is_some() {
         // A batch brings together what fell due one after the other.
