@@ -135,13 +135,14 @@ impl Filters {
     pub(super) fn predicates(&self) -> Vec<Predicate> {
         let mut tests: Vec<Predicate> = Vec::new();
         for (name, values) in &self.members {
+            // Nothing equals null here: a null among the values matches nothing.
+            let values: Vec<Scalar> =
+                values.iter().filter(|value| **value != Scalar::Null).cloned().collect();
             tests.push(match source(name) {
-                Some(source) => Predicate::Test(Term {
-                    source,
-                    rule: Rule::Loose,
-                    test: Test::In(values.clone()),
-                }),
-                None => Predicate::none(),
+                Some(source) if !values.is_empty() => {
+                    Predicate::Test(Term { source, rule: Rule::Loose, test: Test::In(values) })
+                }
+                _ => Predicate::none(),
             });
         }
         if let Some(search) = &self.search {
