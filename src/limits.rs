@@ -36,6 +36,9 @@ pub const INBOX_MESSAGES_MAX: usize = 512;
 
 /// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
 pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes that one class's members are sent at a time, and so what each may be owed at once; at the limit the shard flushes. Sixty-four
+/// frames of telemetry cost little more to send than one.
+pub const CLASS_BYTES_MAX: usize = 64 * 1024;
 /// Frames that one class may hold between two flushes; at the limit the shard flushes.
 pub const FLUSH_FRAMES_MAX: usize = 1024;
 /// Bytes of a chunk that a solo connection is sent at a time, and at which it yields to the others.
@@ -44,6 +47,8 @@ pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
 /// Topics whose dropped events one connection may have to announce at a time; at the limit it is closed with 4008.
 pub const GAP_TOPICS_MAX: usize = 1024;
+/// Sets of subscriptions for which one connection counts apart what was passed over; at the limit a notice names more of them than it was for.
+pub const SKIPPED_SETS_MAX: usize = 64;
 /// Bytes of one page of replayed events.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.

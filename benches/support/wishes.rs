@@ -44,6 +44,8 @@ impl Report {
 pub(crate) struct Wish {
     /// Empty: any.
     pub(crate) operator: String,
+    /// A further test of the callsign; empty: none.
+    pub(crate) callsign: String,
     pub(crate) altitude: (f64, f64),
     pub(crate) centre: (f64, f64),
     pub(crate) metres: f64,
@@ -54,6 +56,7 @@ impl Wish {
         let low = (random.f64() * 4000.0).round() * 10.0;
         Self {
             operator: format!("op-{}", random.u32(..OPERATORS)),
+            callsign: String::new(),
             altitude: (low, low + (200.0 + random.f64() * 800.0).round() * 10.0),
             centre: (round(45.8 + random.f64() * 2.1), round(5.9 + random.f64() * 4.7)),
             metres: (10_000.0 + random.f64() * 50_000.0).round(),
@@ -76,10 +79,25 @@ impl Wish {
         Self { operator: String::new(), ..Self::random(random) }
     }
 
+    /// A callsign by a pattern of one kind or another (1 of 100 to 1 of 400 passes), a circle and a band, whoever flies.
+    pub(crate) fn random_of_callsign(random: &mut fastrand::Rng) -> Self {
+        let (operator, number) = (random.u32(..OPERATORS), random.u32(100..1000));
+        let callsign = match random.u8(..4) {
+            0 => format!("~ \"C{operator:02}{}*\"", number / 200),
+            1 => format!("suffix \"{:02}\"", number % 100),
+            2 => format!("contains \"{}\"", number / 10 + 100),
+            _ => format!("=~ '^C{operator:02}[{}-9]'", number / 200),
+        };
+        Self { operator: String::new(), callsign, ..Self::random(random) }
+    }
+
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         if !self.operator.is_empty() {
             write!(text, "operator = \"{}\" and ", self.operator).unwrap();
+        }
+        if !self.callsign.is_empty() {
+            write!(text, "callsign {} and ", self.callsign).unwrap();
         }
         let ((low, high), (latitude, longitude)) = (self.altitude, self.centre);
         write!(text, "altitude between {low} and {high} and ").unwrap();

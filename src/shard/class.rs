@@ -108,6 +108,8 @@ pub(super) struct Class {
     pub(super) late: Vec<(ConnId, u32)>,
     /// The frames that wait, as anyone can read them.
     pub(super) plain: Vec<FrameId>,
+    /// How many bytes they are.
+    pub(super) waiting_bytes: usize,
     /// The same frames as those in sync read them; empty without a stream.
     pub(super) deflated: Vec<FrameId>,
     pub(super) stream: Option<Stream>,
@@ -136,6 +138,7 @@ impl Class {
             self.stream = None;
             self.deflated = Vec::new();
             self.plain = Vec::new();
+            self.waiting_bytes = 0;
             self.open = None;
             self.members = Vec::new();
         }
@@ -194,6 +197,7 @@ impl Classes {
             solos: Vec::new(),
             late: Vec::new(),
             plain: Vec::new(),
+            waiting_bytes: 0,
             deflated: Vec::new(),
             stream: None,
             open: None,

@@ -117,6 +117,15 @@ impl Conns {
         self.find(id).map(|conn| ConnRef { id, generation: conn.generation })
     }
 
+    /// Whether a member has seen every message of its class's stream since the epoch began; `begins`: it begins with what is sent now.
+    pub(super) fn is_synced(&mut self, id: ConnId, epoch: u32, begins: bool) -> bool {
+        let Some(conn) = self.find_mut(id) else { return false };
+        if begins {
+            conn.synced = epoch;
+        }
+        conn.synced == epoch
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }

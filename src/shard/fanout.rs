@@ -96,7 +96,9 @@ impl Shard {
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.frames.len() >= FLUSH_BYTES_MAX || self.events_since_flush >= FLUSH_FRAMES_MAX
+        self.is_class_full
+            || self.frames.len() >= FLUSH_BYTES_MAX
+            || self.events_since_flush >= FLUSH_FRAMES_MAX
     }
 
     /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
@@ -125,7 +127,7 @@ impl Shard {
         let sse_id = (&*self.epoch, &*self.cursor);
         for subs in voice::messages(class, subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
-            voice::push_frame(class, frame, &mut self.frames);
+            self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);
         }
     }
 

@@ -277,6 +277,7 @@ impl Shard {
 
     /// Says good-bye after everything that is still owed, rather than instead of it.
     fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+        self.send_all_held(id, now);
         self.go_solo(id);
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, code, reason);

@@ -104,6 +104,8 @@ pub struct Shard {
     arrived: VecDeque<Arrived>,
     frames: Frames,
     events_since_flush: usize,
+    /// So much waits for some class that it must go out.
+    is_class_full: bool,
     /// Classes with frames waiting, and solo connections to be looked at, since the last flush.
     dirty: Vec<class::ClassId>,
     dirty_solos: Vec<ConnId>,
@@ -166,11 +168,13 @@ impl Shard {
             conns: conns::Conns::default(),
             classes: class::Classes::default(),
             matcher: Matcher::default(),
-            cursor: vec![0; usize::from(shard_count)],
+            // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
+            cursor: vec![1; usize::from(shard_count)],
             mesh: (0..shard_count).map(|_| VecDeque::new()).collect(),
             arrived: VecDeque::new(),
             frames: Frames::default(),
             events_since_flush: 0,
+            is_class_full: false,
             dirty: Vec::new(),
             dirty_solos: Vec::new(),
             batch_deadlines: deadlines::Deadlines::default(),

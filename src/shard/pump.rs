@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Sent;
 use super::Shard;
 use super::Sink;
@@ -91,7 +93,7 @@ impl Shard {
         if solo.owed.is_empty() {
             self.fill_chunk(id, scratch);
         } else {
-            std::mem::swap(&mut solo.owed, &mut scratch.chunk);
+            return self.send_owed(sink, id, now);
         }
         if scratch.chunk.is_empty() {
             return false;
@@ -109,9 +111,30 @@ impl Shard {
                 else {
                     return false;
                 };
-                solo.owed.extend_from_slice(rest);
+                solo.owed.push(Bytes::copy_from_slice(rest));
                 solo.blocked = !rest.is_empty();
                 rest.is_empty()
+            }
+        }
+    }
+
+    /// Sends the first piece of what is owed; false when there is no room for all of it.
+    fn send_owed<S: Sink>(&mut self, sink: &mut S, id: ConnId, now: Now) -> bool {
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return false;
+        };
+        let Some(piece) = solo.owed.first() else { return false };
+        self.stats.sends += 1;
+        match sink.send(id, &piece) {
+            Sent::Closed => {
+                self.closed(id, now);
+                false
+            }
+            Sent::Took(count) => {
+                self.stats.bytes_sent += count as u64;
+                solo.owed.taken(count);
+                solo.blocked = count < piece.len();
+                !solo.blocked
             }
         }
     }
@@ -216,9 +239,12 @@ impl Filling<'_> {
         for (gap, set) in &outbox.take_gaps() {
             self.say(*set, |subs| Outcome::Gap { subs, gap });
         }
-        let Some((skipped, set)) = outbox.take_skipped() else { return 0 };
-        self.say(set, |subs| Outcome::Skipped { subs, skipped });
-        skipped.count
+        let mut count = 0;
+        for (skipped, set) in outbox.take_skipped() {
+            self.say(set, |subs| Outcome::Skipped { subs, skipped });
+            count += skipped.count;
+        }
+        count
     }
 
     fn event(&mut self, event: &Event, subs: u64, cursor: &[u64]) {

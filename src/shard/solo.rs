@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::input::Began;
 use super::snapshot::Untold;
 use crate::batch::Outbox;
+use crate::batch::Owed;
 use crate::dialect::Live;
 use crate::dialect::SubId;
 use crate::event::ShardId;
@@ -20,7 +21,7 @@ use crate::history::Read;
 #[derive(Debug, Default)]
 pub(super) struct Solo {
     /// Frames that are already bytes and go first; a frame once begun must be ended.
-    pub(super) owed: Vec<u8>,
+    pub(super) owed: Owed,
     pub(super) outbox: Outbox,
     pub(super) replays: Vec<Replay>,
     /// The socket took less than it was given; nothing is tried until it is writable.
@@ -90,6 +91,9 @@ pub(super) struct Replay {
     pub(super) live: Live,
     /// Of a client that comes back and wants to know what leaves: the keys it has had news of.
     pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
+
+    /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
+    pub(super) unlearned: Vec<(ShardId, Arc<Read>)>,
 
     /// Of a snapshot: what has not been asked for yet.
     pub(super) untold: Option<Untold>,

@@ -95,6 +95,10 @@ impl Shard {
             &changed,
             now,
         );
+        if self.subs_of(id).is_empty() {
+            // What was held filled its outbox, and it is being closed.
+            return;
+        }
         self.go_solo(id);
         self.enter_class(id, subs);
         self.say(id, &Outcome::Updated { id: sub_id });
@@ -150,6 +154,11 @@ impl Shard {
 
     /// Says something to one connection, after everything that it is already owed.
     pub(super) fn say(&mut self, id: ConnId, outcome: &Outcome<'_>) {
+        //= rfc6455#5.5.1
+        //# The application MUST NOT send any more data frames after sending a Close frame.
+        if self.is_closing(id) {
+            return;
+        }
         let Some(voice) = self.voice_of(id) else { return };
         let mut text = Vec::new();
         voice.dialect.speaker().reply(outcome, &mut text);
@@ -205,7 +214,7 @@ impl Shard {
         class.remove_member(id);
         class.solos.push(id);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            solo.owed = owed;
+            solo.owed.push(owed.into());
         }
         self.mark_solo(id);
     }

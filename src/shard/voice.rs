@@ -21,6 +21,7 @@ use crate::dialect::BatchPart;
 use crate::dialect::Subs;
 use crate::dialect::peat::connect;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::CLASS_BYTES_MAX;
 use crate::limits::DEFLATE_ALONE_BYTES_MIN;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::limits::DEFLATE_STREAMS_MAX;
@@ -236,15 +237,18 @@ pub(super) fn is_batch_full(class: &Class) -> bool {
         .is_some_and(|open| open.events >= open.events_max || open.text.len() >= BATCH_BYTES_MAX)
 }
 
-/// Adds a frame to those that wait, and what those in sync read instead.
-pub(super) fn push_frame(class: &mut Class, frame: FrameId, frames: &mut Frames) {
+/// Adds a frame to those that wait, and what those in sync read instead; true once so much waits that it must go out.
+pub(super) fn push_frame(class: &mut Class, frame: FrameId, frames: &mut Frames) -> bool {
     class.plain.push(frame);
-    let Some(stream) = &mut class.stream else { return };
+    class.waiting_bytes += frames.bytes(frame).len();
+    let is_full = class.waiting_bytes >= CLASS_BYTES_MAX;
+    let Some(stream) = &mut class.stream else { return is_full };
     let mut deflated = Vec::new();
     let plain = frames.bytes(frame);
     frame_deflated(&mut stream.deflater, &[payload_of(plain)], &mut deflated);
     stream.messages += 1;
     class.deflated.push(frames.add(|out| out.extend_from_slice(&deflated)));
+    is_full
 }
 
 /// A plain frame without its header.
@@ -306,7 +310,7 @@ impl Shard {
         let class = self.classes.at(id);
         let alone = is_deflated_alone(class, open.text.len());
         let frame = self.frames.add(|out| frame_event(voice, alone, &[&open.text], None, out));
-        push_frame(class, frame, &mut self.frames);
+        self.is_class_full |= push_frame(class, frame, &mut self.frames);
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod frames;
+pub mod http;
 pub mod link;
 pub mod random;
 pub mod script;

@@ -63,7 +63,8 @@ impl Shard {
         }
     }
 
-    fn is_closing(&self, id: ConnId) -> bool {
+    /// Whether a connection's last words have been said.
+    pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
         let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
         solo.is_some_and(|solo| solo.closing.is_some())
     }

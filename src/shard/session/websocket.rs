@@ -270,6 +270,9 @@ impl Shard {
     }
 
     fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
+        if self.is_closing(id) {
+            return;
+        }
         match command {
             Command::Subscribe { subscription, since } => {
                 self.subscribe(id, &subscription, &since, now);
@@ -288,12 +291,7 @@ impl Shard {
     //# If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
     //# response.
     fn answer_close(&mut self, id: ConnId, code: Option<u16>, now: Now) {
-        let closing = self
-            .conns
-            .find(id)
-            .and_then(|conn| conn.solo.as_deref())
-            .is_some_and(|solo| solo.closing.is_some());
-        if closing {
+        if self.is_closing(id) {
             return self.close_after_sent(id, now);
         }
         let mut bytes = Vec::new();
