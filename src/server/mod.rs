@@ -4,6 +4,7 @@
 //! the configured time. What happens in which order is this page's business: doorbells and runtimes are made before any thread has its own
 //! table of descriptors, listeners after.
 
+mod access;
 mod driver;
 mod error;
 mod fd_table;

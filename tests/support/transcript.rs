@@ -329,7 +329,7 @@ impl<'a> Run<'a> {
 pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 /// A line, its tokens signed.
-fn with_tokens(line: &str) -> String {
+pub fn with_tokens(line: &str) -> String {
     let Some((before, rest)) = line.split_once('«') else { return line.to_owned() };
     let (claims, after) = rest.split_once('»').expect("a token ends");
     let mut claims: serde_json::Value = serde_json::from_str(claims).expect("claims are JSON");

@@ -281,7 +281,7 @@ impl Shard {
             Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
             Command::Ping { id: ping } => self.say(id, &Outcome::Pong { id: ping.as_ref(), now }),
             Command::Authenticate { id: ack, token } => {
-                self.authenticate(id, ack.as_ref(), &token, now)
+                self.authenticate(id, ack.as_ref(), &token, now);
             }
             Command::Publish { .. } => unreachable!("publishes are gathered before this"),
         }
