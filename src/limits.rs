@@ -36,6 +36,9 @@ pub const INBOX_MESSAGES_MAX: usize = 512;
 
 /// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
 pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes that one class's members are sent at a time, and so what each may be owed at once; at the limit the shard flushes. Sixty-four
+/// frames of telemetry cost little more to send than one.
+pub const CLASS_BYTES_MAX: usize = 64 * 1024;
 /// Frames that one class may hold between two flushes; at the limit the shard flushes.
 pub const FLUSH_FRAMES_MAX: usize = 1024;
 /// Bytes of a chunk that a solo connection is sent at a time, and at which it yields to the others.
@@ -44,6 +47,8 @@ pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
 /// Topics whose dropped events one connection may have to announce at a time; at the limit it is closed with 4008.
 pub const GAP_TOPICS_MAX: usize = 1024;
+/// Sets of subscriptions for which one connection counts apart what was passed over; at the limit a notice names more of them than it was for.
+pub const SKIPPED_SETS_MAX: usize = 64;
 /// Bytes of one page of replayed events.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.
@@ -253,3 +258,39 @@ pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
 pub const PROJECTION_DEPTH_MAX: usize = 16;
 /// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
 pub const SHAPED_KEYS_MAX: usize = 100_000;
+
+/// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
+pub const PEAT_QUERY_LEVELS_MAX: usize = 16;
+/// Nodes of a peat-node query; a larger one is refused with `invalid_argument`. With the test that lets deletes pass it must fit a filter.
+pub const PEAT_QUERY_CLAUSES_MAX: usize = FILTER_TERMS_MAX - 1;
+/// Collections that one peat-node subscriber may name; more are refused with `invalid_argument`.
+pub const PEAT_COLLECTIONS_MAX: usize = 256;
+/// Bytes of a Connect request's body; more are refused with 413.
+pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// Topics of one HyperBEAM client; further ones are not taken up, and are missing from the list that it is answered with.
+pub const HYPERBEAM_TOPICS_MAX: usize = 1024;
+/// Of those: derived topics and regular expressions, each of which is a subscription of its own; further ones are never told of anything.
+pub const HYPERBEAM_FILTERED_MAX: usize = 32;
+const _: () = assert!(
+    HYPERBEAM_TOPICS_MAX.div_ceil(SUBSCRIPTION_TOPICS_MAX) + HYPERBEAM_FILTERED_MAX
+        <= SUBSCRIPTIONS_MAX
+);
+/// Bytes of a message that is cast; more are refused with 413.
+pub const HYPERBEAM_CAST_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
+/// Topics that one shard tells of for `info`; further ones are left out.
+pub const HYPERBEAM_INFO_TOPICS_MAX: usize = 10_000;
+
+/// Event types that one Provisioning client may name (its own limit); more are answered with `subscription limit exceeded`.
+pub const PROVISIONING_TYPES_MAX: usize = 50;
+/// Members in a Provisioning filter; more are answered with an error.
+pub const PROVISIONING_FILTERS_MAX: usize = 16;
+/// Events in one post; more are refused with 400.
+pub const PROVISIONING_POST_EVENTS_MAX: usize = RUN_EVENTS_MAX;
+/// Bytes of one post; more are refused with 413.
+pub const PROVISIONING_POST_BYTES_MAX: usize = 4 * PAYLOAD_BYTES_MAX;
+/// Seconds that a Provisioning client has to say who it is; then it is closed with 1008.
+pub const PROVISIONING_AUTH_S: u32 = 10;
+const _: () = assert!(PROVISIONING_TYPES_MAX <= SUBSCRIPTIONS_MAX);
+/// Bytes of a request to revoke tokens; more are refused with 413.
+pub const REVOKE_BYTES_MAX: usize = 4096;

@@ -2,6 +2,8 @@
 //!
 //! Seeded: a failure names its seed. A changed token is never accepted, but for changes that leave it the same text.
 
+#![cfg(test)]
+
 use fanwire::auth::Algorithm;
 use fanwire::auth::JwksOrigin;
 use fanwire::auth::Key;

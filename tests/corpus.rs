@@ -1,5 +1,7 @@
 //! Every input that a fuzz target starts from, or once stumbled over, keeps its promise.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! The core under a seeded simulation: many shards, clients fast, slow and vanishing, virtual time. A failure prints its seed.
 
+#![cfg(test)]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -65,7 +67,7 @@ impl Subscriber {
             match told {
                 Told::Event(event) => {
                     assert!(self.wants(&event.topic), "{} was not asked for", event.topic);
-                    let text = &published[&event.topic][event.offset as usize - 1];
+                    let text = &published[&event.topic][usize::try_from(event.offset).unwrap() - 1];
                     assert_eq!(&event.payload, text, "the payload is as it was published");
                     if let Some(position) = self.position.get(&event.topic) {
                         assert!(
@@ -103,7 +105,7 @@ impl Subscriber {
                     }
                     self.position.insert(topic.clone(), *to);
                 }
-                Told::Skipped { count } => {
+                Told::Skipped { count, .. } => {
                     assert_eq!(self.slow, "latest_per_key");
                     self.skipped += count;
                 }
@@ -148,7 +150,7 @@ impl Simulation {
         let outbox_bytes_max = 1_000 + random.below(20_000);
         let settings = Settings { retention, outbox_bytes_max, ..roomy() };
         let shard_count = 1 + random.below(4);
-        let mut world = World::new(shard_count as u16, &settings);
+        let mut world = World::new(u16::try_from(shard_count).unwrap(), &settings);
         let publishers: Vec<Client> = (0..2)
             .map(|index| Client::connect(&mut world, index % shard_count, 1 << 20, false))
             .collect();
@@ -171,8 +173,8 @@ impl Simulation {
         let capacity = if random.one_in(3) { 300 + random.below(3000) } else { 1 << 20 };
         let subscriber = Subscriber {
             client: Client::connect(&mut self.world, shard, capacity, deflate),
-            pattern: *random.pick(&["**", "fleet/*", "fleet/a", "other"]),
-            slow: *random.pick(&["disconnect", "drop_oldest", "latest_per_key"]),
+            pattern: random.pick::<&str>(&["**", "fleet/*", "fleet/a", "other"]),
+            slow: random.pick::<&str>(&["disconnect", "drop_oldest", "latest_per_key"]),
             deflate,
             pace: if random.one_in(3) { 200 } else { 1 << 20 },
             checked: 0,
@@ -222,7 +224,7 @@ impl Simulation {
                             Value::from(topic.clone()),
                             "acknowledged in order"
                         );
-                        let offset = message["offset"].as_u64().unwrap() as usize;
+                        let offset = usize::try_from(message["offset"].as_u64().unwrap()).unwrap();
                         let log = self.published.entry(topic).or_default();
                         if log.len() < offset {
                             log.resize(offset, String::new());

@@ -4,6 +4,7 @@
 
 mod frames;
 mod outbox;
+mod owed;
 
 pub use frames::FrameId;
 pub use frames::Frames;
@@ -11,3 +12,4 @@ pub use outbox::Item;
 pub use outbox::Outbox;
 pub use outbox::Policy;
 pub use outbox::Pushed;
+pub use owed::Owed;

@@ -15,6 +15,7 @@ use crate::dialect::Slow;
 use crate::event::Event;
 use crate::event::TopicName;
 use crate::limits::GAP_TOPICS_MAX;
+use crate::limits::SKIPPED_SETS_MAX;
 
 /// Bytes that an item costs besides what it holds.
 const ITEM_BYTES: usize = 48;
@@ -24,6 +25,8 @@ const ITEM_BYTES: usize = 48;
 pub enum Item {
     /// An event, and which of the connection's subscriptions it is for, one bit each.
     Event { event: Arc<Event>, subs: u64 },
+    /// An event of the past that is told out of the order of its stamp, and that no policy drops.
+    Past { event: Arc<Event>, subs: u64 },
     /// A message of the server's, as text, and the word for what it is.
     Said { kind: &'static str, text: Box<[u8]> },
     /// Up to which stamp of which shards everything has now been sent; no bytes of its own.
@@ -36,7 +39,7 @@ impl Item {
     fn weight_bytes(&self) -> usize {
         ITEM_BYTES
             + match self {
-                Self::Event { event, .. } => event.weight_bytes(),
+                Self::Event { event, .. } | Self::Past { event, .. } => event.weight_bytes(),
                 Self::Said { text: bytes, .. } | Self::Raw(bytes) => bytes.len(),
                 Self::Reached(homes) => size_of_val(&**homes),
             }
@@ -65,15 +68,17 @@ pub struct Outbox {
     newest: Option<HashMap<Key, u64, foldhash::fast::RandomState>>,
     /// Dropped events, by topic, that no gap has announced yet.
     gaps: Vec<(Gap, u64)>,
-    /// Events passed over that no notice has told of yet.
-    skipped: Option<(Skipped, u64)>,
+    /// Events passed over that no notice has told of yet, by the subscriptions that they were for.
+    skipped: Vec<(Skipped, u64)>,
+    /// Events dropped since they were last counted.
+    dropped: u64,
 }
 
 impl Outbox {
     /// Whether there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.gaps.is_empty() && self.skipped.is_none()
+        self.items.is_empty() && self.gaps.is_empty() && self.skipped.is_empty()
     }
 
     /// Whether something but notices waits.
@@ -85,7 +90,7 @@ impl Outbox {
     /// Whether something was dropped or passed over that has not been told of.
     #[must_use]
     pub fn has_notices(&self) -> bool {
-        !self.gaps.is_empty() || self.skipped.is_some()
+        !self.gaps.is_empty() || !self.skipped.is_empty()
     }
 
     /// Bytes held alive by what waits.
@@ -185,30 +190,44 @@ impl Outbox {
         self.newest = Some(newest);
     }
 
-    /// Drops the oldest event that every subscription it is for allows to be dropped; false if there is none.
+    /// Takes the oldest events away from the subscriptions that drop them, up to the first one that nobody else waits for; false if there is
+    /// none. (What comes after a gap must be newer than it: so an event that stays for others is taken away on the way, too.)
     fn drop_oldest(&mut self, policy: &Policy) -> bool {
-        let may_go = |item: &Option<Item>| matches!(item, Some(Item::Event { subs, .. }) if subs & !policy.drop_oldest == 0);
-        if self.gaps.len() >= GAP_TOPICS_MAX {
-            return false;
-        }
-        let Some(index) = self.items.iter().position(may_go) else { return false };
-        let Some(Item::Event { event, subs }) = self.items[index].take() else { return false };
-        self.bytes -= ITEM_BYTES + event.weight_bytes();
-        self.drop_leading_holes();
-        match self.gaps.iter_mut().find(|(gap, _)| gap.topic == event.topic) {
-            Some((gap, gap_subs)) => {
-                gap.to = event.offset;
-                *gap_subs |= subs;
+        for index in 0..self.items.len() {
+            let Some(Item::Event { event, subs }) = &mut self.items[index] else { continue };
+            let dropping = *subs & policy.drop_oldest;
+            if dropping == 0 {
+                continue;
             }
+            if self.gaps.len() >= GAP_TOPICS_MAX {
+                return false;
+            }
+            *subs &= !dropping;
+            let is_free = *subs == 0;
+            let (topic, offset) = (event.topic.clone(), event.offset);
+            self.note_gap(topic, offset, dropping & !policy.silent);
+            if is_free {
+                let weight = self.items[index].take().map_or(0, |item| item.weight_bytes());
+                self.bytes -= weight;
+                self.dropped += 1;
+                self.drop_leading_holes();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn note_gap(&mut self, topic: TopicName, offset: u64, subs: u64) {
+        if subs == 0 {
+            return;
+        }
+        match self.gaps.iter_mut().find(|(gap, of)| gap.topic == topic && *of == subs) {
+            Some((gap, _)) => gap.to = offset,
             None => {
-                let (from, to) = (event.offset, event.offset);
-                self.gaps.push((
-                    Gap { topic: event.topic.clone(), from, to, reason: GapReason::Slow },
-                    subs,
-                ));
+                let gap = Gap { topic, from: offset, to: offset, reason: GapReason::Slow };
+                self.gaps.push((gap, subs));
             }
         }
-        true
     }
 
     fn drop_leading_holes(&mut self) {
@@ -238,9 +257,14 @@ impl Outbox {
         let is_reply = |item: &Item| match item {
             Item::Said { kind, .. } => !matches!(*kind, "live" | "gap" | "skipped"),
             Item::Raw(_) => true,
-            Item::Event { .. } | Item::Reached(_) => false,
+            Item::Event { .. } | Item::Past { .. } | Item::Reached(_) => false,
         };
         self.items.into_iter().flatten().filter(is_reply).collect()
+    }
+
+    /// Takes the number of events dropped, to be counted.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
     }
 
     /// Takes the gaps that must be announced before the next item.
@@ -249,14 +273,14 @@ impl Outbox {
     }
 
     /// Takes what must be told of events passed over before the next item.
-    pub fn take_skipped(&mut self) -> Option<(Skipped, u64)> {
-        self.skipped.take()
+    pub fn take_skipped(&mut self) -> Vec<(Skipped, u64)> {
+        std::mem::take(&mut self.skipped)
     }
 
     /// Applies `change` to the set of subscriptions of everything that waits; what is left for none is gone.
     pub fn change_subs(&mut self, change: impl Fn(u64) -> u64) {
         for slot in &mut self.items {
-            if let Some(Item::Event { subs, .. }) = slot {
+            if let Some(Item::Event { subs, .. } | Item::Past { subs, .. }) = slot {
                 *subs = change(*subs);
                 if *subs == 0 {
                     let weight = slot.take().map_or(0, |item| item.weight_bytes());
@@ -268,17 +292,25 @@ impl Outbox {
             *subs = change(*subs);
         }
         self.gaps.retain(|(_, subs)| *subs != 0);
-        if let Some((_, subs)) = &mut self.skipped {
+        for (_, subs) in &mut self.skipped {
             *subs = change(*subs);
         }
-        self.skipped = self.skipped.take().filter(|(_, subs)| *subs != 0);
+        self.skipped.retain(|(_, subs)| *subs != 0);
         self.drop_leading_holes();
     }
 }
 
-fn note_skipped(skipped: &mut Option<(Skipped, u64)>, time_us: u64, subs: u64) {
-    let (notice, noticed) =
-        skipped.get_or_insert((Skipped { count: 0, from_us: time_us, to_us: time_us }, 0));
+fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs: u64) {
+    let known = skipped.iter().position(|(_, of)| *of == subs);
+    let index = match known {
+        Some(index) => index,
+        None if skipped.len() < SKIPPED_SETS_MAX => {
+            skipped.push((Skipped { count: 0, from_us: time_us, to_us: time_us }, subs));
+            skipped.len() - 1
+        }
+        None => 0,
+    };
+    let (notice, noticed) = &mut skipped[index];
     notice.count += 1;
     notice.from_us = notice.from_us.min(time_us);
     notice.to_us = notice.to_us.max(time_us);
@@ -290,6 +322,8 @@ fn note_skipped(skipped: &mut Option<(Skipped, u64)>, time_us: u64, subs: u64) {
 pub struct Policy {
     pub drop_oldest: u64,
     pub latest: u64,
+    /// Of those that drop the oldest: whose gaps are not announced.
+    pub silent: u64,
 }
 
 impl Policy {
@@ -301,6 +335,10 @@ impl Policy {
                 Slow::Disconnect => {}
                 Slow::DropOldest => policy.drop_oldest |= 1 << index,
                 Slow::LatestPerKey => policy.latest |= 1 << index,
+                Slow::DropSilently => {
+                    policy.drop_oldest |= 1 << index;
+                    policy.silent |= 1 << index;
+                }
             }
         }
         policy
@@ -315,8 +353,8 @@ mod tests {
     use crate::event::Op;
     use crate::event::ShardId;
 
-    const DROP: Policy = Policy { drop_oldest: 1, latest: 0 };
-    const LATEST: Policy = Policy { drop_oldest: 0, latest: 1 };
+    const DROP: Policy = Policy { drop_oldest: 1, latest: 0, silent: 0 };
+    const LATEST: Policy = Policy { drop_oldest: 0, latest: 1, silent: 0 };
 
     fn event(key: &str, offset: u64) -> Arc<Event> {
         Arc::new(Event {
@@ -388,7 +426,7 @@ mod tests {
                 Pushed::Queued
             );
         }
-        let (skipped, subs) = outbox.take_skipped().unwrap();
+        let (skipped, subs) = outbox.take_skipped()[0];
         let kept = rest(&mut outbox);
         assert_eq!(kept, [99, 100]);
         assert_eq!((skipped.count, skipped.from_us, skipped.to_us, subs), (98, 10, 980, 1));
@@ -396,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_subscription_that_does_not_get_the_newer_event_keeps_the_older() {
-        let both = Policy { drop_oldest: 0, latest: 0b11 };
+        let both = Policy { latest: 0b11, ..Policy::default() };
         let mut outbox = Outbox::default();
         for offset in 1..=4 {
             outbox.push_event(&event("k", offset), 0b11, &both, room_for(4));

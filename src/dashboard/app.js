@@ -61,6 +61,8 @@ function subscribe(filter) {
     since: 'last',
     slow: 'latest_per_key',
     batch: { max_events: 256, max_delay_ms: 10 },
+    // More than that nobody sees.
+    max_rate: { per: 'key', hz: 10 },
   };
   if (filter) Object.assign(wish, { filter, leave: true });
   const next = fanwire.subscribe(wish, {

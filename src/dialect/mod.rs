@@ -4,7 +4,24 @@
 //! socket, a connection or another dialect, keeps no state but what it is handed, and never reads the clock.
 //! To add one: a folder, a line in [`DialectId`], transcripts, a page.
 
+pub mod hyperbeam;
+
+pub mod json;
+
 pub mod native;
+
+pub mod peat;
+
+pub mod provisioning;
+
+mod talk;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub mod time;
+
+mod view;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +33,12 @@ use crate::event::Projection;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
+pub use talk::Context;
+pub use talk::Step;
+pub use talk::Talk;
+pub use talk::Wish;
+pub use view::View;
+pub use view::Views;
 
 /// A subscription's name as its subscriber chose it, in the dialect's own notation (native: its JSON text).
 pub type SubId = Arc<str>;
@@ -125,6 +148,8 @@ pub enum Slow {
     DropOldest,
     /// Only the newest event of each key stays, and a notice says how many were passed over.
     LatestPerKey,
+    /// The oldest events go, and nothing says so: the dialect has no word for it.
+    DropSilently,
 }
 
 /// Where a subscription begins.
@@ -136,6 +161,10 @@ pub enum Since {
     Earliest,
     /// With the last event of each key.
     Last,
+    /// With the last event of each key of these topics, topic by topic as they are listed, in the order of the keys.
+    Snapshot(Vec<TopicPattern>),
+    /// With the last so many events of each topic.
+    Tail(u32),
     /// With the first event ordered at this time or later, in microseconds since 1970.
     Time(u64),
     /// After a position.
@@ -183,6 +212,11 @@ pub enum Command {
     Ping {
         id: Option<SubId>,
     },
+    /// The client says that it is whoever this token was given to.
+    Authenticate {
+        id: Option<SubId>,
+        token: Box<str>,
+    },
 }
 
 /// What became of a command, or what the server has to say besides events.
@@ -215,6 +249,15 @@ pub enum Outcome<'a> {
         id: Option<&'a SubId>,
         now: Now,
     },
+    /// The client is who its token says.
+    Authenticated {
+        id: Option<&'a SubId>,
+        expires_at_s: Option<u64>,
+    },
+    /// The client's token is soon over.
+    Expiring {
+        expires_at_s: u64,
+    },
     Gap {
         subs: Subs<'a>,
         gap: &'a Gap,
@@ -241,6 +284,8 @@ impl Outcome<'_> {
             Self::Unsubscribed { .. } => "unsubscribed",
             Self::Published { .. } => "published",
             Self::Pong { .. } => "pong",
+            Self::Authenticated { .. } => "authenticated",
+            Self::Expiring { .. } => "token_expiring",
             Self::Gap { .. } => "gap",
             Self::Skipped { .. } => "skipped",
             Self::Refused { .. } => "error",
@@ -399,13 +444,40 @@ pub trait Dialect {
 
     /// Appends what every subscriber of an event is sent alike; stands after [`Dialect::head`] in one message.
     /// `payload` is the event's, or what is left of it where subscribers asked for some of its members only.
-    fn encode(&self, event: &Event, payload: &[u8], out: &mut Vec<u8>);
+    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>);
 
     /// Appends what differs by the subscriptions that an event matches, and stands before the shared body.
-    fn head(&self, form: Form, subs: Subs<'_>, out: &mut Vec<u8>);
+    fn head(&self, form: Form, event: &Event, view: &View, subs: Subs<'_>, out: &mut Vec<u8>);
 
-    /// Appends the begin, the separator or the end of a message of several events, each written as head and body.
-    fn batch(&self, part: BatchPart, out: &mut Vec<u8>);
+    /// Which of the subscriptions that an event matches are each sent a message of their own; all others share one.
+    fn apart(&self, subs: Subs<'_>) -> u64;
+
+    /// Appends the begin, the separator or the end of a message of several events, each written as head and body; `time_us`: of the first.
+    fn batch(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>);
+
+    /// How it treats its clients.
+    fn manners(&self) -> Manners;
+}
+
+/// How a dialect treats its clients, where its specification says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manners {
+    pub silence: Silence,
+    /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped.
+    pub slow: (u16, &'static str),
+    /// Whether its clients' messages are counted, and too many a second close the connection with 1008.
+    pub counts_messages: bool,
+    /// Whether a binary message is heard as if it were text; else it closes the connection with 1003.
+    pub hears_binary: bool,
+}
+
+/// What becomes of a client that says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It is pinged, and closed with 1011 if it does not answer that either.
+    Pinged,
+    /// It is closed with 1000 after the time that is set for the dialect.
+    Closed,
 }
 
 /// The punctuation of a message of several events.
@@ -430,6 +502,14 @@ pub enum DialectId {
     Native,
     /// The same events over SSE.
     NativeSse,
+    /// peat-node's changes as proto3-JSON.
+    Peat,
+    /// The same as protobuf.
+    PeatProto,
+    /// HyperBEAM's WebSocket device.
+    HyperBeam,
+    /// The Provisioning Platform's events.
+    Provisioning,
 }
 
 impl DialectId {
@@ -439,6 +519,10 @@ impl DialectId {
         match self {
             Self::Native => &native::Native,
             Self::NativeSse => &native::NativeSse,
+            Self::Peat => &peat::Peat,
+            Self::PeatProto => &peat::PeatProto,
+            Self::HyperBeam => &hyperbeam::HyperBeam,
+            Self::Provisioning => &provisioning::Provisioning,
         }
     }
 }

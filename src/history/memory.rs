@@ -182,6 +182,9 @@ mod tests {
         last_bytes_max: 1 << 20,
     };
 
+    /// A gap: from, to, and why.
+    type Missing = (u64, u64, GapReason);
+
     struct Kept {
         memory: Memory,
         time_us: u64,
@@ -210,11 +213,7 @@ mod tests {
             self.memory.append(&Arc::new(event));
         }
 
-        fn read(
-            &mut self,
-            topics: &str,
-            start: Start,
-        ) -> (Vec<(String, u64)>, Vec<(u64, u64, GapReason)>) {
+        fn read(&mut self, topics: &str, start: &Start) -> (Vec<(String, u64)>, Vec<Missing>) {
             let topics: Vec<_> = topics.split(' ').map(|t| TopicPattern::new(t).unwrap()).collect();
             let (mut events, mut gaps, mut after_us) = (Vec::new(), Vec::new(), 0);
             loop {
@@ -245,7 +244,7 @@ mod tests {
             offsets: vec![(TopicName::new("a").unwrap(), 2)],
             others_us: None,
         };
-        let (events, gaps) = kept.read("a", start);
+        let (events, gaps) = kept.read("a", &start);
         assert_eq!(offsets_of(&events), [3, 4, 5]);
         assert_eq!(gaps, []);
     }
@@ -258,7 +257,7 @@ mod tests {
             offsets: vec![(TopicName::new("a").unwrap(), 2)],
             others_us: None,
         };
-        let (events, gaps) = kept.read("a", start);
+        let (events, gaps) = kept.read("a", &start);
         assert_eq!(gaps, [(3, 7, GapReason::Evicted)]);
         assert_eq!(offsets_of(&events), [8, 9, 10]);
     }
@@ -269,10 +268,10 @@ mod tests {
         for topic in ["a/1", "a/2", "b", "a/1", "a/2"] {
             kept.push(topic, "", Op::Event);
         }
-        let (events, _) = kept.read("a/*", Start::Earliest);
+        let (events, _) = kept.read("a/*", &Start::Earliest);
         let named: Vec<_> = events.iter().map(|(t, o)| (t.as_str(), *o)).collect();
         assert_eq!(named, [("a/1", 1), ("a/2", 1), ("a/1", 2), ("a/2", 2)]);
-        let (events, _) = kept.read("a/*", Start::AfterTime(20));
+        let (events, _) = kept.read("a/*", &Start::AfterTime(20));
         assert_eq!(events.len(), 2);
     }
 
@@ -288,7 +287,7 @@ mod tests {
         ] {
             kept.push("a", key, op);
         }
-        let (events, gaps) = kept.read("a", Start::Last);
+        let (events, gaps) = kept.read("a", &Start::Last);
         assert_eq!(offsets_of(&events), [3, 4]);
         assert_eq!(gaps, []);
     }
@@ -302,7 +301,7 @@ mod tests {
         for topic in ["a", "b", "b", "b"] {
             kept.push(topic, "", Op::Event);
         }
-        let (events, _) = kept.read("**", Start::Earliest);
+        let (events, _) = kept.read("**", &Start::Earliest);
         assert_eq!(events.iter().map(|(t, _)| t.as_str()).collect::<Vec<_>>(), ["b", "b", "b"]);
     }
 
@@ -311,7 +310,7 @@ mod tests {
         let mut kept = Kept::new(Retention { age_us_max: 100, ..ROOMY });
         (0..5).for_each(|_| kept.push("a", "", Op::Event));
         kept.memory.expire(131);
-        let (events, _) = kept.read("a", Start::Earliest);
+        let (events, _) = kept.read("a", &Start::Earliest);
         assert_eq!(offsets_of(&events), [4, 5]);
     }
 
@@ -326,7 +325,7 @@ mod tests {
         for index in 0..4000 {
             kept.push(if index % 3 == 0 { "a" } else { "b" }, "", Op::Event);
         }
-        let (events, gaps) = kept.read("a b", Start::Earliest);
+        let (events, gaps) = kept.read("a b", &Start::Earliest);
         assert_eq!((events.len(), gaps.len()), (4000, 0));
     }
 
@@ -335,7 +334,7 @@ mod tests {
         let mut kept = Kept::new(ROOMY);
         (0..2).for_each(|_| kept.push("a", "", Op::Event));
         let topics = vec![TopicName::new("a").unwrap(), TopicName::new("gone").unwrap()];
-        let (events, gaps) = kept.read("a gone", Start::OtherEpoch { topics });
+        let (events, gaps) = kept.read("a gone", &Start::OtherEpoch { topics });
         assert_eq!(gaps, [(1, 0, GapReason::Epoch), (1, 0, GapReason::Epoch)]);
         assert_eq!(offsets_of(&events), [1, 2]);
     }

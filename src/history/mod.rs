@@ -50,6 +50,14 @@ pub enum Start {
     Earliest,
     /// The last event of each key.
     Last,
+    /// The last event of each key, topic by topic in the order of their names and keys, of those stamped up to a moment.
+    Snapshot {
+        /// Where the page before this one ended.
+        after: Option<(TopicName, Arc<str>)>,
+        up_to_us: u64,
+    },
+    /// The last so many events of each topic.
+    Tail(u32),
     /// Events stamped after this moment.
     AfterTime(u64),
     /// Events after the offset of each topic named; of all others those stamped after `others_us`, or none.
@@ -69,7 +77,7 @@ pub struct Page {
     /// Events that are not coming; each stands before the events of its topic.
     pub gaps: Vec<Gap>,
     pub events: Vec<Arc<Event>>,
-    /// Ask again after this moment; `None`: the present begins here.
+    /// Ask again after this moment (a snapshot: after the last key of this page); `None`: the present begins here.
     pub more_after_us: Option<u64>,
 }
 

@@ -28,6 +28,9 @@ pub(super) fn read(topics: &[&Topic], read: &Read) -> Page {
     match read.start {
         Start::Now => {}
         Start::Last => last_events(topics, read.after_us, &mut page),
+        Start::Snapshot { ref after, up_to_us } => {
+            snapshot(topics, after.as_ref(), up_to_us, &mut page);
+        }
         _ => ring_events(topics, read, &mut page),
     }
     page
@@ -43,9 +46,14 @@ fn epoch_gap(name: &TopicName, topics: &[&Topic]) -> Gap {
 fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
     let by_time = |time_us: u64| (topic.index_after_time(time_us.max(read.after_us)), 0);
     match &read.start {
-        Start::Now | Start::Last => None,
+        Start::Now | Start::Last | Start::Snapshot { .. } => None,
         Start::Earliest | Start::OtherEpoch { .. } => Some(by_time(0)),
         Start::AfterTime(time_us) => Some(by_time(*time_us)),
+        // Only the first page counts from the end: what comes meanwhile is not to push out what was promised.
+        Start::Tail(count) if read.after_us == 0 => {
+            Some((topic.ring.len().saturating_sub(*count as usize), 0))
+        }
+        Start::Tail(_) => Some(by_time(0)),
         Start::AfterOffsets { offsets, others_us } => {
             match offsets.iter().find(|(name, _)| *name == topic.name) {
                 Some((_, offset)) => {
@@ -74,7 +82,7 @@ fn gap(topic: &Topic, read: &Read, had: u64) -> Option<Gap> {
             };
             topic.evicted.offset > had && topic.evicted.time_us > after_us
         }
-        Start::Now | Start::Last => false,
+        Start::Now | Start::Last | Start::Snapshot { .. } | Start::Tail(_) => false,
     };
     lost.then(|| Gap {
         topic: topic.name.clone(),
@@ -114,6 +122,43 @@ fn ring_events(topics: &[&Topic], read: &Read, page: &mut Page) {
 
 fn is_full(page: &Page, bytes: usize) -> bool {
     page.events.len() >= PAGE_EVENTS_MAX || bytes >= PAGE_BYTES_MAX
+}
+
+/// The last events of a page's worth of keys: what lies beyond a page is not even sorted.
+fn snapshot(
+    topics: &[&Topic],
+    after: Option<&(TopicName, Arc<str>)>,
+    up_to_us: u64,
+    page: &mut Page,
+) {
+    let mut topics: Vec<&&Topic> = topics.iter().collect();
+    topics.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    topics.dedup_by(|one, other| one.name == other.name);
+    let mut bytes = 0;
+    for topic in topics {
+        let after_key = match after {
+            Some((name, _)) if topic.name < *name => continue,
+            Some((name, key)) if topic.name == *name => Some(&**key),
+            _ => None,
+        };
+        let is_wanted = |event: &&Arc<Event>| after_key.is_none_or(|after| &*event.key > after);
+        let mut events: Vec<&Arc<Event>> =
+            topic.last.range(..=up_to_us).map(|(_, event)| event).filter(is_wanted).collect();
+        if events.len() > PAGE_EVENTS_MAX + 1 {
+            events.select_nth_unstable_by(PAGE_EVENTS_MAX, |one, other| one.key.cmp(&other.key));
+            // One event more than a page takes tells that there is more.
+            events.truncate(PAGE_EVENTS_MAX + 1);
+        }
+        events.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        for event in events {
+            if is_full(page, bytes) {
+                page.more_after_us = page.events.last().map(|last| last.time_us);
+                return;
+            }
+            bytes += event.weight_bytes();
+            page.events.push(Arc::clone(event));
+        }
+    }
 }
 
 fn last_events(topics: &[&Topic], after_us: u64, page: &mut Page) {

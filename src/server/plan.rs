@@ -3,6 +3,7 @@
 //! Invariant: a plan can be carried out as far as can be known beforehand; what cannot is refused here, with the key to change.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rustix::thread::CpuSet;
 use rustix::thread::sched_getaffinity;
@@ -24,6 +25,7 @@ use crate::limits::FDS_RESERVED;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::READ_BYTES;
 use crate::limits::SHARDS_MAX;
+use crate::shard::HyperBeam;
 use crate::shard::Settings;
 
 /// What is started.
@@ -160,6 +162,9 @@ fn settings(config: &Config, connections: u64, shard_count: u64) -> Settings {
         message_bytes_max: count(config.message_bytes_max),
         deflate: config.deflate,
         echo: config.echo,
+        access: Arc::default(),
+        views: Arc::default(),
+        hyperbeam: HyperBeam::default(),
         ping_after_s: seconds(config.ping_after_s),
         request_timeout_s: seconds(config.request_timeout_s),
         close_timeout_s: seconds(config.close_timeout_s),

@@ -43,7 +43,7 @@ pub(super) struct Voice {
 
 impl Voice {
     pub(super) const fn is_sse(self) -> bool {
-        matches!(self.transport, Transport::Sse { .. })
+        matches!(self.transport, Transport::Sse { .. } | Transport::Connect)
     }
 }
 
@@ -57,6 +57,8 @@ pub(super) enum Transport {
     Sse {
         chunked: bool,
     },
+    /// A Connect call's stream of messages, in HTTP/1.1 chunks.
+    Connect,
 }
 
 /// What was agreed about the server's compression.
@@ -106,6 +108,8 @@ pub(super) struct Class {
     pub(super) late: Vec<(ConnId, u32)>,
     /// The frames that wait, as anyone can read them.
     pub(super) plain: Vec<FrameId>,
+    /// How many bytes they are.
+    pub(super) waiting_bytes: usize,
     /// The same frames as those in sync read them; empty without a stream.
     pub(super) deflated: Vec<FrameId>,
     pub(super) stream: Option<Stream>,
@@ -134,6 +138,7 @@ impl Class {
             self.stream = None;
             self.deflated = Vec::new();
             self.plain = Vec::new();
+            self.waiting_bytes = 0;
             self.open = None;
             self.members = Vec::new();
         }
@@ -192,6 +197,7 @@ impl Classes {
             solos: Vec::new(),
             late: Vec::new(),
             plain: Vec::new(),
+            waiting_bytes: 0,
             deflated: Vec::new(),
             stream: None,
             open: None,
@@ -244,6 +250,10 @@ impl Classes {
 
     pub(super) fn find_mut(&mut self, id: ClassId) -> Option<&mut Class> {
         self.slots.get_mut(id.index())?.as_deref_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
+        self.slots.iter().flatten().map(|class| &**class)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -13,6 +13,7 @@ use crate::batch::Frames;
 use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Subs;
+use crate::dialect::Views;
 use crate::event::Event;
 use crate::event::Projection;
 
@@ -23,6 +24,7 @@ const BODIES_MAX: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
+    views: Arc<Views>,
     bodies: Vec<Body>,
     bodies_used: usize,
     known: Vec<Known>,
@@ -49,6 +51,10 @@ struct Known {
 }
 
 impl Encoded {
+    pub(super) fn new(views: Arc<Views>) -> Self {
+        Self { views, ..Self::default() }
+    }
+
     /// Forgets the event before.
     pub(super) fn begin(&mut self) {
         self.bodies_used = 0;
@@ -74,12 +80,13 @@ impl Encoded {
         let body = &mut self.bodies[self.bodies_used];
         body.dialect = dialect;
         body.text.clear();
+        let view = self.views.of(dialect);
         match &fields {
-            None => dialect.speaker().encode(event, &event.payload, &mut body.text),
+            None => dialect.speaker().encode(event, &event.payload, view, &mut body.text),
             Some(fields) => {
                 self.payload.clear();
                 fields.project(&event.payload, &mut self.payload);
-                dialect.speaker().encode(event, &self.payload, &mut body.text);
+                dialect.speaker().encode(event, &self.payload, view, &mut body.text);
             }
         }
         body.fields = fields;
@@ -91,8 +98,9 @@ impl Encoded {
     pub(super) fn text(&mut self, class: &Class, event: &Event, subs: u64, form: Form) -> &[u8] {
         let body = self.body_index(class, event, subs);
         self.text.clear();
+        let view = self.views.of(class.key.voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
-        class.key.voice.dialect.speaker().head(form, of, &mut self.text);
+        class.key.voice.dialect.speaker().head(form, event, view, of, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text);
         &self.text
     }
@@ -110,8 +118,9 @@ impl Encoded {
         let body = self.body_index(class, event, subs);
         let text = &self.bodies[body].text;
         self.head.clear();
+        let view = self.views.of(voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
-        voice.dialect.speaker().head(Form::Single, of, &mut self.head);
+        voice.dialect.speaker().head(Form::Single, event, view, of, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
         let is_same = |known: &&Known| {
             known.voice == voice

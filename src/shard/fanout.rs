@@ -13,6 +13,7 @@ use super::voice;
 use crate::batch::Pushed;
 use crate::clock::Now;
 use crate::dialect::Form;
+use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
@@ -26,6 +27,12 @@ pub(super) struct Scratch {
     encoded: Encoded,
     /// Connections that have a class of their own, and which of their subscriptions wanted the event.
     alone: Vec<(ConnId, u64)>,
+}
+
+impl Scratch {
+    pub(super) fn new(views: Arc<Views>) -> Self {
+        Self { encoded: Encoded::new(views), ..Self::default() }
+    }
 }
 
 impl Shard {
@@ -89,7 +96,9 @@ impl Shard {
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.frames.len() >= FLUSH_BYTES_MAX || self.events_since_flush >= FLUSH_FRAMES_MAX
+        self.is_class_full
+            || self.frames.len() >= FLUSH_BYTES_MAX
+            || self.events_since_flush >= FLUSH_FRAMES_MAX
     }
 
     /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
@@ -104,7 +113,7 @@ impl Shard {
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
             let text = encoded.text(class, event, subs, Form::InBatch);
-            if voice::fill_batch(class, batch, text, now) {
+            if voice::fill_batch(class, batch, text, event.time_us, now) {
                 self.batch_deadlines.push(class.open.as_ref().map_or(0, |open| open.due_ms), id);
             }
             if voice::is_batch_full(class) {
@@ -116,8 +125,10 @@ impl Shard {
         self.begin_frames(id);
         let class = self.classes.at(id);
         let sse_id = (&*self.epoch, &*self.cursor);
-        let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
-        voice::push_frame(class, frame, &mut self.frames);
+        for subs in voice::messages(class, subs) {
+            let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
+            self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);
+        }
     }
 
     fn queue_for_solos(

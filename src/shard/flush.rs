@@ -3,6 +3,8 @@
 //! Invariants: after a flush no class has frames waiting and the frame buffer is empty; a member whose socket took less than all of it is
 //! solo and owed the rest. Per subscriber: no allocation, no copy, no formatting.
 
+use bytes::Bytes;
+
 use super::Sent;
 use super::Shard;
 use super::Sink;
@@ -29,6 +31,8 @@ struct Spans {
     /// The epoch of the class's stream, and whether what waits begins with its restart.
     epoch: u32,
     restarted: bool,
+    /// What members did not take, once for all of them: of the plain bytes and of the deflated ones.
+    kept: [Option<Bytes>; 2],
 }
 
 /// Bytes in the frame buffer or among those gathered.
@@ -43,7 +47,7 @@ struct Span {
 struct Unsent {
     conn: ConnId,
     /// Bytes not taken; `None`: the connection is gone.
-    rest: Option<Vec<u8>>,
+    rest: Option<Bytes>,
 }
 
 /// Bytes of scratch that are kept from flush to flush.
@@ -63,6 +67,7 @@ impl Shard {
         }
         self.frames.clear();
         self.events_since_flush = 0;
+        self.is_class_full = false;
         self.flush_solos(sink, now);
     }
 
@@ -87,6 +92,7 @@ impl Shard {
         for spans in &scratch.spans {
             let class = self.classes.at(spans.class);
             class.plain.clear();
+            class.waiting_bytes = 0;
             class.deflated.clear();
             class.late.clear();
             if let Some(stream) = &mut class.stream {
@@ -105,14 +111,14 @@ impl Shard {
             .then(|| span_of(&self.frames, &class.deflated, &mut scratch.gathered));
         let (epoch, restarted) =
             class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
-        Spans { class: id, plain, deflated, epoch, restarted }
+        Spans { class: id, plain, deflated, epoch, restarted, kept: [None, None] }
     }
 
     fn send_one_class<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch) {
         let Scratch { gathered, spans, unsent, .. } = scratch;
         let members = std::mem::take(&mut self.classes.at(spans[0].class).members);
         for conn in &members {
-            self.send_to_member(sink, *conn, &spans[0], gathered, unsent);
+            self.send_to_member(sink, *conn, &mut spans[0], gathered, unsent);
         }
         self.classes.at(spans[0].class).members = members;
     }
@@ -138,7 +144,7 @@ impl Shard {
                 let Some(class) = self.conns.find(conn).and_then(|found| found.class) else {
                     continue;
                 };
-                let spans = &spans[self.classes.at(class).due as usize];
+                let spans = &mut spans[self.classes.at(class).due as usize];
                 self.send_to_member(sink, conn, spans, gathered, unsent);
             }
         }
@@ -148,28 +154,24 @@ impl Shard {
         &mut self,
         sink: &mut S,
         id: ConnId,
-        spans: &Spans,
+        spans: &mut Spans,
         gathered: &[u8],
         unsent: &mut Vec<Unsent>,
     ) {
         let class = self.classes.at(spans.class);
         let late_frames = if class.late.is_empty() { 0 } else { class.late_frames(id) };
-        let conn = self.conns.find_mut(id).expect("a member is a connection");
-        if spans.restarted && late_frames == 0 {
-            conn.synced = spans.epoch;
-        }
         let frame_bytes = self.frames.all();
-        let bytes = match spans.deflated {
-            Some(span) if conn.synced == spans.epoch => span.of(frame_bytes, gathered),
-            _ if late_frames > 0 => {
-                let skipped: usize = class.plain[..late_frames]
-                    .iter()
-                    .map(|frame| self.frames.bytes(*frame).len())
-                    .sum();
-                &spans.plain.of(frame_bytes, gathered)[skipped..]
-            }
-            _ => spans.plain.of(frame_bytes, gathered),
+        // Only a class with a stream has to look at the connection itself, which is a cache miss for each.
+        let synced = spans
+            .deflated
+            .filter(|_| self.conns.is_synced(id, spans.epoch, spans.restarted && late_frames == 0));
+        let (whole, variant) = match synced {
+            Some(deflated) => (deflated.of(frame_bytes, gathered), 1),
+            None => (spans.plain.of(frame_bytes, gathered), 0),
         };
+        let skipped: usize =
+            class.plain.iter().take(late_frames).map(|frame| self.frames.bytes(*frame).len()).sum();
+        let bytes = &whole[skipped..];
         if bytes.is_empty() {
             return;
         }
@@ -179,7 +181,8 @@ impl Shard {
             Sent::Took(count) if count == bytes.len() => self.stats.bytes_sent += count as u64,
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
-                unsent.push(Unsent { conn: id, rest: Some(bytes[count..].to_vec()) });
+                let kept = spans.kept[variant].get_or_insert_with(|| Bytes::copy_from_slice(whole));
+                unsent.push(Unsent { conn: id, rest: Some(kept.slice(skipped + count..)) });
             }
             Sent::Closed => unsent.push(Unsent { conn: id, rest: None }),
         }
@@ -195,7 +198,7 @@ impl Shard {
                 if let Some(solo) =
                     self.conns.find_mut(conn).and_then(|conn| conn.solo.as_deref_mut())
                 {
-                    solo.owed.splice(0..0, rest);
+                    solo.owed.push_first(rest);
                     solo.blocked = true;
                 }
             }

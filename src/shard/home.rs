@@ -21,6 +21,7 @@ use crate::history::Memory;
 use crate::history::Page;
 use crate::history::Read;
 use crate::history::Retention;
+use crate::history::Start;
 use crate::history::Store;
 
 /// The shard that orders a topic.
@@ -92,7 +93,12 @@ impl Home {
     ) -> Option<(Page, Option<Began>)> {
         let wish = Read { after_us, ..read.clone() };
         let Answer::Now(page) = self.store.read(&wish) else { return None };
-        let began = page.more_after_us.is_none().then(|| self.began(&read.topics, now));
+        // A snapshot is told of a moment that lies before it; live delivery begins with its first page.
+        let begins = match read.start {
+            Start::Snapshot { up_to_us, .. } => up_to_us == u64::MAX,
+            _ => page.more_after_us.is_none(),
+        };
+        let began = begins.then(|| self.began(&read.topics, now));
         Some((page, began))
     }
 
@@ -113,6 +119,10 @@ impl Home {
 
     pub(super) fn held(&self) -> Held {
         self.store.held()
+    }
+
+    pub(super) fn topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.topics.keys()
     }
 
     pub(super) fn topic_count(&self) -> usize {

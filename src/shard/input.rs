@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+pub use super::registrar::Entry;
+use crate::auth::LimitError;
+use crate::auth::Revoke;
 use crate::dialect::Placed;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
@@ -34,6 +37,15 @@ pub struct ConnRef {
     pub generation: u32,
 }
 
+/// Which listener a connection came in by: a dialect's own, where its paths mean what they mean at home, or the one that all share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Port {
+    #[default]
+    Shared,
+    HyperBeam,
+    Provisioning,
+}
+
 /// A connection of some shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -54,8 +66,21 @@ pub enum Mesh {
     Read(Box<ReadWish>),
     /// From it.
     Page(Box<PageAnswer>),
+    /// To the shard that counts connections: may this one come in?
+    Enter(Box<Entry>),
+    /// From it.
+    Entered { conn: ConnRef, result: Result<(), LimitError> },
+    /// To it: this one has left.
+    Leave(Address),
+    /// To every shard: these tokens open nothing any more.
+    Revoke(Box<Revoke>),
     /// To every shard: the fields that this shard's filters read now.
     Interest(ShardId, Interest),
+
+    /// To every shard: which topics have subscribers of HyperBEAM there?
+    AskTopics(Address),
+    /// From each.
+    Topics { conn: ConnRef, topics: Vec<String> },
 }
 
 /// Drafts of one publisher for one home shard, in order.

@@ -4,19 +4,24 @@
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
+use super::class::Voice;
+use super::input::Address;
 use super::input::ConnId;
+use super::input::ConnRef;
 use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
 use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
+use crate::dialect::Silence;
 use crate::wire::frame;
 
 /// Close codes, RFC 6455 section 7.4.1 and ours.
+pub(super) const CLOSE_NORMAL: u16 = 1000;
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
+pub(super) const CLOSE_POLICY: u16 = 1008;
 pub(super) const CLOSE_SILENT: u16 = 1011;
-pub(super) const CLOSE_SLOW: u16 = 4008;
 
 /// Ticks in which every connection is looked at once: one in so many is, each tick.
 const SWEEP_TICKS: u32 = 10;
@@ -40,6 +45,11 @@ impl Stopping {
             Self::Told => None,
         }
     }
+}
+
+/// Whether a client of this dialect is not pinged, but closed when it says nothing.
+fn closes_when_silent(voice: Option<Voice>) -> bool {
+    voice.is_some_and(|voice| voice.dialect.speaker().manners().silence == Silence::Closed)
 }
 
 /// Whole seconds since the start.
@@ -69,9 +79,9 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_told = matches!(conn.session, Session::Http(_)) && conn.solo.is_some();
         if is_told || self.is_answer_awaited(id) {
-            self.close_after_sent(id, now)
+            self.close_after_sent(id, now);
         } else {
-            self.remove(id)
+            self.remove(id);
         }
     }
 
@@ -93,10 +103,15 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(&mut self.inbound);
         }
+        let generation = conn.generation;
+        let was_counted = std::mem::take(&mut conn.is_counted);
         conn.session = Session::Gone;
         conn.voice = None;
         conn.solo = None;
         self.gone.push_back(id);
+        if was_counted {
+            self.leave(Address { shard: self.id, conn: ConnRef { id, generation } });
+        }
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
@@ -109,7 +124,9 @@ impl Shard {
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
         self.stats.slow_disconnects += 1;
         tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
-        self.close(id, CLOSE_SLOW, "slow subscriber: reconnect and resume", now);
+        let Some(voice) = self.voice_of(id) else { return };
+        let (code, reason) = voice.dialect.speaker().manners().slow;
+        self.close(id, code, reason, now);
     }
 
     /// Says good-bye with a close code, and closes when the peer has answered or time is up.
@@ -179,9 +196,10 @@ impl Shard {
         if closing.is_some_and(|closing| closing.due_ms <= now.mono_ms) {
             return self.remove(id);
         }
-        if closing.is_some() {
+        if closing.is_some() || self.check_token(id, now) {
             return;
         }
+        let Some(conn) = self.conns.find_mut(id) else { return };
         let silent_s = seconds(now).saturating_sub(conn.heard_s);
         match &mut conn.session {
             Session::Http(http) => {
@@ -189,6 +207,17 @@ impl Shard {
                     || http.is_overdue(now, self.settings.request_timeout_s)
                 {
                     self.time_out(id, now);
+                }
+            }
+            Session::WebSocket(websocket)
+                if conn.who.is_none()
+                    && websocket.identify_by_s().is_some_and(|by_s| by_s <= seconds(now)) =>
+            {
+                self.close(id, CLOSE_POLICY, "authentication required", now);
+            }
+            Session::WebSocket(_) if closes_when_silent(conn.voice) => {
+                if silent_s >= self.settings.hyperbeam.idle_s {
+                    self.close(id, CLOSE_NORMAL, "", now);
                 }
             }
             Session::WebSocket(websocket) => {
@@ -237,7 +266,7 @@ impl Shard {
             let id = ConnId(index);
             match self.conns.find(id).map(|conn| &conn.session) {
                 Some(Session::WebSocket(_)) => {
-                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now)
+                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now);
                 }
                 Some(Session::Sse { .. }) => self.end_sse(id, now),
                 Some(Session::Http(_)) => self.close_after_sent(id, now),
@@ -248,6 +277,7 @@ impl Shard {
 
     /// Says good-bye after everything that is still owed, rather than instead of it.
     fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+        self.send_all_held(id, now);
         self.go_solo(id);
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, code, reason);

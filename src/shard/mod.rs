@@ -3,6 +3,7 @@
 //! Bytes, messages and the time come in; bytes for sockets and messages for other shards are asked for. Invariants: [`Shard::work`] never
 //! blocks and never fails; one subscriber's state never costs another; every list in here has a bound in `limits`.
 
+mod access;
 mod class;
 mod conns;
 mod deadlines;
@@ -15,35 +16,44 @@ mod input;
 mod lifecycle;
 mod publish;
 mod pump;
+mod registrar;
 mod replay;
 mod session;
 mod settings;
 mod shape;
+mod snapshot;
 mod solo;
 mod stats;
 mod subscribe;
 mod voice;
+mod want;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use access::Access;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
 pub use input::ConnId;
 pub use input::ConnRef;
+pub use input::Entry;
 pub use input::Mesh;
 pub use input::PageAnswer;
+pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
 pub use session::AdminRequest;
 pub use session::Response;
+pub use settings::HyperBeam;
 pub use settings::Settings;
 pub use stats::Stats;
 
+use crate::auth::Revocations;
+use crate::auth::TokenRules;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::event::Event;
@@ -94,6 +104,8 @@ pub struct Shard {
     arrived: VecDeque<Arrived>,
     frames: Frames,
     events_since_flush: usize,
+    /// So much waits for some class that it must go out.
+    is_class_full: bool,
     /// Classes with frames waiting, and solo connections to be looked at, since the last flush.
     dirty: Vec<class::ClassId>,
     dirty_solos: Vec<ConnId>,
@@ -107,6 +119,10 @@ pub struct Shard {
     admin: VecDeque<(ConnRef, AdminRequest)>,
     inbound: Inbound,
     heard: session::HeardBuffer,
+    /// Whoever comes without a token.
+    anonymous: Option<Arc<access::Who>>,
+    revocations: Revocations,
+    registrar: registrar::Registrar,
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
@@ -135,21 +151,30 @@ impl Shard {
     /// An empty shard. All shards of a process share an epoch.
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
+        let views = Arc::clone(&settings.views);
         let home = home::Home::new(id, shard_count, settings.topics_max, settings.retention);
+        let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
+        let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
+        let revocations = Revocations::new(rules.and_then(TokenRules::revocation_kept_s));
         Self {
             id,
             shard_count,
+            anonymous,
+            revocations,
+            registrar: registrar::Registrar::new(settings.access.limits),
             home,
             settings,
             epoch,
             conns: conns::Conns::default(),
             classes: class::Classes::default(),
             matcher: Matcher::default(),
-            cursor: vec![0; usize::from(shard_count)],
+            // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
+            cursor: vec![1; usize::from(shard_count)],
             mesh: (0..shard_count).map(|_| VecDeque::new()).collect(),
             arrived: VecDeque::new(),
             frames: Frames::default(),
             events_since_flush: 0,
+            is_class_full: false,
             dirty: Vec::new(),
             dirty_solos: Vec::new(),
             batch_deadlines: deadlines::Deadlines::default(),
@@ -169,21 +194,26 @@ impl Shard {
             pace_deadlines: deadlines::Deadlines::default(),
             insiders: shape::Insiders::default(),
             ingest: ingest::Ingest::new(shard_count),
-            scratch: fanout::Scratch::default(),
-            scratch_alone: encoded::Encoded::default(),
+            scratch: fanout::Scratch::new(Arc::clone(&views)),
+            scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
             full: Vec::new(),
             flush_scratch: flush::Scratch::default(),
-            pump_scratch: pump::Scratch::default(),
+            pump_scratch: pump::Scratch::new(views),
         }
     }
 
-    /// A socket was accepted. `None`: there are as many as there may be; it is to be closed.
+    /// A socket was accepted on the listener that all dialects share. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef> {
+        self.open_on(Port::Shared, peer, now)
+    }
+
+    /// As `open`, on a listener that may be a dialect's own.
+    pub fn open_on(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
             return None;
         }
         self.stats.connections_opened += 1;
-        Some(self.conns.insert(session::Session::new(peer), lifecycle::seconds(now)))
+        Some(self.conns.insert(session::Session::new(peer, port), lifecycle::seconds(now)))
     }
 
     /// Takes in a message of another shard.
@@ -194,7 +224,13 @@ impl Shard {
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
             Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::Enter(entry) => self.enter_here(&entry, now),
+            Mesh::Entered { conn, result } => self.entered(conn, result, now),
+            Mesh::Leave(address) => self.leave(address),
+            Mesh::Revoke(what) => self.revoke_here(*what, now),
             Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
+            Mesh::AskTopics(asker) => self.tell_topics(asker),
+            Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
     }
 

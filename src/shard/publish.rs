@@ -109,7 +109,7 @@ impl Shard {
         underway.awaited -= 1;
         if underway.awaited == 0 {
             let underway = self.underway.remove(&publisher.id).expect("it was just there");
-            self.published(publisher.id, underway.into_results(), now);
+            self.published(publisher.id, &underway.into_results(), now);
         }
     }
 

@@ -2,6 +2,10 @@
 //!
 //! Invariant: a frame once begun is ended before anything else is sent; gaps and notices stand before what follows them.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use super::Sent;
 use super::Shard;
 use super::Sink;
@@ -18,6 +22,7 @@ use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
 use crate::dialect::Subs;
+use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
@@ -31,6 +36,12 @@ pub(super) struct Scratch {
     chunk: Vec<u8>,
     batch: Vec<u8>,
     encoded: Encoded,
+}
+
+impl Scratch {
+    pub(super) fn new(views: Arc<Views>) -> Self {
+        Self { encoded: Encoded::new(views), ..Self::default() }
+    }
 }
 
 /// What a connection's chunk is made with.
@@ -82,7 +93,7 @@ impl Shard {
         if solo.owed.is_empty() {
             self.fill_chunk(id, scratch);
         } else {
-            std::mem::swap(&mut solo.owed, &mut scratch.chunk);
+            return self.send_owed(sink, id, now);
         }
         if scratch.chunk.is_empty() {
             return false;
@@ -100,9 +111,30 @@ impl Shard {
                 else {
                     return false;
                 };
-                solo.owed.extend_from_slice(rest);
+                solo.owed.push(Bytes::copy_from_slice(rest));
                 solo.blocked = !rest.is_empty();
                 rest.is_empty()
+            }
+        }
+    }
+
+    /// Sends the first piece of what is owed; false when there is no room for all of it.
+    fn send_owed<S: Sink>(&mut self, sink: &mut S, id: ConnId, now: Now) -> bool {
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return false;
+        };
+        let Some(piece) = solo.owed.first() else { return false };
+        self.stats.sends += 1;
+        match sink.send(id, &piece) {
+            Sent::Closed => {
+                self.closed(id, now);
+                false
+            }
+            Sent::Took(count) => {
+                self.stats.bytes_sent += count as u64;
+                solo.owed.taken(count);
+                solo.blocked = count < piece.len();
+                !solo.blocked
             }
         }
     }
@@ -123,6 +155,7 @@ impl Shard {
             batch_events_max: 0,
             events: 0,
         };
+        self.stats.dropped += solo.outbox.take_dropped();
         while filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES {
             let Some(item) = solo.outbox.pop() else { break };
             match item {
@@ -131,8 +164,10 @@ impl Shard {
                     if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
                         *sent = event.time_us;
                     }
-                    filling.event(&event, subs, &solo.cursor);
+                    let known = if solo.is_telling { &[][..] } else { &solo.cursor };
+                    filling.event(&event, subs, known);
                 }
+                Item::Past { event, subs } => filling.event(&event, subs, &[]),
                 Item::Said { kind, text } => {
                     if kind == "live" {
                         self.stats.skipped += filling.announce(&mut solo.outbox);
@@ -141,6 +176,7 @@ impl Shard {
                 }
                 Item::Raw(bytes) => filling.raw(&bytes),
                 Item::Reached(homes) => {
+                    solo.is_telling = false;
                     for (home, time_us) in homes {
                         if let Some(sent) = solo.cursor.get_mut(usize::from(home)) {
                             *sent = time_us.max(*sent);
@@ -167,7 +203,7 @@ impl Shard {
                 Some(closing)
                     if closing.after_sent == AfterSent::Gone && !self.is_answer_awaited(id) =>
                 {
-                    self.remove(id)
+                    self.remove(id);
                 }
                 Some(_) => {}
             }
@@ -203,9 +239,12 @@ impl Filling<'_> {
         for (gap, set) in &outbox.take_gaps() {
             self.say(*set, |subs| Outcome::Gap { subs, gap });
         }
-        let Some((skipped, set)) = outbox.take_skipped() else { return 0 };
-        self.say(set, |subs| Outcome::Skipped { subs, skipped });
-        skipped.count
+        let mut count = 0;
+        for (skipped, set) in outbox.take_skipped() {
+            self.say(set, |subs| Outcome::Skipped { subs, skipped });
+            count += skipped.count;
+        }
+        count
     }
 
     fn event(&mut self, event: &Event, subs: u64, cursor: &[u64]) {
@@ -216,19 +255,17 @@ impl Filling<'_> {
         let Some(batch) = voice::batch_of(class, subs) else {
             self.end_batch();
             let scratch = &mut *self.scratch;
-            let text = scratch.encoded.text(class, event, subs, Form::Single);
-            let alone = voice::is_deflated_alone(class, text.len());
-            return voice::frame_event(
-                self.voice,
-                alone,
-                &[text],
-                Some((self.epoch, cursor)),
-                &mut scratch.chunk,
-            );
+            for subs in voice::messages(class, subs) {
+                let text = scratch.encoded.text(class, event, subs, Form::Single);
+                let alone = voice::is_deflated_alone(class, text.len());
+                let id = Some((self.epoch, cursor));
+                voice::frame_event(self.voice, alone, &[text], id, &mut scratch.chunk);
+            }
+            return;
         };
         let speaker = self.voice.dialect.speaker();
         let part = if self.batch_events == 0 { BatchPart::Begin } else { BatchPart::Between };
-        speaker.batch(part, &mut scratch.batch);
+        speaker.batch(part, event.time_us, &mut scratch.batch);
         let text = scratch.encoded.text(class, event, subs, Form::InBatch);
         scratch.batch.extend_from_slice(text);
         self.batch_events_max = if self.batch_events == 0 {
@@ -249,7 +286,7 @@ impl Filling<'_> {
         }
         self.batch_events = 0;
         let scratch = &mut *self.scratch;
-        self.voice.dialect.speaker().batch(BatchPart::End, &mut scratch.batch);
+        self.voice.dialect.speaker().batch(BatchPart::End, 0, &mut scratch.batch);
         let alone =
             self.class.is_some_and(|class| voice::is_deflated_alone(class, scratch.batch.len()));
         voice::frame_event(self.voice, alone, &[&scratch.batch], None, &mut scratch.chunk);

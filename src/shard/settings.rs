@@ -1,9 +1,14 @@
 //! What an operator may set that the core needs to know. Checked in `config`, never changed while the shard lives.
 
+use std::sync::Arc;
+
+use super::access::Access;
+use crate::dialect::Views;
+use crate::dialect::hyperbeam;
 use crate::history::Retention;
 
 /// A shard's settings; its shares of what is set for the whole process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub retention: Retention,
     /// Topics of this shard; one more is refused with `too_many_topics`.
@@ -22,6 +27,27 @@ pub struct Settings {
     pub ping_after_s: u32,
     /// A request whose head or body does not arrive within so many seconds is answered 408; also how long an idle HTTP connection is kept.
     pub request_timeout_s: u32,
+    /// How each dialect sees the events.
+    pub views: Arc<Views>,
+    pub hyperbeam: HyperBeam,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// How long a connection that is being closed may take to read what it is still sent.
     pub close_timeout_s: u32,
+}
+
+/// What may be set of HyperBEAM's dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HyperBeam {
+    pub options: hyperbeam::Options,
+    /// Whether `info` also lists topics that events were seen of, and not only those that someone listens to.
+    pub info_seen: bool,
+    /// A client that says nothing for so many seconds is closed with 1000.
+    pub idle_s: u32,
+}
+
+impl Default for HyperBeam {
+    fn default() -> Self {
+        Self { options: hyperbeam::Options::default(), info_seen: false, idle_s: 60 }
+    }
 }

@@ -8,7 +8,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::input::Began;
+use super::snapshot::Untold;
 use crate::batch::Outbox;
+use crate::batch::Owed;
 use crate::dialect::Live;
 use crate::dialect::SubId;
 use crate::event::ShardId;
@@ -19,7 +21,7 @@ use crate::history::Read;
 #[derive(Debug, Default)]
 pub(super) struct Solo {
     /// Frames that are already bytes and go first; a frame once begun must be ended.
-    pub(super) owed: Vec<u8>,
+    pub(super) owed: Owed,
     pub(super) outbox: Outbox,
     pub(super) replays: Vec<Replay>,
     /// The socket took less than it was given; nothing is tried until it is writable.
@@ -30,6 +32,15 @@ pub(super) struct Solo {
     pub(super) closing: Option<Closing>,
     /// Of an SSE stream: up to which stamp of each home shard it was sent; 0: not known yet.
     pub(super) cursor: Vec<u64>,
+    /// A snapshot is being told, so the cursor is no position to come back to.
+    pub(super) is_telling: bool,
+}
+
+/// Which of a connection's subscriptions is told of the past, and whether it was running before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listener {
+    pub(super) sub: u8,
+    pub(super) is_live: bool,
 }
 
 /// The end of a connection.
@@ -80,13 +91,21 @@ pub(super) struct Replay {
     pub(super) live: Live,
     /// Of a client that comes back and wants to know what leaves: the keys it has had news of.
     pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
+
+    /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
+    pub(super) unlearned: Vec<(ShardId, Arc<Read>)>,
+
+    /// Of a snapshot: what has not been asked for yet.
+    pub(super) untold: Option<Untold>,
+    /// Live events reach the subscription whatever is still told of the past: it was running already.
+    pub(super) is_live: bool,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(ShardId, u64)>,
 }
 
 impl Replay {
     pub(super) fn waits_for(&self, home: ShardId) -> bool {
-        self.homes & (1 << home.0) != 0
+        !self.is_live && self.homes & (1 << home.0) != 0
     }
 
     /// Notes where the present begins at one home; true if it now has begun at all of them.

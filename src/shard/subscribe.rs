@@ -10,6 +10,7 @@ use super::class::ClassId;
 use super::class::ClassKey;
 use super::class::Voice;
 use super::input::ConnId;
+use super::solo::Listener;
 use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -50,6 +51,13 @@ impl Shard {
             return self
                 .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
         }
+        let subscription = &match self.confined_or_refused(id, subscription) {
+            Ok(confined) => confined,
+            Err(refusal) => {
+                let id_of = Some(&subscription.id);
+                return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
+            }
+        };
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
         self.stats.subscriptions += 1;
@@ -58,7 +66,7 @@ impl Shard {
         if subscription.is_alone() {
             self.begin_shaping(id, sub, subscription, now);
         }
-        self.begin_replay(id, sub, subscription, since, now);
+        self.begin_replay(id, Listener { sub, is_live: false }, subscription, since, now);
     }
 
     /// Changes a running subscription, from here on.
@@ -73,6 +81,13 @@ impl Shard {
                 return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
             }
         };
+        // A change of filter takes the place of the confined one, so it is confined anew.
+        let changed = match self.confined_or_refused(id, &changed) {
+            Ok(confined) => confined,
+            Err(refusal) => {
+                return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+            }
+        };
         subs[index] = Arc::clone(&changed);
         self.begin_shaping(
             id,
@@ -80,6 +95,10 @@ impl Shard {
             &changed,
             now,
         );
+        if self.subs_of(id).is_empty() {
+            // What was held filled its outbox, and it is being closed.
+            return;
+        }
         self.go_solo(id);
         self.enter_class(id, subs);
         self.say(id, &Outcome::Updated { id: sub_id });
@@ -92,9 +111,16 @@ impl Shard {
             return self.refuse_unknown(id, sub_id);
         };
         subs.remove(index);
-        self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
-        self.stats.subscriptions -= 1;
         self.go_solo(id);
+        self.forget(id, index);
+        self.enter_class(id, subs);
+        self.say(id, &Outcome::Unsubscribed { id: sub_id });
+    }
+
+    /// Takes one subscription, by its place, out of what a solo connection is still owed.
+    pub(super) fn forget(&mut self, id: ConnId, index: usize) {
+        self.stats.subscriptions -= 1;
+        self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
@@ -105,8 +131,6 @@ impl Shard {
                 }
             }
         }
-        self.enter_class(id, subs);
-        self.say(id, &Outcome::Unsubscribed { id: sub_id });
     }
 
     fn refuse_unknown(&mut self, id: ConnId, sub_id: &SubId) {
@@ -130,6 +154,11 @@ impl Shard {
 
     /// Says something to one connection, after everything that it is already owed.
     pub(super) fn say(&mut self, id: ConnId, outcome: &Outcome<'_>) {
+        //= rfc6455#5.5.1
+        //# The application MUST NOT send any more data frames after sending a Close frame.
+        if self.is_closing(id) {
+            return;
+        }
         let Some(voice) = self.voice_of(id) else { return };
         let mut text = Vec::new();
         voice.dialect.speaker().reply(outcome, &mut text);
@@ -185,7 +214,7 @@ impl Shard {
         class.remove_member(id);
         class.solos.push(id);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            solo.owed = owed;
+            solo.owed.push(owed.into());
         }
         self.mark_solo(id);
     }
@@ -202,7 +231,7 @@ impl Shard {
     }
 
     /// Moves a solo connection to the class of these subscriptions.
-    fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
+    pub(super) fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
         let Some(voice) = self.voice_of(id) else { return };
         self.leave_class(id);
         if subs.is_empty() {

@@ -18,7 +18,10 @@ use crate::batch::Frames;
 use crate::clock::Now;
 use crate::dialect::Batch;
 use crate::dialect::BatchPart;
+use crate::dialect::Subs;
+use crate::dialect::peat::connect;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::CLASS_BYTES_MAX;
 use crate::limits::DEFLATE_ALONE_BYTES_MIN;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::limits::DEFLATE_STREAMS_MAX;
@@ -49,7 +52,9 @@ fn window_bits(voice: Voice) -> Option<u8> {
         Transport::WebSocket {
             deflate: Deflate::Takeover { window_bits } | Deflate::Alone { window_bits },
         } => Some(window_bits),
-        Transport::WebSocket { deflate: Deflate::Off } | Transport::Sse { .. } => None,
+        Transport::WebSocket { deflate: Deflate::Off }
+        | Transport::Sse { .. }
+        | Transport::Connect => None,
     }
 }
 
@@ -63,10 +68,11 @@ pub(super) fn frame_event(
 ) {
     match voice.transport {
         Transport::WebSocket { .. } if alone => {
-            deflate_alone(window_bits(voice).unwrap_or(15), parts, out)
+            deflate_alone(window_bits(voice).unwrap_or(15), parts, out);
         }
         Transport::WebSocket { .. } => frame_plain(parts, out),
         Transport::Sse { chunked } => frame_sse(chunked, None, sse_id, parts, out),
+        Transport::Connect => frame_connect(parts, out),
     }
 }
 
@@ -81,6 +87,7 @@ pub(super) fn frame_said(
     match voice.transport {
         Transport::WebSocket { .. } => frame_plain(&[text], out),
         Transport::Sse { chunked } => frame_sse(chunked, Some(kind), sse_id, &[text], out),
+        Transport::Connect => frame_connect(&[text], out),
     }
 }
 
@@ -129,6 +136,15 @@ fn frame_sse(
     sse::put_chunk(out, &text);
 }
 
+fn frame_connect(parts: &[&[u8]], out: &mut Vec<u8>) {
+    let mut enveloped = Vec::new();
+    connect::put_envelope(parts.iter().map(|part| part.len()).sum(), &mut enveloped);
+    for part in parts {
+        enveloped.extend_from_slice(part);
+    }
+    sse::put_chunk(out, &enveloped);
+}
+
 /// `epoch.t1.t2…`, each time in base 36; nothing while one of them is not known.
 pub(super) fn sse_cursor(epoch: &str, times_us: &[u64]) -> Option<String> {
     if times_us.is_empty() || times_us.contains(&0) {
@@ -158,6 +174,19 @@ fn push_base36(mut value: u64, text: &mut String) {
     text.extend(digits[..count].iter().rev().map(|digit| char::from(*digit)));
 }
 
+/// The subscriptions of each message that an event is told in: one for all, but for those that the dialect keeps apart.
+pub(super) fn messages(class: &Class, subs: u64) -> impl Iterator<Item = u64> + use<> {
+    let apart = class.key.voice.dialect.speaker().apart(Subs { of: &class.key.subs, set: subs });
+    let mut rest = apart & subs;
+    let each = std::iter::from_fn(move || {
+        let next = rest & rest.wrapping_neg();
+        rest &= !next;
+        (next != 0).then_some(next)
+    });
+    let together = subs & !apart;
+    (together != 0).then_some(together).into_iter().chain(each)
+}
+
 /// The batch that an event for these subscriptions goes into: the strictest of theirs, and none if one of them wants it alone.
 pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
     let mut strictest: Option<Batch> = None;
@@ -175,17 +204,23 @@ pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
 }
 
 /// Adds an event's text to the class's open batch; true if its deadline is new.
-pub(super) fn fill_batch(class: &mut Class, batch: Batch, text: &[u8], now: Now) -> bool {
+pub(super) fn fill_batch(
+    class: &mut Class,
+    batch: Batch,
+    text: &[u8],
+    time_us: u64,
+    now: Now,
+) -> bool {
     let speaker = class.key.voice.dialect.speaker();
     let due_ms = now.mono_ms + u64::from(batch.delay_ms);
     let open = class.open.get_or_insert_with(|| {
         let mut open =
             Box::new(OpenBatch { events_max: u16::MAX, due_ms: u64::MAX, ..OpenBatch::default() });
-        speaker.batch(BatchPart::Begin, &mut open.text);
+        speaker.batch(BatchPart::Begin, time_us, &mut open.text);
         open
     });
     if open.events > 0 {
-        speaker.batch(BatchPart::Between, &mut open.text);
+        speaker.batch(BatchPart::Between, time_us, &mut open.text);
     }
     open.text.extend_from_slice(text);
     open.events += 1;
@@ -202,15 +237,18 @@ pub(super) fn is_batch_full(class: &Class) -> bool {
         .is_some_and(|open| open.events >= open.events_max || open.text.len() >= BATCH_BYTES_MAX)
 }
 
-/// Adds a frame to those that wait, and what those in sync read instead.
-pub(super) fn push_frame(class: &mut Class, frame: FrameId, frames: &mut Frames) {
+/// Adds a frame to those that wait, and what those in sync read instead; true once so much waits that it must go out.
+pub(super) fn push_frame(class: &mut Class, frame: FrameId, frames: &mut Frames) -> bool {
     class.plain.push(frame);
-    let Some(stream) = &mut class.stream else { return };
+    class.waiting_bytes += frames.bytes(frame).len();
+    let is_full = class.waiting_bytes >= CLASS_BYTES_MAX;
+    let Some(stream) = &mut class.stream else { return is_full };
     let mut deflated = Vec::new();
     let plain = frames.bytes(frame);
     frame_deflated(&mut stream.deflater, &[payload_of(plain)], &mut deflated);
     stream.messages += 1;
     class.deflated.push(frames.add(|out| out.extend_from_slice(&deflated)));
+    is_full
 }
 
 /// A plain frame without its header.
@@ -267,12 +305,12 @@ impl Shard {
         let class = self.classes.at(id);
         let Some(mut open) = class.open.take() else { return };
         let voice = class.key.voice;
-        voice.dialect.speaker().batch(BatchPart::End, &mut open.text);
+        voice.dialect.speaker().batch(BatchPart::End, 0, &mut open.text);
         self.begin_frames(id);
         let class = self.classes.at(id);
         let alone = is_deflated_alone(class, open.text.len());
         let frame = self.frames.add(|out| frame_event(voice, alone, &[&open.text], None, out));
-        push_frame(class, frame, &mut self.frames);
+        self.is_class_full |= push_frame(class, frame, &mut self.frames);
     }
 }
 

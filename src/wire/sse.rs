@@ -18,7 +18,7 @@ pub struct Event<'a> {
 /// Appends the head of an event stream's reply: chunked for HTTP/1.1, ended by the connection's end for 1.0.
 pub fn put_head(out: &mut Vec<u8>, version: Version) {
     out.extend_from_slice(
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-store\r\nx-accel-buffering: no\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n",
     );
     out.extend_from_slice(match version {
         //= rfc9112#6.1

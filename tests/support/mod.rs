@@ -9,5 +9,10 @@
 
 pub mod client;
 pub mod frames;
+pub mod http;
+pub mod link;
 pub mod random;
+pub mod script;
+pub mod transcript;
+pub mod websocket;
 pub mod world;

@@ -36,7 +36,9 @@ export class Progress {
 
   /** Whether what ends at this offset has been handed over already, when a replay had to begin again. */
   hasSeen(topic, offset) {
-    return (this.#seen?.offsets.get(topic) ?? 0) >= offset;
+    const seen = this.#seen?.offsets.get(topic);
+    // A gap of a topic that nothing is known of ends at 0, and is news all the same.
+    return seen !== undefined && seen >= offset;
   }
 
   /** An event, or a gap that ends there, was handed over. */

@@ -67,9 +67,14 @@ fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusa
         "unsubscribe" => Command::Unsubscribe { id: required(id)? },
         "publish" => publish(members, id)?,
         "ping" => Command::Ping { id },
+        "auth" => {
+            let raw = members.take("token").ok_or_else(|| missing("token"))?;
+            let token: String = read(raw, "token", "a string")?;
+            Command::Authenticate { id, token: token.into() }
+        }
         _ => {
             let message = format!(
-                "no message has the type {kind:?}; there are subscribe, update, unsubscribe, publish and ping"
+                "no message has the type {kind:?}; there are subscribe, update, unsubscribe, publish, ping and auth"
             );
             return Err(Refusal::of(RefusalCode::UnknownType, "type", message));
         }
@@ -149,9 +154,10 @@ fn filter(raw: &RawValue) -> Result<Filter, Refusal> {
 fn max_rate(raw: &RawValue) -> Result<MaxRate, Refusal> {
     let mut members =
         Members::parse(raw.get()).map_err(|_| bad("max_rate", "max_rate must be an object"))?;
-    let per: String = members
-        .take("per")
-        .map_or(Ok("subscription".to_owned()), |raw| read(raw, "max_rate.per", "a string"))?;
+    let per: String = members.take("per").map_or_else(
+        || Ok("subscription".to_owned()),
+        |raw| read(raw, "max_rate.per", "a string"),
+    )?;
     let per = match per.as_str() {
         "key" => RatePer::Key,
         "subscription" => RatePer::Subscription,

@@ -2,8 +2,6 @@
 //!
 //! Invariant: every text written is one valid JSON object; whatever came from a client is escaped, or is JSON text that was checked.
 
-use std::io::Write;
-
 use crate::dialect::Form;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
@@ -13,6 +11,8 @@ use crate::dialect::Refusal;
 use crate::dialect::Skipped;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
+use crate::dialect::json::number;
+use crate::dialect::json::string;
 use crate::event::Event;
 
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
@@ -90,6 +90,23 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
             number(now.wall_us, out);
             out.push(b'}');
         }
+        Outcome::Authenticated { id, expires_at_s } => {
+            out.extend_from_slice(br#"{"type":"authenticated""#);
+            if let Some(id) = id {
+                out.extend_from_slice(br#","id":"#);
+                out.extend_from_slice(id.as_bytes());
+            }
+            if let Some(expires_at_s) = expires_at_s {
+                out.extend_from_slice(br#","expires_at_s":"#);
+                number(*expires_at_s, out);
+            }
+            out.push(b'}');
+        }
+        Outcome::Expiring { expires_at_s } => {
+            out.extend_from_slice(br#"{"type":"token_expiring","expires_at_s":"#);
+            number(*expires_at_s, out);
+            out.push(b'}');
+        }
         Outcome::Gap { subs, gap } => {
             out.extend_from_slice(br#"{"type":"gap","subs":["#);
             ids(*subs, out);
@@ -127,6 +144,8 @@ pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         | Outcome::Updated { .. }
         | Outcome::Unsubscribed { .. }
         | Outcome::Published { .. }
+        | Outcome::Authenticated { .. }
+        | Outcome::Expiring { .. }
         | Outcome::Pong { .. } => {}
     }
 }
@@ -208,22 +227,6 @@ fn ids(subs: Subs<'_>, out: &mut Vec<u8>) {
         }
         out.extend_from_slice(id.as_bytes());
     }
-}
-
-/// A JSON string. Names are nearly always plain, so that case is one copy.
-fn string(text: &str, out: &mut Vec<u8>) {
-    if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        serde_json::to_writer(out, text)
-            .expect("a string always has a JSON text, and a Vec takes every write");
-    }
-}
-
-fn number(value: u64, out: &mut Vec<u8>) {
-    write!(out, "{value}").expect("a Vec takes every write");
 }
 
 #[cfg(test)]

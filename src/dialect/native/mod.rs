@@ -12,8 +12,11 @@ use crate::dialect::Command;
 use crate::dialect::Dialect;
 use crate::dialect::Form;
 use crate::dialect::Malformed;
+use crate::dialect::Manners;
 use crate::dialect::Outcome;
+use crate::dialect::Silence;
 use crate::dialect::Subs;
+use crate::dialect::View;
 use crate::event::Event;
 
 /// The name under which it is offered in `Sec-WebSocket-Protocol`.
@@ -32,20 +35,33 @@ impl Dialect for Native {
         encode::outcome(outcome, out);
     }
 
-    fn encode(&self, event: &Event, payload: &[u8], out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
         encode::event_body(event, payload, out);
     }
 
-    fn head(&self, form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
+    fn head(&self, form: Form, _event: &Event, _view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {
         encode::event_head(form, subs, out);
     }
 
-    fn batch(&self, part: BatchPart, out: &mut Vec<u8>) {
+    fn apart(&self, _subs: Subs<'_>) -> u64 {
+        0
+    }
+
+    fn batch(&self, part: BatchPart, _time_us: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(match part {
             BatchPart::Begin => br#"{"type":"batch","events":["#,
             BatchPart::Between => b",",
             BatchPart::End => b"]}",
         });
+    }
+
+    fn manners(&self) -> Manners {
+        Manners {
+            silence: Silence::Pinged,
+            slow: (4008, "slow subscriber: reconnect and resume"),
+            counts_messages: false,
+            hears_binary: false,
+        }
     }
 }
 
@@ -62,15 +78,23 @@ impl Dialect for NativeSse {
         encode::outcome_sse(outcome, out);
     }
 
-    fn encode(&self, event: &Event, payload: &[u8], out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
         encode::event_body(event, payload, out);
     }
 
-    fn head(&self, _form: Form, _subs: Subs<'_>, out: &mut Vec<u8>) {
+    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, out: &mut Vec<u8>) {
         out.push(b'{');
     }
 
-    fn batch(&self, part: BatchPart, out: &mut Vec<u8>) {
-        Native.batch(part, out);
+    fn apart(&self, _subs: Subs<'_>) -> u64 {
+        0
+    }
+
+    fn batch(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
+        Native.batch(part, time_us, out);
+    }
+
+    fn manners(&self) -> Manners {
+        Native.manners()
     }
 }

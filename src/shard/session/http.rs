@@ -10,9 +10,16 @@ use super::super::class::Deflate;
 use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
+use super::super::input::Port;
+use super::super::lifecycle::seconds;
 use super::AdminRequest;
 use super::Response;
 use super::Session;
+use super::cast;
+use super::endpoint::Routed;
+use super::gather::Gathered;
+use super::gather::Gathering;
+use super::identity::Entered;
 use super::stream::Asked;
 use super::upload::Upload;
 use super::websocket::Speaks;
@@ -20,10 +27,12 @@ use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
-use crate::dialect::Outcome;
 use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
+use crate::dialect::Talk;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Connection;
@@ -39,8 +48,8 @@ use crate::wire::upgrade::UpgradeError;
 /// The state of an HTTP connection.
 #[derive(Debug)]
 pub(in super::super) struct Http {
-    #[expect(dead_code, reason = "limits per address will ask for it")]
     peer: IpAddr,
+    port: Port,
     /// What was read and could not be used yet.
     input: Vec<u8>,
     state: State,
@@ -49,9 +58,21 @@ pub(in super::super) struct Http {
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Head,
     Upload(Box<Upload>),
+    /// The registrar has been asked about the one who sent this.
+    Entering(Box<Head>),
+    /// A small body is being gathered.
+    Gather(Box<Gathering>),
+    /// What was published is not known to have its place yet; the answer is already given.
+    Casting,
+    /// What was posted is not known to have its place yet, and its answer waits for that.
+    Posting {
+        keep_alive: bool,
+    },
+    /// Topics are being gathered from the other shards.
+    Topics(Box<cast::Gathering>),
     /// An admin request is being answered.
     Asked {
         keep_alive: bool,
@@ -62,16 +83,40 @@ enum State {
 }
 
 impl Http {
-    pub(super) fn new(peer: IpAddr) -> Self {
-        Self { peer, input: Vec::new(), state: State::Head, since_ms: None }
+    pub(super) fn new(peer: IpAddr, port: Port) -> Self {
+        Self { peer, port, input: Vec::new(), state: State::Head, since_ms: None }
+    }
+
+    pub(super) fn take_state(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Head)
+    }
+
+    pub(super) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    pub(super) fn port(&self) -> Port {
+        self.port
+    }
+
+    pub(super) fn set_state(&mut self, state: State) {
+        self.state = state;
     }
 
     /// Whether it waits for something before it reads on.
     pub(in super::super) fn is_waiting(&self) -> bool {
         match &self.state {
-            State::Head => false,
+            State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked { .. } => true,
+            State::Asked { .. }
+            | State::Entering(_)
+            | State::Casting
+            | State::Posting { .. }
+            | State::Topics(_) => true,
             State::Ended => false,
         }
     }
@@ -98,9 +143,9 @@ impl Shard {
     }
 
     /// Works through what has been read, as far as it goes.
-    fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
+    pub(super) fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
         loop {
-            match &mut http.state {
+            match &http.state {
                 State::Head => {
                     if http.input.is_empty() {
                         http.input = Vec::new();
@@ -136,7 +181,22 @@ impl Shard {
                         break;
                     }
                 }
-                State::Upload(_) | State::Asked { .. } => break,
+                State::Gather(_) => {
+                    let Some(back) = self.go_on_gathering(id, http, now) else { return };
+                    http = back;
+                    if matches!(http.state, State::Gather(_)) {
+                        break;
+                    }
+                }
+                State::Topics(gathering) if gathering.is_complete() => {
+                    http = self.answer_topics(id, http, now);
+                }
+                State::Upload(_)
+                | State::Asked { .. }
+                | State::Entering(_)
+                | State::Casting
+                | State::Posting { .. }
+                | State::Topics(_) => break,
                 State::Ended => {
                     http.input = Vec::new();
                     break;
@@ -146,8 +206,27 @@ impl Shard {
         self.put_back(id, Session::Http(http));
     }
 
+    /// Takes in more of a small body; `None` if the connection is something else now.
+    fn go_on_gathering(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Option<Box<Http>> {
+        let State::Gather(gathering) = std::mem::replace(&mut http.state, State::Ended) else {
+            unreachable!("it is one")
+        };
+        let mut input = std::mem::take(&mut http.input);
+        let gathered = self.gather_go_on(id, gathering, &mut input, now);
+        http.input = input;
+        http.state = match gathered {
+            Gathered::More(gathering) => State::Gather(gathering),
+            Gathered::Ended => State::Ended,
+            Gathered::Answered => State::Head,
+            Gathered::Casting => State::Casting,
+            Gathered::Posting { keep_alive } => State::Posting { keep_alive },
+            Gathered::Taken => return None,
+        };
+        Some(http)
+    }
+
     /// Says what is wrong with the bytes themselves, and ends the connection.
-    fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
+    pub(super) fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
         let mut out = Vec::new();
         error.write_reply(&mut out);
         self.push_item(id, Item::Raw(out.into()));
@@ -157,11 +236,37 @@ impl Shard {
 
     /// Answers a request, or turns the connection into what it asks for; `None` if it no longer is HTTP.
     fn route(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Option<Box<Http>> {
+        let mut http = match self.enter(id, http, head, now) {
+            Entered::Yes(http) => http,
+            Entered::Refused(http) => return Some(http),
+        };
+        let is_counted = self.conns.find(id).is_none_or(|conn| conn.is_counted);
+        if is_counted || !super::endpoint::is_lasting(head) {
+            return self.route_known(id, http, head, now);
+        }
+        match self.ask_registrar(id, Some(http.peer), now) {
+            Some(Ok(())) => self.route_known(id, http, head, now),
+            Some(Err(error)) => Some(self.refuse_entry(id, http, head, error, now)),
+            None => {
+                http.state = State::Entering(Box::new(head.clone()));
+                Some(http)
+            }
+        }
+    }
+
+    /// As `route`, once it is known who asks.
+    pub(super) fn route_known(
+        &mut self,
+        id: ConnId,
+        http: Box<Http>,
+        head: &Head,
+        now: Now,
+    ) -> Option<Box<Http>> {
         let path = head.path();
         match path {
-            "/v1/ws" => return self.route_websocket(id, http, head, Some(DialectId::Native), now),
+            "/v1/ws" => return self.route_websocket(id, http, head, Opening::Native, now),
             "/echo" if self.settings.echo => {
-                return self.route_websocket(id, http, head, None, now);
+                return self.route_websocket(id, http, head, Opening::Echo, now);
             }
             "/v1/sse" => return self.route_sse(id, http, head, now),
             _ => {}
@@ -169,20 +274,26 @@ impl Shard {
         if path.starts_with("/v1/publish/") || path == "/v1/publish" {
             return Some(self.route_publish(id, http, head, now));
         }
+        let http = match self.route_dialects(id, http, head, now) {
+            Routed::Taken(back) => return back,
+            Routed::Other(http) => http,
+        };
         Some(self.route_admin(id, http, head, now))
     }
 
-    fn route_websocket(
+    /// Makes a connection a WebSocket, if its request is one for that.
+    pub(super) fn route_websocket(
         &mut self,
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        dialect: Option<DialectId>,
+        opening: Opening,
         now: Now,
     ) -> Option<Box<Http>> {
         let protocols: &'static [&'static str] =
-            if dialect.is_some() { &[native::SUBPROTOCOL] } else { &[] };
-        let terms = Terms { protocols, deflate: self.settings.deflate };
+            if matches!(opening, Opening::Native) { &[native::SUBPROTOCOL] } else { &[] };
+        let may_deflate = !matches!(opening, Opening::Talk { may_deflate: false, .. });
+        let terms = Terms { protocols, deflate: self.settings.deflate && may_deflate };
         let upgrade = match Upgrade::check(head, &terms) {
             Ok(upgrade) => upgrade,
             Err(error) => {
@@ -194,26 +305,22 @@ impl Shard {
         upgrade.write_reply(&mut reply);
         self.push_item(id, Item::Raw(reply.into()));
         let may_deflate = upgrade.deflate.is_some();
-        let websocket = match dialect {
-            Some(dialect) => {
-                let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
-                if let Some(conn) = self.conns.find_mut(id) {
-                    conn.voice = Some(Voice { dialect, transport });
-                }
-                WebSocket::new(
-                    self.settings.message_bytes_max,
-                    may_deflate,
-                    Speaks::Dialect(dialect),
-                )
-            }
-            None => WebSocket::new(
-                MESSAGE_BYTES_MAX,
-                may_deflate,
-                Speaks::Echo { deflate: upgrade.deflate },
-            ),
+        let (speaks, dialect) = match opening {
+            Opening::Native => (Speaks::Dialect(DialectId::Native), Some(DialectId::Native)),
+            Opening::Echo => (Speaks::Echo { deflate: upgrade.deflate }, None),
+            Opening::Talk { dialect, talk, .. } => (Speaks::Talk(talk), Some(dialect)),
         };
-        let epoch = std::sync::Arc::clone(&self.epoch);
-        self.say(id, &Outcome::Welcome { epoch: &epoch });
+        let bytes_max =
+            if dialect.is_some() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
+        if let (Some(dialect), Some(conn)) = (dialect, self.conns.find_mut(id)) {
+            let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
+            conn.voice = Some(Voice { dialect, transport });
+        }
+        let mut websocket = WebSocket::new(bytes_max, may_deflate, speaks);
+        if self.conns.find(id).is_some_and(|conn| conn.who.is_none()) && dialect.is_some() {
+            websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
+        }
+        self.greet(id, &mut websocket, now);
         // What was glued to the request is the WebSocket's.
         let mut rest = std::mem::take(&mut http.input);
         if rest.is_empty() {
@@ -255,7 +362,7 @@ impl Shard {
                 self.begin_sse(id, head.version, &asked, now);
                 None
             }
-            Err(refusal) => Some(self.refuse_for(id, http, head, 400, &refusal, now)),
+            Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
         }
     }
 
@@ -289,6 +396,11 @@ impl Shard {
             );
         }
         match Upload::read(head) {
+            Ok(upload) if !self.may_publish(id, upload.topic()) => {
+                let message = "publishing to this topic is not allowed";
+                let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
+                self.refuse_for(id, http, head, (403, &refusal), now)
+            }
             Ok(upload) => {
                 if head.expect_continue {
                     self.push_item(id, Item::Raw(CONTINUE.into()));
@@ -296,7 +408,7 @@ impl Shard {
                 http.state = State::Upload(Box::new(upload));
                 http
             }
-            Err((status, refusal)) => self.refuse_for(id, http, head, status, &refusal, now),
+            Err((status, refusal)) => self.refuse_for(id, http, head, (status, &refusal), now),
         }
     }
 
@@ -333,7 +445,7 @@ impl Shard {
 
     /// Refuses a request with a word and a reason.
     #[expect(clippy::too_many_arguments, reason = "a refusal has a status, a code and a reason")]
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         id: ConnId,
         http: Box<Http>,
@@ -357,8 +469,7 @@ impl Shard {
         id: ConnId,
         http: Box<Http>,
         head: &Head,
-        status: u16,
-        refusal: &Refusal,
+        (status, refusal): (u16, &Refusal),
         now: Now,
     ) -> Box<Http> {
         self.reply_refusal(id, http, head, now, |out, connection| {
@@ -366,7 +477,7 @@ impl Shard {
         })
     }
 
-    fn reply_refusal(
+    pub(super) fn reply_refusal(
         &mut self,
         id: ConnId,
         mut http: Box<Http>,
@@ -434,6 +545,19 @@ impl Shard {
         results: &[super::PublishResult],
         now: Now,
     ) {
+        if matches!(http.state, State::Casting) {
+            http.state = State::Head;
+            return self.http_go_on(id, http, now);
+        }
+        if let State::Posting { keep_alive } = http.state {
+            self.answer_post(id, results, keep_alive);
+            http.state = if keep_alive { State::Head } else { State::Ended };
+            self.http_go_on(id, http, now);
+            if !keep_alive {
+                self.close_after_sent(id, now);
+            }
+            return;
+        }
         let State::Upload(upload) = &mut http.state else {
             return self.put_back(id, Session::Http(http));
         };
@@ -485,6 +609,13 @@ impl Shard {
         }
         self.close_after_sent(id, now);
     }
+}
+
+/// What a connection is to become.
+pub(super) enum Opening {
+    Native,
+    Echo,
+    Talk { dialect: DialectId, talk: Box<dyn Talk>, may_deflate: bool },
 }
 
 /// How far an upload has come.

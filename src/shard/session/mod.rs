@@ -3,8 +3,16 @@
 //! Invariants: what a session cannot use yet is bounded (`INPUT_PENDING_BYTES_MAX`, and the connection is not read while it waits);
 //! a client's fault ends in one answer or one close code, on its own connection.
 
+mod answered;
+mod cast;
+mod endpoint;
+mod gather;
 mod http;
+mod identity;
+mod post;
+mod revoke;
 mod stream;
+mod talk;
 mod upload;
 mod websocket;
 
@@ -19,6 +27,7 @@ pub(super) use websocket::WebSocket;
 use super::Shard;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::input::Port;
 use super::lifecycle::seconds;
 use super::publish::PublishResult;
 use crate::clock::Now;
@@ -64,8 +73,8 @@ pub struct Response {
 }
 
 impl Session {
-    pub(super) fn new(peer: IpAddr) -> Self {
-        Self::Http(Box::new(Http::new(peer)))
+    pub(super) fn new(peer: IpAddr, port: Port) -> Self {
+        Self::Http(Box::new(Http::new(peer, port)))
     }
 }
 
@@ -105,11 +114,11 @@ impl Shard {
     }
 
     /// What became of a connection's drafts, once all home shards have answered.
-    pub(super) fn published(&mut self, id: ConnId, results: Vec<PublishResult>, now: Now) {
+    pub(super) fn published(&mut self, id: ConnId, results: &[PublishResult], now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => self.upload_published(id, http, &results, now),
-            Session::WebSocket(websocket) => self.websocket_published(id, websocket, &results),
+            Session::Http(http) => self.upload_published(id, http, results, now),
+            Session::WebSocket(websocket) => self.websocket_published(id, websocket, results),
             session => self.put_back(id, session),
         }
         self.resumed.push(id);

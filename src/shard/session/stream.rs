@@ -1,6 +1,5 @@
 //! Server-sent events: one subscription, stated in the URL, told as an endless reply.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::Shard;
@@ -18,6 +17,7 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Since;
 use crate::dialect::Slow;
 use crate::dialect::Subscription;
+use crate::dialect::peat::connect;
 use crate::event::TopicPattern;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
 use crate::matcher::Filter;
@@ -42,6 +42,8 @@ impl Asked {
         for (name, value) in head.query_pairs() {
             match &*name {
                 "topic" => topics.push(topic(topics.len(), &value)?),
+                // Whose request it is has been found out before this.
+                "token" => {}
                 "since" => since = since_of(&value)?,
                 "slow" => subscription.slow = slow_of(&value)?,
                 "filter" => subscription.filter = Some(filter_of(&value)?),
@@ -73,8 +75,8 @@ fn topic(index: usize, text: &str) -> Result<TopicPattern, Refusal> {
         .map_err(|e| Refusal::of(RefusalCode::BadTopic, format_args!("topic[{index}]"), e))
 }
 
-fn since_of(text: &Cow<'_, str>) -> Result<Since, Refusal> {
-    match &**text {
+fn since_of(text: &str) -> Result<Since, Refusal> {
+    match text {
         "earliest" => Ok(Since::Earliest),
         "last" => Ok(Since::Last),
         _ => text.parse().map(Since::Time).map_err(|_| {
@@ -107,7 +109,7 @@ fn slow_of(text: &str) -> Result<Slow, Refusal> {
 }
 
 /// Reads `epoch.t1.t2…` back.
-fn cursor_of(id: &str) -> Result<Cursor, Refusal> {
+pub(super) fn cursor_of(id: &str) -> Result<Cursor, Refusal> {
     let mut parts = id.split('.');
     let epoch = parts.next().unwrap_or_default();
     let times: Result<Vec<u64>, _> = parts.map(|part| u64::from_str_radix(part, 36)).collect();
@@ -128,12 +130,28 @@ impl Shard {
     pub(super) fn begin_sse(&mut self, id: ConnId, version: Version, asked: &Asked, now: Now) {
         let mut head = Vec::new();
         sse::put_head(&mut head, version);
+        let transport = Transport::Sse { chunked: version == Version::Http11 };
+        self.begin_stream(id, head, Voice { dialect: DialectId::NativeSse, transport }, now);
+        self.subscribe(id, &asked.subscription, &asked.since, now);
+    }
+
+    /// Makes a connection an endless reply.
+    pub(super) fn begin_stream(&mut self, id: ConnId, head: Vec<u8>, voice: Voice, now: Now) {
         self.push_item(id, Item::Raw(head.into()));
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.session = Session::Sse { said_s: seconds(now) };
-        let transport = Transport::Sse { chunked: version == Version::Http11 };
-        conn.voice = Some(Voice { dialect: DialectId::NativeSse, transport });
-        self.subscribe(id, &asked.subscription, &asked.since, now);
+        conn.voice = Some(voice);
+    }
+
+    /// Ends a Connect call after everything that it is owed.
+    pub(super) fn end_call(&mut self, id: ConnId, error: Option<&connect::CallError>, now: Now) {
+        let mut end = Vec::new();
+        connect::put_end(error, &mut end);
+        let mut bytes = Vec::new();
+        sse::put_chunk(&mut bytes, &end);
+        bytes.extend_from_slice(sse::LAST_CHUNK);
+        self.push_item(id, Item::Raw(bytes.into()));
+        self.close_after_sent(id, now);
     }
 
     fn sse_bytes(&self, id: ConnId, text: &[u8]) -> Option<Vec<u8>> {
@@ -141,6 +159,8 @@ impl Shard {
         let mut bytes = Vec::new();
         match voice.transport {
             Transport::Sse { chunked: true } => sse::put_chunk(&mut bytes, text),
+            // A call has messages only, so nothing can be said that means nothing.
+            Transport::Connect => return None,
             _ => bytes.extend_from_slice(text),
         }
         Some(bytes)
@@ -157,6 +177,9 @@ impl Shard {
 
     /// Ends a stream after everything that it is owed.
     pub(in super::super) fn end_sse(&mut self, id: ConnId, now: Now) {
+        if self.voice_of(id).is_some_and(|voice| voice.transport == Transport::Connect) {
+            return self.end_call(id, Some(&connect::CallError::ShuttingDown), now);
+        }
         let chunked = self
             .voice_of(id)
             .is_some_and(|voice| matches!(voice.transport, Transport::Sse { chunked: true }));

@@ -10,6 +10,7 @@ use super::super::input::ConnId;
 use super::super::publish::PublishResult;
 use super::super::solo::AfterSent;
 use super::Session;
+use crate::auth::Bucket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Command;
@@ -19,6 +20,7 @@ use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::SubId;
+use crate::dialect::Talk;
 use crate::event::Draft;
 use crate::event::TopicName;
 use crate::wire::decoder::Decoder;
@@ -32,6 +34,7 @@ use crate::wire::frame::Coding;
 use crate::wire::frame::OpCode;
 
 const CLOSE_NOT_TEXT: u16 = 1003;
+const CLOSE_POLICY: u16 = 1008;
 
 /// The state of a WebSocket connection beyond its subscriptions.
 #[derive(Debug)]
@@ -39,14 +42,23 @@ pub(in super::super) struct WebSocket {
     decoder: Decoder,
     speaks: Speaks,
     is_pinged: bool,
-    /// Publishes whose results are awaited: the id to answer to, if an answer is wanted, and the topic.
-    publishing: Option<Box<Vec<(Option<SubId>, TopicName)>>>,
+    /// A client that has not said who it is by then, in seconds since the start, is closed.
+    identify_by_s: Option<u32>,
+    /// What was taken of the messages that it may send.
+    messages: Bucket,
+    /// Publishes whose results are awaited.
+    publishing: Option<Box<[Awaited]>>,
 }
 
+/// A publish whose result is awaited: the id to answer to, if an answer is wanted, and the topic.
+type Awaited = (Option<SubId>, TopicName);
+
 /// What is spoken on it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(in super::super) enum Speaks {
     Dialect(DialectId),
+    /// A dialect that remembers what was said.
+    Talk(Box<dyn Talk>),
     /// Every message comes back.
     Echo {
         deflate: Option<Agreed>,
@@ -56,10 +68,14 @@ pub(in super::super) enum Speaks {
 /// One thing that a client said, its bytes copied where they outlive the read.
 enum Heard {
     Said(Result<Command, Malformed>),
+    /// What a conversation is to hear.
+    Told(Box<str>),
     NotText,
     Echoed(Box<[u8]>),
     Ping(Box<[u8]>),
-    Close { code: Option<u16> },
+    Close {
+        code: Option<u16>,
+    },
 }
 
 impl WebSocket {
@@ -68,6 +84,8 @@ impl WebSocket {
             decoder: Decoder::new(bytes_max, may_deflate),
             speaks,
             is_pinged: false,
+            identify_by_s: None,
+            messages: Bucket::default(),
             publishing: None,
         }
     }
@@ -78,6 +96,14 @@ impl WebSocket {
 
     pub(super) fn is_waiting(&self) -> bool {
         self.publishing.is_some()
+    }
+
+    pub(in super::super) fn identify_by_s(&self) -> Option<u32> {
+        self.identify_by_s
+    }
+
+    pub(super) fn must_identify_by(&mut self, by_s: u32) {
+        self.identify_by_s = Some(by_s);
     }
 
     pub(in super::super) fn is_pinged(&self) -> bool {
@@ -99,20 +125,40 @@ impl Shard {
     ) {
         websocket.is_pinged = false;
         let mut heard = std::mem::take(&mut self.heard.0);
-        let speaks = websocket.speaks;
-        let fed = websocket.decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
-            heard.extend(hear(speaks, incoming));
+        let hears_binary =
+            self.voice_of(id).is_some_and(|voice| voice.dialect.speaker().manners().hears_binary);
+        let WebSocket { decoder, speaks, .. } = &mut websocket;
+        let fed = decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
+            heard.extend(hear(speaks, hears_binary, incoming));
             ControlFlow::Continue(())
         });
         let mut drafts = Vec::new();
         let mut publishing = Vec::new();
         for said in heard.drain(..) {
             match said {
+                Heard::Said(Ok(Command::Publish { id: ack, draft }))
+                    if !self.may_publish(id, &draft.topic) =>
+                {
+                    let refusal = Refusal::of(
+                        RefusalCode::Forbidden,
+                        "topic",
+                        "publishing to this topic is not allowed",
+                    );
+                    self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
+                }
                 Heard::Said(Ok(Command::Publish { id: ack, draft })) => {
                     publishing.push((ack, draft.topic.clone()));
                     drafts.push(draft);
                 }
                 Heard::Said(Ok(command)) => self.carry_out(id, command, now),
+                Heard::Told(_) if !self.may_say(id, &mut websocket.messages, now) => {
+                    self.close(id, CLOSE_POLICY, "rate limit exceeded", now);
+                }
+                Heard::Told(text) => {
+                    if let Speaks::Talk(talk) = &mut websocket.speaks {
+                        self.talk_hear(id, &mut **talk, &text, now);
+                    }
+                }
                 Heard::Said(Err(malformed)) => {
                     self.say(
                         id,
@@ -147,12 +193,37 @@ impl Shard {
         self.put_back(id, Session::WebSocket(websocket));
     }
 
+    /// The first words of a connection that has become a WebSocket.
+    pub(super) fn greet(&mut self, id: ConnId, websocket: &mut WebSocket, now: Now) {
+        match &mut websocket.speaks {
+            Speaks::Talk(talk) => self.talk_open(id, &mut **talk, now),
+            Speaks::Dialect(_) => {
+                let epoch = std::sync::Arc::clone(&self.epoch);
+                self.say(id, &Outcome::Welcome { epoch: &epoch });
+            }
+            Speaks::Echo { .. } => {}
+        }
+    }
+
+    /// Whether a connection may publish to a topic.
+    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
+        let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
+        who.is_some_and(|who| who.principal.may_publish(topic))
+    }
+
+    fn may_say(&self, id: ConnId, messages: &mut Bucket, now: Now) -> bool {
+        let counts = self
+            .voice_of(id)
+            .is_some_and(|voice| voice.dialect.speaker().manners().counts_messages);
+        !counts || messages.take(1, self.settings.access.limits.messages, now.mono_ms)
+    }
+
     fn publish_all(
         &mut self,
         id: ConnId,
         websocket: &mut WebSocket,
         drafts: Vec<Draft>,
-        publishing: Vec<(Option<SubId>, TopicName)>,
+        publishing: Vec<Awaited>,
         now: Now,
     ) {
         if websocket.publishing.is_some() {
@@ -163,7 +234,7 @@ impl Shard {
         }
         match self.publish(id, drafts, now) {
             Some(results) => self.say_published(id, &publishing, &results),
-            None => websocket.publishing = Some(Box::new(publishing)),
+            None => websocket.publishing = Some(publishing.into()),
         }
     }
 
@@ -179,12 +250,7 @@ impl Shard {
         self.put_back(id, Session::WebSocket(websocket));
     }
 
-    fn say_published(
-        &mut self,
-        id: ConnId,
-        publishing: &[(Option<SubId>, TopicName)],
-        results: &[PublishResult],
-    ) {
+    fn say_published(&mut self, id: ConnId, publishing: &[Awaited], results: &[PublishResult]) {
         let epoch = std::sync::Arc::clone(&self.epoch);
         for ((ack, topic), result) in publishing.iter().zip(results) {
             match (result, ack) {
@@ -204,13 +270,19 @@ impl Shard {
     }
 
     fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
+        if self.is_closing(id) {
+            return;
+        }
         match command {
             Command::Subscribe { subscription, since } => {
-                self.subscribe(id, &subscription, &since, now)
+                self.subscribe(id, &subscription, &since, now);
             }
             Command::Update { id: sub, change } => self.update(id, &sub, *change, now),
             Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
             Command::Ping { id: ping } => self.say(id, &Outcome::Pong { id: ping.as_ref(), now }),
+            Command::Authenticate { id: ack, token } => {
+                self.authenticate(id, ack.as_ref(), &token, now)
+            }
             Command::Publish { .. } => unreachable!("publishes are gathered before this"),
         }
     }
@@ -219,12 +291,7 @@ impl Shard {
     //# If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
     //# response.
     fn answer_close(&mut self, id: ConnId, code: Option<u16>, now: Now) {
-        let closing = self
-            .conns
-            .find(id)
-            .and_then(|conn| conn.solo.as_deref())
-            .is_some_and(|solo| solo.closing.is_some());
-        if closing {
+        if self.is_closing(id) {
             return self.close_after_sent(id, now);
         }
         let mut bytes = Vec::new();
@@ -256,17 +323,23 @@ pub(super) fn refusal_of(code: RefusalCode, topic: &TopicName) -> Refusal {
     }
 }
 
-fn hear(speaks: Speaks, incoming: Incoming<'_>) -> Option<Heard> {
+fn hear(speaks: &Speaks, hears_binary: bool, incoming: Incoming<'_>) -> Option<Heard> {
     match (incoming, speaks) {
+        (Incoming::Text(text), Speaks::Talk(_)) => Some(Heard::Told(text.into())),
+        (Incoming::Binary(bytes), Speaks::Talk(_)) if hears_binary => {
+            // What is not even text is no JSON either, and is heard as nothing.
+            Some(Heard::Told(std::str::from_utf8(bytes).unwrap_or_default().into()))
+        }
+        (Incoming::Binary(_), Speaks::Talk(_)) => Some(Heard::NotText),
         (Incoming::Text(text), Speaks::Dialect(dialect)) => {
             Some(Heard::Said(dialect.speaker().decode(text)))
         }
         (Incoming::Binary(_), Speaks::Dialect(_)) => Some(Heard::NotText),
         (Incoming::Text(text), Speaks::Echo { deflate }) => {
-            Some(echo(OpCode::Text, text.as_bytes(), deflate))
+            Some(echo(OpCode::Text, text.as_bytes(), *deflate))
         }
         (Incoming::Binary(bytes), Speaks::Echo { deflate }) => {
-            Some(echo(OpCode::Binary, bytes, deflate))
+            Some(echo(OpCode::Binary, bytes, *deflate))
         }
         (Incoming::Ping(payload), _) => Some(Heard::Ping(payload.into())),
         (Incoming::Pong(_), _) => None,

@@ -38,6 +38,9 @@ test('a position of another epoch is asked for until the replay is complete', ()
   const old = { epoch: 'a', offsets: { t: 100 }, time_us: 50 };
   const progress = new Progress(old);
   assert.deepEqual(progress.begin('b'), old);
+  assert.ok(!progress.hasSeen('t', 0), 'a gap from 1 to 0: nothing is known');
+  progress.advance('t', 0);
+  assert.ok(progress.hasSeen('t', 0));
   progress.advance('t', 2);
   assert.deepEqual(progress.begin('b'), old);
   assert.ok(progress.hasSeen('t', 2) && !progress.hasSeen('t', 3));

@@ -1,0 +1,124 @@
+//! What a client may say: that it wants topics, that it no longer wants them, and that it is there.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::reply;
+use super::topics;
+use super::topics::Options;
+use crate::dialect::Context;
+use crate::dialect::Since;
+use crate::dialect::Step;
+use crate::dialect::Talk;
+use crate::dialect::Wish;
+use crate::dialect::json;
+use crate::limits::HYPERBEAM_TOPICS_MAX;
+
+/// One client's conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    /// As they are told: in the order of the URL, repeats and all, until the first change sorts them.
+    topics: Vec<String>,
+    options: Options,
+}
+
+impl Conversation {
+    /// A conversation that begins with the topics that the URL names.
+    #[must_use]
+    pub fn new(topics: Vec<String>, options: Options) -> Self {
+        Self { topics, options }
+    }
+
+    fn want(&self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        let subscriptions = topics::subscriptions(&self.topics, self.options, context.view);
+        let wish = |subscription: Arc<_>| Wish { subscription, since: Since::Now };
+        steps.push(Step::Want(subscriptions.into_iter().map(wish).collect()));
+    }
+
+    fn subscribe(&mut self, asked: Vec<String>, context: &Context<'_>, steps: &mut Vec<Step>) {
+        let mut new = Vec::new();
+        for topic in asked {
+            if self.topics.len() + new.len() < HYPERBEAM_TOPICS_MAX
+                && !self.topics.contains(&topic)
+                && !new.contains(&topic)
+            {
+                new.push(topic);
+            }
+        }
+        //= hyperbeam#2.2
+        //# After the first successful
+        //# `subscribe` the list becomes sorted and de-duplicated.
+        if !new.is_empty() {
+            self.topics.extend(new.iter().cloned());
+            self.topics.sort_unstable();
+            self.topics.dedup();
+            self.want(context, steps);
+        }
+        steps.push(Step::Say(reply::subscribed(&new, &self.topics, context.now)));
+    }
+
+    fn unsubscribe(&mut self, asked: &[String], context: &Context<'_>, steps: &mut Vec<Step>) {
+        let mut removed: Vec<String> = Vec::new();
+        for topic in asked {
+            if self.topics.contains(topic) && !removed.contains(topic) {
+                removed.push(topic.clone());
+            }
+        }
+        if !removed.is_empty() {
+            self.topics.retain(|topic| !removed.contains(topic));
+            self.want(context, steps);
+        }
+        steps.push(Step::Say(reply::unsubscribed(&removed, &self.topics, context.now)));
+    }
+}
+
+impl Talk for Conversation {
+    fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        steps.push(Step::Say(reply::established(&self.topics, context.now)));
+        if !self.topics.is_empty() {
+            self.want(context, steps);
+        }
+    }
+
+    fn identified(&mut self, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
+
+    fn refused(&mut self, _reason: &str, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
+
+    fn hear(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
+        match said(text) {
+            Ok(Said::Subscribe(topics)) => self.subscribe(topics, context, steps),
+            Ok(Said::Unsubscribe(topics)) => self.unsubscribe(&topics, context, steps),
+            Ok(Said::Ping) => steps.push(Step::Say(reply::pong(context.now))),
+            Err(message) => steps.push(Step::Say(reply::error(message, context.now))),
+        }
+    }
+}
+
+enum Said {
+    Subscribe(Vec<String>),
+    Unsubscribe(Vec<String>),
+    Ping,
+}
+
+fn said(text: &str) -> Result<Said, &'static str> {
+    if serde_json::from_str::<&RawValue>(text).is_err() {
+        return Err("Invalid JSON");
+    }
+    let members = json::members(text).map_err(|_| "Message must be a JSON object")?;
+    let kind = json::member(&members, "type").and_then(json::text_of);
+    match kind.as_deref() {
+        Some("subscribe") => topics_of(&members).map(Said::Subscribe),
+        Some("unsubscribe") => topics_of(&members).map(Said::Unsubscribe),
+        Some("ping") => Ok(Said::Ping),
+        _ => Err("Unknown message type"),
+    }
+}
+
+/// The topics that a message names; elements that are no strings name nothing.
+fn topics_of(members: &json::Members<'_>) -> Result<Vec<String>, &'static str> {
+    let Some(raw) = json::member(members, "topics") else { return Ok(Vec::new()) };
+    let list: Vec<&RawValue> =
+        serde_json::from_str(raw.get()).map_err(|_| "Topics must be a list")?;
+    Ok(list.into_iter().filter_map(json::text_of).collect())
+}

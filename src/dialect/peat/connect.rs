@@ -1,0 +1,192 @@
+//! The Connect protocol as far as one server-streaming call needs it: envelopes, the end of a stream, errors.
+//!
+//! Never sees a socket: what is read is a body, what is written goes into a chunk.
+
+use std::fmt;
+
+use super::request::Request;
+use super::request::RequestError;
+use crate::dialect::DialectId;
+use crate::dialect::json;
+
+/// The call's path.
+pub const PATH: &str = "/peat.sidecar.v1.PeatSidecar/Subscribe";
+
+/// Bytes before each message: flags, and its length in four bytes.
+const ENVELOPE_BYTES: usize = 5;
+const FLAG_COMPRESSED: u8 = 1;
+const FLAG_END: u8 = 2;
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    Json,
+    Proto,
+}
+
+impl Codec {
+    /// The codec that a request's `Content-Type` names, if this call has it.
+    #[must_use]
+    pub fn of_content_type(content_type: &str) -> Option<Self> {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        match media_type.to_ascii_lowercase().as_str() {
+            "application/connect+json" => Some(Self::Json),
+            "application/connect+proto" => Some(Self::Proto),
+            _ => None,
+        }
+    }
+
+    /// The reply's `Content-Type`.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/connect+json",
+            Self::Proto => "application/connect+proto",
+        }
+    }
+
+    /// Who writes its messages.
+    #[must_use]
+    pub const fn dialect(self) -> DialectId {
+        match self {
+            Self::Json => DialectId::Peat,
+            Self::Proto => DialectId::PeatProto,
+        }
+    }
+}
+
+/// Why a call is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    Request(RequestError),
+    /// The body is not one whole enveloped message.
+    BadEnvelope,
+    Compressed,
+    NotUtf8,
+    ShuttingDown,
+}
+
+impl CallError {
+    /// Its word in Connect.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Request(_) | Self::BadEnvelope | Self::NotUtf8 => "invalid_argument",
+            Self::Compressed => "unimplemented",
+            Self::ShuttingDown => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(error) => error.fmt(f),
+            Self::BadEnvelope => write!(f, "the body is not one enveloped message"),
+            Self::Compressed => write!(f, "compressed messages are not taken: only identity is"),
+            Self::NotUtf8 => write!(f, "the message is not UTF-8"),
+            Self::ShuttingDown => write!(f, "the server is shutting down"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// Reads a call's body.
+///
+/// # Errors
+/// Why it is not carried out.
+pub fn request(codec: Codec, body: &[u8]) -> Result<Request, CallError> {
+    let Some((&[flags, a, b, c, d], message)) = body.split_first_chunk::<ENVELOPE_BYTES>() else {
+        return Err(CallError::BadEnvelope);
+    };
+    if u32::from_be_bytes([a, b, c, d]) as usize != message.len() || flags & FLAG_END != 0 {
+        return Err(CallError::BadEnvelope);
+    }
+    if flags & FLAG_COMPRESSED != 0 {
+        return Err(CallError::Compressed);
+    }
+    let request = match codec {
+        Codec::Proto => Request::of_proto(message),
+        Codec::Json => {
+            Request::of_json(std::str::from_utf8(message).map_err(|_| CallError::NotUtf8)?)
+        }
+    };
+    request.map_err(CallError::Request)
+}
+
+/// Appends the envelope of a message of so many bytes, which follows.
+pub fn put_envelope(message_bytes: usize, out: &mut Vec<u8>) {
+    put_head(0, message_bytes, out);
+}
+
+/// Appends the message that ends every stream: with what went wrong, if something did.
+pub fn put_end(error: Option<&CallError>, out: &mut Vec<u8>) {
+    let mut text = Vec::new();
+    match error {
+        None => text.extend_from_slice(b"{}"),
+        Some(error) => {
+            text.extend_from_slice(br#"{"error":"#);
+            put_error(error.code(), &error.to_string(), &mut text);
+            text.push(b'}');
+        }
+    }
+    put_head(FLAG_END, text.len(), out);
+    out.extend_from_slice(&text);
+}
+
+/// Appends `{"code":…,"message":…}`.
+pub fn put_error(code: &str, message: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"code":"#);
+    json::string(code, out);
+    out.extend_from_slice(br#","message":"#);
+    json::string(message, out);
+    out.push(b'}');
+}
+
+fn put_head(flags: u8, message_bytes: usize, out: &mut Vec<u8>) {
+    let length = u32::try_from(message_bytes).expect("a message is bounded far below 4 GiB");
+    out.push(flags);
+    out.extend_from_slice(&length.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_one_envelope() {
+        let body = b"\0\0\0\0\x15{\"collections\":[\"a\"]}";
+        assert_eq!(request(Codec::Json, body).unwrap().collections, ["a"]);
+        for body in
+            [&b""[..], b"\0\0\0\0", b"\0\0\0\0\x03{}", b"\0\0\0\0\x01{}", b"\x02\0\0\0\x02{}"]
+        {
+            assert_eq!(request(Codec::Json, body), Err(CallError::BadEnvelope), "{body:?}");
+        }
+        assert_eq!(request(Codec::Json, b"\x01\0\0\0\x02{}"), Err(CallError::Compressed));
+        assert!(request(Codec::Proto, b"\0\0\0\0\0").unwrap().collections.is_empty());
+    }
+
+    #[test]
+    fn a_stream_ends_with_what_went_wrong() {
+        let mut out = Vec::new();
+        put_end(None, &mut out);
+        assert_eq!(out, b"\x02\0\0\0\x02{}");
+        out.clear();
+        put_end(Some(&CallError::BadEnvelope), &mut out);
+        assert_eq!(
+            &out[5..],
+            br#"{"error":{"code":"invalid_argument","message":"the body is not one enveloped message"}}"#
+        );
+    }
+
+    #[test]
+    fn the_content_type_names_the_codec() {
+        assert_eq!(
+            Codec::of_content_type("application/connect+json; charset=utf-8"),
+            Some(Codec::Json)
+        );
+        assert_eq!(Codec::of_content_type("Application/Connect+Proto"), Some(Codec::Proto));
+        assert_eq!(Codec::of_content_type("application/json"), None);
+    }
+}

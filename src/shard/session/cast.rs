@@ -1,0 +1,152 @@
+//! HyperBEAM's HTTP side: casting, which is answered before it is done, and telling which topics there are.
+//!
+//! Invariants: a cast is answered `OK` whatever becomes of it, and nothing more is read of its connection until that is known; the topics
+//! of all shards are gathered before they are told, each once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::Shard;
+use super::super::input::Address;
+use super::super::input::ConnId;
+use super::super::input::ConnRef;
+use super::super::input::Mesh;
+use super::http::Http;
+use super::http::State;
+use crate::batch::Item;
+use crate::clock::Now;
+use crate::dialect::DialectId;
+use crate::dialect::hyperbeam;
+use crate::event::Draft;
+use crate::event::Op;
+use crate::event::ShardId;
+use crate::event::TopicPattern;
+use crate::limits::HYPERBEAM_INFO_TOPICS_MAX;
+use crate::wire::http::Connection;
+use crate::wire::http::Head;
+use crate::wire::http::Reply;
+
+/// Topics that are being gathered from the other shards.
+#[derive(Debug)]
+pub(in super::super) struct Gathering {
+    host: String,
+    keep_alive: bool,
+    awaited: u16,
+    topics: BTreeSet<String>,
+}
+
+impl Shard {
+    /// Answers `OK`, and publishes the message if it is one. True: its connection waits until it has its place.
+    pub(super) fn cast(&mut self, id: ConnId, body: &[u8], keep_alive: bool, now: Now) -> bool {
+        let connection = if keep_alive { Connection::KeepAlive } else { Connection::Close };
+        let mut out = Vec::new();
+        Reply::begin(&mut out, 200, connection).body("text/plain; charset=utf-8", b"OK");
+        self.push_item(id, Item::Raw(out.into()));
+        let draft = self.draft_of_cast(body).filter(|draft| self.may_publish(id, &draft.topic));
+        let Some(draft) = draft else { return false };
+        self.publish(id, vec![draft], now).is_none()
+    }
+
+    fn draft_of_cast(&mut self, body: &[u8]) -> Option<Draft> {
+        let hyperbeam::Cast { topic, key } = hyperbeam::cast(std::str::from_utf8(body).ok()?)?;
+        let fields = self.ingest.take(body).ok()?;
+        Some(Draft {
+            topic: self.settings.views.hyperbeam.topic_of(&topic)?,
+            key: Arc::from(key),
+            op: Op::Event,
+            payload: Bytes::copy_from_slice(body),
+            fields,
+        })
+    }
+
+    /// Asks every shard for its topics.
+    pub(super) fn gather_topics(
+        &mut self,
+        id: ConnId,
+        mut http: Box<Http>,
+        head: &Head,
+    ) -> Box<Http> {
+        let Some(conn) = self.conns.conn_ref(id) else { return http };
+        let host = head.header("host").filter(|host| !host.is_empty()).unwrap_or("localhost");
+        let mut gathering = Gathering {
+            host: host.to_owned(),
+            keep_alive: head.keep_alive,
+            awaited: self.shard_count - 1,
+            topics: BTreeSet::new(),
+        };
+        gathering.topics.extend(self.topics_here());
+        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+            let asker = Address { shard: self.id, conn };
+            self.mesh[shard.index()].push_back(Mesh::AskTopics(asker));
+        }
+        http.set_state(State::Topics(Box::new(gathering)));
+        http
+    }
+
+    /// Tells another shard which topics its HyperBEAM clients can know of from here.
+    pub(in super::super) fn tell_topics(&mut self, asker: Address) {
+        let topics = self.topics_here();
+        self.mesh[asker.shard.index()].push_back(Mesh::Topics { conn: asker.conn, topics });
+    }
+
+    //= model#9
+    //# `info.topics` = topics with subscribers by default, plus seen topics with a switch
+    fn topics_here(&self) -> Vec<String> {
+        let view = &self.settings.views.hyperbeam;
+        let mut topics = BTreeSet::new();
+        for class in self.classes.iter() {
+            if class.key.voice.dialect != DialectId::HyperBeam {
+                continue;
+            }
+            for sub in &class.key.subs {
+                if sub.id.bytes().all(|byte| byte.is_ascii_digit()) {
+                    let exact = sub.topics.iter().filter_map(|topic| match topic {
+                        TopicPattern::Exact(name) => Some(view.name_of(name).into_owned()),
+                        TopicPattern::Wild(_) => None,
+                    });
+                    topics.extend(exact);
+                } else {
+                    topics.insert(sub.id.to_string());
+                }
+            }
+        }
+        if self.settings.hyperbeam.info_seen {
+            let seen = self.home.topics().filter(|topic| view.sees(topic));
+            topics.extend(seen.map(|topic| view.name_of(topic).into_owned()));
+        }
+        topics.into_iter().take(HYPERBEAM_INFO_TOPICS_MAX).collect()
+    }
+
+    /// Another shard has told its topics.
+    pub(in super::super) fn topics_told(&mut self, conn: ConnRef, topics: Vec<String>, now: Now) {
+        if self.conns.find_ref(conn).is_some() {
+            self.http_topics(conn.id, |gathering| gathering.take(topics), now);
+        }
+    }
+}
+
+impl Gathering {
+    fn take(&mut self, topics: Vec<String>) {
+        self.topics.extend(topics);
+        self.awaited -= 1;
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.awaited == 0
+    }
+
+    pub(super) fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    pub(super) fn reply(self) -> Vec<u8> {
+        let connection = if self.keep_alive { Connection::KeepAlive } else { Connection::Close };
+        let topics: Vec<String> = self.topics.into_iter().collect();
+        let mut out = Vec::new();
+        let body = hyperbeam::info(&self.host, &topics);
+        Reply::begin(&mut out, 200, connection).body("application/json", &body);
+        out
+    }
+}

@@ -1,0 +1,158 @@
+//! Requests whose body is one small message: it is gathered, and then the call is carried out.
+//!
+//! Invariant: no more of a body is held than the call's own limit allows.
+
+use super::super::Shard;
+use super::super::input::ConnId;
+use super::http::Http;
+use super::http::State;
+use super::post::Post;
+use crate::batch::Item;
+use crate::clock::Now;
+use crate::dialect::peat::connect;
+use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
+use crate::limits::PEAT_REQUEST_BYTES_MAX;
+use crate::limits::PROVISIONING_POST_BYTES_MAX;
+use crate::limits::REVOKE_BYTES_MAX;
+use crate::wire::http::BodyDecoder;
+use crate::wire::http::CONTINUE;
+use crate::wire::http::Head;
+use crate::wire::http::HttpError;
+
+/// What is done with a body once it is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Call {
+    /// A subscription over Connect.
+    Peat { codec: connect::Codec },
+    /// A message for whoever has its topic.
+    Cast { keep_alive: bool },
+    /// Events of the Provisioning dialect.
+    Events { keep_alive: bool },
+    /// Tokens that are to open nothing any more.
+    Revoke { keep_alive: bool },
+}
+
+impl Call {
+    const fn bytes_max(self) -> u64 {
+        match self {
+            Self::Peat { .. } => PEAT_REQUEST_BYTES_MAX as u64,
+            Self::Revoke { .. } => REVOKE_BYTES_MAX as u64,
+            Self::Events { .. } => PROVISIONING_POST_BYTES_MAX as u64,
+            Self::Cast { .. } => HYPERBEAM_CAST_BYTES_MAX as u64,
+        }
+    }
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    decoder: BodyDecoder,
+    body: Vec<u8>,
+    call: Call,
+}
+
+/// How far it has come.
+pub(super) enum Gathered {
+    More(Box<Gathering>),
+    /// The connection is something else now.
+    Taken,
+    /// The next request may follow.
+    Answered,
+    /// It may follow once what was published has its place.
+    Casting,
+    /// It is answered, and the next may follow, once what was published has its place.
+    Posting {
+        keep_alive: bool,
+    },
+    /// The connection ends with what was said.
+    Ended,
+}
+
+impl Shard {
+    /// Has a request's body gathered.
+    pub(super) fn gather_body(
+        &mut self,
+        id: ConnId,
+        mut http: Box<Http>,
+        head: &Head,
+        call: Call,
+        now: Now,
+    ) -> Box<Http> {
+        match BodyDecoder::new(head.framing, call.bytes_max()) {
+            Ok(decoder) => {
+                if head.expect_continue {
+                    self.push_item(id, Item::Raw(CONTINUE.into()));
+                }
+                http.set_state(State::Gather(Box::new(Gathering {
+                    decoder,
+                    body: Vec::new(),
+                    call,
+                })));
+            }
+            Err(error) => self.http_fault(id, &mut http, error, now),
+        }
+        http
+    }
+
+    /// Takes in what was read; what is left of the input is the next request's.
+    pub(super) fn gather_go_on(
+        &mut self,
+        id: ConnId,
+        mut gathering: Box<Gathering>,
+        input: &mut Vec<u8>,
+        now: Now,
+    ) -> Gathered {
+        if let Err(error) = gathering.feed(input) {
+            self.refuse_body(id, error, now);
+            return Gathered::Ended;
+        }
+        if !gathering.decoder.is_done() {
+            return Gathered::More(gathering);
+        }
+        match gathering.call {
+            Call::Peat { codec } => {
+                self.peat_call(id, codec, &gathering.body, now);
+                Gathered::Taken
+            }
+            Call::Revoke { keep_alive } => {
+                self.carry_out_revocation(id, &gathering.body, keep_alive, now);
+                self.after_answer(id, keep_alive, now)
+            }
+            Call::Events { keep_alive } => match self.post(id, &gathering.body, keep_alive, now) {
+                Post::Waits => Gathered::Posting { keep_alive },
+                Post::Answered => self.after_answer(id, keep_alive, now),
+            },
+            Call::Cast { keep_alive } => {
+                let waits = self.cast(id, &gathering.body, keep_alive, now);
+                if keep_alive && waits {
+                    Gathered::Casting
+                } else {
+                    self.after_answer(id, keep_alive, now)
+                }
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn after_answer(&mut self, id: ConnId, keep_alive: bool, now: Now) -> Gathered {
+        if keep_alive {
+            return Gathered::Answered;
+        }
+        self.close_after_sent(id, now);
+        Gathered::Ended
+    }
+}
+
+impl Gathering {
+    fn feed(&mut self, input: &mut Vec<u8>) -> Result<(), HttpError> {
+        let mut consumed = 0;
+        while !self.decoder.is_done() && consumed < input.len() {
+            let decoded = self.decoder.decode(&input[consumed..])?;
+            self.body.extend_from_slice(&input[consumed..][decoded.data]);
+            consumed += decoded.consumed;
+        }
+        input.drain(..consumed);
+        Ok(())
+    }
+}

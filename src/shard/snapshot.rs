@@ -1,0 +1,115 @@
+//! The present state of named topics, told one topic after the other in the order asked for, each in the order of its keys.
+//!
+//! Why nothing is stale or missing: with the first page of a home, live delivery begins there, and from then on pages hold only what was
+//! stamped before that moment. What changes while pages are told comes live. Invariant: one page is asked for at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Shard;
+use super::home::home_of;
+use super::input::ConnId;
+use super::input::PageAnswer;
+use crate::batch::Item;
+use crate::clock::Now;
+use crate::event::Event;
+use crate::event::ShardId;
+use crate::event::TopicPattern;
+use crate::history::Read;
+use crate::history::Start;
+
+/// What of a snapshot is still to be told.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    /// One home's topics at a time.
+    parts: VecDeque<(ShardId, TopicPattern)>,
+}
+
+impl Untold {
+    /// The next part's first page. Of a home that has begun to be live, only what was stamped before that.
+    fn next(&mut self, began_us: &[(ShardId, u64)]) -> Option<(ShardId, Arc<Read>)> {
+        let (home, topic) = self.parts.pop_front()?;
+        let live_from = began_us.iter().find(|(began, _)| *began == home);
+        let up_to_us = live_from.map_or(u64::MAX, |(_, time_us)| *time_us);
+        let start = Start::Snapshot { after: None, up_to_us };
+        Some((home, Arc::new(Read { topics: vec![topic], start, after_us: 0 })))
+    }
+}
+
+/// The page that follows one, in the same part.
+fn next_page(read: &Read, last: &Event, up_to_us: u64) -> Arc<Read> {
+    let after = Some((last.topic.clone(), Arc::clone(&last.key)));
+    let start = Start::Snapshot { after, up_to_us };
+    Arc::new(Read { topics: read.topics.clone(), start, after_us: 0 })
+}
+
+impl Shard {
+    /// A snapshot's parts; a pattern is asked of every home.
+    pub(super) fn untold(&self, topics: &[TopicPattern]) -> Untold {
+        let mut parts = VecDeque::new();
+        for topic in topics {
+            match topic {
+                TopicPattern::Exact(name) => {
+                    parts.push_back((home_of(name, self.shard_count), topic.clone()));
+                }
+                TopicPattern::Wild(_) => {
+                    parts.extend((0..self.shard_count).map(|home| (ShardId(home), topic.clone())));
+                }
+            }
+        }
+        Untold { parts }
+    }
+
+    /// Has the next page asked for as soon as there is room for it; false if all is told.
+    pub(super) fn tell_next_part(&mut self, id: ConnId, serial: u32) -> bool {
+        let Some(replay) = self.replay_of(id, serial) else { return false };
+        let Some(untold) = &mut replay.untold else { return false };
+        let Some((home, read)) = untold.next(&replay.began_us) else { return false };
+        replay.next.push((home, read, 0));
+        true
+    }
+
+    /// A page of a snapshot has come.
+    pub(super) fn snapshot_arrived(&mut self, answer: PageAnswer, now: Now) {
+        let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
+        let id = reader.id;
+        let Some(replay) = self.replay_of(id, serial) else { return };
+        if let Some(began) = began {
+            replay.began_us.push((home, began.time_us));
+            let _all_began: bool = replay.began(home, began);
+        }
+        let up_to_us = replay
+            .began_us
+            .iter()
+            .find(|(began, _)| *began == home)
+            .map_or(u64::MAX, |(_, time_us)| *time_us);
+        if let (Some(_), Some(last)) = (page.more_after_us, page.events.last()) {
+            replay.next.push((home, next_page(&read, last, up_to_us), 0));
+        }
+        let is_part_told = page.more_after_us.is_none();
+        self.push_past(id, serial, &page.events);
+        if is_part_told && !self.tell_next_part(id, serial) {
+            self.end_replay(id, serial, now);
+        }
+        self.ask_for_next_pages(id, now);
+        self.mark_solo(id);
+    }
+
+    fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>]) {
+        let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
+        let filter = self.filter_of(id, 1 << sub);
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
+        let Some(replay) = solo.replays.iter_mut().find(|replay| replay.serial == serial) else {
+            return;
+        };
+        let subs = 1 << sub;
+        let passes =
+            |event: &&Arc<Event>| filter.as_ref().is_none_or(|filter| filter.evaluate(event));
+        for event in events.iter().filter(passes) {
+            replay.live.replayed += 1;
+            solo.outbox.push(Item::Past { event: Arc::clone(event), subs });
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A connection's subscriptions, exchanged as a whole: what dialects ask for whose clients say all that they want, and not what changes.
+//!
+//! Invariant: a subscription that stays loses nothing and is told nothing twice; one that ends, ends in silence.
+
+use std::sync::Arc;
+
+use super::Shard;
+use super::input::ConnId;
+use super::solo::Listener;
+use crate::clock::Now;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
+use crate::dialect::Since;
+use crate::dialect::Subscription;
+use crate::dialect::Wish;
+use crate::limits::SUBSCRIPTIONS_MAX;
+
+impl Shard {
+    /// From here on a connection has these subscriptions, by id, and no others.
+    pub(super) fn want(&mut self, id: ConnId, wishes: &[Wish], now: Now) {
+        assert!(wishes.len() <= SUBSCRIPTIONS_MAX, "a dialect keeps to the limit");
+        let wishes = &self.confined(id, wishes);
+        let mut subs = self.subs_of(id).to_vec();
+        if is_same(&subs, wishes) {
+            return;
+        }
+        self.go_solo(id);
+        for index in (0..subs.len()).rev() {
+            if !wishes.iter().any(|wish| wish.subscription.id == subs[index].id) {
+                subs.remove(index);
+                self.forget(id, index);
+            }
+        }
+        let mut told = Vec::new();
+        for wish in wishes {
+            let place = subs.iter().position(|sub| sub.id == wish.subscription.id);
+            match place {
+                Some(index) => subs[index] = Arc::clone(&wish.subscription),
+                None => {
+                    subs.push(Arc::clone(&wish.subscription));
+                    self.stats.subscriptions += 1;
+                }
+            }
+            let sub = u8::try_from(place.unwrap_or(subs.len() - 1)).expect("they are at most 64");
+            told.push((Listener { sub, is_live: place.is_some() }, wish));
+        }
+        self.enter_class(id, subs);
+        let is_stream = self.voice_of(id).is_some_and(super::class::Voice::is_sse);
+        for (listener, wish) in told {
+            // Without a past to tell and without a position to name, the next event is the first one.
+            if wish.since != Since::Now || is_stream {
+                self.begin_replay(id, listener, &wish.subscription, &wish.since, now);
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// What is left of wishes to whoever is on the connection: nothing while that is not known.
+    fn confined(&self, id: ConnId, wishes: &[Wish]) -> Vec<Wish> {
+        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
+            return Vec::new();
+        };
+        let confined = wishes.iter().filter_map(|wish| {
+            let subscription = who.confine(&wish.subscription)?;
+            Some(Wish { subscription, since: wish.since.clone() })
+        });
+        confined.collect()
+    }
+
+    /// As `confined`, for a subscription that a client is told of: what it may not ask for is refused.
+    pub(super) fn confined_or_refused(
+        &self,
+        id: ConnId,
+        asked: &Arc<Subscription>,
+    ) -> Result<Arc<Subscription>, Refusal> {
+        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
+            let message = "say who you are first: send auth with a token";
+            return Err(Refusal::new(RefusalCode::Forbidden, message));
+        };
+        let is_granted = |topic| who.principal.may_subscribe(topic);
+        if let Some(index) = asked.topics.iter().position(|topic| !is_granted(topic)) {
+            let field = format_args!("topics[{index}]");
+            let message = format_args!("{} is not allowed", asked.topics[index].as_str());
+            return Err(Refusal::of(RefusalCode::Forbidden, field, message));
+        }
+        who.confine(asked).ok_or_else(|| {
+            Refusal::of(
+                RefusalCode::Forbidden,
+                "topics",
+                "none of these is allowed with this filter",
+            )
+        })
+    }
+}
+
+fn is_same(subs: &[Arc<Subscription>], wishes: &[Wish]) -> bool {
+    subs.len() == wishes.len()
+        && subs
+            .iter()
+            .zip(wishes)
+            .all(|(sub, wish)| *sub == wish.subscription && wish.since == Since::Now)
+}

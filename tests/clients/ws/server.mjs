@@ -1,0 +1,62 @@
+// A server of our own for each test: FANWIRE_BIN or target/debug/fanwire, on both drivers where the kernel has both.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const binary = process.env.FANWIRE_BIN ?? fileURLToPath(new URL('../../../target/debug/fanwire', import.meta.url));
+
+/** Settings as the file has them: `a.b` is a key of table `a`. */
+function toml(settings) {
+  const lines = { '': [] };
+  for (const [name, value] of Object.entries(settings)) {
+    const [key, table = ''] = name.split('.').reverse();
+    (lines[table] ??= []).push(`${key} = ${value}`);
+  }
+  return Object.entries(lines).map(([table, keys]) => (table ? `[${table}]\n` : '') + keys.join('\n')).join('\n');
+}
+
+/** Starts a server and resolves once it listens. `stop` resolves with its exit code. */
+export async function serve(driver, settings = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'fanwire-'));
+  const config = join(folder, 'fanwire.toml');
+  writeFileSync(config, toml({ shards: 2, pin: false, connections_max: 200, ...settings }));
+  const args = ['serve', '--config', config, '--listen', '127.0.0.1:0', '--driver', driver];
+  const server = spawn(binary, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise((resolve) => server.once('exit', resolve));
+  let log = '';
+  const address = await new Promise((resolve, reject) => {
+    server.stderr.setEncoding('utf8').on('data', (text) => {
+      log += text;
+      const found = /address=(\S+)/.exec(log);
+      if (found) resolve(found[1]);
+    });
+    ended.then((code) => reject(new Error(`the server ended with ${code}: ${log}`)));
+  });
+  let isStopping = false;
+  // A second signal would mean: at once.
+  const beginToStop = () => {
+    if (!isStopping) server.kill('SIGTERM');
+    isStopping = true;
+  };
+  const stop = async () => {
+    beginToStop();
+    const code = await ended;
+    rmSync(folder, { recursive: true });
+    return code;
+  };
+  return { address, beginToStop, stop };
+}
+
+/** The drivers that this kernel allows. */
+export async function drivers() {
+  try {
+    await (await serve('io_uring')).stop();
+    return ['epoll', 'io_uring'];
+  } catch (error) {
+    console.log(`io_uring is left out: ${error.message}`);
+    return ['epoll'];
+  }
+}

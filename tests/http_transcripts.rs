@@ -1,0 +1,94 @@
+//! HTTP and SSE, request by request: `tests/fixtures/http` against the core alone and against real servers on every driver.
+//!
+//! In these, `>` is a line that ends in CR LF, `>>` bytes as they are (`\r`, `\n` and `\0` written so), `<` a line of a head or of a body, and
+//! `< (end)` says that the server closes the connection. Heads are compared whole: a field that nobody asked for is a failure.
+
+#![cfg(test)]
+
+mod support;
+
+use fanwire::config::DriverChoice;
+
+use support::http::Http;
+use support::link;
+use support::link::Core;
+use support::link::Host;
+use support::link::Real;
+use support::script;
+use support::script::Names;
+use support::script::Transcript;
+use support::script::What;
+
+fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
+    let mut names = Names::default();
+    let mut http = Http::new(host.connect());
+    let mut says = String::new();
+    for step in &transcript.steps {
+        let place = format!("{}: {} ({on}), line {}", transcript.file, transcript.title, step.line);
+        if let What::Says(text) = &step.what {
+            match text.strip_prefix('>') {
+                Some(bytes) => {
+                    let bytes = bytes.strip_prefix(' ').unwrap_or(bytes);
+                    let bytes =
+                        bytes.replace("\\r", "\r").replace("\\n", "\n").replace("\\0", "\0");
+                    says.push_str(&names.fill(&bytes));
+                }
+                None => {
+                    says.push_str(&names.fill(text));
+                    says.push_str("\r\n");
+                }
+            }
+            continue;
+        }
+        if !says.is_empty() {
+            http.send(&std::mem::take(&mut says));
+        }
+        match &step.what {
+            What::Says(_) => unreachable!("it was gathered above"),
+            What::Hears(expected) => {
+                let heard = http.line().unwrap_or_else(|| "(end)".to_owned());
+                let is_same = names.matches(expected, &heard);
+                assert!(is_same, "\n{place}\n expected {expected}\n    heard {heard}\n{names:?}");
+            }
+            What::Published { times, topic, payload, .. } => {
+                for _ in 0..*times {
+                    publish(&mut *host, topic, payload);
+                }
+            }
+            What::Reconnects => http = Http::new(host.connect()),
+            What::Happens(what) if what == "the client says no more" => http.half_close(),
+            What::Happens(what) if what == "the server stops" => host.stop(),
+            What::Happens(what) => panic!("{place}: nobody knows how {what:?} is done"),
+        }
+    }
+}
+
+fn publish(host: &mut dyn Host, topic: &str, payload: &str) {
+    let mut http = Http::new(host.connect());
+    http.send(&format!(
+        "POST /v1/publish/{topic} HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n{payload}",
+        payload.len()
+    ));
+    assert_eq!(http.line().as_deref(), Some("HTTP/1.1 200 OK"));
+}
+
+#[test]
+fn the_core_keeps_to_every_transcript() {
+    script::play_all(&script::read("http"), |transcript| {
+        play(Box::new(Core::new(&transcript.settings)), "the core", transcript);
+    });
+}
+
+fn real_servers(driver: DriverChoice) {
+    let mut transcripts = script::read("http");
+    transcripts.retain(|transcript| !transcript.says("only-core"));
+    script::play_all(&transcripts, |transcript| {
+        let host = Box::new(Real::start(driver, &transcript.settings));
+        play(host, &format!("{driver:?}"), transcript);
+    });
+}
+
+#[test]
+fn real_servers_keep_to_every_transcript() {
+    link::drivers().into_iter().for_each(real_servers);
+}

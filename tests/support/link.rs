@@ -1,0 +1,282 @@
+//! A server to be talked to in bytes, whichever it is: the core alone, in virtual time, or a real one over loopback.
+//!
+//! Invariant: whoever waits does so for something to arrive, within a bound; never for time to pass.
+
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanwire::admin::Board;
+use fanwire::admin::FrontDesk;
+use fanwire::config::Config;
+use fanwire::config::DriverChoice;
+use fanwire::event::ShardId;
+use fanwire::server::Running;
+use fanwire::server::Server;
+use fanwire::shard::Settings;
+
+use super::world::Wire;
+use super::world::World;
+use super::world::roomy;
+
+/// Shards of either kind of server.
+pub const SHARDS: u16 = 2;
+/// How long anyone waits for a real server.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Ticks of virtual time that may pass before something arrives: a quarter of an hour.
+const TICKS_MAX: usize = 9_000;
+
+/// Where connections are made.
+pub trait Host {
+    fn connect(&mut self) -> Box<dyn Link>;
+    /// Begins to stop.
+    fn stop(&mut self);
+}
+
+/// One connection.
+pub trait Link {
+    fn send(&mut self, bytes: &[u8]);
+    /// What has arrived, as soon as something has; nothing: the server has closed the connection.
+    fn receive(&mut self) -> Vec<u8>;
+    /// Says no more, and still listens.
+    fn half_close(&mut self);
+}
+
+/// The core alone.
+#[derive(Debug)]
+pub struct Core {
+    world: Rc<RefCell<World>>,
+    desk: Rc<FrontDesk>,
+    connected: usize,
+    /// Bytes that each socket takes unread.
+    capacity: usize,
+}
+
+impl Core {
+    pub fn new(settings: &[(String, String)]) -> Self {
+        let world = World::new(SHARDS, &core_settings(settings));
+        let board = Arc::new(Board::new(SHARDS));
+        board.set_ready(true);
+        let capacity = settings.iter().find(|(key, _)| key == "capacity");
+        Self {
+            world: Rc::new(RefCell::new(world)),
+            desk: Rc::new(FrontDesk::new(ShardId(0), board)),
+            connected: 0,
+            capacity: capacity.map_or(64 << 20, |(_, value)| value.parse().unwrap()),
+        }
+    }
+}
+
+/// What an operator would have to set for the core to be as the transcript wants it.
+fn core_settings(settings: &[(String, String)]) -> Settings {
+    let mut of = Settings { echo: false, request_timeout_s: 10, ..roomy() };
+    for (key, value) in settings {
+        let number = || value.parse::<u64>().unwrap_or_else(|e| panic!("{key}: {value}: {e}"));
+        let size = || usize::try_from(number()).unwrap();
+        let seconds = || u32::try_from(number()).unwrap();
+        match key.as_str() {
+            "only-core" | "raw" | "capacity" => {}
+            "echo" => of.echo = value == "true",
+            "deflate" => of.deflate = value == "true",
+            "message_bytes_max" => of.message_bytes_max = size(),
+            "outbox_bytes_max" => of.outbox_bytes_max = size(),
+            "topics_max" => of.topics_max = size().div_ceil(usize::from(SHARDS)),
+            "ping_after_s" => of.ping_after_s = seconds(),
+            "request_timeout_s" => of.request_timeout_s = seconds(),
+            "close_timeout_s" => of.close_timeout_s = seconds(),
+            "history.topic_events_max" => of.retention.topic_events_max = size(),
+            "history.topic_keys_max" => of.retention.topic_keys_max = size(),
+            _ => panic!("transcripts cannot set {key} yet"),
+        }
+    }
+    of
+}
+
+impl Host for Core {
+    fn connect(&mut self) -> Box<dyn Link> {
+        let shard = self.connected % usize::from(SHARDS);
+        self.connected += 1;
+        let wire = self.world.borrow_mut().open(shard, self.capacity);
+        Box::new(CoreLink { world: Rc::clone(&self.world), desk: Rc::clone(&self.desk), wire })
+    }
+
+    fn stop(&mut self) {
+        let mut world = self.world.borrow_mut();
+        let now = world.now;
+        for shard in &mut world.shards {
+            shard.stop(now);
+        }
+    }
+}
+
+struct CoreLink {
+    world: Rc<RefCell<World>>,
+    desk: Rc<FrontDesk>,
+    wire: Wire,
+}
+
+impl CoreLink {
+    /// Everything that is on its way arrives, and requests are answered.
+    fn settle(&self) {
+        let mut world = self.world.borrow_mut();
+        loop {
+            world.settle();
+            let now = world.now;
+            let mut any = false;
+            for shard in &mut world.shards {
+                while let Some((conn, request)) = shard.poll_admin() {
+                    shard.answer(conn, &self.desk.answer(&request), now);
+                    any = true;
+                }
+            }
+            if !any {
+                return;
+            }
+        }
+    }
+}
+
+impl Link for CoreLink {
+    fn send(&mut self, bytes: &[u8]) {
+        // As much as a read of a socket brings, and only while the shard wants it.
+        for piece in bytes.chunks(16 * 1024) {
+            self.settle();
+            self.world.borrow_mut().say(self.wire, piece);
+        }
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        for _ in 0..TICKS_MAX {
+            self.settle();
+            let mut world = self.world.borrow_mut();
+            let bytes = world.read(self.wire, usize::MAX);
+            if !bytes.is_empty() || !world.is_open(self.wire) {
+                return bytes;
+            }
+            world.advance(100);
+            world.tick();
+        }
+        panic!("nothing came within a quarter of an hour of virtual time");
+    }
+
+    fn half_close(&mut self) {
+        let mut world = self.world.borrow_mut();
+        let now = world.now;
+        world.shards[self.wire.shard].ended(fanwire::shard::ConnId(self.wire.id), now);
+    }
+}
+
+impl Drop for CoreLink {
+    fn drop(&mut self) {
+        self.world.borrow_mut().vanish(self.wire);
+    }
+}
+
+/// A real server.
+#[derive(Debug)]
+pub struct Real {
+    running: Option<Running>,
+}
+
+impl Real {
+    pub fn start(driver: DriverChoice, settings: &[(String, String)]) -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let shards = u64::from(SHARDS);
+        let mut config = Config {
+            listen,
+            driver,
+            shards,
+            pin: false,
+            connections_max: 100,
+            ..Config::default()
+        };
+        for (key, value) in settings.iter().filter(|(_, value)| !value.is_empty()) {
+            config.set(key, value).unwrap();
+        }
+        Self { running: Some(Server::start(&config).unwrap()) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().expect("it runs until it is dropped").address()
+    }
+}
+
+impl Host for Real {
+    fn connect(&mut self) -> Box<dyn Link> {
+        let socket = TcpStream::connect(self.address()).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Box::new(socket)
+    }
+
+    fn stop(&mut self) {
+        self.running.as_ref().expect("it runs until it is dropped").stop();
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+            // Whoever is still connected is the test's own client, and may be cut off.
+            let _cut_off = running.join();
+        }
+    }
+}
+
+impl Link for TcpStream {
+    fn send(&mut self, bytes: &[u8]) {
+        match self.write_all(bytes) {
+            // It has closed already, and what it said before is still to be read.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+            result => result.unwrap(),
+        }
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            match self.read(&mut bytes) {
+                Ok(count) => bytes.truncate(count),
+                // A thread that has had an io_uring is interrupted when the kernel puts it away.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes.clear(),
+                Err(error) => panic!("nothing came within {PATIENCE:?}: {error}"),
+            }
+            return bytes;
+        }
+    }
+
+    fn half_close(&mut self) {
+        self.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+}
+
+/// Which drivers this kernel allows; the one that every kernel has is always among them.
+pub fn drivers() -> Vec<DriverChoice> {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = Config {
+        listen,
+        shards: 1,
+        pin: false,
+        driver: DriverChoice::IoUring,
+        ..Config::default()
+    };
+    let mut drivers = vec![DriverChoice::Epoll];
+    match Server::start(&config) {
+        Ok(running) => {
+            running.stop();
+            assert_eq!(running.join(), 0, "nobody was connected");
+            drivers.push(DriverChoice::IoUring);
+        }
+        Err(error) => println!("io_uring is left out: {error}"),
+    }
+    drivers
+}

@@ -1,0 +1,372 @@
+//! Transcripts: what is said and what must be answered, line by line, run against shards without sockets.
+//!
+//! ```text
+//! # a title: a new world with nobody in it
+//! % key value                a setting of this world
+//! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
+//! @sse /path?query           an event stream is opened
+//! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
+//! @ /path | Field: value     a field of the request
+//! ? 200 body                 the answer to the last request or refused opening
+//! > text                     the client says it      `>bin text`: as a binary message
+//! < text                     the next thing it hears, `…` standing for anything
+//! <nothing                   it hears nothing more
+//! <ping, <close 1000 reason  a control frame
+//! <gone                      its socket is closed
+//! ! topic#key {"payload":1}  published; without #key an event, `!- topic#key` deletes
+//! + 1500                     so many milliseconds pass
+//! x> …, x< …, @x …           the same for the client called x
+//! «{"sub":"ada","exp":60}»    anywhere: a token that says so; its times count from the beginning, in seconds
+//! ```
+
+#![expect(clippy::string_slice, reason = "fixtures are cut where ASCII stands")]
+
+use std::collections::BTreeMap;
+
+use fanwire::shard::Settings;
+
+use super::frames::Frame;
+use super::frames::Reader;
+use super::frames::masked;
+use super::world::START_US;
+use super::world::Wire;
+use super::world::World;
+use super::world::roomy;
+
+/// What a client's connection is.
+#[derive(Debug)]
+enum Heard {
+    Nothing,
+    WebSocket(Box<Reader>),
+    /// Lines of an event stream, and bytes that are no whole chunk yet.
+    Stream(Vec<String>),
+}
+
+#[derive(Debug)]
+struct Client {
+    wire: Wire,
+    bytes: Vec<u8>,
+    heard: Heard,
+}
+
+/// One scenario on its way.
+struct Run<'a> {
+    place: String,
+    shard_count: u16,
+    set: &'a dyn Fn(&mut Settings, &str, &str),
+    settings: Settings,
+    world: Option<World>,
+    clients: BTreeMap<String, Client>,
+    last: String,
+}
+
+/// Runs every scenario of a file, on so many shards.
+pub fn run(
+    name: &str,
+    text: &str,
+    shard_count: u16,
+    set: &dyn Fn(&mut Settings, &str, &str),
+) -> usize {
+    let (mut scenarios, mut run) = (0, Run::new(set, shard_count));
+    for (index, line) in text.lines().enumerate() {
+        if line.starts_with('#') {
+            run.finish();
+            run = Run::new(set, shard_count);
+            scenarios += 1;
+        }
+        run.place = format!("{name}:{} ({shard_count} shards): {line}", index + 1);
+        run.line(&with_tokens(line));
+    }
+    run.finish();
+    scenarios
+}
+
+impl<'a> Run<'a> {
+    fn new(set: &'a dyn Fn(&mut Settings, &str, &str), shard_count: u16) -> Self {
+        Self {
+            place: String::new(),
+            shard_count,
+            set,
+            settings: roomy(),
+            world: None,
+            clients: BTreeMap::new(),
+            last: String::new(),
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        if line.is_empty() || line.starts_with('#') {
+            return;
+        }
+        let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match first {
+            "%" => {
+                let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                (self.set)(&mut self.settings, key, value);
+            }
+            "+" => self.pass(rest.parse().expect("milliseconds")),
+            "!" => self.publish(rest, false),
+            "!-" => self.publish(rest, true),
+            "$" => self.request(rest),
+            "?" => self.expect_reply(rest),
+            _ if first.starts_with('@') => self.open(&first[1..], rest),
+            _ => {
+                let at = first.find(['>', '<']).unwrap_or_else(|| panic!("{}", self.place));
+                let (client, what) = (first[..at].to_owned(), &first[at..]);
+                self.client_line(&client, what, rest);
+            }
+        }
+    }
+
+    fn client_line(&mut self, client: &str, what: &str, rest: &str) {
+        match what {
+            ">" => self.say(client, 1, rest),
+            ">bin" => self.say(client, 2, rest),
+            ">ping" => self.say(client, 9, rest),
+            "<" => self.expect(client, rest),
+            "<nothing" => {
+                let heard = self.hear(client);
+                assert_eq!(heard, None, "{}", self.place);
+            }
+            "<ping" => self.expect(client, "(ping)"),
+            "<pong" => self.expect(client, "(pong)"),
+            "<close" => self.expect(client, format!("(close {rest})").trim()),
+            "<gone" => {
+                self.settle();
+                let wire = self.clients[client].wire;
+                let world = self.world.as_ref().expect("someone was there");
+                assert!(!world.is_open(wire), "{}", self.place);
+            }
+            _ => panic!("what is this? {}", self.place),
+        }
+    }
+
+    fn world(&mut self) -> &mut World {
+        let (settings, count) = (&self.settings, self.shard_count);
+        self.world.get_or_insert_with(|| World::new(count, settings))
+    }
+
+    fn settle(&mut self) {
+        self.world().settle();
+    }
+
+    fn pass(&mut self, ms: u64) {
+        for _ in 0..ms.div_ceil(100) {
+            let world = self.world();
+            world.advance(ms.min(100));
+            world.tick();
+            world.settle();
+        }
+    }
+
+    fn connect(&mut self, client: &str) -> Wire {
+        let wire = self.world().open(0, 1 << 24);
+        let fresh = Client { wire, bytes: Vec::new(), heard: Heard::Nothing };
+        self.clients.insert(client.to_owned(), fresh);
+        self.last = client.to_owned();
+        wire
+    }
+
+    fn open(&mut self, kind: &str, target: &str) {
+        let (target, headers) = target.split_once(" | ").unwrap_or((target, ""));
+        let (is_sse, deflate, client) = match kind {
+            "deflate" => (false, true, ""),
+            name if name.starts_with("sse") => (true, false, &name[3..]),
+            name => (false, false, name),
+        };
+        let wire = self.connect(client);
+        let mut head = format!("GET {target} HTTP/1.1\r\nHost: x\r\n");
+        if is_sse {
+            head.push_str("Accept: text/event-stream\r\n");
+        } else {
+            head.push_str("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+        }
+        if deflate {
+            head.push_str("Sec-WebSocket-Extensions: permessage-deflate\r\n");
+        }
+        for header in headers.split(" | ").filter(|header| !header.is_empty()) {
+            head.push_str(header);
+            head.push_str("\r\n");
+        }
+        head.push_str("\r\n");
+        self.world().say(wire, head.as_bytes());
+        self.settle();
+        self.read(client);
+        let found = self.clients.get_mut(client).expect("it was just opened");
+        let text = String::from_utf8_lossy(&found.bytes).into_owned();
+        let Some(end) = text.find("\r\n\r\n") else { return };
+        let rest = || found.bytes[end + 4..].to_vec();
+        if text.starts_with("HTTP/1.1 101") {
+            assert_eq!(text[..end].contains("permessage-deflate"), deflate, "{}", self.place);
+            let mut reader = Box::new(Reader::new(deflate));
+            reader.push(&rest());
+            (found.bytes, found.heard) = (Vec::new(), Heard::WebSocket(reader));
+        } else if text.starts_with("HTTP/1.1 200") && is_sse {
+            assert!(text.contains("text/event-stream"), "{}", self.place);
+            (found.bytes, found.heard) = (rest(), Heard::Stream(Vec::new()));
+        }
+    }
+
+    fn request(&mut self, line: &str) {
+        let mut parts = line.splitn(3, ' ');
+        let (method, target) = (parts.next().unwrap(), parts.next().unwrap_or("/"));
+        let body = parts.next().unwrap_or("");
+        let (headers, body) = match body.strip_prefix("[[") {
+            Some(rest) => {
+                rest.split_once("]] ").unwrap_or_else(|| (rest.trim_end_matches(']'), ""))
+            }
+            None => ("", body),
+        };
+        let wire = self.connect("$");
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n");
+        for header in headers.split(" | ").filter(|header| !header.is_empty()) {
+            head.push_str(header);
+            head.push_str("\r\n");
+        }
+        if method != "GET" {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        head.push_str("\r\n");
+        head.push_str(body);
+        self.world().say(wire, head.as_bytes());
+        self.settle();
+    }
+
+    fn expect_reply(&mut self, expected: &str) {
+        let client = self.last.clone();
+        self.settle();
+        self.read(&client);
+        let text = String::from_utf8_lossy(&self.clients[&client].bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).unwrap_or("no status");
+        let said = format!("{status} {body}");
+        assert!(fits(expected, said.trim()), "{}\n  said {said}", self.place);
+        if let Some(found) = self.clients.get_mut(&client) {
+            found.bytes.clear();
+        }
+    }
+
+    fn publish(&mut self, line: &str, delete: bool) {
+        let (topic, payload) = line.split_once(' ').unwrap_or((line, "{}"));
+        let (topic, key) = topic.split_once('#').unwrap_or((topic, ""));
+        let op = if delete { "?op=delete" } else { "" };
+        let mut head = format!("POST /v1/publish/{topic}{op} HTTP/1.1\r\nHost: x\r\n");
+        if !key.is_empty() {
+            head.push_str(&format!("Fanwire-Key: {key}\r\n"));
+        }
+        head.push_str(&format!("Content-Length: {}\r\n\r\n{payload}", payload.len()));
+        let publisher = usize::from(self.shard_count - 1);
+        let world = self.world();
+        world.advance(1);
+        let wire = world.open(publisher, 1 << 20);
+        world.say(wire, head.as_bytes());
+        world.settle();
+        let reply = world.read(wire, 1 << 20);
+        world.vanish(wire);
+        let reply = String::from_utf8_lossy(&reply);
+        assert!(reply.starts_with("HTTP/1.1 200"), "{}: {reply}", self.place);
+    }
+
+    fn say(&mut self, client: &str, opcode: u8, text: &str) {
+        let wire = self.clients[client].wire;
+        self.world().say(wire, &masked(opcode, text.as_bytes()));
+        self.settle();
+    }
+
+    /// Takes what has arrived at a client.
+    fn read(&mut self, client: &str) {
+        let wire = self.clients[client].wire;
+        let bytes = self.world().read(wire, 1 << 24);
+        let found = self.clients.get_mut(client).expect("there is one");
+        match &mut found.heard {
+            Heard::WebSocket(reader) => reader.push(&bytes),
+            Heard::Nothing | Heard::Stream(_) => found.bytes.extend(bytes),
+        }
+    }
+
+    fn hear(&mut self, client: &str) -> Option<String> {
+        self.settle();
+        self.read(client);
+        let found = self.clients.get_mut(client).unwrap_or_else(|| panic!("{}", self.place));
+        match &mut found.heard {
+            Heard::Nothing => None,
+            Heard::Stream(lines) => {
+                while let Some(chunk) = take_chunk(&mut found.bytes) {
+                    lines.extend(chunk.lines().filter(|line| !line.is_empty()).map(str::to_owned));
+                }
+                if lines.is_empty() { None } else { Some(lines.remove(0)) }
+            }
+            Heard::WebSocket(reader) => reader.next().map(|frame| match frame {
+                Frame::Text(text) => text,
+                Frame::Binary(bytes) => format!("(binary {bytes:?})"),
+                Frame::Ping(_) => "(ping)".to_owned(),
+                Frame::Pong(_) => "(pong)".to_owned(),
+                Frame::Close(None, _) => "(close)".to_owned(),
+                Frame::Close(Some(code), reason) => {
+                    format!("(close {code} {reason})").replace(" )", ")")
+                }
+            }),
+        }
+    }
+
+    fn expect(&mut self, client: &str, expected: &str) {
+        let heard = self.hear(client).unwrap_or_else(|| "(nothing)".to_owned());
+        assert!(fits(expected, &heard), "{}\n  heard {heard}", self.place);
+    }
+
+    fn finish(&mut self) {
+        let names: Vec<String> = self.clients.keys().cloned().collect();
+        for client in names {
+            if matches!(self.clients[&client].heard, Heard::WebSocket(_)) {
+                let heard = self.hear(&client);
+                assert_eq!(heard, None, "client {client:?} heard more, after {}", self.place);
+            }
+        }
+    }
+}
+
+/// The key that tokens of transcripts are signed with. It opens nothing.
+pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+/// A line, its tokens signed.
+fn with_tokens(line: &str) -> String {
+    let Some((before, rest)) = line.split_once('«') else { return line.to_owned() };
+    let (claims, after) = rest.split_once('»').expect("a token ends");
+    let mut claims: serde_json::Value = serde_json::from_str(claims).expect("claims are JSON");
+    for name in ["exp", "nbf", "iat"] {
+        if let Some(from_start) = claims[name].as_i64() {
+            claims[name] = (i64::try_from(START_US / 1_000_000).unwrap() + from_start).into();
+        }
+    }
+    let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
+    let token = jsonwebtoken::encode(&header, &claims, &key).expect("it is signed");
+    format!("{before}{token}{}", with_tokens(after))
+}
+
+/// One chunk of a chunked body.
+fn take_chunk(bytes: &mut Vec<u8>) -> Option<String> {
+    let line_end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+    let size = usize::from_str_radix(std::str::from_utf8(&bytes[..line_end]).ok()?, 16).ok()?;
+    let (start, end) = (line_end + 2, line_end + 2 + size);
+    if bytes.len() < end + 2 {
+        return None;
+    }
+    let chunk = String::from_utf8_lossy(&bytes[start..end]).into_owned();
+    bytes.drain(..end + 2);
+    Some(chunk)
+}
+
+/// Whether a text is what was expected; `…` stands for anything.
+fn fits(expected: &str, said: &str) -> bool {
+    let mut parts = expected.split('…');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = said.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
