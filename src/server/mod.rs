@@ -82,6 +82,12 @@ impl Running {
 pub struct Server;
 
 impl Server {
+    /// What each of so many shards is told, for those who run the core without sockets.
+    #[must_use]
+    pub fn shard_settings(config: &Config, shard_count: u16) -> Settings {
+        plan::settings(config, config.connections_max, u64::from(shard_count))
+    }
+
     /// Starts one; several may run in one process.
     ///
     /// # Errors

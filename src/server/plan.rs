@@ -144,7 +144,7 @@ impl Descriptors {
 }
 
 /// A shard's settings: its own limits, and its share of those of the whole process.
-fn settings(config: &Config, connections: u64, shard_count: u64) -> Settings {
+pub(super) fn settings(config: &Config, connections: u64, shard_count: u64) -> Settings {
     let share = |whole: u64| count(whole.div_ceil(shard_count));
     let history = &config.history;
     Settings {
