@@ -74,10 +74,11 @@ fn events(interest: &Interest) -> Vec<Event> {
 type Make = fn(&mut fastrand::Rng) -> Wish;
 
 fn matching(criterion: &mut Criterion) {
-    let populations: [(&str, Make); 3] = [
+    let populations: [(&str, Make); 4] = [
         ("three_terms", Wish::random),
         ("in_vain", Wish::random_in_vain),
         ("circle_and_band", Wish::random_of_anyone),
+        ("callsign", Wish::random_of_callsign),
     ];
     for (name, make) in populations {
         let mut group = criterion.benchmark_group(format!("matcher/{name}"));

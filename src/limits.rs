@@ -47,6 +47,8 @@ pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
 /// Topics whose dropped events one connection may have to announce at a time; at the limit it is closed with 4008.
 pub const GAP_TOPICS_MAX: usize = 1024;
+/// Sets of subscriptions for which one connection counts apart what was passed over; at the limit a notice names more of them than it was for.
+pub const SKIPPED_SETS_MAX: usize = 64;
 /// Bytes of one page of replayed events.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.
@@ -278,3 +280,17 @@ const _: () = assert!(
 pub const HYPERBEAM_CAST_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
 /// Topics that one shard tells of for `info`; further ones are left out.
 pub const HYPERBEAM_INFO_TOPICS_MAX: usize = 10_000;
+
+/// Event types that one Provisioning client may name (its own limit); more are answered with `subscription limit exceeded`.
+pub const PROVISIONING_TYPES_MAX: usize = 50;
+/// Members in a Provisioning filter; more are answered with an error.
+pub const PROVISIONING_FILTERS_MAX: usize = 16;
+/// Events in one post; more are refused with 400.
+pub const PROVISIONING_POST_EVENTS_MAX: usize = RUN_EVENTS_MAX;
+/// Bytes of one post; more are refused with 413.
+pub const PROVISIONING_POST_BYTES_MAX: usize = 4 * PAYLOAD_BYTES_MAX;
+/// Seconds that a Provisioning client has to say who it is; then it is closed with 1008.
+pub const PROVISIONING_AUTH_S: u32 = 10;
+const _: () = assert!(PROVISIONING_TYPES_MAX <= SUBSCRIPTIONS_MAX);
+/// Bytes of a request to revoke tokens; more are refused with 413.
+pub const REVOKE_BYTES_MAX: usize = 4096;

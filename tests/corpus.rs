@@ -15,11 +15,17 @@ mod decoder;
 #[path = "fuzz/promises/extensions.rs"]
 mod extensions;
 
+#[path = "fuzz/promises/filter.rs"]
+mod filter;
+
 #[path = "fuzz/promises/head.rs"]
 mod head;
 
 #[path = "fuzz/promises/inflate.rs"]
 mod inflate;
+
+#[path = "fuzz/promises/payload.rs"]
+mod payload;
 
 #[path = "fuzz/promises/upgrade.rs"]
 mod upgrade;
@@ -29,12 +35,14 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 6] = [
+    let targets: [(&str, Promise); 8] = [
         ("body", body::hold),
         ("decoder", decoder::hold),
         ("extensions", extensions::hold),
+        ("filter", filter::hold),
         ("head", head::hold),
         ("inflate", inflate::hold),
+        ("payload", payload::hold),
         ("upgrade", upgrade::hold),
     ];
     for (target, hold) in targets {

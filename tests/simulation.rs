@@ -105,7 +105,7 @@ impl Subscriber {
                     }
                     self.position.insert(topic.clone(), *to);
                 }
-                Told::Skipped { count } => {
+                Told::Skipped { count, .. } => {
                     assert_eq!(self.slow, "latest_per_key");
                     self.skipped += count;
                 }

@@ -6,7 +6,18 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use fanwire::auth::AdminSecret;
+use fanwire::auth::Algorithm;
+use fanwire::auth::AnonymousAccess;
+use fanwire::auth::Key;
+use fanwire::auth::KeySet;
+use fanwire::auth::Mapping;
+use fanwire::auth::TokenRules;
+use fanwire::auth::Verifier;
+use fanwire::event::TopicName;
+use fanwire::shard::Access;
 use fanwire::shard::Settings;
 
 fn run_all(dialect: &str) {
@@ -26,11 +37,36 @@ fn run_all(dialect: &str) {
     assert!(scenarios > 0, "{dialect} has transcripts");
 }
 
+/// Tokens are looked at, to the second.
+fn access_with_keys() -> Access {
+    let key = Key::from_secret(None, Algorithm::Hs256, support::transcript::SECRET).unwrap();
+    let rules = TokenRules { leeway_s: 0, ..TokenRules::default() };
+    let keys = KeySet::new(vec![key]).unwrap();
+    let verifier = Verifier::new(keys, rules, Mapping::default()).unwrap();
+    let admin = AdminSecret::new(support::transcript::SECRET).unwrap();
+    Access { verifier: Some(Arc::new(verifier)), admin: Some(Arc::new(admin)), ..Access::default() }
+}
+
 fn set(settings: &mut Settings, key: &str, value: &str) {
     match key {
         "hyperbeam.info_seen" => settings.hyperbeam.info_seen = value == "on",
         "hyperbeam.derived" => settings.hyperbeam.options.derived = value == "on",
         "hyperbeam.regex" => settings.hyperbeam.options.regex = value == "on",
+        "peat.prefix" => Arc::make_mut(&mut settings.views).peat.prefix = value.into(),
+        "peat.names" => {
+            let (name, topic) = value.split_once('=').expect("name=topic");
+            let named = (name.into(), TopicName::new(topic).unwrap());
+            Arc::make_mut(&mut settings.views).peat.names.push(named);
+        }
+        "keys" => settings.access = Arc::new(access_with_keys()),
+        "anonymous" => {
+            let mut access = (*settings.access).clone();
+            access.anonymous.access = match value {
+                "nowhere" => AnonymousAccess::Nowhere,
+                _ => AnonymousAccess::Anywhere,
+            };
+            settings.access = Arc::new(access);
+        }
         _ => panic!("no setting {key} {value}"),
     }
 }
@@ -43,4 +79,19 @@ fn peat() {
 #[test]
 fn hyperbeam() {
     run_all("hyperbeam");
+}
+
+#[test]
+fn provisioning() {
+    run_all("provisioning");
+}
+
+#[test]
+fn access() {
+    run_all("access");
+}
+
+#[test]
+fn mapping() {
+    run_all("mapping");
 }

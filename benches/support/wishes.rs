@@ -1,13 +1,13 @@
 //! Aircraft and what people want to know of them, at random, the same for the same seed.
 //!
-//! Over a box as large as Switzerland (45.8..47.9 north, 5.9..10.6 east) fly the aircraft of 80 operators, between 0 and 45,000 feet.
-//! A wish is three tests: an operator (1 of 80 aircraft passes), a band of altitude 2,000 to 10,000 feet wide (13 %), and a circle
-//! of 10 to 60 km somewhere in the box (5 %). So of 100,000 wishes an aircraft passes about 8.
+//! Over a box as large as Switzerland (45.8..47.9 north, 5.9..10.6 east) fly the aircraft of 60 operators, between 0 and 45,000 feet.
+//! A wish is three tests: an operator (1 of 60 aircraft passes), a band of altitude 2,000 to 10,000 feet wide (13 %), and a circle
+//! of 10 to 60 km somewhere in the box (5 %). So of 100,000 wishes an aircraft passes about 10.
 
 use std::fmt::Write;
 
 /// Operators that fly.
-const OPERATORS: u32 = 80;
+const OPERATORS: u32 = 60;
 
 /// One aircraft's report.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ impl Report {
 pub(crate) struct Wish {
     /// Empty: any.
     pub(crate) operator: String,
+    /// A further test of the callsign; empty: none.
+    pub(crate) callsign: String,
     pub(crate) altitude: (f64, f64),
     pub(crate) centre: (f64, f64),
     pub(crate) metres: f64,
@@ -54,6 +56,7 @@ impl Wish {
         let low = (random.f64() * 4000.0).round() * 10.0;
         Self {
             operator: format!("op-{}", random.u32(..OPERATORS)),
+            callsign: String::new(),
             altitude: (low, low + (200.0 + random.f64() * 800.0).round() * 10.0),
             centre: (round(45.8 + random.f64() * 2.1), round(5.9 + random.f64() * 4.7)),
             metres: (10_000.0 + random.f64() * 50_000.0).round(),
@@ -76,10 +79,25 @@ impl Wish {
         Self { operator: String::new(), ..Self::random(random) }
     }
 
+    /// A callsign by a pattern of one kind or another (1 of 100 to 1 of 400 passes), a circle and a band, whoever flies.
+    pub(crate) fn random_of_callsign(random: &mut fastrand::Rng) -> Self {
+        let (operator, number) = (random.u32(..OPERATORS), random.u32(100..1000));
+        let callsign = match random.u8(..4) {
+            0 => format!("~ \"C{operator:02}{}*\"", number / 200),
+            1 => format!("suffix \"{:02}\"", number % 100),
+            2 => format!("contains \"{}\"", number / 10 + 100),
+            _ => format!("=~ '^C{operator:02}[{}-9]'", number / 200),
+        };
+        Self { operator: String::new(), callsign, ..Self::random(random) }
+    }
+
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         if !self.operator.is_empty() {
             write!(text, "operator = \"{}\" and ", self.operator).unwrap();
+        }
+        if !self.callsign.is_empty() {
+            write!(text, "callsign {} and ", self.callsign).unwrap();
         }
         let ((low, high), (latitude, longitude)) = (self.altitude, self.centre);
         write!(text, "altitude between {low} and {high} and ").unwrap();

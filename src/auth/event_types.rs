@@ -33,6 +33,12 @@ impl EventTypes {
         Self { rules: rules.into_iter().collect() }
     }
 
+    /// The types that `principal` may not see.
+    pub fn barred(&self, principal: &Principal) -> impl Iterator<Item = &str> {
+        let types = self.rules.keys().map(|name| &**name);
+        types.filter(|name| !self.allows(principal, name))
+    }
+
     /// Whether `principal` may see events of this type.
     #[must_use]
     pub fn allows(&self, principal: &Principal, event_type: &str) -> bool {

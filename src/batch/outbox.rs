@@ -15,6 +15,7 @@ use crate::dialect::Slow;
 use crate::event::Event;
 use crate::event::TopicName;
 use crate::limits::GAP_TOPICS_MAX;
+use crate::limits::SKIPPED_SETS_MAX;
 
 /// Bytes that an item costs besides what it holds.
 const ITEM_BYTES: usize = 48;
@@ -67,8 +68,8 @@ pub struct Outbox {
     newest: Option<HashMap<Key, u64, foldhash::fast::RandomState>>,
     /// Dropped events, by topic, that no gap has announced yet.
     gaps: Vec<(Gap, u64)>,
-    /// Events passed over that no notice has told of yet.
-    skipped: Option<(Skipped, u64)>,
+    /// Events passed over that no notice has told of yet, by the subscriptions that they were for.
+    skipped: Vec<(Skipped, u64)>,
     /// Events dropped since they were last counted.
     dropped: u64,
 }
@@ -77,7 +78,7 @@ impl Outbox {
     /// Whether there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.gaps.is_empty() && self.skipped.is_none()
+        self.items.is_empty() && self.gaps.is_empty() && self.skipped.is_empty()
     }
 
     /// Whether something but notices waits.
@@ -89,7 +90,7 @@ impl Outbox {
     /// Whether something was dropped or passed over that has not been told of.
     #[must_use]
     pub fn has_notices(&self) -> bool {
-        !self.gaps.is_empty() || self.skipped.is_some()
+        !self.gaps.is_empty() || !self.skipped.is_empty()
     }
 
     /// Bytes held alive by what waits.
@@ -189,35 +190,44 @@ impl Outbox {
         self.newest = Some(newest);
     }
 
-    /// Drops the oldest event that every subscription it is for allows to be dropped; false if there is none.
+    /// Takes the oldest events away from the subscriptions that drop them, up to the first one that nobody else waits for; false if there is
+    /// none. (What comes after a gap must be newer than it: so an event that stays for others is taken away on the way, too.)
     fn drop_oldest(&mut self, policy: &Policy) -> bool {
-        let may_go = |item: &Option<Item>| matches!(item, Some(Item::Event { subs, .. }) if subs & !policy.drop_oldest == 0);
-        if self.gaps.len() >= GAP_TOPICS_MAX {
-            return false;
+        for index in 0..self.items.len() {
+            let Some(Item::Event { event, subs }) = &mut self.items[index] else { continue };
+            let dropping = *subs & policy.drop_oldest;
+            if dropping == 0 {
+                continue;
+            }
+            if self.gaps.len() >= GAP_TOPICS_MAX {
+                return false;
+            }
+            *subs &= !dropping;
+            let is_free = *subs == 0;
+            let (topic, offset) = (event.topic.clone(), event.offset);
+            self.note_gap(topic, offset, dropping & !policy.silent);
+            if is_free {
+                let weight = self.items[index].take().map_or(0, |item| item.weight_bytes());
+                self.bytes -= weight;
+                self.dropped += 1;
+                self.drop_leading_holes();
+                return true;
+            }
         }
-        let Some(index) = self.items.iter().position(may_go) else { return false };
-        let Some(Item::Event { event, subs }) = self.items[index].take() else { return false };
-        self.bytes -= ITEM_BYTES + event.weight_bytes();
-        self.dropped += 1;
-        self.drop_leading_holes();
-        let subs = subs & !policy.silent;
+        false
+    }
+
+    fn note_gap(&mut self, topic: TopicName, offset: u64, subs: u64) {
         if subs == 0 {
-            return true;
+            return;
         }
-        match self.gaps.iter_mut().find(|(gap, _)| gap.topic == event.topic) {
-            Some((gap, gap_subs)) => {
-                gap.to = event.offset;
-                *gap_subs |= subs;
-            }
+        match self.gaps.iter_mut().find(|(gap, of)| gap.topic == topic && *of == subs) {
+            Some((gap, _)) => gap.to = offset,
             None => {
-                let (from, to) = (event.offset, event.offset);
-                self.gaps.push((
-                    Gap { topic: event.topic.clone(), from, to, reason: GapReason::Slow },
-                    subs,
-                ));
+                let gap = Gap { topic, from: offset, to: offset, reason: GapReason::Slow };
+                self.gaps.push((gap, subs));
             }
         }
-        true
     }
 
     fn drop_leading_holes(&mut self) {
@@ -263,8 +273,8 @@ impl Outbox {
     }
 
     /// Takes what must be told of events passed over before the next item.
-    pub fn take_skipped(&mut self) -> Option<(Skipped, u64)> {
-        self.skipped.take()
+    pub fn take_skipped(&mut self) -> Vec<(Skipped, u64)> {
+        std::mem::take(&mut self.skipped)
     }
 
     /// Applies `change` to the set of subscriptions of everything that waits; what is left for none is gone.
@@ -282,17 +292,25 @@ impl Outbox {
             *subs = change(*subs);
         }
         self.gaps.retain(|(_, subs)| *subs != 0);
-        if let Some((_, subs)) = &mut self.skipped {
+        for (_, subs) in &mut self.skipped {
             *subs = change(*subs);
         }
-        self.skipped = self.skipped.take().filter(|(_, subs)| *subs != 0);
+        self.skipped.retain(|(_, subs)| *subs != 0);
         self.drop_leading_holes();
     }
 }
 
-fn note_skipped(skipped: &mut Option<(Skipped, u64)>, time_us: u64, subs: u64) {
-    let (notice, noticed) =
-        skipped.get_or_insert((Skipped { count: 0, from_us: time_us, to_us: time_us }, 0));
+fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs: u64) {
+    let known = skipped.iter().position(|(_, of)| *of == subs);
+    let index = match known {
+        Some(index) => index,
+        None if skipped.len() < SKIPPED_SETS_MAX => {
+            skipped.push((Skipped { count: 0, from_us: time_us, to_us: time_us }, subs));
+            skipped.len() - 1
+        }
+        None => 0,
+    };
+    let (notice, noticed) = &mut skipped[index];
     notice.count += 1;
     notice.from_us = notice.from_us.min(time_us);
     notice.to_us = notice.to_us.max(time_us);
@@ -408,7 +426,7 @@ mod tests {
                 Pushed::Queued
             );
         }
-        let (skipped, subs) = outbox.take_skipped().unwrap();
+        let (skipped, subs) = outbox.take_skipped()[0];
         let kept = rest(&mut outbox);
         assert_eq!(kept, [99, 100]);
         assert_eq!((skipped.count, skipped.from_us, skipped.to_us, subs), (98, 10, 980, 1));

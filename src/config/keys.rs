@@ -9,6 +9,7 @@ use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::SHARDS_MAX;
+use crate::limits::TOKEN_LEEWAY_S_MAX;
 
 /// Something that may be set.
 pub(super) struct Key {
@@ -26,6 +27,7 @@ pub(super) enum Takes {
     Address(fn(&mut Config) -> &mut SocketAddr),
     Switch(fn(&mut Config) -> &mut bool),
     Number { min: u64, max: u64, field: fn(&mut Config) -> &mut u64 },
+    Text { field: fn(&mut Config) -> &mut String },
     Choice { of: &'static [&'static str], set: fn(&mut Config, &str) },
 }
 
@@ -247,5 +249,237 @@ pub(super) const KEYS: &[Key] = &[
         default: "268435456",
         unit: "bytes",
         doc: "Bytes of the last events per key of all topics together, an equal share for each shard; the longest unchanged go first.",
+    },
+    Key {
+        name: "peat.topics",
+        takes: Takes::Text { field: |config| &mut config.peat.topics },
+        default: "\"**\"",
+        unit: "",
+        doc: "Topics and patterns, with commas between them, that peat-node's dialect sees; beyond them it sees nothing, and `all` means these.",
+    },
+    Key {
+        name: "peat.prefix",
+        takes: Takes::Text { field: |config| &mut config.peat.prefix },
+        default: "\"\"",
+        unit: "",
+        doc: "Stands before a name of peat-node's dialect to make its topic: with `x/` the name `a` is the topic `x/a`. Empty: a topic is its own name.",
+    },
+    Key {
+        name: "peat.names",
+        takes: Takes::Text { field: |config| &mut config.peat.names },
+        default: "\"\"",
+        unit: "",
+        doc: "Names of their own for topics, as `name=topic`, with commas between them: `aircraft=adsb/ch`.",
+    },
+    Key {
+        name: "hyperbeam.topics",
+        takes: Takes::Text { field: |config| &mut config.hyperbeam.view.topics },
+        default: "\"**\"",
+        unit: "",
+        doc: "Topics and patterns, with commas between them, that HyperBEAM's dialect sees; beyond them it sees nothing, and `all` means these.",
+    },
+    Key {
+        name: "hyperbeam.prefix",
+        takes: Takes::Text { field: |config| &mut config.hyperbeam.view.prefix },
+        default: "\"\"",
+        unit: "",
+        doc: "Stands before a name of HyperBEAM's dialect to make its topic: with `x/` the name `a` is the topic `x/a`. Empty: a topic is its own name.",
+    },
+    Key {
+        name: "hyperbeam.names",
+        takes: Takes::Text { field: |config| &mut config.hyperbeam.view.names },
+        default: "\"\"",
+        unit: "",
+        doc: "Names of their own for topics, as `name=topic`, with commas between them: `aircraft=adsb/ch`.",
+    },
+    Key {
+        name: "hyperbeam.deletes",
+        takes: Takes::Switch(|config| &mut config.hyperbeam.view.deletes),
+        default: "false",
+        unit: "",
+        doc: "Whether deletes are told as messages. The dialect has no word for them.",
+    },
+    Key {
+        name: "hyperbeam.derived_topics",
+        takes: Takes::Switch(|config| &mut config.hyperbeam.derived_topics),
+        default: "false",
+        unit: "",
+        doc: "Whether `process:<id>` and `hashpath:<h>` are topics of every message that has such a member.",
+    },
+    Key {
+        name: "hyperbeam.regex_topics",
+        takes: Takes::Switch(|config| &mut config.hyperbeam.regex_topics),
+        default: "false",
+        unit: "",
+        doc: "Whether clients may subscribe to `re:<regex>`.",
+    },
+    Key {
+        name: "hyperbeam.info_seen",
+        takes: Takes::Switch(|config| &mut config.hyperbeam.info_seen),
+        default: "false",
+        unit: "",
+        doc: "Whether `info` also lists topics that events were seen of.",
+    },
+    Key {
+        name: "hyperbeam.idle_s",
+        takes: Takes::Number { min: 1, max: DAY_S, field: |config| &mut config.hyperbeam.idle_s },
+        default: "60",
+        unit: "seconds",
+        doc: "A HyperBEAM client that says nothing for so long is closed with 1000.",
+    },
+    Key {
+        name: "provisioning.topics",
+        takes: Takes::Text { field: |config| &mut config.provisioning.topics },
+        default: "\"**\"",
+        unit: "",
+        doc: "Topics and patterns, with commas between them, that the Provisioning dialect sees; beyond them it sees nothing, and `all` means these.",
+    },
+    Key {
+        name: "provisioning.prefix",
+        takes: Takes::Text { field: |config| &mut config.provisioning.prefix },
+        default: "\"\"",
+        unit: "",
+        doc: "Stands before a name of the Provisioning dialect to make its topic: with `x/` the name `a` is the topic `x/a`. Empty: a topic is its own name.",
+    },
+    Key {
+        name: "provisioning.names",
+        takes: Takes::Text { field: |config| &mut config.provisioning.names },
+        default: "\"\"",
+        unit: "",
+        doc: "Names of their own for topics, as `name=topic`, with commas between them: `aircraft=adsb/ch`.",
+    },
+    Key {
+        name: "provisioning.deletes",
+        takes: Takes::Switch(|config| &mut config.provisioning.deletes),
+        default: "false",
+        unit: "",
+        doc: "Whether deletes are told as events. The dialect has no word for them.",
+    },
+    Key {
+        name: "auth.algorithm",
+        takes: Takes::Choice {
+            of: &[
+                "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+                "ES256", "ES384", "EdDSA",
+            ],
+            set: |config, word| word.clone_into(&mut config.auth.algorithm),
+        },
+        default: "\"HS256\"",
+        unit: "",
+        doc: "The one algorithm that the key of `auth.key_file` is for.",
+    },
+    Key {
+        name: "auth.key_file",
+        takes: Takes::Text { field: |config| &mut config.auth.key_file },
+        default: "\"\"",
+        unit: "",
+        doc: "The key that tokens are checked with: a secret (HS*) or a public key as PEM. Empty, with no `auth.jwks_file`: tokens are not looked at, and everyone is anonymous.",
+    },
+    Key {
+        name: "auth.jwks_file",
+        takes: Takes::Text { field: |config| &mut config.auth.jwks_file },
+        default: "\"\"",
+        unit: "",
+        doc: "Further keys, as a JSON Web Key Set.",
+    },
+    Key {
+        name: "auth.issuer",
+        takes: Takes::Text { field: |config| &mut config.auth.issuer },
+        default: "\"\"",
+        unit: "",
+        doc: "`iss` must be this. Empty: any.",
+    },
+    Key {
+        name: "auth.audience",
+        takes: Takes::Text { field: |config| &mut config.auth.audience },
+        default: "\"\"",
+        unit: "",
+        doc: "`aud` must name this. Empty: a token that names an audience is refused.",
+    },
+    Key {
+        name: "auth.leeway_s",
+        takes: Takes::Number {
+            min: 0,
+            max: TOKEN_LEEWAY_S_MAX,
+            field: |config| &mut config.auth.leeway_s,
+        },
+        default: "30",
+        unit: "seconds",
+        doc: "By how much the clocks of this machine and of the issuer may differ.",
+    },
+    Key {
+        name: "auth.anonymous",
+        takes: Takes::Choice {
+            of: &["nowhere", "loopback", "anywhere"],
+            set: |config, word| word.clone_into(&mut config.auth.anonymous),
+        },
+        default: "\"loopback\"",
+        unit: "",
+        doc: "Where clients without a token are let in.",
+    },
+    Key {
+        name: "auth.admin_secret_file",
+        takes: Takes::Text { field: |config| &mut config.auth.admin_secret_file },
+        default: "\"\"",
+        unit: "",
+        doc: "What opens `/v1/admin/…`, in a file. Empty: nothing does.",
+    },
+    Key {
+        name: "auth.origins",
+        takes: Takes::Text { field: |config| &mut config.auth.origins },
+        default: "\"\"",
+        unit: "",
+        doc: "Origins of other sites whose pages may connect, with commas between them: `https://app.example.com`, `*`.",
+    },
+    Key {
+        name: "auth.hosts",
+        takes: Takes::Text { field: |config| &mut config.auth.hosts },
+        default: "\"\"",
+        unit: "",
+        doc: "Names under which this server is known, whose own pages may connect, with commas between them.",
+    },
+    Key {
+        name: "auth.user_connections",
+        takes: Takes::Number {
+            min: 1,
+            max: 1_000_000,
+            field: |config| &mut config.auth.user_connections,
+        },
+        default: "10",
+        unit: "connections",
+        doc: "Connections that one user may have; the next is refused with 429.",
+    },
+    Key {
+        name: "auth.address_connections",
+        takes: Takes::Number {
+            min: 1,
+            max: 1_000_000,
+            field: |config| &mut config.auth.address_connections,
+        },
+        default: "1000",
+        unit: "connections",
+        doc: "Connections that one address may have, this machine's own apart; the next is refused with 429.",
+    },
+    Key {
+        name: "auth.handshakes_per_s",
+        takes: Takes::Number {
+            min: 1,
+            max: 1_000_000,
+            field: |config| &mut config.auth.handshakes_per_s,
+        },
+        default: "100",
+        unit: "a second",
+        doc: "Handshakes that one address may begin, this machine's own apart; the next is refused with 429.",
+    },
+    Key {
+        name: "auth.messages_per_s",
+        takes: Takes::Number {
+            min: 1,
+            max: 1_000_000,
+            field: |config| &mut config.auth.messages_per_s,
+        },
+        default: "100",
+        unit: "a second",
+        doc: "Messages that one Provisioning client may send; the next closes it with 1008.",
     },
 ];

@@ -12,7 +12,14 @@ pub mod native;
 
 pub mod peat;
 
+pub mod provisioning;
+
 mod talk;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub mod time;
 
 mod view;
 
@@ -156,6 +163,8 @@ pub enum Since {
     Last,
     /// With the last event of each key of these topics, topic by topic as they are listed, in the order of the keys.
     Snapshot(Vec<TopicPattern>),
+    /// With the last so many events of each topic.
+    Tail(u32),
     /// With the first event ordered at this time or later, in microseconds since 1970.
     Time(u64),
     /// After a position.
@@ -203,6 +212,11 @@ pub enum Command {
     Ping {
         id: Option<SubId>,
     },
+    /// The client says that it is whoever this token was given to.
+    Authenticate {
+        id: Option<SubId>,
+        token: Box<str>,
+    },
 }
 
 /// What became of a command, or what the server has to say besides events.
@@ -235,6 +249,15 @@ pub enum Outcome<'a> {
         id: Option<&'a SubId>,
         now: Now,
     },
+    /// The client is who its token says.
+    Authenticated {
+        id: Option<&'a SubId>,
+        expires_at_s: Option<u64>,
+    },
+    /// The client's token is soon over.
+    Expiring {
+        expires_at_s: u64,
+    },
     Gap {
         subs: Subs<'a>,
         gap: &'a Gap,
@@ -261,6 +284,8 @@ impl Outcome<'_> {
             Self::Unsubscribed { .. } => "unsubscribed",
             Self::Published { .. } => "published",
             Self::Pong { .. } => "pong",
+            Self::Authenticated { .. } => "authenticated",
+            Self::Expiring { .. } => "token_expiring",
             Self::Gap { .. } => "gap",
             Self::Skipped { .. } => "skipped",
             Self::Refused { .. } => "error",
@@ -440,6 +465,8 @@ pub struct Manners {
     pub silence: Silence,
     /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped.
     pub slow: (u16, &'static str),
+    /// Whether its clients' messages are counted, and too many a second close the connection with 1008.
+    pub counts_messages: bool,
     /// Whether a binary message is heard as if it were text; else it closes the connection with 1003.
     pub hears_binary: bool,
 }
@@ -481,6 +508,8 @@ pub enum DialectId {
     PeatProto,
     /// HyperBEAM's WebSocket device.
     HyperBeam,
+    /// The Provisioning Platform's events.
+    Provisioning,
 }
 
 impl DialectId {
@@ -493,6 +522,7 @@ impl DialectId {
             Self::Peat => &peat::Peat,
             Self::PeatProto => &peat::PeatProto,
             Self::HyperBeam => &hyperbeam::HyperBeam,
+            Self::Provisioning => &provisioning::Provisioning,
         }
     }
 }

@@ -16,6 +16,13 @@ pub trait Talk: fmt::Debug + Send {
     /// The connection is open.
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>);
 
+    /// It is now known who the client is: at once after the opening if it came with a token or may be anonymous, and again when it shows
+    /// a new token.
+    fn identified(&mut self, context: &Context<'_>, steps: &mut Vec<Step>);
+
+    /// A token that the client showed on the open connection is not taken.
+    fn refused(&mut self, reason: &str, context: &Context<'_>, steps: &mut Vec<Step>);
+
     /// The client said something; whether as text or binary makes no difference to those who listen to both.
     fn hear(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>);
 }
@@ -34,6 +41,8 @@ pub enum Step {
     Say(Box<[u8]>),
     /// From here on these are its subscriptions, by id; whatever else it has ends in silence.
     Want(Vec<Wish>),
+    /// It says that it is whoever this token was given to.
+    Identify { token: String },
     /// Say good-bye.
     Close { code: u16, reason: &'static str },
 }

@@ -75,6 +75,7 @@ impl Views {
             DialectId::Native | DialectId::NativeSse => &self.native,
             DialectId::Peat | DialectId::PeatProto => &self.peat,
             DialectId::HyperBeam => &self.hyperbeam,
+            DialectId::Provisioning => &self.provisioning,
         }
     }
 }

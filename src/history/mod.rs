@@ -56,6 +56,8 @@ pub enum Start {
         after: Option<(TopicName, Arc<str>)>,
         up_to_us: u64,
     },
+    /// The last so many events of each topic.
+    Tail(u32),
     /// Events stamped after this moment.
     AfterTime(u64),
     /// Events after the offset of each topic named; of all others those stamped after `others_us`, or none.

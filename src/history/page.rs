@@ -49,6 +49,11 @@ fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
         Start::Now | Start::Last | Start::Snapshot { .. } => None,
         Start::Earliest | Start::OtherEpoch { .. } => Some(by_time(0)),
         Start::AfterTime(time_us) => Some(by_time(*time_us)),
+        // Only the first page counts from the end: what comes meanwhile is not to push out what was promised.
+        Start::Tail(count) if read.after_us == 0 => {
+            Some((topic.ring.len().saturating_sub(*count as usize), 0))
+        }
+        Start::Tail(_) => Some(by_time(0)),
         Start::AfterOffsets { offsets, others_us } => {
             match offsets.iter().find(|(name, _)| *name == topic.name) {
                 Some((_, offset)) => {
@@ -77,7 +82,7 @@ fn gap(topic: &Topic, read: &Read, had: u64) -> Option<Gap> {
             };
             topic.evicted.offset > had && topic.evicted.time_us > after_us
         }
-        Start::Now | Start::Last | Start::Snapshot { .. } => false,
+        Start::Now | Start::Last | Start::Snapshot { .. } | Start::Tail(_) => false,
     };
     lost.then(|| Gap {
         topic: topic.name.clone(),

@@ -5,7 +5,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
+use super::access::Who;
 use super::class::ClassId;
 use super::class::Voice;
 use super::input::ConnId;
@@ -27,6 +29,12 @@ pub(super) struct Conn {
     pub(super) session: Session,
     /// How it is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
+    /// Who is on it, once that is known.
+    pub(super) who: Option<Arc<Who>>,
+    /// The registrar counts it.
+    pub(super) is_counted: bool,
+    /// They were told that their token is soon over.
+    pub(super) is_warned: bool,
     /// What its paced and leaving subscriptions remember.
     pub(super) shaping: Option<Box<Shaping>>,
     /// `None`: in step with its class, or idle.
@@ -66,6 +74,9 @@ impl Conns {
             heard_s,
             session,
             voice: None,
+            who: None,
+            is_counted: false,
+            is_warned: false,
             shaping: None,
             solo: None,
         });

@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+pub use super::registrar::Entry;
+use crate::auth::LimitError;
+use crate::auth::Revoke;
 use crate::dialect::Placed;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
@@ -63,6 +66,14 @@ pub enum Mesh {
     Read(Box<ReadWish>),
     /// From it.
     Page(Box<PageAnswer>),
+    /// To the shard that counts connections: may this one come in?
+    Enter(Box<Entry>),
+    /// From it.
+    Entered { conn: ConnRef, result: Result<(), LimitError> },
+    /// To it: this one has left.
+    Leave(Address),
+    /// To every shard: these tokens open nothing any more.
+    Revoke(Box<Revoke>),
     /// To every shard: the fields that this shard's filters read now.
     Interest(ShardId, Interest),
 

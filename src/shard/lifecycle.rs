@@ -5,7 +5,9 @@
 
 use super::Shard;
 use super::class::Voice;
+use super::input::Address;
 use super::input::ConnId;
+use super::input::ConnRef;
 use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
@@ -18,6 +20,7 @@ use crate::wire::frame;
 /// Close codes, RFC 6455 section 7.4.1 and ours.
 pub(super) const CLOSE_NORMAL: u16 = 1000;
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
+pub(super) const CLOSE_POLICY: u16 = 1008;
 pub(super) const CLOSE_SILENT: u16 = 1011;
 
 /// Ticks in which every connection is looked at once: one in so many is, each tick.
@@ -100,10 +103,15 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(&mut self.inbound);
         }
+        let generation = conn.generation;
+        let was_counted = std::mem::take(&mut conn.is_counted);
         conn.session = Session::Gone;
         conn.voice = None;
         conn.solo = None;
         self.gone.push_back(id);
+        if was_counted {
+            self.leave(Address { shard: self.id, conn: ConnRef { id, generation } });
+        }
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
@@ -188,9 +196,10 @@ impl Shard {
         if closing.is_some_and(|closing| closing.due_ms <= now.mono_ms) {
             return self.remove(id);
         }
-        if closing.is_some() {
+        if closing.is_some() || self.check_token(id, now) {
             return;
         }
+        let Some(conn) = self.conns.find_mut(id) else { return };
         let silent_s = seconds(now).saturating_sub(conn.heard_s);
         match &mut conn.session {
             Session::Http(http) => {
@@ -199,6 +208,12 @@ impl Shard {
                 {
                     self.time_out(id, now);
                 }
+            }
+            Session::WebSocket(websocket)
+                if conn.who.is_none()
+                    && websocket.identify_by_s().is_some_and(|by_s| by_s <= seconds(now)) =>
+            {
+                self.close(id, CLOSE_POLICY, "authentication required", now);
             }
             Session::WebSocket(_) if closes_when_silent(conn.voice) => {
                 if silent_s >= self.settings.hyperbeam.idle_s {
@@ -262,6 +277,7 @@ impl Shard {
 
     /// Says good-bye after everything that is still owed, rather than instead of it.
     fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+        self.send_all_held(id, now);
         self.go_solo(id);
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, code, reason);

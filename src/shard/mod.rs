@@ -3,6 +3,7 @@
 //! Bytes, messages and the time come in; bytes for sockets and messages for other shards are asked for. Invariants: [`Shard::work`] never
 //! blocks and never fails; one subscriber's state never costs another; every list in here has a bound in `limits`.
 
+mod access;
 mod class;
 mod conns;
 mod deadlines;
@@ -15,6 +16,7 @@ mod input;
 mod lifecycle;
 mod publish;
 mod pump;
+mod registrar;
 mod replay;
 mod session;
 mod settings;
@@ -31,11 +33,13 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use access::Access;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
 pub use input::ConnId;
 pub use input::ConnRef;
+pub use input::Entry;
 pub use input::Mesh;
 pub use input::PageAnswer;
 pub use input::Port;
@@ -48,6 +52,8 @@ pub use settings::HyperBeam;
 pub use settings::Settings;
 pub use stats::Stats;
 
+use crate::auth::Revocations;
+use crate::auth::TokenRules;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::event::Event;
@@ -113,6 +119,10 @@ pub struct Shard {
     admin: VecDeque<(ConnRef, AdminRequest)>,
     inbound: Inbound,
     heard: session::HeardBuffer,
+    /// Whoever comes without a token.
+    anonymous: Option<Arc<access::Who>>,
+    revocations: Revocations,
+    registrar: registrar::Registrar,
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
@@ -143,9 +153,15 @@ impl Shard {
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
         let home = home::Home::new(id, shard_count, settings.topics_max, settings.retention);
+        let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
+        let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
+        let revocations = Revocations::new(rules.and_then(TokenRules::revocation_kept_s));
         Self {
             id,
             shard_count,
+            anonymous,
+            revocations,
+            registrar: registrar::Registrar::new(settings.access.limits),
             home,
             settings,
             epoch,
@@ -208,6 +224,10 @@ impl Shard {
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
             Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::Enter(entry) => self.enter_here(&entry, now),
+            Mesh::Entered { conn, result } => self.entered(conn, result, now),
+            Mesh::Leave(address) => self.leave(address),
+            Mesh::Revoke(what) => self.revoke_here(*what, now),
             Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
             Mesh::AskTopics(asker) => self.tell_topics(asker),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),

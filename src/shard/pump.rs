@@ -239,9 +239,12 @@ impl Filling<'_> {
         for (gap, set) in &outbox.take_gaps() {
             self.say(*set, |subs| Outcome::Gap { subs, gap });
         }
-        let Some((skipped, set)) = outbox.take_skipped() else { return 0 };
-        self.say(set, |subs| Outcome::Skipped { subs, skipped });
-        skipped.count
+        let mut count = 0;
+        for (skipped, set) in outbox.take_skipped() {
+            self.say(set, |subs| Outcome::Skipped { subs, skipped });
+            count += skipped.count;
+        }
+        count
     }
 
     fn event(&mut self, event: &Event, subs: u64, cursor: &[u64]) {

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Shard;
+use super::access::common;
 use super::home::home_of;
 use super::input::Address;
 use super::input::ConnId;
@@ -45,7 +46,7 @@ impl Shard {
         let Some(reader) = self.conns.conn_ref(id) else { return };
         let homes = self.homes_of(&subscription.topics);
         let untold = match since {
-            Since::Snapshot(topics) => Some(self.untold(topics)),
+            Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
             _ => None,
         };
         let is_snapshot = untold.is_some();
@@ -69,6 +70,7 @@ impl Shard {
             began_us: Vec::new(),
             met: (subscription.leave && matches!(since, Since::Position(_) | Since::Cursor(_)))
                 .then(HashSet::default),
+            unlearned: Vec::new(),
         };
         let shard_count = usize::from(self.shard_count);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
@@ -78,12 +80,20 @@ impl Shard {
         }
         if is_snapshot {
             if !self.tell_next_part(id, serial) {
-                self.end_replay(id, serial);
+                self.end_replay(id, serial, now);
             }
             return self.ask_for_next_pages(id, now);
         }
         for home in homes {
-            let read = self.read_at(home, since, &shared);
+            let mut read = self.read_at(home, since, &shared);
+            if subscription.leave
+                && matches!(since, Since::Position(_) | Since::Cursor(_))
+                && is_resume(&read.start)
+                && let Some(replay) = self.replay_of(id, serial)
+            {
+                let last = Read { start: Start::Last, ..Read::clone(&read) };
+                replay.unlearned.push((home, std::mem::replace(&mut read, Arc::new(last))));
+            }
             self.ask(
                 home,
                 ReadWish {
@@ -116,6 +126,7 @@ impl Shard {
             Since::Now | Since::Snapshot(_) => Start::Now,
             Since::Earliest => Start::Earliest,
             Since::Last => Start::Last,
+            Since::Tail(count) => Start::Tail(*count),
             Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
             Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
                 Start::AfterOffsets {
@@ -189,8 +200,12 @@ impl Shard {
         if matches!(answer.read.start, Start::Snapshot { .. }) {
             return self.snapshot_arrived(answer, now);
         }
-        let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
-        let id = reader.id;
+        let (id, serial, home) = (answer.reader.id, answer.replay, answer.home);
+        let is_unlearned = |replay: &mut Replay| replay.unlearned.iter().any(|(of, _)| *of == home);
+        if self.replay_of(id, serial).is_some_and(is_unlearned) {
+            return self.learn_inside(answer, now);
+        }
+        let PageAnswer { reader: _, replay: _, home: _, read, page, began } = answer;
         let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let set = 1 << sub;
         for mut gap in page.gaps {
@@ -215,10 +230,37 @@ impl Shard {
         {
             replay.began_us.push((home, began.time_us));
             if replay.began(home, began) {
-                self.end_replay(id, serial);
+                self.end_replay(id, serial, now);
             }
         }
         self.mark_solo(id);
+    }
+
+    /// What was inside when a client went: the keys whose newest event it may have seen, and whose newest event passes. Of those it would
+    /// otherwise never hear again if they leave.
+    fn learn_inside(&mut self, answer: PageAnswer, now: Now) {
+        let PageAnswer { reader, replay: serial, home, read: last, page, .. } = answer;
+        let Some(replay) = self.replay_of(reader.id, serial) else { return };
+        let sub = replay.sub;
+        let Some(index) = replay.unlearned.iter().position(|(of, _)| *of == home) else { return };
+        let read = Arc::clone(&replay.unlearned[index].1);
+        match page.more_after_us {
+            Some(after_us) => replay.next.push((home, last, after_us)),
+            None => {
+                replay.unlearned.swap_remove(index);
+                replay.next.push((home, Arc::clone(&read), 0));
+            }
+        }
+        let filter = self.filter_of(reader.id, 1 << sub);
+        for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
+            let passes = filter
+                .as_ref()
+                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            if passes && !self.note_inside(reader.id, sub, event) {
+                return self.outbox_full(reader.id, now);
+            }
+        }
+        self.ask_for_next_pages(reader.id, now);
     }
 
     pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
@@ -297,7 +339,7 @@ impl Shard {
     }
 
     /// The present has begun at every home.
-    pub(super) fn end_replay(&mut self, id: ConnId, serial: u32) {
+    pub(super) fn end_replay(&mut self, id: ConnId, serial: u32, now: Now) {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
@@ -305,12 +347,35 @@ impl Shard {
             return;
         };
         let replay = solo.replays.remove(index);
+        self.end_past(id, replay.sub, now);
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
         if !solo.cursor.is_empty() {
             solo.outbox.push(Item::Reached(
                 replay.began_us.into_iter().map(|(home, time_us)| (home.0, time_us)).collect(),
             ));
         }
         self.say(id, &Outcome::Live { id: &replay.id, live: &replay.live });
+    }
+}
+
+/// Whether a client comes back with a position of this epoch.
+const fn is_resume(start: &Start) -> bool {
+    matches!(start, Start::AfterOffsets { .. } | Start::AfterTime(_))
+}
+
+/// Whether an event lies before where a client that comes back begins.
+fn is_before(start: &Start, event: &Event) -> bool {
+    match start {
+        Start::AfterTime(time_us) => event.time_us <= *time_us,
+        Start::AfterOffsets { offsets, others_us } => {
+            match offsets.iter().find(|(topic, _)| *topic == event.topic) {
+                Some((_, offset)) => event.offset <= *offset,
+                None => others_us.is_some_and(|time_us| event.time_us <= time_us),
+            }
+        }
+        _ => false,
     }
 }
 
@@ -330,7 +395,12 @@ fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64
         }
         Since::Earliest => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
-        Since::Now | Since::Last | Since::Snapshot(_) | Since::Position(_) | Since::Cursor(_) => 0,
+        Since::Now
+        | Since::Last
+        | Since::Tail(_)
+        | Since::Snapshot(_)
+        | Since::Position(_)
+        | Since::Cursor(_) => 0,
     };
     (0..shard_count)
         .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })

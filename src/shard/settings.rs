@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::access::Access;
 use crate::dialect::Views;
 use crate::dialect::hyperbeam;
 use crate::history::Retention;
 
 /// A shard's settings; its shares of what is set for the whole process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub retention: Retention,
     /// Topics of this shard; one more is refused with `too_many_topics`.
@@ -29,6 +30,8 @@ pub struct Settings {
     /// How each dialect sees the events.
     pub views: Arc<Views>,
     pub hyperbeam: HyperBeam,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// How long a connection that is being closed may take to read what it is still sent.
     pub close_timeout_s: u32,
 }

@@ -7,14 +7,20 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Shard;
 use super::class::ClassId;
+use super::conns::Conn;
 use super::input::ConnId;
+use crate::batch::Item;
+use crate::batch::Pushed;
 use crate::clock::Now;
 use crate::dialect::MaxRate;
 use crate::dialect::RatePer;
 use crate::dialect::Subscription;
 use crate::event::Event;
+use crate::event::Fields;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::SHAPED_KEYS_MAX;
@@ -44,6 +50,8 @@ struct Pace {
     /// Keys that had their update in this window.
     sent: Keys,
     held: HashMap<Key, Arc<Event>, foldhash::fast::RandomState>,
+    /// With one rate for the whole subscription: the key whose update is held. All else that is held are keys that leave.
+    newest: Option<Key>,
 }
 
 /// What is known of an event of the past for one subscription.
@@ -56,6 +64,7 @@ pub(super) struct Past {
 }
 
 /// What becomes of an event that a paced subscription wants.
+#[derive(Debug, PartialEq, Eq)]
 enum Offered {
     /// It goes now.
     Now,
@@ -72,41 +81,72 @@ impl Shaped {
         Self { sub, pace: subscription.max_rate.map(Pace::new), inside }
     }
 
-    /// Takes over what a changed subscription has sent before.
-    fn follow(&mut self, before: Self) {
-        if self.inside.is_some() {
-            self.inside = before.inside.or_else(|| self.inside.take());
+    /// Takes over what a changed subscription has sent before; returns the keys that nobody has to hear of any more.
+    fn follow(&mut self, before: Self) -> Keys {
+        if let (Some(pace), Some(before)) = (&mut self.pace, before.pace)
+            && pace.rate == before.rate
+        {
+            *pace = before;
+        }
+        match (&mut self.inside, before.inside) {
+            (Some(inside), Some(before)) => {
+                *inside = before;
+                Keys::default()
+            }
+            (None, Some(before)) => before,
+            (_, None) => Keys::default(),
         }
     }
 }
 
 impl Pace {
     fn new(rate: MaxRate) -> Self {
-        Self { rate, ends_ms: 0, sent: Keys::default(), held: HashMap::default() }
-    }
-
-    fn key_of(&self, event: &Event) -> Key {
-        match self.rate.per {
-            RatePer::Key => key_of(event),
-            // One key for everything: only the newest event of all is sent.
-            RatePer::Subscription => (event.topic.clone(), Arc::from("")),
-        }
+        Self { rate, ends_ms: 0, sent: Keys::default(), held: HashMap::default(), newest: None }
     }
 
     /// Sent at once only if nothing is held, or what is sent would not ascend.
     fn offer(&mut self, event: &Arc<Event>, now: Now) -> Offered {
+        self.begin_window(now);
+        if !self.held.is_empty() {
+            return self.hold(event);
+        }
+        let goes = match self.rate.per {
+            RatePer::Key => self.sent.insert(key_of(event)),
+            // That a key leaves is no update: it is told of each, and a later update of another key is none of the first one.
+            RatePer::Subscription if event.op == Op::Leave => true,
+            RatePer::Subscription => self.sent.is_empty() && self.sent.insert(key_of(event)),
+        };
+        match goes {
+            true if self.sent.len() > SHAPED_KEYS_MAX => Offered::Full,
+            true => Offered::Now,
+            false => self.hold(event),
+        }
+    }
+
+    /// Of the past only what is newest at its end is of interest: nothing goes at once.
+    fn offer_past(&mut self, event: &Arc<Event>, now: Now) -> Offered {
+        self.begin_window(now);
+        self.hold(event)
+    }
+
+    fn begin_window(&mut self, now: Now) {
         if now.mono_ms >= self.ends_ms && self.held.is_empty() {
             self.ends_ms = now.mono_ms + u64::from(self.rate.every_ms);
             self.sent.clear();
         }
-        let key = self.key_of(event);
-        let is_first = self.rate.per == RatePer::Key || self.sent.is_empty();
-        if self.held.is_empty() && is_first && self.sent.insert(key.clone()) {
-            return if self.sent.len() > SHAPED_KEYS_MAX { Offered::Full } else { Offered::Now };
-        }
+    }
+
+    fn hold(&mut self, event: &Arc<Event>) -> Offered {
         let first = self.held.is_empty();
+        let key = key_of(event);
         if self.rate.per == RatePer::Subscription {
-            self.held.clear();
+            if event.op != Op::Leave
+                && let Some(passed_over) = self.newest.replace(key.clone())
+            {
+                self.held.remove(&passed_over);
+            } else if event.op == Op::Leave && self.newest.as_ref() == Some(&key) {
+                self.newest = None;
+            }
         }
         self.held.insert(key, Arc::clone(event));
         if self.held.len() > SHAPED_KEYS_MAX { Offered::Full } else { Offered::Held { first } }
@@ -116,9 +156,12 @@ impl Pace {
     fn take_held(&mut self, now: Now) -> Vec<Arc<Event>> {
         self.ends_ms = now.mono_ms + u64::from(self.rate.every_ms);
         self.sent.clear();
+        self.newest = None;
         let mut events = Vec::with_capacity(self.held.len());
         for (key, event) in std::mem::take(&mut self.held) {
-            self.sent.insert(key);
+            if self.rate.per == RatePer::Key || event.op != Op::Leave {
+                self.sent.insert(key);
+            }
             events.push(event);
         }
         events.sort_unstable_by_key(|event| event.time_us);
@@ -133,14 +176,48 @@ fn key_of(event: &Event) -> Key {
 /// Who has a key inside: looked up for each event, so that leaving costs nothing where nobody waits for it.
 pub(super) type Insiders = HashMap<Key, Vec<ConnId>, foldhash::fast::RandomState>;
 
+/// Notes that a subscription of a connection has the event's key inside; false if it has more than it may.
+fn enter(inside: &mut Keys, insiders: &mut Insiders, id: ConnId, event: &Event) -> bool {
+    let key = key_of(event);
+    if !inside.insert(key.clone()) {
+        return true;
+    }
+    let conns = insiders.entry(key).or_default();
+    if !conns.contains(&id) {
+        conns.push(id);
+    }
+    inside.len() <= SHAPED_KEYS_MAX
+}
+
 /// The event's twin that says that its key has left.
 fn leave_of(event: &Event) -> Arc<Event> {
     Arc::new(Event { op: Op::Leave, ..event.clone() })
 }
 
+/// The same for one connection: what its token keeps from it is not in it.
+fn leave_for(conn: Option<&Conn>, event: &Event) -> Arc<Event> {
+    let who = conn.and_then(|conn| conn.who.as_deref());
+    if who.is_some_and(|who| who.lets_see(event)) {
+        return leave_of(event);
+    }
+    let payload = Bytes::from_static(b"{}");
+    Arc::new(Event { op: Op::Leave, payload, fields: Fields::default(), ..event.clone() })
+}
+
 impl Shard {
     /// Sees an event that a shaped connection's subscriptions want; returns those that get it now.
     pub(super) fn shape(&mut self, id: ConnId, event: &Arc<Event>, subs: u64, now: Now) -> u64 {
+        self.shape_by(id, event, subs, now, Pace::offer)
+    }
+
+    fn shape_by(
+        &mut self,
+        id: ConnId,
+        event: &Arc<Event>,
+        subs: u64,
+        now: Now,
+        offer: impl Fn(&mut Pace, &Arc<Event>, Now) -> Offered,
+    ) -> u64 {
         let Some(conn) = self.conns.find_mut(id) else { return 0 };
         let Some(shaping) = conn.shaping.as_deref_mut() else { return subs };
         let conn_ref = super::ConnRef { id, generation: conn.generation };
@@ -152,18 +229,13 @@ impl Shard {
                 continue;
             }
             if let Some(inside) = &mut shaped.inside {
-                let key = key_of(event);
                 if matches!(event.op, Op::Delete | Op::Leave) {
-                    inside.remove(&key);
-                } else if inside.insert(key.clone()) {
-                    is_full |= inside.len() > SHAPED_KEYS_MAX;
-                    let insiders = self.insiders.entry(key).or_default();
-                    if !insiders.contains(&id) {
-                        insiders.push(id);
-                    }
+                    inside.remove(&key_of(event));
+                } else {
+                    is_full |= !enter(inside, &mut self.insiders, id, event);
                 }
             }
-            match shaped.pace.as_mut().map(|pace| (pace.offer(event, now), pace.ends_ms)) {
+            match shaped.pace.as_mut().map(|pace| (offer(pace, event, now), pace.ends_ms)) {
                 None | Some((Offered::Now, _)) => {}
                 Some((Offered::Held { first }, ends_ms)) => {
                     go &= !bit;
@@ -225,8 +297,8 @@ impl Shard {
         if leaving.is_empty() {
             return;
         }
-        let leave = leave_of(event);
         for (id, subs) in leaving {
+            let leave = leave_for(self.conns.find(id), event);
             let subs = self.shape(id, &leave, subs, now);
             self.emit_to(id, &leave, subs, now);
         }
@@ -236,46 +308,81 @@ impl Shard {
     pub(super) fn end_windows(&mut self, now: Now) {
         while let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms) {
             if self.conns.find_ref(conn).is_some() {
-                self.send_held(conn.id, |pace| pace.ends_ms <= now.mono_ms, now);
+                for (event, subs) in
+                    self.take_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now)
+                {
+                    self.emit_to(conn.id, &event, subs, now);
+                }
             }
         }
     }
 
-    fn send_held(&mut self, id: ConnId, is_due: impl Fn(&Pace) -> bool, now: Now) {
-        let Some(shaping) = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut())
-        else {
-            return;
-        };
+    /// Takes what is held of those subscriptions whose time has come, in the order in which it is to be sent.
+    fn take_held(
+        &mut self,
+        id: ConnId,
+        is_due: impl Fn(u8, &Pace) -> bool,
+        now: Now,
+    ) -> Vec<(Arc<Event>, u64)> {
+        let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
         let mut held: Vec<(Arc<Event>, u64)> = Vec::new();
-        for shaped in &mut shaping.0 {
+        for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.0) {
             let bit = 1 << shaped.sub;
-            let Some(pace) =
-                shaped.pace.as_mut().filter(|pace| is_due(pace) && !pace.held.is_empty())
-            else {
-                continue;
-            };
-            for event in pace.take_held(now) {
-                match held.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &event)) {
-                    Some((_, subs)) => *subs |= bit,
-                    None => held.push((event, bit)),
-                }
+            let Some(pace) = &mut shaped.pace else { continue };
+            if !pace.held.is_empty() && is_due(shaped.sub, pace) {
+                held.extend(pace.take_held(now).into_iter().map(|event| (event, bit)));
             }
         }
         held.sort_by_key(|(event, _)| event.time_us);
-        for (event, subs) in held {
+        held.dedup_by(|next, known| {
+            let is_same = Arc::ptr_eq(&next.0, &known.0);
+            known.1 |= if is_same { next.1 } else { 0 };
+            is_same
+        });
+        held
+    }
+
+    /// Sends what one subscription was kept waiting for, before its terms change.
+    fn send_held(&mut self, id: ConnId, sub: u8, now: Now) {
+        for (event, subs) in self.take_held(id, |of, _| of == sub, now) {
             self.emit_to(id, &event, subs, now);
         }
     }
 
-    /// Sends one event to the connection of a class of its own.
+    /// Sends what a connection was kept waiting for, because it is about to end.
+    pub(super) fn send_all_held(&mut self, id: ConnId, now: Now) {
+        for (event, subs) in self.take_held(id, |_, _| true, now) {
+            self.emit_to(id, &event, subs, now);
+        }
+    }
+
+    /// The past of one subscription has been told: what it was kept waiting for of it stands before the present.
+    pub(super) fn end_past(&mut self, id: ConnId, sub: u8, now: Now) {
+        for (event, subs) in self.take_held(id, |of, _| of == sub, now) {
+            self.push_item(id, Item::Event { event, subs });
+        }
+    }
+
+    /// Sends one event to the connection of a class of its own. It was decided already that it is due, so a past that is still being told
+    /// does not hold it up.
     fn emit_to(&mut self, id: ConnId, event: &Arc<Event>, subs: u64, now: Now) {
         let Some(class) = self.conns.find(id).and_then(|conn| conn.class) else { return };
-        if subs != 0 {
-            let mut scratch = std::mem::take(&mut self.scratch_alone);
-            scratch.begin();
-            self.emit(class, event, subs, &mut scratch, now);
-            self.scratch_alone = scratch;
+        if subs == 0 {
+            return;
         }
+        let policy = self.classes.at(class).policy;
+        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            let bytes_max = self.settings.outbox_bytes_max;
+            match solo.outbox.push_event(event, subs, &policy, bytes_max) {
+                Pushed::Full => self.outbox_full(id, now),
+                Pushed::Queued => self.mark_solo(id),
+            }
+            return;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch_alone);
+        scratch.begin();
+        self.emit(class, event, subs, &mut scratch, now);
+        self.scratch_alone = scratch;
     }
 
     /// The connection of a class that has no other.
@@ -294,19 +401,21 @@ impl Shard {
         now: Now,
     ) {
         // What was held under the old terms is sent under them.
-        self.send_held(id, |_| true, now);
+        self.send_held(id, sub, now);
         let Some(conn) = self.conns.find_mut(id) else { return };
         let before = conn.shaping.as_deref_mut().and_then(|shaping| {
             let index = shaping.0.iter().position(|shaped| shaped.sub == sub)?;
             Some(shaping.0.remove(index))
         });
-        if subscription.is_alone() {
+        let forgotten = if subscription.is_alone() {
             let mut shaped = Shaped::new(sub, subscription);
-            if let Some(before) = before {
-                shaped.follow(before);
-            }
+            let forgotten = before.map(|before| shaped.follow(before));
             conn.shaping.get_or_insert_default().0.push(shaped);
-        }
+            forgotten
+        } else {
+            before.and_then(|before| before.inside)
+        };
+        self.forget_inside(id, forgotten.unwrap_or_default());
     }
 
     /// A subscription ends: what it was kept waiting for goes with it.
@@ -315,12 +424,14 @@ impl Shard {
         else {
             return;
         };
-        shaping.0.retain(|shaped| shaped.sub != sub);
+        let index = shaping.0.iter().position(|shaped| shaped.sub == sub);
+        let ended = index.map(|index| shaping.0.remove(index));
         for shaped in &mut shaping.0 {
             if shaped.sub > sub {
                 shaped.sub -= 1;
             }
         }
+        self.forget_inside(id, ended.and_then(|ended| ended.inside).unwrap_or_default());
     }
 
     /// A connection is gone: nobody is inside on its account.
@@ -328,13 +439,39 @@ impl Shard {
         let Some(shaping) = self.conns.find_mut(id).and_then(|conn| conn.shaping.take()) else {
             return;
         };
-        for key in shaping.0.into_iter().filter_map(|shaped| shaped.inside).flatten() {
+        for keys in shaping.0.into_iter().filter_map(|shaped| shaped.inside) {
+            self.forget_inside(id, keys);
+        }
+    }
+
+    /// These keys are no longer inside for one subscription of a connection; they may be for another.
+    fn forget_inside(&mut self, id: ConnId, keys: Keys) {
+        let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
+        let others: Vec<&Keys> = shaping
+            .map_or(&[][..], |shaping| &shaping.0)
+            .iter()
+            .filter_map(|shaped| shaped.inside.as_ref())
+            .collect();
+        for key in keys {
+            if others.iter().any(|inside| inside.contains(&key)) {
+                continue;
+            }
             if let Some(conns) = self.insiders.get_mut(&key) {
                 conns.retain(|conn| *conn != id);
                 if conns.is_empty() {
                     self.insiders.remove(&key);
                 }
             }
+        }
+    }
+
+    /// Notes that a client that comes back has the event's key inside; false if it has more than it may.
+    pub(super) fn note_inside(&mut self, id: ConnId, sub: u8, event: &Event) -> bool {
+        let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
+        let shaped = shaping.and_then(|shaping| shaping.0.iter_mut().find(|of| of.sub == sub));
+        match shaped.and_then(|shaped| shaped.inside.as_mut()) {
+            Some(inside) => enter(inside, &mut self.insiders, id, event),
+            None => true,
         }
     }
 
@@ -348,6 +485,7 @@ impl Shard {
         now: Now,
     ) -> Option<Arc<Event>> {
         let conn = self.conns.find_mut(id)?;
+        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_see(event));
         let Some(shaping) = conn.shaping.as_deref_mut() else {
             return past.passes.then(|| Arc::clone(event));
         };
@@ -357,13 +495,13 @@ impl Shard {
             // Of a client that comes back it is not known what it had inside: the first news of a key that does not pass says that it has not.
             Some(inside) => {
                 let was_inside = inside.remove(&key_of(event));
-                if !was_inside && !past.is_news {
+                if !(was_inside || past.is_news && may_see) {
                     return None;
                 }
-                leave_of(event)
+                leave_for(self.conns.find(id), event)
             }
             None => return None,
         };
-        (self.shape(id, &event, set, now) != 0).then_some(event)
+        (self.shape_by(id, &event, set, now, Pace::offer_past) != 0).then_some(event)
     }
 }

@@ -89,7 +89,7 @@ impl Shard {
         let is_part_told = page.more_after_us.is_none();
         self.push_past(id, serial, &page.events);
         if is_part_told && !self.tell_next_part(id, serial) {
-            self.end_replay(id, serial);
+            self.end_replay(id, serial, now);
         }
         self.ask_for_next_pages(id, now);
         self.mark_solo(id);

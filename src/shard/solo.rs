@@ -92,6 +92,9 @@ pub(super) struct Replay {
     /// Of a client that comes back and wants to know what leaves: the keys it has had news of.
     pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
 
+    /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
+    pub(super) unlearned: Vec<(ShardId, Arc<Read>)>,
+
     /// Of a snapshot: what has not been asked for yet.
     pub(super) untold: Option<Untold>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.

@@ -51,6 +51,13 @@ impl Shard {
             return self
                 .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
         }
+        let subscription = &match self.confined_or_refused(id, subscription) {
+            Ok(confined) => confined,
+            Err(refusal) => {
+                let id_of = Some(&subscription.id);
+                return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
+            }
+        };
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
         self.stats.subscriptions += 1;
@@ -74,6 +81,13 @@ impl Shard {
                 return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
             }
         };
+        // A change of filter takes the place of the confined one, so it is confined anew.
+        let changed = match self.confined_or_refused(id, &changed) {
+            Ok(confined) => confined,
+            Err(refusal) => {
+                return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+            }
+        };
         subs[index] = Arc::clone(&changed);
         self.begin_shaping(
             id,
@@ -81,6 +95,10 @@ impl Shard {
             &changed,
             now,
         );
+        if self.subs_of(id).is_empty() {
+            // What was held filled its outbox, and it is being closed.
+            return;
+        }
         self.go_solo(id);
         self.enter_class(id, subs);
         self.say(id, &Outcome::Updated { id: sub_id });
@@ -136,6 +154,11 @@ impl Shard {
 
     /// Says something to one connection, after everything that it is already owed.
     pub(super) fn say(&mut self, id: ConnId, outcome: &Outcome<'_>) {
+        //= rfc6455#5.5.1
+        //# The application MUST NOT send any more data frames after sending a Close frame.
+        if self.is_closing(id) {
+            return;
+        }
         let Some(voice) = self.voice_of(id) else { return };
         let mut text = Vec::new();
         voice.dialect.speaker().reply(outcome, &mut text);

@@ -8,6 +8,8 @@ use super::Shard;
 use super::input::ConnId;
 use super::solo::Listener;
 use crate::clock::Now;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
 use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
@@ -17,6 +19,7 @@ impl Shard {
     /// From here on a connection has these subscriptions, by id, and no others.
     pub(super) fn want(&mut self, id: ConnId, wishes: &[Wish], now: Now) {
         assert!(wishes.len() <= SUBSCRIPTIONS_MAX, "a dialect keeps to the limit");
+        let wishes = &self.confined(id, wishes);
         let mut subs = self.subs_of(id).to_vec();
         if is_same(&subs, wishes) {
             return;
@@ -49,6 +52,45 @@ impl Shard {
                 self.begin_replay(id, listener, &wish.subscription, &wish.since, now);
             }
         }
+    }
+}
+
+impl Shard {
+    /// What is left of wishes to whoever is on the connection: nothing while that is not known.
+    fn confined(&self, id: ConnId, wishes: &[Wish]) -> Vec<Wish> {
+        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
+            return Vec::new();
+        };
+        let confined = wishes.iter().filter_map(|wish| {
+            let subscription = who.confine(&wish.subscription)?;
+            Some(Wish { subscription, since: wish.since.clone() })
+        });
+        confined.collect()
+    }
+
+    /// As `confined`, for a subscription that a client is told of: what it may not ask for is refused.
+    pub(super) fn confined_or_refused(
+        &self,
+        id: ConnId,
+        asked: &Arc<Subscription>,
+    ) -> Result<Arc<Subscription>, Refusal> {
+        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
+            let message = "say who you are first: send auth with a token";
+            return Err(Refusal::new(RefusalCode::Forbidden, message));
+        };
+        let is_granted = |topic| who.principal.may_subscribe(topic);
+        if let Some(index) = asked.topics.iter().position(|topic| !is_granted(topic)) {
+            let field = format_args!("topics[{index}]");
+            let message = format_args!("{} is not allowed", asked.topics[index].as_str());
+            return Err(Refusal::of(RefusalCode::Forbidden, field, message));
+        }
+        who.confine(asked).ok_or_else(|| {
+            Refusal::of(
+                RefusalCode::Forbidden,
+                "topics",
+                "none of these is allowed with this filter",
+            )
+        })
     }
 }
 

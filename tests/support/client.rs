@@ -16,6 +16,7 @@ pub struct Seen {
     pub subs: Vec<String>,
     pub topic: String,
     pub key: String,
+    pub op: String,
     pub offset: u64,
     pub payload: String,
 }
@@ -25,7 +26,7 @@ pub struct Seen {
 pub enum Told {
     Event(Seen),
     Gap { subs: Vec<String>, topic: String, from: u64, to: u64, reason: String },
-    Skipped { count: u64 },
+    Skipped { subs: Vec<String>, count: u64 },
     Live { id: String, offsets: BTreeMap<String, u64>, time_us: u64 },
     Other(Value),
     Close(Option<u16>),
@@ -114,7 +115,10 @@ impl Client {
                 to: message["to"].as_u64().unwrap(),
                 reason: message["reason"].as_str().unwrap().to_owned(),
             },
-            "skipped" => Told::Skipped { count: message["count"].as_u64().unwrap() },
+            "skipped" => Told::Skipped {
+                subs: ids(&message["subs"]),
+                count: message["count"].as_u64().unwrap(),
+            },
             "live" => Told::Live {
                 id: message["id"].to_string(),
                 offsets: serde_json::from_value(message["offsets"].clone()).unwrap(),
@@ -135,6 +139,7 @@ fn seen(event: &Value, _text: &str) -> Seen {
         subs: ids(&event["subs"]),
         topic: event["topic"].as_str().unwrap().to_owned(),
         key: event["key"].as_str().unwrap_or_default().to_owned(),
+        op: event["op"].as_str().unwrap().to_owned(),
         offset: event["offset"].as_u64().unwrap(),
         payload: event["payload"].to_string(),
     }

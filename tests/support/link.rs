@@ -83,7 +83,7 @@ fn core_settings(settings: &[(String, String)]) -> Settings {
             _ => config.set(key, value).unwrap(),
         }
     }
-    let settings = Server::shard_settings(&config, SHARDS);
+    let settings = Server::shard_settings(&config, SHARDS).unwrap();
     Settings { outbox_bytes_max: outbox_bytes_max.unwrap_or(settings.outbox_bytes_max), ..settings }
 }
 

@@ -47,7 +47,8 @@ impl Scene {
     pub fn new(subscribers: usize, deflate: bool, options: &str) -> Self {
         let now = Now { mono_ms: 1000, wall_us: 1_786_600_000_000_000 };
         let config = Config { connections_max: 100_000, ..Config::default() };
-        let shard = Shard::new(ShardId(0), 1, Server::shard_settings(&config, 1), Arc::from("e1"));
+        let settings = Server::shard_settings(&config, 1).expect("it is the default");
+        let shard = Shard::new(ShardId(0), 1, settings, Arc::from("e1"));
         let mut scene = Self { shard, publisher: ConnId(0), sink: Null::default(), now };
         for _ in 0..subscribers {
             let id = scene.connect(deflate);

@@ -5,7 +5,8 @@
 //! % key value                a setting of this world
 //! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
 //! @sse /path?query           an event stream is opened
-//! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body
+//! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
+//! @ /path | Field: value     a field of the request
 //! ? 200 body                 the answer to the last request or refused opening
 //! > text                     the client says it      `>bin text`: as a binary message
 //! < text                     the next thing it hears, `…` standing for anything
@@ -15,6 +16,7 @@
 //! ! topic#key {"payload":1}  published; without #key an event, `!- topic#key` deletes
 //! + 1500                     so many milliseconds pass
 //! x> …, x< …, @x …           the same for the client called x
+//! «{"sub":"ada","exp":60}»    anywhere: a token that says so; its times count from the beginning, in seconds
 //! ```
 
 #![expect(clippy::string_slice, reason = "fixtures are cut where ASCII stands")]
@@ -26,6 +28,7 @@ use fanwire::shard::Settings;
 use super::frames::Frame;
 use super::frames::Reader;
 use super::frames::masked;
+use super::world::START_US;
 use super::world::Wire;
 use super::world::World;
 use super::world::roomy;
@@ -72,7 +75,7 @@ pub fn run(
             scenarios += 1;
         }
         run.place = format!("{name}:{} ({shard_count} shards): {line}", index + 1);
-        run.line(line);
+        run.line(&with_tokens(line));
     }
     run.finish();
     scenarios
@@ -208,11 +211,13 @@ impl<'a> Run<'a> {
         let mut parts = line.splitn(3, ' ');
         let (method, target) = (parts.next().unwrap(), parts.next().unwrap_or("/"));
         let body = parts.next().unwrap_or("");
-        let (headers, body) = match body.strip_prefix("[") {
-            Some(rest) => rest.split_once("] ").unwrap_or_else(|| (rest.trim_end_matches(']'), "")),
+        let (headers, body) = match body.strip_prefix("[[") {
+            Some(rest) => {
+                rest.split_once("]] ").unwrap_or_else(|| (rest.trim_end_matches(']'), ""))
+            }
             None => ("", body),
         };
-        let wire = self.connect("");
+        let wire = self.connect("$");
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n");
         for header in headers.split(" | ").filter(|header| !header.is_empty()) {
             head.push_str(header);
@@ -318,6 +323,25 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// The key that tokens of transcripts are signed with. It opens nothing.
+pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+/// A line, its tokens signed.
+pub fn with_tokens(line: &str) -> String {
+    let Some((before, rest)) = line.split_once('«') else { return line.to_owned() };
+    let (claims, after) = rest.split_once('»').expect("a token ends");
+    let mut claims: serde_json::Value = serde_json::from_str(claims).expect("claims are JSON");
+    for name in ["exp", "nbf", "iat"] {
+        if let Some(from_start) = claims[name].as_i64() {
+            claims[name] = (i64::try_from(START_US / 1_000_000).unwrap() + from_start).into();
+        }
+    }
+    let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
+    let token = jsonwebtoken::encode(&header, &claims, &key).expect("it is signed");
+    format!("{before}{token}{}", with_tokens(after))
 }
 
 /// One chunk of a chunked body.

@@ -37,6 +37,7 @@ pub fn roomy() -> Settings {
         message_bytes_max: 1 << 20,
         deflate: true,
         echo: true,
+        access: Arc::default(),
         views: Arc::default(),
         hyperbeam: Default::default(),
         ping_after_s: 30,

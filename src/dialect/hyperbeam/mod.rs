@@ -74,6 +74,11 @@ impl Dialect for HyperBeam {
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason
     fn manners(&self) -> Manners {
-        Manners { silence: Silence::Closed, slow: (1013, "slow subscriber"), hears_binary: true }
+        Manners {
+            silence: Silence::Closed,
+            slow: (1013, "slow subscriber"),
+            counts_messages: false,
+            hears_binary: true,
+        }
     }
 }

@@ -81,6 +81,10 @@ impl Talk for Conversation {
         }
     }
 
+    fn identified(&mut self, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
+
+    fn refused(&mut self, _reason: &str, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
+
     fn hear(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
         match said(text) {
             Ok(Said::Subscribe(topics)) => self.subscribe(topics, context, steps),

@@ -67,9 +67,14 @@ fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusa
         "unsubscribe" => Command::Unsubscribe { id: required(id)? },
         "publish" => publish(members, id)?,
         "ping" => Command::Ping { id },
+        "auth" => {
+            let raw = members.take("token").ok_or_else(|| missing("token"))?;
+            let token: String = read(raw, "token", "a string")?;
+            Command::Authenticate { id, token: token.into() }
+        }
         _ => {
             let message = format!(
-                "no message has the type {kind:?}; there are subscribe, update, unsubscribe, publish and ping"
+                "no message has the type {kind:?}; there are subscribe, update, unsubscribe, publish, ping and auth"
             );
             return Err(Refusal::of(RefusalCode::UnknownType, "type", message));
         }

@@ -59,6 +59,7 @@ impl Dialect for Native {
         Manners {
             silence: Silence::Pinged,
             slow: (4008, "slow subscriber: reconnect and resume"),
+            counts_messages: false,
             hears_binary: false,
         }
     }

@@ -92,8 +92,12 @@ impl Dialect for PeatProto {
 }
 
 /// Its clients never say anything that they must, so they are pinged and never closed for silence alone.
-const MANNERS: Manners =
-    Manners { silence: Silence::Pinged, slow: (1013, "slow subscriber"), hears_binary: true };
+const MANNERS: Manners = Manners {
+    silence: Silence::Pinged,
+    slow: (1013, "slow subscriber"),
+    counts_messages: false,
+    hears_binary: true,
+};
 
 /// A connection of this dialect has a conversation, which hears in its place.
 fn unheard() -> Malformed {

@@ -24,6 +24,10 @@ impl Talk for Conversation {
         steps.push(Step::Want(self.request.wish(&[], context.view).into_iter().collect()));
     }
 
+    fn identified(&mut self, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
+
+    fn refused(&mut self, _reason: &str, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
+
     //= peat-node#1.8
     //# replaces the
     //# filter wholesale and re-sends the snapshot of newly named collections. Anything else is ignored (house

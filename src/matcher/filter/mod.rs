@@ -20,6 +20,7 @@ use std::hash::BuildHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use crate::event::Event;
 use crate::event::FieldPath;
@@ -67,6 +68,8 @@ struct Inner {
     /// What the tests read, sorted, each once.
     sources: Box<[Source]>,
     hash: u64,
+    /// The fields that the tests read, made when first looked for: most filters only ever live in an index.
+    interest: OnceLock<Interest>,
 }
 
 impl PartialEq for Filter {
@@ -150,9 +153,9 @@ impl Filter {
         if self.paths().all(|path| known.binary_search(path).is_ok()) {
             return self.evaluate_fields(event, &event.fields);
         }
-        let interest = Interest::of(self.paths());
+        let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
         // A payload was checked before it became an event; one that was not passes for an empty one.
-        let found = fields::extract(&event.payload, scratch, &interest).unwrap_or_default();
+        let found = fields::extract(&event.payload, scratch, interest).unwrap_or_default();
         self.evaluate_fields(event, &found)
     }
 
@@ -208,7 +211,12 @@ impl Filter {
         sources.dedup();
         place_sources(&mut expr, &sources);
         let hash = foldhash::fast::FixedState::default().hash_one(&expr);
-        Self(Arc::new(Inner { expr, sources: sources.into_boxed_slice(), hash }))
+        Self(Arc::new(Inner {
+            expr,
+            sources: sources.into_boxed_slice(),
+            hash,
+            interest: OnceLock::new(),
+        }))
     }
 }
 

@@ -20,12 +20,9 @@ use crate::clock::Now;
 use crate::dialect::DialectId;
 use crate::dialect::hyperbeam;
 use crate::event::Draft;
-use crate::event::Fields;
 use crate::event::Op;
 use crate::event::ShardId;
 use crate::event::TopicPattern;
-use crate::event::fields::Scratch;
-use crate::event::fields::check_payload;
 use crate::limits::HYPERBEAM_INFO_TOPICS_MAX;
 use crate::wire::http::Connection;
 use crate::wire::http::Head;
@@ -47,19 +44,20 @@ impl Shard {
         let mut out = Vec::new();
         Reply::begin(&mut out, 200, connection).body("text/plain; charset=utf-8", b"OK");
         self.push_item(id, Item::Raw(out.into()));
-        let Some(draft) = self.draft_of_cast(body) else { return false };
+        let draft = self.draft_of_cast(body).filter(|draft| self.may_publish(id, &draft.topic));
+        let Some(draft) = draft else { return false };
         self.publish(id, vec![draft], now).is_none()
     }
 
-    fn draft_of_cast(&self, body: &[u8]) -> Option<Draft> {
+    fn draft_of_cast(&mut self, body: &[u8]) -> Option<Draft> {
         let hyperbeam::Cast { topic, key } = hyperbeam::cast(std::str::from_utf8(body).ok()?)?;
-        check_payload(body, &mut Scratch::default()).ok()?;
+        let fields = self.ingest.take(body).ok()?;
         Some(Draft {
             topic: self.settings.views.hyperbeam.topic_of(&topic)?,
             key: Arc::from(key),
             op: Op::Event,
             payload: Bytes::copy_from_slice(body),
-            fields: Fields::default(),
+            fields,
         })
     }
 

@@ -18,6 +18,7 @@ use crate::dialect::Wish;
 use crate::dialect::hyperbeam;
 use crate::dialect::peat;
 use crate::dialect::peat::connect;
+use crate::dialect::provisioning;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 use crate::wire::http::Reply;
@@ -33,6 +34,36 @@ fn is_hyperbeam(port: Port, head: &Head) -> bool {
         Port::Provisioning => false,
         Port::Shared => head.query_value("topic").is_some(),
     }
+}
+
+/// Whether a request is for one of Provisioning's WebSockets.
+//= model#9
+//# 004 `/metrics` as WebSocket vs Prometheus GET | Upgrade header decides
+pub(super) fn is_provisioning(port: Port, head: &Head) -> bool {
+    match head.path() {
+        "/pv/ws" | "/pv/metrics" | "/pv/logs" => true,
+        "/metrics" | "/logs" => head.wants_websocket(),
+        "/ws" => match port {
+            Port::Provisioning => true,
+            Port::HyperBeam => false,
+            Port::Shared => {
+                !is_hyperbeam(port, head)
+                    && (head.query_value("token").is_some() || head.query_value("events").is_some())
+            }
+        },
+        _ => false,
+    }
+}
+
+/// Whether a client may connect without a token and show one later.
+pub(super) fn may_identify_late(port: Port, head: &Head) -> bool {
+    head.path() == "/v1/ws" || is_provisioning(port, head)
+}
+
+/// Whether a request's connection is to last: those are counted.
+pub(super) fn is_lasting(head: &Head) -> bool {
+    let path = head.path();
+    head.wants_websocket() || path == "/v1/sse" || path == "/sse/subscribe" || path == connect::PATH
 }
 
 /// What became of a request: it was none of the dialects', or it was taken and leaves HTTP, or goes on.
@@ -64,6 +95,16 @@ impl Shard {
             "/~websocket@1.0/info" | "/~websocket@1.0/cast" => {
                 Some(self.refuse_method(id, http, head, now))
             }
+            "/v1/admin/revoke" if head.method == Method::Post => {
+                Some(self.route_revoke(id, http, head, now))
+            }
+            "/v1/admin/revoke" => Some(self.refuse_method(id, http, head, now)),
+            "/pv/events" if head.method == Method::Post => {
+                let call = Call::Events { keep_alive: head.keep_alive };
+                Some(self.gather_body(id, http, head, call, now))
+            }
+            "/pv/events" => Some(self.refuse_method(id, http, head, now)),
+            _ if is_provisioning(http.port(), head) => self.route_provisioning(id, http, head, now),
             "/ws/subscribe" => self.route_peat(id, http, head, now),
             "/sse/subscribe" => self.route_peat_sse(id, http, head, now),
             connect::PATH => Some(self.route_peat_call(id, http, head, now)),
@@ -90,6 +131,37 @@ impl Shard {
             Opening::Talk { dialect, talk, may_deflate: false },
             now,
         )
+    }
+
+    fn route_provisioning(
+        &mut self,
+        id: ConnId,
+        http: Box<Http>,
+        head: &Head,
+        now: Now,
+    ) -> Option<Box<Http>> {
+        let endpoint = match head.path() {
+            "/metrics" | "/pv/metrics" => provisioning::Endpoint::Metrics,
+            "/logs" | "/pv/logs" => provisioning::Endpoint::Logs,
+            _ => provisioning::Endpoint::Events,
+        };
+        match provisioning::Request::of_query(endpoint, head.query_pairs()) {
+            Ok(request) => {
+                let talk = Box::new(provisioning::Conversation::new(&request));
+                let dialect = DialectId::Provisioning;
+                let may_deflate = request.compression;
+                self.route_websocket(
+                    id,
+                    http,
+                    head,
+                    Opening::Talk { dialect, talk, may_deflate },
+                    now,
+                )
+            }
+            Err(error) => Some(self.reply_refusal(id, http, head, now, |out, connection| {
+                Reply::begin(out, 400, connection).error("bad_field", &error.to_string());
+            })),
+        }
     }
 
     fn route_peat(

@@ -6,11 +6,14 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::http::Http;
 use super::http::State;
+use super::post::Post;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::peat::connect;
 use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
 use crate::limits::PEAT_REQUEST_BYTES_MAX;
+use crate::limits::PROVISIONING_POST_BYTES_MAX;
+use crate::limits::REVOKE_BYTES_MAX;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Head;
@@ -23,12 +26,18 @@ pub(super) enum Call {
     Peat { codec: connect::Codec },
     /// A message for whoever has its topic.
     Cast { keep_alive: bool },
+    /// Events of the Provisioning dialect.
+    Events { keep_alive: bool },
+    /// Tokens that are to open nothing any more.
+    Revoke { keep_alive: bool },
 }
 
 impl Call {
     const fn bytes_max(self) -> u64 {
         match self {
             Self::Peat { .. } => PEAT_REQUEST_BYTES_MAX as u64,
+            Self::Revoke { .. } => REVOKE_BYTES_MAX as u64,
+            Self::Events { .. } => PROVISIONING_POST_BYTES_MAX as u64,
             Self::Cast { .. } => HYPERBEAM_CAST_BYTES_MAX as u64,
         }
     }
@@ -51,6 +60,10 @@ pub(super) enum Gathered {
     Answered,
     /// It may follow once what was published has its place.
     Casting,
+    /// It is answered, and the next may follow, once what was published has its place.
+    Posting {
+        keep_alive: bool,
+    },
     /// The connection ends with what was said.
     Ended,
 }
@@ -101,18 +114,33 @@ impl Shard {
                 self.peat_call(id, codec, &gathering.body, now);
                 Gathered::Taken
             }
+            Call::Revoke { keep_alive } => {
+                self.carry_out_revocation(id, &gathering.body, keep_alive, now);
+                self.after_answer(id, keep_alive, now)
+            }
+            Call::Events { keep_alive } => match self.post(id, &gathering.body, keep_alive, now) {
+                Post::Waits => Gathered::Posting { keep_alive },
+                Post::Answered => self.after_answer(id, keep_alive, now),
+            },
             Call::Cast { keep_alive } => {
                 let waits = self.cast(id, &gathering.body, keep_alive, now);
-                match (keep_alive, waits) {
-                    (true, true) => Gathered::Casting,
-                    (true, false) => Gathered::Answered,
-                    (false, _) => {
-                        self.close_after_sent(id, now);
-                        Gathered::Ended
-                    }
+                if keep_alive && waits {
+                    Gathered::Casting
+                } else {
+                    self.after_answer(id, keep_alive, now)
                 }
             }
         }
+    }
+}
+
+impl Shard {
+    fn after_answer(&mut self, id: ConnId, keep_alive: bool, now: Now) -> Gathered {
+        if keep_alive {
+            return Gathered::Answered;
+        }
+        self.close_after_sent(id, now);
+        Gathered::Ended
     }
 }
 

@@ -11,6 +11,7 @@ use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
 use super::super::input::Port;
+use super::super::lifecycle::seconds;
 use super::AdminRequest;
 use super::Response;
 use super::Session;
@@ -18,6 +19,7 @@ use super::cast;
 use super::endpoint::Routed;
 use super::gather::Gathered;
 use super::gather::Gathering;
+use super::identity::Entered;
 use super::stream::Asked;
 use super::upload::Upload;
 use super::websocket::Speaks;
@@ -26,9 +28,11 @@ use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
 use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
 use crate::dialect::Talk;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Connection;
@@ -44,7 +48,6 @@ use crate::wire::upgrade::UpgradeError;
 /// The state of an HTTP connection.
 #[derive(Debug)]
 pub(in super::super) struct Http {
-    #[expect(dead_code, reason = "limits per address will ask for it")]
     peer: IpAddr,
     port: Port,
     /// What was read and could not be used yet.
@@ -58,10 +61,16 @@ pub(in super::super) struct Http {
 pub(super) enum State {
     Head,
     Upload(Box<Upload>),
+    /// The registrar has been asked about the one who sent this.
+    Entering(Box<Head>),
     /// A small body is being gathered.
     Gather(Box<Gathering>),
     /// What was published is not known to have its place yet; the answer is already given.
     Casting,
+    /// What was posted is not known to have its place yet, and its answer waits for that.
+    Posting {
+        keep_alive: bool,
+    },
     /// Topics are being gathered from the other shards.
     Topics(Box<cast::Gathering>),
     /// An admin request is being answered.
@@ -78,6 +87,18 @@ impl Http {
         Self { peer, port, input: Vec::new(), state: State::Head, since_ms: None }
     }
 
+    pub(super) fn take_state(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Head)
+    }
+
+    pub(super) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
     pub(super) fn port(&self) -> Port {
         self.port
     }
@@ -91,7 +112,11 @@ impl Http {
         match &self.state {
             State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked { .. } | State::Casting | State::Topics(_) => true,
+            State::Asked { .. }
+            | State::Entering(_)
+            | State::Casting
+            | State::Posting { .. }
+            | State::Topics(_) => true,
             State::Ended => false,
         }
     }
@@ -118,7 +143,7 @@ impl Shard {
     }
 
     /// Works through what has been read, as far as it goes.
-    fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
+    pub(super) fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
         loop {
             match &http.state {
                 State::Head => {
@@ -166,7 +191,12 @@ impl Shard {
                 State::Topics(gathering) if gathering.is_complete() => {
                     http = self.answer_topics(id, http, now);
                 }
-                State::Upload(_) | State::Asked { .. } | State::Casting | State::Topics(_) => break,
+                State::Upload(_)
+                | State::Asked { .. }
+                | State::Entering(_)
+                | State::Casting
+                | State::Posting { .. }
+                | State::Topics(_) => break,
                 State::Ended => {
                     http.input = Vec::new();
                     break;
@@ -189,42 +219,10 @@ impl Shard {
             Gathered::Ended => State::Ended,
             Gathered::Answered => State::Head,
             Gathered::Casting => State::Casting,
+            Gathered::Posting { keep_alive } => State::Posting { keep_alive },
             Gathered::Taken => return None,
         };
         Some(http)
-    }
-
-    /// Tells the topics, now that all are there.
-    fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
-        let State::Topics(gathering) = std::mem::replace(&mut http.state, State::Head) else {
-            unreachable!("it is one")
-        };
-        let keep_alive = gathering.keep_alive();
-        self.push_item(id, Item::Raw(gathering.reply().into()));
-        if !keep_alive {
-            http.state = State::Ended;
-            self.close_after_sent(id, now);
-        }
-        http
-    }
-
-    /// Another shard has told its topics; once all have, the connection goes on.
-    pub(super) fn http_topics(
-        &mut self,
-        id: ConnId,
-        take: impl FnOnce(&mut cast::Gathering),
-        now: Now,
-    ) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => http,
-            session => return self.put_back(id, session),
-        };
-        if let State::Topics(gathering) = &mut http.state {
-            take(gathering);
-        }
-        self.http_go_on(id, http, now);
-        self.resumed.push(id);
     }
 
     /// Says what is wrong with the bytes themselves, and ends the connection.
@@ -238,6 +236,32 @@ impl Shard {
 
     /// Answers a request, or turns the connection into what it asks for; `None` if it no longer is HTTP.
     fn route(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Option<Box<Http>> {
+        let mut http = match self.enter(id, http, head, now) {
+            Entered::Yes(http) => http,
+            Entered::Refused(http) => return Some(http),
+        };
+        let is_counted = self.conns.find(id).is_none_or(|conn| conn.is_counted);
+        if is_counted || !super::endpoint::is_lasting(head) {
+            return self.route_known(id, http, head, now);
+        }
+        match self.ask_registrar(id, Some(http.peer), now) {
+            Some(Ok(())) => self.route_known(id, http, head, now),
+            Some(Err(error)) => Some(self.refuse_entry(id, http, head, error, now)),
+            None => {
+                http.state = State::Entering(Box::new(head.clone()));
+                Some(http)
+            }
+        }
+    }
+
+    /// As `route`, once it is known who asks.
+    pub(super) fn route_known(
+        &mut self,
+        id: ConnId,
+        http: Box<Http>,
+        head: &Head,
+        now: Now,
+    ) -> Option<Box<Http>> {
         let path = head.path();
         match path {
             "/v1/ws" => return self.route_websocket(id, http, head, Opening::Native, now),
@@ -293,6 +317,9 @@ impl Shard {
             conn.voice = Some(Voice { dialect, transport });
         }
         let mut websocket = WebSocket::new(bytes_max, may_deflate, speaks);
+        if self.conns.find(id).is_some_and(|conn| conn.who.is_none()) && dialect.is_some() {
+            websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
+        }
         self.greet(id, &mut websocket, now);
         // What was glued to the request is the WebSocket's.
         let mut rest = std::mem::take(&mut http.input);
@@ -369,6 +396,11 @@ impl Shard {
             );
         }
         match Upload::read(head) {
+            Ok(upload) if !self.may_publish(id, upload.topic()) => {
+                let message = "publishing to this topic is not allowed";
+                let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
+                self.refuse_for(id, http, head, (403, &refusal), now)
+            }
             Ok(upload) => {
                 if head.expect_continue {
                     self.push_item(id, Item::Raw(CONTINUE.into()));
@@ -516,6 +548,15 @@ impl Shard {
         if matches!(http.state, State::Casting) {
             http.state = State::Head;
             return self.http_go_on(id, http, now);
+        }
+        if let State::Posting { keep_alive } = http.state {
+            self.answer_post(id, results, keep_alive);
+            http.state = if keep_alive { State::Head } else { State::Ended };
+            self.http_go_on(id, http, now);
+            if !keep_alive {
+                self.close_after_sent(id, now);
+            }
+            return;
         }
         let State::Upload(upload) = &mut http.state else {
             return self.put_back(id, Session::Http(http));

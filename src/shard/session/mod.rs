@@ -3,10 +3,14 @@
 //! Invariants: what a session cannot use yet is bounded (`INPUT_PENDING_BYTES_MAX`, and the connection is not read while it waits);
 //! a client's fault ends in one answer or one close code, on its own connection.
 
+mod answered;
 mod cast;
 mod endpoint;
 mod gather;
 mod http;
+mod identity;
+mod post;
+mod revoke;
 mod stream;
 mod talk;
 mod upload;

@@ -42,6 +42,8 @@ impl Asked {
         for (name, value) in head.query_pairs() {
             match &*name {
                 "topic" => topics.push(topic(topics.len(), &value)?),
+                // Whose request it is has been found out before this.
+                "token" => {}
                 "since" => since = since_of(&value)?,
                 "slow" => subscription.slow = slow_of(&value)?,
                 "filter" => subscription.filter = Some(filter_of(&value)?),

@@ -115,6 +115,11 @@ impl Upload {
         })
     }
 
+    /// Where its events go.
+    pub(super) fn topic(&self) -> &TopicName {
+        &self.terms.topic
+    }
+
     /// Whether it takes no more of its body for now.
     pub(super) fn is_waiting(&self) -> bool {
         self.is_underway || self.is_held()
@@ -302,6 +307,8 @@ impl Terms {
                     let message = format_args!("op is `upsert`, `delete` or `event`, not {word:?}");
                     op = Some(Op::from_name(word).ok_or_else(|| bad("op", &message))?);
                 }
+                // Whose request it is has been found out before this.
+                ("token", _) => {}
                 ("ack", "ordered") => ordered = true,
                 ("ack", "none") => ordered = false,
                 ("ack", word) => {

@@ -10,6 +10,7 @@ use super::super::input::ConnId;
 use super::super::publish::PublishResult;
 use super::super::solo::AfterSent;
 use super::Session;
+use crate::auth::Bucket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Command;
@@ -33,6 +34,7 @@ use crate::wire::frame::Coding;
 use crate::wire::frame::OpCode;
 
 const CLOSE_NOT_TEXT: u16 = 1003;
+const CLOSE_POLICY: u16 = 1008;
 
 /// The state of a WebSocket connection beyond its subscriptions.
 #[derive(Debug)]
@@ -40,6 +42,10 @@ pub(in super::super) struct WebSocket {
     decoder: Decoder,
     speaks: Speaks,
     is_pinged: bool,
+    /// A client that has not said who it is by then, in seconds since the start, is closed.
+    identify_by_s: Option<u32>,
+    /// What was taken of the messages that it may send.
+    messages: Bucket,
     /// Publishes whose results are awaited.
     publishing: Option<Box<[Awaited]>>,
 }
@@ -78,6 +84,8 @@ impl WebSocket {
             decoder: Decoder::new(bytes_max, may_deflate),
             speaks,
             is_pinged: false,
+            identify_by_s: None,
+            messages: Bucket::default(),
             publishing: None,
         }
     }
@@ -88,6 +96,14 @@ impl WebSocket {
 
     pub(super) fn is_waiting(&self) -> bool {
         self.publishing.is_some()
+    }
+
+    pub(in super::super) fn identify_by_s(&self) -> Option<u32> {
+        self.identify_by_s
+    }
+
+    pub(super) fn must_identify_by(&mut self, by_s: u32) {
+        self.identify_by_s = Some(by_s);
     }
 
     pub(in super::super) fn is_pinged(&self) -> bool {
@@ -120,11 +136,24 @@ impl Shard {
         let mut publishing = Vec::new();
         for said in heard.drain(..) {
             match said {
+                Heard::Said(Ok(Command::Publish { id: ack, draft }))
+                    if !self.may_publish(id, &draft.topic) =>
+                {
+                    let refusal = Refusal::of(
+                        RefusalCode::Forbidden,
+                        "topic",
+                        "publishing to this topic is not allowed",
+                    );
+                    self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
+                }
                 Heard::Said(Ok(Command::Publish { id: ack, draft })) => {
                     publishing.push((ack, draft.topic.clone()));
                     drafts.push(draft);
                 }
                 Heard::Said(Ok(command)) => self.carry_out(id, command, now),
+                Heard::Told(_) if !self.may_say(id, &mut websocket.messages, now) => {
+                    self.close(id, CLOSE_POLICY, "rate limit exceeded", now);
+                }
                 Heard::Told(text) => {
                     if let Speaks::Talk(talk) = &mut websocket.speaks {
                         self.talk_hear(id, &mut **talk, &text, now);
@@ -174,6 +203,19 @@ impl Shard {
             }
             Speaks::Echo { .. } => {}
         }
+    }
+
+    /// Whether a connection may publish to a topic.
+    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
+        let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
+        who.is_some_and(|who| who.principal.may_publish(topic))
+    }
+
+    fn may_say(&self, id: ConnId, messages: &mut Bucket, now: Now) -> bool {
+        let counts = self
+            .voice_of(id)
+            .is_some_and(|voice| voice.dialect.speaker().manners().counts_messages);
+        !counts || messages.take(1, self.settings.access.limits.messages, now.mono_ms)
     }
 
     fn publish_all(
@@ -228,6 +270,9 @@ impl Shard {
     }
 
     fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
+        if self.is_closing(id) {
+            return;
+        }
         match command {
             Command::Subscribe { subscription, since } => {
                 self.subscribe(id, &subscription, &since, now);
@@ -235,6 +280,9 @@ impl Shard {
             Command::Update { id: sub, change } => self.update(id, &sub, *change, now),
             Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
             Command::Ping { id: ping } => self.say(id, &Outcome::Pong { id: ping.as_ref(), now }),
+            Command::Authenticate { id: ack, token } => {
+                self.authenticate(id, ack.as_ref(), &token, now);
+            }
             Command::Publish { .. } => unreachable!("publishes are gathered before this"),
         }
     }
@@ -243,12 +291,7 @@ impl Shard {
     //# If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
     //# response.
     fn answer_close(&mut self, id: ConnId, code: Option<u16>, now: Now) {
-        let closing = self
-            .conns
-            .find(id)
-            .and_then(|conn| conn.solo.as_deref())
-            .is_some_and(|solo| solo.closing.is_some());
-        if closing {
+        if self.is_closing(id) {
             return self.close_after_sent(id, now);
         }
         let mut bytes = Vec::new();

@@ -1,0 +1,89 @@
+//! The Provisioning Platform's events: tasks, batches, workflows, health, logs, metrics and custom ones. `docs/dialects/provisioning.md`
+//! is its page.
+//!
+//! Invariants: without a subscription a client gets every event that its token allows, because the real client depends on it; a frame is
+//! one event unless the URL asked for batches. A payload that is an event already is passed on as it is.
+
+mod event;
+mod filters;
+mod request;
+mod selection;
+mod talk;
+mod types;
+
+pub use event::Posted;
+pub use event::PostedError;
+pub use event::posted;
+pub use filters::FilterFault;
+pub use filters::Filters;
+pub use request::Endpoint;
+pub use request::Request;
+pub use request::RequestError;
+pub use talk::Conversation;
+pub use types::LOG_ENTRY;
+pub use types::METRIC_UPDATE;
+pub use types::SYSTEM_HEALTH_UPDATE;
+
+use crate::dialect::BatchPart;
+use crate::dialect::Command;
+use crate::dialect::Dialect;
+use crate::dialect::Form;
+use crate::dialect::Malformed;
+use crate::dialect::Manners;
+use crate::dialect::Outcome;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
+use crate::dialect::Silence;
+use crate::dialect::Subs;
+use crate::dialect::View;
+use crate::dialect::time;
+use crate::event::Event;
+
+/// The dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct Provisioning;
+
+impl Dialect for Provisioning {
+    fn decode(&self, _text: &str) -> Result<Command, Malformed> {
+        let refusal = Refusal::new(RefusalCode::UnknownType, "this dialect has no commands");
+        Err(Malformed { id: None, refusal })
+    }
+
+    fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
+
+    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>) {
+        event::encode(event, payload, &view.name_of(&event.topic), out);
+    }
+
+    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {
+    }
+
+    fn apart(&self, _subs: Subs<'_>) -> u64 {
+        0
+    }
+
+    //= provisioning#5.7
+    //# then `{"type":"batch","timestamp",events:[full events]}`
+    fn batch(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
+        match part {
+            BatchPart::Begin => {
+                out.extend_from_slice(br#"{"type":"batch","timestamp":""#);
+                time::put_seconds(time_us, out);
+                out.extend_from_slice(br#"","events":["#);
+            }
+            BatchPart::Between => out.push(b','),
+            BatchPart::End => out.extend_from_slice(b"]}"),
+        }
+    }
+
+    //= provisioning#5.5
+    //# a lagging client is **disconnected**.
+    fn manners(&self) -> Manners {
+        Manners {
+            silence: Silence::Pinged,
+            slow: (1008, "slow subscriber"),
+            counts_messages: true,
+            hears_binary: true,
+        }
+    }
+}

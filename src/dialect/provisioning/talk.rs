@@ -1,0 +1,180 @@
+//! What a client may say: who it is, what it wants to hear, and that it is there.
+//!
+//! Invariant: before it is known who the client is, nothing is wanted, so nothing is heard.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::filters::Filters;
+use super::request::Request;
+use super::selection::Selection;
+use super::types;
+use crate::dialect::Batch;
+use crate::dialect::Context;
+use crate::dialect::Since;
+use crate::dialect::Step;
+use crate::dialect::Subscription;
+use crate::dialect::Talk;
+use crate::dialect::Wish;
+use crate::dialect::json;
+use crate::limits::PROVISIONING_TYPES_MAX;
+
+/// One client's conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    selection: Selection,
+    batch: Option<Batch>,
+    tail: Option<u32>,
+    is_known: bool,
+}
+
+impl Conversation {
+    /// A conversation that begins with what the URL asks for.
+    #[must_use]
+    pub fn new(request: &Request) -> Self {
+        Self {
+            selection: Selection::of(&request.events, &request.filters),
+            batch: request.batch,
+            tail: request.tail,
+            is_known: false,
+        }
+    }
+
+    /// What is wanted from here on; of what is `new`, the past that was asked for.
+    fn want(
+        &mut self,
+        is_new: impl Fn(&Subscription) -> bool,
+        context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    ) {
+        let tail = self.tail.take();
+        let wish = |subscription: Arc<Subscription>| {
+            let filters = self.selection.filters_of(&subscription.id);
+            let since_us = filters.and_then(|filters| filters.since_us);
+            let since = match (is_new(&subscription), since_us, tail) {
+                (true, Some(since_us), _) => Since::Time(since_us),
+                (true, None, Some(count)) => Since::Tail(count),
+                _ => Since::Now,
+            };
+            Wish { subscription, since }
+        };
+        let subscriptions = self.selection.subscriptions(self.batch, context.view);
+        steps.push(Step::Want(subscriptions.into_iter().map(wish).collect()));
+    }
+
+    fn subscribe(
+        &mut self,
+        members: &json::Members<'_>,
+        context: &Context<'_>,
+    ) -> Result<Vec<Step>, String> {
+        let events = events_of(members)?;
+        let filters = json::member(members, "filters").filter(|raw| raw.get() != "null");
+        let filters = filters.map(Filters::of_json).transpose().map_err(|e| e.to_string())?;
+        let filters = filters.unwrap_or_default();
+        let mut steps = Vec::new();
+        match self.selection.with(&events, &filters) {
+            Ok(selection) => {
+                let before = std::mem::replace(&mut self.selection, selection);
+                let named = |id: &str| events.is_empty() || events.iter().any(|name| name == id);
+                let is_new = |sub: &Subscription| {
+                    named(&sub.id)
+                        && (before.filters_of(&sub.id) != Some(&filters)
+                            || filters.since_us.is_some())
+                };
+                self.want(is_new, context, &mut steps);
+            }
+            Err(_) => steps.push(Step::Say(too_many_types())),
+        }
+        Ok(steps)
+    }
+
+    fn unsubscribe(
+        &mut self,
+        members: &json::Members<'_>,
+        context: &Context<'_>,
+    ) -> Result<Vec<Step>, String> {
+        let events = events_of(members)?;
+        let mut steps = Vec::new();
+        match self.selection.without(&events) {
+            Ok(selection) => {
+                self.selection = selection;
+                self.want(|_| false, context, &mut steps);
+            }
+            Err(_) => steps.push(Step::Say(too_many_types())),
+        }
+        Ok(steps)
+    }
+
+    fn heard(&mut self, text: &str, context: &Context<'_>) -> Result<Vec<Step>, String> {
+        if serde_json::from_str::<&RawValue>(text).is_err() {
+            return Err("invalid JSON".to_owned());
+        }
+        let members = json::members(text).map_err(|_| "message must be a JSON object")?;
+        let kind = json::member(&members, "type").and_then(json::text_of);
+        match kind.as_deref() {
+            Some("auth") => match json::member(&members, "token").and_then(json::text_of) {
+                Some(token) => Ok(vec![Step::Identify { token }]),
+                None => Err("token is required".to_owned()),
+            },
+            Some("ping") => Ok(vec![Step::Say(br#"{"type":"pong"}"#[..].into())]),
+            Some("subscribe" | "unsubscribe") if !self.is_known => {
+                Err("authentication required".to_owned())
+            }
+            Some("subscribe") => self.subscribe(&members, context),
+            Some("unsubscribe") => self.unsubscribe(&members, context),
+            _ => Err("unknown message type".to_owned()),
+        }
+    }
+}
+
+impl Talk for Conversation {
+    fn open(&mut self, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
+
+    fn identified(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        if !std::mem::replace(&mut self.is_known, true) {
+            self.want(|_| true, context, steps);
+        }
+    }
+
+    fn refused(&mut self, reason: &str, _context: &Context<'_>, steps: &mut Vec<Step>) {
+        steps.push(Step::Say(error(reason)));
+    }
+
+    //= provisioning#5.7
+    //# Malformed JSON or unknown type → `{"type":"error","error":"…"}` and stay open
+    fn hear(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
+        match self.heard(text, context) {
+            Ok(taken) => steps.extend(taken),
+            Err(reason) => steps.push(Step::Say(error(&reason))),
+        }
+    }
+}
+
+fn events_of(members: &json::Members<'_>) -> Result<Vec<String>, String> {
+    let Some(raw) = json::member(members, "events") else { return Ok(Vec::new()) };
+    let names: Vec<String> =
+        serde_json::from_str(raw.get()).map_err(|_| "events must be a list of strings")?;
+    let mut events: Vec<String> = Vec::new();
+    for name in names.iter().map(|name| types::of_name(name.trim())) {
+        if !name.is_empty() && !events.iter().any(|own| own == name) {
+            events.push(name.to_owned());
+        }
+    }
+    Ok(events)
+}
+
+fn error(reason: &str) -> Box<[u8]> {
+    let mut text = br#"{"type":"error","error":"#.to_vec();
+    json::string(reason, &mut text);
+    text.push(b'}');
+    text.into()
+}
+
+fn too_many_types() -> Box<[u8]> {
+    format!(
+        r#"{{"type":"error","error":"subscription limit exceeded","limit":{PROVISIONING_TYPES_MAX}}}"#
+    )
+    .into_bytes()
+    .into()
+}

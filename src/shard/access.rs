@@ -1,0 +1,233 @@
+//! Who is on a connection, and what that leaves of what the client asks for.
+//!
+//! Invariant: a subscription is confined before it is entered into a class, so nothing that a token excludes is ever matched for it, live or
+//! from the past. Confining only narrows: topics are intersected, filters are joined with `and`. What cannot be confined is refused.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::auth::AccessLimits;
+use crate::auth::AdminSecret;
+use crate::auth::Anonymous;
+use crate::auth::EventTypes;
+use crate::auth::Origins;
+use crate::auth::Principal;
+use crate::auth::Verifier;
+use crate::auth::Whence;
+use crate::dialect::Subscription;
+use crate::dialect::View;
+use crate::event::Event;
+use crate::event::TopicName;
+use crate::event::TopicPattern;
+use crate::matcher::Filter;
+use crate::matcher::filter::Predicate;
+use crate::matcher::filter::Scalar;
+use crate::matcher::filter::Source;
+use crate::matcher::filter::Term;
+use crate::matcher::filter::Test;
+
+/// What an operator has set about who may do what.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Without one, tokens are not looked at, and everyone is anonymous.
+    pub verifier: Option<Arc<Verifier>>,
+    pub anonymous: Anonymous,
+    pub event_types: EventTypes,
+    pub origins: Origins,
+    pub limits: AccessLimits,
+    /// What opens the admin endpoints; without one they are closed.
+    pub admin: Option<Arc<AdminSecret>>,
+    /// The address that connections come in by.
+    pub listener: IpAddr,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            verifier: None,
+            anonymous: Anonymous::default(),
+            event_types: EventTypes::default(),
+            origins: Origins::default(),
+            limits: AccessLimits::default(),
+            admin: None,
+            listener: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+}
+
+/// Someone, with what follows from their token worked out once.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) principal: Principal,
+    forced: Option<Filter>,
+    /// Topics of event types that none of their roles may see.
+    barred: Vec<TopicName>,
+}
+
+/// A forced filter that is no filter: its bearer is let in nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BadForcedFilter;
+
+impl Who {
+    pub(super) fn new(
+        principal: Principal,
+        types: &EventTypes,
+        view: &View,
+    ) -> Result<Self, BadForcedFilter> {
+        let mut forced: Option<Filter> = None;
+        for text in &principal.forced_filters {
+            let filter = forced_filter(text).ok_or(BadForcedFilter)?;
+            forced = Some(match forced {
+                None => filter,
+                Some(forced) => forced.and(&filter).map_err(|_| BadForcedFilter)?,
+            });
+        }
+        let barred = types.barred(&principal).filter_map(|name| view.topic_of(name)).collect();
+        Ok(Self { principal, forced, barred })
+    }
+
+    /// What is left of a subscription; `None`: nothing.
+    pub(super) fn confine(&self, asked: &Arc<Subscription>) -> Option<Arc<Subscription>> {
+        let mut topics = self.granted(&asked.topics);
+        topics.retain(
+            |topic| !matches!(topic, TopicPattern::Exact(name) if self.barred.contains(name)),
+        );
+        if topics.is_empty() {
+            return None;
+        }
+        let is_wild = |topic: &&TopicPattern| matches!(topic, TopicPattern::Wild(_));
+        let barred: Vec<Scalar> = self
+            .barred
+            .iter()
+            .filter(|name| topics.iter().filter(is_wild).any(|topic| topic.matches(name)))
+            .map(|name| Scalar::text(name.as_str()))
+            .collect();
+        if topics == asked.topics && barred.is_empty() && self.forced.is_none() {
+            return Some(Arc::clone(asked));
+        }
+        let mut tests = Vec::new();
+        tests.extend(asked.filter.as_ref().map(Filter::to_predicate));
+        tests.extend(self.forced.as_ref().map(Filter::to_predicate));
+        if !barred.is_empty() {
+            tests.push(Predicate::Test(Term::native(Source::Topic, Test::NotIn(barred))));
+        }
+        let filter = match tests.is_empty() {
+            true => None,
+            false => Some(Filter::new(&Predicate::And(tests)).ok()?),
+        };
+        Some(Arc::new(Subscription { topics, filter, ..(**asked).clone() }))
+    }
+
+    /// Whether they may see this event at all.
+    pub(super) fn lets_see(&self, event: &Event) -> bool {
+        self.principal.may_hear(&event.topic)
+            && !self.barred.contains(&event.topic)
+            && self.forced.as_ref().is_none_or(|forced| forced.evaluate(event))
+    }
+
+    /// What of these topics is granted.
+    fn granted(&self, topics: &[TopicPattern]) -> Vec<TopicPattern> {
+        if topics.iter().all(|topic| self.principal.may_subscribe(topic)) {
+            return topics.to_vec();
+        }
+        let mut granted = common(topics, self.principal.subscribe.patterns());
+        granted.sort_unstable();
+        granted.dedup();
+        granted
+    }
+}
+
+/// A filter as a token has it: a JSON string in the text notation, or an object in the JSON one.
+fn forced_filter(text: &str) -> Option<Filter> {
+    match serde_json::from_str::<String>(text) {
+        Ok(text) => Filter::parse_text(&text).ok(),
+        Err(_) => Filter::parse_json(text).ok(),
+    }
+}
+
+/// What each of some patterns has in common with each of some others, in the order of the first.
+pub(super) fn common(ones: &[TopicPattern], others: &[TopicPattern]) -> Vec<TopicPattern> {
+    let each = ones.iter().flat_map(|one| others.iter().map(move |other| (one, other)));
+    each.filter_map(|(one, other)| intersection(one, other)).collect()
+}
+
+/// The one pattern that matches what both match, if there is anything.
+fn intersection(one: &TopicPattern, other: &TopicPattern) -> Option<TopicPattern> {
+    let mut common: Vec<&str> = Vec::new();
+    let (mut ones, mut others) = (one.as_str().split('/'), other.as_str().split('/'));
+    let rest = loop {
+        match (ones.next(), others.next()) {
+            (None, None) => break None,
+            (Some("**"), Some(next)) => break Some((next, others)),
+            (Some(next), Some("**")) => break Some((next, ones)),
+            (Some("*"), Some(segment)) | (Some(segment), Some("*")) => common.push(segment),
+            (Some(one), Some(other)) if one == other => common.push(one),
+            _ => return None,
+        }
+    };
+    if let Some((next, rest)) = rest {
+        common.push(next);
+        common.extend(rest);
+    }
+    TopicPattern::new(&common.join("/")).ok()
+}
+
+impl Access {
+    /// Who a client without a token is from there, if it may come in.
+    pub(super) fn admits_anonymous(&self, peer: IpAddr, forwarded: bool) -> bool {
+        let whence = Whence { listener: self.listener, peer, forwarded };
+        self.anonymous.admit(&whence).is_some()
+    }
+
+    /// Whoever comes without a token.
+    pub(super) fn anonymous(&self, view: &View) -> Option<Who> {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let whence = Whence { listener: loopback, peer: loopback, forwarded: false };
+        let principal = self.anonymous.admit(&whence)?;
+        Who::new(principal, &self.event_types, view).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> TopicPattern {
+        TopicPattern::new(text).unwrap()
+    }
+
+    #[test]
+    fn an_intersection_matches_what_both_match() {
+        for (one, other, expected) in [
+            ("a/b", "a/b", Some("a/b")),
+            ("a/b", "a/c", None),
+            ("a/*", "a/b", Some("a/b")),
+            ("*/b", "a/*", Some("a/b")),
+            ("**", "a/*", Some("a/*")),
+            ("a/**", "*/b/**", Some("a/b/**")),
+            ("a/**", "a", None),
+            ("**", "**", Some("**")),
+            ("a/*/c", "a/**", Some("a/*/c")),
+            ("a", "a/b", None),
+        ] {
+            let found = intersection(&pattern(one), &pattern(other));
+            assert_eq!(found.as_ref().map(TopicPattern::as_str), expected, "{one} {other}");
+            assert_eq!(intersection(&pattern(other), &pattern(one)), found, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn anonymous_clients_are_kept_from_what_needs_a_role_and_nothing_else() {
+        let who = Access::default().anonymous(&View::default()).unwrap();
+        let asked = |topics: &[&str]| {
+            let topics = topics.iter().map(|topic| pattern(topic)).collect();
+            Arc::new(Subscription { topics, ..Subscription::default() })
+        };
+        let plain = asked(&["adsb/ch", "fleet/**"]);
+        assert!(Arc::ptr_eq(&who.confine(&plain).unwrap(), &plain));
+        assert_eq!(who.confine(&asked(&["LogEntry"])), None);
+        let all = who.confine(&asked(&["**"])).unwrap();
+        assert!(all.filter.is_some());
+    }
+}

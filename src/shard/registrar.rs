@@ -1,0 +1,125 @@
+//! How many connections each user and address has: counted in one place, shard 0, because counting on each core would multiply the limits.
+//!
+//! Invariants: a connection is counted before it becomes a WebSocket or a stream, and until its place is given away; one that vanished while
+//! it was asked for is not. Whoever has no name and comes from this machine is not counted, and nobody is asked about them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::Shard;
+use super::input::Address;
+use super::input::ConnId;
+use super::input::ConnRef;
+use super::input::Mesh;
+use crate::auth::AccessLimits;
+use crate::auth::AddressKey;
+use crate::auth::Admission;
+use crate::auth::Admitted;
+use crate::auth::LimitError;
+use crate::clock::Now;
+use crate::event::ShardId;
+
+/// The shard that counts.
+const REGISTRAR: ShardId = ShardId(0);
+
+/// Everyone who is counted.
+#[derive(Debug)]
+pub(super) struct Registrar {
+    admission: Admission,
+    here: HashMap<Address, Admitted, foldhash::fast::RandomState>,
+}
+
+/// A connection that wants to be let in, or that says late whose it is.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub address: Address,
+    pub user: Option<Arc<str>>,
+    pub peer: IpAddr,
+}
+
+impl Registrar {
+    pub(super) fn new(limits: AccessLimits) -> Self {
+        Self { admission: Admission::new(limits), here: HashMap::default() }
+    }
+
+    fn enter(&mut self, entry: &Entry, now: Now) -> Result<(), LimitError> {
+        if let Some(admitted) = self.here.get_mut(&entry.address) {
+            return match &entry.user {
+                Some(user) => self.admission.identify(admitted, user),
+                None => Ok(()),
+            };
+        }
+        self.admission.handshake(entry.peer, now.mono_ms)?;
+        let admitted = self.admission.connect(entry.user.clone(), entry.peer)?;
+        self.here.insert(entry.address, admitted);
+        Ok(())
+    }
+
+    fn leave(&mut self, address: Address) {
+        if let Some(admitted) = self.here.remove(&address) {
+            self.admission.leave(admitted);
+        }
+    }
+}
+
+impl Shard {
+    /// Has a connection counted. The answer, if it is there at once; else it comes to `entered`. `peer`: unknown if it was not counted when it
+    /// opened, because it came from this machine.
+    pub(super) fn ask_registrar(
+        &mut self,
+        id: ConnId,
+        peer: Option<IpAddr>,
+        now: Now,
+    ) -> Option<Result<(), LimitError>> {
+        let conn = self.conns.conn_ref(id)?;
+        let user = self.conns.find(id)?.who.as_ref().and_then(|who| who.principal.user.clone());
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        if user.is_none() && AddressKey::of(peer).is_none() {
+            return Some(Ok(()));
+        }
+        let entry = Entry { address: Address { shard: self.id, conn }, user, peer };
+        if self.id != REGISTRAR {
+            self.mesh[REGISTRAR.index()].push_back(Mesh::Enter(Box::new(entry)));
+            return None;
+        }
+        let result = self.registrar.enter(&entry, now);
+        self.count(id, result);
+        Some(result)
+    }
+
+    /// Another shard's connection wants in.
+    pub(super) fn enter_here(&mut self, entry: &Entry, now: Now) {
+        let result = self.registrar.enter(entry, now);
+        let Address { shard, conn } = entry.address;
+        self.mesh[shard.index()].push_back(Mesh::Entered { conn, result });
+    }
+
+    /// The registrar has answered.
+    pub(super) fn entered(&mut self, conn: ConnRef, result: Result<(), LimitError>, now: Now) {
+        if self.conns.find_ref(conn).is_none() {
+            if result.is_ok() {
+                self.leave(Address { shard: self.id, conn });
+            }
+            return;
+        }
+        self.count(conn.id, result);
+        self.session_entered(conn.id, result, now);
+    }
+
+    fn count(&mut self, id: ConnId, result: Result<(), LimitError>) {
+        if let (Ok(()), Some(conn)) = (result, self.conns.find_mut(id)) {
+            conn.is_counted = true;
+        }
+    }
+
+    /// A connection that was counted has ended.
+    pub(super) fn leave(&mut self, address: Address) {
+        if self.id == REGISTRAR {
+            self.registrar.leave(address);
+        } else {
+            self.mesh[REGISTRAR.index()].push_back(Mesh::Leave(address));
+        }
+    }
+}

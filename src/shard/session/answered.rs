@@ -1,0 +1,98 @@
+//! Requests that another shard had to be asked about, once it has answered: may this one come in, which topics are there?
+//!
+//! Invariant: an answer for a request that is no longer waiting for it changes nothing.
+
+use super::super::Shard;
+use super::super::input::ConnId;
+use super::super::lifecycle::CLOSE_POLICY;
+use super::Session;
+use super::cast;
+use super::http::Http;
+use super::http::State;
+use crate::auth::LimitError;
+use crate::batch::Item;
+use crate::clock::Now;
+use crate::limits::RETRY_AFTER_S;
+use crate::wire::http::Head;
+use crate::wire::http::Reply;
+
+impl Shard {
+    //= provisioning#5.7
+    //# 11th connection of a user → 429 before upgrade;
+    pub(super) fn refuse_entry(
+        &mut self,
+        id: ConnId,
+        http: Box<Http>,
+        head: &Head,
+        error: LimitError,
+        now: Now,
+    ) -> Box<Http> {
+        self.reply_refusal(id, http, head, now, |out, connection| {
+            Reply::begin(out, 429, connection)
+                .header("retry-after", &RETRY_AFTER_S.to_string())
+                .error("too_many_connections", &error.to_string());
+        })
+    }
+
+    /// The registrar has answered; a request that waited for it goes on.
+    pub(in super::super) fn session_entered(
+        &mut self,
+        id: ConnId,
+        result: Result<(), LimitError>,
+        now: Now,
+    ) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => http,
+            session => {
+                self.put_back(id, session);
+                if let Err(error) = result {
+                    self.close(id, CLOSE_POLICY, &error.to_string(), now);
+                }
+                return;
+            }
+        };
+        let State::Entering(head) = http.take_state() else {
+            return self.put_back(id, Session::Http(http));
+        };
+        let back = match result {
+            Ok(()) => self.route_known(id, http, &head, now),
+            Err(error) => Some(self.refuse_entry(id, http, &head, error, now)),
+        };
+        if let Some(http) = back {
+            self.http_go_on(id, http, now);
+        }
+        self.resumed.push(id);
+    }
+
+    /// Tells the topics, now that all are there.
+    pub(super) fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
+        let State::Topics(gathering) = http.take_state() else { unreachable!("it is one") };
+        let keep_alive = gathering.keep_alive();
+        self.push_item(id, Item::Raw(gathering.reply().into()));
+        if !keep_alive {
+            http.set_state(State::Ended);
+            self.close_after_sent(id, now);
+        }
+        http
+    }
+
+    /// Another shard has told its topics; once all have, the connection goes on.
+    pub(super) fn http_topics(
+        &mut self,
+        id: ConnId,
+        take: impl FnOnce(&mut cast::Gathering),
+        now: Now,
+    ) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => http,
+            session => return self.put_back(id, session),
+        };
+        if let State::Topics(gathering) = http.state_mut() {
+            take(gathering);
+        }
+        self.http_go_on(id, http, now);
+        self.resumed.push(id);
+    }
+}

@@ -1,0 +1,253 @@
+//! Who is on a connection: by the token that its request carries, by one that it shows later, or as anyone.
+//!
+//! Invariants: whoever is not known, and may not be anonymous, subscribes to nothing and publishes nothing; a token that was revoked or is
+//! over opens nothing. A new token on an open connection must be the same user's, and never widens a running subscription.
+
+use std::sync::Arc;
+
+use super::super::Shard;
+use super::super::access::Who;
+use super::super::input::ConnId;
+use super::super::input::Mesh;
+use super::super::lifecycle::CLOSE_POLICY;
+use super::http::Http;
+use crate::auth::RevocationsFull;
+use crate::auth::Revoke;
+use crate::auth::TokenError;
+use crate::clock::Now;
+use crate::dialect::Outcome;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
+use crate::dialect::Since;
+use crate::dialect::SubId;
+use crate::dialect::Wish;
+use crate::wire::http::Head;
+use crate::wire::http::Method;
+use crate::wire::http::Reply;
+
+/// Seconds before a token is over at which its bearer is told, where the dialect has a word for it.
+pub(in super::super) const EXPIRY_WARNED_S: u64 = 30;
+
+/// Why a token opens nothing.
+#[derive(Debug)]
+pub(super) enum NotLetIn {
+    Token(TokenError),
+    Revoked,
+    /// It is another user's than the connection's.
+    OtherUser,
+    /// The filter that it forces is none that this server understands.
+    BadFilter,
+    /// There are no keys to check it with.
+    NoKeys,
+}
+
+impl std::fmt::Display for NotLetIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(error) => error.fmt(f),
+            Self::Revoked => write!(f, "the token was revoked"),
+            Self::OtherUser => write!(f, "the token is another user's than the connection's"),
+            Self::BadFilter => write!(f, "the token's filter cannot be read"),
+            Self::NoKeys => write!(f, "this server has no keys to check a token with"),
+        }
+    }
+}
+
+/// Whether a request goes on, and as whose.
+pub(super) enum Entered {
+    Yes(Box<Http>),
+    Refused(Box<Http>),
+}
+
+/// Seconds since 1970.
+fn wall_s(now: Now) -> u64 {
+    now.wall_us / 1_000_000
+}
+
+/// The token that a request carries.
+fn token_of(head: &Head) -> Option<String> {
+    let bearer = head.header("authorization").and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    bearer.or_else(|| head.query_value("token").map(std::borrow::Cow::into_owned))
+}
+
+/// Whether a request does something that needs a permission; what does not is the operator's page, its health and its metrics.
+fn is_guarded(head: &Head) -> bool {
+    let path = head.path();
+    head.wants_websocket()
+        || matches!(head.method, Method::Post)
+        || path.starts_with("/v1/sse")
+        || path.starts_with("/sse/")
+        || path.starts_with("/~websocket@1.0/")
+}
+
+impl Shard {
+    /// Finds out who a request is from; refuses it if that is nobody, or a page of another site.
+    pub(super) fn enter(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Entered {
+        if !is_guarded(head) || head.path().starts_with("/v1/admin/") {
+            return Entered::Yes(http);
+        }
+        let access = Arc::clone(&self.settings.access);
+        if !access.origins.allows(head.header("origin"), head.header("host"), false) {
+            let message = "pages of this origin may not connect";
+            return Entered::Refused(self.refuse(id, http, head, 403, "forbidden", message, now));
+        }
+        let forwarded =
+            ["forwarded", "x-forwarded-for", "via"].iter().any(|name| head.header(name).is_some());
+        let token = token_of(head).filter(|_| access.verifier.is_some());
+        let speaks_late = super::endpoint::may_identify_late(http.port(), head);
+        let is_provisioning = super::endpoint::is_provisioning(http.port(), head);
+        let who = match token {
+            Some(token) => match self.who(&token, now) {
+                Ok(who) => Some(who),
+                Err(error) => {
+                    return Entered::Refused(self.refuse_token(id, http, head, &error, now));
+                }
+            },
+            // Who has keys to check tokens with wants its clients to show one.
+            None if is_provisioning && access.verifier.is_some() => None,
+            None if access.admits_anonymous(http.peer(), forwarded) => self.anonymous.clone(),
+            None => None,
+        };
+        if who.is_none() && !speaks_late {
+            let message = "a token is needed: Authorization: Bearer, or the parameter token";
+            let http = self.reply_refusal(id, http, head, now, |out, connection| {
+                Reply::begin(out, 401, connection)
+                    .header("www-authenticate", "Bearer")
+                    .error("unauthorized", message);
+            });
+            return Entered::Refused(http);
+        }
+        if let Some(conn) = self.conns.find_mut(id) {
+            conn.who = who;
+        }
+        Entered::Yes(http)
+    }
+
+    //= provisioning#5.7
+    //# present but invalid/expired → 401 `Unauthorized`;
+    fn refuse_token(
+        &mut self,
+        id: ConnId,
+        http: Box<Http>,
+        head: &Head,
+        error: &NotLetIn,
+        now: Now,
+    ) -> Box<Http> {
+        tracing::debug!(conn = id.0, %error, "token refused");
+        let is_provisioning = super::endpoint::is_provisioning(http.port(), head);
+        let message = error.to_string();
+        self.reply_refusal(id, http, head, now, |out, connection| {
+            let reply = Reply::begin(out, 401, connection).header("www-authenticate", "Bearer");
+            if is_provisioning {
+                reply.body("text/plain; charset=utf-8", b"Unauthorized");
+            } else {
+                reply.error("unauthorized", &message);
+            }
+        })
+    }
+
+    /// Who a token is.
+    fn who(&self, token: &str, now: Now) -> Result<Arc<Who>, NotLetIn> {
+        let access = &self.settings.access;
+        let verifier = access.verifier.as_ref().ok_or(NotLetIn::NoKeys)?;
+        let principal = verifier.verify(token, wall_s(now)).map_err(NotLetIn::Token)?;
+        if self.revocations.is_revoked(&principal) {
+            return Err(NotLetIn::Revoked);
+        }
+        let view = &self.settings.views.provisioning;
+        let who = Who::new(principal, &access.event_types, view);
+        who.map(Arc::new).map_err(|_| NotLetIn::BadFilter)
+    }
+
+    /// A token was shown on an open connection.
+    pub(super) fn identify(&mut self, id: ConnId, token: &str, now: Now) -> Result<(), NotLetIn> {
+        let who = self.who(token, now)?;
+        let Some(conn) = self.conns.find_mut(id) else { return Ok(()) };
+        if let Some(before) = &conn.who
+            && before.principal.user.is_some()
+            && !before.principal.may_become(&who.principal)
+        {
+            return Err(NotLetIn::OtherUser);
+        }
+        conn.who = Some(who);
+        conn.is_warned = false;
+        if let Some(Err(error)) = self.ask_registrar(id, None, now) {
+            self.close(id, CLOSE_POLICY, &error.to_string(), now);
+            return Ok(());
+        }
+        // What runs is confined by the new token on top of the old one.
+        let running = self.subs_of(id).to_vec();
+        let wish = |subscription| Wish { subscription, since: Since::Now };
+        let wishes: Vec<Wish> = running.into_iter().map(wish).collect();
+        self.want(id, &wishes, now);
+        Ok(())
+    }
+
+    /// The native protocol's `auth`.
+    pub(super) fn authenticate(&mut self, id: ConnId, ack: Option<&SubId>, token: &str, now: Now) {
+        match self.identify(id, token, now) {
+            Ok(()) => {
+                let who = self.conns.find(id).and_then(|conn| conn.who.clone());
+                let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
+                self.say(id, &Outcome::Authenticated { id: ack, expires_at_s });
+            }
+            Err(error) => {
+                let refusal = Refusal::of(RefusalCode::Forbidden, "token", error);
+                self.say(id, &Outcome::Refused { id: ack, refusal: &refusal });
+            }
+        }
+    }
+
+    /// Has tokens revoked on every shard.
+    pub(super) fn revoke(&mut self, what: &Revoke, now: Now) -> Result<(), RevocationsFull> {
+        self.revocations.revoke(what.clone(), wall_s(now))?;
+        for index in 0..self.mesh.len() {
+            if index != self.id.index() {
+                self.mesh[index].push_back(Mesh::Revoke(Box::new(what.clone())));
+            }
+        }
+        self.close_revoked(now);
+        Ok(())
+    }
+
+    /// Another shard has had tokens revoked.
+    pub(in super::super) fn revoke_here(&mut self, what: Revoke, now: Now) {
+        if let Err(error) = self.revocations.revoke(what, wall_s(now)) {
+            // The shard that was asked had room, and all shards remember the same.
+            tracing::error!(%error, "a revocation was not remembered here");
+        }
+        self.close_revoked(now);
+    }
+
+    fn close_revoked(&mut self, now: Now) {
+        for index in 0..self.conns.places() {
+            let id = ConnId(index);
+            let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
+            if who.is_some_and(|who| self.revocations.is_revoked(&who.principal)) {
+                self.close(id, CLOSE_POLICY, "token revoked", now);
+            }
+        }
+    }
+
+    /// Once a second: is the token over, or soon? True if the connection was closed for it.
+    pub(in super::super) fn check_token(&mut self, id: ConnId, now: Now) -> bool {
+        let Some(conn) = self.conns.find_mut(id) else { return false };
+        let Some(expires_at_s) = conn.who.as_ref().and_then(|who| who.principal.expires_at_s)
+        else {
+            return false;
+        };
+        let now_s = wall_s(now);
+        if now_s >= expires_at_s {
+            self.close(id, 4001, "token expired", now);
+            return true;
+        }
+        if now_s + EXPIRY_WARNED_S >= expires_at_s && !std::mem::replace(&mut conn.is_warned, true)
+        {
+            self.say(id, &Outcome::Expiring { expires_at_s });
+        }
+        false
+    }
+}

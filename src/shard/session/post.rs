@@ -1,0 +1,109 @@
+//! `POST /pv/events`: one event of the Provisioning dialect, or many, published and acknowledged.
+//!
+//! Invariant: of one post all events are taken or none is asked for; what the home shards refused is said.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::Shard;
+use super::super::input::ConnId;
+use super::PublishResult;
+use crate::batch::Item;
+use crate::clock::Now;
+use crate::dialect::RefusalCode;
+use crate::dialect::json;
+use crate::dialect::provisioning;
+use crate::event::Draft;
+use crate::event::Op;
+use crate::limits::RETRY_AFTER_S;
+use crate::wire::http::Connection;
+use crate::wire::http::Reply;
+
+/// What became of a post.
+pub(super) enum Post {
+    Answered,
+    /// Home shards have not answered yet.
+    Waits,
+}
+
+impl Shard {
+    /// Publishes what was posted.
+    pub(super) fn post(&mut self, id: ConnId, body: &[u8], keep_alive: bool, now: Now) -> Post {
+        match self.drafts_of_post(id, body) {
+            Ok(drafts) => match self.publish(id, drafts, now) {
+                Some(results) => {
+                    self.answer_post(id, &results, keep_alive);
+                    Post::Answered
+                }
+                None => Post::Waits,
+            },
+            Err((status, reason)) => {
+                self.reply_post(id, status, &error(&reason), keep_alive);
+                Post::Answered
+            }
+        }
+    }
+
+    fn drafts_of_post(&mut self, id: ConnId, body: &[u8]) -> Result<Vec<Draft>, (u16, String)> {
+        let text = std::str::from_utf8(body).map_err(|_| (400, "not UTF-8".to_owned()))?;
+        let posted = provisioning::posted(text).map_err(|e| (400, e.to_string()))?;
+        let mut drafts = Vec::with_capacity(posted.len());
+        for event in posted {
+            let topic = self.settings.views.provisioning.topic_of(&event.event_type);
+            let topic = topic.ok_or_else(|| {
+                (400, format!("no topic can have the event type {:?}", event.event_type))
+            })?;
+            if !self.may_publish(id, &topic) {
+                return Err((403, format!("publishing {} is not allowed", event.event_type)));
+            }
+            let fields = self.ingest.take(event.text.as_bytes());
+            let fields = fields.map_err(|e| (400, e.to_string()))?;
+            drafts.push(Draft {
+                topic,
+                op: if event.key.is_empty() { Op::Event } else { Op::Upsert },
+                key: Arc::from(event.key),
+                payload: Bytes::from(event.text),
+                fields,
+            });
+        }
+        Ok(drafts)
+    }
+
+    /// Says what became of a post's events.
+    pub(super) fn answer_post(&mut self, id: ConnId, results: &[PublishResult], keep_alive: bool) {
+        let accepted = results.iter().filter(|result| result.is_ok()).count();
+        match results.iter().find_map(|result| result.as_ref().err()) {
+            None => {
+                let body = format!(r#"{{"accepted":{accepted}}}"#);
+                self.reply_post(id, 200, body.as_bytes(), keep_alive);
+            }
+            Some(code) => {
+                let status = if *code == RefusalCode::ShuttingDown { 503 } else { 429 };
+                let mut body = error(code.name());
+                body.pop();
+                body.extend_from_slice(format!(r#","accepted":{accepted}}}"#).as_bytes());
+                self.reply_post(id, status, &body, keep_alive);
+            }
+        }
+    }
+
+    fn reply_post(&mut self, id: ConnId, status: u16, body: &[u8], keep_alive: bool) {
+        let connection = if keep_alive { Connection::KeepAlive } else { Connection::Close };
+        let mut out = Vec::new();
+        let mut reply = Reply::begin(&mut out, status, connection);
+        if matches!(status, 429 | 503) {
+            reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
+        }
+        reply.body("application/json", body);
+        self.push_item(id, Item::Raw(out.into()));
+    }
+}
+
+/// `{"type":"error","error":…}`, as the dialect says it elsewhere.
+fn error(reason: &str) -> Vec<u8> {
+    let mut text = br#"{"type":"error","error":"#.to_vec();
+    json::string(reason, &mut text);
+    text.push(b'}');
+    text
+}
