@@ -162,6 +162,7 @@ fn settings(config: &Config, connections: u64, shard_count: u64) -> Result<Setti
         message_bytes_max: count(config.message_bytes_max),
         deflate: config.deflate,
         echo: config.echo,
+        own: access::own(config),
         access: Arc::new(access::access(config)?),
         views: Arc::new(access::views(config)?),
         hyperbeam: access::hyperbeam(config),
