@@ -3,6 +3,8 @@
 //! Events say whether they may be seen; clients of every dialect say whatever comes to mind, among it much that would widen what they
 //! hear; whatever they hear is searched for what they may not see. Seeds are printed on failure.
 
+#![cfg(test)]
+
 mod support;
 
 use std::sync::Arc;

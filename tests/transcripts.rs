@@ -1,6 +1,7 @@
 //! Each dialect's transcripts, run against the core: on one shard, and on three with publisher and subscriber apart.
 
 #![cfg(test)]
+#![cfg(test)]
 
 mod support;
 
@@ -52,6 +53,8 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         "hyperbeam.info_seen" => settings.hyperbeam.info_seen = value == "on",
         "hyperbeam.derived" => settings.hyperbeam.options.derived = value == "on",
         "hyperbeam.regex" => settings.hyperbeam.options.regex = value == "on",
+        "own.figures_s" => settings.own.figures_s = value.parse().expect("seconds"),
+        "own.logs" => settings.own.logs = value == "on",
         "peat.prefix" => Arc::make_mut(&mut settings.views).peat.prefix = value.into(),
         "peat.names" => {
             let (name, topic) = value.split_once('=').expect("name=topic");

@@ -356,6 +356,20 @@ pub(super) const KEYS: &[Key] = &[
         doc: "Whether deletes are told as events. The dialect has no word for them.",
     },
     Key {
+        name: "own.figures_s",
+        takes: Takes::Number { min: 0, max: DAY_S, field: |config| &mut config.own.figures_s },
+        default: "0",
+        unit: "seconds",
+        doc: "How often each shard publishes its figures as `MetricUpdate` events; 0: never.",
+    },
+    Key {
+        name: "own.logs",
+        takes: Takes::Switch(|config| &mut config.own.logs),
+        default: "false",
+        unit: "",
+        doc: "Whether slow subscribers, protocol violations and refused tokens are published as `LogEntry` events, at most 10 a second and shard.",
+    },
+    Key {
         name: "auth.algorithm",
         takes: Takes::Choice {
             of: &[

@@ -69,6 +69,13 @@ pub struct HyperBeamConfig {
     pub idle_s: u64,
 }
 
+/// What the server says of itself, as events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnConfig {
+    pub figures_s: u64,
+    pub logs: bool,
+}
+
 /// Who may do what. See `docs/SECURITY.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthConfig {
@@ -111,6 +118,7 @@ pub struct Config {
     pub peat: ViewConfig,
     pub hyperbeam: HyperBeamConfig,
     pub provisioning: ViewConfig,
+    pub own: OwnConfig,
     pub auth: AuthConfig,
 }
 
@@ -177,6 +185,7 @@ impl Config {
             peat: ViewConfig::default(),
             hyperbeam: HyperBeamConfig::default(),
             provisioning: ViewConfig::default(),
+            own: OwnConfig::default(),
             auth: AuthConfig::default(),
         }
     }

@@ -35,6 +35,7 @@ use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::shard::Access;
 use crate::shard::HyperBeam;
+use crate::shard::OwnEvents;
 
 fn unusable(key: &str, reason: impl Display) -> ConfigError {
     let problem = Problem::Unusable { reason: reason.to_string().into() };
@@ -94,6 +95,11 @@ pub(super) fn hyperbeam(config: &Config) -> HyperBeam {
         info_seen: config.hyperbeam.info_seen,
         idle_s: seconds(config.hyperbeam.idle_s),
     }
+}
+
+/// What the server says of itself.
+pub(super) fn own(config: &Config) -> OwnEvents {
+    OwnEvents { figures_s: seconds(config.own.figures_s), logs: config.own.logs }
 }
 
 /// Who may do what.

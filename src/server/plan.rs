@@ -166,6 +166,7 @@ pub(super) fn settings(
         message_bytes_max: count(config.message_bytes_max),
         deflate: config.deflate,
         echo: config.echo,
+        own: access::own(config),
         access: Arc::new(access::access(config)?),
         views: Arc::new(access::views(config)?),
         hyperbeam: access::hyperbeam(config),
