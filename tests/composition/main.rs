@@ -3,6 +3,12 @@
 //! The truth is what was acknowledged; `oracle` says what each subscription must have seen of it. A failure prints its seed.
 
 #![cfg(test)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::explicit_auto_deref,
+    unreachable_pub,
+    reason = "numbers here are small, a picked word must outlive its list, and a test is a crate of its own"
+)]
 
 mod oracle;
 #[path = "../support/mod.rs"]
