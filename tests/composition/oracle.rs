@@ -11,7 +11,7 @@ use super::terms::Terms;
 
 /// One event as it was published.
 #[derive(Clone, Debug)]
-pub struct Fact {
+pub(crate) struct Fact {
     pub key: String,
     pub op: String,
     pub time_us: u64,
@@ -20,14 +20,14 @@ pub struct Fact {
 
 /// One thing told to a subscription about one topic.
 #[derive(Clone, Debug)]
-pub enum Said {
+pub(crate) enum Said {
     Event { offset: u64, op: String },
     Gap { from: u64, to: u64 },
 }
 
 /// How a stretch of a subscription's life began.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Start {
+pub(crate) enum Start {
     /// After this offset.
     After(u64),
     /// With the last event of each key, up to this offset if it is known.
@@ -42,7 +42,7 @@ pub enum Start {
 
 /// A stretch under the same terms, on one connection.
 #[derive(Clone, Debug)]
-pub struct Stretch {
+pub(crate) struct Stretch {
     pub terms: Terms,
     pub start: Start,
     pub said: Vec<Said>,
@@ -63,7 +63,7 @@ struct Topic<'a> {
 }
 
 /// Whether some choice of the open places explains what was told.
-pub fn check(log: &[Fact], stretches: &[Stretch]) -> Result<(), String> {
+pub(crate) fn check(log: &[Fact], stretches: &[Stretch]) -> Result<(), String> {
     let topic = Topic { log, stretches };
     let end = log.len() as u64;
     let firsts: Vec<u64> = match stretches[0].start {

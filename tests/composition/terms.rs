@@ -9,7 +9,7 @@ use super::support::random::Random;
 
 /// The filters that are drawn.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Test {
+pub(crate) enum Test {
     Below(i64),
     Callsign(&'static str),
     Kind(&'static str),
@@ -18,7 +18,7 @@ pub enum Test {
 }
 
 impl Test {
-    pub fn draw(random: &mut Random) -> Self {
+    pub(crate) fn draw(random: &mut Random) -> Self {
         let below = *random.pick(&[20, 50, 80]);
         match random.below(5) {
             0 => Self::Below(below),
@@ -29,7 +29,7 @@ impl Test {
         }
     }
 
-    pub fn passes(&self, payload: &Value) -> bool {
+    pub(crate) fn passes(&self, payload: &Value) -> bool {
         let below = |n: &i64| payload["alt"].as_i64().is_some_and(|alt| alt < *n);
         let callsign = |p: &str| payload["cs"].as_str().is_some_and(|text| text.starts_with(p));
         let kind = |k: &str| payload["kind"].as_str() == Some(k);
@@ -64,13 +64,13 @@ impl Test {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
+pub(crate) struct Rate {
     pub per_key: bool,
     pub every_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Terms {
+pub(crate) struct Terms {
     pub filter: Option<Test>,
     pub batch: Option<(u16, u32)>,
     pub slow: &'static str,
@@ -93,12 +93,12 @@ impl Default for Terms {
 }
 
 impl Terms {
-    pub fn passes(&self, payload: &Value) -> bool {
+    pub(crate) fn passes(&self, payload: &Value) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.passes(payload))
     }
 
     /// Every option as a member; those not taken are `null` if `with_null`.
-    pub fn say(&self, message: &mut Value, as_text: bool, with_null: bool) {
+    pub(crate) fn say(&self, message: &mut Value, as_text: bool, with_null: bool) {
         let mut member = |name: &str, value: Option<Value>| match value {
             Some(value) => message[name] = value,
             None if with_null => message[name] = Value::Null,
@@ -119,7 +119,7 @@ impl Terms {
 }
 
 /// What is left of a payload when several subscriptions want these fields together; `None`: all.
-pub fn project(wanted: &[Option<&Vec<&'static str>>], payload: &Value) -> Value {
+pub(crate) fn project(wanted: &[Option<&Vec<&'static str>>], payload: &Value) -> Value {
     if wanted.iter().any(Option::is_none) {
         return payload.clone();
     }
