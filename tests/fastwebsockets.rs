@@ -89,7 +89,8 @@ fn messages_of_every_length_come_back_whole_and_in_pieces() {
     on_each_driver(&[("echo", "true")], |server| async move {
         let mut client = open(&server, "/echo").await;
         for length in [0, 1, 125, 126, 127, 65_535, 65_536, 1 << 20, 16 << 20] {
-            let data: Vec<u8> = (0..length).map(|at: usize| (at % 251) as u8).collect();
+            let data: Vec<u8> =
+                (0..length).map(|at: usize| u8::try_from(at % 251).unwrap()).collect();
             client.write_frame(Frame::binary(Payload::Borrowed(&data))).await.unwrap();
             let echoed = client.read_frame().await.unwrap();
             assert!(echoed.opcode == OpCode::Binary && *echoed.payload == *data, "{length}");

@@ -30,6 +30,7 @@ use crate::admin::Board;
 use crate::admin::FrontDesk;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::ConfigError;
 use crate::conn::Doorbell;
 use crate::conn::Left;
 use crate::conn::Listener;
@@ -83,6 +84,14 @@ impl Running {
 pub struct Server;
 
 impl Server {
+    /// What each of so many shards is told, for those who run the core without sockets.
+    ///
+    /// # Errors
+    /// If what is configured cannot be.
+    pub fn shard_settings(config: &Config, shard_count: u16) -> Result<Settings, ConfigError> {
+        plan::settings(config, config.connections_max, u64::from(shard_count))
+    }
+
     /// Starts one; several may run in one process.
     ///
     /// # Errors

@@ -144,7 +144,11 @@ impl Descriptors {
 }
 
 /// A shard's settings: its own limits, and its share of those of the whole process.
-fn settings(config: &Config, connections: u64, shard_count: u64) -> Result<Settings, ConfigError> {
+pub(super) fn settings(
+    config: &Config,
+    connections: u64,
+    shard_count: u64,
+) -> Result<Settings, ConfigError> {
     let share = |whole: u64| count(whole.div_ceil(shard_count));
     let history = &config.history;
     Ok(Settings {

@@ -2,6 +2,8 @@
 //!
 //! The truth is what was acknowledged; `oracle` says what each subscription must have seen of it. A failure prints its seed.
 
+#![cfg(test)]
+
 mod oracle;
 #[path = "../support/mod.rs"]
 mod support;

@@ -198,7 +198,7 @@ impl Topic<'_> {
     }
 
     fn fact(&self, offset: u64) -> &Fact {
-        &self.log[offset as usize - 1]
+        &self.log[usize::try_from(offset).unwrap() - 1]
     }
 
     fn last_of_each_key(&self, up_to: u64) -> Vec<u64> {
