@@ -6,7 +6,6 @@
 #![expect(
     clippy::cast_possible_truncation,
     clippy::explicit_auto_deref,
-    unreachable_pub,
     reason = "numbers here are small, a picked word must outlive its list, and a test is a crate of its own"
 )]
 
