@@ -3,11 +3,6 @@
 //! The truth is what was acknowledged; `oracle` says what each subscription must have seen of it. A failure prints its seed.
 
 #![cfg(test)]
-#![expect(
-    clippy::cast_possible_truncation,
-    clippy::explicit_auto_deref,
-    reason = "numbers here are small, a picked word must outlive its list, and a test is a crate of its own"
-)]
 
 mod oracle;
 #[path = "../support/mod.rs"]
