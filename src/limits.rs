@@ -294,3 +294,5 @@ pub const PROVISIONING_AUTH_S: u32 = 10;
 const _: () = assert!(PROVISIONING_TYPES_MAX <= SUBSCRIPTIONS_MAX);
 /// Bytes of a request to revoke tokens; more are refused with 413.
 pub const REVOKE_BYTES_MAX: usize = 4096;
+/// Log entries of its own that one shard publishes a second; further ones are in the log only.
+pub const OWN_LOGS_PER_S: u32 = 10;

@@ -124,9 +124,11 @@ impl<'a> Stage<'a> {
 #[test]
 fn the_core_keeps_to_every_transcript() {
     script::play_all(&script::read("native"), |transcript| {
-        for deflate in [false, true] {
+        // Where every byte counts, it must not be compressed.
+        let may_deflate = !transcript.settings.iter().any(|(key, _)| key == "deflate");
+        for deflate in if may_deflate { &[false, true][..] } else { &[false][..] } {
             let host = Box::new(Core::new(&transcript.settings));
-            Stage::new(host, deflate, "the core", transcript).play();
+            Stage::new(host, *deflate, "the core", transcript).play();
         }
     });
 }

@@ -1,6 +1,7 @@
 //! Each dialect's transcripts, run against the core: on one shard, and on three with publisher and subscriber apart.
 
 #![cfg(test)]
+#![cfg(test)]
 
 mod support;
 
@@ -16,6 +17,7 @@ use fanwire::auth::KeySet;
 use fanwire::auth::Mapping;
 use fanwire::auth::TokenRules;
 use fanwire::auth::Verifier;
+use fanwire::event::TopicName;
 use fanwire::shard::Access;
 use fanwire::shard::Settings;
 
@@ -51,6 +53,14 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         "hyperbeam.info_seen" => settings.hyperbeam.info_seen = value == "on",
         "hyperbeam.derived" => settings.hyperbeam.options.derived = value == "on",
         "hyperbeam.regex" => settings.hyperbeam.options.regex = value == "on",
+        "own.figures_s" => settings.own.figures_s = value.parse().expect("seconds"),
+        "own.logs" => settings.own.logs = value == "on",
+        "peat.prefix" => Arc::make_mut(&mut settings.views).peat.prefix = value.into(),
+        "peat.names" => {
+            let (name, topic) = value.split_once('=').expect("name=topic");
+            let named = (name.into(), TopicName::new(topic).unwrap());
+            Arc::make_mut(&mut settings.views).peat.names.push(named);
+        }
         "keys" => settings.access = Arc::new(access_with_keys()),
         "anonymous" => {
             let mut access = (*settings.access).clone();
@@ -82,4 +92,9 @@ fn provisioning() {
 #[test]
 fn access() {
     run_all("access");
+}
+
+#[test]
+fn mapping() {
+    run_all("mapping");
 }

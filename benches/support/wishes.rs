@@ -1,13 +1,13 @@
 //! Aircraft and what people want to know of them, at random, the same for the same seed.
 //!
-//! Over a box as large as Switzerland (45.8..47.9 north, 5.9..10.6 east) fly the aircraft of 80 operators, between 0 and 45,000 feet.
-//! A wish is three tests: an operator (1 of 80 aircraft passes), a band of altitude 2,000 to 10,000 feet wide (13 %), and a circle
-//! of 10 to 60 km somewhere in the box (5 %). So of 100,000 wishes an aircraft passes about 8.
+//! Over a box as large as Switzerland (45.8..47.9 north, 5.9..10.6 east) fly the aircraft of 60 operators, between 0 and 45,000 feet.
+//! A wish is three tests: an operator (1 of 60 aircraft passes), a band of altitude 2,000 to 10,000 feet wide (13 %), and a circle
+//! of 10 to 60 km somewhere in the box (5 %). So of 100,000 wishes an aircraft passes about 10.
 
 use std::fmt::Write;
 
 /// Operators that fly.
-const OPERATORS: u32 = 80;
+const OPERATORS: u32 = 60;
 
 /// One aircraft's report.
 #[derive(Clone, Debug)]

@@ -46,6 +46,7 @@ pub fn page() -> String {
 fn values(key: &Key) -> String {
     match &key.takes {
         Takes::Address(_) => key.unit.to_owned(),
+        Takes::Text { .. } => "a string".to_owned(),
         Takes::Switch(_) => "`true`, `false`".to_owned(),
         Takes::Number { min, max, .. } => format!("{min} to {max} {}", key.unit),
         Takes::Choice { of, .. } => {

@@ -64,6 +64,10 @@ pub enum Problem {
         found: Box<str>,
         of: &'static [&'static str],
     },
+    /// A text, or what the file holds that it names, is not what it must be.
+    Unusable {
+        reason: Box<str>,
+    },
     /// The limit on open files does not allow so many connections.
     TooFewDescriptors {
         wanted: u64,
@@ -117,6 +121,7 @@ impl fmt::Display for Problem {
             Self::NotOneOf { found, of } => {
                 write!(f, "must be one of {}, and is \"{found}\"", of.join(", "))
             }
+            Self::Unusable { reason } => write!(f, "cannot be used: {reason}"),
             Self::TooFewDescriptors { wanted, possible } => write!(
                 f,
                 "{wanted} connections need more descriptors than the limit on open files allows: at most {possible} fit; raise the limit (`ulimit -n`), or set fd_tables = \"own\", or more shards"

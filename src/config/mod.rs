@@ -50,6 +50,51 @@ pub struct HistoryConfig {
     pub last_bytes_max: u64,
 }
 
+/// How one dialect sees the topics. See `docs/dialects/mapping.md`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ViewConfig {
+    pub topics: String,
+    pub prefix: String,
+    pub names: String,
+    pub deletes: bool,
+}
+
+/// What may be set of HyperBEAM's dialect besides its view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HyperBeamConfig {
+    pub view: ViewConfig,
+    pub derived_topics: bool,
+    pub regex_topics: bool,
+    pub info_seen: bool,
+    pub idle_s: u64,
+}
+
+/// What the server says of itself, as events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnConfig {
+    pub figures_s: u64,
+    pub logs: bool,
+}
+
+/// Who may do what. See `docs/SECURITY.md`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthConfig {
+    pub algorithm: String,
+    pub key_file: String,
+    pub jwks_file: String,
+    pub issuer: String,
+    pub audience: String,
+    pub leeway_s: u64,
+    pub anonymous: String,
+    pub admin_secret_file: String,
+    pub origins: String,
+    pub hosts: String,
+    pub user_connections: u64,
+    pub address_connections: u64,
+    pub handshakes_per_s: u64,
+    pub messages_per_s: u64,
+}
+
 /// Everything that may be set. See `docs/CONFIG.md` for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -70,6 +115,11 @@ pub struct Config {
     pub close_timeout_s: u64,
     pub drain_timeout_s: u64,
     pub history: HistoryConfig,
+    pub peat: ViewConfig,
+    pub hyperbeam: HyperBeamConfig,
+    pub provisioning: ViewConfig,
+    pub own: OwnConfig,
+    pub auth: AuthConfig,
 }
 
 impl Default for Config {
@@ -132,6 +182,11 @@ impl Config {
             close_timeout_s: 0,
             drain_timeout_s: 0,
             history: HistoryConfig::default(),
+            peat: ViewConfig::default(),
+            hyperbeam: HyperBeamConfig::default(),
+            provisioning: ViewConfig::default(),
+            own: OwnConfig::default(),
+            auth: AuthConfig::default(),
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(),
     let error = |problem| ConfigError::new(key, Origin::CommandLine, problem);
     let known = find(key).map_err(error)?;
     match known.takes {
-        Takes::Address(_) | Takes::Choice { .. } => {
+        Takes::Address(_) | Takes::Text { .. } | Takes::Choice { .. } => {
             set_value(config, known, &DeValue::String(word.into())).map_err(error)
         }
         Takes::Switch(_) | Takes::Number { .. } => set(config, key, word, &Origin::CommandLine),
@@ -115,6 +115,10 @@ fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), 
             let DeValue::String(text) = value else { return Err(wrong("a string")) };
             *field(config) =
                 text.parse().map_err(|_| Problem::NotAnAddress { found: text.as_ref().into() })?;
+        }
+        Takes::Text { field } => {
+            let DeValue::String(text) = value else { return Err(wrong("a string")) };
+            text.as_ref().clone_into(field(config));
         }
         Takes::Switch(field) => {
             let DeValue::Boolean(on) = value else { return Err(wrong("true or false")) };

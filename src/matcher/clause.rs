@@ -4,6 +4,8 @@
 //! dimension that its tests look at, the codes that an event must have. Invariant: an event that passes the filter meets every need
 //! of at least one clause. The reverse does not hold: who meets them is evaluated. Never evaluates.
 
+use std::sync::Arc;
+
 use regex_syntax::hir::Hir;
 use regex_syntax::hir::HirKind;
 use regex_syntax::hir::Look;
@@ -57,6 +59,24 @@ impl Need {
     /// Whether each range is one code.
     pub(super) fn is_points(&self) -> bool {
         self.parts().iter().all(|part| part.is_point())
+    }
+}
+
+/// One alternative of one filter. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct ClauseRef {
+    pub(super) clauses: Arc<[Clause]>,
+    pub(super) which: u32,
+}
+
+impl ClauseRef {
+    pub(super) fn clause(&self) -> &Clause {
+        &self.clauses[self.which as usize]
+    }
+
+    /// What it needs in one dimension, if anything.
+    pub(super) fn need(&self, dim: DimId) -> Option<&Need> {
+        self.clause().needs.iter().find(|need| need.dim == dim)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::matcher::filter::folded;
 use crate::matcher::filter::text_form;
 
 /// One dimension, numbered densely; numbers of forgotten ones are used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct DimId(pub(super) u16);
 
 /// In which every event has the same code, and every test meets it.

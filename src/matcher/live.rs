@@ -10,13 +10,13 @@ use foldhash::fast::RandomState;
 
 use crate::matcher::clause;
 use crate::matcher::clause::Clause;
+use crate::matcher::clause::ClauseRef;
 use crate::matcher::dimensions::Dimensions;
 use crate::matcher::facts::Facts;
 use crate::matcher::facts::SlotId;
 use crate::matcher::facts::Slots;
 use crate::matcher::filter::Filter;
 use crate::matcher::program::Program;
-use crate::matcher::tree::ClauseRef;
 
 /// One distinct filter, numbered densely; numbers of forgotten ones are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

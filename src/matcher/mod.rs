@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod arbitrary;
 
+mod cells;
+
 mod clause;
 
 mod dimensions;

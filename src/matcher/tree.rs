@@ -11,11 +11,14 @@
 //! to remove is to go the way of inserting. No node but a root is empty, no split is without cells. Never evaluates.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::matcher::clause::Clause;
+use crate::matcher::cells::Cell;
+use crate::matcher::cells::best_dimension;
+use crate::matcher::cells::distinct_cells;
+use crate::matcher::cells::place;
+use crate::matcher::clause::ClauseRef;
 use crate::matcher::clause::Need;
 use crate::matcher::dimensions::ANYTHING;
 use crate::matcher::dimensions::Codes;
@@ -30,8 +33,6 @@ const BUCKET_MAX: usize = 48;
 const COPIES_MAX: usize = 32;
 /// Needs that an entry has in place.
 const TESTS: usize = 3;
-/// Entries that are looked at to choose a split, and as many values that an event might have.
-const SAMPLE: usize = 48;
 /// Of a range of codes wider than this, all cells of a split are visited rather than each looked up.
 const LOOKUPS_MAX: u32 = 16;
 
@@ -45,35 +46,48 @@ impl NodeId {
     }
 }
 
-/// One alternative of one filter. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(super) struct ClauseRef {
-    pub(super) clauses: Arc<[Clause]>,
-    pub(super) which: u32,
-}
-
-impl ClauseRef {
-    fn clause(&self) -> &Clause {
-        &self.clauses[self.which as usize]
-    }
-
-    fn need(&self, dim: DimId) -> Option<&Need> {
-        self.clause().needs.iter().find(|need| need.dim == dim)
-    }
-}
-
 /// All nodes of all trees.
 #[derive(Debug, Default)]
 pub(super) struct Forest {
+    /// By node: what events look at.
+    faces: Vec<Face>,
+    /// By node: what else there is to it.
     nodes: Vec<Node>,
     free: Vec<NodeId>,
-    /// Nodes to be visited, kept for its memory.
-    waiting: Vec<NodeId>,
+    /// The cells of all splits: the node of each, and its place in its split's list.
+    cells: HashMap<(SplitId, Cell), (NodeId, u32), RandomState>,
+    splits_free: Vec<SplitId>,
+    splits_next: u32,
+    /// The nodes that an event reaches, kept for its memory.
+    reached: Vec<NodeId>,
+}
+
+/// One split, numbered densely; numbers of forgotten ones are used again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct SplitId(u32);
+
+/// What an event looks at in a node: one line of memory, unless it has several splits.
+#[derive(Debug, Default)]
+struct Face {
+    entries: Vec<Entry>,
+    first: Head,
+    /// The heads of further splits.
+    more: Vec<Head>,
+}
+
+const _: () = assert!(size_of::<Face>() <= 64, "a node's face is one line of memory");
+
+/// What an event looks at in a split.
+#[derive(Clone, Copy, Debug, Default)]
+struct Head {
+    split: SplitId,
+    dim: DimId,
+    /// The widths of its cells: bit n for 4^n codes. None: there is no split.
+    widths: u32,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    entries: Vec<Entry>,
     /// The clause of each entry, for when it is moved or removed.
     clauses: Vec<ClauseRef>,
     splits: Vec<Split>,
@@ -81,11 +95,17 @@ struct Node {
     patience: usize,
 }
 
-impl Node {
-    const fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.splits.is_empty()
-    }
+#[derive(Debug)]
+struct Split {
+    id: SplitId,
+    dim: DimId,
+    cells: Vec<Cell>,
+    /// How many cells have each width: by n of 4^n codes.
+    width_counts: [u32; WIDTHS],
 }
+
+/// Widths that cells may have: 1, 4, 16, … codes.
+const WIDTHS: usize = 17;
 
 /// What is looked at for every event that comes by. Unused tests are of `ANYTHING`.
 #[derive(Clone, Copy, Debug)]
@@ -93,31 +113,6 @@ struct Entry {
     owner: GroupId,
     dims: [DimId; TESTS],
     codes: [Codes; TESTS],
-}
-
-#[derive(Debug)]
-struct Split {
-    dim: DimId,
-    cells: HashMap<Cell, NodeId, RandomState>,
-    /// The widths that occur, and how many cells have each.
-    widths: Vec<(u8, u32)>,
-}
-
-/// An aligned range of 2^`width` codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Cell {
-    width: u8,
-    place: u32,
-}
-
-impl Cell {
-    fn of(code: u32, width: u8) -> Self {
-        Self { width, place: place(code, width) }
-    }
-}
-
-fn place(code: u32, width: u8) -> u32 {
-    code.checked_shr(width.into()).unwrap_or(0)
 }
 
 /// Where an entry is on its way down.
@@ -134,16 +129,14 @@ impl Forest {
         if let Some(node) = self.free.pop() {
             return node;
         }
+        self.faces.push(Face::default());
         self.nodes.push(Node { patience: BUCKET_MAX, ..Node::default() });
         NodeId(u32::try_from(self.nodes.len() - 1).expect("nodes are counted in 32 bits"))
     }
 
     /// Gives a tree back that holds nothing any more.
     pub(super) fn give_back(&mut self, root: NodeId) {
-        debug_assert!(
-            self.nodes[root.index()].is_empty(),
-            "every clause is removed before its tree"
-        );
+        debug_assert!(self.is_empty(root), "every clause is removed before its tree");
         self.clear(root);
     }
 
@@ -154,11 +147,10 @@ impl Forest {
 
     fn insert_at(&mut self, at: NodeId, descent: &mut Descent<'_>, copies: usize) {
         let Some((which, dim, need, left)) = self.way(at, descent.clause, copies) else {
-            let entry = entry_of(descent);
+            self.faces[at.index()].entries.push(entry_of(descent));
             let node = &mut self.nodes[at.index()];
-            node.entries.push(entry);
             node.clauses.push(descent.clause.clone());
-            if node.entries.len() > node.patience {
+            if node.clauses.len() > node.patience {
                 self.split(at, descent, copies);
             }
             return;
@@ -185,18 +177,49 @@ impl Forest {
         })
     }
 
+    /// The node of a cell, made if need be.
     fn cell(&mut self, at: NodeId, which: usize, cell: Cell) -> NodeId {
-        if let Some(child) = self.nodes[at.index()].splits[which].cells.get(&cell) {
+        let id = self.nodes[at.index()].splits[which].id;
+        if let Some((child, _)) = self.cells.get(&(id, cell)) {
             return *child;
         }
         let child = self.root();
         let split = &mut self.nodes[at.index()].splits[which];
-        split.cells.insert(cell, child);
-        match split.widths.iter_mut().find(|(width, _)| *width == cell.width) {
-            Some((_, count)) => *count += 1,
-            None => split.widths.push((cell.width, 1)),
-        }
+        let place = u32::try_from(split.cells.len()).expect("cells are counted in 32 bits");
+        split.cells.push(cell);
+        split.width_counts[cell.order()] += 1;
+        self.cells.insert((id, cell), (child, place));
+        self.show(at);
         child
+    }
+
+    /// Forgets a cell whose node is empty.
+    fn forget(&mut self, at: NodeId, which: usize, cell: Cell) {
+        let split = &mut self.nodes[at.index()].splits[which];
+        let (child, place) = self.cells.remove(&(split.id, cell)).expect("the cell is there");
+        split.cells.swap_remove(place as usize);
+        if let Some(moved) = split.cells.get(place as usize)
+            && let Some((_, moved_place)) = self.cells.get_mut(&(split.id, *moved))
+        {
+            *moved_place = place;
+        }
+        split.width_counts[cell.order()] -= 1;
+        self.clear(child);
+        self.show(at);
+    }
+
+    /// Makes a node's face what its splits are.
+    fn show(&mut self, at: NodeId) {
+        let mut heads = self.nodes[at.index()].splits.iter().map(Split::head);
+        let face = &mut self.faces[at.index()];
+        face.first = heads.next().unwrap_or_default();
+        face.more.clear();
+        face.more.extend(heads);
+    }
+
+    fn is_empty(&self, at: NodeId) -> bool {
+        let node = &self.nodes[at.index()];
+        node.clauses.is_empty() && node.splits.is_empty()
     }
 
     /// Removes a clause, which must be there.
@@ -207,34 +230,37 @@ impl Forest {
     fn remove_at(&mut self, at: NodeId, owner: GroupId, clause: &ClauseRef, copies: usize) {
         let Some((which, _, need, left)) = self.way(at, clause, copies) else {
             let node = &mut self.nodes[at.index()];
+            let entries = &mut self.faces[at.index()].entries;
             let is_it = |(entry, other): (&Entry, &ClauseRef)| {
                 entry.owner == owner && other.which == clause.which
             };
-            let place = node
-                .entries
+            let place = entries
                 .iter()
                 .zip(&node.clauses)
                 .position(is_it)
                 .expect("what is removed was inserted");
-            node.entries.swap_remove(place);
+            entries.swap_remove(place);
             node.clauses.swap_remove(place);
-            node.patience = node.patience.min(BUCKET_MAX.max(2 * node.entries.len()));
+            node.patience = node.patience.min(BUCKET_MAX.max(2 * node.clauses.len()));
             return;
         };
+        let id = self.nodes[at.index()].splits[which].id;
         for cell in distinct_cells(need) {
-            let child = self.nodes[at.index()].splits[which].cells[&cell];
+            let (child, _) = self.cells[&(id, cell)];
             self.remove_at(child, owner, clause, left);
-            if self.nodes[child.index()].is_empty() {
-                self.clear(child);
-                self.nodes[at.index()].splits[which].forget(cell);
+            if self.is_empty(child) {
+                self.forget(at, which, cell);
             }
         }
         if self.nodes[at.index()].splits[which].cells.is_empty() {
             self.nodes[at.index()].splits.remove(which);
+            self.splits_free.push(id);
+            self.show(at);
         }
     }
 
     fn clear(&mut self, node: NodeId) {
+        self.faces[node.index()] = Face::default();
         self.nodes[node.index()] = Node { patience: BUCKET_MAX, ..Node::default() };
         self.free.push(node);
     }
@@ -243,13 +269,17 @@ impl Forest {
     fn split(&mut self, at: NodeId, descent: &mut Descent<'_>, copies: usize) {
         let node = &mut self.nodes[at.index()];
         let Some(dim) = best_dimension(&node.clauses, &descent.taken, copies) else {
-            node.patience = 2 * node.entries.len();
+            node.patience = 2 * node.clauses.len();
             return;
         };
-        node.splits.push(Split { dim, cells: HashMap::default(), widths: Vec::new() });
+        let id = self.splits_free.pop().unwrap_or_else(|| {
+            self.splits_next += 1;
+            SplitId(self.splits_next - 1)
+        });
+        node.splits.push(Split { id, dim, cells: Vec::new(), width_counts: [0; WIDTHS] });
         let which = node.splits.len() - 1;
-        let entries = std::mem::take(&mut node.entries);
         let clauses = std::mem::take(&mut node.clauses);
+        let entries = std::mem::take(&mut self.faces[at.index()].entries);
         let mut taken = std::mem::take(&mut descent.taken);
         for (entry, clause) in entries.into_iter().zip(clauses) {
             let fit = clause
@@ -257,9 +287,8 @@ impl Forest {
                 .map(|need| (need, copies / distinct_cells(need).len()))
                 .filter(|(_, left)| *left > 0);
             let Some((need, left)) = fit else {
-                let node = &mut self.nodes[at.index()];
-                node.entries.push(entry);
-                node.clauses.push(clause);
+                self.faces[at.index()].entries.push(entry);
+                self.nodes[at.index()].clauses.push(clause);
                 continue;
             };
             taken.push(dim);
@@ -273,13 +302,15 @@ impl Forest {
         }
         descent.taken = taken;
         let node = &mut self.nodes[at.index()];
-        node.patience = BUCKET_MAX.max(2 * node.entries.len());
+        node.patience = BUCKET_MAX.max(2 * node.clauses.len());
     }
 
     /// Whether every node was given back.
     #[cfg(test)]
     pub(super) fn is_bare(&self) -> bool {
-        self.free.len() == self.nodes.len() && self.nodes.iter().all(Node::is_empty)
+        self.free.len() == self.nodes.len()
+            && self.cells.is_empty()
+            && self.splits_free.len() == self.splits_next as usize
     }
 
     #[cfg(test)]
@@ -289,21 +320,57 @@ impl Forest {
 
     /// Appends the owner of each clause whose needs in place the event meets; one may come several times.
     pub(super) fn search(&mut self, root: NodeId, dimensions: &Dimensions, out: &mut Vec<GroupId>) {
-        let seen = dimensions.all_seen();
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.push(root);
-        while let Some(at) = waiting.pop() {
-            let node = &self.nodes[at.index()];
-            for entry in &node.entries {
-                if entry.is_met(seen) {
-                    out.push(entry.owner);
-                }
-            }
-            for split in &node.splits {
-                split.visit(dimensions, &mut waiting);
+        let mut reached = std::mem::take(&mut self.reached);
+        reached.clear();
+        reached.push(root);
+        // First all nodes, then their entries: so the memory of many is waited for at once.
+        let mut next = 0;
+        while let Some(at) = reached.get(next).copied() {
+            next += 1;
+            let face = &self.faces[at.index()];
+            self.visit(at, face.first, dimensions, &mut reached);
+            for head in &face.more {
+                self.visit(at, *head, dimensions, &mut reached);
             }
         }
-        self.waiting = waiting;
+        let seen = dimensions.all_seen();
+        for at in &reached {
+            let met = self.faces[at.index()].entries.iter().filter(|entry| entry.is_met(seen));
+            out.extend(met.map(|entry| entry.owner));
+        }
+        self.reached = reached;
+    }
+
+    /// Appends the nodes of the cells that the event is in.
+    #[inline]
+    fn visit(&self, at: NodeId, head: Head, dimensions: &Dimensions, out: &mut Vec<NodeId>) {
+        let seen = dimensions.seen(head.dim);
+        let Codes { lo, hi } = seen.codes;
+        if lo > hi {
+            return;
+        }
+        let points = dimensions.points(seen);
+        let node_of = |cell: Cell| self.cells.get(&(head.split, cell)).map(|(node, _)| *node);
+        let mut widths = head.widths;
+        while widths != 0 {
+            let width = Cell::width_of(widths.trailing_zeros());
+            widths &= widths - 1;
+            let (first, last) = (place(lo, width), place(hi, width));
+            if !points.is_empty() {
+                out.extend(points.iter().filter_map(|point| node_of(Cell::of(*point, width))));
+            } else if last - first <= LOOKUPS_MAX {
+                out.extend((first..=last).filter_map(|place| node_of(Cell { width, place })));
+            } else {
+                let splits = &self.nodes[at.index()].splits;
+                let all = splits
+                    .iter()
+                    .filter(|split| split.id == head.split)
+                    .flat_map(|split| &split.cells);
+                let met =
+                    all.filter(|cell| cell.width == width && (first..=last).contains(&cell.place));
+                out.extend(met.filter_map(|cell| node_of(*cell)));
+            }
+        }
     }
 }
 
@@ -317,95 +384,10 @@ impl Entry {
 }
 
 impl Split {
-    /// Appends the cells that the event is in.
-    fn visit(&self, dimensions: &Dimensions, out: &mut Vec<NodeId>) {
-        let seen = dimensions.seen(self.dim);
-        let Codes { lo, hi } = seen.codes;
-        if lo > hi {
-            return;
-        }
-        let points = dimensions.points(seen);
-        for (width, _) in &self.widths {
-            if !points.is_empty() {
-                out.extend(
-                    points.iter().filter_map(|point| self.cells.get(&Cell::of(*point, *width))),
-                );
-                continue;
-            }
-            let (first, last) = (place(lo, *width), place(hi, *width));
-            if last - first <= LOOKUPS_MAX {
-                out.extend(
-                    (first..=last)
-                        .filter_map(|place| self.cells.get(&Cell { width: *width, place })),
-                );
-            } else {
-                let is_met =
-                    |cell: &Cell| cell.width == *width && (first..=last).contains(&cell.place);
-                out.extend(
-                    self.cells.iter().filter(|(cell, _)| is_met(cell)).map(|(_, node)| *node),
-                );
-            }
-        }
+    fn head(&self) -> Head {
+        let has = |(order, count): (u32, &u32)| if *count > 0 { 1 << order } else { 0 };
+        Head { split: self.id, dim: self.dim, widths: (0..).zip(&self.width_counts).map(has).sum() }
     }
-
-    fn forget(&mut self, cell: Cell) {
-        self.cells.remove(&cell);
-        if let Some((_, count)) = self.widths.iter_mut().find(|(width, _)| *width == cell.width) {
-            *count -= 1;
-        }
-        self.widths.retain(|(_, count)| *count > 0);
-    }
-}
-
-/// The dimension by which a split rules most of the entries out; `None` if none rules out a quarter of them.
-///
-/// An event is thought to be like the entries themselves: where one has a need, an event has a code in the middle of it.
-fn best_dimension(clauses: &[ClauseRef], taken: &[DimId], copies: usize) -> Option<DimId> {
-    let stride = clauses.len().div_ceil(SAMPLE).max(1);
-    let sample: Vec<&ClauseRef> = clauses.iter().step_by(stride).collect();
-    let mut dims: Vec<DimId> = Vec::new();
-    for need in sample.iter().flat_map(|clause| &clause.clause().needs) {
-        if !dims.contains(&need.dim)
-            && !taken.contains(&need.dim)
-            && distinct_cells(need).len() <= copies
-        {
-            dims.push(need.dim);
-        }
-    }
-    let gains = dims.into_iter().map(|dim| (gain(&sample, dim), dim));
-    let (gain, dim) = gains.max_by_key(|(gain, dim)| (*gain, std::cmp::Reverse(*dim)))?;
-    (gain * 4 >= sample.len() * sample.len()).then_some(dim)
-}
-
-/// Of all pairs of an entry and an event like some entry, how many a split by `dim` spares.
-fn gain(sample: &[&ClauseRef], dim: DimId) -> usize {
-    let needs: Vec<&Need> = sample.iter().filter_map(|clause| clause.need(dim)).collect();
-    let cells: Vec<Vec<Cell>> = needs.iter().map(|need| distinct_cells(need)).collect();
-    let mut met = 0;
-    for need in &needs {
-        let part = need.parts()[need.parts().len() / 2];
-        let code = part.lo.midpoint(part.hi);
-        met += cells
-            .iter()
-            .filter(|cells| cells.iter().any(|cell| place(code, cell.width) == cell.place))
-            .count();
-    }
-    (needs.len() * needs.len() - met) * sample.len() / needs.len().max(1)
-}
-
-/// The cells that a need takes, each once: at most two for each of its ranges.
-fn distinct_cells(need: &Need) -> Vec<Cell> {
-    let mut cells: Vec<Cell> = Vec::with_capacity(2 * need.parts().len());
-    for part in need.parts() {
-        // Crossed ranges, which only several values at once can meet, take the codes between.
-        let (lo, hi) = (part.lo.min(part.hi), part.lo.max(part.hi));
-        let bits = u32::BITS - (hi - lo).leading_zeros();
-        let width = u8::try_from(bits.next_multiple_of(2)).expect("at most 32 bits");
-        cells.extend([Cell::of(lo, width), Cell::of(hi, width)]);
-    }
-    cells.sort_unstable();
-    cells.dedup();
-    cells
 }
 
 fn entry_of(descent: &Descent<'_>) -> Entry {

@@ -4,6 +4,7 @@
 //! the configured time. What happens in which order is this page's business: doorbells and runtimes are made before any thread has its own
 //! table of descriptors, listeners after.
 
+mod access;
 mod driver;
 mod error;
 mod fd_table;
@@ -29,6 +30,7 @@ use crate::admin::Board;
 use crate::admin::FrontDesk;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::ConfigError;
 use crate::conn::Doorbell;
 use crate::conn::Left;
 use crate::conn::Listener;
@@ -82,6 +84,14 @@ impl Running {
 pub struct Server;
 
 impl Server {
+    /// What each of so many shards is told, for those who run the core without sockets.
+    ///
+    /// # Errors
+    /// If what is configured cannot be.
+    pub fn shard_settings(config: &Config, shard_count: u16) -> Result<Settings, ConfigError> {
+        plan::settings(config, config.connections_max, u64::from(shard_count))
+    }
+
     /// Starts one; several may run in one process.
     ///
     /// # Errors

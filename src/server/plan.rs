@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::thread::CpuSet;
 use rustix::thread::sched_getaffinity;
 
+use super::access;
 use super::driver;
 use super::driver::Chosen;
 use super::error::StartError;
@@ -25,7 +26,6 @@ use crate::limits::FDS_RESERVED;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::READ_BYTES;
 use crate::limits::SHARDS_MAX;
-use crate::shard::HyperBeam;
 use crate::shard::Settings;
 
 /// What is started.
@@ -98,7 +98,7 @@ impl Plan {
         let cpus = if is_pinned { cpus } else { Vec::new() };
         let per_table = fd_table::raise_limit().saturating_sub(FDS_RESERVED);
         let (connections, has_own_tables) = connections(config, u64::from(shard_count), per_table)?;
-        let settings = settings(config, connections, u64::from(shard_count));
+        let settings = settings(config, connections, u64::from(shard_count))?;
         let worst_case = worst_case(config, connections, u64::from(shard_count));
         Ok(Self { shard_count, driver, cpus, has_own_tables, settings, worst_case })
     }
@@ -144,10 +144,14 @@ impl Descriptors {
 }
 
 /// A shard's settings: its own limits, and its share of those of the whole process.
-fn settings(config: &Config, connections: u64, shard_count: u64) -> Settings {
+pub(super) fn settings(
+    config: &Config,
+    connections: u64,
+    shard_count: u64,
+) -> Result<Settings, ConfigError> {
     let share = |whole: u64| count(whole.div_ceil(shard_count));
     let history = &config.history;
-    Settings {
+    Ok(Settings {
         retention: Retention {
             topic_events_max: count(history.topic_events_max),
             topic_bytes_max: count(history.topic_bytes_max),
@@ -162,13 +166,14 @@ fn settings(config: &Config, connections: u64, shard_count: u64) -> Settings {
         message_bytes_max: count(config.message_bytes_max),
         deflate: config.deflate,
         echo: config.echo,
-        access: Arc::default(),
-        views: Arc::default(),
-        hyperbeam: HyperBeam::default(),
+        own: access::own(config),
+        access: Arc::new(access::access(config)?),
+        views: Arc::new(access::views(config)?),
+        hyperbeam: access::hyperbeam(config),
         ping_after_s: seconds(config.ping_after_s),
         request_timeout_s: seconds(config.request_timeout_s),
         close_timeout_s: seconds(config.close_timeout_s),
-    }
+    })
 }
 
 fn worst_case(config: &Config, connections: u64, shard_count: u64) -> WorstCase {
@@ -187,7 +192,7 @@ fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn seconds(number: u64) -> u32 {
+pub(super) fn seconds(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
@@ -226,7 +231,7 @@ mod tests {
     #[test]
     fn budgets_of_the_process_are_shared_out() {
         let config = Config::default();
-        let shares = settings(&config, 999, 2);
+        let shares = settings(&config, 999, 2).unwrap();
         assert_eq!(shares.connections_max, 500);
         assert_eq!(shares.retention.bytes_max as u64, config.history.bytes_max / 2);
         assert_eq!(shares.retention.topic_bytes_max as u64, config.history.topic_bytes_max);

@@ -124,6 +124,7 @@ impl Shard {
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
         self.stats.slow_disconnects += 1;
         tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
+        self.tell_log("warning", "outbox", format_args!("connection {} fell behind", id.0), now);
         let Some(voice) = self.voice_of(id) else { return };
         let (code, reason) = voice.dialect.speaker().manners().slow;
         self.close(id, code, reason, now);
@@ -181,6 +182,7 @@ impl Shard {
     pub fn tick(&mut self, now: Now) {
         self.crowd.moving_before = std::mem::take(&mut self.crowd.moving);
         self.home.expire(now);
+        self.tell_figures(now);
         self.classes.count_streams();
         self.swept = (self.swept + 1) % SWEEP_TICKS;
         let (first, places) = (self.swept, self.conns.places());

@@ -14,6 +14,7 @@ mod home;
 mod ingest;
 mod input;
 mod lifecycle;
+mod own;
 mod publish;
 mod pump;
 mod registrar;
@@ -49,6 +50,7 @@ pub use input::ReadWish;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::HyperBeam;
+pub use settings::OwnEvents;
 pub use settings::Settings;
 pub use stats::Stats;
 
@@ -123,6 +125,7 @@ pub struct Shard {
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
     registrar: registrar::Registrar,
+    own: own::Own,
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
@@ -162,6 +165,7 @@ impl Shard {
             anonymous,
             revocations,
             registrar: registrar::Registrar::new(settings.access.limits),
+            own: own::Own::default(),
             home,
             settings,
             epoch,

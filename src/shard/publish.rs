@@ -114,7 +114,7 @@ impl Shard {
     }
 
     /// Gives drafts of topics at home here their places, and sends them on their way to every shard.
-    fn place_run(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
+    pub(super) fn place_run(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
         if self.stopping.is_some() {
             return drafts.iter().map(|_| Err(RefusalCode::ShuttingDown)).collect();
         }

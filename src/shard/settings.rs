@@ -30,10 +30,20 @@ pub struct Settings {
     /// How each dialect sees the events.
     pub views: Arc<Views>,
     pub hyperbeam: HyperBeam,
+    /// What the server says of itself.
+    pub own: OwnEvents,
     /// Who may do what.
     pub access: Arc<Access>,
     /// How long a connection that is being closed may take to read what it is still sent.
     pub close_timeout_s: u32,
+}
+
+/// What the server says of itself, as events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnEvents {
+    /// Seconds between two tellings of its figures; 0: never.
+    pub figures_s: u32,
+    pub logs: bool,
 }
 
 /// What may be set of HyperBEAM's dialect.

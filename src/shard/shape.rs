@@ -495,7 +495,7 @@ impl Shard {
             // Of a client that comes back it is not known what it had inside: the first news of a key that does not pass says that it has not.
             Some(inside) => {
                 let was_inside = inside.remove(&key_of(event));
-                if !was_inside && !(past.is_news && may_see) {
+                if !(was_inside || past.is_news && may_see) {
                     return None;
                 }
                 leave_for(self.conns.find(id), event)

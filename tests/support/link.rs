@@ -23,7 +23,6 @@ use fanwire::shard::Settings;
 
 use super::world::Wire;
 use super::world::World;
-use super::world::roomy;
 
 /// Shards of either kind of server.
 pub const SHARDS: u16 = 2;
@@ -73,29 +72,19 @@ impl Core {
     }
 }
 
-/// What an operator would have to set for the core to be as the transcript wants it.
+/// What a transcript sets, and nobody could of a real server: an outbox that is full after a few events.
 fn core_settings(settings: &[(String, String)]) -> Settings {
-    let mut of = Settings { echo: false, request_timeout_s: 10, ..roomy() };
+    let mut config = Config { connections_max: 100_000, ..Config::default() };
+    let mut outbox_bytes_max = None;
     for (key, value) in settings {
-        let number = || value.parse::<u64>().unwrap_or_else(|e| panic!("{key}: {value}: {e}"));
-        let size = || usize::try_from(number()).unwrap();
-        let seconds = || u32::try_from(number()).unwrap();
         match key.as_str() {
-            "only-core" | "raw" | "capacity" => {}
-            "echo" => of.echo = value == "true",
-            "deflate" => of.deflate = value == "true",
-            "message_bytes_max" => of.message_bytes_max = size(),
-            "outbox_bytes_max" => of.outbox_bytes_max = size(),
-            "topics_max" => of.topics_max = size().div_ceil(usize::from(SHARDS)),
-            "ping_after_s" => of.ping_after_s = seconds(),
-            "request_timeout_s" => of.request_timeout_s = seconds(),
-            "close_timeout_s" => of.close_timeout_s = seconds(),
-            "history.topic_events_max" => of.retention.topic_events_max = size(),
-            "history.topic_keys_max" => of.retention.topic_keys_max = size(),
-            _ => panic!("transcripts cannot set {key} yet"),
+            "only-core" | "capacity" => {}
+            "outbox_bytes_max" => outbox_bytes_max = Some(value.parse().unwrap()),
+            _ => config.set(key, value).unwrap(),
         }
     }
-    of
+    let settings = Server::shard_settings(&config, SHARDS).unwrap();
+    Settings { outbox_bytes_max: outbox_bytes_max.unwrap_or(settings.outbox_bytes_max), ..settings }
 }
 
 impl Host for Core {

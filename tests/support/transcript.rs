@@ -10,7 +10,7 @@
 //! ? 200 body                 the answer to the last request or refused opening
 //! > text                     the client says it      `>bin text`: as a binary message
 //! < text                     the next thing it hears, `…` standing for anything
-//! <nothing                   it hears nothing more
+//! <nothing, <rest            it hears nothing more; whatever it hears
 //! <ping, <close 1000 reason  a control frame
 //! <gone                      its socket is closed
 //! ! topic#key {"payload":1}  published; without #key an event, `!- topic#key` deletes
@@ -128,6 +128,7 @@ impl<'a> Run<'a> {
                 let heard = self.hear(client);
                 assert_eq!(heard, None, "{}", self.place);
             }
+            "<rest" => while self.hear(client).is_some() {},
             "<ping" => self.expect(client, "(ping)"),
             "<pong" => self.expect(client, "(pong)"),
             "<close" => self.expect(client, format!("(close {rest})").trim()),
@@ -329,7 +330,7 @@ impl<'a> Run<'a> {
 pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 /// A line, its tokens signed.
-fn with_tokens(line: &str) -> String {
+pub fn with_tokens(line: &str) -> String {
     let Some((before, rest)) = line.split_once('«') else { return line.to_owned() };
     let (claims, after) = rest.split_once('»').expect("a token ends");
     let mut claims: serde_json::Value = serde_json::from_str(claims).expect("claims are JSON");

@@ -37,6 +37,7 @@ pub fn roomy() -> Settings {
         message_bytes_max: 1 << 20,
         deflate: true,
         echo: true,
+        own: Default::default(),
         access: Arc::default(),
         views: Arc::default(),
         hyperbeam: Default::default(),

@@ -90,18 +90,7 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
             number(now.wall_us, out);
             out.push(b'}');
         }
-        Outcome::Authenticated { id, expires_at_s } => {
-            out.extend_from_slice(br#"{"type":"authenticated""#);
-            if let Some(id) = id {
-                out.extend_from_slice(br#","id":"#);
-                out.extend_from_slice(id.as_bytes());
-            }
-            if let Some(expires_at_s) = expires_at_s {
-                out.extend_from_slice(br#","expires_at_s":"#);
-                number(*expires_at_s, out);
-            }
-            out.push(b'}');
-        }
+        Outcome::Authenticated { id, expires_at_s } => authenticated(*id, *expires_at_s, out),
         Outcome::Expiring { expires_at_s } => {
             out.extend_from_slice(br#"{"type":"token_expiring","expires_at_s":"#);
             number(*expires_at_s, out);
@@ -148,6 +137,19 @@ pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         | Outcome::Expiring { .. }
         | Outcome::Pong { .. } => {}
     }
+}
+
+fn authenticated(id: Option<&SubId>, expires_at_s: Option<u64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"type":"authenticated""#);
+    if let Some(id) = id {
+        out.extend_from_slice(br#","id":"#);
+        out.extend_from_slice(id.as_bytes());
+    }
+    if let Some(expires_at_s) = expires_at_s {
+        out.extend_from_slice(br#","expires_at_s":"#);
+        number(expires_at_s, out);
+    }
+    out.push(b'}');
 }
 
 fn named(kind: &str, id: &SubId, out: &mut Vec<u8>) {

@@ -135,12 +135,13 @@ impl Filters {
     pub(super) fn predicates(&self) -> Vec<Predicate> {
         let mut tests: Vec<Predicate> = Vec::new();
         for (name, values) in &self.members {
-            tests.push(match source(name) {
-                Some(source) => Predicate::Test(Term {
-                    source,
-                    rule: Rule::Loose,
-                    test: Test::In(values.clone()),
-                }),
+            // Nothing equals null loosely, so it is as if it were not in the list.
+            let values: Vec<Scalar> =
+                values.iter().filter(|value| **value != Scalar::Null).cloned().collect();
+            tests.push(match source(name).filter(|_| !values.is_empty()) {
+                Some(source) => {
+                    Predicate::Test(Term { source, rule: Rule::Loose, test: Test::In(values) })
+                }
                 None => Predicate::none(),
             });
         }

@@ -137,6 +137,7 @@ impl Shard {
         now: Now,
     ) -> Box<Http> {
         tracing::debug!(conn = id.0, %error, "token refused");
+        self.tell_log("warning", "auth", format_args!("token refused: {error}"), now);
         let is_provisioning = super::endpoint::is_provisioning(http.port(), head);
         let message = error.to_string();
         self.reply_refusal(id, http, head, now, |out, connection| {

@@ -182,6 +182,7 @@ impl Shard {
         if let Err(violation) = fed {
             self.stats.violations += 1;
             tracing::debug!(conn = id.0, %violation, "protocol violation");
+            self.tell_log("warning", "wire", format_args!("connection {}: {violation}", id.0), now);
             let mut bytes = Vec::new();
             frame::put_close(&mut bytes, violation.code(), &violation.to_string());
             self.close_with(id, &bytes, AfterSent::Gone, now);
@@ -281,7 +282,7 @@ impl Shard {
             Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
             Command::Ping { id: ping } => self.say(id, &Outcome::Pong { id: ping.as_ref(), now }),
             Command::Authenticate { id: ack, token } => {
-                self.authenticate(id, ack.as_ref(), &token, now)
+                self.authenticate(id, ack.as_ref(), &token, now);
             }
             Command::Publish { .. } => unreachable!("publishes are gathered before this"),
         }

@@ -1,0 +1,155 @@
+//! What a shard costs: an event from a publisher's bytes to the last subscriber's socket, and the pieces on the way.
+//!
+//! Sockets take everything and cost nothing here, so this is what user space adds to the system calls (`docs/PERFORMANCE.md`).
+
+#[path = "../tests/support/scene.rs"]
+mod scene;
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use criterion::BatchSize;
+use criterion::Criterion;
+use criterion::Throughput;
+use criterion::criterion_group;
+use criterion::criterion_main;
+
+use fanwire::batch::Item;
+use fanwire::batch::Outbox;
+use fanwire::batch::Policy;
+use fanwire::dialect::DialectId;
+use fanwire::dialect::Slow;
+use fanwire::dialect::View;
+use fanwire::event::Event;
+use fanwire::event::Fields;
+use fanwire::event::Op;
+use fanwire::event::ShardId;
+use fanwire::event::TopicName;
+use fanwire::event::TopicPattern;
+use fanwire::history::Memory;
+use fanwire::history::Read;
+use fanwire::history::Retention;
+use fanwire::history::Start;
+use fanwire::history::Store;
+
+use scene::Scene;
+use scene::masked;
+
+const PAYLOAD: &str = r#"{"icao24":"4b1800","callsign":"SWR7KL","latitude":47.4502,"longitude":8.5618,"altitude":38000.0,"velocity":231.5,"heading":271}"#;
+
+fn event(number: u64) -> Arc<Event> {
+    Arc::new(Event {
+        topic: TopicName::new("adsb/ch").expect("it is a topic"),
+        key: Arc::from(format!("{:06x}", 0x4b_1800 + number % 500)),
+        op: Op::Upsert,
+        home: ShardId(0),
+        offset: number,
+        time_us: 1_786_600_000_000_000 + number,
+        payload: Bytes::from_static(PAYLOAD.as_bytes()),
+        fields: Fields::default(),
+    })
+}
+
+fn fan_out(c: &mut Criterion) {
+    let mut group = c.benchmark_group("shard/fan_out");
+    let publish = format!(r#"{{"type":"publish","topic":"t","key":"k","payload":{PAYLOAD}}}"#);
+    let frame = masked(&publish);
+    for subscribers in [1_000, 10_000] {
+        for (name, deflate, options) in [
+            ("plain", false, ""),
+            ("deflate", true, ""),
+            ("filter", false, r#","filter":"altitude > 10000""#),
+        ] {
+            let mut scene = Scene::new(subscribers, deflate, options);
+            group.throughput(Throughput::Elements(subscribers as u64));
+            group.bench_function(format!("{name}/{subscribers}"), |b| {
+                b.iter_batched(
+                    || frame.clone(),
+                    |mut frame| scene.publish(&mut frame),
+                    BatchSize::SmallInput,
+                );
+            });
+            assert!(scene.sink.bytes > 0, "nobody was sent anything");
+        }
+    }
+    group.finish();
+}
+
+fn encode(c: &mut Criterion) {
+    let (event, view, mut out) = (event(1), View::default(), Vec::new());
+    c.bench_function("dialect/native/encode", |b| {
+        b.iter(|| {
+            out.clear();
+            DialectId::Native.speaker().encode(&event, &event.payload, &view, &mut out);
+            black_box(&out);
+        });
+    });
+}
+
+const ROOMY: Retention = Retention {
+    topic_events_max: 10_000,
+    topic_bytes_max: 1 << 30,
+    age_us_max: 1 << 50,
+    topic_keys_max: 10_000,
+    bytes_max: 1 << 30,
+    last_bytes_max: 1 << 30,
+};
+
+fn history(c: &mut Criterion) {
+    let mut memory = Memory::new(ROOMY);
+    let mut number = 0;
+    c.bench_function("history/append", |b| {
+        b.iter_batched(
+            || {
+                number += 1;
+                event(number)
+            },
+            |event| memory.append(&event),
+            BatchSize::SmallInput,
+        );
+    });
+    let mut memory = Memory::new(ROOMY);
+    for number in 1..=10_000 {
+        memory.append(&event(number));
+    }
+    let topics = vec![TopicPattern::new("adsb/*").expect("it is a pattern")];
+    for (name, start) in [("earliest", Start::Earliest), ("last", Start::Last)] {
+        let read = Read { topics: topics.clone(), start, after_us: 0 };
+        c.bench_function(&format!("history/read_page/{name}"), |b| {
+            b.iter(|| black_box(memory.read(&read)));
+        });
+    }
+}
+
+fn outbox(c: &mut Criterion) {
+    const EVENTS: u64 = 1_000;
+    let events: Vec<_> = (1..=EVENTS).map(event).collect();
+    let mut group = c.benchmark_group("outbox/push_pop");
+    group.throughput(Throughput::Elements(EVENTS));
+    for (name, slow) in [
+        ("disconnect", Slow::Disconnect),
+        ("drop_oldest", Slow::DropOldest),
+        ("latest_per_key", Slow::LatestPerKey),
+    ] {
+        let policy = Policy::of(std::iter::once(slow));
+        group.bench_function(name, |b| {
+            b.iter_batched_ref(
+                Outbox::default,
+                |outbox| {
+                    for event in &events {
+                        black_box(outbox.push_event(event, 1, &policy, 128 * 1024));
+                    }
+                    while let Some(Item::Event { event, .. }) = outbox.pop() {
+                        black_box(event);
+                    }
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, fan_out, encode, history, outbox);
+criterion_main!(benches);

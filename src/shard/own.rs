@@ -1,0 +1,137 @@
+//! What the server has to say of itself, as events like any other: figures and log entries in the form of the Provisioning dialect.
+//!
+//! Invariants: by switch, and then bounded: figures every so many seconds, entries `OWN_LOGS_PER_S` a second; what a home shard has no room for
+//! is not said. Never waits for an answer.
+
+use std::fmt::Arguments;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Shard;
+use super::home::home_of;
+use super::input::Address;
+use super::input::ConnId;
+use super::input::ConnRef;
+use super::input::Mesh;
+use super::input::PublishRun;
+use super::stats::Stats;
+use crate::auth::Bucket;
+use crate::auth::Rate;
+use crate::clock::Now;
+use crate::dialect::json;
+use crate::dialect::provisioning;
+use crate::dialect::time;
+use crate::event::Draft;
+use crate::event::Op;
+use crate::limits::MESH_PENDING_MAX;
+use crate::limits::OWN_LOGS_PER_S;
+
+/// Figures that are told: name, kind, and where it is counted.
+type Figure = (&'static str, &'static str, fn(&Stats) -> u64);
+
+const FIGURES: [Figure; 12] = [
+    ("fanwire_connections", "gauge", |stats| stats.connections),
+    ("fanwire_subscriptions", "gauge", |stats| stats.subscriptions),
+    ("fanwire_topics", "gauge", |stats| stats.topics),
+    ("fanwire_history_events", "gauge", |stats| stats.history_events),
+    ("fanwire_events_total", "counter", |stats| stats.published),
+    ("fanwire_events_refused_total", "counter", |stats| stats.refused_full),
+    ("fanwire_deliveries_total", "counter", |stats| stats.deliveries),
+    ("fanwire_sent_bytes_total", "counter", |stats| stats.bytes_sent),
+    ("fanwire_received_bytes_total", "counter", |stats| stats.bytes_received),
+    ("fanwire_slow_disconnects_total", "counter", |stats| stats.slow_disconnects),
+    ("fanwire_dropped_total", "counter", |stats| stats.dropped),
+    ("fanwire_violations_total", "counter", |stats| stats.violations),
+];
+
+/// How far it has come with that.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    told_s: u32,
+    logs: Bucket,
+}
+
+impl Shard {
+    /// Tells the figures, if it is time.
+    pub(super) fn tell_figures(&mut self, now: Now) {
+        let every_s = self.settings.own.figures_s;
+        let now_s = super::lifecycle::seconds(now);
+        if every_s == 0 || now_s < self.own.told_s + every_s || self.stopping.is_some() {
+            return;
+        }
+        self.own.told_s = now_s;
+        let stats = self.stats();
+        let mut drafts = Vec::with_capacity(FIGURES.len());
+        for (name, kind, read) in FIGURES {
+            let data = format!(
+                r#"{{"metric_name":"{name}","metric_type":"{kind}","value":{},"labels":{{"shard":"{}"}}}}"#,
+                read(&stats),
+                self.id.0
+            );
+            let metadata = format!(r#"{{"interval":{every_s},"aggregation":"last"}}"#);
+            let key = format!("{name}/{}", self.id.0);
+            drafts.extend(self.own_draft(provisioning::METRIC_UPDATE, &key, &data, &metadata, now));
+        }
+        self.publish_own(drafts, now);
+    }
+
+    /// Tells that something happened which an operator would look for in the log.
+    pub(super) fn tell_log(
+        &mut self,
+        level: &str,
+        component: &str,
+        message: Arguments<'_>,
+        now: Now,
+    ) {
+        if !self.settings.own.logs
+            || !self.own.logs.take(1, Rate::per_second(OWN_LOGS_PER_S), now.mono_ms)
+        {
+            return;
+        }
+        let mut text = Vec::new();
+        json::string(&message.to_string(), &mut text);
+        let data = format!(
+            r#"{{"level":"{level}","message":{},"component":"{component}","task_id":null,"details":{{}}}}"#,
+            String::from_utf8_lossy(&text)
+        );
+        let metadata = format!(r#"{{"source":"fanwire","thread":"shard-{}"}}"#, self.id.0);
+        let draft = self.own_draft(provisioning::LOG_ENTRY, "", &data, &metadata, now);
+        self.publish_own(draft.into_iter().collect(), now);
+    }
+
+    /// `None` if no topic can have this type, or the view does not see it.
+    fn own_draft(
+        &mut self,
+        event_type: &str,
+        key: &str,
+        data: &str,
+        metadata: &str,
+        now: Now,
+    ) -> Option<Draft> {
+        let topic = self.settings.views.provisioning.topic_of(event_type)?;
+        let mut timestamp = Vec::new();
+        time::put_seconds(now.wall_us, &mut timestamp);
+        let payload = format!(
+            r#"{{"event_type":"{event_type}","timestamp":"{}","data":{data},"metadata":{metadata}}}"#,
+            String::from_utf8_lossy(&timestamp)
+        );
+        let fields = self.ingest.take(payload.as_bytes()).ok()?;
+        let op = if key.is_empty() { Op::Event } else { Op::Upsert };
+        Some(Draft { topic, key: Arc::from(key), op, payload: Bytes::from(payload), fields })
+    }
+
+    fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {
+        let Some(first) = drafts.first() else { return };
+        let home = home_of(&first.topic, self.shard_count);
+        if home == self.id {
+            self.place_run(drafts, now);
+        } else if self.mesh[home.index()].len() < MESH_PENDING_MAX {
+            // Nobody: the answer finds no connection.
+            let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };
+            let publisher = Address { shard: self.id, conn };
+            let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
+            self.mesh[home.index()].push_back(run);
+        }
+    }
+}
