@@ -12,10 +12,10 @@ use super::terms::Terms;
 /// One event as it was published.
 #[derive(Clone, Debug)]
 pub(crate) struct Fact {
-    pub key: String,
-    pub op: String,
-    pub time_us: u64,
-    pub payload: Value,
+    pub(crate) key: String,
+    pub(crate) op: String,
+    pub(crate) time_us: u64,
+    pub(crate) payload: Value,
 }
 
 /// One thing told to a subscription about one topic.
@@ -43,11 +43,11 @@ pub(crate) enum Start {
 /// A stretch under the same terms, on one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Stretch {
-    pub terms: Terms,
-    pub start: Start,
-    pub said: Vec<Said>,
+    pub(crate) terms: Terms,
+    pub(crate) start: Start,
+    pub(crate) said: Vec<Said>,
     /// From here on something was told of another topic: one rate for the whole subscription may have passed this one over.
-    pub has_others: bool,
+    pub(crate) has_others: bool,
 }
 
 /// Which keys are inside, and of which it is not known since the client came back.
@@ -198,7 +198,8 @@ impl Topic<'_> {
     }
 
     fn fact(&self, offset: u64) -> &Fact {
-        &self.log[usize::try_from(offset).unwrap() - 1]
+        let index = usize::try_from(offset - 1).expect("it is an index of the log");
+        &self.log[index]
     }
 
     fn last_of_each_key(&self, up_to: u64) -> Vec<u64> {

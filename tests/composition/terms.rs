@@ -22,10 +22,10 @@ impl Test {
         let below = *random.pick(&[20, 50, 80]);
         match random.below(5) {
             0 => Self::Below(below),
-            1 => Self::Callsign(["SWR", "EZY"][random.below(2)]),
-            2 => Self::Kind(["air", "sea"][random.below(2)]),
-            3 => Self::Both(below, ["SWR", "EZY"][random.below(2)]),
-            _ => Self::Either(below, ["air", "sea"][random.below(2)]),
+            1 => Self::Callsign(*random.pick(&["SWR", "EZY"])),
+            2 => Self::Kind(*random.pick(&["air", "sea"])),
+            3 => Self::Both(below, *random.pick(&["SWR", "EZY"])),
+            _ => Self::Either(below, *random.pick(&["air", "sea"])),
         }
     }
 
@@ -65,18 +65,18 @@ impl Test {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate {
-    pub per_key: bool,
-    pub every_ms: u64,
+    pub(crate) per_key: bool,
+    pub(crate) every_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Terms {
-    pub filter: Option<Test>,
-    pub batch: Option<(u16, u32)>,
-    pub slow: &'static str,
-    pub rate: Option<Rate>,
-    pub fields: Option<Vec<&'static str>>,
-    pub leave: bool,
+    pub(crate) filter: Option<Test>,
+    pub(crate) batch: Option<(u16, u32)>,
+    pub(crate) slow: &'static str,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) fields: Option<Vec<&'static str>>,
+    pub(crate) leave: bool,
 }
 
 impl Default for Terms {
