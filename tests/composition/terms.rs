@@ -22,10 +22,10 @@ impl Test {
         let below = *random.pick(&[20, 50, 80]);
         match random.below(5) {
             0 => Self::Below(below),
-            1 => Self::Callsign(*random.pick(&["SWR", "EZY"])),
-            2 => Self::Kind(*random.pick(&["air", "sea"])),
-            3 => Self::Both(below, *random.pick(&["SWR", "EZY"])),
-            _ => Self::Either(below, *random.pick(&["air", "sea"])),
+            1 => Self::Callsign(["SWR", "EZY"][random.below(2)]),
+            2 => Self::Kind(["air", "sea"][random.below(2)]),
+            3 => Self::Both(below, ["SWR", "EZY"][random.below(2)]),
+            _ => Self::Either(below, ["air", "sea"][random.below(2)]),
         }
     }
 
