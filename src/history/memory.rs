@@ -338,4 +338,15 @@ mod tests {
         assert_eq!(gaps, [(1, 0, GapReason::Epoch), (1, 0, GapReason::Epoch)]);
         assert_eq!(offsets_of(&events), [1, 2]);
     }
+
+    #[test]
+    fn another_epoch_is_a_gap_for_topics_that_only_a_pattern_names() {
+        let mut kept = Kept::new(Retention { topic_events_max: 2, ..ROOMY });
+        for topic in ["a/1", "a/2", "a/1", "a/1"] {
+            kept.push(topic, "", Op::Event);
+        }
+        let (events, gaps) = kept.read("a/*", &Start::OtherEpoch { topics: Vec::new() });
+        assert_eq!(events.len(), 3);
+        assert_eq!(gaps, [(1, 0, GapReason::Epoch), (1, 1, GapReason::Epoch)]);
+    }
 }

@@ -103,6 +103,10 @@ fn ring_events(topics: &[&Topic], read: &Read, page: &mut Page) {
             cursors.push((topic, index));
         }
     }
+    let (is_other_epoch, named) = match &read.start {
+        Start::OtherEpoch { topics } => (true, &topics[..]),
+        _ => (false, &[][..]),
+    };
     let mut bytes = 0;
     while let Some(Reverse((_, cursor))) = heap.pop() {
         let (topic, index) = &mut cursors[cursor];
@@ -113,6 +117,10 @@ fn ring_events(topics: &[&Topic], read: &Read, page: &mut Page) {
         }
         bytes += event.weight_bytes();
         page.events.push(Arc::clone(event));
+        if *index == 0 && !named.contains(&topic.name) {
+            // Its client may have had a topic of this name in another epoch. Said with its first event, so that a page has no more gaps than events.
+            page.gaps.extend(is_other_epoch.then(|| epoch_gap(&topic.name, topics)));
+        }
         *index += 1;
         if let Some(next) = topic.ring.get(*index) {
             heap.push(Reverse((next.time_us, cursor)));
