@@ -103,7 +103,7 @@ impl Case {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let pairs = TRAITS.len() * TRAITS.len();
-        let pair = seed as usize % pairs;
+        let pair = usize::try_from(seed).unwrap() % pairs;
         let mut traits = vec![TRAITS[pair / TRAITS.len()], TRAITS[pair % TRAITS.len()]];
         for one in TRAITS {
             if random.one_in(6) {
@@ -114,7 +114,7 @@ impl Case {
         let outbox_bytes_max = if is_slow { 1500 + random.below(6000) } else { 1 << 20 };
         let settings = Settings { outbox_bytes_max, ..roomy() };
         let shard_count = 1 + random.below(3);
-        let mut world = World::new(shard_count as u16, &settings);
+        let mut world = World::new(u16::try_from(shard_count).unwrap(), &settings);
         let at = random.below(shard_count);
         let publisher = Client::connect(&mut world, at, 1 << 20, false);
         Self {
@@ -153,7 +153,8 @@ impl Case {
         let drop = if drop && latest { random.one_in(2) } else { drop };
         Terms {
             filter: (filter || leave).then(|| Test::draw(random)),
-            batch: batch.then(|| (2 + random.below(6) as u16, 1 + random.below(100) as u32)),
+            batch: batch
+                .then(|| (2 + small(random.below(6)), 1 + u32::from(small(random.below(100))))),
             slow: match (drop, latest) {
                 (true, _) => "drop_oldest",
                 (_, true) => "latest_per_key",
@@ -186,7 +187,7 @@ impl Case {
             };
             self.lives.push(Life {
                 id: ["x", "y", "z"][index],
-                pattern: *self.random.pick(&["**", "fleet/*", "fleet/a", "other"]),
+                pattern: self.random.pick::<&str>(&["**", "fleet/*", "fleet/a", "other"]),
                 since,
                 terms,
                 stretches: Vec::new(),
@@ -390,7 +391,7 @@ impl Case {
         self.take_acks();
         let log = self.log.get(&event.topic).map_or(&[][..], |log| log);
         // What is told before it is acknowledged is checked by its offset alone.
-        let Some(fact) = log.get(event.offset as usize - 1) else { return };
+        let Some(fact) = log.get(usize::try_from(event.offset).unwrap() - 1) else { return };
         assert_eq!(event.key, fact.key);
         let told: Value = serde_json::from_str(&event.payload).unwrap();
         let mut choices: Vec<Vec<Option<&Vec<&'static str>>>> = vec![Vec::new()];
@@ -544,4 +545,8 @@ fn every_pair_composes() {
     let breaks = |seed: &u64| std::panic::catch_unwind(|| run(*seed)).is_err();
     let broken: Vec<u64> = seeds.into_iter().filter(breaks).collect();
     assert!(broken.is_empty(), "seeds {broken:?} break a promise; run one with FANWIRE_SEED=..");
+}
+
+fn small(number: usize) -> u16 {
+    u16::try_from(number).expect("it was drawn from a few")
 }
