@@ -139,6 +139,9 @@ pub const ARRIVED_EVENTS_MAX: usize = 4096;
 pub const SHARDS_MAX: u16 = 64;
 /// One in so many connections being behind, yet reading, means that the server is slow and not they: it then takes no new events.
 pub const CROWD_SHARE: usize = 8;
+/// A connection that is behind is taken to read for so long after its socket last moved, in milliseconds: a client with thousands of
+/// connections takes seconds to come round to each.
+pub const CROWD_MOVED_MS: u64 = 5000;
 /// Fewer connections than this that are behind are no crowd.
 pub const CROWD_CONNECTIONS_MIN: usize = 32;
 

@@ -15,6 +15,7 @@ use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::dialect::Silence;
+use crate::limits::CROWD_MOVED_MS;
 use crate::wire::frame;
 
 /// Close codes, RFC 6455 section 7.4.1 and ours.
@@ -24,7 +25,7 @@ pub(super) const CLOSE_POLICY: u16 = 1008;
 pub(super) const CLOSE_SILENT: u16 = 1011;
 
 /// Ticks in which every connection is looked at once: one in so many is, each tick.
-const SWEEP_TICKS: u32 = 10;
+pub(super) const SWEEP_TICKS: u32 = 10;
 /// How long a stopping shard waits for events that are still on their way between shards.
 const STOP_SETTLE_MS: u64 = 50;
 
@@ -59,12 +60,12 @@ pub(super) fn seconds(now: Now) -> u32 {
 
 impl Shard {
     /// A connection's socket can take bytes again.
-    pub fn writable(&mut self, id: ConnId, _now: Now) {
+    pub fn writable(&mut self, id: ConnId, now: Now) {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
         if std::mem::take(&mut solo.blocked) {
-            self.crowd.moving += 1;
+            solo.moved_ms = now.mono_ms;
             self.mark_solo(id);
         }
     }
@@ -180,15 +181,25 @@ impl Shard {
 
     /// To be called every 100 ms.
     pub fn tick(&mut self, now: Now) {
-        self.crowd.moving_before = std::mem::take(&mut self.crowd.moving);
         self.home.expire(now);
         self.tell_figures(now);
         self.classes.count_streams();
         self.swept = (self.swept + 1) % SWEEP_TICKS;
         let (first, places) = (self.swept, self.conns.places());
+        let behind = (first..places).step_by(SWEEP_TICKS as usize);
+        self.crowd.behind[self.swept as usize] =
+            behind.filter(|index| self.is_behind(ConnId(*index), now)).count();
         for index in (first..places).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
         }
+    }
+
+    /// Whether a connection waits for its socket, which has moved not long ago.
+    fn is_behind(&self, id: ConnId, now: Now) -> bool {
+        let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
+        solo.is_some_and(|solo| {
+            solo.blocked && now.mono_ms.saturating_sub(solo.moved_ms) < CROWD_MOVED_MS
+        })
     }
 
     /// Once a second for each connection: is it heard, does it read, does it come to an end?

@@ -142,12 +142,11 @@ pub struct Shard {
     pump_scratch: pump::Scratch,
 }
 
-/// Connections that are behind and yet read: many of them at once mean that the server is slow, not they.
+/// Connections that are behind and yet read: many of them at once mean that the server is slow, not they. Counted as the ticks look at
+/// every connection in turn.
 #[derive(Clone, Copy, Debug, Default)]
 struct Crowd {
-    /// Those that became writable again since the last tick, and in the tick before.
-    moving: usize,
-    moving_before: usize,
+    behind: [usize; lifecycle::SWEEP_TICKS as usize],
 }
 
 impl Shard {
@@ -275,8 +274,8 @@ impl Shard {
 
     /// Whether so many connections are behind, though they read, that taking more events would only make them lose some.
     fn is_crowded(&self) -> bool {
-        let moving = self.crowd.moving.max(self.crowd.moving_before);
-        moving >= CROWD_CONNECTIONS_MIN && moving * CROWD_SHARE >= self.conns.len()
+        let behind: usize = self.crowd.behind.iter().sum();
+        behind >= CROWD_CONNECTIONS_MIN && behind * CROWD_SHARE >= self.conns.len()
     }
 
     /// The messages that wait for another shard; what its inbox does not take stays, in order.

@@ -113,6 +113,7 @@ impl Shard {
                 };
                 solo.owed.push(Bytes::copy_from_slice(rest));
                 solo.blocked = !rest.is_empty();
+                solo.moved_ms = now.mono_ms;
                 rest.is_empty()
             }
         }
@@ -134,6 +135,7 @@ impl Shard {
                 self.stats.bytes_sent += count as u64;
                 solo.owed.taken(count);
                 solo.blocked = count < piece.len();
+                solo.moved_ms = now.mono_ms;
                 !solo.blocked
             }
         }

@@ -26,6 +26,8 @@ pub(super) struct Solo {
     pub(super) replays: Vec<Replay>,
     /// The socket took less than it was given; nothing is tried until it is writable.
     pub(super) blocked: bool,
+    /// When its socket last took something, or had room again, in milliseconds since the start.
+    pub(super) moved_ms: u64,
     /// It stands in the list of those to be looked at by the next flush.
     pub(super) dirty: bool,
     /// It is being closed.
