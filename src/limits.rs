@@ -141,7 +141,7 @@ pub const SHARDS_MAX: u16 = 64;
 pub const CROWD_SHARE: usize = 8;
 /// A connection that is behind is taken to read for so long after its socket last moved, in milliseconds: a client with thousands of
 /// connections takes seconds to come round to each.
-pub const CROWD_MOVED_MS: u64 = 5000;
+pub const CROWD_MOVED_MS: u64 = 10_000;
 /// Fewer connections than this that are behind are no crowd.
 pub const CROWD_CONNECTIONS_MIN: usize = 32;
 

@@ -200,6 +200,7 @@ impl Shard {
                 {
                     solo.owed.push_first(rest);
                     solo.blocked = true;
+                    self.crowd.blocked += 1;
                     solo.moved_ms = now.mono_ms;
                 }
             }

@@ -66,6 +66,7 @@ impl Shard {
         };
         if std::mem::take(&mut solo.blocked) {
             solo.moved_ms = now.mono_ms;
+            self.crowd.blocked -= 1;
             self.mark_solo(id);
         }
     }
@@ -106,6 +107,9 @@ impl Shard {
         }
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.is_counted);
+        if conn.solo.as_deref().is_some_and(|solo| solo.blocked) {
+            self.crowd.blocked -= 1;
+        }
         conn.session = Session::Gone;
         conn.voice = None;
         conn.solo = None;
@@ -186,19 +190,19 @@ impl Shard {
         self.classes.count_streams();
         self.swept = (self.swept + 1) % SWEEP_TICKS;
         let (first, places) = (self.swept, self.conns.places());
-        let behind = (first..places).step_by(SWEEP_TICKS as usize);
-        self.crowd.behind[self.swept as usize] =
-            behind.filter(|index| self.is_behind(ConnId(*index), now)).count();
+        let looked_at = (first..places).step_by(SWEEP_TICKS as usize);
+        self.crowd.stalled[self.swept as usize] =
+            looked_at.filter(|index| self.is_stalled(ConnId(*index), now)).count();
         for index in (first..places).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
         }
     }
 
-    /// Whether a connection waits for its socket, which has moved not long ago.
-    fn is_behind(&self, id: ConnId, now: Now) -> bool {
+    /// Whether a connection waits for its socket, which has not moved for long.
+    fn is_stalled(&self, id: ConnId, now: Now) -> bool {
         let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
         solo.is_some_and(|solo| {
-            solo.blocked && now.mono_ms.saturating_sub(solo.moved_ms) < CROWD_MOVED_MS
+            solo.blocked && now.mono_ms.saturating_sub(solo.moved_ms) >= CROWD_MOVED_MS
         })
     }
 

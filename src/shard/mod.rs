@@ -146,7 +146,10 @@ pub struct Shard {
 /// every connection in turn.
 #[derive(Clone, Copy, Debug, Default)]
 struct Crowd {
-    behind: [usize; lifecycle::SWEEP_TICKS as usize],
+    /// Connections whose sockets are full just now.
+    blocked: usize,
+    /// Of those, the ones that do not read, as the last look at each found them.
+    stalled: [usize; lifecycle::SWEEP_TICKS as usize],
 }
 
 impl Shard {
@@ -274,7 +277,8 @@ impl Shard {
 
     /// Whether so many connections are behind, though they read, that taking more events would only make them lose some.
     fn is_crowded(&self) -> bool {
-        let behind: usize = self.crowd.behind.iter().sum();
+        let stalled: usize = self.crowd.stalled.iter().sum();
+        let behind = self.crowd.blocked.saturating_sub(stalled);
         behind >= CROWD_CONNECTIONS_MIN && behind * CROWD_SHARE >= self.conns.len()
     }
 

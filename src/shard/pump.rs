@@ -113,6 +113,7 @@ impl Shard {
                 };
                 solo.owed.push(Bytes::copy_from_slice(rest));
                 solo.blocked = !rest.is_empty();
+                self.crowd.blocked += usize::from(solo.blocked);
                 solo.moved_ms = now.mono_ms;
                 rest.is_empty()
             }
@@ -135,6 +136,7 @@ impl Shard {
                 self.stats.bytes_sent += count as u64;
                 solo.owed.taken(count);
                 solo.blocked = count < piece.len();
+                self.crowd.blocked += usize::from(solo.blocked);
                 solo.moved_ms = now.mono_ms;
                 !solo.blocked
             }
