@@ -5,15 +5,16 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::config::ConfigError;
+use crate::config::Origin;
 
 /// What stood in the way.
 #[derive(Debug)]
 pub enum StartError {
     Config(ConfigError),
     /// Somebody listens there already.
-    AddressInUse(SocketAddr),
+    AddressInUse { key: &'static str, origin: Origin, address: SocketAddr },
     /// The address is not ours, or we may not use it.
-    Address(SocketAddr, io::Error),
+    Address { key: &'static str, origin: Origin, address: SocketAddr, error: io::Error },
     /// io_uring was asked for by name.
     NoIoUring(io::Error),
     /// A shard's runtime, epoll instance or timer could not be made.
@@ -25,11 +26,17 @@ pub enum StartError {
 }
 
 impl StartError {
-    pub(super) fn address(address: SocketAddr, error: io::Error) -> Self {
+    pub(super) fn address(
+        key: &'static str,
+        origin: &Origin,
+        address: SocketAddr,
+        error: io::Error,
+    ) -> Self {
+        let origin = origin.clone();
         if error.kind() == io::ErrorKind::AddrInUse {
-            Self::AddressInUse(address)
+            Self::AddressInUse { key, origin, address }
         } else {
-            Self::Address(address, error)
+            Self::Address { key, origin, address, error }
         }
     }
 }
@@ -38,8 +45,12 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
-            Self::AddressInUse(address) => write!(f, "somebody listens on {address} already"),
-            Self::Address(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::AddressInUse { key, origin, address } => {
+                write!(f, "{origin}: `{key}`: somebody listens on {address} already")
+            }
+            Self::Address { key, origin, address, error } => {
+                write!(f, "{origin}: `{key}`: cannot listen on {address}: {error}")
+            }
             Self::NoIoUring(error) => write!(
                 f,
                 "the kernel does not allow io_uring: {error}; driver = \"epoll\" works everywhere"

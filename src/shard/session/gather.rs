@@ -4,6 +4,7 @@
 
 use super::super::Shard;
 use super::super::input::ConnId;
+use super::cast::Owed;
 use super::http::Http;
 use super::http::State;
 use super::post::Post;
@@ -59,7 +60,7 @@ pub(super) enum Gathered {
     /// The next request may follow.
     Answered,
     /// It may follow once what was published has its place.
-    Casting,
+    Casting(Owed),
     /// It is answered, and the next may follow, once what was published has its place.
     Posting {
         keep_alive: bool,
@@ -123,11 +124,9 @@ impl Shard {
                 Post::Answered => self.after_answer(id, keep_alive, now),
             },
             Call::Cast { keep_alive } => {
-                let waits = self.cast(id, &gathering.body, keep_alive, now);
-                if keep_alive && waits {
-                    Gathered::Casting
-                } else {
-                    self.after_answer(id, keep_alive, now)
+                match self.cast(id, &gathering.body, keep_alive, now) {
+                    Some(owed) => Gathered::Casting(owed),
+                    None => self.after_answer(id, keep_alive, now),
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! `POST /pv/events`: one event of the Provisioning dialect, or many, published and acknowledged.
 //!
-//! Invariant: of one post all events are taken or none is asked for; what the home shards refused is said.
+//! Invariant: of one post all events are asked for or none is; what was refused is said, and of those beyond a rate none is taken.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::PublishResult;
+use super::websocket::RATE_LIMITED;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::RefusalCode;
@@ -80,7 +81,9 @@ impl Shard {
             }
             Some(code) => {
                 let status = if *code == RefusalCode::ShuttingDown { 503 } else { 429 };
-                let mut body = error(code.name());
+                let reason =
+                    if *code == RefusalCode::RateLimited { RATE_LIMITED } else { code.name() };
+                let mut body = error(reason);
                 body.pop();
                 body.extend_from_slice(format!(r#","accepted":{accepted}}}"#).as_bytes());
                 self.reply_post(id, status, &body, keep_alive);

@@ -27,6 +27,9 @@ use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::RETRY_AFTER_S;
 use crate::limits::UPLOAD_ERRORS_MAX;
 use crate::limits::UPLOAD_HELD_MS_MAX;
+use crate::limits::UPLOAD_RATE_EMPTY_RETRY_MS;
+use crate::limits::UPLOAD_RATE_RETRY_MS;
+use crate::limits::UPLOAD_RETRY_MS;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::Connection;
 use crate::wire::http::Framing;
@@ -53,6 +56,8 @@ pub(super) struct Upload {
     is_underway: bool,
     /// Since when the server has been full, in milliseconds since the start.
     held_ms: Option<u64>,
+    /// How long it waits before it tries again.
+    retry_ms: u64,
     accepted: u64,
     rejected: u64,
     errors: Vec<(u64, Refusal)>,
@@ -107,6 +112,7 @@ impl Upload {
             draft_lines: Vec::new(),
             is_underway: false,
             held_ms: None,
+            retry_ms: UPLOAD_RETRY_MS,
             accepted: 0,
             rejected: 0,
             errors: Vec::new(),
@@ -196,14 +202,23 @@ impl Upload {
                     self.accepted += 1;
                     self.offset = Some(placed.offset);
                 }
-                Err(RefusalCode::Full) => {
+                Err(code @ (RefusalCode::Full | RefusalCode::RateLimited)) => {
                     self.drafts.drain(..index);
                     self.draft_lines.drain(..index);
+                    self.retry_ms = UPLOAD_RETRY_MS;
+                    if *code == RefusalCode::RateLimited {
+                        self.retry_ms = match index {
+                            0 => UPLOAD_RATE_EMPTY_RETRY_MS,
+                            _ => UPLOAD_RATE_RETRY_MS,
+                        };
+                        // Slowly is as it should be: it goes on for as long as something is taken.
+                        self.held_ms = self.held_ms.filter(|_| index == 0);
+                    }
                     let since_ms = *self.held_ms.get_or_insert(now.mono_ms);
                     let gives_up = !self.terms.ndjson
                         || now.mono_ms.saturating_sub(since_ms) >= UPLOAD_HELD_MS_MAX;
                     if gives_up {
-                        self.refused = Some(RefusalCode::Full);
+                        self.refused = Some(*code);
                     }
                     return;
                 }
@@ -220,6 +235,10 @@ impl Upload {
         self.held_ms = None;
         self.drafts.clear();
         self.draft_lines.clear();
+    }
+
+    pub(super) fn retry_ms(&self) -> u64 {
+        self.retry_ms
     }
 
     /// What is to be tried again.
@@ -243,7 +262,7 @@ impl Upload {
             if let (true, Some(line)) = (self.terms.ndjson, line) {
                 body["line"] = (*line).into();
             }
-            let status = if code == RefusalCode::Full { 429 } else { 503 };
+            let status = if code == RefusalCode::ShuttingDown { 503 } else { 429 };
             return (status, body.to_string().into_bytes());
         }
         if let (false, Some((_, refusal))) = (self.terms.ndjson, self.errors.first()) {
@@ -451,7 +470,7 @@ impl Shard {
             && !upload.is_underway
             && let Some(conn) = self.conns.conn_ref(id)
         {
-            self.held.push(now.mono_ms + crate::limits::UPLOAD_RETRY_MS, conn);
+            self.held.push(now.mono_ms + upload.retry_ms, conn);
         }
         let is_over = upload.refused.is_some() || upload.body.is_done();
         if upload.is_waiting() || !is_over {
