@@ -98,9 +98,12 @@ fn call(codec: &str, token: &str) -> Vec<u8> {
     let names = ["open/a", "closed/a", "LogEntry", "tasks"];
     let message = match codec {
         "json" => serde_json::json!({ "collections": names }).to_string().into_bytes(),
-        _ => names.iter().flat_map(|name| [&[0x0a, name.len() as u8], name.as_bytes()].concat()).collect(),
+        _ => names
+            .iter()
+            .flat_map(|name| [&[0x0a, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat())
+            .collect(),
     };
-    let length = message.len() as u32;
+    let length = u32::try_from(message.len()).unwrap();
     let mut request = format!(
         "POST /peat.sidecar.v1.PeatSidecar/Subscribe HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/connect+{codec}\r\nContent-Length: {}\r\n\r\n\0",
         length + 5
@@ -218,7 +221,14 @@ impl Case {
         self.world.say(wire, &request);
         let mut shown = [false; 2];
         shown[which] = !is_late;
-        self.clients.push(Listener { wire, heard: Vec::new(), searched: 0, shown, has: None, is_other: false });
+        self.clients.push(Listener {
+            wire,
+            heard: Vec::new(),
+            searched: 0,
+            shown,
+            has: None,
+            is_other: false,
+        });
     }
 
     fn say(&mut self) {

@@ -55,8 +55,13 @@ fn on_a_dialects_own_port_its_paths_mean_it_alone() {
         let welcome = cast.hear();
         assert_eq!(welcome["type"], "connection_established", "whatever its parameters say");
         let mut events = Client::open(provisioning, "/ws?topic=a", "").unwrap();
-        let mut changes = Client::open(peat, "/ws/subscribe?collections=TaskStatusChanged", "").unwrap();
-        assert_eq!(refused(shared, "/ws"), "404", "without a parameter nobody's on the shared port");
+        let mut changes =
+            Client::open(peat, "/ws/subscribe?collections=TaskStatusChanged", "").unwrap();
+        assert_eq!(
+            refused(shared, "/ws"),
+            "404",
+            "without a parameter nobody's on the shared port"
+        );
 
         let posted = ask(
             provisioning,
@@ -72,7 +77,9 @@ fn on_a_dialects_own_port_its_paths_mean_it_alone() {
             assert_eq!(status(address, "GET /healthz"), "200");
             assert_eq!(status(address, "GET /readyz"), "200");
             assert_eq!(status(address, "GET /metrics"), "200");
-            for elsewhere in ["GET /", "GET /v1/sse?topic=a", "POST /v1/publish/a", "POST /v1/admin/revoke"] {
+            for elsewhere in
+                ["GET /", "GET /v1/sse?topic=a", "POST /v1/publish/a", "POST /v1/admin/revoke"]
+            {
                 assert_eq!(status(address, elsewhere), "404", "{elsewhere}");
             }
             assert_eq!(refused(address, "/v1/ws"), "404");

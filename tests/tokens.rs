@@ -10,11 +10,10 @@ mod socket;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
-use std::time::Duration;
-use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fanwire::clock::Clock;
 use fanwire::config::Config;
 use fanwire::config::DriverChoice;
 use fanwire::server::Running;
@@ -46,8 +45,7 @@ fn secret() -> Vec<u8> {
 
 /// Seconds since 1970, and some more or less.
 fn in_s(seconds: i64) -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_secs()).unwrap() + seconds
+    i64::try_from(Clock::start().now().wall_us / 1_000_000).unwrap() + seconds
 }
 
 /// A file that is gone when the test ends.
@@ -176,7 +174,8 @@ fn attacks() -> Vec<(&'static str, String)> {
         ("crit", with_header(&json!({"alg": "HS256", "crit": ["exp"]}))),
         ("crit, b64", with_header(&json!({"alg": "HS256", "crit": ["b64"], "b64": false}))),
         ("jku and a name that is its own", {
-            let header = json!({"alg": "RS256", "kid": "evil", "jku": "http://127.0.0.1:1/jwks.json"});
+            let header =
+                json!({"alg": "RS256", "kid": "evil", "jku": "http://127.0.0.1:1/jwks.json"});
             with_header(&header)
         }),
     ]
@@ -205,9 +204,10 @@ fn knock(address: SocketAddr, token: Option<&str>) -> Vec<String> {
         if token.is_none() && matches!(target, "/v1/ws" | "/pv/ws") {
             continue;
         }
-        answers.push(Client::open(address, target, &fields).map_or_else(|answer| answer, |_| {
-            format!("HTTP/1.1 101 {target}")
-        }));
+        answers.push(
+            Client::open(address, target, &fields)
+                .map_or_else(|answer| answer, |_| format!("HTTP/1.1 101 {target}")),
+        );
     }
     answers.push(ask(address, "GET /v1/sse?topic=a", &fields, ""));
     answers.push(ask(address, "GET /sse/subscribe?collections=a", &fields, ""));
@@ -393,9 +393,7 @@ fn what_is_revoked_is_closed_and_opens_nothing_more() {
             assert_eq!(admin(address, wrong, &json!({"jti": "1"})), "401");
         }
         assert_eq!(admin(address, ADMIN, &json!({"jti": "1"})), "200");
-        let is_over = |client: &mut Client| {
-            matches!(client.next(), Heard::Close(1008, reason) if reason == "token revoked")
-        };
+        let is_over = |client: &mut Client| matches!(client.next(), Heard::Close(1008, reason) if reason == "token revoked");
         assert!(ones.iter_mut().all(is_over));
         assert!(open(&one).map(|_| ()).unwrap_err().starts_with("HTTP/1.1 401 "));
         assert_eq!(admin(address, ADMIN, &json!({"user": "ada"})), "200");
@@ -418,9 +416,9 @@ fn what_is_revoked_is_closed_and_opens_nothing_more() {
 
 /// Asks until it is so, within a bound that only a broken server reaches.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = SystemTime::now() + Duration::from_secs(20);
+    let clock = Clock::start();
     while !is_so() {
-        assert!(SystemTime::now() < end, "still not so: {what}");
+        assert!(clock.now().mono_ms < 20_000, "still not so: {what}");
     }
 }
 
@@ -429,14 +427,20 @@ fn keys_are_rotated_while_connections_stay_open() {
     for driver in DRIVERS {
         let issuer = issuer::Issuer::start();
         issuer.publish(&[("old", "ed25519.pub.pem")]);
-        let running = start(driver, &format!("{KEYS}jwks_url = '{}'\njwks_wish_s_min = 1\n", issuer.url()));
+        let running =
+            start(driver, &format!("{KEYS}jwks_url = '{}'\njwks_wish_s_min = 1\n", issuer.url()));
         let address = running.address();
         let signed = |kid: &str, algorithm, key: &EncodingKey| {
             let header = Header { kid: Some(kid.into()), ..Header::new(algorithm) };
             sign(&header, &claims(&json!({})), key)
         };
-        let old = signed("old", Algorithm::EdDSA, &EncodingKey::from_ed_pem(&read("ed25519.pem")).unwrap());
-        let new = signed("new", Algorithm::ES256, &EncodingKey::from_ec_pem(&read("p256.pem")).unwrap());
+        let old = signed(
+            "old",
+            Algorithm::EdDSA,
+            &EncodingKey::from_ed_pem(&read("ed25519.pem")).unwrap(),
+        );
+        let new =
+            signed("new", Algorithm::ES256, &EncodingKey::from_ec_pem(&read("p256.pem")).unwrap());
         let publishes = |token: &str| {
             let answer = ask(address, "POST /v1/publish/a", &bearer(token), "{}");
             answer.starts_with("HTTP/1.1 200 ")

@@ -62,6 +62,10 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
             Arc::make_mut(&mut settings.views).peat.names.push(named);
         }
         "keys" => settings.access = Arc::new(access_with_keys()),
+        "subscriptions_max" => settings.bounds.subscriptions_max = value.parse().expect("a count"),
+        "topic_bytes_max" => settings.bounds.topic_bytes_max = value.parse().expect("bytes"),
+        "filter_bytes_max" => settings.bounds.filter_bytes_max = value.parse().expect("bytes"),
+        "message_bytes_max" => settings.message_bytes_max = value.parse().expect("bytes"),
         "publish_per_s" => {
             let mut access = (*settings.access).clone();
             access.limits.publish = Rate::per_second(value.parse().expect("events a second"));

@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use super::Config;
 use super::DriverChoice;
 use super::FdTables;
+use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::SHARDS_MAX;
+use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::limits::TOPIC_BYTES_MAX;
 
 /// Something that may be set.
 pub(super) struct Key {
@@ -27,10 +30,19 @@ pub(super) enum Takes {
     /// An address, or an empty string for none.
     AddressOrNone(fn(&mut Config) -> &mut Option<SocketAddr>),
     Switch(fn(&mut Config) -> &mut bool),
-    Number { min: u64, max: u64, field: fn(&mut Config) -> &mut u64 },
-    Text { field: fn(&mut Config) -> &mut String },
+    Number {
+        min: u64,
+        max: u64,
+        field: fn(&mut Config) -> &mut u64,
+    },
+    Text {
+        field: fn(&mut Config) -> &mut String,
+    },
     List(fn(&mut Config) -> &mut Vec<String>),
-    Choice { of: &'static [&'static str], set: fn(&mut Config, &str) },
+    Choice {
+        of: &'static [&'static str],
+        set: fn(&mut Config, &str),
+    },
 }
 
 const KIB: u64 = 1024;
@@ -42,6 +54,8 @@ const DAY_S: u64 = 24 * 60 * 60;
 const OUTBOX_BYTES_MIN: u64 = PAGE_BYTES_MAX as u64;
 
 const _: () = assert!(OUTBOX_BYTES_MAX == 1024 * 1024, "the default below says so");
+const _: () = assert!(SUBSCRIPTIONS_MAX == 64 && TOPIC_BYTES_MAX == 255, "the defaults say so");
+const _: () = assert!(FILTER_BYTES_MAX == 16384, "the default below says so");
 
 /// Every key, in the order in which the page lists them.
 pub(super) fn every() -> impl Iterator<Item = &'static Key> {
@@ -131,6 +145,39 @@ const KEYS: &[Key] = &[
         default: "1048576",
         unit: "bytes",
         doc: "One message of a client, also after inflating. A larger one closes the connection with 1009; over HTTP it is answered 413.",
+    },
+    Key {
+        name: "subscriptions_max",
+        takes: Takes::Number {
+            min: 1,
+            max: SUBSCRIPTIONS_MAX as u64,
+            field: |config| &mut config.subscriptions_max,
+        },
+        default: "64",
+        unit: "subscriptions",
+        doc: "Subscriptions of one connection of the native protocol; one more is refused with `too_many_subscriptions`. Other dialects have limits of their own.",
+    },
+    Key {
+        name: "topic_bytes_max",
+        takes: Takes::Number {
+            min: 1,
+            max: TOPIC_BYTES_MAX as u64,
+            field: |config| &mut config.topic_bytes_max,
+        },
+        default: "255",
+        unit: "bytes",
+        doc: "A topic's name; a longer one is refused with `bad_topic`.",
+    },
+    Key {
+        name: "filter_bytes_max",
+        takes: Takes::Number {
+            min: 16,
+            max: FILTER_BYTES_MAX as u64,
+            field: |config| &mut config.filter_bytes_max,
+        },
+        default: "16384",
+        unit: "bytes",
+        doc: "A filter of the native protocol, written as short as can be; a longer one is refused with `bad_filter`.",
     },
     Key {
         name: "outbox_bytes_max",

@@ -50,15 +50,14 @@ pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(),
     let error = |problem| ConfigError::new(key, Origin::CommandLine, problem);
     let known = find(key).map_err(error)?;
     match known.takes {
-        Takes::Address(_)
-        | Takes::AddressOrNone(_)
-        | Takes::Text { .. }
-        | Takes::Choice { .. } => {
+        Takes::Address(_) | Takes::AddressOrNone(_) | Takes::Text { .. } | Takes::Choice { .. } => {
             set_value(config, known, &DeValue::String(word.into())).map_err(error)?;
             config.places.note(known.name, Origin::CommandLine);
             Ok(())
         }
-        Takes::Switch(_) | Takes::Number { .. } | Takes::List(_) => set(config, key, word, &Origin::CommandLine),
+        Takes::Switch(_) | Takes::Number { .. } | Takes::List(_) => {
+            set(config, key, word, &Origin::CommandLine)
+        }
     }
 }
 
@@ -101,8 +100,8 @@ fn set_entry(
     if tables::set(config, key, key_at, value.get_ref(), file)? {
         return Ok(());
     }
-    let is_table = every()
-        .any(|known| known.name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
+    let is_table =
+        every().any(|known| known.name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
     match value.get_ref() {
         DeValue::Table(table) if is_table => set_table(config, &format!("{key}."), table, file),
         other if is_table => {
@@ -120,9 +119,7 @@ fn set_entry(
 }
 
 fn find(key: &str) -> Result<&'static Key, Problem> {
-    every()
-        .find(|known| known.name == key)
-        .ok_or_else(|| Problem::UnknownKey { meant: meant(key) })
+    every().find(|known| known.name == key).ok_or_else(|| Problem::UnknownKey { meant: meant(key) })
 }
 
 fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), Problem> {
@@ -241,12 +238,7 @@ mod tests {
     #[test]
     fn each_key_is_known_once_and_documented() {
         for key in every() {
-            assert_eq!(
-                every().filter(|other| other.name == key.name).count(),
-                1,
-                "{}",
-                key.name
-            );
+            assert_eq!(every().filter(|other| other.name == key.name).count(), 1, "{}", key.name);
             assert!(key.doc.ends_with('.'), "{}", key.name);
         }
     }
@@ -303,12 +295,12 @@ mod tests {
         let text = "[[auth.keys]]\nname = 'a'\nalgorithm = 'RS256'\nfile = 'a.pem'\n[[auth.keys]]\nalgorithm = 'EdDSA'\nfile = 'b.pem'\n[roles.viewer]\nsubscribe = [\n 'adsb/**',\n]\nfilter = 'a = 1'\n[roles.\"two words\"]\n[event_types]\nLogEntry = []\n";
         let config = parsed(text).unwrap();
         assert_eq!(config.auth.keys.len(), 2);
-        assert_eq!(
-            (&*config.auth.keys[0].name, &*config.auth.keys[1].algorithm),
-            ("a", "EdDSA")
-        );
+        assert_eq!((&*config.auth.keys[0].name, &*config.auth.keys[1].algorithm), ("a", "EdDSA"));
         let viewer = &config.roles["viewer"];
-        assert_eq!((viewer.subscribe.as_ref().map(Vec::len), viewer.filter.as_deref()), (Some(1), Some("a = 1")));
+        assert_eq!(
+            (viewer.subscribe.as_ref().map(Vec::len), viewer.filter.as_deref()),
+            (Some(1), Some("a = 1"))
+        );
         assert!(config.roles.contains_key("two words") && viewer.publish.is_none());
         assert_eq!(config.event_types["LogEntry"], [""; 0]);
         assert_eq!(config.places.of("roles.viewer.filter").to_string(), "fanwire.toml:12");
@@ -320,16 +312,46 @@ mod tests {
     fn each_mistake_in_such_a_table_is_named_with_its_place() {
         let cases = [
             ("roles = 3", "fanwire.toml:1: `roles`: must be a table, and is a whole number"),
-            ("[roles]\nviewer = 3", "fanwire.toml:2: `roles.viewer`: must be a table, and is a whole number"),
-            ("[roles.viewer]\n\nsubscibe = []", "fanwire.toml:3: `roles.viewer.subscibe`: there is no such key"),
-            ("[roles.viewer]\nsubscribe = 'a'", "fanwire.toml:2: `roles.viewer.subscribe`: must be a list of strings, and is a string"),
-            ("[roles.viewer]\nsubscribe = [\n'a',\n7]", "fanwire.toml:4: `roles.viewer.subscribe`: must be a list of strings, and is a whole number"),
-            ("[event_types]\nLogEntry = 'admin'", "fanwire.toml:2: `event_types.LogEntry`: must be a list of strings, and is a string"),
-            ("[auth.keys]\nname = 'a'", "fanwire.toml:1: `auth.keys`: must be a list of tables: [[auth.keys]], and is a table"),
-            ("[[auth.keys]]\nalgorithm = 'none'", "fanwire.toml:2: `auth.keys[0].algorithm`: must be one of HS256,"),
-            ("shards = 1\n[[auth.keys]]\nalgorithm = 'HS256'", "fanwire.toml:2: `auth.keys[0]`: cannot be used: it has no `file`"),
-            ("[auth]\nrole_claims = 'role'", "fanwire.toml:2: `auth.role_claims`: must be a list of strings, and is a string"),
-            ("[peat]\nlisten = '1'", "fanwire.toml:2: `peat.listen`: must be an IP address and a port"),
+            (
+                "[roles]\nviewer = 3",
+                "fanwire.toml:2: `roles.viewer`: must be a table, and is a whole number",
+            ),
+            (
+                "[roles.viewer]\n\nsubscibe = []",
+                "fanwire.toml:3: `roles.viewer.subscibe`: there is no such key",
+            ),
+            (
+                "[roles.viewer]\nsubscribe = 'a'",
+                "fanwire.toml:2: `roles.viewer.subscribe`: must be a list of strings, and is a string",
+            ),
+            (
+                "[roles.viewer]\nsubscribe = [\n'a',\n7]",
+                "fanwire.toml:4: `roles.viewer.subscribe`: must be a list of strings, and is a whole number",
+            ),
+            (
+                "[event_types]\nLogEntry = 'admin'",
+                "fanwire.toml:2: `event_types.LogEntry`: must be a list of strings, and is a string",
+            ),
+            (
+                "[auth.keys]\nname = 'a'",
+                "fanwire.toml:1: `auth.keys`: must be a list of tables: [[auth.keys]], and is a table",
+            ),
+            (
+                "[[auth.keys]]\nalgorithm = 'none'",
+                "fanwire.toml:2: `auth.keys[0].algorithm`: must be one of HS256,",
+            ),
+            (
+                "shards = 1\n[[auth.keys]]\nalgorithm = 'HS256'",
+                "fanwire.toml:2: `auth.keys[0]`: cannot be used: it has no `file`",
+            ),
+            (
+                "[auth]\nrole_claims = 'role'",
+                "fanwire.toml:2: `auth.role_claims`: must be a list of strings, and is a string",
+            ),
+            (
+                "[peat]\nlisten = '1'",
+                "fanwire.toml:2: `peat.listen`: must be an IP address and a port",
+            ),
         ];
         for (text, message) in cases {
             let found = parsed(text).unwrap_err();

@@ -171,7 +171,8 @@ fn keys(
     for (index, value) in keys.iter().enumerate() {
         let key = format!("{name}[{index}]");
         let mut said = KeyConfig::default();
-        for (what, member) in Member::all(&key, table(&key, value.span().start, value.get_ref(), file)?)
+        for (what, member) in
+            Member::all(&key, table(&key, value.span().start, value.get_ref(), file)?)
         {
             match what {
                 "name" => said.name = member.text(file)?,

@@ -174,7 +174,8 @@ mod tests {
         let conns = [(0, 0), (0, 1), (7, u32::MAX), (u32::MAX - 1, 2)];
         let conns =
             conns.map(|(id, generation)| Token::Conn(ConnRef { id: ConnId(id), generation }));
-        for token in conns.into_iter().chain([Token::Listener(0), Token::Listener(3), Token::Alarm]) {
+        for token in conns.into_iter().chain([Token::Listener(0), Token::Listener(3), Token::Alarm])
+        {
             assert_eq!(Token::from_data(token.to_data()), token);
         }
     }

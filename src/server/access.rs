@@ -71,7 +71,8 @@ fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, Config
             .split_once('=')
             .ok_or_else(|| unusable(whole, &key("names"), "a name is written name=topic"));
         let (name, topic) = named?;
-        let topic = TopicName::new(topic.trim()).map_err(|error| unusable(whole, &key("names"), error))?;
+        let topic =
+            TopicName::new(topic.trim()).map_err(|error| unusable(whole, &key("names"), error))?;
         names.push((name.trim().into(), topic));
     }
     let prefix = config.prefix.as_str().into();
@@ -114,7 +115,8 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
         verifier: keys::verifier(config)?.map(Arc::new),
         anonymous: grants::anonymous(config)?,
         event_types: grants::event_types(config),
-        origins: Origins::new(&origins, &hosts).map_err(|error| unusable(config, "auth.origins", error))?,
+        origins: Origins::new(&origins, &hosts)
+            .map_err(|error| unusable(config, "auth.origins", error))?,
         limits: AccessLimits {
             user_connections: seconds(auth.user_connections),
             address_connections: seconds(auth.address_connections),

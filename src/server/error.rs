@@ -12,9 +12,16 @@ use crate::config::Origin;
 pub enum StartError {
     Config(ConfigError),
     /// Somebody listens there already.
-    AddressInUse { key: &'static str, origin: Origin, address: SocketAddr },
+    AddressInUse {
+        written: Box<Written>,
+        address: SocketAddr,
+    },
     /// The address is not ours, or we may not use it.
-    Address { key: &'static str, origin: Origin, address: SocketAddr, error: io::Error },
+    Address {
+        written: Box<Written>,
+        address: SocketAddr,
+        error: io::Error,
+    },
     /// io_uring was asked for by name.
     NoIoUring(io::Error),
     /// A shard's runtime, epoll instance or timer could not be made.
@@ -25,18 +32,26 @@ pub enum StartError {
     Descriptors(io::Error),
 }
 
+/// A key, and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub key: &'static str,
+    pub origin: Origin,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: `{}`", self.origin, self.key)
+    }
+}
+
 impl StartError {
-    pub(super) fn address(
-        key: &'static str,
-        origin: &Origin,
-        address: SocketAddr,
-        error: io::Error,
-    ) -> Self {
-        let origin = origin.clone();
+    pub(super) fn address(written: &Written, address: SocketAddr, error: io::Error) -> Self {
+        let written = Box::new(written.clone());
         if error.kind() == io::ErrorKind::AddrInUse {
-            Self::AddressInUse { key, origin, address }
+            Self::AddressInUse { written, address }
         } else {
-            Self::Address { key, origin, address, error }
+            Self::Address { written, address, error }
         }
     }
 }
@@ -45,11 +60,11 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
-            Self::AddressInUse { key, origin, address } => {
-                write!(f, "{origin}: `{key}`: somebody listens on {address} already")
+            Self::AddressInUse { written, address } => {
+                write!(f, "{written}: somebody listens on {address} already")
             }
-            Self::Address { key, origin, address, error } => {
-                write!(f, "{origin}: `{key}`: cannot listen on {address}: {error}")
+            Self::Address { written, address, error } => {
+                write!(f, "{written}: cannot listen on {address}: {error}")
             }
             Self::NoIoUring(error) => write!(
                 f,

@@ -133,17 +133,27 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named_with_its_place() {
         for (text, expected) in [
-            ("[roles.viewer]\nsubscribe = ['a//b']", "f.toml:2: `roles.viewer.subscribe`: cannot be used: "),
-            ("[roles.viewer]\n\nfilter = 'altitude <'", "f.toml:3: `roles.viewer.filter`: cannot be used: "),
+            (
+                "[roles.viewer]\nsubscribe = ['a//b']",
+                "f.toml:2: `roles.viewer.subscribe`: cannot be used: ",
+            ),
+            (
+                "[roles.viewer]\n\nfilter = 'altitude <'",
+                "f.toml:3: `roles.viewer.filter`: cannot be used: ",
+            ),
             ("[roles.viewer]\nfilter = ''", "f.toml:2: `roles.viewer.filter`: cannot be used: "),
-            ("[auth]\npublish_default = ['']", "f.toml:2: `auth.publish_default`: cannot be used: "),
+            (
+                "[auth]\npublish_default = ['']",
+                "f.toml:2: `auth.publish_default`: cannot be used: ",
+            ),
             ("auth.user_claim = ''", "f.toml:1: `auth.user_claim`: cannot be used: "),
         ] {
             let error = mapping(&config(text)).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
         let error = anonymous(&config("auth.anonymous_role = 'guest'")).unwrap_err().to_string();
-        let expected = "f.toml:1: `auth.anonymous_role`: cannot be used: there is no table [roles.guest]";
+        let expected =
+            "f.toml:1: `auth.anonymous_role`: cannot be used: there is no table [roles.guest]";
         assert_eq!(error, expected);
     }
 

@@ -26,6 +26,7 @@ use flume::Receiver;
 use flume::Sender;
 
 pub use error::StartError;
+pub use error::Written;
 pub use signals::Signal;
 pub use signals::Signals;
 
@@ -124,7 +125,7 @@ impl Server {
         let world = move |id, shard_count, settings| {
             Shard::new(id, shard_count, settings, Arc::clone(&epoch))
         };
-        start(config, world, |verifier, jwks, peers| keys::hand_out(verifier, jwks, peers))
+        start(config, world, keys::hand_out)
     }
 }
 

@@ -6,9 +6,9 @@
 use std::net::SocketAddr;
 
 use super::error::StartError;
+use super::error::Written;
 use crate::config::Config;
 use crate::config::ConfigError;
-use crate::config::Origin;
 use crate::config::Problem;
 use crate::conn::Listener;
 use crate::conn::ListenerOptions;
@@ -19,8 +19,7 @@ use crate::shard::Port;
 pub(super) struct Place {
     pub(super) port: Port,
     pub(super) address: SocketAddr,
-    key: &'static str,
-    origin: Origin,
+    written: Written,
 }
 
 /// The places that are configured; the shared one first.
@@ -39,10 +38,12 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
         let Some(address) = address else { continue };
         let twin = places.iter().find(|place| place.address == address && address.port() != 0);
         if let Some(twin) = twin {
-            let reason = format!("{address} is where `{}` listens already", twin.key).into();
+            let reason =
+                format!("{address} is where `{}` listens already", twin.written.key).into();
             return Err(config.places.error(key, Problem::Unusable { reason }));
         }
-        places.push(Place { port, address, key, origin: config.places.of(key) });
+        let written = Written { key, origin: config.places.of(key) };
+        places.push(Place { port, address, written });
     }
     Ok(places)
 }
@@ -68,7 +69,7 @@ impl Place {
     }
 
     fn error(&self, error: std::io::Error) -> StartError {
-        StartError::address(self.key, &self.origin, self.address, error)
+        StartError::address(&self.written, self.address, error)
     }
 }
 

@@ -29,9 +29,8 @@ fn config(driver: DriverChoice) -> Config {
 }
 
 fn echo(config: &Config) -> Running {
-    let world = |id, shard_count, settings: Settings| {
-        Echo::new(id, shard_count, settings.connections_max)
-    };
+    let world =
+        |id, shard_count, settings: Settings| Echo::new(id, shard_count, settings.connections_max);
     start(config, world, |_, _, _| {}).unwrap()
 }
 

@@ -52,6 +52,7 @@ pub use input::PublishedRun;
 pub use input::ReadWish;
 pub use session::AdminRequest;
 pub use session::Response;
+pub use settings::Bounds;
 pub use settings::HyperBeam;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -165,7 +166,7 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
-        let home = home::Home::new(id, shard_count, settings.topics_max, settings.retention);
+        let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
         let revocations = Revocations::new(rules.and_then(TokenRules::revocation_kept_s));
@@ -240,7 +241,9 @@ impl Shard {
             Mesh::Leave(address) => self.leave(address),
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             Mesh::Ask(ask) => self.grant(*ask, now),
-            Mesh::Granted { conn, publisher, events } => self.granted(conn, *publisher, events, now),
+            Mesh::Granted { conn, publisher, events } => {
+                self.granted(conn, *publisher, events, now);
+            }
             Mesh::Keys(verifier) => self.take_keys(verifier),
             Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
             Mesh::AskTopics(asker) => self.tell_topics(asker),

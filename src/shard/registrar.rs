@@ -71,11 +71,7 @@ impl Registrar {
 
 impl Shard {
     /// Has a connection counted. The answer, if it is there at once; else it comes to `entered`.
-    pub(super) fn ask_registrar(
-        &mut self,
-        id: ConnId,
-        now: Now,
-    ) -> Option<Result<(), LimitError>> {
+    pub(super) fn ask_registrar(&mut self, id: ConnId, now: Now) -> Option<Result<(), LimitError>> {
         let conn = self.conns.conn_ref(id)?;
         let found = self.conns.find(id)?;
         let user = found.who.as_ref().and_then(|who| who.principal.user.clone());

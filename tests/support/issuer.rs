@@ -9,8 +9,7 @@ use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::thread::Builder;
 use std::thread::JoinHandle;
 
 use base64::Engine;
@@ -22,7 +21,8 @@ use serde_json::json;
 /// The issuer; it answers until it is stopped.
 pub struct Issuer {
     address: SocketAddr,
-    keys: Arc<Mutex<Option<String>>>,
+    /// What it answers from here on; nothing: it stops.
+    keys: flume::Sender<Option<String>>,
     thread: JoinHandle<usize>,
 }
 
@@ -31,21 +31,26 @@ impl Issuer {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let keys = Arc::new(Mutex::new(Some(String::new())));
-        let published = Arc::clone(&keys);
+        let (keys, published) = flume::bounded::<Option<String>>(4);
         let serve = move || {
+            let mut body = String::new();
             for answered in 0.. {
                 let (mut socket, _) = listener.accept().unwrap();
-                let Some(body) = published.lock().unwrap().clone() else { return answered };
+                for keys in published.try_iter() {
+                    let Some(keys) = keys else { return answered };
+                    body = keys;
+                }
                 let lines = BufReader::new(&socket).lines().map_while(Result::ok);
                 let _head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
                 let length = body.len();
-                let answer = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+                );
                 socket.write_all(answer.as_bytes()).unwrap();
             }
             unreachable!("it counts for ever")
         };
-        Self { address, keys, thread: std::thread::spawn(serve) }
+        Self { address, keys, thread: Builder::new().spawn(serve).unwrap() }
     }
 
     pub fn url(&self) -> String {
@@ -55,12 +60,12 @@ impl Issuer {
     /// Publishes these keys and no others: each a name, and a file with a public key.
     pub fn publish(&self, keys: &[(&str, &str)]) {
         let keys: Vec<Value> = keys.iter().map(|(kid, file)| key(kid, file)).collect();
-        *self.keys.lock().unwrap() = Some(json!({"keys": keys}).to_string());
+        self.keys.send(Some(json!({ "keys": keys }).to_string())).unwrap();
     }
 
     /// Stops it; says how often it was asked.
     pub fn stop(self) -> usize {
-        *self.keys.lock().unwrap() = None;
+        self.keys.send(None).unwrap();
         drop(TcpStream::connect(self.address));
         self.thread.join().unwrap()
     }

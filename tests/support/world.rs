@@ -36,6 +36,7 @@ pub fn roomy() -> Settings {
         connections_max: 100_000,
         outbox_bytes_max: 1 << 20,
         message_bytes_max: 1 << 20,
+        bounds: Default::default(),
         deflate: true,
         echo: true,
         own: Default::default(),

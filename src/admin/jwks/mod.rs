@@ -221,10 +221,9 @@ fn wait(inbox: &flume::Receiver<Wish>, clock: Clock, wish_s_min: u64, wait_s: u6
                 let now_ms = clock.now().mono_ms;
                 let (since_s, left_s) =
                     ((now_ms - fetched_ms) / 1000, due_ms.saturating_sub(now_ms) / 1000);
-                due_ms = due_ms
-                    .min(now_ms.saturating_add(
-                        Schedule::after_wish(wish_s_min, since_s, left_s).saturating_mul(1000),
-                    ));
+                due_ms = due_ms.min(now_ms.saturating_add(
+                    Schedule::after_wish(wish_s_min, since_s, left_s).saturating_mul(1000),
+                ));
             }
             Err(flume::RecvTimeoutError::Timeout) => return true,
             Ok(Wish::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return false,

@@ -393,7 +393,7 @@ impl Shard {
                 now,
             );
         }
-        match Upload::read(head) {
+        match Upload::read(head, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let message = "publishing to this topic is not allowed";
                 let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);

@@ -60,6 +60,11 @@ impl Shard {
             }
             let fields = self.ingest.take(event.text.as_bytes());
             let fields = fields.map_err(|e| (400, e.to_string()))?;
+            let most = self.settings.message_bytes_max;
+            if event.text.len() > most {
+                let reason = format!("an event has more than {most} bytes (message_bytes_max)");
+                return Err((413, reason));
+            }
             drafts.push(Draft {
                 topic,
                 op: if event.key.is_empty() { Op::Event } else { Op::Upsert },
@@ -80,7 +85,11 @@ impl Shard {
                 self.reply_post(id, 200, body.as_bytes(), keep_alive);
             }
             Some(code) => {
-                let status = if *code == RefusalCode::ShuttingDown { 503 } else { 429 };
+                let status = match code {
+                    RefusalCode::ShuttingDown => 503,
+                    RefusalCode::BadTopic => 400,
+                    _ => 429,
+                };
                 let reason =
                     if *code == RefusalCode::RateLimited { RATE_LIMITED } else { code.name() };
                 let mut body = error(reason);

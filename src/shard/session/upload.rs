@@ -45,6 +45,7 @@ pub(super) struct Upload {
     keep_alive: bool,
     /// The line, or the object, that has not ended yet.
     line: Vec<u8>,
+    line_bytes_max: usize,
     /// The rest of the line is passed over: it is too long.
     is_skipping: bool,
     /// Lines ended so far.
@@ -93,9 +94,10 @@ impl Upload {
     ///
     /// # Errors
     /// The status, and what is wrong.
-    pub(super) fn read(head: &Head) -> Result<Self, (u16, Refusal)> {
+    pub(super) fn read(head: &Head, message_bytes_max: usize) -> Result<Self, (u16, Refusal)> {
         let terms = Terms::read(head)?;
-        let limit = if terms.ndjson { u64::MAX } else { PAYLOAD_BYTES_MAX as u64 };
+        let line_bytes_max = message_bytes_max.min(PAYLOAD_BYTES_MAX);
+        let limit = if terms.ndjson { u64::MAX } else { line_bytes_max as u64 };
         let body = BodyDecoder::new(head.framing, limit)
             .map_err(|error| (error.status(), too_large(&error)))?;
         if head.framing == Framing::None {
@@ -106,6 +108,7 @@ impl Upload {
             body,
             keep_alive: head.keep_alive,
             line: Vec::new(),
+            line_bytes_max,
             is_skipping: false,
             lines: 0,
             drafts: Vec::new(),
@@ -157,7 +160,7 @@ impl Upload {
     }
 
     fn grow_line(&mut self, piece: &[u8]) {
-        if self.line.len() + piece.len() > PAYLOAD_BYTES_MAX {
+        if self.line.len() + piece.len() > self.line_bytes_max {
             self.is_skipping = true;
             self.line = Vec::new();
         }
@@ -170,8 +173,8 @@ impl Upload {
     fn end_line(&mut self, line: &[u8], ingest: &mut Ingest) {
         self.lines += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if std::mem::take(&mut self.is_skipping) || line.len() > PAYLOAD_BYTES_MAX {
-            let message = format_args!("the line is longer than {PAYLOAD_BYTES_MAX} bytes");
+        if std::mem::take(&mut self.is_skipping) || line.len() > self.line_bytes_max {
+            let message = format_args!("the line is longer than {} bytes", self.line_bytes_max);
             return self.reject(self.lines, Refusal::new(RefusalCode::TooLarge, message));
         }
         if self.terms.ndjson && line.iter().all(u8::is_ascii_whitespace) {

@@ -314,6 +314,14 @@ pub(super) fn refusal_of(code: RefusalCode, topic: &TopicName) -> Refusal {
             Refusal::new(code, "the server is full; the event was not taken, try again")
         }
         RefusalCode::RateLimited => Refusal::new(code, RATE_LIMITED),
+        RefusalCode::BadTopic => Refusal::of(
+            code,
+            "topic",
+            format_args!(
+                "topic_bytes_max: the topic has {} bytes, which is more than this server takes",
+                topic.as_str().len()
+            ),
+        ),
         RefusalCode::TooManyTopics => Refusal::of(
             code,
             "topic",
