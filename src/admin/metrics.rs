@@ -54,7 +54,7 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     counter(
         "fanwire_events_over_rate_total",
-        "Events that were refused because their publisher had published too many lately.",
+        "Events that were refused because their publisher had published too many lately; those of an upload that is held, at each attempt.",
         |stats| stats.refused_rate,
     ),
     counter(
