@@ -250,6 +250,8 @@ fn no_attack_opens_anything_and_no_event_is_heard() {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         let heard = witness.hear();
         assert_eq!((&heard["payload"], &heard["offset"]), (&json!({"good": true}), &json!(1)));
+        // Whoever is still there at the end is waited for.
+        drop(witness);
         stop(running);
     }
 }
@@ -354,6 +356,7 @@ fn renewing_a_token_leaves_no_gap_and_one_that_is_over_closes_after_a_warning() 
         assert!(in_s(0) >= ends_s, "not before its end");
         let before = Client::open(address, "/v1/ws", &bearer(&short(-1)));
         assert!(before.map(|_| ()).unwrap_err().starts_with("HTTP/1.1 401 "));
+        drop((client, publisher));
         stop(running);
     }
 }
@@ -410,6 +413,7 @@ fn what_is_revoked_is_closed_and_opens_nothing_more() {
         assert_eq!(admin(address, ADMIN, &json!({"issued_until_s": in_s(0)})), "200");
         assert!(threes.iter_mut().all(is_over));
         assert!(open(&three).map(|_| ()).unwrap_err().starts_with("HTTP/1.1 401 "));
+        drop((ones, twos, threes));
         stop(running);
     }
 }
@@ -465,6 +469,7 @@ fn keys_are_rotated_while_connections_stay_open() {
         let asked = issuer.stop();
         assert!((2..60).contains(&asked), "fetches are bounded, whoever asks: {asked}");
         assert!(!publishes(&old) && publishes(&new));
+        drop(client);
         stop(running);
     }
 }
