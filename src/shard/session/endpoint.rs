@@ -120,8 +120,16 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Option<Box<Http>> {
-        let topics = hyperbeam::of_query(&head.query_value("topic").unwrap_or_default());
         let options = self.settings.hyperbeam.options;
+        let topic = head.query_value("topic").unwrap_or_default();
+        let topics = match hyperbeam::of_query(&topic, options) {
+            Ok(topics) => topics,
+            Err(fault) => {
+                return Some(self.reply_refusal(id, http, head, now, |out, connection| {
+                    Reply::begin(out, 400, connection).error("bad_field", &fault.to_string());
+                }));
+            }
+        };
         let talk = Box::new(hyperbeam::Conversation::new(topics, options));
         let dialect = DialectId::HyperBeam;
         self.route_websocket(
