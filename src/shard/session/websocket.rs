@@ -152,6 +152,10 @@ impl Shard {
                 }
                 Heard::Said(Ok(command)) => self.carry_out(id, command, now),
                 Heard::Told(_) if !self.may_say(id, &mut websocket.messages, now) => {
+                    if !self.is_closing(id) {
+                        let message = format_args!("a client said more than it may in a second");
+                        self.tell_log_of(Some(id), "warning", "limits", message, now);
+                    }
                     self.close(id, CLOSE_POLICY, "rate limit exceeded", now);
                 }
                 Heard::Told(text) => {
@@ -182,7 +186,8 @@ impl Shard {
         if let Err(violation) = fed {
             self.stats.violations += 1;
             tracing::debug!(conn = id.0, %violation, "protocol violation");
-            self.tell_log("warning", "wire", format_args!("connection {}: {violation}", id.0), now);
+            let message = format_args!("protocol violation: {violation}");
+            self.tell_log_of(Some(id), "warning", "wire", message, now);
             let mut bytes = Vec::new();
             frame::put_close(&mut bytes, violation.code(), &violation.to_string());
             self.close_with(id, &bytes, AfterSent::Gone, now);
