@@ -198,6 +198,30 @@ for (const driver of await drivers()) {
     assert.equal(await server.stop(), 0);
   });
 
+  test(`${driver}: the server's own figures and log entries, and Prometheus beside them`, { timeout: 60_000 }, async () => {
+    const server = await serveWithKeys(driver, { 'own.figures_s': 1, 'own.logs': true });
+    const token = tokenOf({ sub: 'ada', role: 'developer' });
+    const metrics = await listen(`ws://${server.address}/metrics?token=${token}`);
+    const logs = await listen(`ws://${server.address}/logs?level=warn&component=auth&token=${token}`);
+    const figure = JSON.parse(await metrics.next());
+    assert.deepEqual(Object.keys(figure), ['event_type', 'timestamp', 'data', 'metadata']);
+    assert.equal(figure.event_type, 'MetricUpdate');
+    assert.deepEqual(Object.keys(figure.data), ['metric_name', 'metric_type', 'value', 'labels']);
+    assert.deepEqual(figure.metadata, { interval: 1, aggregation: 'last' });
+    assert.equal(await refusal(`ws://${server.address}/ws?token=nonsense`), 401);
+    const entry = JSON.parse(await logs.next());
+    assert.equal(entry.event_type, 'LogEntry');
+    const { level, message, component, task_id, details, ...rest } = entry.data;
+    assert.deepEqual([level, component, task_id, details, rest], ['warning', 'auth', null, {}, {}]);
+    assert.match(message, /^token refused: /);
+    assert.deepEqual(Object.keys(entry.metadata), ['source', 'thread']);
+    const plain = await fetch(`http://${server.address}/metrics`);
+    assert.match(plain.headers.get('content-type'), /^text\/plain/);
+    assert.match(await plain.text(), /^# TYPE fanwire_connections gauge$/m);
+    assert.equal((await fetch(`http://${server.address}/logs`)).status, 404);
+    assert.equal(await server.stop(), 0);
+  });
+
   test(`${driver}: a user has ten connections, of whatever kind; the eleventh is refused`, { timeout: 60_000 }, async () => {
     const server = await serveWithKeys(driver);
     const ws = `ws://${server.address}`;
