@@ -27,6 +27,15 @@ mod inflate;
 #[path = "fuzz/promises/payload.rs"]
 mod payload;
 
+#[path = "fuzz/promises/peat.rs"]
+mod peat;
+
+#[path = "fuzz/promises/talk.rs"]
+mod talk;
+
+#[path = "fuzz/promises/urls.rs"]
+mod urls;
+
 #[path = "fuzz/promises/upgrade.rs"]
 mod upgrade;
 
@@ -35,7 +44,7 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 8] = [
+    let targets: [(&str, Promise); 11] = [
         ("body", body::hold),
         ("decoder", decoder::hold),
         ("extensions", extensions::hold),
@@ -43,7 +52,10 @@ fn every_corpus_keeps_its_promise() {
         ("head", head::hold),
         ("inflate", inflate::hold),
         ("payload", payload::hold),
+        ("peat", peat::hold),
+        ("talk", talk::hold),
         ("upgrade", upgrade::hold),
+        ("urls", urls::hold),
     ];
     for (target, hold) in targets {
         let paths = corpus(target);
