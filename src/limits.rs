@@ -76,6 +76,12 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 pub const READS_PER_TURN_MAX: usize = 4;
 /// Messages of other shards that one turn takes; the rest is taken by the next turn.
 pub const INBOX_PER_TURN_MAX: usize = 256;
+/// A core under load waits for more events for one such part of what telling the last ones took.
+pub const RUSH_SHARE: u64 = 64;
+/// Microseconds that it waits at most.
+pub const RUSH_WAIT_US_MAX: u64 = 1_000;
+/// Microseconds below which it does not wait: putting a thread to sleep and waking it costs some of them.
+pub const RUSH_WAIT_US_MIN: u64 = 50;
 /// Milliseconds between two ticks of a shard.
 pub const TICK_MS: u64 = 100;
 /// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.
@@ -280,9 +286,11 @@ pub const PEAT_COLLECTIONS_MAX: usize = 256;
 /// Bytes of a Connect request's body; more are refused with 413.
 pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
 
-/// Topics of one HyperBEAM client; further ones are not taken up, and are missing from the list that it is answered with.
+/// Topics of one HyperBEAM client; a message that asks for more is answered with an error and changes nothing, a URL with 400.
 pub const HYPERBEAM_TOPICS_MAX: usize = 1024;
-/// Of those: derived topics and regular expressions, each of which is a subscription of its own; further ones are never told of anything.
+/// Bytes of one name of a HyperBEAM topic; a longer one is answered likewise. Clients are told their topics' names again and again.
+pub const HYPERBEAM_TOPIC_BYTES_MAX: usize = 1024;
+/// Of those: derived topics and regular expressions, each of which is a subscription of its own; more are answered likewise.
 pub const HYPERBEAM_FILTERED_MAX: usize = 32;
 const _: () = assert!(
     HYPERBEAM_TOPICS_MAX.div_ceil(SUBSCRIPTION_TOPICS_MAX) + HYPERBEAM_FILTERED_MAX
