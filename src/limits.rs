@@ -161,6 +161,15 @@ pub const UPLOAD_ERRORS_MAX: usize = 100;
 pub const UPLOAD_HELD_MS_MAX: u64 = 2000;
 /// How long it waits between two attempts, in milliseconds.
 pub const UPLOAD_RETRY_MS: u64 = 5;
+/// How long an upload whose publisher has reached `publish_per_s` waits between two attempts, in milliseconds.
+pub const UPLOAD_RATE_RETRY_MS: u64 = 50;
+/// As that, if nothing was taken at the last attempt: in another rhythm, so that of two uploads of one user neither always comes second.
+pub const UPLOAD_RATE_EMPTY_RETRY_MS: u64 = 20;
+/// A publisher's rate is handed out to the shards in portions, each so many parts of a second's worth; what is left of one after
+/// `PUBLISH_PORTION_MS` is lost.
+pub const PUBLISH_PORTIONS_PER_S: u32 = 32;
+/// How long a portion may be used up, in milliseconds.
+pub const PUBLISH_PORTION_MS: u64 = 1000;
 /// What a refused publisher is asked to wait, in seconds (`Retry-After`).
 pub const RETRY_AFTER_S: u32 = 1;
 

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 #[path = "fuzz/promises/body.rs"]
 mod body;
 
+#[path = "fuzz/promises/confinement.rs"]
+mod confinement;
+
 #[path = "fuzz/promises/decoder.rs"]
 mod decoder;
 
@@ -44,8 +47,9 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 11] = [
+    let targets: [(&str, Promise); 12] = [
         ("body", body::hold),
+        ("confinement", confinement::hold),
         ("decoder", decoder::hold),
         ("extensions", extensions::hold),
         ("filter", filter::hold),

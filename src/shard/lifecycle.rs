@@ -98,6 +98,7 @@ impl Shard {
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
         self.underway.remove(&id);
+        self.allowances.forget(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
             return;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! # a title: a new world with nobody in it
-//! % key value                a setting of this world
+//! % key value                a setting of this world; `% shard 2`: clients connect there, if there are so many
 //! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
 //! @sse /path?query           an event stream is opened
 //! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
@@ -57,6 +57,7 @@ struct Client {
 struct Run<'a> {
     place: String,
     shard_count: u16,
+    shard: usize,
     set: &'a dyn Fn(&mut Settings, &str, &str),
     settings: Settings,
     world: Option<World>,
@@ -92,6 +93,7 @@ impl<'a> Run<'a> {
         Self {
             place: String::new(),
             shard_count,
+            shard: 0,
             set,
             settings: roomy(),
             world: None,
@@ -109,6 +111,10 @@ impl<'a> Run<'a> {
         match first {
             "%" => {
                 let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                if key == "shard" {
+                    self.shard = value.parse().expect("a shard's number");
+                    return;
+                }
                 (self.set)(&mut self.settings, key, value);
             }
             "+" => self.pass(rest.parse().expect("milliseconds")),
@@ -173,7 +179,8 @@ impl<'a> Run<'a> {
     }
 
     fn connect(&mut self, client: &str) -> Wire {
-        let wire = self.world().open(0, 1 << 24);
+        let shard = self.shard.min(usize::from(self.shard_count) - 1);
+        let wire = self.world().open(shard, 1 << 24);
         let fresh = Client { wire, bytes: Vec::new(), heard: Heard::Nothing };
         self.clients.insert(client.to_owned(), fresh);
         self.last = client.to_owned();

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a request is judged by its own bytes and its listener alone. Never speaks a dialect.
 
+use std::borrow::Cow;
+
 use super::super::Shard;
 use super::super::class::Transport;
 use super::super::class::Voice;
@@ -25,13 +27,36 @@ use crate::wire::http::Reply;
 use crate::wire::http::Version;
 use crate::wire::sse;
 
+/// A request's path, escapes resolved: what every decision about it is made by, lest an escape lead past one of them.
+pub(super) fn path_of(head: &Head) -> Cow<'_, str> {
+    head.path_after("").unwrap_or_default()
+}
+
+/// Whether a listener has this path at all: a dialect's own has its origin's paths and its health, and nothing else.
+//= model#9
+//# one listener per dialect port by default
+pub(super) fn is_here(port: Port, head: &Head) -> bool {
+    let path = path_of(head);
+    let is_health =
+        !head.wants_websocket() && matches!(&*path, "/healthz" | "/readyz" | "/metrics");
+    is_health
+        || match port {
+            Port::Shared => true,
+            Port::Peat => matches!(&*path, "/ws/subscribe" | "/sse/subscribe" | connect::PATH),
+            Port::HyperBeam => {
+                matches!(&*path, "/ws" | "/hb/ws") || path.starts_with("/~websocket@1.0/")
+            }
+            Port::Provisioning => is_provisioning(port, head) || path == "/pv/events",
+        }
+}
+
 //= model#9
 //# on a shared port disambiguate: `?topic=` → 001, `?token=`/`events=` → 004, else 002; explicit aliases
 //# `/hb/ws /rs/ws /rt /pv/ws`
 fn is_hyperbeam(port: Port, head: &Head) -> bool {
     match port {
         Port::HyperBeam => true,
-        Port::Provisioning => false,
+        Port::Peat | Port::Provisioning => false,
         Port::Shared => head.query_value("topic").is_some(),
     }
 }
@@ -40,12 +65,12 @@ fn is_hyperbeam(port: Port, head: &Head) -> bool {
 //= model#9
 //# 004 `/metrics` as WebSocket vs Prometheus GET | Upgrade header decides
 pub(super) fn is_provisioning(port: Port, head: &Head) -> bool {
-    match head.path() {
+    match &*path_of(head) {
         "/pv/ws" | "/pv/metrics" | "/pv/logs" => true,
         "/metrics" | "/logs" => head.wants_websocket(),
         "/ws" => match port {
             Port::Provisioning => true,
-            Port::HyperBeam => false,
+            Port::Peat | Port::HyperBeam => false,
             Port::Shared => {
                 !is_hyperbeam(port, head)
                     && (head.query_value("token").is_some() || head.query_value("events").is_some())
@@ -62,7 +87,7 @@ pub(super) fn may_identify_late(port: Port, head: &Head) -> bool {
 
 /// Whether a request's connection is to last: those are counted.
 pub(super) fn is_lasting(head: &Head) -> bool {
-    let path = head.path();
+    let path = path_of(head);
     head.wants_websocket() || path == "/v1/sse" || path == "/sse/subscribe" || path == connect::PATH
 }
 
@@ -81,7 +106,7 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Routed {
-        let path = head.path_after("").unwrap_or_default();
+        let path = path_of(head);
         let taken = match &*path {
             "/hb/ws" => self.route_hyperbeam(id, http, head, now),
             "/ws" if is_hyperbeam(http.port(), head) => self.route_hyperbeam(id, http, head, now),
@@ -151,7 +176,7 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Option<Box<Http>> {
-        let endpoint = match head.path() {
+        let endpoint = match &*path_of(head) {
             "/metrics" | "/pv/metrics" => provisioning::Endpoint::Metrics,
             "/logs" | "/pv/logs" => provisioning::Endpoint::Logs,
             _ => provisioning::Endpoint::Events,

@@ -320,12 +320,24 @@ impl Shard {
     }
 }
 
+/// Why an event was not taken whose publisher has reached its rate.
+pub(super) const RATE_LIMITED: &str = "publish_per_s: more events than one client may publish a second; the event was not taken, try again";
+
 /// Why an event was not taken.
 pub(super) fn refusal_of(code: RefusalCode, topic: &TopicName) -> Refusal {
     match code {
         RefusalCode::Full => {
             Refusal::new(code, "the server is full; the event was not taken, try again")
         }
+        RefusalCode::RateLimited => Refusal::new(code, RATE_LIMITED),
+        RefusalCode::BadTopic => Refusal::of(
+            code,
+            "topic",
+            format_args!(
+                "topic_bytes_max: the topic has {} bytes, which is more than this server takes",
+                topic.as_str().len()
+            ),
+        ),
         RefusalCode::TooManyTopics => Refusal::of(
             code,
             "topic",
