@@ -66,6 +66,10 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         "topic_bytes_max" => settings.bounds.topic_bytes_max = value.parse().expect("bytes"),
         "filter_bytes_max" => settings.bounds.filter_bytes_max = value.parse().expect("bytes"),
         "message_bytes_max" => settings.message_bytes_max = value.parse().expect("bytes"),
+        "messages_per_s" => {
+            Arc::make_mut(&mut settings.access).limits.messages =
+                Rate::per_second(value.parse().expect("messages"));
+        }
         "publish_per_s" => {
             let mut access = (*settings.access).clone();
             access.limits.publish = Rate::per_second(value.parse().expect("events a second"));

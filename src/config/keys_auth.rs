@@ -216,7 +216,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         default: "100",
         unit: "a second",
-        doc: "Messages that one Provisioning client may send; the next closes it with 1008.",
+        doc: "Messages that one client may send over a WebSocket, in any dialect; the next closes it with 1008. What it publishes is counted by `auth.publish_per_s` instead.",
     },
     Key {
         name: "auth.publish_per_s",

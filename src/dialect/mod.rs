@@ -467,11 +467,14 @@ pub struct Manners {
     pub silence: Silence,
     /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped.
     pub slow: (u16, &'static str),
-    /// Whether its clients' messages are counted, and too many a second close the connection with 1008.
-    pub counts_messages: bool,
+    /// What the reason of 1008 says to a client that sends more messages in a second than it may.
+    pub flood: &'static str,
     /// Whether a binary message is heard as if it were text; else it closes the connection with 1003.
     pub hears_binary: bool,
 }
+
+/// What a client that sends too many messages is told, where its dialect has no words of its own for that.
+pub const FLOOD: &str = "messages_per_s: too many messages in a second";
 
 /// What becomes of a client that says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,6 +19,7 @@ pub use topics::of_query;
 use crate::dialect::BatchPart;
 use crate::dialect::Command;
 use crate::dialect::Dialect;
+use crate::dialect::FLOOD;
 use crate::dialect::Form;
 use crate::dialect::Malformed;
 use crate::dialect::Manners;
@@ -78,7 +79,7 @@ impl Dialect for HyperBeam {
         Manners {
             silence: Silence::Closed,
             slow: (1013, "slow subscriber"),
-            counts_messages: false,
+            flood: FLOOD,
             hears_binary: true,
         }
     }

@@ -10,6 +10,7 @@ pub use decode::parse_since;
 use crate::dialect::BatchPart;
 use crate::dialect::Command;
 use crate::dialect::Dialect;
+use crate::dialect::FLOOD;
 use crate::dialect::Form;
 use crate::dialect::Malformed;
 use crate::dialect::Manners;
@@ -59,7 +60,7 @@ impl Dialect for Native {
         Manners {
             silence: Silence::Pinged,
             slow: (4008, "slow subscriber: reconnect and resume"),
-            counts_messages: false,
+            flood: FLOOD,
             hears_binary: false,
         }
     }

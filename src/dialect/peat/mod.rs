@@ -22,6 +22,7 @@ pub use talk::Conversation;
 use crate::dialect::BatchPart;
 use crate::dialect::Command;
 use crate::dialect::Dialect;
+use crate::dialect::FLOOD;
 use crate::dialect::Form;
 use crate::dialect::Malformed;
 use crate::dialect::Manners;
@@ -95,7 +96,7 @@ impl Dialect for PeatProto {
 const MANNERS: Manners = Manners {
     silence: Silence::Pinged,
     slow: (1013, "slow subscriber"),
-    counts_messages: false,
+    flood: FLOOD,
     hears_binary: true,
 };
 

@@ -82,7 +82,7 @@ impl Dialect for Provisioning {
         Manners {
             silence: Silence::Pinged,
             slow: (1008, "slow subscriber"),
-            counts_messages: true,
+            flood: "rate limit exceeded",
             hears_binary: true,
         }
     }

@@ -45,7 +45,7 @@ pub(in super::super) struct WebSocket {
     is_pinged: bool,
     /// A client that has not said who it is by then, in seconds since the start, is closed.
     identify_by_s: Option<u32>,
-    /// What was taken of the messages that it may send.
+    /// What was taken of the messages that it may send; what it publishes is counted elsewhere.
     messages: Bucket,
     /// Publishes whose results are awaited.
     publishing: Option<Box<[Awaited]>>,
@@ -133,6 +133,7 @@ impl Shard {
             heard.extend(hear(speaks, hears_binary, incoming));
             ControlFlow::Continue(())
         });
+        let messages_per_s = self.settings.access.limits.messages;
         let mut drafts = Vec::new();
         let mut publishing = Vec::new();
         for said in heard.drain(..) {
@@ -151,10 +152,12 @@ impl Shard {
                     publishing.push((ack, draft.topic.clone()));
                     drafts.push(draft);
                 }
-                Heard::Said(Ok(command)) => self.carry_out(id, command, now),
-                Heard::Told(_) if !self.may_say(id, &mut websocket.messages, now) => {
+                Heard::Said(_) | Heard::Told(_)
+                    if !websocket.messages.take(1, messages_per_s, now.mono_ms) =>
+                {
                     self.hear_no_more(id, now);
                 }
+                Heard::Said(Ok(command)) => self.carry_out(id, command, now),
                 Heard::Told(text) => {
                     if let Speaks::Talk(talk) = &mut websocket.speaks {
                         self.talk_hear(id, &mut **talk, &text, now);
@@ -207,7 +210,8 @@ impl Shard {
             let message = format_args!("a client said more than it may in a second");
             self.tell_log_of(Some(id), "warning", "limits", message, now);
         }
-        self.close(id, CLOSE_POLICY, "rate limit exceeded", now);
+        let Some(voice) = self.voice_of(id) else { return };
+        self.close(id, CLOSE_POLICY, voice.dialect.speaker().manners().flood, now);
     }
 
     /// The first words of a connection that has become a WebSocket.
@@ -226,13 +230,6 @@ impl Shard {
     pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
         let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
         who.is_some_and(|who| who.principal.may_publish(topic))
-    }
-
-    fn may_say(&self, id: ConnId, messages: &mut Bucket, now: Now) -> bool {
-        let counts = self
-            .voice_of(id)
-            .is_some_and(|voice| voice.dialect.speaker().manners().counts_messages);
-        !counts || messages.take(1, self.settings.access.limits.messages, now.mono_ms)
     }
 
     fn publish_all(
