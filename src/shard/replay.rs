@@ -183,7 +183,10 @@ impl Shard {
         let read = match wish.read.start {
             LAST if page.more_after_us.is_some() => {
                 let deleted_after_us = Some(self.home.stamped_us());
-                Arc::new(Read { start: Start::Last { deleted_after_us }, ..Read::clone(&wish.read) })
+                Arc::new(Read {
+                    start: Start::Last { deleted_after_us },
+                    ..Read::clone(&wish.read)
+                })
             }
             _ => Arc::clone(&wish.read),
         };
