@@ -9,6 +9,9 @@ use std::path::PathBuf;
 #[path = "fuzz/promises/body.rs"]
 mod body;
 
+#[path = "fuzz/promises/config.rs"]
+mod config;
+
 #[path = "fuzz/promises/decoder.rs"]
 mod decoder;
 
@@ -24,8 +27,14 @@ mod head;
 #[path = "fuzz/promises/inflate.rs"]
 mod inflate;
 
+#[path = "fuzz/promises/native.rs"]
+mod native;
+
 #[path = "fuzz/promises/payload.rs"]
 mod payload;
+
+#[path = "fuzz/promises/shard.rs"]
+mod shard;
 
 #[path = "fuzz/promises/upgrade.rs"]
 mod upgrade;
@@ -35,14 +44,17 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 8] = [
+    let targets: [(&str, Promise); 11] = [
         ("body", body::hold),
+        ("config", config::hold),
         ("decoder", decoder::hold),
         ("extensions", extensions::hold),
         ("filter", filter::hold),
         ("head", head::hold),
         ("inflate", inflate::hold),
+        ("native", native::hold),
         ("payload", payload::hold),
+        ("shard", shard::hold),
         ("upgrade", upgrade::hold),
     ];
     for (target, hold) in targets {
