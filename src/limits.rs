@@ -301,9 +301,11 @@ pub const PEAT_COLLECTIONS_MAX: usize = 256;
 /// Bytes of a Connect request's body; more are refused with 413.
 pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
 
-/// Topics of one HyperBEAM client; further ones are not taken up, and are missing from the list that it is answered with.
+/// Topics of one HyperBEAM client; a message that asks for more is answered with an error and changes nothing, a URL with 400.
 pub const HYPERBEAM_TOPICS_MAX: usize = 1024;
-/// Of those: derived topics and regular expressions, each of which is a subscription of its own; further ones are never told of anything.
+/// Bytes of one name of a HyperBEAM topic; a longer one is answered likewise. Clients are told their topics' names again and again.
+pub const HYPERBEAM_TOPIC_BYTES_MAX: usize = 1024;
+/// Of those: derived topics and regular expressions, each of which is a subscription of its own; more are answered likewise.
 pub const HYPERBEAM_FILTERED_MAX: usize = 32;
 const _: () = assert!(
     HYPERBEAM_TOPICS_MAX.div_ceil(SUBSCRIPTION_TOPICS_MAX) + HYPERBEAM_FILTERED_MAX

@@ -33,6 +33,15 @@ mod native;
 #[path = "fuzz/promises/payload.rs"]
 mod payload;
 
+#[path = "fuzz/promises/peat.rs"]
+mod peat;
+
+#[path = "fuzz/promises/talk.rs"]
+mod talk;
+
+#[path = "fuzz/promises/urls.rs"]
+mod urls;
+
 #[path = "fuzz/promises/shard.rs"]
 mod shard;
 
@@ -44,7 +53,7 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 11] = [
+    let targets: [(&str, Promise); 14] = [
         ("body", body::hold),
         ("config", config::hold),
         ("decoder", decoder::hold),
@@ -54,8 +63,11 @@ fn every_corpus_keeps_its_promise() {
         ("inflate", inflate::hold),
         ("native", native::hold),
         ("payload", payload::hold),
+        ("peat", peat::hold),
+        ("talk", talk::hold),
         ("shard", shard::hold),
         ("upgrade", upgrade::hold),
+        ("urls", urls::hold),
     ];
     for (target, hold) in targets {
         let paths = corpus(target);

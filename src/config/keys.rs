@@ -374,7 +374,7 @@ pub(super) const KEYS: &[Key] = &[
         takes: Takes::Switch(|config| &mut config.own.logs),
         default: "false",
         unit: "",
-        doc: "Whether slow subscribers, protocol violations and refused tokens are published as `LogEntry` events, at most 10 a second and shard.",
+        doc: "Whether what an operator would look for (the begin and the end, refused tokens and connections, protocol violations, slow subscribers, a full server) is published as `LogEntry` events, at most 10 a second and shard.",
     },
     Key {
         name: "auth.algorithm",

@@ -92,19 +92,22 @@ impl Shard {
                 let call = Call::Cast { keep_alive: head.keep_alive };
                 Some(self.gather_body(id, http, head, call, now))
             }
-            "/~websocket@1.0/info" | "/~websocket@1.0/cast" => {
-                Some(self.refuse_method(id, http, head, now))
-            }
+            "/~websocket@1.0/info" => Some(self.refuse_method(id, http, head, "GET", now)),
+            "/~websocket@1.0/cast" => Some(self.refuse_method(id, http, head, "POST", now)),
             "/v1/admin/revoke" if head.method == Method::Post => {
                 Some(self.route_revoke(id, http, head, now))
             }
-            "/v1/admin/revoke" => Some(self.refuse_method(id, http, head, now)),
+            "/v1/admin/revoke" => Some(self.refuse_method(id, http, head, "POST", now)),
             "/pv/events" if head.method == Method::Post => {
                 let call = Call::Events { keep_alive: head.keep_alive };
                 Some(self.gather_body(id, http, head, call, now))
             }
-            "/pv/events" => Some(self.refuse_method(id, http, head, now)),
+            "/pv/events" => Some(self.refuse_method(id, http, head, "POST", now)),
             _ if is_provisioning(http.port(), head) => self.route_provisioning(id, http, head, now),
+            "/ws" => {
+                let message = "/ws is HyperBEAM's with ?topic=, Provisioning's with ?token= or ?events=; /hb/ws, /pv/ws and /v1/ws need no parameter";
+                Some(self.refuse(id, http, head, 404, "not_found", message, now))
+            }
             "/ws/subscribe" => self.route_peat(id, http, head, now),
             "/sse/subscribe" => self.route_peat_sse(id, http, head, now),
             connect::PATH => Some(self.route_peat_call(id, http, head, now)),
@@ -120,8 +123,16 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Option<Box<Http>> {
-        let topics = hyperbeam::of_query(&head.query_value("topic").unwrap_or_default());
         let options = self.settings.hyperbeam.options;
+        let topic = head.query_value("topic").unwrap_or_default();
+        let topics = match hyperbeam::of_query(&topic, options) {
+            Ok(topics) => topics,
+            Err(fault) => {
+                return Some(self.reply_refusal(id, http, head, now, |out, connection| {
+                    Reply::begin(out, 400, connection).error("bad_field", &fault.to_string());
+                }));
+            }
+        };
         let talk = Box::new(hyperbeam::Conversation::new(topics, options));
         let dialect = DialectId::HyperBeam;
         self.route_websocket(
@@ -207,7 +218,7 @@ impl Shard {
         now: Now,
     ) -> Option<Box<Http>> {
         if head.method != Method::Get {
-            return Some(self.refuse_method(id, http, head, now));
+            return Some(self.refuse_method(id, http, head, "GET", now));
         }
         let request = match peat::Request::of_query(head.query_pairs()) {
             Ok(request) => request,
@@ -222,7 +233,7 @@ impl Shard {
             wish.since = Since::Cursor(cursor);
         }
         let mut reply = Vec::new();
-        sse::put_head(&mut reply, head.version);
+        sse::put_head(&mut reply, head.version, head.header("origin"));
         let transport = Transport::Sse { chunked: head.version == Version::Http11 };
         self.begin_stream(id, reply, Voice { dialect: DialectId::Peat, transport }, now);
         self.want_one(id, wish, now);
@@ -230,30 +241,34 @@ impl Shard {
     }
 
     fn route_peat_call(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Box<Http> {
-        if head.method != Method::Post || head.version != Version::Http11 {
-            return self.refuse_method(id, http, head, now);
+        if head.method != Method::Post {
+            return self.refuse_method(id, http, head, "POST", now);
         }
-        let codec = head.header("content-type").and_then(connect::Codec::of_content_type);
-        let Some(codec) = codec else {
+        if head.version != Version::Http11 {
+            // Its stream ends with a message, so it must be told from the connection's end.
+            return self.refuse(id, http, head, 505, "http_version", "a call needs HTTP/1.1", now);
+        }
+        let version = head.header("connect-protocol-version");
+        let Some(terms) = connect::Terms::of(head.header("content-type"), version) else {
             return self.reply_refusal(id, http, head, now, |out, connection| {
                 let types = "application/connect+json, application/connect+proto";
                 Reply::begin(out, 415, connection).header("accept-post", types).empty();
             });
         };
-        self.gather_body(id, http, head, Call::Peat { codec }, now)
+        self.gather_body(id, http, head, Call::Peat { terms }, now)
     }
 
     /// Carries a call of the RPC out: its answer is a stream of changes, or of nothing but the error.
-    pub(super) fn peat_call(&mut self, id: ConnId, codec: connect::Codec, body: &[u8], now: Now) {
+    pub(super) fn peat_call(&mut self, id: ConnId, terms: connect::Terms, body: &[u8], now: Now) {
         let mut reply = Vec::new();
         reply.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: ");
-        reply.extend_from_slice(codec.content_type().as_bytes());
+        reply.extend_from_slice(terms.codec.content_type().as_bytes());
         reply.extend_from_slice(
             b"\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n",
         );
-        let voice = Voice { dialect: codec.dialect(), transport: Transport::Connect };
+        let voice = Voice { dialect: terms.codec.dialect(), transport: Transport::Connect };
         self.begin_stream(id, reply, voice, now);
-        match connect::request(codec, body) {
+        match connect::request(terms, body) {
             Ok(request) => {
                 let wish = request.wish(&[], &self.settings.views.peat);
                 self.want_one(id, wish, now);
@@ -267,15 +282,20 @@ impl Shard {
         self.want(id, &wishes, now);
     }
 
-    /// There is nothing here for this method.
-    pub(super) fn refuse_method(
+    /// There is nothing here for this method, but for another.
+    fn refuse_method(
         &mut self,
         id: ConnId,
         http: Box<Http>,
         head: &Head,
+        allowed: &str,
         now: Now,
     ) -> Box<Http> {
         let message = "there is nothing here for this method";
-        self.refuse(id, http, head, 405, "method_not_allowed", message, now)
+        self.reply_refusal(id, http, head, now, |out, connection| {
+            Reply::begin(out, 405, connection)
+                .header("allow", allowed)
+                .error("method_not_allowed", message);
+        })
     }
 }

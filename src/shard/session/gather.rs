@@ -23,7 +23,7 @@ use crate::wire::http::HttpError;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
     /// A subscription over Connect.
-    Peat { codec: connect::Codec },
+    Peat { terms: connect::Terms },
     /// A message for whoever has its topic.
     Cast { keep_alive: bool },
     /// Events of the Provisioning dialect.
@@ -110,8 +110,8 @@ impl Shard {
             return Gathered::More(gathering);
         }
         match gathering.call {
-            Call::Peat { codec } => {
-                self.peat_call(id, codec, &gathering.body, now);
+            Call::Peat { terms } => {
+                self.peat_call(id, terms, &gathering.body, now);
                 Gathered::Taken
             }
             Call::Revoke { keep_alive } => {

@@ -361,7 +361,7 @@ impl Shard {
         }
         match Asked::read(head) {
             Ok(asked) => {
-                self.begin_sse(id, head.version, &asked, now);
+                self.begin_sse(id, head, &asked, now);
                 None
             }
             Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
