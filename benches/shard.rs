@@ -114,7 +114,9 @@ fn history(c: &mut Criterion) {
         memory.append(&event(number));
     }
     let topics = vec![TopicPattern::new("adsb/*").expect("it is a pattern")];
-    for (name, start) in [("earliest", Start::Earliest), ("last", Start::Last)] {
+    for (name, start) in
+        [("earliest", Start::Earliest), ("last", Start::Last { deleted_after_us: None })]
+    {
         let read = Read { topics: topics.clone(), start, after_us: 0 };
         c.bench_function(&format!("history/read_page/{name}"), |b| {
             b.iter(|| black_box(memory.read(&read)));

@@ -45,6 +45,25 @@ pub const FLUSH_FRAMES_MAX: usize = 1024;
 pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
+/// An outbox cannot be filled in fewer flushes than this while anyone is behind: so a crowd that catches up is seen to fill again before it is lost.
+pub const OUTBOX_FLUSHES_MIN: usize = 8;
+/// Bytes of events that a connection's outbox may hold even if those of all others have used up what the shard has for them.
+pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
+/// Bytes of a connection that is idle, everything counted.
+pub const CONNECTION_BYTES: u64 = 512;
+/// What part of the memory all outboxes together may take, unless set otherwise: a fourth. At the limit those that hold the most of it meet their
+/// slow policy.
+pub const MEMORY_SHARE_OUTBOXES: u64 = 4;
+/// What part of the memory connections may take if nobody said how many there may be: an eighth.
+pub const MEMORY_SHARE_CONNECTIONS: u64 = 8;
+/// What part of the memory history may take, unless set otherwise: an eighth, and no more than `HISTORY_BYTES_DEFAULT`.
+pub const MEMORY_SHARE_HISTORY: u64 = 8;
+/// What part the last events per key may take, unless set otherwise: a sixteenth, and no more than `LAST_BYTES_DEFAULT`.
+pub const MEMORY_SHARE_LAST: u64 = 16;
+/// Bytes of history that nobody asked for.
+pub const HISTORY_BYTES_DEFAULT: u64 = 512 * 1024 * 1024;
+/// Bytes of last events per key that nobody asked for.
+pub const LAST_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 /// Topics whose dropped events one connection may have to announce at a time; at the limit it is closed with 4008.
 pub const GAP_TOPICS_MAX: usize = 1024;
 /// Sets of subscriptions for which one connection counts apart what was passed over; at the limit a notice names more of them than it was for.
@@ -94,7 +113,7 @@ pub const LINGER_MS: u64 = 2_000;
 pub const LINGERING_MAX: usize = 16_384;
 /// Reads that throw away a closed socket's input, per tick; the rest waits for the next one.
 pub const LINGER_READS_MAX: usize = 8;
-/// Connections of a server whose operator has not said how many, if the limit on open files allows them; one more is closed at once.
+/// Connections of a server whose operator has not said how many, if the limit on open files and the memory allow them; one more is closed at once.
 pub const CONNECTIONS_DEFAULT: u64 = 100_000;
 /// Descriptors of each table that are not for connections: standard streams, listeners, runtimes and doorbells of every shard. Beyond
 /// them accepting rests until something closes.
@@ -105,6 +124,11 @@ pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
+const _: () = assert!(OUTBOX_SPARE_BYTES <= OUTBOX_BYTES_MAX);
+const _: () = assert!(
+    MEMORY_SHARE_OUTBOXES >= 4 && MEMORY_SHARE_HISTORY >= 8 && MEMORY_SHARE_LAST >= 16,
+    "what nobody set leaves more than half of the memory free"
+);
 const _: () =
     assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
 

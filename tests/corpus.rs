@@ -9,6 +9,9 @@ use std::path::PathBuf;
 #[path = "fuzz/promises/body.rs"]
 mod body;
 
+#[path = "fuzz/promises/config.rs"]
+mod config;
+
 #[path = "fuzz/promises/confinement.rs"]
 mod confinement;
 
@@ -27,6 +30,9 @@ mod head;
 #[path = "fuzz/promises/inflate.rs"]
 mod inflate;
 
+#[path = "fuzz/promises/native.rs"]
+mod native;
+
 #[path = "fuzz/promises/payload.rs"]
 mod payload;
 
@@ -39,6 +45,9 @@ mod talk;
 #[path = "fuzz/promises/urls.rs"]
 mod urls;
 
+#[path = "fuzz/promises/shard.rs"]
+mod shard;
+
 #[path = "fuzz/promises/upgrade.rs"]
 mod upgrade;
 
@@ -47,17 +56,20 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 12] = [
+    let targets: [(&str, Promise); 15] = [
         ("body", body::hold),
+        ("config", config::hold),
         ("confinement", confinement::hold),
         ("decoder", decoder::hold),
         ("extensions", extensions::hold),
         ("filter", filter::hold),
         ("head", head::hold),
         ("inflate", inflate::hold),
+        ("native", native::hold),
         ("payload", payload::hold),
         ("peat", peat::hold),
         ("talk", talk::hold),
+        ("shard", shard::hold),
         ("upgrade", upgrade::hold),
         ("urls", urls::hold),
     ];

@@ -18,6 +18,7 @@ use support::script;
 use support::script::Names;
 use support::script::Transcript;
 use support::script::What;
+use support::transcript::with_tokens_from;
 
 fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
     let mut names = Names::default();
@@ -26,6 +27,7 @@ fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
     for step in &transcript.steps {
         let place = format!("{}: {} ({on}), line {}", transcript.file, transcript.title, step.line);
         if let What::Says(text) = &step.what {
+            let text = &with_tokens_from(text, host.now_s());
             match text.strip_prefix('>') {
                 Some(bytes) => {
                     let bytes = bytes.strip_prefix(' ').unwrap_or(bytes);
@@ -58,6 +60,7 @@ fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
             What::Reconnects => http = Http::new(host.connect()),
             What::Happens(what) if what == "the client says no more" => http.half_close(),
             What::Happens(what) if what == "the server stops" => host.stop(),
+            What::Happens(what) if what == "many subscribers fall behind" => host.crowd(),
             What::Happens(what) => panic!("{place}: nobody knows how {what:?} is done"),
         }
     }

@@ -14,6 +14,7 @@ use support::script;
 use support::script::Names;
 use support::script::Transcript;
 use support::script::What;
+use support::transcript::with_tokens_from;
 use support::websocket::WebSocket;
 
 /// What every conversation begins with.
@@ -55,7 +56,10 @@ impl<'a> Stage<'a> {
         for step in steps {
             let place = format!("{}, line {}", self.place, step.line);
             match &step.what {
-                What::Says(text) => self.say(&self.names.fill(text), &place),
+                What::Says(text) => {
+                    let text = with_tokens_from(text, self.host.now_s());
+                    self.say(&self.names.fill(&text), &place);
+                }
                 What::Hears(expected) => self.hear(expected, &place),
                 What::Published { times, topic, key, op, payload } => {
                     for _ in 0..*times {
@@ -66,8 +70,25 @@ impl<'a> Stage<'a> {
                     self.client = open(&mut *self.host, self.deflate, &mut self.names);
                 }
                 What::Happens(what) if what == "the server stops" => self.host.stop(),
+                What::Happens(what) if what == "many subscribers fall behind" => self.host.crowd(),
+                What::Happens(what) if what == "the client has 64 subscriptions" => {
+                    self.subscribe_often(64, &place);
+                }
                 What::Happens(what) => panic!("{place}: nobody knows how {what:?} is done"),
             }
+        }
+    }
+
+    fn subscribe_often(&mut self, times: usize, place: &str) {
+        for number in 0..times {
+            self.client.say(&format!(r#"{{"type":"subscribe","id":"s{number}","topics":["t"]}}"#));
+            self.hear(&format!(r#"{{"type":"subscribed","id":"s{number}"}}"#), place);
+            self.hear(
+                &format!(
+                    r#"{{"type":"live","id":"s{number}","epoch":"@epoch","offsets":{{"t":0}},"time_us":@_,"replayed":0}}"#
+                ),
+                place,
+            );
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! Knows frames and how many bytes wait, never who matched what. An idle connection owns no buffer.
 
+mod budget;
 mod frames;
 mod outbox;
 mod owed;
 
+pub use budget::Budget;
 pub use frames::FrameId;
 pub use frames::Frames;
 pub use outbox::Item;

@@ -6,8 +6,11 @@
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::budget::Budget;
+use super::budget::Counted;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::dialect::Skipped;
@@ -54,16 +57,27 @@ pub enum Pushed {
     Full,
 }
 
+/// An item in its place.
+#[derive(Clone, Debug)]
+struct Waiting {
+    item: Item,
+    /// It is an event that nothing else need hold on to, so the budget of the shard counts it. What is told of the past is held by history anyway, and
+    /// what the server says is little.
+    is_counted: bool,
+}
+
 type Key = (TopicName, Arc<str>);
 
 /// The outbox of one connection.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// `None`: passed over or dropped.
-    items: VecDeque<Option<Item>>,
+    items: VecDeque<Option<Waiting>>,
     /// How many items have left: the number of the first one in `items`.
     left: u64,
     bytes: usize,
+    /// Those of them that the budget counts.
+    counted: Counted,
     /// While only the newest event of a key is kept: the number of the item that holds it.
     newest: Option<HashMap<Key, u64, foldhash::fast::RandomState>>,
     /// Dropped events, by topic, that no gap has announced yet.
@@ -75,6 +89,37 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// An empty one that shares a budget.
+    #[must_use]
+    pub fn within(budget: &Rc<Budget>) -> Self {
+        Self { counted: Counted::of(budget), ..Self::default() }
+    }
+
+    fn put(&mut self, item: Item, is_counted: bool) {
+        let bytes = item.weight_bytes();
+        self.bytes += bytes;
+        if is_counted {
+            self.counted.take(bytes);
+        }
+        self.items.push_back(Some(Waiting { item, is_counted }));
+    }
+
+    /// What leaves is no longer held.
+    fn gone(&mut self, waiting: Option<Waiting>) -> Option<Item> {
+        let Waiting { item, is_counted } = waiting?;
+        let bytes = item.weight_bytes();
+        self.bytes -= bytes;
+        if is_counted {
+            self.counted.give_back(bytes);
+        }
+        Some(item)
+    }
+
+    /// Whether an event of this weight is more than there is room for, here or in the whole shard.
+    fn is_over(&self, weight: usize, bytes_max: usize, shared_max: usize) -> bool {
+        self.bytes + weight > bytes_max || self.counted.bytes() + weight > shared_max
+    }
+
     /// Whether there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -101,8 +146,7 @@ impl Outbox {
 
     /// Queues something that is never dropped.
     pub fn push(&mut self, item: Item) {
-        self.bytes += item.weight_bytes();
-        self.items.push_back(Some(item));
+        self.put(item, false);
     }
 
     /// Queues an event within `bytes_max`, or makes room as the subscriptions' policy says; `policy` tells it of each bit of `subs`.
@@ -114,17 +158,21 @@ impl Outbox {
         bytes_max: usize,
     ) -> Pushed {
         let weight = ITEM_BYTES + event.weight_bytes();
+        let shared_max = self.counted.share();
         let conflated = subs & !policy.latest == 0;
-        if conflated && (self.newest.is_some() || self.bytes + weight > bytes_max / 2) {
+        if conflated
+            && (self.newest.is_some() || self.is_over(weight, bytes_max / 2, shared_max / 2))
+        {
             self.pass_over(event, subs, policy);
         }
-        while self.bytes + weight > bytes_max && !self.items.is_empty() {
+        while self.is_over(weight, bytes_max, shared_max) && !self.items.is_empty() {
             if !self.drop_oldest(policy) {
                 return Pushed::Full;
             }
         }
         self.drop_leading_holes();
-        if conflated && self.newest.is_none() && self.bytes + weight > bytes_max / 2 {
+        if conflated && self.newest.is_none() && self.is_over(weight, bytes_max / 2, shared_max / 2)
+        {
             self.newest = Some(HashMap::default());
         }
         if conflated && let Some(newest) = &mut self.newest {
@@ -133,7 +181,7 @@ impl Outbox {
                 self.left + self.items.len() as u64,
             );
         }
-        self.push(Item::Event { event: Arc::clone(event), subs });
+        self.put(Item::Event { event: Arc::clone(event), subs }, true);
         Pushed::Queued
     }
 
@@ -155,7 +203,7 @@ impl Outbox {
     /// Leaves item `index` to those subscriptions that do not get the newer event.
     fn take_over(&mut self, index: usize, newer: u64) {
         let Some(slot) = self.items.get_mut(index) else { return };
-        let Some(Item::Event { event, subs }) = slot else { return };
+        let Some(Waiting { item: Item::Event { event, subs }, .. }) = slot else { return };
         let passed = *subs & newer;
         if passed == 0 {
             return;
@@ -163,8 +211,8 @@ impl Outbox {
         note_skipped(&mut self.skipped, event.time_us, passed);
         *subs &= !newer;
         if *subs == 0 {
-            let weight = slot.take().map_or(0, |item| item.weight_bytes());
-            self.bytes -= weight;
+            let waiting = slot.take();
+            self.gone(waiting);
         }
     }
 
@@ -175,7 +223,11 @@ impl Outbox {
         }
         let mut newest: HashMap<Key, u64, _> = HashMap::default();
         for index in 0..self.items.len() {
-            let Some(Some(Item::Event { event, subs })) = self.items.get(index) else { continue };
+            let Some(Some(Waiting { item: Item::Event { event, subs }, .. })) =
+                self.items.get(index)
+            else {
+                continue;
+            };
             let subs = *subs;
             if subs & !policy.latest != 0 {
                 continue;
@@ -194,7 +246,10 @@ impl Outbox {
     /// none. (What comes after a gap must be newer than it: so an event that stays for others is taken away on the way, too.)
     fn drop_oldest(&mut self, policy: &Policy) -> bool {
         for index in 0..self.items.len() {
-            let Some(Item::Event { event, subs }) = &mut self.items[index] else { continue };
+            let Some(Waiting { item: Item::Event { event, subs }, .. }) = &mut self.items[index]
+            else {
+                continue;
+            };
             let dropping = *subs & policy.drop_oldest;
             if dropping == 0 {
                 continue;
@@ -207,8 +262,8 @@ impl Outbox {
             let (topic, offset) = (event.topic.clone(), event.offset);
             self.note_gap(topic, offset, dropping & !policy.silent);
             if is_free {
-                let weight = self.items[index].take().map_or(0, |item| item.weight_bytes());
-                self.bytes -= weight;
+                let waiting = self.items[index].take();
+                self.gone(waiting);
                 self.dropped += 1;
                 self.drop_leading_holes();
                 return true;
@@ -243,11 +298,11 @@ impl Outbox {
 
     /// Takes the next item.
     pub fn pop(&mut self) -> Option<Item> {
-        let item = self.items.pop_front()??;
+        let waiting = self.items.pop_front()?;
         self.left += 1;
-        self.bytes -= item.weight_bytes();
+        let item = self.gone(waiting);
         self.drop_leading_holes();
-        Some(item)
+        item
     }
 
     /// What is left when the events are given up: replies and control frames. What tells of the stream of events goes with them, for without
@@ -259,7 +314,8 @@ impl Outbox {
             Item::Raw(_) => true,
             Item::Event { .. } | Item::Past { .. } | Item::Reached(_) => false,
         };
-        self.items.into_iter().flatten().filter(is_reply).collect()
+        let items = self.items.into_iter().flatten();
+        items.map(|waiting| waiting.item).filter(is_reply).collect()
     }
 
     /// Takes the number of events dropped, to be counted.
@@ -279,13 +335,16 @@ impl Outbox {
 
     /// Applies `change` to the set of subscriptions of everything that waits; what is left for none is gone.
     pub fn change_subs(&mut self, change: impl Fn(u64) -> u64) {
-        for slot in &mut self.items {
-            if let Some(Item::Event { subs, .. } | Item::Past { subs, .. }) = slot {
-                *subs = change(*subs);
-                if *subs == 0 {
-                    let weight = slot.take().map_or(0, |item| item.weight_bytes());
-                    self.bytes -= weight;
-                }
+        for index in 0..self.items.len() {
+            let Some(Waiting { item: Item::Event { subs, .. } | Item::Past { subs, .. }, .. }) =
+                &mut self.items[index]
+            else {
+                continue;
+            };
+            *subs = change(*subs);
+            if *subs == 0 {
+                let waiting = self.items[index].take();
+                self.gone(waiting);
             }
         }
         for (_, subs) in &mut self.gaps {
@@ -346,122 +405,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::event::Op;
-    use crate::event::ShardId;
-
-    const DROP: Policy = Policy { drop_oldest: 1, latest: 0, silent: 0 };
-    const LATEST: Policy = Policy { drop_oldest: 0, latest: 1, silent: 0 };
-
-    fn event(key: &str, offset: u64) -> Arc<Event> {
-        Arc::new(Event {
-            topic: TopicName::new("t").unwrap(),
-            key: Arc::from(key),
-            op: Op::Upsert,
-            home: ShardId(0),
-            offset,
-            time_us: offset * 10,
-            payload: Bytes::from_static(b"{}"),
-            fields: crate::event::Fields::default(),
-        })
-    }
-
-    fn room_for(count: usize) -> usize {
-        count * (ITEM_BYTES + event("k", 1).weight_bytes())
-    }
-
-    fn rest(outbox: &mut Outbox) -> Vec<u64> {
-        let mut offsets = Vec::new();
-        while let Some(item) = outbox.pop() {
-            if let Item::Event { event, .. } = item {
-                offsets.push(event.offset);
-            }
-        }
-        offsets
-    }
-
-    #[test]
-    fn disconnect_is_told_when_full() {
-        let mut outbox = Outbox::default();
-        for offset in 1..=3 {
-            assert_eq!(
-                outbox.push_event(&event("k", offset), 1, &Policy::default(), room_for(3)),
-                Pushed::Queued
-            );
-        }
-        assert_eq!(
-            outbox.push_event(&event("k", 4), 1, &Policy::default(), room_for(3)),
-            Pushed::Full
-        );
-        assert_eq!(rest(&mut outbox), [1, 2, 3]);
-        assert_eq!(outbox.bytes(), 0);
-    }
-
-    #[test]
-    fn drop_oldest_says_which_went() {
-        let mut outbox = Outbox::default();
-        for offset in 1..=10 {
-            assert_eq!(
-                outbox.push_event(&event("k", offset), 1, &DROP, room_for(3)),
-                Pushed::Queued
-            );
-        }
-        let gaps = outbox.take_gaps();
-        assert_eq!(gaps.len(), 1);
-        assert_eq!((gaps[0].0.from, gaps[0].0.to, gaps[0].0.reason), (1, 7, GapReason::Slow));
-        assert_eq!(rest(&mut outbox), [8, 9, 10]);
-        assert!(outbox.is_empty());
-    }
-
-    #[test]
-    fn latest_per_key_keeps_the_newest_and_counts_the_rest() {
-        let mut outbox = Outbox::default();
-        for offset in 1..=100 {
-            let key = if offset % 2 == 0 { "a" } else { "b" };
-            assert_eq!(
-                outbox.push_event(&event(key, offset), 1, &LATEST, room_for(6)),
-                Pushed::Queued
-            );
-        }
-        let (skipped, subs) = outbox.take_skipped()[0];
-        let kept = rest(&mut outbox);
-        assert_eq!(kept, [99, 100]);
-        assert_eq!((skipped.count, skipped.from_us, skipped.to_us, subs), (98, 10, 980, 1));
-    }
-
-    #[test]
-    fn a_subscription_that_does_not_get_the_newer_event_keeps_the_older() {
-        let both = Policy { latest: 0b11, ..Policy::default() };
-        let mut outbox = Outbox::default();
-        for offset in 1..=4 {
-            outbox.push_event(&event("k", offset), 0b11, &both, room_for(4));
-        }
-        outbox.push_event(&event("k", 5), 0b01, &both, room_for(4));
-        let mut seen = Vec::new();
-        while let Some(Item::Event { event, subs }) = outbox.pop() {
-            seen.push((event.offset, subs));
-        }
-        assert_eq!(seen, [(4, 0b10), (5, 0b01)]);
-    }
-
-    #[test]
-    fn more_keys_than_room_is_full() {
-        let mut outbox = Outbox::default();
-        let pushed: Vec<_> = (1..=5)
-            .map(|n| outbox.push_event(&event(&n.to_string(), n), 1, &LATEST, room_for(4)))
-            .collect();
-        assert_eq!(pushed[4], Pushed::Full);
-    }
-
-    #[test]
-    fn an_ended_subscription_takes_its_events_along() {
-        let mut outbox = Outbox::default();
-        outbox.push_event(&event("k", 1), 0b01, &DROP, room_for(9));
-        outbox.push_event(&event("k", 2), 0b10, &DROP, room_for(9));
-        outbox.change_subs(|subs| (subs >> 1) & 1);
-        assert_eq!(rest(&mut outbox), [2]);
-    }
-}
+mod tests;

@@ -73,6 +73,12 @@ pub enum Problem {
         wanted: u64,
         possible: u64,
     },
+    /// There is less memory than everything may take, of which this key's part is the greatest.
+    TooLittleMemory {
+        needed: u64,
+        all: u64,
+        available: u64,
+    },
 }
 
 impl ConfigError {
@@ -122,6 +128,13 @@ impl fmt::Display for Problem {
                 write!(f, "must be one of {}, and is \"{found}\"", of.join(", "))
             }
             Self::Unusable { reason } => write!(f, "cannot be used: {reason}"),
+            Self::TooLittleMemory { needed, all, available } => write!(
+                f,
+                "{} MiB of the {} MiB that everything may take at worst are due to this; there are {} MiB of memory",
+                needed.div_ceil(1 << 20),
+                all.div_ceil(1 << 20),
+                available >> 20
+            ),
             Self::TooFewDescriptors { wanted, possible } => write!(
                 f,
                 "{wanted} connections need more descriptors than the limit on open files allows: at most {possible} fit; raise the limit (`ulimit -n`), or set fd_tables = \"own\", or more shards"

@@ -126,7 +126,7 @@ const KEYS: &[Key] = &[
         },
         default: "0",
         unit: "connections",
-        doc: "Connections at a time, an equal share for each shard; one more is closed at once. 0: as many as the limit on open files allows, at most 100000. The start is refused if they cannot be held.",
+        doc: "Connections at a time, an equal share for each shard; one more is closed at once. 0: as many as the limit on open files and the memory allow, at most 100000. The start is refused if they cannot be held.",
     },
     Key {
         name: "topics_max",
@@ -189,6 +189,13 @@ const KEYS: &[Key] = &[
         default: "1048576",
         unit: "bytes",
         doc: "What may wait for one subscriber that does not keep up; at the limit its subscriptions' `slow` policy applies. Those that keep up have no outbox.",
+    },
+    Key {
+        name: "outboxes_bytes_max",
+        takes: Takes::Number { min: 0, max: TIB, field: |config| &mut config.outboxes_bytes_max },
+        default: "0",
+        unit: "bytes",
+        doc: "What may wait for all subscribers that do not keep up together, an equal share for each shard. The more of them there are, the less each may have, and those that have the most meet their `slow` policy first. 0: a quarter of the memory.",
     },
     Key {
         name: "send_buffer_bytes",
@@ -289,21 +296,21 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "history.bytes_max",
-        takes: Takes::Number { min: MIB, max: TIB, field: |config| &mut config.history.bytes_max },
-        default: "536870912",
+        takes: Takes::Number { min: 0, max: TIB, field: |config| &mut config.history.bytes_max },
+        default: "0",
         unit: "bytes",
-        doc: "Bytes of events kept of all topics together, an equal share for each shard; the oldest go first.",
+        doc: "Bytes of events kept of all topics together, an equal share for each shard; the oldest go first. 0: an eighth of the memory, and 512 MiB at most.",
     },
     Key {
         name: "history.last_bytes_max",
         takes: Takes::Number {
-            min: MIB,
+            min: 0,
             max: TIB,
             field: |config| &mut config.history.last_bytes_max,
         },
-        default: "268435456",
+        default: "0",
         unit: "bytes",
-        doc: "Bytes of the last events per key of all topics together, an equal share for each shard; the longest unchanged go first.",
+        doc: "Bytes of the last events per key of all topics together, an equal share for each shard; the longest unchanged go first. 0: a sixteenth of the memory, and 256 MiB at most.",
     },
     Key {
         name: "peat.listen",

@@ -221,7 +221,7 @@ mod tests {
                 let Answer::Now(page) = self.memory.read(&read) else {
                     panic!("memory answers at once")
                 };
-                let Page { gaps: page_gaps, events: page_events, more_after_us } = page;
+                let Page { gaps: page_gaps, events: page_events, more_after_us, .. } = page;
                 gaps.extend(page_gaps.iter().map(|gap| (gap.from, gap.to, gap.reason)));
                 events.extend(page_events.iter().map(|e| (e.topic.as_str().to_owned(), e.offset)));
                 match more_after_us {
@@ -287,7 +287,7 @@ mod tests {
         ] {
             kept.push("a", key, op);
         }
-        let (events, gaps) = kept.read("a", &Start::Last);
+        let (events, gaps) = kept.read("a", &Start::Last { deleted_after_us: None });
         assert_eq!(offsets_of(&events), [3, 4]);
         assert_eq!(gaps, []);
     }

@@ -49,7 +49,10 @@ pub enum Start {
     Now,
     Earliest,
     /// The last event of each key.
-    Last,
+    Last {
+        /// On every page but the first: when the first was read. What was deleted after it may be of a key that was told already, and is told, too.
+        deleted_after_us: Option<u64>,
+    },
     /// The last event of each key, topic by topic in the order of their names and keys, of those stamped up to a moment.
     Snapshot {
         /// Where the page before this one ended.
@@ -76,6 +79,8 @@ pub enum Start {
 pub struct Page {
     /// Events that are not coming; each stands before the events of its topic.
     pub gaps: Vec<Gap>,
+    /// Events that are not coming either, each with the stamp of the newest of them: told where that one would have stood. Ascending.
+    pub late_gaps: Vec<(u64, Gap)>,
     pub events: Vec<Arc<Event>>,
     /// Ask again after this moment (a snapshot: after the last key of this page); `None`: the present begins here.
     pub more_after_us: Option<u64>,

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use super::Page;
 use super::Read;
 use super::Start;
+use super::topic::Evicted;
 use super::topic::Topic;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::event::Event;
+use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_EVENTS_MAX;
@@ -27,7 +29,9 @@ pub(super) fn read(topics: &[&Topic], read: &Read) -> Page {
     }
     match read.start {
         Start::Now => {}
-        Start::Last => last_events(topics, read.after_us, &mut page),
+        Start::Last { deleted_after_us } => {
+            last_events(topics, read.after_us, deleted_after_us, &mut page);
+        }
         Start::Snapshot { ref after, up_to_us } => {
             snapshot(topics, after.as_ref(), up_to_us, &mut page);
         }
@@ -46,7 +50,7 @@ fn epoch_gap(name: &TopicName, topics: &[&Topic]) -> Gap {
 fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
     let by_time = |time_us: u64| (topic.index_after_time(time_us.max(read.after_us)), 0);
     match &read.start {
-        Start::Now | Start::Last | Start::Snapshot { .. } => None,
+        Start::Now | Start::Last { .. } | Start::Snapshot { .. } => None,
         Start::Earliest | Start::OtherEpoch { .. } => Some(by_time(0)),
         Start::AfterTime(time_us) => Some(by_time(*time_us)),
         // Only the first page counts from the end: what comes meanwhile is not to push out what was promised.
@@ -82,7 +86,7 @@ fn gap(topic: &Topic, read: &Read, had: u64) -> Option<Gap> {
             };
             topic.evicted.offset > had && topic.evicted.time_us > after_us
         }
-        Start::Now | Start::Last | Start::Snapshot { .. } | Start::Tail(_) => false,
+        Start::Now | Start::Last { .. } | Start::Snapshot { .. } | Start::Tail(_) => false,
     };
     lost.then(|| Gap {
         topic: topic.name.clone(),
@@ -169,31 +173,54 @@ fn snapshot(
     }
 }
 
-fn last_events(topics: &[&Topic], after_us: u64, page: &mut Page) {
+fn last_events(topics: &[&Topic], after_us: u64, deleted_after_us: Option<u64>, page: &mut Page) {
+    let deleted_after_us = deleted_after_us.map(|time_us| time_us.max(after_us));
     let mut events: Vec<&Arc<Event>> = Vec::new();
     for topic in topics {
-        if after_us == 0 && topic.last_evicted.offset > 0 {
-            let to = topic.last_evicted.offset;
-            page.gaps.push(Gap {
-                topic: topic.name.clone(),
-                from: 1,
-                to,
-                reason: GapReason::Evicted,
-            });
-        }
+        lost_of_last(topic, after_us, deleted_after_us, page);
         // One event more than a page takes tells that there is more.
         events.extend(
             topic.last.range(after_us + 1..).map(|(_, event)| event).take(PAGE_EVENTS_MAX + 1),
         );
+        if let Some(deleted_after_us) = deleted_after_us {
+            let since = topic.ring.range(topic.index_after_time(deleted_after_us)..);
+            events.extend(since.filter(|event| event.op == Op::Delete).take(PAGE_EVENTS_MAX + 1));
+        }
     }
     events.sort_unstable_by_key(|event| event.time_us);
     let mut bytes = 0;
     for event in events {
         if is_full(page, bytes) {
             page.more_after_us = page.events.last().map(|last| last.time_us);
-            return;
+            break;
         }
         bytes += event.weight_bytes();
         page.events.push(Arc::clone(event));
+    }
+    // Those that stand behind this page are told with the next one.
+    let end_us = page.more_after_us.unwrap_or(u64::MAX);
+    page.late_gaps.retain(|(time_us, _)| *time_us <= end_us);
+    page.late_gaps.sort_unstable_by_key(|(time_us, _)| *time_us);
+}
+
+/// What a reader of the last events of each key cannot be told any more: keys that had to go, and, once it has been told a part, deletes that did.
+fn lost_of_last(topic: &Topic, after_us: u64, deleted_after_us: Option<u64>, page: &mut Page) {
+    let gap = |lost: Evicted| Gap {
+        topic: topic.name.clone(),
+        from: 1,
+        to: lost.offset,
+        reason: GapReason::Evicted,
+    };
+    let keys = topic.last_evicted;
+    let Some(deleted_after_us) = deleted_after_us else {
+        page.gaps.extend((keys.offset > 0).then(|| gap(keys)));
+        return;
+    };
+    let deletes = topic.delete_evicted;
+    if keys.time_us > after_us {
+        page.late_gaps.push((keys.time_us, gap(keys)));
+    }
+    if deletes.time_us > deleted_after_us {
+        page.late_gaps.push((deletes.time_us, gap(deletes)));
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Topic {
     pub(super) last_bytes: usize,
     /// The newest of the last events that had to go, though their keys were not deleted.
     pub(super) last_evicted: Evicted,
+    /// The newest delete that is no longer held.
+    pub(super) delete_evicted: Evicted,
 }
 
 impl Topic {
@@ -44,6 +46,7 @@ impl Topic {
             keys: HashMap::default(),
             last_bytes: 0,
             last_evicted: Evicted::default(),
+            delete_evicted: Evicted::default(),
         }
     }
 
@@ -77,6 +80,9 @@ impl Topic {
     pub(super) fn evict_oldest(&mut self) -> usize {
         let Some(oldest) = self.ring.pop_front() else { return 0 };
         self.evicted = Evicted { offset: oldest.offset, time_us: oldest.time_us };
+        if oldest.op == Op::Delete {
+            self.delete_evicted = self.evicted;
+        }
         let bytes = oldest.weight_bytes();
         self.bytes -= bytes;
         if self.ring.len() * 4 < self.ring.capacity() {

@@ -10,6 +10,7 @@ mod error;
 mod fd_table;
 mod grants;
 mod keys;
+mod memory;
 mod mesh;
 mod places;
 mod plan;
@@ -112,7 +113,8 @@ impl Server {
     /// # Errors
     /// If what is configured cannot be.
     pub fn shard_settings(config: &Config, shard_count: u16) -> Result<Settings, ConfigError> {
-        plan::settings(config, config.connections_max, u64::from(shard_count))
+        let budgets = memory::Budgets::new(config, memory::available());
+        plan::settings(config, config.connections_max, u64::from(shard_count), &budgets)
     }
 
     /// Starts one; several may run in one process.
@@ -193,13 +195,7 @@ where
         connections_max = plan.settings.connections_max * usize::from(plan.shard_count),
         "listening"
     );
-    let info = rustix::system::sysinfo();
-    let machine_bytes = info.totalram.saturating_mul(u64::from(info.mem_unit));
-    tracing::info!(
-        "memory at worst: {}; this machine has {} MiB",
-        plan.worst_case,
-        machine_bytes >> 20
-    );
+    tracing::info!("memory at worst: {}", plan.worst_case);
     Ok(Running { places, board, doorbells, threads: starting.threads, keeper })
 }
 

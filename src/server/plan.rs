@@ -2,7 +2,6 @@
 //!
 //! Invariant: a plan can be carried out as far as can be known beforehand; what cannot is refused here, with the key to change.
 
-use std::fmt;
 use std::sync::Arc;
 
 use rustix::thread::CpuSet;
@@ -13,18 +12,16 @@ use super::driver;
 use super::driver::Chosen;
 use super::error::StartError;
 use super::fd_table;
+use super::memory;
+use super::memory::Budgets;
+use super::memory::WorstCase;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::FdTables;
 use crate::config::Origin;
 use crate::config::Problem;
 use crate::history::Retention;
-use crate::limits::CONNECTIONS_DEFAULT;
-use crate::limits::DEFLATE_STREAM_BYTES;
-use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::limits::FDS_RESERVED;
-use crate::limits::FLUSH_BYTES_MAX;
-use crate::limits::READ_BYTES;
 use crate::limits::SHARDS_MAX;
 use crate::shard::Bounds;
 use crate::shard::Settings;
@@ -40,44 +37,6 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) worst_case: WorstCase,
 }
-
-/// What the server takes if everything is as full as it may be, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct WorstCase {
-    connections: u64,
-    outboxes: u64,
-    history: u64,
-    buffers: u64,
-    kernel: u64,
-}
-
-impl WorstCase {
-    const fn total(&self) -> u64 {
-        self.connections
-            .saturating_add(self.outboxes)
-            .saturating_add(self.history)
-            .saturating_add(self.buffers)
-    }
-}
-
-impl fmt::Display for WorstCase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: u64| bytes / (1024 * 1024);
-        write!(
-            f,
-            "{} MiB (connections {}, outboxes of all if none reads {}, history {}, buffers {}), and {} MiB of the kernel's send buffers",
-            mib(self.total()),
-            mib(self.connections),
-            mib(self.outboxes),
-            mib(self.history),
-            mib(self.buffers),
-            mib(self.kernel)
-        )
-    }
-}
-
-/// Bytes of a connection that is idle, everything counted.
-const CONNECTION_BYTES: u64 = 512;
 
 /// Descriptors that a table of its own gives to connections, and how many tables there are.
 #[derive(Clone, Copy, Debug)]
@@ -97,10 +56,12 @@ impl Plan {
         // Two shards on one core would take turns there while another core idles.
         let is_pinned = config.pin && usize::from(shard_count) <= cpus.len();
         let cpus = if is_pinned { cpus } else { Vec::new() };
+        let available = memory::available();
         let per_table = fd_table::raise_limit().saturating_sub(FDS_RESERVED);
-        let (connections, has_own_tables) = connections(config, u64::from(shard_count), per_table)?;
-        let settings = settings(config, connections, u64::from(shard_count))?;
-        let worst_case = worst_case(config, connections, u64::from(shard_count));
+        let (connections, has_own_tables) =
+            connections(config, u64::from(shard_count), per_table, available)?;
+        let worst_case = WorstCase::new(config, connections, u64::from(shard_count), available)?;
+        let settings = settings(config, connections, u64::from(shard_count), &worst_case.budgets)?;
         Ok(Self { shard_count, driver, cpus, has_own_tables, settings, worst_case })
     }
 }
@@ -118,12 +79,15 @@ fn connections(
     config: &Config,
     shard_count: u64,
     per_table: u64,
+    memory: u64,
 ) -> Result<(u64, bool), ConfigError> {
     let fit = |has_own: bool| {
         Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
     };
-    let wanted =
-        if config.connections_max == 0 { CONNECTIONS_DEFAULT } else { config.connections_max };
+    let wanted = match config.connections_max {
+        0 => memory::connections_default(memory),
+        set => set,
+    };
     let has_own_tables = match config.fd_tables {
         FdTables::Own => true,
         FdTables::Shared => false,
@@ -149,6 +113,7 @@ pub(super) fn settings(
     config: &Config,
     connections: u64,
     shard_count: u64,
+    budgets: &Budgets,
 ) -> Result<Settings, ConfigError> {
     let share = |whole: u64| count(whole.div_ceil(shard_count));
     let history = &config.history;
@@ -158,12 +123,13 @@ pub(super) fn settings(
             topic_bytes_max: count(history.topic_bytes_max),
             age_us_max: history.age_s_max.saturating_mul(1_000_000),
             topic_keys_max: count(history.topic_keys_max),
-            bytes_max: share(history.bytes_max),
-            last_bytes_max: share(history.last_bytes_max),
+            bytes_max: share(budgets.history),
+            last_bytes_max: share(budgets.last),
         },
         topics_max: share(config.topics_max),
         connections_max: share(connections),
         outbox_bytes_max: count(config.outbox_bytes_max),
+        outboxes_bytes_max: share(budgets.outboxes),
         message_bytes_max: count(config.message_bytes_max),
         bounds: Bounds {
             subscriptions_max: count(config.subscriptions_max),
@@ -182,18 +148,6 @@ pub(super) fn settings(
     })
 }
 
-fn worst_case(config: &Config, connections: u64, shard_count: u64) -> WorstCase {
-    let per_shard = FLUSH_BYTES_MAX + READ_BYTES + DEFLATE_STREAMS_MAX * DEFLATE_STREAM_BYTES;
-    WorstCase {
-        connections: connections.saturating_mul(CONNECTION_BYTES),
-        outboxes: connections.saturating_mul(config.outbox_bytes_max),
-        history: config.history.bytes_max.saturating_add(config.history.last_bytes_max),
-        buffers: shard_count.saturating_mul(per_shard as u64),
-        // The kernel doubles what it is asked for.
-        kernel: connections.saturating_mul(2 * config.send_buffer_bytes),
-    }
-}
-
 fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -205,6 +159,10 @@ pub(super) fn seconds(number: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::CONNECTIONS_DEFAULT;
+
+    /// Bytes of memory that no connections here use up.
+    const LARGE: u64 = 1 << 36;
 
     fn with(connections_max: u64, fd_tables: FdTables) -> Config {
         Config { connections_max, fd_tables, ..Config::default() }
@@ -212,15 +170,17 @@ mod tests {
 
     #[test]
     fn tables_are_split_only_if_that_is_needed() {
-        assert_eq!(connections(&with(900, FdTables::Auto), 4, 1000).unwrap(), (900, false));
-        assert_eq!(connections(&with(1001, FdTables::Auto), 4, 1000).unwrap(), (1001, true));
-        assert_eq!(connections(&with(0, FdTables::Auto), 4, 1000).unwrap(), (4000, true));
-        assert_eq!(connections(&with(0, FdTables::Auto), 1, 1000).unwrap(), (1000, false));
-        assert_eq!(connections(&with(0, FdTables::Shared), 4, 1000).unwrap(), (1000, false));
+        assert_eq!(connections(&with(900, FdTables::Auto), 4, 1000, LARGE).unwrap(), (900, false));
+        assert_eq!(connections(&with(1001, FdTables::Auto), 4, 1000, LARGE).unwrap(), (1001, true));
+        assert_eq!(connections(&with(0, FdTables::Auto), 4, 1000, LARGE).unwrap(), (4000, true));
+        assert_eq!(connections(&with(0, FdTables::Auto), 1, 1000, LARGE).unwrap(), (1000, false));
+        assert_eq!(connections(&with(0, FdTables::Shared), 4, 1000, LARGE).unwrap(), (1000, false));
         assert_eq!(
-            connections(&with(0, FdTables::Auto), 1, u64::MAX).unwrap(),
+            connections(&with(0, FdTables::Auto), 1, u64::MAX, LARGE).unwrap(),
             (CONNECTIONS_DEFAULT, false)
         );
+        let (few, _) = connections(&with(0, FdTables::Auto), 1, u64::MAX, 64 << 20).unwrap();
+        assert!((1000..3000).contains(&few), "a small machine has {few}");
     }
 
     #[test]
@@ -228,7 +188,7 @@ mod tests {
         for (config, possible) in
             [(with(4001, FdTables::Auto), 4000), (with(1001, FdTables::Shared), 1000)]
         {
-            let error = connections(&config, 4, 1000).unwrap_err();
+            let error = connections(&config, 4, 1000, LARGE).unwrap_err();
             assert_eq!(&*error.key, "connections_max");
             assert!(error.to_string().contains(&format!("at most {possible} fit")), "{error}");
         }
@@ -237,9 +197,10 @@ mod tests {
     #[test]
     fn budgets_of_the_process_are_shared_out() {
         let config = Config::default();
-        let shares = settings(&config, 999, 2).unwrap();
+        let budgets = Budgets::new(&config, 64 << 30);
+        let shares = settings(&config, 999, 2, &budgets).unwrap();
         assert_eq!(shares.connections_max, 500);
-        assert_eq!(shares.retention.bytes_max as u64, config.history.bytes_max / 2);
+        assert_eq!(shares.retention.bytes_max as u64, budgets.history / 2);
         assert_eq!(shares.retention.topic_bytes_max as u64, config.history.topic_bytes_max);
     }
 }

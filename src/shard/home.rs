@@ -125,6 +125,11 @@ impl Home {
         Began { time_us, offsets }
     }
 
+    /// The newest stamp given so far.
+    pub(super) const fn stamped_us(&self) -> u64 {
+        self.stamped_us
+    }
+
     pub(super) fn expire(&mut self, now: Now) {
         self.store.expire(now.wall_us);
     }

@@ -33,6 +33,7 @@ mod want;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub use access::Access;
@@ -61,6 +62,7 @@ pub use stats::Stats;
 use crate::auth::Revocations;
 use crate::auth::TokenRules;
 use crate::auth::Verifier;
+use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::event::Event;
@@ -68,6 +70,7 @@ use crate::event::ShardId;
 use crate::limits::ARRIVED_EVENTS_MAX;
 use crate::limits::CROWD_CONNECTIONS_MIN;
 use crate::limits::CROWD_SHARE;
+use crate::limits::OUTBOX_FLUSHES_MIN;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
 
@@ -139,6 +142,8 @@ pub struct Shard {
     stream_epoch: u32,
     swept: u32,
     crowd: Crowd,
+    /// What all outboxes may hold together.
+    outboxes: Rc<Budget>,
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Deadlines<ConnRef>,
@@ -168,6 +173,7 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
+        let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
@@ -208,6 +214,7 @@ impl Shard {
             stream_epoch: 0,
             swept: 0,
             crowd: Crowd::default(),
+            outboxes,
             stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Deadlines::default(),
@@ -271,14 +278,23 @@ impl Shard {
     /// Fans out what has arrived and sends everything that waits.
     pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) {
         self.tell_interest();
+        if !self.dirty_solos.is_empty() {
+            // Those who can take bytes again may be full again at once: only then is it known whether they are a crowd.
+            self.flush(sink, now);
+        }
+        let mut queued_bytes = 0;
         while !self.is_crowded()
             && let Some(arrived) = self.arrived.pop_front()
         {
             match arrived {
-                Arrived::Event(event) => self.fan_out(&event, now),
+                Arrived::Event(event) => {
+                    queued_bytes += event.weight_bytes();
+                    self.fan_out(&event, now);
+                }
                 Arrived::Page(answer) => self.page_arrived(*answer, now),
             }
-            if self.is_flush_due() {
+            if self.is_flush_due() || self.may_overwhelm(queued_bytes) {
+                queued_bytes = 0;
                 self.flush(sink, now);
             }
         }
@@ -287,6 +303,13 @@ impl Shard {
         self.flush(sink, now);
         self.retry_held(now);
         self.go_on_stopping(now);
+    }
+
+    /// Whether so much was queued since the last flush that it could fill the outboxes of connections that are behind, before it is known how
+    /// many they are.
+    fn may_overwhelm(&self, queued_bytes: usize) -> bool {
+        queued_bytes >= self.settings.outbox_bytes_max / OUTBOX_FLUSHES_MIN
+            && (self.crowd.blocked > 0 || !self.dirty_solos.is_empty())
     }
 
     /// Whether so many connections are behind, though they read, that taking more events would only make them lose some.

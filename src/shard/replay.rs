@@ -20,11 +20,14 @@ use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::Gap;
+use crate::dialect::GapReason;
 use crate::dialect::Live;
 use crate::dialect::Outcome;
 use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::event::Event;
+use crate::event::Op;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
@@ -91,7 +94,7 @@ impl Shard {
                 && is_resume(&read.start)
                 && let Some(replay) = self.replay_of(id, serial)
             {
-                let last = Read { start: Start::Last, ..Read::clone(&read) };
+                let last = Read { start: LAST, ..Read::clone(&read) };
                 replay.unlearned.push((home, std::mem::replace(&mut read, Arc::new(last))));
             }
             self.ask(
@@ -125,7 +128,7 @@ impl Shard {
         match since {
             Since::Now | Since::Snapshot(_) => Start::Now,
             Since::Earliest => Start::Earliest,
-            Since::Last => Start::Last,
+            Since::Last => LAST,
             Since::Tail(count) => Start::Tail(*count),
             Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
             Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
@@ -177,11 +180,21 @@ impl Shard {
     /// Answers a wish to read what this shard keeps.
     pub(super) fn read_here(&mut self, wish: &ReadWish, now: Now) {
         let Some((page, began)) = self.home.read(&wish.read, wish.after_us, now) else { return };
+        let read = match wish.read.start {
+            LAST if page.more_after_us.is_some() => {
+                let deleted_after_us = Some(self.home.stamped_us());
+                Arc::new(Read {
+                    start: Start::Last { deleted_after_us },
+                    ..Read::clone(&wish.read)
+                })
+            }
+            _ => Arc::clone(&wish.read),
+        };
         let answer = PageAnswer {
             reader: wish.reader.conn,
             replay: wish.replay,
             home: self.id,
-            read: Arc::clone(&wish.read),
+            read,
             page,
             began,
         };
@@ -208,17 +221,18 @@ impl Shard {
         let PageAnswer { reader: _, replay: _, home: _, read, page, began } = answer;
         let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let set = 1 << sub;
-        for mut gap in page.gaps {
-            if let Some(replay) = self.replay_of(id, serial)
-                && let Some(sent) = replay.sent.get(&gap.topic)
-            {
-                gap.from = gap.from.max(sent + 1);
-            }
-            if let Some(item) = self.say_of(id, set, |subs| Outcome::Gap { subs, gap: &gap }) {
-                self.push_item(id, item);
-            }
+        for gap in page.gaps {
+            self.push_page_gap(id, serial, set, gap);
         }
-        self.push_page_events(id, serial, set, &page.events, now);
+        let mut events = &page.events[..];
+        for (time_us, gap) in page.late_gaps {
+            let (before, after) =
+                events.split_at(events.partition_point(|event| event.time_us <= time_us));
+            self.push_page_events(id, serial, set, before, now);
+            self.push_page_gap(id, serial, set, gap);
+            events = after;
+        }
+        self.push_page_events(id, serial, set, events, now);
         if let Some(after_us) = page.more_after_us {
             if let Some(replay) = self.replay_of(id, serial) {
                 replay.next.push((home, read, after_us));
@@ -234,6 +248,21 @@ impl Shard {
             }
         }
         self.mark_solo(id);
+    }
+
+    /// Says that events are not coming, but for what was said of their topic before.
+    fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
+        let Some(replay) = self.replay_of(id, serial) else { return };
+        let sent = replay.sent.entry(gap.topic.clone()).or_default();
+        gap.from = gap.from.max(*sent + 1);
+        // A position of another epoch has a gap even of what is held.
+        if gap.from > gap.to && gap.reason != GapReason::Epoch {
+            return;
+        }
+        *sent = gap.to.max(*sent);
+        if let Some(item) = self.say_of(id, set, |subs| Outcome::Gap { subs, gap: &gap }) {
+            self.push_item(id, item);
+        }
     }
 
     /// What was inside when a client went: the keys whose newest event it may have seen, and whose newest event passes. Of those it would
@@ -253,6 +282,9 @@ impl Shard {
         }
         let filter = self.filter_of(reader.id, 1 << sub);
         for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
+            if event.op == Op::Delete {
+                continue;
+            }
             let passes = filter
                 .as_ref()
                 .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
@@ -359,6 +391,9 @@ impl Shard {
         self.say(id, &Outcome::Live { id: &replay.id, live: &replay.live });
     }
 }
+
+/// The last event of each key, from the first page on.
+const LAST: Start = Start::Last { deleted_after_us: None };
 
 /// Whether a client comes back with a position of this epoch.
 const fn is_resume(start: &Start) -> bool {

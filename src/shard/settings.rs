@@ -20,6 +20,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Bytes of a connection's outbox; at the limit its subscriptions' slow policy applies.
     pub outbox_bytes_max: usize,
+    /// Bytes that may wait for all of them together.
+    pub outboxes_bytes_max: usize,
     /// Bytes of one message of a client, also after inflating; a longer one closes with 1009.
     pub message_bytes_max: usize,
     /// What one client may ask for.

@@ -13,6 +13,7 @@ use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
 use crate::batch::Item;
+use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::dialect::Change;
 use crate::dialect::Outcome;
@@ -195,7 +196,8 @@ impl Shard {
         if conn.solo.is_some() {
             return;
         }
-        let mut solo = Box::<Solo>::default();
+        let outbox = Outbox::within(&self.outboxes);
+        let mut solo = Box::new(Solo { outbox, ..Solo::default() });
         let synced = std::mem::replace(&mut conn.synced, 0);
         if conn.voice.is_some_and(Voice::is_sse) {
             solo.cursor.clone_from(&self.cursor);

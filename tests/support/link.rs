@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use fanwire::admin::Board;
 use fanwire::admin::FrontDesk;
+use fanwire::clock::Clock;
 use fanwire::config::Config;
 use fanwire::config::DriverChoice;
 use fanwire::event::ShardId;
@@ -21,6 +22,8 @@ use fanwire::server::Running;
 use fanwire::server::Server;
 use fanwire::shard::Settings;
 
+use super::client::Client;
+use super::client::Told;
 use super::world::Wire;
 use super::world::World;
 
@@ -36,6 +39,10 @@ pub trait Host {
     fn connect(&mut self) -> Box<dyn Link>;
     /// Begins to stop.
     fn stop(&mut self);
+    /// What time it is there, in seconds since 1970.
+    fn now_s(&self) -> i64;
+    /// So many subscribers fall behind at once that sources must wait. Only in the core: elsewhere it depends on how fast anyone is.
+    fn crowd(&mut self);
 }
 
 /// One connection.
@@ -87,7 +94,50 @@ fn core_settings(settings: &[(String, String)]) -> Settings {
     Settings { outbox_bytes_max: outbox_bytes_max.unwrap_or(settings.outbox_bytes_max), ..settings }
 }
 
+/// Subscribers that make a crowd.
+const CROWD: usize = 80;
+/// Events after which a source must have been told to wait.
+const CROWD_EVENTS_MAX: usize = 20_000;
+
 impl Host for Core {
+    fn now_s(&self) -> i64 {
+        i64::try_from(self.world.borrow().now.wall_us / 1_000_000).unwrap()
+    }
+
+    fn crowd(&mut self) {
+        let mut world = self.world.borrow_mut();
+        let wish = serde_json::json!({"type": "subscribe", "id": 1, "topics": ["**"]});
+        for index in 0..CROWD {
+            let client = Client::connect(&mut world, index % usize::from(SHARDS), 600, false);
+            client.say(&mut world, &wish);
+        }
+        world.settle();
+        let mut publishers: Vec<Client> = (0..usize::from(SHARDS))
+            .map(|shard| Client::connect(&mut world, shard, 64 << 20, false))
+            .collect();
+        for number in 0..CROWD_EVENTS_MAX {
+            // Topics of every home.
+            let event = serde_json::json!({"type": "publish", "id": number, "topic": format!("crowd/{}", number % 8), "payload": {}});
+            for publisher in &mut publishers {
+                publisher.say(&mut world, &event);
+            }
+            world.settle();
+            if number % 100 != 99 {
+                continue;
+            }
+            let is_refused = |publisher: &mut Client| {
+                publisher.read(&mut world, usize::MAX);
+                let is_full =
+                    |told: &Told| matches!(told, Told::Other(message) if message["code"] == "full");
+                publisher.told.iter().any(is_full)
+            };
+            if publishers.iter_mut().all(is_refused) {
+                return;
+            }
+        }
+        panic!("no source was told to wait");
+    }
+
     fn connect(&mut self) -> Box<dyn Link> {
         let shard = self.connected % usize::from(SHARDS);
         self.connected += 1;
@@ -197,6 +247,14 @@ impl Real {
 }
 
 impl Host for Real {
+    fn now_s(&self) -> i64 {
+        i64::try_from(Clock::start().now().wall_us / 1_000_000).unwrap()
+    }
+
+    fn crowd(&mut self) {
+        panic!("only the core's time stands still");
+    }
+
     fn connect(&mut self) -> Box<dyn Link> {
         let socket = TcpStream::connect(self.address()).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -35,6 +35,7 @@ pub fn roomy() -> Settings {
         topics_max: 1000,
         connections_max: 100_000,
         outbox_bytes_max: 1 << 20,
+        outboxes_bytes_max: 1 << 32,
         message_bytes_max: 1 << 20,
         bounds: Default::default(),
         deflate: true,

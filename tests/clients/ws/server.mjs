@@ -13,7 +13,8 @@ function toml(settings) {
   const lines = { '': [] };
   for (const [name, value] of Object.entries(settings)) {
     const [key, table = ''] = name.split('.').reverse();
-    (lines[table] ??= []).push(`${key} = ${value}`);
+    const written = /^(true|false|\d+)$/.test(value) ? value : JSON.stringify(value);
+    (lines[table] ??= []).push(`${key} = ${written}`);
   }
   return Object.entries(lines).map(([table, keys]) => (table ? `[${table}]\n` : '') + keys.join('\n')).join('\n');
 }

@@ -1,0 +1,161 @@
+//! The outbox by itself: what leaves in which order, what is dropped and told of, and what a shard's outboxes hold together.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::event::Op;
+use crate::event::ShardId;
+use crate::limits::OUTBOX_SPARE_BYTES;
+
+const DROP: Policy = Policy { drop_oldest: 1, latest: 0, silent: 0 };
+const LATEST: Policy = Policy { drop_oldest: 0, latest: 1, silent: 0 };
+
+fn event(key: &str, offset: u64) -> Arc<Event> {
+    Arc::new(Event {
+        topic: TopicName::new("t").unwrap(),
+        key: Arc::from(key),
+        op: Op::Upsert,
+        home: ShardId(0),
+        offset,
+        time_us: offset * 10,
+        payload: Bytes::from_static(b"{}"),
+        fields: crate::event::Fields::default(),
+    })
+}
+
+fn room_for(count: usize) -> usize {
+    count * (ITEM_BYTES + event("k", 1).weight_bytes())
+}
+
+fn rest(outbox: &mut Outbox) -> Vec<u64> {
+    let mut offsets = Vec::new();
+    while let Some(item) = outbox.pop() {
+        if let Item::Event { event, .. } = item {
+            offsets.push(event.offset);
+        }
+    }
+    offsets
+}
+
+#[test]
+fn disconnect_is_told_when_full() {
+    let mut outbox = Outbox::default();
+    for offset in 1..=3 {
+        assert_eq!(
+            outbox.push_event(&event("k", offset), 1, &Policy::default(), room_for(3)),
+            Pushed::Queued
+        );
+    }
+    assert_eq!(outbox.push_event(&event("k", 4), 1, &Policy::default(), room_for(3)), Pushed::Full);
+    assert_eq!(rest(&mut outbox), [1, 2, 3]);
+    assert_eq!(outbox.bytes(), 0);
+}
+
+#[test]
+fn drop_oldest_says_which_went() {
+    let mut outbox = Outbox::default();
+    for offset in 1..=10 {
+        assert_eq!(outbox.push_event(&event("k", offset), 1, &DROP, room_for(3)), Pushed::Queued);
+    }
+    let gaps = outbox.take_gaps();
+    assert_eq!(gaps.len(), 1);
+    assert_eq!((gaps[0].0.from, gaps[0].0.to, gaps[0].0.reason), (1, 7, GapReason::Slow));
+    assert_eq!(rest(&mut outbox), [8, 9, 10]);
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn latest_per_key_keeps_the_newest_and_counts_the_rest() {
+    let mut outbox = Outbox::default();
+    for offset in 1..=100 {
+        let key = if offset % 2 == 0 { "a" } else { "b" };
+        assert_eq!(outbox.push_event(&event(key, offset), 1, &LATEST, room_for(6)), Pushed::Queued);
+    }
+    let (skipped, subs) = outbox.take_skipped()[0];
+    let kept = rest(&mut outbox);
+    assert_eq!(kept, [99, 100]);
+    assert_eq!((skipped.count, skipped.from_us, skipped.to_us, subs), (98, 10, 980, 1));
+}
+
+#[test]
+fn a_subscription_that_does_not_get_the_newer_event_keeps_the_older() {
+    let both = Policy { latest: 0b11, ..Policy::default() };
+    let mut outbox = Outbox::default();
+    for offset in 1..=4 {
+        outbox.push_event(&event("k", offset), 0b11, &both, room_for(4));
+    }
+    outbox.push_event(&event("k", 5), 0b01, &both, room_for(4));
+    let mut seen = Vec::new();
+    while let Some(Item::Event { event, subs }) = outbox.pop() {
+        seen.push((event.offset, subs));
+    }
+    assert_eq!(seen, [(4, 0b10), (5, 0b01)]);
+}
+
+#[test]
+fn more_keys_than_room_is_full() {
+    let mut outbox = Outbox::default();
+    let pushed: Vec<_> = (1..=5)
+        .map(|n| outbox.push_event(&event(&n.to_string(), n), 1, &LATEST, room_for(4)))
+        .collect();
+    assert_eq!(pushed[4], Pushed::Full);
+}
+
+#[test]
+fn an_ended_subscription_takes_its_events_along() {
+    let mut outbox = Outbox::default();
+    outbox.push_event(&event("k", 1), 0b01, &DROP, room_for(9));
+    outbox.push_event(&event("k", 2), 0b10, &DROP, room_for(9));
+    outbox.change_subs(|subs| (subs >> 1) & 1);
+    assert_eq!(rest(&mut outbox), [2]);
+}
+
+#[test]
+fn a_shard_keeps_to_its_budget_and_leaves_room_for_the_next_one() {
+    let budget = Budget::new(1 << 20);
+    let mut outboxes: Vec<Outbox> = (0..200).map(|_| Outbox::within(&budget)).collect();
+    let policy = Policy { drop_oldest: 1, ..Policy::default() };
+    for round in 1..=3000_u64 {
+        for (index, outbox) in outboxes.iter_mut().enumerate() {
+            // One after another falls behind.
+            if (index as u64) * 10 < round {
+                let event = event("", round);
+                assert_eq!(outbox.push_event(&event, 1, &policy, 1 << 20), Pushed::Queued);
+            }
+        }
+        assert!(budget.held() <= 1 << 20, "{} are held", budget.held());
+    }
+    let least = outboxes.iter().map(Outbox::bytes).min().unwrap_or_default();
+    assert!(least > (1 << 20) / 300, "everyone has a part: {least}");
+    outboxes.truncate(1);
+    assert_eq!(budget.held(), outboxes[0].bytes(), "what goes gives back what it held");
+    while outboxes[0].pop().is_some() {}
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
+fn what_is_told_of_the_past_is_not_counted() {
+    let budget = Budget::new(64 * 1024);
+    let mut outbox = Outbox::within(&budget);
+    for offset in 1..=1000 {
+        outbox.push(Item::Event { event: event("", offset), subs: 1 });
+    }
+    assert_eq!(budget.held(), 0);
+    let pushed = outbox.push_event(&event("", 1001), 1, &Policy::default(), usize::MAX);
+    assert_eq!(pushed, Pushed::Queued, "a long past is no reason to be closed");
+    drop(outbox);
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
+fn with_nothing_left_everyone_still_has_a_little() {
+    let budget = Budget::new(0);
+    let mut outbox = Outbox::within(&budget);
+    let mut queued = 0;
+    while outbox.push_event(&event("", queued + 1), 1, &Policy::default(), usize::MAX)
+        == Pushed::Queued
+    {
+        queued += 1;
+    }
+    assert!(outbox.bytes() <= OUTBOX_SPARE_BYTES && outbox.bytes() > OUTBOX_SPARE_BYTES / 2);
+}
