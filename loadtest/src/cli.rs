@@ -2,6 +2,7 @@
 //!
 //! Invariant: says what is to be done and with which programs; does nothing.
 
+use crate::subject::Elsewhere;
 use crate::subject::Tools;
 
 use std::path::PathBuf;
@@ -99,26 +100,66 @@ pub(crate) struct ToolArgs {
     pub(crate) nginx_bin: PathBuf,
     #[arg(long, default_value = "nats-server")]
     pub(crate) nats_bin: PathBuf,
+    #[arg(long, default_value = "mosquitto")]
+    pub(crate) mosquitto_bin: PathBuf,
     #[arg(long, default_value = "loadtest/rivals/axum/target/release/fanwire-rival-axum")]
     pub(crate) axum_bin: PathBuf,
-    /// For the subject url: ws://address:port/path, with {topic}, {topics} and {index} put in.
-    #[arg(long)]
-    pub(crate) url: Option<String>,
-    /// For the subject url: what a subscriber says after the handshake.
-    #[arg(long, default_value = "")]
-    pub(crate) join: String,
-    /// For the subject url: what the server's answer to that contains.
-    #[arg(long)]
-    pub(crate) joined: Option<String>,
-    /// For the subject url: where events are posted.
-    #[arg(long, default_value = "/publish/{topic}")]
-    pub(crate) publish_path: String,
+    #[command(flatten)]
+    pub(crate) elsewhere: ElsewhereArgs,
     /// NDJSON, gzipped or not, for the scenarios that publish telemetry.
     #[arg(long)]
     pub(crate) telemetry: Option<PathBuf>,
     /// Let the kernel place the processes. Otherwise a server of one shard has the first core, and the load the others.
     #[arg(long)]
     pub(crate) no_pin: bool,
+}
+
+/// A server that is running already: the subject `url`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The subject `url`: any server that is running already")]
+pub(crate) struct ElsewhereArgs {
+    /// How it is listened to: ws://ADDRESS:PORT/PATH (plain WebSocket), http://… (an event stream, SSE), mqtt+ws://… (MQTT 3.1.1
+    /// over WebSocket) or nats+ws://… (NATS over WebSocket). In the path, {topic} is the first topic's name, {names} all of
+    /// them with commas, {numbers} their numbers, {index} the subscriber's number.
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// The WebSocket subprotocol to offer.
+    #[arg(long)]
+    pub(crate) protocol: Option<String>,
+    /// What a subscriber says after the handshake, e.g. '{"subscribe":{topics}}'; {topics} is a JSON list of names.
+    #[arg(long)]
+    pub(crate) join: Option<String>,
+    /// What the server's answer to that contains. Without it a subscriber has joined when the handshake is answered.
+    #[arg(long)]
+    pub(crate) joined: Option<String>,
+    /// How events go in: http://ADDRESS:PORT/PATH (POST), ws://…, nats://ADDRESS:PORT or mqtt://ADDRESS:PORT; {topic} in the path
+    /// is the topic's name. Without it: POST /publish/{topic} to the same address.
+    #[arg(long)]
+    pub(crate) publish: Option<String>,
+    /// What is said over ws:// to publish.
+    #[arg(long, default_value = "{topic} {payload}")]
+    pub(crate) publish_text: String,
+    /// How topics are called; {n} is a topic's number.
+    #[arg(long, default_value = "bench/{n}")]
+    pub(crate) topic: String,
+    /// Its process, so that CPU and memory are measured too.
+    #[arg(long)]
+    pub(crate) pid: Option<u32>,
+}
+
+impl ElsewhereArgs {
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere {
+            url: self.url.clone(),
+            protocol: self.protocol.clone(),
+            join: self.join.clone(),
+            joined: self.joined.clone(),
+            publish: self.publish.clone(),
+            publish_text: self.publish_text.clone(),
+            topic: self.topic.clone(),
+            pid: self.pid,
+        }
+    }
 }
 
 impl ToolArgs {
@@ -138,11 +179,9 @@ impl ToolArgs {
             bun: absolute(&self.bun_bin),
             nginx: absolute(&self.nginx_bin),
             nats: absolute(&self.nats_bin),
+            mosquitto: absolute(&self.mosquitto_bin),
             axum: absolute(&self.axum_bin),
-            url: self.url.clone(),
-            join: self.join.clone(),
-            joined: self.joined.clone(),
-            publish_path: self.publish_path.clone(),
+            elsewhere: self.elsewhere.elsewhere(),
             telemetry: self.telemetry.as_ref().map(absolute),
             pin: !self.no_pin,
         }

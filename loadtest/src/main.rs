@@ -19,6 +19,8 @@ mod latency;
 
 mod websocket;
 
+mod mqtt;
+
 mod inflate;
 
 mod speech;

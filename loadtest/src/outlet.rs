@@ -4,6 +4,7 @@
 //! read only to count refusals. Never decides when to publish; that is `publisher`.
 
 use crate::clock;
+use crate::mqtt;
 use crate::speech;
 use crate::speech::Outlet;
 use crate::speech::Say;
@@ -50,6 +51,7 @@ impl Publishing {
             Outlet::Nats => {
                 socket.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n")?;
             }
+            Outlet::Mqtt => socket.write_all(&mqtt::connect("fanwire-load-publisher"))?,
             Outlet::Http { .. } | Outlet::Floor => {}
         }
         socket.set_nonblocking(true)?;
@@ -87,6 +89,7 @@ impl Publishing {
                 out.extend_from_slice(payload);
                 out.extend_from_slice(b"\r\n");
             }
+            Outlet::Mqtt => mqtt::publish(out, &name, payload),
             Outlet::Floor => {
                 let message = envelope(&name, number, payload);
                 let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
@@ -156,6 +159,8 @@ impl Publishing {
             Outlet::Http { .. } => b"HTTP/1.1 ",
             Outlet::WebSocket { .. } => b"\"type\":\"error\"",
             Outlet::Nats | Outlet::Floor => b"-ERR",
+            // It says nothing but CONNACK: a broker that will not have a publisher closes.
+            Outlet::Mqtt => b"\x20\x02\x00\x05",
         };
         let mut end = 0;
         for at in memmem::find_iter(&self.replies, needle) {
@@ -263,6 +268,15 @@ mod tests {
             it.answered(&answers[cut..]);
             assert_eq!(it.refused, 1, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn mqtt_is_told_topic_and_payload() {
+        let (mut it, mut peer) = pair(Outlet::Mqtt);
+        assert!(heard(&mut peer, 38).ends_with("fanwire-load-publisher"));
+        it.push(5, 1, b"{}");
+        it.flush(5).unwrap();
+        assert_eq!(heard(&mut peer, 13), "\x30\x0b\0\x07bench/5{}");
     }
 
     #[test]

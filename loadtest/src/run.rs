@@ -232,6 +232,7 @@ impl Run<'_> {
         match &self.started.process {
             Process::Hand(hand) => Ok(vec![self.crew.pid(*hand)]),
             Process::Child(child) => proc::family(child.id()),
+            Process::Pid(pid) => proc::family(*pid),
             Process::Elsewhere => Ok(Vec::new()),
         }
     }

@@ -7,9 +7,12 @@ mod axum;
 mod bun;
 mod fanwire;
 mod floor;
+mod mosquitto;
 mod nats;
 mod nchan;
 mod url;
+
+pub(crate) use url::Elsewhere;
 
 use crate::clock;
 use crate::crew;
@@ -53,9 +56,14 @@ pub(crate) const ALL: &[&dyn Subject] = &[
     &fanwire::Fanwire::Native,
     &fanwire::Fanwire::Epoll,
     &fanwire::Fanwire::Sse,
+    &fanwire::Fanwire::Peat,
+    &fanwire::Fanwire::PeatSse,
+    &fanwire::Fanwire::HyperBeam,
+    &fanwire::Fanwire::Provisioning,
     &bun::Bun,
     &nchan::Nchan,
     &nats::Nats,
+    &mosquitto::Mosquitto,
     &axum::Axum,
     &url::Url,
 ];
@@ -76,12 +84,10 @@ pub(crate) struct Tools {
     pub(crate) bun: PathBuf,
     pub(crate) nginx: PathBuf,
     pub(crate) nats: PathBuf,
+    pub(crate) mosquitto: PathBuf,
     pub(crate) axum: PathBuf,
     /// For the subject `url`.
-    pub(crate) url: Option<String>,
-    pub(crate) join: String,
-    pub(crate) joined: Option<String>,
-    pub(crate) publish_path: String,
+    pub(crate) elsewhere: Elsewhere,
     pub(crate) telemetry: Option<PathBuf>,
     pub(crate) pin: bool,
 }
@@ -102,6 +108,8 @@ pub(crate) enum Process {
     /// A child that speaks as we do.
     Hand(usize),
     Child(Child),
+    /// Someone else's, known by its number.
+    Pid(u32),
     /// Someone else's: nothing can be measured but what arrives.
     Elsewhere,
 }
@@ -139,7 +147,10 @@ impl fmt::Display for SubjectError {
                 write!(f, "{program} took no connection; it said: {log}")
             }
             Self::BadUrl { url } => {
-                write!(f, "{url} is not ws://address:port/path, with a numeric address")
+                write!(
+                    f,
+                    "{url:?} is not SCHEME://ADDRESS:PORT/PATH with a numeric address and a scheme that --help names"
+                )
             }
         }
     }

@@ -3,8 +3,6 @@
 use crate::crew::Crew;
 use crate::scenario::Kind;
 use crate::scenario::Scenario;
-use crate::speech::Framing;
-use crate::speech::Joined;
 use crate::speech::Listen;
 use crate::speech::Outlet;
 use crate::speech::Say;
@@ -52,20 +50,7 @@ impl Subject for Nchan {
         command.arg("-c").arg(path).arg("-p").arg(setting.scratch);
         let (process, start_ns) = launch(setting, &mut command, &[port])?;
         let topic = "bench-{n}".to_owned();
-        let listen = Listen {
-            addr: local(port),
-            framing: Framing::WebSocket,
-            path: "/sub/{topic}".to_owned(),
-            protocol: None,
-            deflate: false,
-            join: String::new(),
-            join_each: String::new(),
-            join_end: String::new(),
-            joined: Joined::Upgraded,
-            refusal: None,
-            binary: false,
-            topic: topic.clone(),
-        };
+        let listen = Listen::websocket(local(port), "/sub/{topic}", &topic);
         let outlet = Outlet::Http { path: "/pub/{topic}".to_owned(), lines: false };
         Ok(Started { process, listen, say: Say { addr: local(port), outlet, topic }, start_ns })
     }
