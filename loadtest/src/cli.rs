@@ -12,6 +12,14 @@ use clap::Parser;
 use clap::Subcommand;
 
 /// Puts fan-out servers under load and tells what their subscribers feel.
+///
+/// A run starts a server (a subject), connects thousands of subscribers to it, publishes, and checks that each subscriber heard each
+/// event once and in order. It measures latency from the moment an event was due, and what the server spent: CPU per delivery, memory
+/// per connection. The yardstick is the floor, a built-in server that only sends; everything is told as a ratio to it. Start with
+///
+///   fanwire-load list
+///
+///   fanwire-load run broadcast-1k --rounds 1
 #[derive(Debug, Parser)]
 #[command(name = "fanwire-load", version, about)]
 pub(crate) struct Cli {
@@ -21,18 +29,24 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs scenarios with subjects, interleaved, and writes a report.
+    /// Runs some scenarios, with their subjects or those you name, and writes a report.
     Run(Run),
-    /// Runs every scenario with each of its subjects: the whole table.
+    /// Runs every scenario with each of its subjects: the whole report, in about half an hour.
+    ///
+    /// A rival that is not installed is listed as failed, with the reason; the rest goes on. Needs a quiet machine.
     ReportAll(ReportAll),
-    /// Writes the report again from results.json.
+    /// Writes the report again from results.json, also while a session is still running or after one was ended.
     Render {
         /// The directory that holds results.json.
         #[arg(long, default_value = "target/load")]
         out: PathBuf,
+        /// Also puts the tables into PERFORMANCE.md of this directory, between its markers, and the pictures beside it.
+        #[arg(long)]
+        docs: Option<PathBuf>,
     },
     /// Lists scenarios and subjects.
     List {
+        /// The directory of the scenario files.
         #[arg(long, default_value = "loadtest/scenarios")]
         scenarios: PathBuf,
     },
@@ -43,13 +57,13 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Scenario files, or names of files in --scenarios.
+    /// Names of scenarios (see `list`), or TOML files of your own.
     #[arg(required = true)]
     pub(crate) scenario: Vec<String>,
-    /// Instead of the scenarios' own subjects.
+    /// Whom to run them with, e.g. floor,fanwire,bun, instead of the scenarios' own subjects.
     #[arg(long, value_delimiter = ',')]
     pub(crate) subject: Vec<String>,
-    /// Instead of the scenarios' own number.
+    /// Instead of the scenarios' own number of subscribers.
     #[arg(long)]
     pub(crate) subscribers: Option<u32>,
     #[command(flatten)]
@@ -58,7 +72,7 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportAll {
-    /// Only scenarios whose names contain one of these.
+    /// Only scenarios whose names contain one of these, e.g. burst,window.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     #[command(flatten)]
@@ -67,14 +81,19 @@ pub(crate) struct ReportAll {
 
 #[derive(Debug, Args)]
 pub(crate) struct SessionArgs {
-    #[arg(long, default_value_t = 5)]
+    /// How often each scenario is run with each subject, taking turns; the report shows medians.
+    #[arg(long, default_value_t = 3)]
     pub(crate) rounds: u32,
-    /// Instead of the scenarios' own length.
+    /// Seconds that are measured, instead of the scenarios' own.
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
     /// Where results.json, report.html and report.md go.
     #[arg(long, default_value = "target/load")]
     pub(crate) out: PathBuf,
+    /// Go on from results.json in --out: only what is missing or failed is run.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// The directory of the scenario files.
     #[arg(long, default_value = "loadtest/scenarios")]
     pub(crate) scenarios: PathBuf,
     #[command(flatten)]
@@ -82,7 +101,9 @@ pub(crate) struct SessionArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "The subjects' programs, found on the path if they are bare names")]
 pub(crate) struct ToolArgs {
+    /// Fanwire itself.
     #[arg(long, default_value = "target/release/fanwire")]
     pub(crate) fanwire_bin: PathBuf,
     /// How Fanwire is started; {port}, {shards} and {driver} are put in.
@@ -94,14 +115,19 @@ pub(crate) struct ToolArgs {
     /// What Fanwire waits with: io_uring or epoll.
     #[arg(long, default_value = "io_uring")]
     pub(crate) driver: String,
+    /// npm: bun.
     #[arg(long, default_value = "bun")]
     pub(crate) bun_bin: PathBuf,
+    /// Debian: nginx with libnginx-mod-nchan.
     #[arg(long, default_value = "nginx")]
     pub(crate) nginx_bin: PathBuf,
+    /// Debian: nats-server.
     #[arg(long, default_value = "nats-server")]
     pub(crate) nats_bin: PathBuf,
+    /// Debian: mosquitto.
     #[arg(long, default_value = "mosquitto")]
     pub(crate) mosquitto_bin: PathBuf,
+    /// cargo build --release --manifest-path loadtest/rivals/axum/Cargo.toml
     #[arg(long, default_value = "loadtest/rivals/axum/target/release/fanwire-rival-axum")]
     pub(crate) axum_bin: PathBuf,
     #[command(flatten)]

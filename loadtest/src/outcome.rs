@@ -112,6 +112,16 @@ impl Outcome {
         num::per(self.cpu.busiest_ns + self.cpu.softirq_ns, self.deliveries)
     }
 
+    /// A part of what the subject spent on a delivery.
+    fn each(&self, of: fn(&Cpu) -> u64) -> f64 {
+        num::per(of(&self.cpu), self.deliveries)
+    }
+
+    /// A part of what it spent on a join, in microseconds.
+    fn join_us(&self, of: fn(&Cpu) -> u64) -> f64 {
+        num::per(of(&self.connect_cpu), self.subscribers) / 1e3
+    }
+
     pub(crate) fn bytes_each(&self) -> f64 {
         num::per(self.bytes, self.deliveries)
     }
@@ -145,6 +155,9 @@ impl Outcome {
 pub(crate) const LIVE: &[Figure] = &[
     Figure { name: "CPU per delivery", unit: "ns", of: Outcome::cpu_ns },
     Figure { name: "of that, shard threads", unit: "ns", of: Outcome::shard_ns },
+    Figure { name: "user", unit: "ns", of: |it| it.each(|cpu| cpu.user_ns) },
+    Figure { name: "system", unit: "ns", of: |it| it.each(|cpu| cpu.system_ns) },
+    Figure { name: "ksoftirqd", unit: "ns", of: |it| it.each(|cpu| cpu.softirq_ns) },
     Figure { name: "deliveries", unit: "/s", of: Outcome::deliveries_per_second },
     Figure { name: "p50", unit: "ms", of: |it| it.latency.p50_ns as f64 / 1e6 },
     Figure { name: "p99", unit: "ms", of: |it| it.latency.p99_ns as f64 / 1e6 },
@@ -161,6 +174,9 @@ pub(crate) const LIVE: &[Figure] = &[
 pub(crate) const CONNECT: &[Figure] = &[
     Figure { name: "joins", unit: "/s", of: Outcome::connects_per_second },
     Figure { name: "CPU per join", unit: "us", of: Outcome::connect_us },
+    Figure { name: "of that, user", unit: "us", of: |it| it.join_us(|cpu| cpu.user_ns) },
+    Figure { name: "system", unit: "us", of: |it| it.join_us(|cpu| cpu.system_ns) },
+    Figure { name: "ksoftirqd", unit: "us", of: |it| it.join_us(|cpu| cpu.softirq_ns) },
     Figure { name: "user memory each", unit: "B", of: Outcome::user_bytes_each },
     Figure { name: "slab, both ends", unit: "B", of: Outcome::slab_bytes_each },
     Figure {

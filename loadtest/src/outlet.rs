@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn mqtt_is_told_topic_and_payload() {
         let (mut it, mut peer) = pair(Outlet::Mqtt);
-        assert!(heard(&mut peer, 38).ends_with("fanwire-load-publisher"));
+        assert!(heard(&mut peer, 36).ends_with("fanwire-load-publisher"));
         it.push(5, 1, b"{}");
         it.flush(5).unwrap();
         assert_eq!(heard(&mut peer, 13), "\x30\x0b\0\x07bench/5{}");

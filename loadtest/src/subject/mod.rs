@@ -75,7 +75,7 @@ pub(crate) fn named(name: &str) -> Result<&'static dyn Subject, SubjectError> {
 }
 
 /// Where programs are found, and how they are run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tools {
     pub(crate) fanwire: PathBuf,
     /// Arguments, with `{port}`, `{shards}` and `{driver}`.
