@@ -37,7 +37,7 @@ use baseline::Verdict;
 use cases::CASES;
 use cases::Case;
 
-/// A count may grow by this share; noise is well below 0.1 %.
+/// A count may grow by this share; from run to run it differs by some hundredths of a percent (foldhash's seed).
 const GROWTH_MAX: f64 = 0.05;
 
 fn main() -> ExitCode {
