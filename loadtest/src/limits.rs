@@ -10,6 +10,12 @@ pub(crate) const SUBSCRIBERS_PER_WORKER_MAX: u32 = 19_900;
 /// the next address of 127.0.0.0/8 is taken.
 pub(crate) const SUBSCRIBERS_PER_ADDRESS: u32 = 10_000;
 
+/// The first port that subscribers connect from, each address from as many as it has subscribers: below those that the kernel gives
+/// away by itself.
+pub(crate) const SOURCE_PORT_MIN: u16 = 10_000;
+
+const _: () = assert!(SOURCE_PORT_MIN as u32 + SUBSCRIBERS_PER_ADDRESS <= 32_768);
+
 /// Worker processes of one run; each names its own source network, 127.0.(1 + index).0.
 pub(crate) const WORKERS_MAX: u32 = 64;
 

@@ -12,6 +12,7 @@ use crate::limits::CONNECTS_UNDER_WAY_MAX;
 use crate::limits::FRAME_BYTES_MAX;
 use crate::limits::READ_BYTES;
 use crate::limits::READY_MAX;
+use crate::limits::SOURCE_PORT_MIN;
 use crate::limits::SUBSCRIBERS_PER_ADDRESS;
 use crate::message::Order;
 use crate::message::Progress;
@@ -182,7 +183,7 @@ impl Worker {
             sockopt::set_socket_recv_buffer_size(&socket, 4096)?;
         }
         if self.plan.listen.addr.ip().is_loopback() {
-            net::bind(&socket, &SocketAddr::from((source(self.plan.index, nth), 0)))?;
+            bind_to_source(&socket, self.plan.index, nth)?;
         }
         match net::connect(&socket, &self.plan.listen.addr) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
@@ -351,6 +352,20 @@ impl Worker {
 }
 
 /// Each worker has a network of its own, and each address of it as many subscribers as it has ports for.
+/// Binds a subscriber to an address and a port of its own.
+///
+/// The port is named: left to the kernel, `bind` looks through those in use for a free one, and ten thousand subscribers of one address
+/// spent more than a millisecond each on that.
+fn bind_to_source(socket: &OwnedFd, worker: u32, nth: u32) -> io::Result<()> {
+    let address = source(worker, nth);
+    let port = SOURCE_PORT_MIN + u16::try_from(nth % SUBSCRIBERS_PER_ADDRESS).unwrap_or(0);
+    match net::bind(socket, &SocketAddr::from((address, port))) {
+        // Somebody else's, perhaps another load generator's.
+        Err(Errno::ADDRINUSE) => Ok(net::bind(socket, &SocketAddr::from((address, 0)))?),
+        bound => Ok(bound?),
+    }
+}
+
 fn source(worker: u32, nth: u32) -> Ipv4Addr {
     let network = u8::try_from(worker + 1).unwrap_or(u8::MAX);
     let host = u8::try_from(nth / SUBSCRIBERS_PER_ADDRESS + 1).unwrap_or(u8::MAX);
