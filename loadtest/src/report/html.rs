@@ -103,9 +103,9 @@ fn promise(kept: &Kept) -> String {
     };
     let name = escape(kept.short());
     let Some(measured) = kept.measured else {
-        let why = kept.why_open();
+        let why = kept.why_open().map(|it| format!(": {it}")).unwrap_or_default();
         return format!(
-            "<div class=\"goal {class}\"><u>{mark}</u><span>{name}</span><em>not measured: {why}</em></div>"
+            "<div class=\"goal {class}\"><u>{mark}</u><span>{name}</span><em>not measured{why}</em></div>"
         );
     };
     let (limit, unit, bound) = (kept.goal.limit, kept.unit(), kept.bound());

@@ -86,7 +86,8 @@ pub(super) fn goal_table(session: &Session) -> String {
     for kept in &all {
         let verdict = match kept.met() {
             None => {
-                open.push(format!("{} ({})", kept.name(), kept.why_open()));
+                let why = kept.why_open().map(|it| format!(" ({it})")).unwrap_or_default();
+                open.push(format!("{}{why}", kept.name()));
                 continue;
             }
             Some(true) if kept.stretched() => "met, and the stretch",

@@ -88,7 +88,7 @@ fn bars(session: &Session, scenario: &Scenario, subjects: &[&str], of: Figure) -
         let Some(it) = session.spread(&scenario.name, subject, of.of) else { continue };
         let ratio = session.ratio((&scenario.name, subject), (&scenario.name, FLOOR), of);
         let ratio = ratio
-            .filter(|_| *subject != FLOOR)
+            .filter(|_| *subject != FLOOR && of.name.starts_with("CPU"))
             .map(|it| format!(" · {:.2}×", it.median))
             .unwrap_or_default();
         bars.push(Bar {
