@@ -260,7 +260,7 @@ impl Session {
         for outcome in self.of(above.0, above.1) {
             if let Some(other) = below.iter().find(|it| it.round == outcome.round) {
                 let (part, of) = ((figure.of)(outcome), (figure.of)(other));
-                if of > 0.0 {
+                if of > 0.0 && part.is_finite() {
                     ratios.push(part / of);
                 }
             }
@@ -277,8 +277,10 @@ impl Session {
 }
 
 impl Spread {
+    /// Of what is a number among `values`; `None` if nothing is.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
-        let median = num::median(values)?;
+        let values: Vec<f64> = values.iter().copied().filter(|it| it.is_finite()).collect();
+        let median = num::median(&values)?;
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         Some(Self { median, least, most })
@@ -405,6 +407,7 @@ mod tests {
         let ratio = session.ratio(("s", "fanwire"), ("s", "floor"), LIVE[0]).unwrap();
         assert_eq!(ratio, Spread { median: 1.1, least: 1.05, most: 2.0 });
         assert_eq!(session.subjects("s"), ["floor", "fanwire"]);
+        assert!(Spread::of(&[f64::NAN]).is_none());
         assert!(session.ratio(("s", "bun"), ("s", "floor"), LIVE[0]).is_none());
     }
 }
