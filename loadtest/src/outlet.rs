@@ -35,6 +35,7 @@ pub(crate) struct Publishing {
     sent: usize,
     replies: Vec<u8>,
     lines: Vec<u8>,
+    is_closed: bool,
     pub(crate) refused: u64,
     pub(crate) first_refusal: Option<String>,
 }
@@ -56,7 +57,18 @@ impl Publishing {
         }
         socket.set_nonblocking(true)?;
         let (pending, replies, lines) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { say, socket, pending, sent: 0, replies, lines, refused: 0, first_refusal: None })
+        let (is_closed, refused, first_refusal) = (false, 0, None);
+        Ok(Self {
+            say,
+            socket,
+            pending,
+            sent: 0,
+            replies,
+            lines,
+            is_closed,
+            refused,
+            first_refusal,
+        })
     }
 
     /// Whether another burst may be given to it.
@@ -110,6 +122,24 @@ impl Publishing {
             self.lines.clear();
         }
         self.drive()
+    }
+
+    /// Between two orders: a subject may close a publisher that says nothing, and then it is opened anew for the next order.
+    pub(crate) fn idle(&mut self, is_ordered: bool) -> io::Result<()> {
+        let driven = if self.is_closed { Ok(()) } else { self.drive() };
+        match driven {
+            Err(error)
+                if error.kind() == ErrorKind::ConnectionAborted && self.pending.is_empty() =>
+            {
+                self.is_closed = true;
+            }
+            driven => driven?,
+        }
+        if self.is_closed && is_ordered {
+            let (refused, first_refusal) = (self.refused, self.first_refusal.take());
+            *self = Self { refused, first_refusal, ..Self::open(self.say.clone())? };
+        }
+        Ok(())
     }
 
     /// Sends what is pending and reads what was answered.
@@ -255,6 +285,31 @@ mod tests {
         it.flush(3).unwrap();
         let text = heard(&mut peer, 100);
         assert!(text.starts_with("POST /v1/publish/bench/3 HTTP/1.1\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_publisher_that_was_closed_while_it_was_idle_comes_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let outlet = Outlet::Http { path: "/".to_owned(), lines: false };
+        let say = Say { addr: listener.local_addr().unwrap(), outlet, topic: "t".to_owned() };
+        let mut it = Publishing::open(say).unwrap();
+        it.refused = 3;
+        drop(listener.accept().unwrap());
+        while !it.is_closed {
+            it.wait(clock::MILLI).unwrap();
+            it.idle(false).unwrap();
+        }
+        it.idle(true).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        it.push(0, 1, b"{}");
+        it.flush(0).unwrap();
+        assert!(heard(&mut peer, 20).starts_with("POST / HTTP/1.1\r\n"));
+        assert_eq!(it.refused, 3);
+        drop(peer);
+        it.push(0, 2, b"{}");
+        while it.drive().is_ok() {
+            it.wait(clock::MILLI).unwrap();
+        }
     }
 
     #[test]

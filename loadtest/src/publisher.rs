@@ -72,7 +72,7 @@ pub(crate) fn run(plan: PublisherPlan) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             order => order?,
         };
-        publisher.line.drive()?;
+        publisher.line.idle(order.is_some())?;
         let published = match order {
             Some(Order::Publish { ns }) => publisher.publish(ns)?,
             Some(Order::Fill { events }) => publisher.fill(events)?,
