@@ -53,6 +53,12 @@ pub(crate) enum Command {
     /// A worker, publisher or floor; only this program starts it.
     #[command(hide = true)]
     Child,
+    /// Becomes another program, which ends when the process that started this one does; only this program starts it.
+    #[command(hide = true)]
+    Become {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
 }
 
 #[derive(Debug, Args)]

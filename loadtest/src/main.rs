@@ -125,6 +125,7 @@ impl From<RunError> for Failed {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Child => return child(),
+        Command::Become { command } => return become_another(&command),
         Command::Run(args) => run(&args),
         Command::ReportAll(args) => report_all(&args),
         Command::Render { out, docs } => render(&out, docs.as_deref()),
@@ -155,6 +156,12 @@ fn child() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The other end of `crew::guarded`.
+fn become_another(command: &[std::ffi::OsString]) -> ExitCode {
+    say(&child::become_another(command).to_string());
+    ExitCode::FAILURE
 }
 
 fn run(args: &cli::Run) -> Result<(), Failed> {
@@ -207,7 +214,7 @@ fn session(scenarios: &[Scenario], subjects: &[String], args: &SessionArgs) -> R
     let (runs, seconds) = program.size()?;
     let done = before.as_ref().map_or(0, |it| it.outcomes.len());
     say(&format!(
-        "{runs} runs, {done} of them done, about {} in all; each is kept in {} (--resume goes on from there, `render` shows it)",
+        "{runs} runs, about {} in all, {done} results are there already; each is kept in {} (--resume goes on from there, `render` shows it)",
         progress::spoken(seconds),
         out.join(RESULTS).display()
     ));

@@ -141,21 +141,21 @@ impl Session {
         Ok(session)
     }
 
-    /// Takes `scenarios` for its own: what was measured of one that is different now is forgotten, and what failed is tried
-    /// again.
+    /// Takes `scenarios` beside its own: what was measured of one that is different now is forgotten, what is not among them
+    /// stays, and what failed is tried again.
     fn adopt(&mut self, scenarios: &[Scenario]) {
-        let old = std::mem::replace(&mut self.scenarios, scenarios.to_vec());
-        let same = |name: &str| {
-            let of = |list: &[Scenario]| list.iter().find(|it| it.name == name).cloned();
-            of(&old).is_some_and(|before| {
-                of(scenarios).is_some_and(|now| {
-                    Scenario { subjects: before.subjects.clone(), ..now } == before
-                })
-            })
-        };
-        self.outcomes.retain(|it| same(&it.scenario));
-        self.floor_rates.retain(|it| same(&it.0));
-        self.failures.clear();
+        for scenario in scenarios {
+            let Some(at) = self.scenarios.iter().position(|it| it.name == scenario.name) else {
+                self.scenarios.push(scenario.clone());
+                continue;
+            };
+            let old = std::mem::replace(&mut self.scenarios[at], scenario.clone());
+            if (Scenario { subjects: old.subjects.clone(), ..scenario.clone() }) != old {
+                self.outcomes.retain(|it| it.scenario != scenario.name);
+                self.floor_rates.retain(|it| it.0 != scenario.name);
+            }
+            self.failures.retain(|it| it.scenario != scenario.name);
+        }
     }
 
     fn outcome(&self, turn: &Turn<'_>) -> Option<&Outcome> {
@@ -375,6 +375,8 @@ mod tests {
         session.adopt(&[Scenario { subjects: vec!["bun".to_owned()], ..scenario(3.0) }]);
         assert_eq!((session.outcomes.len(), session.floor_rates.len()), (1, 1));
         assert!(session.failures.is_empty(), "it is tried again");
+        session.adopt(&[Scenario { name: "another".to_owned(), ..scenario(3.0) }]);
+        assert_eq!((session.scenarios.len(), session.outcomes.len()), (2, 1));
         session.adopt(&[scenario(4.0)]);
         assert_eq!((session.outcomes.len(), session.floor_rates.len()), (0, 0));
     }

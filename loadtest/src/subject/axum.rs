@@ -42,7 +42,7 @@ impl Subject for Axum {
         let port = free_port()?;
         let mut command = Command::new(&setting.tools.axum);
         command.arg(port.to_string());
-        let (process, start_ns) = launch(setting, &mut command, &[port])?;
+        let (process, start_ns) = launch(setting, &command, &[port])?;
         let topic = "{n}".to_owned();
         let listen = Listen {
             joined: Joined::Says("joined".to_owned()),

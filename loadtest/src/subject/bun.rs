@@ -47,7 +47,7 @@ impl Subject for Bun {
         if setting.scenario.compress {
             command.arg("deflate");
         }
-        let (process, start_ns) = launch(setting, &mut command, &[port])?;
+        let (process, start_ns) = launch(setting, &command, &[port])?;
         let topic = "{n}".to_owned();
         let listen = Listen {
             deflate: setting.scenario.compress,

@@ -97,7 +97,7 @@ impl Subject for Fanwire {
             .replace("{driver}", driver);
         let mut command = Command::new(&tools.fanwire);
         command.args(arguments.split_ascii_whitespace()).current_dir(setting.scratch);
-        let (process, start_ns) = launch(setting, &mut command, &[port])?;
+        let (process, start_ns) = launch(setting, &command, &[port])?;
         let say = Say { addr: local(port), outlet: outlet(scenario), topic: TOPIC.to_owned() };
         Ok(Started { process, listen: self.listen(port, scenario), say, start_ns })
     }

@@ -178,22 +178,23 @@ fn local(port: u16) -> SocketAddr {
 /// Starts a program, its words into a log, and waits until it takes connections on all of `ports`.
 fn launch(
     setting: &Setting<'_>,
-    command: &mut Command,
+    command: &Command,
     ports: &[u16],
 ) -> Result<(Process, u64), SubjectError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut command = crew::guarded(command)?;
     let error = |error| SubjectError::Io { doing: "making a log", error };
     let path = setting.scratch.join("subject.log");
     let log = File::create(&path).map_err(error)?;
     command.stdin(Stdio::null()).stdout(log.try_clone().map_err(error)?).stderr(log);
     let began = clock::now_ns();
-    let mut child = crew::spawn_on(command, &setting.cores)?;
+    let mut child = crew::spawn_on(&mut command, &setting.cores)?;
     for &port in ports {
         while TcpStream::connect(local(port)).is_err() {
             let gone = !matches!(child.try_wait(), Ok(None));
             if gone || clock::now_ns() - began > START_NS_MAX {
                 crew::end(&mut child);
                 let log = std::fs::read_to_string(&path).unwrap_or_default();
-                let program = command.get_program().to_string_lossy().into_owned();
                 return Err(SubjectError::Silent {
                     program,
                     log: log.trim().chars().take(600).collect(),

@@ -57,7 +57,7 @@ allow_anonymous true
         let path = write(setting, "mosquitto.conf", &configuration)?;
         let mut command = Command::new(&setting.tools.mosquitto);
         command.arg("-c").arg(path);
-        let (process, start_ns) = launch(setting, &mut command, &[port, websocket])?;
+        let (process, start_ns) = launch(setting, &command, &[port, websocket])?;
         let topic = "bench/{n}".to_owned();
         let listen = Listen::mqtt(local(websocket), "/mqtt", &topic);
         let say = Say { addr: local(port), outlet: Outlet::Mqtt, topic };

@@ -50,7 +50,7 @@ websocket {{ listen: \"127.0.0.1:{websocket}\", no_tls: true, compression: false
         let path = write(setting, "nats.conf", &configuration)?;
         let mut command = Command::new(&setting.tools.nats);
         command.arg("-c").arg(path);
-        let (process, start_ns) = launch(setting, &mut command, &[port, websocket])?;
+        let (process, start_ns) = launch(setting, &command, &[port, websocket])?;
         let topic = "bench.{n}".to_owned();
         let listen = Listen::nats(local(websocket), "/", &topic);
         Ok(Started {

@@ -54,7 +54,7 @@ impl Subject for Nchan {
         )?;
         let mut command = Command::new(&setting.tools.nginx);
         command.arg("-c").arg(path).arg("-p").arg(setting.scratch);
-        let (process, start_ns) = launch(setting, &mut command, &[port])?;
+        let (process, start_ns) = launch(setting, &command, &[port])?;
         wait_for_worker(&process)?;
         let topic = "bench-{n}".to_owned();
         let listen = Listen::websocket(local(port), "/sub/{topic}", &topic);
