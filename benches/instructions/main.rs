@@ -82,13 +82,13 @@ fn count(cases: &[&Case]) -> ExitCode {
     };
     let whole = cases.len() == CASES.len();
     if baseline::is_to_be_written() {
-        let (before, _) = Baseline::read().unwrap_or_default();
+        let before = Baseline::read().unwrap_or_default();
         let new = Baseline::renewed(before, environment, &counted, whole);
         new.write().expect("the baseline can be written");
         println!("instructions: {} counts written to {}", counted.len(), baseline::PATH);
         return ExitCode::SUCCESS;
     }
-    let (baseline, _) = match Baseline::read() {
+    let baseline = match Baseline::read() {
         Ok(read) => read,
         Err(why) => {
             println!("instructions: {why}");
