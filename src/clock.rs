@@ -28,6 +28,12 @@ impl Clock {
         Self { started: Instant::now() }
     }
 
+    /// Microseconds since the process started: for how long something took.
+    #[must_use]
+    pub fn mono_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// Reads both clocks.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     #[must_use]

@@ -76,6 +76,12 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 pub const READS_PER_TURN_MAX: usize = 4;
 /// Messages of other shards that one turn takes; the rest is taken by the next turn.
 pub const INBOX_PER_TURN_MAX: usize = 256;
+/// A core under load waits for more events for one such part of what telling the last ones took.
+pub const RUSH_SHARE: u64 = 64;
+/// Microseconds that it waits at most.
+pub const RUSH_WAIT_US_MAX: u64 = 1_000;
+/// Microseconds below which it does not wait: putting a thread to sleep and waking it costs some of them.
+pub const RUSH_WAIT_US_MIN: u64 = 50;
 /// Milliseconds between two ticks of a shard.
 pub const TICK_MS: u64 = 100;
 /// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.

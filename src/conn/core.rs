@@ -26,6 +26,7 @@ use super::listener::Listener;
 use super::poll::Poll;
 use super::poll::Ready;
 use super::poll::Token;
+use super::rush::Rush;
 use super::sockets::Sockets;
 use super::timer::Timer;
 use super::world::World;
@@ -98,6 +99,7 @@ pub struct Core<W: World> {
     timer: Timer,
     sockets: Sockets,
     lingering: Lingering,
+    rush: Rush,
     listening: Listening,
     /// When it was last said that nothing can be accepted, in `Now::mono_ms`.
     shortage_told_ms: Option<u64>,
@@ -188,6 +190,7 @@ impl<W: World> Core<W> {
             timer,
             sockets: Sockets::default(),
             lingering: Lingering::default(),
+            rush: Rush::default(),
             listening: Listening::On(listener),
             shortage_told_ms: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
@@ -201,11 +204,11 @@ impl<W: World> Core<W> {
     /// Everything that can be done now, once; false if there was nothing.
     fn turn(&mut self) -> bool {
         let now = self.clock.now();
-        let mut was_busy = self.take_ready(now);
+        let mut was_busy = self.take_ready(0, now);
         was_busy |= self.read_on(now);
         was_busy |= self.take_inbox(now);
         self.tick(now);
-        self.world.work(&mut self.sockets, now);
+        self.work(now);
         was_busy |= self.answer_admin(now);
         while let Some(conn) = self.world.poll_resumed() {
             self.read_later(conn);
@@ -220,8 +223,25 @@ impl<W: World> Core<W> {
         was_busy || self.world.has_work()
     }
 
-    fn take_ready(&mut self, now: Now) -> bool {
-        let events = self.poll.take();
+    /// Tells what has arrived, and under load what comes right behind it.
+    fn work(&mut self, now: Now) {
+        if !self.world.has_work() {
+            return self.world.work(&mut self.sockets, now);
+        }
+        let mut began_us = self.clock.mono_us();
+        let until_us = began_us + self.rush.patience_us(began_us);
+        while began_us < until_us && self.world.wants_inbox() {
+            self.take_ready(until_us - began_us, now);
+            self.take_inbox(now);
+            began_us = self.clock.mono_us();
+        }
+        self.world.work(&mut self.sockets, now);
+        self.rush.worked(began_us, self.clock.mono_us());
+    }
+
+    /// Hands on what is ready, waiting for the first of it so many microseconds at most.
+    fn take_ready(&mut self, wait_us: u64, now: Now) -> bool {
+        let events = self.poll.take(wait_us);
         for ready in events.iter() {
             match ready.token {
                 Token::Conn(conn) => self.take_conn(conn, ready, now),

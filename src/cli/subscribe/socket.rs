@@ -10,6 +10,8 @@ use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
 
+use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
+use aws_lc_rs::digest::digest;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use fastwebsockets::FragmentCollector;
@@ -264,9 +266,8 @@ fn parse_head(input: &[u8], key: &str) -> Result<Option<Head>, Handshake> {
 //# the base64-encoded SHA-1 of the concatenation of the |Sec-WebSocket-Key| (as a string, not base64-decoded) with the string
 //# "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 pub(crate) fn accept_of(key: &str) -> String {
-    let digest =
-        sha1_smol::Sha1::from(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")).digest();
-    BASE64_STANDARD.encode(digest.bytes())
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
 }
 
 /// The server's explanation of a refusal, as far as it comes.

@@ -301,9 +301,11 @@ impl Shard {
                 return Some(http);
             }
         };
-        let mut reply = Vec::new();
+        let mut reply = std::mem::take(&mut self.reply_scratch);
+        reply.clear();
         upgrade.write_reply(&mut reply);
-        self.push_item(id, Item::Raw(reply.into()));
+        self.push_item(id, Item::Raw(reply[..].into()));
+        self.reply_scratch = reply;
         let may_deflate = upgrade.deflate.is_some();
         let (speaks, dialect) = match opening {
             Opening::Native => (Speaks::Dialect(DialectId::Native), Some(DialectId::Native)),

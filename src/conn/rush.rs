@@ -1,0 +1,57 @@
+//! How long a core under load waits for more events before it tells the ones it has.
+//!
+//! Telling one event to ten thousand subscribers takes a core some 40 ms, telling it and the three that come right behind it little more.
+//! Publishers hear of an event's arrival, or of its delivery, at about the same time, so what they say next comes within microseconds:
+//! whoever runs off with the first of it makes the others wait for a whole round. Invariants: without load nothing waits; under load, never
+//! longer than a small share of what the last round took. Never looks at a clock.
+
+use crate::limits::RUSH_SHARE;
+use crate::limits::RUSH_WAIT_US_MAX;
+use crate::limits::RUSH_WAIT_US_MIN;
+
+/// The last round of work. Times are monotonic, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rush {
+    ended_us: u64,
+    took_us: u64,
+}
+
+impl Rush {
+    /// Notes that events were told between these times.
+    pub(super) const fn worked(&mut self, began_us: u64, ended_us: u64) {
+        *self = Self { ended_us, took_us: ended_us.saturating_sub(began_us) };
+    }
+
+    /// For how many microseconds more events may be waited for, if one has come now.
+    pub(super) fn patience_us(&self, now_us: u64) -> u64 {
+        let share_us = self.took_us / RUSH_SHARE;
+        let was_idle = now_us.saturating_sub(self.ended_us) > self.took_us;
+        if was_idle || share_us < RUSH_WAIT_US_MIN { 0 } else { share_us.min(RUSH_WAIT_US_MAX) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_load_nothing_waits() {
+        assert_eq!(Rush::default().patience_us(0), 0);
+        let mut rush = Rush::default();
+        rush.worked(1_000_000, 1_040_000);
+        assert_eq!(rush.patience_us(1_040_000), 40_000 / RUSH_SHARE);
+        assert_eq!(rush.patience_us(1_080_000), 40_000 / RUSH_SHARE);
+        assert_eq!(rush.patience_us(1_080_001), 0);
+    }
+
+    #[test]
+    fn short_rounds_are_not_worth_it_and_long_ones_are_capped() {
+        let mut rush = Rush::default();
+        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN - 1);
+        assert_eq!(rush.patience_us(rush.ended_us), 0);
+        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN);
+        assert_eq!(rush.patience_us(rush.ended_us), RUSH_WAIT_US_MIN);
+        rush.worked(0, 10_000_000);
+        assert_eq!(rush.patience_us(rush.ended_us), RUSH_WAIT_US_MAX);
+    }
+}
