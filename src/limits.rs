@@ -161,6 +161,15 @@ pub const UPLOAD_ERRORS_MAX: usize = 100;
 pub const UPLOAD_HELD_MS_MAX: u64 = 2000;
 /// How long it waits between two attempts, in milliseconds.
 pub const UPLOAD_RETRY_MS: u64 = 5;
+/// How long an upload whose publisher has reached `publish_per_s` waits between two attempts, in milliseconds.
+pub const UPLOAD_RATE_RETRY_MS: u64 = 50;
+/// As that, if nothing was taken at the last attempt: in another rhythm, so that of two uploads of one user neither always comes second.
+pub const UPLOAD_RATE_EMPTY_RETRY_MS: u64 = 20;
+/// A publisher's rate is handed out to the shards in portions, each so many parts of a second's worth; what is left of one after
+/// `PUBLISH_PORTION_MS` is lost.
+pub const PUBLISH_PORTIONS_PER_S: u32 = 32;
+/// How long a portion may be used up, in milliseconds.
+pub const PUBLISH_PORTION_MS: u64 = 1000;
 /// What a refused publisher is asked to wait, in seconds (`Retry-After`).
 pub const RETRY_AFTER_S: u32 = 1;
 
@@ -277,9 +286,11 @@ pub const PEAT_COLLECTIONS_MAX: usize = 256;
 /// Bytes of a Connect request's body; more are refused with 413.
 pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
 
-/// Topics of one HyperBEAM client; further ones are not taken up, and are missing from the list that it is answered with.
+/// Topics of one HyperBEAM client; a message that asks for more is answered with an error and changes nothing, a URL with 400.
 pub const HYPERBEAM_TOPICS_MAX: usize = 1024;
-/// Of those: derived topics and regular expressions, each of which is a subscription of its own; further ones are never told of anything.
+/// Bytes of one name of a HyperBEAM topic; a longer one is answered likewise. Clients are told their topics' names again and again.
+pub const HYPERBEAM_TOPIC_BYTES_MAX: usize = 1024;
+/// Of those: derived topics and regular expressions, each of which is a subscription of its own; more are answered likewise.
 pub const HYPERBEAM_FILTERED_MAX: usize = 32;
 const _: () = assert!(
     HYPERBEAM_TOPICS_MAX.div_ceil(SUBSCRIPTION_TOPICS_MAX) + HYPERBEAM_FILTERED_MAX

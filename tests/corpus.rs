@@ -9,6 +9,9 @@ use std::path::PathBuf;
 #[path = "fuzz/promises/body.rs"]
 mod body;
 
+#[path = "fuzz/promises/confinement.rs"]
+mod confinement;
+
 #[path = "fuzz/promises/decoder.rs"]
 mod decoder;
 
@@ -27,6 +30,15 @@ mod inflate;
 #[path = "fuzz/promises/payload.rs"]
 mod payload;
 
+#[path = "fuzz/promises/peat.rs"]
+mod peat;
+
+#[path = "fuzz/promises/talk.rs"]
+mod talk;
+
+#[path = "fuzz/promises/urls.rs"]
+mod urls;
+
 #[path = "fuzz/promises/upgrade.rs"]
 mod upgrade;
 
@@ -35,15 +47,19 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 8] = [
+    let targets: [(&str, Promise); 12] = [
         ("body", body::hold),
+        ("confinement", confinement::hold),
         ("decoder", decoder::hold),
         ("extensions", extensions::hold),
         ("filter", filter::hold),
         ("head", head::hold),
         ("inflate", inflate::hold),
         ("payload", payload::hold),
+        ("peat", peat::hold),
+        ("talk", talk::hold),
         ("upgrade", upgrade::hold),
+        ("urls", urls::hold),
     ];
     for (target, hold) in targets {
         let paths = corpus(target);

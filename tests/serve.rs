@@ -111,7 +111,10 @@ fn a_port_that_is_taken_is_named() {
     let address = other.local_addr().unwrap().to_string();
     let (code, message) = fails(&["--listen", &address]);
     assert_eq!(code, Some(1));
-    assert_eq!(message, format!("fanwire: somebody listens on {address} already\n"));
+    assert_eq!(
+        message,
+        format!("fanwire: command line: `listen`: somebody listens on {address} already\n")
+    );
 }
 
 #[test]

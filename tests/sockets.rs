@@ -2,21 +2,25 @@
 
 #![cfg(test)]
 
+#[path = "support/socket.rs"]
+mod socket;
+
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
-use std::time::Duration;
 
 use fanwire::config::Config;
 use fanwire::config::DriverChoice;
 use fanwire::config::FdTables;
 use fanwire::server::Running;
 use fanwire::server::Server;
-use serde_json::Value;
 use serde_json::json;
+
+use socket::Client;
+use socket::Heard;
 
 /// Every way of running two shards.
 const WAYS: [(DriverChoice, FdTables); 3] = [
@@ -32,83 +36,14 @@ fn start(driver: DriverChoice, fd_tables: FdTables) -> Running {
 }
 
 fn connect(running: &Running) -> TcpStream {
-    let socket = TcpStream::connect(running.address()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    socket
+    socket::connect(running.address())
 }
 
-/// The least WebSocket client that there can be: text messages below 64 KiB, no fragments.
-struct Client {
-    socket: BufReader<TcpStream>,
-}
-
-enum Heard {
-    Text(Value),
-    Close(u16),
-}
-
-impl Client {
-    fn connect(running: &Running) -> Self {
-        let mut socket = connect(running);
-        let request = "GET /v1/ws HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: fanwire.v1\r\n\r\n";
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut client = Self { socket: BufReader::new(socket) };
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(client.socket.read_line(&mut head).unwrap(), 0, "{head}");
-        }
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        assert_eq!(client.hear()["type"], "welcome");
-        client
-    }
-
-    fn say(&mut self, message: &Value) {
-        let text = message.to_string();
-        let mut frame = vec![0x81, 0x80 | 126];
-        frame.extend_from_slice(&u16::try_from(text.len()).unwrap().to_be_bytes());
-        if text.len() < 126 {
-            frame.truncate(1);
-            frame.push(0x80 | u8::try_from(text.len()).unwrap());
-        }
-        // A mask of zeros is a mask.
-        frame.extend_from_slice(&[0; 4]);
-        frame.extend_from_slice(text.as_bytes());
-        self.socket.get_mut().write_all(&frame).unwrap();
-    }
-
-    fn next(&mut self) -> Heard {
-        let mut head = [0; 2];
-        self.socket.read_exact(&mut head).unwrap();
-        let length = match head[1] {
-            126 => {
-                let mut length = [0; 2];
-                self.socket.read_exact(&mut length).unwrap();
-                usize::from(u16::from_be_bytes(length))
-            }
-            length => usize::from(length),
-        };
-        let mut payload = vec![0; length];
-        self.socket.read_exact(&mut payload).unwrap();
-        match head[0] {
-            0x81 => Heard::Text(serde_json::from_slice(&payload).unwrap()),
-            0x88 => Heard::Close(u16::from_be_bytes([payload[0], payload[1]])),
-            other => panic!("not expected: {other:#x}"),
-        }
-    }
-
-    fn hear(&mut self) -> Value {
-        match self.next() {
-            Heard::Text(message) => message,
-            Heard::Close(code) => panic!("closed with {code}"),
-        }
-    }
-
-    fn subscribe(&mut self, topics: &str) {
-        self.say(&json!({"type": "subscribe", "id": "s", "topics": [topics]}));
-        assert_eq!(self.hear()["type"], "subscribed");
-        assert_eq!(self.hear()["type"], "live");
-    }
+/// A client of the native protocol that has been welcomed.
+fn welcomed(running: &Running) -> Client {
+    let mut client = Client::open(running.address(), "/v1/ws", "").unwrap();
+    assert_eq!(client.hear()["type"], "welcome");
+    client
 }
 
 fn post(running: &Running, path: &str, body: &str) -> String {
@@ -126,13 +61,13 @@ fn what_anyone_publishes_reaches_everyone_in_order() {
     const EVENTS: u64 = 50;
     for (driver, fd_tables) in WAYS {
         let running = start(driver, fd_tables);
-        let mut subscribers: Vec<_> = (0..SUBSCRIBERS).map(|_| Client::connect(&running)).collect();
+        let mut subscribers: Vec<_> = (0..SUBSCRIBERS).map(|_| welcomed(&running)).collect();
         for subscriber in &mut subscribers {
             subscriber.subscribe("fleet/**");
         }
         // Several topics have several homes, and publishers sit on both shards.
         let topics = ["fleet/a", "fleet/b", "fleet/c", "fleet/d"];
-        let mut publishers: Vec<_> = topics.map(|topic| (topic, Client::connect(&running))).into();
+        let mut publishers: Vec<_> = topics.map(|topic| (topic, welcomed(&running))).into();
         for number in 1..=EVENTS {
             for (topic, publisher) in &mut publishers {
                 publisher.say(&json!({"type": "publish", "id": number, "topic": topic, "payload": {"n": number}}));
@@ -162,7 +97,7 @@ fn what_anyone_publishes_reaches_everyone_in_order() {
         for mut client in
             subscribers.into_iter().chain(publishers.into_iter().map(|(_, client)| client))
         {
-            assert!(matches!(client.next(), Heard::Close(1001)));
+            assert!(matches!(client.next(), Heard::Close(1001, _)));
         }
         assert_eq!(running.join(), 0);
     }

@@ -1,7 +1,6 @@
 //! Each dialect's transcripts, run against the core: on one shard, and on three with publisher and subscriber apart.
 
 #![cfg(test)]
-#![cfg(test)]
 
 mod support;
 
@@ -15,6 +14,7 @@ use fanwire::auth::AnonymousAccess;
 use fanwire::auth::Key;
 use fanwire::auth::KeySet;
 use fanwire::auth::Mapping;
+use fanwire::auth::Rate;
 use fanwire::auth::TokenRules;
 use fanwire::auth::Verifier;
 use fanwire::event::TopicName;
@@ -62,6 +62,15 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
             Arc::make_mut(&mut settings.views).peat.names.push(named);
         }
         "keys" => settings.access = Arc::new(access_with_keys()),
+        "subscriptions_max" => settings.bounds.subscriptions_max = value.parse().expect("a count"),
+        "topic_bytes_max" => settings.bounds.topic_bytes_max = value.parse().expect("bytes"),
+        "filter_bytes_max" => settings.bounds.filter_bytes_max = value.parse().expect("bytes"),
+        "message_bytes_max" => settings.message_bytes_max = value.parse().expect("bytes"),
+        "publish_per_s" => {
+            let mut access = (*settings.access).clone();
+            access.limits.publish = Rate::per_second(value.parse().expect("events a second"));
+            settings.access = Arc::new(access);
+        }
         "anonymous" => {
             let mut access = (*settings.access).clone();
             access.anonymous.access = match value {

@@ -119,7 +119,6 @@ struct Run<'a> {
     last: (u64, u64),
     shown_ns: u64,
     label: String,
-    /// Takes what is to be said of how it goes.
     show: &'a mut dyn FnMut(&str),
 }
 
@@ -164,7 +163,6 @@ pub(crate) fn run(
             label,
             show,
         };
-        run.say("connecting");
         let outcome = run.go(floor_rate);
         run.stop();
         outcome
@@ -483,13 +481,9 @@ impl Run<'_> {
             self.shown_ns = now;
             let joined: u64 = self.progress.iter().map(|it| it.joined).sum();
             let rate = self.timeline.last().map_or(0.0, |it| it.1);
-            self.say(&format!("{joined} joined, {rate:.0} deliveries/s"));
+            (self.show)(&format!("{}: {joined} joined, {rate:.0} deliveries/s", self.label));
         }
         Ok(true)
-    }
-
-    fn say(&mut self, what: &str) {
-        (self.show)(&format!("{}: {what}", self.label));
     }
 
     fn stop(&mut self) {

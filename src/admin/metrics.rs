@@ -53,6 +53,11 @@ pub(super) const METRICS: &[Metric] = &[
         |stats| stats.refused_full,
     ),
     counter(
+        "fanwire_events_over_rate_total",
+        "Events that were refused because their publisher had published too many lately; those of an upload that is held, at each attempt.",
+        |stats| stats.refused_rate,
+    ),
+    counter(
         "fanwire_fanned_out_total",
         "Events that were matched against subscriptions; each shard sees each event.",
         |stats| stats.events,

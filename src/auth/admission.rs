@@ -117,9 +117,24 @@ impl AddressKey {
 
 /// Who publishes, for the rate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Publisher {
+pub struct Publisher(Counted);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Counted {
     User(Arc<str>),
     Address(AddressKey),
+}
+
+impl Publisher {
+    /// Who `user` at `peer` is counted as; `None`: they are not, having no name and coming from this machine.
+    #[must_use]
+    pub fn of(user: Option<&Arc<str>>, peer: IpAddr) -> Option<Self> {
+        let counted = match user {
+            Some(user) => Counted::User(Arc::clone(user)),
+            None => Counted::Address(AddressKey::of(peer)?),
+        };
+        Some(Self(counted))
+    }
 }
 
 /// A connection that was let in and is counted. To be handed back to `leave` when it ends.
@@ -215,25 +230,10 @@ impl Admission {
         }
     }
 
-    /// Someone wants to publish `events` events.
-    ///
-    /// # Errors
-    /// They published too many lately; none of these is to be taken.
-    pub fn publish(
-        &mut self,
-        user: Option<&Arc<str>>,
-        peer: IpAddr,
-        events: u32,
-        now_ms: u64,
-    ) -> Result<(), LimitError> {
-        let rate = self.limits.publish;
-        let publisher = match user {
-            Some(user) => Some(Publisher::User(Arc::clone(user))),
-            None => AddressKey::of(peer).map(Publisher::Address),
-        };
-        let fits =
-            publisher.is_none_or(|publisher| self.publishers.take(publisher, events, rate, now_ms));
-        if fits { Ok(()) } else { Err(LimitError::Publish { per_second: rate.per_second }) }
+    /// Someone wants to publish `events` events: how many of them they may, having published others lately.
+    #[must_use]
+    pub fn publish(&mut self, publisher: &Publisher, events: u32, now_ms: u64) -> u32 {
+        self.publishers.take_up_to(publisher.clone(), events, self.limits.publish, now_ms)
     }
 
     /// Connections of a user.
@@ -346,9 +346,12 @@ mod tests {
         assert!(admission.handshake(ip("10.0.0.2"), 1).is_ok());
         assert!((0..5).all(|_| admission.handshake(ip("127.0.0.1"), 1).is_ok()));
         let ada = ada();
-        assert!(admission.publish(ada.as_ref(), ip("127.0.0.1"), 2, 0).is_ok());
-        let refused = admission.publish(ada.as_ref(), ip("10.0.0.9"), 2, 0);
-        assert_eq!(refused, Err(LimitError::Publish { per_second: 3 }));
-        assert!(admission.publish(None, ip("10.0.0.9"), 3, 0).is_ok());
+        let publisher = |user, peer| Publisher::of(user, ip(peer)).unwrap();
+        assert_eq!(admission.publish(&publisher(ada.as_ref(), "127.0.0.1"), 2, 0), 2);
+        let elsewhere = publisher(ada.as_ref(), "10.0.0.9");
+        assert_eq!(admission.publish(&elsewhere, 2, 0), 1, "a user is one, wherever they are");
+        assert_eq!(admission.publish(&elsewhere, 2, 0), 0);
+        assert_eq!(admission.publish(&publisher(None, "10.0.0.9"), 3, 0), 3);
+        assert_eq!(Publisher::of(None, ip("127.0.0.1")), None);
     }
 }

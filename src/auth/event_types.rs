@@ -33,6 +33,18 @@ impl EventTypes {
         Self { rules: rules.into_iter().collect() }
     }
 
+    /// These rules with another one for a type. `*` among its roles: there is none, and everyone admitted may see it.
+    #[must_use]
+    pub fn with(mut self, event_type: &str, roles: &[String]) -> Self {
+        if roles.iter().any(|role| role == "*") {
+            self.rules.remove(event_type);
+        } else {
+            let roles = roles.iter().map(|role| role.as_str().into()).collect();
+            self.rules.insert(event_type.into(), roles);
+        }
+        self
+    }
+
     /// The types that `principal` may not see.
     pub fn barred(&self, principal: &Principal) -> impl Iterator<Item = &str> {
         let types = self.rules.keys().map(|name| &**name);
@@ -79,6 +91,19 @@ mod tests {
                 "{roles:?} {event_type}"
             );
         }
+    }
+
+    #[test]
+    fn a_rule_can_be_made_changed_and_taken_away() {
+        let types = EventTypes::default()
+            .with("LogEntry", &["*".into()])
+            .with("Secret", &["spy".into()])
+            .with("SystemHealthUpdate", &["viewer".into()]);
+        assert!(types.allows(&someone(&[]), "LogEntry"));
+        assert!(!types.allows(&someone(&["admin"]), "Secret"));
+        assert!(types.allows(&someone(&["spy"]), "Secret"));
+        assert!(types.allows(&someone(&["viewer"]), "SystemHealthUpdate"));
+        assert!(!types.allows(&someone(&["admin"]), "SystemHealthUpdate"));
     }
 
     #[test]

@@ -25,8 +25,9 @@ use super::token::TokenError;
 /// What everyone with a role may do, on top of what the token itself grants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Role {
-    pub subscribe: Grants,
-    pub publish: Grants,
+    /// Absent: it says nothing about that, which is not the same as an empty list.
+    pub subscribe: Option<Grants>,
+    pub publish: Option<Grants>,
     /// A filter as JSON text, forced on all who have the role.
     pub filter: Option<Arc<str>>,
 }
@@ -160,12 +161,11 @@ impl Said {
     }
 
     fn add_role(&mut self, role: &Role) {
-        // A role that only forces a filter says nothing about topics.
-        if !role.subscribe.patterns().is_empty() {
-            self.subscribe.get_or_insert_default().add(&role.subscribe);
+        if let Some(grants) = &role.subscribe {
+            self.subscribe.get_or_insert_default().add(grants);
         }
-        if !role.publish.patterns().is_empty() {
-            self.publish.get_or_insert_default().add(&role.publish);
+        if let Some(grants) = &role.publish {
+            self.publish.get_or_insert_default().add(grants);
         }
         if let Some(filter) = &role.filter
             && !self.filters.contains(filter)
@@ -238,6 +238,11 @@ mod tests {
     #[test]
     fn what_neither_token_nor_role_says_is_the_settings_to_say() {
         let mapping = Mapping::default();
+        let silent = Role { subscribe: Some(Grants::default()), ..Role::default() };
+        let roles = HashMap::from([("mute".into(), silent)]);
+        let mute =
+            principal(&Mapping { roles, ..Mapping::default() }, r#"{"sub":"ada","role":"mute"}"#);
+        assert!(!may_subscribe(&mute.unwrap(), "a"), "an empty list of a role is nothing, too");
         let plain = principal(&mapping, r#"{"sub":"ada","role":"viewer"}"#).unwrap();
         assert!(may_subscribe(&plain, "**"));
         assert!(!plain.may_publish(&TopicName::new("a").unwrap()));
@@ -249,8 +254,8 @@ mod tests {
     fn token_and_roles_add_up_and_their_filters_all_hold() {
         let filter: Arc<str> = Arc::from(r#""secret = false""#);
         let viewer =
-            Role { subscribe: grants(&["adsb/*"]), filter: Some(filter), ..Role::default() };
-        let feeder = Role { publish: grants(&["adsb/**"]), ..Role::default() };
+            Role { subscribe: Some(grants(&["adsb/*"])), filter: Some(filter), ..Role::default() };
+        let feeder = Role { publish: Some(grants(&["adsb/**"])), ..Role::default() };
         let roles = HashMap::from([("viewer".into(), viewer), ("feeder".into(), feeder)]);
         let mapping = Mapping { roles, ..Mapping::default() };
         let claims = r#"{"sub":"ada","jti":"t1","roles":["viewer","feeder","unheard of"],"fanwire":{"subscribe":["adsb/*/**"],"filter":{"alt":{"lt":12345678901234567890}}}}"#;

@@ -35,6 +35,7 @@ pub use admission::AddressKey;
 pub use admission::Admission;
 pub use admission::Admitted;
 pub use admission::LimitError;
+pub use admission::Publisher;
 pub use algorithm::Algorithm;
 pub use algorithm::KeyKind;
 pub use algorithm::UnknownAlgorithm;

@@ -62,6 +62,17 @@ impl Bucket {
         fits
     }
 
+    /// Takes as many of `count` as there are; says how many.
+    #[must_use]
+    pub fn take_up_to(&mut self, count: u32, rate: Rate, now_ms: u64) -> u32 {
+        let owed_ns = self.full_at_ns.saturating_sub(now_ms.saturating_mul(NANOS_PER_MS));
+        let room_ns = rate.depth_ns().saturating_sub(owed_ns);
+        // A rate beyond what nanoseconds can tell apart costs nothing, and always fits.
+        let fits = room_ns.checked_div(rate.cost_ns()).unwrap_or(u64::MAX);
+        let taken = count.min(u32::try_from(fits).unwrap_or(u32::MAX));
+        if taken > 0 && self.take(taken, rate, now_ms) { taken } else { 0 }
+    }
+
     /// Milliseconds until `count` can be taken, rounded up: for `Retry-After`. 0: now. `None`: never, as it
     /// is more than the burst.
     #[must_use]
@@ -106,17 +117,28 @@ impl<K: Eq + Hash> Buckets<K> {
     /// Takes `count` from the bucket of `whose`; no: there are not so many, or no room for a newcomer.
     #[must_use]
     pub fn take(&mut self, whose: K, count: u32, rate: Rate, now_ms: u64) -> bool {
-        if let Some(bucket) = self.buckets.get_mut(&whose) {
-            return bucket.take(count, rate, now_ms);
+        self.bucket(whose, now_ms).is_some_and(|bucket| bucket.take(count, rate, now_ms))
+    }
+
+    /// Takes as many of `count` from the bucket of `whose` as there are; none if there is no room for a newcomer.
+    #[must_use]
+    pub fn take_up_to(&mut self, whose: K, count: u32, rate: Rate, now_ms: u64) -> u32 {
+        self.bucket(whose, now_ms).map_or(0, |bucket| bucket.take_up_to(count, rate, now_ms))
+    }
+
+    /// The bucket of `whose`; `None`: there is none, and no room for one.
+    fn bucket(&mut self, whose: K, now_ms: u64) -> Option<&mut Bucket> {
+        if self.buckets.contains_key(&whose) {
+            return self.buckets.get_mut(&whose);
         }
         if self.buckets.len() >= self.max && now_ms >= self.sweep_ms {
             self.buckets.retain(|_, bucket| !bucket.is_full(now_ms));
             self.sweep_ms = now_ms.saturating_add(SWEEP_INTERVAL_MS);
         }
         if self.buckets.len() >= self.max {
-            return false;
+            return None;
         }
-        self.buckets.entry(whose).or_default().take(count, rate, now_ms)
+        Some(self.buckets.entry(whose).or_default())
     }
 
     /// How many are remembered.
@@ -161,6 +183,21 @@ mod tests {
         }
         let expected = 20 * 7;
         assert!((expected..=expected + 3).contains(&taken.len()), "{} in 20 s", taken.len());
+    }
+
+    #[test]
+    fn as_many_as_there_are_are_taken_and_no_more() {
+        let rate = Rate::per_second(100);
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.take_up_to(70, rate, 0), 70);
+        assert_eq!(bucket.take_up_to(70, rate, 0), 30);
+        assert_eq!(bucket.take_up_to(70, rate, 9), 0);
+        assert_eq!(bucket.take_up_to(70, rate, 50), 5);
+        assert_eq!(Bucket::default().take_up_to(1, Rate::per_second(0), 9), 0);
+        assert_eq!(
+            Bucket::default().take_up_to(u32::MAX, Rate::per_second(1_000_000_000), u64::MAX),
+            1_000_000_000
+        );
     }
 
     #[test]

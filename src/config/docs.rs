@@ -1,8 +1,9 @@
 //! `docs/CONFIG.md`, made from the list of keys; a test fails when it is stale.
 
-use super::keys::KEYS;
 use super::keys::Key;
 use super::keys::Takes;
+use super::keys::every;
+use super::tables::TABLES;
 
 const HEAD: &str = "<!-- Made from src/config/keys.rs by `UPDATE_DOCS=1 cargo test config::docs`. Do not edit. -->
 
@@ -22,7 +23,7 @@ The whole file, with every key at its default:
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
     let mut table = "";
-    for key in KEYS {
+    for key in every() {
         let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
         if section != table {
             table = section;
@@ -31,7 +32,7 @@ pub fn page() -> String {
         page.push_str(&format!("{name} = {}\n", key.default));
     }
     page.push_str("```\n\n| key | values | default | meaning |\n| --- | --- | --- | --- |\n");
-    for key in KEYS {
+    for key in every() {
         page.push_str(&format!(
             "| `{}` | {} | `{}` | {} |\n",
             key.name,
@@ -40,13 +41,18 @@ pub fn page() -> String {
             key.doc
         ));
     }
+    page.push_str("\n## Tables with names of your own\n");
+    for table in TABLES {
+        page.push_str(&format!("\n{}\n\n```toml\n{}```\n", table.doc, table.example));
+    }
     page
 }
 
 fn values(key: &Key) -> String {
     match &key.takes {
-        Takes::Address(_) => key.unit.to_owned(),
+        Takes::Address(_) | Takes::AddressOrNone(_) => key.unit.to_owned(),
         Takes::Text { .. } => "a string".to_owned(),
+        Takes::List(_) => "a list of strings".to_owned(),
         Takes::Switch(_) => "`true`, `false`".to_owned(),
         Takes::Number { min, max, .. } => format!("{min} to {max} {}", key.unit),
         Takes::Choice { of, .. } => {

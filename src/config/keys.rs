@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use super::Config;
 use super::DriverChoice;
 use super::FdTables;
+use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::SHARDS_MAX;
-use crate::limits::TOKEN_LEEWAY_S_MAX;
+use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::limits::TOPIC_BYTES_MAX;
 
 /// Something that may be set.
 pub(super) struct Key {
@@ -25,10 +27,22 @@ pub(super) struct Key {
 /// What kind of value a key has, which ones are possible, and where it is put.
 pub(super) enum Takes {
     Address(fn(&mut Config) -> &mut SocketAddr),
+    /// An address, or an empty string for none.
+    AddressOrNone(fn(&mut Config) -> &mut Option<SocketAddr>),
     Switch(fn(&mut Config) -> &mut bool),
-    Number { min: u64, max: u64, field: fn(&mut Config) -> &mut u64 },
-    Text { field: fn(&mut Config) -> &mut String },
-    Choice { of: &'static [&'static str], set: fn(&mut Config, &str) },
+    Number {
+        min: u64,
+        max: u64,
+        field: fn(&mut Config) -> &mut u64,
+    },
+    Text {
+        field: fn(&mut Config) -> &mut String,
+    },
+    List(fn(&mut Config) -> &mut Vec<String>),
+    Choice {
+        of: &'static [&'static str],
+        set: fn(&mut Config, &str),
+    },
 }
 
 const KIB: u64 = 1024;
@@ -40,8 +54,16 @@ const DAY_S: u64 = 24 * 60 * 60;
 const OUTBOX_BYTES_MIN: u64 = PAGE_BYTES_MAX as u64;
 
 const _: () = assert!(OUTBOX_BYTES_MAX == 1024 * 1024, "the default below says so");
+const _: () = assert!(SUBSCRIPTIONS_MAX == 64 && TOPIC_BYTES_MAX == 255, "the defaults say so");
+const _: () = assert!(FILTER_BYTES_MAX == 16384, "the default below says so");
 
-pub(super) const KEYS: &[Key] = &[
+/// Every key, in the order in which the page lists them.
+pub(super) fn every() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(super::keys_auth::KEYS)
+}
+
+/// Those about the server and its dialects.
+const KEYS: &[Key] = &[
     Key {
         name: "listen",
         takes: Takes::Address(|config| &mut config.listen),
@@ -123,6 +145,39 @@ pub(super) const KEYS: &[Key] = &[
         default: "1048576",
         unit: "bytes",
         doc: "One message of a client, also after inflating. A larger one closes the connection with 1009; over HTTP it is answered 413.",
+    },
+    Key {
+        name: "subscriptions_max",
+        takes: Takes::Number {
+            min: 1,
+            max: SUBSCRIPTIONS_MAX as u64,
+            field: |config| &mut config.subscriptions_max,
+        },
+        default: "64",
+        unit: "subscriptions",
+        doc: "Subscriptions of one connection of the native protocol; one more is refused with `too_many_subscriptions`. Other dialects have limits of their own.",
+    },
+    Key {
+        name: "topic_bytes_max",
+        takes: Takes::Number {
+            min: 1,
+            max: TOPIC_BYTES_MAX as u64,
+            field: |config| &mut config.topic_bytes_max,
+        },
+        default: "255",
+        unit: "bytes",
+        doc: "A topic's name; a longer one is refused with `bad_topic`.",
+    },
+    Key {
+        name: "filter_bytes_max",
+        takes: Takes::Number {
+            min: 16,
+            max: FILTER_BYTES_MAX as u64,
+            field: |config| &mut config.filter_bytes_max,
+        },
+        default: "16384",
+        unit: "bytes",
+        doc: "A filter of the native protocol, written as short as can be; a longer one is refused with `bad_filter`.",
     },
     Key {
         name: "outbox_bytes_max",
@@ -251,6 +306,13 @@ pub(super) const KEYS: &[Key] = &[
         doc: "Bytes of the last events per key of all topics together, an equal share for each shard; the longest unchanged go first.",
     },
     Key {
+        name: "peat.listen",
+        takes: Takes::AddressOrNone(|config| &mut config.peat.listen),
+        default: "\"\"",
+        unit: "address:port, or `\"\"`",
+        doc: "A port of its own for peat-node's dialect, where the paths of its origin mean it alone. Empty: it is on the shared port only.",
+    },
+    Key {
         name: "peat.topics",
         takes: Takes::Text { field: |config| &mut config.peat.topics },
         default: "\"**\"",
@@ -270,6 +332,13 @@ pub(super) const KEYS: &[Key] = &[
         default: "\"\"",
         unit: "",
         doc: "Names of their own for topics, as `name=topic`, with commas between them: `aircraft=adsb/ch`.",
+    },
+    Key {
+        name: "hyperbeam.listen",
+        takes: Takes::AddressOrNone(|config| &mut config.hyperbeam.view.listen),
+        default: "\"\"",
+        unit: "address:port, or `\"\"`",
+        doc: "A port of its own for HyperBEAM's dialect, where the paths of its origin mean it alone. Empty: it is on the shared port only.",
     },
     Key {
         name: "hyperbeam.topics",
@@ -328,6 +397,13 @@ pub(super) const KEYS: &[Key] = &[
         doc: "A HyperBEAM client that says nothing for so long is closed with 1000.",
     },
     Key {
+        name: "provisioning.listen",
+        takes: Takes::AddressOrNone(|config| &mut config.provisioning.listen),
+        default: "\"\"",
+        unit: "address:port, or `\"\"`",
+        doc: "A port of its own for the Provisioning dialect, where the paths of its origin mean it alone. Empty: it is on the shared port only.",
+    },
+    Key {
         name: "provisioning.topics",
         takes: Takes::Text { field: |config| &mut config.provisioning.topics },
         default: "\"**\"",
@@ -367,133 +443,6 @@ pub(super) const KEYS: &[Key] = &[
         takes: Takes::Switch(|config| &mut config.own.logs),
         default: "false",
         unit: "",
-        doc: "Whether slow subscribers, protocol violations and refused tokens are published as `LogEntry` events, at most 10 a second and shard.",
-    },
-    Key {
-        name: "auth.algorithm",
-        takes: Takes::Choice {
-            of: &[
-                "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
-                "ES256", "ES384", "EdDSA",
-            ],
-            set: |config, word| word.clone_into(&mut config.auth.algorithm),
-        },
-        default: "\"HS256\"",
-        unit: "",
-        doc: "The one algorithm that the key of `auth.key_file` is for.",
-    },
-    Key {
-        name: "auth.key_file",
-        takes: Takes::Text { field: |config| &mut config.auth.key_file },
-        default: "\"\"",
-        unit: "",
-        doc: "The key that tokens are checked with: a secret (HS*) or a public key as PEM. Empty, with no `auth.jwks_file`: tokens are not looked at, and everyone is anonymous.",
-    },
-    Key {
-        name: "auth.jwks_file",
-        takes: Takes::Text { field: |config| &mut config.auth.jwks_file },
-        default: "\"\"",
-        unit: "",
-        doc: "Further keys, as a JSON Web Key Set.",
-    },
-    Key {
-        name: "auth.issuer",
-        takes: Takes::Text { field: |config| &mut config.auth.issuer },
-        default: "\"\"",
-        unit: "",
-        doc: "`iss` must be this. Empty: any.",
-    },
-    Key {
-        name: "auth.audience",
-        takes: Takes::Text { field: |config| &mut config.auth.audience },
-        default: "\"\"",
-        unit: "",
-        doc: "`aud` must name this. Empty: a token that names an audience is refused.",
-    },
-    Key {
-        name: "auth.leeway_s",
-        takes: Takes::Number {
-            min: 0,
-            max: TOKEN_LEEWAY_S_MAX,
-            field: |config| &mut config.auth.leeway_s,
-        },
-        default: "30",
-        unit: "seconds",
-        doc: "By how much the clocks of this machine and of the issuer may differ.",
-    },
-    Key {
-        name: "auth.anonymous",
-        takes: Takes::Choice {
-            of: &["nowhere", "loopback", "anywhere"],
-            set: |config, word| word.clone_into(&mut config.auth.anonymous),
-        },
-        default: "\"loopback\"",
-        unit: "",
-        doc: "Where clients without a token are let in.",
-    },
-    Key {
-        name: "auth.admin_secret_file",
-        takes: Takes::Text { field: |config| &mut config.auth.admin_secret_file },
-        default: "\"\"",
-        unit: "",
-        doc: "What opens `/v1/admin/…`, in a file. Empty: nothing does.",
-    },
-    Key {
-        name: "auth.origins",
-        takes: Takes::Text { field: |config| &mut config.auth.origins },
-        default: "\"\"",
-        unit: "",
-        doc: "Origins of other sites whose pages may connect, with commas between them: `https://app.example.com`, `*`.",
-    },
-    Key {
-        name: "auth.hosts",
-        takes: Takes::Text { field: |config| &mut config.auth.hosts },
-        default: "\"\"",
-        unit: "",
-        doc: "Names under which this server is known, whose own pages may connect, with commas between them.",
-    },
-    Key {
-        name: "auth.user_connections",
-        takes: Takes::Number {
-            min: 1,
-            max: 1_000_000,
-            field: |config| &mut config.auth.user_connections,
-        },
-        default: "10",
-        unit: "connections",
-        doc: "Connections that one user may have; the next is refused with 429.",
-    },
-    Key {
-        name: "auth.address_connections",
-        takes: Takes::Number {
-            min: 1,
-            max: 1_000_000,
-            field: |config| &mut config.auth.address_connections,
-        },
-        default: "1000",
-        unit: "connections",
-        doc: "Connections that one address may have, this machine's own apart; the next is refused with 429.",
-    },
-    Key {
-        name: "auth.handshakes_per_s",
-        takes: Takes::Number {
-            min: 1,
-            max: 1_000_000,
-            field: |config| &mut config.auth.handshakes_per_s,
-        },
-        default: "100",
-        unit: "a second",
-        doc: "Handshakes that one address may begin, this machine's own apart; the next is refused with 429.",
-    },
-    Key {
-        name: "auth.messages_per_s",
-        takes: Takes::Number {
-            min: 1,
-            max: 1_000_000,
-            field: |config| &mut config.auth.messages_per_s,
-        },
-        default: "100",
-        unit: "a second",
-        doc: "Messages that one Provisioning client may send; the next closes it with 1008.",
+        doc: "Whether what an operator would look for (the begin and the end, refused tokens and connections, protocol violations, slow subscribers, a full server) is published as `LogEntry` events, at most 10 a second and shard.",
     },
 ];

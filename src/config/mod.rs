@@ -7,8 +7,12 @@
 mod docs;
 mod error;
 mod keys;
+mod keys_auth;
 mod parse;
+mod places;
+mod tables;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -18,6 +22,7 @@ pub use docs::page;
 pub use error::ConfigError;
 pub use error::Origin;
 pub use error::Problem;
+pub use places::Places;
 
 /// Which way of waiting for the kernel the runtimes use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub struct HistoryConfig {
 /// How one dialect sees the topics. See `docs/dialects/mapping.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ViewConfig {
+    /// A listener of the dialect's own.
+    pub listen: Option<SocketAddr>,
     pub topics: String,
     pub prefix: String,
     pub names: String,
@@ -82,10 +89,21 @@ pub struct AuthConfig {
     pub algorithm: String,
     pub key_file: String,
     pub jwks_file: String,
+    pub jwks_url: String,
+    pub jwks_wish_s_min: u64,
+    pub keys: Vec<KeyConfig>,
     pub issuer: String,
     pub audience: String,
     pub leeway_s: u64,
+    pub expiry_required: bool,
+    pub lifetime_s_max: u64,
+    pub user_claim: String,
+    pub role_claims: Vec<String>,
+    pub grants_claim: String,
+    pub subscribe_default: Vec<String>,
+    pub publish_default: Vec<String>,
     pub anonymous: String,
+    pub anonymous_role: String,
     pub admin_secret_file: String,
     pub origins: String,
     pub hosts: String,
@@ -93,6 +111,25 @@ pub struct AuthConfig {
     pub address_connections: u64,
     pub handshakes_per_s: u64,
     pub messages_per_s: u64,
+    pub publish_per_s: u64,
+}
+
+/// One of several keys that tokens are checked with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyConfig {
+    /// What tokens call it (`kid`); empty: it has no name.
+    pub name: String,
+    pub algorithm: String,
+    pub file: String,
+}
+
+/// What everyone with a role may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleConfig {
+    /// Absent: the role says nothing about that, which is not the same as an empty list.
+    pub subscribe: Option<Vec<String>>,
+    pub publish: Option<Vec<String>>,
+    pub filter: Option<String>,
 }
 
 /// Everything that may be set. See `docs/CONFIG.md` for each.
@@ -106,6 +143,9 @@ pub struct Config {
     pub connections_max: u64,
     pub topics_max: u64,
     pub message_bytes_max: u64,
+    pub subscriptions_max: u64,
+    pub topic_bytes_max: u64,
+    pub filter_bytes_max: u64,
     pub outbox_bytes_max: u64,
     pub send_buffer_bytes: u64,
     pub deflate: bool,
@@ -120,12 +160,17 @@ pub struct Config {
     pub provisioning: ViewConfig,
     pub own: OwnConfig,
     pub auth: AuthConfig,
+    pub roles: BTreeMap<String, RoleConfig>,
+    /// The roles of which one is needed to see events of a type.
+    pub event_types: BTreeMap<String, Vec<String>>,
+    /// Where each was written.
+    pub places: Places,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let mut config = Self::blank();
-        for key in keys::KEYS {
+        for key in keys::every() {
             let set = parse::set(&mut config, key.name, key.default, &Origin::Default);
             set.expect("a test has set each default");
         }
@@ -173,6 +218,9 @@ impl Config {
             connections_max: 0,
             topics_max: 0,
             message_bytes_max: 0,
+            subscriptions_max: 0,
+            topic_bytes_max: 0,
+            filter_bytes_max: 0,
             outbox_bytes_max: 0,
             send_buffer_bytes: 0,
             deflate: false,
@@ -187,6 +235,9 @@ impl Config {
             provisioning: ViewConfig::default(),
             own: OwnConfig::default(),
             auth: AuthConfig::default(),
+            roles: BTreeMap::new(),
+            event_types: BTreeMap::new(),
+            places: Places::default(),
         }
     }
 }

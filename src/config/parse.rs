@@ -12,9 +12,10 @@ use super::Config;
 use super::error::ConfigError;
 use super::error::Origin;
 use super::error::Problem;
-use super::keys::KEYS;
 use super::keys::Key;
 use super::keys::Takes;
+use super::keys::every;
+use super::tables;
 
 /// Sets everything that a file's text sets.
 pub(super) fn set_all(config: &mut Config, text: &str, path: &Path) -> Result<(), ConfigError> {
@@ -37,7 +38,11 @@ pub(super) fn set(
     let value =
         DeValue::parse(value).map_err(|syntax| error(Problem::Syntax(syntax.message().into())))?;
     let known = find(key).map_err(error)?;
-    set_value(config, known, value.get_ref()).map_err(error)
+    set_value(config, known, value.get_ref()).map_err(error)?;
+    if *origin != Origin::Default {
+        config.places.note(known.name, origin.clone());
+    }
+    Ok(())
 }
 
 /// Sets one key to a word of the command line: text stands there without quotes.
@@ -45,24 +50,31 @@ pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(),
     let error = |problem| ConfigError::new(key, Origin::CommandLine, problem);
     let known = find(key).map_err(error)?;
     match known.takes {
-        Takes::Address(_) | Takes::Text { .. } | Takes::Choice { .. } => {
-            set_value(config, known, &DeValue::String(word.into())).map_err(error)
+        Takes::Address(_) | Takes::AddressOrNone(_) | Takes::Text { .. } | Takes::Choice { .. } => {
+            set_value(config, known, &DeValue::String(word.into())).map_err(error)?;
+            config.places.note(known.name, Origin::CommandLine);
+            Ok(())
         }
-        Takes::Switch(_) | Takes::Number { .. } => set(config, key, word, &Origin::CommandLine),
+        Takes::Switch(_) | Takes::Number { .. } | Takes::List(_) => {
+            set(config, key, word, &Origin::CommandLine)
+        }
     }
 }
 
 /// A file, to say where in it something stands.
-struct File<'a> {
+pub(super) struct File<'a> {
     text: &'a str,
     path: &'a Path,
 }
 
 impl File<'_> {
-    fn error(&self, key: &str, at: usize, problem: Problem) -> ConfigError {
+    pub(super) fn error(&self, key: &str, at: usize, problem: Problem) -> ConfigError {
+        ConfigError::new(key, self.origin(at), problem)
+    }
+
+    pub(super) fn origin(&self, at: usize) -> Origin {
         let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        let line = u32::try_from(line).unwrap_or(u32::MAX);
-        ConfigError::new(key, Origin::File { path: self.path.into(), line }, problem)
+        Origin::File { path: self.path.into(), line: u32::try_from(line).unwrap_or(u32::MAX) }
     }
 }
 
@@ -85,9 +97,11 @@ fn set_entry(
     value: &Spanned<DeValue<'_>>,
     file: &File<'_>,
 ) -> Result<(), ConfigError> {
-    let is_table = KEYS
-        .iter()
-        .any(|known| known.name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
+    if tables::set(config, key, key_at, value.get_ref(), file)? {
+        return Ok(());
+    }
+    let is_table =
+        every().any(|known| known.name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
     match value.get_ref() {
         DeValue::Table(table) if is_table => set_table(config, &format!("{key}."), table, file),
         other if is_table => {
@@ -97,15 +111,15 @@ fn set_entry(
         other => {
             let known = find(key).map_err(|problem| file.error(key, key_at, problem))?;
             set_value(config, known, other)
-                .map_err(|problem| file.error(key, value.span().start, problem))
+                .map_err(|problem| file.error(key, value.span().start, problem))?;
+            config.places.note(known.name, file.origin(value.span().start));
+            Ok(())
         }
     }
 }
 
 fn find(key: &str) -> Result<&'static Key, Problem> {
-    KEYS.iter()
-        .find(|known| known.name == key)
-        .ok_or_else(|| Problem::UnknownKey { meant: meant(key) })
+    every().find(|known| known.name == key).ok_or_else(|| Problem::UnknownKey { meant: meant(key) })
 }
 
 fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), Problem> {
@@ -115,6 +129,18 @@ fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), 
             let DeValue::String(text) = value else { return Err(wrong("a string")) };
             *field(config) =
                 text.parse().map_err(|_| Problem::NotAnAddress { found: text.as_ref().into() })?;
+        }
+        Takes::AddressOrNone(field) => {
+            let DeValue::String(text) = value else { return Err(wrong("a string")) };
+            *field(config) = match text.as_ref() {
+                "" => None,
+                text => {
+                    Some(text.parse().map_err(|_| Problem::NotAnAddress { found: text.into() })?)
+                }
+            };
+        }
+        Takes::List(field) => {
+            *field(config) = strings(value, 0).map_err(|(_, problem)| problem)?;
         }
         Takes::Text { field } => {
             let DeValue::String(text) = value else { return Err(wrong("a string")) };
@@ -144,7 +170,21 @@ fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), 
     Ok(())
 }
 
-const fn type_name(value: &DeValue<'_>) -> &'static str {
+/// A list of strings; an error comes with where it is, if it has a place of its own.
+pub(super) fn strings(value: &DeValue<'_>, at: usize) -> Result<Vec<String>, (usize, Problem)> {
+    let wrong = |value: &DeValue<'_>, at| {
+        let wanted = "a list of strings";
+        (at, Problem::WrongType { wanted, found: type_name(value) })
+    };
+    let DeValue::Array(list) = value else { return Err(wrong(value, at)) };
+    let text = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
+        DeValue::String(text) => Ok(text.as_ref().to_owned()),
+        other => Err(wrong(other, value.span().start)),
+    };
+    list.iter().map(text).collect()
+}
+
+pub(super) const fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
@@ -158,7 +198,7 @@ const fn type_name(value: &DeValue<'_>) -> &'static str {
 
 /// The key that differs least, if it differs little.
 fn meant(key: &str) -> Option<&'static str> {
-    let near = KEYS.iter().map(|known| (distance(key, known.name), known.name)).min()?;
+    let near = every().map(|known| (distance(key, known.name), known.name)).min()?;
     (near.0 <= 2).then_some(near.1)
 }
 
@@ -188,7 +228,7 @@ mod tests {
 
     #[test]
     fn each_default_is_possible() {
-        for key in KEYS {
+        for key in every() {
             let mut config = Config::blank();
             set(&mut config, key.name, key.default, &Origin::Default).unwrap();
         }
@@ -197,13 +237,8 @@ mod tests {
 
     #[test]
     fn each_key_is_known_once_and_documented() {
-        for key in KEYS {
-            assert_eq!(
-                KEYS.iter().filter(|other| other.name == key.name).count(),
-                1,
-                "{}",
-                key.name
-            );
+        for key in every() {
+            assert_eq!(every().filter(|other| other.name == key.name).count(), 1, "{}", key.name);
             assert!(key.doc.ends_with('.'), "{}", key.name);
         }
     }
@@ -253,6 +288,82 @@ mod tests {
         assert!(message.starts_with("fanwire.toml:2: is not TOML: "), "{message}");
         let message = parsed("shards = 99999999999999999999999").unwrap_err();
         assert!(message.starts_with("fanwire.toml:1: "), "{message}");
+    }
+
+    #[test]
+    fn tables_of_the_operators_own_names_are_read_with_their_places() {
+        let text = "[[auth.keys]]\nname = 'a'\nalgorithm = 'RS256'\nfile = 'a.pem'\n[[auth.keys]]\nalgorithm = 'EdDSA'\nfile = 'b.pem'\n[roles.viewer]\nsubscribe = [\n 'adsb/**',\n]\nfilter = 'a = 1'\n[roles.\"two words\"]\n[event_types]\nLogEntry = []\n";
+        let config = parsed(text).unwrap();
+        assert_eq!(config.auth.keys.len(), 2);
+        assert_eq!((&*config.auth.keys[0].name, &*config.auth.keys[1].algorithm), ("a", "EdDSA"));
+        let viewer = &config.roles["viewer"];
+        assert_eq!(
+            (viewer.subscribe.as_ref().map(Vec::len), viewer.filter.as_deref()),
+            (Some(1), Some("a = 1"))
+        );
+        assert!(config.roles.contains_key("two words") && viewer.publish.is_none());
+        assert_eq!(config.event_types["LogEntry"], [""; 0]);
+        assert_eq!(config.places.of("roles.viewer.filter").to_string(), "fanwire.toml:12");
+        assert_eq!(config.places.of("auth.keys[1].file").to_string(), "fanwire.toml:7");
+        assert_eq!(config.places.of("auth.leeway_s"), Origin::Default);
+    }
+
+    #[test]
+    fn each_mistake_in_such_a_table_is_named_with_its_place() {
+        let cases = [
+            ("roles = 3", "fanwire.toml:1: `roles`: must be a table, and is a whole number"),
+            (
+                "[roles]\nviewer = 3",
+                "fanwire.toml:2: `roles.viewer`: must be a table, and is a whole number",
+            ),
+            (
+                "[roles.viewer]\n\nsubscibe = []",
+                "fanwire.toml:3: `roles.viewer.subscibe`: there is no such key",
+            ),
+            (
+                "[roles.viewer]\nsubscribe = 'a'",
+                "fanwire.toml:2: `roles.viewer.subscribe`: must be a list of strings, and is a string",
+            ),
+            (
+                "[roles.viewer]\nsubscribe = [\n'a',\n7]",
+                "fanwire.toml:4: `roles.viewer.subscribe`: must be a list of strings, and is a whole number",
+            ),
+            (
+                "[event_types]\nLogEntry = 'admin'",
+                "fanwire.toml:2: `event_types.LogEntry`: must be a list of strings, and is a string",
+            ),
+            (
+                "[auth.keys]\nname = 'a'",
+                "fanwire.toml:1: `auth.keys`: must be a list of tables: [[auth.keys]], and is a table",
+            ),
+            (
+                "[[auth.keys]]\nalgorithm = 'none'",
+                "fanwire.toml:2: `auth.keys[0].algorithm`: must be one of HS256,",
+            ),
+            (
+                "shards = 1\n[[auth.keys]]\nalgorithm = 'HS256'",
+                "fanwire.toml:2: `auth.keys[0]`: cannot be used: it has no `file`",
+            ),
+            (
+                "[auth]\nrole_claims = 'role'",
+                "fanwire.toml:2: `auth.role_claims`: must be a list of strings, and is a string",
+            ),
+            (
+                "[peat]\nlisten = '1'",
+                "fanwire.toml:2: `peat.listen`: must be an IP address and a port",
+            ),
+        ];
+        for (text, message) in cases {
+            let found = parsed(text).unwrap_err();
+            assert!(found.starts_with(message), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_dialect_has_a_listener_if_it_is_given_one() {
+        assert_eq!(parsed("peat.listen = ''").unwrap().peat.listen, None);
+        let config = parsed("hyperbeam.listen = '[::1]:8734'").unwrap();
+        assert_eq!(config.hyperbeam.view.listen, Some("[::1]:8734".parse().unwrap()));
     }
 
     #[test]

@@ -44,6 +44,7 @@ use crate::limits::TICK_MS;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
+use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Stats;
 
@@ -54,6 +55,9 @@ pub trait Desk {
 
     /// Takes note of the shard's counts.
     fn note(&mut self, stats: Stats);
+
+    /// Has fresh keys fetched, if they can be: a token came whose key is not known. Must not wait for anything.
+    fn wish_keys(&mut self);
 }
 
 /// Another core, as one that has something to tell it sees it.
@@ -99,6 +103,7 @@ pub struct Core<W: World> {
     timer: Timer,
     sockets: Sockets,
     lingering: Lingering,
+    listeners: Vec<(Port, Listener)>,
     rush: Rush,
     listening: Listening,
     /// When it was last said that nothing can be accepted, in `Now::mono_ms`.
@@ -113,13 +118,12 @@ pub struct Core<W: World> {
     stopping: Option<Stopping>,
 }
 
-/// Whether new connections are accepted.
-#[derive(Debug)]
+/// Whether new connections are accepted. All listeners do alike: what one lacks, the others lack too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listening {
-    On(Listener),
+    On,
     /// Out of descriptors or memory, until the next tick.
-    Resting(Listener),
-    Off,
+    Resting,
 }
 
 /// A core that was asked to stop.
@@ -170,7 +174,7 @@ impl<W: World> Core<W> {
     pub fn new(
         world: W,
         desk: Box<dyn Desk>,
-        listener: Listener,
+        listeners: Vec<(Port, Listener)>,
         links: Links<W::Message>,
         clock: Clock,
         pace: Pace,
@@ -179,7 +183,9 @@ impl<W: World> Core<W> {
         let timer = Timer::new()?;
         poll.add_alarm(timer.as_fd())?;
         poll.add_alarm(links.doorbell.as_fd())?;
-        poll.add_listener(listener.as_fd())?;
+        for (index, (_, listener)) in (0..).zip(&listeners) {
+            poll.add_listener(listener.as_fd(), index)?;
+        }
         Ok(Self {
             world,
             desk,
@@ -190,8 +196,9 @@ impl<W: World> Core<W> {
             timer,
             sockets: Sockets::default(),
             lingering: Lingering::default(),
+            listeners,
+            listening: Listening::On,
             rush: Rush::default(),
-            listening: Listening::On(listener),
             shortage_told_ms: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             unread: Vec::new(),
@@ -245,8 +252,8 @@ impl<W: World> Core<W> {
         for ready in events.iter() {
             match ready.token {
                 Token::Conn(conn) => self.take_conn(conn, ready, now),
-                Token::Listener => {
-                    self.accept(now);
+                Token::Listener(index) => {
+                    self.accept(usize::from(index), now);
                 }
                 Token::Alarm => {}
             }
@@ -346,13 +353,16 @@ impl<W: World> Core<W> {
         }
     }
 
-    /// Accepts who waits, some at a time; true if there may be more.
-    fn accept(&mut self, now: Now) -> bool {
+    /// Accepts who waits at one of the listeners, some at a time; true if there may be more.
+    fn accept(&mut self, index: usize, now: Now) -> bool {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Listening::On(listener) = &self.listening else { return false };
+            if self.listening != Listening::On {
+                return false;
+            }
+            let Some((port, listener)) = self.listeners.get(index) else { return false };
             match listener.accept() {
                 Accepted::Conn(socket, peer) => {
-                    let Some(conn) = self.world.open(peer, now) else { continue };
+                    let Some(conn) = self.world.open(*port, peer, now) else { continue };
                     let watched = self.poll.add_conn(socket.as_fd(), conn);
                     self.sockets.insert(conn, socket);
                     if let Err(error) = watched {
@@ -372,9 +382,6 @@ impl<W: World> Core<W> {
     }
 
     fn rest(&mut self, error: Errno, now: Now) {
-        let Listening::On(listener) = std::mem::replace(&mut self.listening, Listening::Off) else {
-            return;
-        };
         let is_told =
             self.shortage_told_ms.is_some_and(|told_ms| now.mono_ms < told_ms + SHORTAGE_TOLD_MS);
         if !is_told {
@@ -382,22 +389,27 @@ impl<W: World> Core<W> {
             let open = self.sockets.open();
             tracing::warn!(%error, open, "cannot accept connections for now; trying again every {TICK_MS} ms");
         }
-        if let Err(error) = self.poll.set_listening(listener.as_fd(), false) {
+        if let Err(error) = self.set_listening(false) {
             tracing::error!(%error, "cannot rest");
         }
-        self.listening = Listening::Resting(listener);
+        self.listening = Listening::Resting;
     }
 
     fn listen_again(&mut self, now: Now) {
-        let Listening::Resting(listener) = std::mem::replace(&mut self.listening, Listening::Off)
-        else {
+        if self.set_listening(true).is_err() {
             return;
-        };
-        match self.poll.set_listening(listener.as_fd(), true) {
-            Ok(()) => self.listening = Listening::On(listener),
-            Err(_) => self.listening = Listening::Resting(listener),
         }
-        self.accept(now);
+        self.listening = Listening::On;
+        for index in 0..self.listeners.len() {
+            self.accept(index, now);
+        }
+    }
+
+    fn set_listening(&self, on: bool) -> io::Result<()> {
+        for (index, (_, listener)) in (0..).zip(&self.listeners) {
+            self.poll.set_listening(listener.as_fd(), index, on)?;
+        }
+        Ok(())
     }
 
     fn take_inbox(&mut self, now: Now) -> bool {
@@ -420,7 +432,7 @@ impl<W: World> Core<W> {
         self.next_tick_ms = now.mono_ms + TICK_MS;
         self.world.tick(now);
         self.lingering.tick(&mut self.buffer, now.mono_ms);
-        if matches!(self.listening, Listening::Resting(_)) {
+        if self.listening == Listening::Resting {
             self.listen_again(now);
         }
         self.desk.note(self.world.stats());
@@ -428,6 +440,9 @@ impl<W: World> Core<W> {
 
     fn answer_admin(&mut self, now: Now) -> bool {
         let mut was_busy = false;
+        if self.world.poll_keys_wanted() {
+            self.desk.wish_keys();
+        }
         while let Some((conn, request)) = self.world.poll_admin() {
             let response = self.desk.answer(&request);
             self.world.answer(conn, &response, now);
@@ -467,11 +482,13 @@ impl<W: World> Core<W> {
     fn stop(&mut self, now: Now) {
         if self.stopping.is_none() && self.links.doorbell.stop_wanted() {
             // Who was connected already is told properly; closing the listener would reset them.
-            let mut turns = BACKLOG as usize / ACCEPTS_PER_TURN_MAX;
-            while turns > 0 && self.accept(now) {
-                turns -= 1;
+            for index in 0..self.listeners.len() {
+                let mut turns = BACKLOG as usize / ACCEPTS_PER_TURN_MAX;
+                while turns > 0 && self.accept(index, now) {
+                    turns -= 1;
+                }
             }
-            self.listening = Listening::Off;
+            self.listeners.clear();
             self.world.stop(now);
             self.world.work(&mut self.sockets, now);
             let until_ms = now.mono_ms + self.pace.drain_timeout_ms;

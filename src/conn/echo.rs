@@ -12,6 +12,7 @@ use crate::event::ShardId;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
+use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Sent;
 use crate::shard::Sink;
@@ -57,7 +58,7 @@ impl Echo {
 impl World for Echo {
     type Message = u64;
 
-    fn open(&mut self, _peer: IpAddr, _now: Now) -> Option<ConnRef> {
+    fn open(&mut self, _port: Port, _peer: IpAddr, _now: Now) -> Option<ConnRef> {
         if self.open_count() >= self.connections_max {
             return None;
         }
@@ -159,6 +160,10 @@ impl World for Echo {
 
     fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
         None
+    }
+
+    fn poll_keys_wanted(&mut self) -> bool {
+        false
     }
 
     fn answer(&mut self, _conn: ConnRef, _response: &Response, _now: Now) {}

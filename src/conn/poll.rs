@@ -25,7 +25,8 @@ use crate::shard::ConnRef;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Conn(ConnRef),
-    Listener,
+    /// One of the listeners, by its place among them.
+    Listener(u8),
     /// The doorbell or the timer: waking was all they had to do.
     Alarm,
 }
@@ -33,12 +34,15 @@ pub(super) enum Token {
 /// A place that no connection ever has: marks the tokens of everything else.
 const NO_PLACE: u32 = u32::MAX;
 
+/// In the place of a listener's number: what only wakes.
+const ALARM: u32 = u32::MAX;
+
 impl Token {
     const fn to_data(self) -> EventData {
         let (high, low) = match self {
             Self::Conn(conn) => (conn.generation, conn.id.0),
-            Self::Listener => (1, NO_PLACE),
-            Self::Alarm => (2, NO_PLACE),
+            Self::Alarm => (ALARM, NO_PLACE),
+            Self::Listener(index) => (index as u32, NO_PLACE),
         };
         EventData::new_u64((high as u64) << 32 | low as u64)
     }
@@ -48,8 +52,8 @@ impl Token {
         let low = u32::try_from(word & u64::from(u32::MAX)).expect("it is masked");
         let high = u32::try_from(word >> 32).expect("it is shifted");
         match (high, low) {
-            (1, NO_PLACE) => Self::Listener,
-            (_, NO_PLACE) => Self::Alarm,
+            (ALARM, NO_PLACE) => Self::Alarm,
+            (index, NO_PLACE) => Self::Listener(u8::try_from(index).unwrap_or(u8::MAX)),
             (generation, id) => Self::Conn(ConnRef { id: ConnId(id), generation }),
         }
     }
@@ -108,15 +112,20 @@ impl Poll {
         Ok(epoll::add(&self.epoll, alarm, Token::Alarm.to_data(), EventFlags::IN | EventFlags::ET)?)
     }
 
-    /// Registers the listener, level-triggered: what one turn does not accept, the next one sees.
-    pub(super) fn add_listener(&self, listener: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, listener, Token::Listener.to_data(), EventFlags::IN)?)
+    /// Registers a listener, level-triggered: what one turn does not accept, the next one sees.
+    pub(super) fn add_listener(&self, listener: BorrowedFd<'_>, index: u8) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, listener, Token::Listener(index).to_data(), EventFlags::IN)?)
     }
 
     /// Listens or stops listening; a listener that cannot be served would otherwise keep the core awake.
-    pub(super) fn set_listening(&self, listener: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    pub(super) fn set_listening(
+        &self,
+        listener: BorrowedFd<'_>,
+        index: u8,
+        on: bool,
+    ) -> io::Result<()> {
         let flags = if on { EventFlags::IN } else { EventFlags::empty() };
-        Ok(epoll::modify(&self.epoll, listener, Token::Listener.to_data(), flags)?)
+        Ok(epoll::modify(&self.epoll, listener, Token::Listener(index).to_data(), flags)?)
     }
 
     /// Takes what is ready, waiting for the first of it so many microseconds at most; `recycle` wants the list back.
@@ -166,7 +175,8 @@ mod tests {
         let conns = [(0, 0), (0, 1), (7, u32::MAX), (u32::MAX - 1, 2)];
         let conns =
             conns.map(|(id, generation)| Token::Conn(ConnRef { id: ConnId(id), generation }));
-        for token in conns.into_iter().chain([Token::Listener, Token::Alarm]) {
+        for token in conns.into_iter().chain([Token::Listener(0), Token::Listener(3), Token::Alarm])
+        {
             assert_eq!(Token::from_data(token.to_data()), token);
         }
     }

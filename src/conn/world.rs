@@ -11,6 +11,7 @@ use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
 use crate::shard::Mesh;
+use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Shard;
 use crate::shard::Sink;
@@ -22,7 +23,7 @@ pub trait World {
     type Message: Send + 'static;
 
     /// A connection was accepted; `None`: there is no place for it, close the socket.
-    fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef>;
+    fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef>;
 
     /// Bytes came in; all of them are taken.
     fn received(&mut self, conn: ConnId, bytes: &mut [u8], now: Now);
@@ -63,6 +64,9 @@ pub trait World {
     /// A request that is answered outside.
     fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)>;
 
+    /// Whether a token came whose key is not known, since this was last asked.
+    fn poll_keys_wanted(&mut self) -> bool;
+
     /// The answer to one.
     fn answer(&mut self, conn: ConnRef, response: &Response, now: Now);
 
@@ -86,8 +90,8 @@ pub trait World {
 impl World for Shard {
     type Message = Mesh;
 
-    fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef> {
-        Self::open(self, peer, now)
+    fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
+        Self::open(self, port, peer, now)
     }
 
     fn received(&mut self, conn: ConnId, bytes: &mut [u8], now: Now) {
@@ -140,6 +144,10 @@ impl World for Shard {
 
     fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
         Self::poll_admin(self)
+    }
+
+    fn poll_keys_wanted(&mut self) -> bool {
+        Self::poll_keys_wanted(self)
     }
 
     fn answer(&mut self, conn: ConnRef, response: &Response, now: Now) {

@@ -396,6 +396,7 @@ pub enum RefusalCode {
     TooManyTopics,
     TooLarge,
     Full,
+    RateLimited,
     Forbidden,
     ShuttingDown,
 }
@@ -418,6 +419,7 @@ impl RefusalCode {
             Self::TooManyTopics => "too_many_topics",
             Self::TooLarge => "too_large",
             Self::Full => "full",
+            Self::RateLimited => "rate_limited",
             Self::Forbidden => "forbidden",
             Self::ShuttingDown => "shutting_down",
         }

@@ -6,26 +6,16 @@ use std::fmt::Display;
 use std::fs;
 use std::sync::Arc;
 
+use super::grants;
+use super::keys;
 use super::plan::seconds;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
-use crate::auth::Algorithm;
-use crate::auth::Anonymous;
-use crate::auth::AnonymousAccess;
-use crate::auth::JwksOrigin;
-use crate::auth::Key;
-use crate::auth::KeyKind;
-use crate::auth::KeySet;
-use crate::auth::Mapping;
 use crate::auth::Origins;
 use crate::auth::Rate;
-use crate::auth::TokenRules;
-use crate::auth::Verifier;
-use crate::auth::parse_jwks;
 use crate::auth::secret_in_file;
 use crate::config::Config;
 use crate::config::ConfigError;
-use crate::config::Origin;
 use crate::config::Problem;
 use crate::config::ViewConfig;
 use crate::dialect::View;
@@ -35,50 +25,54 @@ use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::shard::Access;
 use crate::shard::HyperBeam;
+use crate::shard::Listeners;
 use crate::shard::OwnEvents;
+use crate::shard::Port;
 
-fn unusable(key: &str, reason: impl Display) -> ConfigError {
-    let problem = Problem::Unusable { reason: reason.to_string().into() };
-    ConfigError::new(key, Origin::Machine, problem)
+/// What a key says cannot be used, with the place where it says so.
+pub(super) fn unusable(config: &Config, key: &str, reason: impl Display) -> ConfigError {
+    config.places.error(key, Problem::Unusable { reason: reason.to_string().into() })
 }
 
 /// The members of a text with commas in it.
-fn parts(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
-fn file(key: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|error| unusable(key, format_args!("{path}: {error}")))
+/// What a file holds.
+pub(super) fn file(config: &Config, key: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path).map_err(|error| unusable(config, key, format_args!("{path}: {error}")))
 }
 
 /// How each dialect sees the topics.
 pub(super) fn views(config: &Config) -> Result<Views, ConfigError> {
     Ok(Views {
         native: View::default(),
-        peat: view("peat", &config.peat)?,
-        hyperbeam: view("hyperbeam", &config.hyperbeam.view)?,
-        provisioning: view("provisioning", &config.provisioning)?,
+        peat: view(config, "peat", &config.peat)?,
+        hyperbeam: view(config, "hyperbeam", &config.hyperbeam.view)?,
+        provisioning: view(config, "provisioning", &config.provisioning)?,
     })
 }
 
-fn view(table: &str, config: &ViewConfig) -> Result<View, ConfigError> {
+fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, ConfigError> {
     let key = |name: &str| format!("{table}.{name}");
     let topics: Result<Vec<_>, _> = parts(&config.topics).map(TopicPattern::new).collect();
-    let topics = topics.map_err(|error| unusable(&key("topics"), error))?;
+    let topics = topics.map_err(|error| unusable(whole, &key("topics"), error))?;
     if topics.is_empty() {
-        return Err(unusable(&key("topics"), "it names no topic"));
+        return Err(unusable(whole, &key("topics"), "it names no topic"));
     }
     if !config.prefix.is_empty() {
         TopicName::new(&format!("{}a", config.prefix))
-            .map_err(|error| unusable(&key("prefix"), error))?;
+            .map_err(|error| unusable(whole, &key("prefix"), error))?;
     }
     let mut names = Vec::new();
     for part in parts(&config.names) {
         let named = part
             .split_once('=')
-            .ok_or_else(|| unusable(&key("names"), "a name is written name=topic"));
+            .ok_or_else(|| unusable(whole, &key("names"), "a name is written name=topic"));
         let (name, topic) = named?;
-        let topic = TopicName::new(topic.trim()).map_err(|error| unusable(&key("names"), error))?;
+        let topic =
+            TopicName::new(topic.trim()).map_err(|error| unusable(whole, &key("names"), error))?;
         names.push((name.trim().into(), topic));
     }
     let prefix = config.prefix.as_str().into();
@@ -112,71 +106,37 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
         "" => None,
         path => {
             let key = "auth.admin_secret_file";
-            let bytes = file(key, path)?;
+            let bytes = file(config, key, path)?;
             let secret = AdminSecret::new(secret_in_file(&bytes));
-            Some(Arc::new(secret.map_err(|error| unusable(key, error))?))
+            Some(Arc::new(secret.map_err(|error| unusable(config, key, error))?))
         }
     };
     Ok(Access {
-        verifier: verifier(config)?.map(Arc::new),
-        anonymous: Anonymous {
-            access: match auth.anonymous.as_str() {
-                "nowhere" => AnonymousAccess::Nowhere,
-                "anywhere" => AnonymousAccess::Anywhere,
-                _ => AnonymousAccess::Loopback,
-            },
-            ..Anonymous::default()
-        },
-        origins: Origins::new(&origins, &hosts).map_err(|error| unusable("auth.origins", error))?,
+        verifier: keys::verifier(config)?.map(Arc::new),
+        anonymous: grants::anonymous(config)?,
+        event_types: grants::event_types(config),
+        origins: Origins::new(&origins, &hosts)
+            .map_err(|error| unusable(config, "auth.origins", error))?,
         limits: AccessLimits {
             user_connections: seconds(auth.user_connections),
             address_connections: seconds(auth.address_connections),
             handshakes: rate(auth.handshakes_per_s),
             messages: rate(auth.messages_per_s),
-            ..AccessLimits::default()
+            publish: rate(auth.publish_per_s),
         },
         admin,
-        listener: config.listen.ip(),
-        ..Access::default()
+        listeners: listeners(config),
     })
 }
 
-fn verifier(config: &Config) -> Result<Option<Verifier>, ConfigError> {
-    let auth = &config.auth;
-    let mut keys = Vec::new();
-    if !auth.key_file.is_empty() {
-        keys.push(key(&auth.algorithm, &auth.key_file)?);
-    }
-    if !auth.jwks_file.is_empty() {
-        let name = "auth.jwks_file";
-        let text = file(name, &auth.jwks_file)?;
-        let set = parse_jwks(&text, JwksOrigin::File).map_err(|error| unusable(name, error))?;
-        keys.extend(set.keys);
-    }
-    if keys.is_empty() {
-        return Ok(None);
-    }
-    let keys = KeySet::new(keys).map_err(|error| unusable("auth.key_file", error))?;
-    let one = |text: &str| parts(text).map(Box::from).collect();
-    let rules = TokenRules {
-        issuers: one(&auth.issuer),
-        audiences: one(&auth.audience),
-        leeway_s: auth.leeway_s,
-        ..TokenRules::default()
-    };
-    let verifier = Verifier::new(keys, rules, Mapping::default());
-    verifier.map(Some).map_err(|error| unusable("auth.leeway_s", error))
-}
-
-fn key(algorithm: &str, path: &str) -> Result<Key, ConfigError> {
-    let name = "auth.key_file";
-    let bytes = file(name, path)?;
-    let algorithm = Algorithm::from_name(algorithm)
-        .ok_or_else(|| unusable("auth.algorithm", "there is no such algorithm"))?;
-    let key = if algorithm.key_kind() == KeyKind::Secret {
-        Key::from_secret(None, algorithm, secret_in_file(&bytes))
-    } else {
-        Key::from_public_pem(None, algorithm, &String::from_utf8_lossy(&bytes))
-    };
-    key.map_err(|error| unusable(name, error))
+/// What each listener is bound to.
+fn listeners(config: &Config) -> Listeners {
+    let own = [
+        (Port::Peat, config.peat.listen),
+        (Port::HyperBeam, config.hyperbeam.view.listen),
+        (Port::Provisioning, config.provisioning.listen),
+    ];
+    own.iter().fold(Listeners::at(config.listen.ip()), |listeners, (port, address)| {
+        address.map_or(listeners, |address| listeners.with(*port, address.ip()))
+    })
 }

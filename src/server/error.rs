@@ -5,15 +5,23 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::config::ConfigError;
+use crate::config::Origin;
 
 /// What stood in the way.
 #[derive(Debug)]
 pub enum StartError {
     Config(ConfigError),
     /// Somebody listens there already.
-    AddressInUse(SocketAddr),
+    AddressInUse {
+        written: Box<Written>,
+        address: SocketAddr,
+    },
     /// The address is not ours, or we may not use it.
-    Address(SocketAddr, io::Error),
+    Address {
+        written: Box<Written>,
+        address: SocketAddr,
+        error: io::Error,
+    },
     /// io_uring was asked for by name.
     NoIoUring(io::Error),
     /// A shard's runtime, epoll instance or timer could not be made.
@@ -24,12 +32,26 @@ pub enum StartError {
     Descriptors(io::Error),
 }
 
+/// A key, and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub key: &'static str,
+    pub origin: Origin,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: `{}`", self.origin, self.key)
+    }
+}
+
 impl StartError {
-    pub(super) fn address(address: SocketAddr, error: io::Error) -> Self {
+    pub(super) fn address(written: &Written, address: SocketAddr, error: io::Error) -> Self {
+        let written = Box::new(written.clone());
         if error.kind() == io::ErrorKind::AddrInUse {
-            Self::AddressInUse(address)
+            Self::AddressInUse { written, address }
         } else {
-            Self::Address(address, error)
+            Self::Address { written, address, error }
         }
     }
 }
@@ -38,8 +60,12 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
-            Self::AddressInUse(address) => write!(f, "somebody listens on {address} already"),
-            Self::Address(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::AddressInUse { written, address } => {
+                write!(f, "{written}: somebody listens on {address} already")
+            }
+            Self::Address { written, address, error } => {
+                write!(f, "{written}: cannot listen on {address}: {error}")
+            }
             Self::NoIoUring(error) => write!(
                 f,
                 "the kernel does not allow io_uring: {error}; driver = \"epoll\" works everywhere"

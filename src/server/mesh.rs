@@ -31,3 +31,11 @@ pub(super) fn weave<M>(shard_count: u16) -> io::Result<Vec<Links<M>>> {
     });
     Ok(links.collect())
 }
+
+/// Everyone, as one who is none of them sees them.
+pub(super) fn peers<M>(links: &[Links<M>]) -> Vec<Peer<M>> {
+    let all = links.first().map(|links| links.peers.iter());
+    let peer =
+        |peer: &Peer<M>| Peer { inbox: peer.inbox.clone(), doorbell: Arc::clone(&peer.doorbell) };
+    all.into_iter().flatten().map(peer).collect()
+}

@@ -8,7 +8,10 @@ mod access;
 mod driver;
 mod error;
 mod fd_table;
+mod grants;
+mod keys;
 mod mesh;
+mod places;
 mod plan;
 mod shard_thread;
 mod signals;
@@ -23,23 +26,31 @@ use flume::Receiver;
 use flume::Sender;
 
 pub use error::StartError;
+pub use error::Written;
 pub use signals::Signal;
 pub use signals::Signals;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
+use crate::admin::jwks::JwksKeeper;
+use crate::admin::jwks::JwksSetup;
+use crate::auth::Jwks;
+use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::conn::Doorbell;
 use crate::conn::Left;
-use crate::conn::Listener;
+use crate::conn::Links;
 use crate::conn::ListenerOptions;
 use crate::conn::Pace;
+use crate::conn::Peer;
 use crate::conn::World;
 use crate::event::ShardId;
+use crate::shard::Port;
 use crate::shard::Settings;
 use crate::shard::Shard;
+use places::Place;
 use plan::Plan;
 use shard_thread::Go;
 use shard_thread::Job;
@@ -47,17 +58,25 @@ use shard_thread::Job;
 /// A server that runs. Dropping it leaves it running: say `stop`, then `join`.
 #[derive(Debug)]
 pub struct Running {
-    address: SocketAddr,
+    places: Arc<[Place]>,
     board: Arc<Board>,
     doorbells: Vec<Arc<Doorbell>>,
     threads: Vec<JoinHandle<Option<Left>>>,
+    /// Fetches keys, if they are fetched.
+    keeper: Option<JwksKeeper>,
 }
 
 impl Running {
     /// Where it listens: with the port that was found, if any would do.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> SocketAddr {
+        self.places[0].address
+    }
+
+    /// Where a dialect has a listener of its own; `None`: it has none.
+    #[must_use]
+    pub fn address_of(&self, port: Port) -> Option<SocketAddr> {
+        self.places.iter().find(|place| place.port == port).map(|place| place.address)
     }
 
     /// Takes no new connections, finishes what was begun, tells everyone to go. Returns at once.
@@ -75,7 +94,11 @@ impl Running {
             .threads
             .into_iter()
             .map(|thread| thread.join().expect("a shard that panics ends the process"));
-        left.flatten().map(|left| left.cut_off).sum()
+        let cut_off = left.flatten().map(|left| left.cut_off).sum();
+        if let Some(keeper) = self.keeper {
+            keeper.let_go();
+        }
+        cut_off
     }
 }
 
@@ -99,33 +122,54 @@ impl Server {
     pub fn start(config: &Config) -> Result<Running, StartError> {
         // All that a new epoch must do is differ from the one before: positions of a former life are then recognised.
         let epoch: Arc<str> = format!("{:x}", Clock::start().now().wall_us).into();
-        start(config, move |id, shard_count, settings| {
+        let world = move |id, shard_count, settings| {
             Shard::new(id, shard_count, settings, Arc::clone(&epoch))
-        })
+        };
+        start(config, world, keys::hand_out)
     }
 }
 
-/// Starts shards that are worlds of any kind.
-fn start<W, F>(config: &Config, world: F) -> Result<Running, StartError>
+/// Starts shards that are worlds of any kind. `on_keys` tells them of keys that were fetched.
+fn start<W, F, K>(config: &Config, world: F, on_keys: K) -> Result<Running, StartError>
 where
     W: World + 'static,
     F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
+    K: Fn(&Verifier, Jwks, &[Peer<W::Message>]) + Send + 'static,
 {
     let plan = Plan::new(config)?;
-    if config.listen.port() != 0 {
-        Listener::probe(config.listen)
-            .map_err(|error| StartError::address(config.listen, error))?;
+    let jwks = keys::jwks(config)?;
+    let mut places = places::places(config)?;
+    for place in &places {
+        place.probe()?;
     }
     let board = Arc::new(Board::new(plan.shard_count));
-    let (mut starting, doorbells) = Starting::spawn(config, &plan, &board, world)?;
+    let links = mesh::weave::<W::Message>(plan.shard_count).map_err(StartError::Descriptors)?;
+    let doorbells: Vec<_> = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();
+    let peers = mesh::peers(&links);
+    let clock = Clock::start();
+    let wisher = jwks.as_ref().map(JwksSetup::wisher);
+    let desk = |id| FrontDesk::new(id, Arc::clone(&board)).with_keys(wisher.clone());
+    let mut starting = Starting::spawn(config, &plan, links, clock, desk, world)?;
     starting.step()?;
-    starting.go(Go::LeaveTable);
+    starting.go(&Go::LeaveTable);
     starting.step()?;
+    // Its sockets are opened only now, so that no shard's own table holds on to them.
+    let keeper = match (jwks, plan.settings.access.verifier.clone()) {
+        (Some(jwks), Some(verifier)) => {
+            let keeper = jwks.start(clock, move |jwks| on_keys(&verifier, jwks, &peers));
+            Some(keeper.map_err(|error| StartError::Thread(std::io::Error::other(error)))?)
+        }
+        _ => None,
+    };
+    // Whoever comes first is to be known, too.
+    keeper.iter().for_each(JwksKeeper::wait_for_first);
     // Held until every shard listens beside it, so that a port that was found free stays ours.
-    let reserved = Listener::reserve(config.listen)
-        .map_err(|error| StartError::address(config.listen, error))?;
-    let address = reserved.address().map_err(|error| StartError::address(config.listen, error))?;
-    starting.go(Go::Listen(address));
+    let mut reserved = Vec::with_capacity(places.len());
+    for place in &mut places {
+        reserved.push(place.reserve()?);
+    }
+    let places: Arc<[Place]> = places.into();
+    starting.go(&Go::Listen(Arc::clone(&places)));
     let listening = starting.step();
     if let Err(error) = listening {
         for doorbell in &doorbells {
@@ -135,8 +179,13 @@ where
     }
     drop(reserved);
     board.set_ready(true);
+    let own = |port| places.iter().find(|place| place.port == port).map(|place| place.address);
+    let own = |port| own(port).map(tracing::field::display);
     tracing::info!(
-        %address,
+        address = %places[0].address,
+        peat = own(Port::Peat),
+        hyperbeam = own(Port::HyperBeam),
+        provisioning = own(Port::Provisioning),
         shards = plan.shard_count,
         driver = %plan.driver,
         pinned = !plan.cpus.is_empty(),
@@ -151,7 +200,7 @@ where
         plan.worst_case,
         machine_bytes >> 20
     );
-    Ok(Running { address, board, doorbells, threads: starting.threads })
+    Ok(Running { places, board, doorbells, threads: starting.threads, keeper })
 }
 
 /// Threads that are on their way. Dropped half-way, their `go` channels close, and they end.
@@ -165,16 +214,15 @@ impl Starting {
     fn spawn<W, F>(
         config: &Config,
         plan: &Plan,
-        board: &Arc<Board>,
+        links: Vec<Links<W::Message>>,
+        clock: Clock,
+        desk: impl Fn(ShardId) -> FrontDesk,
         world: F,
-    ) -> Result<(Self, Vec<Arc<Doorbell>>), StartError>
+    ) -> Result<Self, StartError>
     where
         W: World + 'static,
         F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
     {
-        let links = mesh::weave::<W::Message>(plan.shard_count).map_err(StartError::Descriptors)?;
-        let doorbells = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();
-        let clock = Clock::start();
         let (report, reports) = flume::bounded(usize::from(plan.shard_count));
         let mut starting = Self { threads: Vec::new(), go: Vec::new(), reports };
         for (id, links) in (0..plan.shard_count).map(ShardId).zip(links) {
@@ -190,7 +238,7 @@ impl Starting {
                 pace: Pace { drain_timeout_ms: config.drain_timeout_s.saturating_mul(1000) },
                 clock,
                 links,
-                desk: FrontDesk::new(id, Arc::clone(board)),
+                desk: desk(id),
                 go: step,
                 report: report.clone(),
             };
@@ -201,7 +249,7 @@ impl Starting {
             starting.threads.push(thread.map_err(StartError::Thread)?);
             starting.go.push(go);
         }
-        Ok((starting, doorbells))
+        Ok(starting)
     }
 
     /// Waits until every thread has taken its next step.
@@ -212,10 +260,10 @@ impl Starting {
         Ok(())
     }
 
-    fn go(&self, step: Go) {
+    fn go(&self, step: &Go) {
         for go in &self.go {
             // A thread that does not wait for it any more has reported why.
-            if go.send(step).is_err() {
+            if go.send(step.clone()).is_err() {
                 tracing::debug!(?step, "a shard that failed was told to go on");
             }
         }

@@ -26,6 +26,7 @@ use crate::limits::FDS_RESERVED;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::READ_BYTES;
 use crate::limits::SHARDS_MAX;
+use crate::shard::Bounds;
 use crate::shard::Settings;
 
 /// What is started.
@@ -164,6 +165,11 @@ pub(super) fn settings(
         connections_max: share(connections),
         outbox_bytes_max: count(config.outbox_bytes_max),
         message_bytes_max: count(config.message_bytes_max),
+        bounds: Bounds {
+            subscriptions_max: count(config.subscriptions_max),
+            topic_bytes_max: count(config.topic_bytes_max),
+            filter_bytes_max: count(config.filter_bytes_max),
+        },
         deflate: config.deflate,
         echo: config.echo,
         own: access::own(config),

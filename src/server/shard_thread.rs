@@ -1,11 +1,11 @@
 //! One shard's thread, from its first instruction to its last.
 //!
-//! Invariants: its steps are the same as everyone's, in the same order (runtime; own table; listener; loop); it reports each, and takes the
+//! Invariants: its steps are the same as everyone's, in the same order (runtime; own table; listeners; loop); it reports each, and takes the
 //! next only when told to. A panic in here ends the process: its clients resume elsewhere or after the restart, which is better than a shard
 //! that is silently missing.
 
 use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use flume::Receiver;
 use flume::Sender;
@@ -16,6 +16,7 @@ use super::driver::Driver;
 use super::driver::Runtime;
 use super::error::StartError;
 use super::fd_table;
+use super::places::Place;
 use crate::admin::FrontDesk;
 use crate::clock::Clock;
 use crate::conn;
@@ -23,7 +24,6 @@ use crate::conn::Core;
 use crate::conn::Desk;
 use crate::conn::Left;
 use crate::conn::Links;
-use crate::conn::Listener;
 use crate::conn::ListenerOptions;
 use crate::conn::Pace;
 use crate::conn::World;
@@ -48,11 +48,11 @@ pub(super) struct Job<W: World> {
 }
 
 /// What a thread that has reported is told to do next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Go {
     /// Everyone's runtime has been made: from here on tables of descriptors may differ.
     LeaveTable,
-    Listen(SocketAddr),
+    Listen(Arc<[Place]>),
 }
 
 /// Ends the process if its thread panics.
@@ -73,6 +73,10 @@ impl Desk for FrontDesk {
 
     fn note(&mut self, stats: Stats) {
         Self::note(self, &stats);
+    }
+
+    fn wish_keys(&mut self) {
+        Self::wish_keys(self);
     }
 }
 
@@ -110,10 +114,12 @@ fn begin<W: World>(
         fd_table::leave_shared_table().map_err(StartError::Descriptors)?;
     }
     tell(&job.report, Ok(()));
-    let Ok(Go::Listen(address)) = job.go.recv() else { return Ok(None) };
-    let listener = Listener::open(address, job.options)
-        .map_err(|error| StartError::address(address, error))?;
-    let core = Core::new(world(), Box::new(job.desk), listener, job.links, job.clock, job.pace);
+    let Ok(Go::Listen(places)) = job.go.recv() else { return Ok(None) };
+    let mut listeners = Vec::with_capacity(places.len());
+    for place in &*places {
+        listeners.push((place.port, place.open(job.options)?));
+    }
+    let core = Core::new(world(), Box::new(job.desk), listeners, job.links, job.clock, job.pace);
     let core = core.map_err(StartError::Shard)?;
     tell(&job.report, Ok(()));
     Ok(Some((runtime, core)))

@@ -29,10 +29,9 @@ fn config(driver: DriverChoice) -> Config {
 }
 
 fn echo(config: &Config) -> Running {
-    start(config, |id, shard_count, settings: Settings| {
-        Echo::new(id, shard_count, settings.connections_max)
-    })
-    .unwrap()
+    let world =
+        |id, shard_count, settings: Settings| Echo::new(id, shard_count, settings.connections_max);
+    start(config, world, |_, _, _| {}).unwrap()
 }
 
 fn connect(running: &Running) -> TcpStream {
@@ -217,9 +216,10 @@ fn two_servers_live_in_one_process_but_not_on_one_port() {
     echoed(&mut connect(&first), b"one");
     echoed(&mut connect(&second), b"two");
     let taken = Config { listen: first.address(), ..config(DriverChoice::Auto) };
-    let error = start(&taken, |id, shard_count, _| Echo::new(id, shard_count, 1)).unwrap_err();
+    let error = start(&taken, |id, shard_count, _| Echo::new(id, shard_count, 1), |_, _, _| {})
+        .unwrap_err();
     assert!(
-        matches!(error, StartError::AddressInUse(address) if address == first.address()),
+        matches!(error, StartError::AddressInUse { address, .. } if address == first.address()),
         "{error}"
     );
     first.stop();
@@ -230,8 +230,9 @@ fn two_servers_live_in_one_process_but_not_on_one_port() {
 #[test]
 fn an_address_that_is_not_ours_is_refused() {
     let elsewhere = Config { listen: "192.0.2.1:0".parse().unwrap(), ..config(DriverChoice::Auto) };
-    let error = start(&elsewhere, |id, shard_count, _| Echo::new(id, shard_count, 1)).unwrap_err();
-    assert!(matches!(error, StartError::Address(..)), "{error}");
+    let error = start(&elsewhere, |id, shard_count, _| Echo::new(id, shard_count, 1), |_, _, _| {})
+        .unwrap_err();
+    assert!(matches!(error, StartError::Address { .. }), "{error}");
 }
 
 #[test]
@@ -243,4 +244,39 @@ fn who_does_not_leave_is_cut_off_in_time() {
     running.stop();
     // Whether its echo was sent in full by then is chance; that stopping ends is not.
     assert!(running.join() <= 1);
+}
+
+#[test]
+fn each_dialect_may_have_a_listener_of_its_own_on_every_shard() {
+    for driver in DRIVERS {
+        for fd_tables in [FdTables::Shared, FdTables::Own] {
+            let mut config = Config { fd_tables, ..config(driver) };
+            let any = Some(config.listen);
+            config.peat.listen = any;
+            config.hyperbeam.view.listen = any;
+            config.provisioning.listen = any;
+            let running = echo(&config);
+            let addresses: Vec<SocketAddr> =
+                Port::ALL.iter().map(|port| running.address_of(*port).unwrap()).collect();
+            assert_eq!(addresses[0], running.address());
+            let mut clients = Vec::new();
+            for address in addresses.iter().flat_map(|address| [address; 16]) {
+                let mut client = TcpStream::connect(address).unwrap();
+                client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                echoed(&mut client, b"here");
+                clients.push(client);
+            }
+            assert_eq!(metric(&running, "fanwire_shards"), 2);
+            running.stop();
+            for client in &mut clients {
+                assert_eq!(client.read(&mut [0]).unwrap(), 0, "every listener's clients are told");
+            }
+            drop(clients);
+            assert_eq!(running.join(), 0);
+            for address in addresses {
+                let error = TcpStream::connect(address).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use super::input::Port;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
 use crate::auth::Anonymous;
@@ -38,8 +39,31 @@ pub struct Access {
     pub limits: AccessLimits,
     /// What opens the admin endpoints; without one they are closed.
     pub admin: Option<Arc<AdminSecret>>,
-    /// The address that connections come in by.
-    pub listener: IpAddr,
+    /// The addresses that connections come in by.
+    pub listeners: Listeners,
+}
+
+/// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listeners([IpAddr; Port::ALL.len()]);
+
+impl Listeners {
+    /// All of them at one address.
+    #[must_use]
+    pub const fn at(address: IpAddr) -> Self {
+        Self([address; Port::ALL.len()])
+    }
+
+    /// One of them at another address.
+    #[must_use]
+    pub fn with(mut self, port: Port, address: IpAddr) -> Self {
+        self.0[port.index()] = address;
+        self
+    }
+
+    const fn of(&self, port: Port) -> IpAddr {
+        self.0[port.index()]
+    }
 }
 
 impl Default for Access {
@@ -51,7 +75,7 @@ impl Default for Access {
             origins: Origins::default(),
             limits: AccessLimits::default(),
             admin: None,
-            listener: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            listeners: Listeners::at(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         }
     }
 }
@@ -175,8 +199,8 @@ fn intersection(one: &TopicPattern, other: &TopicPattern) -> Option<TopicPattern
 
 impl Access {
     /// Who a client without a token is from there, if it may come in.
-    pub(super) fn admits_anonymous(&self, peer: IpAddr, forwarded: bool) -> bool {
-        let whence = Whence { listener: self.listener, peer, forwarded };
+    pub(super) fn admits_anonymous(&self, port: Port, peer: IpAddr, forwarded: bool) -> bool {
+        let whence = Whence { listener: self.listeners.of(port), peer, forwarded };
         self.anonymous.admit(&whence).is_some()
     }
 

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access::Who;
@@ -33,6 +34,8 @@ pub(super) struct Conn {
     pub(super) who: Option<Arc<Who>>,
     /// The registrar counts it.
     pub(super) is_counted: bool,
+    /// Where it comes from.
+    pub(super) peer: IpAddr,
     /// They were told that their token is soon over.
     pub(super) is_warned: bool,
     /// What its paced and leaving subscriptions remember.
@@ -56,7 +59,7 @@ enum Slot {
 
 impl Conns {
     /// Gives away the lowest free place.
-    pub(super) fn insert(&mut self, session: Session, heard_s: u32) -> ConnRef {
+    pub(super) fn insert(&mut self, session: Session, peer: IpAddr, heard_s: u32) -> ConnRef {
         let id = match self.free.pop() {
             Some(Reverse(id)) => id,
             None => {
@@ -76,6 +79,7 @@ impl Conns {
             voice: None,
             who: None,
             is_counted: false,
+            peer,
             is_warned: false,
             shaping: None,
             solo: None,

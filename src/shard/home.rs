@@ -38,6 +38,7 @@ pub(super) struct Home {
     id: ShardId,
     shard_count: u16,
     topics_max: usize,
+    topic_bytes_max: usize,
     /// The newest offset of each topic.
     topics: HashMap<TopicName, u64, foldhash::fast::RandomState>,
     stamped_us: u64,
@@ -48,11 +49,19 @@ impl Home {
     pub(super) fn new(
         id: ShardId,
         shard_count: u16,
-        topics_max: usize,
+        (topics_max, topic_bytes_max): (usize, usize),
         retention: Retention,
     ) -> Self {
         let store = Memory::new(retention);
-        Self { id, shard_count, topics_max, topics: HashMap::default(), stamped_us: 0, store }
+        Self {
+            id,
+            shard_count,
+            topics_max,
+            topic_bytes_max,
+            topics: HashMap::default(),
+            stamped_us: 0,
+            store,
+        }
     }
 
     /// A moment that no event of this home has, later than all that have been given out.
@@ -71,6 +80,9 @@ impl Home {
         let topic_count = self.topics.len();
         let offset = match self.topics.get_mut(&draft.topic) {
             Some(offset) => offset,
+            None if draft.topic.as_str().len() > self.topic_bytes_max => {
+                return Err(RefusalCode::BadTopic);
+            }
             None if topic_count >= self.topics_max => return Err(RefusalCode::TooManyTopics),
             None => self.topics.entry(draft.topic.clone()).or_insert(0),
         };

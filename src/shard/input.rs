@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use super::allowance::Ask;
 pub use super::registrar::Entry;
 use crate::auth::LimitError;
+use crate::auth::Publisher;
 use crate::auth::Revoke;
+use crate::auth::Verifier;
 use crate::dialect::Placed;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
@@ -42,8 +45,19 @@ pub struct ConnRef {
 pub enum Port {
     #[default]
     Shared,
+    Peat,
     HyperBeam,
     Provisioning,
+}
+
+impl Port {
+    pub const ALL: [Self; 4] = [Self::Shared, Self::Peat, Self::HyperBeam, Self::Provisioning];
+
+    /// Its place in the list of all.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
 }
 
 /// A connection of some shard.
@@ -72,6 +86,12 @@ pub enum Mesh {
     Entered { conn: ConnRef, result: Result<(), LimitError> },
     /// To it: this one has left.
     Leave(Address),
+    /// To the shard that counts: how many events may this publisher publish?
+    Ask(Box<Ask>),
+    /// From it.
+    Granted { conn: ConnRef, publisher: Box<Publisher>, events: u32 },
+    /// To every shard, from the thread that fetches them: tokens are checked with these keys now.
+    Keys(Arc<Verifier>),
     /// To every shard: these tokens open nothing any more.
     Revoke(Box<Revoke>),
     /// To every shard: the fields that this shard's filters read now.

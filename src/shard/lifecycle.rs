@@ -98,6 +98,7 @@ impl Shard {
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
         self.underway.remove(&id);
+        self.allowances.forget(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
             return;
@@ -129,7 +130,8 @@ impl Shard {
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
         self.stats.slow_disconnects += 1;
         tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
-        self.tell_log("warning", "outbox", format_args!("connection {} fell behind", id.0), now);
+        let message = format_args!("a subscriber fell behind, and is closed");
+        self.tell_log_of(Some(id), "warning", "outbox", message, now);
         let Some(voice) = self.voice_of(id) else { return };
         let (code, reason) = voice.dialect.speaker().manners().slow;
         self.close(id, code, reason, now);
@@ -187,6 +189,7 @@ impl Shard {
     pub fn tick(&mut self, now: Now) {
         self.home.expire(now);
         self.tell_figures(now);
+        self.tell_troubles(now);
         self.classes.count_streams();
         self.swept = (self.swept + 1) % SWEEP_TICKS;
         let (first, places) = (self.swept, self.conns.places());
@@ -213,8 +216,12 @@ impl Shard {
         if closing.is_some_and(|closing| closing.due_ms <= now.mono_ms) {
             return self.remove(id);
         }
-        if closing.is_some() || self.check_token(id, now) {
+        if closing.is_some() {
             return;
+        }
+        if self.check_token(id, now) {
+            let message = format_args!("a token expired on an open connection");
+            return self.tell_log_of(Some(id), "info", "auth", message, now);
         }
         let Some(conn) = self.conns.find_mut(id) else { return };
         let silent_s = seconds(now).saturating_sub(conn.heard_s);
@@ -231,6 +238,8 @@ impl Shard {
                     && websocket.identify_by_s().is_some_and(|by_s| by_s <= seconds(now)) =>
             {
                 self.close(id, CLOSE_POLICY, "authentication required", now);
+                let message = format_args!("a client did not say in time who it is");
+                self.tell_log_of(Some(id), "warning", "auth", message, now);
             }
             Session::WebSocket(_) if closes_when_silent(conn.voice) => {
                 if silent_s >= self.settings.hyperbeam.idle_s {
@@ -260,6 +269,9 @@ impl Shard {
     /// Begins to stop: nothing new is accepted, and what was accepted is delivered.
     pub fn stop(&mut self, now: Now) {
         if self.stopping.is_none() {
+            if self.id.0 == 0 {
+                self.tell_log("info", "server", format_args!("the server stops"), now);
+            }
             self.stopping = Some(Stopping::Settling { until_ms: now.mono_ms + STOP_SETTLE_MS });
         }
     }
@@ -292,8 +304,13 @@ impl Shard {
         }
     }
 
-    /// Says good-bye after everything that is still owed, rather than instead of it.
+    /// Says good-bye after everything that is still owed, rather than instead of it; nothing if that was said already.
+    //= rfc6455#5.5.1
+    //# The application MUST NOT send any more data frames after sending a Close frame.
     fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+        if self.is_closing(id) {
+            return;
+        }
         self.send_all_held(id, now);
         self.go_solo(id);
         let mut bytes = Vec::new();

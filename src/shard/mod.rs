@@ -4,6 +4,7 @@
 //! blocks and never fails; one subscriber's state never costs another; every list in here has a bound in `limits`.
 
 mod access;
+mod allowance;
 mod class;
 mod conns;
 mod deadlines;
@@ -35,6 +36,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use access::Access;
+pub use access::Listeners;
+pub use allowance::Ask;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
@@ -49,6 +52,7 @@ pub use input::PublishedRun;
 pub use input::ReadWish;
 pub use session::AdminRequest;
 pub use session::Response;
+pub use settings::Bounds;
 pub use settings::HyperBeam;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -56,6 +60,7 @@ pub use stats::Stats;
 
 use crate::auth::Revocations;
 use crate::auth::TokenRules;
+use crate::auth::Verifier;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::event::Event;
@@ -114,6 +119,8 @@ pub struct Shard {
     batch_deadlines: deadlines::Deadlines<class::ClassId>,
     /// Publish runs that home shards have not answered.
     underway: HashMap<ConnId, publish::Underway, foldhash::fast::RandomState>,
+    /// What publishers may still publish, as far as the registrar has handed it out.
+    allowances: allowance::Allowances,
     /// Uploads that found everything full, and when they try again.
     held: deadlines::Deadlines<ConnRef>,
     resumed: Vec<ConnId>,
@@ -124,6 +131,8 @@ pub struct Shard {
     /// Whoever comes without a token.
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
+    /// A token came whose key is not known.
+    keys_wanted: bool,
     registrar: registrar::Registrar,
     own: own::Own,
     replay_serial: u32,
@@ -159,7 +168,7 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
-        let home = home::Home::new(id, shard_count, settings.topics_max, settings.retention);
+        let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
         let revocations = Revocations::new(rules.and_then(TokenRules::revocation_kept_s));
@@ -187,6 +196,8 @@ impl Shard {
             dirty_solos: Vec::new(),
             batch_deadlines: deadlines::Deadlines::default(),
             underway: HashMap::default(),
+            allowances: allowance::Allowances::default(),
+            keys_wanted: false,
             held: deadlines::Deadlines::default(),
             resumed: Vec::new(),
             gone: VecDeque::new(),
@@ -211,18 +222,13 @@ impl Shard {
         }
     }
 
-    /// A socket was accepted on the listener that all dialects share. `None`: there are as many as there may be; it is to be closed.
-    pub fn open(&mut self, peer: IpAddr, now: Now) -> Option<ConnRef> {
-        self.open_on(Port::Shared, peer, now)
-    }
-
-    /// As `open`, on a listener that may be a dialect's own.
-    pub fn open_on(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
+    /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
+    pub fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
             return None;
         }
         self.stats.connections_opened += 1;
-        Some(self.conns.insert(session::Session::new(peer, port), lifecycle::seconds(now)))
+        Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
     }
 
     /// Takes in a message of another shard.
@@ -237,6 +243,11 @@ impl Shard {
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
             Mesh::Revoke(what) => self.revoke_here(*what, now),
+            Mesh::Ask(ask) => self.grant(*ask, now),
+            Mesh::Granted { conn, publisher, events } => {
+                self.granted(conn, *publisher, events, now);
+            }
+            Mesh::Keys(verifier) => self.take_keys(verifier),
             Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
             Mesh::AskTopics(asker) => self.tell_topics(asker),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
@@ -305,6 +316,16 @@ impl Shard {
     /// A request that is answered outside of the core, through [`Shard::answer`].
     pub fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
         self.admin.pop_front()
+    }
+
+    /// Whether a token came whose key is not known, since this was last asked: it may have been rotated.
+    pub fn poll_keys_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.keys_wanted)
+    }
+
+    /// The keys that tokens are checked with are others now. Who is connected stays.
+    fn take_keys(&mut self, verifier: Arc<Verifier>) {
+        Arc::make_mut(&mut self.settings.access).verifier = Some(verifier);
     }
 
     /// When `work` must be called at the latest, in milliseconds since the start.

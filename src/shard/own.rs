@@ -50,6 +50,10 @@ const FIGURES: [Figure; 12] = [
 pub(super) struct Own {
     told_s: u32,
     logs: Bucket,
+    /// When it was last looked at what came to be too much; 0: never.
+    looked_s: u32,
+    refused_told: u64,
+    dropped_told: u64,
 }
 
 impl Shard {
@@ -76,9 +80,52 @@ impl Shard {
         self.publish_own(drafts, now);
     }
 
+    /// Tells, once a second at most, that it has begun, and of what was too much since it last looked.
+    pub(super) fn tell_troubles(&mut self, now: Now) {
+        let now_s = super::lifecycle::seconds(now);
+        if !self.settings.own.logs || now_s <= self.own.looked_s {
+            return;
+        }
+        let is_first = std::mem::replace(&mut self.own.looked_s, now_s) == 0;
+        if is_first && self.id.0 == 0 {
+            let version = env!("CARGO_PKG_VERSION");
+            let shards = self.shard_count;
+            self.tell_log(
+                "info",
+                "server",
+                format_args!("fanwire {version} has begun, {shards} shards"),
+                now,
+            );
+        }
+        let refused = self.stats.refused_full - self.own.refused_told;
+        if refused > 0 {
+            self.own.refused_told = self.stats.refused_full;
+            let message = format_args!("{refused} events refused: the server is full");
+            self.tell_log("warning", "publish", message, now);
+        }
+        let dropped = self.stats.dropped - self.own.dropped_told;
+        if dropped > 0 {
+            self.own.dropped_told = self.stats.dropped;
+            let message = format_args!("{dropped} events dropped for subscribers that fell behind");
+            self.tell_log("warning", "outbox", message, now);
+        }
+    }
+
     /// Tells that something happened which an operator would look for in the log.
     pub(super) fn tell_log(
         &mut self,
+        level: &str,
+        component: &str,
+        message: Arguments<'_>,
+        now: Now,
+    ) {
+        self.tell_log_of(None, level, component, message, now);
+    }
+
+    /// As `tell_log`, of what happened on a connection.
+    pub(super) fn tell_log_of(
+        &mut self,
+        conn: Option<ConnId>,
         level: &str,
         component: &str,
         message: Arguments<'_>,
@@ -91,8 +138,9 @@ impl Shard {
         }
         let mut text = Vec::new();
         json::string(&message.to_string(), &mut text);
+        let details = conn.map(|id| format!(r#""connection":{}"#, id.0)).unwrap_or_default();
         let data = format!(
-            r#"{{"level":"{level}","message":{},"component":"{component}","task_id":null,"details":{{}}}}"#,
+            r#"{{"level":"{level}","message":{},"component":"{component}","task_id":null,"details":{{{details}}}}}"#,
             String::from_utf8_lossy(&text)
         );
         let metadata = format!(r#"{{"source":"fanwire","thread":"shard-{}"}}"#, self.id.0);

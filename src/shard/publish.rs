@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use super::Arrived;
 use super::Shard;
+use super::allowance::Allowed;
 use super::home::home_of;
 use super::input::Address;
 use super::input::ConnId;
+use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishRun;
 use super::input::PublishedRun;
@@ -35,6 +37,8 @@ pub(super) struct Underway {
     /// The results that each home has sent.
     results: Vec<(ShardId, VecDeque<PublishResult>)>,
     awaited: usize,
+    /// Further drafts of the run, which its publisher may not publish just now.
+    refused: usize,
 }
 
 impl Underway {
@@ -46,6 +50,7 @@ impl Underway {
             let result = results.and_then(|(_, results)| results.pop_front());
             in_order.push(result.expect("a home answers every draft of a run"));
         }
+        in_order.extend((0..self.refused).map(|_| Err(RefusalCode::RateLimited)));
         in_order
     }
 }
@@ -59,6 +64,28 @@ impl Shard {
         now: Now,
     ) -> Option<Vec<PublishResult>> {
         let publisher = self.conns.conn_ref(id)?;
+        match self.allow(publisher, drafts.len(), now) {
+            Allowed::Events(allowed) => self.publish_allowed(publisher, drafts, allowed, now),
+            Allowed::Asked => {
+                self.allowances.park(id, drafts);
+                None
+            }
+            Allowed::Full => Some(drafts.iter().map(|_| Err(RefusalCode::Full)).collect()),
+        }
+    }
+
+    /// As `publish`, once it is known how many of the run its publisher may publish.
+    pub(super) fn publish_allowed(
+        &mut self,
+        publisher: ConnRef,
+        mut drafts: Vec<Draft>,
+        allowed: u32,
+        now: Now,
+    ) -> Option<Vec<PublishResult>> {
+        let wanted = drafts.len();
+        drafts.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
+        let refused = wanted - drafts.len();
+        self.stats.refused_rate += refused as u64;
         let homes: Vec<ShardId> =
             drafts.iter().map(|draft| home_of(&draft.topic, self.shard_count)).collect();
         let mut by_home: Vec<(ShardId, Vec<Draft>)> = Vec::new();
@@ -68,7 +95,7 @@ impl Shard {
                 None => by_home.push((*home, vec![draft])),
             }
         }
-        let mut underway = Underway { homes, results: Vec::new(), awaited: 0 };
+        let mut underway = Underway { homes, results: Vec::new(), awaited: 0, refused };
         for (home, drafts) in by_home {
             if home == self.id {
                 let results = self.place_run(drafts, now);
@@ -87,7 +114,7 @@ impl Shard {
         if underway.awaited == 0 {
             return Some(underway.into_results());
         }
-        self.underway.insert(id, underway);
+        self.underway.insert(publisher.id, underway);
         None
     }
 

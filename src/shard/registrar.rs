@@ -1,11 +1,10 @@
-//! How many connections each user and address has: counted in one place, shard 0, because counting on each core would multiply the limits.
+//! How many connections each user and address has, and how fast each publishes: counted in one place, shard 0, because counting on each core would multiply the limits.
 //!
 //! Invariants: a connection is counted before it becomes a WebSocket or a stream, and until its place is given away; one that vanished while
 //! it was asked for is not. Whoever has no name and comes from this machine is not counted, and nobody is asked about them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::Shard;
@@ -18,11 +17,12 @@ use crate::auth::AddressKey;
 use crate::auth::Admission;
 use crate::auth::Admitted;
 use crate::auth::LimitError;
+use crate::auth::Publisher;
 use crate::clock::Now;
 use crate::event::ShardId;
 
 /// The shard that counts.
-const REGISTRAR: ShardId = ShardId(0);
+pub(super) const REGISTRAR: ShardId = ShardId(0);
 
 /// Everyone who is counted.
 #[derive(Debug)]
@@ -57,6 +57,11 @@ impl Registrar {
         Ok(())
     }
 
+    /// Of so many events that somebody wants to publish: how many they may.
+    pub(super) fn allow(&mut self, publisher: &Publisher, events: u32, now: Now) -> u32 {
+        self.admission.publish(publisher, events, now.mono_ms)
+    }
+
     fn leave(&mut self, address: Address) {
         if let Some(admitted) = self.here.remove(&address) {
             self.admission.leave(admitted);
@@ -65,17 +70,12 @@ impl Registrar {
 }
 
 impl Shard {
-    /// Has a connection counted. The answer, if it is there at once; else it comes to `entered`. `peer`: unknown if it was not counted when it
-    /// opened, because it came from this machine.
-    pub(super) fn ask_registrar(
-        &mut self,
-        id: ConnId,
-        peer: Option<IpAddr>,
-        now: Now,
-    ) -> Option<Result<(), LimitError>> {
+    /// Has a connection counted. The answer, if it is there at once; else it comes to `entered`.
+    pub(super) fn ask_registrar(&mut self, id: ConnId, now: Now) -> Option<Result<(), LimitError>> {
         let conn = self.conns.conn_ref(id)?;
-        let user = self.conns.find(id)?.who.as_ref().and_then(|who| who.principal.user.clone());
-        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let found = self.conns.find(id)?;
+        let user = found.who.as_ref().and_then(|who| who.principal.user.clone());
+        let peer = found.peer;
         if user.is_none() && AddressKey::of(peer).is_none() {
             return Some(Ok(()));
         }

@@ -6,6 +6,9 @@ use super::access::Access;
 use crate::dialect::Views;
 use crate::dialect::hyperbeam;
 use crate::history::Retention;
+use crate::limits::FILTER_BYTES_MAX;
+use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::limits::TOPIC_BYTES_MAX;
 
 /// A shard's settings; its shares of what is set for the whole process.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Settings {
     pub outbox_bytes_max: usize,
     /// Bytes of one message of a client, also after inflating; a longer one closes with 1009.
     pub message_bytes_max: usize,
+    /// What one client may ask for.
+    pub bounds: Bounds,
     /// Whether permessage-deflate is agreed to.
     pub deflate: bool,
     /// Whether `/echo` exists: it sends back what it gets, for conformance suites.
@@ -36,6 +41,33 @@ pub struct Settings {
     pub access: Arc<Access>,
     /// How long a connection that is being closed may take to read what it is still sent.
     pub close_timeout_s: u32,
+}
+
+impl Settings {
+    /// Topics that a home may have, and the bytes of each one's name.
+    pub(super) fn home_bounds(&self) -> (usize, usize) {
+        (self.topics_max, self.bounds.topic_bytes_max)
+    }
+}
+
+/// What one client may ask for; at most what `limits` allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Subscriptions of a connection of the native protocol.
+    pub subscriptions_max: usize,
+    pub topic_bytes_max: usize,
+    /// Of a filter as it is written shortest.
+    pub filter_bytes_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            subscriptions_max: SUBSCRIPTIONS_MAX,
+            topic_bytes_max: TOPIC_BYTES_MAX,
+            filter_bytes_max: FILTER_BYTES_MAX,
+        }
+    }
 }
 
 /// What the server says of itself, as events.

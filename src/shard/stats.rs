@@ -15,6 +15,8 @@ pub struct Stats {
     pub published_bytes: u64,
     /// Events refused because something was full.
     pub refused_full: u64,
+    /// Events refused because their publisher had published too many lately.
+    pub refused_rate: u64,
     /// Events fanned out here: every shard sees every event.
     pub events: u64,
     /// Events sent, counted once per connection.

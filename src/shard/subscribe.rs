@@ -43,10 +43,10 @@ impl Shard {
             return self
                 .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
         }
-        if subs.len() >= SUBSCRIPTIONS_MAX {
-            let message = format_args!(
-                "the connection has {SUBSCRIPTIONS_MAX} subscriptions, and may not have more"
-            );
+        let most = self.settings.bounds.subscriptions_max.min(SUBSCRIPTIONS_MAX);
+        if subs.len() >= most {
+            let message =
+                format_args!("the connection has {most} subscriptions, and may not have more");
             let refusal = Refusal::new(RefusalCode::TooManySubscriptions, message);
             return self
                 .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::input::ConnId;
+use super::settings::Bounds;
 use super::solo::Listener;
 use crate::clock::Now;
 use crate::dialect::Refusal;
@@ -13,6 +14,8 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
+use crate::event::TopicPattern;
+use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 
 impl Shard {
@@ -78,6 +81,7 @@ impl Shard {
             let message = "say who you are first: send auth with a token";
             return Err(Refusal::new(RefusalCode::Forbidden, message));
         };
+        self.within_bounds(asked)?;
         let is_granted = |topic| who.principal.may_subscribe(topic);
         if let Some(index) = asked.topics.iter().position(|topic| !is_granted(topic)) {
             let field = format_args!("topics[{index}]");
@@ -91,6 +95,27 @@ impl Shard {
                 "none of these is allowed with this filter",
             )
         })
+    }
+}
+
+impl Shard {
+    /// Whether a subscription is within what the operator allows.
+    fn within_bounds(&self, asked: &Subscription) -> Result<(), Refusal> {
+        let Bounds { topic_bytes_max, filter_bytes_max, .. } = self.settings.bounds;
+        let is_long = |topic: &TopicPattern| topic.as_str().len() > topic_bytes_max;
+        if let Some(index) = asked.topics.iter().position(is_long) {
+            let field = format_args!("topics[{index}]");
+            let message = format_args!("topic_bytes_max: at most {topic_bytes_max} bytes");
+            return Err(Refusal::of(RefusalCode::BadTopic, field, message));
+        }
+        // What fits every text that is read at all need not be written again to be measured.
+        let is_bounded = filter_bytes_max < FILTER_BYTES_MAX;
+        let filter = asked.filter.as_ref().filter(|_| is_bounded);
+        if filter.is_some_and(|filter| filter.to_string().len() > filter_bytes_max) {
+            let message = format_args!("filter_bytes_max: at most {filter_bytes_max} bytes");
+            return Err(Refusal::of(RefusalCode::BadFilter, "filter", message));
+        }
+        Ok(())
     }
 }
 

@@ -15,17 +15,27 @@ pub struct Event<'a> {
     pub data: &'a [u8],
 }
 
-/// Appends the head of an event stream's reply: chunked for HTTP/1.1, ended by the connection's end for 1.0.
-pub fn put_head(out: &mut Vec<u8>, version: Version) {
+/// Appends the head of an event stream's reply: chunked for HTTP/1.1, ended by the connection's end for 1.0. `origin`: the page that asks, if it
+/// is a browser that does and the page may; another site's is shown nothing unless the reply names it.
+pub fn put_head(out: &mut Vec<u8>, version: Version, origin: Option<&str>) {
     out.extend_from_slice(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n",
     );
+    put_origin(out, origin);
     out.extend_from_slice(match version {
         //= rfc9112#6.1
         //# A server MUST NOT send a response containing Transfer-Encoding unless the corresponding request indicates HTTP/1.1
         Version::Http10 => b"connection: close\r\n\r\n",
         Version::Http11 => b"transfer-encoding: chunked\r\n\r\n",
     });
+}
+
+/// Appends what lets a page of another origin read a reply.
+pub fn put_origin(out: &mut Vec<u8>, origin: Option<&str>) {
+    let Some(origin) = origin else { return };
+    out.extend_from_slice(b"access-control-allow-origin: ");
+    out.extend_from_slice(origin.as_bytes());
+    out.extend_from_slice(b"\r\nvary: origin\r\n");
 }
 
 impl Event<'_> {
@@ -128,10 +138,10 @@ mod tests {
     #[test]
     fn the_head_suits_the_version() {
         let mut out = Vec::new();
-        put_head(&mut out, Version::Http11);
+        put_head(&mut out, Version::Http11, None);
         assert!(out.ends_with(b"\r\ntransfer-encoding: chunked\r\n\r\n"));
         out.clear();
-        put_head(&mut out, Version::Http10);
+        put_head(&mut out, Version::Http10, None);
         assert!(out.ends_with(b"\r\nconnection: close\r\n\r\n"));
     }
 

@@ -14,6 +14,7 @@ use fanwire::config::Config;
 use fanwire::event::ShardId;
 use fanwire::server::Server;
 use fanwire::shard::ConnId;
+use fanwire::shard::Port;
 use fanwire::shard::Sent;
 use fanwire::shard::Shard;
 use fanwire::shard::Sink;
@@ -60,7 +61,7 @@ impl Scene {
 
     fn connect(&mut self, deflate: bool) -> ConnId {
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let id = self.shard.open(peer, self.now).expect("there is room").id;
+        let id = self.shard.open(Port::Shared, peer, self.now).expect("there is room").id;
         let extensions =
             if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
         let request = format!(

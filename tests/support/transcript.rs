@@ -2,20 +2,24 @@
 //!
 //! ```text
 //! # a title: a new world with nobody in it
-//! % key value                a setting of this world
+//! % key value                a setting of this world; `% shard 2`: clients connect there, if there are so many
 //! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
 //! @sse /path?query           an event stream is opened
 //! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
 //! @ /path | Field: value     a field of the request
 //! ? 200 body                 the answer to the last request or refused opening
 //! > text                     the client says it      `>bin text`: as a binary message
+//! >ping text, >close 1000 x  a control frame         `>raw 81 00`: bytes as they are
 //! < text                     the next thing it hears, `…` standing for anything
 //! <nothing, <rest            it hears nothing more; whatever it hears
 //! <ping, <close 1000 reason  a control frame
 //! <gone                      its socket is closed
 //! ! topic#key {"payload":1}  published; without #key an event, `!- topic#key` deletes
 //! + 1500                     so many milliseconds pass
+//! * stop                     the server begins to stop
 //! x> …, x< …, @x …           the same for the client called x
+//! {{x*9}}                    anywhere: nine times x
+//! «last id»                  anywhere: the last `id:` that a stream has heard
 //! «{"sub":"ada","exp":60}»    anywhere: a token that says so; its times count from the beginning, in seconds
 //! ```
 
@@ -53,11 +57,13 @@ struct Client {
 struct Run<'a> {
     place: String,
     shard_count: u16,
+    shard: usize,
     set: &'a dyn Fn(&mut Settings, &str, &str),
     settings: Settings,
     world: Option<World>,
     clients: BTreeMap<String, Client>,
     last: String,
+    last_id: String,
 }
 
 /// Runs every scenario of a file, on so many shards.
@@ -75,7 +81,8 @@ pub fn run(
             scenarios += 1;
         }
         run.place = format!("{name}:{} ({shard_count} shards): {line}", index + 1);
-        run.line(&with_tokens(line));
+        let line = repeated(&line.replace("«last id»", &run.last_id));
+        run.line(&with_tokens(&line));
     }
     run.finish();
     scenarios
@@ -86,11 +93,13 @@ impl<'a> Run<'a> {
         Self {
             place: String::new(),
             shard_count,
+            shard: 0,
             set,
             settings: roomy(),
             world: None,
             clients: BTreeMap::new(),
             last: String::new(),
+            last_id: String::new(),
         }
     }
 
@@ -102,11 +111,16 @@ impl<'a> Run<'a> {
         match first {
             "%" => {
                 let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                if key == "shard" {
+                    self.shard = value.parse().expect("a shard's number");
+                    return;
+                }
                 (self.set)(&mut self.settings, key, value);
             }
             "+" => self.pass(rest.parse().expect("milliseconds")),
             "!" => self.publish(rest, false),
             "!-" => self.publish(rest, true),
+            "*" => self.happens(rest),
             "$" => self.request(rest),
             "?" => self.expect_reply(rest),
             _ if first.starts_with('@') => self.open(&first[1..], rest),
@@ -123,6 +137,8 @@ impl<'a> Run<'a> {
             ">" => self.say(client, 1, rest),
             ">bin" => self.say(client, 2, rest),
             ">ping" => self.say(client, 9, rest),
+            ">close" => self.say_close(client, rest),
+            ">raw" => self.say_raw(client, rest),
             "<" => self.expect(client, rest),
             "<nothing" => {
                 let heard = self.hear(client);
@@ -131,7 +147,9 @@ impl<'a> Run<'a> {
             "<rest" => while self.hear(client).is_some() {},
             "<ping" => self.expect(client, "(ping)"),
             "<pong" => self.expect(client, "(pong)"),
-            "<close" => self.expect(client, format!("(close {rest})").trim()),
+            "<close" => {
+                self.expect(client, &format!("(close {rest})").replace("(close )", "(close)"));
+            }
             "<gone" => {
                 self.settle();
                 let wire = self.clients[client].wire;
@@ -161,7 +179,8 @@ impl<'a> Run<'a> {
     }
 
     fn connect(&mut self, client: &str) -> Wire {
-        let wire = self.world().open(0, 1 << 24);
+        let shard = self.shard.min(usize::from(self.shard_count) - 1);
+        let wire = self.world().open(shard, 1 << 24);
         let fresh = Client { wire, bytes: Vec::new(), heard: Heard::Nothing };
         self.clients.insert(client.to_owned(), fresh);
         self.last = client.to_owned();
@@ -274,6 +293,36 @@ impl<'a> Run<'a> {
         self.settle();
     }
 
+    fn say_close(&mut self, client: &str, text: &str) {
+        let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
+        let mut payload = Vec::new();
+        if !code.is_empty() {
+            payload.extend(code.parse::<u16>().expect("a close code").to_be_bytes());
+        }
+        payload.extend(reason.as_bytes());
+        let wire = self.clients[client].wire;
+        self.world().say(wire, &masked(8, &payload));
+        self.settle();
+    }
+
+    fn say_raw(&mut self, client: &str, hex: &str) {
+        let byte = |pair: &str| u8::from_str_radix(pair, 16).expect("two hexadecimal digits");
+        let bytes: Vec<u8> = hex.split_whitespace().map(byte).collect();
+        let wire = self.clients[client].wire;
+        self.world().say(wire, &bytes);
+        self.settle();
+    }
+
+    fn happens(&mut self, what: &str) {
+        assert_eq!(what, "stop", "nobody knows how this is done: {}", self.place);
+        let world = self.world();
+        let now = world.now;
+        for shard in &mut world.shards {
+            shard.stop(now);
+        }
+        self.pass(100);
+    }
+
     /// Takes what has arrived at a client.
     fn read(&mut self, client: &str) {
         let wire = self.clients[client].wire;
@@ -295,7 +344,11 @@ impl<'a> Run<'a> {
                 while let Some(chunk) = take_chunk(&mut found.bytes) {
                     lines.extend(chunk.lines().filter(|line| !line.is_empty()).map(str::to_owned));
                 }
-                if lines.is_empty() { None } else { Some(lines.remove(0)) }
+                let line = if lines.is_empty() { None } else { Some(lines.remove(0)) };
+                if let Some(id) = line.as_ref().and_then(|line| line.strip_prefix("id: ")) {
+                    id.clone_into(&mut self.last_id);
+                }
+                line
             }
             Heard::WebSocket(reader) => reader.next().map(|frame| match frame {
                 Frame::Text(text) => text,
@@ -323,6 +376,17 @@ impl<'a> Run<'a> {
                 assert_eq!(heard, None, "client {client:?} heard more, after {}", self.place);
             }
         }
+    }
+}
+
+/// A line in which `{{x*9}}` is nine times x.
+fn repeated(line: &str) -> String {
+    let Some((before, rest)) = line.split_once("{{") else { return line.to_owned() };
+    let Some((inside, after)) = rest.split_once("}}") else { return line.to_owned() };
+    let count = inside.rsplit_once('*').and_then(|(text, n)| Some((text, n.parse().ok()?)));
+    match count {
+        Some((text, count)) => format!("{before}{}{}", text.repeat(count), repeated(after)),
+        None => format!("{before}{{{{{}", repeated(rest)),
     }
 }
 

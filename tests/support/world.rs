@@ -12,6 +12,7 @@ use fanwire::history::Retention;
 use fanwire::shard::ConnId;
 use fanwire::shard::ConnRef;
 use fanwire::shard::Mesh;
+use fanwire::shard::Port;
 use fanwire::shard::Sent;
 use fanwire::shard::Settings;
 use fanwire::shard::Shard;
@@ -35,6 +36,7 @@ pub fn roomy() -> Settings {
         connections_max: 100_000,
         outbox_bytes_max: 1 << 20,
         message_bytes_max: 1 << 20,
+        bounds: Default::default(),
         deflate: true,
         echo: true,
         own: Default::default(),
@@ -118,7 +120,7 @@ impl World {
     pub fn open(&mut self, shard: usize, capacity: usize) -> Wire {
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let ConnRef { id, generation } =
-            self.shards[shard].open(peer, self.now).expect("there is room");
+            self.shards[shard].open(Port::Shared, peer, self.now).expect("there is room");
         let wire = Wire { shard, id: id.0, generation };
         self.places[shard].insert(id.0, wire);
         self.sockets.insert(

@@ -2,7 +2,7 @@
 //!
 //! Invariants: one address, given by the operator and never by a token; encrypted, unless it is this
 //! machine's; no redirect is followed. What was fetched stays good until something better was: a failed fetch
-//! takes no key away. At most one fetch every `JWKS_WISH_S_MIN` seconds while they succeed, whoever asks.
+//! takes no key away. At most one fetch every `wish_s_min` seconds while they succeed, whoever asks.
 //! Never on a shard's thread.
 
 mod fetch;
@@ -17,12 +17,12 @@ use tracing::warn;
 
 use crate::auth::Jwks;
 use crate::clock::Clock;
+use crate::limits::JWKS_FETCH_S_MAX;
 use crate::limits::JWKS_REFRESH_S;
 use crate::limits::JWKS_REFRESH_S_MAX;
 use crate::limits::JWKS_REFRESH_S_MIN;
 use crate::limits::JWKS_RETRY_S_MAX;
 use crate::limits::JWKS_RETRY_S_MIN;
-use crate::limits::JWKS_WISH_S_MIN;
 
 pub use fetch::JwksSetupError;
 
@@ -49,49 +49,97 @@ impl Schedule {
 
     /// Seconds to wait from now when someone wishes for fresh keys, `since_s` after the last fetch, with
     /// `left_s` to the next.
-    fn after_wish(since_s: u64, left_s: u64) -> u64 {
-        left_s.min(JWKS_WISH_S_MIN.saturating_sub(since_s))
+    fn after_wish(wish_s_min: u64, since_s: u64, left_s: u64) -> u64 {
+        left_s.min(wish_s_min.saturating_sub(since_s))
     }
 }
 
+#[derive(Debug)]
 enum Wish {
     FreshKeys,
     Stop,
+}
+
+/// Asks a keeper for fresh keys soon: a token came whose key is not known, so they may have been rotated.
+#[derive(Clone, Debug)]
+pub struct KeyWisher(flume::Sender<Wish>);
+
+impl KeyWisher {
+    /// Asks. Never waits.
+    pub fn wish(&self) {
+        // Full: the same wish waits already.
+        drop(self.0.try_send(Wish::FreshKeys));
+    }
+}
+
+/// A keeper that has not begun: its address is one that keys are fetched from.
+#[derive(Debug)]
+pub struct JwksSetup {
+    fetcher: Fetcher,
+    /// Seconds from a fetch to the next one because of a token with an unknown key.
+    wish_s_min: u64,
+    wishes: flume::Sender<Wish>,
+    inbox: flume::Receiver<Wish>,
+}
+
+impl JwksSetup {
+    /// Checks the address.
+    ///
+    /// # Errors
+    /// It is not one that keys are fetched from, or this machine cannot.
+    pub fn new(url: &str, wish_s_min: u64) -> Result<Self, JwksSetupError> {
+        // One wish is enough: it is for the newest keys there are. More are dropped, as it covers them.
+        let (wishes, inbox) = flume::bounded(1);
+        Ok(Self { fetcher: Fetcher::new(url)?, wish_s_min, wishes, inbox })
+    }
+
+    /// Who may ask for fresh keys.
+    #[must_use]
+    pub fn wisher(&self) -> KeyWisher {
+        KeyWisher(self.wishes.clone())
+    }
+
+    /// Begins at once. `on_keys` is called, on the thread, with each key set that differs from the last or
+    /// may.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn start(
+        self,
+        clock: Clock,
+        on_keys: impl FnMut(Jwks) + Send + 'static,
+    ) -> Result<JwksKeeper, JwksSetupError> {
+        let Self { fetcher, wish_s_min, wishes, inbox } = self;
+        let (first, began) = flume::bounded(1);
+        let thread = thread::Builder::new()
+            .name("jwks".to_owned())
+            .spawn(move || keep(fetcher, clock, wish_s_min, &inbox, first, on_keys))
+            .map_err(JwksSetupError::Thread)?;
+        Ok(JwksKeeper { wishes, began, thread: Some(thread) })
+    }
 }
 
 /// The thread that keeps one issuer's keys up to date. Stops when dropped.
 #[derive(Debug)]
 pub struct JwksKeeper {
     wishes: flume::Sender<Wish>,
+    began: flume::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl JwksKeeper {
-    /// Begins at once. `on_keys` is called, on the thread, with each key set that differs from the last or
-    /// may.
-    ///
-    /// # Errors
-    /// The address is not one that keys are fetched from, or this machine cannot.
-    pub fn start(
-        url: &str,
-        clock: Clock,
-        on_keys: impl FnMut(Jwks) + Send + 'static,
-    ) -> Result<Self, JwksSetupError> {
-        let fetcher = Fetcher::new(url)?;
-        // One wish is enough: it is for the newest keys there are. More are dropped, as it covers them.
-        let (wishes, inbox) = flume::bounded(1);
-        let thread = thread::Builder::new()
-            .name("jwks".to_owned())
-            .spawn(move || keep(fetcher, clock, &inbox, on_keys))
-            .map_err(JwksSetupError::Thread)?;
-        Ok(Self { wishes, thread: Some(thread) })
+    /// Waits until the first fetch has brought keys, or failed: not longer than one may take.
+    pub fn wait_for_first(&self) {
+        let most = Duration::from_secs(JWKS_FETCH_S_MAX + 1);
+        if self.began.recv_timeout(most) == Err(flume::RecvTimeoutError::Timeout) {
+            debug!("the first fetch of keys has not ended yet");
+        }
     }
 
-    /// Asks for fresh keys soon: a token came whose key is not known, so they may have been rotated. Never
-    /// waits.
-    pub fn wish(&self) {
-        // Full: the same wish waits already.
-        drop(self.wishes.try_send(Wish::FreshKeys));
+    /// Stops, and does not wait: a fetch that is underway may take its time to fail.
+    pub fn let_go(mut self) {
+        drop(self.thread.take());
+        drop(self.wishes.try_send(Wish::Stop));
     }
 
     /// Stops and waits for the thread: at most for one fetch.
@@ -118,10 +166,13 @@ impl Drop for JwksKeeper {
 fn keep(
     mut fetcher: Fetcher,
     clock: Clock,
+    wish_s_min: u64,
     inbox: &flume::Receiver<Wish>,
+    first: flume::Sender<()>,
     mut on_keys: impl FnMut(Jwks),
 ) {
     let mut schedule = Schedule::default();
+    let mut first = Some(first);
     loop {
         let wait_s = match fetcher.fetch() {
             Ok(Fetched { keys, fresh_s }) => {
@@ -141,7 +192,9 @@ fn keep(
                 schedule.after_failure()
             }
         };
-        if !wait(inbox, clock, wait_s) {
+        // Whoever waits for the first one hears that by this end being gone.
+        drop(first.take());
+        if !wait(inbox, clock, wish_s_min, wait_s) {
             return;
         }
     }
@@ -155,7 +208,7 @@ fn tell(url: &str, keys: &Jwks) {
 }
 
 /// Waits until the next fetch is due; `false`: there is none.
-fn wait(inbox: &flume::Receiver<Wish>, clock: Clock, wait_s: u64) -> bool {
+fn wait(inbox: &flume::Receiver<Wish>, clock: Clock, wish_s_min: u64, wait_s: u64) -> bool {
     let fetched_ms = clock.now().mono_ms;
     let mut due_ms = fetched_ms.saturating_add(wait_s.saturating_mul(1000));
     loop {
@@ -168,10 +221,9 @@ fn wait(inbox: &flume::Receiver<Wish>, clock: Clock, wait_s: u64) -> bool {
                 let now_ms = clock.now().mono_ms;
                 let (since_s, left_s) =
                     ((now_ms - fetched_ms) / 1000, due_ms.saturating_sub(now_ms) / 1000);
-                due_ms = due_ms
-                    .min(now_ms.saturating_add(
-                        Schedule::after_wish(since_s, left_s).saturating_mul(1000),
-                    ));
+                due_ms = due_ms.min(now_ms.saturating_add(
+                    Schedule::after_wish(wish_s_min, since_s, left_s).saturating_mul(1000),
+                ));
             }
             Err(flume::RecvTimeoutError::Timeout) => return true,
             Ok(Wish::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return false,
@@ -196,22 +248,23 @@ mod tests {
         assert_eq!(schedule.after_failure(), JWKS_RETRY_S_MIN);
         assert_eq!(schedule.after_success(Some(0)), JWKS_REFRESH_S_MIN);
         assert_eq!(schedule.after_success(Some(u64::MAX)), JWKS_REFRESH_S_MAX);
-        assert_eq!(Schedule::after_wish(5, 3000), JWKS_WISH_S_MIN - 5);
-        assert_eq!(Schedule::after_wish(500, 3000), 0);
-        assert_eq!(Schedule::after_wish(5, 3), 3);
+        assert_eq!(Schedule::after_wish(30, 5, 3000), 25);
+        assert_eq!(Schedule::after_wish(30, 500, 3000), 0);
+        assert_eq!(Schedule::after_wish(30, 5, 3), 3);
     }
 
     #[test]
     fn the_thread_hands_over_keys_and_stops() {
         let (url, server) = issuer(vec![answer("200 OK", "", KEYS)]);
         let (sender, receiver) = flume::bounded(1);
-        let keeper =
-            JwksKeeper::start(&url, Clock::start(), move |jwks| sender.send(jwks).unwrap())
-                .unwrap();
+        let setup = JwksSetup::new(&url, 30).unwrap();
+        let wisher = setup.wisher();
+        let keeper = setup.start(Clock::start(), move |jwks| sender.send(jwks).unwrap()).unwrap();
+        keeper.wait_for_first();
         let jwks = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(jwks.keys.len(), 1);
         for _ in 0..3 {
-            keeper.wish();
+            wisher.wish();
         }
         keeper.stop();
         assert!(receiver.try_recv().is_err(), "wishes right after a fetch wait");

@@ -13,6 +13,7 @@ pub use cast::cast;
 pub use reply::info;
 pub use talk::Conversation;
 pub use topics::Options;
+pub use topics::TopicsFault;
 pub use topics::of_query;
 
 use crate::dialect::BatchPart;

@@ -1,5 +1,6 @@
 //! What a client may say: that it wants topics, that it no longer wants them, and that it is there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -36,37 +37,38 @@ impl Conversation {
         steps.push(Step::Want(subscriptions.into_iter().map(wish).collect()));
     }
 
-    fn subscribe(&mut self, asked: Vec<String>, context: &Context<'_>, steps: &mut Vec<Step>) {
-        let mut new = Vec::new();
-        for topic in asked {
-            if self.topics.len() + new.len() < HYPERBEAM_TOPICS_MAX
-                && !self.topics.contains(&topic)
-                && !new.contains(&topic)
-            {
-                new.push(topic);
-            }
-        }
+    fn subscribe(&mut self, asked: &[String], context: &Context<'_>, steps: &mut Vec<Step>) {
+        let mut known: BTreeSet<&str> = self.topics.iter().map(String::as_str).collect();
+        let new: Vec<String> = asked
+            .iter()
+            .filter(|topic| known.insert(topic))
+            .take(HYPERBEAM_TOPICS_MAX + 1)
+            .cloned()
+            .collect();
         //= hyperbeam#2.2
         //# After the first successful
         //# `subscribe` the list becomes sorted and de-duplicated.
         if !new.is_empty() {
-            self.topics.extend(new.iter().cloned());
-            self.topics.sort_unstable();
-            self.topics.dedup();
+            let mut topics = self.topics.clone();
+            topics.extend(new.iter().cloned());
+            topics.sort_unstable();
+            topics.dedup();
+            if let Err(fault) = topics::check(&topics, self.options) {
+                return steps.push(Step::Say(reply::error(&fault.to_string(), context.now)));
+            }
+            self.topics = topics;
             self.want(context, steps);
         }
         steps.push(Step::Say(reply::subscribed(&new, &self.topics, context.now)));
     }
 
     fn unsubscribe(&mut self, asked: &[String], context: &Context<'_>, steps: &mut Vec<Step>) {
-        let mut removed: Vec<String> = Vec::new();
-        for topic in asked {
-            if self.topics.contains(topic) && !removed.contains(topic) {
-                removed.push(topic.clone());
-            }
-        }
+        let mut known: BTreeSet<&str> = self.topics.iter().map(String::as_str).collect();
+        let removed: Vec<String> =
+            asked.iter().filter(|topic| known.remove(topic.as_str())).cloned().collect();
         if !removed.is_empty() {
-            self.topics.retain(|topic| !removed.contains(topic));
+            let gone: BTreeSet<&String> = removed.iter().collect();
+            self.topics.retain(|topic| !gone.contains(topic));
             self.want(context, steps);
         }
         steps.push(Step::Say(reply::unsubscribed(&removed, &self.topics, context.now)));
@@ -87,7 +89,7 @@ impl Talk for Conversation {
 
     fn hear(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
         match said(text) {
-            Ok(Said::Subscribe(topics)) => self.subscribe(topics, context, steps),
+            Ok(Said::Subscribe(topics)) => self.subscribe(&topics, context, steps),
             Ok(Said::Unsubscribe(topics)) => self.unsubscribe(&topics, context, steps),
             Ok(Said::Ping) => steps.push(Step::Say(reply::pong(context.now))),
             Err(message) => steps.push(Step::Say(reply::error(message, context.now))),

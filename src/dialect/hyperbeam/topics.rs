@@ -3,6 +3,7 @@
 //! Plain topics are packed into few subscriptions, each with many topics, because the connection has room for few. A derived topic or a
 //! regular expression is a filter, and has a subscription of its own. Invariant: equal sets of topics make equal subscriptions.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::dialect::Slow;
@@ -13,6 +14,7 @@ use crate::event::FieldPath;
 use crate::event::Op;
 use crate::event::TopicPattern;
 use crate::limits::HYPERBEAM_FILTERED_MAX;
+use crate::limits::HYPERBEAM_TOPIC_BYTES_MAX;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
 use crate::matcher::Filter;
@@ -41,14 +43,67 @@ const REGEX: &str = "re:";
 const PROCESS_MEMBERS: [&str; 3] = ["process", "From-Process", "Target"];
 const HASHPATH_MEMBERS: [&str; 1] = ["hashpath"];
 
+/// Why a client cannot have the topics that it asks for. The origin knows no such limits, so the texts are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicsFault {
+    TooMany,
+    TooLong,
+    TooManyFiltered,
+    BadRegex,
+}
+
+impl fmt::Display for TopicsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => write!(f, "A client has at most {HYPERBEAM_TOPICS_MAX} topics"),
+            Self::TooLong => {
+                write!(f, "A topic's name has at most {HYPERBEAM_TOPIC_BYTES_MAX} bytes")
+            }
+            Self::TooManyFiltered => write!(
+                f,
+                "A client has at most {HYPERBEAM_FILTERED_MAX} derived topics and regular expressions"
+            ),
+            Self::BadRegex => write!(f, "Invalid regular expression"),
+        }
+    }
+}
+
+impl std::error::Error for TopicsFault {}
+
 /// Topics as a URL names them.
+///
+/// # Errors
+/// Why a client cannot have them.
 //= hyperbeam#2.2
 //# only the **first** `topic` parameter is read; split on `,`, each trimmed, empties dropped,
 //# **not de-duplicated** in `subscribed_topics`
-#[must_use]
-pub fn of_query(topic: &str) -> Vec<String> {
+pub fn of_query(topic: &str, options: Options) -> Result<Vec<String>, TopicsFault> {
     let names = topic.split(',').map(str::trim).filter(|name| !name.is_empty());
-    names.take(HYPERBEAM_TOPICS_MAX).map(str::to_owned).collect()
+    let topics: Vec<String> = names.map(str::to_owned).collect();
+    check(&topics, options).map(|()| topics)
+}
+
+/// Whether a client may have all of these.
+pub(super) fn check(topics: &[String], options: Options) -> Result<(), TopicsFault> {
+    if topics.len() > HYPERBEAM_TOPICS_MAX {
+        return Err(TopicsFault::TooMany);
+    }
+    if topics.iter().any(|topic| topic.len() > HYPERBEAM_TOPIC_BYTES_MAX) {
+        return Err(TopicsFault::TooLong);
+    }
+    let mut filtered: Vec<&String> =
+        topics.iter().filter(|topic| is_filtered(topic, options)).collect();
+    filtered.sort_unstable();
+    filtered.dedup();
+    if filtered.len() > HYPERBEAM_FILTERED_MAX {
+        return Err(TopicsFault::TooManyFiltered);
+    }
+    let is_bad = |topic: &&String| matches!(test_of(topic, options), Some(None));
+    if filtered.iter().any(is_bad) { Err(TopicsFault::BadRegex) } else { Ok(()) }
+}
+
+fn is_filtered(name: &str, options: Options) -> bool {
+    (options.derived && derived_name(name).is_some()) || (options.regex && name.starts_with(REGEX))
 }
 
 /// The derived topic that a subscription is for, if it is one.
@@ -78,7 +133,7 @@ pub(super) fn subscriptions(
     for (index, topics) in plain.chunks(SUBSCRIPTION_TOPICS_MAX).enumerate() {
         subscriptions.push(subscription(&index.to_string(), topics.to_vec(), None, view));
     }
-    for (name, test) in filtered.into_iter().take(HYPERBEAM_FILTERED_MAX) {
+    for (name, test) in filtered {
         if let Some(test) = test {
             subscriptions.push(subscription(name, view.topics.clone(), Some(test), view));
         }
@@ -111,7 +166,7 @@ fn subscription(
     }))
 }
 
-/// What a topic that is no plain one asks of a message: `Some(None)` if it is malformed and nothing has it.
+/// What a topic that is no plain one asks of a message: `Some(None)` if it is malformed and nothing has it, which `check` refuses.
 #[expect(
     clippy::option_option,
     reason = "a plain topic, and one that nothing can have, are two things"
@@ -170,7 +225,28 @@ mod tests {
 
     #[test]
     fn a_url_names_topics_with_commas() {
-        assert_eq!(of_query(" a ,,b,a"), ["a", "b", "a"]);
-        assert!(of_query("").is_empty());
+        let asked = |topic: &str| of_query(topic, Options { derived: true, regex: true });
+        assert_eq!(asked(" a ,,b,a").unwrap(), ["a", "b", "a"]);
+        assert!(asked("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_too_much_is_said() {
+        let both = Options { derived: true, regex: true };
+        let many = |prefix: &str, count: usize| -> Vec<String> {
+            (0..count).map(|n| format!("{prefix}{n}")).collect()
+        };
+        for (topics, options, expected) in [
+            (many("t", 1024), both, Ok(())),
+            (many("t", 1025), both, Err(TopicsFault::TooMany)),
+            (vec!["x".repeat(1025)], both, Err(TopicsFault::TooLong)),
+            (many("process:", 32), both, Ok(())),
+            (many("process:", 33), both, Err(TopicsFault::TooManyFiltered)),
+            (many("process:", 33), Options::default(), Ok(())),
+            (vec!["re:(".to_owned()], both, Err(TopicsFault::BadRegex)),
+            (vec!["re:(".to_owned()], Options::default(), Ok(())),
+        ] {
+            assert_eq!(check(&topics, options), expected, "{topics:?}");
+        }
     }
 }

@@ -55,10 +55,28 @@ impl Codec {
     }
 }
 
+/// What a call's head says of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub codec: Codec,
+    /// There is one version of the protocol; a call may leave out which it speaks.
+    pub is_version_known: bool,
+}
+
+impl Terms {
+    /// The terms of a call with these header fields, if this call has its codec.
+    #[must_use]
+    pub fn of(content_type: Option<&str>, protocol_version: Option<&str>) -> Option<Self> {
+        let codec = Codec::of_content_type(content_type?)?;
+        Some(Self { codec, is_version_known: protocol_version.is_none_or(|one| one == "1") })
+    }
+}
+
 /// Why a call is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallError {
     Request(RequestError),
+    UnknownVersion,
     /// The body is not one whole enveloped message.
     BadEnvelope,
     Compressed,
@@ -71,7 +89,9 @@ impl CallError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Request(_) | Self::BadEnvelope | Self::NotUtf8 => "invalid_argument",
+            Self::Request(_) | Self::UnknownVersion | Self::BadEnvelope | Self::NotUtf8 => {
+                "invalid_argument"
+            }
             Self::Compressed => "unimplemented",
             Self::ShuttingDown => "unavailable",
         }
@@ -82,6 +102,7 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(error) => error.fmt(f),
+            Self::UnknownVersion => write!(f, "connect-protocol-version must be \"1\""),
             Self::BadEnvelope => write!(f, "the body is not one enveloped message"),
             Self::Compressed => write!(f, "compressed messages are not taken: only identity is"),
             Self::NotUtf8 => write!(f, "the message is not UTF-8"),
@@ -96,7 +117,10 @@ impl std::error::Error for CallError {}
 ///
 /// # Errors
 /// Why it is not carried out.
-pub fn request(codec: Codec, body: &[u8]) -> Result<Request, CallError> {
+pub fn request(terms: Terms, body: &[u8]) -> Result<Request, CallError> {
+    if !terms.is_version_known {
+        return Err(CallError::UnknownVersion);
+    }
     let Some((&[flags, a, b, c, d], message)) = body.split_first_chunk::<ENVELOPE_BYTES>() else {
         return Err(CallError::BadEnvelope);
     };
@@ -106,7 +130,7 @@ pub fn request(codec: Codec, body: &[u8]) -> Result<Request, CallError> {
     if flags & FLAG_COMPRESSED != 0 {
         return Err(CallError::Compressed);
     }
-    let request = match codec {
+    let request = match terms.codec {
         Codec::Proto => Request::of_proto(message),
         Codec::Json => {
             Request::of_json(std::str::from_utf8(message).map_err(|_| CallError::NotUtf8)?)
@@ -154,17 +178,34 @@ fn put_head(flags: u8, message_bytes: usize, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
+    const JSON: Terms = Terms { codec: Codec::Json, is_version_known: true };
+    const PROTO: Terms = Terms { codec: Codec::Proto, is_version_known: true };
+
     #[test]
     fn a_body_is_one_envelope() {
         let body = b"\0\0\0\0\x15{\"collections\":[\"a\"]}";
-        assert_eq!(request(Codec::Json, body).unwrap().collections, ["a"]);
+        assert_eq!(request(JSON, body).unwrap().collections, ["a"]);
         for body in
             [&b""[..], b"\0\0\0\0", b"\0\0\0\0\x03{}", b"\0\0\0\0\x01{}", b"\x02\0\0\0\x02{}"]
         {
-            assert_eq!(request(Codec::Json, body), Err(CallError::BadEnvelope), "{body:?}");
+            assert_eq!(request(JSON, body), Err(CallError::BadEnvelope), "{body:?}");
         }
-        assert_eq!(request(Codec::Json, b"\x01\0\0\0\x02{}"), Err(CallError::Compressed));
-        assert!(request(Codec::Proto, b"\0\0\0\0\0").unwrap().collections.is_empty());
+        assert_eq!(request(JSON, b"\x01\0\0\0\x02{}"), Err(CallError::Compressed));
+        assert!(request(PROTO, b"\0\0\0\0\0").unwrap().collections.is_empty());
+    }
+
+    #[test]
+    fn the_version_may_be_left_out_and_is_one_otherwise() {
+        let terms = |version| Terms::of(Some("application/connect+json"), version).unwrap();
+        assert_eq!(terms(None), JSON);
+        assert_eq!(terms(Some("1")), JSON);
+        let error = request(terms(Some("2")), b"\0\0\0\0\x02{}").unwrap_err();
+        assert_eq!(
+            (error.code(), &*error.to_string()),
+            ("invalid_argument", "connect-protocol-version must be \"1\"")
+        );
+        assert_eq!(Terms::of(Some("application/json"), None), None);
+        assert_eq!(Terms::of(None, Some("1")), None);
     }
 
     #[test]

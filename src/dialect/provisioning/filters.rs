@@ -13,6 +13,7 @@ use crate::event::Number;
 use crate::limits::FILTER_LIST_MAX;
 use crate::limits::PROVISIONING_FILTERS_MAX;
 use crate::matcher::filter::Predicate;
+use crate::matcher::filter::Range;
 use crate::matcher::filter::Rule;
 use crate::matcher::filter::Scalar;
 use crate::matcher::filter::Source;
@@ -87,13 +88,16 @@ impl Filters {
         Ok(filters)
     }
 
-    /// Adds a parameter of a URL: values with commas between them.
+    /// Adds a parameter of a URL: values with commas between them. A `level` stands for all its spellings.
     ///
     /// # Errors
     /// What is not understood of it.
     pub fn add_parameter(&mut self, name: &str, text: &str) -> Result<(), FilterFault> {
         let values = text.split(',').map(str::trim).filter(|value| !value.is_empty());
-        let values: Vec<Scalar> = values.map(Scalar::text).collect();
+        let values: Vec<Scalar> = match name {
+            "level" => values.flat_map(spellings).map(|level| Scalar::text(&level)).collect(),
+            _ => values.map(Scalar::text).collect(),
+        };
         if values.is_empty() { Ok(()) } else { self.add(name, values) }
     }
 
@@ -152,8 +156,60 @@ impl Filters {
             });
             tests.push(term.unwrap_or_else(Predicate::none));
         }
+        tests.extend(self.since_us.and_then(not_before));
         tests
     }
+}
+
+/// That an event which says when it happened does not say an earlier second. Without a time of its own it happened when it came.
+///
+/// Texts are compared, so a time that is written with another offset than `Z` is taken for what its digits say.
+//= provisioning#5.7
+//# `since`: live events with `timestamp` ≥ since
+fn not_before(since_us: u64) -> Option<Predicate> {
+    let member = |name| FieldPath::new(&[name], Arrays::Whole).ok().map(Source::Field);
+    let mut since = Vec::new();
+    time::put_seconds(since_us, &mut since);
+    // Without the Z, so that a fraction or an offset after the same second is not before it.
+    let second = String::from_utf8(since).ok()?;
+    let second = Scalar::text(second.strip_suffix('Z')?);
+    let is_before = Predicate::Test(Term {
+        source: member("timestamp")?,
+        rule: Rule::JsonOrder,
+        test: Test::Range(Range::below(second, false)),
+    });
+    let is_event = Predicate::Test(Term {
+        source: member("event_type")?,
+        rule: Rule::JsonOrder,
+        test: Test::Exists,
+    });
+    Some(Predicate::And(vec![is_event, is_before]).negated())
+}
+
+/// How a level of a log entry may be written: in any of these words, small, large or with a capital.
+const LEVELS: [&[&str]; 6] = [
+    &["trace"],
+    &["debug"],
+    &["info", "information"],
+    &["warn", "warning"],
+    &["error", "err"],
+    &["critical", "fatal"],
+];
+
+/// Each way to write the level that someone asks for by one of them.
+fn spellings(level: &str) -> Vec<String> {
+    let small = level.to_lowercase();
+    let same = LEVELS.iter().find(|words| words.contains(&small.as_str()));
+    let words: Vec<&str> = same.map_or_else(|| vec![small.as_str()], |words| words.to_vec());
+    let mut all = vec![level.to_owned()];
+    for word in words {
+        let mut letters = word.chars();
+        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+        all.extend([word.to_owned(), word.to_uppercase(), first + letters.as_str()]);
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 fn scalar(name: &str, raw: &RawValue) -> Result<Scalar, FilterFault> {
@@ -220,6 +276,29 @@ mod tests {
             (r#"{}"#, r#"{}"#, true),
         ] {
             assert_eq!(passes(text, payload), expected, "{text} {payload}");
+        }
+    }
+
+    #[test]
+    fn a_level_is_the_same_however_it_is_written() {
+        assert_eq!(spellings("Warn"), ["WARN", "WARNING", "Warn", "Warning", "warn", "warning"]);
+        assert_eq!(spellings("notice"), ["NOTICE", "Notice", "notice"]);
+        assert_eq!(spellings("ß"), ["SS", "ß"]);
+    }
+
+    #[test]
+    fn what_happened_before_does_not_pass_though_it_comes_now() {
+        let since = r#"{"since":"2025-09-26T10:00:00.5Z"}"#;
+        for (payload, expected) in [
+            (r#"{"event_type":"x","timestamp":"2025-09-26T09:59:59Z","data":1}"#, false),
+            (r#"{"event_type":"x","timestamp":"2025-09-26T10:00:00Z","data":1}"#, true),
+            (r#"{"event_type":"x","timestamp":"2025-09-26T10:00:00.250Z","data":1}"#, true),
+            (r#"{"event_type":"x","timestamp":"2025-09-26T10:00:00+00:00","data":1}"#, true),
+            (r#"{"event_type":"x","timestamp":7,"data":1}"#, true),
+            (r#"{"event_type":"x","data":1}"#, true),
+            (r#"{"timestamp":"2024-01-01T00:00:00Z"}"#, true),
+        ] {
+            assert_eq!(passes(since, payload), expected, "{payload}");
         }
     }
 

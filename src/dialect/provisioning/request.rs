@@ -23,9 +23,24 @@ pub enum Endpoint {
     Logs,
 }
 
+impl Endpoint {
+    /// The types beyond which nothing is heard here; `None`: there is no such bound.
+    //= provisioning#5.7
+    //# `/ws` restricted to `MetricUpdate` (+`SystemHealthUpdate` for admins) and
+    //# `LogEntry`;
+    pub(super) const fn types(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Events => None,
+            Self::Metrics => Some(&[types::METRIC_UPDATE, types::SYSTEM_HEALTH_UPDATE]),
+            Self::Logs => Some(&[types::LOG_ENTRY]),
+        }
+    }
+}
+
 /// A client's wishes as its URL has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    pub endpoint: Endpoint,
     /// Empty: all.
     pub events: Vec<String>,
     pub batch: Option<Batch>,
@@ -67,6 +82,7 @@ impl Request {
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Self, RequestError> {
         let mut request = Self {
+            endpoint,
             events: Vec::new(),
             batch: None,
             compression: false,
@@ -76,16 +92,8 @@ impl Request {
         for (name, value) in pairs {
             request.parameter(endpoint, name.as_ref(), value.as_ref())?;
         }
-        match endpoint {
-            Endpoint::Events => {}
-            //= provisioning#5.7
-            //# `/ws` restricted to `MetricUpdate` (+`SystemHealthUpdate` for admins) and
-            //# `LogEntry`;
-            Endpoint::Metrics => {
-                request.events =
-                    vec![types::METRIC_UPDATE.to_owned(), types::SYSTEM_HEALTH_UPDATE.to_owned()];
-            }
-            Endpoint::Logs => request.events = vec![types::LOG_ENTRY.to_owned()],
+        if let Some(types) = endpoint.types() {
+            request.events = types.iter().map(|name| (*name).to_owned()).collect();
         }
         if request.events.len() > PROVISIONING_TYPES_MAX {
             return Err(RequestError::TooManyTypes);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::filters::Filters;
+use super::request::Endpoint;
 use super::request::Request;
 use super::selection::Selection;
 use super::types;
@@ -23,6 +24,7 @@ use crate::limits::PROVISIONING_TYPES_MAX;
 /// One client's conversation.
 #[derive(Debug)]
 pub struct Conversation {
+    endpoint: Endpoint,
     selection: Selection,
     batch: Option<Batch>,
     tail: Option<u32>,
@@ -34,6 +36,7 @@ impl Conversation {
     #[must_use]
     pub fn new(request: &Request) -> Self {
         Self {
+            endpoint: request.endpoint,
             selection: Selection::of(&request.events, &request.filters),
             batch: request.batch,
             tail: request.tail,
@@ -68,7 +71,7 @@ impl Conversation {
         members: &json::Members<'_>,
         context: &Context<'_>,
     ) -> Result<Vec<Step>, String> {
-        let events = events_of(members)?;
+        let events = self.events_of(members)?;
         let filters = json::member(members, "filters").filter(|raw| raw.get() != "null");
         let filters = filters.map(Filters::of_json).transpose().map_err(|e| e.to_string())?;
         let filters = filters.unwrap_or_default();
@@ -94,7 +97,7 @@ impl Conversation {
         members: &json::Members<'_>,
         context: &Context<'_>,
     ) -> Result<Vec<Step>, String> {
-        let events = events_of(members)?;
+        let events = self.events_of(members)?;
         let mut steps = Vec::new();
         match self.selection.without(&events) {
             Ok(selection) => {
@@ -104,6 +107,17 @@ impl Conversation {
             Err(_) => steps.push(Step::Say(too_many_types())),
         }
         Ok(steps)
+    }
+
+    /// The types that a message names, if they are heard here.
+    fn events_of(&self, members: &json::Members<'_>) -> Result<Vec<String>, String> {
+        let events = events_of(members)?;
+        match self.endpoint.types() {
+            Some(types) if !events.iter().all(|name| types.contains(&name.as_str())) => {
+                Err(format!("this endpoint has {} only", types.join(" and ")))
+            }
+            _ => Ok(events),
+        }
     }
 
     fn heard(&mut self, text: &str, context: &Context<'_>) -> Result<Vec<Step>, String> {

@@ -27,6 +27,8 @@ impl Shard {
         error: LimitError,
         now: Now,
     ) -> Box<Http> {
+        let message = format_args!("a connection was refused: {error}");
+        self.tell_log_of(Some(id), "warning", "limits", message, now);
         self.reply_refusal(id, http, head, now, |out, connection| {
             Reply::begin(out, 429, connection)
                 .header("retry-after", &RETRY_AFTER_S.to_string())

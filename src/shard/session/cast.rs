@@ -1,6 +1,6 @@
 //! HyperBEAM's HTTP side: casting, which is answered before it is done, and telling which topics there are.
 //!
-//! Invariants: a cast is answered `OK` whatever becomes of it, and nothing more is read of its connection until that is known; the topics
+//! Invariants: a cast is answered `OK` whatever becomes of it, unless its publisher has published too many lately; and nothing more is read of its connection until that is known; the topics
 //! of all shards are gathered before they are told, each once.
 
 use std::collections::BTreeSet;
@@ -13,17 +13,21 @@ use super::super::input::Address;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
 use super::super::input::Mesh;
+use super::PublishResult;
 use super::http::Http;
 use super::http::State;
+use super::websocket::RATE_LIMITED;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
+use crate::dialect::RefusalCode;
 use crate::dialect::hyperbeam;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::ShardId;
 use crate::event::TopicPattern;
 use crate::limits::HYPERBEAM_INFO_TOPICS_MAX;
+use crate::limits::RETRY_AFTER_S;
 use crate::wire::http::Connection;
 use crate::wire::http::Head;
 use crate::wire::http::Reply;
@@ -37,16 +41,72 @@ pub(in super::super) struct Gathering {
     topics: BTreeSet<String>,
 }
 
+/// What a cast that waits has still to be told.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Owed {
+    Nothing,
+    Answer { keep_alive: bool },
+}
+
+fn is_within_rate(results: &[PublishResult]) -> bool {
+    !results.contains(&Err(RefusalCode::RateLimited))
+}
+
 impl Shard {
-    /// Answers `OK`, and publishes the message if it is one. True: its connection waits until it has its place.
-    pub(super) fn cast(&mut self, id: ConnId, body: &[u8], keep_alive: bool, now: Now) -> bool {
+    /// Answers `OK`, and publishes the message if it is one and may be. `Some`: its connection waits until it has its place.
+    pub(super) fn cast(
+        &mut self,
+        id: ConnId,
+        body: &[u8],
+        keep_alive: bool,
+        now: Now,
+    ) -> Option<Owed> {
+        let draft = self.draft_of_cast(body).filter(|draft| self.may_publish(id, &draft.topic));
+        let Some(draft) = draft else {
+            self.say_cast(id, true, keep_alive);
+            return None;
+        };
+        match self.publish(id, vec![draft], now) {
+            Some(results) => {
+                self.say_cast(id, is_within_rate(&results), keep_alive);
+                None
+            }
+            // Whether it may be published at all is not known yet.
+            None if self.allowances.is_parked(id) => Some(Owed::Answer { keep_alive }),
+            None => {
+                self.say_cast(id, true, keep_alive);
+                keep_alive.then_some(Owed::Nothing)
+            }
+        }
+    }
+
+    /// What was cast has its place, or was refused. Whether the connection stays.
+    pub(super) fn answer_cast(
+        &mut self,
+        id: ConnId,
+        owed: Owed,
+        results: &[PublishResult],
+        now: Now,
+    ) -> bool {
+        let Owed::Answer { keep_alive } = owed else { return true };
+        self.say_cast(id, is_within_rate(results), keep_alive);
+        if !keep_alive {
+            self.close_after_sent(id, now);
+        }
+        keep_alive
+    }
+
+    fn say_cast(&mut self, id: ConnId, is_within_rate: bool, keep_alive: bool) {
         let connection = if keep_alive { Connection::KeepAlive } else { Connection::Close };
         let mut out = Vec::new();
-        Reply::begin(&mut out, 200, connection).body("text/plain; charset=utf-8", b"OK");
+        if is_within_rate {
+            Reply::begin(&mut out, 200, connection).body("text/plain; charset=utf-8", b"OK");
+        } else {
+            Reply::begin(&mut out, 429, connection)
+                .header("retry-after", &RETRY_AFTER_S.to_string())
+                .error(RefusalCode::RateLimited.name(), RATE_LIMITED);
+        }
         self.push_item(id, Item::Raw(out.into()));
-        let draft = self.draft_of_cast(body).filter(|draft| self.may_publish(id, &draft.topic));
-        let Some(draft) = draft else { return false };
-        self.publish(id, vec![draft], now).is_none()
     }
 
     fn draft_of_cast(&mut self, body: &[u8]) -> Option<Draft> {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a request is judged by its own bytes and its listener alone. Never speaks a dialect.
 
+use std::borrow::Cow;
+
 use super::super::Shard;
 use super::super::class::Transport;
 use super::super::class::Voice;
@@ -25,13 +27,36 @@ use crate::wire::http::Reply;
 use crate::wire::http::Version;
 use crate::wire::sse;
 
+/// A request's path, escapes resolved: what every decision about it is made by, lest an escape lead past one of them.
+pub(super) fn path_of(head: &Head) -> Cow<'_, str> {
+    head.path_after("").unwrap_or_default()
+}
+
+/// Whether a listener has this path at all: a dialect's own has its origin's paths and its health, and nothing else.
+//= model#9
+//# one listener per dialect port by default
+pub(super) fn is_here(port: Port, head: &Head) -> bool {
+    let path = path_of(head);
+    let is_health =
+        !head.wants_websocket() && matches!(&*path, "/healthz" | "/readyz" | "/metrics");
+    is_health
+        || match port {
+            Port::Shared => true,
+            Port::Peat => matches!(&*path, "/ws/subscribe" | "/sse/subscribe" | connect::PATH),
+            Port::HyperBeam => {
+                matches!(&*path, "/ws" | "/hb/ws") || path.starts_with("/~websocket@1.0/")
+            }
+            Port::Provisioning => is_provisioning(port, head) || path == "/pv/events",
+        }
+}
+
 //= model#9
 //# on a shared port disambiguate: `?topic=` → 001, `?token=`/`events=` → 004, else 002; explicit aliases
 //# `/hb/ws /rs/ws /rt /pv/ws`
 fn is_hyperbeam(port: Port, head: &Head) -> bool {
     match port {
         Port::HyperBeam => true,
-        Port::Provisioning => false,
+        Port::Peat | Port::Provisioning => false,
         Port::Shared => head.query_value("topic").is_some(),
     }
 }
@@ -40,12 +65,12 @@ fn is_hyperbeam(port: Port, head: &Head) -> bool {
 //= model#9
 //# 004 `/metrics` as WebSocket vs Prometheus GET | Upgrade header decides
 pub(super) fn is_provisioning(port: Port, head: &Head) -> bool {
-    match head.path() {
+    match &*path_of(head) {
         "/pv/ws" | "/pv/metrics" | "/pv/logs" => true,
         "/metrics" | "/logs" => head.wants_websocket(),
         "/ws" => match port {
             Port::Provisioning => true,
-            Port::HyperBeam => false,
+            Port::Peat | Port::HyperBeam => false,
             Port::Shared => {
                 !is_hyperbeam(port, head)
                     && (head.query_value("token").is_some() || head.query_value("events").is_some())
@@ -62,7 +87,7 @@ pub(super) fn may_identify_late(port: Port, head: &Head) -> bool {
 
 /// Whether a request's connection is to last: those are counted.
 pub(super) fn is_lasting(head: &Head) -> bool {
-    let path = head.path();
+    let path = path_of(head);
     head.wants_websocket() || path == "/v1/sse" || path == "/sse/subscribe" || path == connect::PATH
 }
 
@@ -81,7 +106,7 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Routed {
-        let path = head.path_after("").unwrap_or_default();
+        let path = path_of(head);
         let taken = match &*path {
             "/hb/ws" => self.route_hyperbeam(id, http, head, now),
             "/ws" if is_hyperbeam(http.port(), head) => self.route_hyperbeam(id, http, head, now),
@@ -92,19 +117,22 @@ impl Shard {
                 let call = Call::Cast { keep_alive: head.keep_alive };
                 Some(self.gather_body(id, http, head, call, now))
             }
-            "/~websocket@1.0/info" | "/~websocket@1.0/cast" => {
-                Some(self.refuse_method(id, http, head, now))
-            }
+            "/~websocket@1.0/info" => Some(self.refuse_method(id, http, head, "GET", now)),
+            "/~websocket@1.0/cast" => Some(self.refuse_method(id, http, head, "POST", now)),
             "/v1/admin/revoke" if head.method == Method::Post => {
                 Some(self.route_revoke(id, http, head, now))
             }
-            "/v1/admin/revoke" => Some(self.refuse_method(id, http, head, now)),
+            "/v1/admin/revoke" => Some(self.refuse_method(id, http, head, "POST", now)),
             "/pv/events" if head.method == Method::Post => {
                 let call = Call::Events { keep_alive: head.keep_alive };
                 Some(self.gather_body(id, http, head, call, now))
             }
-            "/pv/events" => Some(self.refuse_method(id, http, head, now)),
+            "/pv/events" => Some(self.refuse_method(id, http, head, "POST", now)),
             _ if is_provisioning(http.port(), head) => self.route_provisioning(id, http, head, now),
+            "/ws" => {
+                let message = "/ws is HyperBEAM's with ?topic=, Provisioning's with ?token= or ?events=; /hb/ws, /pv/ws and /v1/ws need no parameter";
+                Some(self.refuse(id, http, head, 404, "not_found", message, now))
+            }
             "/ws/subscribe" => self.route_peat(id, http, head, now),
             "/sse/subscribe" => self.route_peat_sse(id, http, head, now),
             connect::PATH => Some(self.route_peat_call(id, http, head, now)),
@@ -120,8 +148,16 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Option<Box<Http>> {
-        let topics = hyperbeam::of_query(&head.query_value("topic").unwrap_or_default());
         let options = self.settings.hyperbeam.options;
+        let topic = head.query_value("topic").unwrap_or_default();
+        let topics = match hyperbeam::of_query(&topic, options) {
+            Ok(topics) => topics,
+            Err(fault) => {
+                return Some(self.reply_refusal(id, http, head, now, |out, connection| {
+                    Reply::begin(out, 400, connection).error("bad_field", &fault.to_string());
+                }));
+            }
+        };
         let talk = Box::new(hyperbeam::Conversation::new(topics, options));
         let dialect = DialectId::HyperBeam;
         self.route_websocket(
@@ -140,7 +176,7 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Option<Box<Http>> {
-        let endpoint = match head.path() {
+        let endpoint = match &*path_of(head) {
             "/metrics" | "/pv/metrics" => provisioning::Endpoint::Metrics,
             "/logs" | "/pv/logs" => provisioning::Endpoint::Logs,
             _ => provisioning::Endpoint::Events,
@@ -207,7 +243,7 @@ impl Shard {
         now: Now,
     ) -> Option<Box<Http>> {
         if head.method != Method::Get {
-            return Some(self.refuse_method(id, http, head, now));
+            return Some(self.refuse_method(id, http, head, "GET", now));
         }
         let request = match peat::Request::of_query(head.query_pairs()) {
             Ok(request) => request,
@@ -222,7 +258,7 @@ impl Shard {
             wish.since = Since::Cursor(cursor);
         }
         let mut reply = Vec::new();
-        sse::put_head(&mut reply, head.version);
+        sse::put_head(&mut reply, head.version, head.header("origin"));
         let transport = Transport::Sse { chunked: head.version == Version::Http11 };
         self.begin_stream(id, reply, Voice { dialect: DialectId::Peat, transport }, now);
         self.want_one(id, wish, now);
@@ -230,30 +266,34 @@ impl Shard {
     }
 
     fn route_peat_call(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Box<Http> {
-        if head.method != Method::Post || head.version != Version::Http11 {
-            return self.refuse_method(id, http, head, now);
+        if head.method != Method::Post {
+            return self.refuse_method(id, http, head, "POST", now);
         }
-        let codec = head.header("content-type").and_then(connect::Codec::of_content_type);
-        let Some(codec) = codec else {
+        if head.version != Version::Http11 {
+            // Its stream ends with a message, so it must be told from the connection's end.
+            return self.refuse(id, http, head, 505, "http_version", "a call needs HTTP/1.1", now);
+        }
+        let version = head.header("connect-protocol-version");
+        let Some(terms) = connect::Terms::of(head.header("content-type"), version) else {
             return self.reply_refusal(id, http, head, now, |out, connection| {
                 let types = "application/connect+json, application/connect+proto";
                 Reply::begin(out, 415, connection).header("accept-post", types).empty();
             });
         };
-        self.gather_body(id, http, head, Call::Peat { codec }, now)
+        self.gather_body(id, http, head, Call::Peat { terms }, now)
     }
 
     /// Carries a call of the RPC out: its answer is a stream of changes, or of nothing but the error.
-    pub(super) fn peat_call(&mut self, id: ConnId, codec: connect::Codec, body: &[u8], now: Now) {
+    pub(super) fn peat_call(&mut self, id: ConnId, terms: connect::Terms, body: &[u8], now: Now) {
         let mut reply = Vec::new();
         reply.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: ");
-        reply.extend_from_slice(codec.content_type().as_bytes());
+        reply.extend_from_slice(terms.codec.content_type().as_bytes());
         reply.extend_from_slice(
             b"\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n",
         );
-        let voice = Voice { dialect: codec.dialect(), transport: Transport::Connect };
+        let voice = Voice { dialect: terms.codec.dialect(), transport: Transport::Connect };
         self.begin_stream(id, reply, voice, now);
-        match connect::request(codec, body) {
+        match connect::request(terms, body) {
             Ok(request) => {
                 let wish = request.wish(&[], &self.settings.views.peat);
                 self.want_one(id, wish, now);
@@ -267,15 +307,20 @@ impl Shard {
         self.want(id, &wishes, now);
     }
 
-    /// There is nothing here for this method.
-    pub(super) fn refuse_method(
+    /// There is nothing here for this method, but for another.
+    fn refuse_method(
         &mut self,
         id: ConnId,
         http: Box<Http>,
         head: &Head,
+        allowed: &str,
         now: Now,
     ) -> Box<Http> {
         let message = "there is nothing here for this method";
-        self.refuse(id, http, head, 405, "method_not_allowed", message, now)
+        self.reply_refusal(id, http, head, now, |out, connection| {
+            Reply::begin(out, 405, connection)
+                .header("allow", allowed)
+                .error("method_not_allowed", message);
+        })
     }
 }

@@ -4,6 +4,7 @@
 
 use super::super::Shard;
 use super::super::input::ConnId;
+use super::cast::Owed;
 use super::http::Http;
 use super::http::State;
 use super::post::Post;
@@ -23,7 +24,7 @@ use crate::wire::http::HttpError;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
     /// A subscription over Connect.
-    Peat { codec: connect::Codec },
+    Peat { terms: connect::Terms },
     /// A message for whoever has its topic.
     Cast { keep_alive: bool },
     /// Events of the Provisioning dialect.
@@ -59,7 +60,7 @@ pub(super) enum Gathered {
     /// The next request may follow.
     Answered,
     /// It may follow once what was published has its place.
-    Casting,
+    Casting(Owed),
     /// It is answered, and the next may follow, once what was published has its place.
     Posting {
         keep_alive: bool,
@@ -78,7 +79,12 @@ impl Shard {
         call: Call,
         now: Now,
     ) -> Box<Http> {
-        match BodyDecoder::new(head.framing, call.bytes_max()) {
+        let most = match call {
+            // One message, and so no larger than one.
+            Call::Cast { .. } => call.bytes_max().min(self.settings.message_bytes_max as u64),
+            _ => call.bytes_max(),
+        };
+        match BodyDecoder::new(head.framing, most) {
             Ok(decoder) => {
                 if head.expect_continue {
                     self.push_item(id, Item::Raw(CONTINUE.into()));
@@ -110,8 +116,8 @@ impl Shard {
             return Gathered::More(gathering);
         }
         match gathering.call {
-            Call::Peat { codec } => {
-                self.peat_call(id, codec, &gathering.body, now);
+            Call::Peat { terms } => {
+                self.peat_call(id, terms, &gathering.body, now);
                 Gathered::Taken
             }
             Call::Revoke { keep_alive } => {
@@ -122,14 +128,10 @@ impl Shard {
                 Post::Waits => Gathered::Posting { keep_alive },
                 Post::Answered => self.after_answer(id, keep_alive, now),
             },
-            Call::Cast { keep_alive } => {
-                let waits = self.cast(id, &gathering.body, keep_alive, now);
-                if keep_alive && waits {
-                    Gathered::Casting
-                } else {
-                    self.after_answer(id, keep_alive, now)
-                }
-            }
+            Call::Cast { keep_alive } => match self.cast(id, &gathering.body, keep_alive, now) {
+                Some(owed) => Gathered::Casting(owed),
+                None => self.after_answer(id, keep_alive, now),
+            },
         }
     }
 }

@@ -3,8 +3,6 @@
 //! Invariants: requests that were pipelined wait until the one before them is answered; bytes glued to an upgrade request belong to the
 //! WebSocket; an error that leaves the framing in doubt ends the connection.
 
-use std::net::IpAddr;
-
 use super::super::Shard;
 use super::super::class::Deflate;
 use super::super::class::Transport;
@@ -16,6 +14,7 @@ use super::AdminRequest;
 use super::Response;
 use super::Session;
 use super::cast;
+use super::cast::Owed;
 use super::endpoint::Routed;
 use super::gather::Gathered;
 use super::gather::Gathering;
@@ -48,7 +47,6 @@ use crate::wire::upgrade::UpgradeError;
 /// The state of an HTTP connection.
 #[derive(Debug)]
 pub(in super::super) struct Http {
-    peer: IpAddr,
     port: Port,
     /// What was read and could not be used yet.
     input: Vec<u8>,
@@ -65,8 +63,8 @@ pub(super) enum State {
     Entering(Box<Head>),
     /// A small body is being gathered.
     Gather(Box<Gathering>),
-    /// What was published is not known to have its place yet; the answer is already given.
-    Casting,
+    /// What was published is not known to have its place yet.
+    Casting(Owed),
     /// What was posted is not known to have its place yet, and its answer waits for that.
     Posting {
         keep_alive: bool,
@@ -83,8 +81,8 @@ pub(super) enum State {
 }
 
 impl Http {
-    pub(super) fn new(peer: IpAddr, port: Port) -> Self {
-        Self { peer, port, input: Vec::new(), state: State::Head, since_ms: None }
+    pub(super) fn new(port: Port) -> Self {
+        Self { port, input: Vec::new(), state: State::Head, since_ms: None }
     }
 
     pub(super) fn take_state(&mut self) -> State {
@@ -93,10 +91,6 @@ impl Http {
 
     pub(super) fn state_mut(&mut self) -> &mut State {
         &mut self.state
-    }
-
-    pub(super) fn peer(&self) -> IpAddr {
-        self.peer
     }
 
     pub(super) fn port(&self) -> Port {
@@ -114,7 +108,7 @@ impl Http {
             State::Upload(upload) => upload.is_waiting(),
             State::Asked { .. }
             | State::Entering(_)
-            | State::Casting
+            | State::Casting(_)
             | State::Posting { .. }
             | State::Topics(_) => true,
             State::Ended => false,
@@ -194,7 +188,7 @@ impl Shard {
                 State::Upload(_)
                 | State::Asked { .. }
                 | State::Entering(_)
-                | State::Casting
+                | State::Casting(_)
                 | State::Posting { .. }
                 | State::Topics(_) => break,
                 State::Ended => {
@@ -218,7 +212,7 @@ impl Shard {
             Gathered::More(gathering) => State::Gather(gathering),
             Gathered::Ended => State::Ended,
             Gathered::Answered => State::Head,
-            Gathered::Casting => State::Casting,
+            Gathered::Casting(owed) => State::Casting(owed),
             Gathered::Posting { keep_alive } => State::Posting { keep_alive },
             Gathered::Taken => return None,
         };
@@ -236,6 +230,10 @@ impl Shard {
 
     /// Answers a request, or turns the connection into what it asks for; `None` if it no longer is HTTP.
     fn route(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Option<Box<Http>> {
+        if !super::endpoint::is_here(http.port(), head) {
+            let message = "there is nothing here: this port is one dialect's own";
+            return Some(self.refuse(id, http, head, 404, "not_found", message, now));
+        }
         let mut http = match self.enter(id, http, head, now) {
             Entered::Yes(http) => http,
             Entered::Refused(http) => return Some(http),
@@ -244,7 +242,7 @@ impl Shard {
         if is_counted || !super::endpoint::is_lasting(head) {
             return self.route_known(id, http, head, now);
         }
-        match self.ask_registrar(id, Some(http.peer), now) {
+        match self.ask_registrar(id, now) {
             Some(Ok(())) => self.route_known(id, http, head, now),
             Some(Err(error)) => Some(self.refuse_entry(id, http, head, error, now)),
             None => {
@@ -361,7 +359,7 @@ impl Shard {
         }
         match Asked::read(head) {
             Ok(asked) => {
-                self.begin_sse(id, head.version, &asked, now);
+                self.begin_sse(id, head, &asked, now);
                 None
             }
             Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
@@ -397,7 +395,7 @@ impl Shard {
                 now,
             );
         }
-        match Upload::read(head) {
+        match Upload::read(head, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let message = "publishing to this topic is not allowed";
                 let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
@@ -547,8 +545,9 @@ impl Shard {
         results: &[super::PublishResult],
         now: Now,
     ) {
-        if matches!(http.state, State::Casting) {
-            http.state = State::Head;
+        if let State::Casting(owed) = http.state {
+            let stays = self.answer_cast(id, owed, results, now);
+            http.state = if stays { State::Head } else { State::Ended };
             return self.http_go_on(id, http, now);
         }
         if let State::Posting { keep_alive } = http.state {
@@ -574,7 +573,7 @@ impl Shard {
             && upload.is_held()
             && let Some(conn) = self.conns.conn_ref(id)
         {
-            self.held.push(now.mono_ms + crate::limits::UPLOAD_RETRY_MS, conn);
+            self.held.push(now.mono_ms + upload.retry_ms(), conn);
         }
     }
 

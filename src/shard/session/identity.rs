@@ -3,6 +3,8 @@
 //! Invariants: whoever is not known, and may not be anonymous, subscribes to nothing and publishes nothing; a token that was revoked or is
 //! over opens nothing. A new token on an open connection must be the same user's, and never widens a running subscription.
 
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::super::Shard;
@@ -75,7 +77,7 @@ fn token_of(head: &Head) -> Option<String> {
 
 /// Whether a request does something that needs a permission; what does not is the operator's page, its health and its metrics.
 fn is_guarded(head: &Head) -> bool {
-    let path = head.path();
+    let path = super::endpoint::path_of(head);
     head.wants_websocket()
         || matches!(head.method, Method::Post)
         || path.starts_with("/v1/sse")
@@ -86,7 +88,7 @@ fn is_guarded(head: &Head) -> bool {
 impl Shard {
     /// Finds out who a request is from; refuses it if that is nobody, or a page of another site.
     pub(super) fn enter(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Entered {
-        if !is_guarded(head) || head.path().starts_with("/v1/admin/") {
+        if !is_guarded(head) || super::endpoint::path_of(head).starts_with("/v1/admin/") {
             return Entered::Yes(http);
         }
         let access = Arc::clone(&self.settings.access);
@@ -108,7 +110,9 @@ impl Shard {
             },
             // Who has keys to check tokens with wants its clients to show one.
             None if is_provisioning && access.verifier.is_some() => None,
-            None if access.admits_anonymous(http.peer(), forwarded) => self.anonymous.clone(),
+            None if access.admits_anonymous(http.port(), self.peer_of(id), forwarded) => {
+                self.anonymous.clone()
+            }
             None => None,
         };
         if who.is_none() && !speaks_late {
@@ -150,11 +154,23 @@ impl Shard {
         })
     }
 
+    /// Where a connection comes from.
+    fn peer_of(&self, id: ConnId) -> IpAddr {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        self.conns.find(id).map_or(nowhere, |conn| conn.peer)
+    }
+
     /// Who a token is.
-    fn who(&self, token: &str, now: Now) -> Result<Arc<Who>, NotLetIn> {
-        let access = &self.settings.access;
+    fn who(&mut self, token: &str, now: Now) -> Result<Arc<Who>, NotLetIn> {
+        let access = Arc::clone(&self.settings.access);
         let verifier = access.verifier.as_ref().ok_or(NotLetIn::NoKeys)?;
-        let principal = verifier.verify(token, wall_s(now)).map_err(NotLetIn::Token)?;
+        let principal = verifier.verify(token, wall_s(now)).map_err(|error| {
+            // Its key may be one that the issuer has begun to use since the keys were fetched.
+            let is_unknown =
+                matches!(error, TokenError::UnknownKey | TokenError::AlgorithmNotAccepted { .. });
+            self.keys_wanted |= is_unknown;
+            NotLetIn::Token(error)
+        })?;
         if self.revocations.is_revoked(&principal) {
             return Err(NotLetIn::Revoked);
         }
@@ -175,7 +191,7 @@ impl Shard {
         }
         conn.who = Some(who);
         conn.is_warned = false;
-        if let Some(Err(error)) = self.ask_registrar(id, None, now) {
+        if let Some(Err(error)) = self.ask_registrar(id, now) {
             self.close(id, CLOSE_POLICY, &error.to_string(), now);
             return Ok(());
         }

@@ -16,8 +16,6 @@ mod talk;
 mod upload;
 mod websocket;
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 
 pub(super) use http::Http;
@@ -73,8 +71,8 @@ pub struct Response {
 }
 
 impl Session {
-    pub(super) fn new(peer: IpAddr, port: Port) -> Self {
-        Self::Http(Box::new(Http::new(peer, port)))
+    pub(super) fn new(port: Port) -> Self {
+        Self::Http(Box::new(Http::new(port)))
     }
 }
 

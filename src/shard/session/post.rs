@@ -1,6 +1,6 @@
 //! `POST /pv/events`: one event of the Provisioning dialect, or many, published and acknowledged.
 //!
-//! Invariant: of one post all events are taken or none is asked for; what the home shards refused is said.
+//! Invariant: of one post all events are asked for or none is; what was refused is said, and of those beyond a rate none is taken.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::PublishResult;
+use super::websocket::RATE_LIMITED;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::RefusalCode;
@@ -59,6 +60,11 @@ impl Shard {
             }
             let fields = self.ingest.take(event.text.as_bytes());
             let fields = fields.map_err(|e| (400, e.to_string()))?;
+            let most = self.settings.message_bytes_max;
+            if event.text.len() > most {
+                let reason = format!("an event has more than {most} bytes (message_bytes_max)");
+                return Err((413, reason));
+            }
             drafts.push(Draft {
                 topic,
                 op: if event.key.is_empty() { Op::Event } else { Op::Upsert },
@@ -79,8 +85,14 @@ impl Shard {
                 self.reply_post(id, 200, body.as_bytes(), keep_alive);
             }
             Some(code) => {
-                let status = if *code == RefusalCode::ShuttingDown { 503 } else { 429 };
-                let mut body = error(code.name());
+                let status = match code {
+                    RefusalCode::ShuttingDown => 503,
+                    RefusalCode::BadTopic => 400,
+                    _ => 429,
+                };
+                let reason =
+                    if *code == RefusalCode::RateLimited { RATE_LIMITED } else { code.name() };
+                let mut body = error(reason);
                 body.pop();
                 body.extend_from_slice(format!(r#","accepted":{accepted}}}"#).as_bytes());
                 self.reply_post(id, status, &body, keep_alive);

@@ -127,11 +127,11 @@ pub(super) fn cursor_of(id: &str) -> Result<Cursor, Refusal> {
 
 impl Shard {
     /// Makes a connection an event stream.
-    pub(super) fn begin_sse(&mut self, id: ConnId, version: Version, asked: &Asked, now: Now) {
-        let mut head = Vec::new();
-        sse::put_head(&mut head, version);
-        let transport = Transport::Sse { chunked: version == Version::Http11 };
-        self.begin_stream(id, head, Voice { dialect: DialectId::NativeSse, transport }, now);
+    pub(super) fn begin_sse(&mut self, id: ConnId, head: &Head, asked: &Asked, now: Now) {
+        let mut reply = Vec::new();
+        sse::put_head(&mut reply, head.version, head.header("origin"));
+        let transport = Transport::Sse { chunked: head.version == Version::Http11 };
+        self.begin_stream(id, reply, Voice { dialect: DialectId::NativeSse, transport }, now);
         self.subscribe(id, &asked.subscription, &asked.since, now);
     }
 

@@ -27,6 +27,9 @@ use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::RETRY_AFTER_S;
 use crate::limits::UPLOAD_ERRORS_MAX;
 use crate::limits::UPLOAD_HELD_MS_MAX;
+use crate::limits::UPLOAD_RATE_EMPTY_RETRY_MS;
+use crate::limits::UPLOAD_RATE_RETRY_MS;
+use crate::limits::UPLOAD_RETRY_MS;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::Connection;
 use crate::wire::http::Framing;
@@ -42,6 +45,7 @@ pub(super) struct Upload {
     keep_alive: bool,
     /// The line, or the object, that has not ended yet.
     line: Vec<u8>,
+    line_bytes_max: usize,
     /// The rest of the line is passed over: it is too long.
     is_skipping: bool,
     /// Lines ended so far.
@@ -53,6 +57,8 @@ pub(super) struct Upload {
     is_underway: bool,
     /// Since when the server has been full, in milliseconds since the start.
     held_ms: Option<u64>,
+    /// How long it waits before it tries again.
+    retry_ms: u64,
     accepted: u64,
     rejected: u64,
     errors: Vec<(u64, Refusal)>,
@@ -88,9 +94,10 @@ impl Upload {
     ///
     /// # Errors
     /// The status, and what is wrong.
-    pub(super) fn read(head: &Head) -> Result<Self, (u16, Refusal)> {
+    pub(super) fn read(head: &Head, message_bytes_max: usize) -> Result<Self, (u16, Refusal)> {
         let terms = Terms::read(head)?;
-        let limit = if terms.ndjson { u64::MAX } else { PAYLOAD_BYTES_MAX as u64 };
+        let line_bytes_max = message_bytes_max.min(PAYLOAD_BYTES_MAX);
+        let limit = if terms.ndjson { u64::MAX } else { line_bytes_max as u64 };
         let body = BodyDecoder::new(head.framing, limit)
             .map_err(|error| (error.status(), too_large(&error)))?;
         if head.framing == Framing::None {
@@ -101,12 +108,14 @@ impl Upload {
             body,
             keep_alive: head.keep_alive,
             line: Vec::new(),
+            line_bytes_max,
             is_skipping: false,
             lines: 0,
             drafts: Vec::new(),
             draft_lines: Vec::new(),
             is_underway: false,
             held_ms: None,
+            retry_ms: UPLOAD_RETRY_MS,
             accepted: 0,
             rejected: 0,
             errors: Vec::new(),
@@ -151,7 +160,7 @@ impl Upload {
     }
 
     fn grow_line(&mut self, piece: &[u8]) {
-        if self.line.len() + piece.len() > PAYLOAD_BYTES_MAX {
+        if self.line.len() + piece.len() > self.line_bytes_max {
             self.is_skipping = true;
             self.line = Vec::new();
         }
@@ -164,8 +173,8 @@ impl Upload {
     fn end_line(&mut self, line: &[u8], ingest: &mut Ingest) {
         self.lines += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if std::mem::take(&mut self.is_skipping) || line.len() > PAYLOAD_BYTES_MAX {
-            let message = format_args!("the line is longer than {PAYLOAD_BYTES_MAX} bytes");
+        if std::mem::take(&mut self.is_skipping) || line.len() > self.line_bytes_max {
+            let message = format_args!("the line is longer than {} bytes", self.line_bytes_max);
             return self.reject(self.lines, Refusal::new(RefusalCode::TooLarge, message));
         }
         if self.terms.ndjson && line.iter().all(u8::is_ascii_whitespace) {
@@ -196,14 +205,23 @@ impl Upload {
                     self.accepted += 1;
                     self.offset = Some(placed.offset);
                 }
-                Err(RefusalCode::Full) => {
+                Err(code @ (RefusalCode::Full | RefusalCode::RateLimited)) => {
                     self.drafts.drain(..index);
                     self.draft_lines.drain(..index);
+                    self.retry_ms = UPLOAD_RETRY_MS;
+                    if *code == RefusalCode::RateLimited {
+                        self.retry_ms = match index {
+                            0 => UPLOAD_RATE_EMPTY_RETRY_MS,
+                            _ => UPLOAD_RATE_RETRY_MS,
+                        };
+                        // Slowly is as it should be: it goes on for as long as something is taken.
+                        self.held_ms = self.held_ms.filter(|_| index == 0);
+                    }
                     let since_ms = *self.held_ms.get_or_insert(now.mono_ms);
                     let gives_up = !self.terms.ndjson
                         || now.mono_ms.saturating_sub(since_ms) >= UPLOAD_HELD_MS_MAX;
                     if gives_up {
-                        self.refused = Some(RefusalCode::Full);
+                        self.refused = Some(*code);
                     }
                     return;
                 }
@@ -220,6 +238,10 @@ impl Upload {
         self.held_ms = None;
         self.drafts.clear();
         self.draft_lines.clear();
+    }
+
+    pub(super) fn retry_ms(&self) -> u64 {
+        self.retry_ms
     }
 
     /// What is to be tried again.
@@ -243,7 +265,7 @@ impl Upload {
             if let (true, Some(line)) = (self.terms.ndjson, line) {
                 body["line"] = (*line).into();
             }
-            let status = if code == RefusalCode::Full { 429 } else { 503 };
+            let status = if code == RefusalCode::ShuttingDown { 503 } else { 429 };
             return (status, body.to_string().into_bytes());
         }
         if let (false, Some((_, refusal))) = (self.terms.ndjson, self.errors.first()) {
@@ -451,7 +473,7 @@ impl Shard {
             && !upload.is_underway
             && let Some(conn) = self.conns.conn_ref(id)
         {
-            self.held.push(now.mono_ms + crate::limits::UPLOAD_RETRY_MS, conn);
+            self.held.push(now.mono_ms + upload.retry_ms, conn);
         }
         let is_over = upload.refused.is_some() || upload.body.is_done();
         if upload.is_waiting() || !is_over {

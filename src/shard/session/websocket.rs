@@ -26,6 +26,7 @@ use crate::event::TopicName;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
 use crate::wire::decoder::Incoming;
+use crate::wire::decoder::Violation;
 use crate::wire::deflate::Agreed;
 use crate::wire::deflate::Deflater;
 use crate::wire::deflate::LEVEL_DEFAULT;
@@ -152,7 +153,7 @@ impl Shard {
                 }
                 Heard::Said(Ok(command)) => self.carry_out(id, command, now),
                 Heard::Told(_) if !self.may_say(id, &mut websocket.messages, now) => {
-                    self.close(id, CLOSE_POLICY, "rate limit exceeded", now);
+                    self.hear_no_more(id, now);
                 }
                 Heard::Told(text) => {
                     if let Speaks::Talk(talk) = &mut websocket.speaks {
@@ -180,18 +181,33 @@ impl Shard {
         }
         self.heard.0 = heard;
         if let Err(violation) = fed {
-            self.stats.violations += 1;
-            tracing::debug!(conn = id.0, %violation, "protocol violation");
-            self.tell_log("warning", "wire", format_args!("connection {}: {violation}", id.0), now);
-            let mut bytes = Vec::new();
-            frame::put_close(&mut bytes, violation.code(), &violation.to_string());
-            self.close_with(id, &bytes, AfterSent::Gone, now);
+            self.end_for(id, &violation, now);
         }
         if !drafts.is_empty() {
             self.ingest.find_fields(&mut drafts);
             self.publish_all(id, &mut websocket, drafts, publishing, now);
         }
         self.put_back(id, Session::WebSocket(websocket));
+    }
+
+    /// Its bytes are no WebSocket's.
+    fn end_for(&mut self, id: ConnId, violation: &Violation, now: Now) {
+        self.stats.violations += 1;
+        tracing::debug!(conn = id.0, %violation, "protocol violation");
+        let message = format_args!("protocol violation: {violation}");
+        self.tell_log_of(Some(id), "warning", "wire", message, now);
+        let mut bytes = Vec::new();
+        frame::put_close(&mut bytes, violation.code(), &violation.to_string());
+        self.close_with(id, &bytes, AfterSent::Gone, now);
+    }
+
+    /// It said more in a second than it may.
+    fn hear_no_more(&mut self, id: ConnId, now: Now) {
+        if !self.is_closing(id) {
+            let message = format_args!("a client said more than it may in a second");
+            self.tell_log_of(Some(id), "warning", "limits", message, now);
+        }
+        self.close(id, CLOSE_POLICY, "rate limit exceeded", now);
     }
 
     /// The first words of a connection that has become a WebSocket.
@@ -304,12 +320,24 @@ impl Shard {
     }
 }
 
+/// Why an event was not taken whose publisher has reached its rate.
+pub(super) const RATE_LIMITED: &str = "publish_per_s: more events than one client may publish a second; the event was not taken, try again";
+
 /// Why an event was not taken.
 pub(super) fn refusal_of(code: RefusalCode, topic: &TopicName) -> Refusal {
     match code {
         RefusalCode::Full => {
             Refusal::new(code, "the server is full; the event was not taken, try again")
         }
+        RefusalCode::RateLimited => Refusal::new(code, RATE_LIMITED),
+        RefusalCode::BadTopic => Refusal::of(
+            code,
+            "topic",
+            format_args!(
+                "topic_bytes_max: the topic has {} bytes, which is more than this server takes",
+                topic.as_str().len()
+            ),
+        ),
         RefusalCode::TooManyTopics => Refusal::of(
             code,
             "topic",

@@ -1,0 +1,201 @@
+//! Tables whose members an operator names: roles, types of events, several keys.
+//!
+//! Invariant: what is wrong with one is said with its key, file and line, as for every other key. Whether a pattern or a filter in one can
+//! be read is for whoever knows their notation to say, at the place that was noted here.
+
+use toml::Spanned;
+use toml::de::DeTable;
+use toml::de::DeValue;
+
+use super::Config;
+use super::KeyConfig;
+use super::RoleConfig;
+use super::error::ConfigError;
+use super::error::Problem;
+use super::keys_auth::ALGORITHMS;
+use super::parse::File;
+use super::parse::strings;
+use super::parse::type_name;
+
+/// A table of the operator's own names.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    read: fn(&mut Config, &'static str, usize, &DeValue<'_>, &File<'_>) -> Result<(), ConfigError>,
+    /// As it may stand in a file.
+    pub(super) example: &'static str,
+    pub(super) doc: &'static str,
+}
+
+pub(super) const TABLES: &[Table] = &[
+    Table {
+        name: "auth.keys",
+        read: keys,
+        example: "[[auth.keys]]\nname = \"2026\"\nalgorithm = \"EdDSA\"\nfile = \"issuer-2026.pem\"\n",
+        doc: "Several keys, each for one algorithm (as in `auth.algorithm`). `name` is what tokens call it in `kid`; without one it is tried for tokens that name none, or one that is not known.",
+    },
+    Table {
+        name: "roles",
+        read: roles,
+        example: "[roles.viewer]\nsubscribe = [\"adsb/**\", \"fleet/*\"]\npublish = []\nfilter = \"altitude < 10000\"\n",
+        doc: "What everyone with a role may do: topics and patterns to subscribe and to publish, and a filter that is forced on all of their subscriptions. Each may be left out. What a token and its roles grant adds up; filters all hold.",
+    },
+    Table {
+        name: "event_types",
+        read: event_types,
+        example: "[event_types]\nLogEntry = [\"admin\", \"developer\"]\nSystemHealthUpdate = [\"admin\"]\n",
+        doc: "Types of events (names of the Provisioning dialect) and the roles of which one is needed to see them. `[\"*\"]`: everyone may; `[]`: nobody. The two above hold unless they are said otherwise; a type without a rule is for everyone admitted.",
+    },
+];
+
+/// Reads a table of that name, if there is one of the operator's own names; false: there is none.
+pub(super) fn set(
+    config: &mut Config,
+    key: &str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<bool, ConfigError> {
+    let Some(table) = TABLES.iter().find(|table| table.name == key) else { return Ok(false) };
+    (table.read)(config, table.name, at, value, file)?;
+    Ok(true)
+}
+
+/// What a member of an inner table is, wherever it stands.
+struct Member<'a> {
+    key: String,
+    at: usize,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Member<'a> {
+    fn all(prefix: &str, table: &'a DeTable<'a>) -> impl Iterator<Item = (&'a str, Self)> {
+        table.iter().map(move |(name, value)| {
+            let key = format!("{prefix}.{}", name.get_ref());
+            (name.get_ref().as_ref(), Self { key, at: name.span().start, value })
+        })
+    }
+
+    fn wrong(&self, file: &File<'_>, wanted: &'static str) -> ConfigError {
+        let problem = Problem::WrongType { wanted, found: type_name(self.value.get_ref()) };
+        file.error(&self.key, self.value.span().start, problem)
+    }
+
+    fn unknown(&self, file: &File<'_>) -> ConfigError {
+        file.error(&self.key, self.at, Problem::UnknownKey { meant: None })
+    }
+
+    fn text(&self, file: &File<'_>) -> Result<String, ConfigError> {
+        match self.value.get_ref() {
+            DeValue::String(text) => Ok(text.as_ref().to_owned()),
+            _ => Err(self.wrong(file, "a string")),
+        }
+    }
+
+    fn list(&self, file: &File<'_>) -> Result<Vec<String>, ConfigError> {
+        strings(self.value.get_ref(), self.value.span().start)
+            .map_err(|(at, problem)| file.error(&self.key, at, problem))
+    }
+
+    fn note(&self, config: &mut Config, file: &File<'_>) {
+        config.places.note(&self.key, file.origin(self.value.span().start));
+    }
+}
+
+fn table<'a>(
+    key: &str,
+    at: usize,
+    value: &'a DeValue<'a>,
+    file: &File<'_>,
+) -> Result<&'a DeTable<'a>, ConfigError> {
+    match value {
+        DeValue::Table(table) => Ok(table),
+        other => {
+            let problem = Problem::WrongType { wanted: "a table", found: type_name(other) };
+            Err(file.error(key, at, problem))
+        }
+    }
+}
+
+fn roles(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    for (role, member) in Member::all(name, table(name, at, value, file)?) {
+        let inner = table(&member.key, member.at, member.value.get_ref(), file)?;
+        let mut said = RoleConfig::default();
+        for (what, member) in Member::all(&member.key, inner) {
+            match what {
+                "subscribe" => said.subscribe = Some(member.list(file)?),
+                "publish" => said.publish = Some(member.list(file)?),
+                "filter" => said.filter = Some(member.text(file)?),
+                _ => return Err(member.unknown(file)),
+            }
+            member.note(config, file);
+        }
+        config.places.note(&member.key, file.origin(member.at));
+        config.roles.insert(role.to_owned(), said);
+    }
+    Ok(())
+}
+
+fn event_types(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    for (event_type, member) in Member::all(name, table(name, at, value, file)?) {
+        let roles = member.list(file)?;
+        member.note(config, file);
+        config.event_types.insert(event_type.to_owned(), roles);
+    }
+    Ok(())
+}
+
+fn keys(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    let DeValue::Array(keys) = value else {
+        let wanted = "a list of tables: [[auth.keys]]";
+        let problem = Problem::WrongType { wanted, found: type_name(value) };
+        return Err(file.error(name, at, problem));
+    };
+    for (index, value) in keys.iter().enumerate() {
+        let key = format!("{name}[{index}]");
+        let mut said = KeyConfig::default();
+        for (what, member) in
+            Member::all(&key, table(&key, value.span().start, value.get_ref(), file)?)
+        {
+            match what {
+                "name" => said.name = member.text(file)?,
+                "file" => said.file = member.text(file)?,
+                "algorithm" => {
+                    said.algorithm = member.text(file)?;
+                    if !ALGORITHMS.contains(&said.algorithm.as_str()) {
+                        let found = said.algorithm.as_str().into();
+                        let problem = Problem::NotOneOf { found, of: ALGORITHMS };
+                        return Err(file.error(&member.key, member.value.span().start, problem));
+                    }
+                }
+                _ => return Err(member.unknown(file)),
+            }
+            member.note(config, file);
+        }
+        for (what, text) in [("algorithm", &said.algorithm), ("file", &said.file)] {
+            if text.is_empty() {
+                let reason = format!("it has no `{what}`").into();
+                return Err(file.error(&key, value.span().start, Problem::Unusable { reason }));
+            }
+        }
+        config.auth.keys.push(said);
+    }
+    Ok(())
+}

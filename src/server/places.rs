@@ -1,0 +1,97 @@
+//! Where the server listens: the port that all dialects share, and those that have one of their own.
+//!
+//! Invariants: an address that is taken, or given twice, stops the start with the key that names it; addresses are held from before the
+//! shards listen until all of them do, so that a port that was found free stays ours.
+
+use std::net::SocketAddr;
+
+use super::error::StartError;
+use super::error::Written;
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::Problem;
+use crate::conn::Listener;
+use crate::conn::ListenerOptions;
+use crate::shard::Port;
+
+/// One listener, on every shard.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) port: Port,
+    pub(super) address: SocketAddr,
+    written: Written,
+}
+
+/// The places that are configured; the shared one first.
+///
+/// # Errors
+/// If two are the same.
+pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
+    let configured = [
+        (Port::Shared, "listen", Some(config.listen)),
+        (Port::Peat, "peat.listen", config.peat.listen),
+        (Port::HyperBeam, "hyperbeam.listen", config.hyperbeam.view.listen),
+        (Port::Provisioning, "provisioning.listen", config.provisioning.listen),
+    ];
+    let mut places: Vec<Place> = Vec::new();
+    for (port, key, address) in configured {
+        let Some(address) = address else { continue };
+        let twin = places.iter().find(|place| place.address == address && address.port() != 0);
+        if let Some(twin) = twin {
+            let reason =
+                format!("{address} is where `{}` listens already", twin.written.key).into();
+            return Err(config.places.error(key, Problem::Unusable { reason }));
+        }
+        let written = Written { key, origin: config.places.of(key) };
+        places.push(Place { port, address, written });
+    }
+    Ok(places)
+}
+
+impl Place {
+    /// Whether it can be listened on.
+    pub(super) fn probe(&self) -> Result<(), StartError> {
+        if self.address.port() == 0 {
+            return Ok(());
+        }
+        Listener::probe(self.address).map_err(|error| self.error(error))
+    }
+
+    /// Takes the address, without listening yet; finds the port if any would do.
+    pub(super) fn reserve(&mut self) -> Result<Listener, StartError> {
+        let held = Listener::reserve(self.address).map_err(|error| self.error(error))?;
+        self.address = held.address().map_err(|error| self.error(error))?;
+        Ok(held)
+    }
+
+    pub(super) fn open(&self, options: ListenerOptions) -> Result<Listener, StartError> {
+        Listener::open(self.address, options).map_err(|error| self.error(error))
+    }
+
+    fn error(&self, error: std::io::Error) -> StartError {
+        StartError::address(&self.written, self.address, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_configured_is_listened_on() {
+        let config = |text| Config::parse(text, Path::new("f.toml")).unwrap();
+        let ports = |text| -> Vec<Port> {
+            places(&config(text)).unwrap().iter().map(|place| place.port).collect()
+        };
+        assert_eq!(ports(""), [Port::Shared]);
+        let all = "peat.listen = '127.0.0.1:0'\nhyperbeam.listen = '127.0.0.1:0'\nprovisioning.listen = '[::1]:0'";
+        assert_eq!(ports(all), Port::ALL);
+        let twice = "listen = '127.0.0.1:9'\n[peat]\nlisten = '127.0.0.1:9'";
+        assert_eq!(
+            places(&config(twice)).unwrap_err().to_string(),
+            "f.toml:3: `peat.listen`: cannot be used: 127.0.0.1:9 is where `listen` listens already"
+        );
+    }
+}

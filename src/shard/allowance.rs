@@ -1,0 +1,145 @@
+//! How much each publisher may still publish: counted by the registrar, and handed out to the shards in small portions.
+//!
+//! Invariants: over all shards together a publisher is granted no more than its rate, for what is left of a portion is lost and never given
+//! twice. Of a run the first events are granted and the others refused, so that what is taken has no hole. Whoever has no name and comes
+//! from this machine is not counted, and nobody is asked about them.
+
+use std::collections::HashMap;
+
+use super::Shard;
+use super::input::Address;
+use super::input::ConnId;
+use super::input::ConnRef;
+use super::input::Mesh;
+use super::registrar::REGISTRAR;
+use crate::auth::Publisher;
+use crate::clock::Now;
+use crate::event::Draft;
+use crate::limits::MESH_PENDING_MAX;
+use crate::limits::PUBLISH_PORTION_MS;
+use crate::limits::PUBLISH_PORTIONS_PER_S;
+use crate::limits::RATES_MAX;
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// What this shard was handed out, and the runs that wait for more.
+#[derive(Debug, Default)]
+pub(super) struct Allowances {
+    portions: Map<Publisher, Portion>,
+    /// At most one run for each connection.
+    parked: Map<ConnId, Vec<Draft>>,
+}
+
+/// Events that a publisher may still publish here, until then.
+#[derive(Clone, Copy, Debug)]
+struct Portion {
+    events: u32,
+    until_ms: u64,
+}
+
+/// A shard's question to the registrar.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub address: Address,
+    pub publisher: Publisher,
+    pub events: u32,
+}
+
+/// What became of a question.
+pub(super) enum Allowed {
+    /// So many.
+    Events(u32),
+    /// The registrar has been asked.
+    Asked,
+    /// Too many questions to it wait already.
+    Full,
+}
+
+impl Allowances {
+    /// Takes all of that from what is left here; false: there is not so much.
+    fn take(&mut self, publisher: &Publisher, events: u32, now: Now) -> bool {
+        let Some(portion) = self.portions.get_mut(publisher) else { return false };
+        if portion.until_ms <= now.mono_ms || portion.events < events {
+            return false;
+        }
+        portion.events -= events;
+        true
+    }
+
+    /// Keeps what was granted beyond what was needed. Without room for it, it is lost: too little is the safe side.
+    fn keep(&mut self, publisher: Publisher, events: u32, now: Now) {
+        if events == 0 {
+            return;
+        }
+        if self.portions.len() >= RATES_MAX {
+            self.portions.retain(|_, portion| portion.until_ms > now.mono_ms);
+        }
+        if self.portions.len() < RATES_MAX {
+            let until_ms = now.mono_ms + PUBLISH_PORTION_MS;
+            self.portions.insert(publisher, Portion { events, until_ms });
+        }
+    }
+
+    pub(super) fn park(&mut self, id: ConnId, drafts: Vec<Draft>) {
+        self.parked.insert(id, drafts);
+    }
+
+    /// Whether a connection's run waits for the registrar.
+    pub(super) fn is_parked(&self, id: ConnId) -> bool {
+        self.parked.contains_key(&id)
+    }
+
+    /// A connection has ended.
+    pub(super) fn forget(&mut self, id: ConnId) {
+        self.parked.remove(&id);
+    }
+}
+
+impl Shard {
+    /// Of so many events that a connection wants to publish: how many it may.
+    pub(super) fn allow(&mut self, conn: ConnRef, events: usize, now: Now) -> Allowed {
+        let events = u32::try_from(events).unwrap_or(u32::MAX);
+        let Some(publisher) = self.publisher_of(conn.id) else { return Allowed::Events(events) };
+        if self.id == REGISTRAR {
+            return Allowed::Events(self.registrar.allow(&publisher, events, now));
+        }
+        if self.allowances.take(&publisher, events, now) {
+            return Allowed::Events(events);
+        }
+        let pending = &mut self.mesh[REGISTRAR.index()];
+        if pending.len() >= MESH_PENDING_MAX {
+            return Allowed::Full;
+        }
+        let address = Address { shard: self.id, conn };
+        pending.push_back(Mesh::Ask(Box::new(Ask { address, publisher, events })));
+        Allowed::Asked
+    }
+
+    fn publisher_of(&self, id: ConnId) -> Option<Publisher> {
+        let conn = self.conns.find(id)?;
+        let user = conn.who.as_ref().and_then(|who| who.principal.user.as_ref());
+        Publisher::of(user, conn.peer)
+    }
+
+    /// Another shard's publisher wants to publish.
+    pub(super) fn grant(&mut self, ask: Ask, now: Now) {
+        let Ask { address: Address { shard, conn }, publisher, events } = ask;
+        let portion = self.settings.access.limits.publish.per_second / PUBLISH_PORTIONS_PER_S;
+        let events = self.registrar.allow(&publisher, events.max(portion), now);
+        let publisher = Box::new(publisher);
+        self.mesh[shard.index()].push_back(Mesh::Granted { conn, publisher, events });
+    }
+
+    /// The registrar has answered.
+    pub(super) fn granted(&mut self, conn: ConnRef, publisher: Publisher, events: u32, now: Now) {
+        if self.conns.find_ref(conn).is_none() {
+            return self.allowances.keep(publisher, events, now);
+        }
+        let Some(drafts) = self.allowances.parked.remove(&conn.id) else { return };
+        let wanted = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
+        self.allowances.keep(publisher, events.saturating_sub(wanted), now);
+        if let Some(results) = self.publish_allowed(conn, drafts, events, now) {
+            self.published(conn.id, &results, now);
+        }
+    }
+}

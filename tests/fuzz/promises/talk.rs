@@ -1,0 +1,95 @@
+//! Whatever clients of HyperBEAM and Provisioning say, line by line, every answer is one JSON object with a type, and what is wanted stays
+//! within what a connection may have. What is cast or posted is refused, or has a topic and the text that it came with.
+
+use fanwire::clock::Now;
+use fanwire::dialect::Context;
+use fanwire::dialect::Step;
+use fanwire::dialect::Talk;
+use fanwire::dialect::View;
+use fanwire::dialect::hyperbeam;
+use fanwire::dialect::peat;
+use fanwire::dialect::provisioning;
+use fanwire::limits::HYPERBEAM_TOPICS_MAX;
+use fanwire::limits::PROVISIONING_TYPES_MAX;
+use fanwire::limits::SUBSCRIPTION_TOPICS_MAX;
+use fanwire::limits::SUBSCRIPTIONS_MAX;
+use serde_json::Value;
+
+/// Holds all conversations to it for one input.
+pub(crate) fn hold(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    for options in
+        [hyperbeam::Options::default(), hyperbeam::Options { derived: true, regex: true }]
+    {
+        let mut talk = hyperbeam::Conversation::new(Vec::new(), options);
+        let said = converse(&mut talk, text);
+        for answer in &said {
+            assert!(answer["timestamp"].is_u64(), "{answer}");
+            let topics = answer["subscribed_topics"].as_array().map_or(0, Vec::len);
+            assert!(topics <= HYPERBEAM_TOPICS_MAX);
+        }
+        assert_eq!(
+            said.len(),
+            text.lines().count() + 1,
+            "a welcome, and an answer for each message"
+        );
+    }
+    let endpoint = provisioning::Endpoint::Events;
+    let none: [(&str, &str); 0] = [];
+    let request = provisioning::Request::of_query(endpoint, none).expect("nothing is asked for");
+    for answer in converse(&mut provisioning::Conversation::new(&request), text) {
+        assert!(matches!(answer["type"].as_str(), Some("error" | "pong")), "{answer}");
+    }
+    let said = converse(&mut peat::Conversation::new(peat::Request::default()), text);
+    assert!(said.is_empty(), "peat-node never answers");
+    if let Some(cast) = hyperbeam::cast(text) {
+        assert!(!cast.topic.is_empty());
+    }
+    match provisioning::posted(text) {
+        Ok(events) => {
+            assert!(!events.is_empty());
+            for event in events {
+                assert!(!event.event_type.is_empty() && text.contains(&event.text));
+                let value: Value = serde_json::from_str(&event.text).unwrap_or_default();
+                assert!(value.is_null() || value["event_type"] == event.event_type);
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// What a client that says these lines is answered.
+fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
+    let view = View::default();
+    let context = Context { now: Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 }, view: &view };
+    let mut steps = Vec::new();
+    talk.open(&context, &mut steps);
+    talk.identified(&context, &mut steps);
+    for line in text.lines() {
+        talk.hear(line, &context, &mut steps);
+    }
+    let mut said = Vec::new();
+    for step in steps {
+        match step {
+            Step::Say(text) => {
+                let answer: Value = serde_json::from_slice(&text).expect("an answer is JSON");
+                assert!(answer["type"].is_string(), "{answer}");
+                said.push(answer);
+            }
+            Step::Want(wishes) => {
+                assert!(wishes.len() <= SUBSCRIPTIONS_MAX.max(PROVISIONING_TYPES_MAX));
+                let mut ids: Vec<_> = wishes.iter().map(|wish| &wish.subscription.id).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                assert_eq!(ids.len(), wishes.len(), "each id once");
+                for wish in &wishes {
+                    let topics = wish.subscription.topics.len();
+                    assert!((1..=SUBSCRIPTION_TOPICS_MAX).contains(&topics), "{wish:?}");
+                }
+            }
+            Step::Identify { token } => assert!(text.contains('"') || token.is_empty()),
+            Step::Close { code, .. } => assert!((1000..5000).contains(&code)),
+        }
+    }
+    said
+}
