@@ -7,69 +7,33 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up has nothing to measure")]
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::BatchSize;
 use criterion::Criterion;
 use criterion::criterion_group;
 use criterion::criterion_main;
 
-use fanwire::event::Event;
 use fanwire::event::Fields;
-use fanwire::event::Interest;
-use fanwire::event::Op;
-use fanwire::event::ShardId;
-use fanwire::event::TopicName;
 use fanwire::event::TopicPattern;
 use fanwire::event::fields;
 use fanwire::event::fields::Scratch;
 use fanwire::matcher::Filter;
-use fanwire::matcher::Matcher;
 use fanwire::matcher::WishId;
 
+use aircraft::EVENTS;
+use aircraft::SEED;
+use aircraft::events;
+use aircraft::matcher_of;
 use wishes::Report;
 use wishes::Wish;
+
+#[path = "support/aircraft.rs"]
+mod aircraft;
 
 #[path = "support/wishes.rs"]
 mod wishes;
 
-const SEED: u64 = 0x0a1e_57ed;
-const EVENTS: usize = 1000;
 const SIZES: [u32; 3] = [1_000, 10_000, 100_000];
-
-fn matcher_of(count: u32, make: fn(&mut fastrand::Rng) -> Wish) -> (Matcher, Vec<Filter>) {
-    let mut random = fastrand::Rng::with_seed(SEED);
-    let mut matcher = Matcher::default();
-    let topics = [TopicPattern::new("adsb/**").unwrap()];
-    let filters: Vec<Filter> =
-        (0..count).map(|_| Filter::parse_text(&make(&mut random).to_text()).unwrap()).collect();
-    for (id, filter) in (0..).zip(&filters) {
-        matcher.insert(WishId(id), &topics, Some(filter));
-    }
-    (matcher, filters)
-}
-
-fn event_of(payload: String, interest: &Interest, scratch: &mut Scratch) -> Event {
-    let fields = fields::extract(payload.as_bytes(), scratch, interest).unwrap();
-    Event {
-        topic: TopicName::new("adsb/ch").unwrap(),
-        key: Arc::from("4067f2"),
-        op: Op::Upsert,
-        home: ShardId(0),
-        offset: 1,
-        time_us: 1,
-        payload: payload.into(),
-        fields,
-    }
-}
-
-fn events(interest: &Interest) -> Vec<Event> {
-    let mut random = fastrand::Rng::with_seed(SEED + 1);
-    let mut scratch = Scratch::default();
-    (0..EVENTS)
-        .map(|_| event_of(Report::random(&mut random).to_json(), interest, &mut scratch))
-        .collect()
-}
 
 type Make = fn(&mut fastrand::Rng) -> Wish;
 

@@ -2,13 +2,14 @@
 //!
 //! Sockets take everything and cost nothing here, so this is what user space adds to the system calls (`docs/PERFORMANCE.md`).
 
+#[path = "support/past.rs"]
+mod past;
+
 #[path = "../tests/support/scene.rs"]
 mod scene;
 
 use std::hint::black_box;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use criterion::BatchSize;
 use criterion::Criterion;
 use criterion::Throughput;
@@ -21,35 +22,17 @@ use fanwire::batch::Policy;
 use fanwire::dialect::DialectId;
 use fanwire::dialect::Slow;
 use fanwire::dialect::View;
-use fanwire::event::Event;
-use fanwire::event::Fields;
-use fanwire::event::Op;
-use fanwire::event::ShardId;
-use fanwire::event::TopicName;
 use fanwire::event::TopicPattern;
 use fanwire::history::Memory;
 use fanwire::history::Read;
-use fanwire::history::Retention;
 use fanwire::history::Start;
 use fanwire::history::Store;
 
+use past::PAYLOAD;
+use past::ROOMY;
+use past::event;
 use scene::Scene;
 use scene::masked;
-
-const PAYLOAD: &str = r#"{"icao24":"4b1800","callsign":"SWR7KL","latitude":47.4502,"longitude":8.5618,"altitude":38000.0,"velocity":231.5,"heading":271}"#;
-
-fn event(number: u64) -> Arc<Event> {
-    Arc::new(Event {
-        topic: TopicName::new("adsb/ch").expect("it is a topic"),
-        key: Arc::from(format!("{:06x}", 0x4b_1800 + number % 500)),
-        op: Op::Upsert,
-        home: ShardId(0),
-        offset: number,
-        time_us: 1_786_600_000_000_000 + number,
-        payload: Bytes::from_static(PAYLOAD.as_bytes()),
-        fields: Fields::default(),
-    })
-}
 
 fn fan_out(c: &mut Criterion) {
     let mut group = c.benchmark_group("shard/fan_out");
@@ -86,15 +69,6 @@ fn encode(c: &mut Criterion) {
         });
     });
 }
-
-const ROOMY: Retention = Retention {
-    topic_events_max: 10_000,
-    topic_bytes_max: 1 << 30,
-    age_us_max: 1 << 50,
-    topic_keys_max: 10_000,
-    bytes_max: 1 << 30,
-    last_bytes_max: 1 << 30,
-};
 
 fn history(c: &mut Criterion) {
     let mut memory = Memory::new(ROOMY);

@@ -2,18 +2,24 @@
 //!
 //! Invariant: the first line is the plan. A broken pipe is an error, and ends the child: nothing outlives the run.
 
+use crate::crew::CrewError;
 use crate::limits::LINE_BYTES_MAX;
 use crate::message::Order;
 use crate::message::Plan;
 use crate::message::Word;
 
+use std::ffi::OsString;
 use std::io;
 use std::io::BufRead as _;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::poll;
+use rustix::process::Signal;
+use rustix::process::set_parent_process_death_signal;
 use rustix::time::Timespec;
 
 /// Orders come in here.
@@ -37,6 +43,19 @@ pub(crate) fn say(word: &Word) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(&line)?;
     out.flush()
+}
+
+/// Runs `command` in this process, so that the number of the process stays; comes back only if that cannot be.
+///
+/// It is told to end when its parent ends, however that happens: a subject that is left over would spoil whatever is measured next.
+pub(crate) fn become_another(command: &[OsString]) -> CrewError {
+    let mut words = command.iter();
+    let Some(program) = words.next() else { return CrewError::Late { wanted: "a program's name" } };
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
+        return CrewError::Io(error.into());
+    }
+    let error = Command::new(program).args(words).exec();
+    CrewError::Spawn { program: program.to_string_lossy().into_owned(), error }
 }
 
 impl Orders {

@@ -28,6 +28,9 @@ use rustix::thread::sched_setaffinity;
 /// The argument that makes this program a child.
 pub(crate) const CHILD: &str = "child";
 
+/// The argument that makes it another program.
+pub(crate) const BECOME: &str = "become";
+
 /// What went wrong with a child.
 #[derive(Debug)]
 pub(crate) enum CrewError {
@@ -75,6 +78,16 @@ struct Hand {
 #[derive(Debug, Default)]
 pub(crate) struct Crew {
     hands: Vec<Hand>,
+}
+
+/// The same command, by a process that ends when this one does (`child::become_another`).
+pub(crate) fn guarded(command: &Command) -> Result<Command, CrewError> {
+    let mut guarded = Command::new(std::env::current_exe()?);
+    guarded.arg(BECOME).arg("--").arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        guarded.current_dir(folder);
+    }
+    Ok(guarded)
 }
 
 /// Starts `command` on the given cores; none: wherever the kernel likes.

@@ -5,7 +5,7 @@
 use crate::limits::FEED_LINE_BYTES_MAX;
 use crate::limits::FEED_LINES_MAX;
 use crate::mark;
-use crate::mark::MARK_BYTES;
+use crate::mark::MEMBER_BYTES;
 use crate::mark::Mark;
 
 use std::fmt;
@@ -54,7 +54,7 @@ impl Feed {
     /// Payloads of `bytes` bytes, or of the shortest length a mark fits in.
     pub(crate) fn padding(bytes: usize) -> Self {
         const AROUND: &[u8] = b"{,\"pad\":\"\"}";
-        let pad = bytes.saturating_sub(MARK_BYTES + AROUND.len());
+        let pad = bytes.saturating_sub(MEMBER_BYTES + AROUND.len());
         let mut tail = b",\"pad\":\"".to_vec();
         // Something that is neither one letter, which deflates to nothing, nor noise, which no telemetry is.
         tail.extend((0..pad).map(|at| b"altitude-38000-track-270-speed-451-"[at % 35]));
@@ -112,7 +112,7 @@ mod tests {
         for bytes in [0, 60, 150, 1000] {
             let mut out = Vec::new();
             Feed::padding(bytes).next(MARK, &mut out);
-            assert_eq!(out.len(), bytes.max(50));
+            assert_eq!(out.len(), bytes.max(54));
             assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok());
         }
     }

@@ -1,8 +1,9 @@
 //! The floor: a server that does nothing but `send` the same bytes to the same sockets, one thread, in descriptor order.
 //!
 //! It accepts a WebSocket on any path, whose last segment lists topic numbers, and takes messages to send on a second port.
-//! What a real server spends above this is its own doing. Invariant: per message and subscriber one `send` of bytes framed
-//! once, and nothing else. Never reads what a subscriber says, never parses a message.
+//! A subscriber is greeted with its handshake and answered once when it says something, with as many bytes as the native
+//! protocol's: the floor of joining. What a real server spends above this is its own doing. Invariant: per message and subscriber
+//! one `send` of bytes framed once, and nothing else. Never looks at what a subscriber says, never parses a message.
 
 use crate::child;
 use crate::child::Orders;
@@ -42,6 +43,13 @@ const LISTENER: u64 = u64::MAX;
 const PUBLISHERS: u64 = u64::MAX - 1;
 const PUBLISHER: u64 = u64::MAX - 2;
 
+/// What the native protocol says first, and to a subscription.
+const GREETING: &str = r#"{"type":"welcome","protocol":"fanwire.v1","server":"fanwire/0.1.0","epoch":"6540f3a2c81f0"}"#;
+const ANSWERS: [&str; 2] = [
+    r#"{"type":"subscribed","id":1}"#,
+    r#"{"type":"live","id":1,"epoch":"6540f3a2c81f0","offsets":{"bench/0":0},"time_us":1786600000000123,"replayed":0}"#,
+];
+
 const BACKLOG: i32 = 4096;
 const READ_BYTES: usize = 64 * 1024;
 
@@ -52,6 +60,8 @@ struct Member {
     /// Its request so far; once it has joined, what a full socket did not take.
     held: Vec<u8>,
     joined: bool,
+    /// It has said something and was answered.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -67,6 +77,8 @@ struct Floor {
     batched: u32,
     batch_topic: usize,
     scratch: Vec<u8>,
+    handshake: Vec<u8>,
+    answer: Vec<u8>,
 }
 
 /// Runs until its orders end.
@@ -91,6 +103,8 @@ pub(crate) fn run(plan: &FloorPlan) -> io::Result<()> {
         batched: 0,
         batch_topic: 0,
         scratch: vec![0; READ_BYTES],
+        handshake: handshake(),
+        answer: answer(),
     };
     let mut orders = Orders::default();
     let mut looked_ns = 0;
@@ -146,7 +160,12 @@ impl Floor {
             let index = num::count(self.members.len());
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
             epoll::add(&self.epoll, &socket, EventData::new_u64(index), flags)?;
-            self.members.push(Member { socket: Some(socket), held: Vec::new(), joined: false });
+            self.members.push(Member {
+                socket: Some(socket),
+                held: Vec::new(),
+                joined: false,
+                answered: false,
+            });
         }
     }
 
@@ -169,6 +188,7 @@ impl Floor {
         if !flags.contains(EventFlags::IN) {
             return Ok(());
         }
+        let mut said = false;
         loop {
             match net::recv(socket, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT) {
                 Ok((0, _)) | Err(Errno::CONNRESET) => {
@@ -178,10 +198,14 @@ impl Floor {
                 Ok((read, _)) if !member.joined => {
                     member.held.extend_from_slice(self.scratch.get(..read).unwrap_or_default());
                 }
-                Ok(_) => {}
+                Ok(_) => said = true,
                 Err(Errno::AGAIN) => break,
                 Err(error) => return Err(error.into()),
             }
+        }
+        if said && !member.answered {
+            member.answered = true;
+            return send(member, &self.answer);
         }
         if !member.joined && member.held.ends_with(b"\r\n\r\n") { self.join(index) } else { Ok(()) }
     }
@@ -196,11 +220,7 @@ impl Floor {
             member.socket = None;
             return Ok(());
         }
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-            websocket::ACCEPT
-        );
-        send(member, answer.as_bytes())?;
+        send(member, &self.handshake)?;
         member.joined = true;
         for topic in topics(&request) {
             if let Some(members) = self.topics.get_mut(topic) {
@@ -255,6 +275,24 @@ impl Floor {
         self.batched = 0;
         Ok(())
     }
+}
+
+fn handshake() -> Vec<u8> {
+    let mut bytes = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+        websocket::ACCEPT
+    )
+    .into_bytes();
+    websocket::server_frame(&mut bytes, websocket::TEXT, GREETING.as_bytes());
+    bytes
+}
+
+fn answer() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ANSWERS
+        .iter()
+        .for_each(|it| websocket::server_frame(&mut bytes, websocket::TEXT, it.as_bytes()));
+    bytes
 }
 
 fn send(member: &mut Member, bytes: &[u8]) -> io::Result<()> {

@@ -19,6 +19,8 @@ mod latency;
 
 mod websocket;
 
+mod mqtt;
+
 mod inflate;
 
 mod speech;
@@ -51,6 +53,8 @@ mod scenario;
 
 mod subject;
 
+mod progress;
+
 mod run;
 
 mod outcome;
@@ -80,6 +84,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
+/// What a session is kept in.
+const RESULTS: &str = "results.json";
 
 /// Why nothing came of it.
 #[derive(Debug)]
@@ -118,16 +125,16 @@ impl From<RunError> for Failed {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Child => return child(),
+        Command::Become { command } => return become_another(&command),
         Command::Run(args) => run(&args),
         Command::ReportAll(args) => report_all(&args),
-        Command::Render { out } => render(&out),
+        Command::Render { out, docs } => render(&out, docs.as_deref()),
         Command::List { scenarios } => list(&scenarios),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            // Nobody is left to tell if standard error is gone.
-            drop(writeln!(io::stderr(), "fanwire-load: {failed}"));
+            say(&failed.to_string());
             ExitCode::FAILURE
         }
     }
@@ -151,6 +158,12 @@ fn child() -> ExitCode {
     }
 }
 
+/// The other end of `crew::guarded`.
+fn become_another(command: &[std::ffi::OsString]) -> ExitCode {
+    say(&child::become_another(command).to_string());
+    ExitCode::FAILURE
+}
+
 fn run(args: &cli::Run) -> Result<(), Failed> {
     let mut scenarios = Vec::new();
     for name in &args.scenario {
@@ -172,6 +185,14 @@ fn report_all(args: &cli::ReportAll) -> Result<(), Failed> {
     scenarios.retain(|it| !it.only_named || args.only.contains(&it.name));
     scenarios
         .retain(|it| args.only.is_empty() || args.only.iter().any(|part| it.name.contains(part)));
+    if args.session.tools.telemetry.is_none() {
+        let without: Vec<&str> =
+            scenarios.iter().filter(|it| it.telemetry).map(|it| it.name.as_str()).collect();
+        if !without.is_empty() {
+            say(&format!("without --telemetry these are left out: {}", without.join(", ")));
+        }
+        scenarios.retain(|it| !it.telemetry);
+    }
     session(&scenarios, &[], &args.session)
 }
 
@@ -189,22 +210,56 @@ fn session(scenarios: &[Scenario], subjects: &[String], args: &SessionArgs) -> R
     let at = |error| Failed::Output { path: out.clone(), error };
     std::fs::create_dir_all(out).map_err(at)?;
     let command = format!("fanwire-load {}", command.join(" "));
-    let session = Session::run(&program, command, &mut |session| keep(session, out))?;
+    let before = if args.resume { Some(read(out)?) } else { None };
+    let (runs, seconds) = program.size()?;
+    let done = before.as_ref().map_or(0, |it| it.outcomes.len());
+    say(&format!(
+        "{runs} runs, about {} in all, {done} results are there already; each is kept in {} (--resume goes on from there, `render` shows it)",
+        progress::spoken(seconds),
+        out.join(RESULTS).display()
+    ));
+    let session = Session::run(&program, before, command, &mut |session| keep(session, out))?;
+    keep(&session, out).map_err(at)?;
     write_report(&session, out)?;
-    let unsound = session.outcomes.iter().filter(|it| !it.sound()).count() + session.failures.len();
+    let unsound = session.unsound(!subjects.is_empty());
     if unsound == 0 { Ok(()) } else { Err(Failed::Unsound { runs: unsound }) }
 }
 
-fn keep(session: &Session, out: &Path) -> io::Result<()> {
-    std::fs::write(out.join("results.json"), serde_json::to_vec(session).map_err(io::Error::other)?)
+/// A word to whoever waits; nobody is left to tell if standard error is gone.
+fn say(what: &str) {
+    drop(writeln!(io::stderr(), "fanwire-load: {what}"));
 }
 
-fn render(out: &Path) -> Result<(), Failed> {
-    let path = out.join("results.json");
+/// Whole or not at all: a session may be ended at any moment.
+fn keep(session: &Session, out: &Path) -> io::Result<()> {
+    let (path, part) = (out.join(RESULTS), out.join("results.json.part"));
+    std::fs::write(&part, serde_json::to_vec(session).map_err(io::Error::other)?)?;
+    std::fs::rename(part, path)
+}
+
+fn read(out: &Path) -> Result<Session, Failed> {
+    let path = out.join(RESULTS);
     let at = |error| Failed::Output { path: path.clone(), error };
     let bytes = std::fs::read(&path).map_err(at)?;
-    let session = serde_json::from_slice(&bytes).map_err(|error| at(io::Error::other(error)))?;
-    write_report(&session, out)
+    serde_json::from_slice(&bytes).map_err(|error| at(io::Error::other(error)))
+}
+
+fn render(out: &Path, docs: Option<&Path>) -> Result<(), Failed> {
+    let session = read(out)?;
+    write_report(&session, out)?;
+    let Some(docs) = docs else { return Ok(()) };
+    let at = |error| Failed::Output { path: docs.to_owned(), error };
+    let pictures = docs.join(report::PICTURES);
+    std::fs::create_dir_all(&pictures).map_err(at)?;
+    for (name, picture) in report::pictures(&session) {
+        std::fs::write(pictures.join(name), picture).map_err(at)?;
+    }
+    let page = docs.join("PERFORMANCE.md");
+    let text = std::fs::read_to_string(&page).map_err(at)?;
+    let text = report::filled(&text, &report::document(&session)).ok_or_else(|| {
+        at(io::Error::other(format!("PERFORMANCE.md has no line {}", report::MARKERS.0)))
+    })?;
+    std::fs::write(page, text).map_err(at)
 }
 
 fn write_report(session: &Session, out: &Path) -> Result<(), Failed> {

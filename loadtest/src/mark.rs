@@ -1,18 +1,25 @@
 //! The mark that the publisher puts into each payload and a subscriber finds again, whatever the subject wraps around it.
 //!
-//! It is a JSON member of fixed width, `"fw":"` + topic (6 hex digits) + number (10) + time (16) + `"`, so that finding it
-//! is one comparison where it stood last time, and reading it needs no JSON parser.
+//! It is a JSON member of fixed width whose value is `fw~` + topic (6 hex digits) + number (10) + time (16) + `~`, so that
+//! finding it is one comparison where it stood last time, and reading it needs no JSON parser. Nothing in it is ever escaped: a
+//! subject may send the payload as a string within its own JSON.
 //! Invariant: what `write` wrote, `find` reads back. Never looks at anything else in a message.
 
 use memchr::memmem::Finder;
 
-const NEEDLE: &[u8] = b"\"fw\":\"";
+const MEMBER: &[u8] = b"\"fw\":\"";
+const NEEDLE: &[u8] = b"fw~";
+const END: &[u8] = b"~";
 const TOPIC_DIGITS: usize = 6;
 const NUMBER_DIGITS: usize = 10;
 const TIME_DIGITS: usize = 16;
 
-/// How long a mark is, quotes included.
-pub(crate) const MARK_BYTES: usize = NEEDLE.len() + TOPIC_DIGITS + NUMBER_DIGITS + TIME_DIGITS + 1;
+/// How long a mark is.
+pub(crate) const MARK_BYTES: usize =
+    NEEDLE.len() + TOPIC_DIGITS + NUMBER_DIGITS + TIME_DIGITS + END.len();
+
+/// How long the member is that holds one.
+pub(crate) const MEMBER_BYTES: usize = MEMBER.len() + MARK_BYTES + 1;
 
 /// Which event this is, and when it was meant to be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +77,12 @@ pub(crate) fn cut_bytes(bytes: &[u8]) -> usize {
 
 /// Appends the member, without a comma on either side.
 pub(crate) fn write(out: &mut Vec<u8>, mark: Mark) {
+    out.extend_from_slice(MEMBER);
     out.extend_from_slice(NEEDLE);
     hex(out, u64::from(mark.topic), TOPIC_DIGITS);
     hex(out, mark.number, NUMBER_DIGITS);
     hex(out, mark.intended_ns, TIME_DIGITS);
+    out.extend_from_slice(END);
     out.push(b'"');
 }
 
@@ -87,7 +96,7 @@ fn hex(out: &mut Vec<u8>, value: u64, digits: usize) {
 
 fn read(bytes: &[u8], at: usize) -> Option<Mark> {
     let mark = bytes.get(at..at.checked_add(MARK_BYTES)?)?;
-    let digits = mark.strip_prefix(NEEDLE)?.strip_suffix(b"\"")?;
+    let digits = mark.strip_prefix(NEEDLE)?.strip_suffix(END)?;
     let (topic, rest) = digits.split_at_checked(TOPIC_DIGITS)?;
     let (number, time) = rest.split_at_checked(NUMBER_DIGITS)?;
     Some(Mark {
@@ -129,9 +138,25 @@ mod tests {
     fn what_was_written_is_found_with_and_without_the_right_hint() {
         let bytes = text(7);
         let marks = Marks::new();
-        for hint in [0, 7, 8, 9999] {
-            assert_eq!(marks.find(&bytes, 0, hint), Some((mark(7), 7)), "hint {hint}");
+        for hint in [0, 7, 13, 14, 9999] {
+            assert_eq!(marks.find(&bytes, 0, hint), Some((mark(7), 13)), "hint {hint}");
         }
+    }
+
+    #[test]
+    fn a_mark_in_a_payload_that_was_made_a_string_is_found() {
+        let plain = String::from_utf8(text(5)).unwrap();
+        let quoted = serde_json::to_string(&plain).unwrap();
+        assert!(quoted.contains("\\\"fw\\\""));
+        let found = Marks::new().find(quoted.as_bytes(), 0, 0);
+        assert_eq!(found.map(|it| it.0), Some(mark(5)));
+    }
+
+    #[test]
+    fn the_member_is_as_long_as_it_says() {
+        let mut out = Vec::new();
+        write(&mut out, mark(1));
+        assert_eq!(out.len(), MEMBER_BYTES);
     }
 
     #[test]
@@ -147,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_broken_mark_is_passed_over() {
-        let mut bytes = b"\"fw\":\"nothing of ours, but long enough to be one\"".to_vec();
+        let mut bytes = b"\"fw~nothing of ours, but long enough to be one~\"".to_vec();
         bytes.extend_from_slice(&text(3));
         assert_eq!(Marks::new().find(&bytes, 0, 0).map(|it| it.0.number), Some(3));
     }

@@ -1,6 +1,7 @@
 //! What one run found out, and the figures that follow from it.
 //!
-//! Invariant: an outcome holds what was measured; everything that divides one thing by another is a method.
+//! Invariant: an outcome holds what was measured; everything that divides one thing by another is a method. What a subject spent
+//! whose process is not known is not a number, and `session` leaves such figures out.
 
 use crate::clock::SECOND;
 use crate::latency::Counts;
@@ -104,12 +105,25 @@ impl Outcome {
 
     /// The whole process, and the kernel threads that finish its work.
     pub(crate) fn cpu_ns(&self) -> f64 {
-        num::per(self.cpu.run_ns + self.cpu.softirq_ns, self.deliveries)
+        self.each(|cpu| cpu.run_ns + cpu.softirq_ns)
     }
 
     /// The shard threads only, and the kernel threads that finish their work.
     pub(crate) fn shard_ns(&self) -> f64 {
-        num::per(self.cpu.busiest_ns + self.cpu.softirq_ns, self.deliveries)
+        self.each(|cpu| cpu.busiest_ns + cpu.softirq_ns)
+    }
+
+    /// A part of what the subject spent on a delivery.
+    fn each(&self, of: fn(&Cpu) -> u64) -> f64 {
+        if self.cpu.run_ns == 0 { f64::NAN } else { num::per(of(&self.cpu), self.deliveries) }
+    }
+
+    /// A part of what it spent on a join, in microseconds.
+    fn join_us(&self, of: fn(&Cpu) -> u64) -> f64 {
+        if self.connect_cpu.run_ns == 0 {
+            return f64::NAN;
+        }
+        num::per(of(&self.connect_cpu), self.subscribers) / 1e3
     }
 
     pub(crate) fn bytes_each(&self) -> f64 {
@@ -118,6 +132,9 @@ impl Outcome {
 
     /// User memory that one idle connection with its subscription takes.
     pub(crate) fn user_bytes_each(&self) -> f64 {
+        if self.memory_idle.anonymous == 0 {
+            return f64::NAN;
+        }
         let grown = self.memory_idle.anonymous.saturating_sub(self.memory_started.anonymous);
         num::per(grown, self.subscribers)
     }
@@ -132,7 +149,7 @@ impl Outcome {
     }
 
     pub(crate) fn connect_us(&self) -> f64 {
-        num::per(self.connect_cpu.run_ns + self.connect_cpu.softirq_ns, self.subscribers) / 1e3
+        self.join_us(|cpu| cpu.run_ns + cpu.softirq_ns)
     }
 
     /// Nothing lost, nothing twice, all in order, nobody thrown out.
@@ -145,6 +162,9 @@ impl Outcome {
 pub(crate) const LIVE: &[Figure] = &[
     Figure { name: "CPU per delivery", unit: "ns", of: Outcome::cpu_ns },
     Figure { name: "of that, shard threads", unit: "ns", of: Outcome::shard_ns },
+    Figure { name: "user", unit: "ns", of: |it| it.each(|cpu| cpu.user_ns) },
+    Figure { name: "system", unit: "ns", of: |it| it.each(|cpu| cpu.system_ns) },
+    Figure { name: "ksoftirqd", unit: "ns", of: |it| it.each(|cpu| cpu.softirq_ns) },
     Figure { name: "deliveries", unit: "/s", of: Outcome::deliveries_per_second },
     Figure { name: "p50", unit: "ms", of: |it| it.latency.p50_ns as f64 / 1e6 },
     Figure { name: "p99", unit: "ms", of: |it| it.latency.p99_ns as f64 / 1e6 },
@@ -161,6 +181,9 @@ pub(crate) const LIVE: &[Figure] = &[
 pub(crate) const CONNECT: &[Figure] = &[
     Figure { name: "joins", unit: "/s", of: Outcome::connects_per_second },
     Figure { name: "CPU per join", unit: "us", of: Outcome::connect_us },
+    Figure { name: "of that, user", unit: "us", of: |it| it.join_us(|cpu| cpu.user_ns) },
+    Figure { name: "system", unit: "us", of: |it| it.join_us(|cpu| cpu.system_ns) },
+    Figure { name: "ksoftirqd", unit: "us", of: |it| it.join_us(|cpu| cpu.softirq_ns) },
     Figure { name: "user memory each", unit: "B", of: Outcome::user_bytes_each },
     Figure { name: "slab, both ends", unit: "B", of: Outcome::slab_bytes_each },
     Figure {
@@ -183,6 +206,8 @@ mod tests {
         assert_eq!(it.deliveries_per_second(), 200.0);
         assert_eq!((it.cpu_ns(), it.shard_ns()), (10.0, 8.0));
         assert!(it.sound());
-        assert_eq!(Outcome::default().cpu_ns(), 0.0);
+        let unknown = Outcome::default();
+        assert!(unknown.cpu_ns().is_nan() && unknown.connect_us().is_nan());
+        assert!(unknown.user_bytes_each().is_nan());
     }
 }

@@ -4,6 +4,7 @@
 //! read only to count refusals. Never decides when to publish; that is `publisher`.
 
 use crate::clock;
+use crate::mqtt;
 use crate::speech;
 use crate::speech::Outlet;
 use crate::speech::Say;
@@ -34,6 +35,7 @@ pub(crate) struct Publishing {
     sent: usize,
     replies: Vec<u8>,
     lines: Vec<u8>,
+    is_closed: bool,
     pub(crate) refused: u64,
     pub(crate) first_refusal: Option<String>,
 }
@@ -50,11 +52,23 @@ impl Publishing {
             Outlet::Nats => {
                 socket.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n")?;
             }
+            Outlet::Mqtt => socket.write_all(&mqtt::connect("fanwire-load-publisher"))?,
             Outlet::Http { .. } | Outlet::Floor => {}
         }
         socket.set_nonblocking(true)?;
         let (pending, replies, lines) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { say, socket, pending, sent: 0, replies, lines, refused: 0, first_refusal: None })
+        let (is_closed, refused, first_refusal) = (false, 0, None);
+        Ok(Self {
+            say,
+            socket,
+            pending,
+            sent: 0,
+            replies,
+            lines,
+            is_closed,
+            refused,
+            first_refusal,
+        })
     }
 
     /// Whether another burst may be given to it.
@@ -87,6 +101,7 @@ impl Publishing {
                 out.extend_from_slice(payload);
                 out.extend_from_slice(b"\r\n");
             }
+            Outlet::Mqtt => mqtt::publish(out, &name, payload),
             Outlet::Floor => {
                 let message = envelope(&name, number, payload);
                 let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
@@ -107,6 +122,24 @@ impl Publishing {
             self.lines.clear();
         }
         self.drive()
+    }
+
+    /// Between two orders: a subject may close a publisher that says nothing, and then it is opened anew for the next order.
+    pub(crate) fn idle(&mut self, is_ordered: bool) -> io::Result<()> {
+        let driven = if self.is_closed { Ok(()) } else { self.drive() };
+        match driven {
+            Err(error)
+                if error.kind() == ErrorKind::ConnectionAborted && self.pending.is_empty() =>
+            {
+                self.is_closed = true;
+            }
+            driven => driven?,
+        }
+        if self.is_closed && is_ordered {
+            let (refused, first_refusal) = (self.refused, self.first_refusal.take());
+            *self = Self { refused, first_refusal, ..Self::open(self.say.clone())? };
+        }
+        Ok(())
     }
 
     /// Sends what is pending and reads what was answered.
@@ -156,6 +189,8 @@ impl Publishing {
             Outlet::Http { .. } => b"HTTP/1.1 ",
             Outlet::WebSocket { .. } => b"\"type\":\"error\"",
             Outlet::Nats | Outlet::Floor => b"-ERR",
+            // It says nothing but CONNACK: a broker that will not have a publisher closes.
+            Outlet::Mqtt => b"\x20\x02\x00\x05",
         };
         let mut end = 0;
         for at in memmem::find_iter(&self.replies, needle) {
@@ -253,6 +288,31 @@ mod tests {
     }
 
     #[test]
+    fn a_publisher_that_was_closed_while_it_was_idle_comes_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let outlet = Outlet::Http { path: "/".to_owned(), lines: false };
+        let say = Say { addr: listener.local_addr().unwrap(), outlet, topic: "t".to_owned() };
+        let mut it = Publishing::open(say).unwrap();
+        it.refused = 3;
+        drop(listener.accept().unwrap());
+        while !it.is_closed {
+            it.wait(clock::MILLI).unwrap();
+            it.idle(false).unwrap();
+        }
+        it.idle(true).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        it.push(0, 1, b"{}");
+        it.flush(0).unwrap();
+        assert!(heard(&mut peer, 20).starts_with("POST / HTTP/1.1\r\n"));
+        assert_eq!(it.refused, 3);
+        drop(peer);
+        it.push(0, 2, b"{}");
+        while it.drive().is_ok() {
+            it.wait(clock::MILLI).unwrap();
+        }
+    }
+
+    #[test]
     fn refusals_are_counted_however_answers_are_cut() {
         let (mut it, _peer) = pair(Outlet::Http { path: "/".to_owned(), lines: false });
         let answers = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 429 Too Many\r\n\r\nHTTP/1.1 202 A\r\n\r\n";
@@ -263,6 +323,15 @@ mod tests {
             it.answered(&answers[cut..]);
             assert_eq!(it.refused, 1, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn mqtt_is_told_topic_and_payload() {
+        let (mut it, mut peer) = pair(Outlet::Mqtt);
+        assert!(heard(&mut peer, 36).ends_with("fanwire-load-publisher"));
+        it.push(5, 1, b"{}");
+        it.flush(5).unwrap();
+        assert_eq!(heard(&mut peer, 13), "\x30\x0b\0\x07bench/5{}");
     }
 
     #[test]

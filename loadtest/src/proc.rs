@@ -2,6 +2,7 @@
 //!
 //! CPU is the run time of the scheduler (`schedstat`, nanoseconds), not ticks; user and system are told apart by the shares
 //! of the ticks. io_uring and epoll servers push part of the receivers' TCP work to ksoftirqd, so that is counted beside.
+//! What a peer's own calls do to the server's sockets (a SYN, an ACK) runs in the peer's context, and is the peer's.
 //! Invariant: a file that cannot be read is an error with its path, never a zero.
 
 use crate::num;

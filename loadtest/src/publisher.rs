@@ -72,7 +72,7 @@ pub(crate) fn run(plan: PublisherPlan) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             order => order?,
         };
-        publisher.line.drive()?;
+        publisher.line.idle(order.is_some())?;
         let published = match order {
             Some(Order::Publish { ns }) => publisher.publish(ns)?,
             Some(Order::Fill { events }) => publisher.fill(events)?,
@@ -139,17 +139,14 @@ impl Publisher {
     }
 
     fn open_loop(&mut self, began: u64, until: u64, rate: f64) -> io::Result<u64> {
-        let at = |event: u64| began + num::whole(event as f64 / rate * SECOND as f64);
+        let at = |event: u64| due_ns(began, rate, event);
         let mut events = 0;
         loop {
             let now = clock::now_ns();
             if at(events) >= until || now > until + DRAIN_NS_MAX {
                 return Ok(events);
             }
-            let mut late = 0;
-            while late < BURST_MAX && at(events + u64::from(late)) <= now.min(until) {
-                late += 1;
-            }
+            let late = late(began, rate, events, now, until);
             if late == 0 || !self.line.has_room() {
                 self.line.wait(at(events).saturating_sub(now).clamp(1_000, MILLI))?;
                 self.line.drive()?;
@@ -249,5 +246,36 @@ impl Publisher {
             self.line.wait(LOOK_NS_MIN)?;
             self.line.drive()?;
         }
+    }
+}
+
+/// When an event of an open loop is due.
+fn due_ns(began: u64, rate: f64, event: u64) -> u64 {
+    began + num::whole(event as f64 / rate * SECOND as f64)
+}
+
+/// How many events, from number `from` on, are due now; what is due at the end or after it never is.
+fn late(began: u64, rate: f64, from: u64, now: u64, until: u64) -> u32 {
+    let is_due = |late: &u32| {
+        let at = due_ns(began, rate, from + u64::from(*late));
+        at <= now && at < until
+    };
+    (0..BURST_MAX).take_while(is_due).last().map_or(0, |it| it + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_makes_no_event_more_and_none_less() {
+        let until = SECOND / 2;
+        // Two hundred a second for half a second, from a publisher that was away for all of it.
+        assert_eq!(late(0, 200.0, 0, 0, until), 1);
+        assert_eq!(late(0, 200.0, 0, until - 1, until), 100);
+        assert_eq!(late(0, 200.0, 0, until + SECOND, until), 100);
+        assert_eq!(late(0, 200.0, 99, until + SECOND, until), 1);
+        assert_eq!(late(0, 200.0, 100, until + SECOND, until), 0);
+        assert_eq!(late(0, 1e6, 0, until, until), BURST_MAX);
     }
 }

@@ -42,7 +42,6 @@ use crate::subject::Tools;
 
 use std::fmt;
 use std::io;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use rustix::thread::disable_transparent_huge_pages;
@@ -120,6 +119,7 @@ struct Run<'a> {
     last: (u64, u64),
     shown_ns: u64,
     label: String,
+    show: &'a mut dyn FnMut(&str),
 }
 
 /// Runs `scenario` with `subject`. `floor_rate`: events a second that the floor managed, for rates that are a share of it.
@@ -129,6 +129,7 @@ pub(crate) fn run(
     tools: &Tools,
     round: u32,
     floor_rate: Option<f64>,
+    show: &mut dyn FnMut(&str),
 ) -> Result<Outcome, RunError> {
     let scratch = std::env::temp_dir().join(format!(
         "fanwire-load-{}-{}",
@@ -160,6 +161,7 @@ pub(crate) fn run(
             last: (clock::now_ns(), 0),
             shown_ns: clock::now_ns(),
             label,
+            show,
         };
         let outcome = run.go(floor_rate);
         run.stop();
@@ -232,6 +234,7 @@ impl Run<'_> {
         match &self.started.process {
             Process::Hand(hand) => Ok(vec![self.crew.pid(*hand)]),
             Process::Child(child) => proc::family(child.id()),
+            Process::Pid(pid) => proc::family(*pid),
             Process::Elsewhere => Ok(Vec::new()),
         }
     }
@@ -478,7 +481,7 @@ impl Run<'_> {
             self.shown_ns = now;
             let joined: u64 = self.progress.iter().map(|it| it.joined).sum();
             let rate = self.timeline.last().map_or(0.0, |it| it.1);
-            writeln!(io::stderr(), "{}: {joined} joined, {rate:.0} deliveries/s", self.label)?;
+            (self.show)(&format!("{}: {joined} joined, {rate:.0} deliveries/s", self.label));
         }
         Ok(true)
     }

@@ -6,6 +6,8 @@
 
 use crate::outcome::Figure;
 use crate::outcome::Outcome;
+use crate::progress;
+use crate::progress::Progress;
 use crate::run;
 use crate::run::RunError;
 use crate::scenario::Kind;
@@ -16,7 +18,6 @@ use crate::subject::Subject;
 use crate::subject::Tools;
 
 use std::io;
-use std::io::Write as _;
 
 use crate::num;
 
@@ -34,6 +35,9 @@ pub(crate) struct Session {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) failures: Vec<Failure>,
+    /// Events a second of the floor, for the scenarios whose rate is a share of it.
+    #[serde(default)]
+    pub(crate) floor_rates: Vec<(String, f64)>,
 }
 
 /// Where it was measured.
@@ -73,19 +77,20 @@ pub(crate) struct Program<'a> {
     pub(crate) tools: &'a Tools,
 }
 
-impl Session {
-    /// Runs everything; `keep` is called after each run, so that nothing is lost if the machine is.
-    pub(crate) fn run(
-        program: &Program<'_>,
-        command: String,
-        keep: &mut dyn FnMut(&Self) -> io::Result<()>,
-    ) -> Result<Self, RunError> {
-        let machine = machine(&program.tools.driver);
-        let mut session =
-            Self { machine, command, scenarios: program.scenarios.to_vec(), ..Self::default() };
-        for scenario in program.scenarios {
-            let wanted =
-                if program.subjects.is_empty() { &scenario.subjects } else { program.subjects };
+/// One run to be made.
+#[derive(Debug, Clone, Copy)]
+struct Turn<'a> {
+    scenario: &'a Scenario,
+    subject: &'static dyn Subject,
+    round: u32,
+}
+
+impl Program<'_> {
+    /// Every run, in its order.
+    fn turns(&self) -> Result<Vec<Turn<'_>>, RunError> {
+        let mut turns = Vec::new();
+        for scenario in self.scenarios {
+            let wanted = if self.subjects.is_empty() { &scenario.subjects } else { self.subjects };
             let mut subjects = Vec::new();
             for name in wanted {
                 let subject = subject::named(name)?;
@@ -93,62 +98,137 @@ impl Session {
                     subjects.push(subject);
                 }
             }
-            let floor_rate = if let Rate::OfFloor(_) = scenario.rate {
-                Some(session.floor_rate(scenario, program.tools)?)
-            } else {
-                None
-            };
-            for round in 1..=program.rounds {
+            for round in 1..=self.rounds {
                 if !subjects.is_empty() {
                     subjects.rotate_left(usize::from(round > 1));
                 }
-                for subject in &subjects {
-                    session.one(scenario, *subject, round, floor_rate, program.tools)?;
-                    keep(&session)?;
-                }
+                turns.extend(subjects.iter().map(|&subject| Turn { scenario, subject, round }));
             }
+        }
+        Ok(turns)
+    }
+
+    /// How many runs it is, and about how many seconds.
+    pub(crate) fn size(&self) -> Result<(usize, f64), RunError> {
+        let turns = self.turns()?;
+        Ok((turns.len(), turns.iter().map(|it| progress::estimate(it.scenario)).sum()))
+    }
+}
+
+impl Session {
+    /// Runs everything that `before` does not hold yet; `keep` is called after each run, so that nothing is lost if the
+    /// machine is.
+    pub(crate) fn run(
+        program: &Program<'_>,
+        before: Option<Self>,
+        command: String,
+        keep: &mut dyn FnMut(&Self) -> io::Result<()>,
+    ) -> Result<Self, RunError> {
+        let mut session = before.unwrap_or_else(|| {
+            let machine = machine(&program.tools.driver);
+            Self { machine, command, ..Self::default() }
+        });
+        session.adopt(program.scenarios);
+        let turns = program.turns()?;
+        let due = |session: &Self, turn: &Turn<'_>| session.outcome(turn).is_none();
+        let left: Vec<&Turn<'_>> = turns.iter().filter(|turn| due(&session, turn)).collect();
+        let estimate = left.iter().map(|turn| progress::estimate(turn.scenario)).sum();
+        let mut progress = Progress::new(left.len(), estimate);
+        for turn in left {
+            session.one(turn, program.tools, &mut progress);
+            keep(&session)?;
         }
         Ok(session)
     }
 
-    fn one(
-        &mut self,
-        scenario: &Scenario,
-        subject: &dyn Subject,
-        round: u32,
-        floor_rate: Option<f64>,
-        tools: &Tools,
-    ) -> Result<(), RunError> {
-        let mut err = io::stderr();
-        match run::run(scenario, subject, tools, round, floor_rate) {
+    /// Takes `scenarios` beside its own: what was measured of one that is different now is forgotten, what is not among them
+    /// stays, and what failed is tried again.
+    fn adopt(&mut self, scenarios: &[Scenario]) {
+        for scenario in scenarios {
+            let Some(at) = self.scenarios.iter().position(|it| it.name == scenario.name) else {
+                self.scenarios.push(scenario.clone());
+                continue;
+            };
+            let old = std::mem::replace(&mut self.scenarios[at], scenario.clone());
+            if (Scenario { subjects: old.subjects.clone(), ..scenario.clone() }) != old {
+                self.outcomes.retain(|it| it.scenario != scenario.name);
+                self.floor_rates.retain(|it| it.0 != scenario.name);
+            }
+            self.failures.retain(|it| it.scenario != scenario.name);
+        }
+    }
+
+    fn outcome(&self, turn: &Turn<'_>) -> Option<&Outcome> {
+        let (scenario, subject) = (&turn.scenario.name, turn.subject.name());
+        self.of(scenario, subject).into_iter().find(|it| it.round == turn.round)
+    }
+
+    fn one(&mut self, turn: &Turn<'_>, tools: &Tools, progress: &mut Progress) {
+        let Turn { scenario, subject, round } = *turn;
+        let floor_rate = self.floor_rate(scenario, tools, progress);
+        let mut show = |what: &str| progress.show(what);
+        let ran =
+            floor_rate.and_then(|rate| run::run(scenario, subject, tools, round, rate, &mut show));
+        let said = match ran {
             Ok(outcome) => {
-                writeln!(err, "{}", line(&outcome, scenario.kind))?;
+                let said = line(&outcome, scenario.kind);
                 self.outcomes.push(outcome);
+                said
             }
             Err(error) => {
                 let why = error.to_string();
-                writeln!(
-                    err,
-                    "{} / {} / round {round}: failed: {why}",
-                    scenario.name,
-                    subject.name()
-                )?;
                 let (scenario, subject) = (scenario.name.clone(), subject.name().to_owned());
+                let said = format!("{scenario} / {subject} / round {round}: failed: {why}");
                 self.failures.push(Failure { scenario, subject, round, why });
+                said
             }
-        }
-        Ok(())
+        };
+        progress.done(&said, progress::estimate(scenario));
     }
 
-    /// Events a second that the floor manages in a closed loop of one, measured here and now.
-    fn floor_rate(&self, scenario: &Scenario, tools: &Tools) -> Result<f64, RunError> {
+    /// Events a second that the floor manages in a closed loop of one, measured once and then known.
+    fn floor_rate(
+        &mut self,
+        scenario: &Scenario,
+        tools: &Tools,
+        progress: &mut Progress,
+    ) -> Result<Option<f64>, RunError> {
+        if !matches!(scenario.rate, Rate::OfFloor(_)) {
+            return Ok(None);
+        }
+        if let Some((_, rate)) = self.floor_rates.iter().find(|it| it.0 == scenario.name) {
+            return Ok(Some(*rate));
+        }
         let closed = Scenario { rate: Rate::Window(1), seconds: 2.0, ..scenario.clone() };
-        let outcome = run::run(&closed, subject::named(FLOOR)?, tools, 0, None)?;
-        Ok(outcome.events_per_second())
+        let mut show = |what: &str| progress.show(what);
+        let outcome = run::run(&closed, subject::named(FLOOR)?, tools, 0, None, &mut show)?;
+        let rate = outcome.events_per_second();
+        self.floor_rates.push((scenario.name.clone(), rate));
+        Ok(Some(rate))
     }
 
     pub(crate) fn of(&self, scenario: &str, subject: &str) -> Vec<&Outcome> {
         self.outcomes.iter().filter(|it| it.scenario == scenario && it.subject == subject).collect()
+    }
+
+    /// Runs that failed, or that were not sound; without `rivals` only those of this server and of the yardstick.
+    pub(crate) fn unsound(&self, rivals: bool) -> usize {
+        let counts =
+            |subject: &str| rivals || subject.starts_with(FLOOR) || subject.starts_with("fanwire");
+        let unsound = self.outcomes.iter().filter(|it| counts(&it.subject) && !it.sound()).count();
+        unsound + self.failures.iter().filter(|it| counts(&it.subject)).count()
+    }
+
+    /// What failed, and why, each once with how often.
+    pub(crate) fn reasons(&self) -> Vec<(&str, &str, usize)> {
+        let mut reasons: Vec<(&str, &str, usize)> = Vec::new();
+        for Failure { subject, why, .. } in &self.failures {
+            match reasons.iter_mut().find(|it| it.0 == subject && it.1 == why) {
+                Some(known) => known.2 += 1,
+                None => reasons.push((subject, why, 1)),
+            }
+        }
+        reasons
     }
 
     /// Who ran a scenario, in the order of the list of subjects.
@@ -180,7 +260,7 @@ impl Session {
         for outcome in self.of(above.0, above.1) {
             if let Some(other) = below.iter().find(|it| it.round == outcome.round) {
                 let (part, of) = ((figure.of)(outcome), (figure.of)(other));
-                if of > 0.0 {
+                if of > 0.0 && part.is_finite() {
                     ratios.push(part / of);
                 }
             }
@@ -197,8 +277,10 @@ impl Session {
 }
 
 impl Spread {
+    /// Of what is a number among `values`; `None` if nothing is.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
-        let median = num::median(values)?;
+        let values: Vec<f64> = values.iter().copied().filter(|it| it.is_finite()).collect();
+        let median = num::median(&values)?;
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         Some(Self { median, least, most })
@@ -271,6 +353,48 @@ mod tests {
         }
     }
 
+    fn scenario(seconds: f64) -> Scenario {
+        let text = format!("name = \"s\"\ntitle = \"t\"\nsubscribers = 10\nseconds = {seconds:?}");
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn what_was_measured_stays_if_its_scenario_is_the_same() {
+        let mut session = Session {
+            scenarios: vec![scenario(3.0)],
+            outcomes: vec![outcome("floor", 1, 100)],
+            floor_rates: vec![("s".to_owned(), 5.0)],
+            failures: vec![Failure {
+                scenario: "s".to_owned(),
+                subject: "bun".to_owned(),
+                round: 1,
+                why: "it was not there".to_owned(),
+            }],
+            ..Session::default()
+        };
+        session.adopt(&[Scenario { subjects: vec!["bun".to_owned()], ..scenario(3.0) }]);
+        assert_eq!((session.outcomes.len(), session.floor_rates.len()), (1, 1));
+        assert!(session.failures.is_empty(), "it is tried again");
+        session.adopt(&[Scenario { name: "another".to_owned(), ..scenario(3.0) }]);
+        assert_eq!((session.scenarios.len(), session.outcomes.len()), (2, 1));
+        session.adopt(&[scenario(4.0)]);
+        assert_eq!((session.outcomes.len(), session.floor_rates.len()), (0, 0));
+    }
+
+    #[test]
+    fn subjects_take_turns_and_the_order_rotates() {
+        let tools = Tools::default();
+        let scenarios = [Scenario {
+            subjects: ["floor", "bun", "nats"].map(str::to_owned).to_vec(),
+            ..scenario(3.0)
+        }];
+        let program = Program { scenarios: &scenarios, subjects: &[], rounds: 2, tools: &tools };
+        let turns = program.turns().unwrap();
+        let order: Vec<&str> = turns.iter().map(|it| it.subject.name()).collect();
+        assert_eq!(order, ["floor", "bun", "nats", "bun", "nats", "floor"]);
+        assert_eq!(program.size().unwrap().0, 6);
+    }
+
     #[test]
     fn a_ratio_is_the_median_of_the_ratios_within_rounds() {
         let outcomes = vec![
@@ -285,6 +409,7 @@ mod tests {
         let ratio = session.ratio(("s", "fanwire"), ("s", "floor"), LIVE[0]).unwrap();
         assert_eq!(ratio, Spread { median: 1.1, least: 1.05, most: 2.0 });
         assert_eq!(session.subjects("s"), ["floor", "fanwire"]);
+        assert!(Spread::of(&[f64::NAN]).is_none());
         assert!(session.ratio(("s", "bun"), ("s", "floor"), LIVE[0]).is_none());
     }
 }

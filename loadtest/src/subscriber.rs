@@ -10,9 +10,11 @@ use crate::mark;
 use crate::mark::MARK_BYTES;
 use crate::mark::Mark;
 use crate::mark::Marks;
+use crate::mqtt;
 use crate::speech::Framing;
 use crate::speech::Joined;
 use crate::speech::Listen;
+use crate::speech::Tongue;
 use crate::tally::Tally;
 use crate::websocket;
 use crate::websocket::Fault;
@@ -60,7 +62,7 @@ pub(crate) struct Subscriber {
     /// Compressed messages of this one are counted, not read.
     pub(crate) blind: bool,
     pub(crate) inflater: Option<Box<Inflater>>,
-    join: Vec<String>,
+    join: Vec<Vec<u8>>,
     hint: usize,
     /// The end of a payload that may be the beginning of a mark.
     cut: Vec<u8>,
@@ -88,7 +90,7 @@ impl Hearing {
 }
 
 impl Subscriber {
-    pub(crate) fn new(index: u32, join: Vec<String>, tally: Tally) -> Self {
+    pub(crate) fn new(index: u32, join: Vec<Vec<u8>>, tally: Tally) -> Self {
         Self {
             index,
             phase: Phase::Connecting,
@@ -140,8 +142,9 @@ impl Subscriber {
             }
         }
         for said in std::mem::take(&mut self.join) {
-            let opcode = if hearing.listen.binary { websocket::BINARY } else { websocket::TEXT };
-            websocket::client_frame(&mut hearing.reply, opcode, said.as_bytes());
+            let is_text = hearing.listen.tongue == Tongue::Text;
+            let opcode = if is_text { websocket::TEXT } else { websocket::BINARY };
+            websocket::client_frame(&mut hearing.reply, opcode, &said);
         }
         self.phase =
             if hearing.listen.joined == Joined::Upgraded { Phase::Live } else { Phase::Joining };
@@ -235,9 +238,17 @@ impl Subscriber {
             let text = bytes.get(..REFUSAL_BYTES_MAX.min(bytes.len())).unwrap_or_default();
             return Err(Fault::JoinRefused(String::from_utf8_lossy(text).into()));
         }
-        if let Joined::Says(needle) = &hearing.listen.joined
-            && contains(needle)
-        {
+        let has_joined = match &hearing.listen.joined {
+            Joined::Upgraded => true,
+            Joined::Says(needle) => contains(needle),
+            Joined::Acknowledged => match mqtt::answer(bytes) {
+                Some(mqtt::Answer::Refused(code)) => {
+                    return Err(Fault::JoinRefused(format!("MQTT code {code:#04x}").into()));
+                }
+                answer => answer.is_some(),
+            },
+        };
+        if has_joined {
             self.phase = Phase::Live;
         }
         Ok(())
@@ -297,18 +308,11 @@ mod tests {
 
     fn hearing(framing: Framing) -> Hearing {
         let listen = Listen {
-            addr: SocketAddr::from(([127, 0, 0, 1], 1)),
             framing,
-            path: "/".to_owned(),
-            protocol: None,
             deflate: true,
-            join: String::new(),
-            join_each: String::new(),
-            join_end: String::new(),
             joined: Joined::Says("\"live\"".to_owned()),
             refusal: Some("\"error\"".to_owned()),
-            binary: false,
-            topic: "bench/{n}".to_owned(),
+            ..Listen::websocket(SocketAddr::from(([127, 0, 0, 1], 1)), "/", "bench/{n}")
         };
         Hearing { now_ns: 5_000_000, ..Hearing::new(listen, 1, 1) }
     }

@@ -2,50 +2,48 @@
 //!
 //! Self-contained: style and pictures are in it, nothing is fetched, no script runs.
 
-use crate::outcome::Figure;
 use crate::outcome::Outcome;
 use crate::report::figures;
 use crate::report::goals;
+use crate::report::goals::Kept;
 use crate::report::number;
+use crate::report::plots;
 use crate::report::spread;
 use crate::report::svg;
-use crate::report::svg::Axis;
-use crate::report::svg::Bar;
-use crate::report::svg::Line;
 use crate::report::svg::escape;
-use crate::scenario::Kind;
-use crate::scenario::Rate;
+use crate::report::terms;
 use crate::scenario::Scenario;
-use crate::session::FLOOR;
 use crate::session::Session;
 
 const STYLE: &str = include_str!("page.css");
+
+/// A goal's meter ends at this many times its limit.
+const METER_MOST: f64 = 1.6;
 
 /// The whole page.
 pub(crate) fn html(session: &Session) -> String {
     let machine = &session.machine;
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Fanwire under load</title><style>{STYLE}</style><main><h1>Fanwire under load</h1>\
+         <title>Fanwire under load</title><style>{}{STYLE}</style><main><h1>Fanwire under load</h1>\
          <p>{} × {} · Linux {} · load average {} when it began · medians of interleaved rounds</p><p><code>{}</code></p>",
+        svg::STYLE,
         machine.cores,
         escape(&machine.processor),
         escape(&machine.kernel),
         escape(&machine.load_before),
         escape(&session.command)
     );
+    page.push_str(&overview(session));
     page.push_str(&promises(session));
     for scenario in &session.scenarios {
         page.push_str(&card(session, scenario));
     }
     if !session.failures.is_empty() {
         page.push_str("<section><h2>Runs that failed</h2>");
-        for failure in &session.failures {
-            let why = escape(&failure.why);
-            page.push_str(&format!(
-                "<p>{} / {} / round {}: {why}</p>",
-                failure.scenario, failure.subject, failure.round
-            ));
+        for (subject, why, times) in session.reasons() {
+            let (subject, why) = (escape(subject), escape(why));
+            page.push_str(&format!("<p><b>{subject}</b>, {times} runs: {why}</p>"));
         }
         page.push_str("</section>");
     }
@@ -53,35 +51,78 @@ pub(crate) fn html(session: &Session) -> String {
     page
 }
 
+/// What a delivery costs everyone, all scenarios in one picture.
+fn overview(session: &Session) -> String {
+    let Some(plot) = plots::overview(session) else { return String::new() };
+    let mut out = format!("<section><h2>{}</h2>", escape(&plot.title));
+    out.push_str("<p>Left is less. Each dot is a median of ratios within a round; the line is the built-in server that only sends.</p>");
+    out.push_str(&legend(&plot.picture.legend));
+    out.push_str(&format!("<div class=\"wide\">{}</div></section>", plot.picture.inline()));
+    out
+}
+
+fn legend(subjects: &[String]) -> String {
+    let mut out = "<div class=\"legend\">".to_owned();
+    for subject in subjects {
+        out.push_str(&format!("<span class=\"s-{subject}\"><i></i>{subject}</span>"));
+    }
+    out.push_str("</div>");
+    out
+}
+
 fn promises(session: &Session) -> String {
-    let kept = goals::all(session);
-    let measured: Vec<bool> = kept.iter().filter_map(goals::Kept::met).collect();
+    let (epoll, ours): (Vec<Kept>, Vec<Kept>) =
+        goals::all(session).into_iter().partition(|it| it.goal.by_epoll);
+    let mut out = promised("Goals", &ours);
+    out.push_str(&promised("epoll, against io_uring", &epoll));
+    out
+}
+
+fn promised(title: &str, kept: &[Kept]) -> String {
+    let measured: Vec<bool> = kept.iter().filter_map(Kept::met).collect();
     if measured.is_empty() {
         return String::new();
     }
     let met = measured.iter().filter(|it| **it).count();
     let class = if met == measured.len() { "met" } else { "missed" };
     let mut out = format!(
-        "<section><h2>Goals <span class=\"chip {class}\">{met} of {} met</span></h2><div class=\"goals\">",
+        "<section><h2>{title} <span class=\"chip {class}\">{met} of {} met</span></h2><div class=\"goals\">",
         measured.len()
     );
-    for kept in kept {
-        let class = match kept.met() {
-            None => "open",
-            Some(true) => "met",
-            Some(false) => "missed",
-        };
-        out.push_str(&format!(
-            "<div class=\"goal {class}\"><span>{}</span><b>{} {}</b><em>{} {}</em></div>",
-            escape(kept.goal.what),
-            spread(kept.measured).0,
-            kept.unit(),
-            kept.bound(),
-            number(kept.goal.limit)
-        ));
-    }
+    kept.iter().for_each(|it| out.push_str(&promise(it)));
     out.push_str("</div></section>");
     out
+}
+
+/// Name, value, limit, and how far the one is from the other.
+fn promise(kept: &Kept) -> String {
+    let (class, mark) = match kept.met() {
+        None => ("open", "·"),
+        Some(true) => ("met", "✓"),
+        Some(false) => ("missed", "✗"),
+    };
+    let name = escape(kept.short());
+    let Some(measured) = kept.measured else {
+        let why = kept.why_open().map(|it| format!(": {it}")).unwrap_or_default();
+        return format!(
+            "<div class=\"goal {class}\"><u>{mark}</u><span>{name}</span><em>not measured{why}</em></div>"
+        );
+    };
+    let (limit, unit, bound) = (kept.goal.limit, kept.unit(), kept.bound());
+    let share = if bound == "≤" { measured.median / limit } else { limit / measured.median };
+    let (median, range) = spread(Some(measured));
+    let stretch = kept.goal.stretch.map(|it| {
+        let class = if kept.stretched() { "chip met" } else { "chip" };
+        format!("<b class=\"{class}\">stretch {}</b>", number(it))
+    });
+    format!(
+        "<div class=\"goal {class}\" title=\"{range}\"><u>{mark}</u><span>{name}</span>{}<b>{median} {unit}</b>\
+         <i style=\"--at:{:.1}%;--limit:{:.1}%\"></i><em>{bound} {}</em></div>",
+        stretch.unwrap_or_default(),
+        (share / METER_MOST).clamp(0.0, 1.0) * 100.0,
+        100.0 / METER_MOST,
+        number(limit)
+    )
 }
 
 fn card(session: &Session, scenario: &Scenario) -> String {
@@ -90,149 +131,22 @@ fn card(session: &Session, scenario: &Scenario) -> String {
         return String::new();
     }
     let mut card = format!(
-        "<section><h2>{}</h2><p><code>{}</code> · {}</p><div class=\"legend\">",
+        "<section><h2>{}</h2><p><code>{}</code> · {}</p>",
         escape(&scenario.title),
         escape(&scenario.name),
         escape(&terms(scenario))
     );
-    for subject in &subjects {
-        card.push_str(&format!("<span class=\"s-{subject}\"><i></i>{subject}</span>"));
-    }
-    card.push_str("</div><div class=\"plots\">");
-    if scenario.kind == Kind::Connect {
-        for at in [1, 2, 0] {
-            card.push_str(&bars(session, scenario, &subjects, figures(Kind::Connect)[at]));
-        }
-    } else {
-        card.push_str(&bars(session, scenario, &subjects, figures(scenario.kind)[0]));
-        card.push_str(&latency(session, scenario, &subjects));
-        card.push_str(&rate(session, scenario, &subjects));
-        if scenario.seconds >= 60.0 {
-            card.push_str(&memory(session, scenario, &subjects));
-        }
+    let names: Vec<String> = subjects.iter().map(|it| (*it).to_owned()).collect();
+    card.push_str(&legend(&names));
+    card.push_str("<div class=\"plots\">");
+    for plot in plots::of(session, scenario) {
+        let title = escape(&plot.title);
+        card.push_str(&format!("<figure><h3>{title}</h3>{}</figure>", plot.picture.inline()));
     }
     card.push_str("</div>");
     card.push_str(&table(session, scenario, &subjects));
     card.push_str("</section>");
     card
-}
-
-/// How the scenario goes, in a line.
-fn terms(scenario: &Scenario) -> String {
-    let mut terms = vec![format!("{} subscribers", number(f64::from(scenario.subscribers)))];
-    if scenario.topics > 1 {
-        terms.push(format!("{} topics", number(f64::from(scenario.topics))));
-    }
-    if scenario.kind == Kind::Live {
-        terms.push(match scenario.rate {
-            Rate::Window(window) => format!("closed loop, {window} on their way"),
-            Rate::PerSecond(rate) => format!("open loop, {} events a second", number(rate)),
-            Rate::OfFloor(share) => {
-                format!("open loop, {} % of what the floor can", number(share * 100.0))
-            }
-        });
-        terms.push(format!("{} s a round", number(scenario.seconds)));
-    }
-    terms.push(if scenario.telemetry {
-        "ADS-B telemetry".to_owned()
-    } else {
-        format!("{} bytes", scenario.payload_bytes)
-    });
-    terms.join(" · ")
-}
-
-fn figure(title: &str, picture: &str) -> String {
-    format!("<figure><h3>{}</h3>{picture}</figure>", escape(title))
-}
-
-fn bars(session: &Session, scenario: &Scenario, subjects: &[&str], of: Figure) -> String {
-    let mut bars = Vec::new();
-    for subject in subjects {
-        let Some(it) = session.spread(&scenario.name, subject, of.of) else { continue };
-        let ratio = session.ratio((&scenario.name, subject), (&scenario.name, FLOOR), of);
-        let ratio = ratio
-            .filter(|_| *subject != FLOOR)
-            .map(|it| format!(" · {:.2}×", it.median))
-            .unwrap_or_default();
-        bars.push(Bar {
-            name: (*subject).to_owned(),
-            value: it.median,
-            note: format!("{} {}{ratio}", number(it.median), of.unit),
-            least: it.least,
-            most: it.most,
-        });
-    }
-    figure(&format!("{}, {}", of.name, of.unit), &svg::bars(&bars))
-}
-
-fn latency(session: &Session, scenario: &Scenario, subjects: &[&str]) -> String {
-    let curve = |it: &Outcome| -> Vec<(f64, f64)> {
-        // The very first ones only stretch the axis: whoever comes first in a fan-out is soon served.
-        let points = it.latency.curve.iter().filter(|point| point.quantile >= 0.1);
-        points.map(|point| (1.0 / (1.0 - point.quantile), point.ns as f64 / 1e6)).collect()
-    };
-    let lines = lines(session, scenario, subjects, curve);
-    let values =
-        || lines.iter().flat_map(|it| it.points.iter().map(|point| point.1)).filter(|it| *it > 0.0);
-    let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
-    if !least.is_finite() {
-        return String::new();
-    }
-    figure(
-        "Latency by percentile",
-        &svg::lines(&lines, &Axis::nines(), &Axis::logarithmic("milliseconds", least, most)),
-    )
-}
-
-fn rate(session: &Session, scenario: &Scenario, subjects: &[&str]) -> String {
-    let curve = |it: &Outcome| -> Vec<(f64, f64)> {
-        it.timeline
-            .iter()
-            .map(|&(ms, rate)| (f64::from(u32::try_from(ms).unwrap_or(u32::MAX)) / 1e3, rate))
-            .collect()
-    };
-    over_time("Deliveries a second", "deliveries/s", &lines(session, scenario, subjects, curve))
-}
-
-fn memory(session: &Session, scenario: &Scenario, subjects: &[&str]) -> String {
-    let curve = |it: &Outcome| -> Vec<(f64, f64)> {
-        it.resident
-            .iter()
-            .map(|&(ms, bytes)| (ms as f64 / 1e3, bytes as f64 / 1_048_576.0))
-            .collect()
-    };
-    over_time("Resident memory", "MiB", &lines(session, scenario, subjects, curve))
-}
-
-fn over_time(title: &str, unit: &'static str, lines: &[Line]) -> String {
-    let most = |of: fn(&(f64, f64)) -> f64| {
-        lines.iter().flat_map(|it| it.points.iter().map(of)).fold(0.0, f64::max)
-    };
-    if lines.is_empty() {
-        return String::new();
-    }
-    figure(
-        title,
-        &svg::lines(
-            lines,
-            &Axis::linear("seconds", most(|it| it.0)),
-            &Axis::linear(unit, most(|it| it.1)),
-        ),
-    )
-}
-
-/// Of each subject the run in the middle; the yardstick last to be drawn would hide the others, so it is first.
-fn lines(
-    session: &Session,
-    scenario: &Scenario,
-    subjects: &[&str],
-    curve: impl Fn(&Outcome) -> Vec<(f64, f64)>,
-) -> Vec<Line> {
-    let line = |subject: &&str| {
-        let points = curve(session.middle(&scenario.name, subject)?);
-        (points.len() > 1).then(|| Line { name: (*subject).to_owned(), points })
-    };
-    subjects.iter().filter_map(line).collect()
 }
 
 fn table(session: &Session, scenario: &Scenario, subjects: &[&str]) -> String {

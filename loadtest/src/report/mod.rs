@@ -1,14 +1,21 @@
 //! The report: one page to look at (`html`, with pictures from `svg`), one table to keep (`markdown`), and what was promised
-//! (`goals`).
+//! (`goals`); `docs` puts both into the repository's own page.
 //!
 //! Invariant: a report is made of a session and nothing else, so it can be made again from `results.json`. A figure that
 //! could not be measured is a dash, never a zero.
 
+mod docs;
 mod goals;
 mod html;
 mod markdown;
+mod plots;
 mod svg;
 
+pub(crate) use docs::MARKERS;
+pub(crate) use docs::PICTURES;
+pub(crate) use docs::document;
+pub(crate) use docs::filled;
+pub(crate) use docs::pictures;
 pub(crate) use html::html;
 pub(crate) use markdown::markdown;
 
@@ -16,11 +23,37 @@ use crate::outcome::CONNECT;
 use crate::outcome::Figure;
 use crate::outcome::LIVE;
 use crate::scenario::Kind;
+use crate::scenario::Rate;
+use crate::scenario::Scenario;
 use crate::session::Spread;
 
 /// The figures that a scenario of that kind shows.
 fn figures(kind: Kind) -> &'static [Figure] {
     if kind == Kind::Connect { CONNECT } else { LIVE }
+}
+
+/// How the scenario goes, in a line.
+fn terms(scenario: &Scenario) -> String {
+    let mut terms = vec![format!("{} subscribers", number(f64::from(scenario.subscribers)))];
+    if scenario.topics > 1 {
+        terms.push(format!("{} topics", number(f64::from(scenario.topics))));
+    }
+    if scenario.kind == Kind::Live {
+        terms.push(match scenario.rate {
+            Rate::Window(window) => format!("closed loop, {window} on their way"),
+            Rate::PerSecond(rate) => format!("open loop, {} events a second", number(rate)),
+            Rate::OfFloor(share) => {
+                format!("open loop, {} % of what the floor can", number(share * 100.0))
+            }
+        });
+        terms.push(format!("{} s a round", number(scenario.seconds)));
+    }
+    terms.push(if scenario.telemetry {
+        "ADS-B telemetry".to_owned()
+    } else {
+        format!("{} bytes", scenario.payload_bytes)
+    });
+    terms.join(" · ")
 }
 
 /// Three significant digits, thousands apart.

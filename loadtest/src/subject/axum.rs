@@ -3,7 +3,6 @@
 use crate::crew::Crew;
 use crate::scenario::Kind;
 use crate::scenario::Scenario;
-use crate::speech::Framing;
 use crate::speech::Joined;
 use crate::speech::Listen;
 use crate::speech::Outlet;
@@ -43,21 +42,11 @@ impl Subject for Axum {
         let port = free_port()?;
         let mut command = Command::new(&setting.tools.axum);
         command.arg(port.to_string());
-        let (process, start_ns) = launch(setting, &mut command, &[port])?;
+        let (process, start_ns) = launch(setting, &command, &[port])?;
         let topic = "{n}".to_owned();
         let listen = Listen {
-            addr: local(port),
-            framing: Framing::WebSocket,
-            path: "/t/{topic}".to_owned(),
-            protocol: None,
-            deflate: false,
-            join: String::new(),
-            join_each: String::new(),
-            join_end: String::new(),
             joined: Joined::Says("joined".to_owned()),
-            refusal: None,
-            binary: false,
-            topic: topic.clone(),
+            ..Listen::websocket(local(port), "/t/{topic}", &topic)
         };
         let text = "{topic} {payload}".to_owned();
         let outlet = Outlet::WebSocket { path: "/publish".to_owned(), protocol: None, text };

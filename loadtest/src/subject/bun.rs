@@ -3,7 +3,6 @@
 use crate::crew::Crew;
 use crate::scenario::Kind;
 use crate::scenario::Scenario;
-use crate::speech::Framing;
 use crate::speech::Joined;
 use crate::speech::Listen;
 use crate::speech::Outlet;
@@ -48,21 +47,12 @@ impl Subject for Bun {
         if setting.scenario.compress {
             command.arg("deflate");
         }
-        let (process, start_ns) = launch(setting, &mut command, &[port])?;
+        let (process, start_ns) = launch(setting, &command, &[port])?;
         let topic = "{n}".to_owned();
         let listen = Listen {
-            addr: local(port),
-            framing: Framing::WebSocket,
-            path: "/t/{numbers}".to_owned(),
-            protocol: None,
             deflate: setting.scenario.compress,
-            join: String::new(),
-            join_each: String::new(),
-            join_end: String::new(),
             joined: Joined::Says("joined".to_owned()),
-            refusal: None,
-            binary: false,
-            topic: topic.clone(),
+            ..Listen::websocket(local(port), "/t/{numbers}", &topic)
         };
         let text = "{topic} {payload}".to_owned();
         let outlet = Outlet::WebSocket { path: "/publish".to_owned(), protocol: None, text };

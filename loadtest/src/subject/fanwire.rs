@@ -1,10 +1,11 @@
-//! Fanwire itself, by its native protocol, over WebSocket or SSE. Everything known about it is in `docs/dialects/native.md`.
+//! Fanwire itself, in each of its dialects and with either of its drivers. Everything known about it is in `docs/dialects/`.
+//!
+//! Whatever is listened in, events are published in the native protocol: they come in by one way and go out by several.
 
 use crate::crew::Crew;
 use crate::scenario::Kind;
 use crate::scenario::Scenario;
 use crate::scenario::Via;
-use crate::speech::Framing;
 use crate::speech::Joined;
 use crate::speech::Listen;
 use crate::speech::Outlet;
@@ -22,6 +23,9 @@ use std::process::Command;
 const TOPIC: &str = "bench/{n}";
 const PROTOCOL: &str = "fanwire.v1";
 
+/// A HyperBEAM client that says nothing for a minute is closed, and ours say nothing.
+const HYPERBEAM_SECONDS_MAX: f64 = 30.0;
+
 /// Which of its ways is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fanwire {
@@ -29,8 +33,16 @@ pub(crate) enum Fanwire {
     Native,
     /// The same, waiting with epoll whatever the command line says.
     Epoll,
-    /// Heard over SSE.
+    /// Native protocol over SSE.
     Sse,
+    /// peat-node's, over WebSocket.
+    Peat,
+    /// peat-node's, over SSE.
+    PeatSse,
+    /// HyperBEAM's WebSocket device.
+    HyperBeam,
+    /// The Provisioning Platform's events.
+    Provisioning,
 }
 
 impl Subject for Fanwire {
@@ -39,19 +51,39 @@ impl Subject for Fanwire {
             Self::Native => "fanwire",
             Self::Epoll => "fanwire-epoll",
             Self::Sse => "fanwire-sse",
+            Self::Peat => "fanwire-peat",
+            Self::PeatSse => "fanwire-peat-sse",
+            Self::HyperBeam => "fanwire-hyperbeam",
+            Self::Provisioning => "fanwire-provisioning",
         }
     }
 
     fn about(&self) -> &'static str {
         match self {
-            Self::Native => "this server, native protocol",
-            Self::Epoll => "this server, waiting with epoll instead of io_uring",
-            Self::Sse => "this server, heard over SSE",
+            Self::Native => "this server, native protocol over WebSocket",
+            Self::Epoll => "this server, native protocol, waiting with epoll instead of io_uring",
+            Self::Sse => "this server, native protocol over SSE",
+            Self::Peat => "this server, peat-node's dialect over WebSocket",
+            Self::PeatSse => "this server, peat-node's dialect over SSE",
+            Self::HyperBeam => "this server, HyperBEAM's dialect",
+            Self::Provisioning => "this server, the Provisioning Platform's dialect",
         }
     }
 
     fn can(&self, scenario: &Scenario) -> bool {
-        *self != Self::Sse || (scenario.batch.is_none() && !scenario.compress && !scenario.circles)
+        let plain = scenario.batch.is_none() && !scenario.compress && !scenario.circles;
+        match self {
+            Self::Native | Self::Epoll => true,
+            Self::Sse => plain,
+            // What they replay is a snapshot by key, or nothing.
+            Self::Peat | Self::PeatSse | Self::Provisioning => {
+                plain && scenario.kind != Kind::Replay
+            }
+            Self::HyperBeam => {
+                let soon = scenario.seconds <= HYPERBEAM_SECONDS_MAX;
+                plain && scenario.kind != Kind::Replay && soon
+            }
+        }
     }
 
     fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {
@@ -65,10 +97,32 @@ impl Subject for Fanwire {
             .replace("{driver}", driver);
         let mut command = Command::new(&tools.fanwire);
         command.args(arguments.split_ascii_whitespace()).current_dir(setting.scratch);
-        let (process, start_ns) = launch(setting, &mut command, &[port])?;
+        let (process, start_ns) = launch(setting, &command, &[port])?;
         let say = Say { addr: local(port), outlet: outlet(scenario), topic: TOPIC.to_owned() };
-        let listen = if *self == Self::Sse { sse(port, scenario) } else { native(port, scenario) };
-        Ok(Started { process, listen, say, start_ns })
+        Ok(Started { process, listen: self.listen(port, scenario), say, start_ns })
+    }
+}
+
+impl Fanwire {
+    fn listen(self, port: u16, scenario: &Scenario) -> Listen {
+        let addr = local(port);
+        match self {
+            Self::Native | Self::Epoll => native(port, scenario),
+            Self::Sse => {
+                let since = if scenario.kind == Kind::Replay { "&since=earliest" } else { "" };
+                Listen {
+                    joined: Joined::Says("event: live".to_owned()),
+                    ..Listen::stream(addr, &format!("/v1/sse?{{query}}{since}"), TOPIC)
+                }
+            }
+            Self::Peat => Listen::websocket(addr, "/ws/subscribe?collections={names}", TOPIC),
+            Self::PeatSse => Listen::stream(addr, "/sse/subscribe?collections={names}", TOPIC),
+            Self::HyperBeam => Listen {
+                joined: Joined::Says("connection_established".to_owned()),
+                ..Listen::websocket(addr, "/hb/ws?topic={names}", TOPIC)
+            },
+            Self::Provisioning => Listen::websocket(addr, "/pv/ws?events={names}", TOPIC),
+        }
     }
 }
 
@@ -83,32 +137,14 @@ fn native(port: u16, scenario: &Scenario) -> Listen {
             .push_str(&format!(",\"batch\":{{\"max_events\":{events},\"max_delay_ms\":{delay}}}"));
     }
     Listen {
-        addr: local(port),
-        framing: Framing::WebSocket,
-        path: "/v1/ws".to_owned(),
         protocol: Some(PROTOCOL.to_owned()),
         deflate: scenario.compress,
         join: format!(
             "{{\"type\":\"subscribe\",\"id\":1,\"topics\":{{topics}}{{filter}}{options}}}"
         ),
-        join_each: String::new(),
-        join_end: String::new(),
         joined: Joined::Says("{\"type\":\"live\"".to_owned()),
         refusal: Some("{\"type\":\"error\"".to_owned()),
-        binary: false,
-        topic: TOPIC.to_owned(),
-    }
-}
-
-fn sse(port: u16, scenario: &Scenario) -> Listen {
-    let since = if scenario.kind == Kind::Replay { "&since=earliest" } else { "" };
-    Listen {
-        framing: Framing::Stream,
-        path: format!("/v1/sse?{{query}}{since}"),
-        protocol: None,
-        join: String::new(),
-        joined: Joined::Says("event: live".to_owned()),
-        ..native(port, scenario)
+        ..Listen::websocket(local(port), "/v1/ws", TOPIC)
     }
 }
 

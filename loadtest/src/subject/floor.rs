@@ -12,7 +12,6 @@ use crate::scenario::Kind;
 use crate::scenario::Rate;
 use crate::scenario::Scenario;
 use crate::session::FLOOR;
-use crate::speech::Framing;
 use crate::speech::Joined;
 use crate::speech::Listen;
 use crate::speech::Outlet;
@@ -68,19 +67,11 @@ impl Subject for Floor {
         let plan = FloorPlan { topics: setting.scenario.topics, frames_per_send };
         let hand = crew.start("the floor", &Plan::Floor(plan), &setting.cores)?;
         let (subscribers, publishers) = listening(crew)?;
+        // As long as the native protocol's, and answered as that is.
         let listen = Listen {
-            addr: local(subscribers),
-            framing: Framing::WebSocket,
-            path: "/t/{numbers}".to_owned(),
-            protocol: None,
-            deflate: false,
-            join: String::new(),
-            join_each: String::new(),
-            join_end: String::new(),
-            joined: Joined::Upgraded,
-            refusal: None,
-            binary: false,
-            topic: TOPIC.to_owned(),
+            join: "{\"type\":\"subscribe\",\"id\":1,\"topics\":{topics}}".to_owned(),
+            joined: Joined::Says("{\"type\":\"live\"".to_owned()),
+            ..Listen::websocket(local(subscribers), "/t/{numbers}", TOPIC)
         };
         let say = Say { addr: local(publishers), outlet: Outlet::Floor, topic: TOPIC.to_owned() };
         Ok(Started { process: Process::Hand(hand), listen, say, start_ns: clock::now_ns() - began })

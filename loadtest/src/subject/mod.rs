@@ -7,9 +7,12 @@ mod axum;
 mod bun;
 mod fanwire;
 mod floor;
+mod mosquitto;
 mod nats;
 mod nchan;
 mod url;
+
+pub(crate) use url::Elsewhere;
 
 use crate::clock;
 use crate::crew;
@@ -53,9 +56,14 @@ pub(crate) const ALL: &[&dyn Subject] = &[
     &fanwire::Fanwire::Native,
     &fanwire::Fanwire::Epoll,
     &fanwire::Fanwire::Sse,
+    &fanwire::Fanwire::Peat,
+    &fanwire::Fanwire::PeatSse,
+    &fanwire::Fanwire::HyperBeam,
+    &fanwire::Fanwire::Provisioning,
     &bun::Bun,
     &nchan::Nchan,
     &nats::Nats,
+    &mosquitto::Mosquitto,
     &axum::Axum,
     &url::Url,
 ];
@@ -67,7 +75,7 @@ pub(crate) fn named(name: &str) -> Result<&'static dyn Subject, SubjectError> {
 }
 
 /// Where programs are found, and how they are run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tools {
     pub(crate) fanwire: PathBuf,
     /// Arguments, with `{port}`, `{shards}` and `{driver}`.
@@ -76,12 +84,10 @@ pub(crate) struct Tools {
     pub(crate) bun: PathBuf,
     pub(crate) nginx: PathBuf,
     pub(crate) nats: PathBuf,
+    pub(crate) mosquitto: PathBuf,
     pub(crate) axum: PathBuf,
     /// For the subject `url`.
-    pub(crate) url: Option<String>,
-    pub(crate) join: String,
-    pub(crate) joined: Option<String>,
-    pub(crate) publish_path: String,
+    pub(crate) elsewhere: Elsewhere,
     pub(crate) telemetry: Option<PathBuf>,
     pub(crate) pin: bool,
 }
@@ -102,6 +108,8 @@ pub(crate) enum Process {
     /// A child that speaks as we do.
     Hand(usize),
     Child(Child),
+    /// Someone else's, known by its number.
+    Pid(u32),
     /// Someone else's: nothing can be measured but what arrives.
     Elsewhere,
 }
@@ -139,7 +147,10 @@ impl fmt::Display for SubjectError {
                 write!(f, "{program} took no connection; it said: {log}")
             }
             Self::BadUrl { url } => {
-                write!(f, "{url} is not ws://address:port/path, with a numeric address")
+                write!(
+                    f,
+                    "{url:?} is not SCHEME://ADDRESS:PORT/PATH with a numeric address and a scheme that --help names"
+                )
             }
         }
     }
@@ -167,22 +178,23 @@ fn local(port: u16) -> SocketAddr {
 /// Starts a program, its words into a log, and waits until it takes connections on all of `ports`.
 fn launch(
     setting: &Setting<'_>,
-    command: &mut Command,
+    command: &Command,
     ports: &[u16],
 ) -> Result<(Process, u64), SubjectError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut command = crew::guarded(command)?;
     let error = |error| SubjectError::Io { doing: "making a log", error };
     let path = setting.scratch.join("subject.log");
     let log = File::create(&path).map_err(error)?;
     command.stdin(Stdio::null()).stdout(log.try_clone().map_err(error)?).stderr(log);
     let began = clock::now_ns();
-    let mut child = crew::spawn_on(command, &setting.cores)?;
+    let mut child = crew::spawn_on(&mut command, &setting.cores)?;
     for &port in ports {
         while TcpStream::connect(local(port)).is_err() {
             let gone = !matches!(child.try_wait(), Ok(None));
             if gone || clock::now_ns() - began > START_NS_MAX {
                 crew::end(&mut child);
                 let log = std::fs::read_to_string(&path).unwrap_or_default();
-                let program = command.get_program().to_string_lossy().into_owned();
                 return Err(SubjectError::Silent {
                     program,
                     log: log.trim().chars().take(600).collect(),

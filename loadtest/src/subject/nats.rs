@@ -3,8 +3,6 @@
 use crate::crew::Crew;
 use crate::scenario::Kind;
 use crate::scenario::Scenario;
-use crate::speech::Framing;
-use crate::speech::Joined;
 use crate::speech::Listen;
 use crate::speech::Outlet;
 use crate::speech::Say;
@@ -52,22 +50,9 @@ websocket {{ listen: \"127.0.0.1:{websocket}\", no_tls: true, compression: false
         let path = write(setting, "nats.conf", &configuration)?;
         let mut command = Command::new(&setting.tools.nats);
         command.arg("-c").arg(path);
-        let (process, start_ns) = launch(setting, &mut command, &[port, websocket])?;
+        let (process, start_ns) = launch(setting, &command, &[port, websocket])?;
         let topic = "bench.{n}".to_owned();
-        let listen = Listen {
-            addr: local(websocket),
-            framing: Framing::WebSocket,
-            path: "/".to_owned(),
-            protocol: None,
-            deflate: false,
-            join: "CONNECT {\"verbose\":false,\"pedantic\":false}\r\n".to_owned(),
-            join_each: "SUB {topic} 1\r\n".to_owned(),
-            join_end: "PING\r\n".to_owned(),
-            joined: Joined::Says("PONG".to_owned()),
-            refusal: Some("-ERR".to_owned()),
-            binary: true,
-            topic: topic.clone(),
-        };
+        let listen = Listen::nats(local(websocket), "/", &topic);
         Ok(Started {
             process,
             listen,

@@ -1,13 +1,16 @@
 //! nchan, the pub/sub module of nginx (Debian: libnginx-mod-nchan): channels over WebSocket, published to by POST.
 
+use crate::clock;
 use crate::crew::Crew;
+use crate::crew::CrewError;
+use crate::limits::START_NS_MAX;
+use crate::proc;
 use crate::scenario::Kind;
 use crate::scenario::Scenario;
-use crate::speech::Framing;
-use crate::speech::Joined;
 use crate::speech::Listen;
 use crate::speech::Outlet;
 use crate::speech::Say;
+use crate::subject::Process;
 use crate::subject::Setting;
 use crate::subject::Started;
 use crate::subject::Subject;
@@ -17,6 +20,7 @@ use crate::subject::launch;
 use crate::subject::local;
 use crate::subject::write;
 
+use std::io;
 use std::process::Command;
 
 #[derive(Debug)]
@@ -50,25 +54,30 @@ impl Subject for Nchan {
         )?;
         let mut command = Command::new(&setting.tools.nginx);
         command.arg("-c").arg(path).arg("-p").arg(setting.scratch);
-        let (process, start_ns) = launch(setting, &mut command, &[port])?;
+        let (process, start_ns) = launch(setting, &command, &[port])?;
+        wait_for_worker(&process)?;
         let topic = "bench-{n}".to_owned();
-        let listen = Listen {
-            addr: local(port),
-            framing: Framing::WebSocket,
-            path: "/sub/{topic}".to_owned(),
-            protocol: None,
-            deflate: false,
-            join: String::new(),
-            join_each: String::new(),
-            join_end: String::new(),
-            joined: Joined::Upgraded,
-            refusal: None,
-            binary: false,
-            topic: topic.clone(),
-        };
+        let listen = Listen::websocket(local(port), "/sub/{topic}", &topic);
         let outlet = Outlet::Http { path: "/pub/{topic}".to_owned(), lines: false };
         Ok(Started { process, listen, say: Say { addr: local(port), outlet, topic }, start_ns })
     }
+}
+
+/// The master listens before it has a worker, and what the worker spends is what is measured.
+fn wait_for_worker(process: &Process) -> Result<(), SubjectError> {
+    let Process::Child(master) = process else { return Ok(()) };
+    let began = clock::now_ns();
+    while clock::now_ns() - began < START_NS_MAX {
+        let family = proc::family(master.id()).map_err(|error| SubjectError::Io {
+            doing: "looking for nginx's worker",
+            error: io::Error::other(error),
+        })?;
+        if family.len() > 1 {
+            return Ok(());
+        }
+        clock::pause(clock::MILLI);
+    }
+    Err(CrewError::Late { wanted: "nginx's worker" }.into())
 }
 
 fn configuration(port: u16, scratch: &str) -> String {

@@ -1,0 +1,66 @@
+//! Mosquitto (Debian: mosquitto), an MQTT broker: subscribers over its WebSocket listener, publisher over TCP, quality of
+//! service 0.
+
+use crate::crew::Crew;
+use crate::scenario::Kind;
+use crate::scenario::Scenario;
+use crate::speech::Listen;
+use crate::speech::Outlet;
+use crate::speech::Say;
+use crate::subject::Setting;
+use crate::subject::Started;
+use crate::subject::Subject;
+use crate::subject::SubjectError;
+use crate::subject::free_port;
+use crate::subject::launch;
+use crate::subject::local;
+use crate::subject::write;
+
+use std::process::Command;
+
+#[derive(Debug)]
+pub(crate) struct Mosquitto;
+
+impl Subject for Mosquitto {
+    fn name(&self) -> &'static str {
+        "mosquitto"
+    }
+
+    fn about(&self) -> &'static str {
+        "Mosquitto, MQTT over WebSocket, quality of service 0"
+    }
+
+    fn can(&self, scenario: &Scenario) -> bool {
+        scenario.kind != Kind::Replay
+            && scenario.batch.is_none()
+            && !scenario.circles
+            && !scenario.compress
+            && scenario.subscribers < 19_900
+    }
+
+    fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {
+        let (port, websocket) = (free_port()?, free_port()?);
+        // As root it would become another user, who may not read this file; without a bound it drops nothing of its own.
+        let configuration = format!(
+            "user root
+persistence false
+log_type error
+max_queued_messages 0
+set_tcp_nodelay true
+listener {port} 127.0.0.1
+allow_anonymous true
+listener {websocket} 127.0.0.1
+protocol websockets
+allow_anonymous true
+"
+        );
+        let path = write(setting, "mosquitto.conf", &configuration)?;
+        let mut command = Command::new(&setting.tools.mosquitto);
+        command.arg("-c").arg(path);
+        let (process, start_ns) = launch(setting, &command, &[port, websocket])?;
+        let topic = "bench/{n}".to_owned();
+        let listen = Listen::mqtt(local(websocket), "/mqtt", &topic);
+        let say = Say { addr: local(port), outlet: Outlet::Mqtt, topic };
+        Ok(Started { process, listen, say, start_ns })
+    }
+}
