@@ -75,6 +75,18 @@ fn frames_glued_to_the_upgrade_request_are_heard() {
 }
 
 #[test]
+fn an_echo_is_anyones_whatever_their_origin() {
+    for origin in ["http://localhost/", "https://elsewhere.example", "null"] {
+        let request = REQUEST.replace("Host: t\r\n", &format!("Host: t\r\nOrigin: {origin}\r\n"));
+        let peer = Peer::saying(request.as_bytes());
+        assert!(peer.head.starts_with("HTTP/1.1 101 "), "{origin}: {}", peer.head);
+        let request = request.replace("/echo", "/v1/ws");
+        let peer = Peer::saying(request.as_bytes());
+        assert!(peer.head.starts_with("HTTP/1.1 403 "), "{origin}: {}", peer.head);
+    }
+}
+
+#[test]
 fn a_client_is_never_told_that_its_context_is_kept() {
     let peer = Peer::saying(REQUEST.as_bytes());
     assert!(peer.head.contains("client_no_context_takeover"), "{}", peer.head);
