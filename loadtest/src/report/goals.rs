@@ -224,6 +224,8 @@ const GOALS: &[Goal] = &[
     floor("one event to 18k, whole process : floor", CPU, "broadcast-18k", 1.15),
     floor("4 events a flush : floor, one by one", SHARD, "burst-4", 0.30),
     floor("16 events a flush : floor, one by one", SHARD, "burst-16", 0.08),
+    rival("4 publishes outstanding, 10k : Bun", "window-4", "bun", 0.7),
+    rival("64 publishes outstanding, 10k : Bun", "window-64", "bun", 0.7),
     rival("16 publishes outstanding, 10k : Bun", "window-16", "bun", 0.7),
     rival("16 publishes outstanding, 10k : nchan", "window-16", "nchan", 1.0),
     rival("16 publishes outstanding, 10k : NATS", "window-16", "nats", 1.0),
