@@ -79,21 +79,29 @@ impl Deflater {
         let mut rest = part;
         loop {
             // Room for all that `rest` can become, so that one call is the rule: a stored block costs five bytes in 64 KiB, a fixed one
-            // an eighth at worst.
-            out.reserve(rest.len() + rest.len() / 8 + 64);
-            let before = self.stream.total_in();
+            // an eighth at worst. No more than that, for it is filled with zeros first; `compress_vec` would do so with all the
+            // room that `out` has, which for a shard's frames is a megabyte.
+            let start = out.len();
+            out.resize(start + rest.len() + rest.len() / 8 + 64, 0);
+            let (taken_before, made_before) = (self.stream.total_in(), self.stream.total_out());
             self.stream
-                .compress_vec(rest, out, flush)
+                .compress(rest, &mut out[start..], flush)
                 .expect("deflate fails only when its stream is misused, and this is its one user");
-            let taken = usize::try_from(self.stream.total_in() - before)
-                .expect("no more is taken than was offered");
+            let taken = count(self.stream.total_in() - taken_before);
+            let end = start + count(self.stream.total_out() - made_before);
             rest = &rest[taken..];
             // A flush is complete once it leaves room.
-            if rest.is_empty() && out.len() < out.capacity() {
+            let has_room = end < out.len();
+            out.truncate(end);
+            if rest.is_empty() && has_room {
                 return;
             }
         }
     }
+}
+
+fn count(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("no more is taken or made than there was")
 }
 
 /// Appends `head` as stored blocks that do not end the message, to stand before a body that was deflated in a fresh context: together they
