@@ -260,7 +260,7 @@ impl Outbox {
             *subs &= !dropping;
             let is_free = *subs == 0;
             let (topic, offset) = (event.topic.clone(), event.offset);
-            self.note_gap(topic, offset, dropping & !policy.silent);
+            self.note_gap(&topic, offset, dropping & !policy.silent);
             if is_free {
                 let waiting = self.items[index].take();
                 self.gone(waiting);
@@ -272,15 +272,36 @@ impl Outbox {
         false
     }
 
-    fn note_gap(&mut self, topic: TopicName, offset: u64, subs: u64) {
-        if subs == 0 {
+    /// Notes that an event was dropped for these subscriptions. Each has one range for a topic, from the first that it lost to the last, and those with the
+    /// same range share a notice: were ranges kept by set, two of them that overlap could be told to one subscription.
+    fn note_gap(&mut self, topic: &TopicName, offset: u64, mut subs: u64) {
+        let whole = self.gaps.iter_mut().find(|(gap, of)| *of == subs && gap.topic == *topic);
+        if let Some((gap, _)) = whole {
+            gap.to = offset;
             return;
         }
-        match self.gaps.iter_mut().find(|(gap, of)| gap.topic == topic && *of == subs) {
-            Some((gap, _)) => gap.to = offset,
-            None => {
-                let gap = Gap { topic, from: offset, to: offset, reason: GapReason::Slow };
-                self.gaps.push((gap, subs));
+        let mut moved: Vec<(u64, u64)> = Vec::new();
+        for (gap, of) in self.gaps.iter_mut().filter(|(gap, _)| gap.topic == *topic) {
+            let common = *of & subs;
+            if common != 0 {
+                *of &= !common;
+                subs &= !common;
+                moved.push((gap.from, common));
+            }
+        }
+        if subs != 0 {
+            moved.push((offset, subs));
+        }
+        self.gaps.retain(|(_, of)| *of != 0);
+        for (from, subs) in moved {
+            let is_same = |gap: &Gap| gap.topic == *topic && gap.from == from && gap.to == offset;
+            match self.gaps.iter_mut().find(|(gap, _)| is_same(gap)) {
+                Some((_, of)) => *of |= subs,
+                None => {
+                    let topic = topic.clone();
+                    let gap = Gap { topic, from, to: offset, reason: GapReason::Slow };
+                    self.gaps.push((gap, subs));
+                }
             }
         }
     }

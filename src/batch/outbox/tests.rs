@@ -65,6 +65,24 @@ fn drop_oldest_says_which_went() {
 }
 
 #[test]
+fn a_subscription_is_told_of_one_gap_whoever_else_lost_what() {
+    let policy = Policy { drop_oldest: 0b11, latest: 0, silent: 0 };
+    let mut outbox = Outbox::default();
+    // The last three stay.
+    for (offset, subs) in (1..).zip([0b01, 0b11, 0b10, 0b11, 0b10, 0b01, 0b01, 0b01]) {
+        assert_eq!(
+            outbox.push_event(&event("k", offset), subs, &policy, room_for(3)),
+            Pushed::Queued
+        );
+    }
+    let mut told: Vec<_> =
+        outbox.take_gaps().iter().map(|(gap, subs)| (*subs, gap.from, gap.to)).collect();
+    told.sort_unstable();
+    assert_eq!(told, [(0b01, 1, 4), (0b10, 2, 5)]);
+    assert_eq!(rest(&mut outbox), [6, 7, 8]);
+}
+
+#[test]
 fn latest_per_key_keeps_the_newest_and_counts_the_rest() {
     let mut outbox = Outbox::default();
     for offset in 1..=100 {
