@@ -34,7 +34,7 @@ export async function serveWithKeys(driver, settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-keys-'));
   const file = join(folder, 'secret');
   writeFileSync(file, SECRET);
-  const server = await serve(driver, { 'auth.key_file': JSON.stringify(file), ...settings });
+  const server = await serve(driver, { 'auth.key_file': file, ...settings });
   const stop = async () => {
     const code = await server.stop();
     rmSync(folder, { recursive: true });

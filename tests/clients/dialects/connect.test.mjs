@@ -110,7 +110,7 @@ for (const driver of await drivers()) {
     });
 
     test(`${name}: tokens`, { timeout: 60_000 }, async () => {
-      const server = await serveWithKeys(driver, { 'auth.anonymous': '"nowhere"' });
+      const server = await serveWithKeys(driver, { 'auth.anonymous': 'nowhere' });
       const peat = client(server.address, { useBinaryFormat });
       assert.equal((await failure(peat.subscribe({})))[0], 'Unauthenticated');
       const headers = (token) => ({ headers: { Authorization: `Bearer ${token}` } });
