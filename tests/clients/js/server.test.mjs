@@ -27,16 +27,15 @@ if (typeof WebSocket === 'undefined') {
 async function serve(listen = '127.0.0.1:0') {
   const server = spawn(binary, ['serve', '--listen', listen], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
-  server.stderr.setEncoding('utf8');
-  for await (const text of server.stderr.iterator({ destroyOnReturn: false })) {
-    log += text;
-    const address = /address=(\S+)/.exec(log)?.[1];
-    if (address) {
-      server.stderr.resume();
-      return { server, address };
-    }
-  }
-  throw new Error(`the server did not start: ${log}`);
+  const address = await new Promise((resolve, reject) => {
+    server.stderr.setEncoding('utf8').on('data', (text) => {
+      log += text;
+      const found = /address=(\S+)/.exec(log)?.[1];
+      if (found) resolve(found);
+    });
+    server.once('exit', () => reject(new Error(`the server did not start: ${log}`)));
+  });
+  return { server, address };
 }
 
 /** Resolves when `count` items lie in the list that `push` fills. */
