@@ -8,6 +8,7 @@ use fanwire::shard::Settings;
 
 use support::frames::Frame;
 use support::frames::Reader;
+use support::frames::masked;
 use support::world::Wire;
 use support::world::World;
 use support::world::roomy;
@@ -90,4 +91,70 @@ fn provisioning_closes() {
     let (texts, closed) = heard("/pv/ws");
     assert_eq!(closed, Some(1008));
     assert!(texts.len() < 300);
+}
+
+/// A client that was not read because it was owed too much is read again once it has taken that, although it says nothing new: or the answer to
+/// a ping would be overlooked for ever, and whoever keeps up with a torrent would be closed as silent.
+#[test]
+fn who_catches_up_is_read_again() {
+    const PAYLOAD_BYTES: usize = 300_000;
+    let settings = Settings { outbox_bytes_max: 8 << 20, ..roomy() };
+    let mut world = World::new(1, &settings);
+    let stalled = open(&mut world, "/v1/ws", 4096);
+    world.say(stalled, &masked(1, br#"{"type":"subscribe","id":1,"topics":["a"]}"#));
+    world.settle();
+    let publisher = world.open(0, 1 << 16);
+    let body = format!(r#"{{"x":"{}"}}"#, "x".repeat(PAYLOAD_BYTES));
+    let head =
+        format!("POST /v1/publish/a HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    for _ in 0..6 {
+        world.say(publisher, format!("{head}{body}").as_bytes());
+        world.settle();
+    }
+    world.resumed.clear();
+    assert!(!world.wants_input(stalled), "six times 300 KB wait for it");
+    for _ in 0.. {
+        if world.read(stalled, usize::MAX).is_empty() {
+            break;
+        }
+        world.settle();
+    }
+    assert!(world.resumed.contains(&stalled), "nobody will look at what it said");
+    assert!(world.wants_input(stalled));
+}
+
+/// As long as it takes what it is owed, it is not silent: its answer to a ping lies where nobody looks for it.
+#[test]
+fn who_is_not_read_is_heard_by_what_it_takes() {
+    let settings = Settings { outbox_bytes_max: 64 << 20, ..roomy() };
+    let mut world = World::new(1, &settings);
+    let slow = open(&mut world, "/v1/ws", 64 * 1024);
+    world.say(slow, &masked(1, br#"{"type":"subscribe","id":1,"topics":["a"]}"#));
+    world.settle();
+    let publisher = world.open(0, 1 << 16);
+    let body = format!(r#"{{"x":"{}"}}"#, "x".repeat(300_000));
+    let head =
+        format!("POST /v1/publish/a HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    for _ in 0..40 {
+        world.say(publisher, format!("{head}{body}").as_bytes());
+        world.settle();
+    }
+    // Two minutes, in which it takes 64 KiB a second and says nothing that is read.
+    for _ in 0..120 {
+        assert!(!world.wants_input(slow));
+        assert!(!world.read(slow, usize::MAX).is_empty());
+        for _ in 0..10 {
+            world.advance(100);
+            world.tick();
+            world.settle();
+        }
+        assert!(world.is_open(slow), "it was closed although it reads");
+    }
+    // Then it takes nothing any more.
+    for _ in 0..1000 {
+        world.advance(100);
+        world.tick();
+        world.settle();
+    }
+    assert!(!world.is_open(slow), "nobody is there any more");
 }

@@ -82,7 +82,7 @@ impl World for Echo {
         place.is_paused |= bytes.contains(&b'p');
     }
 
-    fn wants_input(&self, conn: ConnId) -> bool {
+    fn wants_input(&mut self, conn: ConnId) -> bool {
         let place = &self.places[conn.index()];
         !place.is_gone && !place.is_paused && !place.is_closing && place.owed.len() < 256 * 1024
     }

@@ -29,7 +29,7 @@ pub trait World {
     fn received(&mut self, conn: ConnId, bytes: &mut [u8], now: Now);
 
     /// False: nothing is to be read until `poll_resumed` names this connection.
-    fn wants_input(&self, conn: ConnId) -> bool;
+    fn wants_input(&mut self, conn: ConnId) -> bool;
 
     /// A connection that wants input again; it is read until there is no more.
     fn poll_resumed(&mut self) -> Option<ConnId>;
@@ -98,7 +98,7 @@ impl World for Shard {
         Self::received(self, conn, bytes, now);
     }
 
-    fn wants_input(&self, conn: ConnId) -> bool {
+    fn wants_input(&mut self, conn: ConnId) -> bool {
         Self::wants_input(self, conn)
     }
 

@@ -224,7 +224,14 @@ impl Shard {
             return self.tell_log_of(Some(id), "info", "auth", message, now);
         }
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let silent_s = seconds(now).saturating_sub(conn.heard_s);
+        // Who is not read for being owed too much is heard by what they take.
+        let took_s = match conn.solo.as_deref() {
+            Some(solo) if solo.is_unheard => {
+                u32::try_from(solo.moved_ms / 1000).unwrap_or(u32::MAX)
+            }
+            _ => 0,
+        };
+        let silent_s = seconds(now).saturating_sub(conn.heard_s.max(took_s));
         match &mut conn.session {
             Session::Http(http) => {
                 if silent_s >= self.settings.request_timeout_s

@@ -25,6 +25,7 @@ use crate::dialect::Subs;
 use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::OUTBOX_INPUT_BYTES_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
 
 /// Chunks that one connection may be sent in one flush.
@@ -200,6 +201,10 @@ impl Shard {
     fn after_chunks(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let Some(solo) = conn.solo.as_deref_mut() else { return };
+        if solo.is_unheard && solo.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX {
+            solo.is_unheard = false;
+            self.resumed.push(id);
+        }
         let closing = solo.closing;
         if solo.is_done() {
             match closing {

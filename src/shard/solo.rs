@@ -30,6 +30,8 @@ pub(super) struct Solo {
     pub(super) moved_ms: u64,
     /// It stands in the list of those to be looked at by the next flush.
     pub(super) dirty: bool,
+    /// Its client said something while it was owed too much to be read; it is read on once that has gone.
+    pub(super) is_unheard: bool,
     /// It is being closed.
     pub(super) closing: Option<Closing>,
     /// Of an SSE stream: up to which stamp of each home shard it was sent; 0: not known yet.
@@ -63,6 +65,11 @@ pub(super) enum AfterSent {
 }
 
 impl Solo {
+    /// Bytes that its client has yet to take.
+    pub(super) fn unread_bytes(&self) -> usize {
+        self.owed.len() + self.outbox.bytes()
+    }
+
     /// Whether all was sent and nothing is awaited.
     pub(super) fn is_done(&self) -> bool {
         self.owed.is_empty() && self.outbox.is_empty() && self.replays.is_empty()

@@ -1,6 +1,7 @@
 //! Shards, the queues between them and sockets that can be full; time passes when it is told to.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -77,6 +78,8 @@ pub struct World {
     pub sockets: BTreeMap<Wire, Socket>,
     /// The connection that has a place now.
     places: Vec<BTreeMap<u32, Wire>>,
+    /// Connections that were named as to be read again.
+    pub resumed: BTreeSet<Wire>,
     pub now: Now,
 }
 
@@ -114,6 +117,7 @@ impl World {
             queues: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
             sockets: BTreeMap::new(),
             places: vec![BTreeMap::new(); count],
+            resumed: BTreeSet::new(),
             now: Now { mono_ms: 1000, wall_us: START_US },
         }
     }
@@ -142,7 +146,7 @@ impl World {
         self.sockets.get(&wire).is_some_and(|socket| !socket.is_closed)
     }
 
-    pub fn wants_input(&self, wire: Wire) -> bool {
+    pub fn wants_input(&mut self, wire: Wire) -> bool {
         self.is_open(wire) && self.shards[wire.shard].wants_input(ConnId(wire.id))
     }
 
@@ -176,7 +180,9 @@ impl World {
             let pending = std::mem::take(self.shards[shard].mesh_pending(ShardId(to as u16)));
             self.queues[shard][to].extend(pending);
         }
-        while self.shards[shard].poll_resumed().is_some() {}
+        while let Some(id) = self.shards[shard].poll_resumed() {
+            self.resumed.extend(self.places[shard].get(&id.0));
+        }
     }
 
     fn reap(&mut self, shard: usize) {

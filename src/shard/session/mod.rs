@@ -99,16 +99,23 @@ impl Shard {
     }
 
     /// Whether a connection is to be read: not while it waits for an answer that it asked for, and not while it does not take its answers.
+    /// Who is told no may look away: `poll_resumed` names the connection once it is yes again.
     #[must_use]
-    pub fn wants_input(&self, id: ConnId) -> bool {
-        let Some(conn) = self.conns.find(id) else { return false };
+    pub fn wants_input(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.find_mut(id) else { return false };
         let waits = match &conn.session {
             Session::Http(http) => http.is_waiting(),
             Session::WebSocket(websocket) => websocket.is_waiting(),
             Session::Sse { .. } | Session::Busy | Session::Gone => false,
         };
-        let unread = conn.solo.as_deref().map_or(0, |solo| solo.owed.len() + solo.outbox.bytes());
-        !waits && unread <= OUTBOX_INPUT_BYTES_MAX
+        let is_owed_much = match conn.solo.as_deref_mut() {
+            Some(solo) => {
+                solo.is_unheard = solo.unread_bytes() > OUTBOX_INPUT_BYTES_MAX;
+                solo.is_unheard
+            }
+            None => false,
+        };
+        !waits && !is_owed_much
     }
 
     /// What became of a connection's drafts, once all home shards have answered.
