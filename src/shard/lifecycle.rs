@@ -61,10 +61,11 @@ pub(super) fn seconds(now: Now) -> u32 {
 impl Shard {
     /// A connection's socket can take bytes again.
     pub fn writable(&mut self, id: ConnId, now: Now) {
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
-            return;
-        };
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let Some(solo) = conn.solo.as_deref_mut() else { return };
         if std::mem::take(&mut solo.blocked) {
+            // Its client reads, so it is there: a ping may wait behind megabytes, and its answer where nobody looks yet.
+            conn.heard_s = seconds(now);
             solo.moved_ms = now.mono_ms;
             self.crowd.blocked -= 1;
             self.mark_solo(id);
@@ -224,14 +225,7 @@ impl Shard {
             return self.tell_log_of(Some(id), "info", "auth", message, now);
         }
         let Some(conn) = self.conns.find_mut(id) else { return };
-        // Who is not read for being owed too much is heard by what they take.
-        let took_s = match conn.solo.as_deref() {
-            Some(solo) if solo.is_unheard => {
-                u32::try_from(solo.moved_ms / 1000).unwrap_or(u32::MAX)
-            }
-            _ => 0,
-        };
-        let silent_s = seconds(now).saturating_sub(conn.heard_s.max(took_s));
+        let silent_s = seconds(now).saturating_sub(conn.heard_s);
         match &mut conn.session {
             Session::Http(http) => {
                 if silent_s >= self.settings.request_timeout_s
