@@ -158,3 +158,24 @@ fn who_is_not_read_is_heard_by_what_it_takes() {
     }
     assert!(!world.is_open(slow), "nobody is there any more");
 }
+
+/// A shard that is busy looks at its connections late; nobody is closed for not answering what they were not asked.
+#[test]
+fn nobody_is_closed_who_was_not_pinged() {
+    let mut world = World::new(1, &roomy());
+    let quiet = open(&mut world, "/v1/ws", 64 * 1024);
+    let sweep = |world: &mut World, seconds: u64| {
+        world.advance(seconds * 1000);
+        for _ in 0..10 {
+            world.tick();
+            world.settle();
+        }
+    };
+    sweep(&mut world, 100);
+    let heard = world.read(quiet, usize::MAX);
+    assert!(heard.ends_with(&[0x89, 0x00]), "it is pinged: {heard:?}");
+    sweep(&mut world, 29);
+    assert!(world.is_open(quiet) && world.read(quiet, usize::MAX).is_empty());
+    sweep(&mut world, 1);
+    assert!(world.read(quiet, usize::MAX).starts_with(&[0x88]), "it is closed");
+}

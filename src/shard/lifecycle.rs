@@ -248,10 +248,16 @@ impl Shard {
                 }
             }
             Session::WebSocket(websocket) => {
-                if silent_s >= 2 * self.settings.ping_after_s {
+                // A busy shard looks late: the time that a client has for its answer begins with the ping.
+                let unanswered_s =
+                    websocket.pinged_s().map(|pinged_s| seconds(now).saturating_sub(pinged_s));
+                let ping_after_s = self.settings.ping_after_s;
+                if unanswered_s
+                    .is_some_and(|unanswered_s| silent_s.min(unanswered_s) >= ping_after_s)
+                {
                     self.close(id, CLOSE_SILENT, "no pong", now);
-                } else if silent_s >= self.settings.ping_after_s && !websocket.is_pinged() {
-                    websocket.set_pinged();
+                } else if silent_s >= ping_after_s && unanswered_s.is_none() {
+                    websocket.set_pinged(seconds(now));
                     let mut bytes = Vec::new();
                     frame::put_ping(&mut bytes, b"");
                     self.push_item(id, Item::Raw(bytes.into()));

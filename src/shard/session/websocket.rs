@@ -3,6 +3,7 @@
 //! Invariants: what one read brought is carried out in the order in which it was said; events published in it travel as one run, and nothing
 //! more is read until they have their places. Never looks inside a payload.
 
+use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 
 use super::super::Shard;
@@ -42,7 +43,8 @@ const CLOSE_POLICY: u16 = 1008;
 pub(in super::super) struct WebSocket {
     decoder: Decoder,
     speaks: Speaks,
-    is_pinged: bool,
+    /// When it was pinged since it was last heard, in seconds since the start.
+    pinged_s: Option<NonZeroU32>,
     /// A client that has not said who it is by then, in seconds since the start, is closed.
     identify_by_s: Option<u32>,
     /// What was taken of the messages that it may send; what it publishes is counted elsewhere.
@@ -84,7 +86,7 @@ impl WebSocket {
         Self {
             decoder: Decoder::new(bytes_max, may_deflate),
             speaks,
-            is_pinged: false,
+            pinged_s: None,
             identify_by_s: None,
             messages: Bucket::default(),
             publishing: None,
@@ -107,12 +109,12 @@ impl WebSocket {
         self.identify_by_s = Some(by_s);
     }
 
-    pub(in super::super) fn is_pinged(&self) -> bool {
-        self.is_pinged
+    pub(in super::super) fn pinged_s(&self) -> Option<u32> {
+        self.pinged_s.map(NonZeroU32::get)
     }
 
-    pub(in super::super) fn set_pinged(&mut self) {
-        self.is_pinged = true;
+    pub(in super::super) fn set_pinged(&mut self, now_s: u32) {
+        self.pinged_s = NonZeroU32::new(now_s.max(1));
     }
 }
 
@@ -124,7 +126,7 @@ impl Shard {
         bytes: &mut [u8],
         now: Now,
     ) {
-        websocket.is_pinged = false;
+        websocket.pinged_s = None;
         let mut heard = std::mem::take(&mut self.heard.0);
         let hears_binary =
             self.voice_of(id).is_some_and(|voice| voice.dialect.speaker().manners().hears_binary);
