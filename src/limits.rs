@@ -101,6 +101,8 @@ pub const RUSH_SHARE: u64 = 64;
 pub const RUSH_WAIT_US_MAX: u64 = 1_000;
 /// Microseconds below which it does not wait: putting a thread to sleep and waking it costs some of them.
 pub const RUSH_WAIT_US_MIN: u64 = 50;
+/// Microseconds for which a core that was busy waits at its sockets before it sleeps in its runtime.
+pub const NAP_US: u64 = 1_000;
 /// Milliseconds between two ticks of a shard.
 pub const TICK_MS: u64 = 100;
 /// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.

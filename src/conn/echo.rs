@@ -118,7 +118,7 @@ impl World for Echo {
         true
     }
 
-    fn work<S: Sink>(&mut self, sink: &mut S, _now: Now) {
+    fn work<S: Sink>(&mut self, sink: &mut S, _now: Now) -> u64 {
         for (id, place) in (0..).map(ConnId).zip(&mut self.places) {
             if !place.is_taken || place.is_gone || place.is_full {
                 continue;
@@ -142,6 +142,7 @@ impl World for Echo {
                 self.gone.push(id);
             }
         }
+        0
     }
 
     fn has_work(&self) -> bool {

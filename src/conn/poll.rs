@@ -160,10 +160,6 @@ impl Events {
     pub(super) fn iter(&self) -> impl Iterator<Item = Ready> + '_ {
         self.0.iter().map(|event| Ready { token: Token::from_data(event.data), flags: event.flags })
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]

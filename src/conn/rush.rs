@@ -2,8 +2,8 @@
 //!
 //! Telling one event to ten thousand subscribers takes a core some 40 ms, telling it and the three that come right behind it little more.
 //! Publishers hear of an event's arrival, or of its delivery, at about the same time, so what they say next comes within microseconds:
-//! whoever runs off with the first of it makes the others wait for a whole round. Invariants: without load nothing waits; under load, never
-//! longer than a small share of what the last round took. Never looks at a clock.
+//! whoever runs off with the first of it makes the others wait for a whole round. Invariants: without load nothing waits, nor does an event
+//! whose forerunner came alone; under load, never longer than a small share of what the last round took. Never looks at a clock.
 
 use crate::limits::RUSH_SHARE;
 use crate::limits::RUSH_WAIT_US_MAX;
@@ -14,19 +14,20 @@ use crate::limits::RUSH_WAIT_US_MIN;
 pub(super) struct Rush {
     ended_us: u64,
     took_us: u64,
+    events: u64,
 }
 
 impl Rush {
-    /// Notes that events were told between these times.
-    pub(super) const fn worked(&mut self, began_us: u64, ended_us: u64) {
-        *self = Self { ended_us, took_us: ended_us.saturating_sub(began_us) };
+    /// Notes that so many events were told between these times.
+    pub(super) const fn worked(&mut self, began_us: u64, ended_us: u64, events: u64) {
+        *self = Self { ended_us, took_us: ended_us.saturating_sub(began_us), events };
     }
 
     /// For how many microseconds more events may be waited for, if one has come now.
     pub(super) fn patience_us(&self, now_us: u64) -> u64 {
         let share_us = self.took_us / RUSH_SHARE;
         let was_idle = now_us.saturating_sub(self.ended_us) > self.took_us;
-        if was_idle || share_us < RUSH_WAIT_US_MIN { 0 } else { share_us.min(RUSH_WAIT_US_MAX) }
+        if was_idle || self.events < 2 || share_us < RUSH_WAIT_US_MIN { 0 } else { share_us.min(RUSH_WAIT_US_MAX) }
     }
 }
 
@@ -38,20 +39,27 @@ mod tests {
     fn without_load_nothing_waits() {
         assert_eq!(Rush::default().patience_us(0), 0);
         let mut rush = Rush::default();
-        rush.worked(1_000_000, 1_040_000);
+        rush.worked(1_000_000, 1_040_000, 3);
         assert_eq!(rush.patience_us(1_040_000), 40_000 / RUSH_SHARE);
         assert_eq!(rush.patience_us(1_080_000), 40_000 / RUSH_SHARE);
         assert_eq!(rush.patience_us(1_080_001), 0);
     }
 
     #[test]
+    fn an_event_that_came_alone_is_followed_by_one_that_does() {
+        let mut rush = Rush::default();
+        rush.worked(1_000_000, 1_040_000, 1);
+        assert_eq!(rush.patience_us(1_040_000), 0);
+    }
+
+    #[test]
     fn short_rounds_are_not_worth_it_and_long_ones_are_capped() {
         let mut rush = Rush::default();
-        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN - 1);
+        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN - 1, 2);
         assert_eq!(rush.patience_us(rush.ended_us), 0);
-        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN);
+        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN, 2);
         assert_eq!(rush.patience_us(rush.ended_us), RUSH_WAIT_US_MIN);
-        rush.worked(0, 10_000_000);
+        rush.worked(0, 10_000_000, 2);
         assert_eq!(rush.patience_us(rush.ended_us), RUSH_WAIT_US_MAX);
     }
 }

@@ -49,8 +49,8 @@ pub trait World {
     /// False: work first.
     fn wants_inbox(&self) -> bool;
 
-    /// Fans out what arrived, and sends.
-    fn work<S: Sink>(&mut self, sink: &mut S, now: Now);
+    /// Fans out what arrived, and sends; says how many events that were.
+    fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64;
 
     /// Whether there is something to do without anything new coming in.
     fn has_work(&self) -> bool;
@@ -126,8 +126,8 @@ impl World for Shard {
         Self::wants_inbox(self)
     }
 
-    fn work<S: Sink>(&mut self, sink: &mut S, now: Now) {
-        Self::work(self, sink, now);
+    fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
+        Self::work(self, sink, now)
     }
 
     fn has_work(&self) -> bool {

@@ -68,6 +68,7 @@ impl Shard {
             conn.heard_s = seconds(now);
             solo.moved_ms = now.mono_ms;
             self.crowd.blocked -= 1;
+            self.crowd.is_easing = true;
             self.mark_solo(id);
         }
     }

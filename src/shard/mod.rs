@@ -166,6 +166,8 @@ struct Crowd {
     blocked: usize,
     /// Of those, the ones that do not read, as the last look at each found them.
     stalled: [usize; lifecycle::SWEEP_TICKS as usize],
+    /// Sockets have room again, and are not tried yet.
+    is_easing: bool,
 }
 
 impl Shard {
@@ -275,10 +277,11 @@ impl Shard {
             || !self.dirty.is_empty()
     }
 
-    /// Fans out what has arrived and sends everything that waits.
-    pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) {
+    /// Fans out what has arrived and sends everything that waits; says how many events that were.
+    pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
+        let told = self.stats.events;
         self.tell_interest();
-        if !self.dirty_solos.is_empty() {
+        if std::mem::take(&mut self.crowd.is_easing) {
             // Those who can take bytes again may be full again at once: only then is it known whether they are a crowd.
             self.flush(sink, now);
         }
@@ -303,6 +306,7 @@ impl Shard {
         self.flush(sink, now);
         self.retry_held(now);
         self.go_on_stopping(now);
+        self.stats.events - told
     }
 
     /// Whether so much was queued since the last flush that it could fill the outboxes of connections that are behind, before it is known how

@@ -12,6 +12,7 @@ use crate::session::Spread;
 
 const FANWIRE: &str = "fanwire";
 const EPOLL: &str = "fanwire-epoll";
+const URL: &str = "fanwire-url";
 /// How much more epoll may take than io_uring.
 const EPOLL_LIMIT: f64 = 1.10;
 
@@ -26,8 +27,8 @@ const USER: Figure = Figure { name: "user memory", unit: "x", of: Outcome::user_
 enum Of {
     /// Scenario and subject above, scenario and subject below.
     Ratio(Figure, (&'static str, &'static str), (&'static str, &'static str)),
-    /// Of this server, by itself.
-    Plain(Figure, &'static str),
+    /// Of this server, by itself: scenario and subject.
+    Plain(Figure, (&'static str, &'static str)),
     /// Nothing to measure yet, and why.
     Missing(&'static str),
 }
@@ -112,10 +113,10 @@ impl Goal {
     /// What this server does with io_uring, done with epoll; `None` of what has no second driver.
     fn with_epoll(self) -> Option<Self> {
         let (figure, scenario) = match self.of {
-            Of::Ratio(figure, (scenario, FANWIRE), _) | Of::Plain(figure, scenario) => {
+            Of::Ratio(figure, (scenario, FANWIRE), _) | Of::Plain(figure, (scenario, FANWIRE)) => {
                 (figure, scenario)
             }
-            Of::Ratio(..) | Of::Missing(_) => return None,
+            Of::Ratio(..) | Of::Plain(..) | Of::Missing(_) => return None,
         };
         let of = Of::Ratio(figure, (scenario, EPOLL), (scenario, FANWIRE));
         let limit = if self.at_least { 1.0 / EPOLL_LIMIT } else { EPOLL_LIMIT };
@@ -136,7 +137,7 @@ pub(super) fn all(session: &Session) -> Vec<Kept> {
     let kept = |goal: Goal| {
         let measured = match goal.of {
             Of::Ratio(figure, above, below) => session.ratio(above, below, figure),
-            Of::Plain(figure, scenario) => session.spread(scenario, FANWIRE, figure.of),
+            Of::Plain(figure, (scenario, subject)) => session.spread(scenario, subject, figure.of),
             Of::Missing(_) => None,
         };
         Kept { goal, measured }
@@ -181,8 +182,13 @@ const fn plain(
     limit: f64,
     at_least: bool,
 ) -> Goal {
-    let of = Of::Plain(figure(name), scenario);
+    let of = Of::Plain(figure(name), (scenario, FANWIRE));
     Goal { what, of, limit, stretch: None, at_least, by_epoll: false }
+}
+
+/// Of joining with the subscription in the URL.
+const fn by_url(what: &'static str, name: &'static str, limit: f64, at_least: bool) -> Goal {
+    Goal { of: Of::Plain(figure(name), ("connect", URL)), ..plain(what, name, "connect", limit, at_least) }
 }
 
 const fn missing(what: &'static str, why: &'static str, limit: f64) -> Goal {
@@ -248,7 +254,9 @@ const GOALS: &[Goal] = &[
     missing("user memory of an idle connection with TLS", "the server has no TLS", 8192.0),
     floor("p99 at half of saturation, 10k : floor", P99, "half-load", 1.5),
     plain("joins a second and shard", "joins", "connect", 30_000.0, true),
+    by_url("joins a second and shard, by the URL", "joins", 30_000.0, true),
     plain("CPU of a join", "CPU per join", "connect", 15.0, false),
+    by_url("CPU of a join, by the URL", "CPU per join", 15.0, false),
     plain("resident memory of an idle process", "RSS when started", "connect", 8.0, false),
     plain("start to first connection", "start to first connection", "connect", 50.0, false),
     ratio(
@@ -311,8 +319,8 @@ mod tests {
         let outcomes = vec![outcome("fanwire", 100), outcome("fanwire-epoll", 120)];
         let kept = all(&Session { outcomes, ..Session::default() });
         let epoll: Vec<&Kept> = kept.iter().filter(|it| it.goal.by_epoll).collect();
-        // Five rivals are one row, and so is TLS none.
-        assert_eq!(epoll.len(), GOALS.len() - 5);
+        // Five rivals are one row, joining by the URL is not tried twice, and TLS is none.
+        assert_eq!(epoll.len(), GOALS.len() - 7);
         assert_eq!(epoll[0].met(), Some(false));
         assert_eq!(epoll[0].name(), "epoll : io_uring, one event to 1k, shard thread");
         let joins = epoll.iter().find(|it| it.goal.what.starts_with("joins")).unwrap();
@@ -334,7 +342,7 @@ mod tests {
                     runs(above.0, above.1);
                     runs(below.0, below.1);
                 }
-                Of::Plain(_, scenario) => runs(scenario, FANWIRE),
+                Of::Plain(_, (scenario, subject)) => runs(scenario, subject),
                 Of::Missing(_) => {}
             }
         }

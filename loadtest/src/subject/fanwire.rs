@@ -33,6 +33,8 @@ pub(crate) enum Fanwire {
     Native,
     /// The same, waiting with epoll whatever the command line says.
     Epoll,
+    /// Native protocol, its subscription in the URL: a join of one exchange.
+    Url,
     /// Native protocol over SSE.
     Sse,
     /// peat-node's, over WebSocket.
@@ -50,6 +52,7 @@ impl Subject for Fanwire {
         match self {
             Self::Native => "fanwire",
             Self::Epoll => "fanwire-epoll",
+            Self::Url => "fanwire-url",
             Self::Sse => "fanwire-sse",
             Self::Peat => "fanwire-peat",
             Self::PeatSse => "fanwire-peat-sse",
@@ -62,6 +65,7 @@ impl Subject for Fanwire {
         match self {
             Self::Native => "this server, native protocol over WebSocket",
             Self::Epoll => "this server, native protocol, waiting with epoll instead of io_uring",
+            Self::Url => "this server, native protocol over WebSocket, subscribed by the URL",
             Self::Sse => "this server, native protocol over SSE",
             Self::Peat => "this server, peat-node's dialect over WebSocket",
             Self::PeatSse => "this server, peat-node's dialect over SSE",
@@ -74,7 +78,7 @@ impl Subject for Fanwire {
         let plain = scenario.batch.is_none() && !scenario.compress && !scenario.circles;
         match self {
             Self::Native | Self::Epoll => true,
-            Self::Sse => plain,
+            Self::Url | Self::Sse => plain,
             // What they replay is a snapshot by key, or nothing.
             Self::Peat | Self::PeatSse | Self::Provisioning => {
                 plain && scenario.kind != Kind::Replay
@@ -108,13 +112,15 @@ impl Fanwire {
         let addr = local(port);
         match self {
             Self::Native | Self::Epoll => native(port, scenario),
-            Self::Sse => {
-                let since = if scenario.kind == Kind::Replay { "&since=earliest" } else { "" };
-                Listen {
-                    joined: Joined::Says("event: live".to_owned()),
-                    ..Listen::stream(addr, &format!("/v1/sse?{{query}}{since}"), TOPIC)
-                }
-            }
+            Self::Url => Listen {
+                path: format!("/v1/ws?{{query}}{}", since(scenario)),
+                join: String::new(),
+                ..native(port, scenario)
+            },
+            Self::Sse => Listen {
+                joined: Joined::Says("event: live".to_owned()),
+                ..Listen::stream(addr, &format!("/v1/sse?{{query}}{}", since(scenario)), TOPIC)
+            },
             Self::Peat => Listen::websocket(addr, "/ws/subscribe?collections={names}", TOPIC),
             Self::PeatSse => Listen::stream(addr, "/sse/subscribe?collections={names}", TOPIC),
             Self::HyperBeam => Listen {
@@ -124,6 +130,11 @@ impl Fanwire {
             Self::Provisioning => Listen::websocket(addr, "/pv/ws?events={names}", TOPIC),
         }
     }
+}
+
+/// What the URL says of the past.
+fn since(scenario: &Scenario) -> &'static str {
+    if scenario.kind == Kind::Replay { "&since=earliest" } else { "" }
 }
 
 fn native(port: u16, scenario: &Scenario) -> Listen {

@@ -262,7 +262,7 @@ impl Shard {
     ) -> Option<Box<Http>> {
         let path = head.path();
         match path {
-            "/v1/ws" => return self.route_websocket(id, http, head, Opening::Native, now),
+            "/v1/ws" => return self.route_native(id, http, head, now),
             "/echo" if self.settings.echo => {
                 return self.route_websocket(id, http, head, Opening::Echo, now);
             }
@@ -279,6 +279,19 @@ impl Shard {
         Some(self.route_admin(id, http, head, now))
     }
 
+    fn route_native(
+        &mut self,
+        id: ConnId,
+        http: Box<Http>,
+        head: &Head,
+        now: Now,
+    ) -> Option<Box<Http>> {
+        match Asked::read_if_any(head) {
+            Ok(asked) => self.route_websocket(id, http, head, Opening::Native { asked }, now),
+            Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
+        }
+    }
+
     /// Makes a connection a WebSocket, if its request is one for that.
     pub(super) fn route_websocket(
         &mut self,
@@ -289,7 +302,7 @@ impl Shard {
         now: Now,
     ) -> Option<Box<Http>> {
         let protocols: &'static [&'static str] =
-            if matches!(opening, Opening::Native) { &[native::SUBPROTOCOL] } else { &[] };
+            if matches!(opening, Opening::Native { .. }) { &[native::SUBPROTOCOL] } else { &[] };
         let may_deflate = !matches!(opening, Opening::Talk { may_deflate: false, .. });
         let terms = Terms { protocols, deflate: self.settings.deflate && may_deflate };
         let upgrade = match Upgrade::check(head, &terms) {
@@ -305,10 +318,12 @@ impl Shard {
         self.push_item(id, Item::Raw(reply[..].into()));
         self.reply_scratch = reply;
         let may_deflate = upgrade.deflate.is_some();
-        let (speaks, dialect) = match opening {
-            Opening::Native => (Speaks::Dialect(DialectId::Native), Some(DialectId::Native)),
-            Opening::Echo => (Speaks::Echo { deflate: upgrade.deflate }, None),
-            Opening::Talk { dialect, talk, .. } => (Speaks::Talk(talk), Some(dialect)),
+        let (speaks, dialect, asked) = match opening {
+            Opening::Native { asked } => {
+                (Speaks::Dialect(DialectId::Native), Some(DialectId::Native), asked)
+            }
+            Opening::Echo => (Speaks::Echo { deflate: upgrade.deflate }, None, None),
+            Opening::Talk { dialect, talk, .. } => (Speaks::Talk(talk), Some(dialect), None),
         };
         let bytes_max =
             if dialect.is_some() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
@@ -321,6 +336,9 @@ impl Shard {
             websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
         }
         self.greet(id, &mut websocket, now);
+        if let Some(asked) = asked {
+            self.subscribe_asked(id, &asked, now);
+        }
         // What was glued to the request is the WebSocket's.
         let mut rest = std::mem::take(&mut http.input);
         if rest.is_empty() {
@@ -614,7 +632,9 @@ impl Shard {
 
 /// What a connection is to become.
 pub(super) enum Opening {
-    Native,
+    Native {
+        asked: Option<Asked>,
+    },
     Echo,
     Talk { dialect: DialectId, talk: Box<dyn Talk>, may_deflate: bool },
 }

@@ -1,4 +1,4 @@
-//! Server-sent events: one subscription, stated in the URL, told as an endless reply.
+//! One subscription, stated in the URL: of a WebSocket its first, of an event stream the only one, told as an endless reply.
 
 use std::sync::Arc;
 
@@ -25,14 +25,26 @@ use crate::wire::http::Head;
 use crate::wire::http::Version;
 use crate::wire::sse;
 
-/// What an event stream was asked for.
+/// The subscription that a URL asks for.
 pub(super) struct Asked {
     subscription: Arc<Subscription>,
     since: Since,
 }
 
 impl Asked {
-    /// Reads a request for an event stream.
+    /// Reads the subscription that a WebSocket may have in its URL; `None` if there is none.
+    ///
+    /// # Errors
+    /// Which parameter is wrong.
+    pub(super) fn read_if_any(head: &Head) -> Result<Option<Self>, Refusal> {
+        if head.query_pairs().any(|(name, _)| name != "token") {
+            Self::read(head).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Reads the subscription of a URL that must have one.
     ///
     /// # Errors
     /// Which parameter is wrong.
@@ -48,7 +60,7 @@ impl Asked {
                 "slow" => subscription.slow = slow_of(&value)?,
                 "filter" => subscription.filter = Some(filter_of(&value)?),
                 _ => {
-                    let message = format_args!("an event stream has no parameter `{name}`");
+                    let message = format_args!("a subscription in the URL has no parameter `{name}`");
                     return Err(Refusal::of(RefusalCode::UnknownField, &name, message));
                 }
             }
@@ -132,6 +144,11 @@ impl Shard {
         sse::put_head(&mut reply, head.version, head.header("origin"));
         let transport = Transport::Sse { chunked: head.version == Version::Http11 };
         self.begin_stream(id, reply, Voice { dialect: DialectId::NativeSse, transport }, now);
+        self.subscribe_asked(id, asked, now);
+    }
+
+    /// Subscribes as the URL asks.
+    pub(super) fn subscribe_asked(&mut self, id: ConnId, asked: &Asked, now: Now) {
         self.subscribe(id, &asked.subscription, &asked.since, now);
     }
 
