@@ -87,6 +87,8 @@ pub const INPUT_PENDING_BYTES_MAX: usize = READ_BYTES;
 
 /// Connections that wait to be accepted; beyond it the kernel lets clients try again.
 pub const BACKLOG: u32 = 4096;
+/// Seconds after which a connection is accepted that has not said anything; one that has is accepted at once.
+pub const DEFER_S: u16 = 1;
 /// Events that one turn of a core takes from epoll; the rest is taken by the next turn.
 pub const EPOLL_EVENTS_MAX: usize = 1024;
 /// Connections that one turn accepts; the rest is accepted by the next turn.

@@ -57,7 +57,8 @@ fn joining_takes_one_send_for_each_exchange() {
 
 #[test]
 fn a_subscription_in_the_url_is_begun_with_the_handshake() {
-    for target in ["/v1/ws?topic=a", "/v1/sse?topic=a", "/ws/subscribe", "/hb/ws?topic=a", "/pv/ws"] {
+    for target in ["/v1/ws?topic=a", "/v1/sse?topic=a", "/ws/subscribe", "/hb/ws?topic=a", "/pv/ws"]
+    {
         let mut scene = Scene::new();
         let client = scene.open(target);
         let (heard, sends) = scene.heard(client);

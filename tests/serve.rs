@@ -4,6 +4,7 @@
 
 use std::io::BufRead;
 use std::io::BufReader;
+use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -90,12 +91,21 @@ fn it_serves_until_it_is_told_to_stop() {
         assert!(metrics.contains("\nfanwire_shards 2\n"), "{metrics}");
         assert!(server.ask("/nowhere").starts_with("HTTP/1.1 404 "));
         let mut idle = server.connect();
+        idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+        assert_ne!(idle.read(&mut [0; 4096]).unwrap(), 0);
+        let mut silent = server.connect();
         server.signal(signal);
-        assert_eq!(idle.read(&mut [0]).unwrap(), 0);
+        idle.read_to_end(&mut Vec::new()).unwrap();
         drop(idle);
         let (status, log) = server.end();
         assert!(status.success(), "{status}: {log}");
         assert!(log.contains("stopped"), "{log}");
+        // Who has said nothing until then was never accepted (decision 0011), and learns it when it does.
+        let told = silent.write_all(b"GET / HTTP/1.1\r\n").and_then(|()| silent.read(&mut [0]));
+        // On a slow day it was accepted after its second, and then it was told as the other.
+        assert!(
+            matches!(told, Ok(0)) || told.is_err_and(|it| it.kind() == ErrorKind::ConnectionReset)
+        );
     }
 }
 
@@ -159,7 +169,13 @@ fn without_free_descriptors_it_waits_and_says_so_once() {
     )
     .unwrap();
     // More than fit, all of them connected as far as they can see.
-    let clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    let clients: Vec<_> = (0..60)
+        .map(|_| {
+            let mut client = server.connect();
+            client.write_all(b"G").unwrap();
+            client
+        })
+        .collect();
     let mut late = server.connect();
     write!(late, "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     let timeout = Some(std::time::Duration::from_millis(300));

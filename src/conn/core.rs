@@ -152,23 +152,18 @@ pub async fn run<W: World>(mut core: Core<W>) -> io::Result<Left> {
     // The runtime knows how to wait for sockets; an epoll instance is waited for in just the same way.
     let epoll = core.poll.as_fd().try_clone_to_owned()?;
     let ready = UnixStream::from_std(StdUnixStream::from(epoll))?;
-    let (mut wait_us, mut was_lively) = (0, false);
+    let mut wait_us = 0;
     loop {
         let was_busy = core.turn(wait_us);
-        wait_us = 0;
         if core.is_finished() {
             return Ok(Left { cut_off: core.sockets.open() });
         }
+        // What is busy is so again within a moment: a nap at the epoll instance costs half of what a sleep in the runtime does.
+        wait_us = if was_busy { core.nap_us() } else { 0 };
         if was_busy {
-            was_lively = true;
             continue;
         }
         if core.falls_asleep() {
-            // What is busy is so again within a moment: a nap at the epoll instance costs half of what a sleep in the runtime does.
-            if std::mem::take(&mut was_lively) {
-                wait_us = NAP_US;
-                continue;
-            }
             // Waiting may fail for want of a moment's memory; the loop then turns once more and tries again.
             drop(ready.readable(false).await);
         }
@@ -524,6 +519,18 @@ impl<W: World> Core<W> {
                 self.links.drained.load(Ordering::SeqCst) == self.links.peers.len();
             are_all_drained || self.clock.now().mono_ms >= stopping.until_ms
         })
+    }
+
+    /// For how many microseconds a core that was busy may wait at its sockets; says that it sleeps, if it may.
+    fn nap_us(&self) -> u64 {
+        if self.world.has_work() || !self.unread.is_empty() || self.is_mesh_stuck {
+            return 0;
+        }
+        let now_ms = self.clock.now().mono_ms;
+        let due_ms = self.next_tick_ms.min(self.world.next_due_ms().unwrap_or(u64::MAX));
+        self.links.doorbell.fall_asleep();
+        let is_called = self.links.doorbell.stop_wanted() || !self.links.inbox.is_empty();
+        if is_called { 0 } else { due_ms.saturating_sub(now_ms).saturating_mul(1_000).min(NAP_US) }
     }
 
     /// Sets the timer and says that this core sleeps; false if something has come in between.

@@ -17,7 +17,9 @@ use rustix::net::SocketFlags;
 use rustix::net::SocketType;
 use rustix::net::sockopt;
 
+use super::defer::until_spoken;
 use crate::limits::BACKLOG;
+use crate::limits::DEFER_S;
 
 /// What connections have in common.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,7 @@ impl Listener {
     pub fn open(address: SocketAddr, options: ListenerOptions) -> io::Result<Self> {
         let listener = Self::reserve(address)?;
         sockopt::set_tcp_nodelay(&listener.socket, true)?;
+        until_spoken(&listener.socket, DEFER_S)?;
         if options.send_buffer_bytes > 0 {
             sockopt::set_socket_send_buffer_size(&listener.socket, options.send_buffer_bytes)?;
         }
@@ -123,9 +126,11 @@ fn socket(address: SocketAddr) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::net::TcpStream;
 
     use super::*;
+    use crate::clock::Clock;
 
     const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -143,7 +148,8 @@ mod tests {
     fn accepted_sockets_inherit_what_they_have_in_common() {
         let options = ListenerOptions { send_buffer_bytes: 64 * 1024 };
         let listener = Listener::open(ANY_PORT.parse().unwrap(), options).unwrap();
-        let _client = TcpStream::connect(listener.address().unwrap()).unwrap();
+        let mut client = TcpStream::connect(listener.address().unwrap()).unwrap();
+        client.write_all(b"G").unwrap();
         let accepted = loop {
             match listener.accept() {
                 Accepted::Conn(socket, peer) => break (socket, peer),
@@ -158,5 +164,18 @@ mod tests {
             sockopt::socket_send_buffer_size(&accepted.0).unwrap(),
             2 * options.send_buffer_bytes
         );
+    }
+
+    #[test]
+    fn who_says_nothing_is_accepted_too_but_later() {
+        let listener =
+            Listener::open(ANY_PORT.parse().unwrap(), ListenerOptions { send_buffer_bytes: 0 })
+                .unwrap();
+        let clock = Clock::start();
+        let _silent = TcpStream::connect(listener.address().unwrap()).unwrap();
+        while !matches!(listener.accept(), Accepted::Conn(..)) {
+            std::thread::yield_now();
+        }
+        assert!(clock.mono_us() >= 500_000, "it was not deferred");
     }
 }

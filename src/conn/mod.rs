@@ -4,6 +4,7 @@
 //! costs a few bytes here and no task; nothing of the shard is borrowed while the core sleeps. Never looks at what the bytes mean.
 
 mod core;
+mod defer;
 mod doorbell;
 #[cfg(test)]
 pub(crate) mod echo;

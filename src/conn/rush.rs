@@ -27,7 +27,11 @@ impl Rush {
     pub(super) fn patience_us(&self, now_us: u64) -> u64 {
         let share_us = self.took_us / RUSH_SHARE;
         let was_idle = now_us.saturating_sub(self.ended_us) > self.took_us;
-        if was_idle || self.events < 2 || share_us < RUSH_WAIT_US_MIN { 0 } else { share_us.min(RUSH_WAIT_US_MAX) }
+        if was_idle || self.events < 2 || share_us < RUSH_WAIT_US_MIN {
+            0
+        } else {
+            share_us.min(RUSH_WAIT_US_MAX)
+        }
     }
 }
 

@@ -188,7 +188,10 @@ const fn plain(
 
 /// Of joining with the subscription in the URL.
 const fn by_url(what: &'static str, name: &'static str, limit: f64, at_least: bool) -> Goal {
-    Goal { of: Of::Plain(figure(name), ("connect", URL)), ..plain(what, name, "connect", limit, at_least) }
+    Goal {
+        of: Of::Plain(figure(name), ("connect", URL)),
+        ..plain(what, name, "connect", limit, at_least)
+    }
 }
 
 const fn missing(what: &'static str, why: &'static str, limit: f64) -> Goal {

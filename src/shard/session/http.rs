@@ -632,9 +632,7 @@ impl Shard {
 
 /// What a connection is to become.
 pub(super) enum Opening {
-    Native {
-        asked: Option<Asked>,
-    },
+    Native { asked: Option<Asked> },
     Echo,
     Talk { dialect: DialectId, talk: Box<dyn Talk>, may_deflate: bool },
 }

@@ -60,7 +60,8 @@ impl Asked {
                 "slow" => subscription.slow = slow_of(&value)?,
                 "filter" => subscription.filter = Some(filter_of(&value)?),
                 _ => {
-                    let message = format_args!("a subscription in the URL has no parameter `{name}`");
+                    let message =
+                        format_args!("a subscription in the URL has no parameter `{name}`");
                     return Err(Refusal::of(RefusalCode::UnknownField, &name, message));
                 }
             }
