@@ -98,9 +98,11 @@ pub const READS_PER_TURN_MAX: usize = 4;
 /// Messages of other shards that one turn takes; the rest is taken by the next turn.
 pub const INBOX_PER_TURN_MAX: usize = 256;
 /// A core under load waits for more events for one such part of what telling the last ones took.
-pub const RUSH_SHARE: u64 = 64;
+pub const RUSH_SHARE: u64 = 16;
+/// Rounds without company after which it expects none.
+pub const RUSH_ROUNDS: u8 = 8;
 /// Microseconds that it waits at most.
-pub const RUSH_WAIT_US_MAX: u64 = 1_000;
+pub const RUSH_WAIT_US_MAX: u64 = 4_000;
 /// Microseconds below which it does not wait: putting a thread to sleep and waking it costs some of them.
 pub const RUSH_WAIT_US_MIN: u64 = 50;
 /// Microseconds for which a core that was busy waits at its sockets before it sleeps in its runtime.

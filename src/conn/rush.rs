@@ -2,9 +2,10 @@
 //!
 //! Telling one event to ten thousand subscribers takes a core some 40 ms, telling it and the three that come right behind it little more.
 //! Publishers hear of an event's arrival, or of its delivery, at about the same time, so what they say next comes within microseconds:
-//! whoever runs off with the first of it makes the others wait for a whole round. Invariants: without load nothing waits, nor does an event
-//! whose forerunner came alone; under load, never longer than a small share of what the last round took. Never looks at a clock.
+//! whoever runs off with the first of it makes the others wait for a whole round. Invariants: without load nothing waits, nor where
+//! events come one by one; under load, never longer than a small share of what the last round took. Never looks at a clock.
 
+use crate::limits::RUSH_ROUNDS;
 use crate::limits::RUSH_SHARE;
 use crate::limits::RUSH_WAIT_US_MAX;
 use crate::limits::RUSH_WAIT_US_MIN;
@@ -14,20 +15,22 @@ use crate::limits::RUSH_WAIT_US_MIN;
 pub(super) struct Rush {
     ended_us: u64,
     took_us: u64,
-    events: u64,
+    /// Rounds for which company is still expected, since one had it.
+    rounds: u8,
 }
 
 impl Rush {
     /// Notes that so many events were told between these times.
     pub(super) const fn worked(&mut self, began_us: u64, ended_us: u64, events: u64) {
-        *self = Self { ended_us, took_us: ended_us.saturating_sub(began_us), events };
+        let rounds = if events > 1 { RUSH_ROUNDS } else { self.rounds.saturating_sub(1) };
+        *self = Self { ended_us, took_us: ended_us.saturating_sub(began_us), rounds };
     }
 
     /// For how many microseconds more events may be waited for, if one has come now.
     pub(super) fn patience_us(&self, now_us: u64) -> u64 {
         let share_us = self.took_us / RUSH_SHARE;
         let was_idle = now_us.saturating_sub(self.ended_us) > self.took_us;
-        if was_idle || self.events < 2 || share_us < RUSH_WAIT_US_MIN {
+        if was_idle || self.rounds == 0 || share_us < RUSH_WAIT_US_MIN {
             0
         } else {
             share_us.min(RUSH_WAIT_US_MAX)
@@ -50,10 +53,16 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_came_alone_is_followed_by_one_that_does() {
+    fn company_is_expected_until_so_many_rounds_were_without() {
         let mut rush = Rush::default();
-        rush.worked(1_000_000, 1_040_000, 1);
-        assert_eq!(rush.patience_us(1_040_000), 0);
+        rush.worked(0, 40_000, 1);
+        assert_eq!(rush.patience_us(40_000), 0);
+        rush.worked(0, 40_000, 2);
+        for _ in 0..RUSH_ROUNDS {
+            assert!(rush.patience_us(40_000) > 0);
+            rush.worked(0, 40_000, 1);
+        }
+        assert_eq!(rush.patience_us(40_000), 0);
     }
 
     #[test]
