@@ -95,7 +95,9 @@ fn it_serves_until_it_is_told_to_stop() {
         assert_ne!(idle.read(&mut [0; 4096]).unwrap(), 0);
         let mut silent = server.connect();
         server.signal(signal);
-        idle.read_to_end(&mut Vec::new()).unwrap();
+        let mut rest = Vec::new();
+        idle.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"", "it is closed, and nothing else");
         drop(idle);
         let (status, log) = server.end();
         assert!(status.success(), "{status}: {log}");

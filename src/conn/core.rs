@@ -158,7 +158,7 @@ pub async fn run<W: World>(mut core: Core<W>) -> io::Result<Left> {
         if core.is_finished() {
             return Ok(Left { cut_off: core.sockets.open() });
         }
-        // What is busy is so again within a moment: a nap at the epoll instance costs half of what a sleep in the runtime does.
+        // What is busy is so again within a moment: a nap at the epoll instance spares the way through the runtime and back.
         wait_us = if was_busy { core.nap_us() } else { 0 };
         if was_busy {
             continue;
@@ -238,7 +238,7 @@ impl<W: World> Core<W> {
     }
 
     /// Tells what has arrived, and under load what comes right behind it.
-    fn work(&mut self, now: Now) {
+    fn work(&mut self, mut now: Now) {
         if !self.world.has_work() {
             self.world.work(&mut self.sockets, now);
             return;
@@ -247,6 +247,7 @@ impl<W: World> Core<W> {
         let until_us = began_us + self.rush.patience_us(began_us);
         while began_us < until_us && self.world.wants_inbox() {
             let events = self.poll.take(until_us - began_us);
+            now = self.clock.now();
             self.hand_on(events, now);
             self.take_inbox(now);
             began_us = self.clock.mono_us();
@@ -526,17 +527,21 @@ impl<W: World> Core<W> {
         if self.world.has_work() || !self.unread.is_empty() || self.is_mesh_stuck {
             return 0;
         }
-        let now_ms = self.clock.now().mono_ms;
-        let due_ms = self.next_tick_ms.min(self.world.next_due_ms().unwrap_or(u64::MAX));
+        let until_due_ms = self.due_ms().saturating_sub(self.clock.now().mono_ms);
         self.links.doorbell.fall_asleep();
         let is_called = self.links.doorbell.stop_wanted() || !self.links.inbox.is_empty();
-        if is_called { 0 } else { due_ms.saturating_sub(now_ms).saturating_mul(1_000).min(NAP_US) }
+        if is_called { 0 } else { until_due_ms.saturating_mul(1_000).min(NAP_US) }
+    }
+
+    /// When there is something to do even if nothing comes in, in `Now::mono_ms`.
+    fn due_ms(&self) -> u64 {
+        self.next_tick_ms.min(self.world.next_due_ms().unwrap_or(u64::MAX))
     }
 
     /// Sets the timer and says that this core sleeps; false if something has come in between.
     fn falls_asleep(&mut self) -> bool {
         let now_ms = self.clock.now().mono_ms;
-        let mut wake_ms = self.next_tick_ms.min(self.world.next_due_ms().unwrap_or(u64::MAX));
+        let mut wake_ms = self.due_ms();
         let is_inbox_shut = !self.world.wants_inbox();
         if self.is_mesh_stuck || is_inbox_shut {
             wake_ms = wake_ms.min(now_ms + MESH_RETRY_MS);
