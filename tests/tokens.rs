@@ -398,7 +398,22 @@ fn what_is_revoked_is_closed_and_opens_nothing_more() {
         assert_eq!(admin(address, ADMIN, &json!({"jti": "1"})), "200");
         let is_over = |client: &mut Client| matches!(client.next(), Heard::Close(1008, reason) if reason == "token revoked");
         assert!(ones.iter_mut().all(is_over));
-        assert!(open(&one).map(|_| ()).unwrap_err().starts_with("HTTP/1.1 401 "));
+        // Each core hears of it by itself: whom one still lets in that has not yet, it closes when it has.
+        let is_refused = |token: &str| {
+            (0..1000).any(|_| match Client::open(address, "/v1/ws", &bearer(token)) {
+                Ok(mut late) => {
+                    while !is_over(&mut late) {}
+                    false
+                }
+                // Those that are being closed may be counted for a moment longer.
+                Err(answer) if answer.starts_with("HTTP/1.1 429 ") => false,
+                Err(answer) => {
+                    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+                    true
+                }
+            })
+        };
+        assert!(is_refused(&one));
         assert_eq!(admin(address, ADMIN, &json!({"user": "ada"})), "200");
         assert!(twos.iter_mut().all(is_over));
         for mut stream in streams {
@@ -412,7 +427,7 @@ fn what_is_revoked_is_closed_and_opens_nothing_more() {
         }
         assert_eq!(admin(address, ADMIN, &json!({"issued_until_s": in_s(0)})), "200");
         assert!(threes.iter_mut().all(is_over));
-        assert!(open(&three).map(|_| ()).unwrap_err().starts_with("HTTP/1.1 401 "));
+        assert!(is_refused(&three));
         drop((ones, twos, threes));
         stop(running);
     }
