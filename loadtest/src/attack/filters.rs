@@ -25,14 +25,14 @@ pub(super) const COMPILE: Attack = Attack {
 };
 
 fn stall(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
-    let wildcard = format!("a ilike '%{}%'", "_a".repeat(50));
+    let wildcard = format!("a ilike '%{}b%'", "_a".repeat(100));
     let tests = vec![wildcard; 60].join(" or ");
     let expression = "a =~ '[ab]*a[ab]{500}c'".to_owned();
     let mut figures = Vec::new();
     for (what, filter, text) in [
         ("60 wildcards, 1,000 letters", tests, "a".repeat(1_000)),
-        ("an expression, 1 MB", expression, "ab".repeat(500_000)),
-        ("a wildcard, 1 MB", format!("a ilike '%{}%'", "_a".repeat(120)), "a".repeat(1_000_000)),
+        ("an expression, 1 MB", expression, "a".repeat(1_000_000)),
+        ("a wildcard, 1 MB", format!("a ilike '%{}b%'", "_a".repeat(120)), "a".repeat(1_000_000)),
     ] {
         let server = Server::start(tools, 1, "")?;
         let mut attacker = server.native()?;

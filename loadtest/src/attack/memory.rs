@@ -22,7 +22,7 @@ pub(super) const LARGE: Attack = Attack {
 
 pub(super) const CHURN: Attack = Attack {
     name: "interest-churn",
-    about: "a subscriber that adds and removes a filter on a new field 40 times a second, beside a publisher",
+    about: "a subscriber that adds and removes a filter on 250 new fields 40 times a second, beside a publisher",
     run: churn,
 };
 
@@ -104,8 +104,10 @@ fn churn(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let seconds = scale.of(4, 20);
     let mut buffer = vec![0; crate::limits::READ_BYTES];
     for turn in 0..seconds * 40 {
+        let tests: Vec<String> = (0..250).map(|field| format!("f{turn}.g{field} > 5")).collect();
+        let filter = tests.join(" or ");
         churner.say(&format!(
-            "{{\"type\":\"subscribe\",\"id\":{turn},\"topics\":[\"t/*\"],\"filter\":\"f{turn} > 5 and g{turn} = 'x'\"}}"
+            "{{\"type\":\"subscribe\",\"id\":{turn},\"topics\":[\"t/*\"],\"filter\":\"{filter}\"}}"
         ))?;
         churner.say(&format!("{{\"type\":\"unsubscribe\",\"id\":{turn}}}"))?;
         stage.play(SECOND / 40)?;

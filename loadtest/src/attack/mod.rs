@@ -33,7 +33,7 @@ pub(crate) enum Scale {
 }
 
 /// By how much a time may miss its goal in the short form before it counts as missed.
-const SHORT_SLACK: f64 = 40.0;
+const SHORT_SLACK: f64 = 20.0;
 
 impl Scale {
     /// The number for this scale.

@@ -12,7 +12,7 @@ const MARKERS: (&str, &str) = (
 
 /// A row for each figure.
 pub(crate) fn markdown(outcomes: &[Outcome], scale: Scale) -> String {
-    let form = scale.of("short form: times may be 40 times their goal", "whole");
+    let form = scale.of("short form: times may be 20 times their goal", "whole");
     let mut text = format!(
         "Measured, {form}.\n\n| attack | what others feel | measured | at most |\n| --- | --- | ---: | ---: |\n"
     );
