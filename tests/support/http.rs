@@ -45,11 +45,13 @@ impl Http {
     }
 
     /// Sends bytes; a line that begins like a request is remembered, for its reply's sake.
-    pub fn send(&mut self, text: &str) {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        let text = String::from_utf8_lossy(bytes);
         for line in text.split("\r\n").filter(|line| line.contains(" HTTP/1.")) {
             self.asked.push_back(line.starts_with("HEAD "));
         }
-        self.link.send(text.as_bytes());
+        self.link.send(bytes);
     }
 
     pub fn half_close(&mut self) {
