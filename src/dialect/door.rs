@@ -96,7 +96,7 @@ pub enum Stream {
     /// The native protocol: the URL states the one subscription.
     Native,
     /// A dialect that wants something, or, if it sees nothing of what was asked for, nothing.
-    Wants(fn(&Head, &Setup<'_>) -> Result<(DialectId, Option<Wish>), NotOpened>),
+    Wants(fn(&Head, &Setup<'_>) -> Result<Wanted, NotOpened>),
 }
 
 /// What is carried out.
@@ -138,6 +138,14 @@ pub struct Opening {
     pub talk: Box<dyn Talk>,
     /// Whether permessage-deflate may be agreed.
     pub may_deflate: bool,
+}
+
+/// What an event stream is to tell.
+#[derive(Debug)]
+pub struct Wanted {
+    pub dialect: DialectId,
+    /// `None`: nothing, for of what was asked the dialect sees nothing.
+    pub wish: Option<Wish>,
 }
 
 /// A request that a dialect does not understand; it is answered 400.

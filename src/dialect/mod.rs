@@ -45,6 +45,7 @@ pub use door::Path;
 pub use door::Port;
 pub use door::Socket;
 pub use door::Stream;
+pub use door::Wanted;
 pub use talk::Context;
 pub use talk::Step;
 pub use talk::Talk;

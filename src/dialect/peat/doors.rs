@@ -15,7 +15,7 @@ use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Stream;
-use crate::dialect::Wish;
+use crate::dialect::Wanted;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
@@ -53,9 +53,9 @@ fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     Ok(Opening { dialect: DialectId::Peat, talk, may_deflate: true })
 }
 
-fn stream(head: &Head, setup: &Setup<'_>) -> Result<(DialectId, Option<Wish>), NotOpened> {
+fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let request = Request::of_query(head.query_pairs()).map_err(|error| refused(&error))?;
-    Ok((DialectId::Peat, request.wish(&[], &setup.views.peat)))
+    Ok(Wanted { dialect: DialectId::Peat, wish: request.wish(&[], &setup.views.peat) })
 }
 
 //= peat-node#1.8

@@ -35,6 +35,7 @@ use crate::dialect::Setup;
 use crate::dialect::Since;
 use crate::dialect::Socket;
 use crate::dialect::Stream;
+use crate::dialect::Wanted;
 use crate::dialect::Wish;
 use crate::dialect::peat::connect;
 use crate::limits::PREFLIGHT_KEPT_S;
@@ -219,7 +220,7 @@ impl Shard {
                 back
             }
             Stream::Wants(open) => {
-                let (dialect, mut wish) = match open(head, &self.setup()) {
+                let Wanted { dialect, mut wish } = match open(head, &self.setup()) {
                     Ok(opened) => opened,
                     Err(problem) => {
                         self.refuse_opening(id, &mut http, &problem, now);
