@@ -79,7 +79,9 @@ impl Way {
             return Ok(Self::plain(endpoint));
         }
         if trust.insecure {
-            say(&format!("fanwire: {endpoint}: --insecure: whoever is in between can read and change everything"));
+            say(&format!(
+                "fanwire: {endpoint}: --insecure: whoever is in between can read and change everything"
+            ));
         }
         let tls = TlsConnector::from(Arc::new(client_config(trust)?));
         Ok(Self { endpoint, tls: Some(tls) })
@@ -111,7 +113,10 @@ fn client_config(trust: &TrustArgs) -> io::Result<ClientConfig> {
         .map_err(io::Error::other)?;
     if trust.insecure {
         let anyone = Arc::new(Anyone(provider));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth());
+        return Ok(builder
+            .dangerous()
+            .with_custom_certificate_verifier(anyone)
+            .with_no_client_auth());
     }
     Ok(builder.with_root_certificates(authorities(trust)?).with_no_client_auth())
 }
@@ -213,5 +218,85 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::path::Path;
+
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::AsyncReadExt;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
+    }
+
+    /// Greets whoever trusts it.
+    async fn greet(listener: TcpListener) {
+        let chain = CertificateDer::pem_file_iter(fixture("localhost.pem")).unwrap();
+        let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_file(fixture("localhost.key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (stream, _) = listener.accept().await.unwrap();
+        // Who does not trust it leaves in the middle of the handshake, which is what is asked about.
+        if let Ok(mut stream) = acceptor.accept(stream).await {
+            stream.write_all(b"hello").await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    }
+
+    fn heard(url: impl Fn(SocketAddr) -> String, trust: &TrustArgs) -> io::Result<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let endpoint = Endpoint::parse(&url(listener.local_addr().unwrap())).unwrap();
+            let server = tokio::spawn(greet(listener));
+            let way = Way::new(endpoint, trust)?;
+            let outcome = match way.connect().await {
+                Ok(mut stream) => {
+                    let mut text = String::new();
+                    stream.read_to_string(&mut text).await.map(|_| text)
+                }
+                Err(error) => Err(error),
+            };
+            server.await.unwrap();
+            outcome
+        })
+    }
+
+    #[test]
+    fn a_server_is_trusted_by_its_authority_and_by_name() {
+        let ours = TrustArgs { ca: Some(fixture("ca.pem")), insecure: false };
+        let by_name = |address: SocketAddr| format!("wss://localhost:{}", address.port());
+        let by_address = |address: SocketAddr| format!("https://{address}");
+        assert_eq!(heard(by_name, &ours).unwrap(), "hello");
+        assert_eq!(heard(by_address, &ours).unwrap(), "hello");
+        let stranger = heard(by_name, &TrustArgs::default()).unwrap_err().to_string();
+        assert!(stranger.contains("certificate") || stranger.contains("authorities"), "{stranger}");
+        let anyone = TrustArgs { ca: None, insecure: true };
+        assert_eq!(heard(by_address, &anyone).unwrap(), "hello");
+    }
+
+    #[test]
+    fn a_file_without_authorities_is_named() {
+        let trust = TrustArgs { ca: Some(fixture("README.md")), insecure: false };
+        let way = Way::new(Endpoint::parse("https://localhost").unwrap(), &trust);
+        let error = way.unwrap_err().to_string();
+        assert!(error.contains("README.md") && error.contains("--ca"), "{error}");
     }
 }

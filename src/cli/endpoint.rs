@@ -198,10 +198,6 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (text, told) in [
-            (
-                "wss://h",
-                "`wss` is not supported by this client: use `http` or `ws`, or a TLS proxy beside it",
-            ),
             ("ftp://h", "scheme `ftp` is not known; use `http`, `https`, `ws` or `wss`"),
             ("http://", "there is no host; write it like http://127.0.0.1:8080"),
             ("http://:80", "there is no host; write it like http://127.0.0.1:8080"),

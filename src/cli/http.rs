@@ -170,8 +170,7 @@ mod tests {
             }
             stream.write_all(&answer).unwrap();
         });
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut client = HttpClient::new(Way::plain(endpoint));
         let received = runtime.block_on(client.post("/a", "application/json", b"{}"));
         server.unwrap().join().unwrap();

@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 
+use crate::cli::connect::Way;
 use crate::cli::demo::TOPIC;
 use crate::cli::demo::fleet::Aircraft;
 use crate::cli::demo::fleet::Fleet;
-use crate::cli::connect::Way;
 use crate::cli::endpoint::Endpoint;
 use crate::cli::http::HttpClient;
 use crate::cli::http::HttpError;

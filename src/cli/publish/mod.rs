@@ -472,8 +472,7 @@ enum Pause {
 
 //= rfc3986#2.3
 //# unreserved  = ALPHA / DIGIT / "-" / "." / "_" / "~"
-const IN_QUERY: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// As in a query, and `/` between the segments of a topic.
 const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'/');
 
@@ -486,7 +485,6 @@ fn target(arguments: &PublishArgs) -> String {
     }
     target
 }
-
 
 #[cfg(test)]
 mod tests;

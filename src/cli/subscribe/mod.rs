@@ -231,7 +231,8 @@ impl Subscriber {
         }
         let since = arguments.since.clone().unwrap_or_default();
         let journal = Journal::open(out, topics.clone(), since, arguments.position_file.clone())?;
-        let way = Way::new(arguments.url.clone(), &arguments.trust).map_err(SubscribeError::Start)?;
+        let way =
+            Way::new(arguments.url.clone(), &arguments.trust).map_err(SubscribeError::Start)?;
         Ok(Self {
             way,
             topics,
