@@ -39,9 +39,9 @@ const PROCESS: &str = "process:";
 const HASHPATH: &str = "hashpath:";
 const REGEX: &str = "re:";
 
-/// In which members a message names its process: the first that is there.
-const PROCESS_MEMBERS: [&str; 3] = ["process", "From-Process", "Target"];
-const HASHPATH_MEMBERS: [&str; 1] = ["hashpath"];
+/// What a derived topic's name begins with, and in which members a message has the rest of it: in the first that is there.
+pub(super) const DERIVED: [(&str, &[&str]); 2] =
+    [(PROCESS, &["process", "From-Process", "Target"]), (HASHPATH, &["hashpath"])];
 
 /// Why a client cannot have the topics that it asks for. The origin knows no such limits, so the texts are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,11 +180,10 @@ fn test_of(name: &str, options: Options) -> Option<Option<Predicate>> {
         Some(Predicate::Test(Term { source, rule: Rule::JsonStrict, test }))
     };
     if options.derived {
-        if let Some(id) = name.strip_prefix(PROCESS) {
-            return Some(member(&PROCESS_MEMBERS, id));
-        }
-        if let Some(hash) = name.strip_prefix(HASHPATH) {
-            return Some(member(&HASHPATH_MEMBERS, hash));
+        for (prefix, names) in DERIVED {
+            if let Some(value) = name.strip_prefix(prefix) {
+                return Some(member(names, value));
+            }
         }
     }
     let text = name.strip_prefix(REGEX).filter(|_| options.regex)?;
