@@ -19,8 +19,6 @@ mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub mod time;
-
 mod view;
 
 use std::fmt;
@@ -465,8 +463,9 @@ pub trait Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manners {
     pub silence: Silence,
-    /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped.
-    pub slow: (u16, &'static str),
+    /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped; `None`: its subscriptions all drop the
+    /// oldest in silence, so that there is always room.
+    pub slow: Option<(u16, &'static str)>,
     /// What the reason of 1008 says to a client that sends more messages in a second than it may.
     pub flood: &'static str,
     /// Whether a binary message is heard as if it were text; else it closes the connection with 1003.

@@ -242,12 +242,10 @@ fn is_shallow(tape: &[Node<'_>]) -> bool {
 fn key_of(payload: &[u8], tape: &[Node<'_>], name: &str) -> KeyField {
     let Some(at) = last_member(tape, name) else { return KeyField::Missing };
     match tape.get(at) {
-        Some(Node::String(text)) if text.contains('\u{fffd}') => {
-            match scalar_of(payload, name) {
-                Some(Token::Text(token)) if json::has_half_pair(token) => KeyField::NotText,
-                _ => KeyField::Text(Arc::from(*text)),
-            }
-        }
+        Some(Node::String(text)) if text.contains('\u{fffd}') => match scalar_of(payload, name) {
+            Some(Token::Text(token)) if json::has_half_pair(token) => KeyField::NotText,
+            _ => KeyField::Text(Arc::from(*text)),
+        },
         Some(Node::String(text)) => KeyField::Text(Arc::from(*text)),
         Some(Node::Static(StaticNode::I64(_) | StaticNode::U64(_) | StaticNode::F64(_))) => {
             match scalar_of(payload, name) {

@@ -59,7 +59,7 @@ impl Dialect for Native {
     fn manners(&self) -> Manners {
         Manners {
             silence: Silence::Pinged,
-            slow: (4008, "slow subscriber: reconnect and resume"),
+            slow: Some((4008, "slow subscriber: reconnect and resume")),
             flood: FLOOD,
             hears_binary: false,
         }

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use super::types;
 use crate::dialect::json;
 use crate::dialect::json::NotText;
-use crate::dialect::time;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::moment;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::PROVISIONING_POST_EVENTS_MAX;
@@ -90,7 +90,7 @@ fn put_replaced(text: &str, value: &RawValue, other: &str, out: &mut Vec<u8>) {
 
 fn put_timestamp(event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","timestamp":""#);
-    time::put_seconds(event.time_us, out);
+    moment::put_seconds(event.time_us, out);
     out.push(b'"');
 }
 
@@ -123,14 +123,28 @@ pub struct Posted {
 /// Why what was posted is not taken; `index` counts the events of one request from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostedError {
-    NotJson { reason: Box<str> },
-    NotAnObject { index: usize },
-    TypeMissing { index: usize },
-    DataMissing { index: usize },
+    NotJson {
+        reason: Box<str>,
+    },
+    NotAnObject {
+        index: usize,
+    },
+    TypeMissing {
+        index: usize,
+    },
+    DataMissing {
+        index: usize,
+    },
     /// Its id holds half of a surrogate pair, so it names nothing.
-    KeyNotText { index: usize },
-    KeyTooLong { index: usize },
-    TooLarge { index: usize },
+    KeyNotText {
+        index: usize,
+    },
+    KeyTooLong {
+        index: usize,
+    },
+    TooLarge {
+        index: usize,
+    },
     EventsNotAList,
     TooMany,
     Empty,
@@ -175,9 +189,7 @@ pub fn posted(body: &str) -> Result<Vec<Posted>, PostedError> {
         let members =
             json::members(raw.get()).map_err(|_| PostedError::NotAnObject { index: 0 })?;
         match (json::member(&members, "event_type"), json::member(&members, "events")) {
-            (None, Some(events)) => {
-                list(events.get()).map_err(|_| PostedError::EventsNotAList)?
-            }
+            (None, Some(events)) => list(events.get()).map_err(|_| PostedError::EventsNotAList)?,
             _ => vec![raw],
         }
     };

@@ -24,7 +24,11 @@ use crate::matcher::filter::Test;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
     /// Everything that there is to be heard where the client is: `within` these types, if that is not everything.
-    All { within: Option<&'static [&'static str]>, except: BTreeSet<String>, filters: Filters },
+    All {
+        within: Option<&'static [&'static str]>,
+        except: BTreeSet<String>,
+        filters: Filters,
+    },
     Only(Vec<(String, Filters)>),
 }
 

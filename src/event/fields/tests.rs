@@ -124,13 +124,19 @@ fn a_key_is_text_or_a_number_as_written() {
         let payload = format!(r#"{{"id":"{half}"}}"#);
         assert_eq!(key(&payload, "id"), KeyField::NotText, "{half}");
     }
-    for (text, expected) in
-        [(r"\ufffd", "\u{fffd}"), (r"\uFFFD", "\u{fffd}"), ("\u{fffd}", "\u{fffd}"), (r"\ud83d\ude00\ufffd", "😀\u{fffd}")]
-    {
+    for (text, expected) in [
+        (r"\ufffd", "\u{fffd}"),
+        (r"\uFFFD", "\u{fffd}"),
+        ("\u{fffd}", "\u{fffd}"),
+        (r"\ud83d\ude00\ufffd", "😀\u{fffd}"),
+    ] {
         let payload = format!(r#"{{"id":"{text}"}}"#);
         assert_eq!(key(&payload, "id"), KeyField::Text(Arc::from(expected)), "{text}");
     }
-    assert_eq!(key(r#"{"id":"\ud800","id":"b\ufffd"}"#, "id"), KeyField::Text(Arc::from("b\u{fffd}")));
+    assert_eq!(
+        key(r#"{"id":"\ud800","id":"b\ufffd"}"#, "id"),
+        KeyField::Text(Arc::from("b\u{fffd}"))
+    );
     assert_eq!(key(r#"{"id":"a","b":{"id":"c"}}"#, "b.id"), KeyField::Missing);
 }
 

@@ -6,6 +6,7 @@ use super::super::Shard;
 use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
+use super::super::lifecycle::CLOSE_GOING_AWAY;
 use super::super::lifecycle::seconds;
 use super::Session;
 use crate::batch::Item;
@@ -163,13 +164,31 @@ impl Shard {
 
     /// Ends a Connect call after everything that it is owed.
     pub(super) fn end_call(&mut self, id: ConnId, error: Option<&connect::CallError>, now: Now) {
-        let mut end = Vec::new();
-        connect::put_end(error, &mut end);
         let mut bytes = Vec::new();
-        sse::put_chunk(&mut bytes, &end);
-        bytes.extend_from_slice(sse::LAST_CHUNK);
+        put_call_end(error, &mut bytes);
         self.push_item(id, Item::Raw(bytes.into()));
         self.close_after_sent(id, now);
+    }
+
+    /// Appends what tells a stream's client that it has ended, and of a call why: a close code and its reason say it, as they would on a WebSocket.
+    pub(in super::super) fn put_stream_end(
+        &self,
+        id: ConnId,
+        code: u16,
+        reason: &str,
+        out: &mut Vec<u8>,
+    ) {
+        match self.voice_of(id).map(|voice| voice.transport) {
+            Some(Transport::Connect) if code == CLOSE_GOING_AWAY => {
+                put_call_end(Some(&connect::CallError::ShuttingDown), out);
+            }
+            Some(Transport::Connect) => {
+                let reason = reason.into();
+                put_call_end(Some(&connect::CallError::Unauthenticated { reason }), out);
+            }
+            Some(Transport::Sse { chunked: true }) => out.extend_from_slice(sse::LAST_CHUNK),
+            Some(Transport::Sse { chunked: false } | Transport::WebSocket { .. }) | None => {}
+        }
     }
 
     fn sse_bytes(&self, id: ConnId, text: &[u8]) -> Option<Vec<u8>> {
@@ -195,15 +214,17 @@ impl Shard {
 
     /// Ends a stream after everything that it is owed.
     pub(in super::super) fn end_sse(&mut self, id: ConnId, now: Now) {
-        if self.voice_of(id).is_some_and(|voice| voice.transport == Transport::Connect) {
-            return self.end_call(id, Some(&connect::CallError::ShuttingDown), now);
-        }
-        let chunked = self
-            .voice_of(id)
-            .is_some_and(|voice| matches!(voice.transport, Transport::Sse { chunked: true }));
-        if chunked {
-            self.push_item(id, Item::Raw(sse::LAST_CHUNK.into()));
-        }
+        let mut bytes = Vec::new();
+        self.put_stream_end(id, CLOSE_GOING_AWAY, "", &mut bytes);
+        self.push_item(id, Item::Raw(bytes.into()));
         self.close_after_sent(id, now);
     }
+}
+
+/// Appends the message that ends a call, and the last chunk.
+fn put_call_end(error: Option<&connect::CallError>, out: &mut Vec<u8>) {
+    let mut end = Vec::new();
+    connect::put_end(error, &mut end);
+    sse::put_chunk(out, &end);
+    out.extend_from_slice(sse::LAST_CHUNK);
 }
