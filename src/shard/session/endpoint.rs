@@ -67,7 +67,8 @@ fn is_hyperbeam(port: Port, head: &Head) -> bool {
 pub(super) fn is_provisioning(port: Port, head: &Head) -> bool {
     match &*path_of(head) {
         "/pv/ws" | "/pv/metrics" | "/pv/logs" => true,
-        "/metrics" | "/logs" => head.wants_websocket(),
+        "/metrics" => head.wants_websocket(),
+        "/logs" => !matches!(port, Port::Peat | Port::HyperBeam),
         "/ws" => match port {
             Port::Provisioning => true,
             Port::Peat | Port::HyperBeam => false,
@@ -150,7 +151,8 @@ impl Shard {
     ) -> Option<Box<Http>> {
         let options = self.settings.hyperbeam.options;
         let topic = head.query_value("topic").unwrap_or_default();
-        let topics = match hyperbeam::of_query(&topic, options) {
+        let view = &self.settings.views.hyperbeam;
+        let topics = match hyperbeam::of_query(&topic, options, view) {
             Ok(topics) => topics,
             Err(fault) => {
                 return Some(self.reply_refusal(id, http, head, now, |out, connection| {
