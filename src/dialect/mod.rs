@@ -169,6 +169,8 @@ pub enum Since {
     Position(Position),
     /// After a cursor: what was sent of each home shard, as SSE's `id` says it.
     Cursor(Cursor),
+    /// After a position that is none here, of another server or of the future: with what history holds, and with a gap before it.
+    Lost,
 }
 
 /// The last offset seen of each topic.

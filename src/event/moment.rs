@@ -3,6 +3,7 @@
 //! The one place that reads and writes a calendar, through `jiff`. Invariant: a moment is an instant, whatever offset its text is written with;
 //! a text without an offset is UTC. Never asks what time it is, and knows no time zones but the offset that a text names.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use jiff::Timestamp;
@@ -16,7 +17,8 @@ use jiff::tz::Offset;
 #[must_use]
 pub fn parse_us(text: &str) -> Option<i64> {
     static PARSER: DateTimeParser = DateTimeParser::new();
-    let pieces = PARSER.parse_pieces(text.trim()).ok()?;
+    let text = closed_up(text);
+    let pieces = PARSER.parse_pieces(&*text).ok()?;
     // `[Europe/Zurich]` behind a time asks for rules that are not known here.
     if pieces.time_zone_annotation().is_some() {
         return None;
@@ -28,6 +30,18 @@ pub fn parse_us(text: &str) -> Option<i64> {
         .ok()
         .map(|at| at.as_nanosecond().div_euclid(1000))
         .and_then(|us| i64::try_from(us).ok())
+}
+
+/// A time whose offset stands by itself, joined to it: `2025-09-26 12:00:00 +0200`. A plus that became a blank on its way through a URL is one again.
+fn closed_up(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    let Some((before, offset)) = text.rsplit_once(' ') else { return Cow::Borrowed(text) };
+    // Whatever stands before a time of day is a date, and has none itself.
+    if !before.contains([' ', 'T', 't']) {
+        return Cow::Borrowed(text);
+    }
+    let plus = if offset.starts_with(|first: char| first.is_ascii_digit()) { "+" } else { "" };
+    Cow::Owned(format!("{before}{plus}{offset}"))
 }
 
 /// The instant that `since` names: as [`parse_us`], or whole microseconds since 1970; but eight digits are a date.
@@ -90,6 +104,12 @@ mod tests {
             "20250926T1000",
             "2025-09-26T12:00:00+02:00",
             "2025-09-26T12:00:00+0200",
+            "2025-09-26T12:00:00 02:00",
+            "20250926T120000 0200",
+            "2025-09-26 12:00:00 +0200",
+            "2025-09-26 12:00:00 02:00",
+            "2025-09-26 08:30:00 -01:30",
+            "2025-09-26 10:00:00 Z",
             "20250926T120000+02",
             "2025-09-26 08:30:00-01:30",
             "2025-09-26T10:00:00.000000999Z",

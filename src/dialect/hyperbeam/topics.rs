@@ -84,11 +84,7 @@ impl std::error::Error for TopicsFault {}
 //= hyperbeam#2.2
 //# only the **first** `topic` parameter is read; split on `,`, each trimmed, empties dropped,
 //# **not de-duplicated** in `subscribed_topics`
-pub fn of_query(
-    topic: &str,
-    options: Options,
-    view: &View,
-) -> Result<Vec<String>, TopicsFault> {
+pub fn of_query(topic: &str, options: Options, view: &View) -> Result<Vec<String>, TopicsFault> {
     let names = topic.split(',').map(str::trim).filter(|name| !name.is_empty());
     let topics: Vec<String> = names.map(str::to_owned).collect();
     check(&topics, options, view).map(|()| topics)

@@ -4,8 +4,12 @@
 
 mod decode;
 mod encode;
+mod members;
+mod options;
 
-pub use decode::parse_since;
+pub use options::parameter;
+pub use options::parse_since;
+pub use options::parse_since_text;
 
 use crate::dialect::BatchPart;
 use crate::dialect::Command;
@@ -92,7 +96,11 @@ impl Dialect for NativeSse {
     }
 
     fn batch(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
-        Native.batch(part, time_us, out);
+        match part {
+            // The stream's own line says what kind it is.
+            BatchPart::Begin => out.extend_from_slice(br#"{"events":["#),
+            BatchPart::Between | BatchPart::End => Native.batch(part, time_us, out),
+        }
     }
 
     fn manners(&self) -> Manners {

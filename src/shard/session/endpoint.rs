@@ -13,6 +13,7 @@ use super::gather::Call;
 use super::http::Http;
 use super::http::Opening;
 use super::stream::cursor_of;
+use super::stream::last_id;
 use crate::clock::Now;
 use crate::dialect::DialectId;
 use crate::dialect::Since;
@@ -251,13 +252,13 @@ impl Shard {
             Ok(request) => request,
             Err(error) => return Some(self.refuse_peat(id, http, head, &error, now)),
         };
-        let mut wish = request.wish(&[], &self.settings.views.peat);
-        // A position of another epoch is none: the present state is told instead.
-        let cursor = head.header("last-event-id").and_then(|id| cursor_of(id).ok());
-        if let (Some(wish), Some(cursor)) = (&mut wish, cursor)
-            && *cursor.epoch == *self.epoch
-        {
-            wish.since = Since::Cursor(cursor);
+        let view = &self.settings.views.peat;
+        let mut wish = request.wish(&[], view);
+        if let (Some(wish), Some(id)) = (&mut wish, last_id(head)) {
+            let cursor = cursor_of(&id).map_or(Since::Lost, Since::Cursor);
+            let is_here = cursor != Since::Lost && self.is_position_here(&cursor, now);
+            // There is no word for a gap: what a position was lost for is told the present state instead.
+            wish.since = if is_here { cursor } else { request.since_lost(view) };
         }
         let mut reply = Vec::new();
         sse::put_head(&mut reply, head.version, head.header("origin"));
