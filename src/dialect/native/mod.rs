@@ -3,10 +3,12 @@
 //! Invariant: the payload is copied as it is, never parsed or rewritten.
 
 mod decode;
+mod doors;
 mod encode;
 mod members;
 mod options;
 
+pub use doors::DOORS;
 pub use options::parameter;
 pub use options::parse_since;
 pub use options::parse_since_text;

@@ -13,7 +13,6 @@ use super::Session;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Cursor;
-use crate::dialect::DialectId;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
@@ -23,7 +22,7 @@ use crate::dialect::peat::connect;
 use crate::event::TopicPattern;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
 use crate::wire::http::Head;
-use crate::wire::http::Version;
+use crate::wire::http::Name;
 use crate::wire::sse;
 
 /// The subscription that a URL asks for.
@@ -33,6 +32,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    pub(super) fn subscription(&self) -> &Arc<Subscription> {
+        &self.subscription
+    }
+
     /// Reads the subscription that a WebSocket may have in its URL; `None` if there is none.
     ///
     /// # Errors
@@ -95,7 +98,7 @@ const LAST_ID_PARAMETER: &str = "lastEventId";
 
 /// The last id that a client says it has seen, be it one of this server's or not.
 pub(super) fn last_id(head: &Head) -> Option<String> {
-    let of_header = head.header("last-event-id").filter(|id| !id.is_empty()).map(str::to_owned);
+    let of_header = head.value(Name::LastEventId).filter(|id| !id.is_empty()).map(str::to_owned);
     of_header.or_else(|| {
         let id = head.query_value(LAST_ID_PARAMETER).filter(|id| !id.is_empty());
         id.map(Cow::into_owned)
@@ -112,15 +115,6 @@ pub(super) fn cursor_of(id: &str) -> Option<Cursor> {
 }
 
 impl Shard {
-    /// Makes a connection an event stream.
-    pub(super) fn begin_sse(&mut self, id: ConnId, head: &Head, asked: &Asked, now: Now) {
-        let mut reply = Vec::new();
-        sse::put_head(&mut reply, head.version, head.header("origin"));
-        let transport = Transport::Sse { chunked: head.version == Version::Http11 };
-        self.begin_stream(id, reply, Voice { dialect: DialectId::NativeSse, transport }, now);
-        self.subscribe_asked(id, asked, now);
-    }
-
     /// Subscribes as the URL asks.
     pub(super) fn subscribe_asked(&mut self, id: ConnId, asked: &Asked, now: Now) {
         self.subscribe(id, &asked.subscription, &asked.since, now);
