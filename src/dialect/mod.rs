@@ -2,7 +2,9 @@
 //!
 //! A dialect turns a client's message into [`Command`]s and what became of them, and the events, into messages. It never sees a
 //! socket, a connection or another dialect, keeps no state but what it is handed, and never reads the clock.
-//! To add one: a folder, a line in [`DialectId`], transcripts, a page.
+//! To add one: a folder with its doors, a line in [`DialectId`], one in the list of tables (`shard/doors.rs`), transcripts, a page.
+
+mod door;
 
 pub mod hyperbeam;
 
@@ -19,8 +21,6 @@ mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub mod time;
-
 mod view;
 
 use std::fmt;
@@ -33,6 +33,17 @@ use crate::event::Projection;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
+pub use door::Call;
+pub use door::Door;
+pub use door::Guard;
+pub use door::Kind;
+pub use door::NotOpened;
+pub use door::Opening;
+pub use door::Path;
+pub use door::Port;
+pub use door::Socket;
+pub use door::Stream;
+pub use door::Wanted;
 pub use talk::Context;
 pub use talk::Step;
 pub use talk::Talk;
@@ -171,6 +182,8 @@ pub enum Since {
     Position(Position),
     /// After a cursor: what was sent of each home shard, as SSE's `id` says it.
     Cursor(Cursor),
+    /// After a position that is none here, of another server or of the future: with what history holds, and with a gap before it.
+    Lost,
 }
 
 /// The last offset seen of each topic.
@@ -465,8 +478,9 @@ pub trait Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manners {
     pub silence: Silence,
-    /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped.
-    pub slow: (u16, &'static str),
+    /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped; `None`: its subscriptions all drop the
+    /// oldest in silence, so that there is always room.
+    pub slow: Option<(u16, &'static str)>,
     /// What the reason of 1008 says to a client that sends more messages in a second than it may.
     pub flood: &'static str,
     /// Whether a binary message is heard as if it were text; else it closes the connection with 1003.
@@ -498,6 +512,13 @@ pub enum BatchPart {
 pub enum Form {
     Single,
     InBatch,
+}
+
+/// What an operator has set that opening a door depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    pub views: &'a Views,
+    pub hyperbeam: hyperbeam::Options,
 }
 
 /// The dialects that there are.

@@ -4,12 +4,14 @@
 //! Errors never close the connection. Nothing is replayed and no gap is announced: the dialect has no words for it.
 
 mod cast;
+mod doors;
 mod reply;
 mod talk;
 mod topics;
 
 pub use cast::Cast;
 pub use cast::cast;
+pub use doors::DOORS;
 pub use reply::info;
 pub use talk::Conversation;
 pub use topics::Options;
@@ -76,11 +78,6 @@ impl Dialect for HyperBeam {
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason
     fn manners(&self) -> Manners {
-        Manners {
-            silence: Silence::Closed,
-            slow: (1013, "slow subscriber"),
-            flood: FLOOD,
-            hears_binary: true,
-        }
+        Manners { silence: Silence::Closed, slow: None, flood: FLOOD, hears_binary: true }
     }
 }

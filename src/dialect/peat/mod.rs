@@ -5,11 +5,13 @@
 
 mod change;
 pub mod connect;
+mod doors;
 mod proto;
 mod query;
 mod request;
 mod talk;
 
+pub use doors::DOORS;
 pub use proto::ProtoError;
 pub use query::Comparison;
 pub use query::Query;
@@ -93,12 +95,8 @@ impl Dialect for PeatProto {
 }
 
 /// Its clients never say anything that they must, so they are pinged and never closed for silence alone.
-const MANNERS: Manners = Manners {
-    silence: Silence::Pinged,
-    slow: (1013, "slow subscriber"),
-    flood: FLOOD,
-    hears_binary: true,
-};
+const MANNERS: Manners =
+    Manners { silence: Silence::Pinged, slow: None, flood: FLOOD, hears_binary: true };
 
 /// A connection of this dialect has a conversation, which hears in its place.
 fn unheard() -> Malformed {

@@ -4,6 +4,7 @@
 //! Invariants: without a subscription a client gets every event that its token allows, because the real client depends on it; a frame is
 //! one event unless the URL asked for batches. A payload that is an event already is passed on as it is.
 
+mod doors;
 mod event;
 mod filters;
 mod request;
@@ -11,6 +12,7 @@ mod selection;
 mod talk;
 mod types;
 
+pub use doors::DOORS;
 pub use event::Posted;
 pub use event::PostedError;
 pub use event::posted;
@@ -36,8 +38,8 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
-use crate::dialect::time;
 use crate::event::Event;
+use crate::event::moment;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +70,7 @@ impl Dialect for Provisioning {
         match part {
             BatchPart::Begin => {
                 out.extend_from_slice(br#"{"type":"batch","timestamp":""#);
-                time::put_seconds(time_us, out);
+                moment::put_seconds(time_us, out);
                 out.extend_from_slice(br#"","events":["#);
             }
             BatchPart::Between => out.push(b','),
@@ -81,7 +83,7 @@ impl Dialect for Provisioning {
     fn manners(&self) -> Manners {
         Manners {
             silence: Silence::Pinged,
-            slow: (1008, "slow subscriber"),
+            slow: Some((1008, "slow subscriber")),
             flood: "rate limit exceeded",
             hears_binary: true,
         }
