@@ -53,6 +53,8 @@ pub enum LimitError {
     Handshakes { per_second: u32 },
     Messages { per_second: u32 },
     Publish { per_second: u32 },
+    /// Who counts has too many questions to answer already.
+    Busy,
 }
 
 impl LimitError {
@@ -65,6 +67,7 @@ impl LimitError {
             Self::Handshakes { .. } => "handshakes_per_s",
             Self::Messages { .. } => "messages_per_s",
             Self::Publish { .. } => "publish_per_s",
+            Self::Busy => "full",
         }
     }
 }
@@ -88,6 +91,7 @@ impl fmt::Display for LimitError {
             Self::Publish { per_second } => {
                 write!(f, "{name}: more than {per_second} events published a second")
             }
+            Self::Busy => write!(f, "{name}: too many handshakes wait to be counted, try again"),
         }
     }
 }

@@ -294,7 +294,7 @@ impl Shard {
     pub(super) fn go_on_stopping(&mut self, now: Now) {
         let Some(Stopping::Settling { until_ms }) = self.stopping else { return };
         let is_settled =
-            self.arrived.is_empty() && self.mesh.iter().all(std::collections::VecDeque::is_empty);
+            self.arrived.is_empty() && self.reads.is_empty() && self.outgoing.is_empty();
         if now.mono_ms < until_ms || !is_settled {
             return;
         }

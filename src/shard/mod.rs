@@ -5,6 +5,7 @@
 
 mod access;
 mod allowance;
+mod arrivals;
 mod class;
 mod conns;
 mod deadlines;
@@ -14,10 +15,12 @@ mod flush;
 mod home;
 mod ingest;
 mod input;
+mod lanes;
 mod lifecycle;
 mod own;
 mod publish;
 mod pump;
+mod reads;
 mod registrar;
 mod replay;
 mod session;
@@ -51,6 +54,11 @@ pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
+pub use lanes::Lane;
+pub use lanes::Message;
+pub use lanes::Parcel;
+pub use lanes::PartyId;
+pub use lanes::Pending;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
@@ -65,9 +73,7 @@ use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::clock::Now;
-use crate::event::Event;
 use crate::event::ShardId;
-use crate::limits::ARRIVED_EVENTS_MAX;
 use crate::limits::CROWD_CONNECTIONS_MIN;
 use crate::limits::CROWD_SHARE;
 use crate::limits::OUTBOX_FLUSHES_MIN;
@@ -89,13 +95,6 @@ pub enum Sent {
     Closed,
 }
 
-/// What has arrived from a home shard, in its order.
-#[derive(Debug)]
-enum Arrived {
-    Event(Arc<Event>),
-    Page(Box<PageAnswer>),
-}
-
 /// One core's world.
 #[derive(Debug)]
 pub struct Shard {
@@ -109,9 +108,11 @@ pub struct Shard {
     home: home::Home,
     /// Up to which stamp of each home shard everything was fanned out here.
     cursor: Vec<u64>,
-    /// Messages for each other shard.
-    mesh: Vec<VecDeque<Mesh>>,
-    arrived: VecDeque<Arrived>,
+    /// Messages for each other party.
+    outgoing: lanes::Outgoing<Mesh>,
+    arrived: arrivals::Arrivals,
+    /// Requests for pages that wait until there is room and time for them.
+    reads: reads::Reads,
     frames: Frames,
     events_since_flush: usize,
     /// So much waits for some class that it must go out.
@@ -134,8 +135,10 @@ pub struct Shard {
     /// Whoever comes without a token.
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
-    /// A token came whose key is not known.
-    keys_wanted: bool,
+    /// Tokens were revoked, and who is here with one is not closed yet.
+    is_revoking: bool,
+    /// When fresh keys were last wished for, in milliseconds since the start.
+    keys_wished_ms: Option<u64>,
     registrar: registrar::Registrar,
     own: own::Own,
     replay_serial: u32,
@@ -195,8 +198,9 @@ impl Shard {
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
             cursor: vec![1; usize::from(shard_count)],
-            mesh: (0..shard_count).map(|_| VecDeque::new()).collect(),
-            arrived: VecDeque::new(),
+            outgoing: lanes::Outgoing::default(),
+            arrived: arrivals::Arrivals::default(),
+            reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
             events_since_flush: 0,
             is_class_full: false,
@@ -205,7 +209,8 @@ impl Shard {
             batch_deadlines: deadlines::Deadlines::default(),
             underway: HashMap::default(),
             allowances: allowance::Allowances::default(),
-            keys_wanted: false,
+            is_revoking: false,
+            keys_wished_ms: None,
             held: deadlines::Deadlines::default(),
             resumed: Vec::new(),
             gone: VecDeque::new(),
@@ -240,18 +245,20 @@ impl Shard {
         Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
     }
 
-    /// Takes in a message of another shard.
+    /// Takes in a message of another party.
     pub fn inbox(&mut self, message: Mesh, now: Now) {
         match message {
-            Mesh::Events(events) => self.arrived.extend(events.into_iter().map(Arrived::Event)),
-            Mesh::Page(answer) => self.arrived.push_back(Arrived::Page(answer)),
+            Mesh::Events(events) => self.arrived.push_events(events),
+            Mesh::Page(answer) => self.arrived.push_page(answer),
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
-            Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::Read(wish) => self.read_here(wish, now),
             Mesh::Enter(entry) => self.enter_here(&entry, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
             Mesh::Revoke(what) => self.revoke_here(*what, now),
+            // This shard fetches none.
+            Mesh::KeysWanted => {}
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);
@@ -263,10 +270,10 @@ impl Shard {
         }
     }
 
-    /// Whether the shard takes more from its inbox now.
+    /// Whether the shard takes more data from its inbox now. Control it always takes.
     #[must_use]
     pub fn wants_inbox(&self) -> bool {
-        self.arrived.len() < ARRIVED_EVENTS_MAX
+        self.arrived.has_room()
     }
 
     /// Whether there is something to do without anything new coming in.
@@ -275,26 +282,30 @@ impl Shard {
         (!self.arrived.is_empty() && !self.is_crowded())
             || !self.dirty_solos.is_empty()
             || !self.dirty.is_empty()
+            || self.is_revoking
+            || self.can_read_on()
     }
 
     /// Fans out what has arrived and sends everything that waits; says how many events that were.
     pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
         let told = self.stats.events;
         self.tell_interest();
+        self.close_revoked(now);
+        self.read_on(now);
         if std::mem::take(&mut self.crowd.is_easing) {
             // Those who can take bytes again may be full again at once: only then is it known whether they are a crowd.
             self.flush(sink, now);
         }
         let mut queued_bytes = 0;
         while !self.is_crowded()
-            && let Some(arrived) = self.arrived.pop_front()
+            && let Some(arrived) = self.arrived.pop()
         {
             match arrived {
-                Arrived::Event(event) => {
+                arrivals::Arrived::Event(event) => {
                     queued_bytes += event.weight_bytes();
                     self.fan_out(&event, now);
                 }
-                Arrived::Page(answer) => self.page_arrived(*answer, now),
+                arrivals::Arrived::Page(answer) => self.page_arrived(*answer, now),
             }
             if self.is_flush_due() || self.may_overwhelm(queued_bytes) {
                 queued_bytes = 0;
@@ -323,9 +334,9 @@ impl Shard {
         behind >= CROWD_CONNECTIONS_MIN && behind * CROWD_SHARE >= self.conns.len()
     }
 
-    /// The messages that wait for another shard; what its inbox does not take stays, in order.
-    pub fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Mesh> {
-        &mut self.mesh[to.index()]
+    /// The messages that wait for another party; what its inbox does not take stays, in order.
+    pub fn mesh_pending(&mut self, to: PartyId) -> &mut Pending<Mesh> {
+        self.outgoing.to(to)
     }
 
     /// A connection that wants its input again; it may have unread bytes.
@@ -343,11 +354,6 @@ impl Shard {
     /// A request that is answered outside of the core, through [`Shard::answer`].
     pub fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
         self.admin.pop_front()
-    }
-
-    /// Whether a token came whose key is not known, since this was last asked: it may have been rotated.
-    pub fn poll_keys_wanted(&mut self) -> bool {
-        std::mem::take(&mut self.keys_wanted)
     }
 
     /// The keys that tokens are checked with are others now. Who is connected stays.

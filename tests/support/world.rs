@@ -1,4 +1,7 @@
-//! Shards, the queues between them and sockets that can be full; time passes when it is told to.
+//! Shards, other parties, the lanes between all of them, and sockets that can be full; time passes when it is told to.
+
+#[path = "party.rs"]
+pub mod party;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -12,12 +15,16 @@ use fanwire::event::ShardId;
 use fanwire::history::Retention;
 use fanwire::shard::ConnId;
 use fanwire::shard::ConnRef;
+use fanwire::shard::Lane;
 use fanwire::shard::Mesh;
+use fanwire::shard::PartyId;
 use fanwire::shard::Port;
 use fanwire::shard::Sent;
 use fanwire::shard::Settings;
 use fanwire::shard::Shard;
 use fanwire::shard::Sink;
+
+use self::party::Party;
 
 /// Wall-clock time at the start.
 pub const START_US: u64 = 1_786_600_000_000_000;
@@ -70,11 +77,20 @@ pub struct Wire {
     pub generation: u32,
 }
 
+/// What is on its way from one party to another.
+#[derive(Debug, Default)]
+struct Way {
+    control: VecDeque<Mesh>,
+    data: VecDeque<Mesh>,
+}
+
 #[derive(Debug)]
 pub struct World {
     pub shards: Vec<Shard>,
-    /// What each shard has sent to each other and that has not arrived.
-    queues: Vec<Vec<VecDeque<Mesh>>>,
+    /// What each shard has sent to each party and that has not arrived.
+    ways: Vec<Vec<Way>>,
+    /// Parties that are no shards; the first one's id is the count of shards.
+    pub parties: Vec<Party>,
     pub sockets: BTreeMap<Wire, Socket>,
     /// The connection that has a place now.
     places: Vec<BTreeMap<u32, Wire>>,
@@ -114,7 +130,8 @@ impl World {
                     Shard::new(ShardId(id), shard_count, settings.clone(), Arc::clone(&epoch))
                 })
                 .collect(),
-            queues: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            ways: (0..count).map(|_| (0..count).map(|_| Way::default()).collect()).collect(),
+            parties: Vec::new(),
             sockets: BTreeMap::new(),
             places: vec![BTreeMap::new(); count],
             resumed: BTreeSet::new(),
@@ -176,13 +193,32 @@ impl World {
         let mut sink = Sockets { shard, sockets: &mut self.sockets, places: &self.places[shard] };
         self.shards[shard].work(&mut sink, self.now);
         self.reap(shard);
-        for to in 0..self.shards.len() {
-            let pending = std::mem::take(self.shards[shard].mesh_pending(ShardId(to as u16)));
-            self.queues[shard][to].extend(pending);
-        }
+        self.hand_on(shard);
         while let Some(id) = self.shards[shard].poll_resumed() {
             self.resumed.extend(self.places[shard].get(&id.0));
         }
+    }
+
+    /// What a shard has for other parties is on its way.
+    fn hand_on(&mut self, shard: usize) {
+        for (to, way) in self.ways[shard].iter_mut().enumerate() {
+            let pending = self.shards[shard].mesh_pending(PartyId(to as u16));
+            for lane in Lane::ALL {
+                let parcels = std::iter::from_fn(|| pending.pop(lane));
+                let queue = if lane == Lane::Control { &mut way.control } else { &mut way.data };
+                queue.extend(parcels.map(|parcel| parcel.message));
+            }
+        }
+    }
+
+    /// A party that is no shard; its id.
+    pub fn join(&mut self, party: Party) -> PartyId {
+        let id = PartyId(u16::try_from(self.shards.len() + self.parties.len()).unwrap());
+        self.parties.push(party);
+        for ways in &mut self.ways {
+            ways.push(Way::default());
+        }
+        id
     }
 
     fn reap(&mut self, shard: usize) {
@@ -194,16 +230,51 @@ impl World {
         }
     }
 
-    /// Up to `count` messages from one shard arrive at another.
+    /// All control and up to `count` messages of data from one shard arrive at another.
     pub fn deliver(&mut self, from: usize, to: usize, count: usize) -> bool {
-        let mut any = false;
+        let mut any = self.deliver_control(from, to);
         for _ in 0..count {
             if !self.shards[to].wants_inbox() {
                 break;
             }
-            let Some(message) = self.queues[from][to].pop_front() else { break };
+            let Some(message) = self.ways[from][to].data.pop_front() else { break };
             self.shards[to].inbox(message, self.now);
             any = true;
+        }
+        any
+    }
+
+    /// All control from one shard arrives at another.
+    pub fn deliver_control(&mut self, from: usize, to: usize) -> bool {
+        let control = std::mem::take(&mut self.ways[from][to].control);
+        let any = !control.is_empty();
+        for message in control {
+            self.shards[to].inbox(message, self.now);
+        }
+        any
+    }
+
+    /// Messages of data that are on their way from one shard to another.
+    pub fn underway(&self, from: usize, to: usize) -> usize {
+        self.ways[from][to].data.len()
+    }
+
+    /// What shards have told the other parties arrives there, and what those have answered by now arrives at the shards.
+    pub fn deliver_parties(&mut self) -> bool {
+        let mut any = false;
+        let shard_count = self.shards.len();
+        for (index, party) in self.parties.iter_mut().enumerate() {
+            for ways in &mut self.ways {
+                let Way { control, data } = &mut ways[shard_count + index];
+                for message in control.drain(..).chain(data.drain(..)) {
+                    any = true;
+                    party.hear(message, self.now);
+                }
+            }
+            for (to, message) in party.answers(self.now) {
+                any = true;
+                self.shards[to.index()].inbox(message, self.now);
+            }
         }
         any
     }
@@ -235,6 +306,7 @@ impl World {
                     any |= self.deliver(from, to, usize::MAX);
                 }
             }
+            any |= self.deliver_parties();
             if !any {
                 return;
             }

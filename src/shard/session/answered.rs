@@ -12,6 +12,7 @@ use super::http::State;
 use crate::auth::LimitError;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::RefusalCode;
 use crate::limits::RETRY_AFTER_S;
 use crate::wire::http::Head;
 use crate::wire::http::Reply;
@@ -29,10 +30,14 @@ impl Shard {
     ) -> Box<Http> {
         let message = format_args!("a connection was refused: {error}");
         self.tell_log_of(Some(id), "warning", "limits", message, now);
+        let (status, code) = match error {
+            LimitError::Busy => (503, RefusalCode::Full.name()),
+            _ => (429, "too_many_connections"),
+        };
         self.reply_refusal(id, http, head, now, |out, connection| {
-            Reply::begin(out, 429, connection)
+            Reply::begin(out, status, connection)
                 .header("retry-after", &RETRY_AFTER_S.to_string())
-                .error("too_many_connections", &error.to_string());
+                .error(code, &error.to_string());
         })
     }
 
