@@ -63,6 +63,7 @@ pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::HyperBeam;
+pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
 pub use stats::Stats;
