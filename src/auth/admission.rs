@@ -48,11 +48,21 @@ impl Default for AccessLimits {
 /// A limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitError {
-    UserConnections { max: u32 },
-    AddressConnections { max: u32 },
-    Handshakes { per_second: u32 },
-    Messages { per_second: u32 },
-    Publish { per_second: u32 },
+    UserConnections {
+        max: u32,
+    },
+    AddressConnections {
+        max: u32,
+    },
+    Handshakes {
+        per_second: u32,
+    },
+    Messages {
+        per_second: u32,
+    },
+    Publish {
+        per_second: u32,
+    },
     /// Who counts has too many questions to answer already.
     Busy,
 }

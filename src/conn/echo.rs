@@ -39,7 +39,7 @@ pub(crate) struct Count(u64);
 
 impl Message for Count {
     fn lane(&self) -> Lane {
-        if self.0 % 2 == 0 { Lane::Data } else { Lane::Control }
+        if self.0.is_multiple_of(2) { Lane::Data } else { Lane::Control }
     }
 
     fn weight_bytes(&self) -> usize {

@@ -27,6 +27,7 @@ struct Slot<M> {
     parcels: Sender<Parcel<M>>,
     /// Bytes that are in it.
     bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
 }
 
 /// The other end.
@@ -71,16 +72,20 @@ pub struct HandedOn {
     pub is_stuck: bool,
 }
 
-fn lane<M>() -> (Slot<M>, Tray<M>) {
+fn lane<M>(bytes_max: usize) -> (Slot<M>, Tray<M>) {
     let (sender, receiver) = flume::bounded(INBOX_MESSAGES_MAX);
     let bytes = Arc::new(AtomicUsize::new(0));
-    let slot = Slot { parcels: sender, bytes: Arc::clone(&bytes) };
+    let slot = Slot { parcels: sender, bytes: Arc::clone(&bytes), bytes_max };
     (slot, Tray { parcels: receiver, bytes })
 }
 
 impl<M> Clone for Slot<M> {
     fn clone(&self) -> Self {
-        Self { parcels: self.parcels.clone(), bytes: Arc::clone(&self.bytes) }
+        Self {
+            parcels: self.parcels.clone(),
+            bytes: Arc::clone(&self.bytes),
+            bytes_max: self.bytes_max,
+        }
     }
 }
 
@@ -100,7 +105,7 @@ impl<M> Slot<M> {
         let weight_bytes = parcel.weight_bytes;
         // Counted first, so that the receiver never takes out more than was put in.
         let before = self.bytes.fetch_add(weight_bytes, Ordering::AcqRel);
-        let is_over = before > 0 && before.saturating_add(weight_bytes) > INBOX_BYTES_MAX;
+        let is_over = before > 0 && before.saturating_add(weight_bytes) > self.bytes_max;
         let back = if is_over {
             Some(parcel)
         } else {
@@ -172,15 +177,21 @@ impl<M: Message> Peer<M> {
     }
 }
 
-/// Everyone's links, in the order of their ids; the first so many are cores. Call before any thread has a table of descriptors of its own.
+/// Everyone's links, in the order of their ids; the first so many are cores. Each lane of an inbox takes so many bytes, and at most
+/// `INBOX_BYTES_MAX`. Call before any thread has a table of descriptors of its own.
 ///
 /// # Errors
 /// If the process has no descriptors left for their doorbells.
-pub fn weave<M>(party_count: u16, core_count: u16) -> io::Result<Vec<Links<M>>> {
+pub fn weave<M>(
+    party_count: u16,
+    core_count: u16,
+    inbox_bytes_max: usize,
+) -> io::Result<Vec<Links<M>>> {
+    let bytes_max = inbox_bytes_max.min(INBOX_BYTES_MAX);
     let unfinished = Arc::new(AtomicUsize::new(usize::from(core_count)));
     let (mut peers, mut inboxes) = (Vec::new(), Vec::new());
     for _ in 0..party_count {
-        let ((control, control_tray), (data, data_tray)) = (lane(), lane());
+        let ((control, control_tray), (data, data_tray)) = (lane(bytes_max), lane(bytes_max));
         peers.push(Peer { control, data, doorbell: Arc::new(Doorbell::new()?) });
         inboxes.push(Inbox { control: control_tray, data: data_tray });
     }
@@ -216,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_full_data_lane_holds_no_control_up_and_a_full_control_lane_holds_data_up() {
-        let links = weave::<Note>(2, 2).unwrap();
+        let links = weave::<Note>(2, 2, INBOX_BYTES_MAX).unwrap();
         let (to, inbox) = (&links[0].peers[1], &links[1].inbox);
         let mut pending = Pending::default();
         for number in 0..600 {
@@ -241,15 +252,12 @@ mod tests {
 
     #[test]
     fn an_inbox_is_bounded_in_bytes_but_for_one_message() {
-        let links = weave::<Note>(3, 2).unwrap();
+        let links = weave::<Note>(3, 2, usize::MAX).unwrap();
         let inbox = &links[2].inbox;
         let mut pending = Pending::default();
         pending.push(Note(Lane::Data, 0, INBOX_BYTES_MAX + 1));
         pending.push(Note(Lane::Data, 1, 1));
-        assert_eq!(
-            links[0].peers[2].hand_on(&mut pending),
-            HandedOn { any: true, is_stuck: true }
-        );
+        assert_eq!(links[0].peers[2].hand_on(&mut pending), HandedOn { any: true, is_stuck: true });
         let mut others = Pending::default();
         others.push(Note(Lane::Data, 2, 1));
         assert!(links[1].peers[2].hand_on(&mut others).is_stuck, "it is full for everyone");
@@ -261,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_is_told_to_one_that_has_left_is_gone() {
-        let mut links = weave::<Note>(2, 1).unwrap();
+        let mut links = weave::<Note>(2, 1, INBOX_BYTES_MAX).unwrap();
         drop(links.pop());
         let to = links[0].peers[1].clone();
         let mut pending = Pending::default();

@@ -108,7 +108,7 @@ mod tests {
 
     impl Message for Note {
         fn lane(&self) -> Lane {
-            if self.0 % 2 == 0 { Lane::Control } else { Lane::Data }
+            if self.0.is_multiple_of(2) { Lane::Control } else { Lane::Data }
         }
 
         fn weight_bytes(&self) -> usize {
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn it_hears_control_first_and_then_that_it_is_to_stop() {
         let mut parties: Vec<Party<Note>> =
-            weave(2, 0).unwrap().into_iter().map(Party::new).collect();
+            weave(2, 0, usize::MAX).unwrap().into_iter().map(Party::new).collect();
         let mut teller = parties.remove(0);
         let mut hearer = parties.remove(0);
         for number in [1, 2, 3] {
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_sleeper_is_woken_again_and_again_and_what_was_stuck_arrives() {
         let mut parties: Vec<Party<Note>> =
-            weave(2, 0).unwrap().into_iter().map(Party::new).collect();
+            weave(2, 0, usize::MAX).unwrap().into_iter().map(Party::new).collect();
         let mut teller = parties.remove(0);
         let mut hearer = parties.remove(0);
         std::thread::scope(|scope| {

@@ -148,7 +148,8 @@ where
     let keys_party = keeper.is_some().then_some(PartyId(plan.shard_count));
     Arc::make_mut(&mut plan.settings.access).keys = keys_party;
     let party_count = plan.shard_count + u16::from(keys_party.is_some());
-    let mut links = weave::<W::Message>(party_count, plan.shard_count)
+    let (_, _, inbox_bytes) = plan.settings.memory.mesh_parts();
+    let mut links = weave::<W::Message>(party_count, plan.shard_count, inbox_bytes)
         .map_err(StartError::Descriptors)?;
     let others = links.split_off(usize::from(plan.shard_count));
     let doorbells: Vec<_> = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();

@@ -20,13 +20,19 @@ pub(super) enum Arrived {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Arrivals {
     queue: VecDeque<Arrived>,
     bytes: usize,
+    bytes_max: usize,
 }
 
 impl Arrivals {
+    /// None yet; at most so many bytes, and `ARRIVED_BYTES_MAX`.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { queue: VecDeque::new(), bytes: 0, bytes_max: bytes_max.min(ARRIVED_BYTES_MAX) }
+    }
+
     /// Events of one home, in its order.
     pub(super) fn push_events(&mut self, events: impl IntoIterator<Item = Arc<Event>>) {
         for event in events {
@@ -51,7 +57,7 @@ impl Arrivals {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() < ARRIVED_EVENTS_MAX && self.bytes < ARRIVED_BYTES_MAX
+        self.queue.len() < ARRIVED_EVENTS_MAX && self.bytes < self.bytes_max
     }
 
     pub(super) fn is_empty(&self) -> bool {

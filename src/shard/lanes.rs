@@ -149,36 +149,45 @@ impl<M> Pending<M> {
 
 /// What waits for every other party. Parties are found by their ids, however many there are.
 #[derive(Debug)]
-pub(super) struct Outgoing<M>(Vec<Pending<M>>);
-
-impl<M> Default for Outgoing<M> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
+pub(super) struct Outgoing<M> {
+    parties: Vec<Pending<M>>,
+    /// Bytes that may wait for all of them together.
+    bytes_max: usize,
 }
 
 impl<M> Outgoing<M> {
+    pub(super) const fn new(bytes_max: usize) -> Self {
+        Self { parties: Vec::new(), bytes_max }
+    }
+
     /// What waits for one of them.
     pub(super) fn to(&mut self, party: impl Into<PartyId>) -> &mut Pending<M> {
         let index = party.into().index();
-        if self.0.len() <= index {
-            self.0.resize_with(index + 1, Pending::default);
+        if self.parties.len() <= index {
+            self.parties.resize_with(index + 1, Pending::default);
         }
-        &mut self.0[index]
+        &mut self.parties[index]
     }
 
     /// Whether a lane to that party has room.
     pub(super) fn has_room(&self, party: impl Into<PartyId>, lane: Lane) -> bool {
-        self.0.get(party.into().index()).is_none_or(|pending| pending.has_room(lane))
+        let pending = self.parties.get(party.into().index());
+        pending.is_none_or(|pending| pending.has_room(lane)) && self.bytes(lane) < self.bytes_max
     }
 
     /// Whether that lane has room wherever something was ever sent.
     pub(super) fn has_room_everywhere(&self, lane: Lane) -> bool {
-        self.0.iter().all(|pending| pending.has_room(lane))
+        self.parties.iter().all(|pending| pending.has_room(lane))
+            && self.bytes(lane) < self.bytes_max
+    }
+
+    /// Bytes of that lane to all parties.
+    fn bytes(&self, lane: Lane) -> usize {
+        self.parties.iter().map(|pending| pending.bytes(lane)).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(Pending::is_empty)
+        self.parties.iter().all(Pending::is_empty)
     }
 }
 
@@ -221,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_lane_is_full_by_messages_or_by_bytes_and_the_other_is_not() {
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = Outgoing::new(2 * MESH_PENDING_BYTES_MAX);
         let party = PartyId(7);
         assert!(outgoing.has_room(party, Lane::Data), "nobody has sent anything yet");
         outgoing.to(party).push(Note(Lane::Data, 0, MESH_PENDING_BYTES_MAX));
@@ -236,5 +245,17 @@ mod tests {
         }
         assert!(!outgoing.has_room(party, Lane::Control));
         assert!(outgoing.has_room(PartyId(6), Lane::Control));
+    }
+
+    #[test]
+    fn what_waits_for_all_together_is_bounded_too() {
+        let mut outgoing = Outgoing::new(100);
+        for party in 0..4 {
+            assert!(outgoing.has_room(PartyId(9), Lane::Data));
+            outgoing.to(PartyId(party)).push(Note(Lane::Data, 0, 25));
+        }
+        assert!(!outgoing.has_room(PartyId(9), Lane::Data));
+        assert!(!outgoing.has_room_everywhere(Lane::Data));
+        assert!(outgoing.has_room(PartyId(0), Lane::Control));
     }
 }

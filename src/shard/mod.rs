@@ -179,6 +179,7 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
+        let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
@@ -199,8 +200,8 @@ impl Shard {
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
             cursor: vec![1; usize::from(shard_count)],
-            outgoing: lanes::Outgoing::default(),
-            arrived: arrivals::Arrivals::default(),
+            outgoing: lanes::Outgoing::new(outgoing_bytes),
+            arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
             events_since_flush: 0,

@@ -86,9 +86,9 @@ impl Shard {
     /// Whether one of those that wait could be carried out.
     pub(super) fn can_read_on(&self) -> bool {
         let waiting = (0..self.shard_count).map(ShardId).zip(&self.reads.waiting);
-        waiting.into_iter().any(|(reader, wishes)| {
-            !wishes.is_empty() && self.has_room_for_page(reader)
-        })
+        waiting
+            .into_iter()
+            .any(|(reader, wishes)| !wishes.is_empty() && self.has_room_for_page(reader))
     }
 
     fn has_room_for_page(&self, reader: ShardId) -> bool {
