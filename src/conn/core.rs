@@ -2,8 +2,7 @@
 //!
 //! Invariants: the loop has one await, reached only when a whole turn found nothing to do; nothing is borrowed across it. No connection
 //! gets more than `READS_PER_TURN_MAX` reads while others wait. A message for another party that does not fit stays, in order, and is
-//! tried again; what comes in the control lane is taken before and after data, and whether there is room for data or not. It is the
-//! only task of its runtime, so it never has to yield to another.
+//! tried again. It is the only task of its runtime, so it never has to yield to another.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::net::recv;
 
+use super::intake::take_in;
 use super::linger::Lingering;
 use super::listener::Accepted;
 use super::listener::Listener;
@@ -32,8 +32,6 @@ use crate::clock::Clock;
 use crate::clock::Now;
 use crate::limits::ACCEPTS_PER_TURN_MAX;
 use crate::limits::BACKLOG;
-use crate::limits::INBOX_MESSAGES_MAX;
-use crate::limits::INBOX_PER_TURN_MAX;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::NAP_US;
 use crate::limits::READ_BYTES;
@@ -401,28 +399,8 @@ impl<W: World> Core<W> {
     }
 
     fn take_inbox(&mut self, now: Now) -> bool {
-        let was_busy = self.take_control(now);
-        let mut has_data = false;
-        for _ in 0..INBOX_PER_TURN_MAX {
-            if !self.world.wants_inbox() {
-                break;
-            }
-            let Some(message) = self.links.inbox.take(Lane::Data) else { break };
-            self.world.inbox(message, now);
-            has_data = true;
-        }
-        // What was handed on before this data is there by now, and holds before any of it is told.
-        let has_control = has_data && self.take_control(now);
-        was_busy | has_data | has_control
-    }
-
-    /// Takes all that was in the control lane when this began.
-    fn take_control(&mut self, now: Now) -> bool {
-        for count in 0..INBOX_MESSAGES_MAX {
-            let Some(message) = self.links.inbox.take(Lane::Control) else { return count > 0 };
-            self.world.inbox(message, now);
-        }
-        true
+        let Self { world, links, .. } = self;
+        take_in(world, &mut |lane| links.inbox.take(lane), now)
     }
 
     fn tick(&mut self, now: Now) {

@@ -8,6 +8,7 @@ mod defer;
 mod doorbell;
 #[cfg(test)]
 pub(crate) mod echo;
+mod intake;
 mod linger;
 mod listener;
 mod mesh;
@@ -24,6 +25,7 @@ pub use self::core::Left;
 pub use self::core::Pace;
 pub use self::core::run;
 pub use self::doorbell::Doorbell;
+pub use self::intake::take_in;
 pub use self::listener::Listener;
 pub use self::listener::ListenerOptions;
 pub use self::mesh::HandedOn;

@@ -11,12 +11,14 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use fanwire::clock::Now;
+use fanwire::conn::take_in;
 use fanwire::event::ShardId;
 use fanwire::history::Retention;
 use fanwire::shard::ConnId;
 use fanwire::shard::ConnRef;
 use fanwire::shard::Lane;
 use fanwire::shard::Mesh;
+use fanwire::shard::Message;
 use fanwire::shard::PartyId;
 use fanwire::shard::Port;
 use fanwire::shard::Sent;
@@ -28,6 +30,9 @@ use self::party::Party;
 
 /// Wall-clock time at the start.
 pub const START_US: u64 = 1_786_600_000_000_000;
+
+/// Milliseconds since the process began at that time.
+const MONO_MS: u64 = 1000;
 
 /// Settings with room for everything.
 pub fn roomy() -> Settings {
@@ -85,6 +90,19 @@ struct Way {
     data: VecDeque<Mesh>,
 }
 
+impl Way {
+    fn queue(&mut self, lane: Lane) -> &mut VecDeque<Mesh> {
+        match lane {
+            Lane::Control => &mut self.control,
+            Lane::Data => &mut self.data,
+        }
+    }
+
+    fn take(&mut self, lane: Lane) -> Option<Mesh> {
+        self.queue(lane).pop_front()
+    }
+}
+
 #[derive(Debug)]
 pub struct World {
     pub shards: Vec<Shard>,
@@ -100,7 +118,14 @@ pub struct World {
     pub now: Now,
 }
 
+/// Microseconds that a `send` takes, and each KiB of it, and the fan-out of an event: what this machine takes, about.
+const SEND_US: u64 = 4;
+const SEND_KIB_US: u64 = 1;
+const EVENT_US: u64 = 1;
+
 struct Sockets<'a> {
+    /// What was sent so far took so long, in nanoseconds.
+    spent_ns: u64,
     shard: usize,
     sockets: &'a mut BTreeMap<Wire, Socket>,
     places: &'a BTreeMap<u32, Wire>,
@@ -117,6 +142,7 @@ impl Sink for Sockets<'_> {
         let count = room.min(bytes.len());
         socket.buffer.extend(&bytes[..count]);
         socket.is_full = count < bytes.len();
+        self.spent_ns += SEND_US * 1_000 + count as u64 * SEND_KIB_US * 1_000 / 1_024;
         Sent::Took(count)
     }
 }
@@ -136,7 +162,7 @@ impl World {
             sockets: BTreeMap::new(),
             places: vec![BTreeMap::new(); count],
             resumed: BTreeSet::new(),
-            now: Now { mono_ms: 1000, wall_us: START_US },
+            now: Now { mono_ms: MONO_MS, wall_us: START_US },
         }
     }
 
@@ -189,15 +215,30 @@ impl World {
         self.sockets.remove(&wire);
     }
 
-    /// One shard does what there is to do.
-    pub fn work(&mut self, shard: usize) {
-        let mut sink = Sockets { shard, sockets: &mut self.sockets, places: &self.places[shard] };
-        self.shards[shard].work(&mut sink, self.now);
+    /// One shard does what there is to do; says how long that takes, in microseconds. Time does not pass by itself.
+    pub fn work(&mut self, shard: usize) -> u64 {
+        let places = &self.places[shard];
+        let mut sink = Sockets { spent_ns: 0, shard, sockets: &mut self.sockets, places };
+        let events = self.shards[shard].work(&mut sink, self.now);
+        let took_us = sink.spent_ns / 1_000 + events * EVENT_US;
         self.reap(shard);
         self.hand_on(shard);
         while let Some(id) = self.shards[shard].poll_resumed() {
             self.resumed.extend(self.places[shard].get(&id.0));
         }
+        took_us
+    }
+
+    /// One shard takes in what a core takes in with each turn, from all others.
+    pub fn take_in(&mut self, shard: usize) -> bool {
+        let Self { shards, ways, now, .. } = self;
+        let mut next = |lane| ways.iter_mut().find_map(|ways| ways[shard].take(lane));
+        take_in(&mut shards[shard], &mut next, *now)
+    }
+
+    /// A message is on its way to a shard.
+    pub fn tell(&mut self, from: usize, to: usize, message: Mesh) {
+        self.ways[from][to].queue(message.lane()).push_back(message);
     }
 
     /// What a shard has for other parties is on its way.
@@ -206,8 +247,7 @@ impl World {
             let pending = self.shards[shard].mesh_pending(PartyId(to as u16));
             for lane in Lane::ALL {
                 let parcels = std::iter::from_fn(|| pending.pop(lane));
-                let queue = if lane == Lane::Control { &mut way.control } else { &mut way.data };
-                queue.extend(parcels.map(|parcel| parcel.message));
+                way.queue(lane).extend(parcels.map(|parcel| parcel.message));
             }
         }
     }
@@ -281,8 +321,13 @@ impl World {
     }
 
     pub fn advance(&mut self, ms: u64) {
-        self.now.mono_ms += ms;
-        self.now.wall_us += ms * 1000;
+        self.advance_us(ms * 1000);
+    }
+
+    /// Milliseconds since the start follow from microseconds since 1970.
+    pub fn advance_us(&mut self, us: u64) {
+        self.now.wall_us += us;
+        self.now.mono_ms = MONO_MS + (self.now.wall_us - START_US) / 1000;
     }
 
     pub fn tick(&mut self) {
