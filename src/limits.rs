@@ -271,6 +271,10 @@ pub const PATH_BYTES_MAX: usize = 255;
 /// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
 /// a parse of its own.
 pub const INTEREST_PATHS_MAX: usize = 1024;
+/// Bytes of an interest, paths and tree; paths beyond it are left out, too, with the same consequence.
+pub const INTEREST_BYTES_MAX: usize = 128 * 1024;
+/// Interests of a shard's past that it keeps for events that are on their way; an event of an older one is parsed by each shard that has a filter.
+pub const FORMER_INTERESTS_MAX: usize = 4;
 
 /// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
 pub const FILTER_BYTES_MAX: usize = 16 * 1024;

@@ -28,6 +28,7 @@ pub use fields::PayloadError;
 pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
+pub use interest::Sought;
 pub use number::Number;
 pub use projection::Projection;
 pub use topic::TopicError;
