@@ -35,7 +35,8 @@ pub struct FieldPath {
 }
 
 /// Bytes of a step's name in the path and as a member of its parent in the tree, without the text.
-const STEP_BYTES: usize = size_of::<Box<str>>() + size_of::<(Box<str>, usize)>() + 4 * size_of::<usize>();
+const STEP_BYTES: usize =
+    size_of::<Box<str>>() + size_of::<(Box<str>, usize)>() + 4 * size_of::<usize>();
 
 /// Why a list of member names is not a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -117,13 +117,16 @@ pub struct Event {
 }
 
 impl Event {
-    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself.
+    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself. Its topic's name is shared.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         self.payload.len()
             + self.key.len()
             + self.fields.weight_bytes()
             + size_of::<Self>()
-            + 2 * size_of::<usize>()
+            + WEIGHT_COUNTS_BYTES
     }
 }
+
+/// Bytes of the counts of those who hold an event, and who hold its key.
+const WEIGHT_COUNTS_BYTES: usize = 4 * size_of::<usize>();

@@ -17,7 +17,8 @@ fn turn(world: &mut World, subscriber: &mut Client, publisher: &mut Client, turn
     let wish = json!({"type": "subscribe", "id": "s", "topics": ["a"], "filter": filter});
     subscriber.say(world, &wish);
     world.settle();
-    publisher.say(world, &json!({"type": "publish", "topic": "a", "key": "k", "payload": {"n": 1}}));
+    publisher
+        .say(world, &json!({"type": "publish", "topic": "a", "key": "k", "payload": {"n": 1}}));
     world.settle();
     subscriber.say(world, &json!({"type": "unsubscribe", "id": "s"}));
     world.settle();

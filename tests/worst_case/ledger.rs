@@ -56,6 +56,6 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// Bytes held now.
-pub fn held() -> isize {
+pub(crate) fn held() -> isize {
     HELD.get()
 }
