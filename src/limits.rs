@@ -146,6 +146,8 @@ const _: () =
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Seconds that a browser may keep what it was told about the requests of a page of another origin; then it asks again.
+pub const PREFLIGHT_KEPT_S: u32 = 600;
 /// Fields of a request head; more are refused with 431.
 pub const HEAD_FIELDS_MAX: usize = 100;
 /// Bytes of a request line (RFC 9112 section 3 recommends at least 8000); more are refused with 414.
