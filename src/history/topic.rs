@@ -59,9 +59,10 @@ pub(super) struct Topic {
 }
 
 /// Bytes of a topic that has nothing: its place, and its entries in the tables of names, as full as they are at worst.
-const TOPIC_BYTES: usize = size_of::<Topic>() + NAMES_BYTES + 8 * size_of::<usize>();
+const TOPIC_BYTES: usize =
+    size_of::<Topic>() + NAMES_BYTES + 4 * size_of::<Option<Box<Topic>>>() + 32;
 /// Bytes of a name in two tables, without its text.
-pub(super) const NAMES_BYTES: usize = 16 * size_of::<usize>();
+pub(super) const NAMES_BYTES: usize = 20 * size_of::<usize>();
 /// Bytes of an event in the ring and in the order of all, besides itself.
 pub(super) const RING_EVENT_BYTES: usize = 7 * size_of::<usize>();
 /// Bytes of a last event in its tree, among the keys and in the order of all, besides itself.

@@ -201,6 +201,6 @@ fn literal_prefix(pattern: &TopicPattern) -> &str {
     let text = pattern.as_str();
     match pattern {
         TopicPattern::Exact(_) => text,
-        TopicPattern::Wild(_) => &text[..text.find('*').unwrap_or(text.len())],
+        TopicPattern::Wild(_) => text.split('*').next().unwrap_or_default(),
     }
 }

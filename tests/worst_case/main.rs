@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod churn;
+mod history;
 mod ledger;
 #[path = "../support/mod.rs"]
 mod support;
