@@ -157,6 +157,7 @@ impl<'a> Writer<'a> {
                 Some(counted.saturating_sub(*count as usize).max(by_time(0)))
             }
             Start::AfterOffsets { offsets, others_us } => match find(offsets, &topic.name) {
+                Some(offset) if offset > topic.newest_offset() => Some(by_time(0)),
                 Some(offset) => Some(topic.index_after_offset(offset).max(by_time(0))),
                 None => others_us.map(by_time),
             },
@@ -171,8 +172,9 @@ impl<'a> Writer<'a> {
                 let named = offsets.iter().filter_map(|(name, offset)| {
                     let topics = self.memory.names();
                     let topic = topics.find(topics.index_of(name)?)?;
-                    let first = topic.ring.get(topic.index_after_offset(*offset))?;
-                    Some(first.time_us - 1)
+                    let is_ahead = *offset > topic.newest_offset();
+                    let index = if is_ahead { 0 } else { topic.index_after_offset(*offset) };
+                    Some(topic.ring.get(index)?.time_us - 1)
                 });
                 named.chain(*others_us).min().unwrap_or(u64::MAX)
             }
@@ -245,9 +247,19 @@ impl<'a> Writer<'a> {
             }
             Start::AfterTime(time_us) if *time_us < floor.time_us => self.forgotten_gaps(),
             Start::AfterOffsets { offsets, others_us } => {
-                for (name, _) in offsets.iter() {
+                for (name, offset) in offsets.iter() {
                     let topic = topics.index_of(name).and_then(|index| topics.find(index));
-                    match (topic, topics.left_by(name)) {
+                    let left = topics.left_by(name);
+                    if *offset > topics.newest_offset(name) {
+                        // The reader says that it has had more of the topic than there was: its position is of another numbering.
+                        if self.wants(name) {
+                            let gone = topic.map_or(left, |topic| Some(topic.gone));
+                            let to = gone.map_or(0, |gone| gone.evicted.offset);
+                            self.push_gap(name, 1, to, GapReason::Epoch);
+                        }
+                        continue;
+                    }
+                    match (topic, left) {
                         (Some(_), _) | (None, Some(_)) if are_few => {}
                         (Some(topic), _) if topic.ring.is_empty() => {
                             self.take_gap(name, topic.gone, topic.base);

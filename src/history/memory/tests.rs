@@ -107,6 +107,16 @@ fn a_resume_before_history_says_what_is_gone() {
 }
 
 #[test]
+fn a_resume_from_an_offset_that_there_never_was_is_of_another_numbering() {
+    let mut kept = Kept::new(Retention { topic_events_max: 3, ..ROOMY });
+    (0..5).for_each(|_| kept.push("a", "", Op::Event));
+    assert_eq!(kept.read("a", &after(&[("a", 5)], None)), (vec![], vec![]));
+    let (events, gaps) = kept.read("a", &after(&[("a", 6)], None));
+    assert_eq!(gaps, [(1, 2, GapReason::Epoch)]);
+    assert_eq!(offsets_of(&events), [3, 4, 5]);
+}
+
+#[test]
 fn several_topics_come_in_the_order_of_their_stamps() {
     let mut kept = Kept::new(ROOMY);
     for topic in ["a/1", "a/2", "b", "a/1", "a/2"] {
