@@ -11,6 +11,7 @@ use std::sync::Arc;
 use fanwire::auth::AdminSecret;
 use fanwire::auth::Algorithm;
 use fanwire::auth::AnonymousAccess;
+use fanwire::auth::EventTypes;
 use fanwire::auth::Key;
 use fanwire::auth::KeySet;
 use fanwire::auth::Mapping;
@@ -45,7 +46,12 @@ fn access_with_keys() -> Access {
     let keys = KeySet::new(vec![key]).unwrap();
     let verifier = Verifier::new(keys, rules, Mapping::default()).unwrap();
     let admin = AdminSecret::new(support::transcript::SECRET).unwrap();
-    Access { verifier: Some(Arc::new(verifier)), admin: Some(Arc::new(admin)), ..Access::default() }
+    Access {
+        verifier: Some(Arc::new(verifier)),
+        admin: Some(Arc::new(admin)),
+        event_types: EventTypes::default(),
+        ..Access::default()
+    }
 }
 
 fn set(settings: &mut Settings, key: &str, value: &str) {

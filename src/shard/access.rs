@@ -72,7 +72,7 @@ impl Default for Access {
         Self {
             verifier: None,
             anonymous: Anonymous::default(),
-            event_types: EventTypes::default(),
+            event_types: EventTypes::open(),
             origins: Origins::default(),
             limits: AccessLimits::default(),
             admin: None,
@@ -279,7 +279,8 @@ mod tests {
 
     #[test]
     fn anonymous_clients_are_kept_from_what_needs_a_role_and_nothing_else() {
-        let who = Access::default().anonymous(&View::default()).unwrap();
+        let with_keys = Access { event_types: EventTypes::default(), ..Access::default() };
+        let who = with_keys.anonymous(&View::default()).unwrap();
         let asked = |topics: &[&str]| {
             let topics = topics.iter().map(|topic| pattern(topic)).collect();
             Arc::new(Subscription { topics, ..Subscription::default() })
@@ -289,5 +290,9 @@ mod tests {
         assert_eq!(who.confine(&asked(&["LogEntry"])), None);
         let all = who.confine(&asked(&["**"])).unwrap();
         assert!(all.filter.is_some());
+        // Where nobody can show a role, nothing needs one.
+        let who = Access::default().anonymous(&View::default()).unwrap();
+        let logs = asked(&["LogEntry"]);
+        assert!(Arc::ptr_eq(&who.confine(&logs).unwrap(), &logs));
     }
 }
