@@ -47,8 +47,8 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::shard::Stats;
     use crate::event::ShardId;
+    use crate::shard::Stats;
 
     /// Reads the page as the format's description has it: HELP, TYPE, then samples of that name; counters end in `_total`.
     fn parse(page: &str) -> HashMap<String, u64> {

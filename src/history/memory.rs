@@ -142,6 +142,11 @@ impl Store for Memory {
         self.tidy_order();
     }
 
+    fn last(&self, topic: &TopicName, key: &str) -> Option<Arc<Event>> {
+        let index = self.by_name.get(topic)?;
+        self.topics[*index].last_of(key)
+    }
+
     fn read(&mut self, read: &Read) -> Answer {
         Answer::Now(page::read(&self.selected(&read.topics), read))
     }
@@ -209,6 +214,7 @@ mod tests {
                 time_us: self.time_us,
                 payload: Bytes::from_static(b"{}"),
                 fields: crate::event::Fields::default(),
+                before: None,
             };
             self.memory.append(&Arc::new(event));
         }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::forced::Unmatched;
 use super::input::ConnId;
 use super::input::ConnRef;
 use crate::batch::FrameId;
@@ -116,6 +117,8 @@ pub(super) struct Class {
     pub(super) open: Option<Box<OpenBatch>>,
     /// While one event is fanned out: which subscriptions it matches.
     pub(super) matched: u64,
+    /// Which subscriptions have more forced on them than the matcher looks at.
+    pub(super) unmatched: Unmatched,
     /// Stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
     /// While several classes are flushed: which of them it is.
@@ -190,6 +193,7 @@ impl Classes {
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
         self.slots[id.index()] = Some(Box::new(Class {
+            unmatched: Unmatched::of(&key.subs),
             policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
             key,
             wishes,

@@ -13,6 +13,7 @@ mod encoded;
 mod fanout;
 mod figures;
 mod flush;
+mod forced;
 mod home;
 mod ingest;
 mod input;
