@@ -113,6 +113,7 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
     };
     let verifier = keys::verifier(config)?.map(Arc::new);
     Ok(Access {
+        keys: None,
         anonymous: grants::anonymous(config)?,
         event_types: grants::event_types(config, verifier.is_some()),
         verifier,

@@ -17,6 +17,7 @@ use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishRun;
+use super::lanes::Lane;
 use crate::auth::Bucket;
 use crate::auth::Rate;
 use crate::clock::Now;
@@ -25,7 +26,6 @@ use crate::dialect::provisioning;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::moment;
-use crate::limits::MESH_PENDING_MAX;
 use crate::limits::OWN_LOGS_PER_S;
 
 /// Figures that are told, by the names that they have on `GET /metrics`.
@@ -174,12 +174,12 @@ impl Shard {
         let home = home_of(&first.topic, self.shard_count);
         if home == self.id {
             self.place_run(drafts, now);
-        } else if self.mesh[home.index()].len() < MESH_PENDING_MAX {
+        } else if self.outgoing.has_room(home, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };
             let publisher = Address { shard: self.id, conn };
             let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
-            self.mesh[home.index()].push_back(run);
+            self.outgoing.to(home).push(run);
         }
     }
 }
