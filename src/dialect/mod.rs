@@ -68,6 +68,17 @@ pub struct Subscription {
     pub fields: Option<Arc<Projection>>,
     /// A key that passed the filter and no longer does is announced once.
     pub leave: bool,
+    /// What its subscriber's tokens force on it, besides what `filter` says of them.
+    pub forced: Forced,
+}
+
+/// Filters that tokens force on a subscription, all of which hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Forced {
+    /// Sorted by their texts, each once.
+    pub filters: Arc<[Filter]>,
+    /// Whether the subscription's filter holds them too, but for deletes: then only those have to be looked at again.
+    pub is_joined: bool,
 }
 
 /// What is to be changed of a running subscription; `None`: it stays as it is.
@@ -87,6 +98,8 @@ impl Change {
     /// # Errors
     /// If what it asks for does not go together.
     pub fn apply(self, running: &Subscription) -> Result<Subscription, Refusal> {
+        // A new filter holds nothing of what is forced until it is confined.
+        let is_joined = self.filter.is_none() && running.forced.is_joined;
         let changed = Subscription {
             id: Arc::clone(&running.id),
             topics: running.topics.clone(),
@@ -96,6 +109,7 @@ impl Change {
             max_rate: self.max_rate.unwrap_or(running.max_rate),
             fields: self.fields.unwrap_or_else(|| running.fields.clone()),
             leave: self.leave.unwrap_or(running.leave),
+            forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;
         Ok(changed)

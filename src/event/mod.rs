@@ -124,13 +124,19 @@ pub struct Event {
     pub payload: Bytes,
     /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
     pub fields: Fields,
+    /// Of a delete: the last event of its key before it, where its home shard knows it, so that those who could see the key may know that it is
+    /// gone. That event has none of its own.
+    pub before: Option<Arc<Self>>,
 }
 
 impl Event {
-    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself. Its topic's name is shared.
+    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself, and the event before it. Its topic's
+    /// name is shared.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        self.payload.len()
+        let before_bytes = self.before.as_ref().map_or(0, |before| before.weight_bytes());
+        before_bytes
+            + self.payload.len()
             + self.key.len()
             + self.fields.weight_bytes()
             + size_of::<Self>()

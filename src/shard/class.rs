@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::conns::Conns;
+use super::forced::Unmatched;
 use super::input::ConnId;
 use super::input::ConnRef;
 use crate::batch::FrameId;
@@ -118,6 +119,8 @@ pub(super) struct Class {
     pub(super) open: Option<Box<OpenBatch>>,
     /// While one event is fanned out: which subscriptions it matches.
     pub(super) matched: u64,
+    /// Which subscriptions have more forced on them than the matcher looks at.
+    pub(super) unmatched: Unmatched,
     /// Stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
     /// While it is flushed: which of the classes of that flight it is.
@@ -214,6 +217,7 @@ impl Classes {
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
         self.slots[id.index()] = Some(Box::new(Class {
+            unmatched: Unmatched::of(&key.subs),
             policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
             key,
             wishes,

@@ -27,6 +27,8 @@ pub(super) struct Scratch {
     wishes: Vec<WishId>,
     classes: Vec<ClassId>,
     encoded: Encoded,
+    /// Classes for whose subscriptions more is forced than was matched.
+    forced: Vec<(ClassId, u64)>,
     /// Connections that have a class of their own, and which of their subscriptions wanted the event.
     alone: Vec<(ConnId, u64)>,
 }
@@ -58,7 +60,12 @@ impl Shard {
         scratch.encoded.begin();
         scratch.alone.clear();
         for id in scratch.classes.drain(..) {
-            let mut subs = std::mem::take(&mut self.classes.at(id).matched);
+            let class = self.classes.at(id);
+            let mut subs = std::mem::take(&mut class.matched);
+            if subs & class.unmatched.at(event.op) != 0 {
+                scratch.forced.push((id, subs));
+                continue;
+            }
             if let Some(conn) = self.only_conn(id) {
                 scratch.alone.push((conn, subs));
                 subs = self.shape_live(conn, event, subs, now);
@@ -66,6 +73,10 @@ impl Shard {
             if subs != 0 {
                 self.emit(id, event, subs, &mut scratch.encoded, now);
             }
+        }
+        if !scratch.forced.is_empty() {
+            self.fan_out_forced(event, &scratch.forced, &mut scratch.alone, now);
+            scratch.forced.clear();
         }
         self.announce_leaves(event, &scratch.alone, now);
         self.scratch = scratch;
@@ -92,7 +103,13 @@ impl Shard {
     }
 
     /// Sees an event for a connection with a class of its own; returns the subscriptions that get it now.
-    fn shape_live(&mut self, conn: ConnId, event: &Arc<Event>, subs: u64, now: Now) -> u64 {
+    pub(super) fn shape_live(
+        &mut self,
+        conn: ConnId,
+        event: &Arc<Event>,
+        subs: u64,
+        now: Now,
+    ) -> u64 {
         let solo = self.conns.find(conn).and_then(|conn| conn.solo.as_deref());
         let not_live = solo.map_or(0, |solo| solo.not_live(event.home));
         self.shape(conn, event, subs & !not_live, now)

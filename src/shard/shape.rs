@@ -531,7 +531,7 @@ impl Shard {
         now: Now,
     ) -> Option<Arc<Event>> {
         let conn = self.conns.find_mut(id)?;
-        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_see(event));
+        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_know(event));
         let Some(shaping) = conn.shaping.as_deref_mut() else {
             return past.passes.then(|| Arc::clone(event));
         };

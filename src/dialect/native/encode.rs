@@ -263,6 +263,7 @@ mod tests {
             time_us: 1_786_600_000_000_456,
             payload: Bytes::from_static(b"{ \"altitude\": 38000.0 }"),
             fields: Fields::default(),
+            before: None,
         };
         let mut out = Vec::new();
         let subscription = |id: &str| {

@@ -80,6 +80,7 @@ mod tests {
             time_us: 1,
             payload: Bytes::from_static(payload.as_bytes()),
             fields: crate::event::Fields::default(),
+            before: None,
         }
     }
 
