@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Shard;
+use super::Sink;
 use super::class::ClassId;
 use super::encoded::Encoded;
 use super::input::ConnId;
@@ -37,7 +38,7 @@ impl Scratch {
 
 impl Shard {
     /// Tells one event to every class that wants it.
-    pub(super) fn fan_out(&mut self, event: &Arc<Event>, now: Now) {
+    pub(super) fn fan_out<S: Sink>(&mut self, sink: &mut S, event: &Arc<Event>, now: Now) {
         self.cursor[event.home.index()] = event.time_us;
         self.stats.events += 1;
         self.events_since_flush += 1;
@@ -54,15 +55,24 @@ impl Shard {
         scratch.encoded.begin();
         scratch.alone.clear();
         for id in scratch.classes.drain(..) {
-            let mut subs = std::mem::take(&mut self.classes.at(id).matched);
+            // Its last member may have turned out to be gone since.
+            let Some(class) = self.classes.find_mut(id) else { continue };
+            let mut subs = std::mem::take(&mut class.matched);
             if let Some(conn) = self.only_conn(id) {
                 scratch.alone.push((conn, subs));
                 subs = self.shape_live(conn, event, subs, now);
             }
-            if subs != 0 {
+            if subs == 0 {
+                continue;
+            }
+            if event.is_large() {
+                self.emit_large(sink, id, event, subs, &mut scratch.encoded, now);
+            } else {
                 self.emit(id, event, subs, &mut scratch.encoded, now);
+                self.flush_members_if_due(sink, now);
             }
         }
+        scratch.encoded.end(event);
         self.announce_leaves(event, &scratch.alone, now);
         self.scratch = scratch;
     }
@@ -79,6 +89,11 @@ impl Shard {
         if !self.classes.at(id).members.is_empty() {
             self.append(id, event, subs, encoded, now);
         }
+        self.emit_to_solos(id, event, subs, now);
+    }
+
+    /// Queues an event for each of a class who is solo.
+    pub(super) fn emit_to_solos(&mut self, id: ClassId, event: &Arc<Event>, subs: u64, now: Now) {
         let mut full = std::mem::take(&mut self.full);
         self.queue_for_solos(id, event, subs, &mut full);
         for conn in full.drain(..) {
@@ -99,6 +114,13 @@ impl Shard {
         self.is_class_full
             || self.frames.len() >= FLUSH_BYTES_MAX
             || self.events_since_flush >= FLUSH_FRAMES_MAX
+    }
+
+    /// Sends what was gathered, if it is as much as one flush may hold: one event may be that for classes that differ.
+    pub(super) fn flush_members_if_due<S: Sink>(&mut self, sink: &mut S, now: Now) {
+        if self.frames.len() >= FLUSH_BYTES_MAX {
+            self.flush_members(sink, now);
+        }
     }
 
     /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.

@@ -10,6 +10,7 @@ use super::Shard;
 use super::Sink;
 use super::class::ClassId;
 use super::input::ConnId;
+use super::solo::Solo;
 use crate::clock::Now;
 
 /// Buffers that live from flush to flush.
@@ -56,6 +57,13 @@ const KEPT_BYTES: usize = 1024 * 1024;
 impl Shard {
     /// Sends everything that waits.
     pub(super) fn flush<S: Sink>(&mut self, sink: &mut S, now: Now) {
+        self.flush_members(sink, now);
+        self.flush_solos(sink, now);
+        self.large.forget_recent();
+    }
+
+    /// Sends members what has been gathered for them, in the middle of an event perhaps: its other classes are gathered for afterwards.
+    pub(super) fn flush_members<S: Sink>(&mut self, sink: &mut S, now: Now) {
         // A member that falls out of step ends its class's open batch, which is then due to the others.
         while !self.dirty.is_empty() {
             let mut scratch = std::mem::take(&mut self.flush_scratch);
@@ -68,7 +76,6 @@ impl Shard {
         self.frames.clear();
         self.events_since_flush = 0;
         self.is_class_full = false;
-        self.flush_solos(sink, now);
     }
 
     fn flush_classes<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch) {
@@ -194,17 +201,21 @@ impl Shard {
         match rest {
             None => self.closed(conn, now),
             Some(rest) => {
-                self.go_solo(conn);
-                if let Some(solo) =
-                    self.conns.find_mut(conn).and_then(|conn| conn.solo.as_deref_mut())
-                {
+                if let Some(solo) = self.fall_behind(conn, now) {
                     solo.owed.push_first(rest);
-                    solo.blocked = true;
-                    self.crowd.blocked += 1;
-                    solo.moved_ms = now.mono_ms;
                 }
             }
         }
+    }
+
+    /// A member whose socket is full is out of step.
+    pub(super) fn fall_behind(&mut self, conn: ConnId, now: Now) -> Option<&mut Solo> {
+        self.go_solo(conn);
+        let solo = self.conns.find_mut(conn)?.solo.as_deref_mut()?;
+        solo.blocked = true;
+        self.crowd.blocked += 1;
+        solo.moved_ms = now.mono_ms;
+        Some(solo)
     }
 }
 

@@ -14,6 +14,7 @@ mod flush;
 mod home;
 mod ingest;
 mod input;
+mod large;
 mod lifecycle;
 mod own;
 mod publish;
@@ -64,6 +65,7 @@ use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
+use crate::batch::LargeEvents;
 use crate::clock::Now;
 use crate::event::Event;
 use crate::event::ShardId;
@@ -78,6 +80,9 @@ use crate::wire::decoder::Inbound;
 pub trait Sink {
     /// Hands bytes to a connection's socket, which never blocks.
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
+
+    /// The same with bytes that lie in several places, at most [`PIECES_PER_SEND_MAX`](crate::limits::PIECES_PER_SEND_MAX) of them.
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent;
 }
 
 /// What a socket did with bytes.
@@ -113,6 +118,7 @@ pub struct Shard {
     mesh: Vec<VecDeque<Mesh>>,
     arrived: VecDeque<Arrived>,
     frames: Frames,
+    large: LargeEvents,
     events_since_flush: usize,
     /// So much waits for some class that it must go out.
     is_class_full: bool,
@@ -198,6 +204,7 @@ impl Shard {
             mesh: (0..shard_count).map(|_| VecDeque::new()).collect(),
             arrived: VecDeque::new(),
             frames: Frames::default(),
+            large: LargeEvents::within(&outboxes),
             events_since_flush: 0,
             is_class_full: false,
             dirty: Vec::new(),
@@ -292,7 +299,7 @@ impl Shard {
             match arrived {
                 Arrived::Event(event) => {
                     queued_bytes += event.weight_bytes();
-                    self.fan_out(&event, now);
+                    self.fan_out(sink, &event, now);
                 }
                 Arrived::Page(answer) => self.page_arrived(*answer, now),
             }
@@ -301,8 +308,8 @@ impl Shard {
                 self.flush(sink, now);
             }
         }
-        self.end_windows(now);
-        self.close_due_batches(now);
+        self.end_windows(sink, now);
+        self.close_due_batches(sink, now);
         self.flush(sink, now);
         self.retry_held(now);
         self.go_on_stopping(now);
@@ -386,13 +393,14 @@ impl Shard {
         }
     }
 
-    fn close_due_batches(&mut self, now: Now) {
+    fn close_due_batches<S: Sink>(&mut self, sink: &mut S, now: Now) {
         while let Some(class) = self.batch_deadlines.pop_due(now.mono_ms) {
             let is_due = |class: &class::Class| {
                 class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms)
             };
             if self.classes.find(class).is_some_and(is_due) {
                 self.close_batch(class);
+                self.flush_members_if_due(sink, now);
             }
         }
     }

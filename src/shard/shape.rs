@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Shard;
+use super::Sink;
 use super::class::ClassId;
 use super::conns::Conn;
 use super::input::ConnId;
@@ -305,7 +306,7 @@ impl Shard {
     }
 
     /// Sends what paced connections were kept waiting for.
-    pub(super) fn end_windows(&mut self, now: Now) {
+    pub(super) fn end_windows<S: Sink>(&mut self, sink: &mut S, now: Now) {
         while let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms) {
             if self.conns.find_ref(conn).is_some() {
                 for (event, subs) in
@@ -313,6 +314,7 @@ impl Shard {
                 {
                     self.emit_to(conn.id, &event, subs, now);
                 }
+                self.flush_members_if_due(sink, now);
             }
         }
     }
@@ -371,6 +373,10 @@ impl Shard {
             return;
         }
         let policy = self.classes.at(class).policy;
+        if event.is_large() {
+            // It is sent when its turn comes, and not gathered.
+            self.go_solo(id);
+        }
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let bytes_max = self.settings.outbox_bytes_max;
             match solo.outbox.push_event(event, subs, &policy, bytes_max) {

@@ -19,6 +19,8 @@ use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
+use crate::event::Payload;
+use crate::event::Text;
 
 /// The name under which it is offered in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "fanwire.v1";
@@ -36,7 +38,7 @@ impl Dialect for Native {
         encode::outcome(outcome, out);
     }
 
-    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
         encode::event_body(event, payload, out);
     }
 
@@ -79,7 +81,7 @@ impl Dialect for NativeSse {
         encode::outcome_sse(outcome, out);
     }
 
-    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
         encode::event_body(event, payload, out);
     }
 

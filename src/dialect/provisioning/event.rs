@@ -12,43 +12,47 @@ use crate::dialect::json;
 use crate::dialect::time;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::Payload;
+use crate::event::Text;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::PROVISIONING_POST_EVENTS_MAX;
 
 /// Appends an event's frame.
-pub(super) fn encode(event: &Event, payload: &[u8], event_type: &str, out: &mut Vec<u8>) {
-    let text = std::str::from_utf8(payload).unwrap_or_default();
-    let members = json::members(text).unwrap_or_default();
+pub(super) fn encode(event: &Event, payload: Payload<'_>, event_type: &str, text: &mut Text) {
+    let payload = &*payload.contiguous();
+    let read = std::str::from_utf8(payload).unwrap_or_default();
+    let members = json::members(read).unwrap_or_default();
     let member = |name: &str| json::member(&members, name);
     let own_type = member("event_type").and_then(json::text_of);
     let is_event = own_type.is_some_and(|own| own == event_type) && member("data").is_some();
     if is_event && member("timestamp").is_some() && member("metadata").is_some() {
-        return out.extend_from_slice(payload);
+        return text.put(payload);
     }
-    out.reserve(payload.len() + event_type.len() + event.key.len() + 96);
+    text.reserve(payload.len() + event_type.len() + event.key.len() + 96);
+    let out = &mut text.bytes;
     out.extend_from_slice(br#"{"event_type":"#);
     json::string(event_type, out);
     out.extend_from_slice(br#","timestamp":"#);
     match member("timestamp").filter(|_| is_event) {
-        Some(timestamp) => out.extend_from_slice(timestamp.get().as_bytes()),
+        Some(timestamp) => text.put(timestamp.get().as_bytes()),
         None => {
             out.push(b'"');
             time::put_seconds(event.time_us, out);
             out.push(b'"');
         }
     }
-    out.extend_from_slice(br#","data":"#);
+    text.bytes.extend_from_slice(br#","data":"#);
     match member("data").filter(|_| is_event) {
-        Some(data) => out.extend_from_slice(data.get().as_bytes()),
-        None => out.extend_from_slice(payload),
+        Some(data) => text.put(data.get().as_bytes()),
+        None => text.put(payload),
     }
-    out.extend_from_slice(br#","metadata":"#);
+    text.bytes.extend_from_slice(br#","metadata":"#);
     match member("metadata").filter(|_| is_event) {
-        Some(metadata) => out.extend_from_slice(metadata.get().as_bytes()),
-        None => put_metadata(event, out),
+        Some(metadata) => text.put(metadata.get().as_bytes()),
+        None => put_metadata(event, &mut text.bytes),
     }
-    out.push(b'}');
+    text.bytes.push(b'}');
 }
 
 /// What the event says of itself besides its payload.
@@ -171,10 +175,10 @@ mod tests {
     use crate::dialect::testing::event;
 
     fn said(event_type: &str, key: &str, payload: &'static str) -> String {
-        let mut out = Vec::new();
+        let mut out = Text::default();
         let event = event(event_type, key, Op::Upsert, payload);
-        encode(&event, &event.payload, event_type, &mut out);
-        String::from_utf8(out).unwrap()
+        encode(&event, Payload::Whole(&event.payload), event_type, &mut out);
+        String::from_utf8(out.bytes).unwrap()
     }
 
     #[test]

@@ -38,6 +38,8 @@ use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::dialect::time;
 use crate::event::Event;
+use crate::event::Payload;
+use crate::event::Text;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +53,7 @@ impl Dialect for Provisioning {
 
     fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
 
-    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
         event::encode(event, payload, &view.name_of(&event.topic), out);
     }
 
