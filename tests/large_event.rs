@@ -115,7 +115,7 @@ fn check(kind: Kind, room: usize) {
 }
 
 fn check_all(kind: Kind) {
-    for room in [0, 3_000, 100_000, usize::MAX] {
+    for room in [0, 3_000, usize::MAX] {
         check(kind, room);
     }
 }

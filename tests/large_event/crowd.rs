@@ -23,7 +23,7 @@ use super::ours;
 
 pub(crate) const SUBSCRIBERS: usize = 500;
 /// One in so many subscribers is checked byte for byte; of the others what they took is counted.
-const WITNESSES: usize = 10;
+const WITNESSES: usize = 50;
 
 /// How the subscribers speak, and what differs between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
