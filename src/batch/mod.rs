@@ -4,6 +4,7 @@
 
 mod budget;
 mod frames;
+mod kept;
 mod large;
 mod outbox;
 mod owed;
@@ -11,9 +12,9 @@ mod owed;
 pub use budget::Budget;
 pub use frames::FrameId;
 pub use frames::Frames;
+pub use kept::Kept;
 pub use large::LargeEvent;
 pub use large::LargeEvents;
-pub use large::LargeText;
 pub use large::TextForm;
 pub use large::TextOf;
 pub use outbox::Item;

@@ -8,19 +8,19 @@ use std::rc::Rc;
 use bytes::Buf;
 use bytes::Bytes;
 
+use super::kept::Kept;
 use super::large::LargeEvent;
-use super::large::LargeText;
 use crate::limits::PIECES_PER_SEND_MAX;
 
 /// A run of bytes of a frame.
 #[derive(Clone, Debug)]
 pub enum Piece {
-    /// Bytes of its own, or shared by a class.
+    /// Words of its own, or of its class.
     Bytes(Bytes),
     /// A part of a large event's payload.
     Part { bytes: Bytes, of: Rc<LargeEvent> },
-    /// What a large event was made into, from this byte on.
-    Text { text: Rc<LargeText>, from: usize },
+    /// Bytes that others are owed too, from this one on.
+    Kept { kept: Rc<Kept>, from: usize },
 }
 
 impl Piece {
@@ -29,7 +29,7 @@ impl Piece {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) | Self::Part { bytes, .. } => bytes,
-            Self::Text { text, from } => &text.bytes()[*from..],
+            Self::Kept { kept, from } => &kept.bytes()[*from..],
         }
     }
 
@@ -48,7 +48,7 @@ impl Piece {
     fn advance(&mut self, count: usize) {
         match self {
             Self::Bytes(bytes) | Self::Part { bytes, .. } => bytes.advance(count),
-            Self::Text { from, .. } => *from += count,
+            Self::Kept { from, .. } => *from += count,
         }
     }
 }
@@ -92,13 +92,8 @@ impl Owed {
         }
     }
 
-    /// Adds bytes that go after all others.
-    pub fn push(&mut self, bytes: Bytes) {
-        self.push_piece(Piece::Bytes(bytes));
-    }
-
     /// Adds a piece that goes after all others.
-    pub fn push_piece(&mut self, piece: Piece) {
+    pub fn push(&mut self, piece: Piece) {
         if !piece.is_empty() {
             self.0.push_back(piece);
         }
@@ -117,16 +112,17 @@ impl Owed {
         }
     }
 
-    /// Adds bytes that go before all others.
-    pub fn push_first(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.0.push_front(Piece::Bytes(bytes));
+    /// Adds a piece that goes before all others.
+    pub fn push_first(&mut self, piece: Piece) {
+        if !piece.is_empty() {
+            self.0.push_front(piece);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::Budget;
     use super::*;
 
     fn next(owed: &Owed) -> String {
@@ -140,9 +136,10 @@ mod tests {
     #[test]
     fn pieces_are_taken_in_order_and_in_part() {
         let mut owed = Owed::default();
-        owed.push(Bytes::from_static(b"later"));
-        owed.push_first(Bytes::from_static(b"first"));
-        owed.push(Bytes::new());
+        owed.push(Piece::Bytes(Bytes::from_static(b"later")));
+        let kept = Kept::new(&Budget::new(100), Box::from(*b"at first"));
+        owed.push_first(Piece::Kept { kept, from: 3 });
+        owed.push(Piece::Bytes(Bytes::new()));
         assert_eq!(owed.len(), 10);
         owed.taken(3);
         assert_eq!(next(&owed), "stlater");

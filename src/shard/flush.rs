@@ -3,7 +3,7 @@
 //! Invariants: after a flush no class has frames waiting and the frame buffer is empty; a member whose socket took less than all of it is
 //! solo and owed the rest. Per subscriber: no allocation, no copy, no formatting.
 
-use bytes::Bytes;
+use std::rc::Rc;
 
 use super::Sent;
 use super::Shard;
@@ -11,6 +11,8 @@ use super::Sink;
 use super::class::ClassId;
 use super::input::ConnId;
 use super::solo::Solo;
+use crate::batch::Kept;
+use crate::batch::Piece;
 use crate::clock::Now;
 
 /// Buffers that live from flush to flush.
@@ -33,7 +35,7 @@ struct Spans {
     epoch: u32,
     restarted: bool,
     /// What members did not take, once for all of them: of the plain bytes and of the deflated ones.
-    kept: [Option<Bytes>; 2],
+    kept: [Option<Rc<Kept>>; 2],
 }
 
 /// Bytes in the frame buffer or among those gathered.
@@ -48,7 +50,7 @@ struct Span {
 struct Unsent {
     conn: ConnId,
     /// Bytes not taken; `None`: the connection is gone.
-    rest: Option<Bytes>,
+    rest: Option<Piece>,
 }
 
 /// Bytes of scratch that are kept from flush to flush.
@@ -188,8 +190,11 @@ impl Shard {
             Sent::Took(count) if count == bytes.len() => self.stats.bytes_sent += count as u64,
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
-                let kept = spans.kept[variant].get_or_insert_with(|| Bytes::copy_from_slice(whole));
-                unsent.push(Unsent { conn: id, rest: Some(kept.slice(skipped + count..)) });
+                let outboxes = &self.outboxes;
+                let kept =
+                    spans.kept[variant].get_or_insert_with(|| Kept::new(outboxes, whole.into()));
+                let rest = Piece::Kept { kept: Rc::clone(kept), from: skipped + count };
+                unsent.push(Unsent { conn: id, rest: Some(rest) });
             }
             Sent::Closed => unsent.push(Unsent { conn: id, rest: None }),
         }

@@ -20,9 +20,9 @@ use super::encoded::Encoded;
 use super::input::ConnId;
 use super::voice;
 use super::voice::SseId;
+use crate::batch::Kept;
 use crate::batch::LargeEvent;
 use crate::batch::LargeEvents;
-use crate::batch::LargeText;
 use crate::batch::Piece;
 use crate::batch::TextForm;
 use crate::batch::TextOf;
@@ -125,7 +125,7 @@ impl Making<'_> {
     }
 
     /// The head and the tail are stored, so that the body is deflated once whatever stands around it.
-    fn put_deflated(&mut self, text: Rc<LargeText>, message: &Message<'_>) {
+    fn put_deflated(&mut self, text: Rc<Kept>, message: &Message<'_>) {
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         deflate::stored_head(message.head, &mut head);
         deflate::stored_tail(message.tail, &mut tail);
@@ -133,7 +133,7 @@ impl Making<'_> {
         let header = Header::whole(OpCode::Text, FrameCoding::Deflated, bytes);
         self.own.extend_from_slice(header.as_bytes());
         self.own.append(&mut head);
-        self.put_all(vec![Piece::Text { text, from: 0 }]);
+        self.put_all(vec![Piece::Kept { kept: text, from: 0 }]);
         self.own.append(&mut tail);
     }
 
@@ -181,7 +181,7 @@ impl Making<'_> {
                 TextForm::Lines => sse::put_data(out, &written(&body.text)),
                 _ => *out = written(&body.text),
             });
-            return vec![Piece::Text { text, from: 0 }];
+            return vec![Piece::Kept { kept: text, from: 0 }];
         }
         let runs = body.text.runs().map(|run| match run {
             Run::Written(bytes) => Piece::Bytes(Bytes::copy_from_slice(bytes)),
@@ -193,14 +193,14 @@ impl Making<'_> {
     }
 
     /// The deflated body for those who can inflate it, if there is room to keep it for those who are behind.
-    fn deflated(&mut self, voice: Voice, body: &Body) -> Option<Rc<LargeText>> {
+    fn deflated(&mut self, voice: Voice, body: &Body) -> Option<Rc<Kept>> {
         let window_bits = voice::window_bits(voice)?;
         let bytes = body.text.runs().map(|run| match run {
             Run::Written(bytes) => bytes.len(),
             Run::Part(part) => part.bytes.len(),
         });
         let form = TextForm::Deflated(window_bits);
-        if !self.events.has_room(bytes.sum()) && self.known(body, form).is_none() {
+        if !self.events.has_room(bytes.sum()) && self.events.find(&self.text_of(body, form)).is_none() {
             return None;
         }
         let text = self.text(body, form, |out| {
@@ -222,9 +222,9 @@ impl Making<'_> {
         Some(text)
     }
 
-    fn known(&self, body: &Body, form: TextForm) -> Option<Rc<LargeText>> {
-        let of = TextOf { dialect: body.dialect, fields: body.fields.clone(), form };
-        self.events.find(&self.large, &of)
+    fn text_of(&self, body: &Body, form: TextForm) -> TextOf {
+        let Event { home, time_us, op, .. } = *self.large.event();
+        TextOf { home, time_us, op, dialect: body.dialect, fields: body.fields.clone(), form }
     }
 
     /// What a body is made into, once.
@@ -233,14 +233,14 @@ impl Making<'_> {
         body: &Body,
         form: TextForm,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Rc<LargeText> {
-        if let Some(text) = self.known(body, form) {
+    ) -> Rc<Kept> {
+        let of = self.text_of(body, form);
+        if let Some(text) = self.events.find(&of) {
             return text;
         }
         let mut text = Vec::new();
         write(&mut text);
-        let of = TextOf { dialect: body.dialect, fields: body.fields.clone(), form };
-        self.events.keep(&self.large, of, text)
+        self.events.keep(of, text)
     }
 }
 
@@ -317,6 +317,13 @@ impl Shard {
         for (conn, taken) in behind {
             match taken {
                 None => self.closed(conn, now),
+                Some(taken) if self.outboxes.is_exhausted() => {
+                    self.outbox_full(conn, now);
+                    if taken > 0 {
+                        // A frame once begun would have to be ended before anything is said, and there is no room to hold it.
+                        self.remove(conn);
+                    }
+                }
                 Some(taken) => {
                     if let Some(solo) = self.fall_behind(conn, now) {
                         solo.owed.push_rest(pieces, taken);

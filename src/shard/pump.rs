@@ -4,8 +4,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::Sent;
 use super::Shard;
 use super::Sink;
@@ -17,9 +15,11 @@ use super::large;
 use super::solo::AfterSent;
 use super::voice;
 use crate::batch::Item;
+use crate::batch::Kept;
 use crate::batch::LargeEvents;
 use crate::batch::Outbox;
 use crate::batch::Owed;
+use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
@@ -115,7 +115,10 @@ impl Shard {
                 else {
                     return false;
                 };
-                solo.owed.push(Bytes::copy_from_slice(rest));
+                if !rest.is_empty() {
+                    let kept = Kept::new(&self.outboxes, rest.into());
+                    solo.owed.push(Piece::Kept { kept, from: 0 });
+                }
                 solo.blocked = !rest.is_empty();
                 self.crowd.blocked += usize::from(solo.blocked);
                 solo.moved_ms = now.mono_ms;
@@ -299,7 +302,7 @@ impl Filling<'_> {
         encoded.begin();
         let id = Some((self.epoch, cursor));
         for piece in large::pieces(encoded, events, class, event, subs, id) {
-            owed.push_piece(piece);
+            owed.push(piece);
         }
         encoded.end(event);
     }

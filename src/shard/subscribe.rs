@@ -13,7 +13,9 @@ use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
 use crate::batch::Item;
+use crate::batch::Kept;
 use crate::batch::Outbox;
+use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Change;
 use crate::dialect::Outcome;
@@ -218,7 +220,10 @@ impl Shard {
         class.remove_member(id);
         class.solos.push(id);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            solo.owed.push(owed.into());
+            if !owed.is_empty() {
+                let kept = Kept::new(&self.outboxes, owed.into());
+                solo.owed.push(Piece::Kept { kept, from: 0 });
+            }
         }
         self.mark_solo(id);
     }
