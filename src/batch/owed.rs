@@ -112,11 +112,10 @@ impl Owed {
         }
     }
 
-    /// Adds a piece that goes before all others.
-    pub fn push_first(&mut self, piece: Piece) {
-        if !piece.is_empty() {
-            self.0.push_front(piece);
-        }
+    /// Adds what goes before all others.
+    pub fn push_all_first(&mut self, mut first: Self) {
+        first.0.append(&mut self.0);
+        *self = first;
     }
 }
 
@@ -138,7 +137,9 @@ mod tests {
         let mut owed = Owed::default();
         owed.push(Piece::Bytes(Bytes::from_static(b"later")));
         let kept = Kept::new(&Budget::new(100), Box::from(*b"at first"));
-        owed.push_first(Piece::Kept { kept, from: 3 });
+        let mut first = Owed::default();
+        first.push(Piece::Kept { kept, from: 3 });
+        owed.push_all_first(first);
         owed.push(Piece::Bytes(Bytes::new()));
         assert_eq!(owed.len(), 10);
         owed.taken(3);

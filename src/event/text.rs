@@ -238,8 +238,7 @@ mod tests {
         text.clear_for(&payload);
         text.put(b"[");
         Payload::Chosen(&chosen).put_into(&mut text);
-        let expected =
-            [(false, b"[{".to_vec()), (true, payload.to_vec()), (false, b"}".to_vec())];
+        let expected = [(false, b"[{".to_vec()), (true, payload.to_vec()), (false, b"}".to_vec())];
         assert_eq!(runs(&text), expected);
         let whole = [b"{", &payload[..], b"}"].concat();
         assert_eq!(*Payload::Chosen(&chosen).contiguous(), *whole);

@@ -1,17 +1,24 @@
 //! Classes: the connections to whom the same events go as the same bytes.
 //!
-//! Invariants: a connection with subscriptions is in exactly one class, there either in step (`members`, in slab order) or alone
-//! (`solos`); a class without connections does not exist; frames wait only for members.
+//! Invariants: a connection with subscriptions is in exactly one class, there either in step (`members`) or alone (`solos`), and knows its
+//! seat in that list, so that coming and going takes the same time in a class of two and of two hundred thousand; a class without connections
+//! does not exist; frames wait only for members.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::conns::Conns;
 use super::input::ConnId;
 use super::input::ConnRef;
 use crate::batch::FrameId;
+use crate::batch::Frames;
+use crate::batch::Piece;
 use crate::batch::Policy;
 use crate::dialect::DialectId;
 use crate::dialect::Subscription;
+use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
 
@@ -97,6 +104,15 @@ pub(super) struct OpenBatch {
     pub(super) due_ms: u64,
 }
 
+/// Messages that wait for a class's members as pieces.
+#[derive(Debug, Default)]
+pub(super) struct InPieces {
+    /// Frames that go before it.
+    before: usize,
+    pub(super) messages: usize,
+    pub(super) pieces: Vec<Piece>,
+}
+
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) key: Arc<ClassKey>,
@@ -104,62 +120,119 @@ pub(super) struct Class {
     pub(super) policy: Policy,
     pub(super) members: Vec<ConnId>,
     pub(super) solos: Vec<ConnId>,
-    /// Members that joined since the last flush, and how many of the waiting frames are not for them.
-    pub(super) late: Vec<(ConnId, u32)>,
+    /// Members that joined since frames began to wait, and how many of those frames are not for them.
+    pub(super) late: HashMap<ConnId, u32, foldhash::fast::RandomState>,
     /// The frames that wait, as anyone can read them.
     pub(super) plain: Vec<FrameId>,
     /// How many bytes they are.
     pub(super) waiting_bytes: usize,
     /// The same frames as those in sync read them; empty without a stream.
     pub(super) deflated: Vec<FrameId>,
+    /// What waits in pieces, behind the frames that waited before it.
+    pub(super) large: Option<Box<InPieces>>,
     pub(super) stream: Option<Stream>,
     pub(super) open: Option<Box<OpenBatch>>,
     /// While one event is fanned out: which subscriptions it matches.
     pub(super) matched: u64,
     /// Stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
-    /// While several classes are flushed: which of them it is.
+    /// While it is flushed: which of the classes of that flight it is.
     pub(super) due: u32,
 }
 
 impl Class {
     /// Frames of those waiting that are not for this member.
     pub(super) fn late_frames(&self, conn: ConnId) -> usize {
-        self.late.iter().find(|(late, _)| *late == conn).map_or(0, |(_, frames)| *frames as usize)
+        if self.late.is_empty() {
+            return 0;
+        }
+        self.late.get(&conn).map_or(0, |frames| *frames as usize)
     }
 
-    /// Takes a member out; false if it is not one.
-    pub(super) fn remove_member(&mut self, conn: ConnId) -> bool {
-        let Ok(index) = self.members.binary_search(&conn) else { return false };
-        self.members.remove(index);
-        self.late.retain(|(late, _)| *late != conn);
+    /// Adds messages in pieces to what waits.
+    pub(super) fn push_pieces(&mut self, pieces: Vec<Piece>, messages: usize, frames: &Frames) {
+        self.end_frames(frames);
+        let before = self.plain.len();
+        let large =
+            self.large.get_or_insert_with(|| Box::new(InPieces { before, ..InPieces::default() }));
+        large.messages += messages;
+        large.pieces.extend(pieces);
+        self.begin_stream_anew();
+    }
+
+    /// Makes pieces of the frames that wait behind others: from then on all frames go before all pieces.
+    pub(super) fn end_frames(&mut self, frames: &Frames) {
+        let Some(large) = &mut self.large else { return };
+        if self.plain.len() == large.before {
+            return;
+        }
+        for frame in self.plain.drain(large.before..) {
+            large.messages += 1;
+            large.pieces.push(Piece::Bytes(Bytes::copy_from_slice(frames.bytes(frame))));
+        }
+        self.deflated.truncate(large.before);
+        self.begin_stream_anew();
+    }
+
+    /// From the next frame on: what members were sent since is not what the shared stream knows.
+    fn begin_stream_anew(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.messages = DEFLATE_EPOCH_MESSAGES;
+        }
+    }
+
+    /// Takes a member out.
+    pub(super) fn remove_member(&mut self, conn: ConnId, conns: &mut Conns) {
+        stand_up(&mut self.members, conn, conns);
+        if !self.late.is_empty() {
+            self.late.remove(&conn);
+        }
         if self.members.is_empty() {
             // Nobody is left to read it: the buffers go, and with them the stream's 315 KB.
             self.stream = None;
             self.deflated = Vec::new();
             self.plain = Vec::new();
+            self.large = None;
             self.waiting_bytes = 0;
             self.open = None;
             self.members = Vec::new();
         }
-        true
-    }
-
-    pub(super) fn remove_solo(&mut self, conn: ConnId) {
-        if let Some(index) = self.solos.iter().position(|solo| *solo == conn) {
-            self.solos.swap_remove(index);
-        }
     }
 
     /// Makes a connection a member; what waits already is not for it.
-    pub(super) fn insert_member(&mut self, conn: ConnId) {
+    pub(super) fn insert_member(&mut self, conn: ConnId, conns: &mut Conns) {
         debug_assert!(self.open.is_none(), "an open batch is closed before someone joins");
-        if let Err(index) = self.members.binary_search(&conn) {
-            self.members.insert(index, conn);
-        }
+        sit_down(&mut self.members, conn, conns);
         if !self.plain.is_empty() {
-            self.late.push((conn, u32::try_from(self.plain.len()).unwrap_or(u32::MAX)));
+            let frames = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
+            self.late.insert(conn, frames);
         }
+    }
+
+    pub(super) fn remove_solo(&mut self, conn: ConnId, conns: &mut Conns) {
+        stand_up(&mut self.solos, conn, conns);
+    }
+
+    pub(super) fn insert_solo(&mut self, conn: ConnId, conns: &mut Conns) {
+        sit_down(&mut self.solos, conn, conns);
+    }
+}
+
+fn sit_down(list: &mut Vec<ConnId>, conn: ConnId, conns: &mut Conns) {
+    if let Some(found) = conns.find_mut(conn) {
+        found.seat = u32::try_from(list.len()).expect("connections are bounded far below");
+        list.push(conn);
+    }
+}
+
+/// Whoever sat last takes the seat.
+fn stand_up(list: &mut Vec<ConnId>, conn: ConnId, conns: &mut Conns) {
+    let Some(seat) = conns.find(conn).map(|found| found.seat) else { return };
+    let index = seat as usize;
+    assert_eq!(list.get(index), Some(&conn), "a connection sits where it says");
+    list.swap_remove(index);
+    if let Some(moved) = list.get(index).and_then(|moved| conns.find_mut(*moved)) {
+        moved.seat = seat;
     }
 }
 
@@ -195,10 +268,11 @@ impl Classes {
             wishes,
             members: Vec::new(),
             solos: Vec::new(),
-            late: Vec::new(),
+            late: HashMap::default(),
             plain: Vec::new(),
             waiting_bytes: 0,
             deflated: Vec::new(),
+            large: None,
             stream: None,
             open: None,
             matched: 0,

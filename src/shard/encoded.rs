@@ -31,6 +31,7 @@ pub(super) struct Encoded {
     views: Option<Arc<Views>>,
     bodies: Vec<Body>,
     bodies_used: usize,
+    keeps_parts: bool,
     known: Vec<Known>,
     known_used: usize,
     head: Vec<u8>,
@@ -66,9 +67,16 @@ impl Encoded {
         self.known_used = 0;
     }
 
-    /// Lets go of an event that is large.
-    pub(super) fn end(&mut self, event: &Event) {
-        if event.is_large() {
+    /// From here on bodies of this event keep parts of its payload where they are.
+    pub(super) fn keep_parts(&mut self) {
+        if !std::mem::replace(&mut self.keeps_parts, true) {
+            self.begin();
+        }
+    }
+
+    /// Lets go of an event whose payload was kept.
+    pub(super) fn end(&mut self) {
+        if std::mem::take(&mut self.keeps_parts) {
             self.begin();
             self.bodies.iter_mut().for_each(|body| body.text.clear());
             self.payload.clear();
@@ -93,12 +101,12 @@ impl Encoded {
         }
         let body = &mut self.bodies[self.bodies_used];
         body.dialect = dialect;
-        begin(&mut body.text, event);
+        begin(&mut body.text, event, self.keeps_parts);
         let view = view_of(self.views.as_ref(), dialect);
         let payload = match &fields {
             None => Payload::Whole(&event.payload),
             Some(fields) => {
-                begin(&mut self.payload, event);
+                begin(&mut self.payload, event, self.keeps_parts);
                 fields.project(&event.payload, &mut self.payload);
                 Payload::Chosen(&self.payload)
             }
@@ -125,7 +133,7 @@ impl Encoded {
         (&self.bodies[body], &self.head)
     }
 
-    /// The text of an event that is not large, for these subscriptions of a class: head and body.
+    /// The event's text where no parts are kept, for these subscriptions of a class: head and body.
     pub(super) fn text(&mut self, class: &Class, event: &Event, subs: u64, form: Form) -> &[u8] {
         let body = self.body_index(class, event, subs);
         self.text.clear();
@@ -136,7 +144,7 @@ impl Encoded {
         &self.text
     }
 
-    /// The frame of an event that is not large, for these subscriptions of a class, as every member can read it.
+    /// The event's frame where no parts are kept, for these subscriptions of a class, as every member can read it.
     pub(super) fn frame(
         &mut self,
         class: &Class,
@@ -185,8 +193,8 @@ impl Encoded {
 }
 
 /// An empty text for something of this event.
-fn begin(text: &mut Text, event: &Event) {
-    if event.is_large() {
+fn begin(text: &mut Text, event: &Event, keeps_parts: bool) {
+    if keeps_parts {
         text.clear_for(&event.payload);
     } else {
         text.clear();

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use super::Shard;
-use super::Sink;
 use super::class::ClassId;
 use super::encoded::Encoded;
 use super::input::ConnId;
@@ -18,6 +17,8 @@ use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
+use crate::limits::UNITS_EVENT;
+use crate::limits::UNITS_QUEUED;
 use crate::matcher::WishId;
 
 /// Buffers that live from event to event.
@@ -38,12 +39,14 @@ impl Scratch {
 
 impl Shard {
     /// Tells one event to every class that wants it.
-    pub(super) fn fan_out<S: Sink>(&mut self, sink: &mut S, event: &Arc<Event>, now: Now) {
+    pub(super) fn fan_out(&mut self, event: &Arc<Event>, now: Now) {
         self.cursor[event.home.index()] = event.time_us;
         self.stats.events += 1;
         self.events_since_flush += 1;
+        self.spent += UNITS_EVENT;
         let mut scratch = std::mem::take(&mut self.scratch);
         self.matcher.matches(event, &mut scratch.wishes);
+        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED;
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);
             let class = self.classes.at(id);
@@ -55,24 +58,16 @@ impl Shard {
         scratch.encoded.begin();
         scratch.alone.clear();
         for id in scratch.classes.drain(..) {
-            // Its last member may have turned out to be gone since.
-            let Some(class) = self.classes.find_mut(id) else { continue };
-            let mut subs = std::mem::take(&mut class.matched);
+            let mut subs = std::mem::take(&mut self.classes.at(id).matched);
             if let Some(conn) = self.only_conn(id) {
                 scratch.alone.push((conn, subs));
                 subs = self.shape_live(conn, event, subs, now);
             }
-            if subs == 0 {
-                continue;
-            }
-            if event.is_large() {
-                self.emit_large(sink, id, event, subs, &mut scratch.encoded, now);
-            } else {
+            if subs != 0 {
                 self.emit(id, event, subs, &mut scratch.encoded, now);
-                self.flush_members_if_due(sink, now);
             }
         }
-        scratch.encoded.end(event);
+        scratch.encoded.end();
         self.announce_leaves(event, &scratch.alone, now);
         self.scratch = scratch;
     }
@@ -89,11 +84,6 @@ impl Shard {
         if !self.classes.at(id).members.is_empty() {
             self.append(id, event, subs, encoded, now);
         }
-        self.emit_to_solos(id, event, subs, now);
-    }
-
-    /// Queues an event for each of a class who is solo.
-    pub(super) fn emit_to_solos(&mut self, id: ClassId, event: &Arc<Event>, subs: u64, now: Now) {
         let mut full = std::mem::take(&mut self.full);
         self.queue_for_solos(id, event, subs, &mut full);
         for conn in full.drain(..) {
@@ -111,16 +101,12 @@ impl Shard {
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.is_class_full
-            || self.frames.len() >= FLUSH_BYTES_MAX
-            || self.events_since_flush >= FLUSH_FRAMES_MAX
+        self.is_class_full || self.is_flight_full() || self.events_since_flush >= FLUSH_FRAMES_MAX
     }
 
-    /// Sends what was gathered, if it is as much as one flush may hold: one event may be that for classes that differ.
-    pub(super) fn flush_members_if_due<S: Sink>(&mut self, sink: &mut S, now: Now) {
-        if self.frames.len() >= FLUSH_BYTES_MAX {
-            self.flush_members(sink, now);
-        }
+    /// Whether a flight holds as many bytes of frames as it may; what is gathered beyond them is in pieces.
+    pub(super) fn is_flight_full(&self) -> bool {
+        self.frames.len() >= FLUSH_BYTES_MAX
     }
 
     /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
@@ -132,11 +118,18 @@ impl Shard {
         encoded: &mut Encoded,
         now: Now,
     ) {
+        if event.is_large() || self.is_flight_full() {
+            return self.append_pieces(id, event, subs, encoded);
+        }
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
             let text = encoded.text(class, event, subs, Form::InBatch);
+            let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
             if voice::fill_batch(class, batch, text, event.time_us, now) {
-                self.batch_deadlines.push(class.open.as_ref().map_or(0, |open| open.due_ms), id);
+                if let Some(due_before_ms) = due_before_ms {
+                    self.batch_deadlines.remove(due_before_ms, id);
+                }
+                self.batch_deadlines.insert(class.open.as_ref().map_or(0, |open| open.due_ms), id);
             }
             if voice::is_batch_full(class) {
                 self.close_batch(id);
@@ -161,6 +154,11 @@ impl Shard {
         full: &mut Vec<ConnId>,
     ) {
         let class = self.classes.at(id);
+        if class.solos.is_empty() {
+            return;
+        }
+        self.spent += class.solos.len() as u64 * UNITS_QUEUED;
+        self.queued_bytes += event.weight_bytes();
         for id in &class.solos {
             let Some(solo) = self.conns.find_mut(*id).and_then(|conn| conn.solo.as_deref_mut())
             else {
@@ -176,7 +174,7 @@ impl Shard {
                 full.push(*id);
             } else if !solo.dirty && !solo.blocked {
                 solo.dirty = true;
-                self.dirty_solos.push(*id);
+                self.queue.listeners.push_back(*id);
             }
         }
     }

@@ -1,23 +1,20 @@
 //! Large events go out in pieces: what is a connection's or a class's own, and the payload, which lies in memory once for all who are sent it.
 //!
-//! Invariants: what a class has gathered goes before a large event, and nothing is gathered with it; what a socket did not take of it is
-//! owed as pieces, so that an event takes no more memory for ten thousand who are behind than for one.
+//! Invariant: a piece is shared by all who are sent it, or is no longer than a few names and numbers, so an event takes no more memory for ten
+//! thousand who are behind than for one. What is left of a batch is a batch of its own. Never sends anything.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Sent;
 use super::Shard;
-use super::Sink;
 use super::class::Class;
 use super::class::ClassId;
 use super::class::Transport;
 use super::class::Voice;
 use super::encoded::Body;
 use super::encoded::Encoded;
-use super::input::ConnId;
 use super::voice;
 use super::voice::SseId;
 use crate::batch::Kept;
@@ -26,7 +23,6 @@ use crate::batch::LargeEvents;
 use crate::batch::Piece;
 use crate::batch::TextForm;
 use crate::batch::TextOf;
-use crate::clock::Now;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::json;
@@ -35,8 +31,6 @@ use crate::event::Event;
 use crate::event::Text;
 use crate::event::text::Coding;
 use crate::event::text::Run;
-use crate::limits::DEFLATE_EPOCH_MESSAGES;
-use crate::limits::PIECES_PER_SEND_MAX;
 use crate::wire::deflate;
 use crate::wire::frame::Coding as FrameCoding;
 use crate::wire::frame::Header;
@@ -54,6 +48,8 @@ pub(super) struct Making<'a> {
 
 /// One message: its body, and what stands around it.
 struct Message<'a> {
+    /// What an event stream calls it.
+    kind: &'a str,
     head: &'a [u8],
     body: &'a Body,
     tail: &'a [u8],
@@ -79,11 +75,13 @@ pub(super) fn pieces(
         let (body, own_head) = encoded.parts(class, event, subs, Form::InBatch);
         head.extend_from_slice(own_head);
         speaker.batch(BatchPart::End, 0, &mut tail);
-        making.put_message(voice, &Message { head: &head, body, tail: &tail, sse_id: None });
+        let sse_id = sse_id.filter(|_| voice.is_sse());
+        making
+            .put_message(voice, &Message { kind: "batch", head: &head, body, tail: &tail, sse_id });
     } else {
         for subs in voice::messages(class, subs) {
             let (body, head) = encoded.parts(class, event, subs, Form::Single);
-            making.put_message(voice, &Message { head, body, tail: &[], sse_id });
+            making.put_message(voice, &Message { kind: "", head, body, tail: &[], sse_id });
         }
     }
     making.end_own();
@@ -139,7 +137,8 @@ impl Making<'_> {
 
     fn put_sse(&mut self, chunked: bool, message: &Message<'_>) {
         let id = message.sse_id.and_then(|(epoch, cursor)| voice::sse_cursor(epoch, cursor));
-        let event = sse::Event { id: id.as_deref().unwrap_or_default(), event: "", data: &[] };
+        let event =
+            sse::Event { id: id.as_deref().unwrap_or_default(), event: message.kind, data: &[] };
         let (mut before, mut after) = (Vec::new(), Vec::new());
         event.put_before_data(&mut before);
         sse::put_data(&mut before, message.head);
@@ -200,7 +199,9 @@ impl Making<'_> {
             Run::Part(part) => part.bytes.len(),
         });
         let form = TextForm::Deflated(window_bits);
-        if !self.events.has_room(bytes.sum()) && self.events.find(&self.text_of(body, form)).is_none() {
+        if !self.events.has_room(bytes.sum())
+            && self.events.find(&self.text_of(body, form)).is_none()
+        {
             return None;
         }
         let text = self.text(body, form, |out| {
@@ -228,12 +229,7 @@ impl Making<'_> {
     }
 
     /// What a body is made into, once.
-    fn text(
-        &mut self,
-        body: &Body,
-        form: TextForm,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) -> Rc<Kept> {
+    fn text(&mut self, body: &Body, form: TextForm, write: impl FnOnce(&mut Vec<u8>)) -> Rc<Kept> {
         let of = self.text_of(body, form);
         if let Some(text) = self.events.find(&of) {
             return text;
@@ -264,93 +260,22 @@ fn written(text: &Text) -> Vec<u8> {
 }
 
 impl Shard {
-    /// Tells a class of a large event: its members at once, each who is solo by its outbox.
-    pub(super) fn emit_large<S: Sink>(
+    /// Adds an event to what a class's members are sent next, in pieces.
+    pub(super) fn append_pieces(
         &mut self,
-        sink: &mut S,
         id: ClassId,
         event: &Arc<Event>,
         subs: u64,
         encoded: &mut Encoded,
-        now: Now,
     ) {
         self.close_batch(id);
-        self.flush_members(sink, now);
-        let Some(class) = self.classes.find_mut(id) else { return };
-        let pieces = if class.members.is_empty() {
-            Vec::new()
-        } else {
-            let sse_id = Some((&*self.epoch, &*self.cursor));
-            pieces(encoded, &mut self.large, class, event, subs, sse_id)
-        };
-        // The members' client windows hold now what the shared stream's does not.
-        if let Some(stream) = &mut class.stream {
-            stream.messages = DEFLATE_EPOCH_MESSAGES;
-        }
+        self.begin_frames(id);
+        encoded.keep_parts();
+        let class = self.classes.at(id);
+        let sse_id = Some((&*self.epoch, &*self.cursor));
+        let pieces = pieces(encoded, &mut self.large, class, event, subs, sse_id);
         let messages = voice::messages_count(class, subs);
-        self.emit_to_solos(id, event, subs, now);
-        if self.classes.find(id).is_some() {
-            self.send_to_members(sink, id, &pieces, messages, now);
-        }
-    }
-
-    fn send_to_members<S: Sink>(
-        &mut self,
-        sink: &mut S,
-        id: ClassId,
-        pieces: &[Piece],
-        messages: u64,
-        now: Now,
-    ) {
-        let runs: Vec<&[u8]> = pieces.iter().map(Piece::bytes).collect();
-        let mut behind = Vec::new();
-        let members = std::mem::take(&mut self.classes.at(id).members);
-        for conn in &members {
-            self.stats.deliveries += messages;
-            match self.send_runs(sink, *conn, &runs) {
-                Some((_, true)) => {}
-                Some((taken, false)) => behind.push((*conn, Some(taken))),
-                None => behind.push((*conn, None)),
-            }
-        }
-        self.classes.at(id).members = members;
-        for (conn, taken) in behind {
-            match taken {
-                None => self.closed(conn, now),
-                Some(taken) if self.outboxes.is_exhausted() => {
-                    self.outbox_full(conn, now);
-                    if taken > 0 {
-                        // A frame once begun would have to be ended before anything is said, and there is no room to hold it.
-                        self.remove(conn);
-                    }
-                }
-                Some(taken) => {
-                    if let Some(solo) = self.fall_behind(conn, now) {
-                        solo.owed.push_rest(pieces, taken);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Hands runs of bytes to a socket: how many bytes it took, and whether that was all; `None`: its peer is gone.
-    fn send_runs<S: Sink>(
-        &mut self,
-        sink: &mut S,
-        conn: ConnId,
-        runs: &[&[u8]],
-    ) -> Option<(usize, bool)> {
-        let mut taken = 0;
-        for runs in runs.chunks(PIECES_PER_SEND_MAX) {
-            let bytes: usize = runs.iter().map(|run| run.len()).sum();
-            self.stats.sends += 1;
-            let Sent::Took(count) = sink.send_pieces(conn, runs) else { return None };
-            self.stats.bytes_sent += count as u64;
-            taken += count;
-            if count < bytes {
-                return Some((taken, false));
-            }
-        }
-        Some((taken, true))
+        class.push_pieces(pieces, messages, &self.frames);
+        self.is_class_full = true;
     }
 }

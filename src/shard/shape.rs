@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Shard;
-use super::Sink;
 use super::class::ClassId;
+use super::class::Voice;
 use super::conns::Conn;
 use super::input::ConnId;
 use crate::batch::Item;
@@ -80,6 +80,11 @@ impl Shaped {
     pub(super) fn new(sub: u8, subscription: &Subscription) -> Self {
         let inside = subscription.leave.then(Keys::default);
         Self { sub, pace: subscription.max_rate.map(Pace::new), inside }
+    }
+
+    /// When the window ends that something is held until.
+    fn due_ms(&self) -> Option<u64> {
+        self.pace.as_ref().filter(|pace| !pace.held.is_empty()).map(|pace| pace.ends_ms)
     }
 
     /// Takes over what a changed subscription has sent before; returns the keys that nobody has to hear of any more.
@@ -241,7 +246,7 @@ impl Shard {
                 Some((Offered::Held { first }, ends_ms)) => {
                     go &= !bit;
                     if first {
-                        self.pace_deadlines.push(ends_ms, conn_ref);
+                        self.pace_deadlines.insert(ends_ms, conn_ref);
                     }
                 }
                 Some((Offered::Full, _)) => is_full = true,
@@ -306,17 +311,33 @@ impl Shard {
     }
 
     /// Sends what paced connections were kept waiting for.
-    pub(super) fn end_windows<S: Sink>(&mut self, sink: &mut S, now: Now) {
-        while let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms) {
+    pub(super) fn end_windows(&mut self, now: Now) {
+        // What is due and finds no room in this flight is due to the next.
+        while !self.is_flight_full()
+            && let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms)
+        {
             if self.conns.find_ref(conn).is_some() {
                 for (event, subs) in
                     self.take_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now)
                 {
                     self.emit_to(conn.id, &event, subs, now);
                 }
-                self.flush_members_if_due(sink, now);
             }
         }
+    }
+
+    /// How far an event stream has come that is in step: as far as this shard, but not beyond what it is kept waiting for.
+    pub(super) fn cursor_before_held(&self, id: ConnId) -> Vec<u64> {
+        let mut cursor = self.cursor.clone();
+        let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
+        let paces =
+            shaping.into_iter().flat_map(|shaping| &shaping.0).filter_map(|of| of.pace.as_ref());
+        for event in paces.flat_map(|pace| pace.held.values()) {
+            if let Some(sent) = cursor.get_mut(event.home.index()) {
+                *sent = event.time_us.saturating_sub(1).min(*sent);
+            }
+        }
+        cursor
     }
 
     /// Takes what is held of those subscriptions whose time has come, in the order in which it is to be sent.
@@ -326,15 +347,22 @@ impl Shard {
         is_due: impl Fn(u8, &Pace) -> bool,
         now: Now,
     ) -> Vec<(Arc<Event>, u64)> {
+        if self.voice_of(id).is_some_and(Voice::is_sse) {
+            // Each of these events has an id of its own, which must not cover those that follow it.
+            self.go_solo(id);
+        }
         let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
         let mut held: Vec<(Arc<Event>, u64)> = Vec::new();
+        let mut ended_ms = Vec::new();
         for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.0) {
             let bit = 1 << shaped.sub;
             let Some(pace) = &mut shaped.pace else { continue };
             if !pace.held.is_empty() && is_due(shaped.sub, pace) {
+                ended_ms.push(pace.ends_ms);
                 held.extend(pace.take_held(now).into_iter().map(|event| (event, bit)));
             }
         }
+        self.windows_ended(id, &ended_ms);
         held.sort_by_key(|(event, _)| event.time_us);
         held.dedup_by(|next, known| {
             let is_same = Arc::ptr_eq(&next.0, &known.0);
@@ -342,6 +370,22 @@ impl Shard {
             is_same
         });
         held
+    }
+
+    /// Windows of a connection need not be looked at any more when they end; those that others of its subscriptions wait for still do.
+    fn windows_ended(&mut self, id: ConnId, ended_ms: &[u64]) {
+        let Some(conn_ref) = self.conns.conn_ref(id).filter(|_| !ended_ms.is_empty()) else {
+            return;
+        };
+        for ends_ms in ended_ms {
+            self.pace_deadlines.remove(*ends_ms, conn_ref);
+        }
+        let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
+        for ends_ms in
+            shaping.map_or(&[][..], |shaping| &shaping.0).iter().filter_map(Shaped::due_ms)
+        {
+            self.pace_deadlines.insert(ends_ms, conn_ref);
+        }
     }
 
     /// Sends what one subscription was kept waiting for, before its terms change.
@@ -388,6 +432,7 @@ impl Shard {
         let mut scratch = std::mem::take(&mut self.scratch_alone);
         scratch.begin();
         self.emit(class, event, subs, &mut scratch, now);
+        scratch.end();
         self.scratch_alone = scratch;
     }
 
@@ -437,6 +482,7 @@ impl Shard {
                 shaped.sub -= 1;
             }
         }
+        self.windows_ended(id, ended.as_ref().and_then(Shaped::due_ms).as_slice());
         self.forget_inside(id, ended.and_then(|ended| ended.inside).unwrap_or_default());
     }
 
@@ -445,6 +491,8 @@ impl Shard {
         let Some(shaping) = self.conns.find_mut(id).and_then(|conn| conn.shaping.take()) else {
             return;
         };
+        let ended_ms: Vec<u64> = shaping.0.iter().filter_map(Shaped::due_ms).collect();
+        self.windows_ended(id, &ended_ms);
         for keys in shaping.0.into_iter().filter_map(|shaped| shaped.inside) {
             self.forget_inside(id, keys);
         }

@@ -100,7 +100,8 @@ pub(crate) struct Crowd {
 fn noise(seed: usize, bytes: usize) -> String {
     let mut state = seed as u64 * 2 + 1;
     let letters = (0..bytes).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         LETTERS[(state >> 58) as usize]
     });
     String::from_utf8(letters.collect()).unwrap()
@@ -248,9 +249,15 @@ fn stream_messages(kind: Kind, bytes: &[u8]) -> Vec<String> {
         return texts;
     }
     for event in String::from_utf8(body).unwrap().split_terminator("\n\n") {
-        let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        let data: Vec<&str> =
+            event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
         let has_id = event.lines().last().is_some_and(|line| line.starts_with("id: e1."));
-        assert_eq!(has_id, matches!(kind, Kind::Sse { .. }) || kind == Kind::PeatSse, "{}", &event[event.len() - 40..]);
+        assert_eq!(
+            has_id,
+            matches!(kind, Kind::Sse { .. }) || kind == Kind::PeatSse,
+            "{}",
+            &event[event.len() - 40..]
+        );
         texts.push(data.join("\n"));
     }
     texts
@@ -258,7 +265,9 @@ fn stream_messages(kind: Kind, bytes: &[u8]) -> Vec<String> {
 
 /// The digits, or the quoted time, behind a word.
 fn stamp_after<'t>(text: &'t str, word: &str) -> &'t str {
-    let start = text.find(word).unwrap_or_else(|| panic!("no {word} in {}", &text[..200.min(text.len())])) + word.len();
+    let start =
+        text.find(word).unwrap_or_else(|| panic!("no {word} in {}", &text[..200.min(text.len())]))
+            + word.len();
     let rest = &text[start..];
     &rest[..rest.find([',', '}']).unwrap()]
 }
@@ -371,7 +380,8 @@ impl Crowd {
         );
         self.hear(self.publisher, head.into_bytes());
         self.hear(self.publisher, body);
-        let answers = String::from_utf8_lossy(&self.sockets.borrow().taken[self.publisher.index()]).into_owned();
+        let answers = String::from_utf8_lossy(&self.sockets.borrow().taken[self.publisher.index()])
+            .into_owned();
         assert!(answers.contains("200 OK") && !answers.contains("error"), "{answers}");
         // What is batched is due, and what is held.
         self.pass(100);
@@ -444,7 +454,9 @@ impl Crowd {
         for (text, want) in texts.iter().zip(&want) {
             let differs = text.bytes().zip(want.bytes()).position(|(a, b)| a != b);
             let at = differs.unwrap_or(text.len().min(want.len())).saturating_sub(60);
-            let near = |text: &str| text.get(at..(at + 200).min(text.len())).unwrap_or_default().to_owned();
+            let near = |text: &str| {
+                text.get(at..(at + 200).min(text.len())).unwrap_or_default().to_owned()
+            };
             assert!(
                 text == want,
                 "{:?}, subscriber {index}: {} and {} bytes, at {at} {:?} instead of {:?}",
@@ -529,8 +541,7 @@ impl Crowd {
             let end = end.map_or(payload.trim_end_matches(['\n', '}']).len(), |end| start + end);
             payload[start..end].to_owned()
         };
-        let members: Vec<String> =
-            self.kind.members(index).into_iter().map(value).collect();
+        let members: Vec<String> = self.kind.members(index).into_iter().map(value).collect();
         format!("{{{}}}", members.join(","))
     }
 }
