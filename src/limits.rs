@@ -34,7 +34,8 @@ pub const MESH_PENDING_MAX: usize = 1024;
 /// Messages in a shard's inbox; at the limit senders keep theirs, and then refuse.
 pub const INBOX_MESSAGES_MAX: usize = 512;
 
-/// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
+/// Bytes of frames that one flush may hold for all classes, and bytes of them that are copied side by side; at the limit the shard flushes before it takes
+/// the next event, what the same event adds is in pieces, and frames are put side by side as they are sent.
 pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that one class's members are sent at a time, and so what each may be owed at once; at the limit the shard flushes. Sixty-four
 /// frames of telemetry cost little more to send than one.

@@ -103,8 +103,10 @@ fn check(kind: Kind, room: usize) {
         }
     });
     println!("{kind:?}, {room} bytes of room: {} KiB", grown >> 10);
+    // What several small events left for each who is behind is its own, and counted by the budget of outboxes.
+    let own = if kind == Kind::Apart && room < usize::MAX { 500 * 64 * 1024 } else { 0 };
     assert!(
-        grown <= GROWTH_BYTES_MAX,
+        grown <= GROWTH_BYTES_MAX + own,
         "{kind:?}, sockets that take {room} bytes: {} MiB",
         grown >> 20
     );
@@ -132,6 +134,8 @@ macro_rules! each {
 each! {
     ids_alike: Kind::Ids { differ: false };
     ids_that_differ: Kind::Ids { differ: true };
+    an_event_that_is_just_not_large: Kind::Smaller;
+    frames_that_do_not_lie_side_by_side: Kind::Apart;
     two_subscriptions_each: Kind::TwoSubscriptions;
     fields_that_differ: Kind::Fields;
     batches: Kind::Batch;

@@ -15,11 +15,13 @@ use super::class::ClassId;
 use super::input::ConnId;
 use super::roll::Roll;
 use crate::batch::Budget;
+use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::batch::Kept;
 use crate::batch::Owed;
 use crate::batch::Piece;
 use crate::clock::Now;
+use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::UNITS_SEND;
 
@@ -29,6 +31,9 @@ pub(super) struct Flight {
     frames: Frames,
     /// What the members of each class are sent, gathered where its frames do not lie side by side.
     gathered: Vec<u8>,
+    /// Of each class beyond what may be gathered: the frames that are copied side by side as they are sent.
+    scattered: Vec<Vec<FrameId>>,
+    scratch: Vec<u8>,
     spans: Vec<Spans>,
     /// Who has still to be sent it.
     due: Roll,
@@ -58,12 +63,23 @@ struct Late {
     bytes: usize,
 }
 
-/// Bytes in the frame buffer or among those gathered.
+/// Where bytes are.
 #[derive(Clone, Copy, Debug)]
-struct Span {
-    gathered: bool,
-    start: usize,
-    end: usize,
+enum Span {
+    /// From here to there in the frame buffer.
+    Frames(usize, usize),
+    /// Among those gathered.
+    Gathered(usize, usize),
+    /// In the frames of this list.
+    Scattered(usize),
+}
+
+/// What spans are spans of.
+struct Source<'a> {
+    frames: &'a Frames,
+    gathered: &'a [u8],
+    scattered: &'a [Vec<FrameId>],
+    scratch: &'a mut Vec<u8>,
 }
 
 /// What one member is sent.
@@ -80,8 +96,6 @@ struct Unsent {
     conn: ConnId,
     /// What was not taken; `None`: the connection is gone.
     rest: Option<Owed>,
-    /// A large event is in it.
-    is_large: bool,
     /// The socket took some of it, so a frame may have begun that must be ended.
     is_begun: bool,
 }
@@ -103,8 +117,33 @@ impl Flight {
     fn clear(&mut self) {
         self.spans.clear();
         self.frames.clear();
-        self.gathered.clear();
-        self.gathered.shrink_to(KEPT_BYTES);
+        self.scattered.clear();
+        for buffer in [&mut self.gathered, &mut self.scratch] {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BYTES);
+        }
+    }
+
+    /// Takes what waits for a class's members.
+    fn gather(&mut self, class: &mut Class) {
+        class.end_frames(&self.frames);
+        let plain = self.span_of(&class.plain);
+        let deflated = class.stream.is_some().then(|| self.span_of(&class.deflated));
+        let spans = Spans::of(class, plain, deflated, &self.frames);
+        self.spans.push(spans);
+    }
+
+    fn span_of(&mut self, ids: &[FrameId]) -> Span {
+        if let Some((start, end)) = self.frames.contiguous(ids) {
+            return Span::Frames(start, end);
+        }
+        if self.gathered.len() >= FLUSH_BYTES_MAX {
+            self.scattered.push(ids.to_vec());
+            return Span::Scattered(self.scattered.len() - 1);
+        }
+        let start = self.gathered.len();
+        self.frames.gather(ids, &mut self.gathered);
+        Span::Gathered(start, self.gathered.len())
     }
 }
 
@@ -126,7 +165,7 @@ impl Shard {
             }
             class.due = u32::try_from(flight.spans.len()).expect("classes are bounded far below");
             flight.due.extend(&class.members, places);
-            flight.spans.push(gather(class, &flight.frames, &mut flight.gathered));
+            flight.gather(class);
         }
         if !flight.is_underway() {
             flight.clear();
@@ -139,17 +178,17 @@ impl Shard {
             return true;
         }
         let mut flight = std::mem::take(&mut self.flight);
-        let Flight { frames, gathered, spans, due, unsent } = &mut flight;
+        let Flight { frames, gathered, scattered, scratch, spans, due, unsent } = &mut flight;
         // At least one, so that a flight ends whatever else there is to do.
         let sends = (units_max.saturating_sub(self.spent) / UNITS_SEND).max(1);
         let mut left = sends;
-        let bytes = (frames.all(), &gathered[..]);
+        let source = &mut Source { frames, gathered, scattered, scratch };
         if let [only] = &mut spans[..] {
             while left > 0
                 && let Some(conn) = due.pop()
             {
                 left -= 1;
-                self.send_to_member(sink, conn, only, bytes, unsent);
+                self.send_to_member(sink, conn, only, source, unsent);
             }
         } else {
             while left > 0
@@ -160,7 +199,7 @@ impl Shard {
                     continue;
                 };
                 let spans = &mut spans[self.classes.at(class).due as usize];
-                self.send_to_member(sink, conn, spans, bytes, unsent);
+                self.send_to_member(sink, conn, spans, source, unsent);
             }
         }
         self.spent += (sends - left) * UNITS_SEND;
@@ -182,16 +221,16 @@ impl Shard {
         sink: &mut S,
         id: ConnId,
         spans: &mut Spans,
-        (frames, gathered): (&[u8], &[u8]),
+        source: &mut Source<'_>,
         unsent: &mut Vec<Unsent>,
     ) {
         // Only a class with a stream has to look at the connection itself, which is a cache miss for each.
         let part = spans.part(id, |epoch, begins| self.conns.is_synced(id, epoch, begins));
-        let whole = part.span.of(frames, gathered);
-        let bytes = &whole[part.late.bytes..];
         if !spans.pieces.is_empty() {
-            return self.send_pieces_to_member(sink, id, spans, part, (frames, gathered), unsent);
+            return self.send_pieces_to_member(sink, id, spans, part, source, unsent);
         }
+        let whole = part.span.of(source);
+        let bytes = &whole[part.late.bytes..];
         if bytes.is_empty() {
             return;
         }
@@ -202,7 +241,7 @@ impl Shard {
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
                 let rest = Some(spans.rest(part, whole, count, &self.outboxes));
-                unsent.push(Unsent { conn: id, rest, is_large: false, is_begun: count > 0 });
+                unsent.push(Unsent { conn: id, rest, is_begun: count > 0 });
             }
             Sent::Closed => unsent.push(Unsent::gone(id)),
         }
@@ -215,10 +254,10 @@ impl Shard {
         id: ConnId,
         spans: &mut Spans,
         part: Part,
-        (frames, gathered): (&[u8], &[u8]),
+        source: &mut Source<'_>,
         unsent: &mut Vec<Unsent>,
     ) {
-        let whole = part.span.of(frames, gathered);
+        let whole = part.span.of(source);
         self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
         let first = Some(&whole[part.late.bytes..]).filter(|bytes| !bytes.is_empty());
         let mut runs = first.into_iter().chain(spans.pieces.iter().map(Piece::bytes));
@@ -244,15 +283,15 @@ impl Shard {
             }
         }
         let rest = Some(spans.rest(part, whole, taken, &self.outboxes));
-        unsent.push(Unsent { conn: id, rest, is_large: true, is_begun: taken > 0 });
+        unsent.push(Unsent { conn: id, rest, is_begun: taken > 0 });
     }
 
     /// A member that could not be sent everything is no longer in step.
     fn settle(&mut self, unsent: Unsent, now: Now) {
-        let Unsent { conn, rest, is_large, is_begun } = unsent;
+        let Unsent { conn, rest, is_begun } = unsent;
         match rest {
             None => self.closed(conn, now),
-            Some(_) if is_large && self.outboxes.is_exhausted() => {
+            Some(_) if self.outboxes.is_exhausted() => {
                 self.outbox_full(conn, now);
                 if is_begun {
                     // The frame would have to be ended before anything is said, and there is no room to hold it.
@@ -274,7 +313,7 @@ impl Shard {
 
     /// Takes a member off the roll; what it has not been sent yet, and the epoch of its class's stream that it is in sync with after that.
     pub(super) fn leave_flight(&mut self, id: ConnId, class: ClassId, synced: u32) -> (Owed, u32) {
-        let Flight { frames, gathered, spans, due, .. } = &mut self.flight;
+        let Flight { frames, gathered, scattered, scratch, spans, due, .. } = &mut self.flight;
         if !due.remove(id) {
             return (Owed::default(), synced);
         }
@@ -282,46 +321,44 @@ impl Shard {
         let part = spans.part(id, |epoch, begins| begins || epoch == synced);
         let synced = if part.variant == 1 { spans.epoch } else { synced };
         self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
-        let whole = part.span.of(frames.all(), gathered);
+        let source = &mut Source { frames, gathered, scattered, scratch };
+        let whole = part.span.of(source);
         (spans.rest(part, whole, 0, &self.outboxes), synced)
     }
 }
 
-/// Takes what waits for a class's members.
-fn gather(class: &mut Class, frames: &Frames, gathered: &mut Vec<u8>) -> Spans {
-    class.end_frames(frames);
-    let plain = span_of(frames, &class.plain, gathered);
-    let deflated = class.stream.is_some().then(|| span_of(frames, &class.deflated, gathered));
-    let (epoch, restarted) =
-        class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
-    let late = std::mem::take(&mut class.late).into_iter();
-    let late = late.map(|(conn, count)| {
-        let missed = &class.plain[..count as usize];
-        let bytes = missed.iter().map(|frame| frames.bytes(*frame).len()).sum();
-        (conn, Late { frames: missed.len(), bytes })
-    });
-    let late = late.collect();
-    let large = class.large.take().map(|large| *large).unwrap_or_default();
-    let frame_count = class.plain.len() + large.messages;
-    class.plain.clear();
-    class.waiting_bytes = 0;
-    class.deflated.clear();
-    if let Some(stream) = &mut class.stream {
-        stream.restarted = false;
-    }
-    Spans {
-        frame_count,
-        plain,
-        deflated,
-        epoch,
-        restarted,
-        late,
-        kept: [None, None],
-        pieces: large.pieces,
-    }
-}
-
 impl Spans {
+    /// Of what waits for a class's members, which no longer waits.
+    fn of(class: &mut Class, plain: Span, deflated: Option<Span>, frames: &Frames) -> Self {
+        let (epoch, restarted) =
+            class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
+        let late = std::mem::take(&mut class.late).into_iter();
+        let late = late.map(|(conn, count)| {
+            let missed = &class.plain[..count as usize];
+            let bytes = missed.iter().map(|frame| frames.bytes(*frame).len()).sum();
+            (conn, Late { frames: missed.len(), bytes })
+        });
+        let late = late.collect();
+        let large = class.large.take().map(|large| *large).unwrap_or_default();
+        let frame_count = class.plain.len() + large.messages;
+        class.plain.clear();
+        class.waiting_bytes = 0;
+        class.deflated.clear();
+        if let Some(stream) = &mut class.stream {
+            stream.restarted = false;
+        }
+        Self {
+            frame_count,
+            plain,
+            deflated,
+            epoch,
+            restarted,
+            late,
+            kept: [None, None],
+            pieces: large.pieces,
+        }
+    }
+
     /// What a member is sent; `is_synced` says whether it has seen an epoch from its beginning, or does with these frames.
     fn part(&self, id: ConnId, is_synced: impl FnOnce(u32, bool) -> bool) -> Part {
         let late = if self.late.is_empty() {
@@ -353,22 +390,20 @@ impl Spans {
 
 impl Unsent {
     const fn gone(conn: ConnId) -> Self {
-        Self { conn, rest: None, is_large: false, is_begun: false }
+        Self { conn, rest: None, is_begun: false }
     }
-}
-
-fn span_of(frames: &Frames, ids: &[crate::batch::FrameId], gathered: &mut Vec<u8>) -> Span {
-    if let Some((start, end)) = frames.contiguous(ids) {
-        return Span { gathered: false, start, end };
-    }
-    let start = gathered.len();
-    frames.gather(ids, gathered);
-    Span { gathered: true, start, end: gathered.len() }
 }
 
 impl Span {
-    fn of<'a>(self, frames: &'a [u8], gathered: &'a [u8]) -> &'a [u8] {
-        let from = if self.gathered { gathered } else { frames };
-        &from[self.start..self.end]
+    fn of<'a>(self, source: &'a mut Source<'_>) -> &'a [u8] {
+        match self {
+            Self::Frames(start, end) => &source.frames.all()[start..end],
+            Self::Gathered(start, end) => &source.gathered[start..end],
+            Self::Scattered(list) => {
+                source.scratch.clear();
+                source.frames.gather(&source.scattered[list], source.scratch);
+                source.scratch
+            }
+        }
     }
 }

@@ -28,19 +28,33 @@ const WITNESSES: usize = 50;
 /// How the subscribers speak, and what differs between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Ids { differ: bool },
+    Ids {
+        differ: bool,
+    },
+    /// Ids that differ, and an event that is just not large.
+    Smaller,
+    /// Filters that differ, and several events, of which those for most do not lie side by side.
+    Apart,
     TwoSubscriptions,
     Fields,
     Batch,
     Rate,
     Past,
-    Sse { lines: bool },
+    Sse {
+        lines: bool,
+    },
     Peat,
     PeatSse,
     PeatConnect,
-    Provisioning { batch: bool },
+    Provisioning {
+        batch: bool,
+    },
     HyperBeam,
-    Deflate { takeover: bool, fields: bool, batch: bool },
+    Deflate {
+        takeover: bool,
+        fields: bool,
+        batch: bool,
+    },
 }
 
 /// Sockets: how much each takes before it is full, and what it took.
@@ -112,7 +126,7 @@ const LETTERS: [u8; 64] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 const MEMBERS: usize = 10;
 
 /// An object of a megabyte: one large member that everybody asks for, and nine to choose from.
-fn payload(lines: bool) -> String {
+fn payload(lines: bool, share: usize) -> String {
     let end = if lines { "\r\n" } else { "" };
     let text = |index: usize, bytes: usize| {
         if lines {
@@ -125,11 +139,11 @@ fn payload(lines: bool) -> String {
     };
     let members: Vec<String> = (0..MEMBERS)
         .map(|index| {
-            let bytes = if index == 0 { 400_000 } else { 64_000 };
+            let bytes = if index == 0 { 400_000 } else { 64_000 } / share;
             format!(r#""m{index}":{}"#, text(index, bytes))
         })
         .collect();
-    format!("{{{end}{}{end}}}", members.join(","))
+    format!(r#"{{{end}"n":1000,{}{end}}}"#, members.join(","))
 }
 
 impl Kind {
@@ -185,13 +199,23 @@ impl Kind {
 
     fn subscriptions(self, index: usize) -> Vec<String> {
         let id = self.id(index);
+        if self == Self::Apart {
+            // The last one hears what nobody else does.
+            let topics = if index + 1 == SUBSCRIBERS { r#""other""# } else { r#""t","u""# };
+            let filter = format!("n != {index}");
+            return vec![format!(
+                r#"{{"type":"subscribe","id":{id},"topics":[{topics}],"filter":"{filter}"}}"#
+            )];
+        }
         let one = |more: &str| format!(r#"{{"type":"subscribe","id":{id},"topics":["t"]{more}}}"#);
         let fields: Vec<String> =
             self.members(index).iter().map(|m| format!(r#""m{m}""#)).collect();
         let fields = format!(r#","fields":[{}]"#, fields.join(","));
         let batch = r#","batch":{"max_events":10,"max_delay_ms":50}"#;
         match self {
-            Self::Ids { .. } | Self::Deflate { fields: false, batch: false, .. } => vec![one("")],
+            Self::Ids { .. }
+            | Self::Smaller
+            | Self::Deflate { fields: false, batch: false, .. } => vec![one("")],
             Self::TwoSubscriptions => {
                 vec![one(""), one("").replace(&id, r#""both""#)]
             }
@@ -205,7 +229,7 @@ impl Kind {
 
     fn id(self, index: usize) -> String {
         match self {
-            Self::Ids { differ: false } => r#""same""#.to_owned(),
+            Self::Ids { differ: false } | Self::Apart => r#""same""#.to_owned(),
             _ => format!(r#""subscription-{index}""#),
         }
     }
@@ -286,7 +310,10 @@ impl Crowd {
         let settings = Server::shard_settings(&config, 1).expect("it is the default");
         let shard = Shard::new(ShardId(0), 1, settings, Arc::from("e1"));
         let sockets = Rc::default();
-        let payload = payload(kind.has_lines());
+        let payload = payload(
+            kind.has_lines(),
+            if matches!(kind, Kind::Smaller | Kind::Apart) { 32 } else { 1 },
+        );
         let mut crowd = Self {
             kind,
             shard,
@@ -373,6 +400,21 @@ impl Crowd {
         }
     }
 
+    /// Three events arrive at once.
+    fn publish_apart(&mut self) {
+        for topic in ["t", "other", "u"] {
+            let mut request = ours(|| {
+                let body = &self.payload;
+                let length = body.len();
+                format!("POST /v1/publish/{topic} HTTP/1.1\r\nHost: x\r\nFanwire-Key: k\r\nContent-Length: {length}\r\n\r\n{body}")
+                    .into_bytes()
+            });
+            self.shard.received(self.publisher, &mut request, self.now);
+            ours(|| drop(request));
+        }
+        self.work();
+    }
+
     fn publish(&mut self, body: Vec<u8>) {
         let head = format!(
             "POST /v1/publish/t HTTP/1.1\r\nHost: x\r\nFanwire-Key: k\r\nContent-Length: {}\r\n\r\n",
@@ -391,6 +433,9 @@ impl Crowd {
     }
 
     pub(crate) fn publish_large(&mut self) {
+        if self.kind == Kind::Apart {
+            return self.publish_apart();
+        }
         let body = ours(|| self.payload.clone().into_bytes());
         self.publish(body);
         if self.kind == Kind::Past {
@@ -399,6 +444,9 @@ impl Crowd {
     }
 
     pub(crate) fn publish_small(&mut self) {
+        if self.kind == Kind::Apart {
+            return;
+        }
         self.publish(br#"{"n":1}"#.to_vec());
     }
 
@@ -430,7 +478,11 @@ impl Crowd {
 
     fn check_of(&mut self, index: usize, id: ConnId) {
         let count = self.sockets.borrow().counts[id.index()];
-        assert!(count > 100_000, "{:?}: subscriber {index} got {count} bytes", self.kind);
+        assert!(
+            count > self.payload.len() / 10,
+            "{:?}: subscriber {index} got {count} bytes",
+            self.kind
+        );
         if !index.is_multiple_of(WITNESSES) {
             return;
         }
@@ -519,6 +571,10 @@ impl Crowd {
             }
             _ => message(text, payload),
         };
+        if self.kind == Kind::Apart {
+            let second = whole(last, &large).replace(r#""topic":"t""#, r#""topic":"u""#);
+            return vec![whole(first, &large), second];
+        }
         vec![whole(first, &large), whole(last, small)]
     }
 
