@@ -19,6 +19,7 @@ mod home;
 mod ingest;
 mod input;
 mod lanes;
+mod large;
 mod lifecycle;
 mod own;
 mod publish;
@@ -82,6 +83,7 @@ use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
+use crate::batch::LargeEvents;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::limits::UNITS_TURN;
@@ -93,6 +95,9 @@ use crate::wire::http::HttpDate;
 pub trait Sink {
     /// Hands bytes to a connection's socket, which never blocks.
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
+
+    /// The same with bytes that lie in several places, at most [`PIECES_PER_SEND_MAX`](crate::limits::PIECES_PER_SEND_MAX) of them.
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent;
 }
 
 /// What a socket did with bytes.
@@ -123,6 +128,7 @@ pub struct Shard {
     /// Requests for pages that wait until there is room and time for them.
     reads: reads::Reads,
     frames: Frames,
+    large: LargeEvents,
     events_since_flush: usize,
     /// What the classes gathered last, on its way to their members.
     flight: flush::Flight,
@@ -209,6 +215,7 @@ impl Shard {
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
+            large: LargeEvents::within(&outboxes),
             events_since_flush: 0,
             flight: flush::Flight::default(),
             spent: 0,
