@@ -34,6 +34,10 @@ pub const MESH_PENDING_MAX: usize = 1024;
 /// Messages in a shard's inbox; at the limit senders keep theirs, and then refuse.
 pub const INBOX_MESSAGES_MAX: usize = 512;
 
+/// When a shard holds too much of what has come in part, those that hold the most let go of theirs until one such part of the budget is free: looking for
+/// them costs a pass over all.
+pub const INPUT_FREED_SHARE: usize = 8;
+
 /// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
 pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that one class's members are sent at a time, and so what each may be owed at once; at the limit the shard flushes. Sixty-four
@@ -60,6 +64,8 @@ pub const MEMORY_SHARE_CONNECTIONS: u64 = 8;
 pub const MEMORY_SHARE_HISTORY: u64 = 8;
 /// What part the last events per key may take, unless set otherwise: a sixteenth, and no more than `LAST_BYTES_DEFAULT`.
 pub const MEMORY_SHARE_LAST: u64 = 16;
+/// What part may be held of requests and messages that have come in part, or wait for their turn: a sixteenth. Beyond it those pay that hold the most.
+pub const MEMORY_SHARE_INPUT: u64 = 16;
 /// Bytes of history that nobody asked for.
 pub const HISTORY_BYTES_DEFAULT: u64 = 512 * 1024 * 1024;
 /// Bytes of last events per key that nobody asked for.
@@ -82,8 +88,6 @@ pub const DEFLATE_ALONE_BYTES_MIN: usize = 300;
 
 /// Bytes read from a socket at a time; one buffer per shard.
 pub const READ_BYTES: usize = 64 * 1024;
-/// Bytes that a paused connection's unread input may take: one read.
-pub const INPUT_PENDING_BYTES_MAX: usize = READ_BYTES;
 
 /// Connections that wait to be accepted; beyond it the kernel lets clients try again.
 pub const BACKLOG: u32 = 4096;
@@ -153,13 +157,17 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const MESSAGE_FRAMES_MAX: u32 = 65_536 + 1;
 /// Ended deflate streams within one compressed message; more close with 1007. An honest sender ends one.
 pub const INFLATE_STREAMS_MAX: u32 = 64;
+/// Buffers of what clients send have room for one such part more than they hold, rather than for twice as much, when they grow.
+pub const INPUT_GROWTH_SHARE: usize = 4;
+/// Bytes by which such a buffer grows at least.
+pub const INPUT_GROWTH_BYTES_MIN: usize = 4 * 1024;
 /// Bytes inflated between two looks at the message limit and at the UTF-8; bounds what a hostile message costs beyond both.
 pub const INFLATE_STEP_BYTES: usize = 32 * 1024;
 /// Half-received messages whose buffers a shard keeps for the next one; further ones are freed.
 pub const PARTIAL_SPARES_MAX: usize = 64;
 /// Bytes of such a buffer; a larger one is freed.
 pub const PARTIAL_SPARE_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of the buffers into which a shard inflates, kept between two messages; larger ones are freed when the next one comes.
+/// Bytes of each of the two buffers into which a shard inflates, kept between two messages; larger ones are freed with their message.
 pub const INFLATED_KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 // A head's parts are addressed with 16 bits.
@@ -183,8 +191,21 @@ pub const CROWD_CONNECTIONS_MIN: usize = 32;
 
 const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
 
-/// Bytes that a connection may have left unread before its own input is no longer read.
+/// Bytes that a connection may have left unread, events and all, before nothing more of what it says is carried out or read.
 pub const OUTBOX_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of answers that it may have left unread before that; what it has said beyond waits as bytes, of which there is one read.
+pub const ANSWERS_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of drafts that one connection publishes at once, each counted with `RUN_DRAFT_BYTES` more; what it says beyond them is carried out once
+/// they have their places. One draft may go beyond it.
+pub const RUN_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that a draft takes besides its topic, key and payload, its answer among them.
+pub const RUN_DRAFT_BYTES: usize = 256;
+/// Bytes of drafts that all connections of a shard publish in one turn of it; what they say beyond them is carried out in the next.
+pub const HEARD_BYTES_MAX: usize = 8 * 1024 * 1024;
+const _: () = assert!(RUN_BYTES_MAX < HEARD_BYTES_MAX, "a turn takes a run of anyone");
+const _: () = assert!(ANSWERS_BYTES_MAX <= OUTBOX_INPUT_BYTES_MAX);
+/// Bytes of an upload that are looked at between two looks at how much it publishes at once.
+pub const UPLOAD_STEP_BYTES: usize = 4 * 1024;
 /// Faulty lines of one upload that are reported one by one; further ones are only counted.
 pub const UPLOAD_ERRORS_MAX: usize = 100;
 /// How long an upload waits for a full server before it is told so, in milliseconds.

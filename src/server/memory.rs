@@ -20,6 +20,7 @@ use crate::limits::HISTORY_BYTES_DEFAULT;
 use crate::limits::LAST_BYTES_DEFAULT;
 use crate::limits::MEMORY_SHARE_CONNECTIONS;
 use crate::limits::MEMORY_SHARE_HISTORY;
+use crate::limits::MEMORY_SHARE_INPUT;
 use crate::limits::MEMORY_SHARE_LAST;
 use crate::limits::MEMORY_SHARE_OUTBOXES;
 use crate::limits::OUTBOX_SPARE_BYTES;
@@ -69,6 +70,8 @@ pub(super) struct Budgets {
     pub(super) outboxes: u64,
     pub(super) history: u64,
     pub(super) last: u64,
+    /// What has come in part, or waits for its turn.
+    pub(super) input: u64,
 }
 
 impl Budgets {
@@ -85,6 +88,7 @@ impl Budgets {
                 config.history.last_bytes_max,
                 LAST_BYTES_DEFAULT.min(memory / MEMORY_SHARE_LAST),
             ),
+            input: memory / MEMORY_SHARE_INPUT,
         }
     }
 }
@@ -143,6 +147,7 @@ impl WorstCase {
             .saturating_add(self.budgets.outboxes)
             .saturating_add(self.budgets.history)
             .saturating_add(self.budgets.last)
+            .saturating_add(self.budgets.input)
             .saturating_add(self.buffers)
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Conn {
     /// When its client was last heard, in seconds since the start.
     pub(super) heard_s: u32,
     pub(super) session: Session,
+    /// Bytes of what it has said, and that are not carried out, as the intake counts them.
+    pub(super) held_bytes: usize,
     /// How it is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
@@ -76,6 +78,7 @@ impl Conns {
             synced: 0,
             heard_s,
             session,
+            held_bytes: 0,
             voice: None,
             who: None,
             is_counted: false,

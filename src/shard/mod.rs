@@ -14,6 +14,7 @@ mod flush;
 mod home;
 mod ingest;
 mod input;
+mod intake;
 mod lifecycle;
 mod own;
 mod publish;
@@ -130,7 +131,11 @@ pub struct Shard {
     gone: VecDeque<ConnId>,
     admin: VecDeque<(ConnRef, AdminRequest)>,
     inbound: Inbound,
-    heard: session::HeardBuffer,
+    /// Connections that have said more than could be carried out at once, and go on in the next turn; and bytes of what was carried out in this.
+    unheard: VecDeque<ConnRef>,
+    heard_bytes: usize,
+    /// What is held of what has come in part.
+    intake: intake::Intake,
     /// Whoever comes without a token.
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
@@ -176,6 +181,7 @@ impl Shard {
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
         let outboxes = Budget::new(settings.outboxes_bytes_max);
+        let intake = intake::Intake::new(settings.input_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
@@ -211,7 +217,9 @@ impl Shard {
             gone: VecDeque::new(),
             admin: VecDeque::new(),
             inbound: Inbound::default(),
-            heard: session::HeardBuffer::default(),
+            unheard: VecDeque::new(),
+            heard_bytes: 0,
+            intake,
             replay_serial: 0,
             stream_epoch: 0,
             swept: 0,
@@ -275,6 +283,7 @@ impl Shard {
         (!self.arrived.is_empty() && !self.is_crowded())
             || !self.dirty_solos.is_empty()
             || !self.dirty.is_empty()
+            || !self.unheard.is_empty()
     }
 
     /// Fans out what has arrived and sends everything that waits; says how many events that were.
@@ -304,6 +313,7 @@ impl Shard {
         self.end_windows(now);
         self.close_due_batches(now);
         self.flush(sink, now);
+        self.hear_on(now);
         self.retry_held(now);
         self.go_on_stopping(now);
         self.stats.events - told
@@ -382,6 +392,7 @@ impl Shard {
             history_bytes: held.bytes,
             history_keys: held.keys,
             deflate_streams: self.classes.streams() as u64,
+            input_bytes: self.intake.held() as u64,
             ..self.stats
         }
     }

@@ -20,6 +20,7 @@ use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::DialectId;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::dialect::Live;
@@ -53,6 +54,7 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
+        let is_said = self.voice_of(id).is_some_and(|voice| voice.dialect == DialectId::Native);
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -70,6 +72,7 @@ impl Shard {
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             untold,
             is_live: listener.is_live,
+            is_awaited: is_said && *since == Since::Now,
             began_us: Vec::new(),
             met: (subscription.leave && matches!(since, Since::Position(_) | Since::Cursor(_)))
                 .then(HashSet::default),
@@ -389,6 +392,9 @@ impl Shard {
             ));
         }
         self.say(id, &Outcome::Live { id: &replay.id, live: &replay.live });
+        if replay.is_awaited {
+            self.hear_later(id);
+        }
     }
 }
 

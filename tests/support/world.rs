@@ -47,6 +47,8 @@ pub fn roomy() -> Settings {
         hyperbeam: Default::default(),
         ping_after_s: 30,
         request_timeout_s: 30,
+        upload_bytes_per_s_min: 1024,
+        input_bytes_max: 1 << 30,
         close_timeout_s: 5,
     }
 }

@@ -8,6 +8,7 @@ use super::cast::Owed;
 use super::http::Http;
 use super::http::State;
 use super::post::Post;
+use super::unread::Unread;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::peat::connect;
@@ -15,6 +16,8 @@ use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
 use crate::limits::PEAT_REQUEST_BYTES_MAX;
 use crate::limits::PROVISIONING_POST_BYTES_MAX;
 use crate::limits::REVOKE_BYTES_MAX;
+use crate::limits::RUN_DRAFT_BYTES;
+use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Head;
@@ -60,10 +63,14 @@ pub(super) enum Gathered {
     /// The next request may follow.
     Answered,
     /// It may follow once what was published has its place.
-    Casting(Owed),
+    Casting {
+        owed: Owed,
+        drafts_bytes: usize,
+    },
     /// It is answered, and the next may follow, once what was published has its place.
     Posting {
         keep_alive: bool,
+        drafts_bytes: usize,
     },
     /// The connection ends with what was said.
     Ended,
@@ -105,7 +112,7 @@ impl Shard {
         &mut self,
         id: ConnId,
         mut gathering: Box<Gathering>,
-        input: &mut Vec<u8>,
+        input: &mut Unread,
         now: Now,
     ) -> Gathered {
         if let Err(error) = gathering.feed(input) {
@@ -125,11 +132,15 @@ impl Shard {
                 self.after_answer(id, keep_alive, now)
             }
             Call::Events { keep_alive } => match self.post(id, &gathering.body, keep_alive, now) {
-                Post::Waits => Gathered::Posting { keep_alive },
+                Post::Waits { drafts_bytes } => Gathered::Posting { keep_alive, drafts_bytes },
                 Post::Answered => self.after_answer(id, keep_alive, now),
             },
             Call::Cast { keep_alive } => match self.cast(id, &gathering.body, keep_alive, now) {
-                Some(owed) => Gathered::Casting(owed),
+                Some(owed) => {
+                    let drafts_bytes = gathering.body.len() + RUN_DRAFT_BYTES;
+                    self.heard_bytes += drafts_bytes;
+                    Gathered::Casting { owed, drafts_bytes }
+                }
                 None => self.after_answer(id, keep_alive, now),
             },
         }
@@ -147,14 +158,22 @@ impl Shard {
 }
 
 impl Gathering {
-    fn feed(&mut self, input: &mut Vec<u8>) -> Result<(), HttpError> {
-        let mut consumed = 0;
-        while !self.decoder.is_done() && consumed < input.len() {
-            let decoded = self.decoder.decode(&input[consumed..])?;
-            self.body.extend_from_slice(&input[consumed..][decoded.data]);
-            consumed += decoded.consumed;
+    /// Bytes of the body that have come.
+    pub(super) fn come_bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.body.capacity()
+    }
+
+    fn feed(&mut self, input: &mut Unread) -> Result<(), HttpError> {
+        while !self.decoder.is_done() && !input.is_empty() {
+            let decoded = self.decoder.decode(input.as_slice())?;
+            grow::extend(&mut self.body, &input.as_slice()[decoded.data]);
+            input.take(decoded.consumed);
         }
-        input.drain(..consumed);
         Ok(())
     }
 }

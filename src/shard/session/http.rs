@@ -19,8 +19,11 @@ use super::endpoint::Routed;
 use super::gather::Gathered;
 use super::gather::Gathering;
 use super::identity::Entered;
+use super::pace::Pace;
 use super::stream::Asked;
+use super::unread::Unread;
 use super::upload::Upload;
+use super::upload_end::Cut;
 use super::websocket::Speaks;
 use super::websocket::WebSocket;
 use crate::batch::Item;
@@ -49,10 +52,14 @@ use crate::wire::upgrade::UpgradeError;
 pub(in super::super) struct Http {
     port: Port,
     /// What was read and could not be used yet.
-    input: Vec<u8>,
+    input: Unread,
     state: State,
-    /// When the request that is being read began, in milliseconds since the start.
-    since_ms: Option<u64>,
+    /// For how many looks at it, one a second, a request or a line of it has been coming.
+    coming_s: u32,
+    /// Its client has to take answers, or others their turn, before it goes on.
+    is_paused: bool,
+    /// Its client says no more.
+    has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -64,10 +71,14 @@ pub(super) enum State {
     /// A small body is being gathered.
     Gather(Box<Gathering>),
     /// What was published is not known to have its place yet.
-    Casting(Owed),
+    Casting {
+        owed: Owed,
+        drafts_bytes: usize,
+    },
     /// What was posted is not known to have its place yet, and its answer waits for that.
     Posting {
         keep_alive: bool,
+        drafts_bytes: usize,
     },
     /// Topics are being gathered from the other shards.
     Topics(Box<cast::Gathering>),
@@ -82,7 +93,14 @@ pub(super) enum State {
 
 impl Http {
     pub(super) fn new(port: Port) -> Self {
-        Self { port, input: Vec::new(), state: State::Head, since_ms: None }
+        Self {
+            port,
+            input: Unread::default(),
+            state: State::Head,
+            coming_s: 0,
+            is_paused: false,
+            has_ended: false,
+        }
     }
 
     pub(super) fn take_state(&mut self) -> State {
@@ -108,19 +126,54 @@ impl Http {
             State::Upload(upload) => upload.is_waiting(),
             State::Asked { .. }
             | State::Entering(_)
-            | State::Casting(_)
+            | State::Casting { .. }
             | State::Posting { .. }
             | State::Topics(_) => true,
             State::Ended => false,
         }
     }
 
-    /// Whether a request's head has been on its way for too long.
-    pub(in super::super) fn is_overdue(&self, now: Now, timeout_s: u32) -> bool {
-        let began = if matches!(self.state, State::Head) { self.since_ms } else { None };
-        began.is_some_and(|since_ms| {
-            now.mono_ms.saturating_sub(since_ms) >= u64::from(timeout_s) * 1000
-        })
+    /// Whether all that it sent was published, and is only not known to have its place.
+    pub(super) fn is_published(&self) -> bool {
+        matches!(self.state, State::Posting { .. } | State::Casting { .. })
+    }
+
+    /// Whether a body is coming: what has come of it is answered for.
+    pub(in super::super) fn is_coming(&self) -> bool {
+        matches!(self.state, State::Upload(_) | State::Gather(_))
+    }
+
+    /// Whether it owes answers to what its client has said already.
+    pub(in super::super) fn is_owing(&self) -> bool {
+        self.is_waiting() || self.is_paused
+    }
+
+    /// Once a second: whether a request, or a line of one that lasts, has been coming for longer than it may at this pace.
+    pub(in super::super) fn is_late(&mut self, pace: Pace) -> bool {
+        let come = match &self.state {
+            State::Head if self.input.is_empty() => None,
+            State::Head => Some(0),
+            State::Gather(gathering) => Some(gathering.come_bytes()),
+            State::Upload(upload) => Some(upload.come_bytes()),
+            _ => None,
+        };
+        let Some(come) = come.filter(|_| !self.is_owing()) else { return false };
+        self.coming_s = self.coming_s.saturating_add(1);
+        pace.is_late(self.coming_s, come)
+    }
+
+    /// Bytes that it holds of what its client has said.
+    pub(super) fn held_bytes(&self) -> usize {
+        let of_state = match &self.state {
+            State::Upload(upload) => upload.held_bytes(),
+            State::Gather(gathering) => gathering.held_bytes(),
+            State::Entering(head) => head.weight_bytes(),
+            State::Posting { drafts_bytes, .. } | State::Casting { drafts_bytes, .. } => {
+                *drafts_bytes
+            }
+            _ => 0,
+        };
+        self.input.held_bytes() + of_state
     }
 }
 
@@ -132,25 +185,29 @@ impl Shard {
         bytes: &[u8],
         now: Now,
     ) {
-        http.input.extend_from_slice(bytes);
+        http.input.extend(bytes);
         self.http_go_on(id, http, now);
     }
 
-    /// Works through what has been read, as far as it goes.
+    /// Works through what has been read, as far as it goes and there is room for answers.
     pub(super) fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
+        http.is_paused = false;
         loop {
             match &http.state {
                 State::Head => {
                     if http.input.is_empty() {
-                        http.input = Vec::new();
+                        http.coming_s = 0;
                         break;
                     }
-                    http.since_ms.get_or_insert(now.mono_ms);
-                    match parse_head(&http.input) {
+                    if !self.may_answer(id) {
+                        http.is_paused = true;
+                        break;
+                    }
+                    match parse_head(http.input.as_slice()) {
                         Ok(None) => break,
                         Ok(Some((head, consumed))) => {
-                            http.input.drain(..consumed);
-                            http.since_ms = None;
+                            http.input.take(consumed);
+                            http.coming_s = 0;
                             let Some(back) = self.route(id, http, &head, now) else { return };
                             http = back;
                         }
@@ -161,17 +218,7 @@ impl Shard {
                     }
                 }
                 State::Upload(upload) if !upload.is_waiting() => {
-                    let input = std::mem::take(&mut http.input);
-                    let State::Upload(upload) = std::mem::replace(&mut http.state, State::Head)
-                    else {
-                        unreachable!("it is one")
-                    };
-                    let (state, rest) = self.upload_go_on(id, upload, input, now);
-                    http.input = rest;
-                    let is_stuck = matches!(&state, UploadState::More(_))
-                        || matches!(&state, UploadState::Ended);
-                    http.state = state.into_state();
-                    if is_stuck {
+                    if !self.go_on_uploading(id, &mut http, now) {
                         break;
                     }
                 }
@@ -188,16 +235,51 @@ impl Shard {
                 State::Upload(_)
                 | State::Asked { .. }
                 | State::Entering(_)
-                | State::Casting(_)
+                | State::Casting { .. }
                 | State::Posting { .. }
                 | State::Topics(_) => break,
                 State::Ended => {
-                    http.input = Vec::new();
+                    http.input = Unread::default();
                     break;
                 }
             }
         }
+        if http.has_ended && !http.is_owing() {
+            self.http_cut_short(id, &mut http, now);
+        }
         self.put_back(id, Session::Http(http));
+    }
+
+    /// Whether a request may be answered now; if not, the connection goes on when its client has taken its answers.
+    fn may_answer(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.find_mut(id) else { return false };
+        if let Some(solo) = conn.solo.as_deref_mut() {
+            solo.is_unheard |= !solo.has_room();
+            if solo.is_unheard {
+                return false;
+            }
+        }
+        self.has_time_for(id, 0)
+    }
+
+    /// Takes in more of an upload; false: it has to wait for something.
+    fn go_on_uploading(&mut self, id: ConnId, http: &mut Http, now: Now) -> bool {
+        let State::Upload(upload) = std::mem::replace(&mut http.state, State::Head) else {
+            unreachable!("it is one")
+        };
+        let lines = upload.drafted();
+        let (state, is_paused) = self.upload_go_on(id, upload, &mut http.input, now);
+        http.is_paused = is_paused;
+        let goes_on = matches!(&state, UploadState::Answered);
+        http.state = state.into_state();
+        if let State::Upload(upload) = &mut http.state
+            && upload.drafted() != lines
+        {
+            // Each event that is whole has time of its own.
+            http.coming_s = 0;
+            upload.begin_count();
+        }
+        goes_on
     }
 
     /// Takes in more of a small body; `None` if the connection is something else now.
@@ -205,15 +287,15 @@ impl Shard {
         let State::Gather(gathering) = std::mem::replace(&mut http.state, State::Ended) else {
             unreachable!("it is one")
         };
-        let mut input = std::mem::take(&mut http.input);
-        let gathered = self.gather_go_on(id, gathering, &mut input, now);
-        http.input = input;
+        let gathered = self.gather_go_on(id, gathering, &mut http.input, now);
         http.state = match gathered {
             Gathered::More(gathering) => State::Gather(gathering),
             Gathered::Ended => State::Ended,
             Gathered::Answered => State::Head,
-            Gathered::Casting(owed) => State::Casting(owed),
-            Gathered::Posting { keep_alive } => State::Posting { keep_alive },
+            Gathered::Casting { owed, drafts_bytes } => State::Casting { owed, drafts_bytes },
+            Gathered::Posting { keep_alive, drafts_bytes } => {
+                State::Posting { keep_alive, drafts_bytes }
+            }
             Gathered::Taken => return None,
         };
         Some(http)
@@ -344,7 +426,7 @@ impl Shard {
         if rest.is_empty() {
             self.put_back(id, Session::WebSocket(websocket));
         } else {
-            self.websocket_received(id, websocket, &mut rest, now);
+            self.websocket_received(id, websocket, rest.as_mut_slice(), now);
         }
         None
     }
@@ -563,12 +645,12 @@ impl Shard {
         results: &[super::PublishResult],
         now: Now,
     ) {
-        if let State::Casting(owed) = http.state {
+        if let State::Casting { owed, .. } = http.state {
             let stays = self.answer_cast(id, owed, results, now);
             http.state = if stays { State::Head } else { State::Ended };
             return self.http_go_on(id, http, now);
         }
-        if let State::Posting { keep_alive } = http.state {
+        if let State::Posting { keep_alive, .. } = http.state {
             self.answer_post(id, results, keep_alive);
             http.state = if keep_alive { State::Head } else { State::Ended };
             self.http_go_on(id, http, now);
@@ -618,14 +700,63 @@ impl Shard {
     pub(in super::super) fn time_out(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let Session::Http(http) = &mut conn.session else { return };
-        let is_idle = matches!(http.state, State::Head) && http.input.is_empty();
-        http.state = State::Ended;
-        if !is_idle {
-            let mut out = Vec::new();
-            Reply::begin(&mut out, 408, Connection::Close)
-                .error("timeout", "the request did not arrive in time");
-            self.push_item(id, Item::Raw(out.into()));
+        if matches!(http.state, State::Head) && http.input.is_empty() {
+            http.state = State::Ended;
+            return self.close_after_sent(id, now);
         }
+        self.cut_short(id, Cut::Late, now);
+    }
+
+    /// The client says no more; what it has said is carried out first.
+    pub(in super::super) fn http_ended(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let Session::Http(http) = &mut conn.session else { return };
+        http.has_ended = true;
+        if !http.is_owing()
+            && let Session::Http(mut http) = std::mem::replace(&mut conn.session, Session::Busy)
+        {
+            self.http_cut_short(id, &mut http, now);
+            self.put_back(id, Session::Http(http));
+        }
+    }
+
+    /// The client has ended, and so has what it was sending.
+    fn http_cut_short(&mut self, id: ConnId, http: &mut Http, now: Now) {
+        let is_between = matches!(http.state, State::Head) && http.input.is_empty();
+        if is_between || matches!(http.state, State::Ended) {
+            return self.close_after_sent(id, now);
+        }
+        self.cut_http_short(id, http, Cut::Ended, now);
+    }
+
+    /// Ends what a connection is sending before it is complete.
+    pub(in super::super) fn cut_short(&mut self, id: ConnId, cut: Cut, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => http,
+            session => return self.put_back(id, session),
+        };
+        self.cut_http_short(id, &mut http, cut, now);
+        self.put_back(id, Session::Http(http));
+    }
+
+    fn cut_http_short(&mut self, id: ConnId, http: &mut Http, cut: Cut, now: Now) {
+        http.input = Unread::default();
+        http.is_paused = false;
+        if let State::Upload(upload) = &mut http.state {
+            if upload.end_early(cut) {
+                // What is under way is answered for, too.
+                return;
+            }
+            let body = upload.answer_early(cut, &self.epoch);
+            self.reply_cut(id, cut, cut.status(), &body);
+        } else {
+            // A body that there is no room for is a body that is too large for now.
+            let is_body = matches!(http.state, State::Gather(_));
+            let status = if cut == Cut::NoRoom && is_body { 413 } else { cut.status() };
+            self.reply_cut(id, cut, status, &cut.body());
+        }
+        http.state = State::Ended;
         self.close_after_sent(id, now);
     }
 }

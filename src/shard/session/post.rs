@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::super::Shard;
 use super::super::input::ConnId;
+use super::super::publish::draft_bytes;
 use super::PublishResult;
 use super::websocket::RATE_LIMITED;
 use crate::batch::Item;
@@ -25,20 +26,26 @@ use crate::wire::http::Reply;
 pub(super) enum Post {
     Answered,
     /// Home shards have not answered yet.
-    Waits,
+    Waits {
+        drafts_bytes: usize,
+    },
 }
 
 impl Shard {
     /// Publishes what was posted.
     pub(super) fn post(&mut self, id: ConnId, body: &[u8], keep_alive: bool, now: Now) -> Post {
         match self.drafts_of_post(id, body) {
-            Ok(drafts) => match self.publish(id, drafts, now) {
-                Some(results) => {
-                    self.answer_post(id, &results, keep_alive);
-                    Post::Answered
+            Ok(drafts) => {
+                let drafts_bytes = drafts.iter().map(draft_bytes).sum();
+                self.heard_bytes += drafts_bytes;
+                match self.publish(id, drafts, now) {
+                    Some(results) => {
+                        self.answer_post(id, &results, keep_alive);
+                        Post::Answered
+                    }
+                    None => Post::Waits { drafts_bytes },
                 }
-                None => Post::Waits,
-            },
+            }
             Err((status, reason)) => {
                 self.reply_post(id, status, &error(&reason), keep_alive);
                 Post::Answered

@@ -10,9 +10,12 @@ use bytes::Bytes;
 use super::super::Shard;
 use super::super::ingest::Ingest;
 use super::super::input::ConnId;
+use super::super::publish::draft_bytes;
 use super::PublishResult;
 use super::http::UploadState;
 use super::http::refusal_body;
+use super::unread::Unread;
+use super::upload_end::Cut;
 use super::websocket::refusal_of;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -25,11 +28,14 @@ use crate::event::fields::KeyField;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::RETRY_AFTER_S;
+use crate::limits::RUN_BYTES_MAX;
 use crate::limits::UPLOAD_ERRORS_MAX;
 use crate::limits::UPLOAD_HELD_MS_MAX;
 use crate::limits::UPLOAD_RATE_EMPTY_RETRY_MS;
 use crate::limits::UPLOAD_RATE_RETRY_MS;
 use crate::limits::UPLOAD_RETRY_MS;
+use crate::limits::UPLOAD_STEP_BYTES;
+use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::Connection;
 use crate::wire::http::Framing;
@@ -63,8 +69,13 @@ pub(super) struct Upload {
     rejected: u64,
     errors: Vec<(u64, Refusal)>,
     offset: Option<u64>,
+    /// Events that were whole and right, and bytes of the body that have come since the last of them.
+    drafted: u64,
+    come_bytes: u64,
     /// Nothing more is taken, and this is why.
     refused: Option<RefusalCode>,
+    /// The body ended before it was complete, and this is how.
+    cut: Option<Cut>,
 }
 
 /// What the request's head says.
@@ -120,7 +131,10 @@ impl Upload {
             rejected: 0,
             errors: Vec::new(),
             offset: None,
+            drafted: 0,
+            come_bytes: 0,
             refused: None,
+            cut: None,
         })
     }
 
@@ -135,14 +149,68 @@ impl Upload {
     }
 
     pub(super) fn is_held(&self) -> bool {
-        self.held_ms.is_some() && self.refused.is_none()
+        self.held_ms.is_some() && !self.takes_no_more()
+    }
+
+    /// Whether nothing more is taken of it.
+    fn takes_no_more(&self) -> bool {
+        self.refused.is_some() || self.cut.is_some()
+    }
+
+    pub(super) fn drafted(&self) -> u64 {
+        self.drafted
+    }
+
+    /// Bytes that have come since the last event that was whole.
+    pub(super) fn come_bytes(&self) -> u64 {
+        self.come_bytes
+    }
+
+    pub(super) fn begin_count(&mut self) {
+        self.come_bytes = 0;
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let errors: usize = self.errors.iter().map(|(_, refusal)| refusal.message.len()).sum();
+        size_of::<Self>() + self.line.capacity() + self.drafts_bytes() + errors
+    }
+
+    fn drafts_bytes(&self) -> usize {
+        self.drafts.iter().map(draft_bytes).sum()
+    }
+
+    /// Takes no more of its body; whether something is under way that has to be answered for.
+    pub(super) fn end_early(&mut self, cut: Cut) -> bool {
+        self.cut = Some(cut);
+        self.is_underway
+    }
+
+    /// Takes in what was read, until that is as much as is published at once.
+    fn read_on(&mut self, input: &mut Unread, ingest: &mut Ingest) {
+        let mut drafts_bytes = self.drafts_bytes();
+        while !self.takes_no_more() && !self.body.is_done() && drafts_bytes < RUN_BYTES_MAX {
+            let count = input.as_slice().len().min(UPLOAD_STEP_BYTES);
+            if count == 0 {
+                return;
+            }
+            let known = self.drafts.len();
+            match self.body.decode(&input.as_slice()[..count]) {
+                Ok(decoded) => {
+                    self.come_bytes += decoded.data.len() as u64;
+                    self.feed(&input.as_slice()[decoded.data], ingest);
+                    input.take(decoded.consumed);
+                }
+                Err(error) => self.cut = Some(Cut::Broken(error)),
+            }
+            drafts_bytes += self.drafts[known..].iter().map(draft_bytes).sum::<usize>();
+        }
     }
 
     /// Takes a piece of the body in.
     fn feed(&mut self, piece: &[u8], ingest: &mut Ingest) {
         if !self.terms.ndjson {
-            self.line.extend_from_slice(piece);
-            return;
+            return grow::extend(&mut self.line, piece);
         }
         let mut rest = piece;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -165,7 +233,7 @@ impl Upload {
             self.line = Vec::new();
         }
         if !self.is_skipping {
-            self.line.extend_from_slice(piece);
+            grow::extend(&mut self.line, piece);
         }
     }
 
@@ -182,6 +250,7 @@ impl Upload {
         }
         match self.terms.draft(line, ingest) {
             Ok(draft) => {
+                self.drafted += 1;
                 self.drafts.push(draft);
                 self.draft_lines.push(self.lines);
             }
@@ -253,20 +322,35 @@ impl Upload {
         Some(self.drafts.clone())
     }
 
+    /// What is answered to a body that ended too soon.
+    pub(super) fn answer_early(&self, cut: Cut, epoch: &str) -> Vec<u8> {
+        match self.terms.ndjson {
+            true => self.count_with(cut.code(), &cut.to_string(), epoch),
+            false => cut.body(),
+        }
+    }
+
+    /// What was taken, up to where, and why it was no more.
+    fn count_with(&self, code: &str, message: &str, epoch: &str) -> Vec<u8> {
+        let mut body = if self.terms.ndjson { self.counts(epoch) } else { serde_json::Map::new() };
+        body.insert("accepted".into(), self.accepted.into());
+        body.insert("error".into(), serde_json::json!({ "code": code, "message": message }));
+        if let (true, Some(line)) = (self.terms.ndjson, self.draft_lines.first()) {
+            body.insert("line".into(), (*line).into());
+        }
+        serde_json::Value::from(body).to_string().into_bytes()
+    }
+
     /// The answer's status and body.
-    fn answer(&self) -> (u16, Vec<u8>) {
+    fn answer(&self, epoch: &str) -> (u16, Vec<u8>) {
         if let Some(code) = self.refused {
             let refusal = refusal_of(code, &self.terms.topic);
-            let line = self.draft_lines.first();
-            let mut body = serde_json::json!({
-                "error": { "code": code.name(), "message": refusal.message },
-                "accepted": self.accepted,
-            });
-            if let (true, Some(line)) = (self.terms.ndjson, line) {
-                body["line"] = (*line).into();
-            }
+            let body = self.count_with(code.name(), &refusal.message, epoch);
             let status = if code == RefusalCode::ShuttingDown { 503 } else { 429 };
-            return (status, body.to_string().into_bytes());
+            return (status, body);
+        }
+        if let Some(cut) = self.cut {
+            return (cut.status(), self.answer_early(cut, epoch));
         }
         if let (false, Some((_, refusal))) = (self.terms.ndjson, self.errors.first()) {
             let status = match refusal.code {
@@ -285,7 +369,7 @@ impl Upload {
     }
 
     /// `{"accepted":…,"topic":…,"epoch":…,"offset":…,"rejected":…,"errors":[…]}`
-    fn count(&self, epoch: &str) -> Vec<u8> {
+    fn counts(&self, epoch: &str) -> serde_json::Map<String, serde_json::Value> {
         let mut body = serde_json::Map::new();
         body.insert("accepted".into(), self.accepted.into());
         body.insert("topic".into(), self.terms.topic.as_str().into());
@@ -308,7 +392,7 @@ impl Upload {
                 body.insert("errors_omitted".into(), omitted.into());
             }
         }
-        serde_json::Value::from(body).to_string().into_bytes()
+        body
     }
 }
 
@@ -433,58 +517,58 @@ fn is_ndjson(head: &Head) -> Result<bool, (u16, Refusal)> {
 }
 
 impl Shard {
-    /// Takes in what was read of an upload's body, publishes it, and answers when all is done. What is left of the input is the next request's.
+    /// Takes in what was read of an upload's body, publishes it, and answers when all is done. What is left of the input is the next request's, or
+    /// waits: for what is under way, or, and then it says so, for others to have their turn.
     pub(super) fn upload_go_on(
         &mut self,
         id: ConnId,
         mut upload: Box<Upload>,
-        mut input: Vec<u8>,
+        input: &mut Unread,
         now: Now,
-    ) -> (UploadState, Vec<u8>) {
-        let mut consumed = 0;
-        while upload.refused.is_none() && !upload.body.is_done() && consumed < input.len() {
-            match upload.body.decode(&input[consumed..]) {
-                Ok(decoded) => {
-                    upload.feed(&input[consumed..][decoded.data], &mut self.ingest);
-                    consumed += decoded.consumed;
-                }
-                Err(error) => {
-                    self.refuse_body(id, error, now);
-                    return (UploadState::Ended, Vec::new());
+    ) -> (UploadState, bool) {
+        loop {
+            upload.read_on(input, &mut self.ingest);
+            if upload.body.is_done()
+                && !upload.takes_no_more()
+                && (!upload.line.is_empty() || upload.is_skipping || !upload.terms.ndjson)
+                && upload.lines_open()
+            {
+                let line = std::mem::take(&mut upload.line);
+                upload.end_line(&line, &mut self.ingest);
+            }
+            if upload.refused.is_none() && upload.held_ms.is_none() && !upload.drafts.is_empty() {
+                self.heard_bytes += upload.drafts_bytes();
+                upload.is_underway = true;
+                if let Some(results) = self.publish(id, upload.drafts.clone(), now) {
+                    upload.take_results(&results, now);
                 }
             }
-        }
-        input.drain(..consumed);
-        let ends = upload.body.is_done() && upload.refused.is_none();
-        if ends
-            && (!upload.line.is_empty() || upload.is_skipping || !upload.terms.ndjson)
-            && upload.lines_open()
-        {
-            let line = std::mem::take(&mut upload.line);
-            upload.end_line(&line, &mut self.ingest);
-        }
-        if upload.refused.is_none() && !upload.drafts.is_empty() {
-            upload.is_underway = true;
-            if let Some(results) = self.publish(id, upload.drafts.clone(), now) {
-                upload.take_results(&results, now);
+            if upload.is_held()
+                && !upload.is_underway
+                && let Some(conn) = self.conns.conn_ref(id)
+            {
+                self.held.push(now.mono_ms + upload.retry_ms, conn);
+            }
+            if upload.is_waiting() {
+                return (UploadState::More(upload), false);
+            }
+            if upload.takes_no_more() || upload.body.is_done() {
+                return (self.answer_upload(id, &upload, now), false);
+            }
+            if input.is_empty() {
+                return (UploadState::More(upload), false);
+            }
+            if !self.has_time_for(id, 0) {
+                return (UploadState::More(upload), true);
             }
         }
-        if upload.is_held()
-            && !upload.is_underway
-            && let Some(conn) = self.conns.conn_ref(id)
-        {
-            self.held.push(now.mono_ms + upload.retry_ms, conn);
-        }
-        let is_over = upload.refused.is_some() || upload.body.is_done();
-        if upload.is_waiting() || !is_over {
-            return (UploadState::More(upload), input);
-        }
-        (self.answer_upload(id, &upload, now), input)
     }
 
     fn answer_upload(&mut self, id: ConnId, upload: &Upload, now: Now) -> UploadState {
-        let (status, body) = upload.answer();
-        let body = if body.is_empty() { upload.count(&self.epoch) } else { body };
+        let (status, mut body) = upload.answer(&self.epoch);
+        if body.is_empty() {
+            body = serde_json::Value::from(upload.counts(&self.epoch)).to_string().into_bytes();
+        }
         let stays = upload.keep_alive && upload.body.is_done();
         let connection = if stays { Connection::KeepAlive } else { Connection::Close };
         let mut out = Vec::new();
