@@ -201,8 +201,12 @@ pub const RUN_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that a draft takes besides its topic, key and payload, its answer among them.
 pub const RUN_DRAFT_BYTES: usize = 256;
 /// Bytes of drafts that all connections of a shard publish in one turn of it; what they say beyond them is carried out in the next.
-pub const HEARD_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const HEARD_BYTES_MAX: usize = 1024 * 1024;
 const _: () = assert!(RUN_BYTES_MAX < HEARD_BYTES_MAX, "a turn takes a run of anyone");
+const _: () = assert!(
+    HEARD_BYTES_MAX / RUN_DRAFT_BYTES <= ARRIVED_EVENTS_MAX,
+    "what a turn takes is not refused for want of room if all that arrived before was told"
+);
 const _: () = assert!(ANSWERS_BYTES_MAX <= OUTBOX_INPUT_BYTES_MAX);
 /// Bytes of an upload that are looked at between two looks at how much it publishes at once.
 pub const UPLOAD_STEP_BYTES: usize = 4 * 1024;
@@ -269,6 +273,9 @@ pub const ORIGINS_MAX: usize = 256;
 pub const USER_CONNECTIONS: u32 = 10;
 /// Connections from one address, unless set otherwise; the next is refused with 429.
 pub const ADDRESS_CONNECTIONS: u32 = 1_000;
+/// Connections beyond those that one address may have open on one shard, so that they are told why they may not stay; one more is closed at once. Counted
+/// from the moment a connection is accepted, whatever it says.
+pub const ADDRESS_CONNECTIONS_SPARE: u32 = 64;
 /// Handshakes a second from one address, unless set otherwise; the next is refused with 429.
 pub const HANDSHAKES_PER_S: u32 = 100;
 /// Messages a second on one connection, unless set otherwise; the next closes it with 1008.

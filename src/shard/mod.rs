@@ -4,6 +4,7 @@
 //! blocks and never fails; one subscriber's state never costs another; every list in here has a bound in `limits`.
 
 mod access;
+mod addresses;
 mod allowance;
 mod class;
 mod conns;
@@ -68,6 +69,7 @@ use crate::batch::Frames;
 use crate::clock::Now;
 use crate::event::Event;
 use crate::event::ShardId;
+use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::limits::ARRIVED_EVENTS_MAX;
 use crate::limits::CROWD_CONNECTIONS_MIN;
 use crate::limits::CROWD_SHARE;
@@ -105,6 +107,7 @@ pub struct Shard {
     settings: Settings,
     epoch: Arc<str>,
     conns: conns::Conns,
+    addresses: addresses::Addresses,
     classes: class::Classes,
     matcher: Matcher,
     home: home::Home,
@@ -197,6 +200,7 @@ impl Shard {
             settings,
             epoch,
             conns: conns::Conns::default(),
+            addresses: addresses::Addresses::default(),
             classes: class::Classes::default(),
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
@@ -242,6 +246,11 @@ impl Shard {
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
+            return None;
+        }
+        let most = self.settings.access.limits.address_connections;
+        if !self.addresses.enter(peer, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
+            tracing::debug!(%peer, "its address has too many connections");
             return None;
         }
         self.stats.connections_opened += 1;
@@ -346,7 +355,9 @@ impl Shard {
     /// A connection whose socket is to be closed. Its place is free from now on.
     pub fn poll_gone(&mut self) -> Option<ConnId> {
         let id = self.gone.pop_front()?;
-        self.conns.remove(id);
+        if let Some(conn) = self.conns.remove(id) {
+            self.addresses.leave(conn.peer);
+        }
         Some(id)
     }
 
