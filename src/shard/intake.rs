@@ -32,6 +32,9 @@ struct Holder {
     address: Option<AddressKey>,
 }
 
+/// Bytes, and which connection holds them.
+type Held = (usize, Reverse<u32>);
+
 impl Intake {
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { bytes_max, held: 0, holders: Map::default() }
@@ -56,8 +59,7 @@ impl Intake {
         if self.held <= self.bytes_max {
             return Vec::new();
         }
-        let mut by_address: Map<Option<AddressKey>, (usize, Vec<(usize, Reverse<u32>)>)> =
-            Map::default();
+        let mut by_address: Map<Option<AddressKey>, (usize, Vec<Held>)> = Map::default();
         for (id, holder) in &self.holders {
             let (sum, of) = by_address.entry(holder.address).or_default();
             *sum += holder.bytes;

@@ -421,7 +421,7 @@ fn a_large_message_leaves_no_large_buffer() {
     let mut decoder = Decoder::new(MESSAGE_BYTES_MAX, true);
     let mut inbound = Inbound::new();
     for first in [0xc1, 0xc2] {
-        let mut bytes = deflated(first, &[b'x'; 8 << 20]);
+        let mut bytes = deflated(first, &vec![b'x'; 8 << 20]);
         decoder.feed(&mut bytes, &mut inbound, &mut |_| ControlFlow::Continue(())).unwrap();
     }
     assert!(inbound.text.capacity() + inbound.bytes.capacity() <= 2 * INFLATED_KEPT_BYTES_MAX);
