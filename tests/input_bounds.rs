@@ -299,8 +299,8 @@ fn an_upload_of_short_lines_is_published_piece_by_piece() {
 #[test]
 fn halves_of_many_share_a_budget_and_the_others_notice_nothing() {
     const BUDGET: usize = 16 << 20;
-    let settings =
-        Settings { input_bytes_max: BUDGET, message_bytes_max: 1 << 20, access: free(), ..roomy() };
+    let mut settings = Settings { message_bytes_max: 1 << 20, access: free(), ..roomy() };
+    settings.memory.input_bytes_max = BUDGET;
     let begin: [(&str, &[u8]); 4] = [
         ("message", b"\x01\xff\x00\x00\x00\x00\x00\x0f\xff\x00mask"),
         ("upload", b"POST /v1/publish/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 9999999\r\n\r\n"),

@@ -9,6 +9,7 @@ mod allowance;
 mod class;
 mod conns;
 mod deadlines;
+mod doors;
 mod encoded;
 mod fanout;
 mod flush;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 pub use access::Access;
 pub use access::Listeners;
 pub use allowance::Ask;
+pub use doors::routes_page;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
@@ -57,6 +59,7 @@ pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::HyperBeam;
+pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
 pub use stats::Stats;
@@ -76,6 +79,7 @@ use crate::limits::CROWD_SHARE;
 use crate::limits::OUTBOX_FLUSHES_MIN;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
+use crate::wire::http::HttpDate;
 
 /// Where a shard's bytes go.
 pub trait Sink {
@@ -146,6 +150,8 @@ pub struct Shard {
     keys_wanted: bool,
     registrar: registrar::Registrar,
     own: own::Own,
+    /// When it is, as answers say it: set with every accepted connection and every tick.
+    date: HttpDate,
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
@@ -184,7 +190,7 @@ impl Shard {
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
         let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let intake = intake::Intake::new(settings.input_bytes_max);
+        let intake = intake::Intake::new(settings.memory.input_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
@@ -224,6 +230,7 @@ impl Shard {
             unheard: VecDeque::new(),
             heard_bytes: 0,
             intake,
+            date: HttpDate::default(),
             replay_serial: 0,
             stream_epoch: 0,
             swept: 0,
@@ -253,6 +260,7 @@ impl Shard {
             tracing::debug!(%peer, "its address has too many connections");
             return None;
         }
+        self.date.set(now.wall_us / 1_000_000);
         self.stats.connections_opened += 1;
         Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
     }

@@ -37,6 +37,7 @@ pub fn roomy() -> Settings {
         connections_max: 100_000,
         outbox_bytes_max: 1 << 20,
         outboxes_bytes_max: 1 << 32,
+        memory: Default::default(),
         message_bytes_max: 1 << 20,
         bounds: Default::default(),
         deflate: true,
@@ -48,7 +49,6 @@ pub fn roomy() -> Settings {
         ping_after_s: 30,
         request_timeout_s: 30,
         upload_bytes_per_s_min: 1024,
-        input_bytes_max: 1 << 30,
         close_timeout_s: 5,
     }
 }

@@ -10,37 +10,34 @@ use super::super::class::Voice;
 use super::super::input::ConnId;
 use super::super::input::Port;
 use super::super::lifecycle::seconds;
-use super::AdminRequest;
 use super::Response;
 use super::Session;
 use super::cast;
 use super::cast::Owed;
-use super::endpoint::Routed;
-use super::gather::Gathered;
 use super::gather::Gathering;
-use super::identity::Entered;
 use super::pace::Pace;
 use super::stream::Asked;
 use super::unread::Unread;
 use super::upload::Upload;
-use super::upload_end::Cut;
 use super::websocket::Speaks;
 use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Door;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Talk;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
+use crate::wire::http::Answering;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Connection;
 use crate::wire::http::Head;
+use crate::wire::http::HttpDate;
 use crate::wire::http::HttpError;
-use crate::wire::http::Method;
 use crate::wire::http::Reply;
 use crate::wire::http::parse_head;
 use crate::wire::upgrade::Terms;
@@ -54,6 +51,8 @@ pub(in super::super) struct Http {
     /// What was read and could not be used yet.
     input: Unread,
     state: State,
+    /// How the request that is being answered is answered.
+    answering: Answering,
     /// For how many looks at it, one a second, a request or a line of it has been coming.
     coming_s: u32,
     /// Its client has to take answers, or others their turn, before it goes on.
@@ -66,8 +65,8 @@ pub(in super::super) struct Http {
 pub(super) enum State {
     Head,
     Upload(Box<Upload>),
-    /// The registrar has been asked about the one who sent this.
-    Entering(Box<Head>),
+    /// The registrar has been asked about the one who sent this, and where it goes then.
+    Entering(Box<(Head, &'static Door)>),
     /// A small body is being gathered.
     Gather(Box<Gathering>),
     /// What was published is not known to have its place yet.
@@ -77,30 +76,52 @@ pub(super) enum State {
     },
     /// What was posted is not known to have its place yet, and its answer waits for that.
     Posting {
-        keep_alive: bool,
         drafts_bytes: usize,
     },
     /// Topics are being gathered from the other shards.
     Topics(Box<cast::Gathering>),
     /// An admin request is being answered.
-    Asked {
-        keep_alive: bool,
-        head_only: bool,
-    },
+    Asked,
     /// The connection ends with what was said; nothing more is read.
     Ended,
 }
 
 impl Http {
     pub(super) fn new(port: Port) -> Self {
+        let answering = Answering::nobody(HttpDate::default());
         Self {
             port,
             input: Unread::default(),
             state: State::Head,
+            answering,
             coming_s: 0,
             is_paused: false,
             has_ended: false,
         }
+    }
+
+    pub(super) fn answering(&self) -> &Answering {
+        &self.answering
+    }
+
+    pub(super) fn set_answering(&mut self, answering: Answering) {
+        self.answering = answering;
+    }
+
+    /// The body of the request is read to its end: the next one may follow if the client likes.
+    pub(super) fn reads_body(&mut self, head: &Head) {
+        if head.keep_alive {
+            self.answering.connection = Connection::KeepAlive;
+        }
+    }
+
+    /// The connection ends with the answer.
+    pub(super) fn answers_last(&mut self) {
+        self.answering = self.answering.last();
+    }
+
+    pub(super) fn input_mut(&mut self) -> &mut Unread {
+        &mut self.input
     }
 
     pub(super) fn take_state(&mut self) -> State {
@@ -124,7 +145,7 @@ impl Http {
         match &self.state {
             State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked { .. }
+            State::Asked
             | State::Entering(_)
             | State::Casting { .. }
             | State::Posting { .. }
@@ -133,9 +154,9 @@ impl Http {
         }
     }
 
-    /// Whether all that it sent was published, and is only not known to have its place.
-    pub(super) fn is_published(&self) -> bool {
-        matches!(self.state, State::Posting { .. } | State::Casting { .. })
+    /// Whether it owes answers to what its client has said already.
+    pub(in super::super) fn is_owing(&self) -> bool {
+        self.is_waiting() || self.is_paused
     }
 
     /// Whether a body is coming: what has come of it is answered for.
@@ -143,13 +164,37 @@ impl Http {
         matches!(self.state, State::Upload(_) | State::Gather(_))
     }
 
-    /// Whether it owes answers to what its client has said already.
-    pub(in super::super) fn is_owing(&self) -> bool {
-        self.is_waiting() || self.is_paused
+    /// Whether all that it sent was published, and is only not known to have its place.
+    pub(super) fn is_published(&self) -> bool {
+        matches!(self.state, State::Posting { .. } | State::Casting { .. })
+    }
+
+    /// Whether it stands between two requests.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Head) && self.input.is_empty()
+    }
+
+    pub(super) fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// What is coming has the whole time from here on.
+    pub(super) fn begin_count(&mut self) {
+        self.coming_s = 0;
+    }
+
+    pub(super) fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// Nothing that was read is carried out any more.
+    pub(super) fn forget_input(&mut self) {
+        self.input = Unread::default();
+        self.is_paused = false;
     }
 
     /// Once a second: whether a request, or a line of one that lasts, has been coming for longer than it may at this pace.
-    pub(in super::super) fn is_late(&mut self, pace: Pace) -> bool {
+    pub(super) fn is_late(&mut self, pace: Pace) -> bool {
         let come = match &self.state {
             State::Head if self.input.is_empty() => None,
             State::Head => Some(0),
@@ -167,10 +212,8 @@ impl Http {
         let of_state = match &self.state {
             State::Upload(upload) => upload.held_bytes(),
             State::Gather(gathering) => gathering.held_bytes(),
-            State::Entering(head) => head.weight_bytes(),
-            State::Posting { drafts_bytes, .. } | State::Casting { drafts_bytes, .. } => {
-                *drafts_bytes
-            }
+            State::Entering(entering) => entering.0.weight_bytes(),
+            State::Posting { drafts_bytes } | State::Casting { drafts_bytes, .. } => *drafts_bytes,
             _ => 0,
         };
         self.input.held_bytes() + of_state
@@ -212,6 +255,8 @@ impl Shard {
                             http = back;
                         }
                         Err(error) => {
+                            // Who asks is not known: not even which page.
+                            http.answering = Answering::nobody(self.date);
                             self.http_fault(id, &mut http, error, now);
                             break;
                         }
@@ -233,7 +278,7 @@ impl Shard {
                     http = self.answer_topics(id, http, now);
                 }
                 State::Upload(_)
-                | State::Asked { .. }
+                | State::Asked
                 | State::Entering(_)
                 | State::Casting { .. }
                 | State::Posting { .. }
@@ -245,12 +290,12 @@ impl Shard {
             }
         }
         if http.has_ended && !http.is_owing() {
-            self.http_cut_short(id, &mut http, now);
+            self.cut_what_ended(id, &mut http, now);
         }
         self.put_back(id, Session::Http(http));
     }
 
-    /// Whether a request may be answered now; if not, the connection goes on when its client has taken its answers.
+    /// Whether a request may be answered now; if not, the connection goes on when its client has taken its answers, or others their turn.
     fn may_answer(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
         if let Some(solo) = conn.solo.as_deref_mut() {
@@ -262,116 +307,10 @@ impl Shard {
         self.has_time_for(id, 0)
     }
 
-    /// Takes in more of an upload; false: it has to wait for something.
-    fn go_on_uploading(&mut self, id: ConnId, http: &mut Http, now: Now) -> bool {
-        let State::Upload(upload) = std::mem::replace(&mut http.state, State::Head) else {
-            unreachable!("it is one")
-        };
-        let lines = upload.drafted();
-        let (state, is_paused) = self.upload_go_on(id, upload, &mut http.input, now);
-        http.is_paused = is_paused;
-        let goes_on = matches!(&state, UploadState::Answered);
-        http.state = state.into_state();
-        if let State::Upload(upload) = &mut http.state
-            && upload.drafted() != lines
-        {
-            // Each event that is whole has time of its own.
-            http.coming_s = 0;
-            upload.begin_count();
-        }
-        goes_on
-    }
-
-    /// Takes in more of a small body; `None` if the connection is something else now.
-    fn go_on_gathering(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Option<Box<Http>> {
-        let State::Gather(gathering) = std::mem::replace(&mut http.state, State::Ended) else {
-            unreachable!("it is one")
-        };
-        let gathered = self.gather_go_on(id, gathering, &mut http.input, now);
-        http.state = match gathered {
-            Gathered::More(gathering) => State::Gather(gathering),
-            Gathered::Ended => State::Ended,
-            Gathered::Answered => State::Head,
-            Gathered::Casting { owed, drafts_bytes } => State::Casting { owed, drafts_bytes },
-            Gathered::Posting { keep_alive, drafts_bytes } => {
-                State::Posting { keep_alive, drafts_bytes }
-            }
-            Gathered::Taken => return None,
-        };
-        Some(http)
-    }
-
     /// Says what is wrong with the bytes themselves, and ends the connection.
     pub(super) fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
-        let mut out = Vec::new();
-        error.write_reply(&mut out);
-        self.push_item(id, Item::Raw(out.into()));
-        http.state = State::Ended;
-        self.close_after_sent(id, now);
-    }
-
-    /// Answers a request, or turns the connection into what it asks for; `None` if it no longer is HTTP.
-    fn route(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Option<Box<Http>> {
-        if !super::endpoint::is_here(http.port(), head) {
-            let message = "there is nothing here: this port is one dialect's own";
-            return Some(self.refuse(id, http, head, 404, "not_found", message, now));
-        }
-        let mut http = match self.enter(id, http, head, now) {
-            Entered::Yes(http) => http,
-            Entered::Refused(http) => return Some(http),
-        };
-        let is_counted = self.conns.find(id).is_none_or(|conn| conn.is_counted);
-        if is_counted || !super::endpoint::is_lasting(head) {
-            return self.route_known(id, http, head, now);
-        }
-        match self.ask_registrar(id, now) {
-            Some(Ok(())) => self.route_known(id, http, head, now),
-            Some(Err(error)) => Some(self.refuse_entry(id, http, head, error, now)),
-            None => {
-                http.state = State::Entering(Box::new(head.clone()));
-                Some(http)
-            }
-        }
-    }
-
-    /// As `route`, once it is known who asks.
-    pub(super) fn route_known(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Option<Box<Http>> {
-        let path = head.path();
-        match path {
-            "/v1/ws" => return self.route_native(id, http, head, now),
-            "/echo" if self.settings.echo => {
-                return self.route_websocket(id, http, head, Opening::Echo, now);
-            }
-            "/v1/sse" => return self.route_sse(id, http, head, now),
-            _ => {}
-        }
-        if path.starts_with("/v1/publish/") || path == "/v1/publish" {
-            return Some(self.route_publish(id, http, head, now));
-        }
-        let http = match self.route_dialects(id, http, head, now) {
-            Routed::Taken(back) => return back,
-            Routed::Other(http) => http,
-        };
-        Some(self.route_admin(id, http, head, now))
-    }
-
-    fn route_native(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Option<Box<Http>> {
-        match Asked::read_if_any(head) {
-            Ok(asked) => self.route_websocket(id, http, head, Opening::Native { asked }, now),
-            Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
-        }
+        http.answering = http.answering.last();
+        self.reply(id, http, now, |out, answering| error.write_reply(out, answering));
     }
 
     /// Makes a connection a WebSocket, if its request is one for that.
@@ -385,7 +324,7 @@ impl Shard {
     ) -> Option<Box<Http>> {
         let protocols: &'static [&'static str] =
             if matches!(opening, Opening::Native { .. }) { &[native::SUBPROTOCOL] } else { &[] };
-        let may_deflate = !matches!(opening, Opening::Talk { may_deflate: false, .. });
+        let may_deflate = !matches!(&opening, Opening::Talk(talk) if !talk.may_deflate);
         let terms = Terms { protocols, deflate: self.settings.deflate && may_deflate };
         let upgrade = match Upgrade::check(head, &terms) {
             Ok(upgrade) => upgrade,
@@ -405,7 +344,9 @@ impl Shard {
                 (Speaks::Dialect(DialectId::Native), Some(DialectId::Native), asked)
             }
             Opening::Echo => (Speaks::Echo { deflate: upgrade.deflate }, None, None),
-            Opening::Talk { dialect, talk, .. } => (Speaks::Talk(talk), Some(dialect), None),
+            Opening::Talk(dialect::Opening { dialect, talk, .. }) => {
+                (Speaks::Talk(talk), Some(dialect), None)
+            }
         };
         let bytes_max =
             if dialect.is_some() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
@@ -431,175 +372,39 @@ impl Shard {
         None
     }
 
-    fn refuse_upgrade(&mut self, id: ConnId, http: &mut Http, error: UpgradeError, now: Now) {
-        let mut reply = Vec::new();
-        error.write_reply(&mut reply);
-        self.push_item(id, Item::Raw(reply.into()));
-        http.state = State::Ended;
-        self.close_after_sent(id, now);
-    }
-
-    fn route_sse(
+    /// Refuses what is no request for a WebSocket. The connection ends: what a confused client sends next may be frames.
+    pub(super) fn refuse_upgrade(
         &mut self,
         id: ConnId,
-        http: Box<Http>,
-        head: &Head,
+        http: &mut Http,
+        error: UpgradeError,
         now: Now,
-    ) -> Option<Box<Http>> {
-        if head.method != Method::Get {
-            return Some(self.refuse(
-                id,
-                http,
-                head,
-                405,
-                "method_not_allowed",
-                "an event stream is asked for with GET",
-                now,
-            ));
-        }
-        match Asked::read(head) {
-            Ok(asked) => {
-                self.begin_sse(id, head, &asked, now);
-                None
-            }
-            Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
-        }
+    ) {
+        http.answering = http.answering.last();
+        self.reply(id, http, now, |out, answering| error.write_reply(out, answering));
     }
 
-    fn route_publish(
-        &mut self,
-        id: ConnId,
-        mut http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Box<Http> {
-        if head.method != Method::Post {
-            return self.refuse(
-                id,
-                http,
-                head,
-                405,
-                "method_not_allowed",
-                "events are published with POST",
-                now,
-            );
-        }
+    /// Begins to take events in.
+    pub(super) fn begin_upload(&mut self, id: ConnId, http: &mut Http, head: &Head, now: Now) {
         if self.stopping.is_some() {
-            return self.refuse(
-                id,
-                http,
-                head,
-                503,
-                "shutting_down",
-                "the server is shutting down",
-                now,
-            );
+            let message = "the server is shutting down";
+            return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
         match Upload::read(head, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let message = "publishing to this topic is not allowed";
                 let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
-                self.refuse_for(id, http, head, (403, &refusal), now)
+                self.refuse_for(id, http, (403, &refusal), now);
             }
             Ok(upload) => {
                 if head.expect_continue {
                     self.push_item(id, Item::Raw(CONTINUE.into()));
                 }
+                http.reads_body(head);
                 http.state = State::Upload(Box::new(upload));
-                http
             }
-            Err((status, refusal)) => self.refuse_for(id, http, head, (status, &refusal), now),
+            Err((status, refusal)) => self.refuse_for(id, http, (status, &refusal), now),
         }
-    }
-
-    fn route_admin(&mut self, id: ConnId, mut http: Box<Http>, head: &Head, now: Now) -> Box<Http> {
-        let head_only = head.method == Method::Head;
-        if !head_only && head.method != Method::Get {
-            let (status, code) = if super::upload::is_known_path(head.path()) {
-                (405, "method_not_allowed")
-            } else {
-                (404, "not_found")
-            };
-            return self.refuse(
-                id,
-                http,
-                head,
-                status,
-                code,
-                "there is nothing here for this method",
-                now,
-            );
-        }
-        let Some(conn) = self.conns.conn_ref(id) else { return http };
-        let path = head.path_after("").unwrap_or_default().into_owned();
-        let if_none_match = head.header("if-none-match").map(str::to_owned);
-        // A body would have to be read; nobody asks with one, so the connection ends instead.
-        let has_body = !matches!(
-            head.framing,
-            crate::wire::http::Framing::None | crate::wire::http::Framing::Length(0)
-        );
-        self.admin.push_back((conn, AdminRequest { path, head_only, if_none_match }));
-        http.state = State::Asked { keep_alive: head.keep_alive && !has_body, head_only };
-        http
-    }
-
-    /// Refuses a request with a word and a reason.
-    #[expect(clippy::too_many_arguments, reason = "a refusal has a status, a code and a reason")]
-    pub(super) fn refuse(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        status: u16,
-        code: &str,
-        message: &str,
-        now: Now,
-    ) -> Box<Http> {
-        self.reply_refusal(id, http, head, now, |out, connection| {
-            let reply = Reply::begin(out, status, connection);
-            let reply =
-                if status == 405 { reply.header("allow", "GET, HEAD, POST") } else { reply };
-            reply.error(code, message);
-        })
-    }
-
-    /// Refuses a request with what is wrong with it.
-    fn refuse_for(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        (status, refusal): (u16, &Refusal),
-        now: Now,
-    ) -> Box<Http> {
-        self.reply_refusal(id, http, head, now, |out, connection| {
-            Reply::begin(out, status, connection).body("application/json", &refusal_body(refusal));
-        })
-    }
-
-    pub(super) fn reply_refusal(
-        &mut self,
-        id: ConnId,
-        mut http: Box<Http>,
-        head: &Head,
-        now: Now,
-        write: impl FnOnce(&mut Vec<u8>, Connection),
-    ) -> Box<Http> {
-        // A body that nobody wants is not read to its end.
-        let has_body = !matches!(
-            head.framing,
-            crate::wire::http::Framing::None | crate::wire::http::Framing::Length(0)
-        );
-        let connection =
-            if head.keep_alive && !has_body { Connection::KeepAlive } else { Connection::Close };
-        let mut out = Vec::new();
-        write(&mut out, connection);
-        self.push_item(id, Item::Raw(out.into()));
-        if connection == Connection::Close {
-            http.state = State::Ended;
-            self.close_after_sent(id, now);
-        }
-        http
     }
 
     /// Answers an admin request, and goes on with what was pipelined.
@@ -609,155 +414,21 @@ impl Shard {
             Session::Http(http) => http,
             session => return self.put_back(id, session),
         };
-        let State::Asked { keep_alive, head_only } = http.state else {
+        if !matches!(http.state, State::Asked) {
             return self.put_back(id, Session::Http(http));
-        };
-        let connection = if keep_alive { Connection::KeepAlive } else { Connection::Close };
-        let mut out = Vec::new();
-        let mut reply = Reply::begin(&mut out, response.status, connection);
-        for (name, value) in &response.headers {
-            reply = reply.header(name, value);
         }
-        match (response.status, head_only) {
-            (304, _) => reply.empty(),
-            (_, true) => {
-                reply.head_only(response.content_type, response.body.len());
+        self.reply(id, &mut http, now, |out, answering| {
+            let mut reply = Reply::begin(out, response.status, answering);
+            for (name, value) in &response.headers {
+                reply = reply.header(name, value);
             }
-            (_, false) => reply.body(response.content_type, &response.body),
-        }
-        self.push_item(id, Item::Raw(out.into()));
-        if keep_alive {
-            http.state = State::Head;
-            self.http_go_on(id, http, now);
-            self.resumed.push(id);
-        } else {
-            http.state = State::Ended;
-            self.put_back(id, Session::Http(http));
-            self.close_after_sent(id, now);
-        }
-    }
-
-    /// The home shards have answered an upload's lines.
-    pub(super) fn upload_published(
-        &mut self,
-        id: ConnId,
-        mut http: Box<Http>,
-        results: &[super::PublishResult],
-        now: Now,
-    ) {
-        if let State::Casting { owed, .. } = http.state {
-            let stays = self.answer_cast(id, owed, results, now);
-            http.state = if stays { State::Head } else { State::Ended };
-            return self.http_go_on(id, http, now);
-        }
-        if let State::Posting { keep_alive, .. } = http.state {
-            self.answer_post(id, results, keep_alive);
-            http.state = if keep_alive { State::Head } else { State::Ended };
-            self.http_go_on(id, http, now);
-            if !keep_alive {
-                self.close_after_sent(id, now);
+            match response.status {
+                304 => reply.empty(),
+                _ => reply.body(response.content_type, &response.body),
             }
-            return;
-        }
-        let State::Upload(upload) = &mut http.state else {
-            return self.put_back(id, Session::Http(http));
-        };
-        upload.take_results(results, now);
-        self.hold(id, &http, now);
-        self.http_go_on(id, http, now);
-    }
-
-    /// Has an upload that found everything full try again soon.
-    fn hold(&mut self, id: ConnId, http: &Http, now: Now) {
-        if let State::Upload(upload) = &http.state
-            && upload.is_held()
-            && let Some(conn) = self.conns.conn_ref(id)
-        {
-            self.held.push(now.mono_ms + upload.retry_ms(), conn);
-        }
-    }
-
-    /// Tries again with an upload that found everything full.
-    pub(super) fn retry_upload(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => http,
-            session => return self.put_back(id, session),
-        };
-        if let State::Upload(upload) = &mut http.state
-            && let Some(drafts) = upload.retry()
-        {
-            if let Some(results) = self.publish(id, drafts, now) {
-                upload.take_results(&results, now);
-            }
-            self.hold(id, &http, now);
-        }
+        });
         self.http_go_on(id, http, now);
         self.resumed.push(id);
-    }
-
-    /// A request did not arrive in time, or nobody has anything to ask any more.
-    pub(in super::super) fn time_out(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let Session::Http(http) = &mut conn.session else { return };
-        if matches!(http.state, State::Head) && http.input.is_empty() {
-            http.state = State::Ended;
-            return self.close_after_sent(id, now);
-        }
-        self.cut_short(id, Cut::Late, now);
-    }
-
-    /// The client says no more; what it has said is carried out first.
-    pub(in super::super) fn http_ended(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let Session::Http(http) = &mut conn.session else { return };
-        http.has_ended = true;
-        if !http.is_owing()
-            && let Session::Http(mut http) = std::mem::replace(&mut conn.session, Session::Busy)
-        {
-            self.http_cut_short(id, &mut http, now);
-            self.put_back(id, Session::Http(http));
-        }
-    }
-
-    /// The client has ended, and so has what it was sending.
-    fn http_cut_short(&mut self, id: ConnId, http: &mut Http, now: Now) {
-        let is_between = matches!(http.state, State::Head) && http.input.is_empty();
-        if is_between || matches!(http.state, State::Ended) {
-            return self.close_after_sent(id, now);
-        }
-        self.cut_http_short(id, http, Cut::Ended, now);
-    }
-
-    /// Ends what a connection is sending before it is complete.
-    pub(in super::super) fn cut_short(&mut self, id: ConnId, cut: Cut, now: Now) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => http,
-            session => return self.put_back(id, session),
-        };
-        self.cut_http_short(id, &mut http, cut, now);
-        self.put_back(id, Session::Http(http));
-    }
-
-    fn cut_http_short(&mut self, id: ConnId, http: &mut Http, cut: Cut, now: Now) {
-        http.input = Unread::default();
-        http.is_paused = false;
-        if let State::Upload(upload) = &mut http.state {
-            if upload.end_early(cut) {
-                // What is under way is answered for, too.
-                return;
-            }
-            let body = upload.answer_early(cut, &self.epoch);
-            self.reply_cut(id, cut, cut.status(), &body);
-        } else {
-            // A body that there is no room for is a body that is too large for now.
-            let is_body = matches!(http.state, State::Gather(_));
-            let status = if cut == Cut::NoRoom && is_body { 413 } else { cut.status() };
-            self.reply_cut(id, cut, status, &cut.body());
-        }
-        http.state = State::Ended;
-        self.close_after_sent(id, now);
     }
 }
 
@@ -765,27 +436,7 @@ impl Shard {
 pub(super) enum Opening {
     Native { asked: Option<Asked> },
     Echo,
-    Talk { dialect: DialectId, talk: Box<dyn Talk>, may_deflate: bool },
-}
-
-/// How far an upload has come.
-pub(super) enum UploadState {
-    /// It waits for more of its body, or for an answer.
-    More(Box<Upload>),
-    /// It is answered, and the next request may follow.
-    Answered,
-    /// It is answered, and the connection ends.
-    Ended,
-}
-
-impl UploadState {
-    fn into_state(self) -> State {
-        match self {
-            Self::More(upload) => State::Upload(upload),
-            Self::Answered => State::Head,
-            Self::Ended => State::Ended,
-        }
-    }
+    Talk(dialect::Opening),
 }
 
 fn deflate_of(agreed: Option<Agreed>) -> Deflate {

@@ -18,6 +18,7 @@ mod talk;
 mod unread;
 mod upload;
 mod upload_end;
+mod uploading;
 mod websocket;
 
 use bytes::Bytes;
@@ -60,9 +61,7 @@ pub(super) enum Session {
 pub struct AdminRequest {
     /// Escapes resolved.
     pub path: String,
-    /// Whether only the head of the answer is wanted.
-    pub head_only: bool,
-    /// The field `If-None-Match`.
+    /// The field `If-None-Match`, all its lines with commas between them.
     pub if_none_match: Option<String>,
 }
 

@@ -3,21 +3,19 @@
 //! Invariants: lines are published in their order, a run at a time; a faulty line costs itself only; what was refused because the server is
 //! full was not taken, nor was any later line, and the answer says which line that was. Holds one unfinished line, never the body.
 
+mod answer;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::Shard;
 use super::super::ingest::Ingest;
-use super::super::input::ConnId;
 use super::super::publish::draft_bytes;
 use super::PublishResult;
-use super::http::UploadState;
 use super::http::refusal_body;
 use super::unread::Unread;
 use super::upload_end::Cut;
 use super::websocket::refusal_of;
-use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -27,7 +25,6 @@ use crate::event::TopicName;
 use crate::event::fields::KeyField;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
-use crate::limits::RETRY_AFTER_S;
 use crate::limits::RUN_BYTES_MAX;
 use crate::limits::UPLOAD_ERRORS_MAX;
 use crate::limits::UPLOAD_HELD_MS_MAX;
@@ -37,18 +34,16 @@ use crate::limits::UPLOAD_RETRY_MS;
 use crate::limits::UPLOAD_STEP_BYTES;
 use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
-use crate::wire::http::Connection;
 use crate::wire::http::Framing;
 use crate::wire::http::Head;
 use crate::wire::http::HttpError;
-use crate::wire::http::Reply;
+use crate::wire::http::Name;
 
 /// An upload on its way.
 #[derive(Debug)]
 pub(super) struct Upload {
     terms: Terms,
     body: BodyDecoder,
-    keep_alive: bool,
     /// The line, or the object, that has not ended yet.
     line: Vec<u8>,
     line_bytes_max: usize,
@@ -95,11 +90,6 @@ enum Key {
     Field(Box<str>),
 }
 
-/// Whether a path is answered at all, for another method.
-pub(super) fn is_known_path(path: &str) -> bool {
-    matches!(path, "/" | "/healthz" | "/readyz" | "/metrics") || path.starts_with("/assets/")
-}
-
 impl Upload {
     /// Reads a request's head.
     ///
@@ -117,7 +107,6 @@ impl Upload {
         Ok(Self {
             terms,
             body,
-            keep_alive: head.keep_alive,
             line: Vec::new(),
             line_bytes_max,
             is_skipping: false,
@@ -176,7 +165,7 @@ impl Upload {
         size_of::<Self>() + self.line.capacity() + self.drafts_bytes() + errors
     }
 
-    fn drafts_bytes(&self) -> usize {
+    pub(super) fn drafts_bytes(&self) -> usize {
         self.drafts.iter().map(draft_bytes).sum()
     }
 
@@ -186,8 +175,30 @@ impl Upload {
         self.is_underway
     }
 
+    /// Whether something is to be published.
+    pub(super) fn may_publish(&self) -> bool {
+        self.refused.is_none() && self.held_ms.is_none() && !self.drafts.is_empty()
+    }
+
+    /// What is published now.
+    pub(super) fn begin_run(&mut self) -> Vec<Draft> {
+        self.is_underway = true;
+        self.drafts.clone()
+    }
+
+    /// Whether the body came to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.body.is_done()
+    }
+
+    /// Whether all is known that is to be answered.
+    pub(super) fn is_over(&self) -> bool {
+        !self.is_waiting()
+            && (self.takes_no_more() || (self.body.is_done() && self.drafts.is_empty()))
+    }
+
     /// Takes in what was read, until that is as much as is published at once.
-    fn read_on(&mut self, input: &mut Unread, ingest: &mut Ingest) {
+    pub(super) fn read_on(&mut self, input: &mut Unread, ingest: &mut Ingest) {
         let mut drafts_bytes = self.drafts_bytes();
         while !self.takes_no_more() && !self.body.is_done() && drafts_bytes < RUN_BYTES_MAX {
             let count = input.as_slice().len().min(UPLOAD_STEP_BYTES);
@@ -204,6 +215,19 @@ impl Upload {
                 Err(error) => self.cut = Some(Cut::Broken(error)),
             }
             drafts_bytes += self.drafts[known..].iter().map(draft_bytes).sum::<usize>();
+        }
+        let is_last = self.body.is_done() && !self.takes_no_more() && self.has_open_line();
+        if is_last {
+            let line = std::mem::take(&mut self.line);
+            self.end_line(&line, ingest);
+        }
+    }
+
+    /// Whether the object of a single-object upload has still to be taken, or the last line has no line break.
+    fn has_open_line(&self) -> bool {
+        match self.terms.ndjson {
+            true => !self.line.is_empty() || self.is_skipping,
+            false => self.lines == 0,
         }
     }
 
@@ -315,84 +339,8 @@ impl Upload {
 
     /// What is to be tried again.
     pub(super) fn retry(&mut self) -> Option<Vec<Draft>> {
-        if !self.is_held() || self.is_underway {
-            return None;
-        }
-        self.is_underway = true;
-        Some(self.drafts.clone())
-    }
-
-    /// What is answered to a body that ended too soon.
-    pub(super) fn answer_early(&self, cut: Cut, epoch: &str) -> Vec<u8> {
-        match self.terms.ndjson {
-            true => self.count_with(cut.code(), &cut.to_string(), epoch),
-            false => cut.body(),
-        }
-    }
-
-    /// What was taken, up to where, and why it was no more.
-    fn count_with(&self, code: &str, message: &str, epoch: &str) -> Vec<u8> {
-        let mut body = if self.terms.ndjson { self.counts(epoch) } else { serde_json::Map::new() };
-        body.insert("accepted".into(), self.accepted.into());
-        body.insert("error".into(), serde_json::json!({ "code": code, "message": message }));
-        if let (true, Some(line)) = (self.terms.ndjson, self.draft_lines.first()) {
-            body.insert("line".into(), (*line).into());
-        }
-        serde_json::Value::from(body).to_string().into_bytes()
-    }
-
-    /// The answer's status and body.
-    fn answer(&self, epoch: &str) -> (u16, Vec<u8>) {
-        if let Some(code) = self.refused {
-            let refusal = refusal_of(code, &self.terms.topic);
-            let body = self.count_with(code.name(), &refusal.message, epoch);
-            let status = if code == RefusalCode::ShuttingDown { 503 } else { 429 };
-            return (status, body);
-        }
-        if let Some(cut) = self.cut {
-            return (cut.status(), self.answer_early(cut, epoch));
-        }
-        if let (false, Some((_, refusal))) = (self.terms.ndjson, self.errors.first()) {
-            let status = match refusal.code {
-                RefusalCode::TooLarge => 413,
-                RefusalCode::TooManyTopics => 429,
-                _ => 400,
-            };
-            return (status, refusal_body(refusal));
-        }
-        let status = match (self.accepted, self.rejected, self.terms.ordered) {
-            (0, 1.., _) => 400,
-            (_, _, true) => 200,
-            (_, _, false) => 202,
-        };
-        (status, Vec::new())
-    }
-
-    /// `{"accepted":…,"topic":…,"epoch":…,"offset":…,"rejected":…,"errors":[…]}`
-    fn counts(&self, epoch: &str) -> serde_json::Map<String, serde_json::Value> {
-        let mut body = serde_json::Map::new();
-        body.insert("accepted".into(), self.accepted.into());
-        body.insert("topic".into(), self.terms.topic.as_str().into());
-        if self.terms.ordered {
-            body.insert("epoch".into(), epoch.into());
-            body.insert("offset".into(), self.offset.into());
-        }
-        if self.terms.ndjson {
-            body.insert("rejected".into(), self.rejected.into());
-            let errors = self.errors.iter().map(|(line, refusal)| {
-                let mut error = serde_json::json!({ "line": line, "code": refusal.code.name(), "message": refusal.message });
-                if let Some(field) = &refusal.field {
-                    error["field"] = (**field).into();
-                }
-                error
-            });
-            body.insert("errors".into(), errors.collect::<Vec<_>>().into());
-            let omitted = self.rejected - self.errors.len() as u64;
-            if omitted > 0 {
-                body.insert("errors_omitted".into(), omitted.into());
-            }
-        }
-        body
+        let is_due = self.is_held() && !self.is_underway;
+        is_due.then(|| self.begin_run())
     }
 }
 
@@ -429,7 +377,7 @@ impl Terms {
                 }
             }
         }
-        if let Some(given) = head.header("fanwire-key") {
+        if let Some(given) = head.value(Name::FanwireKey) {
             if given.len() > KEY_BYTES_MAX {
                 return Err(bad(
                     "Fanwire-Key",
@@ -494,13 +442,13 @@ fn too_large(error: &HttpError) -> Refusal {
 /// Whether a body has an object a line. `curl -d` says that it sends a form unless it is told otherwise, and is taken for JSON.
 fn is_ndjson(head: &Head) -> Result<bool, (u16, Refusal)> {
     if head
-        .header("content-encoding")
+        .value(Name::ContentEncoding)
         .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
     {
         let message = "a body is not to be encoded (Content-Encoding)";
         return Err((415, Refusal::of(RefusalCode::BadField, "Content-Encoding", message)));
     }
-    let Some(content_type) = head.header("content-type") else { return Ok(false) };
+    let Some(content_type) = head.value(Name::ContentType) else { return Ok(false) };
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media_type.as_str() {
         "application/x-ndjson"
@@ -513,89 +461,5 @@ fn is_ndjson(head: &Head) -> Result<bool, (u16, Refusal)> {
                 format_args!("a body is application/json or application/x-ndjson, not {other}");
             Err((415, Refusal::of(RefusalCode::BadField, "Content-Type", message)))
         }
-    }
-}
-
-impl Shard {
-    /// Takes in what was read of an upload's body, publishes it, and answers when all is done. What is left of the input is the next request's, or
-    /// waits: for what is under way, or, and then it says so, for others to have their turn.
-    pub(super) fn upload_go_on(
-        &mut self,
-        id: ConnId,
-        mut upload: Box<Upload>,
-        input: &mut Unread,
-        now: Now,
-    ) -> (UploadState, bool) {
-        loop {
-            upload.read_on(input, &mut self.ingest);
-            if upload.body.is_done()
-                && !upload.takes_no_more()
-                && (!upload.line.is_empty() || upload.is_skipping || !upload.terms.ndjson)
-                && upload.lines_open()
-            {
-                let line = std::mem::take(&mut upload.line);
-                upload.end_line(&line, &mut self.ingest);
-            }
-            if upload.refused.is_none() && upload.held_ms.is_none() && !upload.drafts.is_empty() {
-                self.heard_bytes += upload.drafts_bytes();
-                upload.is_underway = true;
-                if let Some(results) = self.publish(id, upload.drafts.clone(), now) {
-                    upload.take_results(&results, now);
-                }
-            }
-            if upload.is_held()
-                && !upload.is_underway
-                && let Some(conn) = self.conns.conn_ref(id)
-            {
-                self.held.push(now.mono_ms + upload.retry_ms, conn);
-            }
-            if upload.is_waiting() {
-                return (UploadState::More(upload), false);
-            }
-            if upload.takes_no_more() || upload.body.is_done() {
-                return (self.answer_upload(id, &upload, now), false);
-            }
-            if input.is_empty() {
-                return (UploadState::More(upload), false);
-            }
-            if !self.has_time_for(id, 0) {
-                return (UploadState::More(upload), true);
-            }
-        }
-    }
-
-    fn answer_upload(&mut self, id: ConnId, upload: &Upload, now: Now) -> UploadState {
-        let (status, mut body) = upload.answer(&self.epoch);
-        if body.is_empty() {
-            body = serde_json::Value::from(upload.counts(&self.epoch)).to_string().into_bytes();
-        }
-        let stays = upload.keep_alive && upload.body.is_done();
-        let connection = if stays { Connection::KeepAlive } else { Connection::Close };
-        let mut out = Vec::new();
-        let mut reply = Reply::begin(&mut out, status, connection);
-        if matches!(status, 429 | 503) {
-            reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
-        }
-        reply.body("application/json", &body);
-        self.push_item(id, Item::Raw(out.into()));
-        if stays {
-            return UploadState::Answered;
-        }
-        self.close_after_sent(id, now);
-        UploadState::Ended
-    }
-
-    pub(super) fn refuse_body(&mut self, id: ConnId, error: HttpError, now: Now) {
-        let mut out = Vec::new();
-        error.write_reply(&mut out);
-        self.push_item(id, Item::Raw(out.into()));
-        self.close_after_sent(id, now);
-    }
-}
-
-impl Upload {
-    /// Whether the object of a single-object upload has still to be taken, or a last line has no line break.
-    fn lines_open(&self) -> bool {
-        self.terms.ndjson || self.lines == 0
     }
 }

@@ -6,9 +6,12 @@ use std::fmt;
 
 use super::super::Shard;
 use super::super::input::ConnId;
-use crate::batch::Item;
+use super::Session;
+use super::http::Http;
+use super::http::State;
+use crate::clock::Now;
 use crate::limits::RETRY_AFTER_S;
-use crate::wire::http::Connection;
+use crate::wire::http::Answering;
 use crate::wire::http::HttpError;
 use crate::wire::http::Reply;
 
@@ -58,27 +61,88 @@ impl Cut {
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Late => f.write_str("the request did not arrive in time"),
-            Self::Ended => f.write_str("the request ended before it was complete"),
-            Self::Stopping => f.write_str("the server is shutting down"),
-            Self::NoRoom => f.write_str(
-                "there is no room for unfinished requests, and this one holds the most; try again",
-            ),
-            Self::Broken(error) => error.fmt(f),
-        }
+        f.write_str(match self {
+            Self::Late => "the request did not arrive in time",
+            Self::Ended => "the request ended before it was complete",
+            Self::Stopping => "the server is shutting down",
+            Self::NoRoom => {
+                "there is no room for unfinished requests, and this one holds the most; try again"
+            }
+            Self::Broken(error) => return error.fmt(f),
+        })
     }
 }
 
 impl Shard {
-    /// Answers a request that ended too soon; with its answer the connection ends.
-    pub(super) fn reply_cut(&mut self, id: ConnId, cut: Cut, status: u16, body: &[u8]) {
-        let mut out = Vec::new();
-        let mut reply = Reply::begin(&mut out, status, Connection::Close);
-        if matches!(cut, Cut::Stopping | Cut::NoRoom) {
-            reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
+    /// A request did not arrive in time, or nobody has anything to ask any more.
+    pub(in super::super) fn time_out(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let Session::Http(http) = &mut conn.session else { return };
+        if http.is_idle() {
+            http.set_state(State::Ended);
+            return self.close_after_sent(id, now);
         }
-        reply.body("application/json", body);
-        self.push_item(id, Item::Raw(out.into()));
+        self.cut_short(id, Cut::Late, now);
+    }
+
+    /// The client says no more; what it has said is carried out first.
+    pub(in super::super) fn http_ended(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let Session::Http(http) = &mut conn.session else { return };
+        http.end();
+        if !http.is_owing()
+            && let Session::Http(mut http) = std::mem::replace(&mut conn.session, Session::Busy)
+        {
+            self.cut_what_ended(id, &mut http, now);
+            self.put_back(id, Session::Http(http));
+        }
+    }
+
+    /// The client has ended, and so has what it was sending.
+    pub(super) fn cut_what_ended(&mut self, id: ConnId, http: &mut Http, now: Now) {
+        if http.is_idle() || matches!(http.state_mut(), State::Ended) {
+            return self.close_after_sent(id, now);
+        }
+        self.cut(id, http, Cut::Ended, now);
+    }
+
+    /// Ends what a connection is sending before it is complete.
+    pub(in super::super) fn cut_short(&mut self, id: ConnId, cut: Cut, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => http,
+            session => return self.put_back(id, session),
+        };
+        self.cut(id, &mut http, cut, now);
+        self.put_back(id, Session::Http(http));
+    }
+
+    fn cut(&mut self, id: ConnId, http: &mut Http, cut: Cut, now: Now) {
+        http.forget_input();
+        let (status, body) = match http.state_mut() {
+            State::Upload(upload) => {
+                if upload.end_early(cut) {
+                    // What is under way is answered for, too.
+                    return;
+                }
+                upload.answer(&self.epoch)
+            }
+            // A body that there is no room for is a body that is too large for now.
+            State::Gather(_) if cut == Cut::NoRoom => (413, cut.body()),
+            // The request before this one is over, and whose this one is nobody knows.
+            State::Head => {
+                http.set_answering(Answering::nobody(self.date));
+                (cut.status(), cut.body())
+            }
+            _ => (cut.status(), cut.body()),
+        };
+        http.answers_last();
+        self.reply(id, http, now, |out, answering| {
+            let mut reply = Reply::begin(out, status, answering);
+            if matches!(cut, Cut::Stopping | Cut::NoRoom) {
+                reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
+            }
+            reply.body("application/json", &body);
+        });
     }
 }
