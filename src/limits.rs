@@ -76,6 +76,9 @@ pub const LAST_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 pub const GAP_TOPICS_MAX: usize = 1024;
 /// Sets of subscriptions for which one connection counts apart what was passed over; at the limit a notice names more of them than it was for.
 pub const SKIPPED_SETS_MAX: usize = 64;
+/// Microseconds by which a position may lie ahead of the clock: stamps run ahead of it when many events come in one moment. One that lies
+/// further ahead is none of this server's, and its client is told of a gap.
+pub const POSITION_AHEAD_US: u64 = 1_000_000;
 /// Bytes of one page of replayed events.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.

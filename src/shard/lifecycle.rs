@@ -143,18 +143,26 @@ impl Shard {
 
     /// A subscription's outbox is full, and nothing in it may be dropped.
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
+        let Some(voice) = self.voice_of(id) else { return };
+        let Some((code, reason)) = voice.dialect.speaker().manners().slow else {
+            unreachable!("what drops its oldest in silence is never full")
+        };
         self.stats.slow_disconnects += 1;
         tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
         let message = format_args!("a subscriber fell behind, and is closed");
         self.tell_log_of(Some(id), "warning", "outbox", message, now);
-        let Some(voice) = self.voice_of(id) else { return };
-        let (code, reason) = voice.dialect.speaker().manners().slow;
         self.close(id, code, reason, now);
     }
 
     /// Says good-bye with a close code, and closes when the peer has answered or time is up.
     pub(super) fn close(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
         let mut bytes = Vec::new();
+        let is_stream =
+            self.conns.find(id).is_some_and(|conn| matches!(conn.session, Session::Sse { .. }));
+        if is_stream {
+            self.put_stream_end(id, code, reason, &mut bytes);
+            return self.close_with(id, &bytes, AfterSent::Gone, now);
+        }
         frame::put_close(&mut bytes, code, reason);
         self.close_with(id, &bytes, AfterSent::Awaited, now);
     }
@@ -172,10 +180,9 @@ impl Shard {
 
     /// Ends a connection's subscriptions, and sends it its last bytes.
     pub(super) fn close_with(&mut self, id: ConnId, last: &[u8], after_sent: AfterSent, now: Now) {
-        let is_websocket = self
-            .conns
-            .find(id)
-            .is_some_and(|conn| matches!(conn.session, Session::WebSocket(_) | Session::Busy));
+        let is_told = self.conns.find(id).is_some_and(|conn| {
+            matches!(conn.session, Session::WebSocket(_) | Session::Busy | Session::Sse { .. })
+        });
         self.go_solo(id);
         self.end_subscriptions(id);
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
@@ -191,7 +198,7 @@ impl Shard {
             solo.outbox.push(item);
         }
         solo.replays.clear();
-        if is_websocket {
+        if is_told {
             solo.outbox.push(Item::Raw(last.into()));
             solo.closing = Some(Closing { due_ms, after_sent });
         } else {

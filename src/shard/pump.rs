@@ -53,6 +53,8 @@ struct Filling<'a> {
     /// Of the batch message that is being filled: events in it, and how many it may have.
     batch_events: u16,
     batch_events_max: u16,
+    /// Of a stream: how far it has come with the last event of the batch.
+    batch_cursor: Vec<u64>,
     events: u64,
 }
 
@@ -157,6 +159,7 @@ impl Shard {
             scratch,
             batch_events: 0,
             batch_events_max: 0,
+            batch_cursor: Vec::new(),
             events: 0,
         };
         self.stats.dropped += solo.outbox.take_dropped();
@@ -285,6 +288,8 @@ impl Filling<'_> {
             self.batch_events_max.min(batch.events_max)
         };
         self.batch_events += 1;
+        self.batch_cursor.clear();
+        self.batch_cursor.extend_from_slice(cursor);
         if self.batch_events >= self.batch_events_max || self.scratch.batch.len() >= BATCH_BYTES_MAX
         {
             self.end_batch();
@@ -300,7 +305,8 @@ impl Filling<'_> {
         self.voice.dialect.speaker().batch(BatchPart::End, 0, &mut scratch.batch);
         let alone =
             self.class.is_some_and(|class| voice::is_deflated_alone(class, scratch.batch.len()));
-        voice::frame_event(self.voice, alone, &[&scratch.batch], None, &mut scratch.chunk);
+        let sse_id = (self.epoch, &self.batch_cursor[..]);
+        voice::frame_batch(self.voice, alone, &scratch.batch, sse_id, &mut scratch.chunk);
         scratch.batch.clear();
     }
 

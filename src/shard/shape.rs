@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::Shard;
 use super::class::ClassId;
+use super::class::Voice;
 use super::conns::Conn;
 use super::input::ConnId;
 use crate::batch::Item;
@@ -317,6 +318,20 @@ impl Shard {
         }
     }
 
+    /// How far an event stream has come that is in step: as far as this shard, but not beyond what it is kept waiting for.
+    pub(super) fn cursor_before_held(&self, id: ConnId) -> Vec<u64> {
+        let mut cursor = self.cursor.clone();
+        let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
+        let paces =
+            shaping.into_iter().flat_map(|shaping| &shaping.0).filter_map(|of| of.pace.as_ref());
+        for event in paces.flat_map(|pace| pace.held.values()) {
+            if let Some(sent) = cursor.get_mut(event.home.index()) {
+                *sent = event.time_us.saturating_sub(1).min(*sent);
+            }
+        }
+        cursor
+    }
+
     /// Takes what is held of those subscriptions whose time has come, in the order in which it is to be sent.
     fn take_held(
         &mut self,
@@ -324,6 +339,10 @@ impl Shard {
         is_due: impl Fn(u8, &Pace) -> bool,
         now: Now,
     ) -> Vec<(Arc<Event>, u64)> {
+        if self.voice_of(id).is_some_and(Voice::is_sse) {
+            // Each of these events has an id of its own, which must not cover those that follow it.
+            self.go_solo(id);
+        }
         let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
         let mut held: Vec<(Arc<Event>, u64)> = Vec::new();
         for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.0) {

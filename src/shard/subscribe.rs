@@ -197,16 +197,19 @@ impl Shard {
 
     /// Takes a connection out of step: what its class has gathered for it so far is now owed to it alone.
     pub(super) fn go_solo(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
+        let Some(conn) = self.conns.find(id) else { return };
         if conn.solo.is_some() {
             return;
         }
+        let cursor = if conn.voice.is_some_and(Voice::is_sse) {
+            self.cursor_before_held(id)
+        } else {
+            Vec::new()
+        };
+        let Some(conn) = self.conns.find_mut(id) else { return };
         let outbox = Outbox::within(&self.outboxes);
-        let mut solo = Box::new(Solo { outbox, ..Solo::default() });
+        let solo = Box::new(Solo { outbox, cursor, ..Solo::default() });
         let synced = std::mem::replace(&mut conn.synced, 0);
-        if conn.voice.is_some_and(Voice::is_sse) {
-            solo.cursor.clone_from(&self.cursor);
-        }
         let class = conn.class;
         conn.solo = Some(solo);
         let Some(class) = class else { return };
