@@ -501,6 +501,34 @@ fn nothing_may_drip_for_ever() {
     assert!((10..=12).contains(&header_s), "{header_s} s");
 }
 
+/// A ping in the midst of a message is answered, and buys the message no time.
+#[test]
+fn pings_do_not_keep_a_message_open() {
+    let settings = Settings { request_timeout_s: 10, ..roomy() };
+    let mut world = World::new(1, &settings);
+    let wire = world.open(0, 1 << 20);
+    upgrade(&mut world, wire, "/v1/ws", false);
+    let mut fragment = masked(0, b"x");
+    fragment[0] = 0;
+    let mut told = Vec::new();
+    let mut passed_s = 0;
+    let mut begin = masked(1, b"x");
+    begin[0] = 1;
+    world.say(wire, &begin);
+    while !told.ends_with(b"a message did not arrive in time") {
+        passed_s += 1;
+        assert!(passed_s < 20, "it is kept open: {told:?}");
+        second(&mut world, wire, &[fragment.clone(), masked(9, b"ping")].concat());
+        told.extend(world.read(wire, usize::MAX));
+    }
+    assert!(passed_s >= 10, "{passed_s} s");
+    assert_eq!(
+        told.windows(4).filter(|four| four == b"ping").count(),
+        passed_s,
+        "each is answered"
+    );
+}
+
 /// Whoever sends at the least rate, or says a whole event now and then, is waited for.
 #[test]
 fn who_sends_at_the_least_rate_is_waited_for() {
@@ -520,6 +548,25 @@ fn who_sends_at_the_least_rate_is_waited_for() {
         b"POST /~websocket@1.0/cast HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n";
     let (kept, _) = kept_s(None, gathered, &[b'x'; 100], 300);
     assert_eq!(kept, 301, "a body at the least rate");
+}
+
+/// Who asks and does not take the answers is let go, and so is what they hold.
+#[test]
+fn who_does_not_take_answers_is_let_go() {
+    let settings = Settings { request_timeout_s: 10, ping_after_s: 10, ..roomy() };
+    let mut world = World::new(1, &settings);
+    let (http, websocket) = (world.open(0, 1000), world.open(0, 1000));
+    world.say(http, &pipeline("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"));
+    upgrade(&mut world, websocket, "/v1/ws", false);
+    let pings = masked(9, b"0123456789").repeat(3000);
+    world.say(websocket, &pings);
+    settle(&mut world);
+    assert!(world.shards[0].stats().input_bytes > 20_000);
+    for _ in 0..40 {
+        second(&mut world, http, b"");
+    }
+    assert!(!world.is_open(http) && !world.is_open(websocket));
+    assert_eq!(world.shards[0].stats().input_bytes, 0);
 }
 
 /// A shard that is stalled is late itself: what lies in the kernel meanwhile is not held against who sent it.

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use super::super::Shard;
 use super::super::input::ConnId;
+use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
 use super::Session;
@@ -61,7 +62,8 @@ impl Waits {
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
         let drafts = self.publishing.as_ref().map_or(0, |(_, bytes)| *bytes);
-        size_of::<Self>() + self.unread.held_bytes() + drafts
+        let heard = self.heard.as_ref().map_or(0, Heard::held_bytes);
+        size_of::<Self>() + self.unread.held_bytes() + drafts + heard
     }
 
     fn is_over(&self) -> bool {
@@ -162,7 +164,7 @@ impl Shard {
             if run.bytes >= RUN_BYTES_MAX {
                 paused.publishing = self.publish_run(id, std::mem::take(&mut run), now);
             }
-            if paused.publishing.is_some() || !self.may_hear(id, run.bytes) {
+            if paused.publishing.is_some() || !self.may_hear(id) {
                 break;
             }
             let said = match paused.heard.take() {
@@ -176,6 +178,10 @@ impl Shard {
                     said
                 }
             };
+            if said.is_publish() && !self.has_time_for(id, run.bytes) {
+                paused.heard = Some(said);
+                break;
+            }
             match said {
                 Heard::Said(Ok(Command::Publish { id: ack, draft }))
                     if self.may_publish(id, &draft.topic) =>
@@ -210,8 +216,8 @@ impl Shard {
             heard = hear(speaks, hears_binary, incoming);
             if heard.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let is_idle = decoder.is_idle();
-        if heard.is_some() || is_idle {
+        // A ping in the midst of a message is no message.
+        if decoder.is_idle() {
             websocket.message_is_whole();
         }
         match fed {
@@ -221,23 +227,17 @@ impl Shard {
     }
 
     /// Whether the next thing that a client says may be carried out now. If not, it is gone on with when it may.
-    fn may_hear(&mut self, id: ConnId, run_bytes: usize) -> bool {
+    fn may_hear(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
-        let Some(solo) = conn.solo.as_deref_mut() else { return self.has_time_for(id, run_bytes) };
+        let Some(solo) = conn.solo.as_deref_mut() else { return true };
         if solo.closing.is_some() {
             return true;
         }
-        if solo.is_live_awaited() {
-            return false;
-        }
-        if !solo.has_room() {
-            solo.is_unheard = true;
-            return false;
-        }
-        self.has_time_for(id, run_bytes)
+        solo.is_unheard |= !solo.has_room();
+        solo.is_read()
     }
 
-    /// Whether this turn takes more drafts; if not, the connection has its turn in the next.
+    /// Whether this turn takes more drafts, which is asked before any of a connection; if not, the connection has its turn in the next.
     pub(super) fn has_time_for(&mut self, id: ConnId, run_bytes: usize) -> bool {
         let has_time = self.heard_bytes + run_bytes < HEARD_BYTES_MAX;
         if !has_time {
@@ -248,8 +248,9 @@ impl Shard {
 
     /// Has a connection gone on with at the end of this turn, or the next.
     pub(in super::super) fn hear_later(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.conn_ref(id) {
-            self.unheard.push_back(conn);
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        if !std::mem::replace(&mut conn.is_heard_later, true) {
+            self.unheard.push_back(ConnRef { id, generation: conn.generation });
         }
     }
 
@@ -272,7 +273,8 @@ impl Shard {
         self.heard_bytes = 0;
         for _ in 0..self.unheard.len() {
             let Some(conn) = self.unheard.pop_front() else { return };
-            if self.conns.find_ref(conn).is_some() {
+            if let Some(found) = self.conns.find_ref(conn) {
+                found.is_heard_later = false;
                 self.go_on(conn.id, now);
             }
         }

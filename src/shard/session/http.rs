@@ -267,6 +267,10 @@ impl Shard {
                         break;
                     }
                 }
+                State::Gather(_) if !self.has_time_for(id, 0) => {
+                    http.is_paused = true;
+                    break;
+                }
                 State::Gather(_) => {
                     let Some(back) = self.go_on_gathering(id, http, now) else { return };
                     http = back;
@@ -295,16 +299,12 @@ impl Shard {
         self.put_back(id, Session::Http(http));
     }
 
-    /// Whether a request may be answered now; if not, the connection goes on when its client has taken its answers, or others their turn.
+    /// Whether a request may be answered now; if not, the connection goes on when its client has taken its answers.
     fn may_answer(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
-        if let Some(solo) = conn.solo.as_deref_mut() {
-            solo.is_unheard |= !solo.has_room();
-            if solo.is_unheard {
-                return false;
-            }
-        }
-        self.has_time_for(id, 0)
+        let Some(solo) = conn.solo.as_deref_mut() else { return true };
+        solo.is_unheard |= !solo.has_room();
+        !solo.is_unheard
     }
 
     /// Says what is wrong with the bytes themselves, and ends the connection.

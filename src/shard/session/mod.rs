@@ -146,7 +146,7 @@ impl Shard {
     pub fn wants_input(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
         let waits = match &conn.session {
-            Session::Http(http) => http.is_waiting(),
+            Session::Http(http) => http.is_owing(),
             Session::WebSocket(websocket) => websocket.is_waiting(),
             Session::Sse { .. } | Session::Busy | Session::Gone => false,
         };

@@ -20,6 +20,10 @@ impl Shard {
         let State::Upload(mut upload) = http.take_state() else { unreachable!("it is one") };
         let drafted = upload.drafted();
         loop {
+            if !self.has_time_for(id, 0) {
+                http.pause();
+                break;
+            }
             upload.read_on(http.input_mut(), &mut self.ingest);
             if upload.may_publish() {
                 self.heard_bytes += upload.drafts_bytes();
@@ -33,10 +37,6 @@ impl Shard {
                 return true;
             }
             if upload.is_waiting() || http.input_mut().is_empty() {
-                break;
-            }
-            if !self.has_time_for(id, 0) {
-                http.pause();
                 break;
             }
         }

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::publish::PublishResult;
+use super::super::publish::draft_bytes;
 use super::super::solo::AfterSent;
 use super::hearing::Awaited;
 use super::hearing::Waits;
@@ -79,6 +80,22 @@ pub(super) enum Heard {
     },
     /// Its bytes are no WebSocket's from here on.
     Broken(Violation),
+}
+
+impl Heard {
+    pub(super) const fn is_publish(&self) -> bool {
+        matches!(self, Self::Said(Ok(Command::Publish { .. })))
+    }
+
+    /// Bytes that it holds of what was said.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Said(Ok(Command::Publish { draft, .. })) => draft_bytes(draft),
+            Self::Told(text) => text.len(),
+            Self::Echoed(bytes) | Self::Ping(bytes) => bytes.len(),
+            Self::Said(_) | Self::NotText | Self::Close { .. } | Self::Broken(_) => 0,
+        }
+    }
 }
 
 impl WebSocket {
