@@ -29,10 +29,22 @@ pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 
 /// Events that travel between two shards as one message; a longer run is cut.
 pub const RUN_EVENTS_MAX: usize = 256;
-/// Messages that wait for one other shard; at the limit the home shard refuses publishes with `full`.
+/// Bytes of events that travel between two shards as one message, but for a single larger event; a longer run is cut.
+pub const RUN_BYTES_MAX: usize = 1024 * 1024;
+/// Messages that wait for one other party, in each lane. At the limit what can be refused is refused at its source with `full`: publishes,
+/// questions to the registrar, requests for all topics. What cannot be is kept, and there is at most one of it for each connection of
+/// the party that asked: an answer to a publish, to a question or to a handshake, a farewell to the registrar; and for each
+/// subscription and home one request for a page. Pages themselves are read only once there is room.
 pub const MESH_PENDING_MAX: usize = 1024;
-/// Messages in a shard's inbox; at the limit senders keep theirs, and then refuse.
+/// Bytes that wait for one other party, in each lane; at the limit as above. Events that wait for several parties exist once.
+pub const MESH_PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Messages in a party's inbox, in each lane; at the limit senders keep theirs, and then refuse.
 pub const INBOX_MESSAGES_MAX: usize = 512;
+/// Bytes in a party's inbox, in each lane, but for a single larger message; at the limit senders keep theirs, and then refuse.
+pub const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pages of history that a home reads between two rounds of fanning out; at the limit requests wait for the next round, so that many who
+/// reconnect at once do not hold up a revocation.
+pub const PAGES_PER_TURN_MAX: usize = 16;
 
 /// When a shard holds too much of what has come in part, those that hold the most let go of theirs until one such part of the budget is free: looking for
 /// them costs a pass over all.
@@ -49,8 +61,8 @@ pub const FLUSH_FRAMES_MAX: usize = 1024;
 pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
-/// An outbox cannot be filled in fewer flushes than this while anyone is behind: so a crowd that catches up is seen to fill again before it is lost.
-pub const OUTBOX_FLUSHES_MIN: usize = 8;
+/// An outbox cannot be filled in fewer turns than this: whoever reads has so many chances to take what waits before it is too much.
+pub const OUTBOX_TURNS_MIN: usize = 8;
 /// Bytes of events that a connection's outbox may hold even if those of all others have used up what the shard has for them.
 pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
 /// Bytes of a connection that is idle, everything counted.
@@ -83,6 +95,12 @@ pub const POSITION_AHEAD_US: u64 = 1_000_000;
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.
 pub const PAGE_EVENTS_MAX: usize = 1024;
+/// Events, keys and topics that are looked at for one page; at the limit it ends there, however few events are on it, and the next one goes on.
+pub const PAGE_WORK_MAX: usize = 8 * 1024;
+/// Names that are looked at to find the topics of a pattern; of more the events are gone through in their order instead.
+pub const SELECT_NAMES_MAX: usize = 1024;
+/// Topics that one tick forgets; the rest waits for the next one, or for the want of memory.
+pub const FORGET_PER_TICK_MAX: usize = 1024;
 
 /// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.
 pub const DEFLATE_STREAMS_MAX: usize = 16;
@@ -104,8 +122,28 @@ pub const EPOLL_EVENTS_MAX: usize = 1024;
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Reads of one connection in one turn; at the limit the others have their turn first.
 pub const READS_PER_TURN_MAX: usize = 4;
-/// Messages of other shards that one turn takes; the rest is taken by the next turn.
+/// Units of work that a turn of a shard does before everything else has its turn, until its core knows how long a unit takes: some 5 ms' worth.
+pub const UNITS_TURN: u64 = 1_000 * UNITS_SEND;
+/// Units that a turn does at least, whatever its core believes: some for members, some for those who are solo.
+pub const UNITS_TURN_MIN: u64 = FLIGHT_UNITS_SHARE * UNITS_SEND;
+/// Units that a turn does at most, however fast a core believes to be.
+pub const UNITS_TURN_MAX: u64 = 20 * UNITS_TURN;
+/// Microseconds that a turn's work is meant to take.
+pub const WORK_US: u64 = 5_000;
+/// One in so many units of a turn is for connections that are not in step: an answer does not wait until ten thousand members were sent to.
+pub const FLIGHT_UNITS_SHARE: u64 = 4;
+/// Units of one `send`, which costs some 5 us: so a unit is about 50 ns.
+pub const UNITS_SEND: u64 = 100;
+/// Units of matching and encoding an event.
+pub const UNITS_EVENT: u64 = 20;
+/// Units of encoding an event for one connection.
+pub const UNITS_ENCODED: u64 = 8;
+/// Units of an event for one more class or outbox.
+pub const UNITS_QUEUED: u64 = 2;
+/// Data messages of other parties that one turn takes; the rest is taken by the next turn. Control messages are all taken.
 pub const INBOX_PER_TURN_MAX: usize = 256;
+/// Requests for health, metrics and files that one turn answers; the rest is answered by the next turn.
+pub const ADMIN_PER_TURN_MAX: usize = 16;
 /// A core under load waits for more events for one such part of what telling the last ones took.
 pub const RUSH_SHARE: u64 = 16;
 /// Rounds without company after which it expects none.
@@ -142,6 +180,8 @@ const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an ou
 const _: () = assert!(OUTBOX_SPARE_BYTES <= OUTBOX_BYTES_MAX);
 const _: () =
     assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
+const _: () = assert!(RUN_BYTES_MAX <= INBOX_BYTES_MAX && RUN_BYTES_MAX <= MESH_PENDING_BYTES_MAX);
+const _: () = assert!(PAGE_BYTES_MAX <= INBOX_BYTES_MAX, "a page fits an inbox");
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -182,6 +222,10 @@ const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize / 2);
 /// Events and pages that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
 /// takes nothing more from its inbox.
 pub const ARRIVED_EVENTS_MAX: usize = 4096;
+/// Bytes of events and pages that have arrived at a shard and wait to be fanned out; at the limit as above.
+pub const ARRIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Milliseconds from one wish of a shard for fresh keys to its next; tokens with unknown keys in between wish for nothing.
+pub const KEYS_WISH_MS: u64 = 100;
 /// Shards of a process; sets of them are one `u64`.
 pub const SHARDS_MAX: u16 = 64;
 /// One in so many connections being behind, yet reading, means that the server is slow and not they: it then takes no new events.
@@ -198,16 +242,16 @@ const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u6
 pub const OUTBOX_INPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of answers that it may have left unread before that; what it has said beyond waits as bytes, of which there is one read.
 pub const ANSWERS_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of drafts that one connection publishes at once, each counted with `RUN_DRAFT_BYTES` more; what it says beyond them is carried out once
+/// Bytes of drafts that one connection publishes at once, each counted with `DRAFT_BYTES` more; what it says beyond them is carried out once
 /// they have their places. One draft may go beyond it.
-pub const RUN_BYTES_MAX: usize = 256 * 1024;
+pub const DRAFTS_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that a draft takes besides its topic, key and payload, its answer among them.
-pub const RUN_DRAFT_BYTES: usize = 256;
+pub const DRAFT_BYTES: usize = 256;
 /// Bytes of drafts that all connections of a shard publish in one turn of it; what they say beyond them is carried out in the next.
 pub const HEARD_BYTES_MAX: usize = 1024 * 1024;
-const _: () = assert!(RUN_BYTES_MAX < HEARD_BYTES_MAX, "a turn takes a run of anyone");
+const _: () = assert!(DRAFTS_BYTES_MAX < HEARD_BYTES_MAX, "a turn takes a run of anyone");
 const _: () = assert!(
-    HEARD_BYTES_MAX / RUN_DRAFT_BYTES <= ARRIVED_EVENTS_MAX,
+    HEARD_BYTES_MAX / DRAFT_BYTES <= ARRIVED_EVENTS_MAX,
     "what a turn takes is not refused for want of room if all that arrived before was told"
 );
 const _: () = assert!(ANSWERS_BYTES_MAX <= OUTBOX_INPUT_BYTES_MAX);
@@ -302,6 +346,10 @@ pub const PATH_BYTES_MAX: usize = 255;
 /// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
 /// a parse of its own.
 pub const INTEREST_PATHS_MAX: usize = 1024;
+/// Bytes of an interest, paths and tree; paths beyond it are left out, too, with the same consequence.
+pub const INTEREST_BYTES_MAX: usize = 256 * 1024;
+/// Interests of a shard's past that it keeps for events that are on their way; an event of an older one is parsed by each shard that has a filter.
+pub const FORMER_INTERESTS_MAX: usize = 4;
 
 /// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
 pub const FILTER_BYTES_MAX: usize = 16 * 1024;

@@ -1,7 +1,7 @@
 //! In which order a WebSocket's messages are carried out, and how far: one after the other, each once what came before it is answered.
 //!
 //! Invariants: any split of a client's bytes into reads gives the same answers in the same order; publishes that stand side by side travel as one run
-//! of at most `RUN_BYTES_MAX`; a message is not even inflated before there is room for what it brings. What has to wait stays as bytes.
+//! of at most `DRAFTS_BYTES_MAX`; a message is not even inflated before there is room for what it brings. What has to wait stays as bytes.
 
 use std::ops::ControlFlow;
 
@@ -20,8 +20,8 @@ use crate::dialect::Command;
 use crate::dialect::SubId;
 use crate::event::Draft;
 use crate::event::TopicName;
+use crate::limits::DRAFTS_BYTES_MAX;
 use crate::limits::HEARD_BYTES_MAX;
-use crate::limits::RUN_BYTES_MAX;
 
 /// A publish whose result is awaited: the id to answer to, if an answer is wanted, and the topic.
 pub(super) type Awaited = (Option<SubId>, TopicName);
@@ -161,7 +161,7 @@ impl Shard {
         let hears_binary =
             self.voice_of(id).is_some_and(|voice| voice.dialect.speaker().manners().hears_binary);
         loop {
-            if run.bytes >= RUN_BYTES_MAX {
+            if run.bytes >= DRAFTS_BYTES_MAX {
                 paused.publishing = self.publish_run(id, std::mem::take(&mut run), now);
             }
             if paused.publishing.is_some() || !self.may_hear(id) {
@@ -237,9 +237,9 @@ impl Shard {
         solo.is_read()
     }
 
-    /// Whether this turn takes more drafts, which is asked before any of a connection; if not, the connection has its turn in the next.
+    /// Whether this turn takes more drafts, and they have somewhere to go, which is asked before any of a connection; if not, the connection has its turn in the next.
     pub(super) fn has_time_for(&mut self, id: ConnId, run_bytes: usize) -> bool {
-        let has_time = self.heard_bytes + run_bytes < HEARD_BYTES_MAX;
+        let has_time = self.heard_bytes + run_bytes < HEARD_BYTES_MAX && self.arrived.has_room();
         if !has_time {
             self.hear_later(id);
         }

@@ -23,9 +23,9 @@ use crate::event::Draft;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::fields::KeyField;
+use crate::limits::DRAFTS_BYTES_MAX;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
-use crate::limits::RUN_BYTES_MAX;
 use crate::limits::UPLOAD_ERRORS_MAX;
 use crate::limits::UPLOAD_HELD_MS_MAX;
 use crate::limits::UPLOAD_RATE_EMPTY_RETRY_MS;
@@ -200,7 +200,7 @@ impl Upload {
     /// Takes in what was read, until that is as much as is published at once.
     pub(super) fn read_on(&mut self, input: &mut Unread, ingest: &mut Ingest) {
         let mut drafts_bytes = self.drafts_bytes();
-        while !self.takes_no_more() && !self.body.is_done() && drafts_bytes < RUN_BYTES_MAX {
+        while !self.takes_no_more() && !self.body.is_done() && drafts_bytes < DRAFTS_BYTES_MAX {
             let count = input.as_slice().len().min(UPLOAD_STEP_BYTES);
             if count == 0 {
                 return;
