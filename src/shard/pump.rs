@@ -29,7 +29,6 @@ use crate::dialect::Subs;
 use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::limits::OUTBOX_INPUT_BYTES_MAX;
 use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
 use crate::limits::UNITS_ENCODED;
@@ -280,10 +279,13 @@ impl Shard {
     fn after_chunks(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let Some(solo) = conn.solo.as_deref_mut() else { return };
-        if solo.is_unheard && solo.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX {
+        if solo.is_unheard && solo.has_room() {
             solo.is_unheard = false;
-            self.resumed.push(id);
+            self.hear_later(id);
         }
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
         let closing = solo.closing;
         if solo.is_done() {
             match closing {

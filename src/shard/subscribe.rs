@@ -127,11 +127,16 @@ impl Shard {
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
+            let was_awaited = solo.is_live_awaited();
             solo.replays.retain(|replay| usize::from(replay.sub) != index);
+            let is_freed = was_awaited && !solo.is_live_awaited();
             for replay in &mut solo.replays {
                 if usize::from(replay.sub) > index {
                     replay.sub -= 1;
                 }
+            }
+            if is_freed {
+                self.hear_later(id);
             }
         }
     }

@@ -30,6 +30,7 @@ impl Shard {
             || !self.queue.is_empty()
             || self.is_revoking
             || self.can_read_on()
+            || !self.unheard.is_empty()
     }
 
     /// Whether a round was begun and not ended: what arrives now waits for the next one.
@@ -68,6 +69,7 @@ impl Shard {
                 break;
             }
         }
+        self.hear_on(now);
         self.retry_held(now);
         self.go_on_stopping(now);
         self.done = std::mem::take(&mut self.spent) - spent_before;
