@@ -286,10 +286,34 @@ pub const FILTER_REGEXES_MAX: usize = 8;
 pub const FILTER_PATHS_MAX: usize = 256;
 /// Alternatives in one `first(…)`; more are refused with `bad_filter`.
 pub const FILTER_FIRST_MAX: usize = 8;
-/// Characters in one pattern with wildcards; a longer one is refused with `bad_filter`. What a text costs grows with both.
+/// Characters in one pattern with wildcards, folded if it disregards case; a longer one is refused with `bad_filter`. Looking for a
+/// part with single characters in it takes a step for each 64 of them and character of the text.
 pub const PATTERN_CHARS_MAX: usize = 256;
+/// Bytes of one regular expression as it is written; a longer one is refused with `bad_filter`.
+pub const REGEX_TEXT_BYTES_MAX: usize = 2048;
+/// Levels of groups, classes and repetitions in a regular expression; a deeper one is refused with `bad_filter`.
+pub const REGEX_DEPTH_MAX: u32 = 32;
+/// What one regular expression may be made of, counted before it is compiled: bytes to tell apart, repetitions written out; a larger one is refused
+/// with `bad_filter`. What compiling takes grows with it: about a millisecond at the limit.
+pub const REGEX_SIZE_MAX: u64 = 4096;
 /// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
 pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of states that one regular expression keeps ready; at the limit they are forgotten and made anew.
+pub const REGEX_CACHE_BYTES_MAX: usize = 128 * 1024;
+/// What a filter may cost: the steps that it takes for an event in which every field that it reads is a text of 1 KiB. A dearer one is refused with
+/// `bad_filter`.
+pub const FILTER_COST_MAX: u64 = 64 * 1024;
+/// Steps that one connection's filters may take for one event, about 4 ms; at the limit the connection is closed with 1008.
+pub const FILTER_EVENT_STEPS_MAX: u64 = 4_000_000;
+/// Steps that one connection's filters may take in one second, a 25th of a core; at the limit the connection is closed with 1008. A replay waits instead.
+pub const FILTER_SECOND_STEPS_MAX: u64 = 40_000_000;
+/// Steps of one filter and event that nobody is charged for: what a filter of a few plain tests takes.
+pub const FILTER_FREE_STEPS: u64 = 64;
+const _: () = assert!(FILTER_EVENT_STEPS_MAX <= FILTER_SECOND_STEPS_MAX);
+const _: () = assert!(
+    FILTER_COST_MAX <= FILTER_EVENT_STEPS_MAX,
+    "what is taken can be asked about an event of usual size"
+);
 /// Points of a polygon; more are refused with `bad_filter`.
 pub const POLYGON_POINTS_MAX: usize = 256;
 const _: () = assert!(

@@ -78,6 +78,11 @@ pub(super) const METRICS: &[Metric] = &[
         |stats| stats.slow_disconnects,
     ),
     counter(
+        "fanwire_filter_work_disconnects_total",
+        "Connections that were closed because their filters took more work than they may.",
+        |stats| stats.filter_work_disconnects,
+    ),
+    counter(
         "fanwire_skipped_total",
         "Events that were passed over for a newer one of the same key.",
         |stats| stats.skipped,

@@ -82,22 +82,22 @@ impl Views {
 
 /// A name as a topic may write it: what a topic cannot have is `%` and two hexadecimal digits.
 fn escaped(name: &str) -> Cow<'_, str> {
-    let is_plain = |(at, byte): (usize, u8)| match byte {
-        b'*' => false,
-        b'/' => !is_stray_slash(name.as_bytes(), at),
-        b'%' => escape_at(name.as_bytes(), at).is_none(),
-        _ => !byte.is_ascii_control(),
+    let is_plain = |(at, character): (usize, char)| match character {
+        '*' => false,
+        '/' => !is_stray_slash(name.as_bytes(), at),
+        '%' => escape_at(name.as_bytes(), at).is_none(),
+        _ => !character.is_control(),
     };
-    if name.bytes().enumerate().all(is_plain) {
+    if name.char_indices().all(is_plain) {
         return Cow::Borrowed(name);
     }
     let mut text = String::with_capacity(name.len() + 8);
     for (at, character) in name.char_indices() {
-        match u8::try_from(character) {
-            Ok(byte) if byte.is_ascii() && !is_plain((at, byte)) => {
-                text.push_str(&format!("%{byte:02X}"));
-            }
-            _ => text.push(character),
+        if is_plain((at, character)) {
+            text.push(character);
+        } else {
+            // No control character lies beyond U+009F.
+            text.push_str(&format!("%{:02X}", u32::from(character)));
         }
     }
     Cow::Owned(text)
@@ -116,8 +116,8 @@ fn unescaped(text: &str) -> Cow<'_, str> {
     let (mut name, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
         match escape_at(bytes, at) {
-            Some(byte) => {
-                name.push(byte);
+            Some(character) => {
+                name.extend_from_slice(character.encode_utf8(&mut [0; 2]).as_bytes());
                 at += 3;
             }
             None => {
@@ -126,20 +126,20 @@ fn unescaped(text: &str) -> Cow<'_, str> {
             }
         }
     }
-    // Only ASCII was put in place of ASCII.
+    // Only characters were put in place of ASCII.
     String::from_utf8(name).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// The byte that an escape at this place stands for, if it is one that `escaped` writes.
-fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
+/// The character that an escape at this place stands for, if it is one that `escaped` writes.
+fn escape_at(bytes: &[u8], at: usize) -> Option<char> {
     let [b'%', high, low] = *bytes.get(at..at + 3)? else { return None };
     let digit = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'A'..=b'F' => Some(digit - b'A' + 10),
         _ => None,
     };
-    let byte = digit(high)? << 4 | digit(low)?;
-    (matches!(byte, b'*' | b'/' | b'%') || byte.is_ascii_control()).then_some(byte)
+    let character = char::from(digit(high)? << 4 | digit(low)?);
+    (matches!(character, '*' | '/' | '%') || character.is_control()).then_some(character)
 }
 
 #[cfg(test)]

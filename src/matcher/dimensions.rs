@@ -15,7 +15,6 @@ use crate::event::fields::Value;
 use crate::limits::MATCHER_DIMENSIONS_MAX;
 use crate::matcher::facts::Facts;
 use crate::matcher::facts::SlotId;
-use crate::matcher::filter::folded;
 use crate::matcher::filter::text_form;
 
 /// One dimension, numbered densely; numbers of forgotten ones are used again.
@@ -196,7 +195,7 @@ impl Dimensions {
             let Some(dims) = self.of_slot.get(slot.index()) else { continue };
             for dim in dims {
                 let Some(Some(dimension)) = self.used.get(usize::from(dim.0)) else { continue };
-                let seen = see(dimension.view, facts.of(*slot), &self.hashing, &mut self.points);
+                let seen = see(dimension.view, *slot, facts, &self.hashing, &mut self.points);
                 self.seen[usize::from(dim.0)] = seen;
                 self.filled.push(*dim);
             }
@@ -283,7 +282,14 @@ pub(super) fn affix_bytes(bytes: usize) -> Option<u8> {
     AFFIX_BYTES.into_iter().rev().find(|length| usize::from(*length) <= bytes)
 }
 
-fn see(view: View, values: &[Value<'_>], hashing: &Hashing, points: &mut Vec<u32>) -> Seen {
+fn see(
+    view: View,
+    slot: SlotId,
+    facts: &Facts<'_>,
+    hashing: &Hashing,
+    points: &mut Vec<u32>,
+) -> Seen {
+    let values = facts.of(slot);
     let start = u32::try_from(points.len()).expect("a payload has fewer values than 2^32");
     let texts = values
         .iter()
@@ -329,16 +335,18 @@ fn see(view: View, values: &[Value<'_>], hashing: &Hashing, points: &mut Vec<u32
             if texts.clone().map(str::len).sum::<usize>() > GRAM_TEXT_BYTES_MAX {
                 return Seen { codes: Codes::ALL, start: 0, end: 0 };
             }
-            for text in texts {
-                if view == View::Gram {
-                    points.extend(
-                        text.as_bytes().windows(GRAM_BYTES).map(|bytes| hashing.affix(bytes)),
-                    );
-                } else {
-                    let text: String = folded(text).collect();
-                    points.extend(
-                        text.as_bytes().windows(GRAM_BYTES).map(|bytes| hashing.affix(bytes)),
-                    );
+            let mut push = |text: &str| {
+                let grams = text.as_bytes().windows(GRAM_BYTES);
+                points.extend(grams.map(|bytes| hashing.affix(bytes)));
+            };
+            if view == View::Gram {
+                texts.for_each(push);
+            } else {
+                let first = facts.numbered(slot).first;
+                for (place, value) in (first..).zip(values) {
+                    if let Value::Text(text) = value {
+                        facts.work().folded(place, text, &mut push);
+                    }
                 }
             }
         }

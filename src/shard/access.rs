@@ -101,7 +101,7 @@ impl Who {
     ) -> Result<Self, BadForcedFilter> {
         let mut forced: Option<Filter> = None;
         for text in &principal.forced_filters {
-            let filter = forced_filter(text).ok_or(BadForcedFilter)?;
+            let filter = Filter::parse_value(text).map_err(|_| BadForcedFilter)?;
             forced = Some(match forced {
                 None => filter,
                 Some(forced) => forced.and(&filter).map_err(|_| BadForcedFilter)?,
@@ -159,14 +159,6 @@ impl Who {
         granted.sort_unstable();
         granted.dedup();
         granted
-    }
-}
-
-/// A filter as a token has it: a JSON string in the text notation, or an object in the JSON one.
-fn forced_filter(text: &str) -> Option<Filter> {
-    match serde_json::from_str::<String>(text) {
-        Ok(text) => Filter::parse_text(&text).ok(),
-        Err(_) => Filter::parse_json(text).ok(),
     }
 }
 

@@ -42,10 +42,13 @@ impl Shard {
         self.stats.events += 1;
         self.events_since_flush += 1;
         let mut scratch = std::mem::take(&mut self.scratch);
+        self.begin_second(now);
         self.matcher.matches(event, &mut scratch.wishes);
+        self.close_all_spent(now);
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);
-            let class = self.classes.at(id);
+            // It is gone if its filters took too much for this event.
+            let Some(class) = self.classes.find_mut(id) else { continue };
             if class.matched == 0 {
                 scratch.classes.push(id);
             }

@@ -29,6 +29,7 @@ mod stats;
 mod subscribe;
 mod voice;
 mod want;
+mod work;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -147,6 +148,9 @@ pub struct Shard {
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Deadlines<ConnRef>,
+    spending: work::Spending,
+    /// Connections whose replays rest, since their filters have worked enough for a while.
+    rests: deadlines::Deadlines<ConnRef>,
     insiders: shape::Insiders,
     ingest: ingest::Ingest,
     scratch: fanout::Scratch,
@@ -220,6 +224,8 @@ impl Shard {
             stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Deadlines::default(),
+            spending: work::Spending::default(),
+            rests: deadlines::Deadlines::default(),
             insiders: shape::Insiders::default(),
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
@@ -303,6 +309,7 @@ impl Shard {
         }
         self.end_windows(now);
         self.close_due_batches(now);
+        self.end_rests(now);
         self.flush(sink, now);
         self.retry_held(now);
         self.go_on_stopping(now);
@@ -363,6 +370,7 @@ impl Shard {
             self.batch_deadlines.next_ms(),
             self.pace_deadlines.next_ms(),
             self.held.next_ms(),
+            self.rests.next_ms(),
             stopping,
         ]
         .into_iter()

@@ -210,6 +210,12 @@ impl Shard {
         if self.conns.find_ref(answer.reader).is_none() {
             return;
         }
+        let reader = answer.reader;
+        self.take_page(answer, now);
+        self.rest_after_page(reader, now);
+    }
+
+    fn take_page(&mut self, answer: PageAnswer, now: Now) {
         if matches!(answer.read.start, Start::Snapshot { .. }) {
             return self.snapshot_arrived(answer, now);
         }
@@ -285,9 +291,7 @@ impl Shard {
             if event.op == Op::Delete {
                 continue;
             }
-            let passes = filter
-                .as_ref()
-                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            let passes = self.passes_past(filter.as_ref(), event);
             if passes && !self.note_inside(reader.id, sub, event) {
                 return self.outbox_full(reader.id, now);
             }
@@ -310,9 +314,7 @@ impl Shard {
     ) {
         let filter = self.filter_of(id, set);
         for event in events {
-            let passes = filter
-                .as_ref()
-                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            let passes = self.passes_past(filter.as_ref(), event);
             let Some(replay) = self.replay_of(id, serial) else { return };
             match replay.sent.get_mut(&event.topic) {
                 Some(sent) => *sent = event.offset,
@@ -346,7 +348,7 @@ impl Shard {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
-        if solo.outbox.bytes() > PAGE_BYTES_MAX / 2 {
+        if solo.outbox.bytes() > PAGE_BYTES_MAX / 2 || now.mono_ms < solo.rests_until_ms {
             return;
         }
         let mut wishes = Vec::new();

@@ -98,6 +98,12 @@ impl Shard {
     fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>]) {
         let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let filter = self.filter_of(id, 1 << sub);
+        let mut told = Vec::with_capacity(events.len());
+        for event in events {
+            if self.passes_past(filter.as_ref(), event) {
+                told.push(Arc::clone(event));
+            }
+        }
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
@@ -105,11 +111,9 @@ impl Shard {
             return;
         };
         let subs = 1 << sub;
-        let passes =
-            |event: &&Arc<Event>| filter.as_ref().is_none_or(|filter| filter.evaluate(event));
-        for event in events.iter().filter(passes) {
+        for event in told {
             replay.live.replayed += 1;
-            solo.outbox.push(Item::Past { event: Arc::clone(event), subs });
+            solo.outbox.push(Item::Past { event, subs });
         }
     }
 }

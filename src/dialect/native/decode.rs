@@ -142,13 +142,7 @@ fn optional<T>(
 
 /// A filter in the text notation, as a string, or in the JSON notation, as an object.
 fn filter(raw: &RawValue) -> Result<Filter, Refusal> {
-    let parsed = if raw.get().starts_with('"') {
-        let text: String = read(raw, "filter", "a string or an object")?;
-        Filter::parse_text(&text)
-    } else {
-        Filter::parse_json(raw.get())
-    };
-    parsed.map_err(|e| Refusal::of(RefusalCode::BadFilter, "filter", e))
+    Filter::parse_value(raw.get()).map_err(|e| Refusal::of(RefusalCode::BadFilter, "filter", e))
 }
 
 fn max_rate(raw: &RawValue) -> Result<MaxRate, Refusal> {

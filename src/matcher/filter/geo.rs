@@ -1,7 +1,8 @@
 //! Areas on the globe: box, circle, polygon.
 //!
 //! Invariants: latitudes lie in -90..=90, longitudes in -180..=180, and a position outside these is in no area. A box whose west is
-//! greater than its east crosses the antimeridian; a polygon's edges take the shorter way round, straight in degrees. Distances are
+//! greater than its east crosses the antimeridian; a polygon's edges take the shorter way round, straight in degrees, but for one
+//! from -180 to 180 along a parallel, which goes all the way. -180 and 180 are one meridian. Distances are
 //! great-circle distances on a sphere of the earth's mean radius. Edges belong to boxes and circles; of a polygon's edges those to
 //! the south and west do.
 
@@ -20,6 +21,9 @@ const METRES_MAX: f64 = EARTH_RADIUS_METRES * std::f64::consts::PI;
 /// How far, in degrees, rounding could put a position outside the bounds of an area that it is in.
 const SLACK_DEGREES: f64 = 1e-9;
 
+/// The latitude below 90 that is next to it.
+const POLE_DEGREES: f64 = 90.0_f64.next_down();
+
 /// Why numbers do not make an area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AreaError {
@@ -33,6 +37,8 @@ pub enum AreaError {
     },
     /// Its edges wind around a pole.
     AroundPole,
+    /// A polygon whose points lie on one line.
+    NoInside,
 }
 
 impl fmt::Display for AreaError {
@@ -48,7 +54,11 @@ impl fmt::Display for AreaError {
             Self::Points { count } => {
                 write!(f, "a polygon has 3 to {POLYGON_POINTS_MAX} points, not {count}")
             }
-            Self::AroundPole => write!(f, "a polygon cannot wind around a pole"),
+            Self::AroundPole => write!(
+                f,
+                "a polygon cannot wind around a pole: use `circle`, or lead its edge along -180 and 180 to the pole"
+            ),
+            Self::NoInside => write!(f, "a polygon whose points lie on one line has no inside"),
         }
     }
 }
@@ -176,22 +186,18 @@ impl Area {
         if !(3..=POLYGON_POINTS_MAX).contains(&points.len()) {
             return Err(AreaError::Points { count: points.len() });
         }
-        let mut unrolled: Vec<(f64, f64)> = Vec::with_capacity(points.len());
-        for point in points {
-            let longitude = point.longitude.to_f64();
-            let near =
-                unrolled.last().map_or(longitude, |(_, before)| nearest_turn(longitude, *before));
-            unrolled.push((point.latitude.to_f64(), near));
-        }
-        let (first, last) = (unrolled[0].1, unrolled[unrolled.len() - 1].1);
-        if nearest_turn(first, last) != first {
-            return Err(AreaError::AroundPole);
-        }
+        let unrolled = unrolled(points)?;
         let over = |pick: fn(&(f64, f64)) -> f64, merge: fn(f64, f64) -> f64| {
             unrolled.iter().map(pick).reduce(merge).unwrap_or_default()
         };
         let (south, north) = (over(|p| p.0, f64::min), over(|p| p.0, f64::max));
         let (west, east) = (over(|p| p.1, f64::min), over(|p| p.1, f64::max));
+        if east - west > 360.0 {
+            return Err(AreaError::AroundPole);
+        }
+        if !has_inside(&unrolled) {
+            return Err(AreaError::NoInside);
+        }
         let bounds = Bounds::of_span(south, north, west, east);
         Ok(Self {
             unrolled: unrolled.into_boxed_slice(),
@@ -221,6 +227,17 @@ impl Area {
         (self.centre, self.chord_squared)
     }
 
+    /// Steps that it takes to tell whether a position is in it.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        match &self.shape {
+            Shape::Box { .. } => 2,
+            Shape::Circle { .. } => 32,
+            // Each edge is looked at from three turns of the globe.
+            Shape::Polygon(points) => 3 * points.len(),
+        }
+    }
+
     /// Whether a position is in it.
     #[must_use]
     pub fn contains(&self, latitude: f64, longitude: f64) -> bool {
@@ -230,14 +247,17 @@ impl Area {
         match &self.shape {
             Shape::Box { southwest, northeast } => {
                 let (west, east) = (southwest.longitude.to_f64(), northeast.longitude.to_f64());
-                let between = if west <= east {
-                    west <= longitude && longitude <= east
-                } else {
-                    west <= longitude || longitude <= east
+                let is_between = |longitude: f64| {
+                    if west <= east {
+                        west <= longitude && longitude <= east
+                    } else {
+                        west <= longitude || longitude <= east
+                    }
                 };
                 southwest.latitude.to_f64() <= latitude
                     && latitude <= northeast.latitude.to_f64()
-                    && between
+                    // -180 and 180 are one meridian.
+                    && (is_between(longitude) || longitude.abs() == 180.0 && is_between(-longitude))
             }
             Shape::Circle { .. } => {
                 chord_squared(&self.centre, on_unit_sphere(latitude, longitude))
@@ -254,11 +274,18 @@ impl Bounds {
     fn new(south: f64, north: f64, west: f64, east: f64) -> Self {
         let (south, north) = (south - SLACK_DEGREES, north + SLACK_DEGREES);
         if west <= east {
+            let (west, east) = (west - SLACK_DEGREES, east + SLACK_DEGREES);
+            // What reaches one end of the longitudes is at the other end, too.
+            let beyond = match (west <= -180.0, east >= 180.0) {
+                (true, false) => Some((west + 360.0, 180.0)),
+                (false, true) => Some((-180.0, east - 360.0)),
+                _ => None,
+            };
             return Self {
                 south,
                 north,
-                longitudes: [(west - SLACK_DEGREES, east + SLACK_DEGREES); 2],
-                longitude_count: 1,
+                longitudes: [(west, east), beyond.unwrap_or_default()],
+                longitude_count: 1 + usize::from(beyond.is_some()),
             };
         }
         let parts = [(west - SLACK_DEGREES, 180.0), (-180.0, east + SLACK_DEGREES)];
@@ -289,6 +316,39 @@ impl Bounds {
     pub fn parts(&self) -> &[(f64, f64)] {
         &self.longitudes[..self.longitude_count]
     }
+}
+
+/// The corners of a polygon with longitudes that go on from one to the next: each edge takes the shorter way round; one of half a turn goes as
+/// its numbers do, and so does one from -180 to 180 along a parallel, which would otherwise go nowhere.
+fn unrolled(points: &[Place]) -> Result<Vec<(f64, f64)>, AreaError> {
+    let corner = |point: &Place| (point.latitude.to_f64(), point.longitude.to_f64());
+    let Some(first) = points.first().map(corner) else { return Ok(Vec::new()) };
+    let mut unrolled = vec![first];
+    let mut longitude = first.1;
+    for (from, to) in points.iter().map(corner).zip(points.iter().map(corner).cycle().skip(1)) {
+        let way = to.1 - from.1;
+        longitude += if way.abs() == 360.0 && from.0 == to.0 {
+            way
+        } else if way.abs() > 180.0 {
+            way - 360.0 * way.signum()
+        } else {
+            way
+        };
+        unrolled.push((to.0, longitude));
+    }
+    // The last edge leads back to the first point, or around a pole.
+    let (_, back) = unrolled.pop().unwrap_or(first);
+    if (back - first.1).abs() > 180.0 { Err(AreaError::AroundPole) } else { Ok(unrolled) }
+}
+
+/// Whether not all corners lie on one line.
+fn has_inside(corners: &[(f64, f64)]) -> bool {
+    let Some(first) = corners.first() else { return false };
+    let Some(other) = corners.iter().find(|corner| *corner != first) else { return false };
+    corners.iter().any(|corner| {
+        let (y, x) = (other.0 - first.0, other.1 - first.1);
+        y * (corner.1 - first.1) - x * (corner.0 - first.0) != 0.0
+    })
 }
 
 /// The same meridian as `longitude`, within half a turn of `other`.
@@ -328,6 +388,8 @@ fn circle_bounds(latitude: f64, longitude: f64, angle: f64) -> Bounds {
 /// Counts the edges that a line to the east crosses.
 fn is_inside(points: &[(f64, f64)], latitude: f64, longitude: f64) -> bool {
     let befores = points.iter().cycle().skip(points.len() - 1);
+    // The pole belongs to an edge that lies there, though nothing is north of it.
+    let latitude = latitude.min(POLE_DEGREES);
     let mut inside = false;
     for (&(y, x), &(y_before, x_before)) in points.iter().zip(befores) {
         let straddles = (y > latitude) != (y_before > latitude);
@@ -409,6 +471,55 @@ mod tests {
     }
 
     #[test]
+    fn the_meridian_of_180_has_two_names() {
+        let boxed = |west, east| Area::rectangle(place(-10.0, west), place(10.0, east)).unwrap();
+        for (area, expected) in [
+            (boxed(170.0, 180.0), true),
+            (boxed(-180.0, -170.0), true),
+            (boxed(180.0, 180.0), true),
+            (boxed(170.0, -170.0), true),
+            (boxed(-180.0, 180.0), true),
+            (boxed(170.0, 179.9), false),
+            (boxed(-179.9, 179.9), false),
+            (Area::circle(place(0.0, 179.0), 111_200.0).unwrap(), true),
+            (Area::circle(place(0.0, -179.0), 111_200.0).unwrap(), true),
+            (Area::circle(place(0.0, 179.0), 111_000.0).unwrap(), false),
+        ] {
+            for longitude in [-180.0, 180.0] {
+                assert_eq!(area.contains(0.0, longitude), expected, "{area:?} {longitude}");
+                let bounds = area.bounds();
+                let may_be = bounds.parts().iter().any(|(west, east)| (*west..=*east).contains(&longitude));
+                assert!(may_be || !expected, "the index would lose it: {area:?} {longitude}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_polygon_may_be_the_world_or_a_polar_cap() {
+        let polygon = |points: &[(f64, f64)]| {
+            Area::polygon(&points.iter().map(|(y, x)| place(*y, *x)).collect::<Vec<_>>()).unwrap()
+        };
+        let world = [
+            polygon(&[(-90.0, -180.0), (-90.0, 180.0), (90.0, 180.0), (90.0, -180.0)]),
+            polygon(&[(-90.0, 180.0), (-90.0, -180.0), (90.0, -180.0), (90.0, 180.0)]),
+            polygon(&[(-90.0, -180.0), (-90.0, 0.0), (-90.0, 180.0), (90.0, 180.0), (90.0, 0.0), (90.0, -180.0)]),
+        ];
+        let cap = polygon(&[(80.0, -180.0), (80.0, 180.0), (90.0, 180.0), (90.0, -180.0)]);
+        let half = polygon(&[(0.0, 0.0), (0.0, 180.0), (10.0, 180.0), (10.0, 0.0)]);
+        let touching = polygon(&[(10.0, 170.0), (10.0, 180.0), (0.0, -180.0), (0.0, 170.0)]);
+        for latitude in [-90.0, -45.0, 5.0, 85.0, 90.0] {
+            for longitude in [-180.0, -90.0, 0.0, 90.0, 175.0, 180.0] {
+                for area in &world {
+                    assert!(area.contains(latitude, longitude), "{latitude} {longitude} {area:?}");
+                }
+                assert_eq!(cap.contains(latitude, longitude), latitude > 80.0, "{latitude} {longitude}");
+            }
+        }
+        assert!(half.contains(5.0, 90.0) && !half.contains(5.0, -90.0), "as its numbers go");
+        assert!(touching.contains(5.0, 175.0) && !touching.contains(5.0, 0.0));
+    }
+
+    #[test]
     fn a_polygon_may_be_hollow() {
         let horseshoe = Area::polygon(&[
             place(0.0, 0.0),
@@ -443,5 +554,8 @@ mod tests {
         assert_eq!(Area::polygon(&[place(0.0, 0.0); 2]), Err(AreaError::Points { count: 2 }));
         let around = [place(80.0, 0.0), place(80.0, 120.0), place(80.0, -120.0)];
         assert_eq!(Area::polygon(&around), Err(AreaError::AroundPole));
+        let line = [place(0.0, 0.0), place(1.0, 1.0), place(2.0, 2.0)];
+        assert_eq!(Area::polygon(&line), Err(AreaError::NoInside));
+        assert_eq!(Area::polygon(&[place(5.0, 5.0); 3]), Err(AreaError::NoInside));
     }
 }

@@ -84,6 +84,14 @@ fn texts_and_patterns() {
         ("a suffix 'lo'", r#"{"a":"hello"}"#, true),
         ("a contains 'ell'", r#"{"a":"hello"}"#, true),
         ("a icontains 'ÉLL'", r#"{"a":"héllo"}"#, true),
+        ("a icontains 'οδος'", r#"{"a":"Η ΟΔΟΣ"}"#, true),
+        ("a icontains 'ΟΔΟΣ'", r#"{"a":"η οδος"}"#, true),
+        ("a icontains 'strasse'", r#"{"a":"ſtrasse"}"#, true),
+        ("a icontains 'strasse'", r#"{"a":"Hauptstraße 1"}"#, true),
+        ("a ilike 'STRASSE'", r#"{"a":"straße"}"#, true),
+        ("a ilike 'stra__e'", r#"{"a":"Straße"}"#, true),
+        ("sql(a ilike '%ΟΔΟΣ')", r#"{"a":"οδος"}"#, true),
+        ("a icontains 'i'", r#"{"a":"ı"}"#, false),
         ("a =~ '^[A-Z]{3}[0-9]+$'", r#"{"a":"SWR12"}"#, true),
         ("a =~ '^[A-Z]{3}[0-9]+$'", r#"{"a":"SWR12x"}"#, false),
         ("a contains '1'", r#"{"a":1}"#, false),
@@ -229,13 +237,22 @@ fn rule_sql() {
     ]);
 }
 
-/// Provisioning: a number equals the text that writes it; `data`, then `metadata`, then `data` without the noun.
+/// Provisioning: a number equals the text that writes it, two texts compare by bytes; `data`, then `metadata`, then `data` without the noun.
 #[test]
 fn rule_loose() {
     check(&[
         ("loose(a = 1)", r#"{"a":"1"}"#, true),
         ("loose(a = '1')", r#"{"a":1.0}"#, true),
-        ("loose(a = '1')", r#"{"a":"1.0"}"#, true),
+        ("loose(a = '1')", r#"{"a":"1"}"#, true),
+        ("loose(a = '1')", r#"{"a":"1.0"}"#, false),
+        ("loose(version = '1.1')", r#"{"version":"1.10"}"#, false),
+        ("loose(version = '1.1')", r#"{"version":1.10}"#, true),
+        ("loose(version = 1.1)", r#"{"version":"1.10"}"#, true),
+        ("loose(version != '1.1')", r#"{"version":"1.10"}"#, true),
+        ("loose(version in ('1.1', 2))", r#"{"version":"1.100"}"#, false),
+        ("loose(version in ('1.1', 2))", r#"{"version":"2.0"}"#, true),
+        ("loose(a > '9')", r#"{"a":"10"}"#, false),
+        ("loose(a > 9)", r#"{"a":"10"}"#, true),
         ("loose(a = 'x')", r#"{"a":"x"}"#, true),
         ("loose(a = 'x')", r#"{"a":"X"}"#, false),
         ("loose(a in ('Running', 'Failed'))", r#"{"a":"Failed"}"#, true),
@@ -276,6 +293,13 @@ fn equal_filters_are_one_however_written() {
         ("a ~ '*x*'", "a contains 'x'"),
         ("a like 'x'", "a = 'x'"),
         ("a = 1 AND b = 2", "native(b = 2) and (a == 1e0)"),
+        ("SQL(NOT a = 1)", "sql(not a = 1)"),
+        ("FIRST(a, WHOLE(b)) IN (1, TRUE)", "first(a, whole(b)) in (1, true)"),
+        ("WITHIN(a, b, BOX(1, 2, 3, 4))", "within(a, b, box(1, 2, 3, 4))"),
+        ("Within(a, b, Circle(1, 2, 3KM))", "within(a, b, circle(1, 2, 3000))"),
+        ("WITHIN(a, b, POLYGON(1 2, 3 4, 1 6))", "within(a, b, polygon(1 2, 3 4, 1 6))"),
+        ("STRICT(a = JSON '[]')", "strict(a = json '[]')"),
+        ("a icontains 'ß'", "a icontains 'SS'"),
     ] {
         assert_eq!(text(one), text(other), "{one} / {other}");
         assert_eq!(text(one).to_string(), text(other).to_string());
@@ -334,13 +358,17 @@ fn a_bad_text_is_refused_with_place_and_reason() {
         ("a = null", "nothing compares with null; use `is null` at byte 4"),
         ("a = 1 b", "`and`, `or` or the end is expected at byte 6"),
         ("(a = 1", "a closing parenthesis is expected at byte 6"),
-        ("a < true", "a range is between two numbers or two texts at byte 0"),
-        ("x = 1 and a between 1 and 'x'", "a range is between two numbers or two texts at byte 10"),
+        ("a = x", "a value is expected; a text stands in quotes: \"x\" at byte 4"),
+        ("a in (1, north)", "a value is expected; a text stands in quotes: \"north\" at byte 9"),
+        ("a < true", "a range is between two numbers or two texts at byte 4"),
+        ("x = 1 and a between 1 and 'x'", "a range is between two numbers or two texts at byte 26"),
+        ("x = 1 and a between true and 'x'", "a range is between two numbers or two texts at byte 20"),
+        ("first(a,b,c,d,e,f,g,h,i) = 1", "`first` has more than 8 alternatives at byte 22"),
         ("a ~ 5", "a text in quotes is expected at byte 4"),
         ("a =~ '[0'", "regular expression: unclosed character class (at its byte 0) at byte 5"),
         (
             "a =~ '(\\w{1000}){1000}'",
-            "regular expression takes more than 262144 bytes when compiled at byte 5",
+            "regular expression comes to a size of 400000000; at most 4096 is allowed: count fewer repetitions, or use smaller classes at byte 5",
         ),
         ("a frobs 1", "no such operator at byte 2"),
         ("$foo = 1", "after `$` only `topic`, `key` and `op` have a meaning at byte 0"),
@@ -358,7 +386,18 @@ fn a_bad_text_is_refused_with_place_and_reason() {
         ),
     ] {
         let error = Filter::parse_text(filter).expect_err(filter);
-        assert_eq!(error.to_string(), message, "{filter}");
+        assert_eq!(error.to_string(), format!("{message}, counted from 0"), "{filter}");
+    }
+    for (filter, message) in [
+        (r#"{"eq":["a",null]}"#, "nothing compares with null; use {\"null\":\"<field>\"} at byte 11"),
+        (r#"{"in":["a",[1,null]]}"#, "nothing compares with null; use {\"null\":\"<field>\"} at byte 14"),
+        (r#"{"lt":["a",true]}"#, "a range is between two numbers or two texts at byte 11"),
+        (r#"{"between":["a",1,"x"]}"#, "a range is between two numbers or two texts at byte 18"),
+        (r#"{"range":["a",">",1,"<","x"]}"#, "a range is between two numbers or two texts at byte 24"),
+        (r#"{"SQL":{"eq":["a",1]}}"#, "no such operator at byte 1"),
+    ] {
+        let error = Filter::parse_json(filter).expect_err(filter);
+        assert_eq!(error.to_string(), format!("{message}, counted from 0"), "{filter}");
     }
     let at = |text: &str| Filter::parse_text(text).unwrap_err().problem;
     assert_eq!(at(&format!("{}a = 1", "not ".repeat(40))), FilterProblem::TooDeep);
@@ -385,7 +424,7 @@ fn a_bad_json_is_refused_with_place_and_reason() {
             "the end of the object: one operator each is expected at byte 14",
         ),
         (r#"{"eq":["a b",1]}"#, "`and`, `or` or the end is expected at byte 10"),
-        (r#"{"eq":["a",null]}"#, "nothing compares with null; use `is null` at byte 1"),
+        (r#"{"eq":["a",null]}"#, "nothing compares with null; use {\"null\":\"<field>\"} at byte 11"),
         (r#"{"eq":["a",[1]]}"#, "a string, a number, true or false is expected at byte 11"),
         (r#"{"lt":["a",1,2]}"#, "the end of the operands is expected at byte 13"),
         (r#"{"and":{"eq":["a",1]}}"#, "an array is expected at byte 7"),
@@ -393,7 +432,7 @@ fn a_bad_json_is_refused_with_place_and_reason() {
         (r#"{"eq":["a",1]} x"#, "something follows after the value at byte 15"),
     ] {
         let error = Filter::parse_json(filter).expect_err(filter);
-        assert_eq!(error.to_string(), message, "{filter}");
+        assert_eq!(error.to_string(), format!("{message}, counted from 0"), "{filter}");
     }
 }
 
@@ -485,6 +524,76 @@ fn damaged_filters_are_taken_or_refused() {
                 error.at <= written.len(),
                 "seed {seed:#x} round {round}: {error}: {written}"
             ),
+        }
+    }
+}
+
+/// What a filter costs is known when it is made, and too much is refused where it stands.
+#[test]
+fn a_filter_has_a_cost_and_a_limit() {
+    for (filter, cost) in [
+        ("a = 1", 2),
+        ("a exists", 1),
+        ("a in (1, 2, 3, 4)", 4),
+        ("a prefix 'x'", 3),
+        ("a icontains 'xy'", 1 + 3 + 256),
+        ("a like '%x_y%'", 1 + 5 + 1024),
+        ("a = 1 and (b = 2 or not a = 1)", 6),
+        ("within(a, b, polygon(0 0, 0 1, 1 1))", 10),
+    ] {
+        assert_eq!(text(filter).cost(), cost, "{filter}");
+    }
+    let dear = format!("a ilike '%{}%'", "_a".repeat(100));
+    let filter = |count| vec![dear.as_str(); count].join(" or ");
+    let cost = 1 + 202 + 4 * 1024;
+    assert_eq!(text(&filter(14)).cost(), 14 * cost);
+    let error = Filter::parse_text(&filter(60)).unwrap_err();
+    assert_eq!(error.problem, FilterProblem::TooCostly { cost: 16 * cost });
+    assert_eq!(error.at, 15 * (dear.len() + 4), "the sixteenth of them");
+    let predicate = text(&filter(14)).to_predicate();
+    let all = Predicate::And(vec![Predicate::Or(vec![predicate.clone()]), predicate.negated()]);
+    assert!(Filter::new(&all).is_ok(), "equal tests are one");
+}
+
+/// Before it is compiled.
+#[test]
+fn the_ninth_expression_is_refused_where_it_stands() {
+    let nine = vec!["a =~ 'x'"; 9].join(" or ");
+    let error = Filter::parse_text(&nine).unwrap_err();
+    assert_eq!((error.at, error.problem), (8 * 12 + 5, FilterProblem::TooManyRegexes { count: 9 }));
+    let nine = format!(r#"{{"or":[{}]}}"#, vec![r#"{"regex":["a","("]}"#; 9].join(","));
+    assert!(matches!(Filter::parse_json(&nine).unwrap_err().problem, FilterProblem::Regex { .. }));
+}
+
+/// Each kind of test that could take long takes what it may and no more, and then passes neither way.
+#[test]
+fn a_filter_stops_when_it_has_taken_what_it_may() {
+    let long = format!(r#"{{"a":"{}"}}"#, "1".repeat(1_000_000));
+    let mut random = fastrand::Rng::with_seed(0x5eed_0008);
+    let digits: String = (0..300_000).map(|_| random.char('1'..='2')).collect();
+    let without_order = format!(r#"{{"a":"{digits}"}}"#);
+    let many = format!(r#"{{"a":[{}]}}"#, vec!["1"; 30_000].join(","));
+    let places = format!(
+        r#"{{"y":[{}],"x":[{}]}}"#,
+        vec!["1.5"; 20_000].join(","),
+        vec!["7"; 20_000].join(",")
+    );
+    let tests: Vec<String> = (2..200).map(|n| format!("a > {n}")).collect();
+    let corners: Vec<String> = (0..200).map(|n| format!("{} {}", n % 2, f64::from(n) / 100.0)).collect();
+    for (filter, payload) in [
+        ("a like '%2_2%' or a like '%3_3%' or a like '%4_4%' or a like '%5_5%' or a like '%6_6%'".to_owned(), &long),
+        (format!("a ilike '%{}b%'", "_1".repeat(100)) + " or a like '%2_2%'", &long),
+        ("a =~ '[12]*2[12]{300}3'".to_owned(), &without_order),
+        (tests.join(" or "), &many),
+        (format!("sql(a = '{}')", "2".repeat(15_000)), &many),
+        (format!("loose(a in ({}))", (2..900).map(|n| n.to_string()).collect::<Vec<_>>().join(",")), &many),
+        (format!("within(y, x, polygon({}))", corners.join(", ")), &places),
+    ] {
+        for filter in [text(&filter), text(&format!("not ({filter})"))] {
+            let event = event("t", "", Op::Upsert, payload);
+            let evaluated = filter.evaluate_with(&event, &mut Scratch::default());
+            let shown: String = filter.to_string().chars().take(60).collect();
+            assert!(evaluated.is_spent && !evaluated.passes, "{shown}: {evaluated:?}");
         }
     }
 }

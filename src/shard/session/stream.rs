@@ -102,9 +102,7 @@ fn since_of(text: &str) -> Result<Since, Refusal> {
 
 /// A filter in either notation.
 fn filter_of(text: &str) -> Result<Filter, Refusal> {
-    let parsed =
-        if text.starts_with('{') { Filter::parse_json(text) } else { Filter::parse_text(text) };
-    parsed.map_err(|e| Refusal::of(RefusalCode::BadFilter, "filter", e))
+    Filter::parse(text).map_err(|e| Refusal::of(RefusalCode::BadFilter, "filter", e))
 }
 
 fn slow_of(text: &str) -> Result<Slow, Refusal> {
