@@ -293,8 +293,8 @@ pub const PATTERN_CHARS_MAX: usize = 256;
 pub const REGEX_TEXT_BYTES_MAX: usize = 2048;
 /// Levels of groups, classes and repetitions in a regular expression; a deeper one is refused with `bad_filter`.
 pub const REGEX_DEPTH_MAX: u32 = 32;
-/// What one regular expression may be made of, counted before it is compiled: bytes to tell apart, repetitions written out; a larger one is refused
-/// with `bad_filter`. What compiling takes grows with it: about a millisecond at the limit.
+/// What all regular expressions of a filter may be made of, counted before they are compiled: bytes to tell apart, repetitions written out; more is
+/// refused with `bad_filter`. What compiling takes grows with it: about a millisecond at the limit.
 pub const REGEX_SIZE_MAX: u64 = 4096;
 /// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
 pub const REGEX_BYTES_MAX: usize = 256 * 1024;
@@ -307,6 +307,9 @@ pub const FILTER_COST_MAX: u64 = 64 * 1024;
 pub const FILTER_EVENT_STEPS_MAX: u64 = 4_000_000;
 /// Steps that one connection's filters may take in one second, a 25th of a core; at the limit the connection is closed with 1008. A replay waits instead.
 pub const FILTER_SECOND_STEPS_MAX: u64 = 40_000_000;
+/// Steps that a refused filter takes of what its connection's filters may take in a second: as much as the dearest one that is taken, about a
+/// millisecond.
+pub const FILTER_REFUSED_STEPS: u64 = 1_000_000;
 /// Steps of one filter and event that nobody is charged for: what a filter of a few plain tests takes.
 pub const FILTER_FREE_STEPS: u64 = 64;
 const _: () = assert!(FILTER_EVENT_STEPS_MAX <= FILTER_SECOND_STEPS_MAX);

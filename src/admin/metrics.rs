@@ -78,6 +78,11 @@ pub(super) const METRICS: &[Metric] = &[
         |stats| stats.slow_disconnects,
     ),
     counter(
+        "fanwire_filter_steps_total",
+        "Steps that evaluating filters took for live events; one is about a nanosecond.",
+        |stats| stats.filter_steps,
+    ),
+    counter(
         "fanwire_filter_work_disconnects_total",
         "Connections that were closed because their filters took more work than they may.",
         |stats| stats.filter_work_disconnects,

@@ -44,6 +44,7 @@ impl Shard {
         let mut scratch = std::mem::take(&mut self.scratch);
         self.begin_second(now);
         self.matcher.matches(event, &mut scratch.wishes);
+        self.stats.filter_steps += self.matcher.steps_of_event();
         self.close_all_spent(now);
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);

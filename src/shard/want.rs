@@ -27,6 +27,12 @@ impl Shard {
         if is_same(&subs, wishes) {
             return;
         }
+        for wish in wishes.iter().filter(|wish| !subs.contains(&wish.subscription)) {
+            self.charge_making(id, wish.subscription.filter.as_ref(), now);
+        }
+        if self.is_closing(id) {
+            return;
+        }
         self.go_solo(id);
         for index in (0..subs.len()).rev() {
             if !wishes.iter().any(|wish| wish.subscription.id == subs[index].id) {

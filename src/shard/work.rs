@@ -93,12 +93,19 @@ impl Shard {
         self.spending.of_conn.remove(&id);
     }
 
-    /// Has a connection pay for something that is not an event: a filter that it asked for.
+    /// Has a connection pay for something that is not an event.
     pub(super) fn charge(&mut self, id: ConnId, steps: u64, now: Now) {
         self.begin_second(now);
         self.spending.of_conn.entry(id).or_default().before += steps;
         if self.spent(id) > FILTER_SECOND_STEPS_MAX {
             self.close_spent(id, now);
+        }
+    }
+
+    /// Has a connection pay for making a filter that it asked for.
+    pub(super) fn charge_making(&mut self, id: ConnId, filter: Option<&Filter>, now: Now) {
+        if let Some(filter) = filter {
+            self.charge(id, filter.making_steps(), now);
         }
     }
 
@@ -151,13 +158,13 @@ impl Shard {
 
     /// Says good-bye to a connection whose filters took too much.
     pub(super) fn close_spent(&mut self, id: ConnId, now: Now) {
-        let Some(voice) = self.voice_of(id) else { return };
         if self.is_closing(id) {
             return;
         }
         self.stats.filter_work_disconnects += 1;
         let message = format_args!("the filters of a client took more than they may");
         self.tell_log_of(Some(id), "warning", "limits", message, now);
+        let Some(voice) = self.voice_of(id) else { return self.close_after_sent(id, now) };
         if voice.is_sse() {
             let message = "filter_work: the filters of this stream took more work than they may";
             let refusal = Refusal::new(RefusalCode::RateLimited, message);

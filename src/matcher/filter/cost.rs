@@ -6,9 +6,11 @@
 use crate::limits::FILTER_COST_MAX;
 use crate::limits::FILTER_REGEXES_MAX;
 use crate::limits::FILTER_TERMS_MAX;
+use crate::limits::REGEX_SIZE_MAX;
 use crate::matcher::filter::FilterProblem;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
+use crate::matcher::filter::Regex;
 use crate::matcher::filter::Rule;
 use crate::matcher::filter::Scalar;
 use crate::matcher::filter::Term;
@@ -17,11 +19,17 @@ use crate::matcher::filter::Test;
 /// Bytes of the text that costs are told for.
 const TEXT_BYTES: usize = 1024;
 
+/// Steps that reading and ordering a test takes.
+const MAKING_STEPS_PER_TERM: u64 = 1000;
+/// Steps that compiling takes for each unit of an expression's size.
+const MAKING_STEPS_PER_SIZE: u64 = 250;
+
 /// What the tests of a filter come to, summed up one by one, so that the one that is too much is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
     terms: usize,
     regexes: usize,
+    regexes_size: u64,
     steps: u64,
 }
 
@@ -35,8 +43,12 @@ impl Cost {
         if self.terms > FILTER_TERMS_MAX {
             return Err(FilterProblem::TooManyTerms { count: self.terms });
         }
-        if matches!(term.test, Test::Regex(_)) {
+        if let Test::Regex(regex) = &term.test {
             self.add_regex()?;
+            self.regexes_size = self.regexes_size.saturating_add(regex.size());
+            if self.regexes_size > REGEX_SIZE_MAX {
+                return Err(FilterProblem::RegexTooLarge { size: Some(self.regexes_size) });
+            }
         }
         self.steps += of_term(term);
         if self.steps > FILTER_COST_MAX {
@@ -45,7 +57,7 @@ impl Cost {
         Ok(())
     }
 
-    /// Adds a regular expression, also before it is compiled.
+    /// Counts a regular expression.
     fn add_regex(&mut self) -> Result<(), FilterProblem> {
         self.regexes += 1;
         if self.regexes > FILTER_REGEXES_MAX {
@@ -54,9 +66,10 @@ impl Cost {
         Ok(())
     }
 
-    /// Whether one regular expression more would be allowed: asked before it is compiled.
-    pub(super) fn affords_regex(mut self) -> Result<(), FilterProblem> {
-        self.add_regex()
+    /// Compiles one regular expression more, if it is allowed.
+    pub(super) fn regex(mut self, text: &str) -> Result<Regex, FilterProblem> {
+        self.add_regex()?;
+        Regex::beside(text, self.regexes_size)
     }
 
     /// Adds all tests of a predicate.
@@ -68,6 +81,11 @@ impl Cost {
             }
             Predicate::Not(inner) => self.add_all(inner),
         }
+    }
+
+    /// Steps that making the filter took: compiling, above all.
+    pub(super) const fn making_steps(&self) -> u64 {
+        self.terms as u64 * MAKING_STEPS_PER_TERM + self.regexes_size * MAKING_STEPS_PER_SIZE
     }
 
     /// The steps so far.

@@ -80,6 +80,7 @@ struct Inner {
     sources: Box<[Source]>,
     hash: u64,
     cost: u64,
+    making_steps: u64,
     /// The fields that the tests read, made when first looked for: most filters only ever live in an index.
     interest: OnceLock<Interest>,
 }
@@ -107,7 +108,7 @@ impl Filter {
     pub fn new(predicate: &Predicate) -> Result<Self, FilterProblem> {
         let mut cost = Cost::default();
         cost.add_all(predicate)?;
-        let filter = Self::of_expr(canonical::canonical(predicate)?, cost.steps());
+        let filter = Self::of_expr(canonical::canonical(predicate)?, &cost);
         let count = filter.paths().count();
         if count > FILTER_PATHS_MAX {
             Err(FilterProblem::TooManyPaths { count })
@@ -120,6 +121,12 @@ impl Filter {
     #[must_use]
     pub fn cost(&self) -> u64 {
         self.0.cost
+    }
+
+    /// The steps that making it took: compiling its expressions, above all.
+    #[must_use]
+    pub fn making_steps(&self) -> u64 {
+        self.0.making_steps
     }
 
     /// Reads the short text notation: `altitude < 10000 and callsign ~ "SWR*"`.
@@ -255,7 +262,7 @@ impl Filter {
         self.0.sources.iter().flat_map(Source::paths)
     }
 
-    fn of_expr(mut expr: Expr, cost: u64) -> Self {
+    fn of_expr(mut expr: Expr, cost: &Cost) -> Self {
         let mut sources = Vec::new();
         collect_sources(&expr, &mut sources);
         sources.sort_unstable();
@@ -266,7 +273,8 @@ impl Filter {
             expr,
             sources: sources.into_boxed_slice(),
             hash,
-            cost,
+            cost: cost.steps(),
+            making_steps: cost.making_steps(),
             interest: OnceLock::new(),
         }))
     }

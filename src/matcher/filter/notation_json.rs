@@ -21,7 +21,6 @@ use crate::matcher::filter::FilterProblem;
 use crate::matcher::filter::Place;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
-use crate::matcher::filter::Regex;
 use crate::matcher::filter::Rule;
 use crate::matcher::filter::Scalar;
 use crate::matcher::filter::Source;
@@ -183,8 +182,8 @@ impl<'a> Parser<'a> {
             "glob" => self.pattern(|text| Wildcard::parse(text, Style::Glob, false))?,
             _ => {
                 let (at, text) = self.string()?;
-                self.cost.affords_regex().map_err(|problem| FilterError { at, problem })?;
-                Test::Regex(Regex::new(&text).map_err(|problem| FilterError { at, problem })?)
+                let regex = self.cost.regex(&text);
+                Test::Regex(regex.map_err(|problem| FilterError { at, problem })?)
             }
         })
     }

@@ -19,7 +19,6 @@ use crate::matcher::filter::FilterProblem;
 use crate::matcher::filter::Place;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
-use crate::matcher::filter::Regex;
 use crate::matcher::filter::Rule;
 use crate::matcher::filter::Scalar;
 use crate::matcher::filter::Source;
@@ -176,8 +175,8 @@ impl<'a> Parser<'a> {
             Token::Symbol("=~") => {
                 let at = self.at;
                 let text = self.text()?;
-                self.cost.affords_regex().map_err(|problem| FilterError { at, problem })?;
-                Test::Regex(Regex::new(&text).map_err(|problem| FilterError { at, problem })?)
+                let regex = self.cost.regex(&text);
+                Test::Regex(regex.map_err(|problem| FilterError { at, problem })?)
             }
             Token::Word(word) => return self.word_comparison(source, word, at),
             _ => return Err(FilterError { at, problem: FilterProblem::Expected("an operator") }),

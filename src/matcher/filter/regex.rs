@@ -42,6 +42,7 @@ pub struct Regex(Arc<Compiled>);
 
 struct Compiled {
     text: Box<str>,
+    size: u64,
     automaton: DFA,
     caches: Pool<dfa::Cache, Box<dyn Fn() -> dfa::Cache + Send + Sync>>,
     /// For when the automaton gives up.
@@ -55,7 +56,15 @@ impl Regex {
     /// # Errors
     /// What is wrong with it, and where in it.
     pub fn new(text: &str) -> Result<Self, FilterProblem> {
-        let hir = checked(text)?;
+        Self::beside(text, 0)
+    }
+
+    /// The same, for one of several that come to `others` in size so far: together they may be as large as one.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where in it.
+    pub fn beside(text: &str, others: u64) -> Result<Self, FilterProblem> {
+        let (hir, size) = checked(text, others)?;
         let too_large = || FilterProblem::RegexTooLarge { size: None };
         let config = thompson::Config::new()
             .nfa_size_limit(Some(REGEX_BYTES_MAX))
@@ -77,6 +86,7 @@ impl Regex {
         let (of_automaton, of_fallback) = (automaton.clone(), fallback.clone());
         Ok(Self(Arc::new(Compiled {
             text: Box::from(text),
+            size,
             caches: Pool::new(Box::new(move || of_automaton.create_cache())),
             fallback_caches: Pool::new(Box::new(move || of_fallback.create_cache())),
             automaton,
@@ -88,6 +98,12 @@ impl Regex {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0.text
+    }
+
+    /// Its size before it was compiled, which tells how long compiling took.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.0.size
     }
 
     /// What it says, for whoever wants to know what its matches must hold.
@@ -125,7 +141,7 @@ impl Regex {
 }
 
 /// What `text` says, if it is an expression and a small one.
-fn checked(text: &str) -> Result<Hir, FilterProblem> {
+fn checked(text: &str, others: u64) -> Result<(Hir, u64), FilterProblem> {
     if text.len() > REGEX_TEXT_BYTES_MAX {
         return Err(FilterProblem::RegexTooLong { bytes: text.len() });
     }
@@ -135,12 +151,13 @@ fn checked(text: &str) -> Result<Hir, FilterProblem> {
         .parse(text)
         .map_err(|error| problem(error.span().start.offset, error.kind()))?;
     let size = regex_size::of(&tree);
-    if size > REGEX_SIZE_MAX {
-        return Err(FilterProblem::RegexTooLarge { size: Some(size) });
+    if others.saturating_add(size) > REGEX_SIZE_MAX {
+        return Err(FilterProblem::RegexTooLarge { size: Some(others.saturating_add(size)) });
     }
-    regex_syntax::hir::translate::Translator::new()
+    let hir = regex_syntax::hir::translate::Translator::new()
         .translate(text, &tree)
-        .map_err(|error| problem(error.span().start.offset, error.kind()))
+        .map_err(|error| problem(error.span().start.offset, error.kind()))?;
+    Ok((hir, size))
 }
 
 fn problem(within: usize, reason: &impl fmt::Display) -> FilterProblem {
@@ -246,6 +263,7 @@ mod tests {
             ("(((((a{9}){9}){9}){9}){9})".to_owned(), "regular expression comes to a size of 59049; at most 4096 is allowed: count fewer repetitions, or use smaller classes"),
             ("a{4000000000}".repeat(3), "regular expression comes to a size of 12000000000; at most 4096 is allowed: count fewer repetitions, or use smaller classes"),
             (format!("{}a{}", "(".repeat(40), ")".repeat(40)), "regular expression: exceed the maximum number of nested parentheses/brackets (32) (at its byte 32)"),
+            ("(?i)[\u{80}-\u{10ffff}]".to_owned(), "regular expression comes to a size of 17407; at most 4096 is allowed: count fewer repetitions, or use smaller classes"),
             ("a(".to_owned(), "regular expression: unclosed group (at its byte 1)"),
         ] {
             assert_eq!(Regex::new(&text).unwrap_err().to_string(), expected, "{text}");

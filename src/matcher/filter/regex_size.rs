@@ -109,8 +109,12 @@ fn of_item(item: &ClassSetItem, folds: bool) -> u64 {
     match item {
         ClassSetItem::Empty(_) => 0,
         ClassSetItem::Literal(literal) => of_char(literal.c, folds) / 2,
+        // To fold a range is to look at each of its characters.
+        ClassSetItem::Range(range) if folds => {
+            1 + u64::from(u32::from(range.end.c).saturating_sub(u32::from(range.start.c))) / 64
+        }
         ClassSetItem::Range(range) if range.end.c.is_ascii() => 1,
-        ClassSetItem::Range(_) => of_class(SMALL_SIZE, folds),
+        ClassSetItem::Range(_) => SMALL_SIZE,
         ClassSetItem::Ascii(_) => 1,
         ClassSetItem::Unicode(_) => of_class(CLASS_SIZE, folds),
         ClassSetItem::Perl(class) => of_perl(&class.kind, folds),

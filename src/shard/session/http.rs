@@ -30,6 +30,7 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Talk;
 use crate::dialect::native;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
@@ -490,9 +491,16 @@ impl Shard {
         (status, refusal): (u16, &Refusal),
         now: Now,
     ) -> Box<Http> {
-        self.reply_refusal(id, http, head, now, |out, connection| {
+        let mut http = self.reply_refusal(id, http, head, now, |out, connection| {
             Reply::begin(out, status, connection).body("application/json", &refusal_body(refusal));
-        })
+        });
+        if refusal.code == RefusalCode::BadFilter {
+            self.charge(id, FILTER_REFUSED_STEPS, now);
+            if self.is_closing(id) {
+                http.state = State::Ended;
+            }
+        }
+        http
     }
 
     pub(super) fn reply_refusal(

@@ -58,6 +58,10 @@ impl Asked {
                 "token" => {}
                 "since" => since = since_of(&value)?,
                 "slow" => subscription.slow = slow_of(&value)?,
+                "filter" if subscription.filter.is_some() => {
+                    let message = "filter stands twice; join them with `and`";
+                    return Err(Refusal::of(RefusalCode::BadField, "filter", message));
+                }
                 "filter" => subscription.filter = Some(filter_of(&value)?),
                 _ => {
                     let message =

@@ -24,6 +24,7 @@ use crate::dialect::SubId;
 use crate::dialect::Talk;
 use crate::event::Draft;
 use crate::event::TopicName;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
 use crate::wire::decoder::Incoming;
@@ -166,6 +167,9 @@ impl Shard {
                     }
                 }
                 Heard::Said(Err(malformed)) => {
+                    if malformed.refusal.code == RefusalCode::BadFilter {
+                        self.charge(id, FILTER_REFUSED_STEPS, now);
+                    }
                     self.say(
                         id,
                         &Outcome::Refused {
@@ -286,6 +290,12 @@ impl Shard {
     }
 
     fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
+        let filter = match &command {
+            Command::Subscribe { subscription, .. } => subscription.filter.as_ref(),
+            Command::Update { change, .. } => change.filter.as_ref().and_then(Option::as_ref),
+            _ => None,
+        };
+        self.charge_making(id, filter, now);
         if self.is_closing(id) {
             return;
         }
