@@ -51,15 +51,19 @@ pub const OUTBOX_FLUSHES_MIN: usize = 8;
 pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
 /// Bytes of a connection that is idle, everything counted.
 pub const CONNECTION_BYTES: u64 = 512;
-/// What part of the memory all outboxes together may take, unless set otherwise: a fourth. At the limit those that hold the most of it meet their
-/// slow policy.
-pub const MEMORY_SHARE_OUTBOXES: u64 = 4;
-/// What part of the memory connections may take if nobody said how many there may be: an eighth.
-pub const MEMORY_SHARE_CONNECTIONS: u64 = 8;
-/// What part of the memory history may take, unless set otherwise: an eighth, and no more than `HISTORY_BYTES_DEFAULT`.
-pub const MEMORY_SHARE_HISTORY: u64 = 8;
-/// What part the last events per key may take, unless set otherwise: a sixteenth, and no more than `LAST_BYTES_DEFAULT`.
-pub const MEMORY_SHARE_LAST: u64 = 16;
+/// The memory that is left when what does not depend on any setting is taken away is divided into so many shares; what each is for stands in
+/// `server/memory`, and the operator may set each otherwise. At its limit each has a behaviour of its own, which stands there, too.
+pub const MEMORY_SHARES: u64 = 64;
+/// What part of the memory is not counted, because it is lost between what is allocated: a fifth, so a quarter of what is counted.
+pub const MEMORY_SLACK_SHARE: u64 = 5;
+/// Bytes of the process when nothing is connected: its code, its own threads' stacks, the keys that tokens are checked with.
+pub const PROCESS_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of a shard when nothing is connected to it, besides its read buffer: its thread, runtime, scratch buffers and tables.
+pub const SHARD_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes of what is remembered of forgotten topics that nobody asked for.
+pub const TOPICS_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Bytes of rates, revocations and the like that nobody asked for.
+pub const TABLES_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Bytes of history that nobody asked for.
 pub const HISTORY_BYTES_DEFAULT: u64 = 512 * 1024 * 1024;
 /// Bytes of last events per key that nobody asked for.
@@ -131,15 +135,13 @@ const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscri
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
 const _: () = assert!(OUTBOX_SPARE_BYTES <= OUTBOX_BYTES_MAX);
-const _: () = assert!(
-    MEMORY_SHARE_OUTBOXES >= 4 && MEMORY_SHARE_HISTORY >= 8 && MEMORY_SHARE_LAST >= 16,
-    "what nobody set leaves more than half of the memory free"
-);
 const _: () =
     assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Seconds that a browser may keep what it was told about the requests of a page of another origin; then it asks again.
+pub const PREFLIGHT_KEPT_S: u32 = 600;
 /// Fields of a request head; more are refused with 431.
 pub const HEAD_FIELDS_MAX: usize = 100;
 /// Bytes of a request line (RFC 9112 section 3 recommends at least 8000); more are refused with 414.

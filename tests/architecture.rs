@@ -23,7 +23,7 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 6] = [
+const STEPS: [(&str, &str, &str); 7] = [
     (
         "batch",
         "dialect",
@@ -35,6 +35,11 @@ const STEPS: [(&str, &str, &str); 6] = [
         "a read says where to begin with the nouns of `since`, and a page says gaps",
     ),
     ("dialect", "matcher", "a subscription holds its filter, which is parsed where it is decoded"),
+    (
+        "dialect",
+        "wire",
+        "a door names its method, and its parameters are read from a request's head",
+    ),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),

@@ -145,7 +145,7 @@ fn who_asks_for_too_much_in_a_second_is_told_and_pays_alone() {
         scene.world.advance(1000);
     }
     scene.settle();
-    let payload = |n: usize| json!({"a": "a".repeat(1000), "n": n + 1});
+    let payload = |n: usize| json!({"a": "a".repeat(5000), "n": n + 1});
     scene.publish(&payload(0));
     let each = scene.steps();
     let fitting = usize::try_from(FILTER_SECOND_STEPS_MAX / each).unwrap();
@@ -165,7 +165,32 @@ fn who_asks_for_too_much_in_a_second_is_told_and_pays_alone() {
     assert!(scene.is_attacker_closed());
     let taken = scene.steps() - before;
     assert!(taken <= FILTER_SECOND_STEPS_MAX + 2 * each, "{taken} steps");
-    assert_eq!(scene.heard(), 1 + 3 * (fitting - 1) + 2 * fitting, "the other is told of everything");
+    assert_eq!(
+        scene.heard(),
+        1 + 3 * (fitting - 1) + 2 * fitting,
+        "the other is told of everything"
+    );
+}
+
+/// An event stream has no close code, so it is told before it ends.
+#[test]
+fn an_event_stream_is_told_why_it_ends() {
+    let mut scene = Scene::new();
+    let stream = scene.world.open(0, 1 << 30);
+    let filter = dearest(0).replace('%', "%25").replace(' ', "%20");
+    let request = format!("GET /v1/sse?topic=t&filter={filter} HTTP/1.1\r\nHost: t\r\n\r\n");
+    scene.world.say(stream, request.as_bytes());
+    scene.settle();
+    scene.publish(&json!({"a": "a".repeat(100_000), "n": 1}));
+    let told = String::from_utf8(scene.world.read(stream, usize::MAX)).unwrap();
+    let end = told.split_once("event: error").map(|(_, end)| end);
+    assert!(
+        end.is_some_and(|end| end.contains("rate_limited") && end.contains("filter_work")),
+        "{told}"
+    );
+    scene.settle();
+    assert!(!scene.world.is_open(stream));
+    assert_eq!(scene.heard(), 1);
 }
 
 /// Changing its subscriptions gives a connection nothing.
@@ -199,7 +224,8 @@ fn those_who_have_the_same_filter_share_its_cost() {
         .map(|n| {
             let client = Client::connect(&mut scene.world, 0, 1 << 30, false);
             for (id, filter) in [(0, dearest(0)), (1, format!("n = {n}"))] {
-                let wish = json!({"type": "subscribe", "id": id, "topics": ["t"], "filter": filter});
+                let wish =
+                    json!({"type": "subscribe", "id": id, "topics": ["t"], "filter": filter});
                 client.say(&mut scene.world, &wish);
             }
             client
@@ -250,9 +276,8 @@ fn a_replay_waits_for_its_filters_and_loses_nothing() {
     let wish = json!({"type": "subscribe", "id": 0, "topics": ["t"], "filter": filter, "since": "earliest"});
     scene.attacker.say(&mut scene.world, &wish);
     scene.settle();
-    let is_live = |scene: &Scene| {
-        scene.attacker.told.iter().any(|told| matches!(told, Told::Live { .. }))
-    };
+    let is_live =
+        |scene: &Scene| scene.attacker.told.iter().any(|told| matches!(told, Told::Live { .. }));
     let mut waited_ms = 0;
     while !is_live(&scene) {
         assert!(waited_ms < 10_000, "it goes on");

@@ -1,6 +1,6 @@
 //! HTTP and SSE, request by request: `tests/fixtures/http` against the core alone and against real servers on every driver.
 //!
-//! In these, `>` is a line that ends in CR LF, `>>` bytes as they are (`\r`, `\n` and `\0` written so), `<` a line of a head or of a body, and
+//! In these, `>` is a line that ends in CR LF, `>>` bytes as they are (`\r`, `\n`, `\0` and `\xff` written so), `<` a line of a head or of a body, and
 //! `< (end)` says that the server closes the connection. Heads are compared whole: a field that nobody asked for is a failure.
 
 #![cfg(test)]
@@ -23,7 +23,7 @@ use support::transcript::with_tokens_from;
 fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
     let mut names = Names::default();
     let mut http = Http::new(host.connect());
-    let mut says = String::new();
+    let mut says: Vec<u8> = Vec::new();
     for step in &transcript.steps {
         let place = format!("{}: {} ({on}), line {}", transcript.file, transcript.title, step.line);
         if let What::Says(text) = &step.what {
@@ -31,13 +31,11 @@ fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
             match text.strip_prefix('>') {
                 Some(bytes) => {
                     let bytes = bytes.strip_prefix(' ').unwrap_or(bytes);
-                    let bytes =
-                        bytes.replace("\\r", "\r").replace("\\n", "\n").replace("\\0", "\0");
-                    says.push_str(&names.fill(&bytes));
+                    says.extend(unescaped(&names.fill(bytes)));
                 }
                 None => {
-                    says.push_str(&names.fill(text));
-                    says.push_str("\r\n");
+                    says.extend(names.fill(text).as_bytes());
+                    says.extend(b"\r\n");
                 }
             }
             continue;
@@ -64,6 +62,27 @@ fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
             What::Happens(what) => panic!("{place}: nobody knows how {what:?} is done"),
         }
     }
+}
+
+/// `\r`, `\n`, `\0` and `\xff` as the bytes that they stand for.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut parts = text.split('\\');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (byte, rest) = match part.as_bytes() {
+            [b'r', rest @ ..] => (b'\r', rest),
+            [b'n', rest @ ..] => (b'\n', rest),
+            [b'0', rest @ ..] => (0, rest),
+            [b'x', high, low, rest @ ..] => {
+                let digit = |digit: u8| u8::try_from(char::from(digit).to_digit(16).unwrap());
+                (digit(*high).unwrap() << 4 | digit(*low).unwrap(), rest)
+            }
+            rest => (b'\\', rest),
+        };
+        bytes.push(byte);
+        bytes.extend_from_slice(rest);
+    }
+    bytes
 }
 
 fn publish(host: &mut dyn Host, topic: &str, payload: &str) {

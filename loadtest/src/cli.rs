@@ -50,6 +50,11 @@ pub(crate) enum Command {
         #[arg(long, default_value = "loadtest/scenarios")]
         scenarios: PathBuf,
     },
+    /// Attacks Fanwire within everything that its configuration allows, and measures what those feel who did nothing.
+    ///
+    /// Exits with 1 if anything costs others more than it may. The whole takes about ten minutes and needs a quiet machine and a release build;
+    /// --short takes seconds each, and is lenient with times.
+    Attacks(Attacks),
     /// A worker, publisher or floor; only this program starts it.
     #[command(hide = true)]
     Child,
@@ -83,6 +88,21 @@ pub(crate) struct ReportAll {
     pub(crate) only: Vec<String>,
     #[command(flatten)]
     pub(crate) session: SessionArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attacks {
+    /// Names of attacks; without it all of them.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Seconds each instead of the whole.
+    #[arg(long)]
+    pub(crate) short: bool,
+    /// Also puts the table into SECURITY.md of this directory, between its markers.
+    #[arg(long)]
+    pub(crate) docs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tools: ToolArgs,
 }
 
 #[derive(Debug, Args)]

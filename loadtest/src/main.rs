@@ -63,8 +63,13 @@ mod session;
 
 mod report;
 
+mod attack;
+
 mod cli;
 
+use crate::attack::Attack;
+use crate::attack::AttackError;
+use crate::attack::Scale;
 use crate::cli::Cli;
 use crate::cli::Command;
 use crate::cli::SessionArgs;
@@ -95,6 +100,8 @@ enum Failed {
     Run(RunError),
     Output { path: PathBuf, error: io::Error },
     Unsound { runs: usize },
+    Attack(AttackError),
+    Missed { attacks: usize },
 }
 
 impl fmt::Display for Failed {
@@ -103,6 +110,10 @@ impl fmt::Display for Failed {
             Self::Scenario(error) => error.fmt(f),
             Self::Run(error) => error.fmt(f),
             Self::Output { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Attack(error) => error.fmt(f),
+            Self::Missed { attacks } => {
+                write!(f, "{attacks} attacks cost others more than they may")
+            }
             Self::Unsound { runs } => {
                 write!(f, "{runs} runs failed, or lost, repeated or disordered events")
             }
@@ -113,6 +124,12 @@ impl fmt::Display for Failed {
 impl From<ScenarioError> for Failed {
     fn from(error: ScenarioError) -> Self {
         Self::Scenario(error)
+    }
+}
+
+impl From<AttackError> for Failed {
+    fn from(error: AttackError) -> Self {
+        Self::Attack(error)
     }
 }
 
@@ -130,6 +147,7 @@ fn main() -> ExitCode {
         Command::ReportAll(args) => report_all(&args),
         Command::Render { out, docs } => render(&out, docs.as_deref()),
         Command::List { scenarios } => list(&scenarios),
+        Command::Attacks(args) => attacks(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -260,6 +278,37 @@ fn render(out: &Path, docs: Option<&Path>) -> Result<(), Failed> {
         at(io::Error::other(format!("PERFORMANCE.md has no line {}", report::MARKERS.0)))
     })?;
     std::fs::write(page, text).map_err(at)
+}
+
+fn attacks(args: &cli::Attacks) -> Result<(), Failed> {
+    let mut chosen: Vec<Attack> = Vec::new();
+    for name in &args.only {
+        let found = attack::ALL.iter().find(|it| it.name == *name);
+        chosen.push(*found.ok_or_else(|| AttackError::NoSuchAttack { name: name.clone() })?);
+    }
+    if chosen.is_empty() {
+        chosen.extend(attack::ALL);
+    }
+    let scale = if args.short { Scale::Short } else { Scale::Whole };
+    let tools = args.tools.tools();
+    let mut outcomes = Vec::new();
+    for attack in chosen {
+        say(&format!("{}: {}", attack.name, attack.about));
+        outcomes.push(attack::run(attack, &tools, scale));
+    }
+    let table = attack::markdown(&outcomes, scale);
+    let at = |error| Failed::Output { path: PathBuf::from("standard output"), error };
+    writeln!(io::stdout(), "{table}").map_err(at)?;
+    if let Some(docs) = &args.docs {
+        let page = docs.join("SECURITY.md");
+        let at = |error| Failed::Output { path: page.clone(), error };
+        let text = std::fs::read_to_string(&page).map_err(at)?;
+        let text = attack::filled(&text, &table)
+            .ok_or_else(|| at(io::Error::other("SECURITY.md has no place for the table")))?;
+        std::fs::write(&page, text).map_err(at)?;
+    }
+    let missed = outcomes.iter().filter(|outcome| !outcome.holds()).count();
+    if missed == 0 { Ok(()) } else { Err(Failed::Missed { attacks: missed }) }
 }
 
 fn write_report(session: &Session, out: &Path) -> Result<(), Failed> {

@@ -163,6 +163,17 @@ pub(crate) fn resident(pid: u32) -> Result<u64, ProcError> {
     Ok(pages.ok_or(ProcError::Malformed { path })? * num::count(page_size()))
 }
 
+/// The most bytes that were ever resident, or since [`forget_peak`].
+pub(crate) fn peak(pid: u32) -> Result<u64, ProcError> {
+    kilobytes(&format!("/proc/{pid}/status"), "VmHWM:")
+}
+
+/// From now on [`peak`] counts anew (proc(5), `clear_refs`).
+pub(crate) fn forget_peak(pid: u32) -> Result<(), ProcError> {
+    let path = format!("/proc/{pid}/clear_refs");
+    fs::write(&path, "5").map_err(|error| ProcError::Unreadable { path, error })
+}
+
 fn threads(pid: u32) -> Result<Vec<Thread>, ProcError> {
     let path = format!("/proc/{pid}/task");
     let unreadable = |error| ProcError::Unreadable { path: path.clone(), error };
@@ -250,6 +261,15 @@ mod tests {
         let cpu = after.since(&before, 1);
         assert_eq!((cpu.run_ns, cpu.busiest_ns), (217, 200));
         assert_eq!(cpu.user_ns + cpu.system_ns, 217);
+    }
+
+    #[test]
+    fn a_peak_is_forgotten() {
+        let pid = std::process::id();
+        drop(std::hint::black_box(vec![1_u8; 64 << 20]));
+        let before = peak(pid).unwrap();
+        forget_peak(pid).unwrap();
+        assert!(peak(pid).unwrap() < before);
     }
 
     #[test]

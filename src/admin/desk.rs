@@ -12,6 +12,7 @@ use crate::event::ShardId;
 use crate::shard::AdminRequest;
 use crate::shard::Response;
 use crate::shard::Stats;
+use crate::wire::http::fields::split_unquoted;
 
 const JSON: &str = "application/json";
 
@@ -42,16 +43,22 @@ impl FrontDesk {
     /// Answers one request.
     #[must_use]
     pub fn answer(&self, request: &AdminRequest) -> Response {
-        match request.path.as_str() {
+        let response = match request.path.as_str() {
             "/healthz" => plain(200, JSON, r#"{"status":"ok"}"#),
             "/readyz" if self.board.is_ready() => plain(200, JSON, r#"{"status":"ready"}"#),
             "/readyz" => plain(503, JSON, r#"{"status":"not ready"}"#),
             "/metrics" => plain(200, metrics::CONTENT_TYPE, self.board.metrics()),
             path => match dashboard::asset(path) {
-                Some(asset) => file(asset, request.if_none_match.as_deref()),
+                Some(asset) => file(asset),
                 None => error(404, "not_found", &format!("there is nothing at {path}")),
             },
+        };
+        if response.status == 200
+            && request.if_none_match.as_deref().is_some_and(|known| is_known(known, &response))
+        {
+            return Response { status: 304, body: Bytes::new(), ..response };
         }
+        response
     }
 
     /// A token came whose key is not known.
@@ -74,18 +81,31 @@ fn plain(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Res
 }
 
 /// A file of the live page. A browser asks each time, and is sent it once.
-fn file(asset: &dashboard::Asset, known: Option<&str>) -> Response {
-    let etag = asset.etag();
-    let is_known = known.is_some_and(|known| known.contains(etag.as_str()));
+fn file(asset: &dashboard::Asset) -> Response {
     let headers = vec![
         ("Cache-Control", "no-cache".to_owned()),
-        ("ETag", etag),
+        ("ETag", asset.etag()),
         ("Content-Security-Policy", dashboard::CONTENT_SECURITY_POLICY.to_owned()),
         ("X-Content-Type-Options", "nosniff".to_owned()),
     ];
-    let (status, body) =
-        if is_known { (304, Bytes::new()) } else { (200, Bytes::from_static(asset.body)) };
-    Response { status, content_type: asset.content_type, headers, body }
+    let body = Bytes::from_static(asset.body);
+    Response { status: 200, content_type: asset.content_type, headers, body }
+}
+
+/// Whether whoever asks has the answer already, as `If-None-Match` says.
+//= rfc9110#13.1.2
+//# If the field value is "*", the condition is false if the origin server has a current representation for the target resource.
+fn is_known(known: &str, response: &Response) -> bool {
+    let etag =
+        response.headers.iter().find(|(name, _)| *name == "ETag").map(|(_, etag)| etag.as_bytes());
+    //= rfc9110#8.8.3.2
+    //# two entity tags are equivalent if their opaque-tags match character-by-character, regardless of either or both being tagged as
+    //# "weak".
+    let strong =
+        |tag: &'_ [u8]| tag.strip_prefix(b"W/").map_or_else(|| tag.to_vec(), <[u8]>::to_vec);
+    known.trim() == "*"
+        || split_unquoted(known.as_bytes(), b',')
+            .any(|tag| etag.is_some_and(|etag| strong(tag) == etag))
 }
 
 fn error(status: u16, code: &str, message: &str) -> Response {
@@ -98,7 +118,7 @@ mod tests {
     use super::*;
 
     fn ask(desk: &FrontDesk, path: &str) -> (u16, String) {
-        let request = AdminRequest { path: path.to_owned(), head_only: false, if_none_match: None };
+        let request = AdminRequest { path: path.to_owned(), if_none_match: None };
         let response = desk.answer(&request);
         (response.status, String::from_utf8(response.body.to_vec()).unwrap())
     }
@@ -117,5 +137,32 @@ mod tests {
         assert_eq!(status, 404);
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["error"]["code"], "not_found");
+    }
+
+    #[test]
+    fn who_has_it_already_is_not_sent_it_again() {
+        let desk = FrontDesk::new(ShardId(0), Arc::new(Board::new(1)));
+        let status = |path: &str, known: &str| {
+            let if_none_match = Some(known.to_owned());
+            let response = desk.answer(&AdminRequest { path: path.to_owned(), if_none_match });
+            assert_eq!(response.status == 304, response.body.is_empty(), "{path} {known}");
+            response.status
+        };
+        let etag = dashboard::asset("/").unwrap().etag();
+        for known in [
+            etag.clone(),
+            format!("W/{etag}"),
+            format!("\"a,b\", {etag} ,\"c\""),
+            "*".to_owned(),
+            " * ".to_owned(),
+        ] {
+            assert_eq!(status("/", &known), 304, "{known}");
+        }
+        let within = format!("\"x{}", etag.trim_matches('"'));
+        for known in [within.as_str(), "\"a\"", "", etag.trim_matches('"'), "\"*\"", "\u{fffd}"] {
+            assert_eq!(status("/", known), 200, "{known}");
+        }
+        assert_eq!((status("/healthz", "*"), status("/healthz", "\"a\"")), (304, 200));
+        assert_eq!((status("/nowhere", "*"), status("/readyz", "*")), (404, 503));
     }
 }

@@ -18,7 +18,7 @@ pub struct Whence {
     pub listener: IpAddr,
     /// The address at the other end of the socket.
     pub peer: IpAddr,
-    /// Whether it has a `Forwarded`, `X-Forwarded-For` or `Via` header.
+    /// Whether it has a header field that proxies add, such as `Forwarded`, `X-Forwarded-For` or `Via`, whatever the field's value.
     pub forwarded: bool,
 }
 

@@ -159,6 +159,24 @@ mod tests {
         }
     }
 
+    /// For an elliptic curve a signature of zeros, or of ones, is one that careless arithmetic accepts for every message.
+    #[test]
+    fn a_signature_of_nothing_is_refused_in_every_algorithm() {
+        for algorithm in Algorithm::ALL {
+            let (signing, key) = fixtures::pair(algorithm, Some("k"));
+            let claims: serde_json::Value = serde_json::from_str(&good_claims()).unwrap();
+            let token = signing.sign(Some("k"), &claims).unwrap();
+            let (message, signature) = token.rsplit_once('.').unwrap();
+            let length = URL_SAFE_NO_PAD.decode(signature).unwrap().len();
+            let verifier = verifier(fixtures::set_of(key));
+            for byte in [0, 1, 0xff] {
+                let signature = URL_SAFE_NO_PAD.encode(vec![byte; length]);
+                let forged = verifier.verify(&format!("{message}.{signature}"), NOW_S);
+                assert_eq!(forged, Err(TokenError::BadSignature), "{algorithm}: {byte:#x}");
+            }
+        }
+    }
+
     #[test]
     fn an_unsigned_token_is_refused_however_it_is_spelt() {
         for alg in ["none", "None", "NONE", "nOnE"] {

@@ -59,7 +59,7 @@ const _: () = assert!(FILTER_BYTES_MAX == 16384, "the default below says so");
 
 /// Every key, in the order in which the page lists them.
 pub(super) fn every() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(super::keys_auth::KEYS)
+    KEYS.iter().chain(super::keys_memory::KEYS).chain(super::keys_auth::KEYS)
 }
 
 /// Those about the server and its dialects.
@@ -195,7 +195,7 @@ const KEYS: &[Key] = &[
         takes: Takes::Number { min: 0, max: TIB, field: |config| &mut config.outboxes_bytes_max },
         default: "0",
         unit: "bytes",
-        doc: "What may wait for all subscribers that do not keep up together, an equal share for each shard. The more of them there are, the less each may have, and those that have the most meet their `slow` policy first. 0: a quarter of the memory.",
+        doc: "What may wait for all subscribers that do not keep up together, an equal share for each shard. The more of them there are, the less each may have, and those that have the most meet their `slow` policy first. 0: a share of the memory.",
     },
     Key {
         name: "send_buffer_bytes",
@@ -299,7 +299,7 @@ const KEYS: &[Key] = &[
         takes: Takes::Number { min: 0, max: TIB, field: |config| &mut config.history.bytes_max },
         default: "0",
         unit: "bytes",
-        doc: "Bytes of events kept of all topics together, an equal share for each shard; the oldest go first. 0: an eighth of the memory, and 512 MiB at most.",
+        doc: "Bytes of events kept of all topics together, and of the topics themselves, an equal share for each shard; the oldest go first. 0: a share of the memory, and 512 MiB at most.",
     },
     Key {
         name: "history.last_bytes_max",
@@ -310,7 +310,7 @@ const KEYS: &[Key] = &[
         },
         default: "0",
         unit: "bytes",
-        doc: "Bytes of the last events per key of all topics together, an equal share for each shard; the longest unchanged go first. 0: a sixteenth of the memory, and 256 MiB at most.",
+        doc: "Bytes of the last events per key of all topics together, an equal share for each shard; the longest unchanged go first. 0: a share of the memory, and 256 MiB at most.",
     },
     Key {
         name: "peat.listen",

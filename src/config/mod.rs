@@ -8,6 +8,7 @@ mod docs;
 mod error;
 mod keys;
 mod keys_auth;
+mod keys_memory;
 mod parse;
 mod places;
 mod tables;
@@ -53,6 +54,19 @@ pub struct HistoryConfig {
     pub age_s_max: u64,
     pub bytes_max: u64,
     pub last_bytes_max: u64,
+}
+
+/// How much memory may be taken, and for what. See `docs/CONFIG.md` for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryConfig {
+    pub bytes_max: u64,
+    pub topics_bytes_max: u64,
+    pub subscriptions_bytes_max: u64,
+    pub shaping_bytes_max: u64,
+    pub replays_bytes_max: u64,
+    pub input_bytes_max: u64,
+    pub mesh_bytes_max: u64,
+    pub tables_bytes_max: u64,
 }
 
 /// How one dialect sees the topics. See `docs/dialects/mapping.md`.
@@ -160,6 +174,7 @@ pub struct Config {
     pub hyperbeam: HyperBeamConfig,
     pub provisioning: ViewConfig,
     pub own: OwnConfig,
+    pub memory: MemoryConfig,
     pub auth: AuthConfig,
     pub roles: BTreeMap<String, RoleConfig>,
     /// The roles of which one is needed to see events of a type.
@@ -236,6 +251,7 @@ impl Config {
             hyperbeam: HyperBeamConfig::default(),
             provisioning: ViewConfig::default(),
             own: OwnConfig::default(),
+            memory: MemoryConfig::default(),
             auth: AuthConfig::default(),
             roles: BTreeMap::new(),
             event_types: BTreeMap::new(),

@@ -10,12 +10,16 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
 use rustix::event::Timespec;
 use rustix::event::epoll;
 use rustix::event::epoll::CreateFlags;
 use rustix::event::epoll::Event;
 use rustix::event::epoll::EventData;
 use rustix::event::epoll::EventFlags;
+use rustix::event::poll;
+use rustix::io::Errno;
 
 use crate::limits::EPOLL_EVENTS_MAX;
 use crate::shard::ConnId;
@@ -132,12 +136,25 @@ impl Poll {
     pub(super) fn take(&mut self, wait_us: u64) -> Events {
         let mut events = std::mem::take(&mut self.events);
         events.clear();
-        let wait = Timespec::try_from(Duration::from_micros(wait_us)).expect("it is short");
-        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&wait)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Events(events),
+        if wait_us > 0 && !self.is_ready_within(wait_us) {
+            return Events(events);
+        }
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&Timespec::default())) {
+            Ok(_) | Err(Errno::INTR) => Events(events),
             Err(error) => {
                 unreachable!("the epoll instance is ours and its arguments are valid: {error}")
             }
+        }
+    }
+
+    /// Whether something is ready now, or within so many microseconds. `epoll_pwait` counts in whole milliseconds, and not every kernel, nor
+    /// every container, has `epoll_pwait2`; but an epoll instance can be polled like any other descriptor, and `ppoll` counts in nanoseconds.
+    fn is_ready_within(&self, wait_us: u64) -> bool {
+        let wait = Timespec::try_from(Duration::from_micros(wait_us)).expect("it is short");
+        match poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&wait)) {
+            Ok(count) => count > 0,
+            // Interrupted, or a moment without memory: what is ready is looked for all the same.
+            Err(_) => true,
         }
     }
 
@@ -164,7 +181,35 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    /// The shortest of many, because any single one may be longer when the machine is busy; none may be shorter.
+    #[test]
+    fn a_wait_of_microseconds_is_not_a_wait_of_a_millisecond() {
+        const WAIT: Duration = Duration::from_micros(200);
+        let mut poll = Poll::new().unwrap();
+        let waited = (0..200).map(|_| {
+            let began = Instant::now();
+            let events = poll.take(200);
+            assert_eq!(events.iter().count(), 0);
+            poll.recycle(events);
+            began.elapsed()
+        });
+        let shortest = waited.min().unwrap();
+        assert!((WAIT..Duration::from_millis(1)).contains(&shortest), "{shortest:?}");
+    }
+
+    #[test]
+    fn a_wait_ends_with_what_becomes_ready() {
+        let mut poll = Poll::new().unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        poll.add_alarm(ours.as_fd()).unwrap();
+        io::Write::write_all(&mut &theirs, b"x").unwrap();
+        let events = poll.take(60_000_000);
+        assert_eq!(events.iter().map(|ready| ready.token).collect::<Vec<_>>(), [Token::Alarm]);
+    }
 
     #[test]
     fn tokens_survive_the_kernel() {

@@ -49,6 +49,17 @@ const ASSETS: [Asset; 10] = [
     },
 ];
 
+/// The paths of all files.
+pub const PATHS: [&str; ASSETS.len()] = {
+    let mut paths = [""; ASSETS.len()];
+    let mut index = 0;
+    while index < paths.len() {
+        paths[index] = ASSETS[index].path;
+        index += 1;
+    }
+    paths
+};
+
 /// The file at this path, if there is one.
 #[must_use]
 pub fn asset(path: &str) -> Option<&'static Asset> {

@@ -2,7 +2,9 @@
 //!
 //! A dialect turns a client's message into [`Command`]s and what became of them, and the events, into messages. It never sees a
 //! socket, a connection or another dialect, keeps no state but what it is handed, and never reads the clock.
-//! To add one: a folder, a line in [`DialectId`], transcripts, a page.
+//! To add one: a folder with its doors, a line in [`DialectId`], one in the list of tables (`shard/doors.rs`), transcripts, a page.
+
+mod door;
 
 pub mod hyperbeam;
 
@@ -33,6 +35,17 @@ use crate::event::Projection;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
+pub use door::Call;
+pub use door::Door;
+pub use door::Guard;
+pub use door::Kind;
+pub use door::NotOpened;
+pub use door::Opening;
+pub use door::Path;
+pub use door::Port;
+pub use door::Socket;
+pub use door::Stream;
+pub use door::Wanted;
 pub use talk::Context;
 pub use talk::Step;
 pub use talk::Talk;
@@ -498,6 +511,13 @@ pub enum BatchPart {
 pub enum Form {
     Single,
     InBatch,
+}
+
+/// What an operator has set that opening a door depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    pub views: &'a Views,
+    pub hyperbeam: hyperbeam::Options,
 }
 
 /// The dialects that there are.

@@ -39,8 +39,8 @@ use crate::event::Interest;
 use crate::event::TopicPattern;
 use crate::event::fields::Scratch;
 use crate::limits::FILTER_EVENT_STEPS_MAX;
-pub use crate::matcher::accounts::PayerId;
 use crate::matcher::accounts::Accounts;
+pub use crate::matcher::accounts::PayerId;
 use crate::matcher::facts::Facts;
 pub use crate::matcher::filter::Filter;
 pub use crate::matcher::filter::FilterError;
@@ -246,9 +246,8 @@ impl Matcher {
                 continue;
             };
             let members = self.groups.members(*group);
-            let is_spent = |member: &Member| {
-                self.accounts.is_spent(self.payers[member.wish.index()])
-            };
+            let is_spent =
+                |member: &Member| self.accounts.is_spent(self.payers[member.wish.index()]);
             if self.accounts.has_spent() && members.iter().all(is_spent) {
                 continue;
             }

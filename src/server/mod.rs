@@ -113,8 +113,9 @@ impl Server {
     /// # Errors
     /// If what is configured cannot be.
     pub fn shard_settings(config: &Config, shard_count: u16) -> Result<Settings, ConfigError> {
-        let budgets = memory::Budgets::new(config, memory::available());
-        plan::settings(config, config.connections_max, u64::from(shard_count), &budgets)
+        let (connections, shards) = (config.connections_max, u64::from(shard_count));
+        let sizes = memory::Sizes::new(config, connections, shards, memory::available(config));
+        plan::settings(config, connections, shards, &sizes)
     }
 
     /// Starts one; several may run in one process.
@@ -196,6 +197,7 @@ where
         "listening"
     );
     tracing::info!("memory at worst: {}", plan.worst_case);
+    plan.worst_case.tell_lines();
     Ok(Running { places, board, doorbells, threads: starting.threads, keeper })
 }
 

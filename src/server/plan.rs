@@ -13,7 +13,8 @@ use super::driver::Chosen;
 use super::error::StartError;
 use super::fd_table;
 use super::memory;
-use super::memory::Budgets;
+use super::memory::Part;
+use super::memory::Sizes;
 use super::memory::WorstCase;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -24,6 +25,7 @@ use crate::history::Retention;
 use crate::limits::FDS_RESERVED;
 use crate::limits::SHARDS_MAX;
 use crate::shard::Bounds;
+use crate::shard::MemoryBounds;
 use crate::shard::Settings;
 
 /// What is started.
@@ -56,12 +58,12 @@ impl Plan {
         // Two shards on one core would take turns there while another core idles.
         let is_pinned = config.pin && usize::from(shard_count) <= cpus.len();
         let cpus = if is_pinned { cpus } else { Vec::new() };
-        let available = memory::available();
+        let available = memory::available(config);
         let per_table = fd_table::raise_limit().saturating_sub(FDS_RESERVED);
         let (connections, has_own_tables) =
             connections(config, u64::from(shard_count), per_table, available)?;
         let worst_case = WorstCase::new(config, connections, u64::from(shard_count), available)?;
-        let settings = settings(config, connections, u64::from(shard_count), &worst_case.budgets)?;
+        let settings = settings(config, connections, u64::from(shard_count), &worst_case.sizes)?;
         Ok(Self { shard_count, driver, cpus, has_own_tables, settings, worst_case })
     }
 }
@@ -85,7 +87,7 @@ fn connections(
         Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
     };
     let wanted = match config.connections_max {
-        0 => memory::connections_default(memory),
+        0 => memory::connections_default(shard_count, memory),
         set => set,
     };
     let has_own_tables = match config.fd_tables {
@@ -113,7 +115,7 @@ pub(super) fn settings(
     config: &Config,
     connections: u64,
     shard_count: u64,
-    budgets: &Budgets,
+    sizes: &Sizes,
 ) -> Result<Settings, ConfigError> {
     let share = |whole: u64| count(whole.div_ceil(shard_count));
     let history = &config.history;
@@ -123,13 +125,22 @@ pub(super) fn settings(
             topic_bytes_max: count(history.topic_bytes_max),
             age_us_max: history.age_s_max.saturating_mul(1_000_000),
             topic_keys_max: count(history.topic_keys_max),
-            bytes_max: share(budgets.history),
-            last_bytes_max: share(budgets.last),
+            bytes_max: share(sizes.of(Part::History)),
+            last_bytes_max: share(sizes.of(Part::Last)),
         },
         topics_max: share(config.topics_max),
         connections_max: share(connections),
         outbox_bytes_max: count(config.outbox_bytes_max),
-        outboxes_bytes_max: share(budgets.outboxes),
+        outboxes_bytes_max: share(sizes.of(Part::Outboxes)),
+        memory: MemoryBounds {
+            topics_bytes_max: share(sizes.of(Part::Topics)),
+            subscriptions_bytes_max: share(sizes.of(Part::Subscriptions)),
+            shaping_bytes_max: share(sizes.of(Part::Shaping)),
+            replays_bytes_max: share(sizes.of(Part::Replays)),
+            input_bytes_max: share(sizes.of(Part::Input)),
+            mesh_bytes_max: share(sizes.of(Part::Mesh)),
+            tables_bytes_max: share(sizes.of(Part::Tables)),
+        },
         message_bytes_max: count(config.message_bytes_max),
         bounds: Bounds {
             subscriptions_max: count(config.subscriptions_max),
@@ -179,7 +190,7 @@ mod tests {
             connections(&with(0, FdTables::Auto), 1, u64::MAX, LARGE).unwrap(),
             (CONNECTIONS_DEFAULT, false)
         );
-        let (few, _) = connections(&with(0, FdTables::Auto), 1, u64::MAX, 64 << 20).unwrap();
+        let (few, _) = connections(&with(0, FdTables::Auto), 1, u64::MAX, 128 << 20).unwrap();
         assert!((1000..3000).contains(&few), "a small machine has {few}");
     }
 
@@ -197,10 +208,10 @@ mod tests {
     #[test]
     fn budgets_of_the_process_are_shared_out() {
         let config = Config::default();
-        let budgets = Budgets::new(&config, 64 << 30);
-        let shares = settings(&config, 999, 2, &budgets).unwrap();
+        let sizes = Sizes::new(&config, 999, 2, 64 << 30);
+        let shares = settings(&config, 999, 2, &sizes).unwrap();
         assert_eq!(shares.connections_max, 500);
-        assert_eq!(shares.retention.bytes_max as u64, budgets.history / 2);
+        assert_eq!(shares.retention.bytes_max as u64, sizes.of(Part::History) / 2);
         assert_eq!(shares.retention.topic_bytes_max as u64, config.history.topic_bytes_max);
     }
 }

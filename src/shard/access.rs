@@ -11,6 +11,7 @@ use super::input::Port;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
 use crate::auth::Anonymous;
+use crate::auth::AnonymousAccess;
 use crate::auth::EventTypes;
 use crate::auth::Origins;
 use crate::auth::Principal;
@@ -190,10 +191,45 @@ fn intersection(one: &TopicPattern, other: &TopicPattern) -> Option<TopicPattern
 }
 
 impl Access {
-    /// Who a client without a token is from there, if it may come in.
-    pub(super) fn admits_anonymous(&self, port: Port, peer: IpAddr, forwarded: bool) -> bool {
+    /// Whether a client without a token may come in from there. `passed_on_by`: the header field that says that a proxy passed its request on.
+    pub(super) fn admits_anonymous(
+        &self,
+        port: Port,
+        peer: IpAddr,
+        passed_on_by: Option<&str>,
+    ) -> bool {
+        let forwarded = passed_on_by.is_some();
         let whence = Whence { listener: self.listeners.of(port), peer, forwarded };
         self.anonymous.admit(&whence).is_some()
+    }
+
+    /// Why a client without a token may not come in from there, and what would help.
+    pub(super) fn why_unknown(
+        &self,
+        port: Port,
+        peer: IpAddr,
+        passed_on_by: Option<&str>,
+    ) -> String {
+        if self.verifier.is_some() {
+            return "a token is needed: Authorization: Bearer, or the parameter token".to_owned();
+        }
+        let listener = self.listeners.of(port);
+        let is_local = |address: IpAddr| address.to_canonical().is_loopback();
+        let whom = match (self.anonymous.access, passed_on_by) {
+            (AnonymousAccess::Nowhere, _) => "nobody without a token".to_owned(),
+            (_, Some(field)) if is_local(listener) && is_local(peer) => format!(
+                "only clients on this machine, and header field {field} says that a proxy passed this request on"
+            ),
+            _ if is_local(listener) => {
+                format!("only clients on this machine, and this one is at {peer}")
+            }
+            _ => format!(
+                "only clients on this machine by a listener that others cannot reach, and this one is at {listener}"
+            ),
+        };
+        format!(
+            "this server has no keys to check a token with, and lets in {whom}: set auth.key_file or auth.jwks_url, or auth.anonymous = \"anywhere\""
+        )
     }
 
     /// Whoever comes without a token.

@@ -12,6 +12,7 @@ use crate::auth::Publisher;
 use crate::auth::Revoke;
 use crate::auth::Verifier;
 use crate::dialect::Placed;
+pub use crate::dialect::Port;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
@@ -38,26 +39,6 @@ impl ConnId {
 pub struct ConnRef {
     pub id: ConnId,
     pub generation: u32,
-}
-
-/// Which listener a connection came in by: a dialect's own, where its paths mean what they mean at home, or the one that all share.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Port {
-    #[default]
-    Shared,
-    Peat,
-    HyperBeam,
-    Provisioning,
-}
-
-impl Port {
-    pub const ALL: [Self; 4] = [Self::Shared, Self::Peat, Self::HyperBeam, Self::Provisioning];
-
-    /// Its place in the list of all.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
 }
 
 /// A connection of some shard.

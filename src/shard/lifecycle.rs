@@ -190,6 +190,7 @@ impl Shard {
 
     /// To be called every 100 ms.
     pub fn tick(&mut self, now: Now) {
+        self.date.set(now.wall_us / 1_000_000);
         self.home.expire(now);
         self.tell_figures(now);
         self.tell_troubles(now);

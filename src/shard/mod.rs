@@ -8,6 +8,7 @@ mod allowance;
 mod class;
 mod conns;
 mod deadlines;
+mod doors;
 mod encoded;
 mod fanout;
 mod flush;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 pub use access::Access;
 pub use access::Listeners;
 pub use allowance::Ask;
+pub use doors::routes_page;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
@@ -56,6 +58,7 @@ pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::HyperBeam;
+pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
 pub use stats::Stats;
@@ -74,6 +77,7 @@ use crate::limits::CROWD_SHARE;
 use crate::limits::OUTBOX_FLUSHES_MIN;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
+use crate::wire::http::HttpDate;
 
 /// Where a shard's bytes go.
 pub trait Sink {
@@ -139,6 +143,8 @@ pub struct Shard {
     keys_wanted: bool,
     registrar: registrar::Registrar,
     own: own::Own,
+    /// When it is, as answers say it: set with every accepted connection and every tick.
+    date: HttpDate,
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
@@ -216,6 +222,7 @@ impl Shard {
             admin: VecDeque::new(),
             inbound: Inbound::default(),
             heard: session::HeardBuffer::default(),
+            date: HttpDate::default(),
             replay_serial: 0,
             stream_epoch: 0,
             swept: 0,
@@ -242,6 +249,7 @@ impl Shard {
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
             return None;
         }
+        self.date.set(now.wall_us / 1_000_000);
         self.stats.connections_opened += 1;
         Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
     }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub outbox_bytes_max: usize,
     /// Bytes that may wait for all of them together.
     pub outboxes_bytes_max: usize,
+    /// What it may hold of everything else.
+    pub memory: MemoryBounds,
     /// Bytes of one message of a client, also after inflating; a longer one closes with 1009.
     pub message_bytes_max: usize,
     /// What one client may ask for.
@@ -51,6 +53,43 @@ impl Settings {
         (self.topics_max, self.bounds.topic_bytes_max)
     }
 }
+
+/// What a shard may hold, in bytes: its shares of lines of `server/memory`, where the behaviour at each bound stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryBounds {
+    /// What is remembered of forgotten topics.
+    pub topics_bytes_max: usize,
+    /// Classes, filters, and what finds them.
+    pub subscriptions_bytes_max: usize,
+    /// What `max_rate` holds back and `leave` remembers.
+    pub shaping_bytes_max: usize,
+    /// Pages of the past on their way.
+    pub replays_bytes_max: usize,
+    /// Input that has not ended, and drafts on their way.
+    pub input_bytes_max: usize,
+    /// Messages of all lanes that begin here.
+    pub mesh_bytes_max: usize,
+    /// Rates, revocations, places of users and addresses.
+    pub tables_bytes_max: usize,
+}
+
+/// Room for everything: what a process says whose memory is not to be shared out.
+impl Default for MemoryBounds {
+    fn default() -> Self {
+        Self {
+            topics_bytes_max: MEMORY_BOUND_DEFAULT,
+            subscriptions_bytes_max: MEMORY_BOUND_DEFAULT,
+            shaping_bytes_max: MEMORY_BOUND_DEFAULT,
+            replays_bytes_max: MEMORY_BOUND_DEFAULT,
+            input_bytes_max: MEMORY_BOUND_DEFAULT,
+            mesh_bytes_max: MEMORY_BOUND_DEFAULT,
+            tables_bytes_max: MEMORY_BOUND_DEFAULT,
+        }
+    }
+}
+
+/// Bytes.
+const MEMORY_BOUND_DEFAULT: usize = 1 << 30;
 
 /// What one client may ask for; at most what `limits` allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,10 +28,9 @@ impl Shard {
             return;
         }
         for wish in wishes.iter().filter(|wish| !subs.contains(&wish.subscription)) {
-            self.charge_making(id, wish.subscription.filter.as_ref(), now);
-        }
-        if self.is_closing(id) {
-            return;
+            if !self.charge_making(id, wish.subscription.filter.as_ref(), now) {
+                return;
+            }
         }
         self.go_solo(id);
         for index in (0..subs.len()).rev() {

@@ -93,20 +93,20 @@ impl Shard {
         self.spending.of_conn.remove(&id);
     }
 
-    /// Has a connection pay for something that is not an event.
-    pub(super) fn charge(&mut self, id: ConnId, steps: u64, now: Now) {
+    /// Has a connection pay for something that is not an event; false if it cannot: it is closed then, unless it is still asking, and to be refused.
+    pub(super) fn charge(&mut self, id: ConnId, steps: u64, now: Now) -> bool {
         self.begin_second(now);
         self.spending.of_conn.entry(id).or_default().before += steps;
-        if self.spent(id) > FILTER_SECOND_STEPS_MAX {
+        let affords = self.spent(id) <= FILTER_SECOND_STEPS_MAX;
+        if !affords {
             self.close_spent(id, now);
         }
+        affords
     }
 
     /// Has a connection pay for making a filter that it asked for.
-    pub(super) fn charge_making(&mut self, id: ConnId, filter: Option<&Filter>, now: Now) {
-        if let Some(filter) = filter {
-            self.charge(id, filter.making_steps(), now);
-        }
+    pub(super) fn charge_making(&mut self, id: ConnId, filter: Option<&Filter>, now: Now) -> bool {
+        filter.is_none_or(|filter| self.charge(id, filter.making_steps(), now))
     }
 
     /// Whether an event of the past passes a replay's filter.
@@ -164,7 +164,7 @@ impl Shard {
         self.stats.filter_work_disconnects += 1;
         let message = format_args!("the filters of a client took more than they may");
         self.tell_log_of(Some(id), "warning", "limits", message, now);
-        let Some(voice) = self.voice_of(id) else { return self.close_after_sent(id, now) };
+        let Some(voice) = self.voice_of(id) else { return };
         if voice.is_sse() {
             let message = "filter_work: the filters of this stream took more work than they may";
             let refusal = Refusal::new(RefusalCode::RateLimited, message);

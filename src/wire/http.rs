@@ -5,11 +5,17 @@
 
 pub mod body;
 
+pub mod date;
+
 pub mod error;
 
 pub mod fields;
 
 pub mod head;
+
+mod host;
+
+pub mod known;
 
 pub mod percent;
 
@@ -17,12 +23,16 @@ pub mod reply;
 
 pub use body::BodyDecoder;
 pub use body::Decoded;
+pub use date::HttpDate;
 pub use error::HttpError;
 pub use head::Framing;
 pub use head::Head;
 pub use head::Method;
 pub use head::Version;
 pub use head::parse_head;
+pub use known::Lookup;
+pub use known::Name;
+pub use reply::Answering;
 pub use reply::CONTINUE;
 pub use reply::Connection;
 pub use reply::Reply;

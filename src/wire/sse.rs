@@ -3,8 +3,6 @@
 //! Invariants: what is data stays data, whatever its bytes; every event ends in an empty line. Events are encoded without chunk sizes, so
 //! that one encoding serves clients of either HTTP version; [`put_chunk`] adds them. Never remembers what was sent.
 
-use crate::wire::http::Version;
-
 /// An event to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -13,29 +11,6 @@ pub struct Event<'a> {
     /// The kind. Empty: no `event` line, which a browser takes for `message`.
     pub event: &'a str,
     pub data: &'a [u8],
-}
-
-/// Appends the head of an event stream's reply: chunked for HTTP/1.1, ended by the connection's end for 1.0. `origin`: the page that asks, if it
-/// is a browser that does and the page may; another site's is shown nothing unless the reply names it.
-pub fn put_head(out: &mut Vec<u8>, version: Version, origin: Option<&str>) {
-    out.extend_from_slice(
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n",
-    );
-    put_origin(out, origin);
-    out.extend_from_slice(match version {
-        //= rfc9112#6.1
-        //# A server MUST NOT send a response containing Transfer-Encoding unless the corresponding request indicates HTTP/1.1
-        Version::Http10 => b"connection: close\r\n\r\n",
-        Version::Http11 => b"transfer-encoding: chunked\r\n\r\n",
-    });
-}
-
-/// Appends what lets a page of another origin read a reply.
-pub fn put_origin(out: &mut Vec<u8>, origin: Option<&str>) {
-    let Some(origin) = origin else { return };
-    out.extend_from_slice(b"access-control-allow-origin: ");
-    out.extend_from_slice(origin.as_bytes());
-    out.extend_from_slice(b"\r\nvary: origin\r\n");
 }
 
 impl Event<'_> {
@@ -75,6 +50,16 @@ pub fn put_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
 }
+
+/// Appends what tells a peer nothing, and yet finds out whether it is there: a leading zero of the next chunk's size.
+//= rfc9112#7.1
+//# chunk-size = 1*HEXDIG
+pub fn put_probe(out: &mut Vec<u8>) {
+    out.push(b'0');
+}
+
+/// The media type of an event stream.
+pub const CONTENT_TYPE: &str = "text/event-stream";
 
 /// What ends a chunked body.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -133,16 +118,6 @@ mod tests {
         put_comment(&mut out, "still\nhere");
         put_retry(&mut out, 1_500);
         assert_eq!(out, b": still\n: here\n\nretry: 1500\n\n");
-    }
-
-    #[test]
-    fn the_head_suits_the_version() {
-        let mut out = Vec::new();
-        put_head(&mut out, Version::Http11, None);
-        assert!(out.ends_with(b"\r\ntransfer-encoding: chunked\r\n\r\n"));
-        out.clear();
-        put_head(&mut out, Version::Http10, None);
-        assert!(out.ends_with(b"\r\nconnection: close\r\n\r\n"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::digest;
 
 use crate::wire::deflate;
 use crate::wire::deflate::Agreed;
-use crate::wire::http::Connection;
+use crate::wire::http::Answering;
 use crate::wire::http::Framing;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
@@ -140,8 +140,8 @@ impl UpgradeError {
     }
 
     /// Appends the reply. The connection ends with it: what a confused client sends next may be frames.
-    pub fn write_reply(self, out: &mut Vec<u8>) {
-        let reply = Reply::begin(out, self.status(), Connection::Close);
+    pub fn write_reply(self, out: &mut Vec<u8>, answering: &Answering) {
+        let reply = Reply::begin(out, self.status(), &answering.last());
         let reply = match self.status() {
             405 => reply.header("allow", "GET"),
             //= rfc6455#4.2.2
@@ -252,6 +252,7 @@ fn encode(bytes: &[u8]) -> [u8; ACCEPT_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::http::HttpDate;
     use crate::wire::http::parse_head;
 
     const TERMS: Terms = Terms { protocols: &["fanwire.v1", "fanwire.v2"], deflate: true };
@@ -381,7 +382,7 @@ mod tests {
     fn a_refusal_says_what_would_be_right() {
         let reply = |error: UpgradeError| {
             let mut out = Vec::new();
-            error.write_reply(&mut out);
+            error.write_reply(&mut out, &Answering::nobody(HttpDate::default()));
             String::from_utf8(out).unwrap()
         };
         assert!(

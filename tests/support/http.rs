@@ -45,19 +45,37 @@ impl Http {
     }
 
     /// Sends bytes; a line that begins like a request is remembered, for its reply's sake.
-    pub fn send(&mut self, text: &str) {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        let text = String::from_utf8_lossy(bytes);
         for line in text.split("\r\n").filter(|line| line.contains(" HTTP/1.")) {
             self.asked.push_back(line.starts_with("HEAD "));
         }
-        self.link.send(text.as_bytes());
+        self.link.send(bytes);
     }
 
     pub fn half_close(&mut self) {
         self.link.half_close();
     }
 
-    /// The next line of a head or a body, without its end; none: the connection has ended.
+    /// The next line of a head or a body, without its end; none: the connection has ended. What every answer begins with, whatever it is, is
+    /// held to here and passed over: when it was made, and that it differs by page.
     pub fn line(&mut self) -> Option<String> {
+        let line = self.any_line()?;
+        if self.head.len() == 1 && line.starts_with("HTTP/1.1 ") && !line.starts_with("HTTP/1.1 1")
+        {
+            let date = self.any_line().unwrap_or_default();
+            let is_date = date.len() == "date: Sun, 06 Nov 1994 08:49:37 GMT".len();
+            assert!(
+                date.starts_with("date: ") && date.ends_with(" GMT") && is_date,
+                "{line} {date}"
+            );
+            assert_eq!(self.any_line().as_deref(), Some("vary: origin"), "{line}");
+        }
+        Some(line)
+    }
+
+    fn any_line(&mut self) -> Option<String> {
         loop {
             if let Some(line) = self.next_line() {
                 return Some(line);

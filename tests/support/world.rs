@@ -37,6 +37,7 @@ pub fn roomy() -> Settings {
         connections_max: 100_000,
         outbox_bytes_max: 1 << 20,
         outboxes_bytes_max: 1 << 32,
+        memory: Default::default(),
         message_bytes_max: 1 << 20,
         bounds: Default::default(),
         deflate: true,

@@ -166,30 +166,41 @@ impl From<CrewError> for SubjectError {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<u16, SubjectError> {
+pub(crate) fn free_port() -> Result<u16, SubjectError> {
     let error = |error| SubjectError::Io { doing: "looking for a free port", error };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(error)?;
     Ok(listener.local_addr().map_err(error)?.port())
 }
 
-fn local(port: u16) -> SocketAddr {
+pub(crate) fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// Starts a program, its words into a log, and waits until it takes connections on all of `ports`.
+/// Starts a program for a run, its words into a log, and waits until it takes connections on all of `ports`.
 fn launch(
     setting: &Setting<'_>,
     command: &Command,
     ports: &[u16],
 ) -> Result<(Process, u64), SubjectError> {
+    let (child, start_ns) = launch_in(setting.scratch, &setting.cores, command, ports)?;
+    Ok((Process::Child(child), start_ns))
+}
+
+/// The same, with its log in `scratch`, on the given cores (none: wherever the kernel likes); and the nanoseconds that it took.
+pub(crate) fn launch_in(
+    scratch: &Path,
+    cores: &[usize],
+    command: &Command,
+    ports: &[u16],
+) -> Result<(Child, u64), SubjectError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut command = crew::guarded(command)?;
     let error = |error| SubjectError::Io { doing: "making a log", error };
-    let path = setting.scratch.join("subject.log");
+    let path = scratch.join("subject.log");
     let log = File::create(&path).map_err(error)?;
     command.stdin(Stdio::null()).stdout(log.try_clone().map_err(error)?).stderr(log);
     let began = clock::now_ns();
-    let mut child = crew::spawn_on(&mut command, &setting.cores)?;
+    let mut child = crew::spawn_on(&mut command, cores)?;
     for &port in ports {
         while TcpStream::connect(local(port)).is_err() {
             let gone = !matches!(child.try_wait(), Ok(None));
@@ -204,7 +215,7 @@ fn launch(
             clock::pause(clock::MILLI);
         }
     }
-    Ok((Process::Child(child), clock::now_ns() - began))
+    Ok((child, clock::now_ns() - began))
 }
 
 /// A file in the run's directory.

@@ -82,7 +82,8 @@ pub(super) fn inspect(
         ..TokenRules::default()
     };
     let principal = verifier(keys, rules)?.verify(token, now_s).map_err(refused)?;
-    write!(out, "signature  good\n{}", Permissions(&principal)).map_err(TokenCommandError::Write)?;
+    write!(out, "signature  good\n{}", Permissions(&principal))
+        .map_err(TokenCommandError::Write)?;
     let forced = principal.forced_filters.iter();
     forced
         .map(|filter| Filter::parse_value(filter))

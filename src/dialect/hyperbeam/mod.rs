@@ -4,12 +4,14 @@
 //! Errors never close the connection. Nothing is replayed and no gap is announced: the dialect has no words for it.
 
 mod cast;
+mod doors;
 mod reply;
 mod talk;
 mod topics;
 
 pub use cast::Cast;
 pub use cast::cast;
+pub use doors::DOORS;
 pub use reply::info;
 pub use talk::Conversation;
 pub use topics::Options;

@@ -3,9 +3,11 @@
 //! Invariant: the payload is copied as it is, never parsed or rewritten.
 
 mod decode;
+mod doors;
 mod encode;
 
 pub use decode::parse_since;
+pub use doors::DOORS;
 
 use crate::dialect::BatchPart;
 use crate::dialect::Command;

@@ -5,11 +5,13 @@
 
 mod change;
 pub mod connect;
+mod doors;
 mod proto;
 mod query;
 mod request;
 mod talk;
 
+pub use doors::DOORS;
 pub use proto::ProtoError;
 pub use query::Comparison;
 pub use query::Query;

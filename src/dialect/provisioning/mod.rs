@@ -4,6 +4,7 @@
 //! Invariants: without a subscription a client gets every event that its token allows, because the real client depends on it; a frame is
 //! one event unless the URL asked for batches. A payload that is an event already is passed on as it is.
 
+mod doors;
 mod event;
 mod filters;
 mod request;
@@ -11,6 +12,7 @@ mod selection;
 mod talk;
 mod types;
 
+pub use doors::DOORS;
 pub use event::Posted;
 pub use event::PostedError;
 pub use event::posted;

@@ -488,7 +488,8 @@ mod tests {
             for longitude in [-180.0, 180.0] {
                 assert_eq!(area.contains(0.0, longitude), expected, "{area:?} {longitude}");
                 let bounds = area.bounds();
-                let may_be = bounds.parts().iter().any(|(west, east)| (*west..=*east).contains(&longitude));
+                let may_be =
+                    bounds.parts().iter().any(|(west, east)| (*west..=*east).contains(&longitude));
                 assert!(may_be || !expected, "the index would lose it: {area:?} {longitude}");
             }
         }
@@ -502,9 +503,29 @@ mod tests {
         let world = [
             polygon(&[(-90.0, -180.0), (-90.0, 180.0), (90.0, 180.0), (90.0, -180.0)]),
             polygon(&[(-90.0, 180.0), (-90.0, -180.0), (90.0, -180.0), (90.0, 180.0)]),
-            polygon(&[(-90.0, -180.0), (-90.0, 0.0), (-90.0, 180.0), (90.0, 180.0), (90.0, 0.0), (90.0, -180.0)]),
+            polygon(&[
+                (-90.0, -180.0),
+                (-90.0, 0.0),
+                (-90.0, 180.0),
+                (90.0, 180.0),
+                (90.0, 0.0),
+                (90.0, -180.0),
+            ]),
         ];
         let cap = polygon(&[(80.0, -180.0), (80.0, 180.0), (90.0, 180.0), (90.0, -180.0)]);
+        let wavy = polygon(&[
+            (70.0, -180.0),
+            (65.0, -90.0),
+            (72.0, 0.0),
+            (66.0, 90.0),
+            (70.0, 180.0),
+            (90.0, 180.0),
+            (90.0, -180.0),
+        ]);
+        assert!(wavy.contains(90.0, 12.0) && wavy.contains(73.0, 0.0) && wavy.contains(67.0, 90.0));
+        assert!(
+            !wavy.contains(71.0, 0.0) && !wavy.contains(64.0, -90.0) && wavy.contains(80.0, 180.0)
+        );
         let half = polygon(&[(0.0, 0.0), (0.0, 180.0), (10.0, 180.0), (10.0, 0.0)]);
         let touching = polygon(&[(10.0, 170.0), (10.0, 180.0), (0.0, -180.0), (0.0, 170.0)]);
         for latitude in [-90.0, -45.0, 5.0, 85.0, 90.0] {
@@ -512,7 +533,11 @@ mod tests {
                 for area in &world {
                     assert!(area.contains(latitude, longitude), "{latitude} {longitude} {area:?}");
                 }
-                assert_eq!(cap.contains(latitude, longitude), latitude > 80.0, "{latitude} {longitude}");
+                assert_eq!(
+                    cap.contains(latitude, longitude),
+                    latitude > 80.0,
+                    "{latitude} {longitude}"
+                );
             }
         }
         assert!(half.contains(5.0, 90.0) && !half.contains(5.0, -90.0), "as its numbers go");

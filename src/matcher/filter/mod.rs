@@ -310,11 +310,7 @@ impl Source {
 }
 
 /// Whether an event with these values by source passes. A filter that takes more than it may passes nothing.
-pub(super) fn holds<'a>(
-    expr: &Expr,
-    values: &impl Fn(u16) -> Values<'a>,
-    work: &Work,
-) -> bool {
+pub(super) fn holds<'a>(expr: &Expr, values: &impl Fn(u16) -> Values<'a>, work: &Work) -> bool {
     match expr {
         Expr::Constant(value) => *value,
         Expr::Literal(literal) => {

@@ -141,8 +141,7 @@ impl<'a> Parser<'a> {
             self.by_rule(rule)?
         } else {
             let at = self.at;
-            let term =
-                if self.calls("within") { self.within()? } else { self.comparison()? };
+            let term = if self.calls("within") { self.within()? } else { self.comparison()? };
             let predicate = checked(term, at)?;
             self.cost.add_all(&predicate).map_err(|problem| FilterError { at, problem })?;
             predicate

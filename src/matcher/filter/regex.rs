@@ -212,19 +212,27 @@ mod tests {
         let seed = 0x5eed_0007_u64;
         let mut random = fastrand::Rng::with_seed(seed);
         let parts = [
-            "a", "b", "é", "ab", ".", "[ab]", "[^a]", "\\d", "\\w", "\\s", "\\b", "\\B", "^", "$", "(?i)A", "(a|bé)",
-            "a?", "b*", "(ab)+", "a{2,3}", "x",
+            "a", "b", "é", "ab", ".", "[ab]", "[^a]", "\\d", "\\w", "\\s", "\\b", "\\B", "^", "$",
+            "(?i)A", "(a|bé)", "a?", "b*", "(ab)+", "a{2,3}", "x",
         ];
         let letters = ["a", "b", "A", "é", "É", " ", "1", "x", "ß"];
         let mut matched = 0;
         for _ in 0..3000 {
-            let text: String = (0..random.usize(1..5)).map(|_| parts[random.usize(..parts.len())]).collect();
-            let (Ok(ours), Ok(theirs)) = (Regex::new(&text), regex::Regex::new(&text)) else { continue };
+            let text: String =
+                (0..random.usize(1..5)).map(|_| parts[random.usize(..parts.len())]).collect();
+            let (Ok(ours), Ok(theirs)) = (Regex::new(&text), regex::Regex::new(&text)) else {
+                continue;
+            };
             for _ in 0..8 {
-                let subject: String =
-                    (0..random.usize(..9)).map(|_| letters[random.usize(..letters.len())]).collect();
+                let subject: String = (0..random.usize(..9))
+                    .map(|_| letters[random.usize(..letters.len())])
+                    .collect();
                 let expected = theirs.is_match(&subject);
-                assert_eq!(steps_taken(&ours, &subject).0, expected, "seed {seed:#x} {text} on {subject}");
+                assert_eq!(
+                    steps_taken(&ours, &subject).0,
+                    expected,
+                    "seed {seed:#x} {text} on {subject}"
+                );
                 matched += usize::from(expected);
             }
         }
@@ -247,7 +255,9 @@ mod tests {
     #[test]
     fn usual_expressions_take_a_step_a_byte() {
         let text = "the quick brown fox jumps over the lazy dog, ".repeat(1000);
-        for expression in ["^[A-Z]{3}[0-9]+$", "(?i)PUSH$", "\\d+-\\d+", "lazy cat|quick dog", "\\w+@\\w+"] {
+        for expression in
+            ["^[A-Z]{3}[0-9]+$", "(?i)PUSH$", "\\d+-\\d+", "lazy cat|quick dog", "\\w+@\\w+"]
+        {
             let regex = Regex::new(expression).unwrap();
             steps_taken(&regex, &text);
             let (_, steps) = steps_taken(&regex, &text);
@@ -259,11 +269,26 @@ mod tests {
     fn what_is_too_large_is_refused_before_it_is_compiled() {
         for (text, expected) in [
             ("a?".repeat(8000), "regular expression has 16000 bytes; at most 2048 are allowed"),
-            ("(a{100}){100}".to_owned(), "regular expression comes to a size of 10000; at most 4096 is allowed: count fewer repetitions, or use smaller classes"),
-            ("(((((a{9}){9}){9}){9}){9})".to_owned(), "regular expression comes to a size of 59049; at most 4096 is allowed: count fewer repetitions, or use smaller classes"),
-            ("a{4000000000}".repeat(3), "regular expression comes to a size of 12000000000; at most 4096 is allowed: count fewer repetitions, or use smaller classes"),
-            (format!("{}a{}", "(".repeat(40), ")".repeat(40)), "regular expression: exceed the maximum number of nested parentheses/brackets (32) (at its byte 32)"),
-            ("(?i)[\u{80}-\u{10ffff}]".to_owned(), "regular expression comes to a size of 17407; at most 4096 is allowed: count fewer repetitions, or use smaller classes"),
+            (
+                "(a{100}){100}".to_owned(),
+                "regular expression comes to a size of 10000; at most 4096 is allowed: count fewer repetitions, or use smaller classes",
+            ),
+            (
+                "(((((a{9}){9}){9}){9}){9})".to_owned(),
+                "regular expression comes to a size of 59049; at most 4096 is allowed: count fewer repetitions, or use smaller classes",
+            ),
+            (
+                "a{4000000000}".repeat(3),
+                "regular expression comes to a size of 12000000000; at most 4096 is allowed: count fewer repetitions, or use smaller classes",
+            ),
+            (
+                format!("{}a{}", "(".repeat(40), ")".repeat(40)),
+                "regular expression: exceed the maximum number of nested parentheses/brackets (32) (at its byte 32)",
+            ),
+            (
+                "(?i)[\u{80}-\u{10ffff}]".to_owned(),
+                "regular expression comes to a size of 17407; at most 4096 is allowed: count fewer repetitions, or use smaller classes",
+            ),
             ("a(".to_owned(), "regular expression: unclosed group (at its byte 1)"),
         ] {
             assert_eq!(Regex::new(&text).unwrap_err().to_string(), expected, "{text}");

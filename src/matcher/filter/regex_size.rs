@@ -8,9 +8,9 @@ use regex_syntax::ast::ClassPerlKind;
 use regex_syntax::ast::ClassSet;
 use regex_syntax::ast::ClassSetItem;
 use regex_syntax::ast::Flag;
+use regex_syntax::ast::Flags;
 use regex_syntax::ast::FlagsItemKind;
 use regex_syntax::ast::GroupKind;
-use regex_syntax::ast::Flags;
 use regex_syntax::ast::RepetitionKind;
 use regex_syntax::ast::RepetitionRange;
 

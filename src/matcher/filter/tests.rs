@@ -362,7 +362,10 @@ fn a_bad_text_is_refused_with_place_and_reason() {
         ("a in (1, north)", "a value is expected; a text stands in quotes: \"north\" at byte 9"),
         ("a < true", "a range is between two numbers or two texts at byte 4"),
         ("x = 1 and a between 1 and 'x'", "a range is between two numbers or two texts at byte 26"),
-        ("x = 1 and a between true and 'x'", "a range is between two numbers or two texts at byte 20"),
+        (
+            "x = 1 and a between true and 'x'",
+            "a range is between two numbers or two texts at byte 20",
+        ),
         ("first(a,b,c,d,e,f,g,h,i) = 1", "`first` has more than 8 alternatives at byte 22"),
         ("a ~ 5", "a text in quotes is expected at byte 4"),
         ("a =~ '[0'", "regular expression: unclosed character class (at its byte 0) at byte 5"),
@@ -389,11 +392,20 @@ fn a_bad_text_is_refused_with_place_and_reason() {
         assert_eq!(error.to_string(), format!("{message}, counted from 0"), "{filter}");
     }
     for (filter, message) in [
-        (r#"{"eq":["a",null]}"#, "nothing compares with null; use {\"null\":\"<field>\"} at byte 11"),
-        (r#"{"in":["a",[1,null]]}"#, "nothing compares with null; use {\"null\":\"<field>\"} at byte 14"),
+        (
+            r#"{"eq":["a",null]}"#,
+            "nothing compares with null; use {\"null\":\"<field>\"} at byte 11",
+        ),
+        (
+            r#"{"in":["a",[1,null]]}"#,
+            "nothing compares with null; use {\"null\":\"<field>\"} at byte 14",
+        ),
         (r#"{"lt":["a",true]}"#, "a range is between two numbers or two texts at byte 11"),
         (r#"{"between":["a",1,"x"]}"#, "a range is between two numbers or two texts at byte 18"),
-        (r#"{"range":["a",">",1,"<","x"]}"#, "a range is between two numbers or two texts at byte 24"),
+        (
+            r#"{"range":["a",">",1,"<","x"]}"#,
+            "a range is between two numbers or two texts at byte 24",
+        ),
         (r#"{"SQL":{"eq":["a",1]}}"#, "no such operator at byte 1"),
     ] {
         let error = Filter::parse_json(filter).expect_err(filter);
@@ -424,7 +436,10 @@ fn a_bad_json_is_refused_with_place_and_reason() {
             "the end of the object: one operator each is expected at byte 14",
         ),
         (r#"{"eq":["a b",1]}"#, "`and`, `or` or the end is expected at byte 10"),
-        (r#"{"eq":["a",null]}"#, "nothing compares with null; use {\"null\":\"<field>\"} at byte 11"),
+        (
+            r#"{"eq":["a",null]}"#,
+            "nothing compares with null; use {\"null\":\"<field>\"} at byte 11",
+        ),
         (r#"{"eq":["a",[1]]}"#, "a string, a number, true or false is expected at byte 11"),
         (r#"{"lt":["a",1,2]}"#, "the end of the operands is expected at byte 13"),
         (r#"{"and":{"eq":["a",1]}}"#, "an array is expected at byte 7"),
@@ -579,7 +594,8 @@ fn a_filter_stops_when_it_has_taken_what_it_may() {
         vec!["7"; 20_000].join(",")
     );
     let tests: Vec<String> = (2..200).map(|n| format!("a > {n}")).collect();
-    let corners: Vec<String> = (0..200).map(|n| format!("{} {}", n % 2, f64::from(n) / 100.0)).collect();
+    let corners: Vec<String> =
+        (0..200).map(|n| format!("{} {}", n % 2, f64::from(n) / 100.0)).collect();
     for (filter, payload) in [
         ("a like '%2_2%' or a like '%3_3%' or a like '%4_4%' or a like '%5_5%' or a like '%6_6%'".to_owned(), &long),
         (format!("a ilike '%{}b%'", "_1".repeat(100)) + " or a like '%2_2%'", &long),

@@ -177,7 +177,11 @@ impl Wildcard {
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let work = Work::default();
-        if self.fold { work.folded(0, text, |text| self.fits(text, &work)) } else { self.fits(text, &work) }
+        if self.fold {
+            work.folded(0, text, |text| self.fits(text, &work))
+        } else {
+            self.fits(text, &work)
+        }
     }
 
     /// Whether it matches the whole of `text`, which has been folded if the pattern is.

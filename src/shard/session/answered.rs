@@ -10,10 +10,8 @@ use super::cast;
 use super::http::Http;
 use super::http::State;
 use crate::auth::LimitError;
-use crate::batch::Item;
 use crate::clock::Now;
 use crate::limits::RETRY_AFTER_S;
-use crate::wire::http::Head;
 use crate::wire::http::Reply;
 
 impl Shard {
@@ -22,18 +20,17 @@ impl Shard {
     pub(super) fn refuse_entry(
         &mut self,
         id: ConnId,
-        http: Box<Http>,
-        head: &Head,
+        http: &mut Http,
         error: LimitError,
         now: Now,
-    ) -> Box<Http> {
+    ) {
         let message = format_args!("a connection was refused: {error}");
         self.tell_log_of(Some(id), "warning", "limits", message, now);
-        self.reply_refusal(id, http, head, now, |out, connection| {
-            Reply::begin(out, 429, connection)
+        self.reply(id, http, now, |out, answering| {
+            Reply::begin(out, 429, answering)
                 .header("retry-after", &RETRY_AFTER_S.to_string())
                 .error("too_many_connections", &error.to_string());
-        })
+        });
     }
 
     /// The registrar has answered; a request that waited for it goes on.
@@ -54,12 +51,17 @@ impl Shard {
                 return;
             }
         };
-        let State::Entering(head) = http.take_state() else {
+        if !matches!(http.state_mut(), State::Entering(_)) {
             return self.put_back(id, Session::Http(http));
-        };
+        }
+        let State::Entering(entering) = http.take_state() else { unreachable!("it is one") };
+        let (head, door) = *entering;
         let back = match result {
-            Ok(()) => self.route_known(id, http, &head, now),
-            Err(error) => Some(self.refuse_entry(id, http, &head, error, now)),
+            Ok(()) => self.route_known(id, http, &head, door, now),
+            Err(error) => {
+                self.refuse_entry(id, &mut http, error, now);
+                Some(http)
+            }
         };
         if let Some(http) = back {
             self.http_go_on(id, http, now);
@@ -70,12 +72,10 @@ impl Shard {
     /// Tells the topics, now that all are there.
     pub(super) fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
         let State::Topics(gathering) = http.take_state() else { unreachable!("it is one") };
-        let keep_alive = gathering.keep_alive();
-        self.push_item(id, Item::Raw(gathering.reply().into()));
-        if !keep_alive {
-            http.set_state(State::Ended);
-            self.close_after_sent(id, now);
-        }
+        let body = gathering.body();
+        self.reply(id, &mut http, now, |out, answering| {
+            Reply::begin(out, 200, answering).body("application/json", &body);
+        });
         http
     }
 

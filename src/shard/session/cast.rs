@@ -17,7 +17,6 @@ use super::PublishResult;
 use super::http::Http;
 use super::http::State;
 use super::websocket::RATE_LIMITED;
-use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
 use crate::dialect::RefusalCode;
@@ -28,15 +27,14 @@ use crate::event::ShardId;
 use crate::event::TopicPattern;
 use crate::limits::HYPERBEAM_INFO_TOPICS_MAX;
 use crate::limits::RETRY_AFTER_S;
-use crate::wire::http::Connection;
 use crate::wire::http::Head;
+use crate::wire::http::Name;
 use crate::wire::http::Reply;
 
 /// Topics that are being gathered from the other shards.
 #[derive(Debug)]
 pub(in super::super) struct Gathering {
     host: String,
-    keep_alive: bool,
     awaited: u16,
     topics: BTreeSet<String>,
 }
@@ -45,7 +43,7 @@ pub(in super::super) struct Gathering {
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) enum Owed {
     Nothing,
-    Answer { keep_alive: bool },
+    Answer,
 }
 
 fn is_within_rate(results: &[PublishResult]) -> bool {
@@ -53,60 +51,48 @@ fn is_within_rate(results: &[PublishResult]) -> bool {
 }
 
 impl Shard {
-    /// Answers `OK`, and publishes the message if it is one and may be. `Some`: its connection waits until it has its place.
-    pub(super) fn cast(
-        &mut self,
-        id: ConnId,
-        body: &[u8],
-        keep_alive: bool,
-        now: Now,
-    ) -> Option<Owed> {
+    /// Answers `OK`, and publishes the message if it is one and may be. Its connection waits until it has its place.
+    pub(super) fn cast(&mut self, id: ConnId, http: &mut Http, body: &[u8], now: Now) {
         let draft = self.draft_of_cast(body).filter(|draft| self.may_publish(id, &draft.topic));
-        let Some(draft) = draft else {
-            self.say_cast(id, true, keep_alive);
-            return None;
-        };
+        let Some(draft) = draft else { return self.say_cast(id, http, true, now) };
         match self.publish(id, vec![draft], now) {
-            Some(results) => {
-                self.say_cast(id, is_within_rate(&results), keep_alive);
-                None
-            }
+            Some(results) => self.say_cast(id, http, is_within_rate(&results), now),
             // Whether it may be published at all is not known yet.
-            None if self.allowances.is_parked(id) => Some(Owed::Answer { keep_alive }),
+            None if self.allowances.is_parked(id) => http.set_state(State::Casting(Owed::Answer)),
             None => {
-                self.say_cast(id, true, keep_alive);
-                keep_alive.then_some(Owed::Nothing)
+                self.say_cast(id, http, true, now);
+                if http.answering().stays() {
+                    http.set_state(State::Casting(Owed::Nothing));
+                }
             }
         }
     }
 
-    /// What was cast has its place, or was refused. Whether the connection stays.
+    /// What was cast has its place, or was refused.
     pub(super) fn answer_cast(
         &mut self,
         id: ConnId,
+        http: &mut Http,
         owed: Owed,
         results: &[PublishResult],
         now: Now,
-    ) -> bool {
-        let Owed::Answer { keep_alive } = owed else { return true };
-        self.say_cast(id, is_within_rate(results), keep_alive);
-        if !keep_alive {
-            self.close_after_sent(id, now);
+    ) {
+        match owed {
+            Owed::Nothing => http.set_state(State::Head),
+            Owed::Answer => self.say_cast(id, http, is_within_rate(results), now),
         }
-        keep_alive
     }
 
-    fn say_cast(&mut self, id: ConnId, is_within_rate: bool, keep_alive: bool) {
-        let connection = if keep_alive { Connection::KeepAlive } else { Connection::Close };
-        let mut out = Vec::new();
-        if is_within_rate {
-            Reply::begin(&mut out, 200, connection).body("text/plain; charset=utf-8", b"OK");
-        } else {
-            Reply::begin(&mut out, 429, connection)
-                .header("retry-after", &RETRY_AFTER_S.to_string())
-                .error(RefusalCode::RateLimited.name(), RATE_LIMITED);
-        }
-        self.push_item(id, Item::Raw(out.into()));
+    fn say_cast(&mut self, id: ConnId, http: &mut Http, is_within_rate: bool, now: Now) {
+        self.reply(id, http, now, |out, answering| {
+            if is_within_rate {
+                Reply::begin(out, 200, answering).body("text/plain; charset=utf-8", b"OK");
+            } else {
+                Reply::begin(out, 429, answering)
+                    .header("retry-after", &RETRY_AFTER_S.to_string())
+                    .error(RefusalCode::RateLimited.name(), RATE_LIMITED);
+            }
+        });
     }
 
     fn draft_of_cast(&mut self, body: &[u8]) -> Option<Draft> {
@@ -122,17 +108,11 @@ impl Shard {
     }
 
     /// Asks every shard for its topics.
-    pub(super) fn gather_topics(
-        &mut self,
-        id: ConnId,
-        mut http: Box<Http>,
-        head: &Head,
-    ) -> Box<Http> {
-        let Some(conn) = self.conns.conn_ref(id) else { return http };
-        let host = head.header("host").filter(|host| !host.is_empty()).unwrap_or("localhost");
+    pub(super) fn gather_topics(&mut self, id: ConnId, http: &mut Http, head: &Head) {
+        let Some(conn) = self.conns.conn_ref(id) else { return };
+        let host = head.value(Name::Host).filter(|host| !host.is_empty()).unwrap_or("localhost");
         let mut gathering = Gathering {
             host: host.to_owned(),
-            keep_alive: head.keep_alive,
             awaited: self.shard_count - 1,
             topics: BTreeSet::new(),
         };
@@ -142,7 +122,6 @@ impl Shard {
             self.mesh[shard.index()].push_back(Mesh::AskTopics(asker));
         }
         http.set_state(State::Topics(Box::new(gathering)));
-        http
     }
 
     /// Tells another shard which topics its HyperBEAM clients can know of from here.
@@ -197,16 +176,9 @@ impl Gathering {
         self.awaited == 0
     }
 
-    pub(super) fn keep_alive(&self) -> bool {
-        self.keep_alive
-    }
-
-    pub(super) fn reply(self) -> Vec<u8> {
-        let connection = if self.keep_alive { Connection::KeepAlive } else { Connection::Close };
+    /// As the answer has them.
+    pub(super) fn body(self) -> Vec<u8> {
         let topics: Vec<String> = self.topics.into_iter().collect();
-        let mut out = Vec::new();
-        let body = hyperbeam::info(&self.host, &topics);
-        Reply::begin(&mut out, 200, connection).body("application/json", &body);
-        out
+        hyperbeam::info(&self.host, &topics)
     }
 }

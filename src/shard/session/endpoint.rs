@@ -1,296 +1,354 @@
-//! Where the dialects live: which path and which parameters mean which of them.
+//! From a request's head to what answers it: its door is looked up, who asks is found out, and then it is opened.
 //!
-//! Invariant: a request is judged by its own bytes and its listener alone. Never speaks a dialect.
-
-use std::borrow::Cow;
+//! Invariants: whatever is not a door's own business (methods, HEAD, OPTIONS, pages of other origins, an upgrade that is missing) is answered
+//! here, for all doors alike. Never speaks a dialect.
 
 use super::super::Shard;
 use super::super::class::Transport;
 use super::super::class::Voice;
+use super::super::doors::Body;
+use super::super::doors::Doorway;
+use super::super::doors::Found;
+use super::super::doors::body_bytes_max;
+use super::super::doors::path_of;
 use super::super::input::ConnId;
-use super::super::input::Port;
-use super::gather::Call;
+use super::AdminRequest;
+use super::gather::Action;
 use super::http::Http;
 use super::http::Opening;
+use super::http::State;
+use super::http::refusal_body;
+use super::identity::Entered;
+use super::stream::Asked;
 use super::stream::cursor_of;
+use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::Call;
 use crate::dialect::DialectId;
+use crate::dialect::Door;
+use crate::dialect::Kind;
+use crate::dialect::NotOpened;
+use crate::dialect::Port;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
+use crate::dialect::Setup;
 use crate::dialect::Since;
+use crate::dialect::Socket;
+use crate::dialect::Stream;
+use crate::dialect::Wanted;
 use crate::dialect::Wish;
-use crate::dialect::hyperbeam;
-use crate::dialect::peat;
 use crate::dialect::peat::connect;
-use crate::dialect::provisioning;
+use crate::limits::FILTER_REFUSED_STEPS;
+use crate::limits::PREFLIGHT_KEPT_S;
+use crate::wire::http::Answering;
+use crate::wire::http::Connection;
+use crate::wire::http::Framing;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
+use crate::wire::http::Name;
 use crate::wire::http::Reply;
 use crate::wire::http::Version;
 use crate::wire::sse;
+use crate::wire::upgrade::UpgradeError;
 
-/// A request's path, escapes resolved: what every decision about it is made by, lest an escape lead past one of them.
-pub(super) fn path_of(head: &Head) -> Cow<'_, str> {
-    head.path_after("").unwrap_or_default()
-}
-
-/// Whether a listener has this path at all: a dialect's own has its origin's paths and its health, and nothing else.
-//= model#9
-//# one listener per dialect port by default
-pub(super) fn is_here(port: Port, head: &Head) -> bool {
-    let path = path_of(head);
-    let is_health =
-        !head.wants_websocket() && matches!(&*path, "/healthz" | "/readyz" | "/metrics");
-    is_health
-        || match port {
-            Port::Shared => true,
-            Port::Peat => matches!(&*path, "/ws/subscribe" | "/sse/subscribe" | connect::PATH),
-            Port::HyperBeam => {
-                matches!(&*path, "/ws" | "/hb/ws") || path.starts_with("/~websocket@1.0/")
-            }
-            Port::Provisioning => is_provisioning(port, head) || path == "/pv/events",
-        }
-}
-
-//= model#9
-//# on a shared port disambiguate: `?topic=` → 001, `?token=`/`events=` → 004, else 002; explicit aliases
-//# `/hb/ws /rs/ws /rt /pv/ws`
-fn is_hyperbeam(port: Port, head: &Head) -> bool {
-    match port {
-        Port::HyperBeam => true,
-        Port::Peat | Port::Provisioning => false,
-        Port::Shared => head.query_value("topic").is_some(),
-    }
-}
-
-/// Whether a request is for one of Provisioning's WebSockets.
-//= model#9
-//# 004 `/metrics` as WebSocket vs Prometheus GET | Upgrade header decides
-pub(super) fn is_provisioning(port: Port, head: &Head) -> bool {
-    match &*path_of(head) {
-        "/pv/ws" | "/pv/metrics" | "/pv/logs" => true,
-        "/metrics" | "/logs" => head.wants_websocket(),
-        "/ws" => match port {
-            Port::Provisioning => true,
-            Port::Peat | Port::HyperBeam => false,
-            Port::Shared => {
-                !is_hyperbeam(port, head)
-                    && (head.query_value("token").is_some() || head.query_value("events").is_some())
-            }
-        },
-        _ => false,
-    }
-}
-
-/// Whether a client may connect without a token and show one later.
-pub(super) fn may_identify_late(port: Port, head: &Head) -> bool {
-    head.path() == "/v1/ws" || is_provisioning(port, head)
-}
-
-/// Whether a request's connection is to last: those are counted.
-pub(super) fn is_lasting(head: &Head) -> bool {
-    let path = path_of(head);
-    head.wants_websocket() || path == "/v1/sse" || path == "/sse/subscribe" || path == connect::PATH
-}
-
-/// What became of a request: it was none of the dialects', or it was taken and leaves HTTP, or goes on.
-pub(super) enum Routed {
-    Other(Box<Http>),
-    Taken(Option<Box<Http>>),
-}
+/// Fields that a page of an allowed origin may send: those that are read here, and those that clients in browsers add themselves.
+const FIELDS_ALLOWED: &str = "Authorization, Cache-Control, Connect-Protocol-Version, Connect-Timeout-Ms, Content-Type, Fanwire-Key, If-None-Match, \
+     Last-Event-ID, X-User-Agent";
 
 impl Shard {
-    /// Takes a request that is some dialect's.
-    pub(super) fn route_dialects(
+    /// Answers a request, or turns the connection into what it asks for; `None` if it no longer is HTTP.
+    pub(super) fn route(
         &mut self,
         id: ConnId,
-        http: Box<Http>,
+        mut http: Box<Http>,
         head: &Head,
         now: Now,
-    ) -> Routed {
+    ) -> Option<Box<Http>> {
+        http.set_answering(self.answering(head));
         let path = path_of(head);
-        let taken = match &*path {
-            "/hb/ws" => self.route_hyperbeam(id, http, head, now),
-            "/ws" if is_hyperbeam(http.port(), head) => self.route_hyperbeam(id, http, head, now),
-            "/~websocket@1.0/info" if head.method == Method::Get => {
-                Some(self.gather_topics(id, http, head))
+        let doorway = Doorway::new(http.port(), &path, self.settings.echo);
+        let door = match doorway.find(head) {
+            Found::Door(door) => door,
+            Found::Options => {
+                self.answer_options(id, &mut http, head, doorway, now);
+                return Some(http);
             }
-            "/~websocket@1.0/cast" if head.method == Method::Post => {
-                let call = Call::Cast { keep_alive: head.keep_alive };
-                Some(self.gather_body(id, http, head, call, now))
-            }
-            "/~websocket@1.0/info" => Some(self.refuse_method(id, http, head, "GET", now)),
-            "/~websocket@1.0/cast" => Some(self.refuse_method(id, http, head, "POST", now)),
-            "/v1/admin/revoke" if head.method == Method::Post => {
-                Some(self.route_revoke(id, http, head, now))
-            }
-            "/v1/admin/revoke" => Some(self.refuse_method(id, http, head, "POST", now)),
-            "/pv/events" if head.method == Method::Post => {
-                let call = Call::Events { keep_alive: head.keep_alive };
-                Some(self.gather_body(id, http, head, call, now))
-            }
-            "/pv/events" => Some(self.refuse_method(id, http, head, "POST", now)),
-            _ if is_provisioning(http.port(), head) => self.route_provisioning(id, http, head, now),
-            "/ws" => {
-                let message = "/ws is HyperBEAM's with ?topic=, Provisioning's with ?token= or ?events=; /hb/ws, /pv/ws and /v1/ws need no parameter";
-                Some(self.refuse(id, http, head, 404, "not_found", message, now))
-            }
-            "/ws/subscribe" => self.route_peat(id, http, head, now),
-            "/sse/subscribe" => self.route_peat_sse(id, http, head, now),
-            connect::PATH => Some(self.route_peat_call(id, http, head, now)),
-            _ => return Routed::Other(http),
-        };
-        Routed::Taken(taken)
-    }
-
-    fn route_hyperbeam(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Option<Box<Http>> {
-        let options = self.settings.hyperbeam.options;
-        let topic = head.query_value("topic").unwrap_or_default();
-        let topics = match hyperbeam::of_query(&topic, options) {
-            Ok(topics) => topics,
-            Err(fault) => {
-                return Some(self.reply_refusal(id, http, head, now, |out, connection| {
-                    Reply::begin(out, 400, connection).error("bad_field", &fault.to_string());
-                }));
+            found => {
+                self.refuse_route(id, &mut http, found, (doorway, &path), now);
+                return Some(http);
             }
         };
-        let talk = Box::new(hyperbeam::Conversation::new(topics, options));
-        let dialect = DialectId::HyperBeam;
-        self.route_websocket(
-            id,
-            http,
-            head,
-            Opening::Talk { dialect, talk, may_deflate: false },
-            now,
-        )
-    }
-
-    fn route_provisioning(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Option<Box<Http>> {
-        let endpoint = match &*path_of(head) {
-            "/metrics" | "/pv/metrics" => provisioning::Endpoint::Metrics,
-            "/logs" | "/pv/logs" => provisioning::Endpoint::Logs,
-            _ => provisioning::Endpoint::Events,
+        let mut http = match self.enter(id, http, head, door, now) {
+            Entered::Yes(http) => http,
+            Entered::Refused(http) => return Some(http),
         };
-        match provisioning::Request::of_query(endpoint, head.query_pairs()) {
-            Ok(request) => {
-                let talk = Box::new(provisioning::Conversation::new(&request));
-                let dialect = DialectId::Provisioning;
-                let may_deflate = request.compression;
-                self.route_websocket(
-                    id,
-                    http,
-                    head,
-                    Opening::Talk { dialect, talk, may_deflate },
-                    now,
-                )
+        let is_counted = self.conns.find(id).is_none_or(|conn| conn.is_counted);
+        if is_counted || !door.lasts() || http.answering().head_only {
+            return self.route_known(id, http, head, door, now);
+        }
+        match self.ask_registrar(id, now) {
+            Some(Ok(())) => self.route_known(id, http, head, door, now),
+            Some(Err(error)) => {
+                self.refuse_entry(id, &mut http, error, now);
+                Some(http)
             }
-            Err(error) => Some(self.reply_refusal(id, http, head, now, |out, connection| {
-                Reply::begin(out, 400, connection).error("bad_field", &error.to_string());
-            })),
+            None => {
+                http.set_state(State::Entering(Box::new((head.clone(), door))));
+                Some(http)
+            }
         }
     }
 
-    fn route_peat(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Option<Box<Http>> {
-        match peat::Request::of_query(head.query_pairs()) {
-            Ok(request) => {
-                let talk = Box::new(peat::Conversation::new(request));
-                let opening = Opening::Talk { dialect: DialectId::Peat, talk, may_deflate: true };
-                self.route_websocket(id, http, head, opening, now)
-            }
-            Err(error) => Some(self.refuse_peat(id, http, head, &error, now)),
+    /// What all that is answered to a request has in common. A body that nobody reads is not read to its end: the connection ends instead.
+    fn answering(&self, head: &Head) -> Answering {
+        let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
+        let stays = head.keep_alive && !has_body;
+        let origin = head.value(Name::Origin);
+        let may_read = self.settings.access.origins.allows(origin, head.value(Name::Host), false);
+        Answering {
+            connection: if stays { Connection::KeepAlive } else { Connection::Close },
+            head_only: head.method == Method::Head,
+            origin: origin.filter(|_| may_read).map(Into::into),
+            date: self.date,
         }
     }
 
-    //= peat-node#1.8
-    //# Bad query → HTTP 400 with body
-    //# `{"code":"invalid_argument","message":"invalid subscription query: ..."}` (the Connect error shape).
-    fn refuse_peat(
+    /// As `route`, once it is known who asks.
+    pub(super) fn route_known(
         &mut self,
         id: ConnId,
-        http: Box<Http>,
+        mut http: Box<Http>,
         head: &Head,
-        error: &peat::RequestError,
+        door: &'static Door,
         now: Now,
-    ) -> Box<Http> {
-        self.reply_refusal(id, http, head, now, |out, connection| {
+    ) -> Option<Box<Http>> {
+        match door.kind {
+            Kind::WebSocket(socket) => self.open_socket(id, http, head, socket, now),
+            Kind::Stream(stream) => self.open_stream(id, http, head, stream, now),
+            Kind::Call(call) => {
+                self.begin_call(id, &mut http, head, call, now);
+                Some(http)
+            }
+            Kind::Page => {
+                let Some(conn) = self.conns.conn_ref(id) else { return Some(http) };
+                let path = path_of(head).into_owned();
+                let if_none_match = head
+                    .headers("if-none-match")
+                    .map(|tags| String::from_utf8_lossy(tags).into_owned())
+                    .reduce(|tags, more| tags + "," + &more);
+                self.admin.push_back((conn, AdminRequest { path, if_none_match }));
+                http.set_state(State::Asked);
+                Some(http)
+            }
+        }
+    }
+
+    fn open_socket(
+        &mut self,
+        id: ConnId,
+        mut http: Box<Http>,
+        head: &Head,
+        socket: Socket,
+        now: Now,
+    ) -> Option<Box<Http>> {
+        let opening = match socket {
+            Socket::Echo => Opening::Echo,
+            Socket::Native => match Asked::read_if_any(head) {
+                Ok(asked) => Opening::Native { asked },
+                Err(refusal) => {
+                    self.refuse_for(id, &mut http, (400, &refusal), now);
+                    return Some(http);
+                }
+            },
+            Socket::Talk(open) => match open(head, &self.setup()) {
+                Ok(opening) => Opening::Talk(opening),
+                Err(problem) => {
+                    self.refuse_opening(id, &mut http, &problem, now);
+                    return Some(http);
+                }
+            },
+        };
+        self.route_websocket(id, http, head, opening, now)
+    }
+
+    fn setup(&self) -> Setup<'_> {
+        Setup { views: &self.settings.views, hyperbeam: self.settings.hyperbeam.options }
+    }
+
+    fn refuse_opening(&mut self, id: ConnId, http: &mut Http, problem: &NotOpened, now: Now) {
+        self.reply(id, http, now, |out, answering| {
+            let reply = Reply::begin(out, 400, answering);
+            match problem {
+                NotOpened::BadField(message) => reply.error("bad_field", message),
+                NotOpened::Said(body) => reply.body("application/json", body),
+            }
+        });
+    }
+
+    /// Begins an event stream, or says why there is none: while a status can still be said.
+    fn open_stream(
+        &mut self,
+        id: ConnId,
+        mut http: Box<Http>,
+        head: &Head,
+        stream: Stream,
+        now: Now,
+    ) -> Option<Box<Http>> {
+        let transport = Transport::Sse { chunked: head.version == Version::Http11 };
+        match stream {
+            Stream::Native => {
+                let checked = Asked::read(head).map_err(|refusal| (400, refusal)).and_then(
+                    |asked| match self.confined_or_refused(id, asked.subscription()) {
+                        Ok(_) => Ok(asked),
+                        Err(refusal) if refusal.code == RefusalCode::Forbidden => {
+                            Err((403, refusal))
+                        }
+                        Err(refusal) => Err((400, refusal)),
+                    },
+                );
+                let asked = match checked {
+                    Ok(asked) => asked,
+                    Err((status, refusal)) => {
+                        self.refuse_for(id, &mut http, (status, &refusal), now);
+                        return Some(http);
+                    }
+                };
+                let voice = Voice { dialect: DialectId::NativeSse, transport };
+                let back = self.begin_sse(id, http, head, voice, now);
+                if back.is_none() {
+                    self.subscribe_asked(id, &asked, now);
+                }
+                back
+            }
+            Stream::Wants(open) => {
+                let Wanted { dialect, mut wish } = match open(head, &self.setup()) {
+                    Ok(opened) => opened,
+                    Err(problem) => {
+                        self.refuse_opening(id, &mut http, &problem, now);
+                        return Some(http);
+                    }
+                };
+                if wish.as_ref().is_some_and(|wish| self.is_barred(id, wish)) {
+                    self.refuse_wish(id, &mut http, now);
+                    return Some(http);
+                }
+                // A position of another epoch is none: the present state is told instead.
+                let cursor = head.value(Name::LastEventId).and_then(|id| cursor_of(id).ok());
+                if let (Some(wish), Some(cursor)) = (&mut wish, cursor)
+                    && *cursor.epoch == *self.epoch
+                {
+                    wish.since = Since::Cursor(cursor);
+                }
+                let back = self.begin_sse(id, http, head, Voice { dialect, transport }, now);
+                if back.is_none() {
+                    self.want_one(id, wish, now);
+                }
+                back
+            }
+        }
+    }
+
+    /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
+    fn is_barred(&self, id: ConnId, wish: &Wish) -> bool {
+        let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
+        who.is_none_or(|who| who.confine(&wish.subscription).is_none())
+    }
+
+    fn refuse_wish(&mut self, id: ConnId, http: &mut Http, now: Now) {
+        self.reply(id, http, now, |out, answering| {
             let mut body = Vec::new();
-            connect::put_error("invalid_argument", &error.to_string(), &mut body);
-            Reply::begin(out, 400, connection).body("application/json", &body);
-        })
+            let message = "the token allows none of these collections with this query";
+            connect::put_error("permission_denied", message, &mut body);
+            Reply::begin(out, 403, answering).body("application/json", &body);
+        });
     }
 
-    fn route_peat_sse(
+    /// Makes a connection an event stream; to HEAD the head is all there is, and the connection stays what it was.
+    fn begin_sse(
         &mut self,
         id: ConnId,
-        http: Box<Http>,
+        mut http: Box<Http>,
         head: &Head,
+        voice: Voice,
         now: Now,
     ) -> Option<Box<Http>> {
-        if head.method != Method::Get {
-            return Some(self.refuse_method(id, http, head, "GET", now));
-        }
-        let request = match peat::Request::of_query(head.query_pairs()) {
-            Ok(request) => request,
-            Err(error) => return Some(self.refuse_peat(id, http, head, &error, now)),
-        };
-        let mut wish = request.wish(&[], &self.settings.views.peat);
-        // A position of another epoch is none: the present state is told instead.
-        let cursor = head.header("last-event-id").and_then(|id| cursor_of(id).ok());
-        if let (Some(wish), Some(cursor)) = (&mut wish, cursor)
-            && *cursor.epoch == *self.epoch
-        {
-            wish.since = Since::Cursor(cursor);
+        if http.answering().head_only {
+            let version = head.version;
+            self.reply(id, &mut http, now, |out, answering| {
+                Reply::stream(out, sse::CONTENT_TYPE, version, answering);
+            });
+            return Some(http);
         }
         let mut reply = Vec::new();
-        sse::put_head(&mut reply, head.version, head.header("origin"));
-        let transport = Transport::Sse { chunked: head.version == Version::Http11 };
-        self.begin_stream(id, reply, Voice { dialect: DialectId::Peat, transport }, now);
-        self.want_one(id, wish, now);
+        Reply::stream(&mut reply, sse::CONTENT_TYPE, head.version, http.answering());
+        self.begin_stream(id, reply, voice, now);
         None
     }
 
-    fn route_peat_call(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Box<Http> {
-        if head.method != Method::Post {
-            return self.refuse_method(id, http, head, "POST", now);
-        }
+    pub(super) fn want_one(&mut self, id: ConnId, wish: Option<Wish>, now: Now) {
+        let wishes: Vec<Wish> = wish.into_iter().collect();
+        self.want(id, &wishes, now);
+    }
+
+    /// Has a call's body gathered, or carries it out if it has none.
+    fn begin_call(&mut self, id: ConnId, http: &mut Http, head: &Head, call: Call, now: Now) {
+        let (bytes_max, action) = match call {
+            Call::Publish => return self.begin_upload(id, http, head, now),
+            Call::Topics => return self.gather_topics(id, http, head),
+            Call::Subscribe => match self.terms_of_call(id, http, head, now) {
+                Some(terms) => (body_bytes_max(call), Action::Subscribe(terms)),
+                None => return,
+            },
+            Call::Cast => (body_bytes_max(call), Action::Cast),
+            Call::Post => (body_bytes_max(call), Action::Post),
+            Call::Revoke => (body_bytes_max(call), Action::Revoke),
+        };
+        let message_bytes_max = self.settings.message_bytes_max;
+        let bytes_max = match bytes_max {
+            Body::None => 0,
+            Body::Bytes(bytes) => bytes,
+            Body::Message(bytes) => bytes.min(message_bytes_max),
+            Body::Lines => message_bytes_max,
+        };
+        self.gather_body(id, http, head, (bytes_max, action), now);
+    }
+
+    /// How the messages of a Connect call are written; `None`: it was refused.
+    fn terms_of_call(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        head: &Head,
+        now: Now,
+    ) -> Option<connect::Terms> {
         if head.version != Version::Http11 {
             // Its stream ends with a message, so it must be told from the connection's end.
-            return self.refuse(id, http, head, 505, "http_version", "a call needs HTTP/1.1", now);
+            self.refuse(id, http, 505, ("http_version", "a call needs HTTP/1.1"), now);
+            return None;
         }
-        let version = head.header("connect-protocol-version");
-        let Some(terms) = connect::Terms::of(head.header("content-type"), version) else {
-            return self.reply_refusal(id, http, head, now, |out, connection| {
+        let version = head.value(Name::ConnectProtocolVersion);
+        let terms = connect::Terms::of(head.value(Name::ContentType), version);
+        if terms.is_none() {
+            self.reply(id, http, now, |out, answering| {
                 let types = "application/connect+json, application/connect+proto";
-                Reply::begin(out, 415, connection).header("accept-post", types).empty();
+                Reply::begin(out, 415, answering).header("accept-post", types).empty();
             });
-        };
-        self.gather_body(id, http, head, Call::Peat { terms }, now)
+        }
+        terms
     }
 
     /// Carries a call of the RPC out: its answer is a stream of changes, or of nothing but the error.
-    pub(super) fn peat_call(&mut self, id: ConnId, terms: connect::Terms, body: &[u8], now: Now) {
+    pub(super) fn peat_call(
+        &mut self,
+        id: ConnId,
+        http: &Http,
+        terms: connect::Terms,
+        body: &[u8],
+        now: Now,
+    ) {
         let mut reply = Vec::new();
-        reply.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: ");
-        reply.extend_from_slice(terms.codec.content_type().as_bytes());
-        reply.extend_from_slice(
-            b"\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n",
-        );
+        let content_type = terms.codec.content_type();
+        Reply::stream(&mut reply, content_type, Version::Http11, http.answering());
         let voice = Voice { dialect: terms.codec.dialect(), transport: Transport::Connect };
         self.begin_stream(id, reply, voice, now);
         match connect::request(terms, body) {
@@ -302,25 +360,140 @@ impl Shard {
         }
     }
 
-    fn want_one(&mut self, id: ConnId, wish: Option<Wish>, now: Now) {
-        let wishes: Vec<Wish> = wish.into_iter().collect();
-        self.want(id, &wishes, now);
-    }
-
-    /// There is nothing here for this method, but for another.
-    fn refuse_method(
+    /// Answers a request that means no door.
+    fn refuse_route(
         &mut self,
         id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        allowed: &str,
+        http: &mut Http,
+        found: Found,
+        (doorway, path): (Doorway<'_>, &str),
         now: Now,
-    ) -> Box<Http> {
-        let message = "there is nothing here for this method";
-        self.reply_refusal(id, http, head, now, |out, connection| {
-            Reply::begin(out, 405, connection)
-                .header("allow", allowed)
-                .error("method_not_allowed", message);
-        })
+    ) {
+        let own = http.port() != Port::Shared;
+        match found {
+            Found::Door(_) | Found::Options => unreachable!("these are not refused"),
+            Found::UnknownMethod => {
+                //= rfc9110#9.1
+                //# An origin server that receives a request method that is unrecognized or not implemented SHOULD respond with the
+                //# 501 (Not Implemented) status code.
+                let message = "there is no such method";
+                self.refuse(id, http, 501, ("unknown_method", message), now);
+            }
+            Found::Nowhere => {
+                let message = match own {
+                    true => "there is nothing here: this port is one dialect's own".to_owned(),
+                    false => format!("there is nothing at {path}"),
+                };
+                self.refuse(id, http, 404, ("not_found", &message), now);
+            }
+            Found::NoSocket => {
+                let message = format!("there is no WebSocket at {path}");
+                self.refuse(id, http, 404, ("not_found", &message), now);
+            }
+            Found::Undecided => {
+                let message = "/ws is HyperBEAM's with ?topic=, Provisioning's with ?token= or ?events=; /hb/ws, /pv/ws and /v1/ws need no parameter";
+                self.refuse(id, http, 404, ("not_found", message), now);
+            }
+            Found::NotUpgraded => self.refuse_upgrade(id, http, UpgradeError::NotAsked, now),
+            Found::OtherMethods => {
+                let allow = doorway.allow();
+                let message = format!("this path has no such method; it has {allow}");
+                self.reply(id, http, now, |out, answering| {
+                    //= rfc9110#15.5.6
+                    //# The origin server MUST generate an Allow header field in a 405 response
+                    Reply::begin(out, 405, answering)
+                        .header("allow", &allow)
+                        .error("method_not_allowed", &message);
+                });
+            }
+        }
+    }
+
+    /// Says what may be asked here, and, to a page of another origin, what it may send.
+    fn answer_options(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        head: &Head,
+        doorway: Doorway<'_>,
+        now: Now,
+    ) {
+        let allow = doorway.allow();
+        let wanted = head.value(Name::AccessControlRequestMethod);
+        let is_refused = wanted.is_some() && http.answering().origin.is_none();
+        if is_refused && head.value(Name::Origin).is_some() {
+            let message = "pages of this origin may not connect (auth.origins)";
+            return self.refuse(id, http, 403, ("forbidden", message), now);
+        }
+        let is_preflight = wanted.is_some() && http.answering().origin.is_some();
+        let takes = wanted.is_some_and(|name| doorway.takes(Method::from_name(name)));
+        self.reply(id, http, now, |out, answering| {
+            let mut reply = Reply::begin(out, 204, answering).header("allow", &allow);
+            if is_preflight && takes {
+                reply = reply
+                    .header("access-control-allow-methods", &allow)
+                    .header("access-control-allow-headers", FIELDS_ALLOWED)
+                    .header("access-control-max-age", &PREFLIGHT_KEPT_S.to_string());
+            }
+            reply.empty();
+        });
+    }
+
+    /// Refuses a request with a word and a reason.
+    pub(super) fn refuse(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        status: u16,
+        (code, message): (&str, &str),
+        now: Now,
+    ) {
+        self.reply(id, http, now, |out, answering| {
+            let reply = Reply::begin(out, status, answering);
+            let reply = match status {
+                //= rfc9110#11.6.1
+                //# A server generating a 401 (Unauthorized) response MUST send a WWW-Authenticate header field
+                401 => reply.header("www-authenticate", "Bearer"),
+                // Where nothing is, something may be tomorrow.
+                404 => reply.header("Cache-Control", "no-store"),
+                _ => reply,
+            };
+            reply.error(code, message);
+        });
+    }
+
+    /// Refuses a request with what is wrong with it.
+    pub(super) fn refuse_for(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        (status, refusal): (u16, &Refusal),
+        now: Now,
+    ) {
+        if refusal.code == RefusalCode::BadFilter && !self.charge(id, FILTER_REFUSED_STEPS, now) {
+            http.ends();
+        }
+        self.reply(id, http, now, |out, answering| {
+            Reply::begin(out, status, answering).body("application/json", &refusal_body(refusal));
+        });
+    }
+
+    /// Answers the request that a connection is at. The connection ends with it, or is ready for the next.
+    pub(super) fn reply(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        now: Now,
+        write: impl FnOnce(&mut Vec<u8>, &Answering),
+    ) {
+        let mut out = Vec::new();
+        write(&mut out, &Answering { date: self.date, ..http.answering().clone() });
+        self.push_item(id, Item::Raw(out.into()));
+        if http.answering().stays() {
+            http.set_state(State::Head);
+        } else {
+            http.set_state(State::Ended);
+            self.close_after_sent(id, now);
+        }
     }
 }

@@ -4,17 +4,11 @@
 
 use super::super::Shard;
 use super::super::input::ConnId;
-use super::cast::Owed;
 use super::http::Http;
 use super::http::State;
-use super::post::Post;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::peat::connect;
-use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
-use crate::limits::PEAT_REQUEST_BYTES_MAX;
-use crate::limits::PROVISIONING_POST_BYTES_MAX;
-use crate::limits::REVOKE_BYTES_MAX;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Head;
@@ -22,26 +16,15 @@ use crate::wire::http::HttpError;
 
 /// What is done with a body once it is there.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Call {
+pub(super) enum Action {
     /// A subscription over Connect.
-    Peat { terms: connect::Terms },
+    Subscribe(connect::Terms),
     /// A message for whoever has its topic.
-    Cast { keep_alive: bool },
+    Cast,
     /// Events of the Provisioning dialect.
-    Events { keep_alive: bool },
+    Post,
     /// Tokens that are to open nothing any more.
-    Revoke { keep_alive: bool },
-}
-
-impl Call {
-    const fn bytes_max(self) -> u64 {
-        match self {
-            Self::Peat { .. } => PEAT_REQUEST_BYTES_MAX as u64,
-            Self::Revoke { .. } => REVOKE_BYTES_MAX as u64,
-            Self::Events { .. } => PROVISIONING_POST_BYTES_MAX as u64,
-            Self::Cast { .. } => HYPERBEAM_CAST_BYTES_MAX as u64,
-        }
-    }
+    Revoke,
 }
 
 /// A body on its way.
@@ -49,24 +32,7 @@ impl Call {
 pub(super) struct Gathering {
     decoder: BodyDecoder,
     body: Vec<u8>,
-    call: Call,
-}
-
-/// How far it has come.
-pub(super) enum Gathered {
-    More(Box<Gathering>),
-    /// The connection is something else now.
-    Taken,
-    /// The next request may follow.
-    Answered,
-    /// It may follow once what was published has its place.
-    Casting(Owed),
-    /// It is answered, and the next may follow, once what was published has its place.
-    Posting {
-        keep_alive: bool,
-    },
-    /// The connection ends with what was said.
-    Ended,
+    action: Action,
 }
 
 impl Shard {
@@ -74,75 +40,50 @@ impl Shard {
     pub(super) fn gather_body(
         &mut self,
         id: ConnId,
-        mut http: Box<Http>,
+        http: &mut Http,
         head: &Head,
-        call: Call,
+        (bytes_max, action): (usize, Action),
         now: Now,
-    ) -> Box<Http> {
-        let most = match call {
-            // One message, and so no larger than one.
-            Call::Cast { .. } => call.bytes_max().min(self.settings.message_bytes_max as u64),
-            _ => call.bytes_max(),
-        };
-        match BodyDecoder::new(head.framing, most) {
+    ) {
+        match BodyDecoder::new(head.framing, bytes_max as u64) {
             Ok(decoder) => {
                 if head.expect_continue {
                     self.push_item(id, Item::Raw(CONTINUE.into()));
                 }
-                http.set_state(State::Gather(Box::new(Gathering {
-                    decoder,
-                    body: Vec::new(),
-                    call,
-                })));
+                http.reads_body(head);
+                let gathering = Gathering { decoder, body: Vec::new(), action };
+                http.set_state(State::Gather(Box::new(gathering)));
             }
-            Err(error) => self.http_fault(id, &mut http, error, now),
+            Err(error) => self.http_fault(id, http, error, now),
         }
-        http
     }
 
-    /// Takes in what was read; what is left of the input is the next request's.
-    pub(super) fn gather_go_on(
+    /// Takes in what was read; what is left of the input is the next request's. `None` if the connection is something else now.
+    pub(super) fn go_on_gathering(
         &mut self,
         id: ConnId,
-        mut gathering: Box<Gathering>,
-        input: &mut Vec<u8>,
+        mut http: Box<Http>,
         now: Now,
-    ) -> Gathered {
-        if let Err(error) = gathering.feed(input) {
-            self.refuse_body(id, error, now);
-            return Gathered::Ended;
+    ) -> Option<Box<Http>> {
+        let State::Gather(mut gathering) = http.take_state() else { unreachable!("it is one") };
+        if let Err(error) = gathering.feed(http.input_mut()) {
+            self.http_fault(id, &mut http, error, now);
+            return Some(http);
         }
         if !gathering.decoder.is_done() {
-            return Gathered::More(gathering);
+            http.set_state(State::Gather(gathering));
+            return Some(http);
         }
-        match gathering.call {
-            Call::Peat { terms } => {
-                self.peat_call(id, terms, &gathering.body, now);
-                Gathered::Taken
+        match gathering.action {
+            Action::Subscribe(terms) => {
+                self.peat_call(id, &http, terms, &gathering.body, now);
+                return None;
             }
-            Call::Revoke { keep_alive } => {
-                self.carry_out_revocation(id, &gathering.body, keep_alive, now);
-                self.after_answer(id, keep_alive, now)
-            }
-            Call::Events { keep_alive } => match self.post(id, &gathering.body, keep_alive, now) {
-                Post::Waits => Gathered::Posting { keep_alive },
-                Post::Answered => self.after_answer(id, keep_alive, now),
-            },
-            Call::Cast { keep_alive } => match self.cast(id, &gathering.body, keep_alive, now) {
-                Some(owed) => Gathered::Casting(owed),
-                None => self.after_answer(id, keep_alive, now),
-            },
+            Action::Revoke => self.carry_out_revocation(id, &mut http, &gathering.body, now),
+            Action::Post => self.post(id, &mut http, &gathering.body, now),
+            Action::Cast => self.cast(id, &mut http, &gathering.body, now),
         }
-    }
-}
-
-impl Shard {
-    fn after_answer(&mut self, id: ConnId, keep_alive: bool, now: Now) -> Gathered {
-        if keep_alive {
-            return Gathered::Answered;
-        }
-        self.close_after_sent(id, now);
-        Gathered::Ended
+        Some(http)
     }
 }
 

@@ -10,35 +10,32 @@ use super::super::class::Voice;
 use super::super::input::ConnId;
 use super::super::input::Port;
 use super::super::lifecycle::seconds;
-use super::AdminRequest;
 use super::Response;
 use super::Session;
 use super::cast;
 use super::cast::Owed;
-use super::endpoint::Routed;
-use super::gather::Gathered;
 use super::gather::Gathering;
-use super::identity::Entered;
 use super::stream::Asked;
 use super::upload::Upload;
 use super::websocket::Speaks;
 use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Door;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Talk;
 use crate::dialect::native;
-use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
+use crate::wire::http::Answering;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Connection;
 use crate::wire::http::Head;
+use crate::wire::http::HttpDate;
 use crate::wire::http::HttpError;
-use crate::wire::http::Method;
 use crate::wire::http::Reply;
 use crate::wire::http::parse_head;
 use crate::wire::upgrade::Terms;
@@ -52,6 +49,8 @@ pub(in super::super) struct Http {
     /// What was read and could not be used yet.
     input: Vec<u8>,
     state: State,
+    /// How the request that is being answered is answered.
+    answering: Answering,
     /// When the request that is being read began, in milliseconds since the start.
     since_ms: Option<u64>,
 }
@@ -60,30 +59,50 @@ pub(in super::super) struct Http {
 pub(super) enum State {
     Head,
     Upload(Box<Upload>),
-    /// The registrar has been asked about the one who sent this.
-    Entering(Box<Head>),
+    /// The registrar has been asked about the one who sent this, and where it goes then.
+    Entering(Box<(Head, &'static Door)>),
     /// A small body is being gathered.
     Gather(Box<Gathering>),
     /// What was published is not known to have its place yet.
     Casting(Owed),
     /// What was posted is not known to have its place yet, and its answer waits for that.
-    Posting {
-        keep_alive: bool,
-    },
+    Posting,
     /// Topics are being gathered from the other shards.
     Topics(Box<cast::Gathering>),
     /// An admin request is being answered.
-    Asked {
-        keep_alive: bool,
-        head_only: bool,
-    },
+    Asked,
     /// The connection ends with what was said; nothing more is read.
     Ended,
 }
 
 impl Http {
     pub(super) fn new(port: Port) -> Self {
-        Self { port, input: Vec::new(), state: State::Head, since_ms: None }
+        let answering = Answering::nobody(HttpDate::default());
+        Self { port, input: Vec::new(), state: State::Head, answering, since_ms: None }
+    }
+
+    pub(super) fn answering(&self) -> &Answering {
+        &self.answering
+    }
+
+    pub(super) fn set_answering(&mut self, answering: Answering) {
+        self.answering = answering;
+    }
+
+    /// No other request follows the one that is being answered.
+    pub(super) fn ends(&mut self) {
+        self.answering.connection = Connection::Close;
+    }
+
+    /// The body of the request is read to its end: the next one may follow if the client likes.
+    pub(super) fn reads_body(&mut self, head: &Head) {
+        if head.keep_alive {
+            self.answering.connection = Connection::KeepAlive;
+        }
+    }
+
+    pub(super) fn input_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.input
     }
 
     pub(super) fn take_state(&mut self) -> State {
@@ -107,10 +126,10 @@ impl Http {
         match &self.state {
             State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked { .. }
+            State::Asked
             | State::Entering(_)
             | State::Casting(_)
-            | State::Posting { .. }
+            | State::Posting
             | State::Topics(_) => true,
             State::Ended => false,
         }
@@ -156,6 +175,8 @@ impl Shard {
                             http = back;
                         }
                         Err(error) => {
+                            // Who asks is not known: not even which page.
+                            http.answering = Answering::nobody(self.date);
                             self.http_fault(id, &mut http, error, now);
                             break;
                         }
@@ -167,7 +188,8 @@ impl Shard {
                     else {
                         unreachable!("it is one")
                     };
-                    let (state, rest) = self.upload_go_on(id, upload, input, now);
+                    let answering = Answering { date: self.date, ..http.answering.clone() };
+                    let (state, rest) = self.upload_go_on(id, upload, input, &answering, now);
                     http.input = rest;
                     let is_stuck = matches!(&state, UploadState::More(_))
                         || matches!(&state, UploadState::Ended);
@@ -187,10 +209,10 @@ impl Shard {
                     http = self.answer_topics(id, http, now);
                 }
                 State::Upload(_)
-                | State::Asked { .. }
+                | State::Asked
                 | State::Entering(_)
                 | State::Casting(_)
-                | State::Posting { .. }
+                | State::Posting
                 | State::Topics(_) => break,
                 State::Ended => {
                     http.input = Vec::new();
@@ -201,96 +223,10 @@ impl Shard {
         self.put_back(id, Session::Http(http));
     }
 
-    /// Takes in more of a small body; `None` if the connection is something else now.
-    fn go_on_gathering(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Option<Box<Http>> {
-        let State::Gather(gathering) = std::mem::replace(&mut http.state, State::Ended) else {
-            unreachable!("it is one")
-        };
-        let mut input = std::mem::take(&mut http.input);
-        let gathered = self.gather_go_on(id, gathering, &mut input, now);
-        http.input = input;
-        http.state = match gathered {
-            Gathered::More(gathering) => State::Gather(gathering),
-            Gathered::Ended => State::Ended,
-            Gathered::Answered => State::Head,
-            Gathered::Casting(owed) => State::Casting(owed),
-            Gathered::Posting { keep_alive } => State::Posting { keep_alive },
-            Gathered::Taken => return None,
-        };
-        Some(http)
-    }
-
     /// Says what is wrong with the bytes themselves, and ends the connection.
     pub(super) fn http_fault(&mut self, id: ConnId, http: &mut Http, error: HttpError, now: Now) {
-        let mut out = Vec::new();
-        error.write_reply(&mut out);
-        self.push_item(id, Item::Raw(out.into()));
-        http.state = State::Ended;
-        self.close_after_sent(id, now);
-    }
-
-    /// Answers a request, or turns the connection into what it asks for; `None` if it no longer is HTTP.
-    fn route(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Option<Box<Http>> {
-        if !super::endpoint::is_here(http.port(), head) {
-            let message = "there is nothing here: this port is one dialect's own";
-            return Some(self.refuse(id, http, head, 404, "not_found", message, now));
-        }
-        let mut http = match self.enter(id, http, head, now) {
-            Entered::Yes(http) => http,
-            Entered::Refused(http) => return Some(http),
-        };
-        let is_counted = self.conns.find(id).is_none_or(|conn| conn.is_counted);
-        if is_counted || !super::endpoint::is_lasting(head) {
-            return self.route_known(id, http, head, now);
-        }
-        match self.ask_registrar(id, now) {
-            Some(Ok(())) => self.route_known(id, http, head, now),
-            Some(Err(error)) => Some(self.refuse_entry(id, http, head, error, now)),
-            None => {
-                http.state = State::Entering(Box::new(head.clone()));
-                Some(http)
-            }
-        }
-    }
-
-    /// As `route`, once it is known who asks.
-    pub(super) fn route_known(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Option<Box<Http>> {
-        let path = head.path();
-        match path {
-            "/v1/ws" => return self.route_native(id, http, head, now),
-            "/echo" if self.settings.echo => {
-                return self.route_websocket(id, http, head, Opening::Echo, now);
-            }
-            "/v1/sse" => return self.route_sse(id, http, head, now),
-            _ => {}
-        }
-        if path.starts_with("/v1/publish/") || path == "/v1/publish" {
-            return Some(self.route_publish(id, http, head, now));
-        }
-        let http = match self.route_dialects(id, http, head, now) {
-            Routed::Taken(back) => return back,
-            Routed::Other(http) => http,
-        };
-        Some(self.route_admin(id, http, head, now))
-    }
-
-    fn route_native(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Option<Box<Http>> {
-        match Asked::read_if_any(head) {
-            Ok(asked) => self.route_websocket(id, http, head, Opening::Native { asked }, now),
-            Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
-        }
+        http.answering = http.answering.last();
+        self.reply(id, http, now, |out, answering| error.write_reply(out, answering));
     }
 
     /// Makes a connection a WebSocket, if its request is one for that.
@@ -304,7 +240,7 @@ impl Shard {
     ) -> Option<Box<Http>> {
         let protocols: &'static [&'static str] =
             if matches!(opening, Opening::Native { .. }) { &[native::SUBPROTOCOL] } else { &[] };
-        let may_deflate = !matches!(opening, Opening::Talk { may_deflate: false, .. });
+        let may_deflate = !matches!(&opening, Opening::Talk(talk) if !talk.may_deflate);
         let terms = Terms { protocols, deflate: self.settings.deflate && may_deflate };
         let upgrade = match Upgrade::check(head, &terms) {
             Ok(upgrade) => upgrade,
@@ -324,7 +260,9 @@ impl Shard {
                 (Speaks::Dialect(DialectId::Native), Some(DialectId::Native), asked)
             }
             Opening::Echo => (Speaks::Echo { deflate: upgrade.deflate }, None, None),
-            Opening::Talk { dialect, talk, .. } => (Speaks::Talk(talk), Some(dialect), None),
+            Opening::Talk(dialect::Opening { dialect, talk, .. }) => {
+                (Speaks::Talk(talk), Some(dialect), None)
+            }
         };
         let bytes_max =
             if dialect.is_some() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
@@ -350,182 +288,39 @@ impl Shard {
         None
     }
 
-    fn refuse_upgrade(&mut self, id: ConnId, http: &mut Http, error: UpgradeError, now: Now) {
-        let mut reply = Vec::new();
-        error.write_reply(&mut reply);
-        self.push_item(id, Item::Raw(reply.into()));
-        http.state = State::Ended;
-        self.close_after_sent(id, now);
-    }
-
-    fn route_sse(
+    /// Refuses what is no request for a WebSocket. The connection ends: what a confused client sends next may be frames.
+    pub(super) fn refuse_upgrade(
         &mut self,
         id: ConnId,
-        http: Box<Http>,
-        head: &Head,
+        http: &mut Http,
+        error: UpgradeError,
         now: Now,
-    ) -> Option<Box<Http>> {
-        if head.method != Method::Get {
-            return Some(self.refuse(
-                id,
-                http,
-                head,
-                405,
-                "method_not_allowed",
-                "an event stream is asked for with GET",
-                now,
-            ));
-        }
-        match Asked::read(head) {
-            Ok(asked) => {
-                self.begin_sse(id, head, &asked, now);
-                None
-            }
-            Err(refusal) => Some(self.refuse_for(id, http, head, (400, &refusal), now)),
-        }
+    ) {
+        http.answering = http.answering.last();
+        self.reply(id, http, now, |out, answering| error.write_reply(out, answering));
     }
 
-    fn route_publish(
-        &mut self,
-        id: ConnId,
-        mut http: Box<Http>,
-        head: &Head,
-        now: Now,
-    ) -> Box<Http> {
-        if head.method != Method::Post {
-            return self.refuse(
-                id,
-                http,
-                head,
-                405,
-                "method_not_allowed",
-                "events are published with POST",
-                now,
-            );
-        }
+    /// Begins to take events in.
+    pub(super) fn begin_upload(&mut self, id: ConnId, http: &mut Http, head: &Head, now: Now) {
         if self.stopping.is_some() {
-            return self.refuse(
-                id,
-                http,
-                head,
-                503,
-                "shutting_down",
-                "the server is shutting down",
-                now,
-            );
+            let message = "the server is shutting down";
+            return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
         match Upload::read(head, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let message = "publishing to this topic is not allowed";
                 let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
-                self.refuse_for(id, http, head, (403, &refusal), now)
+                self.refuse_for(id, http, (403, &refusal), now);
             }
             Ok(upload) => {
                 if head.expect_continue {
                     self.push_item(id, Item::Raw(CONTINUE.into()));
                 }
+                http.reads_body(head);
                 http.state = State::Upload(Box::new(upload));
-                http
             }
-            Err((status, refusal)) => self.refuse_for(id, http, head, (status, &refusal), now),
+            Err((status, refusal)) => self.refuse_for(id, http, (status, &refusal), now),
         }
-    }
-
-    fn route_admin(&mut self, id: ConnId, mut http: Box<Http>, head: &Head, now: Now) -> Box<Http> {
-        let head_only = head.method == Method::Head;
-        if !head_only && head.method != Method::Get {
-            let (status, code) = if super::upload::is_known_path(head.path()) {
-                (405, "method_not_allowed")
-            } else {
-                (404, "not_found")
-            };
-            return self.refuse(
-                id,
-                http,
-                head,
-                status,
-                code,
-                "there is nothing here for this method",
-                now,
-            );
-        }
-        let Some(conn) = self.conns.conn_ref(id) else { return http };
-        let path = head.path_after("").unwrap_or_default().into_owned();
-        let if_none_match = head.header("if-none-match").map(str::to_owned);
-        // A body would have to be read; nobody asks with one, so the connection ends instead.
-        let has_body = !matches!(
-            head.framing,
-            crate::wire::http::Framing::None | crate::wire::http::Framing::Length(0)
-        );
-        self.admin.push_back((conn, AdminRequest { path, head_only, if_none_match }));
-        http.state = State::Asked { keep_alive: head.keep_alive && !has_body, head_only };
-        http
-    }
-
-    /// Refuses a request with a word and a reason.
-    #[expect(clippy::too_many_arguments, reason = "a refusal has a status, a code and a reason")]
-    pub(super) fn refuse(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        status: u16,
-        code: &str,
-        message: &str,
-        now: Now,
-    ) -> Box<Http> {
-        self.reply_refusal(id, http, head, now, |out, connection| {
-            let reply = Reply::begin(out, status, connection);
-            let reply =
-                if status == 405 { reply.header("allow", "GET, HEAD, POST") } else { reply };
-            reply.error(code, message);
-        })
-    }
-
-    /// Refuses a request with what is wrong with it.
-    fn refuse_for(
-        &mut self,
-        id: ConnId,
-        http: Box<Http>,
-        head: &Head,
-        (status, refusal): (u16, &Refusal),
-        now: Now,
-    ) -> Box<Http> {
-        let mut http = self.reply_refusal(id, http, head, now, |out, connection| {
-            Reply::begin(out, status, connection).body("application/json", &refusal_body(refusal));
-        });
-        if refusal.code == RefusalCode::BadFilter {
-            self.charge(id, FILTER_REFUSED_STEPS, now);
-            if self.is_closing(id) {
-                http.state = State::Ended;
-            }
-        }
-        http
-    }
-
-    pub(super) fn reply_refusal(
-        &mut self,
-        id: ConnId,
-        mut http: Box<Http>,
-        head: &Head,
-        now: Now,
-        write: impl FnOnce(&mut Vec<u8>, Connection),
-    ) -> Box<Http> {
-        // A body that nobody wants is not read to its end.
-        let has_body = !matches!(
-            head.framing,
-            crate::wire::http::Framing::None | crate::wire::http::Framing::Length(0)
-        );
-        let connection =
-            if head.keep_alive && !has_body { Connection::KeepAlive } else { Connection::Close };
-        let mut out = Vec::new();
-        write(&mut out, connection);
-        self.push_item(id, Item::Raw(out.into()));
-        if connection == Connection::Close {
-            http.state = State::Ended;
-            self.close_after_sent(id, now);
-        }
-        http
     }
 
     /// Answers an admin request, and goes on with what was pipelined.
@@ -535,32 +330,21 @@ impl Shard {
             Session::Http(http) => http,
             session => return self.put_back(id, session),
         };
-        let State::Asked { keep_alive, head_only } = http.state else {
+        if !matches!(http.state, State::Asked) {
             return self.put_back(id, Session::Http(http));
-        };
-        let connection = if keep_alive { Connection::KeepAlive } else { Connection::Close };
-        let mut out = Vec::new();
-        let mut reply = Reply::begin(&mut out, response.status, connection);
-        for (name, value) in &response.headers {
-            reply = reply.header(name, value);
         }
-        match (response.status, head_only) {
-            (304, _) => reply.empty(),
-            (_, true) => {
-                reply.head_only(response.content_type, response.body.len());
+        self.reply(id, &mut http, now, |out, answering| {
+            let mut reply = Reply::begin(out, response.status, answering);
+            for (name, value) in &response.headers {
+                reply = reply.header(name, value);
             }
-            (_, false) => reply.body(response.content_type, &response.body),
-        }
-        self.push_item(id, Item::Raw(out.into()));
-        if keep_alive {
-            http.state = State::Head;
-            self.http_go_on(id, http, now);
-            self.resumed.push(id);
-        } else {
-            http.state = State::Ended;
-            self.put_back(id, Session::Http(http));
-            self.close_after_sent(id, now);
-        }
+            match response.status {
+                304 => reply.empty(),
+                _ => reply.body(response.content_type, &response.body),
+            }
+        });
+        self.http_go_on(id, http, now);
+        self.resumed.push(id);
     }
 
     /// The home shards have answered an upload's lines.
@@ -571,19 +355,16 @@ impl Shard {
         results: &[super::PublishResult],
         now: Now,
     ) {
-        if let State::Casting(owed) = http.state {
-            let stays = self.answer_cast(id, owed, results, now);
-            http.state = if stays { State::Head } else { State::Ended };
-            return self.http_go_on(id, http, now);
-        }
-        if let State::Posting { keep_alive } = http.state {
-            self.answer_post(id, results, keep_alive);
-            http.state = if keep_alive { State::Head } else { State::Ended };
-            self.http_go_on(id, http, now);
-            if !keep_alive {
-                self.close_after_sent(id, now);
+        match http.state {
+            State::Casting(owed) => {
+                self.answer_cast(id, &mut http, owed, results, now);
+                return self.http_go_on(id, http, now);
             }
-            return;
+            State::Posting => {
+                self.answer_post(id, &mut http, results, now);
+                return self.http_go_on(id, http, now);
+            }
+            _ => {}
         }
         let State::Upload(upload) = &mut http.state else {
             return self.put_back(id, Session::Http(http));
@@ -627,10 +408,15 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let Session::Http(http) = &mut conn.session else { return };
         let is_idle = matches!(http.state, State::Head) && http.input.is_empty();
+        let answering = match http.state {
+            // The request before this one is over, and whose this one is nobody knows.
+            State::Head => Answering::nobody(self.date),
+            _ => Answering { date: self.date, ..http.answering.last() },
+        };
         http.state = State::Ended;
         if !is_idle {
             let mut out = Vec::new();
-            Reply::begin(&mut out, 408, Connection::Close)
+            Reply::begin(&mut out, 408, &answering)
                 .error("timeout", "the request did not arrive in time");
             self.push_item(id, Item::Raw(out.into()));
         }
@@ -642,7 +428,7 @@ impl Shard {
 pub(super) enum Opening {
     Native { asked: Option<Asked> },
     Echo,
-    Talk { dialect: DialectId, talk: Box<dyn Talk>, may_deflate: bool },
+    Talk(dialect::Opening),
 }
 
 /// How far an upload has come.

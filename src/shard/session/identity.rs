@@ -17,6 +17,8 @@ use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
 use crate::auth::TokenError;
 use crate::clock::Now;
+use crate::dialect::Door;
+use crate::dialect::Guard;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -24,7 +26,7 @@ use crate::dialect::Since;
 use crate::dialect::SubId;
 use crate::dialect::Wish;
 use crate::wire::http::Head;
-use crate::wire::http::Method;
+use crate::wire::http::Name;
 use crate::wire::http::Reply;
 
 /// Seconds before a token is over at which its bearer is told, where the dialect has a word for it.
@@ -41,6 +43,8 @@ pub(super) enum NotLetIn {
     BadFilter,
     /// There are no keys to check it with.
     NoKeys,
+    /// `Authorization` has another scheme, or none.
+    OtherScheme,
 }
 
 impl std::fmt::Display for NotLetIn {
@@ -51,6 +55,9 @@ impl std::fmt::Display for NotLetIn {
             Self::OtherUser => write!(f, "the token is another user's than the connection's"),
             Self::BadFilter => write!(f, "the token's filter cannot be read"),
             Self::NoKeys => write!(f, "this server has no keys to check a token with"),
+            Self::OtherScheme => {
+                write!(f, "header field Authorization is not `Bearer` and a token")
+            }
         }
     }
 }
@@ -66,69 +73,104 @@ fn wall_s(now: Now) -> u64 {
     now.wall_us / 1_000_000
 }
 
-/// The token that a request carries.
-fn token_of(head: &Head) -> Option<String> {
-    let bearer = head.header("authorization").and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-    });
-    bearer.or_else(|| head.query_value("token").map(std::borrow::Cow::into_owned))
+/// What a request shows of who it is from.
+enum Shown {
+    Nothing,
+    Token(String),
+    /// `Authorization` is there and is no `Bearer` and a token: it counts for something that this server cannot check, not for nothing.
+    OtherScheme,
 }
 
-/// Whether a request does something that needs a permission; what does not is the operator's page, its health and its metrics.
-fn is_guarded(head: &Head) -> bool {
-    let path = super::endpoint::path_of(head);
-    head.wants_websocket()
-        || matches!(head.method, Method::Post)
-        || path.starts_with("/v1/sse")
-        || path.starts_with("/sse/")
-        || path.starts_with("/~websocket@1.0/")
+impl Shown {
+    fn by(head: &Head) -> Self {
+        match head.value(Name::Authorization) {
+            Some(value) => match bearer(value) {
+                Some(token) => Self::Token(token.to_owned()),
+                None => Self::OtherScheme,
+            },
+            None => match head.query_value("token") {
+                Some(token) => Self::Token(token.into_owned()),
+                None => Self::Nothing,
+            },
+        }
+    }
+}
+
+/// What stands behind `Bearer`.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Shard {
     /// Finds out who a request is from; refuses it if that is nobody, or a page of another site.
-    pub(super) fn enter(&mut self, id: ConnId, http: Box<Http>, head: &Head, now: Now) -> Entered {
-        let path = super::endpoint::path_of(head);
-        // Conformance suites and foreign clients bring origins of all kinds, and there is nothing to be had from an echo.
-        let is_echo = self.settings.echo && path == "/echo";
-        if !is_guarded(head) || is_echo || path.starts_with("/v1/admin/") {
-            return Entered::Yes(http);
+    pub(super) fn enter(
+        &mut self,
+        id: ConnId,
+        mut http: Box<Http>,
+        head: &Head,
+        door: &Door,
+        now: Now,
+    ) -> Entered {
+        match door.guard {
+            Guard::Nobody => return Entered::Yes(http),
+            Guard::Secret => return self.enter_as_admin(id, http, head, now),
+            Guard::Token | Guard::TokenOrLater | Guard::TokenShown => {}
+        }
+        if head.value(Name::Origin).is_some() && http.answering().origin.is_none() {
+            let message = "pages of this origin may not connect (auth.origins)";
+            self.refuse(id, &mut http, 403, ("forbidden", message), now);
+            return Entered::Refused(http);
         }
         let access = Arc::clone(&self.settings.access);
-        if !access.origins.allows(head.header("origin"), head.header("host"), false) {
-            let message = "pages of this origin may not connect";
-            return Entered::Refused(self.refuse(id, http, head, 403, "forbidden", message, now));
-        }
-        let forwarded =
-            ["forwarded", "x-forwarded-for", "via"].iter().any(|name| head.header(name).is_some());
-        let token = token_of(head).filter(|_| access.verifier.is_some());
-        let speaks_late = super::endpoint::may_identify_late(http.port(), head);
-        let is_provisioning = super::endpoint::is_provisioning(http.port(), head);
-        let who = match token {
-            Some(token) => match self.who(&token, now) {
+        let (has_keys, shown) = (access.verifier.is_some(), Shown::by(head));
+        let (port, peer) = (http.port(), self.peer_of(id));
+        let who = match shown {
+            Shown::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),
                 Err(error) => {
-                    return Entered::Refused(self.refuse_token(id, http, head, &error, now));
+                    self.refuse_token(id, &mut http, door, &error, now);
+                    return Entered::Refused(http);
                 }
             },
-            // Who has keys to check tokens with wants its clients to show one.
-            None if is_provisioning && access.verifier.is_some() => None,
-            None if access.admits_anonymous(http.port(), self.peer_of(id), forwarded) => {
-                self.anonymous.clone()
+            Shown::OtherScheme if has_keys => {
+                self.refuse_token(id, &mut http, door, &NotLetIn::OtherScheme, now);
+                return Entered::Refused(http);
             }
-            None => None,
+            // Who has keys to check tokens with wants its clients to show one.
+            _ if has_keys && door.guard == Guard::TokenShown => None,
+            _ if access.admits_anonymous(port, peer, head.passed_on_by()) => self.anonymous.clone(),
+            _ => None,
         };
-        if who.is_none() && !speaks_late {
-            let message = "a token is needed: Authorization: Bearer, or the parameter token";
-            let http = self.reply_refusal(id, http, head, now, |out, connection| {
-                Reply::begin(out, 401, connection)
-                    .header("www-authenticate", "Bearer")
-                    .error("unauthorized", message);
-            });
+        let may_say_later = has_keys && door.guard != Guard::Token;
+        if who.is_none() && !may_say_later {
+            let message = access.why_unknown(port, peer, head.passed_on_by());
+            self.refuse(id, &mut http, 401, ("unauthorized", &message), now);
             return Entered::Refused(http);
         }
         if let Some(conn) = self.conns.find_mut(id) {
             conn.who = who;
+        }
+        Entered::Yes(http)
+    }
+
+    fn enter_as_admin(
+        &mut self,
+        id: ConnId,
+        mut http: Box<Http>,
+        head: &Head,
+        now: Now,
+    ) -> Entered {
+        let shown = head.value(Name::Authorization).and_then(bearer);
+        let Some(secret) = self.settings.access.admin.clone() else {
+            let message = "no admin secret is set, so nobody may";
+            self.refuse(id, &mut http, 403, ("forbidden", message), now);
+            return Entered::Refused(http);
+        };
+        if !shown.is_some_and(|shown| secret.opens_for(shown.as_bytes())) {
+            let message = "the admin secret is needed: Authorization: Bearer";
+            self.refuse(id, &mut http, 401, ("unauthorized", message), now);
+            return Entered::Refused(http);
         }
         Entered::Yes(http)
     }
@@ -138,23 +180,22 @@ impl Shard {
     fn refuse_token(
         &mut self,
         id: ConnId,
-        http: Box<Http>,
-        head: &Head,
+        http: &mut Http,
+        door: &Door,
         error: &NotLetIn,
         now: Now,
-    ) -> Box<Http> {
+    ) {
         tracing::debug!(conn = id.0, %error, "token refused");
         self.tell_log("warning", "auth", format_args!("token refused: {error}"), now);
-        let is_provisioning = super::endpoint::is_provisioning(http.port(), head);
-        let message = error.to_string();
-        self.reply_refusal(id, http, head, now, |out, connection| {
-            let reply = Reply::begin(out, 401, connection).header("www-authenticate", "Bearer");
-            if is_provisioning {
-                reply.body("text/plain; charset=utf-8", b"Unauthorized");
-            } else {
-                reply.error("unauthorized", &message);
-            }
-        })
+        if door.guard != Guard::TokenShown {
+            let message = error.to_string();
+            return self.refuse(id, http, 401, ("unauthorized", &message), now);
+        }
+        self.reply(id, http, now, |out, answering| {
+            Reply::begin(out, 401, answering)
+                .header("www-authenticate", "Bearer")
+                .body("text/plain; charset=utf-8", b"Unauthorized");
+        });
     }
 
     /// Where a connection comes from.

@@ -54,9 +54,7 @@ pub(super) enum Session {
 pub struct AdminRequest {
     /// Escapes resolved.
     pub path: String,
-    /// Whether only the head of the answer is wanted.
-    pub head_only: bool,
-    /// The field `If-None-Match`.
+    /// The field `If-None-Match`, all its lines with commas between them.
     pub if_none_match: Option<String>,
 }
 

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::PublishResult;
+use super::http::Http;
+use super::http::State;
 use super::websocket::RATE_LIMITED;
-use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::RefusalCode;
 use crate::dialect::json;
@@ -18,31 +19,17 @@ use crate::dialect::provisioning;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::limits::RETRY_AFTER_S;
-use crate::wire::http::Connection;
 use crate::wire::http::Reply;
 
-/// What became of a post.
-pub(super) enum Post {
-    Answered,
-    /// Home shards have not answered yet.
-    Waits,
-}
-
 impl Shard {
-    /// Publishes what was posted.
-    pub(super) fn post(&mut self, id: ConnId, body: &[u8], keep_alive: bool, now: Now) -> Post {
+    /// Publishes what was posted; its answer waits for home shards that have not answered yet.
+    pub(super) fn post(&mut self, id: ConnId, http: &mut Http, body: &[u8], now: Now) {
         match self.drafts_of_post(id, body) {
             Ok(drafts) => match self.publish(id, drafts, now) {
-                Some(results) => {
-                    self.answer_post(id, &results, keep_alive);
-                    Post::Answered
-                }
-                None => Post::Waits,
+                Some(results) => self.answer_post(id, http, &results, now),
+                None => http.set_state(State::Posting),
             },
-            Err((status, reason)) => {
-                self.reply_post(id, status, &error(&reason), keep_alive);
-                Post::Answered
-            }
+            Err((status, reason)) => self.reply_post(id, http, (status, &error(&reason)), now),
         }
     }
 
@@ -77,12 +64,18 @@ impl Shard {
     }
 
     /// Says what became of a post's events.
-    pub(super) fn answer_post(&mut self, id: ConnId, results: &[PublishResult], keep_alive: bool) {
+    pub(super) fn answer_post(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        results: &[PublishResult],
+        now: Now,
+    ) {
         let accepted = results.iter().filter(|result| result.is_ok()).count();
         match results.iter().find_map(|result| result.as_ref().err()) {
             None => {
                 let body = format!(r#"{{"accepted":{accepted}}}"#);
-                self.reply_post(id, 200, body.as_bytes(), keep_alive);
+                self.reply_post(id, http, (200, body.as_bytes()), now);
             }
             Some(code) => {
                 let status = match code {
@@ -95,20 +88,19 @@ impl Shard {
                 let mut body = error(reason);
                 body.pop();
                 body.extend_from_slice(format!(r#","accepted":{accepted}}}"#).as_bytes());
-                self.reply_post(id, status, &body, keep_alive);
+                self.reply_post(id, http, (status, &body), now);
             }
         }
     }
 
-    fn reply_post(&mut self, id: ConnId, status: u16, body: &[u8], keep_alive: bool) {
-        let connection = if keep_alive { Connection::KeepAlive } else { Connection::Close };
-        let mut out = Vec::new();
-        let mut reply = Reply::begin(&mut out, status, connection);
-        if matches!(status, 429 | 503) {
-            reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
-        }
-        reply.body("application/json", body);
-        self.push_item(id, Item::Raw(out.into()));
+    fn reply_post(&mut self, id: ConnId, http: &mut Http, (status, body): (u16, &[u8]), now: Now) {
+        self.reply(id, http, now, |out, answering| {
+            let mut reply = Reply::begin(out, status, answering);
+            if matches!(status, 429 | 503) {
+                reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
+            }
+            reply.body("application/json", body);
+        });
     }
 }
 

@@ -11,7 +11,6 @@ use super::Session;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Cursor;
-use crate::dialect::DialectId;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
@@ -22,7 +21,7 @@ use crate::event::TopicPattern;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
 use crate::matcher::Filter;
 use crate::wire::http::Head;
-use crate::wire::http::Version;
+use crate::wire::http::Name;
 use crate::wire::sse;
 
 /// The subscription that a URL asks for.
@@ -32,6 +31,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    pub(super) fn subscription(&self) -> &Arc<Subscription> {
+        &self.subscription
+    }
+
     /// Reads the subscription that a WebSocket may have in its URL; `None` if there is none.
     ///
     /// # Errors
@@ -79,7 +82,7 @@ impl Asked {
         }
         topics.sort_unstable();
         topics.dedup();
-        if let Some(id) = head.header("last-event-id").filter(|id| !id.is_empty()) {
+        if let Some(id) = head.value(Name::LastEventId).filter(|id| !id.is_empty()) {
             since = Since::Cursor(cursor_of(id)?);
         }
         let subscription = Arc::new(Subscription { id: Arc::from("0"), topics, ..subscription });
@@ -141,15 +144,6 @@ pub(super) fn cursor_of(id: &str) -> Result<Cursor, Refusal> {
 }
 
 impl Shard {
-    /// Makes a connection an event stream.
-    pub(super) fn begin_sse(&mut self, id: ConnId, head: &Head, asked: &Asked, now: Now) {
-        let mut reply = Vec::new();
-        sse::put_head(&mut reply, head.version, head.header("origin"));
-        let transport = Transport::Sse { chunked: head.version == Version::Http11 };
-        self.begin_stream(id, reply, Voice { dialect: DialectId::NativeSse, transport }, now);
-        self.subscribe_asked(id, asked, now);
-    }
-
     /// Subscribes as the URL asks.
     pub(super) fn subscribe_asked(&mut self, id: ConnId, asked: &Asked, now: Now) {
         self.subscribe(id, &asked.subscription, &asked.since, now);

@@ -30,11 +30,12 @@ use crate::limits::UPLOAD_HELD_MS_MAX;
 use crate::limits::UPLOAD_RATE_EMPTY_RETRY_MS;
 use crate::limits::UPLOAD_RATE_RETRY_MS;
 use crate::limits::UPLOAD_RETRY_MS;
+use crate::wire::http::Answering;
 use crate::wire::http::BodyDecoder;
-use crate::wire::http::Connection;
 use crate::wire::http::Framing;
 use crate::wire::http::Head;
 use crate::wire::http::HttpError;
+use crate::wire::http::Name;
 use crate::wire::http::Reply;
 
 /// An upload on its way.
@@ -42,7 +43,6 @@ use crate::wire::http::Reply;
 pub(super) struct Upload {
     terms: Terms,
     body: BodyDecoder,
-    keep_alive: bool,
     /// The line, or the object, that has not ended yet.
     line: Vec<u8>,
     line_bytes_max: usize,
@@ -84,11 +84,6 @@ enum Key {
     Field(Box<str>),
 }
 
-/// Whether a path is answered at all, for another method.
-pub(super) fn is_known_path(path: &str) -> bool {
-    matches!(path, "/" | "/healthz" | "/readyz" | "/metrics") || path.starts_with("/assets/")
-}
-
 impl Upload {
     /// Reads a request's head.
     ///
@@ -106,7 +101,6 @@ impl Upload {
         Ok(Self {
             terms,
             body,
-            keep_alive: head.keep_alive,
             line: Vec::new(),
             line_bytes_max,
             is_skipping: false,
@@ -345,7 +339,7 @@ impl Terms {
                 }
             }
         }
-        if let Some(given) = head.header("fanwire-key") {
+        if let Some(given) = head.value(Name::FanwireKey) {
             if given.len() > KEY_BYTES_MAX {
                 return Err(bad(
                     "Fanwire-Key",
@@ -410,13 +404,13 @@ fn too_large(error: &HttpError) -> Refusal {
 /// Whether a body has an object a line. `curl -d` says that it sends a form unless it is told otherwise, and is taken for JSON.
 fn is_ndjson(head: &Head) -> Result<bool, (u16, Refusal)> {
     if head
-        .header("content-encoding")
+        .value(Name::ContentEncoding)
         .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
     {
         let message = "a body is not to be encoded (Content-Encoding)";
         return Err((415, Refusal::of(RefusalCode::BadField, "Content-Encoding", message)));
     }
-    let Some(content_type) = head.header("content-type") else { return Ok(false) };
+    let Some(content_type) = head.value(Name::ContentType) else { return Ok(false) };
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media_type.as_str() {
         "application/x-ndjson"
@@ -439,6 +433,7 @@ impl Shard {
         id: ConnId,
         mut upload: Box<Upload>,
         mut input: Vec<u8>,
+        answering: &Answering,
         now: Now,
     ) -> (UploadState, Vec<u8>) {
         let mut consumed = 0;
@@ -449,7 +444,7 @@ impl Shard {
                     consumed += decoded.consumed;
                 }
                 Err(error) => {
-                    self.refuse_body(id, error, now);
+                    self.refuse_body(id, error, answering, now);
                     return (UploadState::Ended, Vec::new());
                 }
             }
@@ -479,16 +474,22 @@ impl Shard {
         if upload.is_waiting() || !is_over {
             return (UploadState::More(upload), input);
         }
-        (self.answer_upload(id, &upload, now), input)
+        (self.answer_upload(id, &upload, answering, now), input)
     }
 
-    fn answer_upload(&mut self, id: ConnId, upload: &Upload, now: Now) -> UploadState {
+    fn answer_upload(
+        &mut self,
+        id: ConnId,
+        upload: &Upload,
+        answering: &Answering,
+        now: Now,
+    ) -> UploadState {
         let (status, body) = upload.answer();
         let body = if body.is_empty() { upload.count(&self.epoch) } else { body };
-        let stays = upload.keep_alive && upload.body.is_done();
-        let connection = if stays { Connection::KeepAlive } else { Connection::Close };
+        let stays = answering.stays() && upload.body.is_done();
+        let answering = if stays { answering.clone() } else { answering.last() };
         let mut out = Vec::new();
-        let mut reply = Reply::begin(&mut out, status, connection);
+        let mut reply = Reply::begin(&mut out, status, &answering);
         if matches!(status, 429 | 503) {
             reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
         }
@@ -501,9 +502,9 @@ impl Shard {
         UploadState::Ended
     }
 
-    pub(super) fn refuse_body(&mut self, id: ConnId, error: HttpError, now: Now) {
+    fn refuse_body(&mut self, id: ConnId, error: HttpError, answering: &Answering, now: Now) {
         let mut out = Vec::new();
-        error.write_reply(&mut out);
+        error.write_reply(&mut out, answering);
         self.push_item(id, Item::Raw(out.into()));
         self.close_after_sent(id, now);
     }

@@ -167,8 +167,10 @@ impl Shard {
                     }
                 }
                 Heard::Said(Err(malformed)) => {
-                    if malformed.refusal.code == RefusalCode::BadFilter {
-                        self.charge(id, FILTER_REFUSED_STEPS, now);
+                    if malformed.refusal.code == RefusalCode::BadFilter
+                        && !self.charge(id, FILTER_REFUSED_STEPS, now)
+                    {
+                        continue;
                     }
                     self.say(
                         id,
@@ -290,13 +292,15 @@ impl Shard {
     }
 
     fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
+        if self.is_closing(id) {
+            return;
+        }
         let filter = match &command {
             Command::Subscribe { subscription, .. } => subscription.filter.as_ref(),
             Command::Update { change, .. } => change.filter.as_ref().and_then(Option::as_ref),
             _ => None,
         };
-        self.charge_making(id, filter, now);
-        if self.is_closing(id) {
+        if !self.charge_making(id, filter, now) {
             return;
         }
         match command {

@@ -40,6 +40,10 @@ pub enum HttpError {
     HostRepeated,
     /// A `Host` that is no host.
     HostInvalid,
+    /// A field that is read, with one value, came more than once.
+    FieldRepeated { name: &'static str },
+    /// A field that is read has bytes that are no text.
+    FieldNotText { name: &'static str },
     /// `Content-Length` is not a number.
     BadContentLength,
     /// More than one `Content-Length`, or a list in it.
@@ -123,6 +127,12 @@ impl fmt::Display for HttpError {
             Self::HostMissing => "header field Host is missing",
             Self::HostRepeated => "header field Host is there more than once",
             Self::HostInvalid => "header field Host is not a host",
+            Self::FieldRepeated { name } => {
+                return write!(f, "header field {name} is there more than once");
+            }
+            Self::FieldNotText { name } => {
+                return write!(f, "header field {name} is not text that can be read");
+            }
             Self::BadContentLength => "header field Content-Length is not a number",
             Self::ContentLengthRepeated => "header field Content-Length is there more than once",
             Self::LengthAndEncoding => "both Content-Length and Transfer-Encoding are given",

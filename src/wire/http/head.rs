@@ -12,6 +12,10 @@ use crate::limits::HEAD_FIELDS_MAX;
 use crate::limits::REQUEST_LINE_BYTES_MAX;
 use crate::wire::http::error::HttpError;
 use crate::wire::http::fields;
+use crate::wire::http::host;
+use crate::wire::http::known;
+use crate::wire::http::known::Lookup;
+use crate::wire::http::known::Name;
 use crate::wire::http::percent;
 
 /// What is asked for.
@@ -24,8 +28,10 @@ pub enum Method {
     Patch,
     Delete,
     Options,
-    /// A method that nothing here answers.
-    Other,
+    Connect,
+    Trace,
+    /// A method that this server has never heard of.
+    Unknown,
 }
 
 /// The HTTP version of a request.
@@ -107,8 +113,10 @@ fn check_request_line(buffer: &[u8]) -> Result<(), HttpError> {
     //# a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line
     let start = buffer.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
     let line = &buffer[start.unwrap_or(buffer.len())..];
-    let visible = &line[..line.len().min(REQUEST_LINE_BYTES_MAX + 1)];
-    if visible.len() > REQUEST_LINE_BYTES_MAX && !visible.contains(&b'\n') {
+    // The line's own end does not count, nor the half of it that may have come.
+    let visible = &line[..line.len().min(REQUEST_LINE_BYTES_MAX + 2)];
+    let so_far = visible.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    if so_far.strip_suffix(b"\r").unwrap_or(so_far).len() > REQUEST_LINE_BYTES_MAX {
         return Err(HttpError::RequestLineTooLong);
     }
     Ok(())
@@ -155,7 +163,7 @@ const fn is_space(byte: &u8) -> bool {
 impl Head {
     fn new(request: &httparse::Request<'_, '_>, bytes: &[u8]) -> Result<Self, HttpError> {
         check_line_ends(bytes)?;
-        let method = request.method.map_or(Method::Other, Method::from_name);
+        let method = request.method.map_or(Method::Unknown, Method::from_name);
         let version = if request.version == Some(1) { Version::Http11 } else { Version::Http10 };
         let target = request.path.unwrap_or_default();
         percent::check(target)?;
@@ -181,6 +189,7 @@ impl Head {
                 .collect(),
         };
         head.check_host()?;
+        known::check(&head)?;
         head.framing = head.read_framing()?;
         head.keep_alive = head.read_keep_alive();
         head.expect_continue = head.read_expectation()?;
@@ -236,10 +245,25 @@ impl Head {
         self.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value)
     }
 
-    /// The first value of the field `name` (in any case); `None` also if it is not UTF-8.
+    /// What the head says under a name that has one value.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers(name).next().and_then(|value| std::str::from_utf8(value).ok())
+    pub fn look_up(&self, name: Name) -> Lookup<'_> {
+        Lookup::of(name, self.headers(name.as_str()))
+    }
+
+    /// The value of a field; absent is the only other thing that it can be in a head that was taken.
+    #[must_use]
+    pub fn value(&self, name: Name) -> Option<&str> {
+        match self.look_up(name) {
+            Lookup::Value(value) => Some(value),
+            Lookup::Absent | Lookup::Unreadable(_) => None,
+        }
+    }
+
+    /// The name of a field that a proxy adds, if there is one: the request may be from anywhere then, whoever the connection is from.
+    #[must_use]
+    pub fn passed_on_by(&self) -> Option<&str> {
+        self.fields().map(|(name, _)| name).find(|name| known::is_of_proxy(name))
     }
 
     /// Every value of the field `name` (in any case), as sent, in order.
@@ -297,8 +321,10 @@ impl Head {
         if hosts.next().is_some() {
             return Err(HttpError::HostRepeated);
         }
-        let valid = |byte: &u8| byte.is_ascii_graphic() && !b"\"#,/<>?@\\^`{|}".contains(byte);
-        if host.iter().all(valid) { Ok(()) } else { Err(HttpError::HostInvalid) }
+        //= rfc9112#3.2
+        //# If the authority component is missing or undefined for the target URI, then a client MUST send a Host header field with an
+        //# empty field value.
+        if host.is_empty() || host::is_valid(host) { Ok(()) } else { Err(HttpError::HostInvalid) }
     }
 
     fn read_framing(&self) -> Result<Framing, HttpError> {
@@ -370,7 +396,9 @@ impl Head {
 }
 
 impl Method {
-    fn from_name(name: &str) -> Self {
+    /// The method of that name; names differ by case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
         match name {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
@@ -379,7 +407,26 @@ impl Method {
             "PATCH" => Self::Patch,
             "DELETE" => Self::Delete,
             "OPTIONS" => Self::Options,
-            _ => Self::Other,
+            "CONNECT" => Self::Connect,
+            "TRACE" => Self::Trace,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Connect => "CONNECT",
+            Self::Trace => "TRACE",
+            Self::Unknown => "a method that is not known",
         }
     }
 }
@@ -422,9 +469,10 @@ fn split_target(target: &str) -> Result<(Range<usize>, Range<usize>), HttpError>
                 .find(|scheme| starts_with_ignoring_case(target, scheme))
                 .ok_or(HttpError::BadTarget)?
                 .len();
-            let authority = target.as_bytes().iter().skip(authority_start);
-            let authority_bytes = authority.take_while(|byte| !b"/?".contains(byte)).count();
-            if authority_bytes == 0 {
+            let authority = target.as_bytes().get(authority_start..).unwrap_or_default();
+            let ends = |byte: &u8| b"/?".contains(byte);
+            let authority_bytes = authority.iter().position(ends).unwrap_or(authority.len());
+            if !host::is_valid(&authority[..authority_bytes]) {
                 return Err(HttpError::BadTarget);
             }
             authority_start + authority_bytes

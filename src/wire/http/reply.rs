@@ -1,11 +1,14 @@
 //! Replies, written straight into the connection's outgoing bytes.
 //!
-//! Invariants: every reply says how long it is, so that keep-alive survives it; no value can end its line early.
+//! Invariants: every reply says when it was made and how long it is, so that keep-alive survives it; an answer to HEAD has the head that GET
+//! would have had, and no body; a page that may read one is named in it; no value can end its line early.
 //! Never decides whether the connection stays open: the caller says so.
 
 use std::io::Write as _;
 
+use crate::wire::http::date::HttpDate;
 use crate::wire::http::error::HttpError;
+use crate::wire::http::head::Version;
 
 /// What becomes of the connection after a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,26 +17,99 @@ pub enum Connection {
     Close,
 }
 
+/// What all replies to one request have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answering {
+    pub connection: Connection,
+    /// The request is HEAD: what it is answered has no body.
+    pub head_only: bool,
+    /// The page that asks, if it is one that may read the answer.
+    pub origin: Option<Box<str>>,
+    pub date: HttpDate,
+}
+
+impl Answering {
+    /// Of a request that could not be read, after which the connection ends.
+    #[must_use]
+    pub const fn nobody(date: HttpDate) -> Self {
+        Self { connection: Connection::Close, head_only: false, origin: None, date }
+    }
+
+    /// The same, but that the connection ends.
+    #[must_use]
+    pub fn last(&self) -> Self {
+        Self { connection: Connection::Close, ..self.clone() }
+    }
+
+    /// Whether the next request may follow.
+    #[must_use]
+    pub fn stays(&self) -> bool {
+        self.connection == Connection::KeepAlive
+    }
+}
+
 /// A reply whose status line is written and whose body is not.
 #[derive(Debug)]
 #[must_use = "a reply without a body is not a reply"]
 pub struct Reply<'o> {
     out: &'o mut Vec<u8>,
     status: u16,
+    head_only: bool,
 }
+
+/// Fields of a reply that a page may read, beside those that it may always.
+const EXPOSED: &str = "Allow, Date, ETag, Retry-After, WWW-Authenticate";
 
 /// What a client that sent `Expect: 100-continue` waits for.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl<'o> Reply<'o> {
     /// Begins a reply at the end of `out`.
-    pub fn begin(out: &'o mut Vec<u8>, status: u16, connection: Connection) -> Self {
-        put(out, format_args!("HTTP/1.1 {status} {}\r\n", reason(status)));
-        let reply = Self { out, status };
-        match connection {
+    pub fn begin(out: &'o mut Vec<u8>, status: u16, answering: &Answering) -> Self {
+        let reply = Self::begin_open(out, status, answering);
+        match answering.connection {
             Connection::KeepAlive => reply.header("connection", "keep-alive"),
             Connection::Close => reply.header("connection", "close"),
         }
+    }
+
+    /// As that, but without a word about the connection.
+    fn begin_open(out: &'o mut Vec<u8>, status: u16, answering: &Answering) -> Self {
+        put(out, format_args!("HTTP/1.1 {status} {}\r\ndate: ", reason(status)));
+        out.extend_from_slice(answering.date.as_bytes());
+        // Whoever keeps a copy keeps one for each page: the next may not read what this one may.
+        out.extend_from_slice(b"\r\nvary: origin\r\n");
+        let reply = Self { out, status, head_only: answering.head_only };
+        match &answering.origin {
+            None => reply,
+            Some(origin) => reply
+                .header("access-control-allow-origin", origin)
+                .header("access-control-expose-headers", EXPOSED),
+        }
+    }
+
+    /// Begins a reply without end: chunked for HTTP/1.1, ended by the connection's end for 1.0. To HEAD it is all there is.
+    pub fn stream(
+        out: &'o mut Vec<u8>,
+        content_type: &str,
+        version: Version,
+        answering: &Answering,
+    ) {
+        let reply = Self::begin_open(out, 200, answering)
+            .header("content-type", content_type)
+            .header("cache-control", "no-cache")
+            .header("x-accel-buffering", "no");
+        let reply = match (version, answering.head_only) {
+            //= rfc9112#6.1
+            //# A server MUST NOT send a response containing Transfer-Encoding unless the corresponding request indicates HTTP/1.1
+            (Version::Http10, _) => reply.header("connection", "close"),
+            (Version::Http11, false) => reply.header("transfer-encoding", "chunked"),
+            (Version::Http11, true) => match answering.connection {
+                Connection::KeepAlive => reply.header("connection", "keep-alive"),
+                Connection::Close => reply.header("connection", "close"),
+            },
+        };
+        reply.out.extend_from_slice(b"\r\n");
     }
 
     /// Adds a field. Control characters in the value become spaces.
@@ -46,24 +122,26 @@ impl<'o> Reply<'o> {
         self
     }
 
-    /// Ends it with a body.
+    /// Ends it with a body, which whoever asked with HEAD is told the length of.
+    //= rfc9110#9.3.2
+    //# The HEAD method is identical to GET except that the server MUST NOT send content in the response.
     pub fn body(self, content_type: &str, body: &[u8]) {
-        let out = self.head_only(content_type, body.len());
-        out.extend_from_slice(body);
-    }
-
-    /// Ends it as an answer to HEAD: what `body` would have written, but for the body.
-    pub fn head_only(self, content_type: &str, body_bytes: usize) -> &'o mut Vec<u8> {
+        let head_only = self.head_only;
         let reply = self.header("content-type", content_type);
-        put(reply.out, format_args!("content-length: {body_bytes}\r\n\r\n"));
-        reply.out
+        put(reply.out, format_args!("content-length: {}\r\n\r\n", body.len()));
+        if !head_only {
+            reply.out.extend_from_slice(body);
+        }
     }
 
     /// Ends it without a body.
     pub fn empty(self) {
         //= rfc9110#8.6
         //# A server MUST NOT send a Content-Length header field in any response with a status code of 1xx (Informational) or 204
-        if self.status >= 200 && self.status != 204 {
+        //= rfc9110#8.6
+        //# A server MAY send a Content-Length header field in a 304 (Not Modified) response to a conditional GET request; a server MUST NOT
+        //# send Content-Length in such a response unless its field value equals the decimal number of octets that would have been sent
+        if self.status >= 200 && self.status != 204 && self.status != 304 {
             self.out.extend_from_slice(b"content-length: 0\r\n");
         }
         self.out.extend_from_slice(b"\r\n");
@@ -83,8 +161,9 @@ impl<'o> Reply<'o> {
 
 impl HttpError {
     /// Appends the reply to a request that was wrong in this way. The connection ends with it.
-    pub fn write_reply(self, out: &mut Vec<u8>) {
-        Reply::begin(out, self.status(), Connection::Close).error(self.code(), &self.to_string());
+    pub fn write_reply(self, out: &mut Vec<u8>, answering: &Answering) {
+        let reply = Reply::begin(out, self.status(), &answering.last());
+        reply.error(self.code(), &self.to_string());
     }
 }
 
@@ -148,47 +227,92 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    fn kept() -> Answering {
+        Answering { connection: Connection::KeepAlive, ..Answering::nobody(HttpDate::default()) }
+    }
+
+    fn last() -> Answering {
+        kept().last()
+    }
+
+    const DATED: &str = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\nvary: origin\r\n";
+
     #[test]
     fn a_reply_says_how_long_it_is() {
         let text = written(|out| {
-            Reply::begin(out, 429, Connection::KeepAlive)
-                .header("retry-after", "1")
-                .body("text/plain", b"wait");
+            Reply::begin(out, 429, &kept()).header("retry-after", "1").body("text/plain", b"wait");
         });
-        assert_eq!(
-            text,
-            "HTTP/1.1 429 Too Many Requests\r\nconnection: keep-alive\r\nretry-after: 1\r\n\
+        let expected = format!(
+            "HTTP/1.1 429 Too Many Requests\r\n{DATED}connection: keep-alive\r\nretry-after: 1\r\n\
              content-type: text/plain\r\ncontent-length: 4\r\n\r\nwait"
         );
-        let text = written(|out| Reply::begin(out, 200, Connection::Close).empty());
-        assert_eq!(text, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-        let text = written(|out| Reply::begin(out, 204, Connection::Close).empty());
-        assert_eq!(text, "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
-        let text = written(|out| {
-            Reply::begin(out, 200, Connection::Close).head_only("text/html", 7);
-        });
-        assert!(text.ends_with("content-length: 7\r\n\r\n"));
+        assert_eq!(text, expected);
+        let text = written(|out| Reply::begin(out, 200, &last()).empty());
+        let expected =
+            format!("HTTP/1.1 200 OK\r\n{DATED}connection: close\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(text, expected);
+        for (status, phrase) in [(204, "No Content"), (304, "Not Modified")] {
+            let text = written(|out| Reply::begin(out, status, &last()).empty());
+            let expected =
+                format!("HTTP/1.1 {status} {phrase}\r\n{DATED}connection: close\r\n\r\n");
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn to_head_each_reply_has_the_head_of_the_other_and_no_body() {
+        type Write = fn(Reply<'_>);
+        let writes: [Write; 3] = [
+            |reply| reply.body("text/html", b"1234567"),
+            |reply| reply.error("bad", "worse"),
+            |reply| reply.empty(),
+        ];
+        let head = Answering { head_only: true, ..kept() };
+        for (write, status) in writes.into_iter().flat_map(|it| [200, 404].map(|one| (it, one))) {
+            let whole = written(|out| write(Reply::begin(out, status, &kept())));
+            let bare = written(|out| write(Reply::begin(out, status, &head)));
+            let (head, _body) = whole.split_once("\r\n\r\n").unwrap();
+            assert_eq!(bare, format!("{head}\r\n\r\n"));
+        }
+        let stream = |answering: &Answering, version| {
+            written(|out| Reply::stream(out, "text/event-stream", version, answering))
+        };
+        assert!(
+            stream(&kept(), Version::Http11).ends_with("\r\ntransfer-encoding: chunked\r\n\r\n")
+        );
+        assert!(stream(&head, Version::Http11).ends_with("\r\nconnection: keep-alive\r\n\r\n"));
+        assert!(stream(&kept(), Version::Http10).ends_with("\r\nconnection: close\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_page_that_may_read_it_is_named() {
+        let page = Answering { origin: Some("https://a.net".into()), ..kept() };
+        let named = "vary: origin\r\naccess-control-allow-origin: https://a.net\r\naccess-control-expose-headers: Allow, ";
+        let text = written(|out| Reply::begin(out, 404, &page).error("not_found", "no"));
+        assert!(text.contains(named), "{text}");
+        let text = written(|out| Reply::stream(out, "text/event-stream", Version::Http11, &page));
+        assert!(text.contains(named), "{text}");
+        let text = written(|out| HttpError::BadTrailer.write_reply(out, &page));
+        assert!(text.contains(named) && text.contains("\r\nconnection: close\r\n"), "{text}");
     }
 
     #[test]
     fn an_error_is_json_whatever_its_message() {
-        let text = written(|out| {
-            Reply::begin(out, 400, Connection::Close).error("bad_topic", "not \"this\"\n");
-        });
+        let text =
+            written(|out| Reply::begin(out, 400, &last()).error("bad_topic", "not \"this\"\n"));
         assert!(text.ends_with(
             "content-length: 57\r\n\r\n{\"error\":{\"code\":\"bad_topic\",\"message\":\"not \\\"this\\\"\\n\"}}"
         ), "{text}");
-        let text = written(|out| HttpError::BadEscape { at: 4 }.write_reply(out));
-        assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"));
+        let text = written(|out| HttpError::BadEscape { at: 4 }.write_reply(out, &kept()));
+        let expected = format!("HTTP/1.1 400 Bad Request\r\n{DATED}connection: close\r\n");
+        assert!(text.starts_with(&expected), "{text}");
         assert!(text.contains("escape at byte 4"));
     }
 
     #[test]
     fn no_value_can_begin_a_line_of_its_own() {
         let text = written(|out| {
-            Reply::begin(out, 302, Connection::Close)
-                .header("location", "/a\r\nset-cookie: b")
-                .empty();
+            Reply::begin(out, 302, &last()).header("location", "/a\r\nset-cookie: b").empty();
         });
         assert!(text.contains("location: /a  set-cookie: b\r\n"));
     }

@@ -1,5 +1,7 @@
 //! A request becomes a WebSocket or is told why not, and either reply is a whole HTTP head.
 
+use fanwire::wire::http::Answering;
+use fanwire::wire::http::HttpDate;
 use fanwire::wire::http::parse_head;
 use fanwire::wire::upgrade::Terms;
 use fanwire::wire::upgrade::Upgrade;
@@ -16,7 +18,7 @@ pub(crate) fn hold(input: &[u8]) {
             assert_eq!(head.headers("host").count(), 1);
         }
         Err(error) => {
-            error.write_reply(&mut reply);
+            error.write_reply(&mut reply, &Answering::nobody(HttpDate::default()));
             assert!(reply.starts_with(format!("HTTP/1.1 {} ", error.status()).as_bytes()));
         }
     }

@@ -1,0 +1,113 @@
+//! Control under load: how long it takes until whoever was thrown out is out.
+
+use super::Attack;
+use super::AttackError;
+use super::Figure;
+use super::Scale;
+use super::peer::Peer;
+use super::server::Server;
+use super::stage::Pace;
+use super::stage::Stage;
+use crate::clock;
+use crate::clock::MILLI;
+use crate::clock::SECOND;
+use crate::subject::Tools;
+
+pub(super) const REVOKE: Attack = Attack {
+    name: "revoke-under-load",
+    about: "a token is revoked while publishers on two shards say more than can be told",
+    run: revoke,
+};
+
+/// A secret for the admin endpoint, of this attack alone.
+const SECRET: &str = "attack-attack-attack-attack-attack-attack";
+
+fn revoke(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
+    let folder = std::env::temp_dir().join(format!("fanwire-attack-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join("secret");
+    std::fs::write(&file, SECRET)?;
+    let measured = revoke_with(tools, scale, &file);
+    std::fs::remove_dir_all(&folder)?;
+    measured
+}
+
+fn revoke_with(
+    tools: &Tools,
+    scale: Scale,
+    secret: &std::path::Path,
+) -> Result<Vec<Figure>, AttackError> {
+    let secret = secret.display();
+    let configuration = format!(
+        "[auth]\nkey_file = \"{secret}\"\nadmin_secret_file = \"{secret}\"\nuser_connections = 100\n"
+    );
+    let server = Server::start(tools, 2, &configuration)?;
+    let mut stage = Stage::new()?;
+    for _ in 0..scale.of(200, 2_000) {
+        let mut peer = Peer::connect(server.addr, None)?;
+        peer.upgrade("/v1/ws?topic=t/*", "")?;
+        peer.wait_for("\"type\":\"live\"")?;
+        stage.add(peer, Pace::Eager)?;
+    }
+    stage.publish(server.native()?, scale.of(3_000, 20_000), 300, 64);
+    stage.play(2 * SECOND)?;
+    let mut longest_ns = 0;
+    let mut out = 0;
+    for turn in 0..5 {
+        let user = format!("ada{turn}");
+        let mut victim = Peer::connect(server.addr, None)?;
+        victim.upgrade(
+            "/v1/ws",
+            &format!(
+                "Authorization: Bearer {}\r\n",
+                token(tools, secret.to_string().as_str(), &user)?
+            ),
+        )?;
+        victim.wait_for("\"type\":\"welcome\"")?;
+        let body = format!("{{\"user\":\"{user}\"}}");
+        let began_ns = clock::now_ns();
+        let mut admin = Peer::connect(server.addr, None)?;
+        admin.write(
+            format!(
+                "POST /v1/admin/revoke HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .as_bytes(),
+        )?;
+        let mut buffer = vec![0; crate::limits::READ_BYTES];
+        while victim.end.is_none() && clock::now_ns() - began_ns < 20 * SECOND {
+            stage.play(MILLI)?;
+            victim.read(&mut buffer, crate::limits::READ_BYTES, &mut |_| {})?;
+        }
+        out += u64::from(victim.end.is_some());
+        longest_ns = longest_ns.max(clock::now_ns() - began_ns);
+    }
+    Ok(vec![
+        Figure::time(
+            "from the revocation to the close, longest of 5",
+            longest_ns,
+            scale.millis(50.0),
+        ),
+        Figure::none("never closed", 5 - out),
+    ])
+}
+
+/// A token of a user, minted by the command line of the server.
+fn token(tools: &Tools, secret: &str, user: &str) -> Result<String, AttackError> {
+    let minted = std::process::Command::new(&tools.fanwire)
+        .args([
+            "token",
+            "mint",
+            "--secret-file",
+            secret,
+            "--user",
+            user,
+            "--subscribe",
+            "**",
+            "--expires",
+            "1h",
+        ])
+        .output()?;
+    let text = String::from_utf8_lossy(&minted.stdout).trim().to_owned();
+    if text.is_empty() { Err(AttackError::Unanswered { wanted: "a token" }) } else { Ok(text) }
+}

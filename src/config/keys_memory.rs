@@ -1,0 +1,97 @@
+//! The keys about how much memory may be taken, and for what.
+
+use super::keys::Key;
+use super::keys::Takes;
+
+const TIB: u64 = 1 << 40;
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "memory.bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: 64 * TIB,
+            field: |config| &mut config.memory.bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "All the memory that the server may take; the start is refused if what is configured does not fit it. 0: what the machine has, or the control group allows. What is not set below is a share of it: see [SECURITY](SECURITY.md).",
+    },
+    Key {
+        name: "memory.topics_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.topics_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "What is remembered of topics that nothing is kept of: where their offsets go on. Beyond it the longest forgotten ones go on above the offsets of all that were forgotten. 0: a share of the memory.",
+    },
+    Key {
+        name: "memory.subscriptions_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.subscriptions_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "Subscriptions with their filters, an equal share for each shard; one more is refused with `too_many_subscriptions`. 0: a share of the memory.",
+    },
+    Key {
+        name: "memory.shaping_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.shaping_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "What `max_rate` holds back and `leave` remembers, an equal share for each shard; who asks for more is closed with 4008. 0: a share of the memory.",
+    },
+    Key {
+        name: "memory.replays_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.replays_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "Pages of the past that are on their way to subscribers, an equal share for each shard; the next page waits. 0: a share of the memory.",
+    },
+    Key {
+        name: "memory.input_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.input_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "What clients have begun to send and not ended, and what they publish on its way, an equal share for each shard; further reading waits. 0: a share of the memory.",
+    },
+    Key {
+        name: "memory.mesh_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.mesh_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "Messages from shard to shard, an equal share for each shard; beyond it publishes are refused with `full`. 0: a share of the memory.",
+    },
+    Key {
+        name: "memory.tables_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.tables_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "Rates, revocations, places of users and addresses, an equal share for each shard; beyond it the newcomer is refused. 0: a share of the memory.",
+    },
+];

@@ -1,0 +1,228 @@
+//! The lines of the sum: everything that a client can make the server hold, each with what bounds it.
+//!
+//! To make the server hold something new is to add a line here; `docs/SECURITY.md` shows the same list, made from this one.
+//! Invariant: the shares of all lines are a whole. Never adds up: that is `WorstCase`.
+
+use crate::config::Config;
+use crate::limits::CONNECTION_BYTES;
+use crate::limits::DEFLATE_STREAM_BYTES;
+use crate::limits::DEFLATE_STREAMS_MAX;
+use crate::limits::FLUSH_BYTES_MAX;
+use crate::limits::HISTORY_BYTES_DEFAULT;
+use crate::limits::LAST_BYTES_DEFAULT;
+use crate::limits::MEMORY_SHARES;
+use crate::limits::OUTBOX_SPARE_BYTES;
+use crate::limits::PROCESS_BYTES;
+use crate::limits::READ_BYTES;
+use crate::limits::SHARD_BYTES;
+use crate::limits::TABLES_BYTES_DEFAULT;
+use crate::limits::TOPICS_BYTES_DEFAULT;
+
+/// A line of the sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(in crate::server) enum Part {
+    Process,
+    Shards,
+    Flushes,
+    DeflateStreams,
+    Connections,
+    Outboxes,
+    History,
+    Last,
+    Topics,
+    Subscriptions,
+    Shaping,
+    Replays,
+    Input,
+    Mesh,
+    Tables,
+}
+
+/// What a line says, whatever the machine.
+#[derive(Debug)]
+pub(in crate::server) struct Line {
+    pub(in crate::server) part: Part,
+    /// What is held.
+    pub(in crate::server) name: &'static str,
+    pub(super) bound: Bound,
+    /// The key that changes the bound.
+    pub(in crate::server) key: &'static str,
+    /// What happens at it.
+    pub(in crate::server) at_limit: &'static str,
+}
+
+/// How much of it there may be.
+#[derive(Debug)]
+pub(super) enum Bound {
+    /// So many bytes, whatever is configured.
+    Fixed(u64),
+    /// So many bytes for each shard.
+    EachShard(u64),
+    /// So many bytes for each connection; `share`: what part of the memory says how many there may be, if nobody does.
+    EachConnection { bytes: u64, share: u64 },
+    /// As set; else so many `MEMORY_SHARES`-ths of what the lines without a share leave, and at most `most` bytes.
+    Budget { set: fn(&Config) -> u64, share: u64, most: u64 },
+}
+
+/// Bytes of one connection that is idle, and of the outbox that it may have whatever others do.
+pub(super) const EACH_CONNECTION_BYTES: u64 = CONNECTION_BYTES + OUTBOX_SPARE_BYTES as u64;
+
+/// Every line, in the order of the parts.
+pub(in crate::server) const LINES: [Line; 15] = [
+    Line {
+        part: Part::Process,
+        name: "the process: its code, its own threads, key sets",
+        bound: Bound::Fixed(PROCESS_BYTES),
+        key: "memory.bytes_max",
+        at_limit: "does not grow",
+    },
+    Line {
+        part: Part::Shards,
+        name: "threads, their buffers and tables",
+        bound: Bound::EachShard(SHARD_BYTES + READ_BYTES as u64),
+        key: "shards",
+        at_limit: "does not grow",
+    },
+    Line {
+        part: Part::Flushes,
+        name: "frames that wait for the next flush",
+        bound: Bound::EachShard(FLUSH_BYTES_MAX as u64),
+        key: "shards",
+        at_limit: "a shard flushes before it takes the next event",
+    },
+    Line {
+        part: Part::DeflateStreams,
+        name: "deflate streams of classes",
+        bound: Bound::EachShard((DEFLATE_STREAMS_MAX * DEFLATE_STREAM_BYTES) as u64),
+        key: "shards",
+        at_limit: "further classes are sent plain frames",
+    },
+    Line {
+        part: Part::Connections,
+        name: "connections, each with a small outbox",
+        bound: Bound::EachConnection { bytes: EACH_CONNECTION_BYTES, share: 8 },
+        key: "connections_max",
+        at_limit: "one more is closed at once",
+    },
+    Line {
+        part: Part::Outboxes,
+        name: "outboxes of those who do not keep up",
+        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 16, most: u64::MAX },
+        key: "outboxes_bytes_max",
+        at_limit: "those that hold the most meet their slow policy",
+    },
+    Line {
+        part: Part::History,
+        name: "history, and the topics that have one",
+        bound: Bound::Budget {
+            set: |config| config.history.bytes_max,
+            share: 8,
+            most: HISTORY_BYTES_DEFAULT,
+        },
+        key: "history.bytes_max",
+        at_limit: "the oldest event of all topics goes",
+    },
+    Line {
+        part: Part::Last,
+        name: "last events per key",
+        bound: Bound::Budget {
+            set: |config| config.history.last_bytes_max,
+            share: 4,
+            most: LAST_BYTES_DEFAULT,
+        },
+        key: "history.last_bytes_max",
+        at_limit: "the longest unchanged of all topics goes",
+    },
+    Line {
+        part: Part::Topics,
+        name: "where forgotten topics go on",
+        bound: Bound::Budget {
+            set: |config| config.memory.topics_bytes_max,
+            share: 2,
+            most: TOPICS_BYTES_DEFAULT,
+        },
+        key: "memory.topics_bytes_max",
+        at_limit: "the longest forgotten goes on above the offsets of all that were forgotten",
+    },
+    Line {
+        part: Part::Subscriptions,
+        name: "subscriptions: classes, filters, what finds them",
+        bound: Bound::Budget {
+            set: |config| config.memory.subscriptions_bytes_max,
+            share: 6,
+            most: u64::MAX,
+        },
+        key: "memory.subscriptions_bytes_max",
+        at_limit: "a subscription is refused with `too_many_subscriptions`",
+    },
+    Line {
+        part: Part::Shaping,
+        name: "what `max_rate` holds back and `leave` remembers",
+        bound: Bound::Budget {
+            set: |config| config.memory.shaping_bytes_max,
+            share: 4,
+            most: u64::MAX,
+        },
+        key: "memory.shaping_bytes_max",
+        at_limit: "the connection is closed with 4008",
+    },
+    Line {
+        part: Part::Replays,
+        name: "pages of the past on their way, and what is known of replays",
+        bound: Bound::Budget {
+            set: |config| config.memory.replays_bytes_max,
+            share: 4,
+            most: u64::MAX,
+        },
+        key: "memory.replays_bytes_max",
+        at_limit: "the next page waits",
+    },
+    Line {
+        part: Part::Input,
+        name: "input that has not ended, and drafts on their way",
+        bound: Bound::Budget {
+            set: |config| config.memory.input_bytes_max,
+            share: 6,
+            most: u64::MAX,
+        },
+        key: "memory.input_bytes_max",
+        at_limit: "reading waits",
+    },
+    Line {
+        part: Part::Mesh,
+        name: "messages between shards, and events that have arrived",
+        bound: Bound::Budget {
+            set: |config| config.memory.mesh_bytes_max,
+            share: 4,
+            most: u64::MAX,
+        },
+        key: "memory.mesh_bytes_max",
+        at_limit: "publishes are refused with `full`",
+    },
+    Line {
+        part: Part::Tables,
+        name: "rates, revocations, places of users and addresses",
+        bound: Bound::Budget {
+            set: |config| config.memory.tables_bytes_max,
+            share: 2,
+            most: TABLES_BYTES_DEFAULT,
+        },
+        key: "memory.tables_bytes_max",
+        at_limit: "the newcomer is refused",
+    },
+];
+
+const _: () = {
+    let mut shares = 0;
+    let mut index = 0;
+    while index < LINES.len() {
+        assert!(LINES[index].part as usize == index, "lines stand in the order of their parts");
+        shares += match LINES[index].bound {
+            Bound::EachConnection { share, .. } | Bound::Budget { share, .. } => share,
+            Bound::Fixed(_) | Bound::EachShard(_) => 0,
+        };
+        index += 1;
+    }
+    assert!(shares == MEMORY_SHARES, "all shares are the whole");
+};

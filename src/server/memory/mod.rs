@@ -1,0 +1,200 @@
+//! What the server takes when everything is as full as it may be, summed line by line before it starts.
+//!
+//! Invariant: a server that starts fits. What nobody has set is made to fit; what somebody has set and does not fit is refused, with the key to
+//! change. Bytes of the kernel's own (sockets) are told, and not counted: the kernel bounds them by itself.
+
+#[cfg(test)]
+mod docs;
+mod lines;
+mod machine;
+
+use std::fmt;
+
+use lines::Bound;
+use lines::LINES;
+pub(super) use lines::Part;
+pub(super) use machine::available;
+
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::Origin;
+use crate::config::Problem;
+use crate::limits::CONNECTIONS_DEFAULT;
+use crate::limits::MEMORY_SHARES;
+use crate::limits::MEMORY_SLACK_SHARE;
+
+/// What of the memory may be counted: the rest is lost between what is allocated, whatever it is.
+const fn countable(available: u64) -> u64 {
+    available - available / MEMORY_SLACK_SHARE
+}
+
+/// What lines without a share leave for the others.
+fn shared(shard_count: u64, available: u64) -> u64 {
+    let fixed = LINES.iter().map(|line| match line.bound {
+        Bound::Fixed(bytes) => bytes,
+        Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
+        Bound::EachConnection { .. } | Bound::Budget { .. } => 0,
+    });
+    countable(available).saturating_sub(fixed.fold(0, u64::saturating_add))
+}
+
+/// Connections of a server whose operator has not said how many, if the limit on open files allows them.
+pub(super) fn connections_default(shard_count: u64, available: u64) -> u64 {
+    let Bound::EachConnection { bytes, share } = LINES[Part::Connections as usize].bound else {
+        unreachable!("connections are counted one by one")
+    };
+    (shared(shard_count, available) / MEMORY_SHARES * share / bytes).clamp(1, CONNECTIONS_DEFAULT)
+}
+
+/// What the process holds at most, line by line, all shards together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes([u64; LINES.len()]);
+
+impl Sizes {
+    /// What was set, and of the rest a part of the memory that there is.
+    pub(super) fn new(config: &Config, connections: u64, shard_count: u64, available: u64) -> Self {
+        let shared = shared(shard_count, available);
+        Self(LINES.each_ref().map(|line| match line.bound {
+            Bound::Fixed(bytes) => bytes,
+            Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
+            Bound::EachConnection { bytes, .. } => bytes.saturating_mul(connections),
+            Bound::Budget { set, share, most } => match set(config) {
+                0 => (shared / MEMORY_SHARES * share).min(most),
+                set => set,
+            },
+        }))
+    }
+
+    /// Bytes of one line.
+    pub(super) const fn of(&self, part: Part) -> u64 {
+        self.0[part as usize]
+    }
+
+    fn total(&self) -> u64 {
+        self.0.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes))
+    }
+}
+
+/// What the server takes if everything is as full as it may be, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WorstCase {
+    pub(super) sizes: Sizes,
+    pub(super) kernel: u64,
+    pub(super) available: u64,
+}
+
+impl WorstCase {
+    /// Of so many connections and shards.
+    ///
+    /// # Errors
+    /// If that is more than there is: names the key that takes the most of it.
+    pub(super) fn new(
+        config: &Config,
+        connections: u64,
+        shard_count: u64,
+        available: u64,
+    ) -> Result<Self, ConfigError> {
+        let worst = Self {
+            sizes: Sizes::new(config, connections, shard_count, available),
+            // The kernel doubles what it is asked for.
+            kernel: connections.saturating_mul(2 * config.send_buffer_bytes),
+            available,
+        };
+        if worst.sizes.total() <= countable(available) {
+            return Ok(worst);
+        }
+        let (needed, key) = worst.greatest();
+        let problem = Problem::TooLittleMemory {
+            needed,
+            all: worst.sizes.total(),
+            available: countable(available),
+        };
+        Err(ConfigError::new(key, Origin::Machine, problem))
+    }
+
+    /// Tells each line, for an operator who wants to know which key to change.
+    pub(super) fn tell_lines(&self) {
+        for line in &LINES {
+            let bytes = self.sizes.of(line.part);
+            tracing::debug!(
+                key = line.key,
+                bytes,
+                "at worst: {}; then {}",
+                line.name,
+                line.at_limit
+            );
+        }
+    }
+
+    /// The key whose lines take the most.
+    fn greatest(&self) -> (u64, &'static str) {
+        let of_key = |key: &'static str| {
+            let lines = LINES.iter().filter(|line| line.key == key);
+            (lines.map(|line| self.sizes.of(line.part)).fold(0, u64::saturating_add), key)
+        };
+        LINES.iter().map(|line| of_key(line.key)).max().expect("there are lines")
+    }
+}
+
+impl fmt::Display for WorstCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        write!(f, "{} MiB of {} (", mib(self.sizes.total()), mib(self.available))?;
+        for (index, line) in LINES.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "; " };
+            write!(f, "{comma}{}: {}", line.name, mib(self.sizes.of(line.part)))?;
+        }
+        write!(f, "), and up to {} MiB of the kernel's send buffers", mib(self.kernel))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::HISTORY_BYTES_DEFAULT;
+    use crate::limits::LAST_BYTES_DEFAULT;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn what_nobody_set_fits_small_and_large_machines() {
+        for (mib, shards) in [(128, 1), (128, 2), (512, 2), (24_000, 2), (1 << 20, 64)] {
+            let connections = connections_default(shards, mib * MIB);
+            let worst = WorstCase::new(&Config::default(), connections, shards, mib * MIB);
+            assert!(worst.is_ok(), "{mib} MiB: {}", worst.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn a_large_machine_is_not_filled_with_history_that_nobody_asked_for() {
+        let sizes = Sizes::new(&Config::default(), 1000, 2, 64 << 30);
+        assert_eq!(sizes.of(Part::History), HISTORY_BYTES_DEFAULT);
+        assert_eq!(sizes.of(Part::Last), LAST_BYTES_DEFAULT);
+    }
+
+    #[test]
+    fn what_was_set_and_does_not_fit_is_refused_by_its_key() {
+        let mut config = Config::default();
+        config.history.bytes_max = 2000 * MIB;
+        let error = WorstCase::new(&config, 1000, 2, 1000 * MIB).unwrap_err();
+        assert_eq!(&*error.key, "history.bytes_max");
+        assert!(error.to_string().contains("2000 MiB"), "{error}");
+        let config = Config { outboxes_bytes_max: 900 * MIB, ..Config::default() };
+        let error = WorstCase::new(&config, 1000, 2, 1000 * MIB).unwrap_err();
+        assert_eq!(&*error.key, "outboxes_bytes_max");
+        let error = WorstCase::new(&Config::default(), 16_000_000, 2, 1000 * MIB).unwrap_err();
+        assert_eq!(&*error.key, "connections_max");
+        let error = WorstCase::new(&Config::default(), 1, 64, 128 * MIB).unwrap_err();
+        assert_eq!(&*error.key, "shards");
+    }
+
+    #[test]
+    fn the_start_tells_every_line() {
+        let worst = WorstCase::new(&Config::default(), 1000, 2, 1000 * MIB).unwrap();
+        let told = worst.to_string();
+        for line in &LINES {
+            let mib = worst.sizes.of(line.part).div_ceil(MIB);
+            assert!(told.contains(&format!("{}: {mib}", line.name)), "{told}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! All doors there are: each dialect's table, the server's own, and which door a request means.
+//!
+//! Invariants: a request is judged by its own bytes and its listener alone; what it is guarded by and what it opens are of one and the same
+//! door. Never carries anything out.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::dashboard;
+use crate::dialect::Call;
+use crate::dialect::Door;
+use crate::dialect::Guard;
+use crate::dialect::Kind;
+use crate::dialect::Path;
+use crate::dialect::Port;
+use crate::dialect::Socket;
+use crate::dialect::hyperbeam;
+use crate::dialect::native;
+use crate::dialect::peat;
+use crate::dialect::provisioning;
+use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
+use crate::limits::PEAT_REQUEST_BYTES_MAX;
+use crate::limits::PROVISIONING_POST_BYTES_MAX;
+use crate::limits::REVOKE_BYTES_MAX;
+use crate::wire::http::Head;
+use crate::wire::http::Method;
+
+/// One table: whose, on which listeners, and its doors.
+struct Table {
+    name: &'static str,
+    at: At,
+    doors: &'static [Door],
+}
+
+/// Which listeners have a table's doors.
+enum At {
+    Every,
+    Shared,
+    /// The one that all share, and the dialect's own.
+    Own(Port),
+}
+
+/// To add a dialect, add its line. Where two have the same path, the first whose parameters a request has is meant.
+const TABLES: [Table; 6] = [
+    Table { name: "Native", at: At::Shared, doors: native::DOORS },
+    Table { name: "peat-node", at: At::Own(Port::Peat), doors: peat::DOORS },
+    Table { name: "HyperBEAM", at: At::Own(Port::HyperBeam), doors: hyperbeam::DOORS },
+    Table { name: "Provisioning", at: At::Own(Port::Provisioning), doors: provisioning::DOORS },
+    Table { name: "Health", at: At::Every, doors: HEALTH },
+    Table { name: "The server itself", at: At::Shared, doors: ITS_OWN },
+];
+
+const fn page(path: Path, purpose: &'static str) -> Door {
+    Door {
+        path,
+        method: Method::Get,
+        kind: Kind::Page,
+        guard: Guard::Nobody,
+        told_by: &[],
+        purpose,
+    }
+}
+
+const HEALTH: &[Door] = &[
+    page(Path::Exactly("/healthz"), "whether it lives"),
+    page(Path::Exactly("/readyz"), "whether it takes connections"),
+    page(Path::Exactly("/metrics"), "figures for Prometheus"),
+];
+
+const ITS_OWN: &[Door] = &[
+    page(Path::OneOf(&dashboard::PATHS), "the live page"),
+    Door {
+        path: Path::Exactly("/v1/admin/revoke"),
+        method: Method::Post,
+        kind: Kind::Call(Call::Revoke),
+        guard: Guard::Secret,
+        told_by: &[],
+        purpose: "revokes tokens",
+    },
+    Door {
+        path: Path::Exactly("/echo"),
+        method: Method::Get,
+        kind: Kind::WebSocket(Socket::Echo),
+        guard: Guard::Nobody,
+        told_by: &[],
+        purpose: "every message comes back; only with `echo = true`",
+    },
+];
+
+/// A request's path, escapes resolved: what every decision about it is made by, lest an escape lead past one of them.
+pub(super) fn path_of(head: &Head) -> Cow<'_, str> {
+    head.path_after("").unwrap_or_default()
+}
+
+/// What a request means.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    Door(&'static Door),
+    /// The method is none that there is.
+    UnknownMethod,
+    /// Nothing is at this path.
+    Nowhere,
+    /// Nothing is at this path for a WebSocket.
+    NoSocket,
+    /// Several WebSockets are, and nothing says which is meant.
+    Undecided,
+    /// Something is, for other methods.
+    OtherMethods,
+    /// A WebSocket is, and it was not asked for.
+    NotUpgraded,
+    /// It asks what may be asked.
+    Options,
+}
+
+/// What is at one path of one listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doorway<'a> {
+    port: Port,
+    path: &'a str,
+    has_echo: bool,
+}
+
+impl<'a> Doorway<'a> {
+    pub(super) const fn new(port: Port, path: &'a str, has_echo: bool) -> Self {
+        Self { port, path, has_echo }
+    }
+
+    fn doors(self) -> impl Iterator<Item = &'static Door> {
+        let here = move |table: &&Table| match table.at {
+            At::Every => true,
+            At::Shared => self.port == Port::Shared,
+            At::Own(own) => self.port == Port::Shared || self.port == own,
+        };
+        let doors = TABLES.iter().filter(here).flat_map(|table| table.doors);
+        let is_on = move |door: &&Door| {
+            self.has_echo || !matches!(door.kind, Kind::WebSocket(Socket::Echo))
+        };
+        doors.filter(is_on).filter(move |door| door.path.is(self.path))
+    }
+
+    /// Finds the door that a request means.
+    pub(super) fn find(self, head: &Head) -> Found {
+        let is_socket = |door: &&Door| matches!(door.kind, Kind::WebSocket(_));
+        let method = if head.method == Method::Head { Method::Get } else { head.method };
+        if head.method == Method::Unknown {
+            return Found::UnknownMethod;
+        }
+        if self.doors().next().is_none() {
+            return Found::Nowhere;
+        }
+        if head.method == Method::Options {
+            return Found::Options;
+        }
+        if head.wants_websocket() && head.method == Method::Get {
+            if !self.doors().any(|door| is_socket(&door)) {
+                return Found::NoSocket;
+            }
+            let mut sockets = self.doors().filter(is_socket);
+            return sockets
+                .find(|door| self.is_meant(door, head))
+                .map_or(Found::Undecided, Found::Door);
+        }
+        let mut others = self.doors().filter(|door| !is_socket(door));
+        match others.find(|door| door.method == method) {
+            Some(door) => Found::Door(door),
+            None if head.method == Method::Get && self.doors().any(|door| is_socket(&door)) => {
+                Found::NotUpgraded
+            }
+            None => Found::OtherMethods,
+        }
+    }
+
+    /// On a dialect's own listener its paths mean it alone; elsewhere a request's parameters say whether it means a door.
+    fn is_meant(self, door: &Door, head: &Head) -> bool {
+        self.port != Port::Shared
+            || door.told_by.is_empty()
+            || door.told_by.iter().any(|name| head.query_value(name).is_some())
+    }
+
+    /// Whether something is here for this method.
+    pub(super) fn takes(self, method: Method) -> bool {
+        self.methods().contains(&method)
+    }
+
+    fn methods(self) -> Vec<Method> {
+        let mut methods: Vec<Method> = Vec::new();
+        for door in self.doors() {
+            let head = door.has_head().then_some(Method::Head);
+            for method in [Some(door.method), head].into_iter().flatten() {
+                if !methods.contains(&method) {
+                    methods.push(method);
+                }
+            }
+        }
+        methods.push(Method::Options);
+        methods
+    }
+
+    /// What there is here, as the field `Allow` has it.
+    //= rfc9110#10.2.1
+    //# The "Allow" header field lists the set of methods advertised as supported by the target resource.
+    pub(super) fn allow(self) -> String {
+        let methods: Vec<&str> = self.methods().into_iter().map(Method::as_str).collect();
+        methods.join(", ")
+    }
+}
+
+/// `docs/ROUTES.md`, as the tables have it.
+#[must_use]
+pub fn routes_page() -> String {
+    let mut page = String::from(ROUTES_BEGIN);
+    for table in &TABLES {
+        let at = match table.at {
+            At::Every => "On every listener.".to_owned(),
+            At::Shared => "On `listen`.".to_owned(),
+            At::Own(port) => format!("On `listen` and on `{}.listen`.", key_of(port)),
+        };
+        let written = write!(
+            page,
+            "\n## {}\n\n{at}\n\n| path | methods | is | who gets in | for |\n| --- | --- | --- | --- | --- |\n",
+            table.name
+        );
+        debug_assert!(written.is_ok(), "a string takes everything");
+        table.doors.iter().for_each(|door| put_row(&mut page, door));
+    }
+    page
+}
+
+const ROUTES_BEGIN: &str = "\
+# Routes
+
+Every path that the server answers, made from the tables that it answers by (`UPDATE_ROUTES=1 cargo test --test routes` writes this page).
+
+What follows from the tables, for every route alike:
+
+- HEAD is answered with what GET would have been, but for the body. OPTIONS is answered 204 with `Allow`; asked by a page of an
+  [allowed origin](CONFIG.md), it says what that page may send.
+- A path that is not here is 404, another method 405 with `Allow`, a method that nobody knows 501, a WebSocket's path without an upgrade 426.
+- Every answer has `Date` and `Vary: Origin`; one to a page of an allowed origin has `Access-Control-Allow-Origin`, errors included.
+- Who gets in, and what 401 and 403 mean: [SECURITY.md](SECURITY.md).
+";
+
+fn key_of(port: Port) -> &'static str {
+    match port {
+        Port::Shared => "",
+        Port::Peat => "peat",
+        Port::HyperBeam => "hyperbeam",
+        Port::Provisioning => "provisioning",
+    }
+}
+
+fn put_row(page: &mut String, door: &Door) {
+    let path = match door.path {
+        Path::Exactly(path) => format!("`{path}`"),
+        Path::Below(start, rest) => format!("`{start}{{{rest}}}`"),
+        Path::OneOf(paths) => {
+            paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(" ")
+        }
+    };
+    let told_by = match door.told_by {
+        [] => String::new(),
+        names => {
+            let names: Vec<String> = names.iter().map(|name| format!("`?{name}=`")).collect();
+            format!(", on `listen` with {}", names.join(" or "))
+        }
+    };
+    let method = if door.has_head() { "GET, HEAD" } else { door.method.as_str() };
+    let kind = match door.kind {
+        Kind::WebSocket(_) => "a WebSocket".to_owned(),
+        Kind::Stream(_) => "an event stream".to_owned(),
+        Kind::Page => "a page".to_owned(),
+        Kind::Call(call) => match body_bytes_max(call) {
+            Body::None => "a call without a body".to_owned(),
+            Body::Bytes(bytes) => format!("a call with a body of at most {bytes} bytes"),
+            Body::Message(bytes) => {
+                format!("a call with a body of at most `message_bytes_max`, and {bytes} bytes")
+            }
+            Body::Lines => "an upload: one object of at most `message_bytes_max`, or lines of at most that without end".to_owned(),
+        },
+    };
+    let guard = match door.guard {
+        Guard::Nobody => "anyone",
+        Guard::Token => "a token, or anonymous",
+        Guard::TokenOrLater => "a token, at once or later, or anonymous",
+        Guard::TokenShown => "where keys are set a token, at once or later; else anonymous",
+        Guard::Secret => "the admin secret",
+    };
+    let purpose = door.purpose;
+    let written = writeln!(page, "| {path}{told_by} | {method} | {kind} | {guard} | {purpose} |");
+    debug_assert!(written.is_ok(), "a string takes everything");
+}
+
+/// What a call's body may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    None,
+    /// At most so many bytes.
+    Bytes(usize),
+    /// At most so many, and at most one message.
+    Message(usize),
+    /// Lines, each of at most one message.
+    Lines,
+}
+
+/// What a call's body may be.
+pub(super) const fn body_bytes_max(call: Call) -> Body {
+    match call {
+        Call::Topics => Body::None,
+        Call::Subscribe => Body::Bytes(PEAT_REQUEST_BYTES_MAX),
+        Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
+        Call::Post => Body::Bytes(PROVISIONING_POST_BYTES_MAX),
+        Call::Cast => Body::Message(HYPERBEAM_CAST_BYTES_MAX),
+        Call::Publish => Body::Lines,
+    }
+}
