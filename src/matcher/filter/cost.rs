@@ -141,3 +141,93 @@ pub(super) const fn text_steps(rule: Rule, text_bytes: usize) -> usize {
 fn scalar_steps(scalar: &Scalar) -> usize {
     1 + if let Scalar::Text(text) = scalar { text.len() } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Op;
+    use crate::event::fields::Scratch;
+    use crate::matcher::arbitrary::event;
+    use crate::matcher::filter::Filter;
+
+    fn text(filter: &str) -> Filter {
+        Filter::parse_text(filter).unwrap_or_else(|error| panic!("{filter}: {error}"))
+    }
+
+    /// What a filter costs is known when it is made, and too much is refused where it stands.
+    #[test]
+    fn a_filter_has_a_cost_and_a_limit() {
+        for (filter, cost) in [
+            ("a = 1", 2),
+            ("a exists", 1),
+            ("a in (1, 2, 3, 4)", 4),
+            ("a prefix 'x'", 3),
+            ("a icontains 'xy'", 1 + 3 + 256),
+            ("a like '%x_y%'", 1 + 5 + 1024),
+            ("a = 1 and (b = 2 or not a = 1)", 6),
+            ("within(a, b, polygon(0 0, 0 1, 1 1))", 10),
+        ] {
+            assert_eq!(text(filter).cost(), cost, "{filter}");
+        }
+        let dear = format!("a ilike '%{}%'", "_a".repeat(100));
+        let filter = |count| vec![dear.as_str(); count].join(" or ");
+        let cost = 1 + 202 + 4 * 1024;
+        assert_eq!(text(&filter(14)).cost(), 14 * cost);
+        let error = Filter::parse_text(&filter(60)).unwrap_err();
+        assert_eq!(error.problem, FilterProblem::TooCostly { cost: 16 * cost });
+        assert_eq!(error.at, 15 * (dear.len() + 4), "the sixteenth of them");
+        let predicate = text(&filter(14)).to_predicate();
+        let all = Predicate::And(vec![Predicate::Or(vec![predicate.clone()]), predicate.negated()]);
+        assert!(Filter::new(&all).is_ok(), "equal tests are one");
+    }
+
+    /// Before it is compiled.
+    #[test]
+    fn the_ninth_expression_is_refused_where_it_stands() {
+        let nine = ["a =~ 'x'"; 9].join(" or ");
+        let error = Filter::parse_text(&nine).unwrap_err();
+        assert_eq!(
+            (error.at, error.problem),
+            (8 * 12 + 5, FilterProblem::TooManyRegexes { count: 9 })
+        );
+        let nine = format!(r#"{{"or":[{}]}}"#, [r#"{"regex":["a","("]}"#; 9].join(","));
+        assert!(matches!(
+            Filter::parse_json(&nine).unwrap_err().problem,
+            FilterProblem::Regex { .. }
+        ));
+    }
+
+    /// Each kind of test that could take long takes what it may and no more, and then passes neither way.
+    #[test]
+    fn a_filter_stops_when_it_has_taken_what_it_may() {
+        let long = format!(r#"{{"a":"{}"}}"#, "1".repeat(1_000_000));
+        let mut random = fastrand::Rng::with_seed(0x5eed_0008);
+        let digits: String = (0..300_000).map(|_| random.char('1'..='2')).collect();
+        let without_order = format!(r#"{{"a":"{digits}"}}"#);
+        let many = format!(r#"{{"a":[{}]}}"#, vec!["1"; 30_000].join(","));
+        let places = format!(
+            r#"{{"y":[{}],"x":[{}]}}"#,
+            vec!["1.5"; 20_000].join(","),
+            vec!["7"; 20_000].join(",")
+        );
+        let tests: Vec<String> = (2..200).map(|n| format!("a > {n}")).collect();
+        let corners: Vec<String> =
+            (0..200).map(|n| format!("{} {}", n % 2, f64::from(n) / 100.0)).collect();
+        for (filter, payload) in [
+            ("a like '%2_2%' or a like '%3_3%' or a like '%4_4%' or a like '%5_5%' or a like '%6_6%'".to_owned(), &long),
+            (format!("a ilike '%{}b%'", "_1".repeat(100)) + " or a like '%2_2%'", &long),
+            ("a =~ '[12]*2[12]{300}3'".to_owned(), &without_order),
+            (tests.join(" or "), &many),
+            (format!("sql(a = '{}')", "2".repeat(15_000)), &many),
+            (format!("loose(a in ({}))", (2..900).map(|n| n.to_string()).collect::<Vec<_>>().join(",")), &many),
+            (format!("within(y, x, polygon({}))", corners.join(", ")), &places),
+        ] {
+            for filter in [text(&filter), text(&format!("not ({filter})"))] {
+                let event = event("t", "", Op::Upsert, payload);
+                let evaluated = filter.evaluate_with(&event, &mut Scratch::default());
+                let shown: String = filter.to_string().chars().take(60).collect();
+                assert!(evaluated.is_spent && !evaluated.passes, "{shown}: {evaluated:?}");
+            }
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod geo;
 mod lexer;
 mod notation_json;
 mod notation_text;
+mod polygon;
 mod predicate;
 mod print;
 mod regex;

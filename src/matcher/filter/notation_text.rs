@@ -80,11 +80,11 @@ pub(super) fn checked(term: Term, at: usize) -> Result<Predicate, FilterError> {
 
 /// Whether a value may be an end of a range whose other end, if it has one, is `other`.
 pub(super) const fn is_end_of_range(value: &Scalar, other: Option<&Scalar>) -> bool {
-    match (value, other) {
-        (Scalar::Number(_), None | Some(Scalar::Number(_))) => true,
-        (Scalar::Text(_), None | Some(Scalar::Text(_))) => true,
-        _ => false,
-    }
+    matches!(
+        (value, other),
+        (Scalar::Number(_), None | Some(Scalar::Number(_)))
+            | (Scalar::Text(_), None | Some(Scalar::Text(_)))
+    )
 }
 
 struct Parser<'a> {

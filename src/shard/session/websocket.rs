@@ -166,20 +166,7 @@ impl Shard {
                         self.talk_hear(id, &mut **talk, &text, now);
                     }
                 }
-                Heard::Said(Err(malformed)) => {
-                    if malformed.refusal.code == RefusalCode::BadFilter
-                        && !self.charge(id, FILTER_REFUSED_STEPS, now)
-                    {
-                        continue;
-                    }
-                    self.say(
-                        id,
-                        &Outcome::Refused {
-                            id: malformed.id.as_ref(),
-                            refusal: &malformed.refusal,
-                        },
-                    );
-                }
+                Heard::Said(Err(malformed)) => self.refuse_malformed(id, &malformed, now),
                 Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
                 Heard::Ping(payload) => {
                     let mut pong = Vec::new();
@@ -210,6 +197,14 @@ impl Shard {
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, violation.code(), &violation.to_string());
         self.close_with(id, &bytes, AfterSent::Gone, now);
+    }
+
+    /// It said something that cannot be read. A filter was read as far as it goes, which is paid for.
+    fn refuse_malformed(&mut self, id: ConnId, malformed: &Malformed, now: Now) {
+        let Malformed { id: of, refusal } = malformed;
+        if refusal.code != RefusalCode::BadFilter || self.charge(id, FILTER_REFUSED_STEPS, now) {
+            self.say(id, &Outcome::Refused { id: of.as_ref(), refusal });
+        }
     }
 
     /// It said more in a second than it may.
