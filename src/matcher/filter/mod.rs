@@ -381,4 +381,7 @@ impl fmt::Display for Filter {
 }
 
 #[cfg(test)]
+mod laws;
+
+#[cfg(test)]
 mod tests;
