@@ -45,8 +45,8 @@ pub const FLUSH_FRAMES_MAX: usize = 1024;
 pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
-/// An outbox cannot be filled in fewer flushes than this while anyone is behind: so a crowd that catches up is seen to fill again before it is lost.
-pub const OUTBOX_FLUSHES_MIN: usize = 8;
+/// An outbox cannot be filled in fewer turns than this: whoever reads has so many chances to take what waits before it is too much.
+pub const OUTBOX_TURNS_MIN: usize = 8;
 /// Bytes of events that a connection's outbox may hold even if those of all others have used up what the shard has for them.
 pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
 /// Bytes of a connection that is idle, everything counted.
@@ -72,6 +72,9 @@ pub const LAST_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 pub const GAP_TOPICS_MAX: usize = 1024;
 /// Sets of subscriptions for which one connection counts apart what was passed over; at the limit a notice names more of them than it was for.
 pub const SKIPPED_SETS_MAX: usize = 64;
+/// Microseconds by which a position may lie ahead of the clock: stamps run ahead of it when many events come in one moment. One that lies
+/// further ahead is none of this server's, and its client is told of a gap.
+pub const POSITION_AHEAD_US: u64 = 1_000_000;
 /// Bytes of one page of replayed events.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.
@@ -99,8 +102,28 @@ pub const EPOLL_EVENTS_MAX: usize = 1024;
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Reads of one connection in one turn; at the limit the others have their turn first.
 pub const READS_PER_TURN_MAX: usize = 4;
+/// Units of work that a turn of a shard does before everything else has its turn, until its core knows how long a unit takes: some 5 ms' worth.
+pub const UNITS_TURN: u64 = 1_000 * UNITS_SEND;
+/// Units that a turn does at least, whatever its core believes: some for members, some for those who are solo.
+pub const UNITS_TURN_MIN: u64 = FLIGHT_UNITS_SHARE * UNITS_SEND;
+/// Units that a turn does at most, however fast a core believes to be.
+pub const UNITS_TURN_MAX: u64 = 20 * UNITS_TURN;
+/// Microseconds that a turn's work is meant to take.
+pub const WORK_US: u64 = 5_000;
+/// One in so many units of a turn is for connections that are not in step: an answer does not wait until ten thousand members were sent to.
+pub const FLIGHT_UNITS_SHARE: u64 = 4;
+/// Units of one `send`, which costs some 5 us: so a unit is about 50 ns.
+pub const UNITS_SEND: u64 = 100;
+/// Units of matching and encoding an event.
+pub const UNITS_EVENT: u64 = 20;
+/// Units of encoding an event for one connection.
+pub const UNITS_ENCODED: u64 = 8;
+/// Units of an event for one more class or outbox.
+pub const UNITS_QUEUED: u64 = 2;
 /// Messages of other shards that one turn takes; the rest is taken by the next turn.
 pub const INBOX_PER_TURN_MAX: usize = 256;
+/// Requests for health, metrics and files that one turn answers; the rest is answered by the next turn.
+pub const ADMIN_PER_TURN_MAX: usize = 16;
 /// A core under load waits for more events for one such part of what telling the last ones took.
 pub const RUSH_SHARE: u64 = 16;
 /// Rounds without company after which it expects none.
@@ -286,6 +309,9 @@ pub const FILTER_LIST_MAX: usize = 1024;
 pub const FILTER_REGEXES_MAX: usize = 8;
 /// Fields that a filter reads, alternatives included; one with more is refused with `bad_filter`.
 pub const FILTER_PATHS_MAX: usize = 256;
+/// Filters that may be joined into one for a subscription: the client's, what its token forces, and event types that none of its roles may see. Each is within
+/// the limits of a filter, so that what they come to together is never refused.
+pub const FILTERS_JOINED_MAX: usize = 3;
 /// Alternatives in one `first(…)`; more are refused with `bad_filter`.
 pub const FILTER_FIRST_MAX: usize = 8;
 /// Characters in one pattern with wildcards, folded if it disregards case; a longer one is refused with `bad_filter`. Looking for a
@@ -314,6 +340,8 @@ pub const FILTER_SECOND_STEPS_MAX: u64 = 40_000_000;
 pub const FILTER_REFUSED_STEPS: u64 = 1_000_000;
 /// Steps of one filter and event that nobody is charged for: what a filter of a few plain tests takes.
 pub const FILTER_FREE_STEPS: u64 = 64;
+/// Steps of filters that count as a unit of a turn's work: both are so many nanoseconds.
+pub const FILTER_STEPS_PER_UNIT: u64 = 50;
 const _: () = assert!(FILTER_EVENT_STEPS_MAX <= FILTER_SECOND_STEPS_MAX);
 const _: () = assert!(
     FILTER_COST_MAX <= FILTER_EVENT_STEPS_MAX,
@@ -322,7 +350,7 @@ const _: () = assert!(
 /// Points of a polygon; more are refused with `bad_filter`.
 pub const POLYGON_POINTS_MAX: usize = 256;
 const _: () = assert!(
-    FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
+    FILTERS_JOINED_MAX * FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
     "one filter alone must be able to find all its fields"
 );
 /// Alternatives (an `and` of tests each) that a filter is indexed by; one with more is found by what all of them need, or, if

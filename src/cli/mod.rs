@@ -12,7 +12,6 @@ mod serve;
 mod subscribe;
 #[cfg(test)]
 mod testing;
-mod timestamp;
 pub mod token;
 mod wait;
 

@@ -13,6 +13,8 @@ pub mod interest;
 
 pub mod json;
 
+pub mod moment;
+
 pub mod number;
 
 mod soften;

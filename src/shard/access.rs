@@ -139,7 +139,7 @@ impl Who {
         }
         let filter = match tests.is_empty() {
             true => None,
-            false => Some(Filter::new(&Predicate::And(tests)).ok()?),
+            false => Some(Filter::joined(tests).ok()?),
         };
         Some(Arc::new(Subscription { topics, filter, ..(**asked).clone() }))
     }

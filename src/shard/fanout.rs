@@ -15,8 +15,11 @@ use crate::clock::Now;
 use crate::dialect::Form;
 use crate::dialect::Views;
 use crate::event::Event;
+use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
+use crate::limits::UNITS_EVENT;
+use crate::limits::UNITS_QUEUED;
 use crate::matcher::WishId;
 
 /// Buffers that live from event to event.
@@ -41,10 +44,13 @@ impl Shard {
         self.cursor[event.home.index()] = event.time_us;
         self.stats.events += 1;
         self.events_since_flush += 1;
+        self.spent += UNITS_EVENT;
         let mut scratch = std::mem::take(&mut self.scratch);
         self.begin_second(now);
         self.matcher.matches(event, &mut scratch.wishes);
-        self.stats.filter_steps += self.matcher.steps_of_event();
+        let steps = self.matcher.steps_of_event();
+        self.stats.filter_steps += steps;
+        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT;
         self.close_all_spent(now);
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);
@@ -117,8 +123,12 @@ impl Shard {
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
             let text = encoded.text(class, event, subs, Form::InBatch);
+            let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
             if voice::fill_batch(class, batch, text, event.time_us, now) {
-                self.batch_deadlines.push(class.open.as_ref().map_or(0, |open| open.due_ms), id);
+                if let Some(due_before_ms) = due_before_ms {
+                    self.batch_deadlines.remove(due_before_ms, id);
+                }
+                self.batch_deadlines.insert(class.open.as_ref().map_or(0, |open| open.due_ms), id);
             }
             if voice::is_batch_full(class) {
                 self.close_batch(id);
@@ -143,6 +153,11 @@ impl Shard {
         full: &mut Vec<ConnId>,
     ) {
         let class = self.classes.at(id);
+        if class.solos.is_empty() {
+            return;
+        }
+        self.spent += class.solos.len() as u64 * UNITS_QUEUED;
+        self.queued_bytes += event.weight_bytes();
         for id in &class.solos {
             let Some(solo) = self.conns.find_mut(*id).and_then(|conn| conn.solo.as_deref_mut())
             else {
@@ -158,7 +173,7 @@ impl Shard {
                 full.push(*id);
             } else if !solo.dirty && !solo.blocked {
                 solo.dirty = true;
-                self.dirty_solos.push(*id);
+                self.queue.listeners.push_back(*id);
             }
         }
     }

@@ -21,9 +21,9 @@ use crate::auth::Rate;
 use crate::clock::Now;
 use crate::dialect::json;
 use crate::dialect::provisioning;
-use crate::dialect::time;
 use crate::event::Draft;
 use crate::event::Op;
+use crate::event::moment;
 use crate::limits::MESH_PENDING_MAX;
 use crate::limits::OWN_LOGS_PER_S;
 
@@ -159,7 +159,7 @@ impl Shard {
     ) -> Option<Draft> {
         let topic = self.settings.views.provisioning.topic_of(event_type)?;
         let mut timestamp = Vec::new();
-        time::put_seconds(now.wall_us, &mut timestamp);
+        moment::put_seconds(now.wall_us, &mut timestamp);
         let payload = format!(
             r#"{{"event_type":"{event_type}","timestamp":"{}","data":{data},"metadata":{metadata}}}"#,
             String::from_utf8_lossy(&timestamp)

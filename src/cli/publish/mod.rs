@@ -64,7 +64,7 @@ pub struct PublishArgs {
     /// The member of each record that names its key; without it records have none.
     #[arg(long, value_name = "FIELD")]
     key: Option<String>,
-    /// The member that holds a record's time: RFC 3339 text or whole milliseconds.
+    /// The member that holds a record's time: ISO 8601 text or whole milliseconds.
     #[arg(long, value_name = "FIELD", default_value = "timestamp")]
     time: String,
     /// Keep the recording's own pace, so many times as fast [default: 1].

@@ -51,7 +51,7 @@ pub struct SubscribeArgs {
     /// Only events whose payload passes, such as 'altitude < 10000'; an object is taken for the other notation.
     #[arg(long, value_name = "FILTER")]
     filter: Option<String>,
-    /// Where to begin: earliest, last, an RFC 3339 time, microseconds since 1970, or a position [default: live only].
+    /// Where to begin: earliest, last, an ISO 8601 time, microseconds since 1970, or a position [default: live only].
     #[arg(long, value_name = "SINCE", value_parser = Since::parse)]
     since: Option<Since>,
     /// Remember the position in this file, and begin there if it exists: what a killed run printed is not printed again.

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use crate::limits::FILTER_DEPTH_MAX;
 use crate::limits::FILTER_LIST_MAX;
 use crate::matcher::filter::Edge;
 use crate::matcher::filter::FilterProblem;
@@ -58,25 +57,24 @@ impl Kind {
     }
 }
 
-/// Puts a predicate in its one form.
+/// Puts a predicate of at most so many levels in its one form.
 ///
 /// # Errors
 /// If it is larger than the limits allow, or a test is one that nothing could pass by mistake.
-pub(super) fn canonical(predicate: &Predicate) -> Result<Expr, FilterProblem> {
-    check_depth(predicate, 0)?;
+pub(super) fn canonical(predicate: &Predicate, levels: usize) -> Result<Expr, FilterProblem> {
+    check_depth(predicate, levels)?;
     ordered(predicate, false)
 }
 
-fn check_depth(predicate: &Predicate, depth: usize) -> Result<(), FilterProblem> {
-    if depth > FILTER_DEPTH_MAX {
-        return Err(FilterProblem::TooDeep);
-    }
+/// Whether a tree has no more levels than so many below its root.
+fn check_depth(predicate: &Predicate, levels: usize) -> Result<(), FilterProblem> {
+    let inner = || levels.checked_sub(1).ok_or(FilterProblem::TooDeep);
     match predicate {
         Predicate::Test(_) => Ok(()),
         Predicate::And(members) | Predicate::Or(members) => {
-            members.iter().try_for_each(|member| check_depth(member, depth + 1))
+            members.iter().try_for_each(|member| check_depth(member, inner()?))
         }
-        Predicate::Not(inner) => check_depth(inner, depth + 1),
+        Predicate::Not(member) => check_depth(member, inner()?),
     }
 }
 

@@ -25,33 +25,46 @@ const MAKING_STEPS_PER_TERM: u64 = 1000;
 const MAKING_STEPS_PER_SIZE: u64 = 250;
 
 /// What the tests of a filter come to, summed up one by one, so that the one that is too much is known.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
+    /// How many filters' worth it may come to.
+    filters: usize,
     terms: usize,
     regexes: usize,
     regexes_size: u64,
     steps: u64,
 }
 
+impl Default for Cost {
+    fn default() -> Self {
+        Self::of_joined(1)
+    }
+}
+
 impl Cost {
+    /// Of so many filters that are joined, each of which is within the limits.
+    pub(super) const fn of_joined(filters: usize) -> Self {
+        Self { filters, terms: 0, regexes: 0, regexes_size: 0, steps: 0 }
+    }
+
     /// Adds a test.
     ///
     /// # Errors
     /// If it is one test too many, or costs too much with those before it.
     pub(super) fn add(&mut self, term: &Term) -> Result<(), FilterProblem> {
         self.terms += 1;
-        if self.terms > FILTER_TERMS_MAX {
+        if self.terms > FILTER_TERMS_MAX * self.filters {
             return Err(FilterProblem::TooManyTerms { count: self.terms });
         }
         if let Test::Regex(regex) = &term.test {
             self.add_regex()?;
             self.regexes_size = self.regexes_size.saturating_add(regex.size());
-            if self.regexes_size > REGEX_SIZE_MAX {
+            if self.regexes_size > REGEX_SIZE_MAX * self.filters as u64 {
                 return Err(FilterProblem::RegexTooLarge { size: Some(self.regexes_size) });
             }
         }
         self.steps += of_term(term);
-        if self.steps > FILTER_COST_MAX {
+        if self.steps > FILTER_COST_MAX * self.filters as u64 {
             return Err(FilterProblem::TooCostly { cost: self.steps });
         }
         Ok(())
@@ -60,7 +73,7 @@ impl Cost {
     /// Counts a regular expression.
     fn add_regex(&mut self) -> Result<(), FilterProblem> {
         self.regexes += 1;
-        if self.regexes > FILTER_REGEXES_MAX {
+        if self.regexes > FILTER_REGEXES_MAX * self.filters {
             return Err(FilterProblem::TooManyRegexes { count: self.regexes });
         }
         Ok(())
@@ -101,10 +114,10 @@ fn of_term(term: &Term) -> u64 {
         (Test::Like(pattern), _) => pattern.steps(TEXT_BYTES),
         (Test::Regex(regex), _) => regex.steps(TEXT_BYTES),
         (Test::In(list) | Test::NotIn(list), rule) => {
-            (list_steps(rule, list) + text_steps(rule, TEXT_BYTES)) as u64
+            (list_steps(rule, list) + text_steps(rule, list, TEXT_BYTES)) as u64
         }
         (Test::Range(range), rule) => {
-            (range_steps(rule, range) + text_steps(rule, TEXT_BYTES)) as u64
+            (range_steps(rule, range) + text_steps(rule, ends(range), TEXT_BYTES)) as u64
         }
         (Test::Within { area, .. }, _) => area.steps() as u64,
         (Test::Exists | Test::Null, _) => 0,
@@ -123,19 +136,26 @@ pub(super) fn list_steps(rule: Rule, list: &[Scalar]) -> usize {
 
 /// The steps of comparing one value with the ends of a range.
 pub(super) fn range_steps(rule: Rule, range: &Range) -> usize {
-    let edges = range.low.iter().chain(&range.high);
     match rule {
         Rule::Native | Rule::JsonStrict => 1,
-        _ => edges.map(|edge| scalar_steps(&edge.value)).sum(),
+        _ => ends(range).map(scalar_steps).sum(),
     }
 }
 
-/// The steps of reading a text of so many bytes before it is compared.
-pub(super) const fn text_steps(rule: Rule, text_bytes: usize) -> usize {
-    match rule {
-        Rule::Loose => 4 * text_bytes,
-        _ => 0,
-    }
+/// The values that a range ends with.
+pub(super) fn ends(range: &Range) -> impl Iterator<Item = &Scalar> {
+    range.low.iter().chain(&range.high).map(|edge| &edge.value)
+}
+
+/// The steps of reading a text of so many bytes before it is compared: the number or the moment that it writes, where one of the values is a number.
+pub(super) fn text_steps<'a>(
+    rule: Rule,
+    values: impl IntoIterator<Item = &'a Scalar>,
+    text_bytes: usize,
+) -> usize {
+    let reads = matches!(rule, Rule::Loose | Rule::Instant)
+        && values.into_iter().any(|value| matches!(value, Scalar::Number(_)));
+    if reads { text_bytes } else { 0 }
 }
 
 fn scalar_steps(scalar: &Scalar) -> usize {
@@ -179,6 +199,28 @@ mod tests {
         let predicate = text(&filter(14)).to_predicate();
         let all = Predicate::And(vec![Predicate::Or(vec![predicate.clone()]), predicate.negated()]);
         assert!(Filter::new(&all).is_ok(), "equal tests are one");
+    }
+
+    /// What a token forces takes nothing from what its bearer may ask for.
+    #[test]
+    fn joined_filters_may_each_be_as_large_as_one() {
+        let largest = |name: &str| {
+            let tests: Vec<String> = (0..256).map(|n| format!("{name}{n} < 1")).collect();
+            text(&tests.join(" or ")).to_predicate()
+        };
+        let dear: Vec<String> =
+            (0..14).map(|n| format!("a like '%{}{n}%'", "_a".repeat(100))).collect();
+        let both = vec![largest("a"), largest("b")];
+        assert!(matches!(
+            Filter::new(&Predicate::And(both.clone())),
+            Err(FilterProblem::TooManyTerms { count: 257 })
+        ));
+        let joined = Filter::joined(both).unwrap();
+        assert!(joined.evaluate(&event("t", "", Op::Upsert, r#"{"a7":0,"b255":0}"#)));
+        assert!(!joined.evaluate(&event("t", "", Op::Upsert, r#"{"a7":0}"#)));
+        let dear = text(&dear.join(" or ")).to_predicate();
+        let deep = text(&format!("{}a < 1 or b < 1{}", "not (".repeat(15), ")".repeat(15)));
+        assert!(Filter::joined(vec![dear.clone(), deep.to_predicate(), dear.negated()]).is_ok());
     }
 
     /// Before it is compiled.

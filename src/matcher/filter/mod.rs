@@ -38,7 +38,9 @@ use crate::event::fields::Value;
 use crate::event::json;
 use crate::event::json::Reader;
 use crate::event::json::Token;
+use crate::limits::FILTER_DEPTH_MAX;
 use crate::limits::FILTER_PATHS_MAX;
+use crate::limits::FILTERS_JOINED_MAX;
 
 pub(super) use canonical::Expr;
 pub(super) use canonical::Literal;
@@ -107,11 +109,25 @@ impl Filter {
     /// # Errors
     /// If it is larger or dearer than the limits allow, or holds a test that makes no sense.
     pub fn new(predicate: &Predicate) -> Result<Self, FilterProblem> {
-        let mut cost = Cost::default();
+        Self::of_joined(predicate, 1)
+    }
+
+    /// What all of these ask, each of which is a filter of its own: a client's, and what a token adds. Together they may be as large as that many filters.
+    ///
+    /// # Errors
+    /// If one of them is larger than a filter may be, or there are more than `FILTERS_JOINED_MAX`.
+    pub fn joined(predicates: Vec<Predicate>) -> Result<Self, FilterProblem> {
+        let count = predicates.len().clamp(1, FILTERS_JOINED_MAX);
+        Self::of_joined(&Predicate::And(predicates), count)
+    }
+
+    fn of_joined(predicate: &Predicate, filters: usize) -> Result<Self, FilterProblem> {
+        let mut cost = Cost::of_joined(filters);
         cost.add_all(predicate)?;
-        let filter = Self::of_expr(canonical::canonical(predicate)?, &cost);
+        let levels = FILTER_DEPTH_MAX + usize::from(filters > 1);
+        let filter = Self::of_expr(canonical::canonical(predicate, levels)?, &cost);
         let count = filter.paths().count();
-        if count > FILTER_PATHS_MAX {
+        if count > FILTER_PATHS_MAX * filters {
             Err(FilterProblem::TooManyPaths { count })
         } else {
             Ok(filter)

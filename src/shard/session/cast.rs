@@ -96,7 +96,9 @@ impl Shard {
     }
 
     fn draft_of_cast(&mut self, body: &[u8]) -> Option<Draft> {
-        let hyperbeam::Cast { topic, key } = hyperbeam::cast(std::str::from_utf8(body).ok()?)?;
+        let options = self.settings.hyperbeam.options;
+        let text = std::str::from_utf8(body).ok()?;
+        let hyperbeam::Cast { topic, key } = hyperbeam::cast(text, options)?;
         let fields = self.ingest.take(body).ok()?;
         Some(Draft {
             topic: self.settings.views.hyperbeam.topic_of(&topic)?,
