@@ -5,21 +5,20 @@
 //! next one goes on there. Invariants: a turn does at most `units_max` units and one piece more, and at least one piece; members
 //! never take all of a turn from those who are solo, and both leave time for reading, accepting and answering.
 
-use super::Arrived;
 use super::Shard;
 use super::Sink;
+use super::arrivals::Arrived;
 use super::class::Class;
 use crate::clock::Now;
-use crate::limits::ARRIVED_EVENTS_MAX;
 use crate::limits::FLIGHT_UNITS_SHARE;
 use crate::limits::OUTBOX_TURNS_MIN;
 use crate::limits::UNITS_TURN_MIN;
 
 impl Shard {
-    /// Whether the shard takes more from its inbox now.
+    /// Whether the shard takes more data from its inbox now. Control it always takes.
     #[must_use]
     pub fn wants_inbox(&self) -> bool {
-        self.arrived.len() < ARRIVED_EVENTS_MAX && !self.is_spent()
+        self.arrived.has_room() && !self.is_spent()
     }
 
     /// Whether there is something to do without anything new coming in.
@@ -29,6 +28,8 @@ impl Shard {
             || !self.dirty.is_empty()
             || self.flight.is_underway()
             || !self.queue.is_empty()
+            || self.is_revoking
+            || self.can_read_on()
     }
 
     /// Whether a round was begun and not ended: what arrives now waits for the next one.
@@ -53,6 +54,8 @@ impl Shard {
         let (told, spent_before) = (self.stats.events, self.spent);
         let for_members = self.units_max - self.units_max / FLIGHT_UNITS_SHARE;
         self.tell_interest();
+        self.close_revoked(now);
+        self.read_on(now);
         loop {
             if !self.is_underway() {
                 self.begin_round(for_members, now);
@@ -78,7 +81,7 @@ impl Shard {
 
     /// Fans out what has arrived until a flight is full, and has it sent.
     fn begin_round(&mut self, units_max: u64, now: Now) {
-        while let Some(arrived) = self.arrived.pop_front() {
+        while let Some(arrived) = self.arrived.pop() {
             match arrived {
                 Arrived::Event(event) => self.fan_out(&event, now),
                 Arrived::Page(answer) => self.page_arrived(*answer, now),
