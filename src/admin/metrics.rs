@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::board::Board;
+use super::log;
 use crate::shard::Stats;
 
 /// One thing that is counted.
@@ -100,7 +101,7 @@ pub(super) const METRICS: &[Metric] = &[
 
 /// The whole page.
 pub(super) fn render(board: &Board) -> String {
-    let mut page = String::with_capacity(128 * (METRICS.len() + 3));
+    let mut page = String::with_capacity(128 * (METRICS.len() + 4));
     for (index, metric) in METRICS.iter().enumerate() {
         append(&mut page, metric.name, metric.kind, metric.help, board.sum(index));
     }
@@ -117,6 +118,13 @@ pub(super) fn render(board: &Board) -> String {
         Kind::Gauge,
         "1 while connections are taken.",
         u64::from(board.is_ready()),
+    );
+    append(
+        &mut page,
+        "fanwire_log_lines_lost_total",
+        Kind::Counter,
+        "Lines of the log that could not be written to standard error.",
+        log::lines_lost(),
     );
     let version = env!("CARGO_PKG_VERSION");
     let build = format!("fanwire_build_info{{version=\"{version}\"}}");
@@ -177,6 +185,6 @@ mod tests {
         assert_eq!(samples["fanwire_events_total"], 10);
         assert_eq!(samples["fanwire_shards"], 2);
         assert_eq!(samples["fanwire_ready"], 1);
-        assert_eq!(samples.len(), METRICS.len() + 3);
+        assert_eq!(samples.len(), METRICS.len() + 4);
     }
 }

@@ -23,6 +23,7 @@ use crate::config::Origin;
 use crate::config::Problem;
 use crate::history::Retention;
 use crate::limits::FDS_RESERVED;
+use crate::limits::FDS_RESERVED_SHARD;
 use crate::limits::SHARDS_MAX;
 use crate::shard::Bounds;
 use crate::shard::MemoryBounds;
@@ -59,9 +60,9 @@ impl Plan {
         let is_pinned = config.pin && usize::from(shard_count) <= cpus.len();
         let cpus = if is_pinned { cpus } else { Vec::new() };
         let available = memory::available(config);
-        let per_table = fd_table::raise_limit().saturating_sub(FDS_RESERVED);
+        let limit = fd_table::raise_limit();
         let (connections, has_own_tables) =
-            connections(config, u64::from(shard_count), per_table, available)?;
+            connections(config, u64::from(shard_count), limit, available)?;
         let worst_case = WorstCase::new(config, connections, u64::from(shard_count), available)?;
         let settings = settings(config, connections, u64::from(shard_count), &worst_case.sizes)?;
         Ok(Self { shard_count, driver, cpus, has_own_tables, settings, worst_case })
@@ -80,9 +81,11 @@ fn cpus() -> Vec<usize> {
 fn connections(
     config: &Config,
     shard_count: u64,
-    per_table: u64,
+    limit: u64,
     memory: u64,
 ) -> Result<(u64, bool), ConfigError> {
+    let reserved = FDS_RESERVED + FDS_RESERVED_SHARD * shard_count;
+    let per_table = limit.saturating_sub(reserved);
     let fit = |has_own: bool| {
         Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
     };
@@ -97,8 +100,14 @@ fn connections(
     };
     let possible = fit(has_own_tables);
     if config.connections_max > possible || possible == 0 {
-        let problem =
-            Problem::TooFewDescriptors { wanted: config.connections_max.max(1), possible };
+        let problem = Problem::TooFewDescriptors {
+            wanted: config.connections_max.max(1),
+            possible,
+            limit,
+            reserved,
+            shards: shard_count,
+            has_own_tables,
+        };
         return Err(ConfigError::new("connections_max", Origin::Machine, problem));
     }
     Ok((wanted.min(possible), has_own_tables))
