@@ -50,6 +50,9 @@ fn access_with_keys() -> Access {
 
 fn set(settings: &mut Settings, key: &str, value: &str) {
     match key {
+        "provisioning.deletes" => {
+            Arc::make_mut(&mut settings.views).provisioning.deletes = value == "on";
+        }
         "hyperbeam.info_seen" => settings.hyperbeam.info_seen = value == "on",
         "hyperbeam.derived" => settings.hyperbeam.options.derived = value == "on",
         "hyperbeam.regex" => settings.hyperbeam.options.regex = value == "on",

@@ -115,9 +115,11 @@ impl Outbox {
         Some(item)
     }
 
-    /// Whether an event of this weight is more than there is room for, here or in the whole shard.
+    /// Whether an event of this weight is more than there is room for, here or in the whole shard. What is told of the past, and what the
+    /// server says, takes no room from it: pages are asked for one at a time and replies end with the client's own input, so that both are bounded
+    /// whether anyone is slow or not, and who is told of them has not fallen behind.
     fn is_over(&self, weight: usize, bytes_max: usize, shared_max: usize) -> bool {
-        self.bytes + weight > bytes_max || self.counted.bytes() + weight > shared_max
+        self.counted.bytes() + weight > bytes_max.min(shared_max)
     }
 
     /// Whether there is nothing to send.
@@ -149,7 +151,7 @@ impl Outbox {
         self.put(item, false);
     }
 
-    /// Queues an event within `bytes_max`, or makes room as the subscriptions' policy says; `policy` tells it of each bit of `subs`.
+    /// Queues an event within `bytes_max` (one that is larger alone), or makes room as the subscriptions' policy says; `policy` tells it of each bit of `subs`.
     pub fn push_event(
         &mut self,
         event: &Arc<Event>,
@@ -165,7 +167,7 @@ impl Outbox {
         {
             self.pass_over(event, subs, policy);
         }
-        while self.is_over(weight, bytes_max, shared_max) && !self.items.is_empty() {
+        while self.is_over(weight, bytes_max, shared_max) && self.counted.bytes() > 0 {
             if !self.drop_oldest(policy) {
                 return Pushed::Full;
             }
@@ -254,13 +256,16 @@ impl Outbox {
             if dropping == 0 {
                 continue;
             }
-            if self.gaps.len() >= GAP_TOPICS_MAX {
+            let told = dropping & !policy.silent;
+            if told != 0 && self.gaps.len() >= GAP_TOPICS_MAX {
                 return false;
             }
             *subs &= !dropping;
             let is_free = *subs == 0;
-            let (topic, offset) = (event.topic.clone(), event.offset);
-            self.note_gap(&topic, offset, dropping & !policy.silent);
+            if told != 0 {
+                let (topic, offset) = (event.topic.clone(), event.offset);
+                self.note_gap(&topic, offset, told);
+            }
             if is_free {
                 let waiting = self.items[index].take();
                 self.gone(waiting);

@@ -5,6 +5,7 @@
 
 use crate::dialect::DialectId;
 use crate::dialect::Setup;
+use crate::dialect::Since;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
 use crate::wire::http::Head;
@@ -146,6 +147,8 @@ pub struct Wanted {
     pub dialect: DialectId,
     /// `None`: nothing, for of what was asked the dialect sees nothing.
     pub wish: Option<Wish>,
+    /// Where it begins for a client that comes back with a position that is none here.
+    pub since_lost: Since,
 }
 
 /// A request that a dialect does not understand; it is answered 400.

@@ -63,6 +63,17 @@ pub fn text_of(value: &RawValue) -> Option<String> {
     if value.get().starts_with('"') { serde_json::from_str(value.get()).ok() } else { None }
 }
 
+/// A string that holds half of a surrogate pair: the grammar allows it, but it stands for no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotText;
+
+/// As [`text_of`], for a value that is to name a thing: a string that stands for no text is told from a value that is no string.
+#[must_use]
+pub fn key_text_of(value: &RawValue) -> Option<Result<String, NotText>> {
+    let is_string = value.get().starts_with('"');
+    is_string.then(|| serde_json::from_str(value.get()).map_err(|_| NotText))
+}
+
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {

@@ -21,8 +21,6 @@ mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub mod time;
-
 mod view;
 
 use std::fmt;
@@ -184,6 +182,8 @@ pub enum Since {
     Position(Position),
     /// After a cursor: what was sent of each home shard, as SSE's `id` says it.
     Cursor(Cursor),
+    /// After a position that is none here, of another server or of the future: with what history holds, and with a gap before it.
+    Lost,
 }
 
 /// The last offset seen of each topic.
@@ -478,8 +478,9 @@ pub trait Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manners {
     pub silence: Silence,
-    /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped.
-    pub slow: (u16, &'static str),
+    /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped; `None`: its subscriptions all drop the
+    /// oldest in silence, so that there is always room.
+    pub slow: Option<(u16, &'static str)>,
     /// What the reason of 1008 says to a client that sends more messages in a second than it may.
     pub flood: &'static str,
     /// Whether a binary message is heard as if it were text; else it closes the connection with 1003.

@@ -120,6 +120,8 @@ pub enum KeyField {
     Missing,
     /// Neither a string nor a number.
     NotScalar,
+    /// A string with half of a surrogate pair: as text it would be U+FFFD, and with it every other one.
+    NotText,
 }
 
 /// Memory that parsing needs, kept from one payload to the next. One per thread.
@@ -240,10 +242,16 @@ fn is_shallow(tape: &[Node<'_>]) -> bool {
 fn key_of(payload: &[u8], tape: &[Node<'_>], name: &str) -> KeyField {
     let Some(at) = last_member(tape, name) else { return KeyField::Missing };
     match tape.get(at) {
+        Some(Node::String(text)) if text.contains('\u{fffd}') => match scalar_of(payload, name) {
+            Some(Token::Text(token)) if json::has_half_pair(token) => KeyField::NotText,
+            _ => KeyField::Text(Arc::from(*text)),
+        },
         Some(Node::String(text)) => KeyField::Text(Arc::from(*text)),
         Some(Node::Static(StaticNode::I64(_) | StaticNode::U64(_) | StaticNode::F64(_))) => {
-            number_text(payload, name)
-                .map_or(KeyField::NotScalar, |text| KeyField::Text(Arc::from(text)))
+            match scalar_of(payload, name) {
+                Some(Token::Number(text)) => KeyField::Text(Arc::from(text)),
+                _ => KeyField::NotScalar,
+            }
         }
         _ => KeyField::NotScalar,
     }
@@ -262,8 +270,8 @@ fn last_member(tape: &[Node<'_>], name: &str) -> Option<usize> {
     found
 }
 
-/// The last number that is the value of the top-level member `name`, as it was written.
-fn number_text<'a>(payload: &'a [u8], name: &str) -> Option<&'a str> {
+/// The last number or string that is the value of the top-level member `name`, as it was written.
+fn scalar_of<'a>(payload: &'a [u8], name: &str) -> Option<Token<'a>> {
     let mut reader = Reader::new(std::str::from_utf8(payload).ok()?);
     let mut depth = 0_usize;
     let mut is_next = false;
@@ -272,7 +280,7 @@ fn number_text<'a>(payload: &'a [u8], name: &str) -> Option<&'a str> {
         match token {
             Token::ObjectStart | Token::ArrayStart => depth += 1,
             Token::ObjectEnd | Token::ArrayEnd => depth -= 1,
-            Token::Number(text) if is_next => found = Some(text),
+            Token::Number(_) | Token::Text(_) if is_next => found = Some(token),
             _ => {}
         }
         is_next =

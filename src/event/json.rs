@@ -286,6 +286,12 @@ pub fn unescaped(token: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Whether a string token holds half of a surrogate pair: the grammar allows it, but it stands for no text.
+#[must_use]
+pub fn has_half_pair(token: &str) -> bool {
+    serde_json::from_str::<String>(&format!("\"{token}\"")).is_err()
+}
+
 /// Appends what the escape at the start of `rest` (after its backslash) stands for; answers what follows it.
 fn unescape_one<'a>(rest: &'a str, out: &mut String) -> &'a str {
     let mut after = rest.chars();

@@ -13,6 +13,8 @@ pub mod interest;
 
 pub mod json;
 
+pub mod moment;
+
 pub mod number;
 
 mod soften;
@@ -94,6 +96,14 @@ pub struct Draft {
     pub payload: Bytes,
     /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
     pub fields: Fields,
+}
+
+impl Draft {
+    /// Bytes that this draft keeps alive, for budgets: its payload, fields, key and the struct itself.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.payload.len() + self.key.len() + self.fields.weight_bytes() + size_of::<Self>()
+    }
 }
 
 /// An event with its place in its topic. Shared between cores as `Arc<Event>`, never changed.

@@ -263,6 +263,20 @@ mod tests {
     }
 
     #[test]
+    fn a_resume_from_an_offset_that_there_never_was_is_of_another_numbering() {
+        let mut kept = Kept::new(Retention { topic_events_max: 3, ..ROOMY });
+        (0..5).for_each(|_| kept.push("a", "", Op::Event));
+        let after = |offset| Start::AfterOffsets {
+            offsets: vec![(TopicName::new("a").unwrap(), offset)],
+            others_us: None,
+        };
+        assert_eq!(kept.read("a", &after(5)), (vec![], vec![]));
+        let (events, gaps) = kept.read("a", &after(6));
+        assert_eq!(gaps, [(1, 2, GapReason::Epoch)]);
+        assert_eq!(offsets_of(&events), [3, 4, 5]);
+    }
+
+    #[test]
     fn several_topics_come_in_the_order_of_their_stamps() {
         let mut kept = Kept::new(ROOMY);
         for topic in ["a/1", "a/2", "b", "a/1", "a/2"] {

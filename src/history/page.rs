@@ -60,6 +60,7 @@ fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
         Start::Tail(_) => Some(by_time(0)),
         Start::AfterOffsets { offsets, others_us } => {
             match offsets.iter().find(|(name, _)| *name == topic.name) {
+                Some((_, offset)) if *offset > topic.newest_offset() => Some(by_time(0)),
                 Some((_, offset)) => {
                     Some((topic.index_after_offset(*offset).max(by_time(0).0), *offset))
                 }
@@ -69,8 +70,18 @@ fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
     }
 }
 
+/// Whether a reader says that it has had more of a topic than there was: its position is of another numbering.
+fn is_ahead(topic: &Topic, read: &Read) -> bool {
+    let Start::AfterOffsets { offsets, .. } = &read.start else { return false };
+    let named = offsets.iter().find(|(name, _)| *name == topic.name);
+    named.is_some_and(|(_, offset)| *offset > topic.newest_offset())
+}
+
 /// What lies between where the reader stands and what the topic still holds.
 fn gap(topic: &Topic, read: &Read, had: u64) -> Option<Gap> {
+    if read.after_us == 0 && is_ahead(topic, read) {
+        return Some(epoch_gap(&topic.name, &[topic]));
+    }
     let lost = match &read.start {
         // Everything held was asked for: only what goes while the pages are read is missing.
         Start::Earliest | Start::OtherEpoch { .. } => {

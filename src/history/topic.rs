@@ -111,6 +111,11 @@ impl Topic {
         self.ring.partition_point(|event| event.offset <= offset)
     }
 
+    /// The offset of its newest event, held or not.
+    pub(super) fn newest_offset(&self) -> u64 {
+        self.ring.back().map_or(self.evicted.offset, |newest| newest.offset)
+    }
+
     /// Stamp of the oldest event held.
     pub(super) fn oldest_us(&self) -> Option<u64> {
         self.ring.front().map(|event| event.time_us)

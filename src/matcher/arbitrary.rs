@@ -169,8 +169,15 @@ impl Arbitrary {
     }
 
     pub(super) fn term(&mut self) -> Term {
-        let rules =
-            [Rule::Native, Rule::JsonStrict, Rule::JsonOrder, Rule::Typed, Rule::Sql, Rule::Loose];
+        let rules = [
+            Rule::Native,
+            Rule::JsonStrict,
+            Rule::JsonOrder,
+            Rule::Typed,
+            Rule::Sql,
+            Rule::Loose,
+            Rule::Instant,
+        ];
         let rule = if self.0.u8(..3) == 0 { self.one_of(&rules) } else { Rule::Native };
         let field = |name: &str| Source::Field(FieldPath::new(&[name], Arrays::Through).unwrap());
         let test = match self.0.u8(..16) {

@@ -216,7 +216,7 @@ fn draft_needs(literal: &Literal, slots: &[SlotId], hashing: &Hashing, out: &mut
                 Rule::Native | Rule::JsonStrict => View::Word,
                 Rule::Typed => View::Form,
                 Rule::Sql | Rule::Loose => View::Loose,
-                Rule::JsonOrder => return,
+                Rule::JsonOrder | Rule::Instant => return,
             };
             let codes: Option<Vec<Codes>> =
                 list.iter().map(|scalar| word_code(scalar, view, hashing)).collect();

@@ -184,17 +184,29 @@ mod tests {
     /// Bytes of memory that no connections here use up.
     const LARGE: u64 = 1 << 36;
 
+    /// A limit on open files that leaves so many for connections in each table.
+    fn limit(connections: u64, shards: u64) -> u64 {
+        connections.saturating_add(FDS_RESERVED + FDS_RESERVED_SHARD * shards)
+    }
+
     fn with(connections_max: u64, fd_tables: FdTables) -> Config {
         Config { connections_max, fd_tables, ..Config::default() }
     }
 
     #[test]
     fn tables_are_split_only_if_that_is_needed() {
-        assert_eq!(connections(&with(900, FdTables::Auto), 4, 1000, LARGE).unwrap(), (900, false));
-        assert_eq!(connections(&with(1001, FdTables::Auto), 4, 1000, LARGE).unwrap(), (1001, true));
-        assert_eq!(connections(&with(0, FdTables::Auto), 4, 1000, LARGE).unwrap(), (4000, true));
-        assert_eq!(connections(&with(0, FdTables::Auto), 1, 1000, LARGE).unwrap(), (1000, false));
-        assert_eq!(connections(&with(0, FdTables::Shared), 4, 1000, LARGE).unwrap(), (1000, false));
+        let connections = |config: &Config, shards| {
+            connections(config, shards, limit(1000, shards), LARGE).unwrap()
+        };
+        assert_eq!(connections(&with(900, FdTables::Auto), 4), (900, false));
+        assert_eq!(connections(&with(1001, FdTables::Auto), 4), (1001, true));
+        assert_eq!(connections(&with(0, FdTables::Auto), 4), (4000, true));
+        assert_eq!(connections(&with(0, FdTables::Auto), 1), (1000, false));
+        assert_eq!(connections(&with(0, FdTables::Shared), 4), (1000, false));
+    }
+
+    #[test]
+    fn what_nobody_has_set_is_what_a_machine_can_hold() {
         assert_eq!(
             connections(&with(0, FdTables::Auto), 1, u64::MAX, LARGE).unwrap(),
             (CONNECTIONS_DEFAULT, false)
@@ -208,9 +220,10 @@ mod tests {
         for (config, possible) in
             [(with(4001, FdTables::Auto), 4000), (with(1001, FdTables::Shared), 1000)]
         {
-            let error = connections(&config, 4, 1000, LARGE).unwrap_err();
+            let error = connections(&config, 4, limit(1000, 4), LARGE).unwrap_err();
             assert_eq!(&*error.key, "connections_max");
-            assert!(error.to_string().contains(&format!("at most {possible} fit")), "{error}");
+            let words = format!("at most {possible} connections fit");
+            assert!(error.to_string().contains(&words), "{error}");
         }
     }
 

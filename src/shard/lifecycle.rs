@@ -15,7 +15,6 @@ use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::dialect::Silence;
-use crate::limits::CROWD_MOVED_MS;
 use crate::wire::frame;
 
 /// Close codes, RFC 6455 section 7.4.1 and ours.
@@ -67,8 +66,6 @@ impl Shard {
             // Its client reads, so it is there: a ping may wait behind megabytes, and its answer where nobody looks yet.
             conn.heard_s = seconds(now);
             solo.moved_ms = now.mono_ms;
-            self.crowd.blocked -= 1;
-            self.crowd.is_easing = true;
             self.mark_solo(id);
         }
     }
@@ -134,9 +131,6 @@ impl Shard {
         }
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.is_counted);
-        if conn.solo.as_deref().is_some_and(|solo| solo.blocked) {
-            self.crowd.blocked -= 1;
-        }
         conn.session = Session::Gone;
         conn.voice = None;
         conn.solo = None;
@@ -154,18 +148,26 @@ impl Shard {
 
     /// A subscription's outbox is full, and nothing in it may be dropped.
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
+        let Some(voice) = self.voice_of(id) else { return };
+        let Some((code, reason)) = voice.dialect.speaker().manners().slow else {
+            unreachable!("what drops its oldest in silence is never full")
+        };
         self.stats.slow_disconnects += 1;
         tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
         let message = format_args!("a subscriber fell behind, and is closed");
         self.tell_log_of(Some(id), "warning", "outbox", message, now);
-        let Some(voice) = self.voice_of(id) else { return };
-        let (code, reason) = voice.dialect.speaker().manners().slow;
         self.close(id, code, reason, now);
     }
 
     /// Says good-bye with a close code, and closes when the peer has answered or time is up.
     pub(super) fn close(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
         let mut bytes = Vec::new();
+        let is_stream =
+            self.conns.find(id).is_some_and(|conn| matches!(conn.session, Session::Sse { .. }));
+        if is_stream {
+            self.put_stream_end(id, code, reason, &mut bytes);
+            return self.close_with(id, &bytes, AfterSent::Gone, now);
+        }
         frame::put_close(&mut bytes, code, reason);
         self.close_with(id, &bytes, AfterSent::Awaited, now);
     }
@@ -183,10 +185,9 @@ impl Shard {
 
     /// Ends a connection's subscriptions, and sends it its last bytes.
     pub(super) fn close_with(&mut self, id: ConnId, last: &[u8], after_sent: AfterSent, now: Now) {
-        let is_websocket = self
-            .conns
-            .find(id)
-            .is_some_and(|conn| matches!(conn.session, Session::WebSocket(_) | Session::Busy));
+        let is_told = self.conns.find(id).is_some_and(|conn| {
+            matches!(conn.session, Session::WebSocket(_) | Session::Busy | Session::Sse { .. })
+        });
         self.go_solo(id);
         self.end_subscriptions(id);
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
@@ -202,7 +203,7 @@ impl Shard {
             solo.outbox.push(item);
         }
         solo.replays.clear();
-        if is_websocket {
+        if is_told {
             solo.outbox.push(Item::Raw(last.into()));
             solo.closing = Some(Closing { due_ms, after_sent });
         } else {
@@ -220,20 +221,9 @@ impl Shard {
         self.classes.count_streams();
         self.swept = (self.swept + 1) % SWEEP_TICKS;
         let (first, places) = (self.swept, self.conns.places());
-        let looked_at = (first..places).step_by(SWEEP_TICKS as usize);
-        self.crowd.stalled[self.swept as usize] =
-            looked_at.filter(|index| self.is_stalled(ConnId(*index), now)).count();
         for index in (first..places).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
         }
-    }
-
-    /// Whether a connection waits for its socket, which has not moved for long.
-    fn is_stalled(&self, id: ConnId, now: Now) -> bool {
-        let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
-        solo.is_some_and(|solo| {
-            solo.blocked && now.mono_ms.saturating_sub(solo.moved_ms) >= CROWD_MOVED_MS
-        })
     }
 
     /// Once a second for each connection: is it heard, does it read, does it come to an end?
@@ -318,8 +308,10 @@ impl Shard {
     /// Once nothing is on its way any more, everyone is told.
     pub(super) fn go_on_stopping(&mut self, now: Now) {
         let Some(Stopping::Settling { until_ms }) = self.stopping else { return };
-        let is_settled =
-            self.arrived.is_empty() && self.mesh.iter().all(std::collections::VecDeque::is_empty);
+        let is_settled = !self.has_work()
+            && self.arrived.is_empty()
+            && self.reads.is_empty()
+            && self.outgoing.is_empty();
         if now.mono_ms < until_ms || !is_settled {
             return;
         }

@@ -15,16 +15,16 @@ use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishRun;
+use super::lanes::Lane;
 use super::stats::Stats;
 use crate::auth::Bucket;
 use crate::auth::Rate;
 use crate::clock::Now;
 use crate::dialect::json;
 use crate::dialect::provisioning;
-use crate::dialect::time;
 use crate::event::Draft;
 use crate::event::Op;
-use crate::limits::MESH_PENDING_MAX;
+use crate::event::moment;
 use crate::limits::OWN_LOGS_PER_S;
 
 /// Figures that are told: name, kind, and where it is counted.
@@ -159,7 +159,7 @@ impl Shard {
     ) -> Option<Draft> {
         let topic = self.settings.views.provisioning.topic_of(event_type)?;
         let mut timestamp = Vec::new();
-        time::put_seconds(now.wall_us, &mut timestamp);
+        moment::put_seconds(now.wall_us, &mut timestamp);
         let payload = format!(
             r#"{{"event_type":"{event_type}","timestamp":"{}","data":{data},"metadata":{metadata}}}"#,
             String::from_utf8_lossy(&timestamp)
@@ -174,12 +174,12 @@ impl Shard {
         let home = home_of(&first.topic, self.shard_count);
         if home == self.id {
             self.place_run(drafts, now);
-        } else if self.mesh[home.index()].len() < MESH_PENDING_MAX {
+        } else if self.outgoing.has_room(home, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };
             let publisher = Address { shard: self.id, conn };
             let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
-            self.mesh[home.index()].push_back(run);
+            self.outgoing.to(home).push(run);
         }
     }
 }

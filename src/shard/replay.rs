@@ -34,6 +34,7 @@ use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::POSITION_AHEAD_US;
 use crate::matcher::Filter;
 
 impl Shard {
@@ -47,6 +48,8 @@ impl Shard {
         now: Now,
     ) {
         let Some(reader) = self.conns.conn_ref(id) else { return };
+        let since = if self.is_position_here(since, now) { since } else { &Since::Lost };
+        let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
         let homes = self.homes_of(&subscription.topics);
         let untold = match since {
             Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
@@ -71,8 +74,7 @@ impl Shard {
             untold,
             is_live: listener.is_live,
             began_us: Vec::new(),
-            met: (subscription.leave && matches!(since, Since::Position(_) | Since::Cursor(_)))
-                .then(HashSet::default),
+            met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
         };
         let shard_count = usize::from(self.shard_count);
@@ -90,7 +92,7 @@ impl Shard {
         for home in homes {
             let mut read = self.read_at(home, since, &shared);
             if subscription.leave
-                && matches!(since, Since::Position(_) | Since::Cursor(_))
+                && is_return
                 && is_resume(&read.start)
                 && let Some(replay) = self.replay_of(id, serial)
             {
@@ -107,6 +109,26 @@ impl Shard {
                 },
                 now,
             );
+        }
+    }
+
+    /// Whether what a client says of where it stands can be a position of this server: one of its epoch, that it has had. Times that are asked for
+    /// may lie in the future; a place that was reached does not.
+    pub(super) fn is_position_here(&self, since: &Since, now: Now) -> bool {
+        let seen_us = self.cursor.iter().copied().max().unwrap_or(0).max(now.wall_us);
+        let is_past = |time_us: u64| time_us <= seen_us.saturating_add(POSITION_AHEAD_US);
+        match since {
+            Since::Cursor(cursor) => {
+                *cursor.epoch == *self.epoch
+                    && cursor.times_us.len() == usize::from(self.shard_count)
+                    && cursor.times_us.iter().all(|time_us| is_past(*time_us))
+            }
+            // One of another epoch says for which topics it is lost.
+            Since::Position(position) => {
+                position.epoch.as_deref() != Some(&*self.epoch)
+                    || position.time_us.is_none_or(is_past)
+            }
+            _ => true,
         }
     }
 
@@ -143,19 +165,14 @@ impl Shard {
                 named.retain(|name| topics.iter().any(|pattern| pattern.matches(name)));
                 Start::OtherEpoch { topics: named }
             }
-            Since::Cursor(_) => Start::OtherEpoch { topics: exact(topics) },
+            Since::Cursor(_) | Since::Lost => Start::OtherEpoch { topics: exact(topics) },
         }
     }
 
     /// What one home is asked: the same as every other, but for a cursor, which has a moment for each.
     fn read_at(&self, home: ShardId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
         let start = match (since, &shared.start) {
-            (Since::Cursor(cursor), _)
-                if cursor.epoch == (*self.epoch).into()
-                    && cursor.times_us.len() == usize::from(self.shard_count) =>
-            {
-                Start::AfterTime(cursor.times_us[home.index()])
-            }
+            (Since::Cursor(cursor), _) => Start::AfterTime(cursor.times_us[home.index()]),
             (_, Start::OtherEpoch { topics }) => {
                 let here = topics
                     .iter()
@@ -171,37 +188,9 @@ impl Shard {
 
     fn ask(&mut self, home: ShardId, wish: ReadWish, now: Now) {
         if home == self.id {
-            self.read_here(&wish, now);
+            self.read_here(Box::new(wish), now);
         } else {
-            self.mesh[home.index()].push_back(Mesh::Read(Box::new(wish)));
-        }
-    }
-
-    /// Answers a wish to read what this shard keeps.
-    pub(super) fn read_here(&mut self, wish: &ReadWish, now: Now) {
-        let Some((page, began)) = self.home.read(&wish.read, wish.after_us, now) else { return };
-        let read = match wish.read.start {
-            LAST if page.more_after_us.is_some() => {
-                let deleted_after_us = Some(self.home.stamped_us());
-                Arc::new(Read {
-                    start: Start::Last { deleted_after_us },
-                    ..Read::clone(&wish.read)
-                })
-            }
-            _ => Arc::clone(&wish.read),
-        };
-        let answer = PageAnswer {
-            reader: wish.reader.conn,
-            replay: wish.replay,
-            home: self.id,
-            read,
-            page,
-            began,
-        };
-        if wish.reader.shard == self.id {
-            self.arrived.push_back(super::Arrived::Page(Box::new(answer)));
-        } else {
-            self.mesh[wish.reader.shard.index()].push_back(Mesh::Page(Box::new(answer)));
+            self.outgoing.to(home).push(Mesh::Read(Box::new(wish)));
         }
     }
 
@@ -393,7 +382,7 @@ impl Shard {
 }
 
 /// The last event of each key, from the first page on.
-const LAST: Start = Start::Last { deleted_after_us: None };
+pub(super) const LAST: Start = Start::Last { deleted_after_us: None };
 
 /// Whether a client comes back with a position of this epoch.
 const fn is_resume(start: &Start) -> bool {
@@ -425,17 +414,10 @@ fn exact(topics: &[TopicPattern]) -> Vec<TopicName> {
 /// Up to where a stream is known to have been told before its first event: where it says so itself. Homes that are not asked have nothing to tell.
 fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64> {
     let known = match since {
-        Since::Cursor(cursor) if cursor.times_us.len() == shard_count => {
-            return cursor.times_us.clone();
-        }
-        Since::Earliest => 1,
+        Since::Cursor(cursor) => return cursor.times_us.clone(),
+        Since::Earliest | Since::Lost => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
-        Since::Now
-        | Since::Last
-        | Since::Tail(_)
-        | Since::Snapshot(_)
-        | Since::Position(_)
-        | Since::Cursor(_) => 0,
+        Since::Now | Since::Last | Since::Tail(_) | Since::Snapshot(_) | Since::Position(_) => 0,
     };
     (0..shard_count)
         .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })

@@ -76,6 +76,22 @@ pub(super) fn frame_event(
     }
 }
 
+/// Appends the frame of a message of several events. Over SSE it is a kind of its own, and its id is that of its last event.
+pub(super) fn frame_batch(
+    voice: Voice,
+    alone: bool,
+    text: &[u8],
+    sse_id: SseId<'_>,
+    out: &mut Vec<u8>,
+) {
+    match voice.transport {
+        Transport::Sse { chunked } => frame_sse(chunked, Some("batch"), Some(sse_id), &[text], out),
+        Transport::WebSocket { .. } | Transport::Connect => {
+            frame_event(voice, alone, &[text], None, out);
+        }
+    }
+}
+
 /// Appends the frame of a message that is no event; `kind` is what SSE calls it.
 pub(super) fn frame_said(
     voice: Voice,
@@ -304,12 +320,15 @@ impl Shard {
     pub(super) fn close_batch(&mut self, id: ClassId) {
         let class = self.classes.at(id);
         let Some(mut open) = class.open.take() else { return };
+        self.batch_deadlines.remove(open.due_ms, id);
         let voice = class.key.voice;
         voice.dialect.speaker().batch(BatchPart::End, 0, &mut open.text);
         self.begin_frames(id);
         let class = self.classes.at(id);
         let alone = is_deflated_alone(class, open.text.len());
-        let frame = self.frames.add(|out| frame_event(voice, alone, &[&open.text], None, out));
+        // Whatever was fanned out before now, and is for this class, is in the batch or before it.
+        let sse_id = (&*self.epoch, &*self.cursor);
+        let frame = self.frames.add(|out| frame_batch(voice, alone, &open.text, sse_id, out));
         self.is_class_full |= push_frame(class, frame, &mut self.frames);
     }
 }

@@ -6,6 +6,7 @@
 //! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
 //! @sse /path?query           an event stream is opened
 //! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
+//!                            `enveloped {}`: the body as one message of a Connect call
 //! @ /path | Field: value     a field of the request
 //! ? 200 body                 the answer to the last request or refused opening
 //! > text                     the client says it      `>bin text`: as a binary message
@@ -13,6 +14,7 @@
 //! < text                     the next thing it hears, `…` standing for anything
 //! <nothing, <rest            it hears nothing more; whatever it hears
 //! <ping, <close 1000 reason  a control frame
+//! <end                       its stream says that it has ended
 //! <gone                      its socket is closed
 //! ! topic#key {"payload":1}  published; without #key an event, `!- topic#key` deletes
 //! + 1500                     so many milliseconds pass
@@ -52,6 +54,9 @@ struct Client {
     bytes: Vec<u8>,
     heard: Heard,
 }
+
+/// What stands for the last chunk among the lines of a stream.
+const END: &str = "(end)";
 
 /// One scenario on its way.
 struct Run<'a> {
@@ -150,6 +155,7 @@ impl<'a> Run<'a> {
             "<close" => {
                 self.expect(client, &format!("(close {rest})").replace("(close )", "(close)"));
             }
+            "<end" => self.expect(client, END),
             "<gone" => {
                 self.settle();
                 let wire = self.clients[client].wire;
@@ -237,6 +243,11 @@ impl<'a> Run<'a> {
             }
             None => ("", body),
         };
+        let enveloped = body.strip_prefix("enveloped ").map(|message| {
+            let length = u32::try_from(message.len()).expect("a message is short");
+            [&[0], &length.to_be_bytes()[..], message.as_bytes()].concat()
+        });
+        let body = enveloped.as_deref().unwrap_or(body.as_bytes());
         let wire = self.connect("$");
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n");
         for header in headers.split(" | ").filter(|header| !header.is_empty()) {
@@ -247,8 +258,7 @@ impl<'a> Run<'a> {
             head.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         head.push_str("\r\n");
-        head.push_str(body);
-        self.world().say(wire, head.as_bytes());
+        self.world().say(wire, &[head.as_bytes(), body].concat());
         self.settle();
     }
 
@@ -342,6 +352,7 @@ impl<'a> Run<'a> {
             Heard::Nothing => None,
             Heard::Stream(lines) => {
                 while let Some(chunk) = take_chunk(&mut found.bytes) {
+                    lines.extend(chunk.is_empty().then(|| END.to_owned()));
                     lines.extend(chunk.lines().filter(|line| !line.is_empty()).map(str::to_owned));
                 }
                 let line = if lines.is_empty() { None } else { Some(lines.remove(0)) };

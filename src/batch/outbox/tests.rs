@@ -8,6 +8,7 @@ use crate::event::ShardId;
 use crate::limits::OUTBOX_SPARE_BYTES;
 
 const DROP: Policy = Policy { drop_oldest: 1, latest: 0, silent: 0 };
+const SILENT: Policy = Policy { drop_oldest: 1, latest: 0, silent: 1 };
 const LATEST: Policy = Policy { drop_oldest: 0, latest: 1, silent: 0 };
 
 fn event(key: &str, offset: u64) -> Arc<Event> {
@@ -117,6 +118,47 @@ fn more_keys_than_room_is_full() {
         .map(|n| outbox.push_event(&event(&n.to_string(), n), 1, &LATEST, room_for(4)))
         .collect();
     assert_eq!(pushed[4], Pushed::Full);
+}
+
+fn large(offset: u64, bytes: usize) -> Arc<Event> {
+    let payload = Bytes::from(vec![b' '; bytes]);
+    Arc::new(Event { payload, ..(*event("k", offset)).clone() })
+}
+
+#[test]
+fn what_is_told_of_the_past_takes_no_room_from_the_present() {
+    for policy in [Policy::default(), DROP, LATEST, SILENT] {
+        let mut outbox = Outbox::default();
+        for offset in 1..=16 {
+            let bytes = if offset % 8 == 0 { 1_040_000 } else { 31_000 };
+            outbox.push(Item::Past { event: large(offset, bytes), subs: 1 });
+        }
+        for offset in 17..=18 {
+            let event = event(&(offset % 2).to_string(), offset);
+            let pushed = outbox.push_event(&event, 1, &policy, room_for(2));
+            assert_eq!(pushed, Pushed::Queued, "{policy:?} {offset}");
+        }
+        assert_eq!(rest(&mut outbox), [17, 18], "{policy:?}");
+        assert!(outbox.take_gaps().is_empty() && outbox.take_dropped() == 0);
+        assert_eq!(outbox.bytes(), 0);
+    }
+}
+
+#[test]
+fn who_loses_the_oldest_in_silence_always_has_room_for_the_newest() {
+    let mut outbox = Outbox::default();
+    outbox.push(Item::Said { kind: "said", text: vec![b' '; 1 << 20].into() });
+    for offset in 1..=3000 {
+        // Topics without end, and events larger than the outbox.
+        let topic = TopicName::new(&format!("t{offset}")).unwrap();
+        let bytes = if offset % 10 == 0 { 1 << 20 } else { 1 };
+        let event = Arc::new(Event { topic, ..(*large(offset, bytes)).clone() });
+        assert_eq!(outbox.push_event(&event, 1, &SILENT, 10_000), Pushed::Queued);
+        assert!(!outbox.has_notices(), "nothing is said of what is dropped");
+    }
+    let kept = rest(&mut outbox);
+    assert_eq!(kept, [3000], "the last of them alone is more than there is room for");
+    assert_eq!(outbox.take_dropped(), 2999);
 }
 
 #[test]

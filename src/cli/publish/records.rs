@@ -22,7 +22,7 @@ use flume::Sender;
 use crate::cli::limits::CHUNK_BYTES;
 use crate::cli::limits::CHUNKS_PENDING_MAX;
 use crate::cli::limits::LINE_BYTES_MAX;
-use crate::cli::timestamp::rfc3339_us;
+use crate::event::moment;
 
 /// Where the records are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -301,12 +301,12 @@ impl Lines {
     }
 }
 
-/// The moment in a record's member: RFC 3339 text, or whole milliseconds.
+/// The moment in a record's member: ISO 8601 text, or whole milliseconds.
 fn time_of(record: &[u8], field: &str) -> Option<i64> {
     let value: serde_json::Value = serde_json::from_slice(record).ok()?;
     let found = field.split('.').try_fold(&value, |value, name| value.get(name))?;
     match found {
-        serde_json::Value::String(text) => rfc3339_us(text),
+        serde_json::Value::String(text) => moment::parse_us(text),
         serde_json::Value::Number(number) => number.as_i64()?.checked_mul(1000),
         _ => None,
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::cli::limits::POSITION_TOPICS_MAX;
-use crate::cli::timestamp::rfc3339_us;
+use crate::event::moment;
 
 /// What `since` of a `subscribe` may be; it is written as the protocol writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,10 +69,7 @@ impl Since {
             "last" => return Ok(Self::Word(Word::Last)),
             _ => {}
         }
-        if let Ok(time_us) = text.parse() {
-            return Ok(Self::Time { time_us });
-        }
-        if let Some(time_us) = rfc3339_us(text).and_then(|us| u64::try_from(us).ok()) {
+        if let Some(time_us) = moment::since_us(text) {
             return Ok(Self::Time { time_us });
         }
         match serde_json::from_str(text) {

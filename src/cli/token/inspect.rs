@@ -22,6 +22,7 @@ use crate::auth::TokenRules;
 use crate::auth::decode_part;
 use crate::auth::parse_jwks;
 use crate::auth::secret_in_file;
+use crate::event::moment;
 use crate::limits::TOKEN_BYTES_MAX;
 
 use super::TokenCommandError;
@@ -174,18 +175,10 @@ fn relative(at_s: u64, now_s: u64) -> String {
 
 /// Seconds since 1970 -> `2026-01-01 00:00:00 UTC`.
 fn utc(at_s: u64) -> String {
-    // Days are counted from 0000-03-01, so that the leap day is a year's last and each 400 years are alike.
-    let days = at_s / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (at_s / 3600 % 24, at_s / 60 % 60, at_s % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    let mut text = Vec::new();
+    moment::put_seconds(at_s.saturating_mul(1_000_000), &mut text);
+    // For a person: a blank between the day and the time, and the zone by its name.
+    String::from_utf8_lossy(&text).replace('T', " ").replace('Z', " UTC")
 }
 
 fn read_stdin() -> Result<String, TokenCommandError> {

@@ -4,6 +4,8 @@
 
 use serde_json::value::RawValue;
 
+use super::topics;
+use super::topics::Options;
 use crate::dialect::json;
 use crate::limits::KEY_BYTES_MAX;
 
@@ -16,12 +18,23 @@ pub struct Cast {
     pub key: String,
 }
 
-/// Reads a message.
+/// Reads a message. One without a topic goes, if there are derived topics, to the first of those that it has.
 #[must_use]
-pub fn cast(body: &str) -> Option<Cast> {
+pub fn cast(body: &str, options: Options) -> Option<Cast> {
     let members = json::members(body).ok()?;
-    let topic = topic_of(&members)?;
-    let id = ["Id", "id"].into_iter().find_map(|name| text(&members, name));
+    let topic = topic_of(&members).or_else(|| {
+        let derived = topics::DERIVED.iter().find_map(|(prefix, names)| {
+            let id = names.iter().find_map(|name| json::member(&members, name));
+            Some(format!("{prefix}{}", json::text_of(id?)?))
+        });
+        derived.filter(|_| options.derived)
+    })?;
+    let id = ["Id", "id"].into_iter().find_map(|name| {
+        let id = json::key_text_of(json::member(&members, name)?)?;
+        (id != Ok(String::new())).then_some(id)
+    });
+    // An id that stands for no text names nothing, and must not be taken for another one that does not.
+    let id = id.transpose().ok()?;
     let key = id.filter(|id| id.len() <= KEY_BYTES_MAX).unwrap_or_default();
     Some(Cast { topic, key })
 }
@@ -53,7 +66,7 @@ fn listed(members: &json::Members<'_>, name: &str) -> Option<String> {
 }
 
 fn text(members: &json::Members<'_>, name: &str) -> Option<String> {
-    json::member(members, name).and_then(json::text_of).filter(|text| !text.is_empty())
+    json::member(members, name).and_then(json::text_of)
 }
 
 #[cfg(test)]
@@ -61,7 +74,7 @@ mod tests {
     use super::*;
 
     fn topic(body: &str) -> Option<String> {
-        cast(body).map(|cast| cast.topic)
+        cast(body, Options::default()).map(|cast| cast.topic)
     }
 
     #[test]
@@ -74,6 +87,8 @@ mod tests {
             (r#"{"Tags":[{"name":"X","value":"x"},{"name":"TOPIC","value":"e"}]}"#, Some("e")),
             (r#"{"tags":[{"name":"topic","value":"f"}]}"#, Some("f")),
             (r#"{"tags":{"Topic":7},"topic":"d"}"#, Some("d")),
+            (r#"{"tags":{"Topic":""},"topic":"d"}"#, Some("")),
+            (r#"{"process":"p"}"#, None),
             (r#"{"data":1}"#, None),
             (r#"["topic"]"#, None),
             ("not JSON", None),
@@ -85,9 +100,27 @@ mod tests {
 
     #[test]
     fn the_message_id_is_the_key() {
-        assert_eq!(cast(r#"{"topic":"a","Id":"m1"}"#).unwrap().key, "m1");
-        assert_eq!(cast(r#"{"topic":"a","id":7}"#).unwrap().key, "");
+        let key = |body: &str| cast(body, Options::default()).map(|cast| cast.key);
+        assert_eq!(key(r#"{"topic":"a","Id":"m1"}"#).as_deref(), Some("m1"));
+        assert_eq!(key(r#"{"topic":"a","Id":"","id":"m2"}"#).as_deref(), Some("m2"));
+        assert_eq!(key(r#"{"topic":"a","id":7}"#).as_deref(), Some(""));
         let long = format!(r#"{{"topic":"a","id":"{}"}}"#, "x".repeat(300));
-        assert_eq!(cast(&long).unwrap().key, "");
+        assert_eq!(key(&long).as_deref(), Some(""));
+        assert_eq!(key(r#"{"topic":"a","id":"\ud800"}"#), None);
+    }
+
+    #[test]
+    fn a_message_without_a_topic_goes_to_the_first_that_is_derived_from_it() {
+        let derived = Options { derived: true, ..Options::default() };
+        for (body, expected) in [
+            (r#"{"Target":"t","From-Process":"f"}"#, Some("process:f")),
+            (r#"{"hashpath":"h"}"#, Some("hashpath:h")),
+            (r#"{"hashpath":"h","Target":"t"}"#, Some("process:t")),
+            (r#"{"topic":"a","Target":"t"}"#, Some("a")),
+            (r#"{"Target":7}"#, None),
+        ] {
+            let topic = cast(body, derived).map(|cast| cast.topic);
+            assert_eq!(topic.as_deref(), expected, "{body}");
+        }
     }
 }

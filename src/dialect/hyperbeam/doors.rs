@@ -56,7 +56,7 @@ pub const DOORS: &[Door] = &[
 
 fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let topic = head.query_value("topic").unwrap_or_default();
-    let topics = of_query(&topic, setup.hyperbeam)
+    let topics = of_query(&topic, setup.hyperbeam, &setup.views.hyperbeam)
         .map_err(|fault| NotOpened::BadField(fault.to_string()))?;
     let talk = Box::new(Conversation::new(topics, setup.hyperbeam));
     Ok(Opening { dialect: DialectId::HyperBeam, talk, may_deflate: false })

@@ -78,11 +78,6 @@ impl Dialect for HyperBeam {
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason
     fn manners(&self) -> Manners {
-        Manners {
-            silence: Silence::Closed,
-            slow: (1013, "slow subscriber"),
-            flood: FLOOD,
-            hears_binary: true,
-        }
+        Manners { silence: Silence::Closed, slow: None, flood: FLOOD, hears_binary: true }
     }
 }

@@ -53,7 +53,7 @@ impl Conversation {
             topics.extend(new.iter().cloned());
             topics.sort_unstable();
             topics.dedup();
-            if let Err(fault) = topics::check(&topics, self.options) {
+            if let Err(fault) = topics::check(&topics, self.options, context.view) {
                 return steps.push(Step::Say(reply::error(&fault.to_string(), context.now)));
             }
             self.topics = topics;

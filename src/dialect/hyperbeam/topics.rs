@@ -17,6 +17,7 @@ use crate::limits::HYPERBEAM_FILTERED_MAX;
 use crate::limits::HYPERBEAM_TOPIC_BYTES_MAX;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
+use crate::limits::TOPIC_BYTES_MAX;
 use crate::matcher::Filter;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Regex;
@@ -39,15 +40,17 @@ const PROCESS: &str = "process:";
 const HASHPATH: &str = "hashpath:";
 const REGEX: &str = "re:";
 
-/// In which members a message names its process: the first that is there.
-const PROCESS_MEMBERS: [&str; 3] = ["process", "From-Process", "Target"];
-const HASHPATH_MEMBERS: [&str; 1] = ["hashpath"];
+/// What a derived topic's name begins with, and in which members a message has the rest of it: in the first that is there.
+pub(super) const DERIVED: [(&str, &[&str]); 2] =
+    [(PROCESS, &["process", "From-Process", "Target"]), (HASHPATH, &["hashpath"])];
 
 /// Why a client cannot have the topics that it asks for. The origin knows no such limits, so the texts are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopicsFault {
     TooMany,
     TooLong,
+    /// As its topic writes it.
+    TooLongForTopic,
     TooManyFiltered,
     BadRegex,
 }
@@ -59,6 +62,10 @@ impl fmt::Display for TopicsFault {
             Self::TooLong => {
                 write!(f, "A topic's name has at most {HYPERBEAM_TOPIC_BYTES_MAX} bytes")
             }
+            Self::TooLongForTopic => write!(
+                f,
+                "A topic's name has at most {TOPIC_BYTES_MAX} bytes, its prefix and escapes counted"
+            ),
             Self::TooManyFiltered => write!(
                 f,
                 "A client has at most {HYPERBEAM_FILTERED_MAX} derived topics and regular expressions"
@@ -77,22 +84,25 @@ impl std::error::Error for TopicsFault {}
 //= hyperbeam#2.2
 //# only the **first** `topic` parameter is read; split on `,`, each trimmed, empties dropped,
 //# **not de-duplicated** in `subscribed_topics`
-pub fn of_query(topic: &str, options: Options) -> Result<Vec<String>, TopicsFault> {
+pub fn of_query(topic: &str, options: Options, view: &View) -> Result<Vec<String>, TopicsFault> {
     let names = topic.split(',').map(str::trim).filter(|name| !name.is_empty());
     let topics: Vec<String> = names.map(str::to_owned).collect();
-    check(&topics, options).map(|()| topics)
+    check(&topics, options, view).map(|()| topics)
 }
 
 /// Whether a client may have all of these.
-pub(super) fn check(topics: &[String], options: Options) -> Result<(), TopicsFault> {
+pub(super) fn check(topics: &[String], options: Options, view: &View) -> Result<(), TopicsFault> {
     if topics.len() > HYPERBEAM_TOPICS_MAX {
         return Err(TopicsFault::TooMany);
     }
     if topics.iter().any(|topic| topic.len() > HYPERBEAM_TOPIC_BYTES_MAX) {
         return Err(TopicsFault::TooLong);
     }
-    let mut filtered: Vec<&String> =
-        topics.iter().filter(|topic| is_filtered(topic, options)).collect();
+    let (mut filtered, plain): (Vec<&String>, Vec<&String>) =
+        topics.iter().partition(|topic| is_filtered(topic, options));
+    if plain.iter().any(|topic| view.topic_for(topic).is_err()) {
+        return Err(TopicsFault::TooLongForTopic);
+    }
     filtered.sort_unstable();
     filtered.dedup();
     if filtered.len() > HYPERBEAM_FILTERED_MAX {
@@ -180,11 +190,10 @@ fn test_of(name: &str, options: Options) -> Option<Option<Predicate>> {
         Some(Predicate::Test(Term { source, rule: Rule::JsonStrict, test }))
     };
     if options.derived {
-        if let Some(id) = name.strip_prefix(PROCESS) {
-            return Some(member(&PROCESS_MEMBERS, id));
-        }
-        if let Some(hash) = name.strip_prefix(HASHPATH) {
-            return Some(member(&HASHPATH_MEMBERS, hash));
+        for (prefix, names) in DERIVED {
+            if let Some(value) = name.strip_prefix(prefix) {
+                return Some(member(names, value));
+            }
         }
     }
     let text = name.strip_prefix(REGEX).filter(|_| options.regex)?;
@@ -225,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_url_names_topics_with_commas() {
-        let asked = |topic: &str| of_query(topic, Options { derived: true, regex: true });
+        let view = View::default();
+        let asked = |topic: &str| of_query(topic, Options { derived: true, regex: true }, &view);
         assert_eq!(asked(" a ,,b,a").unwrap(), ["a", "b", "a"]);
         assert!(asked("").unwrap().is_empty());
     }
@@ -240,13 +250,16 @@ mod tests {
             (many("t", 1024), both, Ok(())),
             (many("t", 1025), both, Err(TopicsFault::TooMany)),
             (vec!["x".repeat(1025)], both, Err(TopicsFault::TooLong)),
+            (vec!["x".repeat(256)], both, Err(TopicsFault::TooLongForTopic)),
+            (vec![format!("re:{}", "x".repeat(1000))], both, Ok(())),
+            (vec![format!("process:{}", "x".repeat(1000))], both, Ok(())),
             (many("process:", 32), both, Ok(())),
             (many("process:", 33), both, Err(TopicsFault::TooManyFiltered)),
             (many("process:", 33), Options::default(), Ok(())),
             (vec!["re:(".to_owned()], both, Err(TopicsFault::BadRegex)),
             (vec!["re:(".to_owned()], Options::default(), Ok(())),
         ] {
-            assert_eq!(check(&topics, options), expected, "{topics:?}");
+            assert_eq!(check(&topics, options, &View::default()), expected, "{topics:?}");
         }
     }
 }

@@ -2,43 +2,40 @@
 //!
 //! Never guesses: a member that is not known is refused, because a misspelt option must not be ignored in silence.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::Deserializer;
-use serde::de::MapAccess;
-use serde::de::Visitor;
 use serde_json::value::RawValue;
 
-use crate::dialect::Batch;
+use super::members::Members;
+use super::members::read;
+use super::options::bad;
+use super::options::batch;
+use super::options::fields;
+use super::options::filter;
+use super::options::leave;
+use super::options::max_rate;
+use super::options::missing;
+use super::options::parse_since;
+use super::options::slow;
 use crate::dialect::Change;
 use crate::dialect::Command;
 use crate::dialect::Malformed;
-use crate::dialect::MaxRate;
-use crate::dialect::Position;
-use crate::dialect::RatePer;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
-use crate::dialect::Slow;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
-use crate::event::Projection;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
-use crate::limits::BATCH_DELAY_MS_MAX;
-use crate::limits::BATCH_EVENTS_MAX;
 use crate::limits::ID_BYTES_MAX;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
-use crate::matcher::Filter;
 
-const BATCH_DELAY_MS_DEFAULT: u32 = 50;
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// Reads one message.
@@ -87,14 +84,6 @@ fn required(id: Option<SubId>) -> Result<SubId, Refusal> {
     id.ok_or_else(|| missing("id"))
 }
 
-fn missing(field: &str) -> Refusal {
-    Refusal::of(RefusalCode::MissingField, field, format_args!("`{field}` is required"))
-}
-
-fn bad(field: impl fmt::Display, message: impl fmt::Display) -> Refusal {
-    Refusal::of(RefusalCode::BadField, field, message)
-}
-
 fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
     let topics = topics(members.take("topics").ok_or_else(|| missing("topics"))?)?;
     let since = members.take("since").map_or(Ok(Since::Now), |raw| parse_since(raw.get()))?;
@@ -138,57 +127,6 @@ fn optional<T>(
     read: impl FnOnce(&RawValue) -> Result<T, Refusal>,
 ) -> Result<Option<T>, Refusal> {
     if raw.get() == "null" { Ok(None) } else { read(raw).map(Some) }
-}
-
-/// A filter in the text notation, as a string, or in the JSON notation, as an object.
-fn filter(raw: &RawValue) -> Result<Filter, Refusal> {
-    let parsed = if raw.get().starts_with('"') {
-        let text: String = read(raw, "filter", "a string or an object")?;
-        Filter::parse_text(&text)
-    } else {
-        Filter::parse_json(raw.get())
-    };
-    parsed.map_err(|e| Refusal::of(RefusalCode::BadFilter, "filter", e))
-}
-
-fn max_rate(raw: &RawValue) -> Result<MaxRate, Refusal> {
-    let mut members =
-        Members::parse(raw.get()).map_err(|_| bad("max_rate", "max_rate must be an object"))?;
-    let per: String = members.take("per").map_or_else(
-        || Ok("subscription".to_owned()),
-        |raw| read(raw, "max_rate.per", "a string"),
-    )?;
-    let per = match per.as_str() {
-        "key" => RatePer::Key,
-        "subscription" => RatePer::Subscription,
-        _ => {
-            return Err(bad(
-                "max_rate.per",
-                format_args!("per is `key` or `subscription`, not {per:?}"),
-            ));
-        }
-    };
-    let hz: f64 =
-        read(members.take("hz").ok_or_else(|| missing("max_rate.hz"))?, "max_rate.hz", "a number")?;
-    members.none_left("max_rate")?;
-    if !(0.01..=1000.0).contains(&hz) {
-        return Err(bad("max_rate.hz", format_args!("hz is {hz}; 0.01 to 1000 are allowed")));
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is 1 to 100,000"
-    )]
-    Ok(MaxRate { per, every_ms: (1000.0 / hz).ceil() as u32 })
-}
-
-fn fields(raw: &RawValue) -> Result<Arc<Projection>, Refusal> {
-    let paths: Vec<String> = read(raw, "fields", "a list of strings")?;
-    Projection::new(&paths).map(Arc::new).map_err(|e| bad("fields", e))
-}
-
-fn leave(raw: &RawValue) -> Result<bool, Refusal> {
-    read(raw, "leave", "true or false")
 }
 
 fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
@@ -264,83 +202,6 @@ fn topics(raw: &RawValue) -> Result<Vec<TopicPattern>, Refusal> {
     Ok(topics)
 }
 
-fn batch(raw: &RawValue) -> Result<Batch, Refusal> {
-    let mut members =
-        Members::parse(raw.get()).map_err(|_| bad("batch", "batch must be an object"))?;
-    let events_max = members.take("max_events").ok_or_else(|| missing("batch.max_events"))?;
-    let events_max: u16 = read(events_max, "batch.max_events", "an integer")?;
-    if !(2..=BATCH_EVENTS_MAX).contains(&events_max) {
-        return Err(bad(
-            "batch.max_events",
-            format_args!("max_events is {events_max}; 2 to {BATCH_EVENTS_MAX} are allowed"),
-        ));
-    }
-    let delay_ms = match members.take("max_delay_ms") {
-        Some(raw) => read(raw, "batch.max_delay_ms", "an integer")?,
-        None => BATCH_DELAY_MS_DEFAULT,
-    };
-    if !(1..=BATCH_DELAY_MS_MAX).contains(&delay_ms) {
-        return Err(bad(
-            "batch.max_delay_ms",
-            format_args!("max_delay_ms is {delay_ms}; 1 to {BATCH_DELAY_MS_MAX} are allowed"),
-        ));
-    }
-    members.none_left("batch")?;
-    Ok(Batch { events_max, delay_ms })
-}
-
-fn slow(raw: &RawValue) -> Result<Slow, Refusal> {
-    let word: String = read(raw, "slow", "a string")?;
-    match word.as_str() {
-        "disconnect" => Ok(Slow::Disconnect),
-        "drop_oldest" => Ok(Slow::DropOldest),
-        "latest_per_key" => Ok(Slow::LatestPerKey),
-        _ => Err(bad(
-            "slow",
-            format_args!("slow is `disconnect`, `drop_oldest` or `latest_per_key`, not {word:?}"),
-        )),
-    }
-}
-
-/// Reads a `since`: `"earliest"`, `"last"`, `{"time_us":T}` or a position.
-///
-/// # Errors
-/// Which of its members is wrong.
-pub fn parse_since(text: &str) -> Result<Since, Refusal> {
-    if text.starts_with('"') {
-        return match serde_json::from_str::<String>(text).as_deref() {
-            Ok("earliest") => Ok(Since::Earliest),
-            Ok("last") => Ok(Since::Last),
-            _ => Err(bad(
-                "since",
-                format_args!("since is `earliest`, `last`, a time or a position, not {text}"),
-            )),
-        };
-    }
-    let mut members =
-        Members::parse(text).map_err(|_| bad("since", "since is a string or an object"))?;
-    let time_us: Option<u64> =
-        members.take("time_us").map(|raw| read(raw, "since.time_us", "an integer")).transpose()?;
-    let Some(epoch) = members.take("epoch") else {
-        members.none_left("since")?;
-        return time_us.map(Since::Time).ok_or_else(|| missing("since.time_us"));
-    };
-    let epoch: String = read(epoch, "since.epoch", "a string")?;
-    let mut offsets = Vec::new();
-    if let Some(raw) = members.take("offsets") {
-        let named = Members::parse(raw.get())
-            .map_err(|_| bad("since.offsets", "offsets must be an object"))?;
-        for (topic, raw) in named.0 {
-            let field = format!("since.offsets.{topic}");
-            let name = TopicName::new(&topic)
-                .map_err(|e| Refusal::of(RefusalCode::BadTopic, &field, e))?;
-            offsets.push((name, read(raw, &field, "an integer")?));
-        }
-    }
-    members.none_left("since")?;
-    Ok(Since::Position(Position { epoch: Some(epoch.into()), offsets, time_us }))
-}
-
 /// The JSON text of an id, written one way: `"a"` or `7`.
 fn id_of(raw: &RawValue) -> Result<SubId, Refusal> {
     let text = raw.get();
@@ -362,77 +223,11 @@ fn id_of(raw: &RawValue) -> Result<SubId, Refusal> {
     Ok(Arc::from(id.to_string()))
 }
 
-fn read<'a, T: serde::Deserialize<'a>>(
-    raw: &'a RawValue,
-    field: &str,
-    wanted: &str,
-) -> Result<T, Refusal> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| bad(field, format_args!("`{field}` must be {wanted}")))
-}
-
-/// An object's members in the order written, each taken at most once.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'a> Members<'a> {
-    fn parse(text: &'a str) -> Result<Self, Refusal> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let members =
-            json.deserialize_map(MembersVisitor).and_then(|members| json.end().map(|()| members));
-        members.map_err(|e| {
-            let refusal = format_args!("{} at byte {}", Reason(&e), e.column().saturating_sub(1));
-            Refusal::new(RefusalCode::BadJson, refusal)
-        })
-    }
-
-    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let index = self.0.iter().position(|(key, _)| key == name)?;
-        Some(self.0.swap_remove(index).1)
-    }
-
-    fn none_left(&self, of: &str) -> Result<(), Refusal> {
-        match self.0.first() {
-            None => Ok(()),
-            Some((name, _)) => Err(Refusal::of(
-                RefusalCode::UnknownField,
-                name,
-                format_args!("`{of}` has no member `{name}`, or it stands twice"),
-            )),
-        }
-    }
-}
-
-/// `serde_json`'s reason without its line and column, which say less than the byte does.
-struct Reason<'a>(&'a serde_json::Error);
-
-impl fmt::Display for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.to_string();
-        f.write_str(text.split(" at line ").next().unwrap_or(&text))
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Vec::with_capacity(8);
-        while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
-            members.push((key, value));
-        }
-        Ok(Members(members))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Batch;
+    use crate::dialect::Slow;
 
     fn refused(text: &str) -> (&'static str, String, String) {
         let refusal = command(text).unwrap_err().refusal;

@@ -5,9 +5,13 @@
 mod decode;
 mod doors;
 mod encode;
+mod members;
+mod options;
 
-pub use decode::parse_since;
 pub use doors::DOORS;
+pub use options::parameter;
+pub use options::parse_since;
+pub use options::parse_since_text;
 
 use crate::dialect::BatchPart;
 use crate::dialect::Command;
@@ -61,7 +65,7 @@ impl Dialect for Native {
     fn manners(&self) -> Manners {
         Manners {
             silence: Silence::Pinged,
-            slow: (4008, "slow subscriber: reconnect and resume"),
+            slow: Some((4008, "slow subscriber: reconnect and resume")),
             flood: FLOOD,
             hears_binary: false,
         }
@@ -94,7 +98,11 @@ impl Dialect for NativeSse {
     }
 
     fn batch(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
-        Native.batch(part, time_us, out);
+        match part {
+            // The stream's own line says what kind it is.
+            BatchPart::Begin => out.extend_from_slice(br#"{"events":["#),
+            BatchPart::Between | BatchPart::End => Native.batch(part, time_us, out),
+        }
     }
 
     fn manners(&self) -> Manners {

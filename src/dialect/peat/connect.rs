@@ -81,6 +81,10 @@ pub enum CallError {
     BadEnvelope,
     Compressed,
     NotUtf8,
+    /// Whoever calls is no longer let in.
+    Unauthenticated {
+        reason: Box<str>,
+    },
     ShuttingDown,
 }
 
@@ -93,6 +97,7 @@ impl CallError {
                 "invalid_argument"
             }
             Self::Compressed => "unimplemented",
+            Self::Unauthenticated { .. } => "unauthenticated",
             Self::ShuttingDown => "unavailable",
         }
     }
@@ -106,6 +111,7 @@ impl fmt::Display for CallError {
             Self::BadEnvelope => write!(f, "the body is not one enveloped message"),
             Self::Compressed => write!(f, "compressed messages are not taken: only identity is"),
             Self::NotUtf8 => write!(f, "the message is not UTF-8"),
+            Self::Unauthenticated { reason } => f.write_str(reason),
             Self::ShuttingDown => write!(f, "the server is shutting down"),
         }
     }

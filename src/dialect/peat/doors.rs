@@ -55,7 +55,12 @@ fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
 
 fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let request = Request::of_query(head.query_pairs()).map_err(|error| refused(&error))?;
-    Ok(Wanted { dialect: DialectId::Peat, wish: request.wish(&[], &setup.views.peat) })
+    let view = &setup.views.peat;
+    Ok(Wanted {
+        dialect: DialectId::Peat,
+        wish: request.wish(&[], view),
+        since_lost: request.since_lost(view),
+    })
 }
 
 //= peat-node#1.8

@@ -95,12 +95,8 @@ impl Dialect for PeatProto {
 }
 
 /// Its clients never say anything that they must, so they are pinged and never closed for silence alone.
-const MANNERS: Manners = Manners {
-    silence: Silence::Pinged,
-    slow: (1013, "slow subscriber"),
-    flood: FLOOD,
-    hears_binary: true,
-};
+const MANNERS: Manners =
+    Manners { silence: Silence::Pinged, slow: None, flood: FLOOD, hears_binary: true };
 
 /// A connection of this dialect has a conversation, which hears in its place.
 fn unheard() -> Malformed {

@@ -180,6 +180,18 @@ impl Request {
         if topics.is_empty() { Since::Now } else { Since::Snapshot(topics) }
     }
 
+    /// What is told first to a client that comes back with a position that is none here: the present state of all that it asks for, for what it
+    /// missed of that is not known.
+    #[must_use]
+    pub fn since_lost(&self, view: &View) -> Since {
+        match self.snapshot {
+            Snapshot::None => Since::Now,
+            Snapshot::Named | Snapshot::All => {
+                Self { snapshot: Snapshot::All, ..self.clone() }.since(&[], view)
+            }
+        }
+    }
+
     /// The subscription and its past, as one wish.
     #[must_use]
     pub fn wish(&self, before: &[String], view: &View) -> Option<Wish> {

@@ -9,51 +9,94 @@ use serde_json::value::RawValue;
 
 use super::types;
 use crate::dialect::json;
-use crate::dialect::time;
+use crate::dialect::json::NotText;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::moment;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::PROVISIONING_POST_EVENTS_MAX;
 
 /// Appends an event's frame.
+///
+/// A payload that is an event of this type is told as it was published, every member of it, and what it lacks stands behind its own members.
 pub(super) fn encode(event: &Event, payload: &[u8], event_type: &str, out: &mut Vec<u8>) {
     let text = std::str::from_utf8(payload).unwrap_or_default();
     let members = json::members(text).unwrap_or_default();
     let member = |name: &str| json::member(&members, name);
     let own_type = member("event_type").and_then(json::text_of);
     let is_event = own_type.is_some_and(|own| own == event_type) && member("data").is_some();
-    if is_event && member("timestamp").is_some() && member("metadata").is_some() {
-        return out.extend_from_slice(payload);
-    }
     out.reserve(payload.len() + event_type.len() + event.key.len() + 96);
-    out.extend_from_slice(br#"{"event_type":"#);
-    json::string(event_type, out);
-    out.extend_from_slice(br#","timestamp":"#);
-    match member("timestamp").filter(|_| is_event) {
-        Some(timestamp) => out.extend_from_slice(timestamp.get().as_bytes()),
-        None => {
-            out.push(b'"');
-            time::put_seconds(event.time_us, out);
-            out.push(b'"');
+    if is_event {
+        let metadata = member("metadata");
+        // That a key is gone is nowhere but in its mark, so an event that does not say it itself is marked.
+        let unmarked = metadata.filter(|own| event.op == Op::Delete && !is_marked(own));
+        match unmarked {
+            Some(metadata) => put_replaced(text, metadata, &marked(metadata), out),
+            None => out.extend_from_slice(payload),
         }
-    }
-    out.extend_from_slice(br#","data":"#);
-    match member("data").filter(|_| is_event) {
-        Some(data) => out.extend_from_slice(data.get().as_bytes()),
-        None => out.extend_from_slice(payload),
-    }
-    out.extend_from_slice(br#","metadata":"#);
-    match member("metadata").filter(|_| is_event) {
-        Some(metadata) => out.extend_from_slice(metadata.get().as_bytes()),
-        None => put_metadata(event, out),
+        if member("timestamp").is_some() && metadata.is_some() {
+            return;
+        }
+        out.truncate(out.trim_ascii_end().len() - 1);
+        if member("timestamp").is_none() {
+            put_timestamp(event, out);
+        }
+        if metadata.is_none() {
+            put_metadata(event, out);
+        }
+    } else {
+        out.extend_from_slice(br#"{"event_type":"#);
+        json::string(event_type, out);
+        put_timestamp(event, out);
+        out.extend_from_slice(br#","data":"#);
+        out.extend_from_slice(payload);
+        put_metadata(event, out);
     }
     out.push(b'}');
 }
 
+fn is_marked(metadata: &RawValue) -> bool {
+    let members = json::members(metadata.get()).unwrap_or_default();
+    json::member(&members, "op").and_then(json::text_of).as_deref() == Some(Op::Delete.name())
+}
+
+/// `metadata` with the mark of a delete: what is no object cannot bear one, so the mark takes its place.
+fn marked(metadata: &RawValue) -> String {
+    let mut text = String::from("{");
+    for (name, value) in json::members(metadata.get()).unwrap_or_default() {
+        if name != "op" {
+            let mut quoted = Vec::new();
+            json::string(&name, &mut quoted);
+            text.push_str(&String::from_utf8_lossy(&quoted));
+            text.push(':');
+            text.push_str(value.get());
+            text.push(',');
+        }
+    }
+    text.push_str(r#""op":"delete"}"#);
+    text
+}
+
+/// A text in which one of its values is said otherwise.
+fn put_replaced(text: &str, value: &RawValue, other: &str, out: &mut Vec<u8>) {
+    // The value is a part of the text, so it stands as far behind its beginning as the two addresses differ.
+    let at = value.get().as_ptr() as usize - text.as_ptr() as usize;
+    let (before, rest) = text.as_bytes().split_at(at);
+    out.extend_from_slice(before);
+    out.extend_from_slice(other.as_bytes());
+    out.extend_from_slice(&rest[value.get().len()..]);
+}
+
+fn put_timestamp(event: &Event, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#","timestamp":""#);
+    moment::put_seconds(event.time_us, out);
+    out.push(b'"');
+}
+
 /// What the event says of itself besides its payload.
 fn put_metadata(event: &Event, out: &mut Vec<u8>) {
-    out.push(b'{');
+    out.extend_from_slice(br#","metadata":{"#);
     if !event.key.is_empty() {
         out.extend_from_slice(br#""key":"#);
         json::string(&event.key, out);
@@ -80,12 +123,29 @@ pub struct Posted {
 /// Why what was posted is not taken; `index` counts the events of one request from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostedError {
-    NotJson { reason: Box<str> },
-    NotAnObject { index: usize },
-    TypeMissing { index: usize },
-    DataMissing { index: usize },
-    KeyTooLong { index: usize },
-    TooLarge { index: usize },
+    NotJson {
+        reason: Box<str>,
+    },
+    NotAnObject {
+        index: usize,
+    },
+    TypeMissing {
+        index: usize,
+    },
+    DataMissing {
+        index: usize,
+    },
+    /// Its id holds half of a surrogate pair, so it names nothing.
+    KeyNotText {
+        index: usize,
+    },
+    KeyTooLong {
+        index: usize,
+    },
+    TooLarge {
+        index: usize,
+    },
+    EventsNotAList,
     TooMany,
     Empty,
 }
@@ -97,12 +157,16 @@ impl fmt::Display for PostedError {
             Self::NotAnObject { index } => write!(f, "event {index} is not an object"),
             Self::TypeMissing { index } => write!(f, "event {index} has no event_type"),
             Self::DataMissing { index } => write!(f, "event {index} has no data"),
+            Self::KeyNotText { index } => {
+                write!(f, "event {index} has an id that is no text: half of a surrogate pair")
+            }
             Self::KeyTooLong { index } => {
                 write!(f, "event {index} has an id of more than {KEY_BYTES_MAX} bytes")
             }
             Self::TooLarge { index } => {
                 write!(f, "event {index} has more than {PAYLOAD_BYTES_MAX} bytes")
             }
+            Self::EventsNotAList => write!(f, "events is not a list"),
             Self::TooMany => write!(f, "more than {PROVISIONING_POST_EVENTS_MAX} events"),
             Self::Empty => write!(f, "there is no event"),
         }
@@ -125,7 +189,7 @@ pub fn posted(body: &str) -> Result<Vec<Posted>, PostedError> {
         let members =
             json::members(raw.get()).map_err(|_| PostedError::NotAnObject { index: 0 })?;
         match (json::member(&members, "event_type"), json::member(&members, "events")) {
-            (None, Some(events)) => list(events.get())?,
+            (None, Some(events)) => list(events.get()).map_err(|_| PostedError::EventsNotAList)?,
             _ => vec![raw],
         }
     };
@@ -150,18 +214,19 @@ fn one(index: usize, raw: &RawValue) -> Result<Posted, PostedError> {
     let key = within
         .filter_map(|part| json::members(part.get()).ok())
         .find_map(|part| key_of(&event_type, &part))
-        .unwrap_or_default();
+        .unwrap_or_else(|| Ok(String::new()))
+        .map_err(|_| PostedError::KeyNotText { index })?;
     if key.len() > KEY_BYTES_MAX {
         return Err(PostedError::KeyTooLong { index });
     }
     Ok(Posted { event_type, key, text: raw.get().to_owned() })
 }
 
-fn key_of(event_type: &str, part: &json::Members<'_>) -> Option<String> {
+fn key_of(event_type: &str, part: &json::Members<'_>) -> Option<Result<String, NotText>> {
     types::key_members(event_type).iter().find_map(|name| {
         let value = json::member(part, name)?;
         let is_number = value.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
-        if is_number { Some(value.get().to_owned()) } else { json::text_of(value) }
+        if is_number { Some(Ok(value.get().to_owned())) } else { json::key_text_of(value) }
     })
 }
 
@@ -191,11 +256,49 @@ mod tests {
         assert_eq!(said("X", "", whole), whole);
         assert_eq!(
             said("X", "k", r#"{"event_type":"X","data":[1]}"#),
-            r#"{"event_type":"X","timestamp":"2025-09-26T10:00:00Z","data":[1],"metadata":{"key":"k"}}"#
+            r#"{"event_type":"X","data":[1],"timestamp":"2025-09-26T10:00:00Z","metadata":{"key":"k"}}"#
+        );
+        assert_eq!(
+            said("Custom", "", r#"{"event_type":"Custom","data":{"a":1},"trace_id":"t1" } "#),
+            r#"{"event_type":"Custom","data":{"a":1},"trace_id":"t1" ,"timestamp":"2025-09-26T10:00:00Z","metadata":{}}"#
+        );
+        assert_eq!(
+            said("X", "k", r#"{"event_type":"X","metadata":{},"n":1,"data":null}"#),
+            r#"{"event_type":"X","metadata":{},"n":1,"data":null,"timestamp":"2025-09-26T10:00:00Z"}"#
         );
         assert_eq!(
             said("Y", "", r#"{"event_type":"X","data":1}"#),
             r#"{"event_type":"Y","timestamp":"2025-09-26T10:00:00Z","data":{"event_type":"X","data":1},"metadata":{}}"#
+        );
+    }
+
+    #[test]
+    fn a_delete_is_marked_whatever_its_payload_is() {
+        let deleted = |payload: &'static str| {
+            let mut out = Vec::new();
+            let event = event("X", "k", Op::Delete, payload);
+            encode(&event, &event.payload, "X", &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            deleted("{}"),
+            r#"{"event_type":"X","timestamp":"2025-09-26T10:00:00Z","data":{},"metadata":{"key":"k","op":"delete"}}"#
+        );
+        for (metadata, marked) in [
+            ("{}", r#"{"op":"delete"}"#),
+            (r#"{ "n":1.0, "m":{} }"#, r#"{"n":1.0,"m":{},"op":"delete"}"#),
+            (r#"{ "op":"delete" }"#, r#"{ "op":"delete" }"#),
+            (r#"{"op":"upsert","n":1}"#, r#"{"n":1,"op":"delete"}"#),
+            ("null", r#"{"op":"delete"}"#),
+        ] {
+            let whole = |metadata: &str| {
+                format!(r#"{{"event_type":"X","metadata":{metadata}, "timestamp":"t","data":1}}"#)
+            };
+            assert_eq!(deleted(whole(metadata).leak()), whole(marked));
+        }
+        assert_eq!(
+            deleted(r#"{"event_type":"X","data":1}"#),
+            r#"{"event_type":"X","data":1,"timestamp":"2025-09-26T10:00:00Z","metadata":{"key":"k","op":"delete"}}"#
         );
     }
 
@@ -217,6 +320,9 @@ mod tests {
         assert_eq!(posted("[1]"), Err(PostedError::NotAnObject { index: 0 }));
         assert_eq!(posted(r#"{"data":1}"#), Err(PostedError::TypeMissing { index: 0 }));
         assert_eq!(posted(r#"{"event_type":"X"}"#), Err(PostedError::DataMissing { index: 0 }));
+        assert_eq!(posted(r#"{"type":"batch","events":5}"#), Err(PostedError::EventsNotAList));
+        let half = r#"{"event_type":"TaskStatusChanged","data":{"task_id":"\ud800"}}"#;
+        assert_eq!(posted(half), Err(PostedError::KeyNotText { index: 0 }));
         assert!(matches!(posted("{"), Err(PostedError::NotJson { .. })));
     }
 }

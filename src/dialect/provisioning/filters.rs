@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::dialect::json;
-use crate::dialect::time;
 use crate::event::Arrays;
 use crate::event::FieldPath;
 use crate::event::Number;
+use crate::event::moment;
 use crate::limits::FILTER_LIST_MAX;
 use crate::limits::PROVISIONING_FILTERS_MAX;
 use crate::matcher::filter::Predicate;
@@ -56,6 +56,9 @@ impl fmt::Display for FilterFault {
                 write!(f, "filter `{member}` has more than {FILTER_LIST_MAX} values")
             }
             Self::NameTooLong => write!(f, "a filter's name is too long"),
+            Self::BadSince { text } if text.trim().is_empty() => {
+                write!(f, "since is not an ISO 8601 time: it is empty")
+            }
             Self::BadSince { text } => write!(f, "since is not an ISO 8601 time: {text}"),
             Self::SearchTooLong => write!(f, "search is too long"),
         }
@@ -73,7 +76,7 @@ impl Filters {
         let mut filters = Self::default();
         for (name, raw) in json::members(raw.get()).map_err(|_| FilterFault::NotAnObject)? {
             if name == "since" {
-                filters.set_since(&json::text_of(raw).unwrap_or_default())?;
+                filters.set_since(&json::text_of(raw).unwrap_or_else(|| raw.get().to_owned()))?;
                 continue;
             }
             let values = if raw.get().starts_with('[') {
@@ -120,7 +123,7 @@ impl Filters {
     /// If it is not a time.
     pub fn set_since(&mut self, text: &str) -> Result<(), FilterFault> {
         let since_us =
-            time::parse(text).ok_or_else(|| FilterFault::BadSince { text: text.into() })?;
+            moment::since_us(text).ok_or_else(|| FilterFault::BadSince { text: text.into() })?;
         self.since_us = Some(since_us);
         Ok(())
     }
@@ -161,21 +164,16 @@ impl Filters {
     }
 }
 
-/// That an event which says when it happened does not say an earlier second. Without a time of its own it happened when it came.
-///
-/// Texts are compared, so a time that is written with another offset than `Z` is taken for what its digits say.
+/// That an event which says when it happened does not say an earlier moment, to the second. Without a time of its own it happened when it came.
 //= provisioning#5.7
 //# `since`: live events with `timestamp` ≥ since
 fn not_before(since_us: u64) -> Option<Predicate> {
     let member = |name| FieldPath::new(&[name], Arrays::Whole).ok().map(Source::Field);
-    let mut since = Vec::new();
-    time::put_seconds(since_us, &mut since);
-    // Without the Z, so that a fraction or an offset after the same second is not before it.
-    let second = String::from_utf8(since).ok()?;
-    let second = Scalar::text(second.strip_suffix('Z')?);
+    // Events say their time in whole seconds, most of them: one of the same second is not before it.
+    let second = Scalar::integer(i64::try_from(since_us / 1_000_000 * 1_000_000).ok()?);
     let is_before = Predicate::Test(Term {
         source: member("timestamp")?,
-        rule: Rule::JsonOrder,
+        rule: Rule::Instant,
         test: Test::Range(Range::below(second, false)),
     });
     let is_event = Predicate::Test(Term {
@@ -294,6 +292,11 @@ mod tests {
             (r#"{"event_type":"x","timestamp":"2025-09-26T10:00:00Z","data":1}"#, true),
             (r#"{"event_type":"x","timestamp":"2025-09-26T10:00:00.250Z","data":1}"#, true),
             (r#"{"event_type":"x","timestamp":"2025-09-26T10:00:00+00:00","data":1}"#, true),
+            (r#"{"event_type":"x","timestamp":"2025-09-26T05:30:00-05:00","data":1}"#, true),
+            (r#"{"event_type":"x","timestamp":"20250926T120000+0200","data":1}"#, true),
+            (r#"{"event_type":"x","timestamp":"2025-09-26T11:00:00+02:00","data":1}"#, false),
+            (r#"{"event_type":"x","timestamp":"2025-09-26 09:59:59,9","data":1}"#, false),
+            (r#"{"event_type":"x","timestamp":"soon","data":1}"#, true),
             (r#"{"event_type":"x","timestamp":7,"data":1}"#, true),
             (r#"{"event_type":"x","data":1}"#, true),
             (r#"{"timestamp":"2024-01-01T00:00:00Z"}"#, true),
@@ -309,12 +312,20 @@ mod tests {
             (r#"{"a":{}}"#, "filter `a` must be a scalar or a list of scalars"),
             (r#"{"a":[[]]}"#, "filter `a` must be a scalar or a list of scalars"),
             (r#"{"since":"yesterday"}"#, "since is not an ISO 8601 time: yesterday"),
+            (r#"{"since":""}"#, "since is not an ISO 8601 time: it is empty"),
+            (r#"{"since":true}"#, "since is not an ISO 8601 time: true"),
+            (r#"{"since":[5]}"#, "since is not an ISO 8601 time: [5]"),
+            (r#"{"since":5.5}"#, "since is not an ISO 8601 time: 5.5"),
         ] {
             assert_eq!(filters(text).unwrap_err().to_string(), fault, "{text}");
         }
         assert_eq!(
             filters(r#"{"since":"1970-01-01T00:00:01Z"}"#).unwrap().since_us,
             Some(1_000_000)
+        );
+        assert_eq!(
+            filters(r#"{"since":1758880800000000}"#).unwrap().since_us,
+            Some(1_758_880_800_000_000)
         );
     }
 }

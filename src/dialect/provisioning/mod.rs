@@ -38,8 +38,8 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
-use crate::dialect::time;
 use crate::event::Event;
+use crate::event::moment;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ impl Dialect for Provisioning {
         match part {
             BatchPart::Begin => {
                 out.extend_from_slice(br#"{"type":"batch","timestamp":""#);
-                time::put_seconds(time_us, out);
+                moment::put_seconds(time_us, out);
                 out.extend_from_slice(br#"","events":["#);
             }
             BatchPart::Between => out.push(b','),
@@ -83,7 +83,7 @@ impl Dialect for Provisioning {
     fn manners(&self) -> Manners {
         Manners {
             silence: Silence::Pinged,
-            slow: (1008, "slow subscriber"),
+            slow: Some((1008, "slow subscriber")),
             flood: "rate limit exceeded",
             hears_binary: true,
         }

@@ -41,7 +41,7 @@ impl Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub endpoint: Endpoint,
-    /// Empty: all.
+    /// Empty: all that the endpoint has.
     pub events: Vec<String>,
     pub batch: Option<Batch>,
     pub compression: bool,
@@ -92,9 +92,6 @@ impl Request {
         for (name, value) in pairs {
             request.parameter(endpoint, name.as_ref(), value.as_ref())?;
         }
-        if let Some(types) = endpoint.types() {
-            request.events = types.iter().map(|name| (*name).to_owned()).collect();
-        }
         if request.events.len() > PROVISIONING_TYPES_MAX {
             return Err(RequestError::TooManyTypes);
         }
@@ -117,7 +114,7 @@ impl Request {
                 }
             }
             ("batch_size", _) => {
-                let size: i64 = number("batch_size", value)?;
+                let size: u64 = number("batch_size", value)?;
                 //= provisioning#5.7
                 //# **Unbatched unless `batch_size` is given in the URL and > 1**
                 self.batch = (size > 1).then(|| Batch {
@@ -127,8 +124,8 @@ impl Request {
             }
             ("compression", _) => {
                 self.compression = match value {
-                    "true" | "1" => true,
-                    "false" | "0" | "" => false,
+                    "true" => true,
+                    "false" => false,
                     text => return Err(RequestError::NotABool { text: text.into() }),
                 }
             }
@@ -175,10 +172,19 @@ mod tests {
             request.batch.map(|batch| batch.events_max)
         };
         assert_eq!(
-            [batch("0"), batch("1"), batch("-3"), batch("3"), batch("99999999")],
-            [None, None, None, Some(3), Some(BATCH_EVENTS_MAX)]
+            [batch("0"), batch("1"), batch("3"), batch("99999999")],
+            [None, None, Some(3), Some(BATCH_EVENTS_MAX)]
         );
-        assert!(asked(Endpoint::Events, &[("batch_size", "many")]).is_err());
+        for (name, value, reason) in [
+            ("batch_size", "many", "batch_size is not a number: many"),
+            ("batch_size", "-1", "batch_size is not a number: -1"),
+            ("batch_size", "1.5", "batch_size is not a number: 1.5"),
+            ("compression", "1", "compression is `true` or `false`, not `1`"),
+            ("compression", "", "compression is `true` or `false`, not ``"),
+        ] {
+            let refused = asked(Endpoint::Events, &[(name, value)]).unwrap_err();
+            assert_eq!(refused.to_string(), reason);
+        }
     }
 
     #[test]
@@ -186,9 +192,9 @@ mod tests {
         let logs =
             asked(Endpoint::Logs, &[("events", "task"), ("level", "error,warn"), ("tail", "5")]);
         let logs = logs.unwrap();
-        assert_eq!((logs.events, logs.tail), (vec!["LogEntry".to_owned()], Some(5)));
+        assert_eq!((logs.events, logs.tail), (Vec::new(), Some(5)));
         let metrics = asked(Endpoint::Metrics, &[("level", "x"), ("tail", "x")]).unwrap();
-        assert_eq!(metrics.events, ["MetricUpdate", "SystemHealthUpdate"]);
+        assert_eq!(metrics.events, [""; 0]);
         assert_eq!(metrics.filters, Filters::default());
         assert!(asked(Endpoint::Logs, &[("tail", "x")]).is_err());
         assert!(asked(Endpoint::Logs, &[("since", "x")]).is_err());

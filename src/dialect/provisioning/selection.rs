@@ -23,7 +23,12 @@ use crate::matcher::filter::Test;
 /// A client's selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
-    All { except: BTreeSet<String>, filters: Filters },
+    /// Everything that there is to be heard where the client is: `within` these types, if that is not everything.
+    All {
+        within: Option<&'static [&'static str]>,
+        except: BTreeSet<String>,
+        filters: Filters,
+    },
     Only(Vec<(String, Filters)>),
 }
 
@@ -32,10 +37,14 @@ pub(super) enum Selection {
 pub(super) struct TooManyTypes;
 
 impl Selection {
-    /// What a URL selects: no names mean everything.
-    pub(super) fn of(events: &[String], filters: &Filters) -> Self {
+    /// What a URL selects: no names mean everything within these types.
+    pub(super) fn of(
+        within: Option<&'static [&'static str]>,
+        events: &[String],
+        filters: &Filters,
+    ) -> Self {
         if events.is_empty() {
-            return Self::All { except: BTreeSet::new(), filters: filters.clone() };
+            return Self::All { within, except: BTreeSet::new(), filters: filters.clone() };
         }
         Self::Only(events.iter().map(|name| (name.clone(), filters.clone())).collect())
     }
@@ -45,8 +54,9 @@ impl Selection {
     //# set;
     pub(super) fn with(&self, events: &[String], new: &Filters) -> Result<Self, TooManyTypes> {
         let mut only = match (self, events.is_empty()) {
-            (Self::All { except, .. }, true) => {
-                return Ok(Self::All { except: except.clone(), filters: new.clone() });
+            (Self::All { within, except, .. }, true) => {
+                let (within, except) = (*within, except.clone());
+                return Ok(Self::All { within, except, filters: new.clone() });
             }
             (Self::Only(only), true) => {
                 let all = only.iter().map(|(name, _)| (name.clone(), new.clone()));
@@ -68,13 +78,13 @@ impl Selection {
     //# `unsubscribe` from "all" keeps all but those [choice].
     pub(super) fn without(&self, events: &[String]) -> Result<Self, TooManyTypes> {
         match self {
-            Self::All { except, filters } => {
-                let mut except = except.clone();
+            Self::All { within, except, filters } => {
+                let (within, mut except) = (*within, except.clone());
                 except.extend(events.iter().cloned());
                 if except.len() > PROVISIONING_TYPES_MAX {
                     return Err(TooManyTypes);
                 }
-                Ok(Self::All { except, filters: filters.clone() })
+                Ok(Self::All { within, except, filters: filters.clone() })
             }
             Self::Only(only) => {
                 let left = only.iter().filter(|(name, _)| !events.contains(name));
@@ -100,7 +110,12 @@ impl Selection {
         view: &View,
     ) -> Vec<Arc<Subscription>> {
         match self {
-            Self::All { except, filters } => {
+            Self::All { within: Some(types), except, filters } => {
+                let left = types.iter().filter(|name| !except.contains(**name));
+                let topics = left.filter_map(|name| view.topic_of(name)).map(TopicPattern::Exact);
+                made("*", topics.collect(), tests_of(filters, view), batch).into_iter().collect()
+            }
+            Self::All { within: None, except, filters } => {
                 let mut tests = tests_of(filters, view);
                 let topics: Vec<Scalar> = except
                     .iter()
@@ -132,13 +147,16 @@ fn tests_of(filters: &Filters, view: &View) -> Vec<Predicate> {
     tests
 }
 
-/// `None` if the filter is larger than one may be: nothing passes it then.
+/// `None` if there are no topics, or the filter is larger than one may be: nothing passes it then.
 fn made(
     id: &str,
     topics: Vec<TopicPattern>,
     tests: Vec<Predicate>,
     batch: Option<Batch>,
 ) -> Option<Arc<Subscription>> {
+    if topics.is_empty() {
+        return None;
+    }
     let filter = match tests.is_empty() {
         true => None,
         false => Some(Filter::new(&Predicate::And(tests)).ok()?),
@@ -163,7 +181,7 @@ mod tests {
     #[test]
     fn the_first_subscription_narrows_and_further_ones_add() {
         let none = Filters::default();
-        let all = Selection::of(&[], &none);
+        let all = Selection::of(None, &[], &none);
         assert_eq!(ids(&all), ["*"]);
         let one = all.with(&names(&["a"]), &none).unwrap();
         assert_eq!(ids(&one), ["a"]);
@@ -174,8 +192,26 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_with_some_types_is_all_of_them_until_some_are_named() {
+        let none = Filters::default();
+        let types: &[&str] = &["a", "b"];
+        let topics = |selection: &Selection| -> Vec<String> {
+            let subscriptions = selection.subscriptions(None, &View::default());
+            let topics = subscriptions.iter().flat_map(|sub| &sub.topics);
+            topics.map(|topic| topic.as_str().to_owned()).collect()
+        };
+        let all = Selection::of(Some(types), &[], &none);
+        assert_eq!(topics(&all), ["a", "b"]);
+        assert_eq!(topics(&all.with(&names(&["a"]), &none).unwrap()), ["a"]);
+        let without = all.without(&names(&["a"])).unwrap();
+        assert_eq!(topics(&without), ["b"]);
+        assert_eq!(topics(&without.with(&names(&["a"]), &none).unwrap()), ["a"]);
+        assert_eq!(topics(&without.without(&names(&["b"])).unwrap()), [""; 0]);
+    }
+
+    #[test]
     fn leaving_all_keeps_all_but_those() {
-        let all = Selection::of(&[], &Filters::default());
+        let all = Selection::of(None, &[], &Filters::default());
         let Ok(Selection::All { except, .. }) = all.without(&names(&["a"])) else {
             panic!("it stays all")
         };
@@ -186,7 +222,7 @@ mod tests {
     fn fifty_types_are_allowed_and_not_one_more() {
         let none = Filters::default();
         let many: Vec<String> = (0..50).map(|n| format!("t{n}")).collect();
-        let fifty = Selection::of(&[], &none).with(&many, &none).unwrap();
+        let fifty = Selection::of(None, &[], &none).with(&many, &none).unwrap();
         assert_eq!(fifty.with(&names(&["one more"]), &none), Err(TooManyTypes));
         assert!(fifty.with(&names(&["t3"]), &none).is_ok());
     }

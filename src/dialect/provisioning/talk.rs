@@ -37,7 +37,7 @@ impl Conversation {
     pub fn new(request: &Request) -> Self {
         Self {
             endpoint: request.endpoint,
-            selection: Selection::of(&request.events, &request.filters),
+            selection: Selection::of(request.endpoint.types(), &request.events, &request.filters),
             batch: request.batch,
             tail: request.tail,
             is_known: false,

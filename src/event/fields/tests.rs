@@ -120,6 +120,23 @@ fn a_key_is_text_or_a_number_as_written() {
         KeyField::Text(Arc::from("123456789012345678901234567890"))
     );
     assert_eq!(key(r#"{"id":[1]}"#, "id"), KeyField::NotScalar);
+    for half in [r"\ud800", r"\udbff", r"a\uDC00b", r"\ud800\ud800", r"\ufffd\udfff"] {
+        let payload = format!(r#"{{"id":"{half}"}}"#);
+        assert_eq!(key(&payload, "id"), KeyField::NotText, "{half}");
+    }
+    for (text, expected) in [
+        (r"\ufffd", "\u{fffd}"),
+        (r"\uFFFD", "\u{fffd}"),
+        ("\u{fffd}", "\u{fffd}"),
+        (r"\ud83d\ude00\ufffd", "😀\u{fffd}"),
+    ] {
+        let payload = format!(r#"{{"id":"{text}"}}"#);
+        assert_eq!(key(&payload, "id"), KeyField::Text(Arc::from(expected)), "{text}");
+    }
+    assert_eq!(
+        key(r#"{"id":"\ud800","id":"b\ufffd"}"#, "id"),
+        KeyField::Text(Arc::from("b\u{fffd}"))
+    );
     assert_eq!(key(r#"{"id":"a","b":{"id":"c"}}"#, "b.id"), KeyField::Missing);
 }
 

@@ -60,13 +60,21 @@ pub(super) const fn rule_word(rule: Rule) -> &'static str {
         Rule::Typed => "typed",
         Rule::Sql => "sql",
         Rule::Loose => "loose",
+        Rule::Instant => "instant",
     }
 }
 
 /// The rule that a word means.
 pub(super) fn rule_of(word: &str) -> Option<Rule> {
-    let rules =
-        [Rule::Native, Rule::JsonStrict, Rule::JsonOrder, Rule::Typed, Rule::Sql, Rule::Loose];
+    let rules = [
+        Rule::Native,
+        Rule::JsonStrict,
+        Rule::JsonOrder,
+        Rule::Typed,
+        Rule::Sql,
+        Rule::Loose,
+        Rule::Instant,
+    ];
     rules.into_iter().find(|rule| rule_word(*rule) == word)
 }
 

@@ -90,6 +90,8 @@ pub enum Rule {
     Sql,
     /// A number equals the text that writes it.
     Loose,
+    /// Texts are moments, and compare with microseconds since 1970, whatever offset they are written with. What is no moment passes nothing.
+    Instant,
 }
 
 /// A value to compare with.

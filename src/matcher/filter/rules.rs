@@ -1,4 +1,4 @@
-//! Whether the values of a field pass a test, by each of the six rules.
+//! Whether the values of a field pass a test, by each of the seven rules.
 //!
 //! An array's elements are values of the field: a test passes if some value passes it. The rules of the dialects are those of the
 //! systems they come from, down to their oddities; the tests at the end are the table. Never allocates but where a rule compares
@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 
 use crate::event::Number;
 use crate::event::fields::Value;
+use crate::event::moment;
 use crate::matcher::filter::Edge;
 use crate::matcher::filter::Range;
 use crate::matcher::filter::Rule;
@@ -174,6 +175,7 @@ fn equals(rule: Rule, scalar: &Scalar, value: Value<'_>) -> bool {
             (Scalar::Bool(one), Value::Bool(other)) => *one == other,
             _ => compare(rule, scalar, value) == Some(Ordering::Equal),
         },
+        Rule::Instant => compare(rule, scalar, value) == Some(Ordering::Equal),
         Rule::Sql | Rule::Loose => match (scalar, value) {
             (Scalar::Null, _) | (_, Value::Null) => false,
             (Scalar::Bool(one), Value::Bool(other)) => *one == other,
@@ -215,6 +217,9 @@ fn compare(rule: Rule, scalar: &Scalar, value: Value<'_>) -> Option<Ordering> {
             edge.parse::<bool>().ok().map(|edge| value.cmp(&edge))
         }
         (Rule::Loose, scalar, value) => compare_loosely(scalar, value),
+        (Rule::Instant, Scalar::Number(edge), Value::Text(text)) => {
+            moment::parse_us(text).map(|us| Number::from_i64(us).cmp_value(*edge))
+        }
         _ => None,
     }
 }

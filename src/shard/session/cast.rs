@@ -96,7 +96,9 @@ impl Shard {
     }
 
     fn draft_of_cast(&mut self, body: &[u8]) -> Option<Draft> {
-        let hyperbeam::Cast { topic, key } = hyperbeam::cast(std::str::from_utf8(body).ok()?)?;
+        let options = self.settings.hyperbeam.options;
+        let text = std::str::from_utf8(body).ok()?;
+        let hyperbeam::Cast { topic, key } = hyperbeam::cast(text, options)?;
         let fields = self.ingest.take(body).ok()?;
         Some(Draft {
             topic: self.settings.views.hyperbeam.topic_of(&topic)?,
@@ -119,7 +121,7 @@ impl Shard {
         gathering.topics.extend(self.topics_here());
         for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
             let asker = Address { shard: self.id, conn };
-            self.mesh[shard.index()].push_back(Mesh::AskTopics(asker));
+            self.outgoing.to(shard).push(Mesh::AskTopics(asker));
         }
         http.set_state(State::Topics(Box::new(gathering)));
     }
@@ -127,7 +129,7 @@ impl Shard {
     /// Tells another shard which topics its HyperBEAM clients can know of from here.
     pub(in super::super) fn tell_topics(&mut self, asker: Address) {
         let topics = self.topics_here();
-        self.mesh[asker.shard.index()].push_back(Mesh::Topics { conn: asker.conn, topics });
+        self.outgoing.to(asker.shard).push(Mesh::Topics { conn: asker.conn, topics });
     }
 
     //= model#9

@@ -21,6 +21,7 @@ use super::http::refusal_body;
 use super::identity::Entered;
 use super::stream::Asked;
 use super::stream::cursor_of;
+use super::stream::last_id;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Call;
@@ -220,7 +221,7 @@ impl Shard {
                 back
             }
             Stream::Wants(open) => {
-                let Wanted { dialect, mut wish } = match open(head, &self.setup()) {
+                let Wanted { dialect, mut wish, since_lost } = match open(head, &self.setup()) {
                     Ok(opened) => opened,
                     Err(problem) => {
                         self.refuse_opening(id, &mut http, &problem, now);
@@ -231,12 +232,10 @@ impl Shard {
                     self.refuse_wish(id, &mut http, now);
                     return Some(http);
                 }
-                // A position of another epoch is none: the present state is told instead.
-                let cursor = head.value(Name::LastEventId).and_then(|id| cursor_of(id).ok());
-                if let (Some(wish), Some(cursor)) = (&mut wish, cursor)
-                    && *cursor.epoch == *self.epoch
-                {
-                    wish.since = Since::Cursor(cursor);
+                if let (Some(wish), Some(id)) = (&mut wish, last_id(head)) {
+                    let since = cursor_of(&id).map_or(Since::Lost, Since::Cursor);
+                    let is_here = since != Since::Lost && self.is_position_here(&since, now);
+                    wish.since = if is_here { since } else { since_lost };
                 }
                 let back = self.begin_sse(id, http, head, Voice { dialect, transport }, now);
                 if back.is_none() {

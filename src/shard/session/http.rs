@@ -25,7 +25,6 @@ use crate::dialect;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Refusal;
-use crate::dialect::RefusalCode;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
@@ -303,8 +302,7 @@ impl Shard {
         }
         match Upload::read(head, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
-                let message = "publishing to this topic is not allowed";
-                let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
+                let refusal = self.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
             }
             Ok(upload) => {

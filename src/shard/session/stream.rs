@@ -1,11 +1,13 @@
 //! One subscription, stated in the URL: of a WebSocket its first, of an event stream the only one, told as an endless reply.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::Shard;
 use super::super::class::Transport;
 use super::super::class::Voice;
 use super::super::input::ConnId;
+use super::super::lifecycle::CLOSE_GOING_AWAY;
 use super::super::lifecycle::seconds;
 use super::Session;
 use crate::batch::Item;
@@ -14,12 +16,11 @@ use crate::dialect::Cursor;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
-use crate::dialect::Slow;
 use crate::dialect::Subscription;
+use crate::dialect::native;
 use crate::dialect::peat::connect;
 use crate::event::TopicPattern;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
-use crate::matcher::Filter;
 use crate::wire::http::Head;
 use crate::wire::http::Name;
 use crate::wire::sse;
@@ -59,9 +60,9 @@ impl Asked {
                 "topic" => topics.push(topic(topics.len(), &value)?),
                 // Whose request it is has been found out before this.
                 "token" => {}
-                "since" => since = since_of(&value)?,
-                "slow" => subscription.slow = slow_of(&value)?,
-                "filter" => subscription.filter = Some(filter_of(&value)?),
+                "since" => since = native::parse_since_text(&value)?,
+                LAST_ID_PARAMETER => {}
+                name if native::parameter(name, &value, &mut subscription)? => {}
                 _ => {
                     let message =
                         format_args!("a subscription in the URL has no parameter `{name}`");
@@ -78,9 +79,10 @@ impl Asked {
         }
         topics.sort_unstable();
         topics.dedup();
-        if let Some(id) = head.value(Name::LastEventId).filter(|id| !id.is_empty()) {
-            since = Since::Cursor(cursor_of(id)?);
+        if let Some(id) = last_id(head) {
+            since = cursor_of(&id).map_or(Since::Lost, Since::Cursor);
         }
+        subscription.check()?;
         let subscription = Arc::new(Subscription { id: Arc::from("0"), topics, ..subscription });
         Ok(Self { subscription, since })
     }
@@ -91,54 +93,25 @@ fn topic(index: usize, text: &str) -> Result<TopicPattern, Refusal> {
         .map_err(|e| Refusal::of(RefusalCode::BadTopic, format_args!("topic[{index}]"), e))
 }
 
-fn since_of(text: &str) -> Result<Since, Refusal> {
-    match text {
-        "earliest" => Ok(Since::Earliest),
-        "last" => Ok(Since::Last),
-        _ => text.parse().map(Since::Time).map_err(|_| {
-            let message =
-                format_args!("since is `earliest`, `last` or a time in microseconds, not {text:?}");
-            Refusal::of(RefusalCode::BadField, "since", message)
-        }),
-    }
+/// What the usual polyfills call it, which cannot set a header.
+const LAST_ID_PARAMETER: &str = "lastEventId";
+
+/// The last id that a client says it has seen, be it one of this server's or not.
+pub(super) fn last_id(head: &Head) -> Option<String> {
+    let of_header = head.value(Name::LastEventId).filter(|id| !id.is_empty()).map(str::to_owned);
+    of_header.or_else(|| {
+        let id = head.query_value(LAST_ID_PARAMETER).filter(|id| !id.is_empty());
+        id.map(Cow::into_owned)
+    })
 }
 
-/// A filter in either notation.
-fn filter_of(text: &str) -> Result<Filter, Refusal> {
-    let parsed =
-        if text.starts_with('{') { Filter::parse_json(text) } else { Filter::parse_text(text) };
-    parsed.map_err(|e| Refusal::of(RefusalCode::BadFilter, "filter", e))
-}
-
-fn slow_of(text: &str) -> Result<Slow, Refusal> {
-    match text {
-        "disconnect" => Ok(Slow::Disconnect),
-        "drop_oldest" => Ok(Slow::DropOldest),
-        "latest_per_key" => Ok(Slow::LatestPerKey),
-        _ => {
-            let message = format_args!(
-                "slow is `disconnect`, `drop_oldest` or `latest_per_key`, not {text:?}"
-            );
-            Err(Refusal::of(RefusalCode::BadField, "slow", message))
-        }
-    }
-}
-
-/// Reads `epoch.t1.t2…` back.
-pub(super) fn cursor_of(id: &str) -> Result<Cursor, Refusal> {
+/// Reads `epoch.t1.t2…` back; `None`: no server gives such an id.
+pub(super) fn cursor_of(id: &str) -> Option<Cursor> {
     let mut parts = id.split('.');
     let epoch = parts.next().unwrap_or_default();
-    let times: Result<Vec<u64>, _> = parts.map(|part| u64::from_str_radix(part, 36)).collect();
-    match times {
-        Ok(times_us) if !epoch.is_empty() && !times_us.is_empty() => {
-            Ok(Cursor { epoch: epoch.into(), times_us })
-        }
-        _ => {
-            let message =
-                format_args!("Last-Event-ID {id:?} is not one that this server has given");
-            Err(Refusal::of(RefusalCode::BadField, "Last-Event-ID", message))
-        }
-    }
+    let times: Option<Vec<u64>> = parts.map(|part| u64::from_str_radix(part, 36).ok()).collect();
+    let times_us = times.filter(|times| !times.is_empty())?;
+    (!epoch.is_empty()).then(|| Cursor { epoch: epoch.into(), times_us })
 }
 
 impl Shard {
@@ -157,13 +130,31 @@ impl Shard {
 
     /// Ends a Connect call after everything that it is owed.
     pub(super) fn end_call(&mut self, id: ConnId, error: Option<&connect::CallError>, now: Now) {
-        let mut end = Vec::new();
-        connect::put_end(error, &mut end);
         let mut bytes = Vec::new();
-        sse::put_chunk(&mut bytes, &end);
-        bytes.extend_from_slice(sse::LAST_CHUNK);
+        put_call_end(error, &mut bytes);
         self.push_item(id, Item::Raw(bytes.into()));
         self.close_after_sent(id, now);
+    }
+
+    /// Appends what tells a stream's client that it has ended, and of a call why: a close code and its reason say it, as they would on a WebSocket.
+    pub(in super::super) fn put_stream_end(
+        &self,
+        id: ConnId,
+        code: u16,
+        reason: &str,
+        out: &mut Vec<u8>,
+    ) {
+        match self.voice_of(id).map(|voice| voice.transport) {
+            Some(Transport::Connect) if code == CLOSE_GOING_AWAY => {
+                put_call_end(Some(&connect::CallError::ShuttingDown), out);
+            }
+            Some(Transport::Connect) => {
+                let reason = reason.into();
+                put_call_end(Some(&connect::CallError::Unauthenticated { reason }), out);
+            }
+            Some(Transport::Sse { chunked: true }) => out.extend_from_slice(sse::LAST_CHUNK),
+            Some(Transport::Sse { chunked: false } | Transport::WebSocket { .. }) | None => {}
+        }
     }
 
     fn sse_bytes(&self, id: ConnId, text: &[u8]) -> Option<Vec<u8>> {
@@ -200,15 +191,17 @@ impl Shard {
 
     /// Ends a stream after everything that it is owed.
     pub(in super::super) fn end_sse(&mut self, id: ConnId, now: Now) {
-        if self.voice_of(id).is_some_and(|voice| voice.transport == Transport::Connect) {
-            return self.end_call(id, Some(&connect::CallError::ShuttingDown), now);
-        }
-        let chunked = self
-            .voice_of(id)
-            .is_some_and(|voice| matches!(voice.transport, Transport::Sse { chunked: true }));
-        if chunked {
-            self.push_item(id, Item::Raw(sse::LAST_CHUNK.into()));
-        }
+        let mut bytes = Vec::new();
+        self.put_stream_end(id, CLOSE_GOING_AWAY, "", &mut bytes);
+        self.push_item(id, Item::Raw(bytes.into()));
         self.close_after_sent(id, now);
     }
+}
+
+/// Appends the message that ends a call, and the last chunk.
+fn put_call_end(error: Option<&connect::CallError>, out: &mut Vec<u8>) {
+    let mut end = Vec::new();
+    connect::put_end(error, &mut end);
+    sse::put_chunk(out, &end);
+    out.extend_from_slice(sse::LAST_CHUNK);
 }

@@ -387,6 +387,9 @@ fn key_in(field: &str, found: KeyField) -> Result<Arc<str>, Refusal> {
         KeyField::NotScalar => {
             bad(format!("member `{field}`, the key, is neither a string nor a number"))
         }
+        KeyField::NotText => {
+            bad(format!("member `{field}`, the key, is no text: it has half of a surrogate pair"))
+        }
         KeyField::Text(key) if key.len() > KEY_BYTES_MAX => {
             let bytes = key.len();
             bad(format!(

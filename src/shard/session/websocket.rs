@@ -10,6 +10,7 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::publish::PublishResult;
 use super::super::solo::AfterSent;
+use super::super::want::WHO_FIRST;
 use super::Session;
 use crate::auth::Bucket;
 use crate::batch::Item;
@@ -143,11 +144,7 @@ impl Shard {
                 Heard::Said(Ok(Command::Publish { id: ack, draft }))
                     if !self.may_publish(id, &draft.topic) =>
                 {
-                    let refusal = Refusal::of(
-                        RefusalCode::Forbidden,
-                        "topic",
-                        "publishing to this topic is not allowed",
-                    );
+                    let refusal = self.why_not_publish(id);
                     self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
                 }
                 Heard::Said(Ok(Command::Publish { id: ack, draft })) => {
@@ -232,6 +229,18 @@ impl Shard {
     pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
         let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
         who.is_some_and(|who| who.principal.may_publish(topic))
+    }
+
+    /// Why it may not: nobody knows who it is, or what it may publish is something else.
+    pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
+        match self.conns.find(id).and_then(|conn| conn.who.as_ref()) {
+            None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),
+            Some(_) => Refusal::of(
+                RefusalCode::Forbidden,
+                "topic",
+                "publishing to this topic is not allowed",
+            ),
+        }
     }
 
     fn publish_all(

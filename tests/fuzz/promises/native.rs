@@ -1,7 +1,10 @@
 //! Any text is a message of the native protocol, or is refused with a field of the message and a reason; so is any text as a `since`.
 
 use fanwire::dialect::DialectId;
+use fanwire::dialect::Subscription;
+use fanwire::dialect::native::parameter;
 use fanwire::dialect::native::parse_since;
+use fanwire::dialect::native::parse_since_text;
 
 /// Holds the reader to it for one message.
 pub(crate) fn hold(input: &[u8]) {
@@ -9,7 +12,15 @@ pub(crate) fn hold(input: &[u8]) {
     if let Err(malformed) = DialectId::Native.speaker().decode(text) {
         assert!(!malformed.refusal.message.is_empty(), "a refusal says why");
     }
-    if let Err(refusal) = parse_since(text) {
-        assert!(!refusal.message.is_empty(), "a refusal says why");
+    for since in [parse_since(text), parse_since_text(text)] {
+        if let Err(refusal) = since {
+            assert!(!refusal.message.is_empty(), "a refusal says why");
+        }
+    }
+    for name in ["filter", "slow", "batch", "max_rate", "fields", "leave"] {
+        match parameter(name, text, &mut Subscription::default()) {
+            Ok(is_known) => assert!(is_known, "{name}"),
+            Err(refusal) => assert!(!refusal.message.is_empty(), "a refusal says why"),
+        }
     }
 }

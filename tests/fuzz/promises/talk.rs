@@ -42,8 +42,11 @@ pub(crate) fn hold(input: &[u8]) {
     }
     let said = converse(&mut peat::Conversation::new(peat::Request::default()), text);
     assert!(said.is_empty(), "peat-node never answers");
-    if let Some(cast) = hyperbeam::cast(text) {
-        assert!(!cast.topic.is_empty());
+    if let Some(cast) = hyperbeam::cast(text, hyperbeam::Options { derived: true, regex: true }) {
+        let view = View::default();
+        if let Ok(topic) = view.topic_for(&cast.topic) {
+            assert_eq!(view.name_of(&topic), cast.topic);
+        }
     }
     match provisioning::posted(text) {
         Ok(events) => {

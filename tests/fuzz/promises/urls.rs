@@ -1,5 +1,6 @@
 //! Whatever stands behind the question mark, each dialect has a request within its limits, or a reason.
 
+use fanwire::dialect::View;
 use fanwire::dialect::hyperbeam;
 use fanwire::dialect::peat;
 use fanwire::dialect::provisioning;
@@ -23,8 +24,9 @@ pub(crate) fn hold(input: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+    let view = View::default();
     let options = hyperbeam::Options { derived: true, regex: true };
-    match hyperbeam::of_query(&head.query_value("topic").unwrap_or_default(), options) {
+    match hyperbeam::of_query(&head.query_value("topic").unwrap_or_default(), options, &view) {
         Ok(topics) => {
             assert!(topics.len() <= HYPERBEAM_TOPICS_MAX);
             let is_good = |name: &String| {
@@ -43,8 +45,8 @@ pub(crate) fn hold(input: &[u8]) {
                 assert!((2..=BATCH_EVENTS_MAX).contains(&size));
                 match endpoint {
                     Endpoint::Events => assert_eq!(request.tail, None),
-                    Endpoint::Metrics => assert_eq!(request.events.len(), 2),
-                    Endpoint::Logs => assert_eq!(request.events, ["LogEntry"]),
+                    // What they are is not the URL's to say.
+                    Endpoint::Metrics | Endpoint::Logs => assert!(request.events.is_empty()),
                 }
             }
             Err(error) => assert!(!error.to_string().is_empty()),
