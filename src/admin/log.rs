@@ -140,8 +140,8 @@ mod tests {
     /// The count of lost lines is the process's: one test looks at all of it.
     #[test]
     fn a_line_that_cannot_be_written_is_lost_and_counted_and_nobody_waits() {
-        let (opener, open) = flume::unbounded();
-        let (through, passed) = flume::unbounded();
+        let (opener, open) = flume::bounded(LOG_LINES_MAX);
+        let (through, passed) = flume::bounded(2 * LOG_LINES_MAX);
         let log = Log::start(Gate { open, through }).unwrap();
         let say = |text: &str| log.make_writer().write_all(text.as_bytes()).unwrap();
         let before = lines_lost();
