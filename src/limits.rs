@@ -171,6 +171,14 @@ pub const TICK_MS: u64 = 100;
 pub const SHORTAGE_TOLD_MS: u64 = 60_000;
 /// Milliseconds after which a core whose message did not fit another's inbox tries again.
 pub const MESH_RETRY_MS: u64 = 1;
+/// Seconds after which a peer that acknowledges nothing may be given up, at least: the kernel tries again some times within that.
+pub const PEER_TIMEOUT_S_MIN: u64 = 4;
+/// Lines of the log that wait for standard error to take them; one more is lost, and counted.
+pub const LOG_LINES_MAX: usize = 512;
+/// Bytes of one of them; a longer line is cut.
+pub const LOG_LINE_BYTES_MAX: usize = 4096;
+/// Milliseconds that a server that ends waits for its last log lines to be written.
+pub const LOG_FLUSH_MS: u64 = 1_000;
 /// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
 pub const LINGER_MS: u64 = 2_000;
 /// Closed sockets of a core that wait for their peers; at the limit the oldest goes at once.
@@ -179,9 +187,11 @@ pub const LINGERING_MAX: usize = 16_384;
 pub const LINGER_READS_MAX: usize = 8;
 /// Connections of a server whose operator has not said how many, if the limit on open files and the memory allow them; one more is closed at once.
 pub const CONNECTIONS_DEFAULT: u64 = 100_000;
-/// Descriptors of each table that are not for connections: standard streams, listeners, runtimes and doorbells of every shard. Beyond
-/// them accepting rests until something closes.
-pub const FDS_RESERVED: u64 = 512;
+/// Descriptors of each table that are not for connections, whatever is started: standard streams, key fetching, ports that are held while
+/// the server starts. Beyond them accepting rests until something closes.
+pub const FDS_RESERVED: u64 = 24;
+/// The same for each shard: its runtime, doorbell, epoll instance, timer and listeners (10 with all four dialects' ports).
+pub const FDS_RESERVED_SHARD: u64 = 12;
 /// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
 pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 

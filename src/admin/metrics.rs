@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::board::Board;
+use super::log;
 use crate::shard::FIGURES;
 use crate::shard::FigureKind;
 
@@ -11,7 +12,7 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// The whole page.
 pub(super) fn render(board: &Board) -> String {
-    let mut page = String::with_capacity(128 * (FIGURES.len() + 3));
+    let mut page = String::with_capacity(128 * (FIGURES.len() + 4));
     for (index, metric) in FIGURES.iter().enumerate() {
         append(&mut page, metric.name, metric.kind, metric.help, board.sum(index));
     }
@@ -28,6 +29,13 @@ pub(super) fn render(board: &Board) -> String {
         FigureKind::Gauge,
         "1 while connections are taken.",
         u64::from(board.is_ready()),
+    );
+    append(
+        &mut page,
+        "fanwire_log_lines_lost_total",
+        FigureKind::Counter,
+        "Lines of the log that could not be written to standard error.",
+        log::lines_lost(),
     );
     let version = env!("CARGO_PKG_VERSION");
     let build = format!("fanwire_build_info{{version=\"{version}\"}}");
@@ -86,6 +94,6 @@ mod tests {
         assert_eq!(samples["fanwire_events_total"], 10);
         assert_eq!(samples["fanwire_shards"], 2);
         assert_eq!(samples["fanwire_ready"], 1);
-        assert_eq!(samples.len(), FIGURES.len() + 3);
+        assert_eq!(samples.len(), FIGURES.len() + 4);
     }
 }

@@ -9,6 +9,7 @@ use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::PEER_TIMEOUT_S_MIN;
 use crate::limits::SHARDS_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::limits::TOPIC_BYTES_MAX;
@@ -207,6 +208,17 @@ const KEYS: &[Key] = &[
         default: "131072",
         unit: "bytes",
         doc: "What the kernel holds for one peer that does not read, before its outbox does; the kernel doubles it for its own bookkeeping. 0: as much as the kernel likes, which is megabytes.",
+    },
+    Key {
+        name: "peer_timeout_s",
+        takes: Takes::Number {
+            min: PEER_TIMEOUT_S_MIN,
+            max: 3600,
+            field: |config| &mut config.peer_timeout_s,
+        },
+        default: "60",
+        unit: "seconds",
+        doc: "A peer that acknowledges nothing of what it was sent, or reads nothing while something waits for it, is given up after so long (`TCP_USER_TIMEOUT`); one to which nothing is sent is probed (`SO_KEEPALIVE`), so that who is gone without a word is noticed as soon.",
     },
     Key {
         name: "deflate",

@@ -77,19 +77,43 @@ impl Shard {
         self.remove(id);
     }
 
-    /// A connection's peer will send no more; it may still read.
+    /// A connection's peer will send no more; it may still read, and what it asked for is still answered.
     pub fn ended(&mut self, id: ConnId, now: Now) {
         if self.websocket_ended(id) {
             return;
         }
         self.http_ended(id, now);
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let is_told = matches!(conn.session, Session::Http(_)) && conn.solo.is_some();
-        if is_told || self.is_answer_awaited(id) {
-            self.close_after_sent(id, now);
-        } else {
-            self.remove(id);
+        if let (Session::Sse { .. } | Session::WebSocket(_), Some(solo)) =
+            (&conn.session, conn.solo.as_deref_mut())
+            && let Some(closing) = &mut solo.closing
+        {
+            // Its last words are on their way, and it has said its own.
+            closing.after_sent = AfterSent::Gone;
+            return self.mark_solo(id);
         }
+        match &conn.session {
+            // An event stream's client has nothing to say in any case. Whether it is there is found out by saying something to it: one that
+            // has closed its socket answers with a reset.
+            Session::Sse { .. } => self.probe(id),
+            Session::Http(http) if http.is_waiting() || conn.solo.is_some() => {
+                self.close_after_sent(id, now);
+            }
+            Session::WebSocket(_) => match conn.solo.as_deref_mut() {
+                Some(solo) if !solo.outbox.is_empty() || !solo.owed.is_empty() => {
+                    self.close_with(id, &[], AfterSent::Gone, now);
+                }
+                _ => self.remove(id),
+            },
+            Session::Http(_) | Session::Busy | Session::Gone => self.remove(id),
+        }
+    }
+
+    /// Takes back that a connection is to be closed, because its peer said no more while it waited and has been answered only now; true if it
+    /// was. Whoever is told so says `ended` again when the answer has begun.
+    pub(super) fn lives_on(&mut self, id: ConnId) -> bool {
+        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
+        solo.is_some_and(|solo| self.stopping.is_none() && solo.closing.take().is_some())
     }
 
     /// Whether something that a connection has said is still to be answered.

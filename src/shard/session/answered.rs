@@ -61,6 +61,7 @@ impl Shard {
         }
         let State::Entering(entering) = http.take_state() else { unreachable!("it is one") };
         let (head, door) = *entering;
+        let has_ended = self.lives_on(id);
         let back = match result {
             Ok(()) => self.route_known(id, http, &head, door, now),
             Err(error) => {
@@ -70,6 +71,9 @@ impl Shard {
         };
         if let Some(http) = back {
             self.http_go_on(id, http, now);
+        }
+        if has_ended {
+            self.ended(id, now);
         }
         self.resumed.push(id);
     }

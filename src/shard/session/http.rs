@@ -27,7 +27,6 @@ use crate::dialect;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Refusal;
-use crate::dialect::RefusalCode;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
@@ -397,8 +396,7 @@ impl Shard {
         }
         match Upload::read(head, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
-                let message = "publishing to this topic is not allowed";
-                let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
+                let refusal = self.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
             }
             Ok(upload) => {

@@ -170,6 +170,17 @@ impl Shard {
         Some(bytes)
     }
 
+    /// Says something that means nothing, so that it shows whether a stream's client is there.
+    pub(in super::super) fn probe(&mut self, id: ConnId) {
+        if self.voice_of(id).is_some_and(|voice| voice.transport == Transport::Connect) {
+            let mut probe = Vec::new();
+            sse::put_probe(&mut probe);
+            self.push_item(id, Item::Raw(probe.into()));
+        } else {
+            self.say_comment(id);
+        }
+    }
+
     /// Keeps a stream awake.
     pub(in super::super) fn say_comment(&mut self, id: ConnId) {
         let mut comment = Vec::new();

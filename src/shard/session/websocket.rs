@@ -9,6 +9,7 @@ use super::super::input::ConnId;
 use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
 use super::super::solo::AfterSent;
+use super::super::want::WHO_FIRST;
 use super::hearing::Awaited;
 use super::hearing::Waits;
 use super::pace::Pace;
@@ -192,8 +193,7 @@ impl Shard {
         let messages_per_s = self.settings.access.limits.messages;
         match said {
             Heard::Said(Ok(Command::Publish { id: ack, draft: _ })) => {
-                let message = "publishing to this topic is not allowed";
-                let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
+                let refusal = self.why_not_publish(id);
                 self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
             }
             Heard::Said(_) | Heard::Told(_)
@@ -265,6 +265,18 @@ impl Shard {
     pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
         let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
         who.is_some_and(|who| who.principal.may_publish(topic))
+    }
+
+    /// Why it may not: nobody knows who it is, or what it may publish is something else.
+    pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
+        match self.conns.find(id).and_then(|conn| conn.who.as_ref()) {
+            None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),
+            Some(_) => Refusal::of(
+                RefusalCode::Forbidden,
+                "topic",
+                "publishing to this topic is not allowed",
+            ),
+        }
     }
 
     pub(super) fn say_published(
