@@ -30,6 +30,7 @@ pub use fields::PayloadError;
 pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
+pub use interest::Sought;
 pub use number::Number;
 pub use projection::Projection;
 pub use topic::TopicError;
@@ -129,7 +130,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself, and the event before it.
+    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself, and the event before it. Its topic's name is shared.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         let before_bytes = self.before.as_ref().map_or(0, |before| before.weight_bytes());
@@ -138,6 +139,9 @@ impl Event {
             + self.key.len()
             + self.fields.weight_bytes()
             + size_of::<Self>()
-            + 2 * size_of::<usize>()
+            + WEIGHT_COUNTS_BYTES
     }
 }
+
+/// Bytes of the counts of those who hold an event, and who hold its key.
+const WEIGHT_COUNTS_BYTES: usize = 4 * size_of::<usize>();
