@@ -29,7 +29,9 @@ use std::sync::Arc;
 use crate::clock::Now;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::Payload;
 use crate::event::Projection;
+use crate::event::Text;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
@@ -473,8 +475,8 @@ pub trait Dialect {
     fn reply(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>);
 
     /// Appends what every subscriber of an event is sent alike; stands after [`Dialect::head`] in one message.
-    /// `payload` is the event's, or what is left of it where subscribers asked for some of its members only.
-    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>);
+    /// `payload` is the event's, or what is left of it where subscribers asked for some of its members only. The same each time it is asked for.
+    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text);
 
     /// Appends what differs by the subscriptions that an event matches, and stands before the shared body.
     fn head(&self, form: Form, event: &Event, view: &View, subs: Subs<'_>, out: &mut Vec<u8>);

@@ -78,6 +78,7 @@ impl Shard {
             self.fan_out_forced(event, &scratch.forced, &mut scratch.alone, now);
             scratch.forced.clear();
         }
+        scratch.encoded.end();
         self.announce_leaves(event, &scratch.alone, now);
         self.scratch = scratch;
     }
@@ -117,9 +118,12 @@ impl Shard {
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.is_class_full
-            || self.frames.len() >= FLUSH_BYTES_MAX
-            || self.events_since_flush >= FLUSH_FRAMES_MAX
+        self.is_class_full || self.is_flight_full() || self.events_since_flush >= FLUSH_FRAMES_MAX
+    }
+
+    /// Whether a flight holds as many bytes of frames as it may; what is gathered beyond them is in pieces.
+    pub(super) fn is_flight_full(&self) -> bool {
+        self.frames.len() >= FLUSH_BYTES_MAX
     }
 
     /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
@@ -131,6 +135,9 @@ impl Shard {
         encoded: &mut Encoded,
         now: Now,
     ) {
+        if event.is_large() || self.is_flight_full() {
+            return self.append_pieces(id, event, subs, encoded);
+        }
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
             let text = encoded.text(class, event, subs, Form::InBatch);

@@ -102,6 +102,16 @@ pub const FIGURES: &[Figure] = &[
         "Connections that were closed for a violation of their protocol.",
         |stats| stats.violations,
     ),
+    counter(
+        "fanwire_input_refused_total",
+        "Connections that were refused because they held the most of what had come in part.",
+        |stats| stats.input_refused,
+    ),
+    gauge(
+        "fanwire_input_bytes",
+        "Bytes held of requests and messages that have come in part or wait for their turn.",
+        |stats| stats.input_bytes,
+    ),
     gauge("fanwire_history_events", "Events that history holds.", |stats| stats.history_events),
     gauge("fanwire_history_bytes", "Bytes that they take.", |stats| stats.history_bytes),
     gauge("fanwire_history_keys", "Keys whose last event is held.", |stats| stats.history_keys),

@@ -20,6 +20,7 @@ use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::DialectId;
 use crate::dialect::Forced;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
@@ -57,6 +58,7 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
+        let is_said = self.voice_of(id).is_some_and(|voice| voice.dialect == DialectId::Native);
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -74,6 +76,7 @@ impl Shard {
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             untold,
             is_live: listener.is_live,
+            is_awaited: is_said && *since == Since::Now,
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
@@ -388,6 +391,9 @@ impl Shard {
             ));
         }
         self.say(id, &Outcome::Live { id: &replay.id, live: &replay.live });
+        if replay.is_awaited {
+            self.hear_later(id);
+        }
     }
 }
 
