@@ -344,11 +344,13 @@ impl Outbox {
         }
     }
 
-    /// Whether the next item is a large event.
+    /// The next item, if it is a large event.
     #[must_use]
-    pub fn is_large_next(&self) -> bool {
+    pub fn large_next(&self) -> Option<&Item> {
         let next = self.items.front().and_then(Option::as_ref).map(|waiting| &waiting.item);
-        matches!(next, Some(Item::Event { event, .. } | Item::Past { event, .. }) if event.is_large())
+        next.filter(|item| {
+            matches!(item, Item::Event { event, .. } | Item::Past { event, .. } if event.is_large())
+        })
     }
 
     /// Takes the next item.

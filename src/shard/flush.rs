@@ -224,11 +224,11 @@ impl Shard {
         source: &mut Source<'_>,
         unsent: &mut Vec<Unsent>,
     ) {
+        if !spans.pieces.is_empty() {
+            return self.send_pieces_to_member(sink, id, spans, source, unsent);
+        }
         // Only a class with a stream has to look at the connection itself, which is a cache miss for each.
         let part = spans.part(id, |epoch, begins| self.conns.is_synced(id, epoch, begins));
-        if !spans.pieces.is_empty() {
-            return self.send_pieces_to_member(sink, id, spans, part, source, unsent);
-        }
         let whole = part.span.of(source);
         let bytes = &whole[part.late.bytes..];
         if bytes.is_empty() {
@@ -253,10 +253,10 @@ impl Shard {
         sink: &mut S,
         id: ConnId,
         spans: &mut Spans,
-        part: Part,
         source: &mut Source<'_>,
         unsent: &mut Vec<Unsent>,
     ) {
+        let part = spans.part(id, |epoch, begins| self.conns.is_synced(id, epoch, begins));
         let whole = part.span.of(source);
         self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
         let first = Some(&whole[part.late.bytes..]).filter(|bytes| !bytes.is_empty());

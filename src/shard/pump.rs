@@ -218,14 +218,12 @@ impl Shard {
             events: 0,
         };
         self.stats.dropped += solo.outbox.take_dropped();
-        while filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES {
-            if solo.outbox.is_large_next() {
-                // A large event is a chunk of its own, of pieces.
-                self.stats.skipped += filling.announce(&mut solo.outbox);
-                filling.end_batch();
-                if !filling.scratch.chunk.is_empty() {
-                    break;
-                }
+        while solo.owed.is_empty()
+            && filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES
+        {
+            self.stats.skipped += filling.end_before_large(&mut solo.outbox);
+            if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
+                break;
             }
             let Some(item) = solo.outbox.pop() else { break };
             match item {
@@ -235,11 +233,9 @@ impl Shard {
                     }
                     let known = if solo.is_telling { &[][..] } else { &solo.cursor };
                     filling.large(&event, subs, known, &mut self.large, &mut solo.owed);
-                    break;
                 }
                 Item::Past { event, subs } if event.is_large() => {
                     filling.large(&event, subs, &[], &mut self.large, &mut solo.owed);
-                    break;
                 }
                 Item::Event { event, subs } => {
                     self.stats.skipped += filling.announce(&mut solo.outbox);
@@ -267,7 +263,7 @@ impl Shard {
                 }
             }
         }
-        if !solo.outbox.has_items() {
+        if solo.owed.is_empty() && !solo.outbox.has_items() {
             self.stats.skipped += filling.announce(&mut solo.outbox);
         }
         filling.end_batch();
@@ -334,6 +330,15 @@ impl Filling<'_> {
             self.say(set, |subs| Outcome::Skipped { subs, skipped });
             count += skipped.count;
         }
+        count
+    }
+
+    /// A large event is a chunk of its own: what stands before it is said; returns how many events were passed over.
+    fn end_before_large(&mut self, outbox: &mut Outbox) -> u64 {
+        let Some(next) = outbox.large_next() else { return 0 };
+        let is_past = matches!(next, Item::Past { .. });
+        let count = if is_past { 0 } else { self.announce(outbox) };
+        self.end_batch();
         count
     }
 

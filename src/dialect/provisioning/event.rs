@@ -37,7 +37,7 @@ pub(super) fn encode(event: &Event, payload: Payload<'_>, event_type: &str, out:
         // That a key is gone is nowhere but in its mark, so an event that does not say it itself is marked.
         let unmarked = metadata.filter(|own| event.op == Op::Delete && !is_marked(own));
         match unmarked {
-            Some(metadata) => put_replaced(&text[..end], metadata, &marked(metadata), out),
+            Some(metadata) => put_replaced(&payload[..end], metadata, &marked(metadata), out),
             None => out.put(&payload[..end]),
         }
         if is_whole {
@@ -83,10 +83,10 @@ fn marked(metadata: &RawValue) -> String {
 }
 
 /// A text in which one of its values is said otherwise.
-fn put_replaced(text: &str, value: &RawValue, other: &str, out: &mut Text) {
+fn put_replaced(text: &[u8], value: &RawValue, other: &str, out: &mut Text) {
     // The value is a part of the text, so it stands as far behind its beginning as the two addresses differ.
     let at = value.get().as_ptr() as usize - text.as_ptr() as usize;
-    let (before, rest) = text.as_bytes().split_at(at);
+    let (before, rest) = text.split_at(at);
     out.put(before);
     out.bytes.extend_from_slice(other.as_bytes());
     out.put(&rest[value.get().len()..]);
