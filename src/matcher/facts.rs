@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use crate::event::Event;
 use crate::event::Fields;
 use crate::event::Interest;
+use crate::event::Sought;
 use crate::event::fields;
 use crate::event::fields::Scratch;
 use crate::event::fields::Value;
@@ -157,13 +158,16 @@ impl Slots {
             .filter_map(|(source, value)| Some((*self.by_source.get(&source)?, value)))
     }
 
-    /// Where `interest` stands in the list of readings, made if need be.
-    fn reading(&mut self, interest: &Interest) -> usize {
-        if let Some(known) =
-            self.readings.iter().position(|reading| reading.interest.is_same(interest))
-        {
-            return known;
+    /// Where what was sought stands in the list of readings, made if need be. `None`: nobody knows any more what that was.
+    fn reading(&mut self, sought: &Sought) -> Option<usize> {
+        match self.readings.iter().position(|reading| sought.is(&reading.interest)) {
+            Some(known) => Some(known),
+            None => sought.interest().map(|interest| self.reading_of(&interest)),
         }
+    }
+
+    /// A new reading.
+    fn reading_of(&mut self, interest: &Interest) -> usize {
         if self.readings.len() == READINGS_MAX {
             self.readings.remove(0);
         }
@@ -198,6 +202,8 @@ pub(super) struct Facts<'a> {
     /// On the unit sphere.
     places: Vec<[f64; 3]>,
     work: Work,
+    /// The event is large enough for it to have many values, or long ones.
+    is_large: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -207,6 +213,9 @@ struct Span {
     /// Which of its source's alternatives it comes from.
     alternative: u32,
 }
+
+/// Bytes of an event that may have many values, or long ones.
+const LARGE_BYTES_MIN: usize = 512;
 
 const NO_SPAN: Span = Span { start: 0, end: 0, alternative: u32::MAX };
 
@@ -223,7 +232,7 @@ impl<'a> Facts<'a> {
             other.values.into_iter().map(|_| unreachable!("it was just cleared")).collect();
         let Facts { spans, filled, positions, places, mut work, .. } = other;
         work.begin_event();
-        Self { values, spans, filled, positions, places, work }
+        Self { values, spans, filled, positions, places, work, is_large: false }
     }
 
     /// The slots that have values.
@@ -245,6 +254,11 @@ impl<'a> Facts<'a> {
         Values { list: self.of(slot), first }
     }
 
+    /// Whether the event is large enough for it to have many values, or long ones.
+    pub(super) const fn is_large(&self) -> bool {
+        self.is_large
+    }
+
     /// What asking filters about the event takes.
     #[inline]
     pub(super) const fn work(&self) -> &Work {
@@ -260,6 +274,7 @@ impl<'a> Facts<'a> {
         own: &'a mut Fields,
     ) {
         self.spans.resize(slots.used.len(), NO_SPAN);
+        self.is_large = event.payload.len() >= LARGE_BYTES_MIN;
         for (slot, value) in slots.of_event(event) {
             self.values.push(value);
             self.fill(slot, self.values.len() - 1, 0);
@@ -267,8 +282,8 @@ impl<'a> Facts<'a> {
         let found = if slots.by_source.is_empty() {
             return;
         } else {
-            let at = slots.reading(event.fields.interest());
-            if slots.readings[at].is_complete {
+            let at = slots.reading(event.fields.sought());
+            if at.is_some_and(|at| slots.readings[at].is_complete) {
                 &event.fields
             } else {
                 let interest = slots.interest().clone();
@@ -277,7 +292,7 @@ impl<'a> Facts<'a> {
                 &*own
             }
         };
-        let at = slots.reading(found.interest());
+        let Some(at) = slots.reading(found.sought()) else { return };
         let mut values = found.iter().peekable();
         while let Some((place, value)) = values.next() {
             let start = self.values.len();

@@ -127,13 +127,13 @@ pub(super) fn settings(
             topic_keys_max: count(history.topic_keys_max),
             bytes_max: share(sizes.of(Part::History)),
             last_bytes_max: share(sizes.of(Part::Last)),
+            topics_bytes_max: share(sizes.of(Part::Topics)),
         },
         topics_max: share(config.topics_max),
         connections_max: share(connections),
         outbox_bytes_max: count(config.outbox_bytes_max),
         outboxes_bytes_max: share(sizes.of(Part::Outboxes)),
         memory: MemoryBounds {
-            topics_bytes_max: share(sizes.of(Part::Topics)),
             subscriptions_bytes_max: share(sizes.of(Part::Subscriptions)),
             shaping_bytes_max: share(sizes.of(Part::Shaping)),
             replays_bytes_max: share(sizes.of(Part::Replays)),
@@ -155,6 +155,7 @@ pub(super) fn settings(
         hyperbeam: access::hyperbeam(config),
         ping_after_s: seconds(config.ping_after_s),
         request_timeout_s: seconds(config.request_timeout_s),
+        upload_bytes_per_s_min: config.upload_bytes_per_s_min,
         close_timeout_s: seconds(config.close_timeout_s),
     })
 }

@@ -20,6 +20,8 @@ use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::DialectId;
+use crate::dialect::Forced;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::dialect::Live;
@@ -56,6 +58,7 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
+        let is_said = self.voice_of(id).is_some_and(|voice| voice.dialect == DialectId::Native);
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -73,6 +76,7 @@ impl Shard {
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             untold,
             is_live: listener.is_live,
+            is_awaited: is_said && *since == Since::Now,
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
@@ -151,13 +155,12 @@ impl Shard {
             Since::Now | Since::Snapshot(_) => Start::Now,
             Since::Earliest => Start::Earliest,
             Since::Last => LAST,
-            Since::Tail(count) => Start::Tail(*count),
+            Since::Tail(count) => Start::Tail { count: *count, counted_us: 0 },
             Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
             Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
-                Start::AfterOffsets {
-                    offsets: position.offsets.clone(),
-                    others_us: position.time_us,
-                }
+                let mut offsets = position.offsets.clone();
+                offsets.sort_unstable();
+                Start::AfterOffsets { offsets: offsets.into(), others_us: position.time_us }
             }
             Since::Position(position) => {
                 let mut named: Vec<TopicName> =
@@ -173,6 +176,12 @@ impl Shard {
     fn read_at(&self, home: ShardId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
         let start = match (since, &shared.start) {
             (Since::Cursor(cursor), _) => Start::AfterTime(cursor.times_us[home.index()]),
+            (_, Start::AfterOffsets { offsets, others_us }) => {
+                let is_here =
+                    |named: &&(TopicName, u64)| home_of(&named.0, self.shard_count) == home;
+                let offsets = offsets.iter().filter(is_here).cloned().collect();
+                Start::AfterOffsets { offsets, others_us: *others_us }
+            }
             (_, Start::OtherEpoch { topics }) => {
                 let here = topics
                     .iter()
@@ -248,10 +257,16 @@ impl Shard {
     /// Says that events are not coming, but for what was said of their topic before.
     fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
         let Some(replay) = self.replay_of(id, serial) else { return };
-        let sent = replay.sent.entry(gap.topic.clone()).or_default();
+        let mut forgotten = 0;
+        let sent = match &gap.topic {
+            TopicPattern::Exact(topic) => replay.sent.entry(topic.clone()).or_default(),
+            TopicPattern::Wild(_) => &mut forgotten,
+        };
         gap.from = gap.from.max(*sent + 1);
-        // A position of another epoch has a gap even of what is held.
-        if gap.from > gap.to && gap.reason != GapReason::Epoch {
+        // A position of another epoch has a gap even of what is held, and forgotten topics have no offsets.
+        let has_offsets =
+            gap.reason != GapReason::Epoch && matches!(gap.topic, TopicPattern::Exact(_));
+        if gap.from > gap.to && has_offsets {
             return;
         }
         *sent = gap.to.max(*sent);
@@ -275,12 +290,12 @@ impl Shard {
                 replay.next.push((home, Arc::clone(&read), 0));
             }
         }
-        let filter = self.filter_of(reader.id, 1 << sub);
+        let (filter, forced) = self.terms_of(reader.id, 1 << sub);
         for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
             if event.op == Op::Delete {
                 continue;
             }
-            let passes = self.passes_past(filter.as_ref(), event);
+            let passes = self.shown(filter.as_ref(), &forced, event).is_some();
             if passes && !self.note_inside(reader.id, sub, event) {
                 return self.outbox_full(reader.id, now);
             }
@@ -301,9 +316,11 @@ impl Shard {
         events: &[Arc<Event>],
         now: Now,
     ) {
-        let filter = self.filter_of(id, set);
+        let (filter, forced) = self.terms_of(id, set);
         for event in events {
-            let passes = self.passes_past(filter.as_ref(), event);
+            let shown = self.shown(filter.as_ref(), &forced, event);
+            let passes = shown.is_some();
+            let event = &shown.unwrap_or_else(|| Arc::clone(event));
             let Some(replay) = self.replay_of(id, serial) else { return };
             match replay.sent.get_mut(&event.topic) {
                 Some(sent) => *sent = event.offset,
@@ -325,10 +342,10 @@ impl Shard {
         }
     }
 
-    /// The filter of the one subscription in a set.
-    pub(super) fn filter_of(&self, id: ConnId, set: u64) -> Option<Filter> {
-        let sub = self.subs_of(id).get(set.trailing_zeros() as usize)?;
-        sub.filter.clone()
+    /// The filter of the one subscription in a set, and what is forced on it.
+    pub(super) fn terms_of(&self, id: ConnId, set: u64) -> (Option<Filter>, Forced) {
+        let sub = self.subs_of(id).get(set.trailing_zeros() as usize);
+        sub.map_or_else(Default::default, |sub| (sub.filter.clone(), sub.forced.clone()))
     }
 
     /// Asks for further pages if the connection has room for them.
@@ -380,6 +397,9 @@ impl Shard {
             ));
         }
         self.say(id, &Outcome::Live { id: &replay.id, live: &replay.live });
+        if replay.is_awaited {
+            self.hear_later(id);
+        }
     }
 }
 
@@ -396,9 +416,9 @@ fn is_before(start: &Start, event: &Event) -> bool {
     match start {
         Start::AfterTime(time_us) => event.time_us <= *time_us,
         Start::AfterOffsets { offsets, others_us } => {
-            match offsets.iter().find(|(topic, _)| *topic == event.topic) {
-                Some((_, offset)) => event.offset <= *offset,
-                None => others_us.is_some_and(|time_us| event.time_us <= time_us),
+            match offsets.binary_search_by(|(topic, _)| topic.cmp(&event.topic)) {
+                Ok(place) => event.offset <= offsets[place].1,
+                Err(_) => others_us.is_some_and(|time_us| event.time_us <= time_us),
             }
         }
         _ => false,
