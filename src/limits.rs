@@ -385,9 +385,6 @@ pub const FILTER_LIST_MAX: usize = 1024;
 pub const FILTER_REGEXES_MAX: usize = 8;
 /// Fields that a filter reads, alternatives included; one with more is refused with `bad_filter`.
 pub const FILTER_PATHS_MAX: usize = 256;
-/// Filters that may be joined into one for a subscription: the client's, what its token forces, and event types that none of its roles may see. Each is within
-/// the limits of a filter, so that what they come to together is never refused.
-pub const FILTERS_JOINED_MAX: usize = 3;
 /// Alternatives in one `first(…)`; more are refused with `bad_filter`.
 pub const FILTER_FIRST_MAX: usize = 8;
 /// Characters in one pattern with wildcards, folded if it disregards case; a longer one is refused with `bad_filter`. Looking for a
@@ -426,7 +423,7 @@ const _: () = assert!(
 /// Points of a polygon; more are refused with `bad_filter`.
 pub const POLYGON_POINTS_MAX: usize = 256;
 const _: () = assert!(
-    FILTERS_JOINED_MAX * FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
+    FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
     "one filter alone must be able to find all its fields"
 );
 /// Alternatives (an `and` of tests each) that a filter is indexed by; one with more is found by what all of them need, or, if

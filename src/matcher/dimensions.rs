@@ -206,7 +206,7 @@ impl Dimensions {
         for slot in facts.filled() {
             let Some(dims) = self.of_slot.get(slot.index()) else { continue };
             let values = facts.numbered(*slot);
-            let is_large = is_large(values.list);
+            let is_large = facts.is_large() && is_large(values.list);
             for dim in dims {
                 let Some(Some(dimension)) = self.used.get(usize::from(dim.0)) else { continue };
                 let view = dimension.view;

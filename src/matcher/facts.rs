@@ -202,6 +202,8 @@ pub(super) struct Facts<'a> {
     /// On the unit sphere.
     places: Vec<[f64; 3]>,
     work: Work,
+    /// The event is large enough for it to have many values, or long ones.
+    is_large: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +213,9 @@ struct Span {
     /// Which of its source's alternatives it comes from.
     alternative: u32,
 }
+
+/// Bytes of an event that may have many values, or long ones.
+const LARGE_BYTES_MIN: usize = 512;
 
 const NO_SPAN: Span = Span { start: 0, end: 0, alternative: u32::MAX };
 
@@ -227,7 +232,7 @@ impl<'a> Facts<'a> {
             other.values.into_iter().map(|_| unreachable!("it was just cleared")).collect();
         let Facts { spans, filled, positions, places, mut work, .. } = other;
         work.begin_event();
-        Self { values, spans, filled, positions, places, work }
+        Self { values, spans, filled, positions, places, work, is_large: false }
     }
 
     /// The slots that have values.
@@ -249,6 +254,11 @@ impl<'a> Facts<'a> {
         Values { list: self.of(slot), first }
     }
 
+    /// Whether the event is large enough for it to have many values, or long ones.
+    pub(super) const fn is_large(&self) -> bool {
+        self.is_large
+    }
+
     /// What asking filters about the event takes.
     #[inline]
     pub(super) const fn work(&self) -> &Work {
@@ -264,6 +274,7 @@ impl<'a> Facts<'a> {
         own: &'a mut Fields,
     ) {
         self.spans.resize(slots.used.len(), NO_SPAN);
+        self.is_large = event.payload.len() >= LARGE_BYTES_MIN;
         for (slot, value) in slots.of_event(event) {
             self.values.push(value);
             self.fill(slot, self.values.len() - 1, 0);

@@ -61,7 +61,7 @@ fn sight(forced: &Forced, event: &Event, scratch: &mut Scratch) -> Sight {
         return Sight::Whole;
     }
     let mut passes = |event: &Event| {
-        forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch).passes)
+        forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch))
     };
     match &event.before {
         _ if passes(event) => Sight::Whole,

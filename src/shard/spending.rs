@@ -112,7 +112,7 @@ impl Shard {
     /// Whether an event of the past passes a replay's filter.
     pub(super) fn passes_past(&mut self, filter: Option<&Filter>, event: &Event) -> bool {
         let Some(filter) = filter else { return true };
-        let evaluated = filter.evaluate_with(event, &mut self.ingest.scratch);
+        let evaluated = filter.ask(event, &mut self.ingest.scratch);
         self.spending.page_steps += evaluated.steps;
         self.spending.is_page_spent |= evaluated.is_spent;
         evaluated.passes

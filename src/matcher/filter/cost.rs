@@ -25,46 +25,33 @@ const MAKING_STEPS_PER_TERM: u64 = 1000;
 const MAKING_STEPS_PER_SIZE: u64 = 250;
 
 /// What the tests of a filter come to, summed up one by one, so that the one that is too much is known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
-    /// How many filters' worth it may come to.
-    filters: usize,
     terms: usize,
     regexes: usize,
     regexes_size: u64,
     steps: u64,
 }
 
-impl Default for Cost {
-    fn default() -> Self {
-        Self::of_joined(1)
-    }
-}
-
 impl Cost {
-    /// Of so many filters that are joined, each of which is within the limits.
-    pub(super) const fn of_joined(filters: usize) -> Self {
-        Self { filters, terms: 0, regexes: 0, regexes_size: 0, steps: 0 }
-    }
-
     /// Adds a test.
     ///
     /// # Errors
     /// If it is one test too many, or costs too much with those before it.
     pub(super) fn add(&mut self, term: &Term) -> Result<(), FilterProblem> {
         self.terms += 1;
-        if self.terms > FILTER_TERMS_MAX * self.filters {
+        if self.terms > FILTER_TERMS_MAX {
             return Err(FilterProblem::TooManyTerms { count: self.terms });
         }
         if let Test::Regex(regex) = &term.test {
             self.add_regex()?;
             self.regexes_size = self.regexes_size.saturating_add(regex.size());
-            if self.regexes_size > REGEX_SIZE_MAX * self.filters as u64 {
+            if self.regexes_size > REGEX_SIZE_MAX {
                 return Err(FilterProblem::RegexTooLarge { size: Some(self.regexes_size) });
             }
         }
         self.steps += of_term(term);
-        if self.steps > FILTER_COST_MAX * self.filters as u64 {
+        if self.steps > FILTER_COST_MAX {
             return Err(FilterProblem::TooCostly { cost: self.steps });
         }
         Ok(())
@@ -73,7 +60,7 @@ impl Cost {
     /// Counts a regular expression.
     fn add_regex(&mut self) -> Result<(), FilterProblem> {
         self.regexes += 1;
-        if self.regexes > FILTER_REGEXES_MAX * self.filters {
+        if self.regexes > FILTER_REGEXES_MAX {
             return Err(FilterProblem::TooManyRegexes { count: self.regexes });
         }
         Ok(())
@@ -201,28 +188,6 @@ mod tests {
         assert!(Filter::new(&all).is_ok(), "equal tests are one");
     }
 
-    /// What a token forces takes nothing from what its bearer may ask for.
-    #[test]
-    fn joined_filters_may_each_be_as_large_as_one() {
-        let largest = |name: &str| {
-            let tests: Vec<String> = (0..256).map(|n| format!("{name}{n} < 1")).collect();
-            text(&tests.join(" or ")).to_predicate()
-        };
-        let dear: Vec<String> =
-            (0..14).map(|n| format!("a like '%{}{n}%'", "_a".repeat(100))).collect();
-        let both = vec![largest("a"), largest("b")];
-        assert!(matches!(
-            Filter::new(&Predicate::And(both.clone())),
-            Err(FilterProblem::TooManyTerms { count: 257 })
-        ));
-        let joined = Filter::joined(both).unwrap();
-        assert!(joined.evaluate(&event("t", "", Op::Upsert, r#"{"a7":0,"b255":0}"#)));
-        assert!(!joined.evaluate(&event("t", "", Op::Upsert, r#"{"a7":0}"#)));
-        let dear = text(&dear.join(" or ")).to_predicate();
-        let deep = text(&format!("{}a < 1 or b < 1{}", "not (".repeat(15), ")".repeat(15)));
-        assert!(Filter::joined(vec![dear.clone(), deep.to_predicate(), dear.negated()]).is_ok());
-    }
-
     /// Before it is compiled.
     #[test]
     fn the_ninth_expression_is_refused_where_it_stands() {
@@ -266,7 +231,7 @@ mod tests {
         ] {
             for filter in [text(&filter), text(&format!("not ({filter})"))] {
                 let event = event("t", "", Op::Upsert, payload);
-                let evaluated = filter.evaluate_with(&event, &mut Scratch::default());
+                let evaluated = filter.ask(&event, &mut Scratch::default());
                 let shown: String = filter.to_string().chars().take(60).collect();
                 assert!(evaluated.is_spent && !evaluated.passes, "{shown}: {evaluated:?}");
             }

@@ -40,7 +40,6 @@ use crate::event::json::Reader;
 use crate::event::json::Token;
 use crate::limits::FILTER_DEPTH_MAX;
 use crate::limits::FILTER_PATHS_MAX;
-use crate::limits::FILTERS_JOINED_MAX;
 
 pub(super) use canonical::Expr;
 pub(super) use canonical::Literal;
@@ -109,25 +108,11 @@ impl Filter {
     /// # Errors
     /// If it is larger or dearer than the limits allow, or holds a test that makes no sense.
     pub fn new(predicate: &Predicate) -> Result<Self, FilterProblem> {
-        Self::of_joined(predicate, 1)
-    }
-
-    /// What all of these ask, each of which is a filter of its own: a client's, and what a token adds. Together they may be as large as that many filters.
-    ///
-    /// # Errors
-    /// If one of them is larger than a filter may be, or there are more than `FILTERS_JOINED_MAX`.
-    pub fn joined(predicates: Vec<Predicate>) -> Result<Self, FilterProblem> {
-        let count = predicates.len().clamp(1, FILTERS_JOINED_MAX);
-        Self::of_joined(&Predicate::And(predicates), count)
-    }
-
-    fn of_joined(predicate: &Predicate, filters: usize) -> Result<Self, FilterProblem> {
-        let mut cost = Cost::of_joined(filters);
+        let mut cost = Cost::default();
         cost.add_all(predicate)?;
-        let levels = FILTER_DEPTH_MAX + usize::from(filters > 1);
-        let filter = Self::of_expr(canonical::canonical(predicate, levels)?, &cost);
+        let filter = Self::of_expr(canonical::canonical(predicate, FILTER_DEPTH_MAX)?, &cost);
         let count = filter.paths().count();
-        if count > FILTER_PATHS_MAX * filters {
+        if count > FILTER_PATHS_MAX {
             Err(FilterProblem::TooManyPaths { count })
         } else {
             Ok(filter)
@@ -214,26 +199,34 @@ impl Filter {
     /// Whether `event` passes. For an event now and then: for many filters at once there is the matcher.
     #[must_use]
     pub fn evaluate(&self, event: &Event) -> bool {
-        self.evaluate_with(event, &mut Scratch::default()).passes
+        self.evaluate_with(event, &mut Scratch::default())
     }
 
     /// As [`Filter::evaluate`], with memory that is kept from one event to the next.
     #[must_use]
-    pub fn evaluate_with(&self, event: &Event, scratch: &mut Scratch) -> Evaluated {
+    pub fn evaluate_with(&self, event: &Event, scratch: &mut Scratch) -> bool {
+        self.ask(event, scratch).passes
+    }
+
+    /// As [`Filter::evaluate_with`], with what it took.
+    #[must_use]
+    pub fn ask(&self, event: &Event, scratch: &mut Scratch) -> Evaluated {
         let work = Work::default();
-        let has_all =
-            |known: &Interest| self.paths().all(|path| known.paths().binary_search(path).is_ok());
-        let passes = match event.fields.sought().interest().filter(has_all) {
-            Some(known) => self.evaluate_fields(event, known.paths(), &event.fields, &work),
-            None => {
-                let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
-                // A payload was checked before it became an event; one that was not passes for an empty one.
-                let found = fields::extract(&event.payload, scratch, interest).unwrap_or_default();
-                work.take(event.payload.len());
-                self.evaluate_fields(event, interest.paths(), &found, &work)
-            }
-        };
+        let passes = self.evaluate_working(event, scratch, &work);
         Evaluated { passes, steps: work.steps(), is_spent: work.is_spent() }
+    }
+
+    fn evaluate_working(&self, event: &Event, scratch: &mut Scratch, work: &Work) -> bool {
+        if let Some(known) = event.fields.sought().interest()
+            && self.paths().all(|path| known.paths().binary_search(path).is_ok())
+        {
+            return self.evaluate_fields(event, known.paths(), &event.fields, work);
+        }
+        let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
+        work.take(event.payload.len());
+        // A payload was checked before it became an event; one that was not passes for an empty one.
+        let found = fields::extract(&event.payload, scratch, interest).unwrap_or_default();
+        self.evaluate_fields(event, interest.paths(), &found, work)
     }
 
     /// `paths` are those that `found` was looked for by.
