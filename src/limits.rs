@@ -29,10 +29,22 @@ pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 
 /// Events that travel between two shards as one message; a longer run is cut.
 pub const RUN_EVENTS_MAX: usize = 256;
-/// Messages that wait for one other shard; at the limit the home shard refuses publishes with `full`.
+/// Bytes of events that travel between two shards as one message, but for a single larger event; a longer run is cut.
+pub const RUN_BYTES_MAX: usize = 1024 * 1024;
+/// Messages that wait for one other party, in each lane. At the limit what can be refused is refused at its source with `full`: publishes,
+/// questions to the registrar, requests for all topics. What cannot be is kept, and there is at most one of it for each connection of
+/// the party that asked: an answer to a publish, to a question or to a handshake, a farewell to the registrar; and for each
+/// subscription and home one request for a page. Pages themselves are read only once there is room.
 pub const MESH_PENDING_MAX: usize = 1024;
-/// Messages in a shard's inbox; at the limit senders keep theirs, and then refuse.
+/// Bytes that wait for one other party, in each lane; at the limit as above. Events that wait for several parties exist once.
+pub const MESH_PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Messages in a party's inbox, in each lane; at the limit senders keep theirs, and then refuse.
 pub const INBOX_MESSAGES_MAX: usize = 512;
+/// Bytes in a party's inbox, in each lane, but for a single larger message; at the limit senders keep theirs, and then refuse.
+pub const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pages of history that a home reads between two rounds of fanning out; at the limit requests wait for the next round, so that many who
+/// reconnect at once do not hold up a revocation.
+pub const PAGES_PER_TURN_MAX: usize = 16;
 
 /// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
 pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -45,8 +57,8 @@ pub const FLUSH_FRAMES_MAX: usize = 1024;
 pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
-/// An outbox cannot be filled in fewer flushes than this while anyone is behind: so a crowd that catches up is seen to fill again before it is lost.
-pub const OUTBOX_FLUSHES_MIN: usize = 8;
+/// An outbox cannot be filled in fewer turns than this: whoever reads has so many chances to take what waits before it is too much.
+pub const OUTBOX_TURNS_MIN: usize = 8;
 /// Bytes of events that a connection's outbox may hold even if those of all others have used up what the shard has for them.
 pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
 /// Bytes of a connection that is idle, everything counted.
@@ -108,8 +120,28 @@ pub const EPOLL_EVENTS_MAX: usize = 1024;
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Reads of one connection in one turn; at the limit the others have their turn first.
 pub const READS_PER_TURN_MAX: usize = 4;
-/// Messages of other shards that one turn takes; the rest is taken by the next turn.
+/// Units of work that a turn of a shard does before everything else has its turn, until its core knows how long a unit takes: some 5 ms' worth.
+pub const UNITS_TURN: u64 = 1_000 * UNITS_SEND;
+/// Units that a turn does at least, whatever its core believes: some for members, some for those who are solo.
+pub const UNITS_TURN_MIN: u64 = FLIGHT_UNITS_SHARE * UNITS_SEND;
+/// Units that a turn does at most, however fast a core believes to be.
+pub const UNITS_TURN_MAX: u64 = 20 * UNITS_TURN;
+/// Microseconds that a turn's work is meant to take.
+pub const WORK_US: u64 = 5_000;
+/// One in so many units of a turn is for connections that are not in step: an answer does not wait until ten thousand members were sent to.
+pub const FLIGHT_UNITS_SHARE: u64 = 4;
+/// Units of one `send`, which costs some 5 us: so a unit is about 50 ns.
+pub const UNITS_SEND: u64 = 100;
+/// Units of matching and encoding an event.
+pub const UNITS_EVENT: u64 = 20;
+/// Units of encoding an event for one connection.
+pub const UNITS_ENCODED: u64 = 8;
+/// Units of an event for one more class or outbox.
+pub const UNITS_QUEUED: u64 = 2;
+/// Data messages of other parties that one turn takes; the rest is taken by the next turn. Control messages are all taken.
 pub const INBOX_PER_TURN_MAX: usize = 256;
+/// Requests for health, metrics and files that one turn answers; the rest is answered by the next turn.
+pub const ADMIN_PER_TURN_MAX: usize = 16;
 /// A core under load waits for more events for one such part of what telling the last ones took.
 pub const RUSH_SHARE: u64 = 16;
 /// Rounds without company after which it expects none.
@@ -146,6 +178,8 @@ const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an ou
 const _: () = assert!(OUTBOX_SPARE_BYTES <= OUTBOX_BYTES_MAX);
 const _: () =
     assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
+const _: () = assert!(RUN_BYTES_MAX <= INBOX_BYTES_MAX && RUN_BYTES_MAX <= MESH_PENDING_BYTES_MAX);
+const _: () = assert!(PAGE_BYTES_MAX <= INBOX_BYTES_MAX, "a page fits an inbox");
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -182,6 +216,10 @@ const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize / 2);
 /// Events and pages that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
 /// takes nothing more from its inbox.
 pub const ARRIVED_EVENTS_MAX: usize = 4096;
+/// Bytes of events and pages that have arrived at a shard and wait to be fanned out; at the limit as above.
+pub const ARRIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Milliseconds from one wish of a shard for fresh keys to its next; tokens with unknown keys in between wish for nothing.
+pub const KEYS_WISH_MS: u64 = 100;
 /// Shards of a process; sets of them are one `u64`.
 pub const SHARDS_MAX: u16 = 64;
 /// One in so many connections being behind, yet reading, means that the server is slow and not they: it then takes no new events.

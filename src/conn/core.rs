@@ -1,28 +1,28 @@
 //! A core's loop: what is ready goes into the shard, what the shard wants said goes out, and then it sleeps.
 //!
 //! Invariants: the loop has one await, reached only when a whole turn found nothing to do; nothing is borrowed across it. No connection
-//! gets more than `READS_PER_TURN_MAX` reads while others wait. A message for another core that does not fit stays, in order, and is
+//! gets more than `READS_PER_TURN_MAX` reads while others wait; reading and working take some milliseconds of a turn each, and what is left
+//! of either has its turn next. A message for another party that does not fit stays, in order, and is
 //! tried again. It is the only task of its runtime, so it never has to yield to another.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
-use flume::Receiver;
-use flume::Sender;
-use flume::TrySendError;
 use monoio::net::UnixStream;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::net::recv;
 
-use super::doorbell::Doorbell;
+use super::gauge::Gauge;
+use super::intake::take_in;
 use super::linger::Lingering;
 use super::listener::Accepted;
 use super::listener::Listener;
+use super::mesh::HandedOn;
+use super::mesh::Links;
 use super::poll::Events;
 use super::poll::Poll;
 use super::poll::Ready;
@@ -33,19 +33,21 @@ use super::timer::Timer;
 use super::world::World;
 use crate::clock::Clock;
 use crate::clock::Now;
-use crate::event::ShardId;
 use crate::limits::ACCEPTS_PER_TURN_MAX;
+use crate::limits::ADMIN_PER_TURN_MAX;
 use crate::limits::BACKLOG;
-use crate::limits::INBOX_PER_TURN_MAX;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::NAP_US;
 use crate::limits::READ_BYTES;
 use crate::limits::READS_PER_TURN_MAX;
 use crate::limits::SHORTAGE_TOLD_MS;
 use crate::limits::TICK_MS;
+use crate::limits::WORK_US;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
+use crate::shard::Lane;
+use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Stats;
@@ -57,27 +59,6 @@ pub trait Desk {
 
     /// Takes note of the shard's counts.
     fn note(&mut self, stats: Stats);
-
-    /// Has fresh keys fetched, if they can be: a token came whose key is not known. Must not wait for anything.
-    fn wish_keys(&mut self);
-}
-
-/// Another core, as one that has something to tell it sees it.
-#[derive(Debug)]
-pub struct Peer<M> {
-    pub inbox: Sender<M>,
-    pub doorbell: Arc<Doorbell>,
-}
-
-/// What ties a core to the others.
-#[derive(Debug)]
-pub struct Links<M> {
-    pub inbox: Receiver<M>,
-    pub doorbell: Arc<Doorbell>,
-    /// Every core's, in the order of their ids, this one's too.
-    pub peers: Vec<Peer<M>>,
-    /// How many cores have nothing left to finish: none leaves before the last, for another may still need it as a home.
-    pub drained: Arc<AtomicUsize>,
 }
 
 /// What an operator may set that the loop needs to know.
@@ -107,14 +88,17 @@ pub struct Core<W: World> {
     lingering: Lingering,
     listeners: Vec<(Port, Listener)>,
     rush: Rush,
+    gauge: Gauge,
     listening: Listening,
     /// When it was last said that nothing can be accepted, in `Now::mono_ms`.
     shortage_told_ms: Option<u64>,
     /// One buffer for every read of every connection.
     buffer: Box<[u8]>,
-    /// Connections with more to read than one turn takes.
-    unread: Vec<ConnId>,
-    /// Something did not fit another core's inbox.
+    /// Connections with more to read than one turn takes, or that it had no time for.
+    unread: VecDeque<ConnId>,
+    /// Until when this turn reads, by `Clock::mono_us`.
+    read_until_us: u64,
+    /// Something did not fit another party's inbox.
     is_mesh_stuck: bool,
     next_tick_ms: u64,
     stopping: Option<Stopping>,
@@ -204,9 +188,11 @@ impl<W: World> Core<W> {
             listeners,
             listening: Listening::On,
             rush: Rush::default(),
+            gauge: Gauge::default(),
             shortage_told_ms: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            unread: Vec::new(),
+            unread: VecDeque::new(),
+            read_until_us: 0,
             is_mesh_stuck: false,
             next_tick_ms: 0,
             stopping: None,
@@ -218,8 +204,9 @@ impl<W: World> Core<W> {
         let events = self.poll.take(wait_us);
         self.links.doorbell.wake_up();
         let now = self.clock.now();
-        let mut was_busy = self.hand_on(events, now);
-        was_busy |= self.read_on(now);
+        self.read_until_us = self.clock.mono_us() + WORK_US;
+        let mut was_busy = self.read_on(now);
+        was_busy |= self.hand_on(events, now);
         was_busy |= self.take_inbox(now);
         self.tick(now);
         self.work(now);
@@ -244,7 +231,8 @@ impl<W: World> Core<W> {
             return;
         }
         let mut began_us = self.clock.mono_us();
-        let until_us = began_us + self.rush.patience_us(began_us);
+        let is_new = !self.world.is_underway();
+        let until_us = began_us + if is_new { self.rush.patience_us(began_us) } else { 0 };
         while began_us < until_us && self.world.wants_inbox() {
             let events = self.poll.take(until_us - began_us);
             now = self.clock.now();
@@ -253,7 +241,10 @@ impl<W: World> Core<W> {
             began_us = self.clock.mono_us();
         }
         let told = self.world.work(&mut self.sockets, now);
-        self.rush.worked(began_us, self.clock.mono_us(), told);
+        let ended_us = self.clock.mono_us();
+        self.rush.worked(began_us, ended_us, told, self.world.is_underway());
+        let units = self.gauge.worked(self.world.units_done(), ended_us.saturating_sub(began_us));
+        self.world.set_units(units);
     }
 
     /// Hands on what was ready; true if that was more than an alarm.
@@ -306,6 +297,9 @@ impl<W: World> Core<W> {
             if !self.world.wants_input(conn) {
                 return;
             }
+            if self.clock.mono_us() >= self.read_until_us {
+                break;
+            }
             let Some(socket) = self.sockets.socket(conn) else { return };
             match recv(socket, &mut *self.buffer, RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return self.end(conn, now),
@@ -327,22 +321,24 @@ impl<W: World> Core<W> {
 
     fn read_later(&mut self, conn: ConnId) {
         if self.sockets.set_unread(conn, true) {
-            self.unread.push(conn);
+            self.unread.push_back(conn);
         }
     }
 
-    /// Reads on where the last turn stopped.
+    /// Reads on where the last turn stopped, in the order in which they were put off.
     fn read_on(&mut self, now: Now) -> bool {
-        if self.unread.is_empty() {
-            return false;
-        }
-        for conn in std::mem::take(&mut self.unread) {
+        let count = self.unread.len();
+        for _ in 0..count {
+            if self.clock.mono_us() >= self.read_until_us {
+                break;
+            }
+            let Some(conn) = self.unread.pop_front() else { break };
             // A place that was given away since has no such mark; reading it once too often would do no harm anyway.
             if self.sockets.set_unread(conn, false) {
                 self.read(conn, true, now);
             }
         }
-        true
+        count > 0
     }
 
     fn end(&mut self, conn: ConnId, now: Now) {
@@ -423,16 +419,8 @@ impl<W: World> Core<W> {
     }
 
     fn take_inbox(&mut self, now: Now) -> bool {
-        let mut was_busy = false;
-        for _ in 0..INBOX_PER_TURN_MAX {
-            if !self.world.wants_inbox() {
-                break;
-            }
-            let Ok(message) = self.links.inbox.try_recv() else { break };
-            self.world.inbox(message, now);
-            was_busy = true;
-        }
-        was_busy
+        let Self { world, links, .. } = self;
+        take_in(world, &mut |lane| links.inbox.take(lane), now)
     }
 
     fn tick(&mut self, now: Now) {
@@ -450,10 +438,8 @@ impl<W: World> Core<W> {
 
     fn answer_admin(&mut self, now: Now) -> bool {
         let mut was_busy = false;
-        if self.world.poll_keys_wanted() {
-            self.desk.wish_keys();
-        }
-        while let Some((conn, request)) = self.world.poll_admin() {
+        for _ in 0..ADMIN_PER_TURN_MAX {
+            let Some((conn, request)) = self.world.poll_admin() else { break };
             let response = self.desk.answer(&request);
             self.world.answer(conn, &response, now);
             was_busy = true;
@@ -461,29 +447,14 @@ impl<W: World> Core<W> {
         was_busy
     }
 
-    /// Hands what waits for other cores to them, as far as it fits.
+    /// Hands what waits for other parties to them, as far as it fits.
     fn send_mesh(&mut self) -> bool {
         let mut was_busy = false;
         self.is_mesh_stuck = false;
-        for (index, peer) in (0..).zip(&self.links.peers) {
-            let pending = self.world.mesh_pending(ShardId(index));
-            let mut was_sent = false;
-            while let Some(message) = pending.pop_front() {
-                match peer.inbox.try_send(message) {
-                    Ok(()) => was_sent = true,
-                    Err(TrySendError::Full(message)) => {
-                        pending.push_front(message);
-                        self.is_mesh_stuck = true;
-                        break;
-                    }
-                    // It has left, which it does only when every core has finished.
-                    Err(TrySendError::Disconnected(_)) => {}
-                }
-            }
-            if was_sent {
-                peer.doorbell.ring();
-                was_busy = true;
-            }
+        for (party, peer) in (0..).map(PartyId).zip(&self.links.peers) {
+            let HandedOn { any, is_stuck } = peer.hand_on(self.world.mesh_pending(party));
+            was_busy |= any;
+            self.is_mesh_stuck |= is_stuck;
         }
         was_busy
     }
@@ -507,7 +478,7 @@ impl<W: World> Core<W> {
         let Some(stopping) = &mut self.stopping else { return };
         if !stopping.is_drained && self.world.is_drained() && self.lingering.is_empty() {
             stopping.is_drained = true;
-            self.links.drained.fetch_add(1, Ordering::SeqCst);
+            self.links.unfinished.fetch_sub(1, Ordering::SeqCst);
             for peer in &self.links.peers {
                 peer.doorbell.ring();
             }
@@ -516,8 +487,7 @@ impl<W: World> Core<W> {
 
     fn is_finished(&self) -> bool {
         self.stopping.as_ref().is_some_and(|stopping| {
-            let are_all_drained =
-                self.links.drained.load(Ordering::SeqCst) == self.links.peers.len();
+            let are_all_drained = self.links.unfinished.load(Ordering::SeqCst) == 0;
             are_all_drained || self.clock.now().mono_ms >= stopping.until_ms
         })
     }
@@ -529,7 +499,8 @@ impl<W: World> Core<W> {
         }
         let until_due_ms = self.due_ms().saturating_sub(self.clock.now().mono_ms);
         self.links.doorbell.fall_asleep();
-        let is_called = self.links.doorbell.stop_wanted() || !self.links.inbox.is_empty();
+        let is_called = self.links.doorbell.stop_wanted()
+            || Lane::ALL.iter().any(|lane| !self.links.inbox.is_empty(*lane));
         if is_called { 0 } else { until_due_ms.saturating_mul(1_000).min(NAP_US) }
     }
 
@@ -549,6 +520,9 @@ impl<W: World> Core<W> {
         self.timer.set(wake_ms, now_ms);
         self.links.doorbell.fall_asleep();
         let is_stop_new = self.stopping.is_none() && self.links.doorbell.stop_wanted();
-        !is_stop_new && !self.is_finished() && (is_inbox_shut || self.links.inbox.is_empty())
+        let inbox = &self.links.inbox;
+        let has_come =
+            !inbox.is_empty(Lane::Control) || !is_inbox_shut && !inbox.is_empty(Lane::Data);
+        !is_stop_new && !self.is_finished() && !has_come
     }
 }

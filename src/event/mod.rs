@@ -99,6 +99,14 @@ pub struct Draft {
     pub fields: Fields,
 }
 
+impl Draft {
+    /// Bytes that this draft keeps alive, for budgets: its payload, fields, key and the struct itself.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.payload.len() + self.key.len() + self.fields.weight_bytes() + size_of::<Self>()
+    }
+}
+
 /// An event with its place in its topic. Shared between cores as `Arc<Event>`, never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

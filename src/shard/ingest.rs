@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::Shard;
 use super::input::Mesh;
+use super::lanes::Lane;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Interest;
@@ -79,15 +80,14 @@ impl Shard {
     /// Tells every shard which fields this one's filters read, if that has changed.
     pub(super) fn tell_interest(&mut self) {
         let version = self.matcher.interest_version();
-        if version == self.ingest.told {
+        // Without room it is told with the next one: what is not told yet costs a parse.
+        if version == self.ingest.told || !self.outgoing.has_room_everywhere(Lane::Control) {
             return;
         }
         self.ingest.told = version;
         let interest = self.matcher.interest().bounded();
-        for (index, pending) in self.mesh.iter_mut().enumerate() {
-            if index != self.id.index() {
-                pending.push_back(Mesh::Interest(self.id, interest.clone()));
-            }
+        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+            self.outgoing.to(shard).push(Mesh::Interest(self.id, interest.clone()));
         }
         self.ingest.learn(self.id, interest);
     }

@@ -5,6 +5,7 @@
 
 mod access;
 mod allowance;
+mod arrivals;
 mod class;
 mod conns;
 mod deadlines;
@@ -15,12 +16,15 @@ mod flush;
 mod home;
 mod ingest;
 mod input;
+mod lanes;
 mod lifecycle;
 mod own;
 mod publish;
 mod pump;
+mod reads;
 mod registrar;
 mod replay;
+mod roll;
 mod session;
 mod settings;
 mod shape;
@@ -30,6 +34,7 @@ mod stats;
 mod subscribe;
 mod voice;
 mod want;
+mod work;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -53,6 +58,11 @@ pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
+pub use lanes::Lane;
+pub use lanes::Message;
+pub use lanes::Parcel;
+pub use lanes::PartyId;
+pub use lanes::Pending;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
@@ -68,12 +78,8 @@ use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::clock::Now;
-use crate::event::Event;
 use crate::event::ShardId;
-use crate::limits::ARRIVED_EVENTS_MAX;
-use crate::limits::CROWD_CONNECTIONS_MIN;
-use crate::limits::CROWD_SHARE;
-use crate::limits::OUTBOX_FLUSHES_MIN;
+use crate::limits::UNITS_TURN;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
 use crate::wire::http::HttpDate;
@@ -93,13 +99,6 @@ pub enum Sent {
     Closed,
 }
 
-/// What has arrived from a home shard, in its order.
-#[derive(Debug)]
-enum Arrived {
-    Event(Arc<Event>),
-    Page(Box<PageAnswer>),
-}
-
 /// One core's world.
 #[derive(Debug)]
 pub struct Shard {
@@ -113,17 +112,28 @@ pub struct Shard {
     home: home::Home,
     /// Up to which stamp of each home shard everything was fanned out here.
     cursor: Vec<u64>,
-    /// Messages for each other shard.
-    mesh: Vec<VecDeque<Mesh>>,
-    arrived: VecDeque<Arrived>,
+    /// Messages for each other party.
+    outgoing: lanes::Outgoing<Mesh>,
+    arrived: arrivals::Arrivals,
+    /// Requests for pages that wait until there is room and time for them.
+    reads: reads::Reads,
     frames: Frames,
     events_since_flush: usize,
+    /// What the classes gathered last, on its way to their members.
+    flight: flush::Flight,
+    /// Units of work done in this turn, and how many a turn may do.
+    spent: u64,
+    done: u64,
+    /// Bytes of events that were queued for solo connections in this turn: the sum over events, not over connections.
+    queued_bytes: usize,
+    units_max: u64,
     /// So much waits for some class that it must go out.
     is_class_full: bool,
-    /// Classes with frames waiting, and solo connections to be looked at, since the last flush.
+    /// Classes with frames waiting.
     dirty: Vec<class::ClassId>,
-    dirty_solos: Vec<ConnId>,
-    batch_deadlines: deadlines::Deadlines<class::ClassId>,
+    /// Solo connections to be looked at.
+    queue: pump::Queue,
+    batch_deadlines: deadlines::Schedule<class::ClassId>,
     /// Publish runs that home shards have not answered.
     underway: HashMap<ConnId, publish::Underway, foldhash::fast::RandomState>,
     /// What publishers may still publish, as far as the registrar has handed it out.
@@ -138,8 +148,10 @@ pub struct Shard {
     /// Whoever comes without a token.
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
-    /// A token came whose key is not known.
-    keys_wanted: bool,
+    /// Tokens were revoked, and who is here with one is not closed yet.
+    is_revoking: bool,
+    /// When fresh keys were last wished for, in milliseconds since the start.
+    keys_wished_ms: Option<u64>,
     registrar: registrar::Registrar,
     own: own::Own,
     /// When it is, as answers say it: set with every accepted connection and every tick.
@@ -147,12 +159,11 @@ pub struct Shard {
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
-    crowd: Crowd,
     /// What all outboxes may hold together.
     outboxes: Rc<Budget>,
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
-    pace_deadlines: deadlines::Deadlines<ConnRef>,
+    pace_deadlines: deadlines::Schedule<ConnRef>,
     insiders: shape::Insiders,
     ingest: ingest::Ingest,
     scratch: fanout::Scratch,
@@ -160,20 +171,7 @@ pub struct Shard {
     full: Vec<ConnId>,
     /// What is being said, until its length is known.
     reply_scratch: Vec<u8>,
-    flush_scratch: flush::Scratch,
     pump_scratch: pump::Scratch,
-}
-
-/// Connections that are behind and yet read: many of them at once mean that the server is slow, not they. Counted as the ticks look at
-/// every connection in turn.
-#[derive(Clone, Copy, Debug, Default)]
-struct Crowd {
-    /// Connections whose sockets are full just now.
-    blocked: usize,
-    /// Of those, the ones that do not read, as the last look at each found them.
-    stalled: [usize; lifecycle::SWEEP_TICKS as usize],
-    /// Sockets have room again, and are not tried yet.
-    is_easing: bool,
 }
 
 impl Shard {
@@ -181,6 +179,7 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
+        let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
@@ -201,17 +200,24 @@ impl Shard {
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
             cursor: vec![1; usize::from(shard_count)],
-            mesh: (0..shard_count).map(|_| VecDeque::new()).collect(),
-            arrived: VecDeque::new(),
+            outgoing: lanes::Outgoing::new(outgoing_bytes),
+            arrived: arrivals::Arrivals::new(arrived_bytes),
+            reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
             events_since_flush: 0,
+            flight: flush::Flight::default(),
+            spent: 0,
+            done: 0,
+            queued_bytes: 0,
+            units_max: UNITS_TURN,
             is_class_full: false,
             dirty: Vec::new(),
-            dirty_solos: Vec::new(),
-            batch_deadlines: deadlines::Deadlines::default(),
+            queue: pump::Queue::default(),
+            batch_deadlines: deadlines::Schedule::default(),
             underway: HashMap::default(),
             allowances: allowance::Allowances::default(),
-            keys_wanted: false,
+            is_revoking: false,
+            keys_wished_ms: None,
             held: deadlines::Deadlines::default(),
             resumed: Vec::new(),
             gone: VecDeque::new(),
@@ -222,18 +228,16 @@ impl Shard {
             replay_serial: 0,
             stream_epoch: 0,
             swept: 0,
-            crowd: Crowd::default(),
             outboxes,
             stopping: None,
             stats: Stats::default(),
-            pace_deadlines: deadlines::Deadlines::default(),
+            pace_deadlines: deadlines::Schedule::default(),
             insiders: shape::Insiders::default(),
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
             scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
             full: Vec::new(),
             reply_scratch: Vec::new(),
-            flush_scratch: flush::Scratch::default(),
             pump_scratch: pump::Scratch::new(views),
         }
     }
@@ -248,18 +252,20 @@ impl Shard {
         Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
     }
 
-    /// Takes in a message of another shard.
+    /// Takes in a message of another party.
     pub fn inbox(&mut self, message: Mesh, now: Now) {
         match message {
-            Mesh::Events(events) => self.arrived.extend(events.into_iter().map(Arrived::Event)),
-            Mesh::Page(answer) => self.arrived.push_back(Arrived::Page(answer)),
+            Mesh::Events(events) => self.arrived.push_events(events),
+            Mesh::Page(answer) => self.arrived.push_page(answer),
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
-            Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::Read(wish) => self.read_here(wish, now),
             Mesh::Enter(entry) => self.enter_here(&entry, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
             Mesh::Revoke(what) => self.revoke_here(*what, now),
+            // This shard fetches none.
+            Mesh::KeysWanted => {}
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);
@@ -271,69 +277,9 @@ impl Shard {
         }
     }
 
-    /// Whether the shard takes more from its inbox now.
-    #[must_use]
-    pub fn wants_inbox(&self) -> bool {
-        self.arrived.len() < ARRIVED_EVENTS_MAX
-    }
-
-    /// Whether there is something to do without anything new coming in.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
-        (!self.arrived.is_empty() && !self.is_crowded())
-            || !self.dirty_solos.is_empty()
-            || !self.dirty.is_empty()
-    }
-
-    /// Fans out what has arrived and sends everything that waits; says how many events that were.
-    pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
-        let told = self.stats.events;
-        self.tell_interest();
-        if std::mem::take(&mut self.crowd.is_easing) {
-            // Those who can take bytes again may be full again at once: only then is it known whether they are a crowd.
-            self.flush(sink, now);
-        }
-        let mut queued_bytes = 0;
-        while !self.is_crowded()
-            && let Some(arrived) = self.arrived.pop_front()
-        {
-            match arrived {
-                Arrived::Event(event) => {
-                    queued_bytes += event.weight_bytes();
-                    self.fan_out(&event, now);
-                }
-                Arrived::Page(answer) => self.page_arrived(*answer, now),
-            }
-            if self.is_flush_due() || self.may_overwhelm(queued_bytes) {
-                queued_bytes = 0;
-                self.flush(sink, now);
-            }
-        }
-        self.end_windows(now);
-        self.close_due_batches(now);
-        self.flush(sink, now);
-        self.retry_held(now);
-        self.go_on_stopping(now);
-        self.stats.events - told
-    }
-
-    /// Whether so much was queued since the last flush that it could fill the outboxes of connections that are behind, before it is known how
-    /// many they are.
-    fn may_overwhelm(&self, queued_bytes: usize) -> bool {
-        queued_bytes >= self.settings.outbox_bytes_max / OUTBOX_FLUSHES_MIN
-            && (self.crowd.blocked > 0 || !self.dirty_solos.is_empty())
-    }
-
-    /// Whether so many connections are behind, though they read, that taking more events would only make them lose some.
-    fn is_crowded(&self) -> bool {
-        let stalled: usize = self.crowd.stalled.iter().sum();
-        let behind = self.crowd.blocked.saturating_sub(stalled);
-        behind >= CROWD_CONNECTIONS_MIN && behind * CROWD_SHARE >= self.conns.len()
-    }
-
-    /// The messages that wait for another shard; what its inbox does not take stays, in order.
-    pub fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Mesh> {
-        &mut self.mesh[to.index()]
+    /// The messages that wait for another party; what its inbox does not take stays, in order.
+    pub fn mesh_pending(&mut self, to: PartyId) -> &mut Pending<Mesh> {
+        self.outgoing.to(to)
     }
 
     /// A connection that wants its input again; it may have unread bytes.
@@ -351,11 +297,6 @@ impl Shard {
     /// A request that is answered outside of the core, through [`Shard::answer`].
     pub fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
         self.admin.pop_front()
-    }
-
-    /// Whether a token came whose key is not known, since this was last asked: it may have been rotated.
-    pub fn poll_keys_wanted(&mut self) -> bool {
-        std::mem::take(&mut self.keys_wanted)
     }
 
     /// The keys that tokens are checked with are others now. Who is connected stays.
@@ -391,17 +332,6 @@ impl Shard {
             history_keys: held.keys,
             deflate_streams: self.classes.streams() as u64,
             ..self.stats
-        }
-    }
-
-    fn close_due_batches(&mut self, now: Now) {
-        while let Some(class) = self.batch_deadlines.pop_due(now.mono_ms) {
-            let is_due = |class: &class::Class| {
-                class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms)
-            };
-            if self.classes.find(class).is_some_and(is_due) {
-                self.close_batch(class);
-            }
         }
     }
 }

@@ -193,44 +193,9 @@ impl Shard {
 
     fn ask(&mut self, home: ShardId, wish: ReadWish, now: Now) {
         if home == self.id {
-            self.read_here(&wish, now);
+            self.read_here(Box::new(wish), now);
         } else {
-            self.mesh[home.index()].push_back(Mesh::Read(Box::new(wish)));
-        }
-    }
-
-    /// Answers a wish to read what this shard keeps.
-    pub(super) fn read_here(&mut self, wish: &ReadWish, now: Now) {
-        let Some((page, began)) = self.home.read(&wish.read, wish.after_us, now) else { return };
-        let read = match wish.read.start {
-            LAST if page.more_after_us.is_some() => {
-                let deleted_after_us = Some(self.home.stamped_us());
-                Arc::new(Read {
-                    start: Start::Last { deleted_after_us },
-                    ..Read::clone(&wish.read)
-                })
-            }
-            Start::Tail { count, counted_us: 0 } if page.more_after_us.is_some() => {
-                let counted_us = self.home.stamped_us();
-                Arc::new(Read {
-                    start: Start::Tail { count, counted_us },
-                    ..Read::clone(&wish.read)
-                })
-            }
-            _ => Arc::clone(&wish.read),
-        };
-        let answer = PageAnswer {
-            reader: wish.reader.conn,
-            replay: wish.replay,
-            home: self.id,
-            read,
-            page,
-            began,
-        };
-        if wish.reader.shard == self.id {
-            self.arrived.push_back(super::Arrived::Page(Box::new(answer)));
-        } else {
-            self.mesh[wish.reader.shard.index()].push_back(Mesh::Page(Box::new(answer)));
+            self.outgoing.to(home).push(Mesh::Read(Box::new(wish)));
         }
     }
 
@@ -428,7 +393,7 @@ impl Shard {
 }
 
 /// The last event of each key, from the first page on.
-const LAST: Start = Start::Last { deleted_after_us: None };
+pub(super) const LAST: Start = Start::Last { deleted_after_us: None };
 
 /// Whether a client comes back with a position of this epoch.
 const fn is_resume(start: &Start) -> bool {

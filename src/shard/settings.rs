@@ -65,10 +65,18 @@ pub struct MemoryBounds {
     pub replays_bytes_max: usize,
     /// Input that has not ended, and drafts on their way.
     pub input_bytes_max: usize,
-    /// Messages of all lanes that begin here.
+    /// Messages of all lanes that begin or end here, and events that have arrived.
     pub mesh_bytes_max: usize,
     /// Rates, revocations, places of users and addresses.
     pub tables_bytes_max: usize,
+}
+
+impl MemoryBounds {
+    /// Of the bytes for messages: what may wait for other parties, what may have arrived, and what may be in each lane of the inbox.
+    #[must_use]
+    pub const fn mesh_parts(&self) -> (usize, usize, usize) {
+        (self.mesh_bytes_max / 2, self.mesh_bytes_max / 4, self.mesh_bytes_max / 8)
+    }
 }
 
 /// Room for everything: what a process says whose memory is not to be shared out.
