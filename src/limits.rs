@@ -291,6 +291,10 @@ pub const JWKS_FETCH_S_MAX: u64 = 10;
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Rates remembered by user or address; at the limit those at rest are forgotten, and if there are none the newcomer is refused.
 pub const RATES_MAX: usize = 65_536;
+/// Bytes of a rate with the name of whom it is about, in a table as empty as it may be.
+pub const RATE_BYTES: usize = 256;
+/// Bytes of a revocation, likewise.
+pub const REVOCATION_BYTES: usize = 384;
 /// Origins and hosts in the allow-list for browsers; more are refused at start.
 pub const ORIGINS_MAX: usize = 256;
 /// Connections of one user, unless set otherwise; the next is refused with 429.

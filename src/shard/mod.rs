@@ -184,13 +184,17 @@ impl Shard {
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
-        let revocations = Revocations::new(rules.and_then(TokenRules::revocation_kept_s));
+        let revocations = Revocations::bounded(
+            rules.and_then(TokenRules::revocation_kept_s),
+            settings.memory.revocations_max(),
+        );
+        let rates_max = settings.memory.rates_max();
         Self {
             id,
             shard_count,
             anonymous,
             revocations,
-            registrar: registrar::Registrar::new(settings.access.limits),
+            registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,
             settings,
@@ -215,7 +219,7 @@ impl Shard {
             queue: pump::Queue::default(),
             batch_deadlines: deadlines::Schedule::default(),
             underway: HashMap::default(),
-            allowances: allowance::Allowances::default(),
+            allowances: allowance::Allowances::within(rates_max),
             is_revoking: false,
             keys_wished_ms: None,
             held: deadlines::Deadlines::default(),

@@ -7,5 +7,6 @@
 mod churn;
 mod history;
 mod ledger;
+mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;

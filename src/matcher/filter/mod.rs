@@ -13,6 +13,7 @@ mod notation_text;
 mod predicate;
 mod print;
 mod rules;
+mod weight;
 mod wildcard;
 
 use std::fmt;
