@@ -363,6 +363,8 @@ pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
 pub const PROJECTION_DEPTH_MAX: usize = 16;
 /// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
 pub const SHAPED_KEYS_MAX: usize = 100_000;
+/// Bytes of such a key without its texts: in its table, in the one of who has it inside, and what counts who holds its texts.
+pub const SHAPED_KEY_BYTES: usize = 256;
 
 /// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
 pub const PEAT_QUERY_LEVELS_MAX: usize = 16;

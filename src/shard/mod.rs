@@ -16,9 +16,11 @@ mod flush;
 mod home;
 mod ingest;
 mod input;
+mod keys;
 mod lanes;
 mod lifecycle;
 mod own;
+mod pace;
 mod publish;
 mod pump;
 mod reads;
@@ -165,6 +167,8 @@ pub struct Shard {
     stats: Stats,
     pace_deadlines: deadlines::Schedule<ConnRef>,
     insiders: shape::Insiders,
+    /// Bytes of what is remembered of paced and leaving subscriptions.
+    shaping_bytes: usize,
     ingest: ingest::Ingest,
     scratch: fanout::Scratch,
     scratch_alone: encoded::Encoded,
@@ -237,6 +241,7 @@ impl Shard {
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),
             insiders: shape::Insiders::default(),
+            shaping_bytes: 0,
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
             scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
