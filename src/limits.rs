@@ -336,6 +336,10 @@ pub const JWKS_FETCH_S_MAX: u64 = 10;
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Rates remembered by user or address; at the limit those at rest are forgotten, and if there are none the newcomer is refused.
 pub const RATES_MAX: usize = 65_536;
+/// Bytes of a rate with the name of whom it is about, in a table as empty as it may be.
+pub const RATE_BYTES: usize = 256;
+/// Bytes of a revocation, likewise.
+pub const REVOCATION_BYTES: usize = 384;
 /// Origins and hosts in the allow-list for browsers; more are refused at start.
 pub const ORIGINS_MAX: usize = 256;
 /// Connections of one user, unless set otherwise; the next is refused with 429.
@@ -436,6 +440,8 @@ pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
 pub const PROJECTION_DEPTH_MAX: usize = 16;
 /// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
 pub const SHAPED_KEYS_MAX: usize = 100_000;
+/// Bytes of such a key without its texts: in its table, in the one of who has it inside, and what counts who holds its texts.
+pub const SHAPED_KEY_BYTES: usize = 256;
 
 /// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
 pub const PEAT_QUERY_LEVELS_MAX: usize = 16;

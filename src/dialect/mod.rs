@@ -83,6 +83,23 @@ pub struct Forced {
     pub is_joined: bool,
 }
 
+/// Bytes of a subscription, of its class and of what finds it in an index, without its topics, fields and filter.
+const SUBSCRIPTION_BYTES: usize = 768;
+/// Bytes of one of its topics: in itself, and in the index.
+const WISHED_TOPIC_BYTES: usize = 640;
+
+impl Subscription {
+    /// Bytes that it takes in a shard, with what finds it there.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let topic = |topic: &TopicPattern| WISHED_TOPIC_BYTES + 2 * topic.as_str().len();
+        SUBSCRIPTION_BYTES
+            + self.topics.iter().map(topic).sum::<usize>()
+            + self.filter.as_ref().map_or(0, Filter::weight_bytes)
+            + self.fields.as_ref().map_or(0, |fields| fields.weight_bytes())
+    }
+}
+
 /// What is to be changed of a running subscription; `None`: it stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Change {

@@ -60,6 +60,18 @@ impl fmt::Display for ProjectionError {
 impl std::error::Error for ProjectionError {}
 
 impl Projection {
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let below = |kept: &Kept| match kept {
+            Kept::Whole => 0,
+            Kept::Some(projection) => projection.weight_bytes(),
+        };
+        // The smallest tree has room for a dozen names.
+        let tree = 16 * size_of::<(Box<str>, Kept)>();
+        tree + self.0.iter().map(|(name, kept)| tree / 4 + name.len() + below(kept)).sum::<usize>()
+    }
+
     /// The projection to these dotted paths.
     ///
     /// # Errors

@@ -141,6 +141,16 @@ pub(super) struct Class {
     pub(super) is_dirty: bool,
     /// While it is flushed: which of the classes of that flight it is.
     pub(super) due: u32,
+    /// Bytes of its subscriptions, and of what finds them.
+    pub(super) weight_bytes: usize,
+}
+
+/// Bytes of a class without subscriptions.
+const CLASS_BYTES: usize = 1024;
+
+/// Bytes of a class with these.
+pub(super) fn weight_of(subs: &[Arc<Subscription>]) -> usize {
+    CLASS_BYTES + subs.iter().map(|sub| sub.weight_bytes()).sum::<usize>()
 }
 
 impl Class {
@@ -249,6 +259,7 @@ pub(super) struct Classes {
     wishes: Vec<(ClassId, u8)>,
     wishes_free: Vec<u32>,
     streams: usize,
+    bytes: usize,
 }
 
 impl Classes {
@@ -263,6 +274,8 @@ impl Classes {
             u32::try_from(self.slots.len() - 1).expect("classes are fewer than connections")
         }));
         let wishes = (0..key.subs.len()).map(|index| self.new_wish(id, index)).collect();
+        let weight_bytes = weight_of(&key.subs);
+        self.bytes += weight_bytes;
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
         self.slots[id.index()] = Some(Box::new(Class {
@@ -282,6 +295,7 @@ impl Classes {
             matched: 0,
             is_dirty: false,
             due: 0,
+            weight_bytes,
         }));
         id
     }
@@ -306,6 +320,7 @@ impl Classes {
     pub(super) fn remove(&mut self, id: ClassId) -> Option<Box<Class>> {
         let class = self.slots.get_mut(id.index())?.take()?;
         self.by_key.remove(&class.key);
+        self.bytes -= class.weight_bytes;
         self.wishes_free.extend(class.wishes.iter().map(|wish| wish.0));
         self.free.push(id.0);
         Some(class)
@@ -342,6 +357,11 @@ impl Classes {
     pub(super) fn count_streams(&mut self) -> usize {
         self.streams = self.slots.iter().flatten().filter(|class| class.stream.is_some()).count();
         self.streams
+    }
+
+    /// Bytes of all of them, with what finds their subscriptions.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn streams(&self) -> usize {

@@ -20,10 +20,12 @@ mod home;
 mod ingest;
 mod input;
 mod intake;
+mod keys;
 mod lanes;
 mod large;
 mod lifecycle;
 mod own;
+mod pace;
 mod publish;
 mod pump;
 mod reads;
@@ -188,6 +190,8 @@ pub struct Shard {
     /// Connections whose replays rest, since their filters have worked enough for a while.
     rests: deadlines::Deadlines<ConnRef>,
     insiders: shape::Insiders,
+    /// Bytes of what is remembered of paced and leaving subscriptions.
+    shaping_bytes: usize,
     ingest: ingest::Ingest,
     scratch: fanout::Scratch,
     scratch_alone: encoded::Encoded,
@@ -208,13 +212,17 @@ impl Shard {
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
-        let revocations = Revocations::new(rules.and_then(TokenRules::revocation_kept_s));
+        let revocations = Revocations::bounded(
+            rules.and_then(TokenRules::revocation_kept_s),
+            settings.memory.revocations_max(),
+        );
+        let rates_max = settings.memory.rates_max();
         Self {
             id,
             shard_count,
             anonymous,
             revocations,
-            registrar: registrar::Registrar::new(settings.access.limits),
+            registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,
             settings,
@@ -241,7 +249,7 @@ impl Shard {
             queue: pump::Queue::default(),
             batch_deadlines: deadlines::Schedule::default(),
             underway: HashMap::default(),
-            allowances: allowance::Allowances::default(),
+            allowances: allowance::Allowances::within(rates_max),
             is_revoking: false,
             keys_wished_ms: None,
             held: deadlines::Deadlines::default(),
@@ -263,6 +271,7 @@ impl Shard {
             spending: spending::Spending::default(),
             rests: deadlines::Deadlines::default(),
             insiders: shape::Insiders::default(),
+            shaping_bytes: 0,
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
             scratch_alone: encoded::Encoded::new(Arc::clone(&views)),

@@ -8,6 +8,10 @@ use crate::dialect::Views;
 use crate::dialect::hyperbeam;
 use crate::history::Retention;
 use crate::limits::FILTER_BYTES_MAX;
+use crate::limits::RATE_BYTES;
+use crate::limits::RATES_MAX;
+use crate::limits::REVOCATION_BYTES;
+use crate::limits::REVOCATIONS_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::limits::TOPIC_BYTES_MAX;
 
@@ -84,6 +88,18 @@ impl MemoryBounds {
     #[must_use]
     pub const fn mesh_parts(&self) -> (usize, usize, usize) {
         (self.mesh_bytes_max / 2, self.mesh_bytes_max / 4, self.mesh_bytes_max / 8)
+    }
+}
+
+impl MemoryBounds {
+    /// Rates of each of three kinds (handshakes, publishers, portions of publishers) that fit a half of the tables.
+    pub(super) fn rates_max(&self) -> usize {
+        (self.tables_bytes_max / 6 / RATE_BYTES).clamp(1, RATES_MAX)
+    }
+
+    /// Revocations that fit the other half.
+    pub(super) fn revocations_max(&self) -> usize {
+        (self.tables_bytes_max / 2 / REVOCATION_BYTES).clamp(1, REVOCATIONS_MAX)
     }
 }
 

@@ -9,6 +9,7 @@ use super::Shard;
 use super::class::ClassId;
 use super::class::ClassKey;
 use super::class::Voice;
+use super::class::weight_of;
 use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
@@ -64,6 +65,10 @@ impl Shard {
         };
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
+        if let Err(refusal) = self.fit(id, &subs) {
+            let id_of = Some(&subscription.id);
+            return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
+        }
         self.stats.subscriptions += 1;
         self.say(id, &Outcome::Subscribed { id: &subscription.id });
         self.enter_class(id, subs);
@@ -93,6 +98,9 @@ impl Shard {
             }
         };
         subs[index] = Arc::clone(&changed);
+        if let Err(refusal) = self.fit(id, &subs) {
+            return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+        }
         self.begin_shaping(
             id,
             u8::try_from(index).expect("subscriptions are at most 64"),
@@ -140,6 +148,33 @@ impl Shard {
                 self.hear_later(id);
             }
         }
+    }
+
+    /// Whether the shard has room for a connection with these subscriptions.
+    fn fit(&self, id: ConnId, subs: &[Arc<Subscription>]) -> Result<(), Refusal> {
+        let (held, most) = (self.classes.bytes(), self.settings.memory.subscriptions_bytes_max);
+        let Some(voice) = self.voice_of(id) else { return Ok(()) };
+        // The least that it can come to, first: nearly always there is room, and no key has to be made.
+        let weight = weight_of(subs);
+        if held + weight <= most {
+            return Ok(());
+        }
+        let key = ClassKey { voice, subs: subs.to_vec(), alone: None };
+        let is_known =
+            !subs.iter().any(|sub| sub.is_alone()) && self.classes.find_key(&key).is_some();
+        let former = self.conns.find(id).and_then(|conn| conn.class);
+        let former = former.and_then(|class| self.classes.find(class));
+        let freed = former
+            .filter(|class| class.members.len() + class.solos.len() == 1)
+            .map_or(0, |class| class.weight_bytes);
+        if is_known || held - freed + weight <= most {
+            return Ok(());
+        }
+        Err(Refusal::of(
+            RefusalCode::TooManySubscriptions,
+            "filter",
+            "the server holds as many subscriptions as it has memory for",
+        ))
     }
 
     fn refuse_unknown(&mut self, id: ConnId, sub_id: &SubId) {

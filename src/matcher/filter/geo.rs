@@ -143,6 +143,16 @@ impl Hash for Area {
 }
 
 impl Area {
+    /// Bytes that it takes.
+    #[must_use]
+    pub(super) fn weight_bytes(&self) -> usize {
+        let points = match &self.shape {
+            Shape::Polygon(points) => points.len(),
+            Shape::Box { .. } | Shape::Circle { .. } => 0,
+        };
+        2 * size_of::<Self>() + points * (size_of::<Place>() + size_of::<(f64, f64)>())
+    }
+
     /// All places between two parallels and two meridians.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod regex;
 mod regex_size;
 mod rules;
 mod search;
+mod weight;
 mod wildcard;
 mod work;
 
