@@ -57,8 +57,8 @@ pub const FLUSH_FRAMES_MAX: usize = 1024;
 pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
-/// An outbox cannot be filled in fewer flushes than this while anyone is behind: so a crowd that catches up is seen to fill again before it is lost.
-pub const OUTBOX_FLUSHES_MIN: usize = 8;
+/// An outbox cannot be filled in fewer turns than this: whoever reads has so many chances to take what waits before it is too much.
+pub const OUTBOX_TURNS_MIN: usize = 8;
 /// Bytes of events that a connection's outbox may hold even if those of all others have used up what the shard has for them.
 pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
 /// Bytes of a connection that is idle, everything counted.
@@ -114,8 +114,28 @@ pub const EPOLL_EVENTS_MAX: usize = 1024;
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Reads of one connection in one turn; at the limit the others have their turn first.
 pub const READS_PER_TURN_MAX: usize = 4;
+/// Units of work that a turn of a shard does before everything else has its turn, until its core knows how long a unit takes: some 5 ms' worth.
+pub const UNITS_TURN: u64 = 1_000 * UNITS_SEND;
+/// Units that a turn does at least, whatever its core believes: some for members, some for those who are solo.
+pub const UNITS_TURN_MIN: u64 = FLIGHT_UNITS_SHARE * UNITS_SEND;
+/// Units that a turn does at most, however fast a core believes to be.
+pub const UNITS_TURN_MAX: u64 = 20 * UNITS_TURN;
+/// Microseconds that a turn's work is meant to take.
+pub const WORK_US: u64 = 5_000;
+/// One in so many units of a turn is for connections that are not in step: an answer does not wait until ten thousand members were sent to.
+pub const FLIGHT_UNITS_SHARE: u64 = 4;
+/// Units of one `send`, which costs some 5 us: so a unit is about 50 ns.
+pub const UNITS_SEND: u64 = 100;
+/// Units of matching and encoding an event.
+pub const UNITS_EVENT: u64 = 20;
+/// Units of encoding an event for one connection.
+pub const UNITS_ENCODED: u64 = 8;
+/// Units of an event for one more class or outbox.
+pub const UNITS_QUEUED: u64 = 2;
 /// Data messages of other parties that one turn takes; the rest is taken by the next turn. Control messages are all taken.
 pub const INBOX_PER_TURN_MAX: usize = 256;
+/// Requests for health, metrics and files that one turn answers; the rest is answered by the next turn.
+pub const ADMIN_PER_TURN_MAX: usize = 16;
 /// A core under load waits for more events for one such part of what telling the last ones took.
 pub const RUSH_SHARE: u64 = 16;
 /// Rounds without company after which it expects none.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use fanwire::history::Retention;
+use fanwire::limits::UNITS_SEND;
 use fanwire::shard::Settings;
 
 use support::client::Client;
@@ -151,6 +152,9 @@ impl Simulation {
         let settings = Settings { retention, outbox_bytes_max, ..roomy() };
         let shard_count = 1 + random.below(4);
         let mut world = World::new(u16::try_from(shard_count).unwrap(), &settings);
+        // A turn may end after a few sends, in the middle of a class's members.
+        let units = random.below(30) as u64 * UNITS_SEND;
+        world.shards.iter_mut().for_each(|shard| shard.set_units(units));
         let publishers: Vec<Client> = (0..2)
             .map(|index| Client::connect(&mut world, index % shard_count, 1 << 20, false))
             .collect();

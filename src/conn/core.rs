@@ -1,9 +1,11 @@
 //! A core's loop: what is ready goes into the shard, what the shard wants said goes out, and then it sleeps.
 //!
 //! Invariants: the loop has one await, reached only when a whole turn found nothing to do; nothing is borrowed across it. No connection
-//! gets more than `READS_PER_TURN_MAX` reads while others wait. A message for another party that does not fit stays, in order, and is
+//! gets more than `READS_PER_TURN_MAX` reads while others wait; reading and working take some milliseconds of a turn each, and what is left
+//! of either has its turn next. A message for another party that does not fit stays, in order, and is
 //! tried again. It is the only task of its runtime, so it never has to yield to another.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -14,6 +16,7 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::net::recv;
 
+use super::gauge::Gauge;
 use super::intake::take_in;
 use super::linger::Lingering;
 use super::listener::Accepted;
@@ -31,6 +34,7 @@ use super::world::World;
 use crate::clock::Clock;
 use crate::clock::Now;
 use crate::limits::ACCEPTS_PER_TURN_MAX;
+use crate::limits::ADMIN_PER_TURN_MAX;
 use crate::limits::BACKLOG;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::NAP_US;
@@ -38,6 +42,7 @@ use crate::limits::READ_BYTES;
 use crate::limits::READS_PER_TURN_MAX;
 use crate::limits::SHORTAGE_TOLD_MS;
 use crate::limits::TICK_MS;
+use crate::limits::WORK_US;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
@@ -83,13 +88,16 @@ pub struct Core<W: World> {
     lingering: Lingering,
     listeners: Vec<(Port, Listener)>,
     rush: Rush,
+    gauge: Gauge,
     listening: Listening,
     /// When it was last said that nothing can be accepted, in `Now::mono_ms`.
     shortage_told_ms: Option<u64>,
     /// One buffer for every read of every connection.
     buffer: Box<[u8]>,
-    /// Connections with more to read than one turn takes.
-    unread: Vec<ConnId>,
+    /// Connections with more to read than one turn takes, or that it had no time for.
+    unread: VecDeque<ConnId>,
+    /// Until when this turn reads, by `Clock::mono_us`.
+    read_until_us: u64,
     /// Something did not fit another party's inbox.
     is_mesh_stuck: bool,
     next_tick_ms: u64,
@@ -180,9 +188,11 @@ impl<W: World> Core<W> {
             listeners,
             listening: Listening::On,
             rush: Rush::default(),
+            gauge: Gauge::default(),
             shortage_told_ms: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            unread: Vec::new(),
+            unread: VecDeque::new(),
+            read_until_us: 0,
             is_mesh_stuck: false,
             next_tick_ms: 0,
             stopping: None,
@@ -194,8 +204,9 @@ impl<W: World> Core<W> {
         let events = self.poll.take(wait_us);
         self.links.doorbell.wake_up();
         let now = self.clock.now();
-        let mut was_busy = self.hand_on(events, now);
-        was_busy |= self.read_on(now);
+        self.read_until_us = self.clock.mono_us() + WORK_US;
+        let mut was_busy = self.read_on(now);
+        was_busy |= self.hand_on(events, now);
         was_busy |= self.take_inbox(now);
         self.tick(now);
         self.work(now);
@@ -220,7 +231,8 @@ impl<W: World> Core<W> {
             return;
         }
         let mut began_us = self.clock.mono_us();
-        let until_us = began_us + self.rush.patience_us(began_us);
+        let is_new = !self.world.is_underway();
+        let until_us = began_us + if is_new { self.rush.patience_us(began_us) } else { 0 };
         while began_us < until_us && self.world.wants_inbox() {
             let events = self.poll.take(until_us - began_us);
             now = self.clock.now();
@@ -229,7 +241,10 @@ impl<W: World> Core<W> {
             began_us = self.clock.mono_us();
         }
         let told = self.world.work(&mut self.sockets, now);
-        self.rush.worked(began_us, self.clock.mono_us(), told);
+        let ended_us = self.clock.mono_us();
+        self.rush.worked(began_us, ended_us, told, self.world.is_underway());
+        let units = self.gauge.worked(self.world.units_done(), ended_us.saturating_sub(began_us));
+        self.world.set_units(units);
     }
 
     /// Hands on what was ready; true if that was more than an alarm.
@@ -282,6 +297,9 @@ impl<W: World> Core<W> {
             if !self.world.wants_input(conn) {
                 return;
             }
+            if self.clock.mono_us() >= self.read_until_us {
+                break;
+            }
             let Some(socket) = self.sockets.socket(conn) else { return };
             match recv(socket, &mut *self.buffer, RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return self.end(conn, now),
@@ -303,22 +321,24 @@ impl<W: World> Core<W> {
 
     fn read_later(&mut self, conn: ConnId) {
         if self.sockets.set_unread(conn, true) {
-            self.unread.push(conn);
+            self.unread.push_back(conn);
         }
     }
 
-    /// Reads on where the last turn stopped.
+    /// Reads on where the last turn stopped, in the order in which they were put off.
     fn read_on(&mut self, now: Now) -> bool {
-        if self.unread.is_empty() {
-            return false;
-        }
-        for conn in std::mem::take(&mut self.unread) {
+        let count = self.unread.len();
+        for _ in 0..count {
+            if self.clock.mono_us() >= self.read_until_us {
+                break;
+            }
+            let Some(conn) = self.unread.pop_front() else { break };
             // A place that was given away since has no such mark; reading it once too often would do no harm anyway.
             if self.sockets.set_unread(conn, false) {
                 self.read(conn, true, now);
             }
         }
-        true
+        count > 0
     }
 
     fn end(&mut self, conn: ConnId, now: Now) {
@@ -418,7 +438,8 @@ impl<W: World> Core<W> {
 
     fn answer_admin(&mut self, now: Now) -> bool {
         let mut was_busy = false;
-        while let Some((conn, request)) = self.world.poll_admin() {
+        for _ in 0..ADMIN_PER_TURN_MAX {
+            let Some((conn, request)) = self.world.poll_admin() else { break };
             let response = self.desk.answer(&request);
             self.world.answer(conn, &response, now);
             was_busy = true;

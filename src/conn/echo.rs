@@ -147,6 +147,16 @@ impl World for Echo {
         true
     }
 
+    fn is_underway(&self) -> bool {
+        false
+    }
+
+    fn units_done(&self) -> u64 {
+        0
+    }
+
+    fn set_units(&mut self, _units: u64) {}
+
     fn work<S: Sink>(&mut self, sink: &mut S, _now: Now) -> u64 {
         for (id, place) in (0..).map(ConnId).zip(&mut self.places) {
             if !place.is_taken || place.is_gone || place.is_full {

@@ -8,6 +8,7 @@ mod defer;
 mod doorbell;
 #[cfg(test)]
 pub(crate) mod echo;
+mod gauge;
 mod intake;
 mod linger;
 mod listener;

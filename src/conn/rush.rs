@@ -17,13 +17,22 @@ pub(super) struct Rush {
     took_us: u64,
     /// Rounds for which company is still expected, since one had it.
     rounds: u8,
+    /// A round that some turns have worked on and that is not over: when it began, and the events told so far.
+    underway: Option<(u64, u64)>,
 }
 
 impl Rush {
-    /// Notes that so many events were told between these times.
-    pub(super) const fn worked(&mut self, began_us: u64, ended_us: u64, events: u64) {
+    /// Notes that so many events were told between these times; the round goes on in the next turn if it is `underway`.
+    pub(super) fn worked(&mut self, began_us: u64, ended_us: u64, events: u64, underway: bool) {
+        let (began_us, before) = self.underway.take().unwrap_or((began_us, 0));
+        let events = before + events;
+        if underway {
+            self.underway = Some((began_us, events));
+            return;
+        }
         let rounds = if events > 1 { RUSH_ROUNDS } else { self.rounds.saturating_sub(1) };
-        *self = Self { ended_us, took_us: ended_us.saturating_sub(began_us), rounds };
+        let took_us = ended_us.saturating_sub(began_us);
+        *self = Self { ended_us, took_us, rounds, underway: None };
     }
 
     /// For how many microseconds more events may be waited for, if one has come now.
@@ -46,7 +55,7 @@ mod tests {
     fn without_load_nothing_waits() {
         assert_eq!(Rush::default().patience_us(0), 0);
         let mut rush = Rush::default();
-        rush.worked(1_000_000, 1_040_000, 3);
+        rush.worked(1_000_000, 1_040_000, 3, false);
         assert_eq!(rush.patience_us(1_040_000), 40_000 / RUSH_SHARE);
         assert_eq!(rush.patience_us(1_080_000), 40_000 / RUSH_SHARE);
         assert_eq!(rush.patience_us(1_080_001), 0);
@@ -55,12 +64,12 @@ mod tests {
     #[test]
     fn company_is_expected_until_so_many_rounds_were_without() {
         let mut rush = Rush::default();
-        rush.worked(0, 40_000, 1);
+        rush.worked(0, 40_000, 1, false);
         assert_eq!(rush.patience_us(40_000), 0);
-        rush.worked(0, 40_000, 2);
+        rush.worked(0, 40_000, 2, false);
         for _ in 0..RUSH_ROUNDS {
             assert!(rush.patience_us(40_000) > 0);
-            rush.worked(0, 40_000, 1);
+            rush.worked(0, 40_000, 1, false);
         }
         assert_eq!(rush.patience_us(40_000), 0);
     }
@@ -68,11 +77,21 @@ mod tests {
     #[test]
     fn short_rounds_are_not_worth_it_and_long_ones_are_capped() {
         let mut rush = Rush::default();
-        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN - 1, 2);
+        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN - 1, 2, false);
         assert_eq!(rush.patience_us(rush.ended_us), 0);
-        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN, 2);
+        rush.worked(0, RUSH_SHARE * RUSH_WAIT_US_MIN, 2, false);
         assert_eq!(rush.patience_us(rush.ended_us), RUSH_WAIT_US_MIN);
-        rush.worked(0, 10_000_000, 2);
+        rush.worked(0, 10_000_000, 2, false);
         assert_eq!(rush.patience_us(rush.ended_us), RUSH_WAIT_US_MAX);
+    }
+
+    #[test]
+    fn a_round_of_several_turns_is_one_round() {
+        let mut rush = Rush::default();
+        rush.worked(0, 5_000, 1, true);
+        rush.worked(5_100, 10_000, 0, true);
+        assert_eq!(rush.patience_us(10_000), 0);
+        rush.worked(10_100, 16_000, 1, false);
+        assert_eq!(rush.patience_us(16_000), 16_000 / RUSH_SHARE);
     }
 }

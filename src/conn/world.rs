@@ -50,7 +50,16 @@ pub trait World {
     /// False: no data before work was done. Control is always taken.
     fn wants_inbox(&self) -> bool;
 
-    /// Fans out what arrived, and sends; says how many events that were.
+    /// Whether a round of telling was begun and not ended: what arrives now waits for the next one.
+    fn is_underway(&self) -> bool;
+
+    /// Units of work that the last `work` did.
+    fn units_done(&self) -> u64;
+
+    /// How many units `work` may do from now on before it returns.
+    fn set_units(&mut self, units: u64);
+
+    /// Fans out what arrived, and sends, as far as its units go; says how many events were fanned out.
     fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64;
 
     /// Whether there is something to do without anything new coming in.
@@ -122,6 +131,18 @@ impl World for Shard {
 
     fn wants_inbox(&self) -> bool {
         Self::wants_inbox(self)
+    }
+
+    fn is_underway(&self) -> bool {
+        Self::is_underway(self)
+    }
+
+    fn units_done(&self) -> u64 {
+        Self::units_done(self)
+    }
+
+    fn set_units(&mut self, units: u64) {
+        Self::set_units(self, units);
     }
 
     fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {

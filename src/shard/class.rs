@@ -1,11 +1,13 @@
 //! Classes: the connections to whom the same events go as the same bytes.
 //!
-//! Invariants: a connection with subscriptions is in exactly one class, there either in step (`members`, in slab order) or alone
-//! (`solos`); a class without connections does not exist; frames wait only for members.
+//! Invariants: a connection with subscriptions is in exactly one class, there either in step (`members`) or alone (`solos`), and knows its
+//! seat in that list, so that coming and going takes the same time in a class of two and of two hundred thousand; a class without connections
+//! does not exist; frames wait only for members.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::conns::Conns;
 use super::input::ConnId;
 use super::input::ConnRef;
 use crate::batch::FrameId;
@@ -104,8 +106,8 @@ pub(super) struct Class {
     pub(super) policy: Policy,
     pub(super) members: Vec<ConnId>,
     pub(super) solos: Vec<ConnId>,
-    /// Members that joined since the last flush, and how many of the waiting frames are not for them.
-    pub(super) late: Vec<(ConnId, u32)>,
+    /// Members that joined since frames began to wait, and how many of those frames are not for them.
+    pub(super) late: HashMap<ConnId, u32, foldhash::fast::RandomState>,
     /// The frames that wait, as anyone can read them.
     pub(super) plain: Vec<FrameId>,
     /// How many bytes they are.
@@ -118,21 +120,25 @@ pub(super) struct Class {
     pub(super) matched: u64,
     /// Stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
-    /// While several classes are flushed: which of them it is.
+    /// While it is flushed: which of the classes of that flight it is.
     pub(super) due: u32,
 }
 
 impl Class {
     /// Frames of those waiting that are not for this member.
     pub(super) fn late_frames(&self, conn: ConnId) -> usize {
-        self.late.iter().find(|(late, _)| *late == conn).map_or(0, |(_, frames)| *frames as usize)
+        if self.late.is_empty() {
+            return 0;
+        }
+        self.late.get(&conn).map_or(0, |frames| *frames as usize)
     }
 
-    /// Takes a member out; false if it is not one.
-    pub(super) fn remove_member(&mut self, conn: ConnId) -> bool {
-        let Ok(index) = self.members.binary_search(&conn) else { return false };
-        self.members.remove(index);
-        self.late.retain(|(late, _)| *late != conn);
+    /// Takes a member out.
+    pub(super) fn remove_member(&mut self, conn: ConnId, conns: &mut Conns) {
+        stand_up(&mut self.members, conn, conns);
+        if !self.late.is_empty() {
+            self.late.remove(&conn);
+        }
         if self.members.is_empty() {
             // Nobody is left to read it: the buffers go, and with them the stream's 315 KB.
             self.stream = None;
@@ -142,24 +148,42 @@ impl Class {
             self.open = None;
             self.members = Vec::new();
         }
-        true
-    }
-
-    pub(super) fn remove_solo(&mut self, conn: ConnId) {
-        if let Some(index) = self.solos.iter().position(|solo| *solo == conn) {
-            self.solos.swap_remove(index);
-        }
     }
 
     /// Makes a connection a member; what waits already is not for it.
-    pub(super) fn insert_member(&mut self, conn: ConnId) {
+    pub(super) fn insert_member(&mut self, conn: ConnId, conns: &mut Conns) {
         debug_assert!(self.open.is_none(), "an open batch is closed before someone joins");
-        if let Err(index) = self.members.binary_search(&conn) {
-            self.members.insert(index, conn);
-        }
+        sit_down(&mut self.members, conn, conns);
         if !self.plain.is_empty() {
-            self.late.push((conn, u32::try_from(self.plain.len()).unwrap_or(u32::MAX)));
+            let frames = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
+            self.late.insert(conn, frames);
         }
+    }
+
+    pub(super) fn remove_solo(&mut self, conn: ConnId, conns: &mut Conns) {
+        stand_up(&mut self.solos, conn, conns);
+    }
+
+    pub(super) fn insert_solo(&mut self, conn: ConnId, conns: &mut Conns) {
+        sit_down(&mut self.solos, conn, conns);
+    }
+}
+
+fn sit_down(list: &mut Vec<ConnId>, conn: ConnId, conns: &mut Conns) {
+    if let Some(found) = conns.find_mut(conn) {
+        found.seat = u32::try_from(list.len()).expect("connections are bounded far below");
+        list.push(conn);
+    }
+}
+
+/// Whoever sat last takes the seat.
+fn stand_up(list: &mut Vec<ConnId>, conn: ConnId, conns: &mut Conns) {
+    let Some(seat) = conns.find(conn).map(|found| found.seat) else { return };
+    let index = seat as usize;
+    assert_eq!(list.get(index), Some(&conn), "a connection sits where it says");
+    list.swap_remove(index);
+    if let Some(moved) = list.get(index).and_then(|moved| conns.find_mut(*moved)) {
+        moved.seat = seat;
     }
 }
 
@@ -195,7 +219,7 @@ impl Classes {
             wishes,
             members: Vec::new(),
             solos: Vec::new(),
-            late: Vec::new(),
+            late: HashMap::default(),
             plain: Vec::new(),
             waiting_bytes: 0,
             deflated: Vec::new(),

@@ -23,6 +23,8 @@ pub(super) struct Conn {
     pub(super) generation: u32,
     /// Its subscriptions, if it has any.
     pub(super) class: Option<ClassId>,
+    /// Where it stands in its class's list: of those who are solo if it is, else of the members.
+    pub(super) seat: u32,
     /// The epoch of its class's deflate stream that it has seen every message of; 0: none.
     pub(super) synced: u32,
     /// When its client was last heard, in seconds since the start.
@@ -73,6 +75,7 @@ impl Conns {
         *slot = Slot::Taken(Conn {
             generation,
             class: None,
+            seat: 0,
             synced: 0,
             heard_s,
             session,

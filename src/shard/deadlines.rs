@@ -1,8 +1,45 @@
-//! What is to be looked at when: a heap of deadlines. An entry whose reason has gone is simply found to have none.
+//! What is to be looked at when.
+//!
+//! [`Deadlines`] is a heap: an entry whose reason has gone is simply found to have none, so whoever pushes has at most one entry, or few.
+//! [`Schedule`] is for what is put off and called off all the time: it holds exactly what still stands.
 
 use std::cmp::Ordering;
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::collections::BinaryHeap;
+
+/// Deadlines that are taken out when their reason goes: at most one for each thing, if whoever schedules it anew takes the old one out.
+#[derive(Debug)]
+pub(super) struct Schedule<T>(BTreeSet<(u64, T)>);
+
+impl<T: Ord> Default for Schedule<T> {
+    fn default() -> Self {
+        Self(BTreeSet::new())
+    }
+}
+
+impl<T: Ord + Copy> Schedule<T> {
+    pub(super) fn insert(&mut self, due_ms: u64, what: T) {
+        self.0.insert((due_ms, what));
+    }
+
+    pub(super) fn remove(&mut self, due_ms: u64, what: T) {
+        self.0.remove(&(due_ms, what));
+    }
+
+    /// The next one that is due.
+    pub(super) fn pop_due(&mut self, now_ms: u64) -> Option<T> {
+        if self.next_ms()? > now_ms {
+            return None;
+        }
+        self.0.pop_first().map(|(_, what)| what)
+    }
+
+    /// When the next one is due.
+    pub(super) fn next_ms(&self) -> Option<u64> {
+        self.0.first().map(|(due_ms, _)| *due_ms)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Deadlines<T>(BinaryHeap<Reverse<Entry<T>>>);

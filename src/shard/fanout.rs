@@ -17,6 +17,8 @@ use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
+use crate::limits::UNITS_EVENT;
+use crate::limits::UNITS_QUEUED;
 use crate::matcher::WishId;
 
 /// Buffers that live from event to event.
@@ -41,8 +43,10 @@ impl Shard {
         self.cursor[event.home.index()] = event.time_us;
         self.stats.events += 1;
         self.events_since_flush += 1;
+        self.spent += UNITS_EVENT;
         let mut scratch = std::mem::take(&mut self.scratch);
         self.matcher.matches(event, &mut scratch.wishes);
+        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED;
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);
             let class = self.classes.at(id);
@@ -113,8 +117,12 @@ impl Shard {
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
             let text = encoded.text(class, event, subs, Form::InBatch);
+            let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
             if voice::fill_batch(class, batch, text, event.time_us, now) {
-                self.batch_deadlines.push(class.open.as_ref().map_or(0, |open| open.due_ms), id);
+                if let Some(due_before_ms) = due_before_ms {
+                    self.batch_deadlines.remove(due_before_ms, id);
+                }
+                self.batch_deadlines.insert(class.open.as_ref().map_or(0, |open| open.due_ms), id);
             }
             if voice::is_batch_full(class) {
                 self.close_batch(id);
@@ -139,6 +147,11 @@ impl Shard {
         full: &mut Vec<ConnId>,
     ) {
         let class = self.classes.at(id);
+        if class.solos.is_empty() {
+            return;
+        }
+        self.spent += class.solos.len() as u64 * UNITS_QUEUED;
+        self.queued_bytes += event.weight_bytes();
         for id in &class.solos {
             let Some(solo) = self.conns.find_mut(*id).and_then(|conn| conn.solo.as_deref_mut())
             else {
@@ -154,7 +167,7 @@ impl Shard {
                 full.push(*id);
             } else if !solo.dirty && !solo.blocked {
                 solo.dirty = true;
-                self.dirty_solos.push(*id);
+                self.queue.listeners.push_back(*id);
             }
         }
     }

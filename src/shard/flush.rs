@@ -1,38 +1,55 @@
-//! What was gathered goes out: one `send` per subscriber and flush, members in slab order.
+//! What was gathered goes out, as one flight: one `send` for each member of each class, in slab order, some in each turn.
 //!
-//! Invariants: after a flush no class has frames waiting and the frame buffer is empty; a member whose socket took less than all of it is
-//! solo and owed the rest. Per subscriber: no allocation, no copy, no formatting.
+//! Invariants: when a flight begins, nothing waits for any class; whoever is on its roll has not been sent it, and everybody else has, or is owed
+//! it, or joined too late for it. Who leaves their class before their turn has come is owed what they had coming; a member whose socket took less
+//! than all of it is solo and owed the rest. Per subscriber: no allocation, no copy, no formatting.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
 use super::Sent;
 use super::Shard;
 use super::Sink;
+use super::class::Class;
 use super::class::ClassId;
 use super::input::ConnId;
+use super::roll::Roll;
+use crate::batch::Frames;
 use crate::clock::Now;
+use crate::limits::UNITS_SEND;
 
-/// Buffers that live from flush to flush.
+/// What is on its way to members. Between two flights it is empty, but for buffers that are used again.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// What the members of each dirty class are sent, gathered where its frames do not lie side by side.
+pub(super) struct Flight {
+    frames: Frames,
+    /// What the members of each class are sent, gathered where its frames do not lie side by side.
     gathered: Vec<u8>,
     spans: Vec<Spans>,
-    /// With more than one dirty class: who is to be sent something, one bit each.
-    due: Vec<u64>,
+    /// Who has still to be sent it.
+    due: Roll,
     unsent: Vec<Unsent>,
 }
 
 #[derive(Debug)]
 struct Spans {
-    class: ClassId,
+    frame_count: usize,
     plain: Span,
     deflated: Option<Span>,
     /// The epoch of the class's stream, and whether what waits begins with its restart.
     epoch: u32,
     restarted: bool,
+    /// What is not for members that joined while it was gathered.
+    late: HashMap<ConnId, Late, foldhash::fast::RandomState>,
     /// What members did not take, once for all of them: of the plain bytes and of the deflated ones.
     kept: [Option<Bytes>; 2],
+}
+
+/// What a member that joined late is not sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Late {
+    frames: usize,
+    bytes: usize,
 }
 
 /// Bytes in the frame buffer or among those gathered.
@@ -43,6 +60,15 @@ struct Span {
     end: usize,
 }
 
+/// What one member is sent.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    span: Span,
+    /// Which of `kept` it is.
+    variant: usize,
+    late: Late,
+}
+
 #[derive(Debug)]
 struct Unsent {
     conn: ConnId,
@@ -50,104 +76,94 @@ struct Unsent {
     rest: Option<Bytes>,
 }
 
-/// Bytes of scratch that are kept from flush to flush.
+/// Bytes of scratch that are kept from flight to flight.
 const KEPT_BYTES: usize = 1024 * 1024;
 
-impl Shard {
-    /// Sends everything that waits.
-    pub(super) fn flush<S: Sink>(&mut self, sink: &mut S, now: Now) {
-        // A member that falls out of step ends its class's open batch, which is then due to the others.
-        while !self.dirty.is_empty() {
-            let mut scratch = std::mem::take(&mut self.flush_scratch);
-            self.flush_classes(sink, &mut scratch);
-            for unsent in scratch.unsent.drain(..) {
-                self.settle(unsent, now);
-            }
-            self.flush_scratch = scratch;
-        }
+impl Flight {
+    /// Whether anyone is still to be sent something.
+    pub(super) fn is_underway(&self) -> bool {
+        !self.spans.is_empty()
+    }
+
+    /// A connection is gone.
+    pub(super) fn forget(&mut self, id: ConnId) {
+        self.due.remove(id);
+    }
+
+    fn clear(&mut self) {
+        self.spans.clear();
         self.frames.clear();
+        self.gathered.clear();
+        self.gathered.shrink_to(KEPT_BYTES);
+    }
+}
+
+impl Shard {
+    /// Begins to send everything that waits. Nothing may be underway.
+    pub(super) fn launch(&mut self) {
         self.events_since_flush = 0;
         self.is_class_full = false;
-        self.flush_solos(sink, now);
-    }
-
-    fn flush_classes<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch) {
-        scratch.gathered.clear();
-        scratch.spans.clear();
-        for index in 0..self.dirty.len() {
-            let id = self.dirty[index];
+        let places = self.conns.places();
+        let flight = &mut self.flight;
+        debug_assert!(!flight.is_underway(), "one flight at a time");
+        std::mem::swap(&mut flight.frames, &mut self.frames);
+        for id in self.dirty.drain(..) {
             // Everyone may have left since, and another class may have the place and stand in the list twice.
             let Some(class) = self.classes.find_mut(id) else { continue };
-            if std::mem::take(&mut class.is_dirty) && !class.plain.is_empty() {
-                let spans = self.gather(id, scratch);
-                scratch.spans.push(spans);
+            if !std::mem::take(&mut class.is_dirty) || class.plain.is_empty() {
+                continue;
             }
+            class.due = u32::try_from(flight.spans.len()).expect("classes are bounded far below");
+            flight.due.extend(&class.members, places);
+            flight.spans.push(gather(class, &flight.frames, &mut flight.gathered));
         }
-        self.dirty.clear();
-        match &scratch.spans[..] {
-            [] => {}
-            [_] => self.send_one_class(sink, scratch),
-            _ => self.send_many_classes(sink, scratch),
+        if !flight.is_underway() {
+            flight.clear();
         }
-        for spans in &scratch.spans {
-            let class = self.classes.at(spans.class);
-            class.plain.clear();
-            class.waiting_bytes = 0;
-            class.deflated.clear();
-            class.late.clear();
-            if let Some(stream) = &mut class.stream {
-                stream.restarted = false;
-            }
-        }
-        scratch.gathered.shrink_to(KEPT_BYTES);
     }
 
-    fn gather(&mut self, id: ClassId, scratch: &mut Scratch) -> Spans {
-        let class = self.classes.at(id);
-        let plain = span_of(&self.frames, &class.plain, &mut scratch.gathered);
-        let deflated = class
-            .stream
-            .is_some()
-            .then(|| span_of(&self.frames, &class.deflated, &mut scratch.gathered));
-        let (epoch, restarted) =
-            class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
-        Spans { class: id, plain, deflated, epoch, restarted, kept: [None, None] }
-    }
-
-    fn send_one_class<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch) {
-        let Scratch { gathered, spans, unsent, .. } = scratch;
-        let members = std::mem::take(&mut self.classes.at(spans[0].class).members);
-        for conn in &members {
-            self.send_to_member(sink, *conn, &mut spans[0], gathered, unsent);
+    /// Sends on, while this turn has done less than `units_max`; false if some have not been sent it yet.
+    pub(super) fn fly<S: Sink>(&mut self, sink: &mut S, units_max: u64, now: Now) -> bool {
+        if !self.flight.is_underway() {
+            return true;
         }
-        self.classes.at(spans[0].class).members = members;
-    }
-
-    /// In slab order over all classes: that order is a quarter cheaper at ten thousand connections than any other.
-    fn send_many_classes<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch) {
-        let Scratch { gathered, spans, due, unsent } = scratch;
-        due.clear();
-        due.resize((self.conns.places() as usize).div_ceil(64), 0);
-        for (index, spans) in spans.iter().enumerate() {
-            let class = self.classes.at(spans.class);
-            class.due = u32::try_from(index).expect("classes are fewer than connections");
-            for conn in &class.members {
-                due[conn.index() / 64] |= 1 << (conn.index() % 64);
+        let mut flight = std::mem::take(&mut self.flight);
+        let Flight { frames, gathered, spans, due, unsent } = &mut flight;
+        // At least one, so that a flight ends whatever else there is to do.
+        let sends = (units_max.saturating_sub(self.spent) / UNITS_SEND).max(1);
+        let mut left = sends;
+        let bytes = (frames.all(), &gathered[..]);
+        if let [only] = &mut spans[..] {
+            while left > 0
+                && let Some(conn) = due.pop()
+            {
+                left -= 1;
+                self.send_to_member(sink, conn, only, bytes, unsent);
             }
-        }
-        for (word_index, word) in due.iter().enumerate() {
-            let mut word = *word;
-            while word != 0 {
-                let index = word_index * 64 + word.trailing_zeros() as usize;
-                word &= word - 1;
-                let conn = ConnId(u32::try_from(index).expect("it is a place of the slab"));
+        } else {
+            while left > 0
+                && let Some(conn) = due.pop()
+            {
+                left -= 1;
                 let Some(class) = self.conns.find(conn).and_then(|found| found.class) else {
                     continue;
                 };
                 let spans = &mut spans[self.classes.at(class).due as usize];
-                self.send_to_member(sink, conn, spans, gathered, unsent);
+                self.send_to_member(sink, conn, spans, bytes, unsent);
             }
         }
+        self.spent += (sends - left) * UNITS_SEND;
+        let is_over = due.is_empty();
+        let mut unsent = std::mem::take(&mut flight.unsent);
+        if is_over {
+            flight.clear();
+        }
+        self.flight = flight;
+        for unsent in unsent.drain(..) {
+            self.settle(unsent, now);
+        }
+        self.flight.unsent = unsent;
+        is_over
     }
 
     fn send_to_member<S: Sink>(
@@ -155,34 +171,24 @@ impl Shard {
         sink: &mut S,
         id: ConnId,
         spans: &mut Spans,
-        gathered: &[u8],
+        (frames, gathered): (&[u8], &[u8]),
         unsent: &mut Vec<Unsent>,
     ) {
-        let class = self.classes.at(spans.class);
-        let late_frames = if class.late.is_empty() { 0 } else { class.late_frames(id) };
-        let frame_bytes = self.frames.all();
         // Only a class with a stream has to look at the connection itself, which is a cache miss for each.
-        let synced = spans
-            .deflated
-            .filter(|_| self.conns.is_synced(id, spans.epoch, spans.restarted && late_frames == 0));
-        let (whole, variant) = match synced {
-            Some(deflated) => (deflated.of(frame_bytes, gathered), 1),
-            None => (spans.plain.of(frame_bytes, gathered), 0),
-        };
-        let skipped: usize =
-            class.plain.iter().take(late_frames).map(|frame| self.frames.bytes(*frame).len()).sum();
-        let bytes = &whole[skipped..];
+        let part = spans.part(id, |epoch, begins| self.conns.is_synced(id, epoch, begins));
+        let whole = part.span.of(frames, gathered);
+        let bytes = &whole[part.late.bytes..];
         if bytes.is_empty() {
             return;
         }
         self.stats.sends += 1;
-        self.stats.deliveries += (class.plain.len() - late_frames) as u64;
+        self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
         match sink.send(id, bytes) {
             Sent::Took(count) if count == bytes.len() => self.stats.bytes_sent += count as u64,
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
-                let kept = spans.kept[variant].get_or_insert_with(|| Bytes::copy_from_slice(whole));
-                unsent.push(Unsent { conn: id, rest: Some(kept.slice(skipped + count..)) });
+                let rest = spans.keep(part, whole).slice(part.late.bytes + count..);
+                unsent.push(Unsent { conn: id, rest: Some(rest) });
             }
             Sent::Closed => unsent.push(Unsent { conn: id, rest: None }),
         }
@@ -200,19 +206,72 @@ impl Shard {
                 {
                     solo.owed.push_first(rest);
                     solo.blocked = true;
-                    self.crowd.blocked += 1;
                     solo.moved_ms = now.mono_ms;
                 }
             }
         }
     }
+
+    /// Takes a member off the roll; what it has not been sent yet, and the epoch of its class's stream that it is in sync with after that.
+    pub(super) fn leave_flight(&mut self, id: ConnId, class: ClassId, synced: u32) -> (Bytes, u32) {
+        let Flight { frames, gathered, spans, due, .. } = &mut self.flight;
+        if !due.remove(id) {
+            return (Bytes::new(), synced);
+        }
+        let spans = &mut spans[self.classes.at(class).due as usize];
+        let part = spans.part(id, |epoch, begins| begins || epoch == synced);
+        let synced = if part.variant == 1 { spans.epoch } else { synced };
+        self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
+        let whole = part.span.of(frames.all(), gathered);
+        (spans.keep(part, whole).slice(part.late.bytes..), synced)
+    }
 }
 
-fn span_of(
-    frames: &crate::batch::Frames,
-    ids: &[crate::batch::FrameId],
-    gathered: &mut Vec<u8>,
-) -> Span {
+/// Takes what waits for a class's members.
+fn gather(class: &mut Class, frames: &Frames, gathered: &mut Vec<u8>) -> Spans {
+    let plain = span_of(frames, &class.plain, gathered);
+    let deflated = class.stream.is_some().then(|| span_of(frames, &class.deflated, gathered));
+    let (epoch, restarted) =
+        class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
+    let late = std::mem::take(&mut class.late).into_iter();
+    let late = late.map(|(conn, count)| {
+        let missed = &class.plain[..count as usize];
+        let bytes = missed.iter().map(|frame| frames.bytes(*frame).len()).sum();
+        (conn, Late { frames: missed.len(), bytes })
+    });
+    let late = late.collect();
+    let frame_count = class.plain.len();
+    class.plain.clear();
+    class.waiting_bytes = 0;
+    class.deflated.clear();
+    if let Some(stream) = &mut class.stream {
+        stream.restarted = false;
+    }
+    Spans { frame_count, plain, deflated, epoch, restarted, late, kept: [None, None] }
+}
+
+impl Spans {
+    /// What a member is sent; `is_synced` says whether it has seen an epoch from its beginning, or does with these frames.
+    fn part(&self, id: ConnId, is_synced: impl FnOnce(u32, bool) -> bool) -> Part {
+        let late = if self.late.is_empty() {
+            Late::default()
+        } else {
+            self.late.get(&id).copied().unwrap_or_default()
+        };
+        match self.deflated {
+            Some(span) if is_synced(self.epoch, self.restarted && late.frames == 0) => {
+                Part { span, variant: 1, late: Late { bytes: 0, ..late } }
+            }
+            _ => Part { span: self.plain, variant: 0, late },
+        }
+    }
+
+    fn keep(&mut self, part: Part, whole: &[u8]) -> &Bytes {
+        self.kept[part.variant].get_or_insert_with(|| Bytes::copy_from_slice(whole))
+    }
+}
+
+fn span_of(frames: &Frames, ids: &[crate::batch::FrameId], gathered: &mut Vec<u8>) -> Span {
     if let Some((start, end)) = frames.contiguous(ids) {
         return Span { gathered: false, start, end };
     }

@@ -37,7 +37,7 @@ impl ConnId {
 }
 
 /// A connection and which of those that had its place it is: what outlives the connection must not reach its successor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnRef {
     pub id: ConnId,
     pub generation: u32,

@@ -15,7 +15,6 @@ use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::dialect::Silence;
-use crate::limits::CROWD_MOVED_MS;
 use crate::wire::frame;
 
 /// Close codes, RFC 6455 section 7.4.1 and ours.
@@ -67,8 +66,6 @@ impl Shard {
             // Its client reads, so it is there: a ping may wait behind megabytes, and its answer where nobody looks yet.
             conn.heard_s = seconds(now);
             solo.moved_ms = now.mono_ms;
-            self.crowd.blocked -= 1;
-            self.crowd.is_easing = true;
             self.mark_solo(id);
         }
     }
@@ -110,9 +107,6 @@ impl Shard {
         }
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.is_counted);
-        if conn.solo.as_deref().is_some_and(|solo| solo.blocked) {
-            self.crowd.blocked -= 1;
-        }
         conn.session = Session::Gone;
         conn.voice = None;
         conn.solo = None;
@@ -203,20 +197,9 @@ impl Shard {
         self.classes.count_streams();
         self.swept = (self.swept + 1) % SWEEP_TICKS;
         let (first, places) = (self.swept, self.conns.places());
-        let looked_at = (first..places).step_by(SWEEP_TICKS as usize);
-        self.crowd.stalled[self.swept as usize] =
-            looked_at.filter(|index| self.is_stalled(ConnId(*index), now)).count();
         for index in (first..places).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
         }
-    }
-
-    /// Whether a connection waits for its socket, which has not moved for long.
-    fn is_stalled(&self, id: ConnId, now: Now) -> bool {
-        let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
-        solo.is_some_and(|solo| {
-            solo.blocked && now.mono_ms.saturating_sub(solo.moved_ms) >= CROWD_MOVED_MS
-        })
     }
 
     /// Once a second for each connection: is it heard, does it read, does it come to an end?
@@ -301,8 +284,10 @@ impl Shard {
     /// Once nothing is on its way any more, everyone is told.
     pub(super) fn go_on_stopping(&mut self, now: Now) {
         let Some(Stopping::Settling { until_ms }) = self.stopping else { return };
-        let is_settled =
-            self.arrived.is_empty() && self.reads.is_empty() && self.outgoing.is_empty();
+        let is_settled = !self.has_work()
+            && self.arrived.is_empty()
+            && self.reads.is_empty()
+            && self.outgoing.is_empty();
         if now.mono_ms < until_ms || !is_settled {
             return;
         }

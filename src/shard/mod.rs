@@ -24,6 +24,7 @@ mod pump;
 mod reads;
 mod registrar;
 mod replay;
+mod roll;
 mod session;
 mod settings;
 mod shape;
@@ -33,6 +34,7 @@ mod stats;
 mod subscribe;
 mod voice;
 mod want;
+mod work;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -77,9 +79,7 @@ use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::event::ShardId;
-use crate::limits::CROWD_CONNECTIONS_MIN;
-use crate::limits::CROWD_SHARE;
-use crate::limits::OUTBOX_FLUSHES_MIN;
+use crate::limits::UNITS_TURN;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
 use crate::wire::http::HttpDate;
@@ -119,12 +119,21 @@ pub struct Shard {
     reads: reads::Reads,
     frames: Frames,
     events_since_flush: usize,
+    /// What the classes gathered last, on its way to their members.
+    flight: flush::Flight,
+    /// Units of work done in this turn, and how many a turn may do.
+    spent: u64,
+    done: u64,
+    /// Bytes of events that were queued for solo connections in this turn: the sum over events, not over connections.
+    queued_bytes: usize,
+    units_max: u64,
     /// So much waits for some class that it must go out.
     is_class_full: bool,
-    /// Classes with frames waiting, and solo connections to be looked at, since the last flush.
+    /// Classes with frames waiting.
     dirty: Vec<class::ClassId>,
-    dirty_solos: Vec<ConnId>,
-    batch_deadlines: deadlines::Deadlines<class::ClassId>,
+    /// Solo connections to be looked at.
+    queue: pump::Queue,
+    batch_deadlines: deadlines::Schedule<class::ClassId>,
     /// Publish runs that home shards have not answered.
     underway: HashMap<ConnId, publish::Underway, foldhash::fast::RandomState>,
     /// What publishers may still publish, as far as the registrar has handed it out.
@@ -150,12 +159,11 @@ pub struct Shard {
     replay_serial: u32,
     stream_epoch: u32,
     swept: u32,
-    crowd: Crowd,
     /// What all outboxes may hold together.
     outboxes: Rc<Budget>,
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
-    pace_deadlines: deadlines::Deadlines<ConnRef>,
+    pace_deadlines: deadlines::Schedule<ConnRef>,
     insiders: shape::Insiders,
     ingest: ingest::Ingest,
     scratch: fanout::Scratch,
@@ -163,20 +171,7 @@ pub struct Shard {
     full: Vec<ConnId>,
     /// What is being said, until its length is known.
     reply_scratch: Vec<u8>,
-    flush_scratch: flush::Scratch,
     pump_scratch: pump::Scratch,
-}
-
-/// Connections that are behind and yet read: many of them at once mean that the server is slow, not they. Counted as the ticks look at
-/// every connection in turn.
-#[derive(Clone, Copy, Debug, Default)]
-struct Crowd {
-    /// Connections whose sockets are full just now.
-    blocked: usize,
-    /// Of those, the ones that do not read, as the last look at each found them.
-    stalled: [usize; lifecycle::SWEEP_TICKS as usize],
-    /// Sockets have room again, and are not tried yet.
-    is_easing: bool,
 }
 
 impl Shard {
@@ -210,10 +205,15 @@ impl Shard {
             reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
             events_since_flush: 0,
+            flight: flush::Flight::default(),
+            spent: 0,
+            done: 0,
+            queued_bytes: 0,
+            units_max: UNITS_TURN,
             is_class_full: false,
             dirty: Vec::new(),
-            dirty_solos: Vec::new(),
-            batch_deadlines: deadlines::Deadlines::default(),
+            queue: pump::Queue::default(),
+            batch_deadlines: deadlines::Schedule::default(),
             underway: HashMap::default(),
             allowances: allowance::Allowances::default(),
             is_revoking: false,
@@ -228,18 +228,16 @@ impl Shard {
             replay_serial: 0,
             stream_epoch: 0,
             swept: 0,
-            crowd: Crowd::default(),
             outboxes,
             stopping: None,
             stats: Stats::default(),
-            pace_deadlines: deadlines::Deadlines::default(),
+            pace_deadlines: deadlines::Schedule::default(),
             insiders: shape::Insiders::default(),
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
             scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
             full: Vec::new(),
             reply_scratch: Vec::new(),
-            flush_scratch: flush::Scratch::default(),
             pump_scratch: pump::Scratch::new(views),
         }
     }
@@ -277,70 +275,6 @@ impl Shard {
             Mesh::AskTopics(asker) => self.tell_topics(asker),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
-    }
-
-    /// Whether the shard takes more data from its inbox now. Control it always takes.
-    #[must_use]
-    pub fn wants_inbox(&self) -> bool {
-        self.arrived.has_room()
-    }
-
-    /// Whether there is something to do without anything new coming in.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
-        (!self.arrived.is_empty() && !self.is_crowded())
-            || !self.dirty_solos.is_empty()
-            || !self.dirty.is_empty()
-            || self.is_revoking
-            || self.can_read_on()
-    }
-
-    /// Fans out what has arrived and sends everything that waits; says how many events that were.
-    pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
-        let told = self.stats.events;
-        self.tell_interest();
-        self.close_revoked(now);
-        self.read_on(now);
-        if std::mem::take(&mut self.crowd.is_easing) {
-            // Those who can take bytes again may be full again at once: only then is it known whether they are a crowd.
-            self.flush(sink, now);
-        }
-        let mut queued_bytes = 0;
-        while !self.is_crowded()
-            && let Some(arrived) = self.arrived.pop()
-        {
-            match arrived {
-                arrivals::Arrived::Event(event) => {
-                    queued_bytes += event.weight_bytes();
-                    self.fan_out(&event, now);
-                }
-                arrivals::Arrived::Page(answer) => self.page_arrived(*answer, now),
-            }
-            if self.is_flush_due() || self.may_overwhelm(queued_bytes) {
-                queued_bytes = 0;
-                self.flush(sink, now);
-            }
-        }
-        self.end_windows(now);
-        self.close_due_batches(now);
-        self.flush(sink, now);
-        self.retry_held(now);
-        self.go_on_stopping(now);
-        self.stats.events - told
-    }
-
-    /// Whether so much was queued since the last flush that it could fill the outboxes of connections that are behind, before it is known how
-    /// many they are.
-    fn may_overwhelm(&self, queued_bytes: usize) -> bool {
-        queued_bytes >= self.settings.outbox_bytes_max / OUTBOX_FLUSHES_MIN
-            && (self.crowd.blocked > 0 || !self.dirty_solos.is_empty())
-    }
-
-    /// Whether so many connections are behind, though they read, that taking more events would only make them lose some.
-    fn is_crowded(&self) -> bool {
-        let stalled: usize = self.crowd.stalled.iter().sum();
-        let behind = self.crowd.blocked.saturating_sub(stalled);
-        behind >= CROWD_CONNECTIONS_MIN && behind * CROWD_SHARE >= self.conns.len()
     }
 
     /// The messages that wait for another party; what its inbox does not take stays, in order.
@@ -398,17 +332,6 @@ impl Shard {
             history_keys: held.keys,
             deflate_streams: self.classes.streams() as u64,
             ..self.stats
-        }
-    }
-
-    fn close_due_batches(&mut self, now: Now) {
-        while let Some(class) = self.batch_deadlines.pop_due(now.mono_ms) {
-            let is_due = |class: &class::Class| {
-                class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms)
-            };
-            if self.classes.find(class).is_some_and(is_due) {
-                self.close_batch(class);
-            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a frame once begun is ended before anything else is sent; gaps and notices stand before what follows them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,9 +28,37 @@ use crate::event::Event;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::limits::OUTBOX_INPUT_BYTES_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
+use crate::limits::UNITS_ENCODED;
+use crate::limits::UNITS_SEND;
 
 /// Chunks that one connection may be sent in one flush.
 const CHUNKS_MAX: usize = 4;
+
+/// Solo connections to be looked at: in it stands who is not blocked and has something to be sent, once.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Who subscribes to nothing, and so waits for one answer: it does not stand in line behind megabytes.
+    askers: VecDeque<ConnId>,
+    /// Subscribers, from now on.
+    pub(super) listeners: VecDeque<ConnId>,
+    /// Subscribers whose turn it is: nothing new is fanned out before they have had it.
+    round: VecDeque<ConnId>,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, id: ConnId, is_listener: bool) {
+        if is_listener { &mut self.listeners } else { &mut self.askers }.push_back(id);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.askers.is_empty() && self.listeners.is_empty() && self.round.is_empty()
+    }
+
+    /// Whether subscribers whose turn it is are still to be looked at.
+    pub(super) fn is_underway(&self) -> bool {
+        !self.round.is_empty()
+    }
+}
 
 /// Buffers that live from chunk to chunk.
 #[derive(Debug, Default)]
@@ -60,23 +89,39 @@ struct Filling<'a> {
 }
 
 impl Shard {
-    /// Sends each solo connection that has something to send, and can take it, its next chunks.
-    pub(super) fn flush_solos<S: Sink>(&mut self, sink: &mut S, now: Now) {
+    /// Sends solo connections that have something to send, and can take it, their next chunks: each once, as far as this turn's work goes.
+    pub(super) fn pump<S: Sink>(&mut self, sink: &mut S, now: Now) {
         let mut scratch = std::mem::take(&mut self.pump_scratch);
-        for id in std::mem::take(&mut self.dirty_solos) {
-            let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut())
-            else {
-                continue;
-            };
-            solo.dirty = false;
-            for _ in 0..CHUNKS_MAX {
-                if !self.send_chunk(sink, id, &mut scratch, now) {
-                    break;
-                }
+        for _ in 0..self.queue.askers.len() {
+            if self.is_spent() {
+                break;
             }
-            self.after_chunks(id, now);
+            let Some(id) = self.queue.askers.pop_front() else { break };
+            self.pump_one(sink, id, &mut scratch, now);
+        }
+        if self.queue.round.is_empty() {
+            std::mem::swap(&mut self.queue.round, &mut self.queue.listeners);
+        }
+        while !self.is_spent()
+            && let Some(id) = self.queue.round.pop_front()
+        {
+            self.pump_one(sink, id, &mut scratch, now);
         }
         self.pump_scratch = scratch;
+    }
+
+    fn pump_one<S: Sink>(&mut self, sink: &mut S, id: ConnId, scratch: &mut Scratch, now: Now) {
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
+        solo.dirty = false;
+        for _ in 0..CHUNKS_MAX {
+            self.spent += UNITS_SEND;
+            if !self.send_chunk(sink, id, scratch, now) {
+                break;
+            }
+        }
+        self.after_chunks(id, now);
     }
 
     /// Sends what is owed, or the next chunk of the outbox; false when there is nothing to send or no room for it.
@@ -116,7 +161,6 @@ impl Shard {
                 };
                 solo.owed.push(Bytes::copy_from_slice(rest));
                 solo.blocked = !rest.is_empty();
-                self.crowd.blocked += usize::from(solo.blocked);
                 solo.moved_ms = now.mono_ms;
                 rest.is_empty()
             }
@@ -139,7 +183,6 @@ impl Shard {
                 self.stats.bytes_sent += count as u64;
                 solo.owed.taken(count);
                 solo.blocked = count < piece.len();
-                self.crowd.blocked += usize::from(solo.blocked);
                 solo.moved_ms = now.mono_ms;
                 !solo.blocked
             }
@@ -198,6 +241,7 @@ impl Shard {
         }
         filling.end_batch();
         self.stats.deliveries += filling.events;
+        self.spent += filling.events * UNITS_ENCODED;
     }
 
     /// What comes next for a connection whose chunks were sent.

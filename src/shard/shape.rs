@@ -82,6 +82,11 @@ impl Shaped {
         Self { sub, pace: subscription.max_rate.map(Pace::new), inside }
     }
 
+    /// When the window ends that something is held until.
+    fn due_ms(&self) -> Option<u64> {
+        self.pace.as_ref().filter(|pace| !pace.held.is_empty()).map(|pace| pace.ends_ms)
+    }
+
     /// Takes over what a changed subscription has sent before; returns the keys that nobody has to hear of any more.
     fn follow(&mut self, before: Self) -> Keys {
         if let (Some(pace), Some(before)) = (&mut self.pace, before.pace)
@@ -241,7 +246,7 @@ impl Shard {
                 Some((Offered::Held { first }, ends_ms)) => {
                     go &= !bit;
                     if first {
-                        self.pace_deadlines.push(ends_ms, conn_ref);
+                        self.pace_deadlines.insert(ends_ms, conn_ref);
                     }
                 }
                 Some((Offered::Full, _)) => is_full = true,
@@ -345,13 +350,16 @@ impl Shard {
         }
         let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
         let mut held: Vec<(Arc<Event>, u64)> = Vec::new();
+        let mut ended_ms = Vec::new();
         for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.0) {
             let bit = 1 << shaped.sub;
             let Some(pace) = &mut shaped.pace else { continue };
             if !pace.held.is_empty() && is_due(shaped.sub, pace) {
+                ended_ms.push(pace.ends_ms);
                 held.extend(pace.take_held(now).into_iter().map(|event| (event, bit)));
             }
         }
+        self.windows_ended(id, &ended_ms);
         held.sort_by_key(|(event, _)| event.time_us);
         held.dedup_by(|next, known| {
             let is_same = Arc::ptr_eq(&next.0, &known.0);
@@ -359,6 +367,22 @@ impl Shard {
             is_same
         });
         held
+    }
+
+    /// Windows of a connection need not be looked at any more when they end; those that others of its subscriptions wait for still do.
+    fn windows_ended(&mut self, id: ConnId, ended_ms: &[u64]) {
+        let Some(conn_ref) = self.conns.conn_ref(id).filter(|_| !ended_ms.is_empty()) else {
+            return;
+        };
+        for ends_ms in ended_ms {
+            self.pace_deadlines.remove(*ends_ms, conn_ref);
+        }
+        let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
+        for ends_ms in
+            shaping.map_or(&[][..], |shaping| &shaping.0).iter().filter_map(Shaped::due_ms)
+        {
+            self.pace_deadlines.insert(ends_ms, conn_ref);
+        }
     }
 
     /// Sends what one subscription was kept waiting for, before its terms change.
@@ -450,6 +474,7 @@ impl Shard {
                 shaped.sub -= 1;
             }
         }
+        self.windows_ended(id, ended.as_ref().and_then(Shaped::due_ms).as_slice());
         self.forget_inside(id, ended.and_then(|ended| ended.inside).unwrap_or_default());
     }
 
@@ -458,6 +483,8 @@ impl Shard {
         let Some(shaping) = self.conns.find_mut(id).and_then(|conn| conn.shaping.take()) else {
             return;
         };
+        let ended_ms: Vec<u64> = shaping.0.iter().filter_map(Shaped::due_ms).collect();
+        self.windows_ended(id, &ended_ms);
         for keys in shaping.0.into_iter().filter_map(|shaped| shaped.inside) {
             self.forget_inside(id, keys);
         }

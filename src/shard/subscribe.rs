@@ -181,12 +181,12 @@ impl Shard {
 
     /// Has the next flush look at a solo connection.
     pub(super) fn mark_solo(&mut self, id: ConnId) {
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
-            return;
-        };
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let is_listener = conn.class.is_some();
+        let Some(solo) = conn.solo.as_deref_mut() else { return };
         if !solo.dirty && !solo.blocked {
             solo.dirty = true;
-            self.dirty_solos.push(id);
+            self.queue.push(id, is_listener);
         }
     }
 
@@ -209,6 +209,7 @@ impl Shard {
         conn.solo = Some(solo);
         let Some(class) = class else { return };
         self.close_batch(class);
+        let (flying, synced) = self.leave_flight(id, class, synced);
         let class = self.classes.at(class);
         let late = class.late_frames(id);
         let is_synced = class.stream.as_ref().is_some_and(|stream| {
@@ -218,9 +219,10 @@ impl Shard {
         let mut owed = Vec::new();
         self.frames.gather(frames, &mut owed);
         self.stats.deliveries += (class.plain.len() - late) as u64;
-        class.remove_member(id);
-        class.solos.push(id);
+        class.remove_member(id, &mut self.conns);
+        class.insert_solo(id, &mut self.conns);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            solo.owed.push(flying);
             solo.owed.push(owed.into());
         }
         self.mark_solo(id);
@@ -233,8 +235,8 @@ impl Shard {
         let Some(class) = conn.class else { return };
         self.close_batch(class);
         let class = self.classes.at(class);
-        class.remove_solo(id);
-        class.insert_member(id);
+        class.remove_solo(id, &mut self.conns);
+        class.insert_member(id, &mut self.conns);
     }
 
     /// Moves a solo connection to the class of these subscriptions.
@@ -247,7 +249,7 @@ impl Shard {
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
         let class = self.class_of(ClassKey { voice, subs, alone });
-        self.classes.at(class).solos.push(id);
+        self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
             conn.class = Some(class);
@@ -268,12 +270,18 @@ impl Shard {
 
     /// Takes a connection out of its class, and ends the class with its last one.
     pub(super) fn leave_class(&mut self, id: ConnId) {
-        let Some(class_id) = self.conns.find_mut(id).and_then(|conn| conn.class.take()) else {
-            return;
-        };
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let is_solo = conn.solo.is_some();
+        let Some(class_id) = conn.class.take() else { return };
         let class = self.classes.at(class_id);
-        if !class.remove_member(id) {
-            class.remove_solo(id);
+        if is_solo {
+            class.remove_solo(id, &mut self.conns);
+        } else {
+            self.flight.forget(id);
+            if let (1, Some(open)) = (class.members.len(), &class.open) {
+                self.batch_deadlines.remove(open.due_ms, class_id);
+            }
+            class.remove_member(id, &mut self.conns);
         }
         if class.members.is_empty() && class.solos.is_empty() {
             let class = self.classes.remove(class_id).expect("it was just there");

@@ -320,6 +320,7 @@ impl Shard {
     pub(super) fn close_batch(&mut self, id: ClassId) {
         let class = self.classes.at(id);
         let Some(mut open) = class.open.take() else { return };
+        self.batch_deadlines.remove(open.due_ms, id);
         let voice = class.key.voice;
         voice.dialect.speaker().batch(BatchPart::End, 0, &mut open.text);
         self.begin_frames(id);

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::json;
 
+use fanwire::limits::UNITS_SEND;
 use fanwire::shard::Settings;
 
 use life::Kind;
@@ -116,6 +117,8 @@ impl Case {
         let settings = Settings { outbox_bytes_max, ..roomy() };
         let shard_count = 1 + random.below(3);
         let mut world = World::new(shard_count as u16, &settings);
+        let units = seed % 30 * UNITS_SEND;
+        world.shards.iter_mut().for_each(|shard| shard.set_units(units));
         let at = random.below(shard_count);
         let publisher = Client::connect(&mut world, at, 1 << 20, false);
         Self {
