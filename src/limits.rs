@@ -91,6 +91,12 @@ pub const POSITION_AHEAD_US: u64 = 1_000_000;
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.
 pub const PAGE_EVENTS_MAX: usize = 1024;
+/// Events, keys and topics that are looked at for one page; at the limit it ends there, however few events are on it, and the next one goes on.
+pub const PAGE_WORK_MAX: usize = 8 * 1024;
+/// Names that are looked at to find the topics of a pattern; of more the events are gone through in their order instead.
+pub const SELECT_NAMES_MAX: usize = 1024;
+/// Topics that one tick forgets; the rest waits for the next one, or for the want of memory.
+pub const FORGET_PER_TICK_MAX: usize = 1024;
 
 /// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.
 pub const DEFLATE_STREAMS_MAX: usize = 16;
@@ -314,6 +320,10 @@ pub const PATH_BYTES_MAX: usize = 255;
 /// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
 /// a parse of its own.
 pub const INTEREST_PATHS_MAX: usize = 1024;
+/// Bytes of an interest, paths and tree; paths beyond it are left out, too, with the same consequence.
+pub const INTEREST_BYTES_MAX: usize = 256 * 1024;
+/// Interests of a shard's past that it keeps for events that are on their way; an event of an older one is parsed by each shard that has a filter.
+pub const FORMER_INTERESTS_MAX: usize = 4;
 
 /// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
 pub const FILTER_BYTES_MAX: usize = 16 * 1024;

@@ -30,6 +30,7 @@ pub use fields::PayloadError;
 pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
+pub use interest::Sought;
 pub use number::Number;
 pub use projection::Projection;
 pub use topic::TopicError;
@@ -126,13 +127,16 @@ pub struct Event {
 }
 
 impl Event {
-    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself.
+    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself. Its topic's name is shared.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         self.payload.len()
             + self.key.len()
             + self.fields.weight_bytes()
             + size_of::<Self>()
-            + 2 * size_of::<usize>()
+            + WEIGHT_COUNTS_BYTES
     }
 }
+
+/// Bytes of the counts of those who hold an event, and who hold its key.
+const WEIGHT_COUNTS_BYTES: usize = 4 * size_of::<usize>();

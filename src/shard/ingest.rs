@@ -2,6 +2,8 @@
 //!
 //! Invariant: an event that misses a field because its filter is news costs that filter's shard a parse, never a match.
 
+use std::collections::VecDeque;
+
 use super::Shard;
 use super::input::Mesh;
 use super::lanes::Lane;
@@ -13,6 +15,7 @@ use crate::event::ShardId;
 use crate::event::fields;
 use crate::event::fields::KeyField;
 use crate::event::fields::Scratch;
+use crate::limits::FORMER_INTERESTS_MAX;
 
 #[derive(Debug)]
 pub(super) struct Ingest {
@@ -20,6 +23,8 @@ pub(super) struct Ingest {
     /// What each shard's filters read, and all of it together.
     interests: Vec<Interest>,
     merged: Interest,
+    /// What was merged before, newest last: events on their way were looked through for it, and are not to be parsed again by every shard.
+    former: VecDeque<Interest>,
     /// The version of this shard's interest that the others were told.
     told: u64,
 }
@@ -27,13 +32,23 @@ pub(super) struct Ingest {
 impl Ingest {
     pub(super) fn new(shard_count: u16) -> Self {
         let interests = vec![Interest::default(); usize::from(shard_count)];
-        Self { scratch: Scratch::default(), interests, merged: Interest::default(), told: 0 }
+        Self {
+            scratch: Scratch::default(),
+            interests,
+            merged: Interest::default(),
+            former: VecDeque::new(),
+            told: 0,
+        }
     }
 
     /// Takes note of what a shard's filters read.
     pub(super) fn learn(&mut self, shard: ShardId, interest: Interest) {
         self.interests[shard.index()] = interest;
-        self.merged = Interest::merged(&self.interests);
+        if self.former.len() == FORMER_INTERESTS_MAX {
+            self.former.pop_front();
+        }
+        let merged = Interest::merged(&self.interests);
+        self.former.push_back(std::mem::replace(&mut self.merged, merged));
     }
 
     /// Checks a payload and finds its fields.
@@ -70,7 +85,7 @@ impl Shard {
             return;
         }
         self.ingest.told = version;
-        let interest = self.matcher.interest();
+        let interest = self.matcher.interest().bounded();
         for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
             self.outgoing.to(shard).push(Mesh::Interest(self.id, interest.clone()));
         }

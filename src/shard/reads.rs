@@ -111,6 +111,13 @@ impl Shard {
                     ..Read::clone(&wish.read)
                 })
             }
+            Start::Tail { count, counted_us: 0 } if page.more_after_us.is_some() => {
+                let counted_us = self.home.stamped_us();
+                Arc::new(Read {
+                    start: Start::Tail { count, counted_us },
+                    ..Read::clone(&wish.read)
+                })
+            }
             _ => Arc::clone(&wish.read),
         };
         let answer = Box::new(PageAnswer {

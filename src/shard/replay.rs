@@ -151,13 +151,12 @@ impl Shard {
             Since::Now | Since::Snapshot(_) => Start::Now,
             Since::Earliest => Start::Earliest,
             Since::Last => LAST,
-            Since::Tail(count) => Start::Tail(*count),
+            Since::Tail(count) => Start::Tail { count: *count, counted_us: 0 },
             Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
             Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
-                Start::AfterOffsets {
-                    offsets: position.offsets.clone(),
-                    others_us: position.time_us,
-                }
+                let mut offsets = position.offsets.clone();
+                offsets.sort_unstable();
+                Start::AfterOffsets { offsets: offsets.into(), others_us: position.time_us }
             }
             Since::Position(position) => {
                 let mut named: Vec<TopicName> =
@@ -173,6 +172,12 @@ impl Shard {
     fn read_at(&self, home: ShardId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
         let start = match (since, &shared.start) {
             (Since::Cursor(cursor), _) => Start::AfterTime(cursor.times_us[home.index()]),
+            (_, Start::AfterOffsets { offsets, others_us }) => {
+                let is_here =
+                    |named: &&(TopicName, u64)| home_of(&named.0, self.shard_count) == home;
+                let offsets = offsets.iter().filter(is_here).cloned().collect();
+                Start::AfterOffsets { offsets, others_us: *others_us }
+            }
             (_, Start::OtherEpoch { topics }) => {
                 let here = topics
                     .iter()
@@ -242,10 +247,16 @@ impl Shard {
     /// Says that events are not coming, but for what was said of their topic before.
     fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
         let Some(replay) = self.replay_of(id, serial) else { return };
-        let sent = replay.sent.entry(gap.topic.clone()).or_default();
+        let mut forgotten = 0;
+        let sent = match &gap.topic {
+            TopicPattern::Exact(topic) => replay.sent.entry(topic.clone()).or_default(),
+            TopicPattern::Wild(_) => &mut forgotten,
+        };
         gap.from = gap.from.max(*sent + 1);
-        // A position of another epoch has a gap even of what is held.
-        if gap.from > gap.to && gap.reason != GapReason::Epoch {
+        // A position of another epoch has a gap even of what is held, and forgotten topics have no offsets.
+        let has_offsets =
+            gap.reason != GapReason::Epoch && matches!(gap.topic, TopicPattern::Exact(_));
+        if gap.from > gap.to && has_offsets {
             return;
         }
         *sent = gap.to.max(*sent);
@@ -394,9 +405,9 @@ fn is_before(start: &Start, event: &Event) -> bool {
     match start {
         Start::AfterTime(time_us) => event.time_us <= *time_us,
         Start::AfterOffsets { offsets, others_us } => {
-            match offsets.iter().find(|(topic, _)| *topic == event.topic) {
-                Some((_, offset)) => event.offset <= *offset,
-                None => others_us.is_some_and(|time_us| event.time_us <= time_us),
+            match offsets.binary_search_by(|(topic, _)| topic.cmp(&event.topic)) {
+                Ok(place) => event.offset <= offsets[place].1,
+                Err(_) => others_us.is_some_and(|time_us| event.time_us <= time_us),
             }
         }
         _ => false,

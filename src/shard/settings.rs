@@ -57,8 +57,6 @@ impl Settings {
 /// What a shard may hold, in bytes: its shares of lines of `server/memory`, where the behaviour at each bound stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryBounds {
-    /// What is remembered of forgotten topics.
-    pub topics_bytes_max: usize,
     /// Classes, filters, and what finds them.
     pub subscriptions_bytes_max: usize,
     /// What `max_rate` holds back and `leave` remembers.
@@ -85,7 +83,6 @@ impl MemoryBounds {
 impl Default for MemoryBounds {
     fn default() -> Self {
         Self {
-            topics_bytes_max: MEMORY_BOUND_DEFAULT,
             subscriptions_bytes_max: MEMORY_BOUND_DEFAULT,
             shaping_bytes_max: MEMORY_BOUND_DEFAULT,
             replays_bytes_max: MEMORY_BOUND_DEFAULT,

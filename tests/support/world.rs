@@ -44,6 +44,7 @@ pub fn roomy() -> Settings {
             topic_keys_max: 100_000,
             bytes_max: 1 << 30,
             last_bytes_max: 1 << 30,
+            topics_bytes_max: 1 << 30,
         },
         topics_max: 1000,
         connections_max: 100_000,
