@@ -155,6 +155,11 @@ impl Who {
             && self.forced.as_ref().is_none_or(|forced| forced.evaluate(event))
     }
 
+    /// Whether a topic is one of an event type that none of their roles may see.
+    pub(super) fn is_barred(&self, topic: &TopicName) -> bool {
+        self.barred.contains(topic)
+    }
+
     /// What of these topics is granted.
     fn granted(&self, topics: &[TopicPattern]) -> Vec<TopicPattern> {
         if topics.iter().all(|topic| self.principal.may_subscribe(topic)) {

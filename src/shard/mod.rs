@@ -7,6 +7,7 @@ mod access;
 mod allowance;
 mod arrivals;
 mod class;
+mod confine;
 mod conns;
 mod deadlines;
 mod doors;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Shard;
+use super::access::Who;
 use super::access::common;
 use super::home::home_of;
 use super::input::Address;
@@ -72,6 +73,7 @@ impl Shard {
             sent: HashMap::default(),
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             untold,
+            is_narrowed: false,
             is_live: listener.is_live,
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
@@ -233,9 +235,13 @@ impl Shard {
             }
             self.ask_for_next_pages(id, now);
         }
-        if let Some(began) = began
+        let narrowed = self.narrowed_to(id, serial);
+        if let Some(mut began) = began
             && let Some(replay) = self.replay_of(id, serial)
         {
+            if let Some(who) = narrowed {
+                began.offsets.retain(|(topic, _)| who.hears_of(topic));
+            }
             replay.began_us.push((home, began.time_us));
             if replay.began(home, began) {
                 self.end_replay(id, serial, now);
@@ -246,6 +252,9 @@ impl Shard {
 
     /// Says that events are not coming, but for what was said of their topic before.
     fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
+        if self.narrowed_to(id, serial).is_some_and(|who| !who.hears_of_all(&gap.topic)) {
+            return;
+        }
         let Some(replay) = self.replay_of(id, serial) else { return };
         let mut forgotten = 0;
         let sent = match &gap.topic {
@@ -281,8 +290,10 @@ impl Shard {
             }
         }
         let filter = self.filter_of(reader.id, 1 << sub);
+        let narrowed = self.narrowed_to(reader.id, serial);
         for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
-            if event.op == Op::Delete {
+            let is_hidden = narrowed.as_ref().is_some_and(|who| !who.lets_see(event));
+            if event.op == Op::Delete || is_hidden {
                 continue;
             }
             let passes = filter
@@ -293,6 +304,12 @@ impl Shard {
             }
         }
         self.ask_for_next_pages(reader.id, now);
+    }
+
+    /// Who a replay is told to, if that has changed since it began.
+    pub(super) fn narrowed_to(&mut self, id: ConnId, serial: u32) -> Option<Arc<Who>> {
+        self.replay_of(id, serial).filter(|replay| replay.is_narrowed)?;
+        self.conns.find(id)?.who.clone()
     }
 
     pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
@@ -309,10 +326,15 @@ impl Shard {
         now: Now,
     ) {
         let filter = self.filter_of(id, set);
+        let narrowed = self.narrowed_to(id, serial);
         for event in events {
-            let passes = filter
-                .as_ref()
-                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            if narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic)) {
+                continue;
+            }
+            let passes = narrowed.as_ref().is_none_or(|who| who.lets_see(event))
+                && filter
+                    .as_ref()
+                    .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
             let Some(replay) = self.replay_of(id, serial) else { return };
             match replay.sent.get_mut(&event.topic) {
                 Some(sent) => *sent = event.offset,

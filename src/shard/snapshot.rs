@@ -98,6 +98,7 @@ impl Shard {
     fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>]) {
         let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let filter = self.filter_of(id, 1 << sub);
+        let narrowed = self.narrowed_to(id, serial);
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
@@ -105,8 +106,10 @@ impl Shard {
             return;
         };
         let subs = 1 << sub;
-        let passes =
-            |event: &&Arc<Event>| filter.as_ref().is_none_or(|filter| filter.evaluate(event));
+        let passes = |event: &&Arc<Event>| {
+            narrowed.as_ref().is_none_or(|who| who.lets_see(event))
+                && filter.as_ref().is_none_or(|filter| filter.evaluate(event))
+        };
         for event in events.iter().filter(passes) {
             replay.live.replayed += 1;
             solo.outbox.push(Item::Past { event: Arc::clone(event), subs });

@@ -25,6 +25,7 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
 use crate::dialect::SubId;
+use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::event::ShardId;
 use crate::limits::KEYS_WISH_MS;
@@ -34,6 +35,9 @@ use crate::wire::http::Reply;
 
 /// Seconds before a token is over at which its bearer is told, where the dialect has a word for it.
 pub(in super::super) const EXPIRY_WARNED_S: u64 = 30;
+
+/// Why a subscription ended that its client did not end.
+const NOT_COVERED: &str = "token";
 
 /// Why a token opens nothing.
 #[derive(Debug)]
@@ -277,11 +281,22 @@ impl Shard {
             self.close(id, CLOSE_POLICY, &error.to_string(), now);
             return Ok(());
         }
-        // What runs is confined by the new token on top of the old one.
+        // What runs, and what waits, is confined by the new token on top of the old one.
         let running = self.subs_of(id).to_vec();
-        let wish = |subscription| Wish { subscription, since: Since::Now };
-        let wishes: Vec<Wish> = running.into_iter().map(wish).collect();
+        if !running.is_empty() {
+            self.confine_waiting(id);
+        }
+        let wish = |subscription: &Arc<Subscription>| Wish {
+            subscription: Arc::clone(subscription),
+            since: Since::Now,
+        };
+        let wishes: Vec<Wish> = running.iter().map(wish).collect();
         self.want(id, &wishes, now);
+        let goes_on = |ended: &Subscription| self.subs_of(id).iter().any(|sub| sub.id == ended.id);
+        let ended: Vec<_> = running.iter().filter(|sub| !goes_on(sub)).collect();
+        for sub in ended {
+            self.say(id, &Outcome::Unsubscribed { id: &sub.id, reason: Some(NOT_COVERED) });
+        }
         Ok(())
     }
 
