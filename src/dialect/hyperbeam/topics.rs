@@ -112,7 +112,8 @@ pub(super) fn check(topics: &[String], options: Options, view: &View) -> Result<
     if filtered.iter().any(is_bad) { Err(TopicsFault::BadRegex) } else { Ok(()) }
 }
 
-fn is_filtered(name: &str, options: Options) -> bool {
+#[must_use]
+pub fn is_filtered(name: &str, options: Options) -> bool {
     (options.derived && derived_name(name).is_some()) || (options.regex && name.starts_with(REGEX))
 }
 

@@ -351,6 +351,15 @@ impl Shard {
         }
     }
 
+    /// Whether a connection's token is over, or was revoked: what it wanted to publish meanwhile, and could not, is not taken any more.
+    pub(in super::super) fn has_lost_its_token(&self, id: ConnId, now: Now) -> bool {
+        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
+            return false;
+        };
+        let is_over = who.principal.expires_at_s.is_some_and(|at_s| wall_s(now) >= at_s);
+        is_over || self.revocations.is_revoked(&who.principal)
+    }
+
     /// Once a second: is the token over, or soon? True if the connection was closed for it.
     pub(in super::super) fn check_token(&mut self, id: ConnId, now: Now) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
