@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::access::Who;
+use super::forced::bare;
 use super::input::ConnId;
 use crate::batch::Item;
 use crate::event::Event;
@@ -29,13 +30,24 @@ impl Who {
         }
     }
 
-    /// What is left of an event that was to be told. That a key has left a filter is told without its payload.
+    /// Whether two tokens let the same be heard: then nothing that waits has to be looked at.
+    pub(super) fn hears_alike(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.principal, &other.principal);
+        ours.subscribe.patterns() == theirs.subscribe.patterns()
+            && ours.forced_filters == theirs.forced_filters
+            && ours.roles == theirs.roles
+    }
+
+    /// What is left of an event that was to be told. That a key is gone, or has left a filter, is told without its payload.
     fn confine_event(&self, event: &Arc<Event>) -> Option<Arc<Event>> {
         if self.lets_see(event) {
             return Some(Arc::clone(event));
         }
-        (event.op == Op::Leave && self.hears_of(&event.topic))
-            .then(|| super::shape::bare_leave(event))
+        match event.op {
+            Op::Delete if self.lets_know(event) => Some(bare(event)),
+            Op::Leave if self.hears_of(&event.topic) => Some(bare(event)),
+            _ => None,
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::dialect::SubId;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::history::Read;
+use crate::limits::ANSWERS_BYTES_MAX;
+use crate::limits::OUTBOX_INPUT_BYTES_MAX;
 
 /// The state of a connection that is not in step.
 #[derive(Debug, Default)]
@@ -70,6 +72,22 @@ impl Solo {
         self.owed.len() + self.outbox.bytes()
     }
 
+    /// Whether its client has taken so much of what it was answered that it may be answered more.
+    pub(super) fn has_room(&self) -> bool {
+        self.outbox.has_room_for_answers(ANSWERS_BYTES_MAX)
+            && self.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX
+    }
+
+    /// Whether its client is read, as far as that depends on what it is still told.
+    pub(super) fn is_read(&self) -> bool {
+        !self.is_unheard && !self.is_live_awaited()
+    }
+
+    /// Whether a subscription that asked for nothing of the past is not live yet: what was said behind it comes after it.
+    pub(super) fn is_live_awaited(&self) -> bool {
+        self.replays.iter().any(|replay| replay.is_awaited)
+    }
+
     /// Whether all was sent and nothing is awaited.
     pub(super) fn is_done(&self) -> bool {
         self.owed.is_empty() && self.outbox.is_empty() && self.replays.is_empty()
@@ -111,6 +129,8 @@ pub(super) struct Replay {
     pub(super) untold: Option<Untold>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.
     pub(super) is_live: bool,
+    /// It asked for nothing of the past: nothing that its client says is carried out until it is live.
+    pub(super) is_awaited: bool,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(ShardId, u64)>,
 }

@@ -36,4 +36,8 @@ pub struct Stats {
     pub history_bytes: u64,
     pub history_keys: u64,
     pub deflate_streams: u64,
+    /// Bytes held of what has come in part, or waits for its turn.
+    pub input_bytes: u64,
+    /// Connections that were refused because of all that held the most of that.
+    pub input_refused: u64,
 }

@@ -274,6 +274,7 @@ impl Shard {
             return Err(NotLetIn::OtherUser);
         }
         let was_named = conn.who.as_ref().is_some_and(|who| who.principal.user.is_some());
+        let is_alike = conn.who.as_ref().is_some_and(|before| before.hears_alike(&who));
         conn.who = Some(who);
         conn.is_warned = false;
         // Whose name was known is counted already: so a connection has one question to the registrar at a time.
@@ -283,7 +284,7 @@ impl Shard {
         }
         // What runs, and what waits, is confined by the new token on top of the old one.
         let running = self.subs_of(id).to_vec();
-        if !running.is_empty() {
+        if !running.is_empty() && !is_alike {
             self.confine_waiting(id);
         }
         let wish = |subscription: &Arc<Subscription>| Wish {
