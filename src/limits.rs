@@ -375,16 +375,48 @@ pub const FILTER_LIST_MAX: usize = 1024;
 pub const FILTER_REGEXES_MAX: usize = 8;
 /// Fields that a filter reads, alternatives included; one with more is refused with `bad_filter`.
 pub const FILTER_PATHS_MAX: usize = 256;
+/// Filters that may be joined into one for a subscription: the client's, what its token forces, and event types that none of its roles may see. Each is within
+/// the limits of a filter, so that what they come to together is never refused.
+pub const FILTERS_JOINED_MAX: usize = 3;
 /// Alternatives in one `first(…)`; more are refused with `bad_filter`.
 pub const FILTER_FIRST_MAX: usize = 8;
-/// Characters in one pattern with wildcards; a longer one is refused with `bad_filter`. What a text costs grows with both.
+/// Characters in one pattern with wildcards, folded if it disregards case; a longer one is refused with `bad_filter`. Looking for a
+/// part with single characters in it takes a step for each 64 of them and character of the text.
 pub const PATTERN_CHARS_MAX: usize = 256;
+/// Bytes of one regular expression as it is written; a longer one is refused with `bad_filter`.
+pub const REGEX_TEXT_BYTES_MAX: usize = 2048;
+/// Levels of groups, classes and repetitions in a regular expression; a deeper one is refused with `bad_filter`.
+pub const REGEX_DEPTH_MAX: u32 = 32;
+/// What all regular expressions of a filter may be made of, counted before they are compiled: bytes to tell apart, repetitions written out; more is
+/// refused with `bad_filter`. What compiling takes grows with it: about a millisecond at the limit.
+pub const REGEX_SIZE_MAX: u64 = 4096;
 /// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
 pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of states that one regular expression keeps ready; at the limit they are forgotten and made anew.
+pub const REGEX_CACHE_BYTES_MAX: usize = 128 * 1024;
+/// What a filter may cost: the steps that it takes for an event in which every field that it reads is a text of 1 KiB. A dearer one is refused with
+/// `bad_filter`.
+pub const FILTER_COST_MAX: u64 = 64 * 1024;
+/// Steps that one connection's filters may take for one event, about 4 ms; at the limit the connection is closed with 1008.
+pub const FILTER_EVENT_STEPS_MAX: u64 = 4_000_000;
+/// Steps that one connection's filters may take in one second, a 25th of a core; at the limit the connection is closed with 1008. A replay waits instead.
+pub const FILTER_SECOND_STEPS_MAX: u64 = 40_000_000;
+/// Steps that a refused filter takes of what its connection's filters may take in a second: as much as the dearest one that is taken, about a
+/// millisecond.
+pub const FILTER_REFUSED_STEPS: u64 = 1_000_000;
+/// Steps of one filter and event that nobody is charged for: what a filter of a few plain tests takes.
+pub const FILTER_FREE_STEPS: u64 = 64;
+/// Steps of filters that count as a unit of a turn's work: both are so many nanoseconds.
+pub const FILTER_STEPS_PER_UNIT: u64 = 50;
+const _: () = assert!(FILTER_EVENT_STEPS_MAX <= FILTER_SECOND_STEPS_MAX);
+const _: () = assert!(
+    FILTER_COST_MAX <= FILTER_EVENT_STEPS_MAX,
+    "what is taken can be asked about an event of usual size"
+);
 /// Points of a polygon; more are refused with `bad_filter`.
 pub const POLYGON_POINTS_MAX: usize = 256;
 const _: () = assert!(
-    FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
+    FILTERS_JOINED_MAX * FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
     "one filter alone must be able to find all its fields"
 );
 /// Alternatives (an `and` of tests each) that a filter is indexed by; one with more is found by what all of them need, or, if

@@ -246,7 +246,7 @@ fn subscribing() {
         .collect();
     let mut run = || {
         for filter in &new {
-            matcher.insert(WishId(10_000), &topics, Some(filter));
+            matcher.insert(WishId(10_000), aircraft::PAYER, &topics, Some(filter));
             matcher.remove(WishId(10_000));
         }
     };

@@ -68,8 +68,7 @@ fn grants(config: &Config, key: &str, list: &[String]) -> Result<Grants, ConfigE
 /// A filter in the text notation, or in the JSON one, as JSON text: so tokens have it.
 fn filter(config: &Config, key: &str, text: &str) -> Result<Arc<str>, ConfigError> {
     let is_json = text.trim_start().starts_with('{');
-    let read = if is_json { Filter::parse_json(text) } else { Filter::parse_text(text) };
-    read.map_err(|error| unusable(config, key, error))?;
+    Filter::parse(text).map_err(|error| unusable(config, key, error))?;
     let quoted = || serde_json::Value::from(text).to_string();
     Ok(if is_json { text.into() } else { quoted().into() })
 }

@@ -109,7 +109,7 @@ impl Who {
     ) -> Result<Self, BadForcedFilter> {
         let mut forced: Vec<Filter> = Vec::new();
         for text in &principal.forced_filters {
-            let filter = forced_filter(text).ok_or(BadForcedFilter)?;
+            let filter = Filter::parse_value(text).map_err(|_| BadForcedFilter)?;
             if !forced.contains(&filter) {
                 forced.push(filter);
             }
@@ -191,22 +191,14 @@ impl Who {
 }
 
 /// What is asked for and what is forced, as one filter that the matcher can find events by; deletes are looked at again. `None`: together they are
-/// larger than a filter may be, and what is forced is looked at for every event that passes what is asked for.
+/// larger than joined filters may be, and what is forced is looked at for every event that passes what is asked for.
 fn joined(asked: Option<&Filter>, forced: &[Filter]) -> Option<Filter> {
     let is_delete = Test::equals(Scalar::text(Op::Delete.name()));
     let is_delete = Predicate::Test(Term::native(Source::Op, is_delete));
     let forced = Predicate::And(forced.iter().map(Filter::to_predicate).collect());
     let mut tests: Vec<Predicate> = asked.map(Filter::to_predicate).into_iter().collect();
     tests.push(Predicate::Or(vec![forced, is_delete]));
-    Filter::new(&Predicate::And(tests)).ok()
-}
-
-/// A filter as a token has it: a JSON string in the text notation, or an object in the JSON one.
-fn forced_filter(text: &str) -> Option<Filter> {
-    match serde_json::from_str::<String>(text) {
-        Ok(text) => Filter::parse_text(&text).ok(),
-        Err(_) => Filter::parse_json(text).ok(),
-    }
+    Filter::joined(tests).ok()
 }
 
 /// What each of some patterns has in common with each of some others, in the order of the first.

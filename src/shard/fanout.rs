@@ -15,6 +15,7 @@ use crate::clock::Now;
 use crate::dialect::Form;
 use crate::dialect::Views;
 use crate::event::Event;
+use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
 use crate::limits::UNITS_EVENT;
@@ -47,11 +48,16 @@ impl Shard {
         self.events_since_flush += 1;
         self.spent += UNITS_EVENT;
         let mut scratch = std::mem::take(&mut self.scratch);
+        self.begin_second(now);
         self.matcher.matches(event, &mut scratch.wishes);
-        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED;
+        let steps = self.matcher.steps_of_event();
+        self.stats.filter_steps += steps;
+        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT;
+        self.close_all_spent(now);
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);
-            let class = self.classes.at(id);
+            // It is gone if its filters took too much for this event.
+            let Some(class) = self.classes.find_mut(id) else { continue };
             if class.matched == 0 {
                 scratch.classes.push(id);
             }

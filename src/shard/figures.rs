@@ -88,6 +88,16 @@ pub const FIGURES: &[Figure] = &[
         |stats| stats.slow_disconnects,
     ),
     counter(
+        "fanwire_filter_steps_total",
+        "Steps that evaluating filters took for live events; one is about a nanosecond.",
+        |stats| stats.filter_steps,
+    ),
+    counter(
+        "fanwire_filter_work_disconnects_total",
+        "Connections that were closed because their filters took more work than they may.",
+        |stats| stats.filter_work_disconnects,
+    ),
+    counter(
         "fanwire_skipped_total",
         "Events that were passed over for a newer one of the same key.",
         |stats| stats.skipped,

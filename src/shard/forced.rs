@@ -60,8 +60,9 @@ fn sight(forced: &Forced, event: &Event, scratch: &mut Scratch) -> Sight {
     if forced.filters.is_empty() || (forced.is_joined && event.op != Op::Delete) {
         return Sight::Whole;
     }
-    let mut passes =
-        |event: &Event| forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch));
+    let mut passes = |event: &Event| {
+        forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch).passes)
+    };
     match &event.before {
         _ if passes(event) => Sight::Whole,
         Some(before) if passes(before) => Sight::Gone,
@@ -134,11 +135,10 @@ impl Shard {
         forced: &Forced,
         event: &Arc<Event>,
     ) -> Option<Arc<Event>> {
-        let scratch = &mut self.ingest.scratch;
-        if !filter.is_none_or(|filter| filter.evaluate_with(event, scratch)) {
+        if !self.passes_past(filter, event) {
             return None;
         }
-        match sight(forced, event, scratch) {
+        match sight(forced, event, &mut self.ingest.scratch) {
             Sight::Whole => Some(Arc::clone(event)),
             Sight::Gone => Some(bare(event)),
             Sight::Nothing => None,

@@ -110,6 +110,7 @@ impl Shard {
         self.end_subscriptions(id);
         self.underway.remove(&id);
         self.allowances.forget(id);
+        self.forget_account(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
             return;

@@ -36,6 +36,7 @@ mod settings;
 mod shape;
 mod snapshot;
 mod solo;
+mod spending;
 mod stats;
 mod subscribe;
 mod voice;
@@ -184,6 +185,9 @@ pub struct Shard {
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Schedule<ConnRef>,
+    spending: spending::Spending,
+    /// Connections whose replays rest, since their filters have worked enough for a while.
+    rests: deadlines::Deadlines<ConnRef>,
     insiders: shape::Insiders,
     ingest: ingest::Ingest,
     scratch: fanout::Scratch,
@@ -257,6 +261,8 @@ impl Shard {
             stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),
+            spending: spending::Spending::default(),
+            rests: deadlines::Deadlines::default(),
             insiders: shape::Insiders::default(),
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
@@ -344,6 +350,7 @@ impl Shard {
             self.batch_deadlines.next_ms(),
             self.pace_deadlines.next_ms(),
             self.held.next_ms(),
+            self.rests.next_ms(),
             stopping,
         ]
         .into_iter()

@@ -210,6 +210,12 @@ impl Shard {
         if self.conns.find_ref(answer.reader).is_none() {
             return;
         }
+        let reader = answer.reader;
+        self.take_page(answer, now);
+        self.rest_after_page(reader, now);
+    }
+
+    fn take_page(&mut self, answer: PageAnswer, now: Now) {
         if matches!(answer.read.start, Start::Snapshot { .. }) {
             return self.snapshot_arrived(answer, now);
         }
@@ -369,7 +375,7 @@ impl Shard {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
-        if solo.outbox.bytes() > PAGE_BYTES_MAX / 2 {
+        if solo.outbox.bytes() > PAGE_BYTES_MAX / 2 || now.mono_ms < solo.rests_until_ms {
             return;
         }
         let mut wishes = Vec::new();

@@ -182,8 +182,12 @@ fn key_of(event: &Event) -> Key {
 /// Who has a key inside: looked up for each event, so that leaving costs nothing where nobody waits for it.
 pub(super) type Insiders = HashMap<Key, Vec<ConnId>, foldhash::fast::RandomState>;
 
-/// Notes that a subscription of a connection has the event's key inside; false if it has more than it may.
+/// Notes that a subscription of a connection has the event's key inside; false if it has more than it may. An event without a key is about
+/// nothing in particular: nothing is inside by it, and so nothing leaves.
 fn enter(inside: &mut Keys, insiders: &mut Insiders, id: ConnId, event: &Event) -> bool {
+    if event.key.is_empty() {
+        return true;
+    }
     let key = key_of(event);
     if !inside.insert(key.clone()) {
         return true;
@@ -568,6 +572,7 @@ impl Shard {
         let shaped = shaping.0.iter_mut().find(|shaped| 1 << shaped.sub == set);
         let event = match shaped.and_then(|shaped| shaped.inside.as_mut()) {
             _ if past.passes => Arc::clone(event),
+            _ if event.key.is_empty() => return None,
             // Of a client that comes back it is not known what it had inside: the first news of a key that does not pass says that it has not.
             Some(inside) => {
                 let was_inside = inside.remove(&key_of(event));

@@ -34,6 +34,8 @@ pub(super) struct Solo {
     pub(super) dirty: bool,
     /// Its client said something while it was owed too much to be read; it is read on once that has gone.
     pub(super) is_unheard: bool,
+    /// Until then its replays ask for no more pages, in milliseconds since the start: its filters have worked enough.
+    pub(super) rests_until_ms: u64,
     /// It is being closed.
     pub(super) closing: Option<Closing>,
     /// Of an SSE stream: up to which stamp of each home shard it was sent; 0: not known yet.

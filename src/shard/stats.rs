@@ -26,6 +26,10 @@ pub struct Stats {
     pub bytes_received: u64,
     /// Connections closed because their outbox was full.
     pub slow_disconnects: u64,
+    /// Steps that filters took for live events.
+    pub filter_steps: u64,
+    /// Connections closed because their filters took more work than they may.
+    pub filter_work_disconnects: u64,
     /// Events passed over for a newer one of the same key.
     pub skipped: u64,
     /// Events dropped by `drop_oldest`.

@@ -12,6 +12,7 @@ use super::class::Voice;
 use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
+use super::spending;
 use crate::batch::Item;
 use crate::batch::Kept;
 use crate::batch::Outbox;
@@ -263,7 +264,7 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let class = self.class_of(ClassKey { voice, subs, alone });
+        let class = self.class_of(ClassKey { voice, subs, alone }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
@@ -271,20 +272,24 @@ impl Shard {
         }
     }
 
-    fn class_of(&mut self, key: ClassKey) -> ClassId {
+    /// The class of these subscriptions, for a connection that is about to enter it.
+    fn class_of(&mut self, key: ClassKey, of: ConnId) -> ClassId {
         if let Some(id) = self.classes.find_key(&key) {
+            self.enter_account(of, id, false);
             return id;
         }
         let id = self.classes.insert(key);
+        self.enter_account(of, id, true);
         let class = self.classes.at(id);
         for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
-            self.matcher.insert(*wish, &sub.topics, sub.filter.as_ref());
+            self.matcher.insert(*wish, spending::payer(id), &sub.topics, sub.filter.as_ref());
         }
         id
     }
 
     /// Takes a connection out of its class, and ends the class with its last one.
     pub(super) fn leave_class(&mut self, id: ConnId) {
+        self.leave_account(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_solo = conn.solo.is_some();
         let Some(class_id) = conn.class.take() else { return };

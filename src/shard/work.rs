@@ -95,6 +95,7 @@ impl Shard {
         }
         self.end_windows(now);
         self.close_due_batches(now);
+        self.end_rests(now);
         self.launch();
     }
 

@@ -108,6 +108,11 @@ impl Http {
         self.answering = answering;
     }
 
+    /// No other request follows the one that is being answered.
+    pub(super) fn ends(&mut self) {
+        self.answering.connection = Connection::Close;
+    }
+
     /// The body of the request is read to its end: the next one may follow if the client likes.
     pub(super) fn reads_body(&mut self, head: &Head) {
         if head.keep_alive {

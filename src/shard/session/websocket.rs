@@ -23,6 +23,7 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Talk;
 use crate::event::TopicName;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
 use crate::wire::decoder::Incoming;
@@ -206,9 +207,7 @@ impl Shard {
                     self.talk_hear(id, &mut **talk, &text, now);
                 }
             }
-            Heard::Said(Err(Malformed { id: of, refusal })) => {
-                self.say(id, &Outcome::Refused { id: of.as_ref(), refusal: &refusal });
-            }
+            Heard::Said(Err(malformed)) => self.refuse_malformed(id, &malformed, now),
             Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
             Heard::Ping(payload) => {
                 let mut pong = Vec::new();
@@ -230,6 +229,14 @@ impl Shard {
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, violation.code(), &violation.to_string());
         self.close_with(id, &bytes, AfterSent::Gone, now);
+    }
+
+    /// It said something that cannot be read. A filter was read as far as it goes, which is paid for.
+    fn refuse_malformed(&mut self, id: ConnId, malformed: &Malformed, now: Now) {
+        let Malformed { id: of, refusal } = malformed;
+        if refusal.code != RefusalCode::BadFilter || self.charge(id, FILTER_REFUSED_STEPS, now) {
+            self.say(id, &Outcome::Refused { id: of.as_ref(), refusal });
+        }
     }
 
     /// It said more in a second than it may.
@@ -286,6 +293,14 @@ impl Shard {
 
     fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
         if self.is_closing(id) {
+            return;
+        }
+        let filter = match &command {
+            Command::Subscribe { subscription, .. } => subscription.filter.as_ref(),
+            Command::Update { change, .. } => change.filter.as_ref().and_then(Option::as_ref),
+            _ => None,
+        };
+        if !self.charge_making(id, filter, now) {
             return;
         }
         match command {
