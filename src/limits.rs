@@ -32,8 +32,8 @@ pub const RUN_EVENTS_MAX: usize = 256;
 /// Bytes of events that travel between two shards as one message, but for a single larger event; a longer run is cut.
 pub const RUN_BYTES_MAX: usize = 1024 * 1024;
 /// Messages that wait for one other party, in each lane. At the limit what can be refused is refused at its source with `full`: publishes,
-/// questions to the registrar, requests for all topics. What cannot be is kept, and there is at most one of it for each connection of
-/// the party that asked: an answer to a publish, to a question or to a handshake, a farewell to the registrar; and for each
+/// questions to the registrar, revocations. What cannot be is kept, and there is at most one of it for each connection of
+/// the party that asked: an answer to a publish, to a question or to a handshake, a request for all topics, a farewell to the registrar; and for each
 /// subscription and home one request for a page. Pages themselves are read only once there is room.
 pub const MESH_PENDING_MAX: usize = 1024;
 /// Bytes that wait for one other party, in each lane; at the limit as above. Events that wait for several parties exist once.

@@ -390,6 +390,38 @@ impl Outbox {
         std::mem::take(&mut self.skipped)
     }
 
+    /// Leaves of each event that waits what `confine` leaves of it, and of the gaps those of topics that `hears_of`.
+    pub fn confine(
+        &mut self,
+        confine: impl Fn(&Arc<Event>) -> Option<Arc<Event>>,
+        hears_of: impl Fn(&TopicPattern) -> bool,
+    ) {
+        for index in 0..self.items.len() {
+            let Some(Waiting {
+                item: Item::Event { event, .. } | Item::Past { event, .. },
+                is_counted,
+            }) = &mut self.items[index]
+            else {
+                continue;
+            };
+            let before_bytes = event.weight_bytes();
+            let Some(confined) = confine(event) else {
+                let waiting = self.items[index].take();
+                self.gone(waiting);
+                continue;
+            };
+            *event = confined;
+            // It weighs no more than before: at most its payload has gone.
+            let less = before_bytes - event.weight_bytes();
+            if *is_counted {
+                self.counted.give_back(less);
+            }
+            self.bytes -= less;
+        }
+        self.gaps.retain(|(gap, _)| hears_of(&gap.topic));
+        self.drop_leading_holes();
+    }
+
     /// Applies `change` to the set of subscriptions of everything that waits; what is left for none is gone.
     pub fn change_subs(&mut self, change: impl Fn(u64) -> u64) {
         for index in 0..self.items.len() {

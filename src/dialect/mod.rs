@@ -284,6 +284,8 @@ pub enum Outcome<'a> {
     },
     Unsubscribed {
         id: &'a SubId,
+        /// Why, if the client did not ask for it: a word.
+        reason: Option<&'static str>,
     },
     Published {
         id: &'a SubId,

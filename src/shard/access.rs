@@ -173,6 +173,11 @@ impl Who {
         self.lets_see(event) || event.before.as_ref().is_some_and(|before| self.lets_see(before))
     }
 
+    /// Whether a topic is one of an event type that none of their roles may see.
+    pub(super) fn is_barred(&self, topic: &TopicName) -> bool {
+        self.barred.contains(topic)
+    }
+
     /// What of these topics is granted.
     fn granted(&self, topics: &[TopicPattern]) -> Vec<TopicPattern> {
         if topics.iter().all(|topic| self.principal.may_subscribe(topic)) {

@@ -15,6 +15,7 @@ use super::lanes::Lane;
 use super::registrar::REGISTRAR;
 use crate::auth::Publisher;
 use crate::clock::Now;
+use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::limits::PUBLISH_PORTION_MS;
 use crate::limits::PUBLISH_PORTIONS_PER_S;
@@ -141,6 +142,11 @@ impl Shard {
         }
         let Some(drafts) = self.allowances.parked.remove(&conn.id) else { return };
         let wanted = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
+        if self.has_lost_its_token(conn.id, now) {
+            self.allowances.keep(publisher, events, now);
+            let refused: Vec<_> = drafts.iter().map(|_| Err(RefusalCode::Forbidden)).collect();
+            return self.published(conn.id, &refused, now);
+        }
         self.allowances.keep(publisher, events.saturating_sub(wanted), now);
         if let Some(results) = self.publish_allowed(conn, drafts, events, now) {
             self.published(conn.id, &results, now);

@@ -19,6 +19,7 @@ use crate::batch::Piece;
 use crate::batch::Policy;
 use crate::dialect::DialectId;
 use crate::dialect::Subscription;
+use crate::event::Event;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
@@ -99,6 +100,8 @@ pub(super) struct Stream {
 #[derive(Debug, Default)]
 pub(super) struct OpenBatch {
     pub(super) text: Vec<u8>,
+    /// The events that are in it, and for which of the class's subscriptions each is: for a member that is to hear a part of them only.
+    pub(super) told: Vec<(Arc<Event>, u64)>,
     pub(super) events: u16,
     pub(super) events_max: u16,
     /// When it is closed at the latest, in milliseconds since the start.

@@ -154,6 +154,9 @@ impl Shard {
                 }
                 self.batch_deadlines.insert(class.open.as_ref().map_or(0, |open| open.due_ms), id);
             }
+            if let Some(open) = &mut class.open {
+                open.told.push((Arc::clone(event), subs));
+            }
             if voice::is_batch_full(class) {
                 self.close_batch(id);
             }

@@ -71,7 +71,7 @@ fn sight(forced: &Forced, event: &Event, scratch: &mut Scratch) -> Sight {
 }
 
 /// The twin of a delete that says that its key is gone and nothing else.
-fn bare(event: &Arc<Event>) -> Arc<Event> {
+pub(super) fn bare(event: &Arc<Event>) -> Arc<Event> {
     if *event.payload == *b"{}" {
         return Arc::clone(event);
     }

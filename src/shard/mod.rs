@@ -8,6 +8,7 @@ mod addresses;
 mod allowance;
 mod arrivals;
 mod class;
+mod confine;
 mod conns;
 mod deadlines;
 mod doors;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Shard;
+use super::access::Who;
 use super::access::common;
 use super::home::home_of;
 use super::input::Address;
@@ -75,6 +76,7 @@ impl Shard {
             sent: HashMap::default(),
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             untold,
+            is_narrowed: false,
             is_live: listener.is_live,
             is_awaited: is_said && *since == Since::Now,
             began_us: Vec::new(),
@@ -243,9 +245,13 @@ impl Shard {
             }
             self.ask_for_next_pages(id, now);
         }
-        if let Some(began) = began
+        let narrowed = self.narrowed_to(id, serial);
+        if let Some(mut began) = began
             && let Some(replay) = self.replay_of(id, serial)
         {
+            if let Some(who) = narrowed {
+                began.offsets.retain(|(topic, _)| who.hears_of(topic));
+            }
             replay.began_us.push((home, began.time_us));
             if replay.began(home, began) {
                 self.end_replay(id, serial, now);
@@ -256,6 +262,9 @@ impl Shard {
 
     /// Says that events are not coming, but for what was said of their topic before.
     fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
+        if self.narrowed_to(id, serial).is_some_and(|who| !who.hears_of_all(&gap.topic)) {
+            return;
+        }
         let Some(replay) = self.replay_of(id, serial) else { return };
         let mut forgotten = 0;
         let sent = match &gap.topic {
@@ -291,8 +300,10 @@ impl Shard {
             }
         }
         let (filter, forced) = self.terms_of(reader.id, 1 << sub);
+        let narrowed = self.narrowed_to(reader.id, serial);
         for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
-            if event.op == Op::Delete {
+            let is_hidden = narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic));
+            if event.op == Op::Delete || is_hidden {
                 continue;
             }
             let passes = self.shown(filter.as_ref(), &forced, event).is_some();
@@ -301,6 +312,12 @@ impl Shard {
             }
         }
         self.ask_for_next_pages(reader.id, now);
+    }
+
+    /// Who a replay is told to, if that has changed since it began.
+    pub(super) fn narrowed_to(&mut self, id: ConnId, serial: u32) -> Option<Arc<Who>> {
+        self.replay_of(id, serial).filter(|replay| replay.is_narrowed)?;
+        self.conns.find(id)?.who.clone()
     }
 
     pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
@@ -317,7 +334,11 @@ impl Shard {
         now: Now,
     ) {
         let (filter, forced) = self.terms_of(id, set);
+        let narrowed = self.narrowed_to(id, serial);
         for event in events {
+            if narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic)) {
+                continue;
+            }
             let shown = self.shown(filter.as_ref(), &forced, event);
             let passes = shown.is_some();
             let event = &shown.unwrap_or_else(|| Arc::clone(event));

@@ -428,6 +428,28 @@ impl Shard {
         }
     }
 
+    /// Confines what rates hold, and of which keys it is known that they were sent, to what is left of each event and to topics heard of.
+    pub(super) fn confine_shaping(
+        &mut self,
+        id: ConnId,
+        confine: impl Fn(&Arc<Event>) -> Option<Arc<Event>>,
+        hears_of: impl Fn(&TopicName) -> bool,
+    ) {
+        let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
+        let mut hidden = Keys::default();
+        for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.0) {
+            if let Some(pace) = &mut shaped.pace {
+                let held = std::mem::take(&mut pace.held).into_iter();
+                pace.held = held.filter_map(|(key, event)| Some((key, confine(&event)?))).collect();
+                pace.newest = pace.newest.take().filter(|key| pace.held.contains_key(key));
+            }
+            if let Some(inside) = &mut shaped.inside {
+                hidden.extend(inside.extract_if(|(topic, _)| !hears_of(topic)));
+            }
+        }
+        self.forget_inside(id, hidden);
+    }
+
     /// These keys are no longer inside for one subscription of a connection; they may be for another.
     fn forget_inside(&mut self, id: ConnId, keys: Keys) {
         let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());

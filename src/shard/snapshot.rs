@@ -98,7 +98,11 @@ impl Shard {
     fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>]) {
         let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let (filter, forced) = self.terms_of(id, 1 << sub);
-        let shown = events.iter().filter_map(|event| self.shown(filter.as_ref(), &forced, event));
+        let narrowed = self.narrowed_to(id, serial);
+        let heard_of = events
+            .iter()
+            .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
+        let shown = heard_of.filter_map(|event| self.shown(filter.as_ref(), &forced, event));
         let shown: Vec<Arc<Event>> = shown.collect();
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;

@@ -124,6 +124,9 @@ pub(super) struct Replay {
     /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
     pub(super) unlearned: Vec<(ShardId, Arc<Read>)>,
 
+    /// Another token was shown since it began, so its pages may hold more than is granted now.
+    pub(super) is_narrowed: bool,
+
     /// Of a snapshot: what has not been asked for yet.
     pub(super) untold: Option<Untold>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.

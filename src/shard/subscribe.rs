@@ -126,7 +126,7 @@ impl Shard {
         self.go_solo(id);
         self.forget(id, index);
         self.enter_class(id, subs);
-        self.say(id, &Outcome::Unsubscribed { id: sub_id });
+        self.say(id, &Outcome::Unsubscribed { id: sub_id, reason: None });
     }
 
     /// Takes one subscription, by its place, out of what a solo connection is still owed.

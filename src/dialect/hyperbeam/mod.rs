@@ -16,6 +16,7 @@ pub use reply::info;
 pub use talk::Conversation;
 pub use topics::Options;
 pub use topics::TopicsFault;
+pub use topics::is_filtered;
 pub use topics::of_query;
 
 use crate::dialect::BatchPart;

@@ -118,7 +118,8 @@ pub(super) fn check(topics: &[String], options: Options, view: &View) -> Result<
     Ok(())
 }
 
-fn is_filtered(name: &str, options: Options) -> bool {
+#[must_use]
+pub fn is_filtered(name: &str, options: Options) -> bool {
     (options.derived && derived_name(name).is_some()) || (options.regex && name.starts_with(REGEX))
 }
 

@@ -62,7 +62,15 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         }
         Outcome::Subscribed { id } => named("subscribed", id, out),
         Outcome::Updated { id } => named("updated", id, out),
-        Outcome::Unsubscribed { id } => named("unsubscribed", id, out),
+        Outcome::Unsubscribed { id, reason } => {
+            named("unsubscribed", id, out);
+            if let Some(reason) = reason {
+                out.pop();
+                out.extend_from_slice(br#","reason":"#);
+                string(reason, out);
+                out.push(b'}');
+            }
+        }
         Outcome::Live { id, live } => {
             out.extend_from_slice(br#"{"type":"live","id":"#);
             out.extend_from_slice(id.as_bytes());

@@ -81,7 +81,7 @@ impl Shard {
     /// Tells the topics, now that all are there.
     pub(super) fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
         let State::Topics(gathering) = http.take_state() else { unreachable!("it is one") };
-        let body = gathering.body();
+        let body = gathering.body(|name| self.may_know_of(id, name));
         self.reply(id, &mut http, now, |out, answering| {
             Reply::begin(out, 200, answering).body("application/json", &body);
         });
