@@ -84,10 +84,7 @@ fn linear(criterion: &mut Criterion) {
             bencher.iter(|| {
                 next += 1;
                 let event = black_box(&events[next % EVENTS]);
-                filters
-                    .iter()
-                    .filter(|filter| filter.evaluate_with(event, &mut scratch))
-                    .count()
+                filters.iter().filter(|filter| filter.evaluate_with(event, &mut scratch)).count()
             });
         });
     }

@@ -191,14 +191,14 @@ impl Who {
 }
 
 /// What is asked for and what is forced, as one filter that the matcher can find events by; deletes are looked at again. `None`: together they are
-/// larger than joined filters may be, and what is forced is looked at for every event that passes what is asked for.
+/// larger than a filter may be, and what is forced is looked at for every event that passes what is asked for.
 fn joined(asked: Option<&Filter>, forced: &[Filter]) -> Option<Filter> {
     let is_delete = Test::equals(Scalar::text(Op::Delete.name()));
     let is_delete = Predicate::Test(Term::native(Source::Op, is_delete));
     let forced = Predicate::And(forced.iter().map(Filter::to_predicate).collect());
     let mut tests: Vec<Predicate> = asked.map(Filter::to_predicate).into_iter().collect();
     tests.push(Predicate::Or(vec![forced, is_delete]));
-    Filter::joined(tests).ok()
+    Filter::new(&Predicate::And(tests)).ok()
 }
 
 /// What each of some patterns has in common with each of some others, in the order of the first.

@@ -60,9 +60,8 @@ fn sight(forced: &Forced, event: &Event, scratch: &mut Scratch) -> Sight {
     if forced.filters.is_empty() || (forced.is_joined && event.op != Op::Delete) {
         return Sight::Whole;
     }
-    let mut passes = |event: &Event| {
-        forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch))
-    };
+    let mut passes =
+        |event: &Event| forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch));
     match &event.before {
         _ if passes(event) => Sight::Whole,
         Some(before) if passes(before) => Sight::Gone,

@@ -98,6 +98,10 @@ impl Held {
         }
     }
 
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }

@@ -25,6 +25,7 @@ use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Fields;
 use crate::event::Op;
+use crate::event::TopicName;
 use crate::limits::SHAPED_KEYS_MAX;
 
 /// What a connection's paced and leaving subscriptions remember.
@@ -437,16 +438,23 @@ impl Shard {
     ) {
         let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
         let mut hidden = Keys::default();
-        for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.0) {
+        for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.subs) {
             if let Some(pace) = &mut shaped.pace {
-                let held = std::mem::take(&mut pace.held).into_iter();
-                pace.held = held.filter_map(|(key, event)| Some((key, confine(&event)?))).collect();
-                pace.newest = pace.newest.take().filter(|key| pace.held.contains_key(key));
+                for (key, event) in std::mem::take(&mut pace.held) {
+                    if let Some(event) = confine(&event) {
+                        pace.held.insert(key, event);
+                    }
+                }
+                pace.newest = pace.newest.take().filter(|key| pace.held.contains(key));
             }
             if let Some(inside) = &mut shaped.inside {
-                hidden.extend(inside.extract_if(|(topic, _)| !hears_of(topic)));
+                for key in std::mem::take(inside) {
+                    let goes_to = if hears_of(&key.0) { &mut *inside } else { &mut hidden };
+                    goes_to.insert(key);
+                }
             }
         }
+        self.count_shaping(id);
         self.forget_inside(id, hidden);
     }
 
