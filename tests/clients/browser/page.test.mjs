@@ -56,7 +56,7 @@ async function pageAt(origin) {
 }
 
 async function publish(address, topic, body, key) {
-  const headers = key ? { 'Fanwire-Key': key } : {};
+  const headers = { 'Content-Type': 'application/json', ...(key && { 'Fanwire-Key': key }) };
   const response = await fetch(`http://${address}/v1/publish/${topic}`, { method: 'POST', body: JSON.stringify(body), headers });
   assert.equal(response.status, 200);
 }
@@ -78,7 +78,7 @@ async function ask(page, url, options = {}) {
     try {
       const response = await fetch(url, options);
       const field = (name) => response.headers.get(name);
-      return { status: response.status, date: field('date'), retry: field('retry-after'), body: await response.text() };
+      return { status: response.status, date: field('date'), body: await response.text() };
     } catch (error) {
       return { error: error.name };
     }
@@ -86,7 +86,7 @@ async function ask(page, url, options = {}) {
 }
 
 test('a page of an allowed origin publishes in every dialect, and reads what went wrong', async () => {
-  const server = await serve('epoll', { 'auth.origins': site.origin, 'auth.publish_per_s': '3' });
+  const server = await serve('epoll', { 'auth.origins': site.origin });
   try {
     const page = await pageAt(site.origin);
     const base = `http://${server.address}`;
@@ -102,10 +102,6 @@ test('a page of an allowed origin publishes in every dialect, and reads what wen
     assert.deepEqual([cast.status, cast.body], [200, 'OK']);
     const posted = await ask(page, `${base}/pv/events`, { method: 'POST', body: '{"event_type":"Custom","data":{}}', headers: json });
     assert.equal(posted.status, 200);
-    let limited;
-    do limited = await ask(page, `${base}/v1/publish/a`, { method: 'POST', body: '{}', headers: json });
-    while (limited.status === 200);
-    assert.deepEqual([limited.status, limited.retry], [429, '1']);
     assert.equal((await ask(page, `${base}/nowhere`)).status, 404);
     assert.equal((await ask(page, `${base}/v1/sse?topic=`)).status, 400);
     assert.deepEqual(await ask(page, `${base}/v1/publish/a`, { method: 'DELETE' }), { error: 'TypeError' }, 'a preflight that allows POST only');
@@ -124,7 +120,7 @@ test('a page is told by a status why it may not', async () => {
     const forbidden = await ask(page, `${base}/v1/sse?topic=b`, { headers });
     assert.equal(forbidden.status, 403);
     assert.match(JSON.parse(forbidden.body).error.message, /b is not allowed/);
-    assert.equal((await ask(page, `${base}/v1/publish/a`, { method: 'POST', body: '{}', headers })).status, 403);
+    assert.equal((await ask(page, `${base}/v1/publish/a`, { method: 'POST', body: '{}', headers: { ...headers, 'Content-Type': 'application/json' } })).status, 403);
   } finally {
     await server.stop();
   }
