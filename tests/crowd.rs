@@ -83,6 +83,12 @@ impl Crowd {
         let padding = "x".repeat(100 + self.random.below(300));
         for _ in 0..count {
             if !self.world.wants_input(self.publisher.wire) {
+                // It has its answers to take, or the server to wait for.
+                self.world.settle();
+                self.publisher.read(&mut self.world, usize::MAX);
+                self.world.settle();
+            }
+            if !self.world.wants_input(self.publisher.wire) {
                 break;
             }
             self.said += 1;

@@ -249,6 +249,17 @@ const KEYS: &[Key] = &[
         doc: "A request that has not arrived by then is answered 408; also how long an idle HTTP connection is kept.",
     },
     Key {
+        name: "upload_bytes_per_s_min",
+        takes: Takes::Number {
+            min: 1,
+            max: 1024 * MIB,
+            field: |config| &mut config.upload_bytes_per_s_min,
+        },
+        default: "512",
+        unit: "bytes",
+        doc: "What is longer than a moment may take `request_timeout_s` and a second more for each so many bytes that have come: a body, a line of an upload, a WebSocket message. What is slower is answered 408, or closed with 1008. An upload may last for as long as each of its lines is in time.",
+    },
+    Key {
         name: "close_timeout_s",
         takes: Takes::Number { min: 1, max: 600, field: |config| &mut config.close_timeout_s },
         default: "5",

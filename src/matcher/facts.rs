@@ -16,6 +16,8 @@ use crate::event::fields;
 use crate::event::fields::Scratch;
 use crate::event::fields::Value;
 use crate::matcher::filter::Source;
+use crate::matcher::filter::Values;
+use crate::matcher::filter::Work;
 use crate::matcher::filter::is_place;
 use crate::matcher::filter::on_unit_sphere;
 
@@ -199,6 +201,7 @@ pub(super) struct Facts<'a> {
     positions: Vec<(u32, u32)>,
     /// On the unit sphere.
     places: Vec<[f64; 3]>,
+    work: Work,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -222,8 +225,9 @@ impl<'a> Facts<'a> {
         // The list is empty, so nothing is converted: this only lets go of the old lifetime, in place.
         let values =
             other.values.into_iter().map(|_| unreachable!("it was just cleared")).collect();
-        let Facts { spans, filled, positions, places, .. } = other;
-        Self { values, spans, filled, positions, places }
+        let Facts { spans, filled, positions, places, mut work, .. } = other;
+        work.begin_event();
+        Self { values, spans, filled, positions, places, work }
     }
 
     /// The slots that have values.
@@ -236,6 +240,19 @@ impl<'a> Facts<'a> {
     pub(super) fn of(&self, slot: SlotId) -> &[Value<'a>] {
         let Some(span) = self.spans.get(slot.index()) else { return &[] };
         self.values.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// The same, for whoever tells them apart.
+    #[inline]
+    pub(super) fn numbered(&self, slot: SlotId) -> Values<'_> {
+        let first = self.spans.get(slot.index()).map_or(0, |span| span.start as usize);
+        Values { list: self.of(slot), first }
+    }
+
+    /// What asking filters about the event takes.
+    #[inline]
+    pub(super) const fn work(&self) -> &Work {
+        &self.work
     }
 
     /// Reads `event`; `own` is where fields go that had to be looked for here.

@@ -4,6 +4,7 @@
 //! blocks and never fails; one subscriber's state never costs another; every list in here has a bound in `limits`.
 
 mod access;
+mod addresses;
 mod allowance;
 mod arrivals;
 mod class;
@@ -12,11 +13,15 @@ mod deadlines;
 mod doors;
 mod encoded;
 mod fanout;
+mod figures;
 mod flush;
+mod forced;
 mod home;
 mod ingest;
 mod input;
+mod intake;
 mod lanes;
+mod large;
 mod lifecycle;
 mod own;
 mod publish;
@@ -30,6 +35,7 @@ mod settings;
 mod shape;
 mod snapshot;
 mod solo;
+mod spending;
 mod stats;
 mod subscribe;
 mod voice;
@@ -46,6 +52,9 @@ pub use access::Access;
 pub use access::Listeners;
 pub use allowance::Ask;
 pub use doors::routes_page;
+pub use figures::FIGURES;
+pub use figures::Figure;
+pub use figures::FigureKind;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
@@ -77,8 +86,10 @@ use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
+use crate::batch::LargeEvents;
 use crate::clock::Now;
 use crate::event::ShardId;
+use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::limits::UNITS_TURN;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
@@ -88,6 +99,9 @@ use crate::wire::http::HttpDate;
 pub trait Sink {
     /// Hands bytes to a connection's socket, which never blocks.
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
+
+    /// The same with bytes that lie in several places, at most [`PIECES_PER_SEND_MAX`](crate::limits::PIECES_PER_SEND_MAX) of them.
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent;
 }
 
 /// What a socket did with bytes.
@@ -107,6 +121,7 @@ pub struct Shard {
     settings: Settings,
     epoch: Arc<str>,
     conns: conns::Conns,
+    addresses: addresses::Addresses,
     classes: class::Classes,
     matcher: Matcher,
     home: home::Home,
@@ -118,6 +133,7 @@ pub struct Shard {
     /// Requests for pages that wait until there is room and time for them.
     reads: reads::Reads,
     frames: Frames,
+    large: LargeEvents,
     events_since_flush: usize,
     /// What the classes gathered last, on its way to their members.
     flight: flush::Flight,
@@ -144,7 +160,11 @@ pub struct Shard {
     gone: VecDeque<ConnId>,
     admin: VecDeque<(ConnRef, AdminRequest)>,
     inbound: Inbound,
-    heard: session::HeardBuffer,
+    /// Connections that have said more than could be carried out at once, and go on in the next turn; and bytes of what was carried out in this.
+    unheard: VecDeque<ConnRef>,
+    heard_bytes: usize,
+    /// What is held of what has come in part.
+    intake: intake::Intake,
     /// Whoever comes without a token.
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
@@ -164,6 +184,9 @@ pub struct Shard {
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Schedule<ConnRef>,
+    spending: spending::Spending,
+    /// Connections whose replays rest, since their filters have worked enough for a while.
+    rests: deadlines::Deadlines<ConnRef>,
     insiders: shape::Insiders,
     ingest: ingest::Ingest,
     scratch: fanout::Scratch,
@@ -181,6 +204,7 @@ impl Shard {
         let views = Arc::clone(&settings.views);
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
+        let intake = intake::Intake::new(settings.memory.input_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
@@ -196,6 +220,7 @@ impl Shard {
             settings,
             epoch,
             conns: conns::Conns::default(),
+            addresses: addresses::Addresses::default(),
             classes: class::Classes::default(),
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
@@ -204,6 +229,7 @@ impl Shard {
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
+            large: LargeEvents::within(&outboxes),
             events_since_flush: 0,
             flight: flush::Flight::default(),
             spent: 0,
@@ -223,7 +249,9 @@ impl Shard {
             gone: VecDeque::new(),
             admin: VecDeque::new(),
             inbound: Inbound::default(),
-            heard: session::HeardBuffer::default(),
+            unheard: VecDeque::new(),
+            heard_bytes: 0,
+            intake,
             date: HttpDate::default(),
             replay_serial: 0,
             stream_epoch: 0,
@@ -232,6 +260,8 @@ impl Shard {
             stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),
+            spending: spending::Spending::default(),
+            rests: deadlines::Deadlines::default(),
             insiders: shape::Insiders::default(),
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
@@ -245,6 +275,11 @@ impl Shard {
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
+            return None;
+        }
+        let most = self.settings.access.limits.address_connections;
+        if !self.addresses.enter(peer, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
+            tracing::debug!(%peer, "its address has too many connections");
             return None;
         }
         self.date.set(now.wall_us / 1_000_000);
@@ -290,7 +325,9 @@ impl Shard {
     /// A connection whose socket is to be closed. Its place is free from now on.
     pub fn poll_gone(&mut self) -> Option<ConnId> {
         let id = self.gone.pop_front()?;
-        self.conns.remove(id);
+        if let Some(conn) = self.conns.remove(id) {
+            self.addresses.leave(conn.peer);
+        }
         Some(id)
     }
 
@@ -312,6 +349,7 @@ impl Shard {
             self.batch_deadlines.next_ms(),
             self.pace_deadlines.next_ms(),
             self.held.next_ms(),
+            self.rests.next_ms(),
             stopping,
         ]
         .into_iter()
@@ -331,6 +369,7 @@ impl Shard {
             history_bytes: held.bytes,
             history_keys: held.keys,
             deflate_streams: self.classes.streams() as u64,
+            input_bytes: self.intake.held() as u64,
             ..self.stats
         }
     }

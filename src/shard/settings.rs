@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access::Access;
+use super::session::Pace;
 use crate::dialect::Views;
 use crate::dialect::hyperbeam;
 use crate::history::Retention;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub ping_after_s: u32,
     /// A request whose head or body does not arrive within so many seconds is answered 408; also how long an idle HTTP connection is kept.
     pub request_timeout_s: u32,
+    /// Bytes for which what comes in part may take a second more than that.
+    pub upload_bytes_per_s_min: u64,
     /// How each dialect sees the events.
     pub views: Arc<Views>,
     pub hyperbeam: HyperBeam,
@@ -48,6 +51,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How long what comes in part may take.
+    pub(super) fn pace(&self) -> Pace {
+        Pace { timeout_s: self.request_timeout_s, bytes_per_s_min: self.upload_bytes_per_s_min }
+    }
+
     /// Topics that a home may have, and the bytes of each one's name.
     pub(super) fn home_bounds(&self) -> (usize, usize) {
         (self.topics_max, self.bounds.topic_bytes_max)

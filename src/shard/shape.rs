@@ -182,8 +182,12 @@ fn key_of(event: &Event) -> Key {
 /// Who has a key inside: looked up for each event, so that leaving costs nothing where nobody waits for it.
 pub(super) type Insiders = HashMap<Key, Vec<ConnId>, foldhash::fast::RandomState>;
 
-/// Notes that a subscription of a connection has the event's key inside; false if it has more than it may.
+/// Notes that a subscription of a connection has the event's key inside; false if it has more than it may. An event without a key is about
+/// nothing in particular: nothing is inside by it, and so nothing leaves.
 fn enter(inside: &mut Keys, insiders: &mut Insiders, id: ConnId, event: &Event) -> bool {
+    if event.key.is_empty() {
+        return true;
+    }
     let key = key_of(event);
     if !inside.insert(key.clone()) {
         return true;
@@ -312,7 +316,10 @@ impl Shard {
 
     /// Sends what paced connections were kept waiting for.
     pub(super) fn end_windows(&mut self, now: Now) {
-        while let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms) {
+        // What is due and finds no room in this flight is due to the next.
+        while !self.is_flight_full()
+            && let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms)
+        {
             if self.conns.find_ref(conn).is_some() {
                 for (event, subs) in
                     self.take_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now)
@@ -414,6 +421,10 @@ impl Shard {
             return;
         }
         let policy = self.classes.at(class).policy;
+        if event.is_large() {
+            // It is sent when its turn comes, and not gathered.
+            self.go_solo(id);
+        }
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let bytes_max = self.settings.outbox_bytes_max;
             match solo.outbox.push_event(event, subs, &policy, bytes_max) {
@@ -425,6 +436,7 @@ impl Shard {
         let mut scratch = std::mem::take(&mut self.scratch_alone);
         scratch.begin();
         self.emit(class, event, subs, &mut scratch, now);
+        scratch.end();
         self.scratch_alone = scratch;
     }
 
@@ -531,13 +543,14 @@ impl Shard {
         now: Now,
     ) -> Option<Arc<Event>> {
         let conn = self.conns.find_mut(id)?;
-        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_see(event));
+        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_know(event));
         let Some(shaping) = conn.shaping.as_deref_mut() else {
             return past.passes.then(|| Arc::clone(event));
         };
         let shaped = shaping.0.iter_mut().find(|shaped| 1 << shaped.sub == set);
         let event = match shaped.and_then(|shaped| shaped.inside.as_mut()) {
             _ if past.passes => Arc::clone(event),
+            _ if event.key.is_empty() => return None,
             // Of a client that comes back it is not known what it had inside: the first news of a key that does not pass says that it has not.
             Some(inside) => {
                 let was_inside = inside.remove(&key_of(event));

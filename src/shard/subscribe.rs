@@ -12,8 +12,11 @@ use super::class::Voice;
 use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
+use super::spending;
 use crate::batch::Item;
+use crate::batch::Kept;
 use crate::batch::Outbox;
+use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Change;
 use crate::dialect::Outcome;
@@ -125,11 +128,16 @@ impl Shard {
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
+            let was_awaited = solo.is_live_awaited();
             solo.replays.retain(|replay| usize::from(replay.sub) != index);
+            let is_freed = was_awaited && !solo.is_live_awaited();
             for replay in &mut solo.replays {
                 if usize::from(replay.sub) > index {
                     replay.sub -= 1;
                 }
+            }
+            if is_freed {
+                self.hear_later(id);
             }
         }
     }
@@ -211,6 +219,7 @@ impl Shard {
         self.close_batch(class);
         let (flying, synced) = self.leave_flight(id, class, synced);
         let class = self.classes.at(class);
+        class.end_frames(&self.frames);
         let late = class.late_frames(id);
         let is_synced = class.stream.as_ref().is_some_and(|stream| {
             late == 0 && !class.deflated.is_empty() && (stream.restarted || stream.epoch == synced)
@@ -218,12 +227,19 @@ impl Shard {
         let frames = if is_synced { &class.deflated[..] } else { &class.plain[late..] };
         let mut owed = Vec::new();
         self.frames.gather(frames, &mut owed);
-        self.stats.deliveries += (class.plain.len() - late) as u64;
+        let large = class.large.as_deref();
+        let messages = class.plain.len() - late + large.map_or(0, |large| large.messages);
+        self.stats.deliveries += messages as u64;
+        let mut rest = flying;
+        if !owed.is_empty() {
+            let kept = Kept::new(&self.outboxes, owed.into());
+            rest.push(Piece::Kept { kept, from: 0 });
+        }
+        rest.push_rest(large.map_or(&[], |large| &large.pieces), 0);
         class.remove_member(id, &mut self.conns);
         class.insert_solo(id, &mut self.conns);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            solo.owed.push(flying);
-            solo.owed.push(owed.into());
+            solo.owed = rest;
         }
         self.mark_solo(id);
     }
@@ -248,7 +264,7 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let class = self.class_of(ClassKey { voice, subs, alone });
+        let class = self.class_of(ClassKey { voice, subs, alone }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
@@ -256,20 +272,24 @@ impl Shard {
         }
     }
 
-    fn class_of(&mut self, key: ClassKey) -> ClassId {
+    /// The class of these subscriptions, for a connection that is about to enter it.
+    fn class_of(&mut self, key: ClassKey, of: ConnId) -> ClassId {
         if let Some(id) = self.classes.find_key(&key) {
+            self.enter_account(of, id, false);
             return id;
         }
         let id = self.classes.insert(key);
+        self.enter_account(of, id, true);
         let class = self.classes.at(id);
         for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
-            self.matcher.insert(*wish, &sub.topics, sub.filter.as_ref());
+            self.matcher.insert(*wish, spending::payer(id), &sub.topics, sub.filter.as_ref());
         }
         id
     }
 
     /// Takes a connection out of its class, and ends the class with its last one.
     pub(super) fn leave_class(&mut self, id: ConnId) {
+        self.leave_account(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_solo = conn.solo.is_some();
         let Some(class_id) = conn.class.take() else { return };

@@ -30,6 +30,11 @@ impl Shard {
         if is_same(&subs, wishes) {
             return;
         }
+        for wish in wishes.iter().filter(|wish| !subs.contains(&wish.subscription)) {
+            if !self.charge_making(id, wish.subscription.filter.as_ref(), now) {
+                return;
+            }
+        }
         self.go_solo(id);
         for index in (0..subs.len()).rev() {
             if !wishes.iter().any(|wish| wish.subscription.id == subs[index].id) {
@@ -91,11 +96,7 @@ impl Shard {
             return Err(Refusal::of(RefusalCode::Forbidden, field, message));
         }
         who.confine(asked).ok_or_else(|| {
-            Refusal::of(
-                RefusalCode::Forbidden,
-                "topics",
-                "none of these is allowed with this filter",
-            )
+            Refusal::of(RefusalCode::Forbidden, "topics", "none of these topics is allowed")
         })
     }
 }

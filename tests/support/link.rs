@@ -125,8 +125,12 @@ impl Host for Core {
             if number % 100 != 99 {
                 continue;
             }
+            // A source waits if it is told so, or is not read.
             let is_refused = |publisher: &mut Client| {
                 publisher.read(&mut world, usize::MAX);
+                if !world.wants_input(publisher.wire) {
+                    return true;
+                }
                 let is_full =
                     |told: &Told| matches!(told, Told::Other(message) if message["code"] == "full");
                 publisher.told.iter().any(is_full)

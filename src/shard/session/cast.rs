@@ -13,6 +13,7 @@ use super::super::input::Address;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
 use super::super::input::Mesh;
+use super::super::publish::draft_bytes;
 use super::PublishResult;
 use super::http::Http;
 use super::http::State;
@@ -55,14 +56,18 @@ impl Shard {
     pub(super) fn cast(&mut self, id: ConnId, http: &mut Http, body: &[u8], now: Now) {
         let draft = self.draft_of_cast(body).filter(|draft| self.may_publish(id, &draft.topic));
         let Some(draft) = draft else { return self.say_cast(id, http, true, now) };
+        let drafts_bytes = draft_bytes(&draft);
+        self.heard_bytes += drafts_bytes;
         match self.publish(id, vec![draft], now) {
             Some(results) => self.say_cast(id, http, is_within_rate(&results), now),
             // Whether it may be published at all is not known yet.
-            None if self.allowances.is_parked(id) => http.set_state(State::Casting(Owed::Answer)),
+            None if self.allowances.is_parked(id) => {
+                http.set_state(State::Casting { owed: Owed::Answer, drafts_bytes });
+            }
             None => {
                 self.say_cast(id, http, true, now);
                 if http.answering().stays() {
-                    http.set_state(State::Casting(Owed::Nothing));
+                    http.set_state(State::Casting { owed: Owed::Nothing, drafts_bytes });
                 }
             }
         }

@@ -126,6 +126,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.session = Session::Sse { said_s: seconds(now) };
         conn.voice = Some(voice);
+        self.count_held(id);
     }
 
     /// Ends a Connect call after everything that it is owed.
