@@ -50,13 +50,24 @@ pub const PAGES_PER_TURN_MAX: usize = 16;
 /// them costs a pass over all.
 pub const INPUT_FREED_SHARE: usize = 8;
 
-/// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
+/// Bytes of frames that one flush may hold for all classes, and bytes of them that are copied side by side; at the limit the shard flushes before it takes
+/// the next event, what the same event adds is in pieces, and frames are put side by side as they are sent.
 pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that one class's members are sent at a time, and so what each may be owed at once; at the limit the shard flushes. Sixty-four
 /// frames of telemetry cost little more to send than one.
 pub const CLASS_BYTES_MAX: usize = 64 * 1024;
 /// Frames that one class may hold between two flushes; at the limit the shard flushes.
 pub const FLUSH_FRAMES_MAX: usize = 1024;
+/// Bytes of a payload from which an event is large: its frames are sent in pieces, of which the payload is one that lies in memory once.
+pub const LARGE_BYTES: usize = 32 * 1024;
+/// Bytes of a part of a large payload that is not worth a piece of its own; it is copied.
+pub const PART_BYTES_MIN: usize = 256;
+/// Bytes of deflated texts of large events that may wait in a shard for those who are behind; at the limit further ones are sent plain.
+pub const LARGE_TEXTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Pieces that are handed to a socket in one call; more take another call.
+pub const PIECES_PER_SEND_MAX: usize = 64;
+/// Bytes of pieces up to which copying them into one run is cheaper than handing them to the kernel one by one.
+pub const PIECES_COPIED_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a chunk that a solo connection is sent at a time, and at which it yields to the others.
 pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
@@ -175,6 +186,7 @@ pub const FDS_RESERVED: u64 = 512;
 pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
+const _: () = assert!(PART_BYTES_MIN <= LARGE_BYTES && LARGE_BYTES <= CLASS_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
 const _: () = assert!(OUTBOX_SPARE_BYTES <= OUTBOX_BYTES_MAX);

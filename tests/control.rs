@@ -93,6 +93,7 @@ impl Busy {
             time_us: offset,
             payload: Bytes::from_static(br#"{"altitude":31000,"callsign":"SWR86"}"#),
             fields: Fields::default(),
+            before: None,
         };
         let run = (1..=RUN_EVENTS).map(|offset| Arc::new(event(offset))).collect();
         let mut this = Self { world, busy, topic, run, readers: Vec::new() };

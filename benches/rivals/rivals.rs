@@ -60,6 +60,7 @@ fn event_of(report: &Report, interest: &Interest, scratch: &mut Scratch) -> Even
         time_us: 1,
         payload: payload.into(),
         fields,
+        before: None,
     }
 }
 

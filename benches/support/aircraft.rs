@@ -46,6 +46,7 @@ fn event_of(payload: String, interest: &Interest, scratch: &mut Scratch) -> Even
         time_us: 1,
         payload: payload.into(),
         fields,
+        before: None,
     }
 }
 

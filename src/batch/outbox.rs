@@ -344,6 +344,13 @@ impl Outbox {
         }
     }
 
+    /// Whether the next item is a large event.
+    #[must_use]
+    pub fn is_large_next(&self) -> bool {
+        let next = self.items.front().and_then(Option::as_ref).map(|waiting| &waiting.item);
+        matches!(next, Some(Item::Event { event, .. } | Item::Past { event, .. }) if event.is_large())
+    }
+
     /// Takes the next item.
     pub fn pop(&mut self) -> Option<Item> {
         let waiting = self.items.pop_front()?;

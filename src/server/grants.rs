@@ -74,12 +74,10 @@ fn filter(config: &Config, key: &str, text: &str) -> Result<Arc<str>, ConfigErro
     Ok(if is_json { text.into() } else { quoted().into() })
 }
 
-/// Which roles may see which types of event.
-pub(super) fn event_types(config: &Config) -> EventTypes {
-    config
-        .event_types
-        .iter()
-        .fold(EventTypes::default(), |types, (name, roles)| types.with(name, roles))
+/// Which roles may see which types of event. Without keys nobody can show a role, so that only what is set needs one.
+pub(super) fn event_types(config: &Config, has_keys: bool) -> EventTypes {
+    let types = if has_keys { EventTypes::default() } else { EventTypes::open() };
+    config.event_types.iter().fold(types, |types, (name, roles)| types.with(name, roles))
 }
 
 /// Where clients without a token are let in, and what they may do.

@@ -7,13 +7,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::conns::Conns;
+use super::forced::Unmatched;
 use super::input::ConnId;
 use super::input::ConnRef;
 use crate::batch::FrameId;
+use crate::batch::Frames;
+use crate::batch::Piece;
 use crate::batch::Policy;
 use crate::dialect::DialectId;
 use crate::dialect::Subscription;
+use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
 
@@ -99,6 +105,15 @@ pub(super) struct OpenBatch {
     pub(super) due_ms: u64,
 }
 
+/// Messages that wait for a class's members as pieces.
+#[derive(Debug, Default)]
+pub(super) struct InPieces {
+    /// Frames that go before it.
+    before: usize,
+    pub(super) messages: usize,
+    pub(super) pieces: Vec<Piece>,
+}
+
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) key: Arc<ClassKey>,
@@ -114,10 +129,14 @@ pub(super) struct Class {
     pub(super) waiting_bytes: usize,
     /// The same frames as those in sync read them; empty without a stream.
     pub(super) deflated: Vec<FrameId>,
+    /// What waits in pieces, behind the frames that waited before it.
+    pub(super) large: Option<Box<InPieces>>,
     pub(super) stream: Option<Stream>,
     pub(super) open: Option<Box<OpenBatch>>,
     /// While one event is fanned out: which subscriptions it matches.
     pub(super) matched: u64,
+    /// Which subscriptions have more forced on them than the matcher looks at.
+    pub(super) unmatched: Unmatched,
     /// Stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
     /// While it is flushed: which of the classes of that flight it is.
@@ -133,6 +152,38 @@ impl Class {
         self.late.get(&conn).map_or(0, |frames| *frames as usize)
     }
 
+    /// Adds messages in pieces to what waits.
+    pub(super) fn push_pieces(&mut self, pieces: Vec<Piece>, messages: usize, frames: &Frames) {
+        self.end_frames(frames);
+        let before = self.plain.len();
+        let large =
+            self.large.get_or_insert_with(|| Box::new(InPieces { before, ..InPieces::default() }));
+        large.messages += messages;
+        large.pieces.extend(pieces);
+        self.begin_stream_anew();
+    }
+
+    /// Makes pieces of the frames that wait behind others: from then on all frames go before all pieces.
+    pub(super) fn end_frames(&mut self, frames: &Frames) {
+        let Some(large) = &mut self.large else { return };
+        if self.plain.len() == large.before {
+            return;
+        }
+        for frame in self.plain.drain(large.before..) {
+            large.messages += 1;
+            large.pieces.push(Piece::Bytes(Bytes::copy_from_slice(frames.bytes(frame))));
+        }
+        self.deflated.truncate(large.before);
+        self.begin_stream_anew();
+    }
+
+    /// From the next frame on: what members were sent since is not what the shared stream knows.
+    fn begin_stream_anew(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.messages = DEFLATE_EPOCH_MESSAGES;
+        }
+    }
+
     /// Takes a member out.
     pub(super) fn remove_member(&mut self, conn: ConnId, conns: &mut Conns) {
         stand_up(&mut self.members, conn, conns);
@@ -144,6 +195,7 @@ impl Class {
             self.stream = None;
             self.deflated = Vec::new();
             self.plain = Vec::new();
+            self.large = None;
             self.waiting_bytes = 0;
             self.open = None;
             self.members = Vec::new();
@@ -214,6 +266,7 @@ impl Classes {
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
         self.slots[id.index()] = Some(Box::new(Class {
+            unmatched: Unmatched::of(&key.subs),
             policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
             key,
             wishes,
@@ -223,6 +276,7 @@ impl Classes {
             plain: Vec::new(),
             waiting_bytes: 0,
             deflated: Vec::new(),
+            large: None,
             stream: None,
             open: None,
             matched: 0,

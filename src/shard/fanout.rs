@@ -27,6 +27,8 @@ pub(super) struct Scratch {
     wishes: Vec<WishId>,
     classes: Vec<ClassId>,
     encoded: Encoded,
+    /// Classes for whose subscriptions more is forced than was matched.
+    forced: Vec<(ClassId, u64)>,
     /// Connections that have a class of their own, and which of their subscriptions wanted the event.
     alone: Vec<(ConnId, u64)>,
 }
@@ -58,7 +60,12 @@ impl Shard {
         scratch.encoded.begin();
         scratch.alone.clear();
         for id in scratch.classes.drain(..) {
-            let mut subs = std::mem::take(&mut self.classes.at(id).matched);
+            let class = self.classes.at(id);
+            let mut subs = std::mem::take(&mut class.matched);
+            if subs & class.unmatched.at(event.op) != 0 {
+                scratch.forced.push((id, subs));
+                continue;
+            }
             if let Some(conn) = self.only_conn(id) {
                 scratch.alone.push((conn, subs));
                 subs = self.shape_live(conn, event, subs, now);
@@ -67,6 +74,11 @@ impl Shard {
                 self.emit(id, event, subs, &mut scratch.encoded, now);
             }
         }
+        if !scratch.forced.is_empty() {
+            self.fan_out_forced(event, &scratch.forced, &mut scratch.alone, now);
+            scratch.forced.clear();
+        }
+        scratch.encoded.end();
         self.announce_leaves(event, &scratch.alone, now);
         self.scratch = scratch;
     }
@@ -92,7 +104,13 @@ impl Shard {
     }
 
     /// Sees an event for a connection with a class of its own; returns the subscriptions that get it now.
-    fn shape_live(&mut self, conn: ConnId, event: &Arc<Event>, subs: u64, now: Now) -> u64 {
+    pub(super) fn shape_live(
+        &mut self,
+        conn: ConnId,
+        event: &Arc<Event>,
+        subs: u64,
+        now: Now,
+    ) -> u64 {
         let solo = self.conns.find(conn).and_then(|conn| conn.solo.as_deref());
         let not_live = solo.map_or(0, |solo| solo.not_live(event.home));
         self.shape(conn, event, subs & !not_live, now)
@@ -100,9 +118,12 @@ impl Shard {
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.is_class_full
-            || self.frames.len() >= FLUSH_BYTES_MAX
-            || self.events_since_flush >= FLUSH_FRAMES_MAX
+        self.is_class_full || self.is_flight_full() || self.events_since_flush >= FLUSH_FRAMES_MAX
+    }
+
+    /// Whether a flight holds as many bytes of frames as it may; what is gathered beyond them is in pieces.
+    pub(super) fn is_flight_full(&self) -> bool {
+        self.frames.len() >= FLUSH_BYTES_MAX
     }
 
     /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
@@ -114,6 +135,9 @@ impl Shard {
         encoded: &mut Encoded,
         now: Now,
     ) {
+        if event.is_large() || self.is_flight_full() {
+            return self.append_pieces(id, event, subs, encoded);
+        }
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
             let text = encoded.text(class, event, subs, Form::InBatch);

@@ -13,12 +13,15 @@ mod deadlines;
 mod doors;
 mod encoded;
 mod fanout;
+mod figures;
 mod flush;
+mod forced;
 mod home;
 mod ingest;
 mod input;
 mod intake;
 mod lanes;
+mod large;
 mod lifecycle;
 mod own;
 mod publish;
@@ -48,6 +51,9 @@ pub use access::Access;
 pub use access::Listeners;
 pub use allowance::Ask;
 pub use doors::routes_page;
+pub use figures::FIGURES;
+pub use figures::Figure;
+pub use figures::FigureKind;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
@@ -79,6 +85,7 @@ use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
+use crate::batch::LargeEvents;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
@@ -91,6 +98,9 @@ use crate::wire::http::HttpDate;
 pub trait Sink {
     /// Hands bytes to a connection's socket, which never blocks.
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
+
+    /// The same with bytes that lie in several places, at most [`PIECES_PER_SEND_MAX`](crate::limits::PIECES_PER_SEND_MAX) of them.
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent;
 }
 
 /// What a socket did with bytes.
@@ -122,6 +132,7 @@ pub struct Shard {
     /// Requests for pages that wait until there is room and time for them.
     reads: reads::Reads,
     frames: Frames,
+    large: LargeEvents,
     events_since_flush: usize,
     /// What the classes gathered last, on its way to their members.
     flight: flush::Flight,
@@ -214,6 +225,7 @@ impl Shard {
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
+            large: LargeEvents::within(&outboxes),
             events_since_flush: 0,
             flight: flush::Flight::default(),
             spent: 0,

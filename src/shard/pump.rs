@@ -5,8 +5,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::Sent;
 use super::Shard;
 use super::Sink;
@@ -14,10 +12,15 @@ use super::class::Class;
 use super::class::Voice;
 use super::encoded::Encoded;
 use super::input::ConnId;
+use super::large;
 use super::solo::AfterSent;
 use super::voice;
 use crate::batch::Item;
+use crate::batch::Kept;
+use crate::batch::LargeEvents;
 use crate::batch::Outbox;
+use crate::batch::Owed;
+use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
@@ -26,6 +29,7 @@ use crate::dialect::Subs;
 use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
 use crate::limits::UNITS_ENCODED;
 use crate::limits::UNITS_SEND;
@@ -137,13 +141,12 @@ impl Shard {
             return false;
         }
         scratch.chunk.clear();
-        if solo.owed.is_empty() {
-            self.fill_chunk(id, scratch);
-        } else {
+        if !solo.owed.is_empty() {
             return self.send_owed(sink, id, now);
         }
+        self.fill_chunk(id, scratch);
         if scratch.chunk.is_empty() {
-            return false;
+            return self.send_owed(sink, id, now);
         }
         self.stats.sends += 1;
         match sink.send(id, &scratch.chunk) {
@@ -158,7 +161,10 @@ impl Shard {
                 else {
                     return false;
                 };
-                solo.owed.push(Bytes::copy_from_slice(rest));
+                if !rest.is_empty() {
+                    let kept = Kept::new(&self.outboxes, rest.into());
+                    solo.owed.push(Piece::Kept { kept, from: 0 });
+                }
                 solo.blocked = !rest.is_empty();
                 solo.moved_ms = now.mono_ms;
                 rest.is_empty()
@@ -166,14 +172,20 @@ impl Shard {
         }
     }
 
-    /// Sends the first piece of what is owed; false when there is no room for all of it.
+    /// Sends the first pieces of what is owed; false when there is no room for all of them.
     fn send_owed<S: Sink>(&mut self, sink: &mut S, id: ConnId, now: Now) -> bool {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return false;
         };
-        let Some(piece) = solo.owed.first() else { return false };
+        let mut pieces = [&[][..]; PIECES_PER_SEND_MAX];
+        let (count, bytes) = solo.owed.first(&mut pieces);
+        let sent = match &pieces[..count] {
+            [] => return false,
+            [piece] => sink.send(id, piece),
+            pieces => sink.send_pieces(id, pieces),
+        };
         self.stats.sends += 1;
-        match sink.send(id, &piece) {
+        match sent {
             Sent::Closed => {
                 self.closed(id, now);
                 false
@@ -181,7 +193,7 @@ impl Shard {
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
                 solo.owed.taken(count);
-                solo.blocked = count < piece.len();
+                solo.blocked = count < bytes;
                 solo.moved_ms = now.mono_ms;
                 !solo.blocked
             }
@@ -207,8 +219,28 @@ impl Shard {
         };
         self.stats.dropped += solo.outbox.take_dropped();
         while filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES {
+            if solo.outbox.is_large_next() {
+                // A large event is a chunk of its own, of pieces.
+                self.stats.skipped += filling.announce(&mut solo.outbox);
+                filling.end_batch();
+                if !filling.scratch.chunk.is_empty() {
+                    break;
+                }
+            }
             let Some(item) = solo.outbox.pop() else { break };
             match item {
+                Item::Event { event, subs } if event.is_large() => {
+                    if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
+                        *sent = event.time_us;
+                    }
+                    let known = if solo.is_telling { &[][..] } else { &solo.cursor };
+                    filling.large(&event, subs, known, &mut self.large, &mut solo.owed);
+                    break;
+                }
+                Item::Past { event, subs } if event.is_large() => {
+                    filling.large(&event, subs, &[], &mut self.large, &mut solo.owed);
+                    break;
+                }
                 Item::Event { event, subs } => {
                     self.stats.skipped += filling.announce(&mut solo.outbox);
                     if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
@@ -303,6 +335,26 @@ impl Filling<'_> {
             count += skipped.count;
         }
         count
+    }
+
+    fn large(
+        &mut self,
+        event: &Arc<Event>,
+        subs: u64,
+        cursor: &[u64],
+        events: &mut LargeEvents,
+        owed: &mut Owed,
+    ) {
+        let Some(class) = self.class else { return };
+        self.events += 1;
+        let encoded = &mut self.scratch.encoded;
+        encoded.begin();
+        encoded.keep_parts();
+        let id = Some((self.epoch, cursor));
+        for piece in large::pieces(encoded, events, class, event, subs, id) {
+            owed.push(piece);
+        }
+        encoded.end();
     }
 
     fn event(&mut self, event: &Event, subs: u64, cursor: &[u64]) {

@@ -21,6 +21,7 @@ use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
+use crate::dialect::Forced;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::dialect::Live;
@@ -283,14 +284,12 @@ impl Shard {
                 replay.next.push((home, Arc::clone(&read), 0));
             }
         }
-        let filter = self.filter_of(reader.id, 1 << sub);
+        let (filter, forced) = self.terms_of(reader.id, 1 << sub);
         for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
             if event.op == Op::Delete {
                 continue;
             }
-            let passes = filter
-                .as_ref()
-                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            let passes = self.shown(filter.as_ref(), &forced, event).is_some();
             if passes && !self.note_inside(reader.id, sub, event) {
                 return self.outbox_full(reader.id, now);
             }
@@ -311,11 +310,11 @@ impl Shard {
         events: &[Arc<Event>],
         now: Now,
     ) {
-        let filter = self.filter_of(id, set);
+        let (filter, forced) = self.terms_of(id, set);
         for event in events {
-            let passes = filter
-                .as_ref()
-                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            let shown = self.shown(filter.as_ref(), &forced, event);
+            let passes = shown.is_some();
+            let event = &shown.unwrap_or_else(|| Arc::clone(event));
             let Some(replay) = self.replay_of(id, serial) else { return };
             match replay.sent.get_mut(&event.topic) {
                 Some(sent) => *sent = event.offset,
@@ -337,10 +336,10 @@ impl Shard {
         }
     }
 
-    /// The filter of the one subscription in a set.
-    pub(super) fn filter_of(&self, id: ConnId, set: u64) -> Option<Filter> {
-        let sub = self.subs_of(id).get(set.trailing_zeros() as usize)?;
-        sub.filter.clone()
+    /// The filter of the one subscription in a set, and what is forced on it.
+    pub(super) fn terms_of(&self, id: ConnId, set: u64) -> (Option<Filter>, Forced) {
+        let sub = self.subs_of(id).get(set.trailing_zeros() as usize);
+        sub.map_or_else(Default::default, |sub| (sub.filter.clone(), sub.forced.clone()))
     }
 
     /// Asks for further pages if the connection has room for them.

@@ -312,7 +312,10 @@ impl Shard {
 
     /// Sends what paced connections were kept waiting for.
     pub(super) fn end_windows(&mut self, now: Now) {
-        while let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms) {
+        // What is due and finds no room in this flight is due to the next.
+        while !self.is_flight_full()
+            && let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms)
+        {
             if self.conns.find_ref(conn).is_some() {
                 for (event, subs) in
                     self.take_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now)
@@ -414,6 +417,10 @@ impl Shard {
             return;
         }
         let policy = self.classes.at(class).policy;
+        if event.is_large() {
+            // It is sent when its turn comes, and not gathered.
+            self.go_solo(id);
+        }
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let bytes_max = self.settings.outbox_bytes_max;
             match solo.outbox.push_event(event, subs, &policy, bytes_max) {
@@ -425,6 +432,7 @@ impl Shard {
         let mut scratch = std::mem::take(&mut self.scratch_alone);
         scratch.begin();
         self.emit(class, event, subs, &mut scratch, now);
+        scratch.end();
         self.scratch_alone = scratch;
     }
 
@@ -531,7 +539,7 @@ impl Shard {
         now: Now,
     ) -> Option<Arc<Event>> {
         let conn = self.conns.find_mut(id)?;
-        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_see(event));
+        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_know(event));
         let Some(shaping) = conn.shaping.as_deref_mut() else {
             return past.passes.then(|| Arc::clone(event));
         };

@@ -13,7 +13,9 @@ use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
 use crate::batch::Item;
+use crate::batch::Kept;
 use crate::batch::Outbox;
+use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Change;
 use crate::dialect::Outcome;
@@ -216,6 +218,7 @@ impl Shard {
         self.close_batch(class);
         let (flying, synced) = self.leave_flight(id, class, synced);
         let class = self.classes.at(class);
+        class.end_frames(&self.frames);
         let late = class.late_frames(id);
         let is_synced = class.stream.as_ref().is_some_and(|stream| {
             late == 0 && !class.deflated.is_empty() && (stream.restarted || stream.epoch == synced)
@@ -223,12 +226,19 @@ impl Shard {
         let frames = if is_synced { &class.deflated[..] } else { &class.plain[late..] };
         let mut owed = Vec::new();
         self.frames.gather(frames, &mut owed);
-        self.stats.deliveries += (class.plain.len() - late) as u64;
+        let large = class.large.as_deref();
+        let messages = class.plain.len() - late + large.map_or(0, |large| large.messages);
+        self.stats.deliveries += messages as u64;
+        let mut rest = flying;
+        if !owed.is_empty() {
+            let kept = Kept::new(&self.outboxes, owed.into());
+            rest.push(Piece::Kept { kept, from: 0 });
+        }
+        rest.push_rest(large.map_or(&[], |large| &large.pieces), 0);
         class.remove_member(id, &mut self.conns);
         class.insert_solo(id, &mut self.conns);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            solo.owed.push(flying);
-            solo.owed.push(owed.into());
+            solo.owed = rest;
         }
         self.mark_solo(id);
     }

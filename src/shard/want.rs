@@ -89,11 +89,7 @@ impl Shard {
             return Err(Refusal::of(RefusalCode::Forbidden, field, message));
         }
         who.confine(asked).ok_or_else(|| {
-            Refusal::of(
-                RefusalCode::Forbidden,
-                "topics",
-                "none of these is allowed with this filter",
-            )
+            Refusal::of(RefusalCode::Forbidden, "topics", "none of these topics is allowed")
         })
     }
 }

@@ -63,6 +63,7 @@ impl Shard {
             }
             let has_flown = self.fly(sink, for_members, now);
             self.pump(sink, now);
+            self.large.forget_recent();
             let is_more = !self.arrived.is_empty() || !self.dirty.is_empty();
             if !has_flown || self.is_underway() || !is_more || !self.may_queue(for_members) {
                 break;
@@ -105,7 +106,9 @@ impl Shard {
     }
 
     fn close_due_batches(&mut self, now: Now) {
-        while let Some(class) = self.batch_deadlines.pop_due(now.mono_ms) {
+        while !self.is_flight_full()
+            && let Some(class) = self.batch_deadlines.pop_due(now.mono_ms)
+        {
             let is_due =
                 |class: &Class| class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms);
             if self.classes.find(class).is_some_and(is_due) {

@@ -93,10 +93,10 @@ pub(in crate::server) const LINES: [Line; 15] = [
     },
     Line {
         part: Part::Flushes,
-        name: "frames that wait for the next flush",
-        bound: Bound::EachShard(FLUSH_BYTES_MAX as u64),
+        name: "frames on their way, and side by side for classes that differ",
+        bound: Bound::EachShard(2 * FLUSH_BYTES_MAX as u64),
         key: "shards",
-        at_limit: "a shard flushes before it takes the next event",
+        at_limit: "the next event waits; what one event adds is sent in pieces",
     },
     Line {
         part: Part::DeflateStreams,
@@ -114,7 +114,7 @@ pub(in crate::server) const LINES: [Line; 15] = [
     },
     Line {
         part: Part::Outboxes,
-        name: "outboxes of those who do not keep up",
+        name: "outboxes of those who do not keep up, and what they have begun to be sent",
         bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 16, most: u64::MAX },
         key: "outboxes_bytes_max",
         at_limit: "those that hold the most meet their slow policy",

@@ -39,7 +39,8 @@ impl Shard {
     }
 
     fn drafts_of_post(&mut self, id: ConnId, body: &[u8]) -> Result<Vec<Draft>, (u16, String)> {
-        let text = std::str::from_utf8(body).map_err(|_| (400, "not UTF-8".to_owned()))?;
+        let text = std::str::from_utf8(body)
+            .map_err(|_| (400, "the body is not JSON: it is not UTF-8".to_owned()))?;
         let posted = provisioning::posted(text).map_err(|e| (400, e.to_string()))?;
         let mut drafts = Vec::with_capacity(posted.len());
         for event in posted {
