@@ -237,9 +237,9 @@ impl Shard {
         solo.is_read()
     }
 
-    /// Whether this turn takes more drafts, and they have somewhere to go, which is asked before any of a connection; if not, the connection has its turn in the next.
+    /// Whether this turn takes more drafts, which is asked before any of a connection; if not, the connection has its turn in the next.
     pub(super) fn has_time_for(&mut self, id: ConnId, run_bytes: usize) -> bool {
-        let has_time = self.heard_bytes + run_bytes < HEARD_BYTES_MAX && self.arrived.has_room();
+        let has_time = self.heard_bytes + run_bytes < HEARD_BYTES_MAX;
         if !has_time {
             self.hear_later(id);
         }
