@@ -118,6 +118,8 @@ pub(super) struct Class {
     pub(super) open: Option<Box<OpenBatch>>,
     /// While one event is fanned out: which subscriptions it matches.
     pub(super) matched: u64,
+    /// Stands in the list of those that were told something in this round.
+    pub(super) is_told: bool,
     /// Stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
     /// While it is flushed: which of the classes of that flight it is.
@@ -226,6 +228,7 @@ impl Classes {
             stream: None,
             open: None,
             matched: 0,
+            is_told: false,
             is_dirty: false,
             due: 0,
         }));

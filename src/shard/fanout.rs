@@ -17,6 +17,7 @@ use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
+use crate::limits::OUTBOX_ROUNDS_MIN;
 use crate::limits::UNITS_EVENT;
 use crate::limits::UNITS_QUEUED;
 use crate::matcher::WishId;
@@ -80,7 +81,11 @@ impl Shard {
         encoded: &mut Encoded,
         now: Now,
     ) {
-        if !self.classes.at(id).members.is_empty() {
+        let class = self.classes.at(id);
+        if !std::mem::replace(&mut class.is_told, true) {
+            self.brake.told.push(id);
+        }
+        if !class.members.is_empty() {
             self.append(id, event, subs, encoded, now);
         }
         let mut full = std::mem::take(&mut self.full);
@@ -103,6 +108,7 @@ impl Shard {
         self.is_class_full
             || self.frames.len() >= FLUSH_BYTES_MAX
             || self.events_since_flush >= FLUSH_FRAMES_MAX
+            || self.queued_bytes >= self.outbox_share() / OUTBOX_ROUNDS_MIN
     }
 
     /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.

@@ -17,6 +17,7 @@ use super::input::ConnId;
 use super::roll::Roll;
 use crate::batch::Frames;
 use crate::clock::Now;
+use crate::limits::UNIT_BYTES;
 use crate::limits::UNITS_SEND;
 
 /// What is on its way to members. Between two flights it is empty, but for buffers that are used again.
@@ -34,6 +35,8 @@ pub(super) struct Flight {
 #[derive(Debug)]
 struct Spans {
     frame_count: usize,
+    /// What sending it to one member costs.
+    units: u64,
     plain: Span,
     deflated: Option<Span>,
     /// The epoch of the class's stream, and whether what waits begins with its restart.
@@ -103,6 +106,7 @@ impl Shard {
     pub(super) fn launch(&mut self) {
         self.events_since_flush = 0;
         self.is_class_full = false;
+        self.queued_bytes = 0;
         let places = self.conns.places();
         let flight = &mut self.flight;
         debug_assert!(!flight.is_underway(), "one flight at a time");
@@ -129,30 +133,26 @@ impl Shard {
         }
         let mut flight = std::mem::take(&mut self.flight);
         let Flight { frames, gathered, spans, due, unsent } = &mut flight;
-        // At least one, so that a flight ends whatever else there is to do.
-        let sends = (units_max.saturating_sub(self.spent) / UNITS_SEND).max(1);
-        let mut left = sends;
         let bytes = (frames.all(), &gathered[..]);
         if let [only] = &mut spans[..] {
-            while left > 0
+            while self.spent < units_max
                 && let Some(conn) = due.pop()
             {
-                left -= 1;
+                self.spent += only.units;
                 self.send_to_member(sink, conn, only, bytes, unsent);
             }
         } else {
-            while left > 0
+            while self.spent < units_max
                 && let Some(conn) = due.pop()
             {
-                left -= 1;
                 let Some(class) = self.conns.find(conn).and_then(|found| found.class) else {
                     continue;
                 };
                 let spans = &mut spans[self.classes.at(class).due as usize];
+                self.spent += spans.units;
                 self.send_to_member(sink, conn, spans, bytes, unsent);
             }
         }
-        self.spent += (sends - left) * UNITS_SEND;
         let is_over = due.is_empty();
         let mut unsent = std::mem::take(&mut flight.unsent);
         if is_over {
@@ -242,12 +242,13 @@ fn gather(class: &mut Class, frames: &Frames, gathered: &mut Vec<u8>) -> Spans {
     let late = late.collect();
     let frame_count = class.plain.len();
     class.plain.clear();
-    class.waiting_bytes = 0;
     class.deflated.clear();
     if let Some(stream) = &mut class.stream {
         stream.restarted = false;
     }
-    Spans { frame_count, plain, deflated, epoch, restarted, late, kept: [None, None] }
+    let units = UNITS_SEND + (class.waiting_bytes / UNIT_BYTES) as u64;
+    class.waiting_bytes = 0;
+    Spans { units, frame_count, plain, deflated, epoch, restarted, late, kept: [None, None] }
 }
 
 impl Spans {
