@@ -29,10 +29,22 @@ pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 
 /// Events that travel between two shards as one message; a longer run is cut.
 pub const RUN_EVENTS_MAX: usize = 256;
-/// Messages that wait for one other shard; at the limit the home shard refuses publishes with `full`.
+/// Bytes of events that travel between two shards as one message, but for a single larger event; a longer run is cut.
+pub const RUN_BYTES_MAX: usize = 1024 * 1024;
+/// Messages that wait for one other party, in each lane. At the limit what can be refused is refused at its source with `full`: publishes,
+/// questions to the registrar, requests for all topics. What cannot be is kept, and there is at most one of it for each connection of
+/// the party that asked: an answer to a publish, to a question or to a handshake, a farewell to the registrar; and for each
+/// subscription and home one request for a page. Pages themselves are read only once there is room.
 pub const MESH_PENDING_MAX: usize = 1024;
-/// Messages in a shard's inbox; at the limit senders keep theirs, and then refuse.
+/// Bytes that wait for one other party, in each lane; at the limit as above. Events that wait for several parties exist once.
+pub const MESH_PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Messages in a party's inbox, in each lane; at the limit senders keep theirs, and then refuse.
 pub const INBOX_MESSAGES_MAX: usize = 512;
+/// Bytes in a party's inbox, in each lane, but for a single larger message; at the limit senders keep theirs, and then refuse.
+pub const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pages of history that a home reads between two rounds of fanning out; at the limit requests wait for the next round, so that many who
+/// reconnect at once do not hold up a revocation.
+pub const PAGES_PER_TURN_MAX: usize = 16;
 
 /// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
 pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -79,6 +91,12 @@ pub const POSITION_AHEAD_US: u64 = 1_000_000;
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Events of one page of replayed events.
 pub const PAGE_EVENTS_MAX: usize = 1024;
+/// Events, keys and topics that are looked at for one page; at the limit it ends there, however few events are on it, and the next one goes on.
+pub const PAGE_WORK_MAX: usize = 8 * 1024;
+/// Names that are looked at to find the topics of a pattern; of more the events are gone through in their order instead.
+pub const SELECT_NAMES_MAX: usize = 1024;
+/// Topics that one tick forgets; the rest waits for the next one, or for the want of memory.
+pub const FORGET_PER_TICK_MAX: usize = 1024;
 
 /// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.
 pub const DEFLATE_STREAMS_MAX: usize = 16;
@@ -122,7 +140,7 @@ pub const UNITS_EVENT: u64 = 20;
 pub const UNITS_ENCODED: u64 = 8;
 /// Units of an event for one more class or outbox.
 pub const UNITS_QUEUED: u64 = 2;
-/// Messages of other shards that one turn takes; the rest is taken by the next turn.
+/// Data messages of other parties that one turn takes; the rest is taken by the next turn. Control messages are all taken.
 pub const INBOX_PER_TURN_MAX: usize = 256;
 /// Requests for health, metrics and files that one turn answers; the rest is answered by the next turn.
 pub const ADMIN_PER_TURN_MAX: usize = 16;
@@ -162,6 +180,8 @@ const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an ou
 const _: () = assert!(OUTBOX_SPARE_BYTES <= OUTBOX_BYTES_MAX);
 const _: () =
     assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
+const _: () = assert!(RUN_BYTES_MAX <= INBOX_BYTES_MAX && RUN_BYTES_MAX <= MESH_PENDING_BYTES_MAX);
+const _: () = assert!(PAGE_BYTES_MAX <= INBOX_BYTES_MAX, "a page fits an inbox");
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -198,6 +218,10 @@ const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize / 2);
 /// Events and pages that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
 /// takes nothing more from its inbox.
 pub const ARRIVED_EVENTS_MAX: usize = 4096;
+/// Bytes of events and pages that have arrived at a shard and wait to be fanned out; at the limit as above.
+pub const ARRIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Milliseconds from one wish of a shard for fresh keys to its next; tokens with unknown keys in between wish for nothing.
+pub const KEYS_WISH_MS: u64 = 100;
 /// Shards of a process; sets of them are one `u64`.
 pub const SHARDS_MAX: u16 = 64;
 /// If not even one in so many of those who were told something keeps up, while events come faster than they are told, the core is the bottleneck
@@ -301,6 +325,10 @@ pub const PATH_BYTES_MAX: usize = 255;
 /// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
 /// a parse of its own.
 pub const INTEREST_PATHS_MAX: usize = 1024;
+/// Bytes of an interest, paths and tree; paths beyond it are left out, too, with the same consequence.
+pub const INTEREST_BYTES_MAX: usize = 256 * 1024;
+/// Interests of a shard's past that it keeps for events that are on their way; an event of an older one is parsed by each shard that has a filter.
+pub const FORMER_INTERESTS_MAX: usize = 4;
 
 /// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
 pub const FILTER_BYTES_MAX: usize = 16 * 1024;

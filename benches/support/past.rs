@@ -33,4 +33,5 @@ pub(crate) const ROOMY: Retention = Retention {
     topic_keys_max: 10_000,
     bytes_max: 1 << 30,
     last_bytes_max: 1 << 30,
+    topics_bytes_max: 1 << 30,
 };

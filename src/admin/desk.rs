@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::board::Board;
-use super::jwks::KeyWisher;
 use super::metrics;
 use crate::dashboard;
 use crate::event::ShardId;
@@ -21,21 +20,13 @@ const JSON: &str = "application/json";
 pub struct FrontDesk {
     shard: ShardId,
     board: Arc<Board>,
-    /// Whom to ask for fresh keys.
-    keys: Option<KeyWisher>,
 }
 
 impl FrontDesk {
     /// A desk for that shard.
     #[must_use]
     pub const fn new(shard: ShardId, board: Arc<Board>) -> Self {
-        Self { shard, board, keys: None }
-    }
-
-    /// With someone to ask for fresh keys.
-    #[must_use]
-    pub fn with_keys(self, keys: Option<KeyWisher>) -> Self {
-        Self { keys, ..self }
+        Self { shard, board }
     }
 }
 
@@ -59,13 +50,6 @@ impl FrontDesk {
             return Response { status: 304, body: Bytes::new(), ..response };
         }
         response
-    }
-
-    /// A token came whose key is not known.
-    pub fn wish_keys(&self) {
-        if let Some(keys) = &self.keys {
-            keys.wish();
-        }
     }
 
     /// Takes note of the shard's counts.

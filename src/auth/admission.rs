@@ -48,11 +48,23 @@ impl Default for AccessLimits {
 /// A limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitError {
-    UserConnections { max: u32 },
-    AddressConnections { max: u32 },
-    Handshakes { per_second: u32 },
-    Messages { per_second: u32 },
-    Publish { per_second: u32 },
+    UserConnections {
+        max: u32,
+    },
+    AddressConnections {
+        max: u32,
+    },
+    Handshakes {
+        per_second: u32,
+    },
+    Messages {
+        per_second: u32,
+    },
+    Publish {
+        per_second: u32,
+    },
+    /// Who counts has too many questions to answer already.
+    Busy,
 }
 
 impl LimitError {
@@ -65,6 +77,7 @@ impl LimitError {
             Self::Handshakes { .. } => "handshakes_per_s",
             Self::Messages { .. } => "messages_per_s",
             Self::Publish { .. } => "publish_per_s",
+            Self::Busy => "full",
         }
     }
 }
@@ -88,6 +101,7 @@ impl fmt::Display for LimitError {
             Self::Publish { per_second } => {
                 write!(f, "{name}: more than {per_second} events published a second")
             }
+            Self::Busy => write!(f, "{name}: too many handshakes wait to be counted, try again"),
         }
     }
 }

@@ -91,6 +91,11 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// Whether a key has this name.
+    pub(super) fn has_name(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
+    }
+
     /// The keys to try for a token with this header, at least one and at most `KEYS_TRIED_MAX`.
     ///
     /// A name in the token picks the key of that name; if none has it, the keys without a name are meant for

@@ -256,7 +256,9 @@ pub(super) fn signed_claims(token: &str, keys: &KeySet) -> Result<Vec<u8>, Token
         })?;
     decode_part(parts.signature, Part::Signature)?;
     if !candidates.into_iter().any(|key| key.signed(parts.signed, parts.signature)) {
-        return Err(TokenError::BadSignature);
+        // A name that no key has: the keys without one were tried in its place, and its own may be one that is not known yet.
+        let is_known = header.kid.as_deref().is_none_or(|id| keys.has_name(id));
+        return Err(if is_known { TokenError::BadSignature } else { TokenError::UnknownKey });
     }
     decode_part(parts.claims, Part::Claims)
 }

@@ -17,6 +17,7 @@ use crate::dialect::Skipped;
 use crate::dialect::Slow;
 use crate::event::Event;
 use crate::event::TopicName;
+use crate::event::TopicPattern;
 use crate::limits::GAP_TOPICS_MAX;
 use crate::limits::SKIPPED_SETS_MAX;
 
@@ -304,6 +305,7 @@ impl Outbox {
                 Some((_, of)) => *of |= subs,
                 None => {
                     let topic = topic.clone();
+                    let topic = TopicPattern::Exact(topic);
                     let gap = Gap { topic, from, to: offset, reason: GapReason::Slow };
                     self.gaps.push((gap, subs));
                 }

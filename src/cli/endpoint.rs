@@ -1,4 +1,4 @@
-//! Where the server is, as people write it: `http://host:port`, `ws://host:port/v1/ws`, `host:port`.
+//! Where the server is, as people write it: `http://host:port`, `wss://host/v1/ws`, `host:port`.
 //!
 //! One text serves every command: only host and port are taken as they are, and each command finds its own path from the base.
 //! Never resolves a name, never connects.
@@ -11,6 +11,8 @@ pub struct Endpoint {
     /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
     pub port: u16,
+    /// `https` or `wss`: TLS.
+    pub is_encrypted: bool,
     /// What stands before `/v1/…`: empty, or a path that begins with `/` and does not end with one.
     pub base: String,
 }
@@ -18,10 +20,6 @@ pub struct Endpoint {
 /// Why a text is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndpointError {
-    /// `https` or `wss`.
-    Encrypted {
-        scheme: String,
-    },
     Scheme {
         scheme: String,
     },
@@ -42,14 +40,8 @@ pub enum EndpointError {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encrypted { scheme } => {
-                write!(
-                    f,
-                    "`{scheme}` is not supported by this client: use `http` or `ws`, or a TLS proxy beside it"
-                )
-            }
             Self::Scheme { scheme } => {
-                write!(f, "scheme `{scheme}` is not known; use `http` or `ws`")
+                write!(f, "scheme `{scheme}` is not known; use `http`, `https`, `ws` or `wss`")
             }
             Self::NoHost => write!(f, "there is no host; write it like http://127.0.0.1:8080"),
             Self::Port { text } => write!(f, "port `{text}` is not a number from 1 to 65535"),
@@ -71,12 +63,9 @@ impl Endpoint {
         if let Some(at) = text.find(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(EndpointError::Character { at });
         }
-        let rest = match text.split_once("://") {
-            Some((scheme, rest)) => {
-                check_scheme(scheme)?;
-                rest
-            }
-            None => text,
+        let (is_encrypted, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (is_encrypted(scheme)?, rest),
+            None => (false, text),
         };
         if rest.contains(['?', '#']) {
             return Err(EndpointError::Query);
@@ -88,11 +77,11 @@ impl Endpoint {
         if authority.contains('@') {
             return Err(EndpointError::UserInfo);
         }
-        let (host, port) = split_port(authority)?;
+        let (host, port) = split_port(authority, if is_encrypted { 443 } else { 80 })?;
         if host.is_empty() {
             return Err(EndpointError::NoHost);
         }
-        Ok(Self { host: host.to_owned(), port, base: base_of(path) })
+        Ok(Self { host: host.to_owned(), port, is_encrypted, base: base_of(path) })
     }
 
     /// The value of a `Host` field.
@@ -118,15 +107,15 @@ impl fmt::Display for Endpoint {
     }
 }
 
-fn check_scheme(scheme: &str) -> Result<(), EndpointError> {
+fn is_encrypted(scheme: &str) -> Result<bool, EndpointError> {
     match scheme.to_ascii_lowercase().as_str() {
-        "http" | "ws" => Ok(()),
-        "https" | "wss" => Err(EndpointError::Encrypted { scheme: scheme.to_owned() }),
+        "http" | "ws" => Ok(false),
+        "https" | "wss" => Ok(true),
         _ => Err(EndpointError::Scheme { scheme: scheme.to_owned() }),
     }
 }
 
-fn split_port(authority: &str) -> Result<(&str, u16), EndpointError> {
+fn split_port(authority: &str, default: u16) -> Result<(&str, u16), EndpointError> {
     let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, after)) => match after.strip_prefix(':') {
@@ -139,7 +128,7 @@ fn split_port(authority: &str) -> Result<(&str, u16), EndpointError> {
         },
     };
     match port {
-        None => Ok((host, 80)),
+        None => Ok((host, default)),
         Some(text) => match text.parse() {
             Ok(port) if port > 0 => Ok((host, port)),
             _ => Err(EndpointError::Port { text: text.to_owned() }),
@@ -194,13 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn an_encrypted_scheme_has_a_port_of_its_own() {
+        for (text, expected) in [
+            ("https://h", (true, 443)),
+            ("WSS://h/v1/ws", (true, 443)),
+            ("wss://h:8443", (true, 8443)),
+            ("ws://h", (false, 80)),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert_eq!((endpoint.is_encrypted, endpoint.port), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         for (text, told) in [
-            (
-                "wss://h",
-                "`wss` is not supported by this client: use `http` or `ws`, or a TLS proxy beside it",
-            ),
-            ("ftp://h", "scheme `ftp` is not known; use `http` or `ws`"),
+            ("ftp://h", "scheme `ftp` is not known; use `http`, `https`, `ws` or `wss`"),
             ("http://", "there is no host; write it like http://127.0.0.1:8080"),
             ("http://:80", "there is no host; write it like http://127.0.0.1:8080"),
             ("h:99999", "port `99999` is not a number from 1 to 65535"),

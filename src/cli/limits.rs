@@ -21,8 +21,6 @@ pub(crate) const REJECTED_LISTED_MAX: usize = 20;
 
 /// Bytes of an answer; a longer one is an error of the server's.
 pub(crate) const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
-/// Header fields of an answer.
-pub(crate) const RESPONSE_FIELDS_MAX: usize = 64;
 /// How long an answer may take; after it the connection counts as lost.
 pub(crate) const RESPONSE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How long a connection may take to be made.

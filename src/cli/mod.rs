@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands that talk to a
 //! server use only what any client could use: the public protocol.
 
+mod connect;
 mod demo;
 mod endpoint;
 mod http;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 use crate::clock::Clock;
 
+pub use connect::TrustArgs;
 pub use demo::DemoArgs;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;

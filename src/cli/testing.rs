@@ -67,14 +67,17 @@ fn next_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
             return None;
         }
     }
-    let length = head
-        .lines()
-        .find_map(|field| field.strip_prefix("Content-Length: ")?.parse().ok())
-        .unwrap_or(0);
+    let length = field(&head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let line = head.lines().next()?.to_owned();
     Some(Request { line, head, body: String::from_utf8(body).unwrap() })
+}
+
+/// The value of a field, whatever the case of its name.
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// What the server does on one WebSocket, in order; at the end it vanishes.
@@ -118,8 +121,7 @@ pub(crate) fn talking(scripts: Vec<Vec<Step>>) -> (String, JoinHandle<Vec<String
 
 fn shake_hands(reader: &mut BufReader<TcpStream>) {
     let request = next_request(reader).unwrap();
-    let key =
-        request.head.lines().find_map(|field| field.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+    let key = field(&request.head, "sec-websocket-key").unwrap();
     let accept = accept_of(key);
     write!(
         reader.get_mut(),

@@ -2,30 +2,27 @@
 //!
 //! Invariants: the loop has one await, reached only when a whole turn found nothing to do; nothing is borrowed across it. No connection
 //! gets more than `READS_PER_TURN_MAX` reads while others wait; reading and working take some milliseconds of a turn each, and what is left
-//! of either has its turn next. A message for another core that does not fit stays, in order, and is
+//! of either has its turn next. A message for another party that does not fit stays, in order, and is
 //! tried again. It is the only task of its runtime, so it never has to yield to another.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
-use flume::Receiver;
-use flume::Sender;
-use flume::TrySendError;
 use monoio::net::UnixStream;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::net::recv;
 
-use super::doorbell::Doorbell;
 use super::gauge::Gauge;
+use super::intake::take_in;
 use super::linger::Lingering;
 use super::listener::Accepted;
 use super::listener::Listener;
+use super::mesh::HandedOn;
+use super::mesh::Links;
 use super::poll::Events;
 use super::poll::Poll;
 use super::poll::Ready;
@@ -36,11 +33,9 @@ use super::timer::Timer;
 use super::world::World;
 use crate::clock::Clock;
 use crate::clock::Now;
-use crate::event::ShardId;
 use crate::limits::ACCEPTS_PER_TURN_MAX;
 use crate::limits::ADMIN_PER_TURN_MAX;
 use crate::limits::BACKLOG;
-use crate::limits::INBOX_PER_TURN_MAX;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::NAP_US;
 use crate::limits::READ_BYTES;
@@ -51,6 +46,8 @@ use crate::limits::WORK_US;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
+use crate::shard::Lane;
+use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Stats;
@@ -62,27 +59,6 @@ pub trait Desk {
 
     /// Takes note of the shard's counts.
     fn note(&mut self, stats: Stats);
-
-    /// Has fresh keys fetched, if they can be: a token came whose key is not known. Must not wait for anything.
-    fn wish_keys(&mut self);
-}
-
-/// Another core, as one that has something to tell it sees it.
-#[derive(Debug)]
-pub struct Peer<M> {
-    pub inbox: Sender<M>,
-    pub doorbell: Arc<Doorbell>,
-}
-
-/// What ties a core to the others.
-#[derive(Debug)]
-pub struct Links<M> {
-    pub inbox: Receiver<M>,
-    pub doorbell: Arc<Doorbell>,
-    /// Every core's, in the order of their ids, this one's too.
-    pub peers: Vec<Peer<M>>,
-    /// How many cores have nothing left to finish: none leaves before the last, for another may still need it as a home.
-    pub drained: Arc<AtomicUsize>,
 }
 
 /// What an operator may set that the loop needs to know.
@@ -122,7 +98,7 @@ pub struct Core<W: World> {
     unread: VecDeque<ConnId>,
     /// Until when this turn reads, by `Clock::mono_us`.
     read_until_us: u64,
-    /// Something did not fit another core's inbox.
+    /// Something did not fit another party's inbox.
     is_mesh_stuck: bool,
     next_tick_ms: u64,
     stopping: Option<Stopping>,
@@ -443,16 +419,8 @@ impl<W: World> Core<W> {
     }
 
     fn take_inbox(&mut self, now: Now) -> bool {
-        let mut was_busy = false;
-        for _ in 0..INBOX_PER_TURN_MAX {
-            if !self.world.wants_inbox() {
-                break;
-            }
-            let Ok(message) = self.links.inbox.try_recv() else { break };
-            self.world.inbox(message, now);
-            was_busy = true;
-        }
-        was_busy
+        let Self { world, links, .. } = self;
+        take_in(world, &mut |lane| links.inbox.take(lane), now)
     }
 
     fn tick(&mut self, now: Now) {
@@ -470,9 +438,6 @@ impl<W: World> Core<W> {
 
     fn answer_admin(&mut self, now: Now) -> bool {
         let mut was_busy = false;
-        if self.world.poll_keys_wanted() {
-            self.desk.wish_keys();
-        }
         for _ in 0..ADMIN_PER_TURN_MAX {
             let Some((conn, request)) = self.world.poll_admin() else { break };
             let response = self.desk.answer(&request);
@@ -482,29 +447,14 @@ impl<W: World> Core<W> {
         was_busy
     }
 
-    /// Hands what waits for other cores to them, as far as it fits.
+    /// Hands what waits for other parties to them, as far as it fits.
     fn send_mesh(&mut self) -> bool {
         let mut was_busy = false;
         self.is_mesh_stuck = false;
-        for (index, peer) in (0..).zip(&self.links.peers) {
-            let pending = self.world.mesh_pending(ShardId(index));
-            let mut was_sent = false;
-            while let Some(message) = pending.pop_front() {
-                match peer.inbox.try_send(message) {
-                    Ok(()) => was_sent = true,
-                    Err(TrySendError::Full(message)) => {
-                        pending.push_front(message);
-                        self.is_mesh_stuck = true;
-                        break;
-                    }
-                    // It has left, which it does only when every core has finished.
-                    Err(TrySendError::Disconnected(_)) => {}
-                }
-            }
-            if was_sent {
-                peer.doorbell.ring();
-                was_busy = true;
-            }
+        for (party, peer) in (0..).map(PartyId).zip(&self.links.peers) {
+            let HandedOn { any, is_stuck } = peer.hand_on(self.world.mesh_pending(party));
+            was_busy |= any;
+            self.is_mesh_stuck |= is_stuck;
         }
         was_busy
     }
@@ -528,7 +478,7 @@ impl<W: World> Core<W> {
         let Some(stopping) = &mut self.stopping else { return };
         if !stopping.is_drained && self.world.is_drained() && self.lingering.is_empty() {
             stopping.is_drained = true;
-            self.links.drained.fetch_add(1, Ordering::SeqCst);
+            self.links.unfinished.fetch_sub(1, Ordering::SeqCst);
             for peer in &self.links.peers {
                 peer.doorbell.ring();
             }
@@ -537,8 +487,7 @@ impl<W: World> Core<W> {
 
     fn is_finished(&self) -> bool {
         self.stopping.as_ref().is_some_and(|stopping| {
-            let are_all_drained =
-                self.links.drained.load(Ordering::SeqCst) == self.links.peers.len();
+            let are_all_drained = self.links.unfinished.load(Ordering::SeqCst) == 0;
             are_all_drained || self.clock.now().mono_ms >= stopping.until_ms
         })
     }
@@ -550,7 +499,8 @@ impl<W: World> Core<W> {
         }
         let until_due_ms = self.due_ms().saturating_sub(self.clock.now().mono_ms);
         self.links.doorbell.fall_asleep();
-        let is_called = self.links.doorbell.stop_wanted() || !self.links.inbox.is_empty();
+        let is_called = self.links.doorbell.stop_wanted()
+            || Lane::ALL.iter().any(|lane| !self.links.inbox.is_empty(*lane));
         if is_called { 0 } else { until_due_ms.saturating_mul(1_000).min(NAP_US) }
     }
 
@@ -570,6 +520,9 @@ impl<W: World> Core<W> {
         self.timer.set(wake_ms, now_ms);
         self.links.doorbell.fall_asleep();
         let is_stop_new = self.stopping.is_none() && self.links.doorbell.stop_wanted();
-        !is_stop_new && !self.is_finished() && (is_inbox_shut || self.links.inbox.is_empty())
+        let inbox = &self.links.inbox;
+        let has_come =
+            !inbox.is_empty(Lane::Control) || !is_inbox_shut && !inbox.is_empty(Lane::Data);
+        !is_stop_new && !self.is_finished() && !has_come
     }
 }

@@ -1,7 +1,7 @@
-//! How a core that sleeps is woken by another thread.
+//! How a party that sleeps is woken by another thread.
 //!
-//! Invariant: whoever puts something into a core's inbox and then rings is heard: either the core has not yet looked for the last
-//! time, or it is seen asleep and the bell rings. A core that is awake costs the caller no system call.
+//! Invariant: whoever puts something into a party's inbox and then rings is heard: either the party has not yet looked for the last
+//! time, or it is seen asleep and the bell rings. A party that is awake costs the caller no system call.
 //!
 //! The eventfd is created before any thread has a descriptor table of its own, so that its number means the same in each.
 
@@ -62,6 +62,12 @@ impl Doorbell {
     /// The core is awake and will look into its inbox.
     pub(super) fn wake_up(&self) {
         self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// Forgets that the bell was rung; of no use to an epoll instance that tells each ring once.
+    pub(super) fn hush(&self) {
+        // Nothing to read: it was not rung.
+        let _count = rustix::io::read(&self.eventfd, &mut [0_u8; 8]);
     }
 
     fn strike(&self) {

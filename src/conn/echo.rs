@@ -3,7 +3,6 @@
 //! What it hears on one core it also tells the next one, which counts it: so the links between cores are used as well. A byte `x` makes it
 //! close the connection, a `p` makes it pause until the next tick.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::world::World;
@@ -12,6 +11,10 @@ use crate::event::ShardId;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
+use crate::shard::Lane;
+use crate::shard::Message;
+use crate::shard::PartyId;
+use crate::shard::Pending;
 use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Sent;
@@ -30,13 +33,28 @@ struct Place {
     owed: Vec<u8>,
 }
 
+/// How many bytes another core heard. The odd ones take the other lane, so that both are used.
+#[derive(Debug)]
+pub(crate) struct Count(u64);
+
+impl Message for Count {
+    fn lane(&self) -> Lane {
+        if self.0.is_multiple_of(2) { Lane::Data } else { Lane::Control }
+    }
+
+    fn weight_bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
 /// The world; `told` counts what other cores have told it.
 #[derive(Debug)]
 pub(crate) struct Echo {
     id: ShardId,
     places: Vec<Place>,
     connections_max: usize,
-    pending: Vec<VecDeque<u64>>,
+    pending: Vec<Pending<Count>>,
+    shard_count: usize,
     resumed: Vec<ConnId>,
     gone: Vec<ConnId>,
     told: u64,
@@ -45,9 +63,20 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn new(id: ShardId, shard_count: u16, connections_max: usize) -> Self {
-        let pending = (0..shard_count).map(|_| VecDeque::new()).collect();
+        let shard_count = usize::from(shard_count);
+        let pending = (0..shard_count).map(|_| Pending::default()).collect();
         let (places, resumed, gone) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, places, connections_max, pending, resumed, gone, told: 0, is_stopping: false }
+        Self {
+            id,
+            places,
+            connections_max,
+            pending,
+            shard_count,
+            resumed,
+            gone,
+            told: 0,
+            is_stopping: false,
+        }
     }
 
     fn open_count(&self) -> usize {
@@ -56,7 +85,7 @@ impl Echo {
 }
 
 impl World for Echo {
-    type Message = u64;
+    type Message = Count;
 
     fn open(&mut self, _port: Port, _peer: IpAddr, _now: Now) -> Option<ConnRef> {
         if self.open_count() >= self.connections_max {
@@ -73,8 +102,8 @@ impl World for Echo {
     }
 
     fn received(&mut self, conn: ConnId, bytes: &mut [u8], _now: Now) {
-        let next = (self.id.index() + 1) % self.pending.len();
-        self.pending[next].push_back(bytes.len() as u64);
+        let next = (self.id.index() + 1) % self.shard_count;
+        self.pending[next].push(Count(bytes.len() as u64));
         let place = &mut self.places[conn.index()];
         assert!(!place.is_gone && !place.is_paused, "it was not to be read");
         place.owed.extend_from_slice(bytes);
@@ -110,7 +139,7 @@ impl World for Echo {
         }
     }
 
-    fn inbox(&mut self, message: u64, _now: Now) {
+    fn inbox(&mut self, Count(message): Count, _now: Now) {
         self.told += message;
     }
 
@@ -159,7 +188,10 @@ impl World for Echo {
         false
     }
 
-    fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<u64> {
+    fn mesh_pending(&mut self, to: PartyId) -> &mut Pending<Count> {
+        if self.pending.len() <= to.index() {
+            self.pending.resize_with(to.index() + 1, Pending::default);
+        }
         &mut self.pending[to.index()]
     }
 
@@ -171,10 +203,6 @@ impl World for Echo {
 
     fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
         None
-    }
-
-    fn poll_keys_wanted(&mut self) -> bool {
-        false
     }
 
     fn answer(&mut self, _conn: ConnRef, _response: &Response, _now: Now) {}

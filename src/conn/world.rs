@@ -2,15 +2,16 @@
 //!
 //! One implementation serves, `shard::Shard`; the loop's own tests bring another that echoes. No method may block, and none fails.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use crate::clock::Now;
-use crate::event::ShardId;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
 use crate::shard::Mesh;
+use crate::shard::Message;
+use crate::shard::PartyId;
+use crate::shard::Pending;
 use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Shard;
@@ -19,8 +20,8 @@ use crate::shard::Stats;
 
 /// One core's world, as its sockets see it.
 pub trait World {
-    /// What such worlds say to one another.
-    type Message: Send + 'static;
+    /// What such worlds, and other parties, say to one another.
+    type Message: Message;
 
     /// A connection was accepted; `None`: there is no place for it, close the socket.
     fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef>;
@@ -43,10 +44,10 @@ pub trait World {
     /// The peer is gone, or the socket has failed.
     fn closed(&mut self, conn: ConnId, now: Now);
 
-    /// Another shard says something.
+    /// Another party says something.
     fn inbox(&mut self, message: Self::Message, now: Now);
 
-    /// False: work first.
+    /// False: no data before work was done. Control is always taken.
     fn wants_inbox(&self) -> bool;
 
     /// Whether a round of telling was begun and not ended: what arrives now waits for the next one.
@@ -64,17 +65,14 @@ pub trait World {
     /// Whether there is something to do without anything new coming in.
     fn has_work(&self) -> bool;
 
-    /// What waits for another shard, in order.
-    fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Self::Message>;
+    /// What waits for another party. There may be any number of them.
+    fn mesh_pending(&mut self, to: PartyId) -> &mut Pending<Self::Message>;
 
     /// A connection whose socket is to be closed; its place may be given away from here on.
     fn poll_gone(&mut self) -> Option<ConnId>;
 
     /// A request that is answered outside.
     fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)>;
-
-    /// Whether a token came whose key is not known, since this was last asked.
-    fn poll_keys_wanted(&mut self) -> bool;
 
     /// The answer to one.
     fn answer(&mut self, conn: ConnRef, response: &Response, now: Now);
@@ -155,7 +153,7 @@ impl World for Shard {
         Self::has_work(self)
     }
 
-    fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Mesh> {
+    fn mesh_pending(&mut self, to: PartyId) -> &mut Pending<Mesh> {
         Self::mesh_pending(self, to)
     }
 
@@ -165,10 +163,6 @@ impl World for Shard {
 
     fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
         Self::poll_admin(self)
-    }
-
-    fn poll_keys_wanted(&mut self) -> bool {
-        Self::poll_keys_wanted(self)
     }
 
     fn answer(&mut self, conn: ConnRef, response: &Response, now: Now) {

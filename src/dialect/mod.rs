@@ -344,7 +344,8 @@ pub struct Placed {
 /// Events that are not coming.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    pub topic: TopicName,
+    /// The topic; of topics that were forgotten, whose names nobody knows, the pattern that was asked for.
+    pub topic: TopicPattern,
     /// The first and the last offset, both inclusive.
     pub from: u64,
     pub to: u64,

@@ -19,6 +19,7 @@ use crate::event::finder::Found;
 use crate::event::finder::Kept;
 use crate::event::finder::node_count;
 use crate::event::finder::push_canonical;
+use crate::event::interest::Sought;
 use crate::event::json;
 use crate::event::json::JsonError;
 use crate::event::json::JsonProblem;
@@ -48,7 +49,7 @@ pub enum Value<'a> {
 /// All are equal: they are drawn from the payload and add nothing to what an event is.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    interest: Interest,
+    sought: Sought,
     /// In the order of the interest's paths, then of the payload.
     found: Box<[Found]>,
     text: Box<str>,
@@ -68,13 +69,13 @@ impl Fields {
             return Self::default();
         }
         let (found, text) = finder.find(tape, interest);
-        Self { interest: interest.clone(), found, text }
+        Self { sought: interest.sought(), found, text }
     }
 
     /// What was looked for.
     #[must_use]
-    pub const fn interest(&self) -> &Interest {
-        &self.interest
+    pub const fn sought(&self) -> &Sought {
+        &self.sought
     }
 
     /// What was found: the place of the path in the interest, and a value; in the order of the paths. A path that is absent was
@@ -95,7 +96,7 @@ impl Fields {
     /// Bytes that this keeps alive beyond its own struct.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        size_of_val(&*self.found) + self.text.len()
+        size_of_val(&*self.found) + self.text.len() + self.sought.weight_bytes()
     }
 
     fn value(&self, kept: Kept) -> Value<'_> {

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::Weak;
 
 use foldhash::fast::RandomState;
 
+use crate::limits::INTEREST_BYTES_MAX;
 use crate::limits::INTEREST_PATHS_MAX;
 use crate::limits::PATH_BYTES_MAX;
 use crate::limits::PATH_STEPS_MAX;
@@ -31,6 +33,10 @@ pub struct FieldPath {
     steps: Arc<[Box<str>]>,
     arrays: Arrays,
 }
+
+/// Bytes of a step's name in the path and as a member of its parent in the tree, without the text.
+const STEP_BYTES: usize =
+    size_of::<Box<str>>() + size_of::<(Box<str>, usize)>() + 4 * size_of::<usize>();
 
 /// Why a list of member names is not a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +87,13 @@ impl FieldPath {
         &self.steps
     }
 
+    /// Bytes that an interest takes for it at most: the path, and a node of the tree for each step.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let text: usize = self.steps.iter().map(|step| step.len()).sum();
+        size_of::<Self>() + 2 * text + self.steps.len() * (size_of::<Node>() + STEP_BYTES)
+    }
+
     /// What it does where it meets an array.
     #[must_use]
     pub const fn arrays(&self) -> Arrays {
@@ -97,6 +110,43 @@ struct Wanted {
     paths: Vec<FieldPath>,
     /// The paths as a tree of member names. Node 0 is the payload itself.
     nodes: Vec<Node>,
+}
+
+/// What was looked for in a payload, for as long as anyone looks for it: it keeps no interest alive. Events of the past are many and
+/// remember each the interest of its time; who reads one whose interest is gone looks for what it needs itself.
+#[derive(Clone, Debug, Default)]
+pub struct Sought(Option<Weak<Wanted>>);
+
+impl Sought {
+    /// Whether it was this very interest.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, interest: &Interest) -> bool {
+        match (&self.0, &interest.0) {
+            (Some(sought), Some(wanted)) => std::ptr::eq(sought.as_ptr(), Arc::as_ptr(wanted)),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// The interest, unless nobody has it any more.
+    #[must_use]
+    pub fn interest(&self) -> Option<Interest> {
+        match &self.0 {
+            Some(sought) => sought.upgrade().map(|wanted| Interest(Some(wanted))),
+            None => Some(Interest::default()),
+        }
+    }
+}
+
+impl Sought {
+    /// Bytes that this keeps alive: of an interest that is gone the place where it was.
+    pub(super) const fn weight_bytes(&self) -> usize {
+        match self.0 {
+            Some(_) => size_of::<Wanted>() + 2 * size_of::<usize>(),
+            None => 0,
+        }
+    }
 }
 
 /// One member of interest.
@@ -182,12 +232,27 @@ impl Interest {
         Self(Some(Arc::new(Wanted { paths, nodes })))
     }
 
-    /// What any of `interests` is interested in. Of more than `INTEREST_PATHS_MAX` paths the rest is left out: a matcher looks
-    /// itself for what is missing.
+    /// What any of `interests` is interested in. Of more than `INTEREST_PATHS_MAX` paths or `INTEREST_BYTES_MAX` the rest is left out: a
+    /// matcher looks itself for what is missing.
     #[must_use]
     pub fn merged<'a>(interests: impl IntoIterator<Item = &'a Self>) -> Self {
         let paths: BTreeSet<&FieldPath> = interests.into_iter().flat_map(Self::paths).collect();
-        Self::of_sorted(paths.into_iter().take(INTEREST_PATHS_MAX))
+        let mut bytes = 0;
+        let has_room = |path: &&FieldPath| {
+            bytes += path.weight_bytes();
+            bytes <= INTEREST_BYTES_MAX
+        };
+        Self::of_sorted(paths.into_iter().take(INTEREST_PATHS_MAX).take_while(has_room))
+    }
+
+    /// The same, or, if it is too large to be told to others, the part that `merged` leaves of it.
+    #[must_use]
+    pub fn bounded(&self) -> Self {
+        let bytes: usize = self.paths().iter().map(FieldPath::weight_bytes).sum();
+        if self.paths().len() <= INTEREST_PATHS_MAX && bytes <= INTEREST_BYTES_MAX {
+            return self.clone();
+        }
+        Self::merged([self])
     }
 
     /// The paths, sorted.
@@ -210,6 +275,12 @@ impl Interest {
             (None, None) => true,
             _ => false,
         }
+    }
+
+    /// A reminder of it that does not keep it alive.
+    #[must_use]
+    pub fn sought(&self) -> Sought {
+        Sought(self.0.as_ref().map(Arc::downgrade))
     }
 
     pub(super) fn nodes(&self) -> &[Node] {
@@ -255,10 +326,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sought_is_known_while_anyone_has_it_and_keeps_nothing_alive() {
+        let interest = Interest::of(&[path(&["a"])]);
+        let (sought, other) = (interest.sought(), Interest::of(&[path(&["a"])]));
+        assert!(sought.is(&interest) && !sought.is(&other) && !sought.is(&Interest::default()));
+        assert!(sought.interest().is_some_and(|found| found.is_same(&interest)));
+        drop(interest);
+        assert!(sought.interest().is_none());
+        assert!(Sought::default().is(&Interest::default()));
+        assert!(Sought::default().interest().is_some_and(|nothing| nothing.is_empty()));
+    }
+
+    #[test]
     fn more_paths_than_the_limit_are_left_out() {
         let paths: Vec<FieldPath> =
             (0..=INTEREST_PATHS_MAX).map(|which| path(&[&format!("f{which}")])).collect();
         assert_eq!(Interest::merged([&Interest::of(&paths)]).paths().len(), INTEREST_PATHS_MAX);
+    }
+
+    #[test]
+    fn what_is_told_to_others_has_bytes_to_stay_within() {
+        let paths: Vec<FieldPath> =
+            (0..1000).map(|which| path(&[&format!("{which}{}", "x".repeat(200))])).collect();
+        let all = Interest::of(&paths);
+        assert_eq!(all.paths().len(), 1000);
+        let told = all.bounded();
+        let bytes: usize = told.paths().iter().map(FieldPath::weight_bytes).sum();
+        assert!(bytes <= INTEREST_BYTES_MAX && bytes > INTEREST_BYTES_MAX / 2, "{bytes} bytes");
+        assert!(told.bounded().is_same(&told));
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub use fields::PayloadError;
 pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
+pub use interest::Sought;
 pub use number::Number;
 pub use projection::Projection;
 pub use topic::TopicError;
@@ -98,6 +99,14 @@ pub struct Draft {
     pub fields: Fields,
 }
 
+impl Draft {
+    /// Bytes that this draft keeps alive, for budgets: its payload, fields, key and the struct itself.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.payload.len() + self.key.len() + self.fields.weight_bytes() + size_of::<Self>()
+    }
+}
+
 /// An event with its place in its topic. Shared between cores as `Arc<Event>`, never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -118,13 +127,16 @@ pub struct Event {
 }
 
 impl Event {
-    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself.
+    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself. Its topic's name is shared.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         self.payload.len()
             + self.key.len()
             + self.fields.weight_bytes()
             + size_of::<Self>()
-            + 2 * size_of::<usize>()
+            + WEIGHT_COUNTS_BYTES
     }
 }
+
+/// Bytes of the counts of those who hold an event, and who hold its key.
+const WEIGHT_COUNTS_BYTES: usize = 4 * size_of::<usize>();

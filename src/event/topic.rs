@@ -4,6 +4,7 @@
 //! control characters or `*`. A `TopicPattern` is the same, but a whole segment may be `*` and the last may be `**`.
 //! Never allocates to match.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -83,6 +84,13 @@ impl TopicName {
     }
 }
 
+/// Names are compared as their texts are, so that a table of names can be asked for a text.
+impl Borrow<str> for TopicName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -95,6 +103,12 @@ pub enum TopicPattern {
     Exact(TopicName),
     /// At least one segment is `*`, or the last is `**`.
     Wild(Arc<str>),
+}
+
+impl PartialEq<TopicName> for TopicPattern {
+    fn eq(&self, name: &TopicName) -> bool {
+        matches!(self, Self::Exact(exact) if exact == name)
+    }
 }
 
 impl TopicPattern {

@@ -1,10 +1,11 @@
-//! History in memory: bounded by count, bytes and age per topic, inside one budget of bytes.
+//! History in memory: bounded by count, bytes and age per topic, inside budgets of bytes.
 //!
-//! Invariants: `bytes <= bytes_max` and `last_bytes <= last_bytes_max` after every call; what goes first is the oldest of all
-//! topics. Never blocks, never answers later.
+//! Invariants: `bytes <= bytes_max`, `last_bytes <= last_bytes_max` and what idle and forgotten topics take `<= topics_bytes_max` after every
+//! call; what goes first is the oldest of all topics. A topic that has nothing any more is forgotten. Never blocks, never answers later.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::Answer;
@@ -12,23 +13,53 @@ use super::Held;
 use super::Read;
 use super::Retention;
 use super::Store;
+use super::merge::Stream;
 use super::page;
+use super::topic::Class;
+use super::topic::LAST_TOPIC_BYTES;
 use super::topic::Topic;
+use super::topic::ring_weight;
+use super::topics::Topics;
 use crate::event::Event;
 use crate::event::TopicName;
-use crate::event::TopicPattern;
+use crate::limits::FORGET_PER_TICK_MAX;
+
+/// Events, or last events, of all topics in the order of their stamps: topic and stamp. An entry whose event has already gone is passed over.
+type Order = VecDeque<(u32, u64)>;
 
 /// The history of the topics of one home shard.
 #[derive(Debug)]
 pub struct Memory {
     retention: Retention,
-    topics: Vec<Topic>,
-    by_name: HashMap<TopicName, usize, foldhash::fast::RandomState>,
-    /// Every event held, oldest first: its topic and stamp. An entry whose event has already gone is passed over.
-    order: VecDeque<(u32, u64)>,
+    topics: Topics,
+    /// Every event held, oldest first.
+    order: Order,
+    /// Every last event of a key, oldest first.
+    last_order: Order,
+    /// Topics without events that had some, by the stamp of the newest: whoever goes through the order of all would not meet them.
+    quiet: BTreeMap<u64, u32>,
+    /// Topics without last events that had to let go of some, by the stamp of the newest of those.
+    lastless: BTreeMap<u64, u32>,
+    /// Topics that have nothing, and some that have something again.
+    idle: VecDeque<u32>,
     events: usize,
     bytes: usize,
     last_bytes: usize,
+    idle_bytes: usize,
+    keys: usize,
+}
+
+/// What a topic was before something changed.
+#[derive(Clone, Copy)]
+struct Before {
+    is_quiet: bool,
+    is_lastless: bool,
+}
+
+impl Before {
+    fn of(topic: &Topic) -> Self {
+        Self { is_quiet: topic.ring.is_empty(), is_lastless: topic.last.is_empty() }
+    }
 }
 
 impl Memory {
@@ -37,330 +68,309 @@ impl Memory {
     pub fn new(retention: Retention) -> Self {
         Self {
             retention,
-            topics: Vec::new(),
-            by_name: HashMap::default(),
-            order: VecDeque::new(),
+            topics: Topics::default(),
+            order: Order::new(),
+            last_order: Order::new(),
+            quiet: BTreeMap::new(),
+            lastless: BTreeMap::new(),
+            idle: VecDeque::new(),
             events: 0,
             bytes: 0,
             last_bytes: 0,
+            idle_bytes: 0,
+            keys: 0,
         }
     }
 
-    fn topic_index(&mut self, name: &TopicName) -> usize {
-        if let Some(index) = self.by_name.get(name) {
-            return *index;
+    /// Keeps up what depends on whether a topic has events and last events.
+    fn settle(&mut self, index: u32, before: Before) {
+        let topic = self.topics.at(index);
+        let now = Before::of(topic);
+        let gone = topic.gone;
+        if now.is_quiet != before.is_quiet && gone.evicted.offset > 0 {
+            match now.is_quiet {
+                true => self.quiet.insert(gone.evicted.time_us, index),
+                false => self.quiet.remove(&gone.evicted.time_us),
+            };
         }
-        let index = self.topics.len();
-        self.topics.push(Topic::new(name.clone()));
-        self.by_name.insert(name.clone(), index);
+        if now.is_lastless != before.is_lastless {
+            match (now.is_lastless, gone.last_evicted.offset > 0) {
+                (true, true) => self.lastless.insert(gone.last_evicted.time_us, index),
+                (false, true) => self.lastless.remove(&gone.last_evicted.time_us),
+                (_, false) => None,
+            };
+            match now.is_lastless {
+                true => self.last_bytes -= LAST_TOPIC_BYTES,
+                false => self.last_bytes += LAST_TOPIC_BYTES,
+            }
+        }
+        let (class, class_now) = (topic.class, topic.class_now());
+        if class == class_now && (class != Class::Idle || topic.is_listed) {
+            return;
+        }
+        let weight = topic.weight_bytes();
+        topic.class = class_now;
+        if class_now == Class::Idle && !topic.is_listed {
+            topic.is_listed = true;
+            self.idle.push_back(index);
+        }
+        *self.counter(class) -= weight;
+        *self.counter(class_now) += weight;
+    }
+
+    const fn counter(&mut self, class: Class) -> &mut usize {
+        match class {
+            Class::History => &mut self.bytes,
+            Class::Last => &mut self.last_bytes,
+            Class::Idle => &mut self.idle_bytes,
+        }
+    }
+
+    fn topic_index(&mut self, name: &TopicName) -> u32 {
+        if let Some(index) = self.topics.index_of(name) {
+            return index;
+        }
+        let index = self.topics.insert(name);
+        let topic = self.topics.at(index);
+        self.idle_bytes += topic.weight_bytes();
+        let last_evicted = topic.gone.last_evicted;
+        if last_evicted.offset > 0 {
+            self.lastless.insert(last_evicted.time_us, index);
+        }
         index
     }
 
-    fn evict_oldest_of(&mut self, index: usize) {
-        let bytes = self.topics[index].evict_oldest();
+    fn evict_oldest_of(&mut self, index: u32) {
+        let topic = self.topics.at(index);
+        let before = Before::of(topic);
+        let bytes = topic.evict_oldest();
+        let is_empty = topic.ring.is_empty();
         self.bytes -= bytes;
         self.events -= 1;
+        if is_empty {
+            self.settle(index, before);
+        }
     }
 
-    /// Stamp of the oldest event of all topics.
-    fn oldest_us(&mut self) -> Option<u64> {
+    fn evict_key_of(&mut self, index: u32) {
+        let topic = self.topics.at(index);
+        let before = Before::of(topic);
+        let bytes = topic.evict_key();
+        let is_empty = topic.last.is_empty();
+        self.last_bytes -= bytes;
+        self.keys -= 1;
+        if is_empty {
+            self.settle(index, before);
+        }
+    }
+
+    /// Stamp of the oldest event of all topics, and its topic.
+    fn oldest(&mut self) -> Option<(u32, u64)> {
         while let Some((topic, time_us)) = self.order.front() {
-            if self.topics[*topic as usize].oldest_us() == Some(*time_us) {
-                return Some(*time_us);
+            if self.topics.find(*topic).and_then(Topic::oldest_us) == Some(*time_us) {
+                return Some((*topic, *time_us));
             }
             self.order.pop_front();
         }
         None
     }
 
-    /// Lets go of the oldest event of all topics; false if there is none.
-    fn evict_oldest(&mut self) -> bool {
-        if self.oldest_us().is_none() {
-            return false;
+    /// The topic of the oldest last event of all.
+    fn oldest_last(&mut self) -> Option<u32> {
+        while let Some((topic, time_us)) = self.last_order.front() {
+            if self.topics.find(*topic).and_then(Topic::oldest_last_us) == Some(*time_us) {
+                return Some(*topic);
+            }
+            self.last_order.pop_front();
         }
-        let (topic, _) = self.order.pop_front().expect("its stamp was just read");
-        self.evict_oldest_of(topic as usize);
-        true
+        None
     }
 
-    fn shrink_topic(&mut self, index: usize) {
+    fn shrink_topic(&mut self, index: u32) {
         let retention = self.retention;
-        while self.topics[index].ring.len() > retention.topic_events_max
-            || self.topics[index].bytes > retention.topic_bytes_max
+        while let topic = self.topics.at(index)
+            && (topic.ring.len() > retention.topic_events_max
+                || topic.bytes > retention.topic_bytes_max)
         {
             self.evict_oldest_of(index);
         }
-        while self.topics[index].key_count() > retention.topic_keys_max
-            || (self.last_bytes > retention.last_bytes_max && self.topics[index].key_count() > 0)
-        {
-            self.last_bytes -= self.topics[index].evict_key();
+        while self.topics.at(index).key_count() > retention.topic_keys_max {
+            self.evict_key_of(index);
         }
+    }
+
+    /// Keeps all topics together within their budgets.
+    fn shrink_all(&mut self) {
+        let retention = self.retention;
+        while self.bytes > retention.bytes_max
+            && let Some((oldest, _)) = self.oldest()
+        {
+            self.order.pop_front();
+            self.evict_oldest_of(oldest);
+        }
+        while self.last_bytes > retention.last_bytes_max
+            && let Some(oldest) = self.oldest_last()
+        {
+            self.last_order.pop_front();
+            self.evict_key_of(oldest);
+        }
+        while self.idle_bytes + self.topics.forgotten_bytes() > retention.topics_bytes_max
+            && (self.forget_idle() || self.topics.raise_floor())
+        {}
+    }
+
+    /// Forgets the topic that has had nothing the longest; false if every topic has something.
+    fn forget_idle(&mut self) -> bool {
+        while let Some(index) = self.idle.pop_front() {
+            let topic = self.topics.at(index);
+            topic.is_listed = false;
+            if topic.class == Class::Idle {
+                self.idle_bytes -= topic.weight_bytes();
+                let gone = topic.gone;
+                self.quiet.remove(&gone.evicted.time_us);
+                self.lastless.remove(&gone.last_evicted.time_us);
+                self.topics.forget(index);
+                return true;
+            }
+        }
+        false
     }
 
     /// Passed-over entries must not outgrow what is held.
-    fn tidy_order(&mut self) {
-        if self.order.len() > 64 + 2 * self.events {
-            let topics = &self.topics;
+    fn tidy(&mut self) {
+        let topics = &self.topics;
+        if self.order.len() > ORDER_SPARE + self.events + self.events / 4 {
             self.order.retain(|(topic, time_us)| {
-                topics[*topic as usize].oldest_us().is_some_and(|oldest| oldest <= *time_us)
+                let oldest_us = topics.find(*topic).and_then(Topic::oldest_us);
+                oldest_us.is_some_and(|oldest_us| oldest_us <= *time_us)
             });
+            self.order.shrink_to(2 * self.order.len());
+        }
+        if self.last_order.len() > ORDER_SPARE + self.keys + self.keys / 4 {
+            self.last_order.retain(|(topic, time_us)| {
+                topics.find(*topic).is_some_and(|topic| topic.last.contains_key(time_us))
+            });
+            self.last_order.shrink_to(2 * self.last_order.len());
         }
     }
 
-    /// The topics that a read is about.
-    fn selected(&self, topics: &[TopicPattern]) -> Vec<&Topic> {
-        let exact_only = topics.iter().all(|pattern| matches!(pattern, TopicPattern::Exact(_)));
-        if exact_only {
-            let named = topics.iter().filter_map(|pattern| match pattern {
-                TopicPattern::Exact(name) => self.by_name.get(name),
-                TopicPattern::Wild(_) => None,
-            });
-            return named.map(|index| &self.topics[*index]).collect();
-        }
-        self.topics
-            .iter()
-            .filter(|topic| topics.iter().any(|pattern| pattern.matches(&topic.name)))
-            .collect()
+    /// A topic as it is known here, and its newest offset: 0 if it never had an event, more if that is not known any more.
+    #[must_use]
+    pub fn newest_offset(&self, name: &TopicName) -> u64 {
+        self.topics.newest_offset(name)
+    }
+
+    /// The name of a topic that is known, for its events to share.
+    #[must_use]
+    pub fn known(&self, name: &TopicName) -> Option<(TopicName, u64)> {
+        let topic = self.topics.find(self.topics.index_of(name)?)?;
+        Some((topic.name.clone(), topic.newest_offset()))
+    }
+
+    /// Makes room for one more topic if there are `topics_max`; false: every topic has something.
+    pub fn make_room(&mut self, topics_max: usize) -> bool {
+        self.topics.len() < topics_max || self.forget_idle()
+    }
+
+    /// The topics that are known.
+    pub fn topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.topics.iter().map(|topic| &topic.name)
+    }
+
+    /// How many topics are known.
+    #[must_use]
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    pub(super) const fn names(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// Events in the order of their stamps, from after a moment on.
+    pub(super) fn order_after(&self, time_us: u64) -> Stream<'_> {
+        let index = self.order.partition_point(|(_, stamp)| *stamp <= time_us);
+        Stream::Order { topics: &self.topics, order: self.order.range(index..) }
+    }
+
+    /// Last events of keys, likewise.
+    pub(super) fn last_order_after(&self, time_us: u64) -> Stream<'_> {
+        let index = self.last_order.partition_point(|(_, stamp)| *stamp <= time_us);
+        Stream::LastOrder { topics: &self.topics, order: self.last_order.range(index..) }
+    }
+
+    /// Topics without events, and those that were forgotten, by the stamp of their newest event.
+    pub(super) fn quiet_after(&self, time_us: u64) -> [Stream<'_>; 2] {
+        let after = (Bound::Excluded(time_us), Bound::Unbounded);
+        [
+            Stream::Quiet { topics: &self.topics, by_stamp: self.quiet.range(after) },
+            Stream::Forgotten(self.topics.forgotten_after(time_us)),
+        ]
+    }
+
+    /// Topics without last events, by the stamp of the newest that had to go.
+    pub(super) fn lastless_after(&self, time_us: u64) -> Stream<'_> {
+        let after = (Bound::Excluded(time_us), Bound::Unbounded);
+        Stream::Lastless { topics: &self.topics, by_stamp: self.lastless.range(after) }
     }
 }
+
+/// Entries of an order that may be passed over however little is held.
+const ORDER_SPARE: usize = 64;
 
 impl Store for Memory {
     fn append(&mut self, event: &Arc<Event>) {
         let index = self.topic_index(&event.topic);
-        let topic = &mut self.topics[index];
-        let last_bytes = topic.last_bytes;
-        topic.push(event);
-        self.last_bytes = self.last_bytes + topic.last_bytes - last_bytes;
-        self.bytes += event.weight_bytes();
+        let topic = self.topics.at(index);
+        let before = Before::of(topic);
+        let keys = topic.key_count();
+        let (came, went) = topic.push(event);
+        self.keys = self.keys + topic.key_count() - keys;
+        self.last_bytes = self.last_bytes + came - went;
+        self.bytes += ring_weight(event);
         self.events += 1;
-        self.order.push_back((
-            u32::try_from(index).expect("topics are bounded far below"),
-            event.time_us,
-        ));
+        self.order.push_back((index, event.time_us));
+        if came > 0 {
+            self.last_order.push_back((index, event.time_us));
+        }
+        if before.is_quiet || before.is_lastless || went > came {
+            self.settle(index, before);
+        }
         self.shrink_topic(index);
-        while self.bytes > self.retention.bytes_max && self.evict_oldest() {}
-        self.tidy_order();
+        self.shrink_all();
+        self.tidy();
     }
 
     fn read(&mut self, read: &Read) -> Answer {
-        Answer::Now(page::read(&self.selected(&read.topics), read))
+        Answer::Now(page::read(self, read))
     }
 
     fn expire(&mut self, now_us: u64) {
-        let Some(oldest_kept_us) = now_us.checked_sub(self.retention.age_us_max) else { return };
-        while self.oldest_us().is_some_and(|time_us| time_us < oldest_kept_us)
-            && self.evict_oldest()
-        {}
+        if let Some(oldest_kept_us) = now_us.checked_sub(self.retention.age_us_max) {
+            while let Some((oldest, time_us)) = self.oldest()
+                && time_us < oldest_kept_us
+            {
+                self.order.pop_front();
+                self.evict_oldest_of(oldest);
+            }
+        }
+        for _ in 0..FORGET_PER_TICK_MAX {
+            if !self.forget_idle() {
+                break;
+            }
+        }
+        self.shrink_all();
     }
 
     fn held(&self) -> Held {
         Held {
             events: self.events as u64,
             bytes: (self.bytes + self.last_bytes) as u64,
-            keys: self.topics.iter().map(|topic| topic.key_count() as u64).sum(),
+            keys: self.keys as u64,
+            topics_bytes: (self.idle_bytes + self.topics.forgotten_bytes()) as u64,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::dialect::GapReason;
-    use crate::event::Op;
-    use crate::event::ShardId;
-    use crate::history::Page;
-    use crate::history::Start;
-
-    const ROOMY: Retention = Retention {
-        topic_events_max: 1000,
-        topic_bytes_max: 1 << 20,
-        age_us_max: 1_000_000,
-        topic_keys_max: 1000,
-        bytes_max: 1 << 20,
-        last_bytes_max: 1 << 20,
-    };
-
-    /// A gap: from, to, and why.
-    type Missing = (u64, u64, GapReason);
-
-    struct Kept {
-        memory: Memory,
-        time_us: u64,
-        offsets: HashMap<String, u64>,
-    }
-
-    impl Kept {
-        fn new(retention: Retention) -> Self {
-            Self { memory: Memory::new(retention), time_us: 0, offsets: HashMap::new() }
-        }
-
-        fn push(&mut self, topic: &str, key: &str, op: Op) {
-            self.time_us += 10;
-            let offset = self.offsets.entry(topic.to_owned()).or_default();
-            *offset += 1;
-            let event = Event {
-                topic: TopicName::new(topic).unwrap(),
-                key: Arc::from(key),
-                op,
-                home: ShardId(0),
-                offset: *offset,
-                time_us: self.time_us,
-                payload: Bytes::from_static(b"{}"),
-                fields: crate::event::Fields::default(),
-            };
-            self.memory.append(&Arc::new(event));
-        }
-
-        fn read(&mut self, topics: &str, start: &Start) -> (Vec<(String, u64)>, Vec<Missing>) {
-            let topics: Vec<_> = topics.split(' ').map(|t| TopicPattern::new(t).unwrap()).collect();
-            let (mut events, mut gaps, mut after_us) = (Vec::new(), Vec::new(), 0);
-            loop {
-                let read = Read { topics: topics.clone(), start: start.clone(), after_us };
-                let Answer::Now(page) = self.memory.read(&read) else {
-                    panic!("memory answers at once")
-                };
-                let Page { gaps: page_gaps, events: page_events, more_after_us, .. } = page;
-                gaps.extend(page_gaps.iter().map(|gap| (gap.from, gap.to, gap.reason)));
-                events.extend(page_events.iter().map(|e| (e.topic.as_str().to_owned(), e.offset)));
-                match more_after_us {
-                    Some(time_us) => after_us = time_us,
-                    None => return (events, gaps),
-                }
-            }
-        }
-    }
-
-    fn offsets_of(events: &[(String, u64)]) -> Vec<u64> {
-        events.iter().map(|(_, offset)| *offset).collect()
-    }
-
-    #[test]
-    fn a_resume_inside_history_is_complete() {
-        let mut kept = Kept::new(ROOMY);
-        (0..5).for_each(|_| kept.push("a", "", Op::Event));
-        let start = Start::AfterOffsets {
-            offsets: vec![(TopicName::new("a").unwrap(), 2)],
-            others_us: None,
-        };
-        let (events, gaps) = kept.read("a", &start);
-        assert_eq!(offsets_of(&events), [3, 4, 5]);
-        assert_eq!(gaps, []);
-    }
-
-    #[test]
-    fn a_resume_before_history_says_what_is_gone() {
-        let mut kept = Kept::new(Retention { topic_events_max: 3, ..ROOMY });
-        (0..10).for_each(|_| kept.push("a", "", Op::Event));
-        let start = Start::AfterOffsets {
-            offsets: vec![(TopicName::new("a").unwrap(), 2)],
-            others_us: None,
-        };
-        let (events, gaps) = kept.read("a", &start);
-        assert_eq!(gaps, [(3, 7, GapReason::Evicted)]);
-        assert_eq!(offsets_of(&events), [8, 9, 10]);
-    }
-
-    #[test]
-    fn a_resume_from_an_offset_that_there_never_was_is_of_another_numbering() {
-        let mut kept = Kept::new(Retention { topic_events_max: 3, ..ROOMY });
-        (0..5).for_each(|_| kept.push("a", "", Op::Event));
-        let after = |offset| Start::AfterOffsets {
-            offsets: vec![(TopicName::new("a").unwrap(), offset)],
-            others_us: None,
-        };
-        assert_eq!(kept.read("a", &after(5)), (vec![], vec![]));
-        let (events, gaps) = kept.read("a", &after(6));
-        assert_eq!(gaps, [(1, 2, GapReason::Epoch)]);
-        assert_eq!(offsets_of(&events), [3, 4, 5]);
-    }
-
-    #[test]
-    fn several_topics_come_in_the_order_of_their_stamps() {
-        let mut kept = Kept::new(ROOMY);
-        for topic in ["a/1", "a/2", "b", "a/1", "a/2"] {
-            kept.push(topic, "", Op::Event);
-        }
-        let (events, _) = kept.read("a/*", &Start::Earliest);
-        let named: Vec<_> = events.iter().map(|(t, o)| (t.as_str(), *o)).collect();
-        assert_eq!(named, [("a/1", 1), ("a/2", 1), ("a/1", 2), ("a/2", 2)]);
-        let (events, _) = kept.read("a/*", &Start::AfterTime(20));
-        assert_eq!(events.len(), 2);
-    }
-
-    #[test]
-    fn last_is_one_event_a_key_and_forgets_deleted_ones() {
-        let mut kept = Kept::new(Retention { topic_events_max: 1, ..ROOMY });
-        for (key, op) in [
-            ("x", Op::Upsert),
-            ("y", Op::Upsert),
-            ("x", Op::Upsert),
-            ("z", Op::Upsert),
-            ("y", Op::Delete),
-        ] {
-            kept.push("a", key, op);
-        }
-        let (events, gaps) = kept.read("a", &Start::Last { deleted_after_us: None });
-        assert_eq!(offsets_of(&events), [3, 4]);
-        assert_eq!(gaps, []);
-    }
-
-    #[test]
-    fn the_budget_takes_the_oldest_of_all_topics() {
-        let mut kept = Kept::new(ROOMY);
-        kept.push("a", "", Op::Event);
-        let one = usize::try_from(kept.memory.held().bytes).unwrap() / 2;
-        let mut kept = Kept::new(Retention { bytes_max: 3 * one, ..ROOMY });
-        for topic in ["a", "b", "b", "b"] {
-            kept.push(topic, "", Op::Event);
-        }
-        let (events, _) = kept.read("**", &Start::Earliest);
-        assert_eq!(events.iter().map(|(t, _)| t.as_str()).collect::<Vec<_>>(), ["b", "b", "b"]);
-    }
-
-    #[test]
-    fn age_lets_go() {
-        let mut kept = Kept::new(Retention { age_us_max: 100, ..ROOMY });
-        (0..5).for_each(|_| kept.push("a", "", Op::Event));
-        kept.memory.expire(131);
-        let (events, _) = kept.read("a", &Start::Earliest);
-        assert_eq!(offsets_of(&events), [4, 5]);
-    }
-
-    #[test]
-    fn pages_join_without_a_seam() {
-        let mut kept = Kept::new(Retention {
-            topic_events_max: 5000,
-            topic_bytes_max: 1 << 30,
-            bytes_max: 1 << 30,
-            ..ROOMY
-        });
-        for index in 0..4000 {
-            kept.push(if index % 3 == 0 { "a" } else { "b" }, "", Op::Event);
-        }
-        let (events, gaps) = kept.read("a b", &Start::Earliest);
-        assert_eq!((events.len(), gaps.len()), (4000, 0));
-    }
-
-    #[test]
-    fn another_epoch_is_a_gap_and_then_everything() {
-        let mut kept = Kept::new(ROOMY);
-        (0..2).for_each(|_| kept.push("a", "", Op::Event));
-        let topics = vec![TopicName::new("a").unwrap(), TopicName::new("gone").unwrap()];
-        let (events, gaps) = kept.read("a gone", &Start::OtherEpoch { topics });
-        assert_eq!(gaps, [(1, 0, GapReason::Epoch), (1, 0, GapReason::Epoch)]);
-        assert_eq!(offsets_of(&events), [1, 2]);
-    }
-
-    #[test]
-    fn another_epoch_is_a_gap_for_topics_that_only_a_pattern_names() {
-        let mut kept = Kept::new(Retention { topic_events_max: 2, ..ROOMY });
-        for topic in ["a/1", "a/2", "a/1", "a/1"] {
-            kept.push(topic, "", Op::Event);
-        }
-        let (events, gaps) = kept.read("a/*", &Start::OtherEpoch { topics: Vec::new() });
-        assert_eq!(events.len(), 3);
-        assert_eq!(gaps, [(1, 0, GapReason::Epoch), (1, 1, GapReason::Epoch)]);
-    }
-}
+mod tests;

@@ -4,8 +4,10 @@
 //! I/O itself: a store that must is asked here, and answers later, as an input of the shard.
 
 mod memory;
+mod merge;
 mod page;
 mod topic;
+mod topics;
 
 use std::sync::Arc;
 
@@ -31,6 +33,8 @@ pub struct Retention {
     pub bytes_max: usize,
     /// Bytes of all topics' last events per key together, in this shard.
     pub last_bytes_max: usize,
+    /// Bytes of topics that have nothing, and of what is remembered of those that were forgotten, in this shard.
+    pub topics_bytes_max: usize,
 }
 
 /// What a subscriber wants to be told of the past.
@@ -53,19 +57,22 @@ pub enum Start {
         /// On every page but the first: when the first was read. What was deleted after it may be of a key that was told already, and is told, too.
         deleted_after_us: Option<u64>,
     },
-    /// The last event of each key, topic by topic in the order of their names and keys, of those stamped up to a moment.
+    /// The last event of each key, of those stamped up to a moment.
     Snapshot {
-        /// Where the page before this one ended.
-        after: Option<(TopicName, Arc<str>)>,
         up_to_us: u64,
     },
     /// The last so many events of each topic.
-    Tail(u32),
+    Tail {
+        count: u32,
+        /// On every page but the first: when the first was read. What came after it is told, too, and pushes nothing out. On the first: 0.
+        counted_us: u64,
+    },
     /// Events stamped after this moment.
     AfterTime(u64),
     /// Events after the offset of each topic named; of all others those stamped after `others_us`, or none.
     AfterOffsets {
-        offsets: Vec<(TopicName, u64)>,
+        /// In the order of the names. Of a topic that nothing is known of any more `others_us` holds.
+        offsets: Arc<[(TopicName, u64)]>,
         others_us: Option<u64>,
     },
     /// The position was of another epoch: everything that is held, and a gap for each topic named.
@@ -82,8 +89,10 @@ pub struct Page {
     /// Events that are not coming either, each with the stamp of the newest of them: told where that one would have stood. Ascending.
     pub late_gaps: Vec<(u64, Gap)>,
     pub events: Vec<Arc<Event>>,
-    /// Ask again after this moment (a snapshot: after the last key of this page); `None`: the present begins here.
+    /// Ask again after this moment; `None`: the present begins here. A page may end early, even without any event, if there was much to look at.
     pub more_after_us: Option<u64>,
+    /// Events, keys and topics that were looked at for it.
+    pub work: usize,
 }
 
 /// What a store says when it is asked to read.
@@ -99,7 +108,7 @@ pub trait Store {
     /// Keeps an event that was just stamped. Stamps ascend.
     fn append(&mut self, event: &Arc<Event>);
 
-    /// Reads one page, bounded by `PAGE_EVENTS_MAX` and `PAGE_BYTES_MAX`.
+    /// Reads one page, bounded by `PAGE_EVENTS_MAX`, `PAGE_BYTES_MAX` and `PAGE_WORK_MAX`.
     fn read(&mut self, read: &Read) -> Answer;
 
     /// Lets go of what is older than the retention allows.
@@ -115,4 +124,6 @@ pub struct Held {
     pub events: u64,
     pub bytes: u64,
     pub keys: u64,
+    /// Bytes of topics that have nothing or were forgotten.
+    pub topics_bytes: u64,
 }

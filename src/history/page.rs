@@ -1,237 +1,428 @@
-//! One page of the past of several topics, merged by stamp.
+//! One page of the past of several topics, in the order of the stamps.
 //!
-//! Invariant: a page holds every event of the selected topics between where it began and where it ends, or a gap that says which
-//! it does not. Pure over the topics it is handed.
+//! Invariants: a page holds every event of the topics asked for between where it began and where it ends, or a gap that says which
+//! it does not; it costs no more than `PAGE_WORK_MAX` steps, wherever it begins and however many topics there are, and the next page goes on
+//! where it ended. Pure over the history that it is handed.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use super::Memory;
 use super::Page;
 use super::Read;
 use super::Start;
+use super::merge::Merge;
+use super::merge::Step;
+use super::merge::Stream;
 use super::topic::Evicted;
+use super::topic::Gone;
 use super::topic::Topic;
+use super::topics::Selected;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::TopicName;
+use crate::event::TopicPattern;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_EVENTS_MAX;
+use crate::limits::PAGE_WORK_MAX;
 
-pub(super) fn read(topics: &[&Topic], read: &Read) -> Page {
-    let mut page = Page::default();
-    if let Start::OtherEpoch { topics: named } = &read.start
-        && read.after_us == 0
-    {
-        page.gaps.extend(named.iter().map(|name| epoch_gap(name, topics)));
-    }
+pub(super) fn read(memory: &Memory, read: &Read) -> Page {
+    let mut writer = Writer { memory, read, page: Page::default(), bytes: 0 };
     match read.start {
-        Start::Now => {}
+        Start::Now => return writer.page,
         Start::Last { deleted_after_us } => {
-            last_events(topics, read.after_us, deleted_after_us, &mut page);
+            let deleted_after_us = deleted_after_us.map(|time_us| time_us.max(read.after_us));
+            writer.write_last(deleted_after_us, u64::MAX);
         }
-        Start::Snapshot { ref after, up_to_us } => {
-            snapshot(topics, after.as_ref(), up_to_us, &mut page);
-        }
-        _ => ring_events(topics, read, &mut page),
+        Start::Snapshot { up_to_us } => writer.write_last(None, up_to_us),
+        _ => writer.write_ring(),
     }
-    page
+    writer.page.late_gaps.sort_unstable_by_key(|(time_us, _)| *time_us);
+    writer.page
 }
 
-fn epoch_gap(name: &TopicName, topics: &[&Topic]) -> Gap {
-    let to =
-        topics.iter().find(|topic| topic.name == *name).map_or(0, |topic| topic.evicted.offset);
-    Gap { topic: name.clone(), from: 1, to, reason: GapReason::Epoch }
+/// A page that is being written.
+struct Writer<'a> {
+    memory: &'a Memory,
+    read: &'a Read,
+    page: Page,
+    bytes: usize,
 }
 
-/// Where in its ring a topic's part begins, and the offset before it that the reader already has.
-fn begin(topic: &Topic, read: &Read) -> Option<(usize, u64)> {
-    let by_time = |time_us: u64| (topic.index_after_time(time_us.max(read.after_us)), 0);
-    match &read.start {
-        Start::Now | Start::Last { .. } | Start::Snapshot { .. } => None,
-        Start::Earliest | Start::OtherEpoch { .. } => Some(by_time(0)),
-        Start::AfterTime(time_us) => Some(by_time(*time_us)),
-        // Only the first page counts from the end: what comes meanwhile is not to push out what was promised.
-        Start::Tail(count) if read.after_us == 0 => {
-            Some((topic.ring.len().saturating_sub(*count as usize), 0))
-        }
-        Start::Tail(_) => Some(by_time(0)),
-        Start::AfterOffsets { offsets, others_us } => {
-            match offsets.iter().find(|(name, _)| *name == topic.name) {
-                Some((_, offset)) if *offset > topic.newest_offset() => Some(by_time(0)),
-                Some((_, offset)) => {
-                    Some((topic.index_after_offset(*offset).max(by_time(0).0), *offset))
-                }
-                None => others_us.map(by_time),
-            }
-        }
+impl<'a> Writer<'a> {
+    fn wants(&self, topic: &TopicName) -> bool {
+        self.read.topics.iter().any(|pattern| pattern.matches(topic))
     }
-}
 
-/// Whether a reader says that it has had more of a topic than there was: its position is of another numbering.
-fn is_ahead(topic: &Topic, read: &Read) -> bool {
-    let Start::AfterOffsets { offsets, .. } = &read.start else { return false };
-    let named = offsets.iter().find(|(name, _)| *name == topic.name);
-    named.is_some_and(|(_, offset)| *offset > topic.newest_offset())
-}
-
-/// What lies between where the reader stands and what the topic still holds.
-fn gap(topic: &Topic, read: &Read, had: u64) -> Option<Gap> {
-    if read.after_us == 0 && is_ahead(topic, read) {
-        return Some(epoch_gap(&topic.name, &[topic]));
-    }
-    let lost = match &read.start {
-        // Everything held was asked for: only what goes while the pages are read is missing.
-        Start::Earliest | Start::OtherEpoch { .. } => {
-            read.after_us > 0 && topic.evicted.time_us > read.after_us
-        }
-        Start::AfterTime(time_us) => topic.evicted.time_us > (*time_us).max(read.after_us),
-        Start::AfterOffsets { offsets, others_us } => {
-            let named = offsets.iter().any(|(name, _)| *name == topic.name);
-            let after_us = if named {
-                read.after_us
-            } else {
-                others_us.unwrap_or(u64::MAX).max(read.after_us)
-            };
-            topic.evicted.offset > had && topic.evicted.time_us > after_us
-        }
-        Start::Now | Start::Last { .. } | Start::Snapshot { .. } | Start::Tail(_) => false,
-    };
-    lost.then(|| Gap {
-        topic: topic.name.clone(),
-        from: had + 1,
-        to: topic.evicted.offset,
-        reason: GapReason::Evicted,
-    })
-}
-
-fn ring_events(topics: &[&Topic], read: &Read, page: &mut Page) {
-    let mut heap = BinaryHeap::new();
-    let mut cursors = Vec::with_capacity(topics.len());
-    for topic in topics {
-        let Some((index, had)) = begin(topic, read) else { continue };
-        page.gaps.extend(gap(topic, read, had));
-        if let Some(first) = topic.ring.get(index) {
-            heap.push(Reverse((first.time_us, cursors.len())));
-            cursors.push((topic, index));
-        }
-    }
-    let (is_other_epoch, named) = match &read.start {
-        Start::OtherEpoch { topics } => (true, &topics[..]),
-        _ => (false, &[][..]),
-    };
-    let mut bytes = 0;
-    while let Some(Reverse((_, cursor))) = heap.pop() {
-        let (topic, index) = &mut cursors[cursor];
-        let event = &topic.ring[*index];
-        if is_full(page, bytes) {
-            page.more_after_us = page.events.last().map(|last| last.time_us);
-            return;
-        }
-        bytes += event.weight_bytes();
-        page.events.push(Arc::clone(event));
-        if *index == 0 && !named.contains(&topic.name) {
-            // Its client may have had a topic of this name in another epoch. Said with its first event, so that a page has no more gaps than events.
-            page.gaps.extend(is_other_epoch.then(|| epoch_gap(&topic.name, topics)));
-        }
-        *index += 1;
-        if let Some(next) = topic.ring.get(*index) {
-            heap.push(Reverse((next.time_us, cursor)));
-        }
-    }
-}
-
-fn is_full(page: &Page, bytes: usize) -> bool {
-    page.events.len() >= PAGE_EVENTS_MAX || bytes >= PAGE_BYTES_MAX
-}
-
-/// The last events of a page's worth of keys: what lies beyond a page is not even sorted.
-fn snapshot(
-    topics: &[&Topic],
-    after: Option<&(TopicName, Arc<str>)>,
-    up_to_us: u64,
-    page: &mut Page,
-) {
-    let mut topics: Vec<&&Topic> = topics.iter().collect();
-    topics.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-    topics.dedup_by(|one, other| one.name == other.name);
-    let mut bytes = 0;
-    for topic in topics {
-        let after_key = match after {
-            Some((name, _)) if topic.name < *name => continue,
-            Some((name, key)) if topic.name == *name => Some(&**key),
-            _ => None,
-        };
-        let is_wanted = |event: &&Arc<Event>| after_key.is_none_or(|after| &*event.key > after);
-        let mut events: Vec<&Arc<Event>> =
-            topic.last.range(..=up_to_us).map(|(_, event)| event).filter(is_wanted).collect();
-        if events.len() > PAGE_EVENTS_MAX + 1 {
-            events.select_nth_unstable_by(PAGE_EVENTS_MAX, |one, other| one.key.cmp(&other.key));
-            // One event more than a page takes tells that there is more.
-            events.truncate(PAGE_EVENTS_MAX + 1);
-        }
-        events.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        for event in events {
-            if is_full(page, bytes) {
-                page.more_after_us = page.events.last().map(|last| last.time_us);
+    /// Goes through steps up to a moment until the page is full; `take` decides what is told of each.
+    fn go(&mut self, streams: Vec<Stream<'a>>, up_to_us: u64, take: impl Fn(&mut Self, Step<'a>)) {
+        let mut merge = Merge::of(streams);
+        let mut reached_us = self.read.after_us;
+        while let Some((time_us, step)) = merge.next()
+            && time_us <= up_to_us
+        {
+            // Two streams may have something at one stamp, and the next page begins after it.
+            if time_us > reached_us && self.is_full() {
+                self.page.more_after_us = Some(reached_us);
                 return;
             }
-            bytes += event.weight_bytes();
-            page.events.push(Arc::clone(event));
+            reached_us = time_us;
+            self.page.work += 1;
+            take(self, step);
         }
     }
-}
 
-fn last_events(topics: &[&Topic], after_us: u64, deleted_after_us: Option<u64>, page: &mut Page) {
-    let deleted_after_us = deleted_after_us.map(|time_us| time_us.max(after_us));
-    let mut events: Vec<&Arc<Event>> = Vec::new();
-    for topic in topics {
-        lost_of_last(topic, after_us, deleted_after_us, page);
-        // One event more than a page takes tells that there is more.
-        events.extend(
-            topic.last.range(after_us + 1..).map(|(_, event)| event).take(PAGE_EVENTS_MAX + 1),
-        );
+    fn is_full(&self) -> bool {
+        self.page.events.len() >= PAGE_EVENTS_MAX
+            || self.bytes >= PAGE_BYTES_MAX
+            || self.page.work >= PAGE_WORK_MAX
+    }
+
+    fn push(&mut self, event: &Arc<Event>) {
+        self.bytes += event.weight_bytes();
+        self.page.events.push(Arc::clone(event));
+    }
+
+    fn push_gap(&mut self, topic: &TopicName, from: u64, to: u64, reason: GapReason) {
+        self.bytes += GAP_BYTES;
+        let topic = TopicPattern::Exact(topic.clone());
+        self.page.gaps.push(Gap { topic, from, to, reason });
+    }
+
+    // What history still holds of the events themselves.
+
+    fn write_ring(&mut self) {
+        let selected = self.memory.names().select(&self.read.topics);
+        if self.read.after_us == 0 {
+            self.first_gaps(selected.is_some());
+        }
+        if let Some(selected) = selected {
+            let streams = self.of_few(&selected);
+            // However much there is to say at first, the page takes a step.
+            self.bytes = 0;
+            return self.go(streams, u64::MAX, |writer, step| {
+                if let Step::Event(topic, event, place) = step {
+                    writer.take_event(topic, event, place);
+                }
+            });
+        }
+        self.bytes = 0;
+        let begin_us = self.begin_us();
+        let [quiet, forgotten] = self.memory.quiet_after(begin_us);
+        let streams = vec![self.memory.order_after(begin_us), quiet, forgotten];
+        self.go(streams, u64::MAX, |writer, step| match step {
+            Step::Event(topic, event, place) => {
+                if writer.wants(&topic.name)
+                    && writer.begin(topic).is_some_and(|begin| begin <= place)
+                {
+                    writer.take_event(topic, event, place);
+                }
+            }
+            Step::Quiet(topic) => writer.take_gap(&topic.name, topic.gone, topic.base),
+            Step::Forgotten(left) => writer.take_gap(&left.name, left.gone, 0),
+            Step::Last(..) | Step::Lastless(_) | Step::Nothing => {}
+        });
+    }
+
+    /// Of a few topics each from where its part begins; what none of their events stands behind is said at once.
+    fn of_few(&mut self, selected: &Selected<'a>) -> Vec<Stream<'a>> {
+        let mut streams = Vec::with_capacity(selected.known.len());
+        for topic in &selected.known {
+            if topic.ring.is_empty() {
+                self.take_gap(&topic.name, topic.gone, topic.base);
+            } else if let Some(index) = self.begin(topic) {
+                streams.push(Stream::Ring { topic, index });
+            }
+        }
+        for left in &selected.forgotten {
+            self.take_gap(&left.name, left.gone, 0);
+        }
+        streams
+    }
+
+    /// Where in its ring a topic's part begins.
+    fn begin(&self, topic: &Topic) -> Option<usize> {
+        let by_time = |time_us: u64| topic.index_after_time(time_us.max(self.read.after_us));
+        match &self.read.start {
+            Start::Now | Start::Last { .. } | Start::Snapshot { .. } => None,
+            Start::Earliest | Start::OtherEpoch { .. } => Some(by_time(0)),
+            Start::AfterTime(time_us) => Some(by_time(*time_us)),
+            // Only the first page counts from the end: what comes meanwhile is not to push out what was promised.
+            Start::Tail { count, counted_us } => {
+                let counted = match counted_us {
+                    0 => topic.ring.len(),
+                    time_us => topic.index_after_time(*time_us),
+                };
+                Some(counted.saturating_sub(*count as usize).max(by_time(0)))
+            }
+            Start::AfterOffsets { offsets, others_us } => match find(offsets, &topic.name) {
+                Some(offset) if offset > topic.newest_offset() => Some(by_time(0)),
+                Some(offset) => Some(topic.index_after_offset(offset).max(by_time(0))),
+                None => others_us.map(by_time),
+            },
+        }
+    }
+
+    /// The moment after which something may have to be told, of whatever topic.
+    fn begin_us(&self) -> u64 {
+        let begin_us = match &self.read.start {
+            Start::AfterTime(time_us) => *time_us,
+            Start::AfterOffsets { offsets, others_us } if self.read.after_us == 0 => {
+                let named = offsets.iter().filter_map(|(name, offset)| {
+                    let topics = self.memory.names();
+                    let topic = topics.find(topics.index_of(name)?)?;
+                    let is_ahead = *offset > topic.newest_offset();
+                    let index = if is_ahead { 0 } else { topic.index_after_offset(*offset) };
+                    Some(topic.ring.get(index)?.time_us - 1)
+                });
+                named.chain(*others_us).min().unwrap_or(u64::MAX)
+            }
+            _ => 0,
+        };
+        begin_us.max(self.read.after_us)
+    }
+
+    fn take_event(&mut self, topic: &'a Topic, event: &Arc<Event>, place: usize) {
+        if place == 0 {
+            self.take_gap(&topic.name, topic.gone, topic.base);
+        }
+        self.push(event);
+        if place == 0
+            && let Start::OtherEpoch { topics: named } = &self.read.start
+            && !named.contains(&topic.name)
+        {
+            // Its client may have had a topic of this name in another epoch. Said with its first event, so that a page has no more gaps than events.
+            self.push_gap(&topic.name, 1, topic.gone.evicted.offset, GapReason::Epoch);
+        }
+    }
+
+    /// Says what lies between where the reader stands and what the topic still holds.
+    fn take_gap(&mut self, name: &TopicName, gone: Gone, base: u64) {
+        if !self.wants(name) {
+            return;
+        }
+        let (evicted, after_us) = (gone.evicted, self.read.after_us);
+        let mut had = 0;
+        let is_lost = match &self.read.start {
+            // Everything held was asked for: only what goes while the pages are read is missing.
+            Start::Earliest | Start::OtherEpoch { .. } => {
+                after_us > 0 && evicted.time_us > after_us
+            }
+            Start::AfterTime(time_us) => evicted.time_us > (*time_us).max(after_us),
+            Start::AfterOffsets { offsets, others_us } => match find(offsets, name) {
+                // What is not known of a topic is what its moment stands for, as of topics that are not named.
+                Some(_)
+                    if base == evicted.offset
+                        && others_us.is_some_and(|us| us >= evicted.time_us) =>
+                {
+                    false
+                }
+                Some(offset) => {
+                    had = offset;
+                    evicted.offset > had && evicted.time_us > after_us
+                }
+                None => evicted.time_us > others_us.unwrap_or(u64::MAX).max(after_us),
+            },
+            Start::Now | Start::Last { .. } | Start::Snapshot { .. } | Start::Tail { .. } => false,
+        };
+        if is_lost && evicted.offset > had {
+            self.push_gap(name, had + 1, evicted.offset, GapReason::Evicted);
+        }
+    }
+
+    /// What the first page says of topics that nothing else would lead to: those that were named, and those of which nothing is known any more.
+    /// `are_few`: those of which something is known are found by their names.
+    fn first_gaps(&mut self, are_few: bool) {
+        let topics = self.memory.names();
+        let floor = topics.floor();
+        match &self.read.start {
+            Start::OtherEpoch { topics: named } => {
+                for name in named {
+                    let topic = topics.index_of(name).and_then(|index| topics.find(index));
+                    let gone = topic.map_or_else(|| topics.left_by(name), |topic| Some(topic.gone));
+                    let to = gone.map_or(0, |gone| gone.evicted.offset);
+                    self.push_gap(name, 1, to, GapReason::Epoch);
+                }
+            }
+            Start::AfterTime(time_us) if *time_us < floor.time_us => self.forgotten_gaps(),
+            Start::AfterOffsets { offsets, others_us } => {
+                for (name, offset) in offsets.iter() {
+                    let topic = topics.index_of(name).and_then(|index| topics.find(index));
+                    let left = topics.left_by(name);
+                    if *offset > topics.newest_offset(name) {
+                        // The reader says that it has had more of the topic than there was: its position is of another numbering.
+                        if self.wants(name) {
+                            let gone = topic.map_or(left, |topic| Some(topic.gone));
+                            let to = gone.map_or(0, |gone| gone.evicted.offset);
+                            self.push_gap(name, 1, to, GapReason::Epoch);
+                        }
+                        continue;
+                    }
+                    match (topic, left) {
+                        (Some(_), _) | (None, Some(_)) if are_few => {}
+                        (Some(topic), _) if topic.ring.is_empty() => {
+                            self.take_gap(name, topic.gone, topic.base);
+                        }
+                        (Some(_), _) => {}
+                        (None, Some(gone)) => self.take_gap(name, gone, 0),
+                        (None, None) => {
+                            let gone = Gone { evicted: floor, ..Gone::default() };
+                            self.take_gap(name, gone, floor.offset);
+                        }
+                    }
+                }
+                if others_us.is_some_and(|time_us| time_us < floor.time_us) {
+                    self.forgotten_gaps();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Of topics of which nothing is known any more, some may have had events after where the reader stands. They have no names: what was asked
+    /// for stands for them.
+    fn forgotten_gaps(&mut self) {
+        for pattern in &self.read.topics {
+            let (topic, reason) = (pattern.clone(), GapReason::Evicted);
+            match pattern {
+                TopicPattern::Wild(_) => self.page.gaps.push(Gap { topic, from: 1, to: 0, reason }),
+                TopicPattern::Exact(name) => {
+                    let topics = self.memory.names();
+                    if topics.index_of(name).is_none()
+                        && topics.left_by(name).is_none()
+                        && !matches!(&self.read.start, Start::AfterOffsets { offsets, .. } if find(offsets, name).is_some())
+                    {
+                        self.push_gap(name, 1, topics.floor().offset, GapReason::Evicted);
+                    }
+                }
+            }
+        }
+    }
+
+    // The last events of keys.
+
+    /// Deletes after `deleted_after_us` are told, too, and so is what cannot be told any more. `None` and a moment: neither is.
+    fn write_last(&mut self, deleted_after_us: Option<u64>, up_to_us: u64) {
+        let streams = match self.memory.names().select(&self.read.topics) {
+            Some(selected) => self.last_of_few(&selected, deleted_after_us),
+            None => self.last_of_many(deleted_after_us),
+        };
+        self.bytes = 0;
+        self.go(streams, up_to_us, |writer, step| writer.take_last(step, deleted_after_us));
+        if matches!(self.read.start, Start::Snapshot { .. }) {
+            self.page.gaps.clear();
+            self.page.late_gaps.clear();
+        }
+        // Those that stand behind this page are told with the next one.
+        let end_us = self.page.more_after_us.unwrap_or(u64::MAX);
+        self.page.late_gaps.retain(|(time_us, _)| *time_us <= end_us);
+    }
+
+    fn last_of_few(
+        &mut self,
+        selected: &Selected<'a>,
+        deleted_after_us: Option<u64>,
+    ) -> Vec<Stream<'a>> {
+        let mut streams = Vec::with_capacity(2 * selected.known.len());
+        for topic in &selected.known {
+            let events = topic.last.range(self.read.after_us + 1..);
+            streams.push(Stream::LastOf { topic, events });
+            if let Some(deleted_after_us) = deleted_after_us {
+                let index = topic.index_after_time(deleted_after_us);
+                streams.push(Stream::Ring { topic, index });
+                self.lost_deletes(&topic.name, topic.gone, deleted_after_us);
+            }
+            if topic.last.is_empty() {
+                self.lost_keys(&topic.name, topic.gone, deleted_after_us);
+            }
+        }
+        for left in &selected.forgotten {
+            self.lost_keys(&left.name, left.gone, deleted_after_us);
+            self.lost_deletes(&left.name, left.gone, deleted_after_us.unwrap_or(u64::MAX));
+        }
+        streams
+    }
+
+    fn last_of_many(&self, deleted_after_us: Option<u64>) -> Vec<Stream<'a>> {
+        let (memory, after_us) = (self.memory, self.read.after_us);
+        let [_, forgotten] = memory.quiet_after(after_us);
+        let mut streams =
+            vec![memory.last_order_after(after_us), memory.lastless_after(after_us), forgotten];
         if let Some(deleted_after_us) = deleted_after_us {
-            let since = topic.ring.range(topic.index_after_time(deleted_after_us)..);
-            events.extend(since.filter(|event| event.op == Op::Delete).take(PAGE_EVENTS_MAX + 1));
+            let [quiet, _] = memory.quiet_after(deleted_after_us);
+            streams.extend([memory.order_after(deleted_after_us), quiet]);
+        }
+        streams
+    }
+
+    fn take_last(&mut self, step: Step<'a>, deleted_after_us: Option<u64>) {
+        let (name, gone) = match step {
+            Step::Event(topic, ..) | Step::Last(topic, ..) => (&topic.name, topic.gone),
+            Step::Quiet(topic) | Step::Lastless(topic) => (&topic.name, topic.gone),
+            Step::Forgotten(left) => (&left.name, left.gone),
+            Step::Nothing => return,
+        };
+        if !self.wants(name) {
+            return;
+        }
+        let deletes_after_us = deleted_after_us.unwrap_or(u64::MAX);
+        match step {
+            Step::Last(_, event, is_first) => {
+                if is_first {
+                    self.lost_keys(name, gone, deleted_after_us);
+                }
+                self.push(event);
+            }
+            Step::Event(_, event, place) => {
+                if place == 0 {
+                    self.lost_deletes(name, gone, deletes_after_us);
+                }
+                if event.op == Op::Delete {
+                    self.push(event);
+                }
+            }
+            Step::Quiet(_) => self.lost_deletes(name, gone, deletes_after_us),
+            Step::Lastless(_) => self.lost_keys(name, gone, deleted_after_us),
+            Step::Forgotten(_) => {
+                self.lost_keys(name, gone, deleted_after_us);
+                self.lost_deletes(name, gone, deletes_after_us);
+            }
+            Step::Nothing => {}
         }
     }
-    events.sort_unstable_by_key(|event| event.time_us);
-    let mut bytes = 0;
-    for event in events {
-        if is_full(page, bytes) {
-            page.more_after_us = page.events.last().map(|last| last.time_us);
-            break;
+
+    /// Keys that had to go cannot be told any more: before everything if nothing was told yet, else where the newest of them would have stood.
+    fn lost_keys(&mut self, name: &TopicName, gone: Gone, deleted_after_us: Option<u64>) {
+        let lost = gone.last_evicted;
+        if lost.offset == 0 || lost.time_us <= self.read.after_us {
+            return;
         }
-        bytes += event.weight_bytes();
-        page.events.push(Arc::clone(event));
+        match deleted_after_us {
+            None => self.push_gap(name, 1, lost.offset, GapReason::Evicted),
+            Some(_) => self.push_late(name, lost),
+        }
     }
-    // Those that stand behind this page are told with the next one.
-    let end_us = page.more_after_us.unwrap_or(u64::MAX);
-    page.late_gaps.retain(|(time_us, _)| *time_us <= end_us);
-    page.late_gaps.sort_unstable_by_key(|(time_us, _)| *time_us);
+
+    /// Deletes that had to go, of keys that may have been told.
+    fn lost_deletes(&mut self, name: &TopicName, gone: Gone, deleted_after_us: u64) {
+        if gone.delete_evicted.time_us > deleted_after_us {
+            self.push_late(name, gone.delete_evicted);
+        }
+    }
+
+    fn push_late(&mut self, name: &TopicName, lost: Evicted) {
+        let topic = TopicPattern::Exact(name.clone());
+        let gap = Gap { topic, from: 1, to: lost.offset, reason: GapReason::Evicted };
+        self.page.late_gaps.push((lost.time_us, gap));
+    }
 }
 
-/// What a reader of the last events of each key cannot be told any more: keys that had to go, and, once it has been told a part, deletes that did.
-fn lost_of_last(topic: &Topic, after_us: u64, deleted_after_us: Option<u64>, page: &mut Page) {
-    let gap = |lost: Evicted| Gap {
-        topic: topic.name.clone(),
-        from: 1,
-        to: lost.offset,
-        reason: GapReason::Evicted,
-    };
-    let keys = topic.last_evicted;
-    let Some(deleted_after_us) = deleted_after_us else {
-        page.gaps.extend((keys.offset > 0).then(|| gap(keys)));
-        return;
-    };
-    let deletes = topic.delete_evicted;
-    if keys.time_us > after_us {
-        page.late_gaps.push((keys.time_us, gap(keys)));
-    }
-    if deletes.time_us > deleted_after_us {
-        page.late_gaps.push((deletes.time_us, gap(deletes)));
-    }
+/// Bytes of a gap, about, with its topic's name.
+const GAP_BYTES: usize = 128;
+
+/// The offset that a position names for a topic.
+fn find(offsets: &[(TopicName, u64)], name: &TopicName) -> Option<u64> {
+    let place = offsets.binary_search_by(|(known, _)| known.cmp(name)).ok()?;
+    Some(offsets[place].1)
 }

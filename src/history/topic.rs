@@ -1,7 +1,7 @@
 //! One topic's past: a ring of events, and the last event of each key.
 //!
-//! Invariants: offsets in the ring are dense and ascending, stamps ascend; `last` and `keys` name the same events; `bytes` and
-//! `last_bytes` are the sums of what the ring and `last` hold.
+//! Invariants: offsets in the ring are dense and ascending, stamps ascend; `last` and `keys` name the same events; `bytes` is the sum of
+//! what the ring holds.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -19,71 +19,126 @@ pub(super) struct Evicted {
     pub(super) time_us: u64,
 }
 
-#[derive(Debug)]
-pub(super) struct Topic {
-    pub(super) name: TopicName,
-    pub(super) ring: VecDeque<Arc<Event>>,
-    pub(super) bytes: usize,
+/// Which budget a topic itself is counted in: it lives as long as the greatest of what it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It has events.
+    History,
+    /// It has last events of keys, and no others.
+    Last,
+    /// It has nothing, and will be forgotten.
+    Idle,
+}
+
+/// What is known of a topic that has nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gone {
+    /// The newest event that is no longer held.
     pub(super) evicted: Evicted,
-    /// The last event of each key, by its stamp.
-    pub(super) last: BTreeMap<u64, Arc<Event>>,
-    keys: HashMap<Arc<str>, u64, foldhash::fast::RandomState>,
-    pub(super) last_bytes: usize,
     /// The newest of the last events that had to go, though their keys were not deleted.
     pub(super) last_evicted: Evicted,
     /// The newest delete that is no longer held.
     pub(super) delete_evicted: Evicted,
 }
 
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) name: TopicName,
+    pub(super) ring: VecDeque<Arc<Event>>,
+    pub(super) bytes: usize,
+    pub(super) gone: Gone,
+    /// The offset that it went on above when it was new or its end forgotten, if nothing is known of what it had before; else 0.
+    pub(super) base: u64,
+    /// The last event of each key, by its stamp.
+    pub(super) last: BTreeMap<u64, Arc<Event>>,
+    keys: HashMap<Arc<str>, u64, foldhash::fast::RandomState>,
+    /// Which budget it is counted in now.
+    pub(super) class: Class,
+    /// It stands in the list of those that may be forgotten.
+    pub(super) is_listed: bool,
+}
+
+/// Bytes of a topic that has nothing: its place, and its entries in the tables of names, as full as they are at worst.
+const TOPIC_BYTES: usize =
+    size_of::<Topic>() + NAMES_BYTES + 4 * size_of::<Option<Box<Topic>>>() + 32;
+/// Bytes of a name in two tables, without its text.
+pub(super) const NAMES_BYTES: usize = 20 * size_of::<usize>();
+/// Bytes of an event in the ring and in the order of all, besides itself.
+pub(super) const RING_EVENT_BYTES: usize = 7 * size_of::<usize>();
+/// Bytes of a last event in its tree, among the keys and in the order of all, besides itself.
+pub(super) const LAST_EVENT_BYTES: usize = 18 * size_of::<usize>();
+/// Bytes of the smallest tree and table of keys.
+pub(super) const LAST_TOPIC_BYTES: usize = 28 * size_of::<usize>();
+
 impl Topic {
-    pub(super) fn new(name: TopicName) -> Self {
+    /// A topic without events that goes on after what it had.
+    pub(super) fn new(name: TopicName, gone: Gone, base: u64) -> Self {
         Self {
             name,
             ring: VecDeque::new(),
             bytes: 0,
-            evicted: Evicted::default(),
+            gone,
+            base,
             last: BTreeMap::new(),
             keys: HashMap::default(),
-            last_bytes: 0,
-            last_evicted: Evicted::default(),
-            delete_evicted: Evicted::default(),
+            class: Class::Idle,
+            is_listed: false,
         }
     }
 
-    /// Adds the newest event.
-    pub(super) fn push(&mut self, event: &Arc<Event>) {
-        debug_assert!(
-            self.ring.back().is_none_or(|newest| newest.offset + 1 == event.offset),
-            "offsets are dense"
-        );
-        self.bytes += event.weight_bytes();
-        self.ring.push_back(Arc::clone(event));
-        self.remember_last(event);
+    /// Bytes of the topic itself, whatever it has.
+    pub(super) fn weight_bytes(&self) -> usize {
+        TOPIC_BYTES + self.name.as_str().len()
     }
 
-    fn remember_last(&mut self, event: &Arc<Event>) {
+    /// Which budget it belongs to.
+    pub(super) fn class_now(&self) -> Class {
+        match (self.ring.is_empty(), self.last.is_empty()) {
+            (false, _) => Class::History,
+            (true, false) => Class::Last,
+            (true, true) => Class::Idle,
+        }
+    }
+
+    /// The newest offset that was given.
+    pub(super) fn newest_offset(&self) -> u64 {
+        self.ring.back().map_or(self.gone.evicted.offset, |event| event.offset)
+    }
+
+    /// Adds the newest event. Answers the bytes of last events that came, and that went.
+    pub(super) fn push(&mut self, event: &Arc<Event>) -> (usize, usize) {
+        debug_assert!(
+            self.newest_offset() < event.offset,
+            "offsets ascend, and are dense while a topic is known"
+        );
+        self.bytes += ring_weight(event);
+        self.ring.push_back(Arc::clone(event));
+        self.remember_last(event)
+    }
+
+    fn remember_last(&mut self, event: &Arc<Event>) -> (usize, usize) {
         let before = if event.op == Op::Delete {
             self.keys.remove(&event.key)
         } else {
             self.keys.insert(Arc::clone(&event.key), event.time_us)
         };
-        if let Some(gone) = before.and_then(|time_us| self.last.remove(&time_us)) {
-            self.last_bytes -= gone.weight_bytes();
+        let gone = before.and_then(|time_us| self.last.remove(&time_us));
+        let gone_bytes = gone.map_or(0, |gone| last_weight(&gone));
+        if event.op == Op::Delete {
+            return (0, gone_bytes);
         }
-        if event.op != Op::Delete {
-            self.last_bytes += event.weight_bytes();
-            self.last.insert(event.time_us, Arc::clone(event));
-        }
+        self.last.insert(event.time_us, Arc::clone(event));
+        (last_weight(event), gone_bytes)
     }
 
     /// Lets go of the oldest event of the ring; returns its bytes.
     pub(super) fn evict_oldest(&mut self) -> usize {
         let Some(oldest) = self.ring.pop_front() else { return 0 };
-        self.evicted = Evicted { offset: oldest.offset, time_us: oldest.time_us };
+        self.gone.evicted = Evicted { offset: oldest.offset, time_us: oldest.time_us };
         if oldest.op == Op::Delete {
-            self.delete_evicted = self.evicted;
+            self.gone.delete_evicted = self.gone.evicted;
         }
-        let bytes = oldest.weight_bytes();
+        let bytes = ring_weight(&oldest);
         self.bytes -= bytes;
         if self.ring.len() * 4 < self.ring.capacity() {
             self.ring.shrink_to(self.ring.len() * 2);
@@ -95,10 +150,11 @@ impl Topic {
     pub(super) fn evict_key(&mut self) -> usize {
         let Some((_, oldest)) = self.last.pop_first() else { return 0 };
         self.keys.remove(&oldest.key);
-        self.last_evicted = Evicted { offset: oldest.offset, time_us: oldest.time_us };
-        let bytes = oldest.weight_bytes();
-        self.last_bytes -= bytes;
-        bytes
+        if self.keys.len() * 4 < self.keys.capacity() {
+            self.keys.shrink_to(self.keys.len() * 2);
+        }
+        self.gone.last_evicted = Evicted { offset: oldest.offset, time_us: oldest.time_us };
+        last_weight(&oldest)
     }
 
     /// Index in the ring of the first event stamped after `time_us`.
@@ -111,17 +167,27 @@ impl Topic {
         self.ring.partition_point(|event| event.offset <= offset)
     }
 
-    /// The offset of its newest event, held or not.
-    pub(super) fn newest_offset(&self) -> u64 {
-        self.ring.back().map_or(self.evicted.offset, |newest| newest.offset)
-    }
-
     /// Stamp of the oldest event held.
     pub(super) fn oldest_us(&self) -> Option<u64> {
         self.ring.front().map(|event| event.time_us)
     }
 
+    /// Stamp of the oldest last event.
+    pub(super) fn oldest_last_us(&self) -> Option<u64> {
+        self.last.first_key_value().map(|(time_us, _)| *time_us)
+    }
+
     pub(super) fn key_count(&self) -> usize {
         self.last.len()
     }
+}
+
+/// Bytes of an event in a ring.
+pub(super) fn ring_weight(event: &Event) -> usize {
+    event.weight_bytes() + RING_EVENT_BYTES
+}
+
+/// Bytes of an event as the last of its key.
+fn last_weight(event: &Event) -> usize {
+    event.weight_bytes() + LAST_EVENT_BYTES
 }

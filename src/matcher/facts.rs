@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use crate::event::Event;
 use crate::event::Fields;
 use crate::event::Interest;
+use crate::event::Sought;
 use crate::event::fields;
 use crate::event::fields::Scratch;
 use crate::event::fields::Value;
@@ -155,13 +156,16 @@ impl Slots {
             .filter_map(|(source, value)| Some((*self.by_source.get(&source)?, value)))
     }
 
-    /// Where `interest` stands in the list of readings, made if need be.
-    fn reading(&mut self, interest: &Interest) -> usize {
-        if let Some(known) =
-            self.readings.iter().position(|reading| reading.interest.is_same(interest))
-        {
-            return known;
+    /// Where what was sought stands in the list of readings, made if need be. `None`: nobody knows any more what that was.
+    fn reading(&mut self, sought: &Sought) -> Option<usize> {
+        match self.readings.iter().position(|reading| sought.is(&reading.interest)) {
+            Some(known) => Some(known),
+            None => sought.interest().map(|interest| self.reading_of(&interest)),
         }
+    }
+
+    /// A new reading.
+    fn reading_of(&mut self, interest: &Interest) -> usize {
         if self.readings.len() == READINGS_MAX {
             self.readings.remove(0);
         }
@@ -250,8 +254,8 @@ impl<'a> Facts<'a> {
         let found = if slots.by_source.is_empty() {
             return;
         } else {
-            let at = slots.reading(event.fields.interest());
-            if slots.readings[at].is_complete {
+            let at = slots.reading(event.fields.sought());
+            if at.is_some_and(|at| slots.readings[at].is_complete) {
                 &event.fields
             } else {
                 let interest = slots.interest().clone();
@@ -260,7 +264,7 @@ impl<'a> Facts<'a> {
                 &*own
             }
         };
-        let at = slots.reading(found.interest());
+        let Some(at) = slots.reading(found.sought()) else { return };
         let mut values = found.iter().peekable();
         while let Some((place, value)) = values.next() {
             let start = self.values.len();

@@ -112,6 +112,7 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
         }
     };
     Ok(Access {
+        keys: None,
         verifier: keys::verifier(config)?.map(Arc::new),
         anonymous: grants::anonymous(config)?,
         event_types: grants::event_types(config),

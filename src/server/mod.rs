@@ -1,4 +1,4 @@
-//! Wiring: threads, runtimes, the mesh between shards, start and stop. No policy.
+//! Wiring: threads, runtimes, the mesh between parties, start and stop. No policy.
 //!
 //! Invariants: a server either starts as a whole or not at all; it is ready only when every shard listens; stopping takes no longer than
 //! the configured time. What happens in which order is this page's business: doorbells and runtimes are made before any thread has its own
@@ -11,7 +11,6 @@ mod fd_table;
 mod grants;
 mod keys;
 mod memory;
-mod mesh;
 mod places;
 mod plan;
 mod shard_thread;
@@ -33,10 +32,6 @@ pub use signals::Signals;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
-use crate::admin::jwks::JwksKeeper;
-use crate::admin::jwks::JwksSetup;
-use crate::auth::Jwks;
-use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -45,12 +40,15 @@ use crate::conn::Left;
 use crate::conn::Links;
 use crate::conn::ListenerOptions;
 use crate::conn::Pace;
-use crate::conn::Peer;
+use crate::conn::Party;
 use crate::conn::World;
+use crate::conn::weave;
 use crate::event::ShardId;
+use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Settings;
 use crate::shard::Shard;
+use keys::Keeping;
 use places::Place;
 use plan::Plan;
 use shard_thread::Go;
@@ -64,7 +62,7 @@ pub struct Running {
     doorbells: Vec<Arc<Doorbell>>,
     threads: Vec<JoinHandle<Option<Left>>>,
     /// Fetches keys, if they are fetched.
-    keeper: Option<JwksKeeper>,
+    keeping: Option<Keeping>,
 }
 
 impl Running {
@@ -96,8 +94,8 @@ impl Running {
             .into_iter()
             .map(|thread| thread.join().expect("a shard that panics ends the process"));
         let cut_off = left.flatten().map(|left| left.cut_off).sum();
-        if let Some(keeper) = self.keeper {
-            keeper.let_go();
+        if let Some(keeping) = self.keeping {
+            keeping.let_go();
         }
         cut_off
     }
@@ -128,44 +126,51 @@ impl Server {
         let world = move |id, shard_count, settings| {
             Shard::new(id, shard_count, settings, Arc::clone(&epoch))
         };
-        start(config, world, keys::hand_out)
+        start(config, world, keys::keep)
     }
 }
 
-/// Starts shards that are worlds of any kind. `on_keys` tells them of keys that were fetched.
-fn start<W, F, K>(config: &Config, world: F, on_keys: K) -> Result<Running, StartError>
+/// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them.
+fn start<W, F, K>(config: &Config, world: F, keep: K) -> Result<Running, StartError>
 where
     W: World + 'static,
     F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
-    K: Fn(&Verifier, Jwks, &[Peer<W::Message>]) + Send + 'static,
+    K: FnOnce(keys::Job<W::Message>, Sender<()>) + Send + 'static,
 {
-    let plan = Plan::new(config)?;
-    let jwks = keys::jwks(config)?;
+    let mut plan = Plan::new(config)?;
+    let keeper = keys::keeper(config)?;
     let mut places = places::places(config)?;
     for place in &places {
         place.probe()?;
     }
     let board = Arc::new(Board::new(plan.shard_count));
-    let links = mesh::weave::<W::Message>(plan.shard_count).map_err(StartError::Descriptors)?;
+    // The shards are the first parties; behind them comes who fetches keys, if they are fetched.
+    let keys_party = keeper.is_some().then_some(PartyId(plan.shard_count));
+    Arc::make_mut(&mut plan.settings.access).keys = keys_party;
+    let party_count = plan.shard_count + u16::from(keys_party.is_some());
+    let (_, _, inbox_bytes) = plan.settings.memory.mesh_parts();
+    let mut links = weave::<W::Message>(party_count, plan.shard_count, inbox_bytes)
+        .map_err(StartError::Descriptors)?;
+    let others = links.split_off(usize::from(plan.shard_count));
     let doorbells: Vec<_> = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();
-    let peers = mesh::peers(&links);
     let clock = Clock::start();
-    let wisher = jwks.as_ref().map(JwksSetup::wisher);
-    let desk = |id| FrontDesk::new(id, Arc::clone(&board)).with_keys(wisher.clone());
+    let desk = |id| FrontDesk::new(id, Arc::clone(&board));
     let mut starting = Starting::spawn(config, &plan, links, clock, desk, world)?;
     starting.step()?;
     starting.go(&Go::LeaveTable);
     starting.step()?;
     // Its sockets are opened only now, so that no shard's own table holds on to them.
-    let keeper = match (jwks, plan.settings.access.verifier.clone()) {
-        (Some(jwks), Some(verifier)) => {
-            let keeper = jwks.start(clock, move |jwks| on_keys(&verifier, jwks, &peers));
-            Some(keeper.map_err(|error| StartError::Thread(std::io::Error::other(error)))?)
+    let verifier = plan.settings.access.verifier.clone();
+    let keeping = match (others.into_iter().next(), keeper, verifier) {
+        (Some(links), Some(keeper), Some(configured)) => {
+            let (party, shard_count) = (Party::new(links), plan.shard_count);
+            let job = keys::Job { party, keeper, configured, clock, shard_count };
+            Some(Keeping::start(job, keep).map_err(StartError::Thread)?)
         }
         _ => None,
     };
     // Whoever comes first is to be known, too.
-    keeper.iter().for_each(JwksKeeper::wait_for_first);
+    keeping.iter().for_each(Keeping::wait_for_first);
     // Held until every shard listens beside it, so that a port that was found free stays ours.
     let mut reserved = Vec::with_capacity(places.len());
     for place in &mut places {
@@ -198,7 +203,7 @@ where
     );
     tracing::info!("memory at worst: {}", plan.worst_case);
     plan.worst_case.tell_lines();
-    Ok(Running { places, board, doorbells, threads: starting.threads, keeper })
+    Ok(Running { places, board, doorbells, threads: starting.threads, keeping })
 }
 
 /// Threads that are on their way. Dropped half-way, their `go` channels close, and they end.

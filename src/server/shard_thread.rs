@@ -74,10 +74,6 @@ impl Desk for FrontDesk {
     fn note(&mut self, stats: Stats) {
         Self::note(self, &stats);
     }
-
-    fn wish_keys(&mut self) {
-        Self::wish_keys(self);
-    }
 }
 
 /// Runs a shard until it is told to stop; `None`: it never began.

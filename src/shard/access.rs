@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::input::Port;
+use super::lanes::PartyId;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
 use crate::auth::Anonymous;
@@ -34,6 +35,8 @@ use crate::matcher::filter::Test;
 pub struct Access {
     /// Without one, tokens are not looked at, and everyone is anonymous.
     pub verifier: Option<Arc<Verifier>>,
+    /// The party that fetches keys, if they are fetched.
+    pub keys: Option<PartyId>,
     pub anonymous: Anonymous,
     pub event_types: EventTypes,
     pub origins: Origins,
@@ -71,6 +74,7 @@ impl Default for Access {
     fn default() -> Self {
         Self {
             verifier: None,
+            keys: None,
             anonymous: Anonymous::default(),
             event_types: EventTypes::default(),
             origins: Origins::default(),

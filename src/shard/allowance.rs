@@ -11,11 +11,11 @@ use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
+use super::lanes::Lane;
 use super::registrar::REGISTRAR;
 use crate::auth::Publisher;
 use crate::clock::Now;
 use crate::event::Draft;
-use crate::limits::MESH_PENDING_MAX;
 use crate::limits::PUBLISH_PORTION_MS;
 use crate::limits::PUBLISH_PORTIONS_PER_S;
 use crate::limits::RATES_MAX;
@@ -106,12 +106,11 @@ impl Shard {
         if self.allowances.take(&publisher, events, now) {
             return Allowed::Events(events);
         }
-        let pending = &mut self.mesh[REGISTRAR.index()];
-        if pending.len() >= MESH_PENDING_MAX {
+        if !self.outgoing.has_room(REGISTRAR, Lane::Control) {
             return Allowed::Full;
         }
         let address = Address { shard: self.id, conn };
-        pending.push_back(Mesh::Ask(Box::new(Ask { address, publisher, events })));
+        self.outgoing.to(REGISTRAR).push(Mesh::Ask(Box::new(Ask { address, publisher, events })));
         Allowed::Asked
     }
 
@@ -127,7 +126,7 @@ impl Shard {
         let portion = self.settings.access.limits.publish.per_second / PUBLISH_PORTIONS_PER_S;
         let events = self.registrar.allow(&publisher, events.max(portion), now);
         let publisher = Box::new(publisher);
-        self.mesh[shard.index()].push_back(Mesh::Granted { conn, publisher, events });
+        self.outgoing.to(shard).push(Mesh::Granted { conn, publisher, events });
     }
 
     /// The registrar has answered.

@@ -1,9 +1,8 @@
 //! Where topics are put in order: each topic has one home shard, and this is that shard's part of the work.
 //!
-//! Invariants: a topic's offsets are dense from 1; stamps strictly ascend over all topics of the home, and the moment that was
+//! Invariants: a topic's offsets are dense from 1, but for one that was forgotten, and never given twice; stamps strictly ascend over all topics of the home, and the moment that was
 //! handed out as the beginning of the present lies before every later event. Never fans out, never knows who is subscribed.
 
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -39,8 +38,6 @@ pub(super) struct Home {
     shard_count: u16,
     topics_max: usize,
     topic_bytes_max: usize,
-    /// The newest offset of each topic.
-    topics: HashMap<TopicName, u64, foldhash::fast::RandomState>,
     stamped_us: u64,
     store: Memory,
 }
@@ -53,15 +50,7 @@ impl Home {
         retention: Retention,
     ) -> Self {
         let store = Memory::new(retention);
-        Self {
-            id,
-            shard_count,
-            topics_max,
-            topic_bytes_max,
-            topics: HashMap::default(),
-            stamped_us: 0,
-            store,
-        }
+        Self { id, shard_count, topics_max, topic_bytes_max, stamped_us: 0, store }
     }
 
     /// A moment that no event of this home has, later than all that have been given out.
@@ -77,19 +66,22 @@ impl Home {
             self.id,
             "a draft goes to its topic's home"
         );
-        let topic_count = self.topics.len();
-        let offset = match self.topics.get_mut(&draft.topic) {
-            Some(offset) => offset,
+        let (topic, newest) = match self.store.known(&draft.topic) {
+            Some(known) => known,
             None if draft.topic.as_str().len() > self.topic_bytes_max => {
                 return Err(RefusalCode::BadTopic);
             }
-            None if topic_count >= self.topics_max => return Err(RefusalCode::TooManyTopics),
-            None => self.topics.entry(draft.topic.clone()).or_insert(0),
+            None if !self.store.make_room(self.topics_max) => {
+                return Err(RefusalCode::TooManyTopics);
+            }
+            None => {
+                let newest = self.store.newest_offset(&draft.topic);
+                (draft.topic, newest)
+            }
         };
-        *offset += 1;
-        let offset = *offset;
+        let offset = newest + 1;
         let time_us = self.stamp(now);
-        let Draft { topic, key, op, payload, fields } = draft;
+        let Draft { topic: _, key, op, payload, fields } = draft;
         let event =
             Arc::new(Event { topic, key, op, home: self.id, offset, time_us, payload, fields });
         self.store.append(&event);
@@ -120,8 +112,7 @@ impl Home {
             TopicPattern::Exact(name) if home_of(name, self.shard_count) == self.id => Some(name),
             _ => None,
         });
-        let offsets =
-            here.map(|name| (name.clone(), self.topics.get(name).copied().unwrap_or(0))).collect();
+        let offsets = here.map(|name| (name.clone(), self.store.newest_offset(name))).collect();
         Began { time_us, offsets }
     }
 
@@ -139,10 +130,10 @@ impl Home {
     }
 
     pub(super) fn topics(&self) -> impl Iterator<Item = &TopicName> {
-        self.topics.keys()
+        self.store.topics()
     }
 
     pub(super) fn topic_count(&self) -> usize {
-        self.topics.len()
+        self.store.topic_count()
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! Invariant: an event that misses a field because its filter is news costs that filter's shard a parse, never a match.
 
+use std::collections::VecDeque;
+
 use super::Shard;
 use super::input::Mesh;
+use super::lanes::Lane;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Interest;
@@ -12,6 +15,7 @@ use crate::event::ShardId;
 use crate::event::fields;
 use crate::event::fields::KeyField;
 use crate::event::fields::Scratch;
+use crate::limits::FORMER_INTERESTS_MAX;
 
 #[derive(Debug)]
 pub(super) struct Ingest {
@@ -19,6 +23,8 @@ pub(super) struct Ingest {
     /// What each shard's filters read, and all of it together.
     interests: Vec<Interest>,
     merged: Interest,
+    /// What was merged before, newest last: events on their way were looked through for it, and are not to be parsed again by every shard.
+    former: VecDeque<Interest>,
     /// The version of this shard's interest that the others were told.
     told: u64,
 }
@@ -26,13 +32,23 @@ pub(super) struct Ingest {
 impl Ingest {
     pub(super) fn new(shard_count: u16) -> Self {
         let interests = vec![Interest::default(); usize::from(shard_count)];
-        Self { scratch: Scratch::default(), interests, merged: Interest::default(), told: 0 }
+        Self {
+            scratch: Scratch::default(),
+            interests,
+            merged: Interest::default(),
+            former: VecDeque::new(),
+            told: 0,
+        }
     }
 
     /// Takes note of what a shard's filters read.
     pub(super) fn learn(&mut self, shard: ShardId, interest: Interest) {
         self.interests[shard.index()] = interest;
-        self.merged = Interest::merged(&self.interests);
+        if self.former.len() == FORMER_INTERESTS_MAX {
+            self.former.pop_front();
+        }
+        let merged = Interest::merged(&self.interests);
+        self.former.push_back(std::mem::replace(&mut self.merged, merged));
     }
 
     /// Checks a payload and finds its fields.
@@ -64,15 +80,14 @@ impl Shard {
     /// Tells every shard which fields this one's filters read, if that has changed.
     pub(super) fn tell_interest(&mut self) {
         let version = self.matcher.interest_version();
-        if version == self.ingest.told {
+        // Without room it is told with the next one: what is not told yet costs a parse.
+        if version == self.ingest.told || !self.outgoing.has_room_everywhere(Lane::Control) {
             return;
         }
         self.ingest.told = version;
-        let interest = self.matcher.interest();
-        for (index, pending) in self.mesh.iter_mut().enumerate() {
-            if index != self.id.index() {
-                pending.push_back(Mesh::Interest(self.id, interest.clone()));
-            }
+        let interest = self.matcher.interest().bounded();
+        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+            self.outgoing.to(shard).push(Mesh::Interest(self.id, interest.clone()));
         }
         self.ingest.learn(self.id, interest);
     }

@@ -1,11 +1,13 @@
-//! What shards say to one another, and how they name each other's connections.
+//! What parties say to one another, which lane each message takes, and how shards name each other's connections.
 //!
-//! Invariant: from one shard to another messages arrive in the order in which they were sent; replay and live delivery meet
+//! Invariant: from one party to another the messages of a lane arrive in the order in which they were sent; replay and live delivery meet
 //! without a seam because of it.
 
 use std::sync::Arc;
 
 use super::allowance::Ask;
+use super::lanes::Lane;
+use super::lanes::Message;
 pub use super::registrar::Entry;
 use crate::auth::LimitError;
 use crate::auth::Publisher;
@@ -48,7 +50,7 @@ pub struct Address {
     pub conn: ConnRef,
 }
 
-/// A message from one shard to another.
+/// A message from one party to another.
 #[derive(Debug)]
 pub enum Mesh {
     /// To a home shard: please order these.
@@ -71,7 +73,9 @@ pub enum Mesh {
     Ask(Box<Ask>),
     /// From it.
     Granted { conn: ConnRef, publisher: Box<Publisher>, events: u32 },
-    /// To every shard, from the thread that fetches them: tokens are checked with these keys now.
+    /// To the party that fetches keys: a token came whose key is not known, it may be a new one.
+    KeysWanted,
+    /// To every shard, from that party: tokens are checked with these keys now.
     Keys(Arc<Verifier>),
     /// To every shard: these tokens open nothing any more.
     Revoke(Box<Revoke>),
@@ -82,6 +86,65 @@ pub enum Mesh {
     AskTopics(Address),
     /// From each.
     Topics { conn: ConnRef, topics: Vec<String> },
+}
+
+impl Message for Mesh {
+    fn lane(&self) -> Lane {
+        match self {
+            // A page and what its home spreads after it arrive in this order, or replay and live delivery would not meet. Drafts are
+            // as much to take in as events are.
+            Self::Publish(_) | Self::Events(_) | Self::Page(_) => Lane::Data,
+            // What has been decided and must hold soon: it is about no event in particular, so it may overtake all of them.
+            Self::Revoke(_) | Self::Keys(_) | Self::KeysWanted | Self::Interest(..) => {
+                Lane::Control
+            }
+            // A publisher is answered before it hears its event.
+            Self::Published(_) => Lane::Control,
+            // A request for a page costs little until it is read, and its page takes the other lane. A connection asks for nothing while
+            // it publishes, so none of its own events is overtaken.
+            Self::Read(_) => Lane::Control,
+            // Questions and answers, each about one connection: among themselves they keep their order.
+            Self::Enter(_)
+            | Self::Entered { .. }
+            | Self::Leave(_)
+            | Self::Ask(_)
+            | Self::Granted { .. }
+            | Self::AskTopics(_)
+            | Self::Topics { .. } => Lane::Control,
+        }
+    }
+
+    fn weight_bytes(&self) -> usize {
+        let more = match self {
+            Self::Publish(run) => run.drafts.iter().map(Draft::weight_bytes).sum(),
+            Self::Published(run) => size_of_val(&*run.results),
+            Self::Events(events) => weight_of(events),
+            Self::Page(answer) => weight_of(&answer.page.events),
+            Self::Topics { topics, .. } => {
+                topics.iter().map(|topic| topic.len() + size_of::<String>()).sum()
+            }
+            Self::Read(_)
+            | Self::Enter(_)
+            | Self::Entered { .. }
+            | Self::Leave(_)
+            | Self::Ask(_)
+            | Self::Granted { .. }
+            | Self::KeysWanted
+            | Self::Keys(_)
+            | Self::Revoke(_)
+            | Self::Interest(..)
+            | Self::AskTopics(_) => 0,
+        };
+        MESSAGE_BYTES + more
+    }
+}
+
+/// Bytes of a message beyond what it carries: itself, and one small thing that it points to.
+const MESSAGE_BYTES: usize = 256;
+
+/// Bytes that a run of events keeps alive.
+pub(super) fn weight_of(events: &[Arc<Event>]) -> usize {
+    events.iter().map(|event| event.weight_bytes()).sum()
 }
 
 /// Drafts of one publisher for one home shard, in order.

@@ -286,7 +286,8 @@ impl Shard {
         let Some(Stopping::Settling { until_ms }) = self.stopping else { return };
         let is_settled = !self.has_work()
             && self.arrived.is_empty()
-            && self.mesh.iter().all(std::collections::VecDeque::is_empty);
+            && self.reads.is_empty()
+            && self.outgoing.is_empty();
         if now.mono_ms < until_ms || !is_settled {
             return;
         }

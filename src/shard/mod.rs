@@ -5,6 +5,7 @@
 
 mod access;
 mod allowance;
+mod arrivals;
 mod brake;
 mod class;
 mod conns;
@@ -16,10 +17,12 @@ mod flush;
 mod home;
 mod ingest;
 mod input;
+mod lanes;
 mod lifecycle;
 mod own;
 mod publish;
 mod pump;
+mod reads;
 mod registrar;
 mod replay;
 mod roll;
@@ -56,6 +59,11 @@ pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
+pub use lanes::Lane;
+pub use lanes::Message;
+pub use lanes::Parcel;
+pub use lanes::PartyId;
+pub use lanes::Pending;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
@@ -71,7 +79,6 @@ use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::clock::Now;
-use crate::event::Event;
 use crate::event::ShardId;
 use crate::limits::UNITS_TURN;
 use crate::matcher::Matcher;
@@ -93,13 +100,6 @@ pub enum Sent {
     Closed,
 }
 
-/// What has arrived from a home shard, in its order.
-#[derive(Debug)]
-enum Arrived {
-    Event(Arc<Event>),
-    Page(Box<PageAnswer>),
-}
-
 /// One core's world.
 #[derive(Debug)]
 pub struct Shard {
@@ -113,9 +113,11 @@ pub struct Shard {
     home: home::Home,
     /// Up to which stamp of each home shard everything was fanned out here.
     cursor: Vec<u64>,
-    /// Messages for each other shard.
-    mesh: Vec<VecDeque<Mesh>>,
-    arrived: VecDeque<Arrived>,
+    /// Messages for each other party.
+    outgoing: lanes::Outgoing<Mesh>,
+    arrived: arrivals::Arrivals,
+    /// Requests for pages that wait until there is room and time for them.
+    reads: reads::Reads,
     frames: Frames,
     events_since_flush: usize,
     /// What the classes gathered last, on its way to their members.
@@ -150,8 +152,10 @@ pub struct Shard {
     /// Whoever comes without a token.
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
-    /// A token came whose key is not known.
-    keys_wanted: bool,
+    /// Tokens were revoked, and who is here with one is not closed yet.
+    is_revoking: bool,
+    /// When fresh keys were last wished for, in milliseconds since the start.
+    keys_wished_ms: Option<u64>,
     registrar: registrar::Registrar,
     own: own::Own,
     /// When it is, as answers say it: set with every accepted connection and every tick.
@@ -179,6 +183,7 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
+        let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
@@ -199,8 +204,9 @@ impl Shard {
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
             cursor: vec![1; usize::from(shard_count)],
-            mesh: (0..shard_count).map(|_| VecDeque::new()).collect(),
-            arrived: VecDeque::new(),
+            outgoing: lanes::Outgoing::new(outgoing_bytes),
+            arrived: arrivals::Arrivals::new(arrived_bytes),
+            reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
             events_since_flush: 0,
             flight: flush::Flight::default(),
@@ -216,7 +222,8 @@ impl Shard {
             batch_deadlines: deadlines::Schedule::default(),
             underway: HashMap::default(),
             allowances: allowance::Allowances::default(),
-            keys_wanted: false,
+            is_revoking: false,
+            keys_wished_ms: None,
             held: deadlines::Deadlines::default(),
             resumed: Vec::new(),
             gone: VecDeque::new(),
@@ -251,18 +258,20 @@ impl Shard {
         Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
     }
 
-    /// Takes in a message of another shard.
+    /// Takes in a message of another party.
     pub fn inbox(&mut self, message: Mesh, now: Now) {
         match message {
-            Mesh::Events(events) => self.arrived.extend(events.into_iter().map(Arrived::Event)),
-            Mesh::Page(answer) => self.arrived.push_back(Arrived::Page(answer)),
+            Mesh::Events(events) => self.arrived.push_events(events),
+            Mesh::Page(answer) => self.arrived.push_page(answer),
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
-            Mesh::Read(wish) => self.read_here(&wish, now),
+            Mesh::Read(wish) => self.read_here(wish, now),
             Mesh::Enter(entry) => self.enter_here(&entry, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
             Mesh::Revoke(what) => self.revoke_here(*what, now),
+            // This shard fetches none.
+            Mesh::KeysWanted => {}
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);
@@ -274,9 +283,9 @@ impl Shard {
         }
     }
 
-    /// The messages that wait for another shard; what its inbox does not take stays, in order.
-    pub fn mesh_pending(&mut self, to: ShardId) -> &mut VecDeque<Mesh> {
-        &mut self.mesh[to.index()]
+    /// The messages that wait for another party; what its inbox does not take stays, in order.
+    pub fn mesh_pending(&mut self, to: PartyId) -> &mut Pending<Mesh> {
+        self.outgoing.to(to)
     }
 
     /// A connection that wants its input again; it may have unread bytes.
@@ -294,11 +303,6 @@ impl Shard {
     /// A request that is answered outside of the core, through [`Shard::answer`].
     pub fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
         self.admin.pop_front()
-    }
-
-    /// Whether a token came whose key is not known, since this was last asked: it may have been rotated.
-    pub fn poll_keys_wanted(&mut self) -> bool {
-        std::mem::take(&mut self.keys_wanted)
     }
 
     /// The keys that tokens are checked with are others now. Who is connected stays.

@@ -15,6 +15,7 @@ use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishRun;
+use super::lanes::Lane;
 use super::stats::Stats;
 use crate::auth::Bucket;
 use crate::auth::Rate;
@@ -24,7 +25,6 @@ use crate::dialect::provisioning;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::moment;
-use crate::limits::MESH_PENDING_MAX;
 use crate::limits::OWN_LOGS_PER_S;
 
 /// Figures that are told: name, kind, and where it is counted.
@@ -174,12 +174,12 @@ impl Shard {
         let home = home_of(&first.topic, self.shard_count);
         if home == self.id {
             self.place_run(drafts, now);
-        } else if self.mesh[home.index()].len() < MESH_PENDING_MAX {
+        } else if self.outgoing.has_room(home, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };
             let publisher = Address { shard: self.id, conn };
             let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
-            self.mesh[home.index()].push_back(run);
+            self.outgoing.to(home).push(run);
         }
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Arrived;
 use super::Shard;
 use super::allowance::Allowed;
 use super::home::home_of;
@@ -16,14 +15,15 @@ use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishRun;
 use super::input::PublishedRun;
+use super::input::weight_of;
+use super::lanes::Lane;
 use crate::clock::Now;
 use crate::dialect::Placed;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::ShardId;
-use crate::limits::ARRIVED_EVENTS_MAX;
-use crate::limits::MESH_PENDING_MAX;
+use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
 
 /// What became of one draft.
@@ -100,14 +100,14 @@ impl Shard {
             if home == self.id {
                 let results = self.place_run(drafts, now);
                 underway.results.push((home, results.into()));
-            } else if self.mesh[home.index()].len() >= MESH_PENDING_MAX {
+            } else if !self.outgoing.has_room(home, Lane::Data) {
                 underway
                     .results
                     .push((home, drafts.iter().map(|_| Err(RefusalCode::Full)).collect()));
             } else {
                 let publisher = Address { shard: self.id, conn: publisher };
-                self.mesh[home.index()]
-                    .push_back(Mesh::Publish(Box::new(PublishRun { publisher, drafts })));
+                let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
+                self.outgoing.to(home).push(run);
                 underway.awaited += 1;
             }
         }
@@ -122,7 +122,7 @@ impl Shard {
     pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
         let results = self.place_run(run.drafts, now);
         let answer = PublishedRun { publisher: run.publisher.conn, home: self.id, results };
-        self.mesh[run.publisher.shard.index()].push_back(Mesh::Published(Box::new(answer)));
+        self.outgoing.to(run.publisher.shard).push(Mesh::Published(Box::new(answer)));
     }
 
     /// A home has answered; once all have, the connection is told.
@@ -145,8 +145,7 @@ impl Shard {
         if self.stopping.is_some() {
             return drafts.iter().map(|_| Err(RefusalCode::ShuttingDown)).collect();
         }
-        let has_room = self.arrived.len() < ARRIVED_EVENTS_MAX
-            && self.mesh.iter().all(|pending| pending.len() < MESH_PENDING_MAX);
+        let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
         if !has_room {
             self.stats.refused_full += drafts.len() as u64;
             return drafts.iter().map(|_| Err(RefusalCode::Full)).collect();
@@ -171,13 +170,25 @@ impl Shard {
 
     /// To every core's inbox, this one's included.
     fn spread(&mut self, events: Vec<Arc<Event>>) {
-        for run in events.chunks(RUN_EVENTS_MAX) {
-            for (index, pending) in self.mesh.iter_mut().enumerate() {
-                if index != self.id.index() {
-                    pending.push_back(Mesh::Events(run.into()));
-                }
+        let mut rest = &events[..];
+        while !rest.is_empty() {
+            let (run, after) = rest.split_at(run_length(rest));
+            let weight_bytes = weight_of(run);
+            for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+                self.outgoing.to(shard).push_weighed(Mesh::Events(run.into()), weight_bytes);
             }
+            rest = after;
         }
-        self.arrived.extend(events.into_iter().map(Arrived::Event));
+        self.arrived.push_events(events);
     }
+}
+
+/// How many of these events travel as one message; at least one.
+fn run_length(events: &[Arc<Event>]) -> usize {
+    let mut bytes = 0;
+    let fits = |event: &&Arc<Event>| {
+        bytes += event.weight_bytes();
+        bytes <= RUN_BYTES_MAX
+    };
+    events.iter().take(RUN_EVENTS_MAX).take_while(fits).count().max(1)
 }

@@ -12,6 +12,7 @@ use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
+use super::lanes::Lane;
 use crate::auth::AccessLimits;
 use crate::auth::AddressKey;
 use crate::auth::Admission;
@@ -81,7 +82,10 @@ impl Shard {
         }
         let entry = Entry { address: Address { shard: self.id, conn }, user, peer };
         if self.id != REGISTRAR {
-            self.mesh[REGISTRAR.index()].push_back(Mesh::Enter(Box::new(entry)));
+            if !self.outgoing.has_room(REGISTRAR, Lane::Control) {
+                return Some(Err(LimitError::Busy));
+            }
+            self.outgoing.to(REGISTRAR).push(Mesh::Enter(Box::new(entry)));
             return None;
         }
         let result = self.registrar.enter(&entry, now);
@@ -93,7 +97,7 @@ impl Shard {
     pub(super) fn enter_here(&mut self, entry: &Entry, now: Now) {
         let result = self.registrar.enter(entry, now);
         let Address { shard, conn } = entry.address;
-        self.mesh[shard.index()].push_back(Mesh::Entered { conn, result });
+        self.outgoing.to(shard).push(Mesh::Entered { conn, result });
     }
 
     /// The registrar has answered.
@@ -119,7 +123,7 @@ impl Shard {
         if self.id == REGISTRAR {
             self.registrar.leave(address);
         } else {
-            self.mesh[REGISTRAR.index()].push_back(Mesh::Leave(address));
+            self.outgoing.to(REGISTRAR).push(Mesh::Leave(address));
         }
     }
 }

@@ -151,13 +151,12 @@ impl Shard {
             Since::Now | Since::Snapshot(_) => Start::Now,
             Since::Earliest => Start::Earliest,
             Since::Last => LAST,
-            Since::Tail(count) => Start::Tail(*count),
+            Since::Tail(count) => Start::Tail { count: *count, counted_us: 0 },
             Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
             Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
-                Start::AfterOffsets {
-                    offsets: position.offsets.clone(),
-                    others_us: position.time_us,
-                }
+                let mut offsets = position.offsets.clone();
+                offsets.sort_unstable();
+                Start::AfterOffsets { offsets: offsets.into(), others_us: position.time_us }
             }
             Since::Position(position) => {
                 let mut named: Vec<TopicName> =
@@ -173,6 +172,12 @@ impl Shard {
     fn read_at(&self, home: ShardId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
         let start = match (since, &shared.start) {
             (Since::Cursor(cursor), _) => Start::AfterTime(cursor.times_us[home.index()]),
+            (_, Start::AfterOffsets { offsets, others_us }) => {
+                let is_here =
+                    |named: &&(TopicName, u64)| home_of(&named.0, self.shard_count) == home;
+                let offsets = offsets.iter().filter(is_here).cloned().collect();
+                Start::AfterOffsets { offsets, others_us: *others_us }
+            }
             (_, Start::OtherEpoch { topics }) => {
                 let here = topics
                     .iter()
@@ -188,37 +193,9 @@ impl Shard {
 
     fn ask(&mut self, home: ShardId, wish: ReadWish, now: Now) {
         if home == self.id {
-            self.read_here(&wish, now);
+            self.read_here(Box::new(wish), now);
         } else {
-            self.mesh[home.index()].push_back(Mesh::Read(Box::new(wish)));
-        }
-    }
-
-    /// Answers a wish to read what this shard keeps.
-    pub(super) fn read_here(&mut self, wish: &ReadWish, now: Now) {
-        let Some((page, began)) = self.home.read(&wish.read, wish.after_us, now) else { return };
-        let read = match wish.read.start {
-            LAST if page.more_after_us.is_some() => {
-                let deleted_after_us = Some(self.home.stamped_us());
-                Arc::new(Read {
-                    start: Start::Last { deleted_after_us },
-                    ..Read::clone(&wish.read)
-                })
-            }
-            _ => Arc::clone(&wish.read),
-        };
-        let answer = PageAnswer {
-            reader: wish.reader.conn,
-            replay: wish.replay,
-            home: self.id,
-            read,
-            page,
-            began,
-        };
-        if wish.reader.shard == self.id {
-            self.arrived.push_back(super::Arrived::Page(Box::new(answer)));
-        } else {
-            self.mesh[wish.reader.shard.index()].push_back(Mesh::Page(Box::new(answer)));
+            self.outgoing.to(home).push(Mesh::Read(Box::new(wish)));
         }
     }
 
@@ -270,10 +247,16 @@ impl Shard {
     /// Says that events are not coming, but for what was said of their topic before.
     fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
         let Some(replay) = self.replay_of(id, serial) else { return };
-        let sent = replay.sent.entry(gap.topic.clone()).or_default();
+        let mut forgotten = 0;
+        let sent = match &gap.topic {
+            TopicPattern::Exact(topic) => replay.sent.entry(topic.clone()).or_default(),
+            TopicPattern::Wild(_) => &mut forgotten,
+        };
         gap.from = gap.from.max(*sent + 1);
-        // A position of another epoch has a gap even of what is held.
-        if gap.from > gap.to && gap.reason != GapReason::Epoch {
+        // A position of another epoch has a gap even of what is held, and forgotten topics have no offsets.
+        let has_offsets =
+            gap.reason != GapReason::Epoch && matches!(gap.topic, TopicPattern::Exact(_));
+        if gap.from > gap.to && has_offsets {
             return;
         }
         *sent = gap.to.max(*sent);
@@ -410,7 +393,7 @@ impl Shard {
 }
 
 /// The last event of each key, from the first page on.
-const LAST: Start = Start::Last { deleted_after_us: None };
+pub(super) const LAST: Start = Start::Last { deleted_after_us: None };
 
 /// Whether a client comes back with a position of this epoch.
 const fn is_resume(start: &Start) -> bool {
@@ -422,9 +405,9 @@ fn is_before(start: &Start, event: &Event) -> bool {
     match start {
         Start::AfterTime(time_us) => event.time_us <= *time_us,
         Start::AfterOffsets { offsets, others_us } => {
-            match offsets.iter().find(|(topic, _)| *topic == event.topic) {
-                Some((_, offset)) => event.offset <= *offset,
-                None => others_us.is_some_and(|time_us| event.time_us <= time_us),
+            match offsets.binary_search_by(|(topic, _)| topic.cmp(&event.topic)) {
+                Ok(place) => event.offset <= offsets[place].1,
+                Err(_) => others_us.is_some_and(|time_us| event.time_us <= time_us),
             }
         }
         _ => false,

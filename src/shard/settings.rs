@@ -57,8 +57,6 @@ impl Settings {
 /// What a shard may hold, in bytes: its shares of lines of `server/memory`, where the behaviour at each bound stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryBounds {
-    /// What is remembered of forgotten topics.
-    pub topics_bytes_max: usize,
     /// Classes, filters, and what finds them.
     pub subscriptions_bytes_max: usize,
     /// What `max_rate` holds back and `leave` remembers.
@@ -67,17 +65,24 @@ pub struct MemoryBounds {
     pub replays_bytes_max: usize,
     /// Input that has not ended, and drafts on their way.
     pub input_bytes_max: usize,
-    /// Messages of all lanes that begin here.
+    /// Messages of all lanes that begin or end here, and events that have arrived.
     pub mesh_bytes_max: usize,
     /// Rates, revocations, places of users and addresses.
     pub tables_bytes_max: usize,
+}
+
+impl MemoryBounds {
+    /// Of the bytes for messages: what may wait for other parties, what may have arrived, and what may be in each lane of the inbox.
+    #[must_use]
+    pub const fn mesh_parts(&self) -> (usize, usize, usize) {
+        (self.mesh_bytes_max / 2, self.mesh_bytes_max / 4, self.mesh_bytes_max / 8)
+    }
 }
 
 /// Room for everything: what a process says whose memory is not to be shared out.
 impl Default for MemoryBounds {
     fn default() -> Self {
         Self {
-            topics_bytes_max: MEMORY_BOUND_DEFAULT,
             subscriptions_bytes_max: MEMORY_BOUND_DEFAULT,
             shaping_bytes_max: MEMORY_BOUND_DEFAULT,
             replays_bytes_max: MEMORY_BOUND_DEFAULT,

@@ -1,4 +1,5 @@
-//! The present state of named topics, told one topic after the other in the order asked for, each in the order of its keys.
+//! The present state of named topics, told one topic after the other in the order asked for, each in the order in which its
+//! keys last changed.
 //!
 //! Why nothing is stale or missing: with the first page of a home, live delivery begins there, and from then on pages hold only what was
 //! stamped before that moment. What changes while pages are told comes live. Invariant: one page is asked for at a time.
@@ -31,15 +32,14 @@ impl Untold {
         let (home, topic) = self.parts.pop_front()?;
         let live_from = began_us.iter().find(|(began, _)| *began == home);
         let up_to_us = live_from.map_or(u64::MAX, |(_, time_us)| *time_us);
-        let start = Start::Snapshot { after: None, up_to_us };
+        let start = Start::Snapshot { up_to_us };
         Some((home, Arc::new(Read { topics: vec![topic], start, after_us: 0 })))
     }
 }
 
 /// The page that follows one, in the same part.
-fn next_page(read: &Read, last: &Event, up_to_us: u64) -> Arc<Read> {
-    let after = Some((last.topic.clone(), Arc::clone(&last.key)));
-    let start = Start::Snapshot { after, up_to_us };
+fn next_page(read: &Read, up_to_us: u64) -> Arc<Read> {
+    let start = Start::Snapshot { up_to_us };
     Arc::new(Read { topics: read.topics.clone(), start, after_us: 0 })
 }
 
@@ -83,8 +83,8 @@ impl Shard {
             .iter()
             .find(|(began, _)| *began == home)
             .map_or(u64::MAX, |(_, time_us)| *time_us);
-        if let (Some(_), Some(last)) = (page.more_after_us, page.events.last()) {
-            replay.next.push((home, next_page(&read, last, up_to_us), 0));
+        if let Some(after_us) = page.more_after_us {
+            replay.next.push((home, next_page(&read, up_to_us), after_us));
         }
         let is_part_told = page.more_after_us.is_none();
         self.push_past(id, serial, &page.events);

@@ -5,26 +5,29 @@
 //! next one goes on there. Invariants: a turn does at most `units_max` units and one piece more, and at least one piece; members
 //! never take all of a turn from those who are solo, and both leave time for reading, accepting and answering.
 
-use super::Arrived;
 use super::Shard;
 use super::Sink;
+use super::arrivals::Arrived;
 use super::class::Class;
 use crate::clock::Now;
-use crate::limits::ARRIVED_EVENTS_MAX;
 use crate::limits::FLIGHT_UNITS_SHARE;
 use crate::limits::UNITS_TURN_MIN;
 
 impl Shard {
-    /// Whether the shard takes more from its inbox now.
+    /// Whether the shard takes more data from its inbox now. Control it always takes.
     #[must_use]
     pub fn wants_inbox(&self) -> bool {
-        self.arrived.len() < ARRIVED_EVENTS_MAX && !self.is_spent()
+        self.arrived.has_room() && !self.is_spent()
     }
 
     /// Whether there is something to do without anything new coming in.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.may_tell() || self.flight.is_underway() || !self.queue.is_empty()
+        self.may_tell()
+            || self.flight.is_underway()
+            || !self.queue.is_empty()
+            || self.is_revoking
+            || self.can_read_on()
     }
 
     /// Whether a round was begun and not ended: what arrives now waits for the next one.
@@ -49,6 +52,8 @@ impl Shard {
         let (told, spent_before) = (self.stats.events, self.spent);
         let for_members = self.units_max - self.units_max / FLIGHT_UNITS_SHARE;
         self.tell_interest();
+        self.close_revoked(now);
+        self.read_on(now);
         loop {
             let is_telling = !self.flight.is_underway() && !self.queue.is_underway();
             let has_gathered = !is_telling || self.gather(for_members, now);
@@ -90,7 +95,7 @@ impl Shard {
                 return false;
             }
             self.ungathered -= 1;
-            match self.arrived.pop_front() {
+            match self.arrived.pop() {
                 Some(Arrived::Event(event)) => self.fan_out(&event, now),
                 Some(Arrived::Page(answer)) => self.page_arrived(*answer, now),
                 None => self.ungathered = 0,

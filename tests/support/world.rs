@@ -1,4 +1,7 @@
-//! Shards, the queues between them and sockets that can be full; time passes when it is told to.
+//! Shards, other parties, the lanes between all of them, and sockets that can be full; time passes when it is told to.
+
+#[path = "party.rs"]
+pub mod party;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -8,19 +11,28 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use fanwire::clock::Now;
+use fanwire::conn::take_in;
 use fanwire::event::ShardId;
 use fanwire::history::Retention;
 use fanwire::shard::ConnId;
 use fanwire::shard::ConnRef;
+use fanwire::shard::Lane;
 use fanwire::shard::Mesh;
+use fanwire::shard::Message;
+use fanwire::shard::PartyId;
 use fanwire::shard::Port;
 use fanwire::shard::Sent;
 use fanwire::shard::Settings;
 use fanwire::shard::Shard;
 use fanwire::shard::Sink;
 
+use self::party::Party;
+
 /// Wall-clock time at the start.
 pub const START_US: u64 = 1_786_600_000_000_000;
+
+/// Milliseconds since the process began at that time.
+const MONO_MS: u64 = 1000;
 
 /// Settings with room for everything.
 pub fn roomy() -> Settings {
@@ -32,6 +44,7 @@ pub fn roomy() -> Settings {
             topic_keys_max: 100_000,
             bytes_max: 1 << 30,
             last_bytes_max: 1 << 30,
+            topics_bytes_max: 1 << 30,
         },
         topics_max: 1000,
         connections_max: 100_000,
@@ -104,11 +117,33 @@ pub struct Wire {
     pub generation: u32,
 }
 
+/// What is on its way from one party to another.
+#[derive(Debug, Default)]
+struct Way {
+    control: VecDeque<Mesh>,
+    data: VecDeque<Mesh>,
+}
+
+impl Way {
+    fn queue(&mut self, lane: Lane) -> &mut VecDeque<Mesh> {
+        match lane {
+            Lane::Control => &mut self.control,
+            Lane::Data => &mut self.data,
+        }
+    }
+
+    fn take(&mut self, lane: Lane) -> Option<Mesh> {
+        self.queue(lane).pop_front()
+    }
+}
+
 #[derive(Debug)]
 pub struct World {
     pub shards: Vec<Shard>,
-    /// What each shard has sent to each other and that has not arrived.
-    queues: Vec<Vec<VecDeque<Mesh>>>,
+    /// What each shard has sent to each party and that has not arrived.
+    ways: Vec<Vec<Way>>,
+    /// Parties that are no shards; the first one's id is the count of shards.
+    pub parties: Vec<Party>,
     pub sockets: BTreeMap<Wire, Socket>,
     /// The connection that has a place now.
     places: Vec<BTreeMap<u32, Wire>>,
@@ -117,7 +152,14 @@ pub struct World {
     pub now: Now,
 }
 
+/// Microseconds that a `send` takes, and each KiB of it, and the fan-out of an event: what this machine takes, about.
+const SEND_US: u64 = 4;
+const SEND_KIB_US: u64 = 1;
+const EVENT_US: u64 = 1;
+
 struct Sockets<'a> {
+    /// What was sent so far took so long, in nanoseconds.
+    spent_ns: u64,
     shard: usize,
     sockets: &'a mut BTreeMap<Wire, Socket>,
     places: &'a BTreeMap<u32, Wire>,
@@ -134,6 +176,7 @@ impl Sink for Sockets<'_> {
         let count = room.min(bytes.len());
         socket.buffer.extend(&bytes[..count]);
         socket.is_full = count < bytes.len();
+        self.spent_ns += SEND_US * 1_000 + count as u64 * SEND_KIB_US * 1_000 / 1_024;
         Sent::Took(count)
     }
 }
@@ -148,11 +191,12 @@ impl World {
                     Shard::new(ShardId(id), shard_count, settings.clone(), Arc::clone(&epoch))
                 })
                 .collect(),
-            queues: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            ways: (0..count).map(|_| (0..count).map(|_| Way::default()).collect()).collect(),
+            parties: Vec::new(),
             sockets: BTreeMap::new(),
             places: vec![BTreeMap::new(); count],
             resumed: BTreeSet::new(),
-            now: Now { mono_ms: 1000, wall_us: START_US },
+            now: Now { mono_ms: MONO_MS, wall_us: START_US },
         }
     }
 
@@ -212,18 +256,51 @@ impl World {
         self.sockets.remove(&wire);
     }
 
-    /// One shard does what there is to do.
-    pub fn work(&mut self, shard: usize) {
-        let mut sink = Sockets { shard, sockets: &mut self.sockets, places: &self.places[shard] };
-        self.shards[shard].work(&mut sink, self.now);
+    /// One shard does what there is to do; says how long that takes, in microseconds. Time does not pass by itself.
+    pub fn work(&mut self, shard: usize) -> u64 {
+        let places = &self.places[shard];
+        let mut sink = Sockets { spent_ns: 0, shard, sockets: &mut self.sockets, places };
+        let events = self.shards[shard].work(&mut sink, self.now);
+        let took_us = sink.spent_ns / 1_000 + events * EVENT_US;
         self.reap(shard);
-        for to in 0..self.shards.len() {
-            let pending = std::mem::take(self.shards[shard].mesh_pending(ShardId(to as u16)));
-            self.queues[shard][to].extend(pending);
-        }
+        self.hand_on(shard);
         while let Some(id) = self.shards[shard].poll_resumed() {
             self.resumed.extend(self.places[shard].get(&id.0));
         }
+        took_us
+    }
+
+    /// One shard takes in what a core takes in with each turn, from all others.
+    pub fn take_in(&mut self, shard: usize) -> bool {
+        let Self { shards, ways, now, .. } = self;
+        let mut next = |lane| ways.iter_mut().find_map(|ways| ways[shard].take(lane));
+        take_in(&mut shards[shard], &mut next, *now)
+    }
+
+    /// A message is on its way to a shard.
+    pub fn tell(&mut self, from: usize, to: usize, message: Mesh) {
+        self.ways[from][to].queue(message.lane()).push_back(message);
+    }
+
+    /// What a shard has for other parties is on its way.
+    fn hand_on(&mut self, shard: usize) {
+        for (to, way) in self.ways[shard].iter_mut().enumerate() {
+            let pending = self.shards[shard].mesh_pending(PartyId(to as u16));
+            for lane in Lane::ALL {
+                let parcels = std::iter::from_fn(|| pending.pop(lane));
+                way.queue(lane).extend(parcels.map(|parcel| parcel.message));
+            }
+        }
+    }
+
+    /// A party that is no shard; its id.
+    pub fn join(&mut self, party: Party) -> PartyId {
+        let id = PartyId(u16::try_from(self.shards.len() + self.parties.len()).unwrap());
+        self.parties.push(party);
+        for ways in &mut self.ways {
+            ways.push(Way::default());
+        }
+        id
     }
 
     fn reap(&mut self, shard: usize) {
@@ -235,23 +312,63 @@ impl World {
         }
     }
 
-    /// Up to `count` messages from one shard arrive at another.
+    /// All control and up to `count` messages of data from one shard arrive at another.
     pub fn deliver(&mut self, from: usize, to: usize, count: usize) -> bool {
-        let mut any = false;
+        let mut any = self.deliver_control(from, to);
         for _ in 0..count {
             if !self.shards[to].wants_inbox() {
                 break;
             }
-            let Some(message) = self.queues[from][to].pop_front() else { break };
+            let Some(message) = self.ways[from][to].data.pop_front() else { break };
             self.shards[to].inbox(message, self.now);
             any = true;
         }
         any
     }
 
+    /// All control from one shard arrives at another.
+    pub fn deliver_control(&mut self, from: usize, to: usize) -> bool {
+        let control = std::mem::take(&mut self.ways[from][to].control);
+        let any = !control.is_empty();
+        for message in control {
+            self.shards[to].inbox(message, self.now);
+        }
+        any
+    }
+
+    /// Messages of data that are on their way from one shard to another.
+    pub fn underway(&self, from: usize, to: usize) -> usize {
+        self.ways[from][to].data.len()
+    }
+
+    /// What shards have told the other parties arrives there, and what those have answered by now arrives at the shards.
+    pub fn deliver_parties(&mut self) -> bool {
+        let mut any = false;
+        let shard_count = self.shards.len();
+        for (index, party) in self.parties.iter_mut().enumerate() {
+            for ways in &mut self.ways {
+                let Way { control, data } = &mut ways[shard_count + index];
+                for message in control.drain(..).chain(data.drain(..)) {
+                    any = true;
+                    party.hear(message, self.now);
+                }
+            }
+            for (to, message) in party.answers(self.now) {
+                any = true;
+                self.shards[to.index()].inbox(message, self.now);
+            }
+        }
+        any
+    }
+
     pub fn advance(&mut self, ms: u64) {
-        self.now.mono_ms += ms;
-        self.now.wall_us += ms * 1000;
+        self.advance_us(ms * 1000);
+    }
+
+    /// Milliseconds since the start follow from microseconds since 1970.
+    pub fn advance_us(&mut self, us: u64) {
+        self.now.wall_us += us;
+        self.now.mono_ms = MONO_MS + (self.now.wall_us - START_US) / 1000;
     }
 
     /// A millisecond passes: clients read at their own rates, and each shard has one turn, in which it does as much as it was told that it may
@@ -311,6 +428,7 @@ impl World {
                     any |= self.deliver(from, to, usize::MAX);
                 }
             }
+            any |= self.deliver_parties();
             if !any {
                 return;
             }

@@ -4,7 +4,6 @@
 //! asked. Bounded in time and bytes. The tag of an answer that was of no use is not kept.
 
 use std::fmt;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +32,6 @@ pub enum JwksSetupError {
     Credentials,
     /// This machine has no list of certificate authorities.
     NoAuthorities,
-    Thread(io::Error),
 }
 
 impl fmt::Display for JwksSetupError {
@@ -50,7 +48,6 @@ impl fmt::Display for JwksSetupError {
                 f,
                 "this machine has no certificate authorities to check the issuer's server with"
             ),
-            Self::Thread(error) => write!(f, "no thread for fetching keys: {error}"),
         }
     }
 }

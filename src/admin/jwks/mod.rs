@@ -1,14 +1,12 @@
-//! Keeps the keys of a token issuer up to date: fetches its key set, now and again, on a thread of its own.
+//! Keeps the keys of a token issuer up to date: fetches its key set, now and again.
 //!
 //! Invariants: one address, given by the operator and never by a token; encrypted, unless it is this
 //! machine's; no redirect is followed. What was fetched stays good until something better was: a failed fetch
-//! takes no key away. At most one fetch every `wish_s_min` seconds while they succeed, whoever asks.
-//! Never on a shard's thread.
+//! takes no key away. At most one fetch every `wish_s_min` seconds while they succeed, whoever asks and however
+//! often. A fetch takes its time, so it is never made on a shard's thread.
 
 mod fetch;
 
-use std::thread;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tracing::debug;
@@ -17,7 +15,6 @@ use tracing::warn;
 
 use crate::auth::Jwks;
 use crate::clock::Clock;
-use crate::limits::JWKS_FETCH_S_MAX;
 use crate::limits::JWKS_REFRESH_S;
 use crate::limits::JWKS_REFRESH_S_MAX;
 use crate::limits::JWKS_REFRESH_S_MIN;
@@ -29,173 +26,95 @@ pub use fetch::JwksSetupError;
 use fetch::Fetched;
 use fetch::Fetcher;
 
-/// When to fetch next. Pure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// When to fetch next. Pure; times are milliseconds since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Schedule {
     failures: u32,
+    fetched_ms: u64,
+    due_ms: u64,
+    /// Milliseconds from a fetch to the next one because of a token with an unknown key.
+    wish_ms_min: u64,
 }
 
 impl Schedule {
-    fn after_success(&mut self, fresh_s: Option<u64>) -> u64 {
-        self.failures = 0;
-        fresh_s.unwrap_or(JWKS_REFRESH_S).clamp(JWKS_REFRESH_S_MIN, JWKS_REFRESH_S_MAX)
+    /// The first fetch is due at once.
+    const fn new(wish_s_min: u64) -> Self {
+        let wish_ms_min = wish_s_min.saturating_mul(1000);
+        Self { failures: 0, fetched_ms: 0, due_ms: 0, wish_ms_min }
     }
 
-    fn after_failure(&mut self) -> u64 {
+    fn succeeded(&mut self, fresh_s: Option<u64>, now_ms: u64) {
+        self.failures = 0;
+        let wait_s = fresh_s.unwrap_or(JWKS_REFRESH_S);
+        self.fetched(wait_s.clamp(JWKS_REFRESH_S_MIN, JWKS_REFRESH_S_MAX), now_ms);
+    }
+
+    fn failed(&mut self, now_ms: u64) {
         let doubled = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX);
         self.failures = self.failures.saturating_add(1);
-        JWKS_RETRY_S_MIN.saturating_mul(doubled).min(JWKS_RETRY_S_MAX)
+        self.fetched(JWKS_RETRY_S_MIN.saturating_mul(doubled).min(JWKS_RETRY_S_MAX), now_ms);
     }
 
-    /// Seconds to wait from now when someone wishes for fresh keys, `since_s` after the last fetch, with
-    /// `left_s` to the next.
-    fn after_wish(wish_s_min: u64, since_s: u64, left_s: u64) -> u64 {
-        left_s.min(wish_s_min.saturating_sub(since_s))
+    fn fetched(&mut self, wait_s: u64, now_ms: u64) {
+        self.fetched_ms = now_ms;
+        self.due_ms = now_ms.saturating_add(wait_s.saturating_mul(1000));
+    }
+
+    /// Someone wishes for fresh keys. The moment that is wished for depends on the last fetch alone, so a second wish draws nothing nearer.
+    fn wish(&mut self) {
+        self.due_ms = self.due_ms.min(self.fetched_ms.saturating_add(self.wish_ms_min));
     }
 }
 
+/// Keeps one issuer's keys up to date. Whoever has it fetches when it is due.
 #[derive(Debug)]
-enum Wish {
-    FreshKeys,
-    Stop,
-}
-
-/// Asks a keeper for fresh keys soon: a token came whose key is not known, so they may have been rotated.
-#[derive(Clone, Debug)]
-pub struct KeyWisher(flume::Sender<Wish>);
-
-impl KeyWisher {
-    /// Asks. Never waits.
-    pub fn wish(&self) {
-        // Full: the same wish waits already.
-        drop(self.0.try_send(Wish::FreshKeys));
-    }
-}
-
-/// A keeper that has not begun: its address is one that keys are fetched from.
-#[derive(Debug)]
-pub struct JwksSetup {
+pub struct JwksKeeper {
     fetcher: Fetcher,
-    /// Seconds from a fetch to the next one because of a token with an unknown key.
-    wish_s_min: u64,
-    wishes: flume::Sender<Wish>,
-    inbox: flume::Receiver<Wish>,
+    schedule: Schedule,
 }
 
-impl JwksSetup {
-    /// Checks the address.
+impl JwksKeeper {
+    /// Checks the address. `wish_s_min`: seconds from a fetch to the next one because of a token with an unknown key.
     ///
     /// # Errors
     /// It is not one that keys are fetched from, or this machine cannot.
     pub fn new(url: &str, wish_s_min: u64) -> Result<Self, JwksSetupError> {
-        // One wish is enough: it is for the newest keys there are. More are dropped, as it covers them.
-        let (wishes, inbox) = flume::bounded(1);
-        Ok(Self { fetcher: Fetcher::new(url)?, wish_s_min, wishes, inbox })
+        Ok(Self { fetcher: Fetcher::new(url)?, schedule: Schedule::new(wish_s_min) })
     }
 
-    /// Who may ask for fresh keys.
+    /// How long it is until the next fetch is due, at so many milliseconds since the start.
     #[must_use]
-    pub fn wisher(&self) -> KeyWisher {
-        KeyWisher(self.wishes.clone())
+    pub const fn due_in(&self, now_ms: u64) -> Duration {
+        Duration::from_millis(self.schedule.due_ms.saturating_sub(now_ms))
     }
 
-    /// Begins at once. `on_keys` is called, on the thread, with each key set that differs from the last or
-    /// may.
-    ///
-    /// # Errors
-    /// There is no thread to be had.
-    pub fn start(
-        self,
-        clock: Clock,
-        on_keys: impl FnMut(Jwks) + Send + 'static,
-    ) -> Result<JwksKeeper, JwksSetupError> {
-        let Self { fetcher, wish_s_min, wishes, inbox } = self;
-        let (first, began) = flume::bounded(1);
-        let thread = thread::Builder::new()
-            .name("jwks".to_owned())
-            .spawn(move || keep(fetcher, clock, wish_s_min, &inbox, first, on_keys))
-            .map_err(JwksSetupError::Thread)?;
-        Ok(JwksKeeper { wishes, began, thread: Some(thread) })
-    }
-}
-
-/// The thread that keeps one issuer's keys up to date. Stops when dropped.
-#[derive(Debug)]
-pub struct JwksKeeper {
-    wishes: flume::Sender<Wish>,
-    began: flume::Receiver<()>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl JwksKeeper {
-    /// Waits until the first fetch has brought keys, or failed: not longer than one may take.
-    pub fn wait_for_first(&self) {
-        let most = Duration::from_secs(JWKS_FETCH_S_MAX + 1);
-        if self.began.recv_timeout(most) == Err(flume::RecvTimeoutError::Timeout) {
-            debug!("the first fetch of keys has not ended yet");
-        }
+    /// A token came whose key is not known, so keys may have been rotated.
+    pub fn wish(&mut self) {
+        self.schedule.wish();
     }
 
-    /// Stops, and does not wait: a fetch that is underway may take its time to fail.
-    pub fn let_go(mut self) {
-        drop(self.thread.take());
-        drop(self.wishes.try_send(Wish::Stop));
-    }
-
-    /// Stops and waits for the thread: at most for one fetch.
-    pub fn stop(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        let Some(thread) = self.thread.take() else { return };
-        // Gone: it has ended by itself, which `join` will say.
-        drop(self.wishes.send(Wish::Stop));
-        if thread.join().is_err() {
-            warn!("the thread that fetched keys had panicked");
-        }
-    }
-}
-
-impl Drop for JwksKeeper {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn keep(
-    mut fetcher: Fetcher,
-    clock: Clock,
-    wish_s_min: u64,
-    inbox: &flume::Receiver<Wish>,
-    first: flume::Sender<()>,
-    mut on_keys: impl FnMut(Jwks),
-) {
-    let mut schedule = Schedule::default();
-    let mut first = Some(first);
-    loop {
-        let wait_s = match fetcher.fetch() {
+    /// Fetches, for `JWKS_FETCH_S_MAX` seconds at most; the keys if they differ from the last, or may.
+    pub fn fetch(&mut self, clock: Clock) -> Option<Jwks> {
+        let fetched = self.fetcher.fetch();
+        let now_ms = clock.now().mono_ms;
+        match fetched {
             Ok(Fetched { keys, fresh_s }) => {
-                if let Some(keys) = keys {
-                    tell(&fetcher.url, &keys);
-                    on_keys(keys);
+                self.schedule.succeeded(fresh_s, now_ms);
+                if let Some(keys) = &keys {
+                    tell(&self.fetcher.url, keys);
                 }
-                schedule.after_success(fresh_s)
+                keys
             }
             Err(error) => {
                 // Once for each outage; the former keys stay.
-                if schedule.failures == 0 {
-                    warn!(url = fetcher.url, %error, "no fresh keys");
+                if self.schedule.failures == 0 {
+                    warn!(url = self.fetcher.url, %error, "no fresh keys");
                 } else {
-                    debug!(url = fetcher.url, %error, "no fresh keys yet");
+                    debug!(url = self.fetcher.url, %error, "no fresh keys yet");
                 }
-                schedule.after_failure()
+                self.schedule.failed(now_ms);
+                None
             }
-        };
-        // Whoever waits for the first one hears that by this end being gone.
-        drop(first.take());
-        if !wait(inbox, clock, wish_s_min, wait_s) {
-            return;
         }
     }
 }
@@ -204,30 +123,6 @@ fn tell(url: &str, keys: &Jwks) {
     info!(url, keys = keys.keys.len(), "fetched keys");
     for (index, reason) in &keys.passed_over {
         debug!(url, index, %reason, "passed over a key");
-    }
-}
-
-/// Waits until the next fetch is due; `false`: there is none.
-fn wait(inbox: &flume::Receiver<Wish>, clock: Clock, wish_s_min: u64, wait_s: u64) -> bool {
-    let fetched_ms = clock.now().mono_ms;
-    let mut due_ms = fetched_ms.saturating_add(wait_s.saturating_mul(1000));
-    loop {
-        let now_ms = clock.now().mono_ms;
-        if now_ms >= due_ms {
-            return true;
-        }
-        match inbox.recv_timeout(Duration::from_millis(due_ms - now_ms)) {
-            Ok(Wish::FreshKeys) => {
-                let now_ms = clock.now().mono_ms;
-                let (since_s, left_s) =
-                    ((now_ms - fetched_ms) / 1000, due_ms.saturating_sub(now_ms) / 1000);
-                due_ms = due_ms.min(now_ms.saturating_add(
-                    Schedule::after_wish(wish_s_min, since_s, left_s).saturating_mul(1000),
-                ));
-            }
-            Err(flume::RecvTimeoutError::Timeout) => return true,
-            Ok(Wish::Stop) | Err(flume::RecvTimeoutError::Disconnected) => return false,
-        }
     }
 }
 
@@ -240,34 +135,67 @@ mod tests {
 
     #[test]
     fn the_schedule_keeps_to_its_bounds() {
-        let mut schedule = Schedule::default();
-        let waits: Vec<u64> = (0..80).map(|_| schedule.after_failure()).collect();
+        let mut schedule = Schedule::new(30);
+        let mut now_ms = 0;
+        let mut waits = Vec::new();
+        for _ in 0..80 {
+            schedule.failed(now_ms);
+            waits.push((schedule.due_ms - now_ms) / 1000);
+            now_ms = schedule.due_ms;
+        }
         assert_eq!(waits[..5], [1, 2, 4, 8, 16]);
         assert!(waits[10..].iter().all(|wait_s| *wait_s == JWKS_RETRY_S_MAX));
-        assert_eq!(schedule.after_success(None), JWKS_REFRESH_S);
-        assert_eq!(schedule.after_failure(), JWKS_RETRY_S_MIN);
-        assert_eq!(schedule.after_success(Some(0)), JWKS_REFRESH_S_MIN);
-        assert_eq!(schedule.after_success(Some(u64::MAX)), JWKS_REFRESH_S_MAX);
-        assert_eq!(Schedule::after_wish(30, 5, 3000), 25);
-        assert_eq!(Schedule::after_wish(30, 500, 3000), 0);
-        assert_eq!(Schedule::after_wish(30, 5, 3), 3);
+        for (fresh_s, wait_s) in [
+            (None, JWKS_REFRESH_S),
+            (Some(0), JWKS_REFRESH_S_MIN),
+            (Some(u64::MAX), JWKS_REFRESH_S_MAX),
+        ] {
+            schedule.succeeded(fresh_s, now_ms);
+            assert_eq!(schedule.due_ms, now_ms + wait_s * 1000);
+        }
+        schedule.failed(now_ms);
+        assert_eq!(schedule.due_ms, now_ms + JWKS_RETRY_S_MIN * 1000);
+    }
+
+    /// A thousand wishes a second, for ten minutes of virtual time, from whatever moment on.
+    #[test]
+    fn however_many_wish_there_is_one_fetch_each_so_many_seconds() {
+        for offset_ms in [0, 1, 500, 999] {
+            let mut schedule = Schedule::new(30);
+            let mut fetched_ms = Vec::new();
+            for now_ms in offset_ms..offset_ms + 600_000 {
+                if schedule.due_ms <= now_ms {
+                    fetched_ms.push(now_ms);
+                    schedule.succeeded(None, now_ms);
+                }
+                schedule.wish();
+            }
+            let expected: Vec<u64> = (0..20).map(|fetch| offset_ms + fetch * 30_000).collect();
+            assert_eq!(fetched_ms, expected);
+        }
     }
 
     #[test]
-    fn the_thread_hands_over_keys_and_stops() {
+    fn a_wish_is_granted_at_once_if_the_last_fetch_is_long_ago_and_never_puts_one_off() {
+        let mut schedule = Schedule::new(30);
+        schedule.succeeded(None, 1_000);
+        schedule.wish();
+        assert_eq!(schedule.due_ms, 31_000);
+        schedule.failed(31_000);
+        schedule.wish();
+        assert_eq!(schedule.due_ms, 31_000 + JWKS_RETRY_S_MIN * 1000, "it comes sooner anyway");
+    }
+
+    #[test]
+    fn a_keeper_fetches_when_it_is_due_and_then_rests() {
         let (url, server) = issuer(vec![answer("200 OK", "", KEYS)]);
-        let (sender, receiver) = flume::bounded(1);
-        let setup = JwksSetup::new(&url, 30).unwrap();
-        let wisher = setup.wisher();
-        let keeper = setup.start(Clock::start(), move |jwks| sender.send(jwks).unwrap()).unwrap();
-        keeper.wait_for_first();
-        let jwks = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert_eq!(jwks.keys.len(), 1);
-        for _ in 0..3 {
-            wisher.wish();
-        }
-        keeper.stop();
-        assert!(receiver.try_recv().is_err(), "wishes right after a fetch wait");
+        let clock = Clock::start();
+        let mut keeper = JwksKeeper::new(&url, 30).unwrap();
+        assert_eq!(keeper.due_in(clock.now().mono_ms), Duration::ZERO);
+        assert_eq!(keeper.fetch(clock).unwrap().keys.len(), 1);
+        keeper.wish();
+        let now_ms = clock.now().mono_ms;
+        assert!(keeper.due_in(now_ms) > Duration::from_secs(20), "wishes right after a fetch wait");
         server.join().unwrap();
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 
+use crate::cli::connect::Way;
 use crate::cli::demo::TOPIC;
 use crate::cli::demo::fleet::Aircraft;
 use crate::cli::demo::fleet::Fleet;
@@ -35,7 +36,7 @@ pub(crate) async fn feed(
     let upserts = endpoint.target(&format!("/v1/publish/{TOPIC}?key_field=icao24&ack=none"));
     let deletes =
         endpoint.target(&format!("/v1/publish/{TOPIC}?key_field=icao24&op=delete&ack=none"));
-    let mut client = HttpClient::new(endpoint);
+    let mut client = HttpClient::new(Way::plain(endpoint));
     let mut due = Instant::now();
     for slot in (0..SLOTS).cycle() {
         sleep_until(due).await;

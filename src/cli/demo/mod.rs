@@ -93,7 +93,8 @@ fn run(arguments: &DemoArgs) -> Result<(), DemoError> {
 fn take_off(arguments: &DemoArgs, address: SocketAddr, stopped: Arc<AtomicBool>) -> io::Result<()> {
     let fleet = Fleet::new(arguments.seed, arguments.vehicles as usize);
     let host = address.ip().to_string();
-    let endpoint = Endpoint { host, port: address.port(), base: String::new() };
+    let endpoint =
+        Endpoint { host, port: address.port(), is_encrypted: false, base: String::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("fleet".to_owned()).spawn(move || {
         let fed = runtime.block_on(feed(fleet, endpoint, Clock::start(), Arc::clone(&stopped)));

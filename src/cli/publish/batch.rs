@@ -169,6 +169,8 @@ pub(crate) fn judge(batch: &Batch, response: &Response) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn batch() -> Batch {
@@ -181,7 +183,7 @@ mod tests {
     }
 
     fn response(status: u16, body: &str) -> Response {
-        Response { status, retry_after_s: Some(2), body: body.as_bytes().to_vec() }
+        Response { status, retry_after_s: Some(2), body: body.as_bytes().to_vec().into() }
     }
 
     #[test]
@@ -212,7 +214,7 @@ mod tests {
         assert_eq!((verdict.accepted, verdict.rejected), (1, 1));
         assert_eq!(verdict.next, Next::Again { settled: 2, wait_s: 2 });
         let bare =
-            judge(&batch(), &Response { status: 429, retry_after_s: None, body: Vec::new() });
+            judge(&batch(), &Response { status: 429, retry_after_s: None, body: Bytes::new() });
         assert_eq!(bare.next, Next::Again { settled: 0, wait_s: 1 });
     }
 

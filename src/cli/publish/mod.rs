@@ -16,10 +16,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use percent_encoding::AsciiSet;
+use percent_encoding::NON_ALPHANUMERIC;
+use percent_encoding::utf8_percent_encode;
 use tokio::time::Instant;
 use tokio::time::sleep;
 use tokio::time::sleep_until;
 
+use crate::cli::connect::TrustArgs;
+use crate::cli::connect::Way;
 use crate::cli::endpoint::Endpoint;
 use crate::cli::http::HttpClient;
 use crate::cli::http::HttpError;
@@ -58,6 +63,8 @@ pub struct PublishArgs {
     /// The server.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = Endpoint::parse)]
     url: Endpoint,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// The topic to publish to.
     #[arg(long, value_name = "TOPIC", value_parser = TopicName::new)]
     topic: TopicName,
@@ -202,7 +209,9 @@ impl Publisher {
         let (chunks, read) = reading.start().map_err(PublishError::Io)?;
         Ok(Self {
             target: target(&arguments),
-            client: HttpClient::new(arguments.url.clone()),
+            client: HttpClient::new(
+                Way::new(arguments.url.clone(), &arguments.trust).map_err(PublishError::Io)?,
+            ),
             chunks,
             read,
             schedule: Schedule::new(pace),
@@ -461,29 +470,20 @@ enum Pause {
     Away,
 }
 
-fn target(arguments: &PublishArgs) -> String {
-    let mut target = arguments.url.target("/v1/publish/");
-    percent_encode(arguments.topic.as_str(), b"/", &mut target);
-    if let Some(key) = &arguments.key {
-        target.push_str("?key_field=");
-        percent_encode(key, b"", &mut target);
-    }
-    target
-}
-
 //= rfc3986#2.3
 //# unreserved  = ALPHA / DIGIT / "-" / "." / "_" / "~"
-fn percent_encode(text: &str, besides: &[u8], target: &mut String) {
-    const HEX: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || besides.contains(&byte) {
-            target.push(char::from(byte));
-        } else {
-            let digit = |index: u8| HEX.get(usize::from(index)).copied().unwrap_or('0');
-            target.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// As in a query, and `/` between the segments of a topic.
+const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'/');
+
+fn target(arguments: &PublishArgs) -> String {
+    let mut target = arguments.url.target("/v1/publish/");
+    target.extend(utf8_percent_encode(arguments.topic.as_str(), IN_PATH));
+    if let Some(key) = &arguments.key {
+        target.push_str("?key_field=");
+        target.extend(utf8_percent_encode(key, IN_QUERY));
     }
+    target
 }
 
 #[cfg(test)]

@@ -55,7 +55,10 @@ fn everything_goes_in_one_request_where_it_fits() {
     assert_eq!(outcome.unwrap(), Ended::Whole);
     assert_eq!(requests[0].line, "POST /v1/publish/t/a%20b?key_field=a HTTP/1.1");
     assert!(
-        requests[0].head.contains("\r\nContent-Type: application/x-ndjson\r\n"),
+        requests[0]
+            .head
+            .to_ascii_lowercase()
+            .contains("\r\ncontent-type: application/x-ndjson\r\n"),
         "{}",
         requests[0].head
     );

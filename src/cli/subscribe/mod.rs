@@ -20,6 +20,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::sleep;
 
+use crate::cli::connect::TrustArgs;
+use crate::cli::connect::Way;
 use crate::cli::endpoint::Endpoint;
 use crate::cli::say;
 use crate::cli::subscribe::journal::Journal;
@@ -45,6 +47,8 @@ pub struct SubscribeArgs {
     /// The server.
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8080/v1/ws", value_parser = Endpoint::parse)]
     url: Endpoint,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// A topic or pattern: `*` is one segment, a last `**` any number; may be given several times [default: **].
     #[arg(long, value_name = "TOPIC", value_parser = TopicPattern::new)]
     topic: Vec<TopicPattern>,
@@ -203,6 +207,7 @@ pub(crate) async fn subscribe(arguments: SubscribeArgs) -> ExitCode {
 
 struct Subscriber {
     arguments: SubscribeArgs,
+    way: Way,
     topics: Vec<String>,
     journal: Journal,
     /// Events still to be printed, if there is a limit.
@@ -226,7 +231,10 @@ impl Subscriber {
         }
         let since = arguments.since.clone().unwrap_or_default();
         let journal = Journal::open(out, topics.clone(), since, arguments.position_file.clone())?;
+        let way =
+            Way::new(arguments.url.clone(), &arguments.trust).map_err(SubscribeError::Start)?;
         Ok(Self {
+            way,
             topics,
             journal,
             wanted: arguments.count,
@@ -261,7 +269,7 @@ impl Subscriber {
 
     /// One connection, from its opening to its end. Ok: there is no need of another.
     async fn connection(&mut self) -> Result<(), SubscribeError> {
-        let opened = match either(Socket::open(&self.arguments.url), self.stop.asked()).await {
+        let opened = match either(Socket::open(&self.way), self.stop.asked()).await {
             Either::First(opened) => opened,
             Either::Second(()) => return Ok(()),
         };

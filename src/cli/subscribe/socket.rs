@@ -14,6 +14,7 @@ use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
 use aws_lc_rs::digest::digest;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use fastwebsockets::FragmentCollector;
 use fastwebsockets::Frame;
 use fastwebsockets::OpCode;
@@ -21,29 +22,40 @@ use fastwebsockets::Payload;
 use fastwebsockets::Role;
 use fastwebsockets::WebSocket;
 use fastwebsockets::WebSocketError;
+use http_body_util::BodyExt;
+use http_body_util::Collected;
+use http_body_util::Empty;
+use http_body_util::Limited;
+use hyper::HeaderMap;
+use hyper::Request;
+use hyper::StatusCode;
+use hyper::client::conn::http1;
+use hyper::header;
+use hyper::header::HeaderName;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncRead;
-use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
-use tokio::io::AsyncWriteExt;
 use tokio::io::ReadBuf;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
-use crate::cli::endpoint::Endpoint;
-use crate::cli::http::connect;
+use crate::cli::connect::Stream;
+use crate::cli::connect::Way;
+use crate::cli::http::io_error;
 use crate::cli::limits::CONNECT_WAIT_MAX;
 use crate::cli::limits::MESSAGE_BYTES_MAX;
 use crate::cli::limits::RESPONSE_BYTES_MAX;
-use crate::cli::limits::RESPONSE_FIELDS_MAX;
 use crate::cli::limits::SILENCE_MAX;
 use crate::cli::wait::entropy;
 
+const PROTOCOL: &str = "fanwire.v1";
+
 /// An open connection.
 pub(crate) struct Socket {
-    frames: FragmentCollector<Stream>,
+    frames: FragmentCollector<TokioIo<Upgraded>>,
 }
 
 /// Why there is no connection, or none any more.
@@ -68,10 +80,9 @@ pub(crate) enum SocketError {
 }
 
 /// What is wrong with the answer to a handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Handshake {
-    Http(httparse::Error),
-    TooLong,
+    Http(hyper::Error),
     /// `Sec-WebSocket-Accept` is missing, or not the answer to our key.
     Accept,
     /// The subprotocol is not `fanwire.v1`.
@@ -107,7 +118,6 @@ impl fmt::Display for SocketError {
             Self::Lost(error) => write!(f, "the connection was lost: {error}"),
             Self::Refused { status, said } => write!(f, "the server refused with {status}: {said}"),
             Self::Handshake(Handshake::Http(error)) => write!(f, "the answer is not HTTP: {error}"),
-            Self::Handshake(Handshake::TooLong) => write!(f, "the answer is too long"),
             Self::Handshake(Handshake::Accept) => {
                 write!(f, "the server does not speak WebSocket: its accept key is wrong")
             }
@@ -141,12 +151,11 @@ impl From<WebSocketError> for SocketError {
 
 impl Socket {
     /// Connects and shakes hands.
-    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, SocketError> {
-        let stream = connect(endpoint).await.map_err(SocketError::Connect)?;
-        let Ok(outcome) = timeout(CONNECT_WAIT_MAX, shake_hands(stream, endpoint)).await else {
+    pub(crate) async fn open(way: &Way) -> Result<Self, SocketError> {
+        let Ok(outcome) = timeout(CONNECT_WAIT_MAX, shake_hands(way)).await else {
             return Err(SocketError::Connect(io::ErrorKind::TimedOut.into()));
         };
-        let mut socket = WebSocket::after_handshake(outcome?, Role::Client);
+        let mut socket = WebSocket::after_handshake(TokioIo::new(outcome?), Role::Client);
         socket.set_max_message_size(MESSAGE_BYTES_MAX);
         Ok(Self { frames: FragmentCollector::new(socket) })
     }
@@ -193,73 +202,56 @@ fn closed(payload: &[u8]) -> SocketError {
     }
 }
 
-async fn shake_hands(mut stream: TcpStream, endpoint: &Endpoint) -> Result<Stream, SocketError> {
+/// Asks for a WebSocket, and checks the answer whole.
+async fn shake_hands(way: &Way) -> Result<Upgraded, SocketError> {
+    let stream = way.connect().await.map_err(SocketError::Connect)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(Heard::new(stream)))
+        .await
+        .map_err(|error| SocketError::Connect(io_error(error)))?;
+    // It ends with the upgrade, or with its sender; what goes wrong is told to whoever waits for an answer.
+    tokio::spawn(async move { drop(connection.with_upgrades().await) });
     let mut nonce = [0; 16];
     for half in nonce.chunks_exact_mut(8) {
         half.copy_from_slice(&entropy().to_le_bytes());
     }
     let key = BASE64_STANDARD.encode(nonce);
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: fanwire/{}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: fanwire.v1\r\n\r\n",
-        endpoint.target("/v1/ws"),
-        endpoint.authority(),
-        env!("CARGO_PKG_VERSION"),
-    );
-    stream.write_all(request.as_bytes()).await.map_err(SocketError::Lost)?;
-    let mut input = Vec::with_capacity(4096);
-    let head = loop {
-        if stream.read_buf(&mut input).await.map_err(SocketError::Lost)? == 0 {
-            return Err(SocketError::Lost(io::ErrorKind::UnexpectedEof.into()));
+    let request = Request::get(way.endpoint.target("/v1/ws"))
+        .header(header::HOST, way.endpoint.authority())
+        .header(header::USER_AGENT, concat!("fanwire/", env!("CARGO_PKG_VERSION")))
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, &key)
+        .header(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL)
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| SocketError::Connect(io::Error::other(error)))?;
+    let response = sender.send_request(request).await.map_err(|error| {
+        if error.is_parse() {
+            SocketError::Handshake(Handshake::Http(error))
+        } else {
+            SocketError::Lost(io_error(error))
         }
-        if let Some(head) = parse_head(&input, &key).map_err(SocketError::Handshake)? {
-            break head;
-        }
-    };
-    input.drain(..head.bytes);
-    if let Some(problem) = head.problem {
-        return Err(SocketError::Handshake(problem));
+    })?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let status = response.status().as_u16();
+        let said = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
+        let said = said.map_or_else(|_| Bytes::new(), Collected::to_bytes);
+        return Err(SocketError::Refused { status, said: reason(&said) });
     }
-    if head.status != 101 {
-        let said = read_reason(&mut stream, input, head.body_bytes).await;
-        return Err(SocketError::Refused { status: head.status, said });
-    }
-    Ok(Stream { stream, first: input, first_read: 0, silence: Box::pin(sleep(SILENCE_MAX)) })
+    check(response.headers(), &key).map_err(SocketError::Handshake)?;
+    hyper::upgrade::on(response).await.map_err(|error| SocketError::Lost(io_error(error)))
 }
 
-struct Head {
-    bytes: usize,
-    status: u16,
-    body_bytes: usize,
-    problem: Option<Handshake>,
-}
-
-fn parse_head(input: &[u8], key: &str) -> Result<Option<Head>, Handshake> {
-    let mut fields = [httparse::EMPTY_HEADER; RESPONSE_FIELDS_MAX];
-    let mut response = httparse::Response::new(&mut fields);
-    let bytes = match response.parse(input).map_err(Handshake::Http)? {
-        httparse::Status::Complete(bytes) => bytes,
-        httparse::Status::Partial if input.len() > RESPONSE_BYTES_MAX => {
-            return Err(Handshake::TooLong);
-        }
-        httparse::Status::Partial => return Ok(None),
-    };
-    let field = |name: &str| {
-        let found = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-        found.and_then(|field| std::str::from_utf8(field.value).ok()).map(str::trim)
-    };
-    let status = response.code.unwrap_or_default();
-    let body_bytes = field("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let problem = if status != 101 {
-        None
-    } else if field("sec-websocket-accept") != Some(accept_of(key).as_str()) {
-        Some(Handshake::Accept)
-    } else if field("sec-websocket-protocol").is_some_and(|protocol| protocol != "fanwire.v1") {
-        Some(Handshake::Subprotocol)
-    } else {
-        None
-    };
-    Ok(Some(Head { bytes, status, body_bytes, problem }))
+/// Whether the fields of an answer of 101 are those of a WebSocket that speaks our protocol.
+fn check(fields: &HeaderMap, key: &str) -> Result<(), Handshake> {
+    let field = |name: HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
+    if field(header::SEC_WEBSOCKET_ACCEPT) != Some(accept_of(key).as_str()) {
+        return Err(Handshake::Accept);
+    }
+    match field(header::SEC_WEBSOCKET_PROTOCOL) {
+        Some(PROTOCOL) | None => Ok(()),
+        Some(_) => Err(Handshake::Subprotocol),
+    }
 }
 
 //= rfc6455#4.1
@@ -270,40 +262,33 @@ pub(crate) fn accept_of(key: &str) -> String {
     BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
 }
 
-/// The server's explanation of a refusal, as far as it comes.
-async fn read_reason(stream: &mut TcpStream, mut body: Vec<u8>, body_bytes: usize) -> String {
-    let wanted = body_bytes.min(4096);
-    while body.len() < wanted && matches!(stream.read_buf(&mut body).await, Ok(count) if count > 0)
-    {
-    }
-    let error = serde_json::from_slice::<serde_json::Value>(&body).ok();
+/// The server's explanation of a refusal.
+fn reason(body: &[u8]) -> String {
+    let error = serde_json::from_slice::<serde_json::Value>(body).ok();
     let message = error.as_ref().and_then(|value| value.get("error")?.get("message")?.as_str());
-    message.map_or_else(|| String::from_utf8_lossy(&body).trim().to_owned(), str::to_owned)
+    message.map_or_else(|| String::from_utf8_lossy(body).trim().to_owned(), str::to_owned)
 }
 
-/// The TCP connection, with the bytes that came with the handshake in front, and an ear for silence.
-struct Stream {
-    stream: TcpStream,
-    first: Vec<u8>,
-    first_read: usize,
-    /// Runs out when nothing was heard for too long: a network that drops a connection's packets says nothing at all.
+/// The connection, with an ear for silence: a network that drops a connection's packets says nothing at all.
+struct Heard {
+    stream: Stream,
+    /// Runs out when nothing was heard for too long.
     silence: Pin<Box<Sleep>>,
 }
 
-impl AsyncRead for Stream {
+impl Heard {
+    fn new(stream: Stream) -> Self {
+        Self { stream, silence: Box::pin(sleep(SILENCE_MAX)) }
+    }
+}
+
+impl AsyncRead for Heard {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let first = this.first.get(this.first_read..).unwrap_or_default();
-        if !first.is_empty() {
-            let count = first.len().min(buffer.remaining());
-            buffer.put_slice(first.get(..count).unwrap_or_default());
-            this.first_read += count;
-            return Poll::Ready(Ok(()));
-        }
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(outcome) => {
                 this.silence.as_mut().reset(Instant::now() + SILENCE_MAX);
@@ -316,7 +301,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Heard {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -348,23 +333,27 @@ mod tests {
     #[test]
     fn an_answer_is_checked_whole() {
         let key = "dGhlIHNhbXBsZSBub25jZQ==";
-        let good = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
-        let problem = |text: String| parse_head(text.as_bytes(), key).unwrap().unwrap().problem;
-        assert_eq!(problem(format!("{good}\r\n")), None);
-        assert_eq!(problem(format!("{good}Sec-WebSocket-Protocol: fanwire.v1\r\n\r\n")), None);
-        assert_eq!(
-            problem(format!("{good}Sec-WebSocket-Protocol: mqtt\r\n\r\n")),
-            Some(Handshake::Subprotocol)
-        );
-        assert_eq!(
-            problem("HTTP/1.1 101 Switching Protocols\r\n\r\n".to_owned()),
-            Some(Handshake::Accept)
-        );
-        let refused =
-            parse_head(b"HTTP/1.1 403 No\r\nContent-Length: 7\r\n\r\n", key).unwrap().unwrap();
-        assert_eq!((refused.status, refused.body_bytes, refused.problem), (403, 7, None));
-        assert!(parse_head(good.as_bytes(), key).unwrap().is_none());
-        assert!(matches!(parse_head(b"what\r\n\r\n", key), Err(Handshake::Http(_))));
+        let checked = |fields: &[(HeaderName, &'static str)]| {
+            let field = |(name, value): &(HeaderName, &'static str)| {
+                (name.clone(), header::HeaderValue::from_static(value))
+            };
+            check(&fields.iter().map(field).collect(), key)
+        };
+        let accept = (header::SEC_WEBSOCKET_ACCEPT, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let protocol = |name| (header::SEC_WEBSOCKET_PROTOCOL, name);
+        assert!(checked(&[accept.clone()]).is_ok());
+        assert!(checked(&[accept.clone(), protocol("fanwire.v1")]).is_ok());
+        let other = checked(&[accept, protocol("mqtt")]);
+        assert!(matches!(other, Err(Handshake::Subprotocol)), "{other:?}");
+        for fields in [&[][..], &[(header::SEC_WEBSOCKET_ACCEPT, "AAAA")]] {
+            assert!(matches!(checked(fields), Err(Handshake::Accept)));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_the_server() {
+        assert_eq!(reason(br#"{"error":{"code":"x","message":"no room"}}"#), "no room");
+        assert_eq!(reason(b" go away\n"), "go away");
     }
 
     #[test]

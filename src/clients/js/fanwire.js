@@ -416,7 +416,8 @@ class Subscription {
     const offset = message.type === 'gap' ? message.to : message.offset;
     if (this.#progress.hasSeen(message.topic, offset)) return;
     guarded(this.#handlers[message.type], message, this);
-    this.#progress.advance(message.topic, offset);
+    // Of topics that the server has forgotten the pattern is told, which is no place to come back to.
+    if (!message.topic.includes('*')) this.#progress.advance(message.topic, offset);
   }
 
   #answer(message) {

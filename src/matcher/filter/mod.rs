@@ -149,18 +149,19 @@ impl Filter {
     /// As [`Filter::evaluate`], with memory that is kept from one event to the next.
     #[must_use]
     pub fn evaluate_with(&self, event: &Event, scratch: &mut Scratch) -> bool {
-        let known = event.fields.interest().paths();
-        if self.paths().all(|path| known.binary_search(path).is_ok()) {
-            return self.evaluate_fields(event, &event.fields);
+        if let Some(known) = event.fields.sought().interest()
+            && self.paths().all(|path| known.paths().binary_search(path).is_ok())
+        {
+            return self.evaluate_fields(event, known.paths(), &event.fields);
         }
         let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
         // A payload was checked before it became an event; one that was not passes for an empty one.
         let found = fields::extract(&event.payload, scratch, interest).unwrap_or_default();
-        self.evaluate_fields(event, &found)
+        self.evaluate_fields(event, interest.paths(), &found)
     }
 
-    fn evaluate_fields(&self, event: &Event, found: &fields::Fields) -> bool {
-        let paths = found.interest().paths();
+    /// `paths` are those that `found` was looked for by.
+    fn evaluate_fields(&self, event: &Event, paths: &[FieldPath], found: &fields::Fields) -> bool {
         let of_path = |path: &FieldPath| {
             paths.binary_search(path).into_iter().flat_map(|place| found.of(place))
         };

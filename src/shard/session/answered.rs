@@ -11,6 +11,7 @@ use super::http::Http;
 use super::http::State;
 use crate::auth::LimitError;
 use crate::clock::Now;
+use crate::dialect::RefusalCode;
 use crate::limits::RETRY_AFTER_S;
 use crate::wire::http::Reply;
 
@@ -26,10 +27,14 @@ impl Shard {
     ) {
         let message = format_args!("a connection was refused: {error}");
         self.tell_log_of(Some(id), "warning", "limits", message, now);
+        let (status, code) = match error {
+            LimitError::Busy => (503, RefusalCode::Full.name()),
+            _ => (429, "too_many_connections"),
+        };
         self.reply(id, http, now, |out, answering| {
-            Reply::begin(out, 429, answering)
+            Reply::begin(out, status, answering)
                 .header("retry-after", &RETRY_AFTER_S.to_string())
-                .error("too_many_connections", &error.to_string());
+                .error(code, &error.to_string());
         });
     }
 

@@ -121,7 +121,7 @@ impl Shard {
         gathering.topics.extend(self.topics_here());
         for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
             let asker = Address { shard: self.id, conn };
-            self.mesh[shard.index()].push_back(Mesh::AskTopics(asker));
+            self.outgoing.to(shard).push(Mesh::AskTopics(asker));
         }
         http.set_state(State::Topics(Box::new(gathering)));
     }
@@ -129,7 +129,7 @@ impl Shard {
     /// Tells another shard which topics its HyperBEAM clients can know of from here.
     pub(in super::super) fn tell_topics(&mut self, asker: Address) {
         let topics = self.topics_here();
-        self.mesh[asker.shard.index()].push_back(Mesh::Topics { conn: asker.conn, topics });
+        self.outgoing.to(asker.shard).push(Mesh::Topics { conn: asker.conn, topics });
     }
 
     //= model#9

@@ -11,6 +11,7 @@ use super::super::Shard;
 use super::super::access::Who;
 use super::super::input::ConnId;
 use super::super::input::Mesh;
+use super::super::lanes::Lane;
 use super::super::lifecycle::CLOSE_POLICY;
 use super::http::Http;
 use crate::auth::RevocationsFull;
@@ -25,6 +26,8 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Since;
 use crate::dialect::SubId;
 use crate::dialect::Wish;
+use crate::event::ShardId;
+use crate::limits::KEYS_WISH_MS;
 use crate::wire::http::Head;
 use crate::wire::http::Name;
 use crate::wire::http::Reply;
@@ -58,6 +61,26 @@ impl std::fmt::Display for NotLetIn {
             Self::OtherScheme => {
                 write!(f, "header field Authorization is not `Bearer` and a token")
             }
+        }
+    }
+}
+
+/// Why nothing was revoked.
+#[derive(Debug)]
+pub(super) enum NotRevoked {
+    Full(RevocationsFull),
+    /// Too much that other cores are to do has not reached them yet.
+    Busy,
+}
+
+impl std::fmt::Display for NotRevoked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full(error) => error.fmt(f),
+            Self::Busy => write!(
+                f,
+                "other cores have not taken in what they were told before; nothing was revoked, try again"
+            ),
         }
     }
 }
@@ -210,9 +233,9 @@ impl Shard {
         let verifier = access.verifier.as_ref().ok_or(NotLetIn::NoKeys)?;
         let principal = verifier.verify(token, wall_s(now)).map_err(|error| {
             // Its key may be one that the issuer has begun to use since the keys were fetched.
-            let is_unknown =
-                matches!(error, TokenError::UnknownKey | TokenError::AlgorithmNotAccepted { .. });
-            self.keys_wanted |= is_unknown;
+            if error.wants_newer_keys() {
+                self.wish_keys(now);
+            }
             NotLetIn::Token(error)
         })?;
         if self.revocations.is_revoked(&principal) {
@@ -221,6 +244,19 @@ impl Shard {
         let view = &self.settings.views.provisioning;
         let who = Who::new(principal, &access.event_types, view);
         who.map(Arc::new).map_err(|_| NotLetIn::BadFilter)
+    }
+
+    /// Has fresh keys fetched, if somebody fetches them. The same wish is not repeated at once.
+    fn wish_keys(&mut self, now: Now) {
+        let is_wished = self
+            .keys_wished_ms
+            .is_some_and(|wished_ms| now.mono_ms < wished_ms.saturating_add(KEYS_WISH_MS));
+        if let Some(keeper) = self.settings.access.keys.filter(|_| !is_wished) {
+            self.keys_wished_ms = Some(now.mono_ms);
+            if self.outgoing.has_room(keeper, Lane::Control) {
+                self.outgoing.to(keeper).push(Mesh::KeysWanted);
+            }
+        }
     }
 
     /// A token was shown on an open connection.
@@ -233,9 +269,11 @@ impl Shard {
         {
             return Err(NotLetIn::OtherUser);
         }
+        let was_named = conn.who.as_ref().is_some_and(|who| who.principal.user.is_some());
         conn.who = Some(who);
         conn.is_warned = false;
-        if let Some(Err(error)) = self.ask_registrar(id, now) {
+        // Whose name was known is counted already: so a connection has one question to the registrar at a time.
+        if !was_named && let Some(Err(error)) = self.ask_registrar(id, now) {
             self.close(id, CLOSE_POLICY, &error.to_string(), now);
             return Ok(());
         }
@@ -263,14 +301,15 @@ impl Shard {
     }
 
     /// Has tokens revoked on every shard.
-    pub(super) fn revoke(&mut self, what: &Revoke, now: Now) -> Result<(), RevocationsFull> {
-        self.revocations.revoke(what.clone(), wall_s(now))?;
-        for index in 0..self.mesh.len() {
-            if index != self.id.index() {
-                self.mesh[index].push_back(Mesh::Revoke(Box::new(what.clone())));
-            }
+    pub(super) fn revoke(&mut self, what: &Revoke, now: Now) -> Result<(), NotRevoked> {
+        if !self.outgoing.has_room_everywhere(Lane::Control) {
+            return Err(NotRevoked::Busy);
         }
-        self.close_revoked(now);
+        self.revocations.revoke(what.clone(), wall_s(now)).map_err(NotRevoked::Full)?;
+        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+            self.outgoing.to(shard).push(Mesh::Revoke(Box::new(what.clone())));
+        }
+        self.is_revoking = true;
         Ok(())
     }
 
@@ -280,10 +319,14 @@ impl Shard {
             // The shard that was asked had room, and all shards remember the same.
             tracing::error!(%error, "a revocation was not remembered here");
         }
-        self.close_revoked(now);
+        self.is_revoking = true;
     }
 
-    fn close_revoked(&mut self, now: Now) {
+    /// Closes who is here with a token that was revoked: once for all revocations that have come, and before anything is fanned out or sent.
+    pub(in super::super) fn close_revoked(&mut self, now: Now) {
+        if !std::mem::take(&mut self.is_revoking) {
+            return;
+        }
         for index in 0..self.conns.places() {
             let id = ConnId(index);
             let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());

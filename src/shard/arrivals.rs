@@ -1,0 +1,70 @@
+//! What has arrived from home shards, in their order, and waits to be fanned out: events, and pages of the past.
+//!
+//! Invariant: bounded in entries and in bytes, but for what one message brings; a shard that has no room takes no data from its inbox, and as a
+//! home it refuses publishes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::input::PageAnswer;
+use super::input::weight_of;
+use crate::event::Event;
+use crate::limits::ARRIVED_BYTES_MAX;
+use crate::limits::ARRIVED_EVENTS_MAX;
+
+/// One entry.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    Event(Arc<Event>),
+    Page(Box<PageAnswer>),
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    queue: VecDeque<Arrived>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Arrivals {
+    /// None yet; at most so many bytes, and `ARRIVED_BYTES_MAX`.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { queue: VecDeque::new(), bytes: 0, bytes_max: bytes_max.min(ARRIVED_BYTES_MAX) }
+    }
+
+    /// Events of one home, in its order.
+    pub(super) fn push_events(&mut self, events: impl IntoIterator<Item = Arc<Event>>) {
+        for event in events {
+            self.bytes += event.weight_bytes();
+            self.queue.push_back(Arrived::Event(event));
+        }
+    }
+
+    pub(super) fn push_page(&mut self, answer: Box<PageAnswer>) {
+        self.bytes += weight_of(&answer.page.events);
+        self.queue.push_back(Arrived::Page(answer));
+    }
+
+    /// The oldest entry.
+    pub(super) fn pop(&mut self) -> Option<Arrived> {
+        let arrived = self.queue.pop_front()?;
+        self.bytes -= match &arrived {
+            Arrived::Event(event) => event.weight_bytes(),
+            Arrived::Page(answer) => weight_of(&answer.page.events),
+        };
+        Some(arrived)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.len() < ARRIVED_EVENTS_MAX && self.bytes < self.bytes_max
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}

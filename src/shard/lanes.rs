@@ -1,0 +1,261 @@
+//! What waits to be handed to another party: two lanes, control before data, counted in messages and in bytes.
+//!
+//! Invariants: a lane is handed on in the order in which it was filled; a parcel is weighed once, when it is put in. Never waits: who finds no
+//! room refuses at the source, or keeps what there is at most one of for each connection.
+
+use std::collections::VecDeque;
+
+use crate::event::ShardId;
+use crate::limits::MESH_PENDING_BYTES_MAX;
+use crate::limits::MESH_PENDING_MAX;
+
+/// A party of the mesh: a thread that owns its state, has an inbox and speaks in messages. The first so many are the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartyId(pub u16);
+
+impl PartyId {
+    /// Its place in the list of all.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl From<ShardId> for PartyId {
+    fn from(shard: ShardId) -> Self {
+        Self(shard.0)
+    }
+}
+
+/// Which of a party's two lanes a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Small, and carried out when it is taken: nothing may wait behind it for long.
+    Control,
+    /// As much as there is to tell; taken while the receiver has room for it.
+    Data,
+}
+
+impl Lane {
+    pub const ALL: [Self; 2] = [Self::Control, Self::Data];
+}
+
+/// What parties say to one another.
+pub trait Message: Send + 'static {
+    /// Which lane it takes. Two messages whose order matters take the same one.
+    fn lane(&self) -> Lane;
+
+    /// Bytes of memory that it keeps alive, about.
+    fn weight_bytes(&self) -> usize;
+}
+
+/// A message and what it weighs.
+#[derive(Debug)]
+pub struct Parcel<M> {
+    pub message: M,
+    pub weight_bytes: usize,
+}
+
+/// What waits for one other party.
+#[derive(Debug)]
+pub struct Pending<M> {
+    control: Queue<M>,
+    data: Queue<M>,
+}
+
+#[derive(Debug)]
+struct Queue<M> {
+    parcels: VecDeque<Parcel<M>>,
+    bytes: usize,
+}
+
+impl<M> Default for Pending<M> {
+    fn default() -> Self {
+        let queue = || Queue { parcels: VecDeque::new(), bytes: 0 };
+        Self { control: queue(), data: queue() }
+    }
+}
+
+impl<M: Message> Pending<M> {
+    /// Puts a message behind all others of its lane.
+    pub fn push(&mut self, message: M) {
+        let weight_bytes = message.weight_bytes();
+        self.push_weighed(message, weight_bytes);
+    }
+
+    /// As `push`, for a sender who knows what the message weighs.
+    pub fn push_weighed(&mut self, message: M, weight_bytes: usize) {
+        let queue = self.queue(message.lane());
+        queue.bytes += weight_bytes;
+        queue.parcels.push_back(Parcel { message, weight_bytes });
+    }
+
+    /// Takes the oldest parcel of a lane.
+    pub fn pop(&mut self, lane: Lane) -> Option<Parcel<M>> {
+        let queue = self.queue(lane);
+        let parcel = queue.parcels.pop_front()?;
+        queue.bytes -= parcel.weight_bytes;
+        Some(parcel)
+    }
+
+    /// Puts a parcel back that was popped and found no room: it is the oldest again.
+    pub fn put_back(&mut self, parcel: Parcel<M>) {
+        let queue = self.queue(parcel.message.lane());
+        queue.bytes += parcel.weight_bytes;
+        queue.parcels.push_front(parcel);
+    }
+
+    fn queue(&mut self, lane: Lane) -> &mut Queue<M> {
+        match lane {
+            Lane::Control => &mut self.control,
+            Lane::Data => &mut self.data,
+        }
+    }
+}
+
+impl<M> Pending<M> {
+    const fn lane(&self, lane: Lane) -> &Queue<M> {
+        match lane {
+            Lane::Control => &self.control,
+            Lane::Data => &self.data,
+        }
+    }
+
+    /// Whether a lane takes one more of what can be refused.
+    #[must_use]
+    pub fn has_room(&self, lane: Lane) -> bool {
+        let queue = self.lane(lane);
+        queue.parcels.len() < MESH_PENDING_MAX && queue.bytes < MESH_PENDING_BYTES_MAX
+    }
+
+    /// Messages of a lane.
+    #[must_use]
+    pub fn len(&self, lane: Lane) -> usize {
+        self.lane(lane).parcels.len()
+    }
+
+    /// Bytes of a lane.
+    #[must_use]
+    pub const fn bytes(&self, lane: Lane) -> usize {
+        self.lane(lane).bytes
+    }
+
+    /// Whether nothing waits in either lane.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.control.parcels.is_empty() && self.data.parcels.is_empty()
+    }
+}
+
+/// What waits for every other party. Parties are found by their ids, however many there are.
+#[derive(Debug)]
+pub(super) struct Outgoing<M> {
+    parties: Vec<Pending<M>>,
+    /// Bytes that may wait for all of them together.
+    bytes_max: usize,
+}
+
+impl<M> Outgoing<M> {
+    pub(super) const fn new(bytes_max: usize) -> Self {
+        Self { parties: Vec::new(), bytes_max }
+    }
+
+    /// What waits for one of them.
+    pub(super) fn to(&mut self, party: impl Into<PartyId>) -> &mut Pending<M> {
+        let index = party.into().index();
+        if self.parties.len() <= index {
+            self.parties.resize_with(index + 1, Pending::default);
+        }
+        &mut self.parties[index]
+    }
+
+    /// Whether a lane to that party has room.
+    pub(super) fn has_room(&self, party: impl Into<PartyId>, lane: Lane) -> bool {
+        let pending = self.parties.get(party.into().index());
+        pending.is_none_or(|pending| pending.has_room(lane)) && self.bytes(lane) < self.bytes_max
+    }
+
+    /// Whether that lane has room wherever something was ever sent.
+    pub(super) fn has_room_everywhere(&self, lane: Lane) -> bool {
+        self.parties.iter().all(|pending| pending.has_room(lane))
+            && self.bytes(lane) < self.bytes_max
+    }
+
+    /// Bytes of that lane to all parties.
+    fn bytes(&self, lane: Lane) -> usize {
+        self.parties.iter().map(|pending| pending.bytes(lane)).sum()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parties.iter().all(Pending::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which lane, which number, and how many bytes.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Note(Lane, u32, usize);
+
+    impl Message for Note {
+        fn lane(&self) -> Lane {
+            self.0
+        }
+
+        fn weight_bytes(&self) -> usize {
+            self.2
+        }
+    }
+
+    #[test]
+    fn each_lane_keeps_its_order_also_of_what_found_no_room() {
+        let mut pending = Pending::default();
+        for number in 0..3 {
+            pending.push(Note(Lane::Data, number, 10));
+            pending.push(Note(Lane::Control, number, 1));
+        }
+        let first = pending.pop(Lane::Data).unwrap();
+        assert_eq!(first.message, Note(Lane::Data, 0, 10));
+        pending.put_back(first);
+        assert_eq!((pending.bytes(Lane::Data), pending.bytes(Lane::Control)), (30, 3));
+        for lane in Lane::ALL {
+            let taken = std::iter::from_fn(|| pending.pop(lane)).map(|parcel| parcel.message.1);
+            assert_eq!(taken.collect::<Vec<_>>(), [0, 1, 2], "{lane:?}");
+        }
+        assert!(pending.is_empty());
+        assert_eq!((pending.bytes(Lane::Data), pending.bytes(Lane::Control)), (0, 0));
+    }
+
+    #[test]
+    fn a_lane_is_full_by_messages_or_by_bytes_and_the_other_is_not() {
+        let mut outgoing = Outgoing::new(2 * MESH_PENDING_BYTES_MAX);
+        let party = PartyId(7);
+        assert!(outgoing.has_room(party, Lane::Data), "nobody has sent anything yet");
+        outgoing.to(party).push(Note(Lane::Data, 0, MESH_PENDING_BYTES_MAX));
+        assert!(!outgoing.has_room(party, Lane::Data));
+        assert!(outgoing.has_room(party, Lane::Control));
+        assert!(!outgoing.has_room_everywhere(Lane::Data));
+        assert!(outgoing.to(party).pop(Lane::Data).is_some());
+        assert!(outgoing.has_room_everywhere(Lane::Data));
+        for number in 0..MESH_PENDING_MAX {
+            assert!(outgoing.has_room(party, Lane::Control), "{number}");
+            outgoing.to(party).push(Note(Lane::Control, 0, 1));
+        }
+        assert!(!outgoing.has_room(party, Lane::Control));
+        assert!(outgoing.has_room(PartyId(6), Lane::Control));
+    }
+
+    #[test]
+    fn what_waits_for_all_together_is_bounded_too() {
+        let mut outgoing = Outgoing::new(100);
+        for party in 0..4 {
+            assert!(outgoing.has_room(PartyId(9), Lane::Data));
+            outgoing.to(PartyId(party)).push(Note(Lane::Data, 0, 25));
+        }
+        assert!(!outgoing.has_room(PartyId(9), Lane::Data));
+        assert!(!outgoing.has_room_everywhere(Lane::Data));
+        assert!(outgoing.has_room(PartyId(0), Lane::Control));
+    }
+}

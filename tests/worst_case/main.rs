@@ -1,0 +1,11 @@
+//! What clients can make the server hold: each line of the sum is driven to its bound, and what is counted is compared with what is allocated.
+//!
+//! Alone in its binary, because it counts what a thread allocates. The core is pure, so the bytes of a run are the same each time.
+
+#![cfg(test)]
+
+mod churn;
+mod history;
+mod ledger;
+#[path = "../support/mod.rs"]
+mod support;
