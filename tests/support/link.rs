@@ -18,9 +18,12 @@ use fanwire::clock::Clock;
 use fanwire::config::Config;
 use fanwire::config::DriverChoice;
 use fanwire::event::ShardId;
+use fanwire::event::TopicName;
 use fanwire::server::Running;
 use fanwire::server::Server;
 use fanwire::shard::Settings;
+use fanwire::shard::Shard;
+use fanwire::shard::home_of;
 
 use super::client::Client;
 use super::client::Told;
@@ -99,6 +102,20 @@ const CROWD: usize = 80;
 /// Milliseconds after which every source must have been told to wait.
 const CROWD_MS_MAX: u64 = 5_000;
 
+/// Each publisher says something on a topic that its own shard orders.
+fn say_to_every_home(world: &mut World, publishers: &mut [Client]) {
+    for (shard, publisher) in (0..SHARDS).zip(publishers) {
+        let topics = (0..).map(|number| format!("crowd/{number}"));
+        let is_here = |topic: &String| home_of(&TopicName::new(topic).unwrap(), SHARDS).0 == shard;
+        let topic = topics.into_iter().find(is_here).unwrap();
+        for number in 0..8 {
+            let event =
+                serde_json::json!({"type": "publish", "id": number, "topic": topic, "payload": {}});
+            publisher.say(world, &event);
+        }
+    }
+}
+
 impl Host for Core {
     fn now_s(&self) -> i64 {
         i64::try_from(self.world.borrow().now.wall_us / 1_000_000).unwrap()
@@ -119,25 +136,26 @@ impl Host for Core {
             shard.set_units(0);
         }
         // Events come faster than they are told, and nobody keeps up, until every shard tells nothing more.
-        for number in 0..CROWD_MS_MAX {
-            for publisher in &mut publishers {
-                // Topics of every home.
-                for topic in 0..8 {
-                    let topic = format!("crowd/{topic}");
-                    let event = serde_json::json!({"type": "publish", "id": number, "topic": topic, "payload": {}});
-                    publisher.say(&mut world, &event);
-                }
-            }
+        for _ in 0..CROWD_MS_MAX {
+            say_to_every_home(&mut world, &mut publishers);
             world.pass_ms();
-            let is_refused = |publisher: &mut Client| {
-                publisher.read(&mut world, usize::MAX);
-                let is_full =
-                    |told: Told| matches!(told, Told::Other(message) if message["code"] == "full");
-                publisher.told.drain(..).filter(|told| is_full(told.clone())).count() == 8
-            };
-            let is_refused = publishers.iter_mut().map(is_refused).filter(|is| *is).count();
-            if is_refused == publishers.len() && world.shards.iter().all(|one| !one.has_work()) {
-                return;
+            if world.shards.iter().any(Shard::has_work) {
+                continue;
+            }
+            // Time does not pass any more: what is said now waits, until there is no room for more.
+            for _ in 0..CROWD_MS_MAX {
+                publishers.iter_mut().for_each(|one| one.told.clear());
+                say_to_every_home(&mut world, &mut publishers);
+                world.settle();
+                let is_refused = |publisher: &mut Client| {
+                    publisher.read(&mut world, usize::MAX);
+                    let is_full =
+                        |told: &Told| matches!(told, Told::Other(it) if it["code"] == "full");
+                    publisher.told.iter().any(is_full)
+                };
+                if publishers.iter_mut().map(is_refused).fold(true, |all, is| all & is) {
+                    return;
+                }
             }
         }
         panic!("no source was told to wait");
