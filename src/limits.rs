@@ -72,8 +72,8 @@ pub const PIECES_COPIED_BYTES_MAX: usize = 16 * 1024;
 pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
-/// An outbox cannot be filled in fewer turns than this: whoever reads has so many chances to take what waits before it is too much.
-pub const OUTBOX_TURNS_MIN: usize = 8;
+/// An outbox cannot be filled in fewer rounds, and so turns, than this: whoever reads has so many chances to take what waits before it is too much.
+pub const OUTBOX_ROUNDS_MIN: usize = 8;
 /// Bytes of events that a connection's outbox may hold even if those of all others have used up what the shard has for them.
 pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
 /// Bytes of a connection that is idle, everything counted.
@@ -143,8 +143,10 @@ pub const UNITS_TURN_MAX: u64 = 20 * UNITS_TURN;
 pub const WORK_US: u64 = 5_000;
 /// One in so many units of a turn is for connections that are not in step: an answer does not wait until ten thousand members were sent to.
 pub const FLIGHT_UNITS_SHARE: u64 = 4;
-/// Units of one `send`, which costs some 5 us: so a unit is about 50 ns.
+/// Units of one `send` of few bytes, which costs some 5 us: so a unit is about 50 ns.
 pub const UNITS_SEND: u64 = 100;
+/// Bytes sent that take one more unit: 64 KiB take the kernel some 13 us.
+pub const UNIT_BYTES: usize = 256;
 /// Units of matching and encoding an event.
 pub const UNITS_EVENT: u64 = 20;
 /// Units of encoding an event for one connection.
@@ -250,13 +252,16 @@ pub const ARRIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const KEYS_WISH_MS: u64 = 100;
 /// Shards of a process; sets of them are one `u64`.
 pub const SHARDS_MAX: u16 = 64;
-/// One in so many connections being behind, yet reading, means that the server is slow and not they: it then takes no new events.
-pub const CROWD_SHARE: usize = 8;
+/// If not even one in so many of those who were told something keeps up, while events come faster than they are told, the core is the bottleneck
+/// and not they: it then takes no new events for a while.
+pub const BRAKE_SHARE: usize = 16;
 /// A connection that is behind is taken to read for so long after its socket last moved, in milliseconds: a client with thousands of
 /// connections takes seconds to come round to each.
-pub const CROWD_MOVED_MS: u64 = 10_000;
-/// Fewer connections than this that are behind are no crowd.
-pub const CROWD_CONNECTIONS_MIN: usize = 32;
+pub const BRAKE_MOVED_MS: u64 = 10_000;
+/// Whoever has not taken one in so many parts of what its outbox may hold keeps up still.
+pub const BRAKE_UNREAD_SHARE: usize = 8;
+/// Milliseconds for which a shard is held at most before it tells something again.
+pub const BRAKE_HELD_MS_MAX: u64 = 2_000;
 
 const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
 

@@ -60,6 +60,10 @@ impl Arrivals {
         self.queue.len() < ARRIVED_EVENTS_MAX && self.bytes < self.bytes_max
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -140,6 +140,8 @@ pub(super) struct Class {
     pub(super) matched: u64,
     /// Which subscriptions have more forced on them than the matcher looks at.
     pub(super) unmatched: Unmatched,
+    /// Stands in the list of those that were told something in this round.
+    pub(super) is_told: bool,
     /// Stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
     /// While it is flushed: which of the classes of that flight it is.
@@ -296,6 +298,7 @@ impl Classes {
             stream: None,
             open: None,
             matched: 0,
+            is_told: false,
             is_dirty: false,
             due: 0,
             weight_bytes,

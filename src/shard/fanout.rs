@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
+use crate::limits::OUTBOX_ROUNDS_MIN;
 use crate::limits::UNITS_EVENT;
 use crate::limits::UNITS_QUEUED;
 use crate::matcher::WishId;
@@ -98,7 +99,11 @@ impl Shard {
         encoded: &mut Encoded,
         now: Now,
     ) {
-        if !self.classes.at(id).members.is_empty() {
+        let class = self.classes.at(id);
+        if !std::mem::replace(&mut class.is_told, true) {
+            self.brake.told.push(id);
+        }
+        if !class.members.is_empty() {
             self.append(id, event, subs, encoded, now);
         }
         let mut full = std::mem::take(&mut self.full);
@@ -124,7 +129,10 @@ impl Shard {
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.is_class_full || self.is_flight_full() || self.events_since_flush >= FLUSH_FRAMES_MAX
+        self.is_class_full
+            || self.is_flight_full()
+            || self.events_since_flush >= FLUSH_FRAMES_MAX
+            || self.queued_bytes >= self.outbox_share() / OUTBOX_ROUNDS_MIN
     }
 
     /// Whether a flight holds as many bytes of frames as it may; what is gathered beyond them is in pieces.

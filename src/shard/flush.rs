@@ -23,6 +23,7 @@ use crate::batch::Piece;
 use crate::clock::Now;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::PIECES_PER_SEND_MAX;
+use crate::limits::UNIT_BYTES;
 use crate::limits::UNITS_SEND;
 
 /// What is on its way to members. Between two flights it is empty, but for buffers that are used again.
@@ -43,6 +44,8 @@ pub(super) struct Flight {
 #[derive(Debug)]
 struct Spans {
     frame_count: usize,
+    /// What sending it to one member costs.
+    units: u64,
     plain: Span,
     deflated: Option<Span>,
     /// The epoch of the class's stream, and whether what waits begins with its restart.
@@ -152,6 +155,7 @@ impl Shard {
     pub(super) fn launch(&mut self) {
         self.events_since_flush = 0;
         self.is_class_full = false;
+        self.queued_bytes = 0;
         let places = self.conns.places();
         let flight = &mut self.flight;
         debug_assert!(!flight.is_underway(), "one flight at a time");
@@ -179,30 +183,26 @@ impl Shard {
         }
         let mut flight = std::mem::take(&mut self.flight);
         let Flight { frames, gathered, scattered, scratch, spans, due, unsent } = &mut flight;
-        // At least one, so that a flight ends whatever else there is to do.
-        let sends = (units_max.saturating_sub(self.spent) / UNITS_SEND).max(1);
-        let mut left = sends;
         let source = &mut Source { frames, gathered, scattered, scratch };
         if let [only] = &mut spans[..] {
-            while left > 0
+            while self.spent < units_max
                 && let Some(conn) = due.pop()
             {
-                left -= 1;
+                self.spent += only.units;
                 self.send_to_member(sink, conn, only, source, unsent);
             }
         } else {
-            while left > 0
+            while self.spent < units_max
                 && let Some(conn) = due.pop()
             {
-                left -= 1;
                 let Some(class) = self.conns.find(conn).and_then(|found| found.class) else {
                     continue;
                 };
                 let spans = &mut spans[self.classes.at(class).due as usize];
+                self.spent += spans.units;
                 self.send_to_member(sink, conn, spans, source, unsent);
             }
         }
-        self.spent += (sends - left) * UNITS_SEND;
         let is_over = due.is_empty();
         let mut unsent = std::mem::take(&mut flight.unsent);
         if is_over {
@@ -341,6 +341,8 @@ impl Spans {
         let late = late.collect();
         let large = class.large.take().map(|large| *large).unwrap_or_default();
         let frame_count = class.plain.len() + large.messages;
+        let bytes = class.waiting_bytes + large.pieces.iter().map(Piece::len).sum::<usize>();
+        let units = UNITS_SEND + (bytes / UNIT_BYTES) as u64;
         class.plain.clear();
         class.waiting_bytes = 0;
         class.deflated.clear();
@@ -348,6 +350,7 @@ impl Spans {
             stream.restarted = false;
         }
         Self {
+            units,
             frame_count,
             plain,
             deflated,

@@ -7,6 +7,7 @@ mod access;
 mod addresses;
 mod allowance;
 mod arrivals;
+mod brake;
 mod class;
 mod confine;
 mod conns;
@@ -143,7 +144,10 @@ pub struct Shard {
     /// Units of work done in this turn, and how many a turn may do.
     spent: u64,
     done: u64,
-    /// Bytes of events that were queued for solo connections in this turn: the sum over events, not over connections.
+    brake: brake::Brake,
+    /// Events that had arrived when the round began and are not fanned out.
+    ungathered: usize,
+    /// Bytes of events that were queued for solo connections since the last flight began: the sum over events, not over connections.
     queued_bytes: usize,
     units_max: u64,
     /// So much waits for some class that it must go out.
@@ -243,6 +247,8 @@ impl Shard {
             flight: flush::Flight::default(),
             spent: 0,
             done: 0,
+            brake: brake::Brake::default(),
+            ungathered: 0,
             queued_bytes: 0,
             units_max: UNITS_TURN,
             is_class_full: false,
@@ -360,6 +366,7 @@ impl Shard {
             self.pace_deadlines.next_ms(),
             self.held.next_ms(),
             self.rests.next_ms(),
+            self.brake.due_ms(),
             stopping,
         ]
         .into_iter()

@@ -31,6 +31,7 @@ use crate::event::Event;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
+use crate::limits::UNIT_BYTES;
 use crate::limits::UNITS_ENCODED;
 use crate::limits::UNITS_SEND;
 
@@ -95,8 +96,9 @@ impl Shard {
     /// Sends solo connections that have something to send, and can take it, their next chunks: each once, as far as this turn's work goes.
     pub(super) fn pump<S: Sink>(&mut self, sink: &mut S, now: Now) {
         let mut scratch = std::mem::take(&mut self.pump_scratch);
-        for _ in 0..self.queue.askers.len() {
-            if self.is_spent() {
+        // One of each kind at least, whatever else this turn did.
+        for at in 0..self.queue.askers.len() {
+            if at > 0 && self.is_spent() {
                 break;
             }
             let Some(id) = self.queue.askers.pop_front() else { break };
@@ -105,9 +107,11 @@ impl Shard {
         if self.queue.round.is_empty() {
             std::mem::swap(&mut self.queue.round, &mut self.queue.listeners);
         }
-        while !self.is_spent()
-            && let Some(id) = self.queue.round.pop_front()
-        {
+        for at in 0..self.queue.round.len() {
+            if at > 0 && self.is_spent() {
+                break;
+            }
+            let Some(id) = self.queue.round.pop_front() else { break };
             self.pump_one(sink, id, &mut scratch, now);
         }
         self.pump_scratch = scratch;
@@ -118,13 +122,22 @@ impl Shard {
             return;
         };
         solo.dirty = false;
+        let was_behind = self.brake.is_on() && !self.is_keeping_up(id);
         for _ in 0..CHUNKS_MAX {
             self.spent += UNITS_SEND;
             if !self.send_chunk(sink, id, scratch, now) {
                 break;
             }
         }
+        if was_behind && self.is_keeping_up(id) {
+            self.brake.caught_up();
+        }
         self.after_chunks(id, now);
+    }
+
+    fn is_keeping_up(&self, id: ConnId) -> bool {
+        let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
+        solo.is_some_and(|solo| self.keeps_up(solo))
     }
 
     /// Sends what is owed, or the next chunk of the outbox; false when there is nothing to send or no room for it.
@@ -149,6 +162,7 @@ impl Shard {
             return self.send_owed(sink, id, now);
         }
         self.stats.sends += 1;
+        self.spent += (scratch.chunk.len() / UNIT_BYTES) as u64;
         match sink.send(id, &scratch.chunk) {
             Sent::Closed => {
                 self.closed(id, now);
@@ -185,6 +199,7 @@ impl Shard {
             pieces => sink.send_pieces(id, pieces),
         };
         self.stats.sends += 1;
+        self.spent += (bytes / UNIT_BYTES) as u64;
         match sent {
             Sent::Closed => {
                 self.closed(id, now);

@@ -15,6 +15,8 @@ pub struct Stats {
     pub published_bytes: u64,
     /// Events refused because something was full.
     pub refused_full: u64,
+    /// How often events were made to wait for those who listen.
+    pub held: u64,
     /// Events refused because their publisher had published too many lately.
     pub refused_rate: u64,
     /// Events fanned out here: every shard sees every event.

@@ -11,7 +11,6 @@ use super::arrivals::Arrived;
 use super::class::Class;
 use crate::clock::Now;
 use crate::limits::FLIGHT_UNITS_SHARE;
-use crate::limits::OUTBOX_TURNS_MIN;
 use crate::limits::UNITS_TURN_MIN;
 
 impl Shard {
@@ -24,8 +23,7 @@ impl Shard {
     /// Whether there is something to do without anything new coming in.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.arrived.is_empty()
-            || !self.dirty.is_empty()
+        self.may_tell()
             || self.flight.is_underway()
             || !self.queue.is_empty()
             || self.is_revoking
@@ -36,7 +34,7 @@ impl Shard {
     /// Whether a round was begun and not ended: what arrives now waits for the next one.
     #[must_use]
     pub fn is_underway(&self) -> bool {
-        self.flight.is_underway() || self.queue.is_underway()
+        self.ungathered > 0 || self.flight.is_underway() || self.queue.is_underway()
     }
 
     /// Says how many units one turn may do from now on; a `send` is `UNITS_SEND` of them.
@@ -58,14 +56,18 @@ impl Shard {
         self.close_revoked(now);
         self.read_on(now);
         loop {
-            if !self.is_underway() {
-                self.begin_round(for_members, now);
+            let is_telling = !self.flight.is_underway() && !self.queue.is_underway();
+            let has_gathered = !is_telling || self.gather(for_members, now);
+            // Whoever queued much for others lets them take it before it queues more.
+            let has_queued = self.queued_bytes > 0;
+            if has_gathered && is_telling {
+                self.launch();
             }
             let has_flown = self.fly(sink, for_members, now);
             self.pump(sink, now);
             self.large.forget_recent();
-            let is_more = !self.arrived.is_empty() || !self.dirty.is_empty();
-            if !has_flown || self.is_underway() || !is_more || !self.may_queue(for_members) {
+            let is_over = has_gathered && has_flown && !self.queue.is_underway();
+            if !is_over || has_queued || !self.may_tell() || self.spent >= for_members {
                 break;
             }
         }
@@ -73,7 +75,6 @@ impl Shard {
         self.retry_held(now);
         self.go_on_stopping(now);
         self.done = std::mem::take(&mut self.spent) - spent_before;
-        self.queued_bytes = 0;
         self.stats.events - told
     }
 
@@ -82,28 +83,36 @@ impl Shard {
         self.spent >= self.units_max
     }
 
-    /// Fans out what has arrived until a flight is full, and has it sent.
-    fn begin_round(&mut self, units_max: u64, now: Now) {
-        while let Some(arrived) = self.arrived.pop() {
-            match arrived {
-                Arrived::Event(event) => self.fan_out(&event, now),
-                Arrived::Page(answer) => self.page_arrived(*answer, now),
+    /// Whether something waits that a round would tell.
+    fn may_tell(&self) -> bool {
+        !self.dirty.is_empty() || (!self.arrived.is_empty() && !self.brake.is_on())
+    }
+
+    /// Fans out what had arrived when the round began, until a flight is full; false if that takes another turn.
+    fn gather(&mut self, units_max: u64, now: Now) -> bool {
+        if self.ungathered == 0 && self.may_begin_round(now) {
+            self.ungathered = self.arrived.len();
+        }
+        while self.ungathered > 0 {
+            if self.spent >= units_max {
+                return false;
             }
-            if self.is_flush_due() || !self.may_queue(units_max) {
+            self.ungathered -= 1;
+            match self.arrived.pop() {
+                Some(Arrived::Event(event)) => self.fan_out(&event, now),
+                Some(Arrived::Page(answer)) => self.page_arrived(*answer, now),
+                None => self.ungathered = 0,
+            }
+            if self.is_flush_due() {
                 break;
             }
         }
+        self.brake.leaves_events = self.ungathered > 0;
+        self.ungathered = 0;
         self.end_windows(now);
         self.close_due_batches(now);
         self.end_rests(now);
-        self.launch();
-    }
-
-    /// Whether this turn may fan out more: it has work left to do, and has not queued so much for anyone that their sockets must be looked at
-    /// first.
-    const fn may_queue(&self, units_max: u64) -> bool {
-        self.spent < units_max
-            && self.queued_bytes < self.settings.outbox_bytes_max / OUTBOX_TURNS_MIN
+        true
     }
 
     fn close_due_batches(&mut self, now: Now) {

@@ -18,9 +18,12 @@ use fanwire::clock::Clock;
 use fanwire::config::Config;
 use fanwire::config::DriverChoice;
 use fanwire::event::ShardId;
+use fanwire::event::TopicName;
 use fanwire::server::Running;
 use fanwire::server::Server;
 use fanwire::shard::Settings;
+use fanwire::shard::Shard;
+use fanwire::shard::home_of;
 
 use super::client::Client;
 use super::client::Told;
@@ -96,8 +99,22 @@ fn core_settings(settings: &[(String, String)]) -> Settings {
 
 /// Subscribers that make a crowd.
 const CROWD: usize = 80;
-/// Events after which a source must have been told to wait.
-const CROWD_EVENTS_MAX: usize = 20_000;
+/// Milliseconds after which every source must have been told to wait.
+const CROWD_MS_MAX: u64 = 5_000;
+
+/// Each publisher says something on a topic that its own shard orders.
+fn say_to_every_home(world: &mut World, publishers: &mut [Client]) {
+    for (shard, publisher) in (0..SHARDS).zip(publishers) {
+        let topics = (0..).map(|number| format!("crowd/{number}"));
+        let is_here = |topic: &String| home_of(&TopicName::new(topic).unwrap(), SHARDS).0 == shard;
+        let topic = topics.into_iter().find(is_here).unwrap();
+        for number in 0..8 {
+            let event =
+                serde_json::json!({"type": "publish", "id": number, "topic": topic, "payload": {}});
+            publisher.say(world, &event);
+        }
+    }
+}
 
 impl Host for Core {
     fn now_s(&self) -> i64 {
@@ -115,28 +132,34 @@ impl Host for Core {
         let mut publishers: Vec<Client> = (0..usize::from(SHARDS))
             .map(|shard| Client::connect(&mut world, shard, 64 << 20, false))
             .collect();
-        for number in 0..CROWD_EVENTS_MAX {
-            // Topics of every home.
-            let event = serde_json::json!({"type": "publish", "id": number, "topic": format!("crowd/{}", number % 8), "payload": {}});
-            for publisher in &mut publishers {
-                publisher.say(&mut world, &event);
-            }
-            world.settle();
-            if number % 100 != 99 {
+        for shard in &mut world.shards {
+            shard.set_units(0);
+        }
+        // Events come faster than they are told, and nobody keeps up, until every shard tells nothing more.
+        for _ in 0..CROWD_MS_MAX {
+            say_to_every_home(&mut world, &mut publishers);
+            world.pass_ms();
+            if world.shards.iter().any(Shard::has_work) {
                 continue;
             }
-            // A source waits if it is told so, or is not read.
-            let is_refused = |publisher: &mut Client| {
-                publisher.read(&mut world, usize::MAX);
-                if !world.wants_input(publisher.wire) {
-                    return true;
+            // Time does not pass any more: what is said now waits, until there is no room for more.
+            for _ in 0..CROWD_MS_MAX {
+                publishers.iter_mut().for_each(|one| one.told.clear());
+                say_to_every_home(&mut world, &mut publishers);
+                world.settle();
+                let is_refused = |publisher: &mut Client| {
+                    publisher.read(&mut world, usize::MAX);
+                    // A source waits if it is told so, or is not read.
+                    if !world.wants_input(publisher.wire) {
+                        return true;
+                    }
+                    let is_full =
+                        |told: &Told| matches!(told, Told::Other(it) if it["code"] == "full");
+                    publisher.told.iter().any(is_full)
+                };
+                if publishers.iter_mut().map(is_refused).fold(true, |all, is| all & is) {
+                    return;
                 }
-                let is_full =
-                    |told: &Told| matches!(told, Told::Other(message) if message["code"] == "full");
-                publisher.told.iter().any(is_full)
-            };
-            if publishers.iter_mut().all(is_refused) {
-                return;
             }
         }
         panic!("no source was told to wait");

@@ -75,6 +75,39 @@ pub struct Socket {
     is_full: bool,
     /// The server has closed it.
     pub is_closed: bool,
+    /// How fast its client reads while time passes; `None`: only when it is told to.
+    pub drain: Option<Drain>,
+    /// What has been read so while time passed.
+    pub heard: Vec<u8>,
+}
+
+/// A client that reads while time passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// Bytes that it takes each virtual second.
+    pub bytes_per_s: u64,
+    /// It comes round once in so many milliseconds, and then takes what it is due for all of them.
+    pub every_ms: u64,
+    /// When it comes first, in `Now::mono_ms`.
+    pub next_ms: u64,
+}
+
+impl Drain {
+    /// One that reads so many bytes a second, a little each millisecond, from now on.
+    pub fn steady(bytes_per_s: u64) -> Self {
+        Self { bytes_per_s, every_ms: 1, next_ms: 0 }
+    }
+
+    /// Bytes that it takes now.
+    fn due(&mut self, now_ms: u64) -> usize {
+        if now_ms < self.next_ms {
+            return 0;
+        }
+        self.next_ms = now_ms + self.every_ms;
+        // Fractions of a byte are made good by the millisecond at which they are whole.
+        let bytes = |ms: u64| u128::from(self.bytes_per_s) * u128::from(ms) / 1000;
+        usize::try_from(bytes(now_ms) - bytes(now_ms - self.every_ms.min(now_ms))).unwrap()
+    }
 }
 
 /// A connection as its client sees it.
@@ -188,7 +221,14 @@ impl World {
         self.places[shard].insert(id.0, wire);
         self.sockets.insert(
             wire,
-            Socket { buffer: VecDeque::new(), capacity, is_full: false, is_closed: false },
+            Socket {
+                buffer: VecDeque::new(),
+                capacity,
+                is_full: false,
+                is_closed: false,
+                drain: None,
+                heard: Vec::new(),
+            },
         );
         Some(wire)
     }
@@ -349,6 +389,41 @@ impl World {
     pub fn advance_us(&mut self, us: u64) {
         self.now.wall_us += us;
         self.now.mono_ms = MONO_MS + (self.now.wall_us - START_US) / 1000;
+    }
+
+    /// A millisecond passes: clients read at their own rates, and each shard has one turn, in which it does as much as it was told that it may
+    /// (`Shard::set_units`). What shards say to one another takes a turn.
+    pub fn pass_ms(&mut self) {
+        self.advance(1);
+        let drains = self.sockets.iter_mut().filter_map(|(wire, socket)| {
+            let due = socket.drain.as_mut()?.due(self.now.mono_ms);
+            (due > 0).then_some((*wire, due))
+        });
+        for (wire, due) in drains.collect::<Vec<_>>() {
+            self.drain(wire, due);
+        }
+        if self.now.mono_ms.is_multiple_of(100) {
+            self.tick();
+        }
+        let shards = self.shards.len();
+        for (from, to) in (0..shards).flat_map(|from| (0..shards).map(move |to| (from, to))) {
+            self.deliver(from, to, usize::MAX);
+        }
+        for shard in 0..shards {
+            self.work(shard);
+        }
+    }
+
+    /// A client takes bytes by itself; the server hears of it once a third of the socket is free, as it does of the kernel.
+    fn drain(&mut self, wire: Wire, count: usize) {
+        let Some(socket) = self.sockets.get_mut(&wire) else { return };
+        let count = count.min(socket.buffer.len());
+        socket.heard.extend(socket.buffer.drain(..count));
+        let has_room = socket.buffer.len() <= socket.capacity / 3 * 2;
+        if socket.is_full && has_room && !socket.is_closed {
+            socket.is_full = false;
+            self.shards[wire.shard].writable(ConnId(wire.id), self.now);
+        }
     }
 
     pub fn tick(&mut self) {
