@@ -15,6 +15,8 @@ pub mod json;
 
 pub mod moment;
 
+pub mod naming;
+
 pub mod number;
 
 mod soften;
@@ -35,6 +37,7 @@ pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
 pub use interest::Sought;
+pub use naming::Naming;
 pub use number::Number;
 pub use projection::Projection;
 pub use text::Payload;
