@@ -42,6 +42,7 @@ pub use number::Number;
 pub use projection::Projection;
 pub use text::Payload;
 pub use text::Text;
+pub use topic::Mark;
 pub use topic::TopicError;
 pub use topic::TopicName;
 pub use topic::TopicPattern;
