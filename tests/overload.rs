@@ -374,8 +374,8 @@ fn nobody_who_reads_as_fast_as_the_core_sends_is_closed() {
         let everyone = (0..LISTENERS * shards).map(|at| (reads, at % shards, "**"));
         let mut scene = Scene::new(u16::try_from(shards).unwrap(), everyone);
         for _ in 0..4_000 {
-            for at in 0..4 {
-                scene.publish(TOPICS[at]);
+            for topic in &TOPICS[..4] {
+                scene.publish(topic);
             }
             scene.pass_ms();
         }

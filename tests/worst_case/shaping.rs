@@ -15,7 +15,7 @@ use crate::support::world::roomy;
 /// Bytes of the budget.
 const BUDGET: usize = 2 << 20;
 
-fn check(name: &str, wish: Value) {
+fn check(name: &str, wish: &Value) {
     let memory = MemoryBounds { shaping_bytes_max: BUDGET, ..MemoryBounds::default() };
     let mut settings = Settings { memory, ..roomy() };
     // Nothing else holds on to the events.
