@@ -21,6 +21,7 @@ use fanwire::matcher::Filter;
 use fanwire::matcher::WishId;
 
 use aircraft::EVENTS;
+use aircraft::PAYER;
 use aircraft::SEED;
 use aircraft::events;
 use aircraft::matcher_of;
@@ -102,7 +103,7 @@ fn subscribing(criterion: &mut Criterion) {
     group.bench_function("subscribe_and_unsubscribe", |bencher| {
         bencher.iter(|| {
             next += 1;
-            matcher.insert(WishId(100_000), &topics, Some(&new[next % new.len()]));
+            matcher.insert(WishId(100_000), PAYER, &topics, Some(&new[next % new.len()]));
             matcher.remove(WishId(100_000));
         });
     });

@@ -22,6 +22,8 @@ use fanwire::batch::Policy;
 use fanwire::dialect::DialectId;
 use fanwire::dialect::Slow;
 use fanwire::dialect::View;
+use fanwire::event::Payload;
+use fanwire::event::Text;
 use fanwire::event::TopicPattern;
 use fanwire::history::Memory;
 use fanwire::history::Read;
@@ -60,11 +62,12 @@ fn fan_out(c: &mut Criterion) {
 }
 
 fn encode(c: &mut Criterion) {
-    let (event, view, mut out) = (event(1), View::default(), Vec::new());
+    let (event, view, mut out) = (event(1), View::default(), Text::default());
     c.bench_function("dialect/native/encode", |b| {
         b.iter(|| {
             out.clear();
-            DialectId::Native.speaker().encode(&event, &event.payload, &view, &mut out);
+            let payload = Payload::Whole(&event.payload);
+            DialectId::Native.speaker().encode(&event, payload, &view, &mut out);
             black_box(&out);
         });
     });

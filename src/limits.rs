@@ -32,8 +32,8 @@ pub const RUN_EVENTS_MAX: usize = 256;
 /// Bytes of events that travel between two shards as one message, but for a single larger event; a longer run is cut.
 pub const RUN_BYTES_MAX: usize = 1024 * 1024;
 /// Messages that wait for one other party, in each lane. At the limit what can be refused is refused at its source with `full`: publishes,
-/// questions to the registrar, requests for all topics. What cannot be is kept, and there is at most one of it for each connection of
-/// the party that asked: an answer to a publish, to a question or to a handshake, a farewell to the registrar; and for each
+/// questions to the registrar, revocations. What cannot be is kept, and there is at most one of it for each connection of
+/// the party that asked: an answer to a publish, to a question or to a handshake, a request for all topics, a farewell to the registrar; and for each
 /// subscription and home one request for a page. Pages themselves are read only once there is room.
 pub const MESH_PENDING_MAX: usize = 1024;
 /// Bytes that wait for one other party, in each lane; at the limit as above. Events that wait for several parties exist once.
@@ -46,13 +46,28 @@ pub const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// reconnect at once do not hold up a revocation.
 pub const PAGES_PER_TURN_MAX: usize = 16;
 
-/// Bytes that one flush may hold for all classes; at the limit the shard flushes before it takes the next event.
+/// When a shard holds too much of what has come in part, those that hold the most let go of theirs until one such part of the budget is free: looking for
+/// them costs a pass over all.
+pub const INPUT_FREED_SHARE: usize = 8;
+
+/// Bytes of frames that one flush may hold for all classes, and bytes of them that are copied side by side; at the limit the shard flushes before it takes
+/// the next event, what the same event adds is in pieces, and frames are put side by side as they are sent.
 pub const FLUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes that one class's members are sent at a time, and so what each may be owed at once; at the limit the shard flushes. Sixty-four
 /// frames of telemetry cost little more to send than one.
 pub const CLASS_BYTES_MAX: usize = 64 * 1024;
 /// Frames that one class may hold between two flushes; at the limit the shard flushes.
 pub const FLUSH_FRAMES_MAX: usize = 1024;
+/// Bytes of a payload from which an event is large: its frames are sent in pieces, of which the payload is one that lies in memory once.
+pub const LARGE_BYTES: usize = 32 * 1024;
+/// Bytes of a part of a large payload that is not worth a piece of its own; it is copied.
+pub const PART_BYTES_MIN: usize = 256;
+/// Bytes of deflated texts of large events that may wait in a shard for those who are behind; at the limit further ones are sent plain.
+pub const LARGE_TEXTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Pieces that are handed to a socket in one call; more take another call.
+pub const PIECES_PER_SEND_MAX: usize = 64;
+/// Bytes of pieces up to which copying them into one run is cheaper than handing them to the kernel one by one.
+pub const PIECES_COPIED_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a chunk that a solo connection is sent at a time, and at which it yields to the others.
 pub const SOLO_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of events that a connection's outbox may hold by default; at the limit the subscription's slow policy applies.
@@ -107,8 +122,6 @@ pub const DEFLATE_ALONE_BYTES_MIN: usize = 300;
 
 /// Bytes read from a socket at a time; one buffer per shard.
 pub const READ_BYTES: usize = 64 * 1024;
-/// Bytes that a paused connection's unread input may take: one read.
-pub const INPUT_PENDING_BYTES_MAX: usize = READ_BYTES;
 
 /// Connections that wait to be accepted; beyond it the kernel lets clients try again.
 pub const BACKLOG: u32 = 4096;
@@ -160,6 +173,14 @@ pub const TICK_MS: u64 = 100;
 pub const SHORTAGE_TOLD_MS: u64 = 60_000;
 /// Milliseconds after which a core whose message did not fit another's inbox tries again.
 pub const MESH_RETRY_MS: u64 = 1;
+/// Seconds after which a peer that acknowledges nothing may be given up, at least: the kernel tries again some times within that.
+pub const PEER_TIMEOUT_S_MIN: u64 = 4;
+/// Lines of the log that wait for standard error to take them; one more is lost, and counted.
+pub const LOG_LINES_MAX: usize = 512;
+/// Bytes of one of them; a longer line is cut.
+pub const LOG_LINE_BYTES_MAX: usize = 4096;
+/// Milliseconds that a server that ends waits for its last log lines to be written.
+pub const LOG_FLUSH_MS: u64 = 1_000;
 /// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
 pub const LINGER_MS: u64 = 2_000;
 /// Closed sockets of a core that wait for their peers; at the limit the oldest goes at once.
@@ -168,13 +189,16 @@ pub const LINGERING_MAX: usize = 16_384;
 pub const LINGER_READS_MAX: usize = 8;
 /// Connections of a server whose operator has not said how many, if the limit on open files and the memory allow them; one more is closed at once.
 pub const CONNECTIONS_DEFAULT: u64 = 100_000;
-/// Descriptors of each table that are not for connections: standard streams, listeners, runtimes and doorbells of every shard. Beyond
-/// them accepting rests until something closes.
-pub const FDS_RESERVED: u64 = 512;
+/// Descriptors of each table that are not for connections, whatever is started: standard streams, key fetching, ports that are held while
+/// the server starts. Beyond them accepting rests until something closes.
+pub const FDS_RESERVED: u64 = 24;
+/// The same for each shard: its runtime, doorbell, epoll instance, timer and listeners (10 with all four dialects' ports).
+pub const FDS_RESERVED_SHARD: u64 = 12;
 /// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
 pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
+const _: () = assert!(PART_BYTES_MIN <= LARGE_BYTES && LARGE_BYTES <= CLASS_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");
 const _: () = assert!(OUTBOX_SPARE_BYTES <= OUTBOX_BYTES_MAX);
@@ -200,13 +224,17 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const MESSAGE_FRAMES_MAX: u32 = 65_536 + 1;
 /// Ended deflate streams within one compressed message; more close with 1007. An honest sender ends one.
 pub const INFLATE_STREAMS_MAX: u32 = 64;
+/// Buffers of what clients send have room for one such part more than they hold, rather than for twice as much, when they grow.
+pub const INPUT_GROWTH_SHARE: usize = 4;
+/// Bytes by which such a buffer grows at least.
+pub const INPUT_GROWTH_BYTES_MIN: usize = 4 * 1024;
 /// Bytes inflated between two looks at the message limit and at the UTF-8; bounds what a hostile message costs beyond both.
 pub const INFLATE_STEP_BYTES: usize = 32 * 1024;
 /// Half-received messages whose buffers a shard keeps for the next one; further ones are freed.
 pub const PARTIAL_SPARES_MAX: usize = 64;
 /// Bytes of such a buffer; a larger one is freed.
 pub const PARTIAL_SPARE_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of the buffers into which a shard inflates, kept between two messages; larger ones are freed when the next one comes.
+/// Bytes of each of the two buffers into which a shard inflates, kept between two messages; larger ones are freed with their message.
 pub const INFLATED_KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 // A head's parts are addressed with 16 bits.
@@ -237,8 +265,25 @@ pub const BRAKE_HELD_MS_MAX: u64 = 2_000;
 
 const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
 
-/// Bytes that a connection may have left unread before its own input is no longer read.
+/// Bytes that a connection may have left unread, events and all, before nothing more of what it says is carried out or read.
 pub const OUTBOX_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of answers that it may have left unread before that; what it has said beyond waits as bytes, of which there is one read.
+pub const ANSWERS_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of drafts that one connection publishes at once, each counted with `DRAFT_BYTES` more; what it says beyond them is carried out once
+/// they have their places. One draft may go beyond it.
+pub const DRAFTS_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that a draft takes besides its topic, key and payload, its answer among them.
+pub const DRAFT_BYTES: usize = 256;
+/// Bytes of drafts that all connections of a shard publish in one turn of it; what they say beyond them is carried out in the next.
+pub const HEARD_BYTES_MAX: usize = 1024 * 1024;
+const _: () = assert!(DRAFTS_BYTES_MAX < HEARD_BYTES_MAX, "a turn takes a run of anyone");
+const _: () = assert!(
+    HEARD_BYTES_MAX / DRAFT_BYTES <= ARRIVED_EVENTS_MAX,
+    "what a turn takes is not refused for want of room if all that arrived before was told"
+);
+const _: () = assert!(ANSWERS_BYTES_MAX <= OUTBOX_INPUT_BYTES_MAX);
+/// Bytes of an upload that are looked at between two looks at how much it publishes at once.
+pub const UPLOAD_STEP_BYTES: usize = 4 * 1024;
 /// Faulty lines of one upload that are reported one by one; further ones are only counted.
 pub const UPLOAD_ERRORS_MAX: usize = 100;
 /// How long an upload waits for a full server before it is told so, in milliseconds.
@@ -296,12 +341,19 @@ pub const JWKS_FETCH_S_MAX: u64 = 10;
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Rates remembered by user or address; at the limit those at rest are forgotten, and if there are none the newcomer is refused.
 pub const RATES_MAX: usize = 65_536;
+/// Bytes of a rate with the name of whom it is about, in a table as empty as it may be.
+pub const RATE_BYTES: usize = 256;
+/// Bytes of a revocation, likewise.
+pub const REVOCATION_BYTES: usize = 384;
 /// Origins and hosts in the allow-list for browsers; more are refused at start.
 pub const ORIGINS_MAX: usize = 256;
 /// Connections of one user, unless set otherwise; the next is refused with 429.
 pub const USER_CONNECTIONS: u32 = 10;
 /// Connections from one address, unless set otherwise; the next is refused with 429.
 pub const ADDRESS_CONNECTIONS: u32 = 1_000;
+/// Connections beyond those that one address may have open on one shard, so that they are told why they may not stay; one more is closed at once. Counted
+/// from the moment a connection is accepted, whatever it says.
+pub const ADDRESS_CONNECTIONS_SPARE: u32 = 64;
 /// Handshakes a second from one address, unless set otherwise; the next is refused with 429.
 pub const HANDSHAKES_PER_S: u32 = 100;
 /// Messages a second on one connection, unless set otherwise; the next closes it with 1008.
@@ -344,10 +396,39 @@ pub const FILTER_REGEXES_MAX: usize = 8;
 pub const FILTER_PATHS_MAX: usize = 256;
 /// Alternatives in one `first(…)`; more are refused with `bad_filter`.
 pub const FILTER_FIRST_MAX: usize = 8;
-/// Characters in one pattern with wildcards; a longer one is refused with `bad_filter`. What a text costs grows with both.
+/// Characters in one pattern with wildcards, folded if it disregards case; a longer one is refused with `bad_filter`. Looking for a
+/// part with single characters in it takes a step for each 64 of them and character of the text.
 pub const PATTERN_CHARS_MAX: usize = 256;
+/// Bytes of one regular expression as it is written; a longer one is refused with `bad_filter`.
+pub const REGEX_TEXT_BYTES_MAX: usize = 2048;
+/// Levels of groups, classes and repetitions in a regular expression; a deeper one is refused with `bad_filter`.
+pub const REGEX_DEPTH_MAX: u32 = 32;
+/// What all regular expressions of a filter may be made of, counted before they are compiled: bytes to tell apart, repetitions written out; more is
+/// refused with `bad_filter`. What compiling takes grows with it: about a millisecond at the limit.
+pub const REGEX_SIZE_MAX: u64 = 4096;
 /// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
 pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of states that one regular expression keeps ready; at the limit they are forgotten and made anew.
+pub const REGEX_CACHE_BYTES_MAX: usize = 128 * 1024;
+/// What a filter may cost: the steps that it takes for an event in which every field that it reads is a text of 1 KiB. A dearer one is refused with
+/// `bad_filter`.
+pub const FILTER_COST_MAX: u64 = 64 * 1024;
+/// Steps that one connection's filters may take for one event, about 4 ms; at the limit the connection is closed with 1008.
+pub const FILTER_EVENT_STEPS_MAX: u64 = 4_000_000;
+/// Steps that one connection's filters may take in one second, a 25th of a core; at the limit the connection is closed with 1008. A replay waits instead.
+pub const FILTER_SECOND_STEPS_MAX: u64 = 40_000_000;
+/// Steps that a refused filter takes of what its connection's filters may take in a second: as much as the dearest one that is taken, about a
+/// millisecond.
+pub const FILTER_REFUSED_STEPS: u64 = 1_000_000;
+/// Steps of one filter and event that nobody is charged for: what a filter of a few plain tests takes.
+pub const FILTER_FREE_STEPS: u64 = 64;
+/// Steps of filters that count as a unit of a turn's work: both are so many nanoseconds.
+pub const FILTER_STEPS_PER_UNIT: u64 = 50;
+const _: () = assert!(FILTER_EVENT_STEPS_MAX <= FILTER_SECOND_STEPS_MAX);
+const _: () = assert!(
+    FILTER_COST_MAX <= FILTER_EVENT_STEPS_MAX,
+    "what is taken can be asked about an event of usual size"
+);
 /// Points of a polygon; more are refused with `bad_filter`.
 pub const POLYGON_POINTS_MAX: usize = 256;
 const _: () = assert!(
@@ -364,6 +445,8 @@ pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
 pub const PROJECTION_DEPTH_MAX: usize = 16;
 /// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
 pub const SHAPED_KEYS_MAX: usize = 100_000;
+/// Bytes of such a key without its texts: in its table, in the one of who has it inside, and what counts who holds its texts.
+pub const SHAPED_KEY_BYTES: usize = 256;
 
 /// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
 pub const PEAT_QUERY_LEVELS_MAX: usize = 16;

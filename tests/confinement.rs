@@ -10,6 +10,7 @@ mod support;
 use std::sync::Arc;
 
 use fanwire::auth::Algorithm;
+use fanwire::auth::EventTypes;
 use fanwire::auth::Key;
 use fanwire::auth::KeySet;
 use fanwire::auth::Mapping;
@@ -118,7 +119,11 @@ fn settings() -> Settings {
     let key = Key::from_secret(None, Algorithm::Hs256, SECRET).unwrap();
     let verifier =
         Verifier::new(KeySet::new(vec![key]).unwrap(), TokenRules::default(), Mapping::default());
-    let access = Access { verifier: Some(Arc::new(verifier.unwrap())), ..Access::default() };
+    let access = Access {
+        verifier: Some(Arc::new(verifier.unwrap())),
+        event_types: EventTypes::default(),
+        ..Access::default()
+    };
     let mut settings = roomy();
     settings.access = Arc::new(access);
     settings.hyperbeam.options.derived = true;

@@ -42,7 +42,7 @@ const SOON_US: u64 = 50_000;
 const RUNS: usize = 1_000;
 const RUN_EVENTS: u64 = 256;
 /// Subscribers of the busy core that hear everything.
-const SUBSCRIBERS: usize = 3;
+const SUBSCRIBERS: usize = 20;
 const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 
 fn verifier(secrets: &[(&str, &[u8])]) -> Verifier {
@@ -93,6 +93,7 @@ impl Busy {
             time_us: offset,
             payload: Bytes::from_static(br#"{"altitude":31000,"callsign":"SWR86"}"#),
             fields: Fields::default(),
+            before: None,
         };
         let run = (1..=RUN_EVENTS).map(|offset| Arc::new(event(offset))).collect();
         let mut this = Self { world, busy, topic, run, readers: Vec::new() };

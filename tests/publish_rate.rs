@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use fanwire::auth::Algorithm;
+use fanwire::auth::EventTypes;
 use fanwire::auth::Key;
 use fanwire::auth::KeySet;
 use fanwire::auth::Mapping;
@@ -29,7 +30,11 @@ fn settings() -> Settings {
     let key = Key::from_secret(None, Algorithm::Hs256, SECRET).unwrap();
     let keys = KeySet::new(vec![key]).unwrap();
     let verifier = Verifier::new(keys, TokenRules::default(), Mapping::default()).unwrap();
-    let mut access = Access { verifier: Some(Arc::new(verifier)), ..Access::default() };
+    let mut access = Access {
+        verifier: Some(Arc::new(verifier)),
+        event_types: EventTypes::default(),
+        ..Access::default()
+    };
     access.limits.publish = Rate::per_second(PER_S);
     Settings { access: Arc::new(access), ..roomy() }
 }

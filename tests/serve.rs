@@ -36,7 +36,11 @@ impl Drop for Server {
 
 impl Server {
     fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_fanwire")), arguments)
+    }
+
+    /// By a command that becomes the server.
+    fn start_by(mut command: Command, arguments: &[&str]) -> Self {
         command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0"])
@@ -193,4 +197,168 @@ fn without_free_descriptors_it_waits_and_says_so_once() {
     let (status, log) = server.end();
     assert!(status.success(), "{status}: {log}");
     assert_eq!(log.matches("cannot accept connections for now").count(), 1, "{log}");
+}
+
+/// A file that is gone when the test is over.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("fanwire-{name}-{}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+/// The command with a limit on open files of its own.
+fn limited(files: u32) -> Command {
+    let mut command = Command::new("sh");
+    let line = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+    command.args(["-c", &line, env!("CARGO_BIN_EXE_fanwire")]);
+    command
+}
+
+#[test]
+fn few_descriptors_are_enough_for_few_connections() {
+    let config = Scratch::new("few", "connections_max = 100\nshards = 1\n");
+    let server = Server::start_by(limited(256), &["--config", config.path()]);
+    assert_eq!(server.field("connections_max"), "100", "{}", server.first_line);
+    let clients: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut client = server.connect();
+            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+            assert_ne!(client.read(&mut [0; 4096]).unwrap(), 0, "each is answered");
+            client
+        })
+        .collect();
+    drop(clients);
+}
+
+#[test]
+fn what_is_advised_where_descriptors_are_few_helps() {
+    let advised = |files: u32, text: &str| {
+        let config = Scratch::new(&format!("advice-{files}-{}", text.len()), text);
+        let output = limited(files)
+            .args(["serve", "--listen", "127.0.0.1:0", "--config", config.path()])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = "fd_tables = 'shared'\nconnections_max = 300\nshards = 2\n";
+    let message = advised(256, text);
+    assert!(message.contains("which is 256: 2 shards need 48 for themselves"), "{message}");
+    assert!(message.contains("at most 208 connections fit"), "{message}");
+    assert!(message.contains("or set fewer connections, or fd_tables = \"own\""), "{message}");
+    for text in [
+        "fd_tables = 'shared'\nconnections_max = 208\nshards = 2\n",
+        "fd_tables = 'own'\nconnections_max = 300\nshards = 2\n",
+    ] {
+        let config = Scratch::new(&format!("helps-{}", text.len()), text);
+        let server = Server::start_by(limited(256), &["--config", config.path()]);
+        assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "), "{}", server.first_line);
+    }
+    let message = advised(64, "connections_max = 10\nshards = 8\n");
+    assert!(message.contains("of 64 open files 8 shards need 120 for themselves"), "{message}");
+    let config = Scratch::new("fewer", "connections_max = 10\nshards = 2\n");
+    let server = Server::start_by(limited(64), &["--config", config.path()]);
+    assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "), "{}", server.first_line);
+}
+
+#[test]
+fn a_hangup_is_answered_in_the_log_and_changes_nothing() {
+    let mut server = Server::start(&[]);
+    server.signal(Signal::HUP);
+    let mut line = String::new();
+    while !line.contains("SIGHUP") {
+        line.clear();
+        assert_ne!(server.log.read_line(&mut line).unwrap(), 0, "it ended without a word");
+    }
+    assert!(line.contains("nothing is read anew"), "{line}");
+    assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "));
+    server.signal(Signal::TERM);
+    let (status, log) = server.end();
+    assert!(status.success() && log.contains("stopped"), "{status}: {log}");
+}
+
+/// A port that was free a moment ago, for a server whose log nobody can read.
+fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Waits until a server answers, as long as it lives.
+fn answer_of(child: &mut Child, address: SocketAddr, path: &str) -> String {
+    loop {
+        assert!(matches!(child.try_wait(), Ok(None)), "it has ended");
+        if let Ok(mut socket) = TcpStream::connect(address) {
+            write!(socket, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            return answer;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
+    let config = Scratch::new("log", "auth.handshakes_per_s = 1000000\n");
+    for kind in ["full", "closed", "unread"] {
+        let address = free_port();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+        command.args(["serve", "--listen", &address.to_string(), "--log", "debug"]);
+        command.args(["--config", config.path()]);
+        let unread = match kind {
+            "full" => {
+                command.stderr(std::fs::File::options().write(true).open("/dev/full").unwrap());
+                None
+            }
+            "closed" => {
+                let (reader, writer) = std::io::pipe().unwrap();
+                drop(reader);
+                command.stderr(writer);
+                None
+            }
+            // Somebody has it open and reads nothing of it.
+            _ => {
+                let (reader, writer) = std::io::pipe().unwrap();
+                command.stderr(writer);
+                Some(reader)
+            }
+        };
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let lost = |child: &mut Child| -> u64 {
+            let metrics = answer_of(child, address, "/metrics");
+            let (_, rest) = metrics.split_once("\nfanwire_log_lines_lost_total ").unwrap();
+            rest.split('\n').next().unwrap().parse().unwrap()
+        };
+        // Each is worth a line: a violation of the protocol is logged at `debug`.
+        let mut violations = 0_u32;
+        while lost(&mut child) < 3 {
+            let mut socket = TcpStream::connect(address).unwrap();
+            let request = "GET /v1/ws HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\u{1}\u{1}";
+            socket.write_all(request.as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            socket.read_to_end(&mut answer).unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 101 "), "{kind}");
+            violations += 1;
+            assert!(violations < 20_000, "{kind}: nothing was lost");
+        }
+        assert!(answer_of(&mut child, address, "/readyz").starts_with("HTTP/1.1 200 "), "{kind}");
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        assert!(child.wait().unwrap().success(), "{kind}");
+        drop(unread);
+    }
 }

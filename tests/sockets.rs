@@ -7,6 +7,7 @@ mod socket;
 
 use std::io::BufRead;
 use std::io::BufReader;
+use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -161,6 +162,87 @@ fn a_client_that_half_closes_still_gets_its_answer() {
             let mut answer = String::new();
             socket.read_to_string(&mut answer).unwrap();
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+        running.stop();
+        assert_eq!(running.join(), 0);
+    }
+}
+
+/// Reads until this stands in what was heard.
+fn read_until(socket: &mut TcpStream, wanted: &[u8]) -> Vec<u8> {
+    let mut heard = Vec::new();
+    while !heard.windows(wanted.len()).any(|part| part == wanted) {
+        let mut bytes = [0; 4096];
+        let count = match socket.read(&mut bytes) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.unwrap(),
+        };
+        assert_ne!(count, 0, "it ended: {}", String::from_utf8_lossy(&heard));
+        heard.extend_from_slice(&bytes[..count]);
+    }
+    heard
+}
+
+#[test]
+fn a_stream_whose_client_says_no_more_is_told_all_the_same() {
+    const CALL: &str = "POST /peat.sidecar.v1.PeatSidecar/Subscribe HTTP/1.1\r\nHost: t\r\nContent-Type: application/connect+json\r\nContent-Length: 26\r\n\r\n\0\0\0\0\u{15}{\"collections\":[\"t\"]}";
+    for (driver, fd_tables) in WAYS {
+        let running = start(driver, fd_tables);
+        // The present begins with `live`; who names a collection is told its past as well, so that nothing has to be waited for.
+        for (request, ready) in [
+            ("GET /v1/sse?topic=t HTTP/1.1\r\nHost: t\r\n\r\n", "event: live"),
+            ("GET /sse/subscribe?collections=t HTTP/1.1\r\nHost: t\r\n\r\n", "\r\n\r\n"),
+            (CALL, "\r\n\r\n"),
+        ] {
+            // Often enough that some come in by the shard that counts connections, and some by the other, which asks it.
+            let mut sockets: Vec<TcpStream> = (0..8)
+                .map(|_| {
+                    let mut socket = connect(&running);
+                    socket.write_all(request.as_bytes()).unwrap();
+                    socket.shutdown(std::net::Shutdown::Write).unwrap();
+                    let head = read_until(&mut socket, ready.as_bytes());
+                    assert!(head.starts_with(b"HTTP/1.1 200 "), "{request}");
+                    socket
+                })
+                .collect();
+            let answer = post(&running, "/v1/publish/t", r#"{"n":"this one"}"#);
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            for socket in &mut sockets {
+                read_until(socket, b"this one");
+            }
+        }
+        running.stop();
+        assert_eq!(running.join(), 0);
+    }
+}
+
+#[test]
+fn a_close_frame_glued_to_the_handshake_is_answered_by_both() {
+    for (driver, fd_tables) in WAYS {
+        let running = start(driver, fd_tables);
+        for (target, says_no_more) in ["/v1/ws", "/ws/subscribe", "/hb/ws", "/pv/ws"]
+            .into_iter()
+            .flat_map(|one| [(one, false), (one, true)])
+        {
+            for _ in 0..4 {
+                let mut socket = connect(&running);
+                let head = format!(
+                    "GET {target} HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+                );
+                // Masked with zeros: a close with code 1000.
+                let close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+                socket.write_all(&[head.as_bytes(), &close].concat()).unwrap();
+                if says_no_more {
+                    socket.shutdown(std::net::Shutdown::Write).unwrap();
+                }
+                let mut heard = Vec::new();
+                socket.read_to_end(&mut heard).unwrap();
+                assert!(heard.starts_with(b"HTTP/1.1 101 "), "{target} {says_no_more}: {heard:?}");
+                assert!(
+                    heard.ends_with(&[0x88, 2, 0x03, 0xe8]),
+                    "{target} {says_no_more}: {heard:?}"
+                );
+            }
         }
         running.stop();
         assert_eq!(running.join(), 0);

@@ -179,3 +179,53 @@ fn nobody_is_closed_who_was_not_pinged() {
     sweep(&mut world, 1);
     assert!(world.read(quiet, usize::MAX).starts_with(&[0x88]), "it is closed");
 }
+
+/// Whoever stops in the middle of a large event holds on to it; beyond what outboxes may take together, whoever comes next is closed.
+#[test]
+fn large_events_begun_are_held_within_the_budget_of_outboxes() {
+    const SUBSCRIBERS: usize = 12;
+    const BUDGET_BYTES: usize = 4 << 20;
+    const EVENT_BYTES: usize = 1_000_000;
+    let settings = Settings { outboxes_bytes_max: BUDGET_BYTES, ..roomy() };
+    let mut world = World::new(1, &settings);
+    let stalled: Vec<Wire> = (0..SUBSCRIBERS)
+        .map(|index| {
+            let wire = open(&mut world, "/v1/ws", 4096);
+            let wish = format!(r#"{{"type":"subscribe","id":1,"topics":["t{index}"]}}"#);
+            world.say(wire, &masked(1, wish.as_bytes()));
+            world.settle();
+            world.read(wire, usize::MAX);
+            wire
+        })
+        .collect();
+    let body = format!(r#"{{"x":"{}"}}"#, "x".repeat(EVENT_BYTES));
+    for index in 0..SUBSCRIBERS {
+        let publisher = world.open(0, 1 << 16);
+        let head = format!(
+            "POST /v1/publish/t{index} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        world.say(publisher, format!("{head}{body}").as_bytes());
+        world.settle();
+        world.vanish(publisher);
+    }
+    // One large event more than the budget is always held.
+    let held = BUDGET_BYTES.div_ceil(EVENT_BYTES);
+    for (index, wire) in stalled.iter().enumerate() {
+        assert_eq!(world.is_open(*wire), index < held, "subscriber {index}");
+    }
+    assert_eq!(world.shards[0].stats().slow_disconnects, (SUBSCRIBERS - held) as u64);
+    for wire in &stalled[..held] {
+        let mut reader = Reader::new(false);
+        loop {
+            let read = world.read(*wire, usize::MAX);
+            world.settle();
+            if read.is_empty() {
+                break;
+            }
+            reader.push(&read);
+        }
+        let Some(Frame::Text(text)) = reader.next() else { panic!("no whole frame came") };
+        assert!(text.ends_with(&format!("{body}}}")), "{} bytes", text.len());
+    }
+}

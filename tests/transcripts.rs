@@ -11,6 +11,7 @@ use std::sync::Arc;
 use fanwire::auth::AdminSecret;
 use fanwire::auth::Algorithm;
 use fanwire::auth::AnonymousAccess;
+use fanwire::auth::EventTypes;
 use fanwire::auth::Key;
 use fanwire::auth::KeySet;
 use fanwire::auth::Mapping;
@@ -45,11 +46,19 @@ fn access_with_keys() -> Access {
     let keys = KeySet::new(vec![key]).unwrap();
     let verifier = Verifier::new(keys, rules, Mapping::default()).unwrap();
     let admin = AdminSecret::new(support::transcript::SECRET).unwrap();
-    Access { verifier: Some(Arc::new(verifier)), admin: Some(Arc::new(admin)), ..Access::default() }
+    Access {
+        verifier: Some(Arc::new(verifier)),
+        admin: Some(Arc::new(admin)),
+        event_types: EventTypes::default(),
+        ..Access::default()
+    }
 }
 
 fn set(settings: &mut Settings, key: &str, value: &str) {
     match key {
+        "hyperbeam.deletes" => {
+            Arc::make_mut(&mut settings.views).hyperbeam.deletes = value == "on";
+        }
         "provisioning.deletes" => {
             Arc::make_mut(&mut settings.views).provisioning.deletes = value == "on";
         }
@@ -113,4 +122,67 @@ fn access() {
 #[test]
 fn mapping() {
     run_all("mapping");
+}
+
+/// A filter that a client asks for and one that its token forces, each as large as one may be, hold together in every dialect: live, told of the
+/// past, and of deletes.
+#[test]
+fn filters_that_are_too_large_to_be_joined_hold_all_the_same() {
+    // Distinct fields, so that nothing of it can be written shorter.
+    let any_of = |field: &str, last: &str| {
+        let tests: Vec<String> = (0..240).map(|index| format!("{field}{index} = 1")).collect();
+        format!("{} or {last}", tests.join(" or "))
+    };
+    let forced = any_of("f", "area = 'north'");
+    let asked = any_of("c", "n = 1");
+    let clauses: Vec<String> =
+        (0..240).map(|i| format!(r#"{{"eq":{{"field":"c{i}","value":"1"}}}}"#)).collect();
+    let query = format!(
+        r#"{{"or":{{"clauses":[{},{{"eq":{{"field":"n","value":"1"}}}}]}}}}"#,
+        clauses.join(",")
+    );
+    let token =
+        |user: &str| format!(r#"«{{"sub":"{user}","exp":600,"fanwire":{{"filter":"{forced}"}}}}»"#);
+    let (ada, bob, cy, di) = (token("ada"), token("bob"), token("cy"), token("di"));
+    let text = format!(
+        r#"# large filters
+% keys on
+@n /v1/ws | Authorization: Bearer {ada}
+n< {{"type":"welcome",…
+n> {{"type":"subscribe","id":1,"topics":["a"],"filter":"{asked}"}}
+n< {{"type":"subscribed","id":1}}
+n< {{"type":"live",…
+@p /ws/subscribe?collections=b | Authorization: Bearer {bob}
+p> {{"collections":["a"],"query":{query}}}
+@v /pv/ws?events=a | Authorization: Bearer {cy}
+v> {{"type":"subscribe","events":["a"],"filters":{{"n":1}}}}
+! a#1 {{"n":1,"area":"south"}}
+! a#2 {{"n":2,"area":"north"}}
+n<nothing
+p<nothing
+v<nothing
+! a#3 {{"n":1,"area":"north"}}
+n< …"key":"3",…
+p< …"docId":"3",…
+v< …"key":"3"…
+!- a#1
+!- a#3
+p< {{"collection":"a","docId":"3","changeType":"CHANGE_TYPE_DELETE"}}
+! a#4 {{"n":1,"area":"south"}}
+! a#5 {{"n":1,"area":"north"}}
+n< …"key":"5",…
+p< …"docId":"5",…
+v< …"key":"5"…
+@q /v1/ws | Authorization: Bearer {di}
+q< {{"type":"welcome",…
+q> {{"type":"subscribe","id":1,"topics":["a"],"filter":"{asked}","since":"earliest"}}
+q< {{"type":"subscribed","id":1}}
+q< …"key":"3",…
+q< …"key":"5",…
+q< {{"type":"live",…
+"#
+    );
+    for shard_count in [1, 3] {
+        support::transcript::run("large filters", &text, shard_count, &set);
+    }
 }

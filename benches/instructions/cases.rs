@@ -11,6 +11,8 @@ use fanwire::batch::Policy;
 use fanwire::dialect::DialectId;
 use fanwire::dialect::Slow;
 use fanwire::dialect::View;
+use fanwire::event::Payload;
+use fanwire::event::Text;
 use fanwire::event::TopicPattern;
 use fanwire::event::fields;
 use fanwire::event::fields::Scratch;
@@ -244,7 +246,7 @@ fn subscribing() {
         .collect();
     let mut run = || {
         for filter in &new {
-            matcher.insert(WishId(10_000), &topics, Some(filter));
+            matcher.insert(WishId(10_000), aircraft::PAYER, &topics, Some(filter));
             matcher.remove(WishId(10_000));
         }
     };
@@ -253,11 +255,13 @@ fn subscribing() {
 }
 
 fn encode(dialect: DialectId) {
-    let (event, view, mut out) = (past::event(1), View::default(), Vec::with_capacity(1024));
+    let (event, view, mut out) = (past::event(1), View::default(), Text::default());
+    out.reserve(1024);
     let mut run = || {
         for _ in 0..100 {
             out.clear();
-            dialect.speaker().encode(black_box(&event), &event.payload, &view, &mut out);
+            let payload = Payload::Whole(&event.payload);
+            dialect.speaker().encode(black_box(&event), payload, &view, &mut out);
         }
     };
     run();

@@ -24,6 +24,7 @@ use fanwire::event::fields;
 use fanwire::event::fields::Scratch;
 use fanwire::matcher::Filter;
 use fanwire::matcher::Matcher;
+use fanwire::matcher::PayerId;
 use fanwire::matcher::WishId;
 
 use wishes::Report;
@@ -60,6 +61,7 @@ fn event_of(report: &Report, interest: &Interest, scratch: &mut Scratch) -> Even
         time_us: 1,
         payload: payload.into(),
         fields,
+        before: None,
     }
 }
 
@@ -93,9 +95,10 @@ fn rivals(criterion: &mut Criterion) {
         let texts: Vec<String> = (0..count).map(|_| text_of(&Wish::random(&mut random))).collect();
         let filters: Vec<Filter> = texts.iter().map(|text| Filter::parse_text(text).unwrap()).collect();
         let mut matcher = Matcher::default();
+        matcher.open_account(PayerId(0), 0);
         let topics = [TopicPattern::new("adsb/**").unwrap()];
         for (id, filter) in (0..).zip(&filters) {
-            matcher.insert(WishId(id), &topics, Some(filter));
+            matcher.insert(WishId(id), PayerId(0), &topics, Some(filter));
         }
         let tree = a_tree_of(&texts);
 

@@ -12,6 +12,7 @@ use fanwire::event::fields;
 use fanwire::event::fields::Scratch;
 use fanwire::matcher::Filter;
 use fanwire::matcher::Matcher;
+use fanwire::matcher::PayerId;
 use fanwire::matcher::WishId;
 
 use crate::wishes::Report;
@@ -19,6 +20,8 @@ use crate::wishes::Wish;
 
 pub(crate) const SEED: u64 = 0x0a1e_57ed;
 pub(crate) const EVENTS: usize = 1000;
+/// Who pays for all filters.
+pub(crate) const PAYER: PayerId = PayerId(0);
 
 pub(crate) fn matcher_of(
     count: u32,
@@ -26,11 +29,12 @@ pub(crate) fn matcher_of(
 ) -> (Matcher, Vec<Filter>) {
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut matcher = Matcher::default();
+    matcher.open_account(PAYER, 0);
     let topics = [TopicPattern::new("adsb/**").unwrap()];
     let filters: Vec<Filter> =
         (0..count).map(|_| Filter::parse_text(&make(&mut random).to_text()).unwrap()).collect();
     for (id, filter) in (0..).zip(&filters) {
-        matcher.insert(WishId(id), &topics, Some(filter));
+        matcher.insert(WishId(id), PAYER, &topics, Some(filter));
     }
     (matcher, filters)
 }
@@ -46,6 +50,7 @@ fn event_of(payload: String, interest: &Interest, scratch: &mut Scratch) -> Even
         time_us: 1,
         payload: payload.into(),
         fields,
+        before: None,
     }
 }
 

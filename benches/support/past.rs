@@ -23,6 +23,7 @@ pub(crate) fn event(number: u64) -> Arc<Event> {
         time_us: 1_786_600_000_000_000 + number,
         payload: Bytes::from_static(PAYLOAD.as_bytes()),
         fields: Fields::default(),
+        before: None,
     })
 }
 

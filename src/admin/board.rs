@@ -8,14 +8,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::metrics;
-use super::metrics::METRICS;
 use crate::event::ShardId;
+use crate::shard::FIGURES;
 use crate::shard::Stats;
 
 /// The counts of all shards.
 #[derive(Debug)]
 pub struct Board {
-    cells: Vec<[AtomicU64; METRICS.len()]>,
+    cells: Vec<[AtomicU64; FIGURES.len()]>,
     is_ready: AtomicBool,
 }
 
@@ -24,7 +24,7 @@ impl Board {
     #[must_use]
     pub fn new(shard_count: u16) -> Self {
         let cells =
-            (0..shard_count).map(|_| [const { AtomicU64::new(0) }; METRICS.len()]).collect();
+            (0..shard_count).map(|_| [const { AtomicU64::new(0) }; FIGURES.len()]).collect();
         Self { cells, is_ready: AtomicBool::new(false) }
     }
 
@@ -41,7 +41,7 @@ impl Board {
 
     /// Takes note of a shard's counts.
     pub fn note(&self, shard: ShardId, stats: &Stats) {
-        for (cell, metric) in self.cells[shard.index()].iter().zip(METRICS) {
+        for (cell, metric) in self.cells[shard.index()].iter().zip(FIGURES) {
             cell.store((metric.read)(stats), Ordering::Relaxed);
         }
     }

@@ -6,6 +6,7 @@
 mod board;
 mod desk;
 pub mod jwks;
+pub mod log;
 mod metrics;
 
 pub use board::Board;

@@ -173,12 +173,18 @@ impl Admission {
     /// Nobody yet.
     #[must_use]
     pub fn new(limits: AccessLimits) -> Self {
+        Self::within(limits, RATES_MAX)
+    }
+
+    /// Nobody yet; at most so many rates of each kind are remembered.
+    #[must_use]
+    pub fn within(limits: AccessLimits, rates_max: usize) -> Self {
         Self {
             limits,
             users: HashMap::new(),
             addresses: HashMap::new(),
-            handshakes: Buckets::new(RATES_MAX),
-            publishers: Buckets::new(RATES_MAX),
+            handshakes: Buckets::new(rates_max),
+            publishers: Buckets::new(rates_max),
         }
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::event::Number;
 use crate::limits::TOKEN_AUDIENCES_MAX;
 use crate::limits::TOKEN_LIFETIME_S;
 
@@ -115,17 +116,30 @@ impl Claims {
         }
     }
 
+    /// A claim that is a moment; fractions of a second are cut off.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number from 0 to 2^53 fits"
+    )]
     fn time_s(&self, name: &str) -> Result<Option<u64>, TokenError> {
         let Some(text) = self.0.get(name) else { return Ok(None) };
-        // RFC 7519 section 2 allows fractions; they are cut off. An exponent or a sign is nothing that an
-        // issuer writes.
-        let (seconds, fraction) = text.get().split_once('.').unwrap_or_else(|| (text.get(), "0"));
-        if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(bad(name, "seconds since 1970"));
+        //= rfc7519#2
+        //# A JSON numeric value representing the number of seconds from
+        //# 1970-01-01T00:00:00Z UTC until the specified UTC date/time, ignoring leap seconds.
+        if let Ok(seconds) = text.get().parse() {
+            return Ok(Some(seconds));
         }
-        seconds.parse().map(Some).map_err(|_| bad(name, "seconds since 1970"))
+        let number = Number::parse(text.get()).map(|number| number.to_f64().trunc());
+        number
+            .filter(|seconds| (0.0..SECONDS_MAX).contains(seconds))
+            .map(|seconds| Some(seconds as u64))
+            .ok_or_else(|| bad(name, "seconds since 1970"))
     }
 }
+
+/// From here on a double no longer tells seconds apart.
+const SECONDS_MAX: f64 = (1_u64 << 53) as f64;
 
 #[derive(Deserialize)]
 #[serde(untagged)]

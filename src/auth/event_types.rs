@@ -27,6 +27,12 @@ impl Default for EventTypes {
 }
 
 impl EventTypes {
+    /// No rules: of a server that has no keys, so that nobody can have a role, and a type that needs one would be hidden from everyone.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { rules: HashMap::new() }
+    }
+
     /// Rules: a type of event, and the roles of which one is needed. An empty list of roles: nobody.
     #[must_use]
     pub fn new(rules: impl IntoIterator<Item = (Box<str>, Vec<Box<str>>)>) -> Self {

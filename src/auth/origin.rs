@@ -48,12 +48,12 @@ impl fmt::Display for OriginError {
 
 impl std::error::Error for OriginError {}
 
-/// A scheme, host and port, lower-case, with the scheme's own port left in.
+/// A scheme, host and port, lower-case, with the scheme's own port left in. Schemes of apps have none, and perhaps no host either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Origin {
     scheme: Box<str>,
     host: Box<str>,
-    port: u16,
+    port: Option<u16>,
 }
 
 impl Origin {
@@ -65,11 +65,20 @@ impl Origin {
             "https" | "wss" => Some(443),
             _ => None,
         };
-        let named = !scheme.is_empty()
+        //= rfc3986#3.1
+        //# scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
+        let is_named = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let (host, port) = split_host(authority)?;
-        let port = port.or(known_port)?;
-        named.then_some(Self { scheme: scheme.into(), host: host.into(), port })
+        // What an app shows comes from `file://` or `capacitor://localhost`: from nowhere on the net, and by no port.
+        let (host, port) = match split_host(authority) {
+            None if authority.is_empty() && known_port.is_none() => (String::new(), None),
+            split => split?,
+        };
+        is_named.then_some(Self {
+            scheme: scheme.into(),
+            host: host.into(),
+            port: port.or(known_port),
+        })
     }
 }
 
@@ -188,7 +197,7 @@ impl Origins {
     fn is_own(&self, origin: &Origin, host: Option<&str>, encrypted: bool) -> bool {
         let (scheme, known_port) = if encrypted { ("https", 443) } else { ("http", 80) };
         let Some((host, port)) = host.and_then(split_host) else { return false };
-        let same = *origin.host == *host && origin.port == port.unwrap_or(known_port);
+        let same = *origin.host == *host && origin.port == Some(port.unwrap_or(known_port));
         // A proxy in front may have taken the encryption off; the port then tells nothing either.
         let same =
             same && (*origin.scheme == *scheme || (!encrypted && *origin.scheme == *"https"));
@@ -254,6 +263,43 @@ mod tests {
     }
 
     #[test]
+    fn an_apps_own_scheme_is_an_origin() {
+        let entries = [
+            "capacitor://localhost",
+            "ionic://localhost",
+            "tauri://localhost",
+            "app://.",
+            "app://obsidian.md",
+            "capacitor-electron://-",
+            "file://",
+            "chrome-extension://aapocclcgogkmnckokdopfmhonfmgoek",
+            "moz-extension://0a4b6a5e-9f0a-4c4e-8a3a-0d0f0a4b6a5e",
+            "vscode-webview://1lkvcv8u6nq4d7kcjqrb9j8d",
+            "custom+app.x://host:99",
+            "null",
+        ];
+        for entry in entries {
+            for other in entries {
+                assert_eq!(allowed(&[entry], other), entry == other, "{entry} {other}");
+            }
+            assert!(!allowed(&[entry], "https://localhost") && !allowed(&[entry], ""));
+            if entry != "null" {
+                let louder = entry.to_ascii_uppercase();
+                assert!(allowed(&[entry], &louder), "{entry}");
+                assert!(!allowed(&[entry], &format!("{entry}.evil.net")), "{entry}");
+                assert!(!allowed(&[entry], &format!("{entry}/")), "{entry}");
+                let with_port = format!("{}:80", entry.trim_end_matches(":99"));
+                assert!(!allowed(&[entry], &with_port), "{entry}");
+            }
+        }
+        // A page without an origin of its own is not the server's, whatever host it names.
+        let own = Origins::new(&[], &["localhost"]).unwrap();
+        for origin in ["capacitor://localhost", "file://", "null", "tauri://localhost"] {
+            assert!(!own.allows(Some(origin), Some("localhost"), false), "{origin}");
+        }
+    }
+
+    #[test]
     fn without_an_origin_it_is_no_browser() {
         assert!(Origins::default().allows(None, None, false));
     }
@@ -296,7 +342,12 @@ mod tests {
             "https://",
             "https://a b",
             "https://a/b",
-            "ftp://a",
+            "://a",
+            "1app://a",
+            "app:a",
+            "app://a/b",
+            "app://a b",
+            "capacitor://localhost,ionic://localhost",
             "https://a:99999",
             "https://a:",
         ] {

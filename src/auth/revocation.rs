@@ -65,7 +65,9 @@ impl Revocations {
         Self::bounded(kept_s, REVOCATIONS_MAX)
     }
 
-    fn bounded(kept_s: Option<u64>, max: usize) -> Self {
+    /// As `new`, with room for so many.
+    #[must_use]
+    pub fn bounded(kept_s: Option<u64>, max: usize) -> Self {
         Self {
             kept_s,
             max,

@@ -348,6 +348,24 @@ mod tests {
         }
     }
 
+    /// A NumericDate is any JSON number: some libraries write theirs with an exponent.
+    #[test]
+    fn a_time_may_be_written_as_any_number() {
+        for (exp, expected_s) in [
+            ("1767225700", 1_767_225_700),
+            ("1.7672257e+09", 1_767_225_700),
+            ("1.7672257E9", 1_767_225_700),
+            ("17672257000e-1", 1_767_225_700),
+            ("1767225700.999", 1_767_225_700),
+            ("1.7672257009e9", 1_767_225_700),
+        ] {
+            let token = signed(r#"{"alg":"HS256"}"#, &format!(r#"{{"sub":"a","exp":{exp}}}"#));
+            let principal =
+                hs256().verify(&token, NOW_S).unwrap_or_else(|error| panic!("{exp}: {error}"));
+            assert_eq!(principal.expires_at_s, Some(expected_s), "{exp}");
+        }
+    }
+
     #[test]
     fn issuer_and_audience_must_be_ours() {
         let none = TokenRules::default();

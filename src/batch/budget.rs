@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::limits::OUTBOX_SPARE_BYTES;
+use crate::limits::PAYLOAD_BYTES_MAX;
 
 /// The bytes of a shard's outboxes; every outbox of the shard holds on to it.
 #[derive(Debug)]
@@ -21,6 +22,12 @@ impl Budget {
     #[must_use]
     pub fn new(bytes_max: usize) -> Rc<Self> {
         Rc::new(Self { bytes_max, held: Cell::new(0) })
+    }
+
+    /// Whether so much is held that not even a large event more may be.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.held.get() > self.bytes_max.saturating_add(PAYLOAD_BYTES_MAX)
     }
 
     /// Bytes that all outboxes hold.

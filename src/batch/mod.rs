@@ -4,14 +4,22 @@
 
 mod budget;
 mod frames;
+mod kept;
+mod large;
 mod outbox;
 mod owed;
 
 pub use budget::Budget;
 pub use frames::FrameId;
 pub use frames::Frames;
+pub use kept::Kept;
+pub use large::LargeEvent;
+pub use large::LargeEvents;
+pub use large::TextForm;
+pub use large::TextOf;
 pub use outbox::Item;
 pub use outbox::Outbox;
 pub use outbox::Policy;
 pub use outbox::Pushed;
 pub use owed::Owed;
+pub use owed::Piece;

@@ -40,6 +40,11 @@ pub enum Item {
 }
 
 impl Item {
+    /// Whether the server says it of itself: nothing else holds its bytes.
+    const fn is_answer(&self) -> bool {
+        matches!(self, Self::Said { .. } | Self::Raw(_))
+    }
+
     fn weight_bytes(&self) -> usize {
         ITEM_BYTES
             + match self {
@@ -62,8 +67,7 @@ pub enum Pushed {
 #[derive(Clone, Debug)]
 struct Waiting {
     item: Item,
-    /// It is an event that nothing else need hold on to, so the budget of the shard counts it. What is told of the past is held by history anyway, and
-    /// what the server says is little.
+    /// Nothing else need hold on to it, so the budget of the shard counts it. What is told of the past is held by history anyway.
     is_counted: bool,
 }
 
@@ -77,6 +81,8 @@ pub struct Outbox {
     /// How many items have left: the number of the first one in `items`.
     left: u64,
     bytes: usize,
+    /// Those of them that answer the client, or that the server says of itself.
+    answer_bytes: usize,
     /// Those of them that the budget counts.
     counted: Counted,
     /// While only the newest event of a key is kept: the number of the item that holds it.
@@ -99,6 +105,9 @@ impl Outbox {
     fn put(&mut self, item: Item, is_counted: bool) {
         let bytes = item.weight_bytes();
         self.bytes += bytes;
+        if item.is_answer() {
+            self.answer_bytes += bytes;
+        }
         if is_counted {
             self.counted.take(bytes);
         }
@@ -110,6 +119,9 @@ impl Outbox {
         let Waiting { item, is_counted } = waiting?;
         let bytes = item.weight_bytes();
         self.bytes -= bytes;
+        if item.is_answer() {
+            self.answer_bytes -= bytes;
+        }
         if is_counted {
             self.counted.give_back(bytes);
         }
@@ -147,9 +159,17 @@ impl Outbox {
         self.bytes
     }
 
+    /// Whether its client has taken so much of what it was answered that it may be answered more: `bytes_max` wait, or as much as the shard has left for
+    /// anyone. Whom nothing waits for always may.
+    #[must_use]
+    pub fn has_room_for_answers(&self, bytes_max: usize) -> bool {
+        self.answer_bytes == 0 || self.answer_bytes <= bytes_max.min(self.counted.share())
+    }
+
     /// Queues something that is never dropped.
     pub fn push(&mut self, item: Item) {
-        self.put(item, false);
+        let is_counted = item.is_answer();
+        self.put(item, is_counted);
     }
 
     /// Queues an event within `bytes_max` (one that is larger alone), or makes room as the subscriptions' policy says; `policy` tells it of each bit of `subs`.
@@ -324,6 +344,15 @@ impl Outbox {
         }
     }
 
+    /// The next item, if it is a large event.
+    #[must_use]
+    pub fn large_next(&self) -> Option<&Item> {
+        let next = self.items.front().and_then(Option::as_ref).map(|waiting| &waiting.item);
+        next.filter(|item| {
+            matches!(item, Item::Event { event, .. } | Item::Past { event, .. } if event.is_large())
+        })
+    }
+
     /// Takes the next item.
     pub fn pop(&mut self) -> Option<Item> {
         let waiting = self.items.pop_front()?;
@@ -359,6 +388,38 @@ impl Outbox {
     /// Takes what must be told of events passed over before the next item.
     pub fn take_skipped(&mut self) -> Vec<(Skipped, u64)> {
         std::mem::take(&mut self.skipped)
+    }
+
+    /// Leaves of each event that waits what `confine` leaves of it, and of the gaps those of topics that `hears_of`.
+    pub fn confine(
+        &mut self,
+        confine: impl Fn(&Arc<Event>) -> Option<Arc<Event>>,
+        hears_of: impl Fn(&TopicPattern) -> bool,
+    ) {
+        for index in 0..self.items.len() {
+            let Some(Waiting {
+                item: Item::Event { event, .. } | Item::Past { event, .. },
+                is_counted,
+            }) = &mut self.items[index]
+            else {
+                continue;
+            };
+            let before_bytes = event.weight_bytes();
+            let Some(confined) = confine(event) else {
+                let waiting = self.items[index].take();
+                self.gone(waiting);
+                continue;
+            };
+            *event = confined;
+            // It weighs no more than before: at most its payload has gone.
+            let less = before_bytes - event.weight_bytes();
+            if *is_counted {
+                self.counted.give_back(less);
+            }
+            self.bytes -= less;
+        }
+        self.gaps.retain(|(gap, _)| hears_of(&gap.topic));
+        self.drop_leading_holes();
     }
 
     /// Applies `change` to the set of subscriptions of everything that waits; what is left for none is gone.

@@ -1,18 +1,23 @@
 //! `fanwire serve`: from arguments to a running server, and to its end.
 //!
 //! What goes wrong before the server listens is said in one line on standard error; the exit code is 2 if what was asked for is at fault
-//! (arguments, configuration) and 1 if it cannot be done here (the port is taken). A server that was told to stop exits with 0.
+//! (arguments, configuration) and 1 if it cannot be done here (the port is taken). A server that was told to stop exits with 0. SIGHUP is
+//! answered in the log, and changes nothing.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use tracing::level_filters::LevelFilter;
 
+use crate::admin::log::Log;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::limits::LOG_FLUSH_MS;
 use crate::server::Server;
 use crate::server::Signals;
 use crate::server::StartError;
@@ -66,26 +71,49 @@ pub fn serve(args: &ServeArgs) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(&error, FAILED),
     };
-    log_to_stderr(args.log);
-    let config = match args.to_config() {
-        Ok(config) => config,
-        Err(error) => return fail(&error, MISTAKEN),
-    };
-    let running = match Server::start(&config) {
-        Ok(running) => running,
-        Err(error @ StartError::Config(_)) => return fail(&error, MISTAKEN),
+    let log = match log_to_stderr(args.log) {
+        Ok(log) => log,
         Err(error) => return fail(&error, FAILED),
     };
-    match signals.wait() {
-        Ok(signal) => tracing::info!(%signal, "stopping; again to stop at once"),
-        Err(error) => tracing::error!(%error, "cannot wait for signals; stopping"),
+    let code = serve_until_stopped(args, &signals);
+    log.flush(LOG_FLUSH);
+    match code {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((message, code)) => fail(&message, code),
+    }
+}
+
+/// How long the last lines of the log may take.
+const LOG_FLUSH: Duration = Duration::from_millis(LOG_FLUSH_MS);
+
+/// What went wrong, and the exit code for it.
+fn serve_until_stopped(args: &ServeArgs, signals: &Signals) -> Result<(), (String, u8)> {
+    let config = args.to_config().map_err(|error| (error.to_string(), MISTAKEN))?;
+    let running = Server::start(&config).map_err(|error| match error {
+        StartError::Config(_) => (error.to_string(), MISTAKEN),
+        _ => (error.to_string(), FAILED),
+    })?;
+    loop {
+        match signals.wait() {
+            Ok(signal) if signal.stops() => {
+                tracing::info!(%signal, "stopping; again to stop at once");
+                break;
+            }
+            Ok(signal) => {
+                tracing::info!(%signal, "nothing is read anew while the server runs: restart it to change settings or keys");
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot wait for signals; stopping");
+                break;
+            }
+        }
     }
     running.stop();
     match running.join() {
         0 => tracing::info!("stopped"),
         cut_off => tracing::warn!(cut_off, "stopped; some connections had to be cut off"),
     }
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 /// The exit code if what was asked for is at fault: the same as for wrong arguments.
@@ -93,16 +121,20 @@ const MISTAKEN: u8 = 2;
 /// The exit code if it cannot be done here.
 const FAILED: u8 = 1;
 
-fn log_to_stderr(level: LevelFilter) {
+fn log_to_stderr(level: LevelFilter) -> io::Result<Log> {
+    let log = Log::start(io::stderr())?;
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        // What goes wrong with writing must not be written to the same place.
+        .log_internal_errors(false)
+        .with_writer(log.clone());
     // A program that embeds the server may have set up its own log already, and keeps it.
     if let Err(error) = tracing::subscriber::set_global_default(subscriber.finish()) {
         tracing::debug!(%error, "logging is set up already");
     }
+    Ok(log)
 }
 
 fn fail(error: &dyn fmt::Display, code: u8) -> ExitCode {

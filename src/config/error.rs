@@ -72,6 +72,12 @@ pub enum Problem {
     TooFewDescriptors {
         wanted: u64,
         possible: u64,
+        /// Open files that the process may have, in each table.
+        limit: u64,
+        /// Of these, what so many shards need before anyone is connected.
+        reserved: u64,
+        shards: u64,
+        has_own_tables: bool,
     },
     /// There is less memory than everything may take, of which this key's part is the greatest.
     TooLittleMemory {
@@ -135,10 +141,28 @@ impl fmt::Display for Problem {
                 all.div_ceil(1 << 20),
                 available >> 20
             ),
-            Self::TooFewDescriptors { wanted, possible } => write!(
+            Self::TooFewDescriptors { possible: 0, limit, reserved, shards, .. } => write!(
                 f,
-                "{wanted} connections need more descriptors than the limit on open files allows: at most {possible} fit; raise the limit (`ulimit -n`), or set fd_tables = \"own\", or more shards"
+                "no connection fits: of {limit} open files {shards} shards need {reserved} for themselves; raise the limit (`ulimit -n`), or set fewer shards"
             ),
+            Self::TooFewDescriptors {
+                wanted,
+                possible,
+                limit,
+                reserved,
+                shards,
+                has_own_tables,
+            } => {
+                write!(
+                    f,
+                    "{wanted} connections need more descriptors than the limit on open files allows, which is {limit}: {shards} shards need {reserved} for themselves, and at most {possible} connections fit; raise the limit (`ulimit -n`), or set fewer connections"
+                )?;
+                // Each shard's table has the whole limit; one shard has the only table there is.
+                match *has_own_tables || *shards == 1 {
+                    true => Ok(()),
+                    false => write!(f, ", or fd_tables = \"own\""),
+                }
+            }
         }
     }
 }

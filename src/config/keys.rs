@@ -9,6 +9,7 @@ use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::PEER_TIMEOUT_S_MIN;
 use crate::limits::SHARDS_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::limits::TOPIC_BYTES_MAX;
@@ -209,6 +210,17 @@ const KEYS: &[Key] = &[
         doc: "What the kernel holds for one peer that does not read, before its outbox does; the kernel doubles it for its own bookkeeping. 0: as much as the kernel likes, which is megabytes.",
     },
     Key {
+        name: "peer_timeout_s",
+        takes: Takes::Number {
+            min: PEER_TIMEOUT_S_MIN,
+            max: 3600,
+            field: |config| &mut config.peer_timeout_s,
+        },
+        default: "60",
+        unit: "seconds",
+        doc: "A peer that acknowledges nothing of what it was sent, or reads nothing while something waits for it, is given up after so long (`TCP_USER_TIMEOUT`); one to which nothing is sent is probed (`SO_KEEPALIVE`), so that who is gone without a word is noticed as soon.",
+    },
+    Key {
         name: "deflate",
         takes: Takes::Switch(|config| &mut config.deflate),
         default: "true",
@@ -235,6 +247,17 @@ const KEYS: &[Key] = &[
         default: "10",
         unit: "seconds",
         doc: "A request that has not arrived by then is answered 408; also how long an idle HTTP connection is kept.",
+    },
+    Key {
+        name: "upload_bytes_per_s_min",
+        takes: Takes::Number {
+            min: 1,
+            max: 1024 * MIB,
+            field: |config| &mut config.upload_bytes_per_s_min,
+        },
+        default: "512",
+        unit: "bytes",
+        doc: "What is longer than a moment may take `request_timeout_s` and a second more for each so many bytes that have come: a body, a line of an upload, a WebSocket message. What is slower is answered 408, or closed with 1008. An upload may last for as long as each of its lines is in time.",
     },
     Key {
         name: "close_timeout_s",

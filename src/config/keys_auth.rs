@@ -165,7 +165,7 @@ pub(super) const KEYS: &[Key] = &[
         takes: Takes::Text { field: |config| &mut config.auth.origins },
         default: "\"\"",
         unit: "",
-        doc: "Origins of other sites whose pages may connect, with commas between them: `https://app.example.com`, `*`.",
+        doc: "Origins of other sites and of apps whose pages may connect, with commas between them. Each is a whole origin, with its port if that is not the scheme's own: `https://app.example.com`, `http://localhost:5173`, `https://*.example.com`, `capacitor://localhost`, `tauri://localhost`, `app://.`, `file://`, `chrome-extension://<id>`, `vscode-webview://<id>`; `null` stands for pages without an origin, `*` for all.",
     },
     Key {
         name: "auth.hosts",

@@ -1,7 +1,7 @@
 //! A core's listening socket, and what happens when nothing more can be accepted.
 //!
 //! Every core listens on the same address and the kernel spreads connections over them (`SO_REUSEPORT`). What all connections have in
-//! common (no delay, bounded send buffer) is set here once: Linux hands it down to each accepted socket. Invariant: a core without free
+//! common (no delay, bounded send buffer, how long a silent peer is believed in) is set here once: Linux hands it down to each accepted socket. Invariant: a core without free
 //! descriptors says so once and then rests until the next tick; it never spins.
 
 use std::io;
@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
@@ -26,6 +27,8 @@ use crate::limits::DEFER_S;
 pub struct ListenerOptions {
     /// Bytes that the kernel holds for a peer that does not read; 0: as many as the kernel likes, which is megabytes.
     pub send_buffer_bytes: usize,
+    /// How long a peer may leave what it was sent unacknowledged, or read nothing of what waits for it, before the kernel gives it up.
+    pub peer_timeout: Duration,
 }
 
 /// A socket that others connect to.
@@ -74,11 +77,24 @@ impl Listener {
         let listener = Self::reserve(address)?;
         sockopt::set_tcp_nodelay(&listener.socket, true)?;
         until_spoken(&listener.socket, DEFER_S)?;
+        listener.give_peers_up_after(options.peer_timeout)?;
         if options.send_buffer_bytes > 0 {
             sockopt::set_socket_send_buffer_size(&listener.socket, options.send_buffer_bytes)?;
         }
         rustix::net::listen(&listener.socket, i32::try_from(BACKLOG).expect("it is small"))?;
         Ok(listener)
+    }
+
+    /// A client that is gone without a word (a phone out of reach, a cable pulled) acknowledges nothing, and the kernel would go on for a
+    /// quarter of an hour (`tcp_retries2`). Where nothing is sent, probes find it out: the first after half of the time, for they are
+    /// followed by others until the time is over.
+    fn give_peers_up_after(&self, timeout: Duration) -> io::Result<()> {
+        let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        sockopt::set_tcp_user_timeout(&self.socket, millis)?;
+        sockopt::set_socket_keepalive(&self.socket, true)?;
+        let whole_s = |time: Duration| Duration::from_secs(time.as_secs().max(1));
+        sockopt::set_tcp_keepidle(&self.socket, whole_s(timeout / 2))?;
+        Ok(sockopt::set_tcp_keepintvl(&self.socket, whole_s(timeout / 8))?)
     }
 
     /// Where it listens.
@@ -134,9 +150,13 @@ mod tests {
 
     const ANY_PORT: &str = "127.0.0.1:0";
 
+    fn options(send_buffer_bytes: usize) -> ListenerOptions {
+        ListenerOptions { send_buffer_bytes, peer_timeout: Duration::from_secs(44) }
+    }
+
     #[test]
     fn several_share_an_address_but_a_stranger_is_noticed() {
-        let options = ListenerOptions { send_buffer_bytes: 0 };
+        let options = options(0);
         let first = Listener::open(ANY_PORT.parse().unwrap(), options).unwrap();
         let address = first.address().unwrap();
         Listener::open(address, options).unwrap();
@@ -146,7 +166,7 @@ mod tests {
 
     #[test]
     fn accepted_sockets_inherit_what_they_have_in_common() {
-        let options = ListenerOptions { send_buffer_bytes: 64 * 1024 };
+        let options = options(64 * 1024);
         let listener = Listener::open(ANY_PORT.parse().unwrap(), options).unwrap();
         let mut client = TcpStream::connect(listener.address().unwrap()).unwrap();
         client.write_all(b"G").unwrap();
@@ -159,6 +179,10 @@ mod tests {
         };
         assert!(accepted.1.is_loopback());
         assert!(sockopt::tcp_nodelay(&accepted.0).unwrap());
+        assert_eq!(sockopt::tcp_user_timeout(&accepted.0).unwrap(), 44_000);
+        assert!(sockopt::socket_keepalive(&accepted.0).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&accepted.0).unwrap(), Duration::from_secs(22));
+        assert_eq!(sockopt::tcp_keepintvl(&accepted.0).unwrap(), Duration::from_secs(5));
         // The kernel doubles what it is asked for, for its own bookkeeping.
         assert_eq!(
             sockopt::socket_send_buffer_size(&accepted.0).unwrap(),
@@ -168,9 +192,7 @@ mod tests {
 
     #[test]
     fn who_says_nothing_is_accepted_too_but_later() {
-        let listener =
-            Listener::open(ANY_PORT.parse().unwrap(), ListenerOptions { send_buffer_bytes: 0 })
-                .unwrap();
+        let listener = Listener::open(ANY_PORT.parse().unwrap(), options(0)).unwrap();
         let clock = Clock::start();
         let _silent = TcpStream::connect(listener.address().unwrap()).unwrap();
         while !matches!(listener.accept(), Accepted::Conn(..)) {

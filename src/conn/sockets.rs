@@ -3,14 +3,19 @@
 //! Invariants: a place without a socket is free; twelve bytes a place. Never decides anything: what a full or broken socket means is the
 //! shard's business.
 
+use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
+use rustix::net::SendAncillaryBuffer;
 use rustix::net::SendFlags;
 use rustix::net::send;
+use rustix::net::sendmsg;
 
+use crate::limits::PIECES_COPIED_BYTES_MAX;
+use crate::limits::PIECES_PER_SEND_MAX;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
 use crate::shard::Sent;
@@ -101,15 +106,44 @@ impl Sockets {
 
 impl Sink for Sockets {
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        self.send_with(conn, bytes.len(), |socket| send(socket, bytes, FLAGS))
+    }
+
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent {
+        let bytes = pieces.iter().map(|piece| piece.len()).sum();
+        if bytes <= PIECES_COPIED_BYTES_MAX {
+            return self.send(conn, &pieces.concat());
+        }
+        let mut slices = [IoSlice::new(&[]); PIECES_PER_SEND_MAX];
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+        }
+        let slices = &slices[..pieces.len().min(PIECES_PER_SEND_MAX)];
+        self.send_with(conn, bytes, |socket| {
+            sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), FLAGS)
+        })
+    }
+}
+
+const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+
+impl Sockets {
+    /// Hands so many bytes to a socket by a call that never blocks.
+    fn send_with(
+        &mut self,
+        conn: ConnId,
+        bytes: usize,
+        call: impl Fn(&OwnedFd) -> Result<usize, Errno>,
+    ) -> Sent {
         let Some(Place { socket: Some(socket), is_full, is_dead, .. }) =
             self.places.get_mut(conn.index())
         else {
             return Sent::Closed;
         };
         loop {
-            match send(&*socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match call(socket) {
                 Ok(taken) => {
-                    *is_full = taken < bytes.len();
+                    *is_full = taken < bytes;
                     return Sent::Took(taken);
                 }
                 Err(Errno::INTR) => {}

@@ -29,7 +29,9 @@ use std::sync::Arc;
 use crate::clock::Now;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::Payload;
 use crate::event::Projection;
+use crate::event::Text;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
@@ -68,6 +70,34 @@ pub struct Subscription {
     pub fields: Option<Arc<Projection>>,
     /// A key that passed the filter and no longer does is announced once.
     pub leave: bool,
+    /// What its subscriber's tokens force on it, besides what `filter` says of them.
+    pub forced: Forced,
+}
+
+/// Filters that tokens force on a subscription, all of which hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Forced {
+    /// Sorted by their texts, each once.
+    pub filters: Arc<[Filter]>,
+    /// Whether the subscription's filter holds them too, but for deletes: then only those have to be looked at again.
+    pub is_joined: bool,
+}
+
+/// Bytes of a subscription, of its class and of what finds it in an index, without its topics, fields and filter.
+const SUBSCRIPTION_BYTES: usize = 768;
+/// Bytes of one of its topics: in itself, and in the index.
+const WISHED_TOPIC_BYTES: usize = 640;
+
+impl Subscription {
+    /// Bytes that it takes in a shard, with what finds it there.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let topic = |topic: &TopicPattern| WISHED_TOPIC_BYTES + 2 * topic.as_str().len();
+        SUBSCRIPTION_BYTES
+            + self.topics.iter().map(topic).sum::<usize>()
+            + self.filter.as_ref().map_or(0, Filter::weight_bytes)
+            + self.fields.as_ref().map_or(0, |fields| fields.weight_bytes())
+    }
 }
 
 /// What is to be changed of a running subscription; `None`: it stays as it is.
@@ -87,6 +117,8 @@ impl Change {
     /// # Errors
     /// If what it asks for does not go together.
     pub fn apply(self, running: &Subscription) -> Result<Subscription, Refusal> {
+        // A new filter holds nothing of what is forced until it is confined.
+        let is_joined = self.filter.is_none() && running.forced.is_joined;
         let changed = Subscription {
             id: Arc::clone(&running.id),
             topics: running.topics.clone(),
@@ -96,6 +128,7 @@ impl Change {
             max_rate: self.max_rate.unwrap_or(running.max_rate),
             fields: self.fields.unwrap_or_else(|| running.fields.clone()),
             leave: self.leave.unwrap_or(running.leave),
+            forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;
         Ok(changed)
@@ -251,6 +284,8 @@ pub enum Outcome<'a> {
     },
     Unsubscribed {
         id: &'a SubId,
+        /// Why, if the client did not ask for it: a word.
+        reason: Option<&'static str>,
     },
     Published {
         id: &'a SubId,
@@ -459,8 +494,8 @@ pub trait Dialect {
     fn reply(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>);
 
     /// Appends what every subscriber of an event is sent alike; stands after [`Dialect::head`] in one message.
-    /// `payload` is the event's, or what is left of it where subscribers asked for some of its members only.
-    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>);
+    /// `payload` is the event's, or what is left of it where subscribers asked for some of its members only. The same each time it is asked for.
+    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text);
 
     /// Appends what differs by the subscriptions that an event matches, and stands before the shared body.
     fn head(&self, form: Form, event: &Event, view: &View, subs: Subs<'_>, out: &mut Vec<u8>);

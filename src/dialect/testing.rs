@@ -21,5 +21,6 @@ pub(crate) fn event(topic: &str, key: &str, op: Op, payload: &'static str) -> Ev
         time_us: 1_758_880_800_250_000,
         payload: Bytes::from_static(payload.as_bytes()),
         fields: Fields::default(),
+        before: None,
     }
 }

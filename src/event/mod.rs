@@ -19,11 +19,15 @@ pub mod number;
 
 mod soften;
 
+pub mod text;
+
 pub mod topic;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::limits::LARGE_BYTES;
 
 pub use fields::Fields;
 pub use fields::PayloadError;
@@ -33,6 +37,8 @@ pub use interest::Interest;
 pub use interest::Sought;
 pub use number::Number;
 pub use projection::Projection;
+pub use text::Payload;
+pub use text::Text;
 pub use topic::TopicError;
 pub use topic::TopicName;
 pub use topic::TopicPattern;
@@ -124,13 +130,25 @@ pub struct Event {
     pub payload: Bytes,
     /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
     pub fields: Fields,
+    /// Of a delete: the last event of its key before it, where its home shard knows it, so that those who could see the key may know that it is
+    /// gone. That event has none of its own.
+    pub before: Option<Arc<Self>>,
 }
 
 impl Event {
-    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself. Its topic's name is shared.
+    /// Whether it is sent in pieces, so that its payload lies in memory once however many are owed it.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.payload.len() >= LARGE_BYTES
+    }
+
+    /// Bytes that this event keeps alive, for budgets: its payload, fields, key and the struct itself, and the event before it. Its topic's
+    /// name is shared.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        self.payload.len()
+        let before_bytes = self.before.as_ref().map_or(0, |before| before.weight_bytes());
+        before_bytes
+            + self.payload.len()
             + self.key.len()
             + self.fields.weight_bytes()
             + size_of::<Self>()

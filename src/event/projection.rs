@@ -12,6 +12,7 @@ use serde::de::MapAccess;
 use serde::de::Visitor;
 use serde_json::value::RawValue;
 
+use super::text::Text;
 use crate::limits::PROJECTION_DEPTH_MAX;
 use crate::limits::SUBSCRIPTION_FIELDS_MAX;
 
@@ -59,6 +60,18 @@ impl fmt::Display for ProjectionError {
 impl std::error::Error for ProjectionError {}
 
 impl Projection {
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let below = |kept: &Kept| match kept {
+            Kept::Whole => 0,
+            Kept::Some(projection) => projection.weight_bytes(),
+        };
+        // The smallest tree has room for a dozen names.
+        let tree = 16 * size_of::<(Box<str>, Kept)>();
+        tree + self.0.iter().map(|(name, kept)| tree / 4 + name.len() + below(kept)).sum::<usize>()
+    }
+
     /// The projection to these dotted paths.
     ///
     /// # Errors
@@ -117,21 +130,21 @@ impl Projection {
     }
 
     /// Appends what is left of a payload, which is one JSON object.
-    pub fn project(&self, payload: &[u8], out: &mut Vec<u8>) {
+    pub fn project(&self, payload: &[u8], out: &mut Text) {
         let text = std::str::from_utf8(payload).unwrap_or("{}");
-        let start = out.len();
+        let start = out.mark();
         let mut json = serde_json::Deserializer::from_str(text);
         if json.deserialize_map(Projecting { projection: self, out }).is_err() {
             // A payload is an object, checked when it came in; nothing of what is not one is kept.
             out.truncate(start);
-            out.extend_from_slice(b"{}");
+            out.bytes.extend_from_slice(b"{}");
         }
     }
 }
 
 struct Projecting<'p, 'o> {
     projection: &'p Projection,
-    out: &'o mut Vec<u8>,
+    out: &'o mut Text,
 }
 
 impl<'de> Visitor<'de> for Projecting<'_, '_> {
@@ -143,7 +156,7 @@ impl<'de> Visitor<'de> for Projecting<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { projection, out } = self;
-        out.push(b'{');
+        out.bytes.push(b'{');
         let mut is_first = true;
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             let Some(kept) = projection.0.get(&*name) else {
@@ -157,19 +170,19 @@ impl<'de> Visitor<'de> for Projecting<'_, '_> {
                 Kept::Some(inner) => Some(inner),
             };
             if !std::mem::take(&mut is_first) {
-                out.push(b',');
+                out.bytes.push(b',');
             }
             // A name is plain nearly always; one that is not is written anew.
-            if serde_json::to_writer(&mut *out, &name).is_err() {
+            if serde_json::to_writer(&mut out.bytes, &name).is_err() {
                 continue;
             }
-            out.push(b':');
+            out.bytes.push(b':');
             match inner {
-                None => out.extend_from_slice(value.get().as_bytes()),
+                None => out.put(value.get().as_bytes()),
                 Some(inner) => inner.project(value.get().as_bytes(), out),
             }
         }
-        out.push(b'}');
+        out.bytes.push(b'}');
         Ok(())
     }
 }
@@ -179,9 +192,9 @@ mod tests {
     use super::*;
 
     fn projected(paths: &[&str], payload: &str) -> String {
-        let mut out = Vec::new();
+        let mut out = Text::default();
         Projection::new(paths).unwrap().project(payload.as_bytes(), &mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.bytes).unwrap()
     }
 
     #[test]

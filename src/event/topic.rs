@@ -171,7 +171,8 @@ fn check(text: &str, wildcards: Wildcards) -> Result<(), TopicError> {
     if text.len() > TOPIC_BYTES_MAX {
         return Err(TopicError::TooLong { bytes: text.len() });
     }
-    if let Some(at) = text.bytes().position(|b| b.is_ascii_control()) {
+    // Those of Unicode, U+0080 to U+009F included.
+    if let Some(at) = text.find(char::is_control) {
         return Err(TopicError::ControlCharacter { at });
     }
     let count = text.split('/').count();
@@ -216,6 +217,9 @@ mod tests {
         assert_eq!(TopicName::new("a/"), Err(TopicError::EmptySegment { at: 2 }));
         assert_eq!(TopicName::new("a/b*"), Err(TopicError::Wildcard { at: 3 }));
         assert_eq!(TopicName::new("a\nb"), Err(TopicError::ControlCharacter { at: 1 }));
+        assert_eq!(TopicName::new("é\u{85}b"), Err(TopicError::ControlCharacter { at: 2 }));
+        assert_eq!(TopicPattern::new("a/*/\u{9f}"), Err(TopicError::ControlCharacter { at: 4 }));
+        assert!(TopicName::new("a\u{a0}b").is_ok());
         assert_eq!(TopicName::new(&"x".repeat(256)), Err(TopicError::TooLong { bytes: 256 }));
         assert_eq!(
             TopicName::new(&["s"; 17].join("/")),

@@ -341,6 +341,10 @@ impl Store for Memory {
         self.tidy();
     }
 
+    fn last(&self, topic: &TopicName, key: &str) -> Option<Arc<Event>> {
+        self.topics.find(self.topics.index_of(topic)?)?.last_of(key)
+    }
+
     fn read(&mut self, read: &Read) -> Answer {
         Answer::Now(page::read(self, read))
     }

@@ -108,6 +108,9 @@ pub trait Store {
     /// Keeps an event that was just stamped. Stamps ascend.
     fn append(&mut self, event: &Arc<Event>);
 
+    /// The last event of a key, if it is held and the key was not deleted.
+    fn last(&self, topic: &TopicName, key: &str) -> Option<Arc<Event>>;
+
     /// Reads one page, bounded by `PAGE_EVENTS_MAX`, `PAGE_BYTES_MAX` and `PAGE_WORK_MAX`.
     fn read(&mut self, read: &Read) -> Answer;
 

@@ -131,6 +131,11 @@ impl Topic {
         (last_weight(event), gone_bytes)
     }
 
+    /// The last event of a key, if it is held.
+    pub(super) fn last_of(&self, key: &str) -> Option<Arc<Event>> {
+        self.last.get(self.keys.get(key)?).map(Arc::clone)
+    }
+
     /// Lets go of the oldest event of the ring; returns its bytes.
     pub(super) fn evict_oldest(&mut self) -> usize {
         let Some(oldest) = self.ring.pop_front() else { return 0 };

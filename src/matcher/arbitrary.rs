@@ -268,5 +268,6 @@ pub(super) fn event(topic: &str, key: &str, op: Op, payload: &str) -> Event {
         time_us: 1,
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
+        before: None,
     }
 }

@@ -235,7 +235,7 @@ fn draft_needs(literal: &Literal, slots: &[SlotId], hashing: &Hashing, out: &mut
             }
         }
         Test::Regex(regex) if by_text => {
-            let Ok(hir) = regex_syntax::parse(regex.as_str()) else { return };
+            let Some(hir) = regex.hir() else { return };
             if let Some((view, code)) = regex_codes(&hir, hashing) {
                 push(slot, view, vec![Codes::point(code)]);
             }

@@ -15,7 +15,8 @@ use crate::event::fields::Value;
 use crate::limits::MATCHER_DIMENSIONS_MAX;
 use crate::matcher::facts::Facts;
 use crate::matcher::facts::SlotId;
-use crate::matcher::filter::folded;
+use crate::matcher::filter::Values;
+use crate::matcher::filter::Work;
 use crate::matcher::filter::text_form;
 
 /// One dimension, numbered densely; numbers of forgotten ones are used again.
@@ -54,6 +55,11 @@ const AFFIX_BYTES: [u8; 9] = [1, 2, 3, 4, 6, 8, 12, 16, 24];
 pub(super) const GRAM_BYTES: usize = 3;
 /// From a longer text no grams are taken: it may hold any.
 const GRAM_TEXT_BYTES_MAX: usize = 4096;
+/// More values than this are not looked at one by one: they may be anything.
+const VALUES_MAX: usize = 4096;
+/// Values, and bytes of a text, from which on it pays to look only once for all slots that have the same ones.
+const SHARED_VALUES_MIN: usize = 16;
+const SHARED_BYTES_MIN: usize = 128;
 
 /// The codes from `lo` to `hi`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,6 +117,8 @@ pub(super) struct Dimensions {
     seen: Vec<Seen>,
     points: Vec<u32>,
     filled: Vec<DimId>,
+    /// What was seen of large values, by the number of their first: other slots may have the same.
+    shared: HashMap<(usize, View), Seen, RandomState>,
     pub(super) hashing: Hashing,
 }
 
@@ -131,6 +139,7 @@ impl Default for Dimensions {
             seen: vec![Seen { codes: Codes::ALL, start: 0, end: 0 }],
             points: Vec::new(),
             filled: Vec::new(),
+            shared: HashMap::default(),
             hashing: Hashing::default(),
         }
     }
@@ -186,17 +195,27 @@ impl Dimensions {
             && self.of_slot.iter().all(Vec::is_empty)
     }
 
-    /// Forgets the last event and looks at the next.
+    /// Forgets the last event and looks at the next. What that takes grows with the event and the number of dimensions, not with both
+    /// multiplied.
     pub(super) fn look(&mut self, facts: &Facts<'_>) {
         for dim in self.filled.drain(..) {
             self.seen[usize::from(dim.0)] = NOT_SEEN;
         }
         self.points.clear();
+        self.shared.clear();
         for slot in facts.filled() {
             let Some(dims) = self.of_slot.get(slot.index()) else { continue };
+            let values = facts.numbered(*slot);
+            let is_large = facts.is_large() && is_large(values.list);
             for dim in dims {
                 let Some(Some(dimension)) = self.used.get(usize::from(dim.0)) else { continue };
-                let seen = see(dimension.view, facts.of(*slot), &self.hashing, &mut self.points);
+                let view = dimension.view;
+                let mut look = || see(view, values, facts.work(), &self.hashing, &mut self.points);
+                let seen = if is_large {
+                    *self.shared.entry((values.first, view)).or_insert_with(look)
+                } else {
+                    look()
+                };
                 self.seen[usize::from(dim.0)] = seen;
                 self.filled.push(*dim);
             }
@@ -283,7 +302,26 @@ pub(super) fn affix_bytes(bytes: usize) -> Option<u8> {
     AFFIX_BYTES.into_iter().rev().find(|length| usize::from(*length) <= bytes)
 }
 
-fn see(view: View, values: &[Value<'_>], hashing: &Hashing, points: &mut Vec<u32>) -> Seen {
+fn is_large(values: &[Value<'_>]) -> bool {
+    let is_long =
+        |value: &Value<'_>| matches!(value, Value::Text(text) if text.len() >= SHARED_BYTES_MIN);
+    values.len() >= SHARED_VALUES_MIN || values.iter().any(is_long)
+}
+
+/// Anything: the test itself is asked.
+const ANY: Seen = Seen { codes: Codes::ALL, start: 0, end: 0 };
+
+fn see(
+    view: View,
+    values: Values<'_>,
+    work: &Work,
+    hashing: &Hashing,
+    points: &mut Vec<u32>,
+) -> Seen {
+    let Values { list: values, first } = values;
+    if values.len() > VALUES_MAX && !matches!(view, View::Number | View::Order) {
+        return ANY;
+    }
     let start = u32::try_from(points.len()).expect("a payload has fewer values than 2^32");
     let texts = values
         .iter()
@@ -327,18 +365,19 @@ fn see(view: View, values: &[Value<'_>], hashing: &Hashing, points: &mut Vec<u32
         }
         View::Gram | View::GramFolded => {
             if texts.clone().map(str::len).sum::<usize>() > GRAM_TEXT_BYTES_MAX {
-                return Seen { codes: Codes::ALL, start: 0, end: 0 };
+                return ANY;
             }
-            for text in texts {
-                if view == View::Gram {
-                    points.extend(
-                        text.as_bytes().windows(GRAM_BYTES).map(|bytes| hashing.affix(bytes)),
-                    );
-                } else {
-                    let text: String = folded(text).collect();
-                    points.extend(
-                        text.as_bytes().windows(GRAM_BYTES).map(|bytes| hashing.affix(bytes)),
-                    );
+            let mut push = |text: &str| {
+                let grams = text.as_bytes().windows(GRAM_BYTES);
+                points.extend(grams.map(|bytes| hashing.affix(bytes)));
+            };
+            if view == View::Gram {
+                texts.for_each(push);
+            } else {
+                for (place, value) in (first..).zip(values) {
+                    if let Value::Text(text) = value {
+                        work.folded(place, text, &mut push);
+                    }
                 }
             }
         }

@@ -16,6 +16,8 @@ use crate::event::fields;
 use crate::event::fields::Scratch;
 use crate::event::fields::Value;
 use crate::matcher::filter::Source;
+use crate::matcher::filter::Values;
+use crate::matcher::filter::Work;
 use crate::matcher::filter::is_place;
 use crate::matcher::filter::on_unit_sphere;
 
@@ -199,6 +201,9 @@ pub(super) struct Facts<'a> {
     positions: Vec<(u32, u32)>,
     /// On the unit sphere.
     places: Vec<[f64; 3]>,
+    work: Work,
+    /// The event is large enough for it to have many values, or long ones.
+    is_large: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -208,6 +213,9 @@ struct Span {
     /// Which of its source's alternatives it comes from.
     alternative: u32,
 }
+
+/// Bytes of an event that may have many values, or long ones.
+const LARGE_BYTES_MIN: usize = 512;
 
 const NO_SPAN: Span = Span { start: 0, end: 0, alternative: u32::MAX };
 
@@ -222,8 +230,9 @@ impl<'a> Facts<'a> {
         // The list is empty, so nothing is converted: this only lets go of the old lifetime, in place.
         let values =
             other.values.into_iter().map(|_| unreachable!("it was just cleared")).collect();
-        let Facts { spans, filled, positions, places, .. } = other;
-        Self { values, spans, filled, positions, places }
+        let Facts { spans, filled, positions, places, mut work, .. } = other;
+        work.begin_event();
+        Self { values, spans, filled, positions, places, work, is_large: false }
     }
 
     /// The slots that have values.
@@ -238,6 +247,24 @@ impl<'a> Facts<'a> {
         self.values.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
+    /// The same, for whoever tells them apart.
+    #[inline]
+    pub(super) fn numbered(&self, slot: SlotId) -> Values<'_> {
+        let first = self.spans.get(slot.index()).map_or(0, |span| span.start as usize);
+        Values { list: self.of(slot), first }
+    }
+
+    /// Whether the event is large enough for it to have many values, or long ones.
+    pub(super) const fn is_large(&self) -> bool {
+        self.is_large
+    }
+
+    /// What asking filters about the event takes.
+    #[inline]
+    pub(super) const fn work(&self) -> &Work {
+        &self.work
+    }
+
     /// Reads `event`; `own` is where fields go that had to be looked for here.
     pub(super) fn read(
         &mut self,
@@ -247,6 +274,7 @@ impl<'a> Facts<'a> {
         own: &'a mut Fields,
     ) {
         self.spans.resize(slots.used.len(), NO_SPAN);
+        self.is_large = event.payload.len() >= LARGE_BYTES_MIN;
         for (slot, value) in slots.of_event(event) {
             self.values.push(value);
             self.fill(slot, self.values.len() - 1, 0);

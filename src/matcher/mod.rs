@@ -5,6 +5,8 @@
 //! written, are one filter with many wishes. Invariants: what is inserted is found, and nothing else; subscribing and
 //! unsubscribing rebuild nothing. Owned by one shard, so there is no lock in it. Never looks at a connection or a dialect.
 
+mod accounts;
+
 #[cfg(test)]
 mod arbitrary;
 
@@ -36,6 +38,9 @@ use crate::event::Fields;
 use crate::event::Interest;
 use crate::event::TopicPattern;
 use crate::event::fields::Scratch;
+use crate::limits::FILTER_EVENT_STEPS_MAX;
+use crate::matcher::accounts::Accounts;
+pub use crate::matcher::accounts::PayerId;
 use crate::matcher::facts::Facts;
 pub use crate::matcher::filter::Filter;
 pub use crate::matcher::filter::FilterError;
@@ -71,9 +76,13 @@ pub struct Matcher {
     forest: Forest,
     /// By wish id; empty where an id is free.
     wishes: Vec<Box<[Ask]>>,
+    /// By wish id: who pays for what its filter takes.
+    payers: Vec<PayerId>,
+    accounts: Accounts,
     /// By wish id: the number of the last event that was found for it, so that each is told once.
     told: Vec<u64>,
     event_number: u64,
+    steps_of_event: u64,
     scratch: Scratch,
     /// Kept for their memory.
     matched: Vec<SubjectId>,
@@ -101,9 +110,16 @@ struct Ask {
 }
 
 impl Matcher {
-    /// Adds a wish for those events of any of `topics` that pass `filter`. The id must be free.
-    pub fn insert(&mut self, wish: WishId, topics: &[TopicPattern], filter: Option<&Filter>) {
+    /// Adds a wish for those events of any of `topics` that pass `filter`, on a payer's account. The id must be free.
+    pub fn insert(
+        &mut self,
+        wish: WishId,
+        payer: PayerId,
+        topics: &[TopicPattern],
+        filter: Option<&Filter>,
+    ) {
         if self.wishes.len() <= wish.index() {
+            self.payers.resize(wish.index() + 1, payer);
             self.wishes.resize_with(wish.index() + 1, Box::default);
             self.told.resize(wish.index() + 1, 0);
         }
@@ -111,6 +127,7 @@ impl Matcher {
             self.wishes[wish.index()].is_empty(),
             "the shard numbers its wishes: {wish:?} is in use"
         );
+        self.payers[wish.index()] = payer;
         let mut topics: Vec<&TopicPattern> = topics.iter().collect();
         topics.sort_unstable();
         topics.dedup();
@@ -188,6 +205,7 @@ impl Matcher {
     /// Appends to `out` every wish that wants `event`, each once, in no particular order.
     pub fn matches(&mut self, event: &Event, out: &mut Vec<WishId>) {
         self.event_number += 1;
+        self.steps_of_event = 0;
         self.matched.clear();
         self.topics.matches(&event.topic, &mut self.matched);
         self.passed.clear();
@@ -227,11 +245,54 @@ impl Matcher {
             let Some(Some(filter)) = self.groups.take_up(*group, self.event_number) else {
                 continue;
             };
+            let members = self.groups.members(*group);
+            let is_spent =
+                |member: &Member| self.accounts.is_spent(self.payers[member.wish.index()]);
+            if self.accounts.has_spent() && members.iter().all(is_spent) {
+                continue;
+            }
+            let steps = facts.work().steps();
             if self.filters.passes(filter, self.event_number, &facts) {
                 self.passed.push(*group);
             }
+            let steps = facts.work().steps() - steps;
+            if let Some(share) = Accounts::share(steps, members.len()) {
+                let share = if steps > FILTER_EVENT_STEPS_MAX { steps } else { share };
+                for member in members {
+                    let payer = self.payers[member.wish.index()];
+                    self.accounts.charge(payer, self.event_number, share);
+                }
+            }
         }
+        self.steps_of_event = facts.work().steps();
         self.facts = Facts::recycled(facts);
+    }
+
+    /// Opens the account of a payer, whose connection has spent so many steps in this second already.
+    pub fn open_account(&mut self, payer: PayerId, steps: u64) {
+        self.accounts.open(payer, steps);
+    }
+
+    /// From here on the filters of every payer may take as much again.
+    pub const fn begin_second(&mut self) {
+        self.accounts.begin_second();
+    }
+
+    /// The steps that a payer's filters have taken in this second, beyond what is free.
+    #[must_use]
+    pub fn steps(&self, payer: PayerId) -> u64 {
+        self.accounts.steps(payer)
+    }
+
+    /// The steps that all filters took for the last event.
+    #[must_use]
+    pub fn steps_of_event(&self) -> u64 {
+        self.steps_of_event
+    }
+
+    /// The next payer whose filters have taken what they may, for an event or in a second: which wishes of that payer want the last event is not known.
+    pub fn pop_spent(&mut self) -> Option<PayerId> {
+        self.accounts.pop_spent()
     }
 
     /// The fields that the filters of all wishes read: to be told to whoever takes events in.

@@ -67,7 +67,9 @@ impl Program {
     /// Whether the event passes.
     #[inline]
     pub(super) fn passes(&self, facts: &Facts<'_>) -> bool {
-        self.0.iter().all(|check| check.passes(facts))
+        let work = facts.work();
+        work.begin_filter();
+        self.0.iter().all(|check| check.passes(facts)) && !work.is_spent()
     }
 }
 
@@ -136,10 +138,14 @@ impl Check {
             Self::Circle { position, centre, chord_squared } => {
                 let near =
                     |place: &[f64; 3]| filter::chord_squared(centre, *place) <= *chord_squared;
-                facts.places(*position).iter().any(near)
+                let places = facts.places(*position);
+                facts.work().take(places.len());
+                places.iter().any(near)
             }
             Self::Number { slot, low, high, low_inclusive, high_inclusive } => {
-                facts.of(*slot).iter().any(|value| {
+                let values = facts.of(*slot);
+                facts.work().take(values.len());
+                values.iter().any(|value| {
                     let Value::Number(number) = value else { return false };
                     let (near, lack) = (number.to_f64(), number.lack());
                     (near > *low || (near == *low && (lack > 0 || (lack == 0 && *low_inclusive))))
@@ -149,14 +155,16 @@ impl Check {
             }
             Self::Word { slot, length, bytes } => {
                 let word = bytes.get(..usize::from(*length)).unwrap_or_default();
-                facts
-                    .of(*slot)
+                let values = facts.of(*slot);
+                facts.work().take(values.len());
+                values
                     .iter()
                     .any(|value| matches!(value, Value::Text(text) if text.as_bytes() == word))
             }
             Self::Expr(boxed) => {
                 let (expr, slots) = &**boxed;
-                filter::holds(expr, &|source| facts.of(slots[usize::from(source)]))
+                let values = |source| facts.numbered(slots[usize::from(source)]);
+                filter::holds(expr, &values, facts.work())
             }
         }
     }

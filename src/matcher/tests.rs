@@ -10,6 +10,13 @@ use crate::matcher::arbitrary::event;
 
 const TOPICS: [&str; 6] = ["a/b", "a/c", "a/*", "a/**", "**", "b"];
 
+/// Each wish pays for itself.
+fn insert(matcher: &mut Matcher, wish: WishId, topics: &[TopicPattern], filter: Option<&Filter>) {
+    let payer = PayerId(wish.0);
+    matcher.open_account(payer, 0);
+    matcher.insert(wish, payer, topics, filter);
+}
+
 fn pattern(text: &str) -> TopicPattern {
     TopicPattern::new(text).unwrap()
 }
@@ -30,7 +37,7 @@ struct Pair {
 
 impl Pair {
     fn insert(&mut self, wish: WishId, topics: Vec<TopicPattern>, filter: Option<Filter>) {
-        self.matcher.insert(wish, &topics, filter.as_ref());
+        insert(&mut self.matcher, wish, &topics, filter.as_ref());
         self.plain.insert(wish, (topics, filter));
     }
 
@@ -221,7 +228,8 @@ fn equal_filters_are_one_with_many_wishes() {
     let mut matcher = Matcher::default();
     let filters = ["a = 1 and b = 2", "b = 2.0 and a = 1", "not (not b = 2 or not a = 1)"];
     for (id, filter) in (0..).zip(filters) {
-        matcher.insert(
+        insert(
+            &mut matcher,
             WishId(id),
             &[pattern("t"), pattern("*"), pattern("t")],
             Some(&Filter::parse_text(filter).unwrap()),
@@ -244,7 +252,8 @@ fn equal_filters_are_one_with_many_wishes() {
 fn the_interest_is_what_live_filters_read() {
     let mut matcher = Matcher::default();
     let before = matcher.interest_version();
-    matcher.insert(
+    insert(
+        &mut matcher,
         WishId(0),
         &[pattern("t")],
         Some(
@@ -256,7 +265,7 @@ fn the_interest_is_what_live_filters_read() {
     let interest = matcher.interest();
     assert_eq!(interest.paths().len(), 3);
     let version = matcher.interest_version();
-    matcher.insert(WishId(1), &[pattern("t")], Some(&Filter::parse_text("x < 1").unwrap()));
+    insert(&mut matcher, WishId(1), &[pattern("t")], Some(&Filter::parse_text("x < 1").unwrap()));
     assert_eq!(matcher.interest_version(), version, "nothing new is read");
     matcher.remove(WishId(0));
     assert_eq!(matcher.interest().paths().len(), 1);
@@ -267,7 +276,8 @@ fn the_interest_is_what_live_filters_read() {
 fn a_filter_too_rich_for_the_index_is_still_evaluated() {
     let mut matcher = Matcher::default();
     let rich: Vec<String> = (0..100).map(|n| format!("a{n} = {n} and b{n} > 1")).collect();
-    matcher.insert(
+    insert(
+        &mut matcher,
         WishId(0),
         &[pattern("t")],
         Some(&Filter::parse_text(&rich.join(" or ")).unwrap()),

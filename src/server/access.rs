@@ -111,11 +111,12 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
             Some(Arc::new(secret.map_err(|error| unusable(config, key, error))?))
         }
     };
+    let verifier = keys::verifier(config)?.map(Arc::new);
     Ok(Access {
         keys: None,
-        verifier: keys::verifier(config)?.map(Arc::new),
         anonymous: grants::anonymous(config)?,
-        event_types: grants::event_types(config),
+        event_types: grants::event_types(config, verifier.is_some()),
+        verifier,
         origins: Origins::new(&origins, &hosts)
             .map_err(|error| unusable(config, "auth.origins", error))?,
         limits: AccessLimits {

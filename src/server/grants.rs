@@ -68,18 +68,15 @@ fn grants(config: &Config, key: &str, list: &[String]) -> Result<Grants, ConfigE
 /// A filter in the text notation, or in the JSON one, as JSON text: so tokens have it.
 fn filter(config: &Config, key: &str, text: &str) -> Result<Arc<str>, ConfigError> {
     let is_json = text.trim_start().starts_with('{');
-    let read = if is_json { Filter::parse_json(text) } else { Filter::parse_text(text) };
-    read.map_err(|error| unusable(config, key, error))?;
+    Filter::parse(text).map_err(|error| unusable(config, key, error))?;
     let quoted = || serde_json::Value::from(text).to_string();
     Ok(if is_json { text.into() } else { quoted().into() })
 }
 
-/// Which roles may see which types of event.
-pub(super) fn event_types(config: &Config) -> EventTypes {
-    config
-        .event_types
-        .iter()
-        .fold(EventTypes::default(), |types, (name, roles)| types.with(name, roles))
+/// Which roles may see which types of event. Without keys nobody can show a role, so that only what is set needs one.
+pub(super) fn event_types(config: &Config, has_keys: bool) -> EventTypes {
+    let types = if has_keys { EventTypes::default() } else { EventTypes::open() };
+    config.event_types.iter().fold(types, |types, (name, roles)| types.with(name, roles))
 }
 
 /// Where clients without a token are let in, and what they may do.

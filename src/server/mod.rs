@@ -21,6 +21,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use flume::Receiver;
 use flume::Sender;
@@ -237,6 +238,7 @@ impl Starting {
                 options: ListenerOptions {
                     send_buffer_bytes: usize::try_from(config.send_buffer_bytes)
                         .unwrap_or(usize::MAX),
+                    peer_timeout: Duration::from_secs(config.peer_timeout_s),
                 },
                 pace: Pace { drain_timeout_ms: config.drain_timeout_s.saturating_mul(1000) },
                 clock,

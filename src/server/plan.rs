@@ -23,6 +23,7 @@ use crate::config::Origin;
 use crate::config::Problem;
 use crate::history::Retention;
 use crate::limits::FDS_RESERVED;
+use crate::limits::FDS_RESERVED_SHARD;
 use crate::limits::SHARDS_MAX;
 use crate::shard::Bounds;
 use crate::shard::MemoryBounds;
@@ -59,9 +60,9 @@ impl Plan {
         let is_pinned = config.pin && usize::from(shard_count) <= cpus.len();
         let cpus = if is_pinned { cpus } else { Vec::new() };
         let available = memory::available(config);
-        let per_table = fd_table::raise_limit().saturating_sub(FDS_RESERVED);
+        let limit = fd_table::raise_limit();
         let (connections, has_own_tables) =
-            connections(config, u64::from(shard_count), per_table, available)?;
+            connections(config, u64::from(shard_count), limit, available)?;
         let worst_case = WorstCase::new(config, connections, u64::from(shard_count), available)?;
         let settings = settings(config, connections, u64::from(shard_count), &worst_case.sizes)?;
         Ok(Self { shard_count, driver, cpus, has_own_tables, settings, worst_case })
@@ -80,9 +81,11 @@ fn cpus() -> Vec<usize> {
 fn connections(
     config: &Config,
     shard_count: u64,
-    per_table: u64,
+    limit: u64,
     memory: u64,
 ) -> Result<(u64, bool), ConfigError> {
+    let reserved = FDS_RESERVED + FDS_RESERVED_SHARD * shard_count;
+    let per_table = limit.saturating_sub(reserved);
     let fit = |has_own: bool| {
         Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
     };
@@ -97,8 +100,14 @@ fn connections(
     };
     let possible = fit(has_own_tables);
     if config.connections_max > possible || possible == 0 {
-        let problem =
-            Problem::TooFewDescriptors { wanted: config.connections_max.max(1), possible };
+        let problem = Problem::TooFewDescriptors {
+            wanted: config.connections_max.max(1),
+            possible,
+            limit,
+            reserved,
+            shards: shard_count,
+            has_own_tables,
+        };
         return Err(ConfigError::new("connections_max", Origin::Machine, problem));
     }
     Ok((wanted.min(possible), has_own_tables))
@@ -155,6 +164,7 @@ pub(super) fn settings(
         hyperbeam: access::hyperbeam(config),
         ping_after_s: seconds(config.ping_after_s),
         request_timeout_s: seconds(config.request_timeout_s),
+        upload_bytes_per_s_min: config.upload_bytes_per_s_min,
         close_timeout_s: seconds(config.close_timeout_s),
     })
 }
@@ -175,17 +185,29 @@ mod tests {
     /// Bytes of memory that no connections here use up.
     const LARGE: u64 = 1 << 36;
 
+    /// A limit on open files that leaves so many for connections in each table.
+    fn limit(connections: u64, shards: u64) -> u64 {
+        connections.saturating_add(FDS_RESERVED + FDS_RESERVED_SHARD * shards)
+    }
+
     fn with(connections_max: u64, fd_tables: FdTables) -> Config {
         Config { connections_max, fd_tables, ..Config::default() }
     }
 
     #[test]
     fn tables_are_split_only_if_that_is_needed() {
-        assert_eq!(connections(&with(900, FdTables::Auto), 4, 1000, LARGE).unwrap(), (900, false));
-        assert_eq!(connections(&with(1001, FdTables::Auto), 4, 1000, LARGE).unwrap(), (1001, true));
-        assert_eq!(connections(&with(0, FdTables::Auto), 4, 1000, LARGE).unwrap(), (4000, true));
-        assert_eq!(connections(&with(0, FdTables::Auto), 1, 1000, LARGE).unwrap(), (1000, false));
-        assert_eq!(connections(&with(0, FdTables::Shared), 4, 1000, LARGE).unwrap(), (1000, false));
+        let connections = |config: &Config, shards| {
+            connections(config, shards, limit(1000, shards), LARGE).unwrap()
+        };
+        assert_eq!(connections(&with(900, FdTables::Auto), 4), (900, false));
+        assert_eq!(connections(&with(1001, FdTables::Auto), 4), (1001, true));
+        assert_eq!(connections(&with(0, FdTables::Auto), 4), (4000, true));
+        assert_eq!(connections(&with(0, FdTables::Auto), 1), (1000, false));
+        assert_eq!(connections(&with(0, FdTables::Shared), 4), (1000, false));
+    }
+
+    #[test]
+    fn what_nobody_has_set_is_what_a_machine_can_hold() {
         assert_eq!(
             connections(&with(0, FdTables::Auto), 1, u64::MAX, LARGE).unwrap(),
             (CONNECTIONS_DEFAULT, false)
@@ -199,9 +221,10 @@ mod tests {
         for (config, possible) in
             [(with(4001, FdTables::Auto), 4000), (with(1001, FdTables::Shared), 1000)]
         {
-            let error = connections(&config, 4, 1000, LARGE).unwrap_err();
+            let error = connections(&config, 4, limit(1000, 4), LARGE).unwrap_err();
             assert_eq!(&*error.key, "connections_max");
-            assert!(error.to_string().contains(&format!("at most {possible} fit")), "{error}");
+            let words = format!("at most {possible} connections fit");
+            assert!(error.to_string().contains(&words), "{error}");
         }
     }
 

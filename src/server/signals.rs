@@ -1,7 +1,7 @@
 //! Waiting for the order to stop.
 //!
-//! SIGTERM and SIGINT are blocked before any thread starts, so that none of them is interrupted, and one thread waits for them. No
-//! handler ever runs. Once the first has come the block is lifted: a second one ends the process at once.
+//! SIGTERM, SIGINT and SIGHUP are blocked before any thread starts, so that none of them is interrupted, and one thread waits for them. No
+//! handler ever runs. Once an order to stop has come the block is lifted: a second one ends the process at once.
 
 #![expect(
     unsafe_code,
@@ -13,7 +13,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// The signals that end the server, blocked.
+/// The signals that the server hears, blocked.
 pub struct Signals {
     set: libc::sigset_t,
 }
@@ -23,6 +23,16 @@ pub struct Signals {
 pub enum Signal {
     Interrupt,
     Terminate,
+    /// The terminal is gone, or somebody wants something read anew.
+    Hangup,
+}
+
+impl Signal {
+    /// Whether it is an order to stop.
+    #[must_use]
+    pub const fn stops(self) -> bool {
+        matches!(self, Self::Interrupt | Self::Terminate)
+    }
 }
 
 impl fmt::Display for Signal {
@@ -30,6 +40,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
+            Self::Hangup => "SIGHUP",
         })
     }
 }
@@ -51,7 +62,7 @@ impl Signals {
         check(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
         // SAFETY: it has just been filled.
         let mut set = unsafe { set.assume_init() };
-        for signal in [libc::SIGINT, libc::SIGTERM] {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
             // SAFETY: the set is initialised and ours, the signal exists.
             check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
         }
@@ -62,19 +73,26 @@ impl Signals {
         Ok(Self { set })
     }
 
-    /// Waits for one, and lifts the block.
+    /// Waits for one; if it is an order to stop, lifts the block.
     ///
     /// # Errors
     /// Never, as far as is known: the set is valid.
-    pub fn wait(self) -> io::Result<Signal> {
+    pub fn wait(&self) -> io::Result<Signal> {
         let mut signal = 0;
         // SAFETY: the set is initialised, and the number goes to a place of our own.
         check_code(unsafe { libc::sigwait(&raw const self.set, &raw mut signal) })?;
-        // SAFETY: as in `block`.
-        check_code(unsafe {
-            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const self.set, ptr::null_mut())
-        })?;
-        Ok(if signal == libc::SIGINT { Signal::Interrupt } else { Signal::Terminate })
+        let signal = match signal {
+            libc::SIGINT => Signal::Interrupt,
+            libc::SIGHUP => Signal::Hangup,
+            _ => Signal::Terminate,
+        };
+        if signal.stops() {
+            // SAFETY: as in `block`.
+            check_code(unsafe {
+                libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const self.set, ptr::null_mut())
+            })?;
+        }
+        Ok(signal)
     }
 }
 

@@ -18,9 +18,11 @@ use crate::auth::Origins;
 use crate::auth::Principal;
 use crate::auth::Verifier;
 use crate::auth::Whence;
+use crate::dialect::Forced;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Event;
+use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
@@ -76,7 +78,7 @@ impl Default for Access {
             verifier: None,
             keys: None,
             anonymous: Anonymous::default(),
-            event_types: EventTypes::default(),
+            event_types: EventTypes::open(),
             origins: Origins::default(),
             limits: AccessLimits::default(),
             admin: None,
@@ -89,7 +91,8 @@ impl Default for Access {
 #[derive(Debug)]
 pub(super) struct Who {
     pub(super) principal: Principal,
-    forced: Option<Filter>,
+    /// All of them hold.
+    forced: Vec<Filter>,
     /// Topics of event types that none of their roles may see.
     barred: Vec<TopicName>,
 }
@@ -104,13 +107,12 @@ impl Who {
         types: &EventTypes,
         view: &View,
     ) -> Result<Self, BadForcedFilter> {
-        let mut forced: Option<Filter> = None;
+        let mut forced: Vec<Filter> = Vec::new();
         for text in &principal.forced_filters {
-            let filter = forced_filter(text).ok_or(BadForcedFilter)?;
-            forced = Some(match forced {
-                None => filter,
-                Some(forced) => forced.and(&filter).map_err(|_| BadForcedFilter)?,
-            });
+            let filter = Filter::parse_value(text).map_err(|_| BadForcedFilter)?;
+            if !forced.contains(&filter) {
+                forced.push(filter);
+            }
         }
         let barred = types.barred(&principal).filter_map(|name| view.topic_of(name)).collect();
         Ok(Self { principal, forced, barred })
@@ -125,34 +127,55 @@ impl Who {
         if topics.is_empty() {
             return None;
         }
-        let is_wild = |topic: &&TopicPattern| matches!(topic, TopicPattern::Wild(_));
+        let mut forced: Vec<Filter> = asked.forced.filters.to_vec();
+        let own = self.forced.iter().cloned().chain(self.barring(&topics));
+        for filter in own {
+            if !forced.contains(&filter) {
+                forced.push(filter);
+            }
+        }
+        let is_same = topics == asked.topics && forced.len() == asked.forced.filters.len();
+        if is_same && (forced.is_empty() || asked.forced.is_joined) {
+            return Some(Arc::clone(asked));
+        }
+        let joined = joined(asked.filter.as_ref(), &forced);
+        let is_joined = joined.is_some();
+        let filter = joined.or_else(|| asked.filter.clone());
+        let forced = Forced { filters: forced.into(), is_joined };
+        Some(Arc::new(Subscription { topics, filter, forced, ..(**asked).clone() }))
+    }
+
+    /// What keeps patterns from topics that are barred; nothing if they match none.
+    fn barring(&self, topics: &[TopicPattern]) -> Option<Filter> {
+        let wild = || topics.iter().filter(|topic| matches!(topic, TopicPattern::Wild(_)));
         let barred: Vec<Scalar> = self
             .barred
             .iter()
-            .filter(|name| topics.iter().filter(is_wild).any(|topic| topic.matches(name)))
+            .filter(|name| wild().any(|topic| topic.matches(name)))
             .map(|name| Scalar::text(name.as_str()))
             .collect();
-        if topics == asked.topics && barred.is_empty() && self.forced.is_none() {
-            return Some(Arc::clone(asked));
+        if barred.is_empty() {
+            return None;
         }
-        let mut tests = Vec::new();
-        tests.extend(asked.filter.as_ref().map(Filter::to_predicate));
-        tests.extend(self.forced.as_ref().map(Filter::to_predicate));
-        if !barred.is_empty() {
-            tests.push(Predicate::Test(Term::native(Source::Topic, Test::NotIn(barred))));
-        }
-        let filter = match tests.is_empty() {
-            true => None,
-            false => Some(Filter::new(&Predicate::And(tests)).ok()?),
-        };
-        Some(Arc::new(Subscription { topics, filter, ..(**asked).clone() }))
+        let test = Predicate::Test(Term::native(Source::Topic, Test::NotIn(barred)));
+        Some(Filter::new(&test).expect("a server has few types of events that need a role"))
     }
 
     /// Whether they may see this event at all.
     pub(super) fn lets_see(&self, event: &Event) -> bool {
         self.principal.may_hear(&event.topic)
             && !self.barred.contains(&event.topic)
-            && self.forced.as_ref().is_none_or(|forced| forced.evaluate(event))
+            && self.forced.iter().all(|forced| forced.evaluate(event))
+    }
+
+    /// Whether they may know of this event: see it, or, of a delete, the last event of the key that is gone.
+    pub(super) fn lets_know(&self, event: &Event) -> bool {
+        self.lets_see(event) || event.before.as_ref().is_some_and(|before| self.lets_see(before))
+    }
+
+    /// Whether a topic is one of an event type that none of their roles may see.
+    pub(super) fn is_barred(&self, topic: &TopicName) -> bool {
+        self.barred.contains(topic)
     }
 
     /// What of these topics is granted.
@@ -167,12 +190,15 @@ impl Who {
     }
 }
 
-/// A filter as a token has it: a JSON string in the text notation, or an object in the JSON one.
-fn forced_filter(text: &str) -> Option<Filter> {
-    match serde_json::from_str::<String>(text) {
-        Ok(text) => Filter::parse_text(&text).ok(),
-        Err(_) => Filter::parse_json(text).ok(),
-    }
+/// What is asked for and what is forced, as one filter that the matcher can find events by; deletes are looked at again. `None`: together they are
+/// larger than a filter may be, and what is forced is looked at for every event that passes what is asked for.
+fn joined(asked: Option<&Filter>, forced: &[Filter]) -> Option<Filter> {
+    let is_delete = Test::equals(Scalar::text(Op::Delete.name()));
+    let is_delete = Predicate::Test(Term::native(Source::Op, is_delete));
+    let forced = Predicate::And(forced.iter().map(Filter::to_predicate).collect());
+    let mut tests: Vec<Predicate> = asked.map(Filter::to_predicate).into_iter().collect();
+    tests.push(Predicate::Or(vec![forced, is_delete]));
+    Filter::new(&Predicate::And(tests)).ok()
 }
 
 /// What each of some patterns has in common with each of some others, in the order of the first.
@@ -283,7 +309,8 @@ mod tests {
 
     #[test]
     fn anonymous_clients_are_kept_from_what_needs_a_role_and_nothing_else() {
-        let who = Access::default().anonymous(&View::default()).unwrap();
+        let with_keys = Access { event_types: EventTypes::default(), ..Access::default() };
+        let who = with_keys.anonymous(&View::default()).unwrap();
         let asked = |topics: &[&str]| {
             let topics = topics.iter().map(|topic| pattern(topic)).collect();
             Arc::new(Subscription { topics, ..Subscription::default() })
@@ -293,5 +320,9 @@ mod tests {
         assert_eq!(who.confine(&asked(&["LogEntry"])), None);
         let all = who.confine(&asked(&["**"])).unwrap();
         assert!(all.filter.is_some());
+        // Where nobody can show a role, nothing needs one.
+        let who = Access::default().anonymous(&View::default()).unwrap();
+        let logs = asked(&["LogEntry"]);
+        assert!(Arc::ptr_eq(&who.confine(&logs).unwrap(), &logs));
     }
 }

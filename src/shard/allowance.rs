@@ -15,10 +15,10 @@ use super::lanes::Lane;
 use super::registrar::REGISTRAR;
 use crate::auth::Publisher;
 use crate::clock::Now;
+use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::limits::PUBLISH_PORTION_MS;
 use crate::limits::PUBLISH_PORTIONS_PER_S;
-use crate::limits::RATES_MAX;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -26,6 +26,7 @@ type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 #[derive(Debug, Default)]
 pub(super) struct Allowances {
     portions: Map<Publisher, Portion>,
+    portions_max: usize,
     /// At most one run for each connection.
     parked: Map<ConnId, Vec<Draft>>,
 }
@@ -56,6 +57,11 @@ pub(super) enum Allowed {
 }
 
 impl Allowances {
+    /// None yet, and at most so many.
+    pub(super) fn within(portions_max: usize) -> Self {
+        Self { portions_max, ..Self::default() }
+    }
+
     /// Takes all of that from what is left here; false: there is not so much.
     fn take(&mut self, publisher: &Publisher, events: u32, now: Now) -> bool {
         let Some(portion) = self.portions.get_mut(publisher) else { return false };
@@ -71,10 +77,10 @@ impl Allowances {
         if events == 0 {
             return;
         }
-        if self.portions.len() >= RATES_MAX {
+        if self.portions.len() >= self.portions_max {
             self.portions.retain(|_, portion| portion.until_ms > now.mono_ms);
         }
-        if self.portions.len() < RATES_MAX {
+        if self.portions.len() < self.portions_max {
             let until_ms = now.mono_ms + PUBLISH_PORTION_MS;
             self.portions.insert(publisher, Portion { events, until_ms });
         }
@@ -136,6 +142,11 @@ impl Shard {
         }
         let Some(drafts) = self.allowances.parked.remove(&conn.id) else { return };
         let wanted = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
+        if self.has_lost_its_token(conn.id, now) {
+            self.allowances.keep(publisher, events, now);
+            let refused: Vec<_> = drafts.iter().map(|_| Err(RefusalCode::Forbidden)).collect();
+            return self.published(conn.id, &refused, now);
+        }
         self.allowances.keep(publisher, events.saturating_sub(wanted), now);
         if let Some(results) = self.publish_allowed(conn, drafts, events, now) {
             self.published(conn.id, &results, now);

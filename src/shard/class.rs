@@ -7,13 +7,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::conns::Conns;
+use super::forced::Unmatched;
 use super::input::ConnId;
 use super::input::ConnRef;
 use crate::batch::FrameId;
+use crate::batch::Frames;
+use crate::batch::Piece;
 use crate::batch::Policy;
 use crate::dialect::DialectId;
 use crate::dialect::Subscription;
+use crate::event::Event;
+use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
 
@@ -93,10 +100,21 @@ pub(super) struct Stream {
 #[derive(Debug, Default)]
 pub(super) struct OpenBatch {
     pub(super) text: Vec<u8>,
+    /// The events that are in it, and for which of the class's subscriptions each is: for a member that is to hear a part of them only.
+    pub(super) told: Vec<(Arc<Event>, u64)>,
     pub(super) events: u16,
     pub(super) events_max: u16,
     /// When it is closed at the latest, in milliseconds since the start.
     pub(super) due_ms: u64,
+}
+
+/// Messages that wait for a class's members as pieces.
+#[derive(Debug, Default)]
+pub(super) struct InPieces {
+    /// Frames that go before it.
+    before: usize,
+    pub(super) messages: usize,
+    pub(super) pieces: Vec<Piece>,
 }
 
 #[derive(Debug)]
@@ -114,16 +132,30 @@ pub(super) struct Class {
     pub(super) waiting_bytes: usize,
     /// The same frames as those in sync read them; empty without a stream.
     pub(super) deflated: Vec<FrameId>,
+    /// What waits in pieces, behind the frames that waited before it.
+    pub(super) large: Option<Box<InPieces>>,
     pub(super) stream: Option<Stream>,
     pub(super) open: Option<Box<OpenBatch>>,
     /// While one event is fanned out: which subscriptions it matches.
     pub(super) matched: u64,
     /// Stands in the list of those that were told something in this round.
     pub(super) is_told: bool,
+    /// Which subscriptions have more forced on them than the matcher looks at.
+    pub(super) unmatched: Unmatched,
     /// Stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
     /// While it is flushed: which of the classes of that flight it is.
     pub(super) due: u32,
+    /// Bytes of its subscriptions, and of what finds them.
+    pub(super) weight_bytes: usize,
+}
+
+/// Bytes of a class without subscriptions.
+const CLASS_BYTES: usize = 1024;
+
+/// Bytes of a class with these.
+pub(super) fn weight_of(subs: &[Arc<Subscription>]) -> usize {
+    CLASS_BYTES + subs.iter().map(|sub| sub.weight_bytes()).sum::<usize>()
 }
 
 impl Class {
@@ -133,6 +165,38 @@ impl Class {
             return 0;
         }
         self.late.get(&conn).map_or(0, |frames| *frames as usize)
+    }
+
+    /// Adds messages in pieces to what waits.
+    pub(super) fn push_pieces(&mut self, pieces: Vec<Piece>, messages: usize, frames: &Frames) {
+        self.end_frames(frames);
+        let before = self.plain.len();
+        let large =
+            self.large.get_or_insert_with(|| Box::new(InPieces { before, ..InPieces::default() }));
+        large.messages += messages;
+        large.pieces.extend(pieces);
+        self.begin_stream_anew();
+    }
+
+    /// Makes pieces of the frames that wait behind others: from then on all frames go before all pieces.
+    pub(super) fn end_frames(&mut self, frames: &Frames) {
+        let Some(large) = &mut self.large else { return };
+        if self.plain.len() == large.before {
+            return;
+        }
+        for frame in self.plain.drain(large.before..) {
+            large.messages += 1;
+            large.pieces.push(Piece::Bytes(Bytes::copy_from_slice(frames.bytes(frame))));
+        }
+        self.deflated.truncate(large.before);
+        self.begin_stream_anew();
+    }
+
+    /// From the next frame on: what members were sent since is not what the shared stream knows.
+    fn begin_stream_anew(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.messages = DEFLATE_EPOCH_MESSAGES;
+        }
     }
 
     /// Takes a member out.
@@ -146,6 +210,7 @@ impl Class {
             self.stream = None;
             self.deflated = Vec::new();
             self.plain = Vec::new();
+            self.large = None;
             self.waiting_bytes = 0;
             self.open = None;
             self.members = Vec::new();
@@ -199,6 +264,7 @@ pub(super) struct Classes {
     wishes: Vec<(ClassId, u8)>,
     wishes_free: Vec<u32>,
     streams: usize,
+    bytes: usize,
 }
 
 impl Classes {
@@ -213,9 +279,12 @@ impl Classes {
             u32::try_from(self.slots.len() - 1).expect("classes are fewer than connections")
         }));
         let wishes = (0..key.subs.len()).map(|index| self.new_wish(id, index)).collect();
+        let weight_bytes = weight_of(&key.subs);
+        self.bytes += weight_bytes;
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
         self.slots[id.index()] = Some(Box::new(Class {
+            unmatched: Unmatched::of(&key.subs),
             policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
             key,
             wishes,
@@ -225,12 +294,14 @@ impl Classes {
             plain: Vec::new(),
             waiting_bytes: 0,
             deflated: Vec::new(),
+            large: None,
             stream: None,
             open: None,
             matched: 0,
             is_told: false,
             is_dirty: false,
             due: 0,
+            weight_bytes,
         }));
         id
     }
@@ -255,6 +326,7 @@ impl Classes {
     pub(super) fn remove(&mut self, id: ClassId) -> Option<Box<Class>> {
         let class = self.slots.get_mut(id.index())?.take()?;
         self.by_key.remove(&class.key);
+        self.bytes -= class.weight_bytes;
         self.wishes_free.extend(class.wishes.iter().map(|wish| wish.0));
         self.free.push(id.0);
         Some(class)
@@ -291,6 +363,11 @@ impl Classes {
     pub(super) fn count_streams(&mut self) -> usize {
         self.streams = self.slots.iter().flatten().filter(|class| class.stream.is_some()).count();
         self.streams
+    }
+
+    /// Bytes of all of them, with what finds their subscriptions.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn streams(&self) -> usize {

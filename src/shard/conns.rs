@@ -30,6 +30,10 @@ pub(super) struct Conn {
     /// When its client was last heard, in seconds since the start.
     pub(super) heard_s: u32,
     pub(super) session: Session,
+    /// Bytes of what it has said, and that are not carried out, as the intake counts them.
+    pub(super) held_bytes: usize,
+    /// It stands in the list of those to be gone on with.
+    pub(super) is_heard_later: bool,
     /// How it is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
@@ -79,6 +83,8 @@ impl Conns {
             synced: 0,
             heard_s,
             session,
+            held_bytes: 0,
+            is_heard_later: false,
             voice: None,
             who: None,
             is_counted: false,

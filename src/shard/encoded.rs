@@ -16,7 +16,9 @@ use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::dialect::Views;
 use crate::event::Event;
+use crate::event::Payload;
 use crate::event::Projection;
+use crate::event::Text;
 
 /// Heads remembered per event; classes whose subscribers all chose other ids are framed one by one.
 const HEADS_MAX: usize = 8;
@@ -29,18 +31,20 @@ pub(super) struct Encoded {
     views: Option<Arc<Views>>,
     bodies: Vec<Body>,
     bodies_used: usize,
+    keeps_parts: bool,
     known: Vec<Known>,
     known_used: usize,
     head: Vec<u8>,
     text: Vec<u8>,
-    payload: Vec<u8>,
+    payload: Text,
 }
 
+/// What an event is for all who speak a dialect and chose the same fields.
 #[derive(Debug)]
-struct Body {
-    dialect: DialectId,
-    fields: Option<Arc<Projection>>,
-    text: Vec<u8>,
+pub(super) struct Body {
+    pub(super) dialect: DialectId,
+    pub(super) fields: Option<Arc<Projection>>,
+    pub(super) text: Text,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,22 @@ impl Encoded {
         self.known_used = 0;
     }
 
+    /// From here on bodies of this event keep parts of its payload where they are.
+    pub(super) fn keep_parts(&mut self) {
+        if !std::mem::replace(&mut self.keeps_parts, true) {
+            self.begin();
+        }
+    }
+
+    /// Lets go of an event whose payload was kept.
+    pub(super) fn end(&mut self) {
+        if std::mem::take(&mut self.keeps_parts) {
+            self.begin();
+            self.bodies.iter_mut().for_each(|body| body.text.clear());
+            self.payload.clear();
+        }
+    }
+
     /// Where the event's body is, as these subscriptions of a class want it.
     fn body_index(&mut self, class: &Class, event: &Event, subs: u64) -> usize {
         let dialect = class.key.voice.dialect;
@@ -77,37 +97,54 @@ impl Encoded {
             self.known_used = 0;
         }
         if self.bodies.len() == self.bodies_used {
-            self.bodies.push(Body { dialect, fields: None, text: Vec::new() });
+            self.bodies.push(Body { dialect, fields: None, text: Text::default() });
         }
         let body = &mut self.bodies[self.bodies_used];
         body.dialect = dialect;
-        body.text.clear();
+        begin(&mut body.text, event, self.keeps_parts);
         let view = view_of(self.views.as_ref(), dialect);
-        match &fields {
-            None => dialect.speaker().encode(event, &event.payload, view, &mut body.text),
+        let payload = match &fields {
+            None => Payload::Whole(&event.payload),
             Some(fields) => {
-                self.payload.clear();
+                begin(&mut self.payload, event, self.keeps_parts);
                 fields.project(&event.payload, &mut self.payload);
-                dialect.speaker().encode(event, &self.payload, view, &mut body.text);
+                Payload::Chosen(&self.payload)
             }
-        }
+        };
+        dialect.speaker().encode(event, payload, view, &mut body.text);
         body.fields = fields;
         self.bodies_used += 1;
         self.bodies_used - 1
     }
 
-    /// The event's text for these subscriptions of a class: head and body.
+    /// The event's body for these subscriptions of a class, and what stands before it.
+    pub(super) fn parts(
+        &mut self,
+        class: &Class,
+        event: &Event,
+        subs: u64,
+        form: Form,
+    ) -> (&Body, &[u8]) {
+        let body = self.body_index(class, event, subs);
+        self.head.clear();
+        let view = view_of(self.views.as_ref(), class.key.voice.dialect);
+        let of = Subs { of: &class.key.subs, set: subs };
+        class.key.voice.dialect.speaker().head(form, event, view, of, &mut self.head);
+        (&self.bodies[body], &self.head)
+    }
+
+    /// The event's text where no parts are kept, for these subscriptions of a class: head and body.
     pub(super) fn text(&mut self, class: &Class, event: &Event, subs: u64, form: Form) -> &[u8] {
         let body = self.body_index(class, event, subs);
         self.text.clear();
         let view = view_of(self.views.as_ref(), class.key.voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
         class.key.voice.dialect.speaker().head(form, event, view, of, &mut self.text);
-        self.text.extend_from_slice(&self.bodies[body].text);
+        self.text.extend_from_slice(&self.bodies[body].text.bytes);
         &self.text
     }
 
-    /// The event's frame for these subscriptions of a class, as every member can read it.
+    /// The event's frame where no parts are kept, for these subscriptions of a class, as every member can read it.
     pub(super) fn frame(
         &mut self,
         class: &Class,
@@ -118,7 +155,7 @@ impl Encoded {
     ) -> FrameId {
         let voice = class.key.voice;
         let body = self.body_index(class, event, subs);
-        let text = &self.bodies[body].text;
+        let text = &self.bodies[body].text.bytes;
         self.head.clear();
         let view = view_of(self.views.as_ref(), voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
@@ -152,6 +189,15 @@ impl Encoded {
         known.body = body;
         known.head.clone_from(&self.head);
         self.known_used += 1;
+    }
+}
+
+/// An empty text for something of this event.
+fn begin(text: &mut Text, event: &Event, keeps_parts: bool) {
+    if keeps_parts {
+        text.clear_for(&event.payload);
+    } else {
+        text.clear();
     }
 }
 

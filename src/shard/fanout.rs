@@ -15,6 +15,7 @@ use crate::clock::Now;
 use crate::dialect::Form;
 use crate::dialect::Views;
 use crate::event::Event;
+use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
 use crate::limits::OUTBOX_ROUNDS_MIN;
@@ -28,6 +29,8 @@ pub(super) struct Scratch {
     wishes: Vec<WishId>,
     classes: Vec<ClassId>,
     encoded: Encoded,
+    /// Classes for whose subscriptions more is forced than was matched.
+    forced: Vec<(ClassId, u64)>,
     /// Connections that have a class of their own, and which of their subscriptions wanted the event.
     alone: Vec<(ConnId, u64)>,
 }
@@ -46,11 +49,16 @@ impl Shard {
         self.events_since_flush += 1;
         self.spent += UNITS_EVENT;
         let mut scratch = std::mem::take(&mut self.scratch);
+        self.begin_second(now);
         self.matcher.matches(event, &mut scratch.wishes);
-        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED;
+        let steps = self.matcher.steps_of_event();
+        self.stats.filter_steps += steps;
+        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT;
+        self.close_all_spent(now);
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);
-            let class = self.classes.at(id);
+            // It is gone if its filters took too much for this event.
+            let Some(class) = self.classes.find_mut(id) else { continue };
             if class.matched == 0 {
                 scratch.classes.push(id);
             }
@@ -59,7 +67,12 @@ impl Shard {
         scratch.encoded.begin();
         scratch.alone.clear();
         for id in scratch.classes.drain(..) {
-            let mut subs = std::mem::take(&mut self.classes.at(id).matched);
+            let class = self.classes.at(id);
+            let mut subs = std::mem::take(&mut class.matched);
+            if subs & class.unmatched.at(event.op) != 0 {
+                scratch.forced.push((id, subs));
+                continue;
+            }
             if let Some(conn) = self.only_conn(id) {
                 scratch.alone.push((conn, subs));
                 subs = self.shape_live(conn, event, subs, now);
@@ -68,6 +81,11 @@ impl Shard {
                 self.emit(id, event, subs, &mut scratch.encoded, now);
             }
         }
+        if !scratch.forced.is_empty() {
+            self.fan_out_forced(event, &scratch.forced, &mut scratch.alone, now);
+            scratch.forced.clear();
+        }
+        scratch.encoded.end();
         self.announce_leaves(event, &scratch.alone, now);
         self.scratch = scratch;
     }
@@ -97,7 +115,13 @@ impl Shard {
     }
 
     /// Sees an event for a connection with a class of its own; returns the subscriptions that get it now.
-    fn shape_live(&mut self, conn: ConnId, event: &Arc<Event>, subs: u64, now: Now) -> u64 {
+    pub(super) fn shape_live(
+        &mut self,
+        conn: ConnId,
+        event: &Arc<Event>,
+        subs: u64,
+        now: Now,
+    ) -> u64 {
         let solo = self.conns.find(conn).and_then(|conn| conn.solo.as_deref());
         let not_live = solo.map_or(0, |solo| solo.not_live(event.home));
         self.shape(conn, event, subs & !not_live, now)
@@ -106,9 +130,14 @@ impl Shard {
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
         self.is_class_full
-            || self.frames.len() >= FLUSH_BYTES_MAX
+            || self.is_flight_full()
             || self.events_since_flush >= FLUSH_FRAMES_MAX
             || self.queued_bytes >= self.outbox_share() / OUTBOX_ROUNDS_MIN
+    }
+
+    /// Whether a flight holds as many bytes of frames as it may; what is gathered beyond them is in pieces.
+    pub(super) fn is_flight_full(&self) -> bool {
+        self.frames.len() >= FLUSH_BYTES_MAX
     }
 
     /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
@@ -120,6 +149,9 @@ impl Shard {
         encoded: &mut Encoded,
         now: Now,
     ) {
+        if event.is_large() || self.is_flight_full() {
+            return self.append_pieces(id, event, subs, encoded);
+        }
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
             let text = encoded.text(class, event, subs, Form::InBatch);
@@ -129,6 +161,9 @@ impl Shard {
                     self.batch_deadlines.remove(due_before_ms, id);
                 }
                 self.batch_deadlines.insert(class.open.as_ref().map_or(0, |open| open.due_ms), id);
+            }
+            if let Some(open) = &mut class.open {
+                open.told.push((Arc::clone(event), subs));
             }
             if voice::is_batch_full(class) {
                 self.close_batch(id);

@@ -5,8 +5,7 @@
 //! than all of it is solo and owed the rest. Per subscriber: no allocation, no copy, no formatting.
 
 use std::collections::HashMap;
-
-use bytes::Bytes;
+use std::rc::Rc;
 
 use super::Sent;
 use super::Shard;
@@ -15,8 +14,15 @@ use super::class::Class;
 use super::class::ClassId;
 use super::input::ConnId;
 use super::roll::Roll;
+use crate::batch::Budget;
+use crate::batch::FrameId;
 use crate::batch::Frames;
+use crate::batch::Kept;
+use crate::batch::Owed;
+use crate::batch::Piece;
 use crate::clock::Now;
+use crate::limits::FLUSH_BYTES_MAX;
+use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::UNIT_BYTES;
 use crate::limits::UNITS_SEND;
 
@@ -26,6 +32,9 @@ pub(super) struct Flight {
     frames: Frames,
     /// What the members of each class are sent, gathered where its frames do not lie side by side.
     gathered: Vec<u8>,
+    /// Of each class beyond what may be gathered: the frames that are copied side by side as they are sent.
+    scattered: Vec<Vec<FrameId>>,
+    scratch: Vec<u8>,
     spans: Vec<Spans>,
     /// Who has still to be sent it.
     due: Roll,
@@ -45,7 +54,9 @@ struct Spans {
     /// What is not for members that joined while it was gathered.
     late: HashMap<ConnId, Late, foldhash::fast::RandomState>,
     /// What members did not take, once for all of them: of the plain bytes and of the deflated ones.
-    kept: [Option<Bytes>; 2],
+    kept: [Option<Rc<Kept>>; 2],
+    /// What goes behind the frames, in pieces.
+    pieces: Vec<Piece>,
 }
 
 /// What a member that joined late is not sent.
@@ -55,12 +66,23 @@ struct Late {
     bytes: usize,
 }
 
-/// Bytes in the frame buffer or among those gathered.
+/// Where bytes are.
 #[derive(Clone, Copy, Debug)]
-struct Span {
-    gathered: bool,
-    start: usize,
-    end: usize,
+enum Span {
+    /// From here to there in the frame buffer.
+    Frames(usize, usize),
+    /// Among those gathered.
+    Gathered(usize, usize),
+    /// In the frames of this list.
+    Scattered(usize),
+}
+
+/// What spans are spans of.
+struct Source<'a> {
+    frames: &'a Frames,
+    gathered: &'a [u8],
+    scattered: &'a [Vec<FrameId>],
+    scratch: &'a mut Vec<u8>,
 }
 
 /// What one member is sent.
@@ -75,8 +97,10 @@ struct Part {
 #[derive(Debug)]
 struct Unsent {
     conn: ConnId,
-    /// Bytes not taken; `None`: the connection is gone.
-    rest: Option<Bytes>,
+    /// What was not taken; `None`: the connection is gone.
+    rest: Option<Owed>,
+    /// The socket took some of it, so a frame may have begun that must be ended.
+    is_begun: bool,
 }
 
 /// Bytes of scratch that are kept from flight to flight.
@@ -96,8 +120,33 @@ impl Flight {
     fn clear(&mut self) {
         self.spans.clear();
         self.frames.clear();
-        self.gathered.clear();
-        self.gathered.shrink_to(KEPT_BYTES);
+        self.scattered.clear();
+        for buffer in [&mut self.gathered, &mut self.scratch] {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BYTES);
+        }
+    }
+
+    /// Takes what waits for a class's members.
+    fn gather(&mut self, class: &mut Class) {
+        class.end_frames(&self.frames);
+        let plain = self.span_of(&class.plain);
+        let deflated = class.stream.is_some().then(|| self.span_of(&class.deflated));
+        let spans = Spans::of(class, plain, deflated, &self.frames);
+        self.spans.push(spans);
+    }
+
+    fn span_of(&mut self, ids: &[FrameId]) -> Span {
+        if let Some((start, end)) = self.frames.contiguous(ids) {
+            return Span::Frames(start, end);
+        }
+        if self.gathered.len() >= FLUSH_BYTES_MAX {
+            self.scattered.push(ids.to_vec());
+            return Span::Scattered(self.scattered.len() - 1);
+        }
+        let start = self.gathered.len();
+        self.frames.gather(ids, &mut self.gathered);
+        Span::Gathered(start, self.gathered.len())
     }
 }
 
@@ -114,12 +163,13 @@ impl Shard {
         for id in self.dirty.drain(..) {
             // Everyone may have left since, and another class may have the place and stand in the list twice.
             let Some(class) = self.classes.find_mut(id) else { continue };
-            if !std::mem::take(&mut class.is_dirty) || class.plain.is_empty() {
+            let is_empty = class.plain.is_empty() && class.large.is_none();
+            if !std::mem::take(&mut class.is_dirty) || is_empty {
                 continue;
             }
             class.due = u32::try_from(flight.spans.len()).expect("classes are bounded far below");
             flight.due.extend(&class.members, places);
-            flight.spans.push(gather(class, &flight.frames, &mut flight.gathered));
+            flight.gather(class);
         }
         if !flight.is_underway() {
             flight.clear();
@@ -132,14 +182,14 @@ impl Shard {
             return true;
         }
         let mut flight = std::mem::take(&mut self.flight);
-        let Flight { frames, gathered, spans, due, unsent } = &mut flight;
-        let bytes = (frames.all(), &gathered[..]);
+        let Flight { frames, gathered, scattered, scratch, spans, due, unsent } = &mut flight;
+        let source = &mut Source { frames, gathered, scattered, scratch };
         if let [only] = &mut spans[..] {
             while self.spent < units_max
                 && let Some(conn) = due.pop()
             {
                 self.spent += only.units;
-                self.send_to_member(sink, conn, only, bytes, unsent);
+                self.send_to_member(sink, conn, only, source, unsent);
             }
         } else {
             while self.spent < units_max
@@ -150,7 +200,7 @@ impl Shard {
                 };
                 let spans = &mut spans[self.classes.at(class).due as usize];
                 self.spent += spans.units;
-                self.send_to_member(sink, conn, spans, bytes, unsent);
+                self.send_to_member(sink, conn, spans, source, unsent);
             }
         }
         let is_over = due.is_empty();
@@ -171,12 +221,15 @@ impl Shard {
         sink: &mut S,
         id: ConnId,
         spans: &mut Spans,
-        (frames, gathered): (&[u8], &[u8]),
+        source: &mut Source<'_>,
         unsent: &mut Vec<Unsent>,
     ) {
+        if !spans.pieces.is_empty() {
+            return self.send_pieces_to_member(sink, id, spans, source, unsent);
+        }
         // Only a class with a stream has to look at the connection itself, which is a cache miss for each.
         let part = spans.part(id, |epoch, begins| self.conns.is_synced(id, epoch, begins));
-        let whole = part.span.of(frames, gathered);
+        let whole = part.span.of(source);
         let bytes = &whole[part.late.bytes..];
         if bytes.is_empty() {
             return;
@@ -187,24 +240,70 @@ impl Shard {
             Sent::Took(count) if count == bytes.len() => self.stats.bytes_sent += count as u64,
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
-                let rest = spans.keep(part, whole).slice(part.late.bytes + count..);
-                unsent.push(Unsent { conn: id, rest: Some(rest) });
+                let rest = Some(spans.rest(part, whole, count, &self.outboxes));
+                unsent.push(Unsent { conn: id, rest, is_begun: count > 0 });
             }
-            Sent::Closed => unsent.push(Unsent { conn: id, rest: None }),
+            Sent::Closed => unsent.push(Unsent::gone(id)),
         }
+    }
+
+    /// The same where some of it is in pieces: as many at a time as one call takes.
+    fn send_pieces_to_member<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        id: ConnId,
+        spans: &mut Spans,
+        source: &mut Source<'_>,
+        unsent: &mut Vec<Unsent>,
+    ) {
+        let part = spans.part(id, |epoch, begins| self.conns.is_synced(id, epoch, begins));
+        let whole = part.span.of(source);
+        self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
+        let first = Some(&whole[part.late.bytes..]).filter(|bytes| !bytes.is_empty());
+        let mut runs = first.into_iter().chain(spans.pieces.iter().map(Piece::bytes));
+        let mut taken = 0;
+        loop {
+            let (mut count, mut bytes, mut next) = (0, 0, [&[][..]; PIECES_PER_SEND_MAX]);
+            for (place, run) in next.iter_mut().zip(&mut runs) {
+                *place = run;
+                count += 1;
+                bytes += run.len();
+            }
+            if count == 0 {
+                return;
+            }
+            self.stats.sends += 1;
+            let Sent::Took(of_these) = sink.send_pieces(id, &next[..count]) else {
+                return unsent.push(Unsent::gone(id));
+            };
+            self.stats.bytes_sent += of_these as u64;
+            taken += of_these;
+            if of_these < bytes {
+                break;
+            }
+        }
+        let rest = Some(spans.rest(part, whole, taken, &self.outboxes));
+        unsent.push(Unsent { conn: id, rest, is_begun: taken > 0 });
     }
 
     /// A member that could not be sent everything is no longer in step.
     fn settle(&mut self, unsent: Unsent, now: Now) {
-        let Unsent { conn, rest } = unsent;
+        let Unsent { conn, rest, is_begun } = unsent;
         match rest {
             None => self.closed(conn, now),
+            Some(_) if self.outboxes.is_exhausted() => {
+                self.outbox_full(conn, now);
+                if is_begun {
+                    // The frame would have to be ended before anything is said, and there is no room to hold it.
+                    self.remove(conn);
+                }
+            }
             Some(rest) => {
                 self.go_solo(conn);
                 if let Some(solo) =
                     self.conns.find_mut(conn).and_then(|conn| conn.solo.as_deref_mut())
                 {
-                    solo.owed.push_first(rest);
+                    solo.owed.push_all_first(rest);
                     solo.blocked = true;
                     solo.moved_ms = now.mono_ms;
                 }
@@ -213,45 +312,55 @@ impl Shard {
     }
 
     /// Takes a member off the roll; what it has not been sent yet, and the epoch of its class's stream that it is in sync with after that.
-    pub(super) fn leave_flight(&mut self, id: ConnId, class: ClassId, synced: u32) -> (Bytes, u32) {
-        let Flight { frames, gathered, spans, due, .. } = &mut self.flight;
+    pub(super) fn leave_flight(&mut self, id: ConnId, class: ClassId, synced: u32) -> (Owed, u32) {
+        let Flight { frames, gathered, scattered, scratch, spans, due, .. } = &mut self.flight;
         if !due.remove(id) {
-            return (Bytes::new(), synced);
+            return (Owed::default(), synced);
         }
         let spans = &mut spans[self.classes.at(class).due as usize];
         let part = spans.part(id, |epoch, begins| begins || epoch == synced);
         let synced = if part.variant == 1 { spans.epoch } else { synced };
         self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
-        let whole = part.span.of(frames.all(), gathered);
-        (spans.keep(part, whole).slice(part.late.bytes..), synced)
+        let source = &mut Source { frames, gathered, scattered, scratch };
+        let whole = part.span.of(source);
+        (spans.rest(part, whole, 0, &self.outboxes), synced)
     }
-}
-
-/// Takes what waits for a class's members.
-fn gather(class: &mut Class, frames: &Frames, gathered: &mut Vec<u8>) -> Spans {
-    let plain = span_of(frames, &class.plain, gathered);
-    let deflated = class.stream.is_some().then(|| span_of(frames, &class.deflated, gathered));
-    let (epoch, restarted) =
-        class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
-    let late = std::mem::take(&mut class.late).into_iter();
-    let late = late.map(|(conn, count)| {
-        let missed = &class.plain[..count as usize];
-        let bytes = missed.iter().map(|frame| frames.bytes(*frame).len()).sum();
-        (conn, Late { frames: missed.len(), bytes })
-    });
-    let late = late.collect();
-    let frame_count = class.plain.len();
-    class.plain.clear();
-    class.deflated.clear();
-    if let Some(stream) = &mut class.stream {
-        stream.restarted = false;
-    }
-    let units = UNITS_SEND + (class.waiting_bytes / UNIT_BYTES) as u64;
-    class.waiting_bytes = 0;
-    Spans { units, frame_count, plain, deflated, epoch, restarted, late, kept: [None, None] }
 }
 
 impl Spans {
+    /// Of what waits for a class's members, which no longer waits.
+    fn of(class: &mut Class, plain: Span, deflated: Option<Span>, frames: &Frames) -> Self {
+        let (epoch, restarted) =
+            class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
+        let late = std::mem::take(&mut class.late).into_iter();
+        let late = late.map(|(conn, count)| {
+            let missed = &class.plain[..count as usize];
+            let bytes = missed.iter().map(|frame| frames.bytes(*frame).len()).sum();
+            (conn, Late { frames: missed.len(), bytes })
+        });
+        let late = late.collect();
+        let large = class.large.take().map(|large| *large).unwrap_or_default();
+        let frame_count = class.plain.len() + large.messages;
+        class.plain.clear();
+        let units = UNITS_SEND + (class.waiting_bytes / UNIT_BYTES) as u64;
+        class.waiting_bytes = 0;
+        class.deflated.clear();
+        if let Some(stream) = &mut class.stream {
+            stream.restarted = false;
+        }
+        Self {
+            frame_count,
+            units,
+            plain,
+            deflated,
+            epoch,
+            restarted,
+            late,
+            kept: [None, None],
+            pieces: large.pieces,
+        }
+    }
+
     /// What a member is sent; `is_synced` says whether it has seen an epoch from its beginning, or does with these frames.
     fn part(&self, id: ConnId, is_synced: impl FnOnce(u32, bool) -> bool) -> Part {
         let late = if self.late.is_empty() {
@@ -267,23 +376,36 @@ impl Spans {
         }
     }
 
-    fn keep(&mut self, part: Part, whole: &[u8]) -> &Bytes {
-        self.kept[part.variant].get_or_insert_with(|| Bytes::copy_from_slice(whole))
+    /// What is left for a member whose socket took so many bytes: shared by all who are owed it.
+    fn rest(&mut self, part: Part, whole: &[u8], taken: usize, outboxes: &Rc<Budget>) -> Owed {
+        let mut rest = Owed::default();
+        let from = part.late.bytes + taken;
+        if from < whole.len() {
+            let kept = &mut self.kept[part.variant];
+            let kept = kept.get_or_insert_with(|| Kept::new(outboxes, whole.into()));
+            rest.push(Piece::Kept { kept: Rc::clone(kept), from });
+        }
+        rest.push_rest(&self.pieces, from.saturating_sub(whole.len()));
+        rest
     }
 }
 
-fn span_of(frames: &Frames, ids: &[crate::batch::FrameId], gathered: &mut Vec<u8>) -> Span {
-    if let Some((start, end)) = frames.contiguous(ids) {
-        return Span { gathered: false, start, end };
+impl Unsent {
+    const fn gone(conn: ConnId) -> Self {
+        Self { conn, rest: None, is_begun: false }
     }
-    let start = gathered.len();
-    frames.gather(ids, gathered);
-    Span { gathered: true, start, end: gathered.len() }
 }
 
 impl Span {
-    fn of<'a>(self, frames: &'a [u8], gathered: &'a [u8]) -> &'a [u8] {
-        let from = if self.gathered { gathered } else { frames };
-        &from[self.start..self.end]
+    fn of<'a>(self, source: &'a mut Source<'_>) -> &'a [u8] {
+        match self {
+            Self::Frames(start, end) => &source.frames.all()[start..end],
+            Self::Gathered(start, end) => &source.gathered[start..end],
+            Self::Scattered(list) => {
+                source.scratch.clear();
+                source.frames.gather(&source.scattered[list], source.scratch);
+                source.scratch
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::clock::Now;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::Op;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
@@ -82,8 +83,13 @@ impl Home {
         let offset = newest + 1;
         let time_us = self.stamp(now);
         let Draft { topic: _, key, op, payload, fields } = draft;
-        let event =
-            Arc::new(Event { topic, key, op, home: self.id, offset, time_us, payload, fields });
+        let before = match op {
+            Op::Delete if !key.is_empty() => self.store.last(&topic, &key),
+            _ => None,
+        };
+        let home = self.id;
+        let event = Event { topic, key, op, home, offset, time_us, payload, fields, before };
+        let event = Arc::new(event);
         self.store.append(&event);
         Ok(event)
     }

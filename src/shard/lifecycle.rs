@@ -8,9 +8,11 @@ use super::class::Voice;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::session::Cut;
 use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
+use super::solo::Solo;
 use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
@@ -75,22 +77,56 @@ impl Shard {
         self.remove(id);
     }
 
-    /// A connection's peer will send no more; it may still read.
+    /// A connection's peer will send no more; it may still read, and what it asked for is still answered.
     pub fn ended(&mut self, id: ConnId, now: Now) {
+        if self.websocket_ended(id) {
+            return;
+        }
+        self.http_ended(id, now);
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let is_told = matches!(conn.session, Session::Http(_)) && conn.solo.is_some();
-        if is_told || self.is_answer_awaited(id) {
-            self.close_after_sent(id, now);
-        } else {
-            self.remove(id);
+        if let (Session::Sse { .. } | Session::WebSocket(_), Some(solo)) =
+            (&conn.session, conn.solo.as_deref_mut())
+            && let Some(closing) = &mut solo.closing
+        {
+            // Its last words are on their way, and it has said its own.
+            closing.after_sent = AfterSent::Gone;
+            return self.mark_solo(id);
+        }
+        match &conn.session {
+            // An event stream's client has nothing to say in any case. Whether it is there is found out by saying something to it: one that
+            // has closed its socket answers with a reset.
+            Session::Sse { .. } => self.probe(id),
+            Session::Http(http) if http.is_waiting() || conn.solo.is_some() => {
+                self.close_after_sent(id, now);
+            }
+            Session::WebSocket(_) => match conn.solo.as_deref_mut() {
+                Some(solo) if !solo.outbox.is_empty() || !solo.owed.is_empty() => {
+                    self.close_with(id, &[], AfterSent::Gone, now);
+                }
+                _ => self.remove(id),
+            },
+            Session::Http(_) | Session::Busy | Session::Gone => self.remove(id),
         }
     }
 
-    /// Whether a request of a connection is being answered elsewhere.
+    /// Takes back that a connection is to be closed, because its peer said no more while it waited and has been answered only now; true if it
+    /// was. Whoever is told so says `ended` again when the answer has begun.
+    pub(super) fn lives_on(&mut self, id: ConnId) -> bool {
+        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
+        solo.is_some_and(|solo| self.stopping.is_none() && solo.closing.take().is_some())
+    }
+
+    /// Whether something that a connection has said is still to be answered.
     pub(super) fn is_answer_awaited(&self, id: ConnId) -> bool {
         self.conns
             .find(id)
-            .is_some_and(|conn| matches!(&conn.session, Session::Http(http) if http.is_waiting()))
+            .is_some_and(|conn| matches!(&conn.session, Session::Http(http) if http.is_owing()))
+    }
+
+    /// A client that says no more has been answered everything: it is sent that, and goes.
+    pub(super) fn end_after_answers(&mut self, id: ConnId, now: Now) {
+        self.end_subscriptions(id);
+        self.close_after_sent(id, now);
     }
 
     /// Takes a connection out of everything, and has its socket closed.
@@ -98,6 +134,7 @@ impl Shard {
         self.end_subscriptions(id);
         self.underway.remove(&id);
         self.allowances.forget(id);
+        self.forget_account(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
             return;
@@ -110,6 +147,7 @@ impl Shard {
         conn.session = Session::Gone;
         conn.voice = None;
         conn.solo = None;
+        self.count_held(id);
         self.gone.push_back(id);
         if was_counted {
             self.leave(Address { shard: self.id, conn: ConnRef { id, generation } });
@@ -174,7 +212,7 @@ impl Shard {
             return;
         }
         let replies = std::mem::take(&mut solo.outbox).into_replies();
-        solo.outbox = Outbox::default();
+        solo.outbox = Outbox::within(&self.outboxes);
         for item in replies {
             solo.outbox.push(item);
         }
@@ -186,6 +224,8 @@ impl Shard {
             solo.closing = Some(Closing { due_ms, after_sent: AfterSent::Gone });
         }
         self.mark_solo(id);
+        // Nothing that it said is carried out any more, but for its own good-bye.
+        self.hear_later(id);
     }
 
     /// To be called every 100 ms.
@@ -218,11 +258,14 @@ impl Shard {
         }
         let Some(conn) = self.conns.find_mut(id) else { return };
         let silent_s = seconds(now).saturating_sub(conn.heard_s);
+        let pace = self.settings.pace();
+        // Whoever is not read is not late.
+        let is_late = conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(pace);
         match &mut conn.session {
-            Session::Http(http) => {
-                if silent_s >= self.settings.request_timeout_s
-                    || http.is_overdue(now, self.settings.request_timeout_s)
-                {
+            // Who waits for an answer has nothing to say.
+            Session::Http(http) if http.is_waiting() => conn.heard_s = seconds(now),
+            Session::Http(_) => {
+                if is_late || silent_s >= self.settings.request_timeout_s {
                     self.time_out(id, now);
                 }
             }
@@ -233,6 +276,11 @@ impl Shard {
                 self.close(id, CLOSE_POLICY, "authentication required", now);
                 let message = format_args!("a client did not say in time who it is");
                 self.tell_log_of(Some(id), "warning", "auth", message, now);
+            }
+            Session::WebSocket(_) if is_late => {
+                self.close(id, CLOSE_POLICY, "a message did not arrive in time", now);
+                let message = format_args!("a message did not arrive in time");
+                self.tell_log_of(Some(id), "warning", "limits", message, now);
             }
             Session::WebSocket(_) if closes_when_silent(conn.voice) => {
                 if silent_s >= self.settings.hyperbeam.idle_s {
@@ -299,6 +347,9 @@ impl Shard {
                     self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now);
                 }
                 Some(Session::Sse { .. }) => self.end_sse(id, now),
+                Some(Session::Http(http)) if http.is_coming() => {
+                    self.cut_short(id, Cut::Stopping, now);
+                }
                 Some(Session::Http(_)) => self.close_after_sent(id, now),
                 Some(Session::Busy | Session::Gone) | None => {}
             }
@@ -328,5 +379,6 @@ impl Shard {
             solo.closing = Some(Closing { due_ms, after_sent });
         }
         self.mark_solo(id);
+        self.hear_later(id);
     }
 }

@@ -4,22 +4,30 @@
 //! blocks and never fails; one subscriber's state never costs another; every list in here has a bound in `limits`.
 
 mod access;
+mod addresses;
 mod allowance;
 mod arrivals;
 mod brake;
 mod class;
+mod confine;
 mod conns;
 mod deadlines;
 mod doors;
 mod encoded;
 mod fanout;
+mod figures;
 mod flush;
+mod forced;
 mod home;
 mod ingest;
 mod input;
+mod intake;
+mod keys;
 mod lanes;
+mod large;
 mod lifecycle;
 mod own;
+mod pace;
 mod publish;
 mod pump;
 mod reads;
@@ -31,6 +39,7 @@ mod settings;
 mod shape;
 mod snapshot;
 mod solo;
+mod spending;
 mod stats;
 mod subscribe;
 mod voice;
@@ -47,6 +56,9 @@ pub use access::Access;
 pub use access::Listeners;
 pub use allowance::Ask;
 pub use doors::routes_page;
+pub use figures::FIGURES;
+pub use figures::Figure;
+pub use figures::FigureKind;
 pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
@@ -78,8 +90,10 @@ use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
+use crate::batch::LargeEvents;
 use crate::clock::Now;
 use crate::event::ShardId;
+use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::limits::UNITS_TURN;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
@@ -89,6 +103,9 @@ use crate::wire::http::HttpDate;
 pub trait Sink {
     /// Hands bytes to a connection's socket, which never blocks.
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
+
+    /// The same with bytes that lie in several places, at most [`PIECES_PER_SEND_MAX`](crate::limits::PIECES_PER_SEND_MAX) of them.
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent;
 }
 
 /// What a socket did with bytes.
@@ -108,6 +125,7 @@ pub struct Shard {
     settings: Settings,
     epoch: Arc<str>,
     conns: conns::Conns,
+    addresses: addresses::Addresses,
     classes: class::Classes,
     matcher: Matcher,
     home: home::Home,
@@ -119,6 +137,7 @@ pub struct Shard {
     /// Requests for pages that wait until there is room and time for them.
     reads: reads::Reads,
     frames: Frames,
+    large: LargeEvents,
     events_since_flush: usize,
     /// What the classes gathered last, on its way to their members.
     flight: flush::Flight,
@@ -148,7 +167,11 @@ pub struct Shard {
     gone: VecDeque<ConnId>,
     admin: VecDeque<(ConnRef, AdminRequest)>,
     inbound: Inbound,
-    heard: session::HeardBuffer,
+    /// Connections that have said more than could be carried out at once, and go on in the next turn; and bytes of what was carried out in this.
+    unheard: VecDeque<ConnRef>,
+    heard_bytes: usize,
+    /// What is held of what has come in part.
+    intake: intake::Intake,
     /// Whoever comes without a token.
     anonymous: Option<Arc<access::Who>>,
     revocations: Revocations,
@@ -168,7 +191,12 @@ pub struct Shard {
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Schedule<ConnRef>,
+    spending: spending::Spending,
+    /// Connections whose replays rest, since their filters have worked enough for a while.
+    rests: deadlines::Deadlines<ConnRef>,
     insiders: shape::Insiders,
+    /// Bytes of what is remembered of paced and leaving subscriptions.
+    shaping_bytes: usize,
     ingest: ingest::Ingest,
     scratch: fanout::Scratch,
     scratch_alone: encoded::Encoded,
@@ -185,21 +213,27 @@ impl Shard {
         let views = Arc::clone(&settings.views);
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
+        let intake = intake::Intake::new(settings.memory.input_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
-        let revocations = Revocations::new(rules.and_then(TokenRules::revocation_kept_s));
+        let revocations = Revocations::bounded(
+            rules.and_then(TokenRules::revocation_kept_s),
+            settings.memory.revocations_max(),
+        );
+        let rates_max = settings.memory.rates_max();
         Self {
             id,
             shard_count,
             anonymous,
             revocations,
-            registrar: registrar::Registrar::new(settings.access.limits),
+            registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,
             settings,
             epoch,
             conns: conns::Conns::default(),
+            addresses: addresses::Addresses::default(),
             classes: class::Classes::default(),
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
@@ -208,6 +242,7 @@ impl Shard {
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
+            large: LargeEvents::within(&outboxes),
             events_since_flush: 0,
             flight: flush::Flight::default(),
             spent: 0,
@@ -221,7 +256,7 @@ impl Shard {
             queue: pump::Queue::default(),
             batch_deadlines: deadlines::Schedule::default(),
             underway: HashMap::default(),
-            allowances: allowance::Allowances::default(),
+            allowances: allowance::Allowances::within(rates_max),
             is_revoking: false,
             keys_wished_ms: None,
             held: deadlines::Deadlines::default(),
@@ -229,7 +264,9 @@ impl Shard {
             gone: VecDeque::new(),
             admin: VecDeque::new(),
             inbound: Inbound::default(),
-            heard: session::HeardBuffer::default(),
+            unheard: VecDeque::new(),
+            heard_bytes: 0,
+            intake,
             date: HttpDate::default(),
             replay_serial: 0,
             stream_epoch: 0,
@@ -238,7 +275,10 @@ impl Shard {
             stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),
+            spending: spending::Spending::default(),
+            rests: deadlines::Deadlines::default(),
             insiders: shape::Insiders::default(),
+            shaping_bytes: 0,
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(Arc::clone(&views)),
             scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
@@ -251,6 +291,11 @@ impl Shard {
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
+            return None;
+        }
+        let most = self.settings.access.limits.address_connections;
+        if !self.addresses.enter(peer, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
+            tracing::debug!(%peer, "its address has too many connections");
             return None;
         }
         self.date.set(now.wall_us / 1_000_000);
@@ -296,7 +341,9 @@ impl Shard {
     /// A connection whose socket is to be closed. Its place is free from now on.
     pub fn poll_gone(&mut self) -> Option<ConnId> {
         let id = self.gone.pop_front()?;
-        self.conns.remove(id);
+        if let Some(conn) = self.conns.remove(id) {
+            self.addresses.leave(conn.peer);
+        }
         Some(id)
     }
 
@@ -319,6 +366,7 @@ impl Shard {
             self.pace_deadlines.next_ms(),
             self.held.next_ms(),
             self.brake.due_ms(),
+            self.rests.next_ms(),
             stopping,
         ]
         .into_iter()
@@ -338,6 +386,7 @@ impl Shard {
             history_bytes: held.bytes,
             history_keys: held.keys,
             deflate_streams: self.classes.streams() as u64,
+            input_bytes: self.intake.held() as u64,
             ..self.stats
         }
     }

@@ -1,7 +1,7 @@
 //! Publishing: drafts go to the home shards of their topics, and what became of each comes back.
 //!
-//! Invariants: a connection has at most one run underway, so its events keep their order and what is under way is bounded by what one
-//! read brought; an event that was refused was not taken, and no later one of the same run and home was.
+//! Invariants: a connection has at most one run underway, so its events keep their order and what is under way is bounded by
+//! `DRAFTS_BYTES_MAX` and one message; an event that was refused was not taken, and no later one of the same run and home was.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,11 +23,17 @@ use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::ShardId;
+use crate::limits::DRAFT_BYTES;
 use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
 
 /// What became of one draft.
 pub(super) type PublishResult = Result<Placed, RefusalCode>;
+
+/// Bytes that a draft takes until it has its place and its publisher was told, about.
+pub(super) fn draft_bytes(draft: &Draft) -> usize {
+    DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len()
+}
 
 /// A run of drafts on its way to one or several homes.
 #[derive(Debug)]

@@ -5,8 +5,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::Sent;
 use super::Shard;
 use super::Sink;
@@ -14,10 +12,15 @@ use super::class::Class;
 use super::class::Voice;
 use super::encoded::Encoded;
 use super::input::ConnId;
+use super::large;
 use super::solo::AfterSent;
 use super::voice;
 use crate::batch::Item;
+use crate::batch::Kept;
+use crate::batch::LargeEvents;
 use crate::batch::Outbox;
+use crate::batch::Owed;
+use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
@@ -26,7 +29,7 @@ use crate::dialect::Subs;
 use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::limits::OUTBOX_INPUT_BYTES_MAX;
+use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
 use crate::limits::UNIT_BYTES;
 use crate::limits::UNITS_ENCODED;
@@ -151,13 +154,12 @@ impl Shard {
             return false;
         }
         scratch.chunk.clear();
-        if solo.owed.is_empty() {
-            self.fill_chunk(id, scratch);
-        } else {
+        if !solo.owed.is_empty() {
             return self.send_owed(sink, id, now);
         }
+        self.fill_chunk(id, scratch);
         if scratch.chunk.is_empty() {
-            return false;
+            return self.send_owed(sink, id, now);
         }
         self.stats.sends += 1;
         self.spent += (scratch.chunk.len() / UNIT_BYTES) as u64;
@@ -173,7 +175,10 @@ impl Shard {
                 else {
                     return false;
                 };
-                solo.owed.push(Bytes::copy_from_slice(rest));
+                if !rest.is_empty() {
+                    let kept = Kept::new(&self.outboxes, rest.into());
+                    solo.owed.push(Piece::Kept { kept, from: 0 });
+                }
                 solo.blocked = !rest.is_empty();
                 solo.moved_ms = now.mono_ms;
                 rest.is_empty()
@@ -181,15 +186,21 @@ impl Shard {
         }
     }
 
-    /// Sends the first piece of what is owed; false when there is no room for all of it.
+    /// Sends the first pieces of what is owed; false when there is no room for all of them.
     fn send_owed<S: Sink>(&mut self, sink: &mut S, id: ConnId, now: Now) -> bool {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return false;
         };
-        let Some(piece) = solo.owed.first() else { return false };
+        let mut pieces = [&[][..]; PIECES_PER_SEND_MAX];
+        let (count, bytes) = solo.owed.first(&mut pieces);
+        let sent = match &pieces[..count] {
+            [] => return false,
+            [piece] => sink.send(id, piece),
+            pieces => sink.send_pieces(id, pieces),
+        };
         self.stats.sends += 1;
-        self.spent += (piece.len() / UNIT_BYTES) as u64;
-        match sink.send(id, &piece) {
+        self.spent += (bytes / UNIT_BYTES) as u64;
+        match sent {
             Sent::Closed => {
                 self.closed(id, now);
                 false
@@ -197,7 +208,7 @@ impl Shard {
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
                 solo.owed.taken(count);
-                solo.blocked = count < piece.len();
+                solo.blocked = count < bytes;
                 solo.moved_ms = now.mono_ms;
                 !solo.blocked
             }
@@ -222,9 +233,25 @@ impl Shard {
             events: 0,
         };
         self.stats.dropped += solo.outbox.take_dropped();
-        while filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES {
+        while solo.owed.is_empty()
+            && filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES
+        {
+            self.stats.skipped += filling.end_before_large(&mut solo.outbox);
+            if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
+                break;
+            }
             let Some(item) = solo.outbox.pop() else { break };
             match item {
+                Item::Event { event, subs } if event.is_large() => {
+                    if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
+                        *sent = event.time_us;
+                    }
+                    let known = if solo.is_telling { &[][..] } else { &solo.cursor };
+                    filling.large(&event, subs, known, &mut self.large, &mut solo.owed);
+                }
+                Item::Past { event, subs } if event.is_large() => {
+                    filling.large(&event, subs, &[], &mut self.large, &mut solo.owed);
+                }
                 Item::Event { event, subs } => {
                     self.stats.skipped += filling.announce(&mut solo.outbox);
                     if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
@@ -251,7 +278,7 @@ impl Shard {
                 }
             }
         }
-        if !solo.outbox.has_items() {
+        if solo.owed.is_empty() && !solo.outbox.has_items() {
             self.stats.skipped += filling.announce(&mut solo.outbox);
         }
         filling.end_batch();
@@ -263,10 +290,13 @@ impl Shard {
     fn after_chunks(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let Some(solo) = conn.solo.as_deref_mut() else { return };
-        if solo.is_unheard && solo.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX {
+        if solo.is_unheard && solo.has_room() {
             solo.is_unheard = false;
-            self.resumed.push(id);
+            self.hear_later(id);
         }
+        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+            return;
+        };
         let closing = solo.closing;
         if solo.is_done() {
             match closing {
@@ -316,6 +346,35 @@ impl Filling<'_> {
             count += skipped.count;
         }
         count
+    }
+
+    /// A large event is a chunk of its own: what stands before it is said; returns how many events were passed over.
+    fn end_before_large(&mut self, outbox: &mut Outbox) -> u64 {
+        let Some(next) = outbox.large_next() else { return 0 };
+        let is_past = matches!(next, Item::Past { .. });
+        let count = if is_past { 0 } else { self.announce(outbox) };
+        self.end_batch();
+        count
+    }
+
+    fn large(
+        &mut self,
+        event: &Arc<Event>,
+        subs: u64,
+        cursor: &[u64],
+        events: &mut LargeEvents,
+        owed: &mut Owed,
+    ) {
+        let Some(class) = self.class else { return };
+        self.events += 1;
+        let encoded = &mut self.scratch.encoded;
+        encoded.begin();
+        encoded.keep_parts();
+        let id = Some((self.epoch, cursor));
+        for piece in large::pieces(encoded, events, class, event, subs, id) {
+            owed.push(piece);
+        }
+        encoded.end();
     }
 
     fn event(&mut self, event: &Event, subs: u64, cursor: &[u64]) {

@@ -18,6 +18,7 @@ use crate::event::ShardId;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGES_PER_TURN_MAX;
+use crate::limits::UNITS_QUEUED;
 
 /// Those that wait, by the shard that asks.
 #[derive(Debug)]
@@ -101,6 +102,7 @@ impl Shard {
 
     fn read(&mut self, wish: &ReadWish, now: Now) {
         let Some((page, began)) = self.home.read(&wish.read, wish.after_us, now) else { return };
+        self.spent += UNITS_QUEUED * page.events.len() as u64;
         let read = match wish.read.start {
             LAST if page.more_after_us.is_some() => {
                 let deleted_after_us = Some(self.home.stamped_us());

@@ -41,8 +41,8 @@ pub struct Entry {
 }
 
 impl Registrar {
-    pub(super) fn new(limits: AccessLimits) -> Self {
-        Self { admission: Admission::new(limits), here: HashMap::default() }
+    pub(super) fn new(limits: AccessLimits, rates_max: usize) -> Self {
+        Self { admission: Admission::within(limits, rates_max), here: HashMap::default() }
     }
 
     fn enter(&mut self, entry: &Entry, now: Now) -> Result<(), LimitError> {

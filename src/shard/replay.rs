@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Shard;
+use super::access::Who;
 use super::access::common;
 use super::home::home_of;
 use super::input::Address;
@@ -20,6 +21,8 @@ use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::DialectId;
+use crate::dialect::Forced;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::dialect::Live;
@@ -56,6 +59,7 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
+        let is_said = self.voice_of(id).is_some_and(|voice| voice.dialect == DialectId::Native);
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -72,7 +76,9 @@ impl Shard {
             sent: HashMap::default(),
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             untold,
+            is_narrowed: false,
             is_live: listener.is_live,
+            is_awaited: is_said && *since == Since::Now,
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
@@ -204,6 +210,12 @@ impl Shard {
         if self.conns.find_ref(answer.reader).is_none() {
             return;
         }
+        let reader = answer.reader;
+        self.take_page(answer, now);
+        self.rest_after_page(reader, now);
+    }
+
+    fn take_page(&mut self, answer: PageAnswer, now: Now) {
         if matches!(answer.read.start, Start::Snapshot { .. }) {
             return self.snapshot_arrived(answer, now);
         }
@@ -233,9 +245,13 @@ impl Shard {
             }
             self.ask_for_next_pages(id, now);
         }
-        if let Some(began) = began
+        let narrowed = self.narrowed_to(id, serial);
+        if let Some(mut began) = began
             && let Some(replay) = self.replay_of(id, serial)
         {
+            if let Some(who) = narrowed {
+                began.offsets.retain(|(topic, _)| who.hears_of(topic));
+            }
             replay.began_us.push((home, began.time_us));
             if replay.began(home, began) {
                 self.end_replay(id, serial, now);
@@ -246,6 +262,9 @@ impl Shard {
 
     /// Says that events are not coming, but for what was said of their topic before.
     fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
+        if self.narrowed_to(id, serial).is_some_and(|who| !who.hears_of_all(&gap.topic)) {
+            return;
+        }
         let Some(replay) = self.replay_of(id, serial) else { return };
         let mut forgotten = 0;
         let sent = match &gap.topic {
@@ -280,19 +299,25 @@ impl Shard {
                 replay.next.push((home, Arc::clone(&read), 0));
             }
         }
-        let filter = self.filter_of(reader.id, 1 << sub);
+        let (filter, forced) = self.terms_of(reader.id, 1 << sub);
+        let narrowed = self.narrowed_to(reader.id, serial);
         for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
-            if event.op == Op::Delete {
+            let is_hidden = narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic));
+            if event.op == Op::Delete || is_hidden {
                 continue;
             }
-            let passes = filter
-                .as_ref()
-                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            let passes = self.shown(filter.as_ref(), &forced, event).is_some();
             if passes && !self.note_inside(reader.id, sub, event) {
                 return self.outbox_full(reader.id, now);
             }
         }
         self.ask_for_next_pages(reader.id, now);
+    }
+
+    /// Who a replay is told to, if that has changed since it began.
+    pub(super) fn narrowed_to(&mut self, id: ConnId, serial: u32) -> Option<Arc<Who>> {
+        self.replay_of(id, serial).filter(|replay| replay.is_narrowed)?;
+        self.conns.find(id)?.who.clone()
     }
 
     pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
@@ -308,11 +333,15 @@ impl Shard {
         events: &[Arc<Event>],
         now: Now,
     ) {
-        let filter = self.filter_of(id, set);
+        let (filter, forced) = self.terms_of(id, set);
+        let narrowed = self.narrowed_to(id, serial);
         for event in events {
-            let passes = filter
-                .as_ref()
-                .is_none_or(|filter| filter.evaluate_with(event, &mut self.ingest.scratch));
+            if narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic)) {
+                continue;
+            }
+            let shown = self.shown(filter.as_ref(), &forced, event);
+            let passes = shown.is_some();
+            let event = &shown.unwrap_or_else(|| Arc::clone(event));
             let Some(replay) = self.replay_of(id, serial) else { return };
             match replay.sent.get_mut(&event.topic) {
                 Some(sent) => *sent = event.offset,
@@ -334,10 +363,10 @@ impl Shard {
         }
     }
 
-    /// The filter of the one subscription in a set.
-    pub(super) fn filter_of(&self, id: ConnId, set: u64) -> Option<Filter> {
-        let sub = self.subs_of(id).get(set.trailing_zeros() as usize)?;
-        sub.filter.clone()
+    /// The filter of the one subscription in a set, and what is forced on it.
+    pub(super) fn terms_of(&self, id: ConnId, set: u64) -> (Option<Filter>, Forced) {
+        let sub = self.subs_of(id).get(set.trailing_zeros() as usize);
+        sub.map_or_else(Default::default, |sub| (sub.filter.clone(), sub.forced.clone()))
     }
 
     /// Asks for further pages if the connection has room for them.
@@ -346,7 +375,7 @@ impl Shard {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
-        if solo.outbox.bytes() > PAGE_BYTES_MAX / 2 {
+        if solo.outbox.bytes() > PAGE_BYTES_MAX / 2 || now.mono_ms < solo.rests_until_ms {
             return;
         }
         let mut wishes = Vec::new();
@@ -389,6 +418,9 @@ impl Shard {
             ));
         }
         self.say(id, &Outcome::Live { id: &replay.id, live: &replay.live });
+        if replay.is_awaited {
+            self.hear_later(id);
+        }
     }
 }
 

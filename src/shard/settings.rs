@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use super::access::Access;
+use super::session::Pace;
 use crate::dialect::Views;
 use crate::dialect::hyperbeam;
 use crate::history::Retention;
 use crate::limits::FILTER_BYTES_MAX;
+use crate::limits::RATE_BYTES;
+use crate::limits::RATES_MAX;
+use crate::limits::REVOCATION_BYTES;
+use crate::limits::REVOCATIONS_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::limits::TOPIC_BYTES_MAX;
 
@@ -36,6 +41,8 @@ pub struct Settings {
     pub ping_after_s: u32,
     /// A request whose head or body does not arrive within so many seconds is answered 408; also how long an idle HTTP connection is kept.
     pub request_timeout_s: u32,
+    /// Bytes for which what comes in part may take a second more than that.
+    pub upload_bytes_per_s_min: u64,
     /// How each dialect sees the events.
     pub views: Arc<Views>,
     pub hyperbeam: HyperBeam,
@@ -48,6 +55,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How long what comes in part may take.
+    pub(super) fn pace(&self) -> Pace {
+        Pace { timeout_s: self.request_timeout_s, bytes_per_s_min: self.upload_bytes_per_s_min }
+    }
+
     /// Topics that a home may have, and the bytes of each one's name.
     pub(super) fn home_bounds(&self) -> (usize, usize) {
         (self.topics_max, self.bounds.topic_bytes_max)
@@ -76,6 +88,18 @@ impl MemoryBounds {
     #[must_use]
     pub const fn mesh_parts(&self) -> (usize, usize, usize) {
         (self.mesh_bytes_max / 2, self.mesh_bytes_max / 4, self.mesh_bytes_max / 8)
+    }
+}
+
+impl MemoryBounds {
+    /// Rates of each of three kinds (handshakes, publishers, portions of publishers) that fit a half of the tables.
+    pub(super) fn rates_max(&self) -> usize {
+        (self.tables_bytes_max / 6 / RATE_BYTES).clamp(1, RATES_MAX)
+    }
+
+    /// Revocations that fit the other half.
+    pub(super) fn revocations_max(&self) -> usize {
+        (self.tables_bytes_max / 2 / REVOCATION_BYTES).clamp(1, REVOCATIONS_MAX)
     }
 }
 

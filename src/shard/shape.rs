@@ -4,7 +4,6 @@
 //! passes, is announced once. State like this is one connection's own, so its class has no other member.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,11 +13,14 @@ use super::class::ClassId;
 use super::class::Voice;
 use super::conns::Conn;
 use super::input::ConnId;
+use super::keys::Key;
+use super::keys::Keys;
+use super::keys::key_of;
+use super::pace::Offered;
+use super::pace::Pace;
 use crate::batch::Item;
 use crate::batch::Pushed;
 use crate::clock::Now;
-use crate::dialect::MaxRate;
-use crate::dialect::RatePer;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Fields;
@@ -26,12 +28,13 @@ use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::SHAPED_KEYS_MAX;
 
-type Key = (TopicName, Arc<str>);
-type Keys = HashSet<Key, foldhash::fast::RandomState>;
-
 /// What a connection's paced and leaving subscriptions remember.
 #[derive(Debug, Default)]
-pub(super) struct Shaping(pub(super) Vec<Shaped>);
+pub(super) struct Shaping {
+    pub(super) subs: Vec<Shaped>,
+    /// Bytes of it that the shard has counted.
+    counted: usize,
+}
 
 /// What one of them remembers.
 #[derive(Debug)]
@@ -43,18 +46,6 @@ pub(super) struct Shaped {
     inside: Option<Keys>,
 }
 
-#[derive(Debug)]
-struct Pace {
-    rate: MaxRate,
-    /// When the window ends that events are held until, in milliseconds since the start.
-    ends_ms: u64,
-    /// Keys that had their update in this window.
-    sent: Keys,
-    held: HashMap<Key, Arc<Event>, foldhash::fast::RandomState>,
-    /// With one rate for the whole subscription: the key whose update is held. All else that is held are keys that leave.
-    newest: Option<Key>,
-}
-
 /// What is known of an event of the past for one subscription.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
@@ -62,18 +53,6 @@ pub(super) struct Past {
     pub(super) passes: bool,
     /// Nothing is known of what its key was before.
     pub(super) is_news: bool,
-}
-
-/// What becomes of an event that a paced subscription wants.
-#[derive(Debug, PartialEq, Eq)]
-enum Offered {
-    /// It goes now.
-    Now,
-    /// It waits for the window's end; `first`: nothing did before.
-    Held {
-        first: bool,
-    },
-    Full,
 }
 
 impl Shaped {
@@ -85,6 +64,11 @@ impl Shaped {
     /// When the window ends that something is held until.
     fn due_ms(&self) -> Option<u64> {
         self.pace.as_ref().filter(|pace| !pace.held.is_empty()).map(|pace| pace.ends_ms)
+    }
+
+    fn bytes(&self) -> usize {
+        let paced = self.pace.as_ref().map_or(0, |pace| pace.sent.bytes() + pace.held.bytes());
+        paced + self.inside.as_ref().map_or(0, Keys::bytes)
     }
 
     /// Takes over what a changed subscription has sent before; returns the keys that nobody has to hear of any more.
@@ -105,85 +89,15 @@ impl Shaped {
     }
 }
 
-impl Pace {
-    fn new(rate: MaxRate) -> Self {
-        Self { rate, ends_ms: 0, sent: Keys::default(), held: HashMap::default(), newest: None }
-    }
-
-    /// Sent at once only if nothing is held, or what is sent would not ascend.
-    fn offer(&mut self, event: &Arc<Event>, now: Now) -> Offered {
-        self.begin_window(now);
-        if !self.held.is_empty() {
-            return self.hold(event);
-        }
-        let goes = match self.rate.per {
-            RatePer::Key => self.sent.insert(key_of(event)),
-            // That a key leaves is no update: it is told of each, and a later update of another key is none of the first one.
-            RatePer::Subscription if event.op == Op::Leave => true,
-            RatePer::Subscription => self.sent.is_empty() && self.sent.insert(key_of(event)),
-        };
-        match goes {
-            true if self.sent.len() > SHAPED_KEYS_MAX => Offered::Full,
-            true => Offered::Now,
-            false => self.hold(event),
-        }
-    }
-
-    /// Of the past only what is newest at its end is of interest: nothing goes at once.
-    fn offer_past(&mut self, event: &Arc<Event>, now: Now) -> Offered {
-        self.begin_window(now);
-        self.hold(event)
-    }
-
-    fn begin_window(&mut self, now: Now) {
-        if now.mono_ms >= self.ends_ms && self.held.is_empty() {
-            self.ends_ms = now.mono_ms + u64::from(self.rate.every_ms);
-            self.sent.clear();
-        }
-    }
-
-    fn hold(&mut self, event: &Arc<Event>) -> Offered {
-        let first = self.held.is_empty();
-        let key = key_of(event);
-        if self.rate.per == RatePer::Subscription {
-            if event.op != Op::Leave
-                && let Some(passed_over) = self.newest.replace(key.clone())
-            {
-                self.held.remove(&passed_over);
-            } else if event.op == Op::Leave && self.newest.as_ref() == Some(&key) {
-                self.newest = None;
-            }
-        }
-        self.held.insert(key, Arc::clone(event));
-        if self.held.len() > SHAPED_KEYS_MAX { Offered::Full } else { Offered::Held { first } }
-    }
-
-    /// What was held until the window's end, oldest first; a new window begins.
-    fn take_held(&mut self, now: Now) -> Vec<Arc<Event>> {
-        self.ends_ms = now.mono_ms + u64::from(self.rate.every_ms);
-        self.sent.clear();
-        self.newest = None;
-        let mut events = Vec::with_capacity(self.held.len());
-        for (key, event) in std::mem::take(&mut self.held) {
-            if self.rate.per == RatePer::Key || event.op != Op::Leave {
-                self.sent.insert(key);
-            }
-            events.push(event);
-        }
-        events.sort_unstable_by_key(|event| event.time_us);
-        events
-    }
-}
-
-fn key_of(event: &Event) -> Key {
-    (event.topic.clone(), Arc::clone(&event.key))
-}
-
 /// Who has a key inside: looked up for each event, so that leaving costs nothing where nobody waits for it.
 pub(super) type Insiders = HashMap<Key, Vec<ConnId>, foldhash::fast::RandomState>;
 
-/// Notes that a subscription of a connection has the event's key inside; false if it has more than it may.
+/// Notes that a subscription of a connection has the event's key inside; false if it has more than it may. An event without a key is about
+/// nothing in particular: nothing is inside by it, and so nothing leaves.
 fn enter(inside: &mut Keys, insiders: &mut Insiders, id: ConnId, event: &Event) -> bool {
+    if event.key.is_empty() {
+        return true;
+    }
     let key = key_of(event);
     if !inside.insert(key.clone()) {
         return true;
@@ -229,7 +143,7 @@ impl Shard {
         let conn_ref = super::ConnRef { id, generation: conn.generation };
         let mut go = subs;
         let mut is_full = false;
-        for shaped in &mut shaping.0 {
+        for shaped in &mut shaping.subs {
             let bit = 1 << shaped.sub;
             if subs & bit == 0 {
                 continue;
@@ -252,12 +166,23 @@ impl Shard {
                 Some((Offered::Full, _)) => is_full = true,
             }
         }
+        is_full |= !self.count_shaping(id);
         if is_full {
             // Its class may be gone with it.
             self.outbox_full(id, now);
             return 0;
         }
         go
+    }
+
+    /// Counts anew what is remembered of a connection's subscriptions; false: it has grown, and there is no room for it.
+    fn count_shaping(&mut self, id: ConnId) -> bool {
+        let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
+        let Some(shaping) = shaping else { return true };
+        let bytes = shaping.subs.iter().map(Shaped::bytes).sum();
+        let before = std::mem::replace(&mut shaping.counted, bytes);
+        self.shaping_bytes = self.shaping_bytes + bytes - before;
+        bytes <= before || self.shaping_bytes <= self.settings.memory.shaping_bytes_max
     }
 
     /// Announces an event's key to those who had it inside and whose filter it no longer passes. `matched` knows who still wants it.
@@ -280,7 +205,8 @@ impl Shard {
             let not_live = conn.solo.as_deref().map_or(0, |solo| solo.not_live(event.home));
             let mut subs = 0;
             let mut is_inside = false;
-            for shaped in conn.shaping.as_deref_mut().map_or(&mut [][..], |shaping| &mut shaping.0)
+            for shaped in
+                conn.shaping.as_deref_mut().map_or(&mut [][..], |shaping| &mut shaping.subs)
             {
                 let Some(inside) = &mut shaped.inside else { continue };
                 let bit = 1 << shaped.sub;
@@ -290,6 +216,7 @@ impl Shard {
                     subs |= bit;
                 }
             }
+            self.count_shaping(id);
             if is_inside {
                 staying.push(id);
             }
@@ -312,7 +239,10 @@ impl Shard {
 
     /// Sends what paced connections were kept waiting for.
     pub(super) fn end_windows(&mut self, now: Now) {
-        while let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms) {
+        // What is due and finds no room in this flight is due to the next.
+        while !self.is_flight_full()
+            && let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms)
+        {
             if self.conns.find_ref(conn).is_some() {
                 for (event, subs) in
                     self.take_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now)
@@ -328,7 +258,7 @@ impl Shard {
         let mut cursor = self.cursor.clone();
         let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
         let paces =
-            shaping.into_iter().flat_map(|shaping| &shaping.0).filter_map(|of| of.pace.as_ref());
+            shaping.into_iter().flat_map(|shaping| &shaping.subs).filter_map(|of| of.pace.as_ref());
         for event in paces.flat_map(|pace| pace.held.values()) {
             if let Some(sent) = cursor.get_mut(event.home.index()) {
                 *sent = event.time_us.saturating_sub(1).min(*sent);
@@ -351,7 +281,7 @@ impl Shard {
         let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
         let mut held: Vec<(Arc<Event>, u64)> = Vec::new();
         let mut ended_ms = Vec::new();
-        for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.0) {
+        for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.subs) {
             let bit = 1 << shaped.sub;
             let Some(pace) = &mut shaped.pace else { continue };
             if !pace.held.is_empty() && is_due(shaped.sub, pace) {
@@ -360,6 +290,7 @@ impl Shard {
             }
         }
         self.windows_ended(id, &ended_ms);
+        self.count_shaping(id);
         held.sort_by_key(|(event, _)| event.time_us);
         held.dedup_by(|next, known| {
             let is_same = Arc::ptr_eq(&next.0, &known.0);
@@ -379,7 +310,7 @@ impl Shard {
         }
         let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
         for ends_ms in
-            shaping.map_or(&[][..], |shaping| &shaping.0).iter().filter_map(Shaped::due_ms)
+            shaping.map_or(&[][..], |shaping| &shaping.subs).iter().filter_map(Shaped::due_ms)
         {
             self.pace_deadlines.insert(ends_ms, conn_ref);
         }
@@ -414,6 +345,10 @@ impl Shard {
             return;
         }
         let policy = self.classes.at(class).policy;
+        if event.is_large() {
+            // It is sent when its turn comes, and not gathered.
+            self.go_solo(id);
+        }
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let bytes_max = self.settings.outbox_bytes_max;
             match solo.outbox.push_event(event, subs, &policy, bytes_max) {
@@ -425,6 +360,7 @@ impl Shard {
         let mut scratch = std::mem::take(&mut self.scratch_alone);
         scratch.begin();
         self.emit(class, event, subs, &mut scratch, now);
+        scratch.end();
         self.scratch_alone = scratch;
     }
 
@@ -447,17 +383,18 @@ impl Shard {
         self.send_held(id, sub, now);
         let Some(conn) = self.conns.find_mut(id) else { return };
         let before = conn.shaping.as_deref_mut().and_then(|shaping| {
-            let index = shaping.0.iter().position(|shaped| shaped.sub == sub)?;
-            Some(shaping.0.remove(index))
+            let index = shaping.subs.iter().position(|shaped| shaped.sub == sub)?;
+            Some(shaping.subs.remove(index))
         });
         let forgotten = if subscription.is_alone() {
             let mut shaped = Shaped::new(sub, subscription);
             let forgotten = before.map(|before| shaped.follow(before));
-            conn.shaping.get_or_insert_default().0.push(shaped);
+            conn.shaping.get_or_insert_default().subs.push(shaped);
             forgotten
         } else {
             before.and_then(|before| before.inside)
         };
+        self.count_shaping(id);
         self.forget_inside(id, forgotten.unwrap_or_default());
     }
 
@@ -467,14 +404,15 @@ impl Shard {
         else {
             return;
         };
-        let index = shaping.0.iter().position(|shaped| shaped.sub == sub);
-        let ended = index.map(|index| shaping.0.remove(index));
-        for shaped in &mut shaping.0 {
+        let index = shaping.subs.iter().position(|shaped| shaped.sub == sub);
+        let ended = index.map(|index| shaping.subs.remove(index));
+        for shaped in &mut shaping.subs {
             if shaped.sub > sub {
                 shaped.sub -= 1;
             }
         }
         self.windows_ended(id, ended.as_ref().and_then(Shaped::due_ms).as_slice());
+        self.count_shaping(id);
         self.forget_inside(id, ended.and_then(|ended| ended.inside).unwrap_or_default());
     }
 
@@ -483,18 +421,48 @@ impl Shard {
         let Some(shaping) = self.conns.find_mut(id).and_then(|conn| conn.shaping.take()) else {
             return;
         };
-        let ended_ms: Vec<u64> = shaping.0.iter().filter_map(Shaped::due_ms).collect();
+        let ended_ms: Vec<u64> = shaping.subs.iter().filter_map(Shaped::due_ms).collect();
         self.windows_ended(id, &ended_ms);
-        for keys in shaping.0.into_iter().filter_map(|shaped| shaped.inside) {
+        self.shaping_bytes -= shaping.counted;
+        for keys in shaping.subs.into_iter().filter_map(|shaped| shaped.inside) {
             self.forget_inside(id, keys);
         }
+    }
+
+    /// Confines what rates hold, and of which keys it is known that they were sent, to what is left of each event and to topics heard of.
+    pub(super) fn confine_shaping(
+        &mut self,
+        id: ConnId,
+        confine: impl Fn(&Arc<Event>) -> Option<Arc<Event>>,
+        hears_of: impl Fn(&TopicName) -> bool,
+    ) {
+        let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
+        let mut hidden = Keys::default();
+        for shaped in shaping.map_or(&mut [][..], |shaping| &mut shaping.subs) {
+            if let Some(pace) = &mut shaped.pace {
+                for (key, event) in std::mem::take(&mut pace.held) {
+                    if let Some(event) = confine(&event) {
+                        pace.held.insert(key, event);
+                    }
+                }
+                pace.newest = pace.newest.take().filter(|key| pace.held.contains(key));
+            }
+            if let Some(inside) = &mut shaped.inside {
+                for key in std::mem::take(inside) {
+                    let goes_to = if hears_of(&key.0) { &mut *inside } else { &mut hidden };
+                    goes_to.insert(key);
+                }
+            }
+        }
+        self.count_shaping(id);
+        self.forget_inside(id, hidden);
     }
 
     /// These keys are no longer inside for one subscription of a connection; they may be for another.
     fn forget_inside(&mut self, id: ConnId, keys: Keys) {
         let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
         let others: Vec<&Keys> = shaping
-            .map_or(&[][..], |shaping| &shaping.0)
+            .map_or(&[][..], |shaping| &shaping.subs)
             .iter()
             .filter_map(|shaped| shaped.inside.as_ref())
             .collect();
@@ -514,9 +482,12 @@ impl Shard {
     /// Notes that a client that comes back has the event's key inside; false if it has more than it may.
     pub(super) fn note_inside(&mut self, id: ConnId, sub: u8, event: &Event) -> bool {
         let shaping = self.conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());
-        let shaped = shaping.and_then(|shaping| shaping.0.iter_mut().find(|of| of.sub == sub));
+        let shaped = shaping.and_then(|shaping| shaping.subs.iter_mut().find(|of| of.sub == sub));
         match shaped.and_then(|shaped| shaped.inside.as_mut()) {
-            Some(inside) => enter(inside, &mut self.insiders, id, event),
+            Some(inside) => {
+                let fits = enter(inside, &mut self.insiders, id, event);
+                self.count_shaping(id) && fits
+            }
             None => true,
         }
     }
@@ -531,13 +502,14 @@ impl Shard {
         now: Now,
     ) -> Option<Arc<Event>> {
         let conn = self.conns.find_mut(id)?;
-        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_see(event));
+        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_know(event));
         let Some(shaping) = conn.shaping.as_deref_mut() else {
             return past.passes.then(|| Arc::clone(event));
         };
-        let shaped = shaping.0.iter_mut().find(|shaped| 1 << shaped.sub == set);
+        let shaped = shaping.subs.iter_mut().find(|shaped| 1 << shaped.sub == set);
         let event = match shaped.and_then(|shaped| shaped.inside.as_mut()) {
             _ if past.passes => Arc::clone(event),
+            _ if event.key.is_empty() => return None,
             // Of a client that comes back it is not known what it had inside: the first news of a key that does not pass says that it has not.
             Some(inside) => {
                 let was_inside = inside.remove(&key_of(event));

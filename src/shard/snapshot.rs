@@ -97,7 +97,13 @@ impl Shard {
 
     fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>]) {
         let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
-        let filter = self.filter_of(id, 1 << sub);
+        let (filter, forced) = self.terms_of(id, 1 << sub);
+        let narrowed = self.narrowed_to(id, serial);
+        let heard_of = events
+            .iter()
+            .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
+        let shown = heard_of.filter_map(|event| self.shown(filter.as_ref(), &forced, event));
+        let shown: Vec<Arc<Event>> = shown.collect();
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
@@ -105,11 +111,9 @@ impl Shard {
             return;
         };
         let subs = 1 << sub;
-        let passes =
-            |event: &&Arc<Event>| filter.as_ref().is_none_or(|filter| filter.evaluate(event));
-        for event in events.iter().filter(passes) {
+        for event in shown {
             replay.live.replayed += 1;
-            solo.outbox.push(Item::Past { event: Arc::clone(event), subs });
+            solo.outbox.push(Item::Past { event, subs });
         }
     }
 }

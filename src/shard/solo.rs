@@ -16,6 +16,8 @@ use crate::dialect::SubId;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::history::Read;
+use crate::limits::ANSWERS_BYTES_MAX;
+use crate::limits::OUTBOX_INPUT_BYTES_MAX;
 
 /// The state of a connection that is not in step.
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ pub(super) struct Solo {
     pub(super) dirty: bool,
     /// Its client said something while it was owed too much to be read; it is read on once that has gone.
     pub(super) is_unheard: bool,
+    /// Until then its replays ask for no more pages, in milliseconds since the start: its filters have worked enough.
+    pub(super) rests_until_ms: u64,
     /// It is being closed.
     pub(super) closing: Option<Closing>,
     /// Of an SSE stream: up to which stamp of each home shard it was sent; 0: not known yet.
@@ -70,6 +74,22 @@ impl Solo {
         self.owed.len() + self.outbox.bytes()
     }
 
+    /// Whether its client has taken so much of what it was answered that it may be answered more.
+    pub(super) fn has_room(&self) -> bool {
+        self.outbox.has_room_for_answers(ANSWERS_BYTES_MAX)
+            && self.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX
+    }
+
+    /// Whether its client is read, as far as that depends on what it is still told.
+    pub(super) fn is_read(&self) -> bool {
+        !self.is_unheard && !self.is_live_awaited()
+    }
+
+    /// Whether a subscription that asked for nothing of the past is not live yet: what was said behind it comes after it.
+    pub(super) fn is_live_awaited(&self) -> bool {
+        self.replays.iter().any(|replay| replay.is_awaited)
+    }
+
     /// Whether all was sent and nothing is awaited.
     pub(super) fn is_done(&self) -> bool {
         self.owed.is_empty() && self.outbox.is_empty() && self.replays.is_empty()
@@ -104,10 +124,15 @@ pub(super) struct Replay {
     /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
     pub(super) unlearned: Vec<(ShardId, Arc<Read>)>,
 
+    /// Another token was shown since it began, so its pages may hold more than is granted now.
+    pub(super) is_narrowed: bool,
+
     /// Of a snapshot: what has not been asked for yet.
     pub(super) untold: Option<Untold>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.
     pub(super) is_live: bool,
+    /// It asked for nothing of the past: nothing that its client says is carried out until it is live.
+    pub(super) is_awaited: bool,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(ShardId, u64)>,
 }

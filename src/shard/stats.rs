@@ -28,6 +28,10 @@ pub struct Stats {
     pub bytes_received: u64,
     /// Connections closed because their outbox was full.
     pub slow_disconnects: u64,
+    /// Steps that filters took for live events.
+    pub filter_steps: u64,
+    /// Connections closed because their filters took more work than they may.
+    pub filter_work_disconnects: u64,
     /// Events passed over for a newer one of the same key.
     pub skipped: u64,
     /// Events dropped by `drop_oldest`.
@@ -38,4 +42,8 @@ pub struct Stats {
     pub history_bytes: u64,
     pub history_keys: u64,
     pub deflate_streams: u64,
+    /// Bytes held of what has come in part, or waits for its turn.
+    pub input_bytes: u64,
+    /// Connections that were refused because of all that held the most of that.
+    pub input_refused: u64,
 }

@@ -9,11 +9,15 @@ use super::Shard;
 use super::class::ClassId;
 use super::class::ClassKey;
 use super::class::Voice;
+use super::class::weight_of;
 use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
+use super::spending;
 use crate::batch::Item;
+use crate::batch::Kept;
 use crate::batch::Outbox;
+use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Change;
 use crate::dialect::Outcome;
@@ -61,6 +65,10 @@ impl Shard {
         };
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
+        if let Err(refusal) = self.fit(id, &subs) {
+            let id_of = Some(&subscription.id);
+            return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
+        }
         self.stats.subscriptions += 1;
         self.say(id, &Outcome::Subscribed { id: &subscription.id });
         self.enter_class(id, subs);
@@ -90,6 +98,9 @@ impl Shard {
             }
         };
         subs[index] = Arc::clone(&changed);
+        if let Err(refusal) = self.fit(id, &subs) {
+            return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+        }
         self.begin_shaping(
             id,
             u8::try_from(index).expect("subscriptions are at most 64"),
@@ -115,7 +126,7 @@ impl Shard {
         self.go_solo(id);
         self.forget(id, index);
         self.enter_class(id, subs);
-        self.say(id, &Outcome::Unsubscribed { id: sub_id });
+        self.say(id, &Outcome::Unsubscribed { id: sub_id, reason: None });
     }
 
     /// Takes one subscription, by its place, out of what a solo connection is still owed.
@@ -125,13 +136,45 @@ impl Shard {
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
+            let was_awaited = solo.is_live_awaited();
             solo.replays.retain(|replay| usize::from(replay.sub) != index);
+            let is_freed = was_awaited && !solo.is_live_awaited();
             for replay in &mut solo.replays {
                 if usize::from(replay.sub) > index {
                     replay.sub -= 1;
                 }
             }
+            if is_freed {
+                self.hear_later(id);
+            }
         }
+    }
+
+    /// Whether the shard has room for a connection with these subscriptions.
+    fn fit(&self, id: ConnId, subs: &[Arc<Subscription>]) -> Result<(), Refusal> {
+        let (held, most) = (self.classes.bytes(), self.settings.memory.subscriptions_bytes_max);
+        let Some(voice) = self.voice_of(id) else { return Ok(()) };
+        // The least that it can come to, first: nearly always there is room, and no key has to be made.
+        let weight = weight_of(subs);
+        if held + weight <= most {
+            return Ok(());
+        }
+        let key = ClassKey { voice, subs: subs.to_vec(), alone: None };
+        let is_known =
+            !subs.iter().any(|sub| sub.is_alone()) && self.classes.find_key(&key).is_some();
+        let former = self.conns.find(id).and_then(|conn| conn.class);
+        let former = former.and_then(|class| self.classes.find(class));
+        let freed = former
+            .filter(|class| class.members.len() + class.solos.len() == 1)
+            .map_or(0, |class| class.weight_bytes);
+        if is_known || held - freed + weight <= most {
+            return Ok(());
+        }
+        Err(Refusal::of(
+            RefusalCode::TooManySubscriptions,
+            "filter",
+            "the server holds as many subscriptions as it has memory for",
+        ))
     }
 
     fn refuse_unknown(&mut self, id: ConnId, sub_id: &SubId) {
@@ -211,6 +254,7 @@ impl Shard {
         self.close_batch(class);
         let (flying, synced) = self.leave_flight(id, class, synced);
         let class = self.classes.at(class);
+        class.end_frames(&self.frames);
         let late = class.late_frames(id);
         let is_synced = class.stream.as_ref().is_some_and(|stream| {
             late == 0 && !class.deflated.is_empty() && (stream.restarted || stream.epoch == synced)
@@ -218,12 +262,19 @@ impl Shard {
         let frames = if is_synced { &class.deflated[..] } else { &class.plain[late..] };
         let mut owed = Vec::new();
         self.frames.gather(frames, &mut owed);
-        self.stats.deliveries += (class.plain.len() - late) as u64;
+        let large = class.large.as_deref();
+        let messages = class.plain.len() - late + large.map_or(0, |large| large.messages);
+        self.stats.deliveries += messages as u64;
+        let mut rest = flying;
+        if !owed.is_empty() {
+            let kept = Kept::new(&self.outboxes, owed.into());
+            rest.push(Piece::Kept { kept, from: 0 });
+        }
+        rest.push_rest(large.map_or(&[], |large| &large.pieces), 0);
         class.remove_member(id, &mut self.conns);
         class.insert_solo(id, &mut self.conns);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            solo.owed.push(flying);
-            solo.owed.push(owed.into());
+            solo.owed = rest;
         }
         self.mark_solo(id);
     }
@@ -248,7 +299,7 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let class = self.class_of(ClassKey { voice, subs, alone });
+        let class = self.class_of(ClassKey { voice, subs, alone }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
@@ -256,20 +307,24 @@ impl Shard {
         }
     }
 
-    fn class_of(&mut self, key: ClassKey) -> ClassId {
+    /// The class of these subscriptions, for a connection that is about to enter it.
+    fn class_of(&mut self, key: ClassKey, of: ConnId) -> ClassId {
         if let Some(id) = self.classes.find_key(&key) {
+            self.enter_account(of, id, false);
             return id;
         }
         let id = self.classes.insert(key);
+        self.enter_account(of, id, true);
         let class = self.classes.at(id);
         for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
-            self.matcher.insert(*wish, &sub.topics, sub.filter.as_ref());
+            self.matcher.insert(*wish, spending::payer(id), &sub.topics, sub.filter.as_ref());
         }
         id
     }
 
     /// Takes a connection out of its class, and ends the class with its last one.
     pub(super) fn leave_class(&mut self, id: ConnId) {
+        self.leave_account(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_solo = conn.solo.is_some();
         let Some(class_id) = conn.class.take() else { return };

@@ -47,7 +47,8 @@ pub(super) fn is_deflated_alone(class: &Class, bytes: usize) -> bool {
         && window_bits(class.key.voice).is_some()
 }
 
-fn window_bits(voice: Voice) -> Option<u8> {
+/// The window that a client of this voice inflates with; `None`: nothing is deflated for it.
+pub(super) fn window_bits(voice: Voice) -> Option<u8> {
     match voice.transport {
         Transport::WebSocket {
             deflate: Deflate::Takeover { window_bits } | Deflate::Alone { window_bits },
@@ -68,7 +69,9 @@ pub(super) fn frame_event(
 ) {
     match voice.transport {
         Transport::WebSocket { .. } if alone => {
+            let start = out.len();
             deflate_alone(window_bits(voice).unwrap_or(15), parts, out);
+            put_header_before(start, out);
         }
         Transport::WebSocket { .. } => frame_plain(parts, out),
         Transport::Sse { chunked } => frame_sse(chunked, None, sse_id, parts, out),
@@ -115,21 +118,19 @@ fn frame_plain(parts: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
-fn deflate_alone(window_bits: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
+/// Appends a deflated message that stands alone, without a header.
+pub(super) fn deflate_alone(window_bits: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
     ALONE.with_borrow_mut(|deflaters| {
         let slot = &mut deflaters[usize::from(window_bits) & 15];
         let deflater =
             slot.get_or_insert_with(|| Box::new(Deflater::new(LEVEL_DEFAULT, window_bits)));
         deflater.reset();
-        frame_deflated(deflater, parts, out);
+        deflater.compress(parts, out);
     });
 }
 
-/// Appends a deflated message. Its header stands before it, and its length is known only after: the body moves up by what the
-/// header takes beyond two bytes.
-fn frame_deflated(deflater: &mut Deflater, parts: &[&[u8]], out: &mut Vec<u8>) {
-    let start = out.len();
-    deflater.compress(parts, out);
+/// Puts the header before a deflated message, whose length is known only when it is there.
+fn put_header_before(start: usize, out: &mut Vec<u8>) {
     let header = Header::whole(OpCode::Text, Coding::Deflated, out.len() - start);
     out.splice(start..start, header.as_bytes().iter().copied());
 }
@@ -203,6 +204,11 @@ pub(super) fn messages(class: &Class, subs: u64) -> impl Iterator<Item = u64> + 
     (together != 0).then_some(together).into_iter().chain(each)
 }
 
+/// How many messages an event for these subscriptions is told in.
+pub(super) fn messages_count(class: &Class, subs: u64) -> usize {
+    if batch_of(class, subs).is_some() { 1 } else { messages(class, subs).count() }
+}
+
 /// The batch that an event for these subscriptions goes into: the strictest of theirs, and none if one of them wants it alone.
 pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
     let mut strictest: Option<Batch> = None;
@@ -261,7 +267,8 @@ pub(super) fn push_frame(class: &mut Class, frame: FrameId, frames: &mut Frames)
     let Some(stream) = &mut class.stream else { return is_full };
     let mut deflated = Vec::new();
     let plain = frames.bytes(frame);
-    frame_deflated(&mut stream.deflater, &[payload_of(plain)], &mut deflated);
+    stream.deflater.compress(&[payload_of(plain)], &mut deflated);
+    put_header_before(0, &mut deflated);
     stream.messages += 1;
     class.deflated.push(frames.add(|out| out.extend_from_slice(&deflated)));
     is_full

@@ -18,6 +18,9 @@ use crate::event::TopicPattern;
 use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 
+/// What a client is told that has not said who it is, where it has to.
+pub(super) const WHO_FIRST: &str = "say who you are first: send auth with a token";
+
 impl Shard {
     /// From here on a connection has these subscriptions, by id, and no others.
     pub(super) fn want(&mut self, id: ConnId, wishes: &[Wish], now: Now) {
@@ -26,6 +29,11 @@ impl Shard {
         let mut subs = self.subs_of(id).to_vec();
         if is_same(&subs, wishes) {
             return;
+        }
+        for wish in wishes.iter().filter(|wish| !subs.contains(&wish.subscription)) {
+            if !self.charge_making(id, wish.subscription.filter.as_ref(), now) {
+                return;
+            }
         }
         self.go_solo(id);
         for index in (0..subs.len()).rev() {
@@ -78,8 +86,7 @@ impl Shard {
         asked: &Arc<Subscription>,
     ) -> Result<Arc<Subscription>, Refusal> {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
-            let message = "say who you are first: send auth with a token";
-            return Err(Refusal::new(RefusalCode::Forbidden, message));
+            return Err(Refusal::new(RefusalCode::Forbidden, WHO_FIRST));
         };
         self.within_bounds(asked)?;
         let is_granted = |topic| who.principal.may_subscribe(topic);
@@ -89,11 +96,7 @@ impl Shard {
             return Err(Refusal::of(RefusalCode::Forbidden, field, message));
         }
         who.confine(asked).ok_or_else(|| {
-            Refusal::of(
-                RefusalCode::Forbidden,
-                "topics",
-                "none of these is allowed with this filter",
-            )
+            Refusal::of(RefusalCode::Forbidden, "topics", "none of these topics is allowed")
         })
     }
 }

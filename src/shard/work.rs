@@ -28,6 +28,7 @@ impl Shard {
             || !self.queue.is_empty()
             || self.is_revoking
             || self.can_read_on()
+            || !self.unheard.is_empty()
     }
 
     /// Whether a round was begun and not ended: what arrives now waits for the next one.
@@ -64,11 +65,13 @@ impl Shard {
             }
             let has_flown = self.fly(sink, for_members, now);
             self.pump(sink, now);
+            self.large.forget_recent();
             let is_over = has_gathered && has_flown && !self.queue.is_underway();
             if !is_over || has_queued || !self.may_tell() || self.spent >= for_members {
                 break;
             }
         }
+        self.hear_on(now);
         self.retry_held(now);
         self.go_on_stopping(now);
         self.done = std::mem::take(&mut self.spent) - spent_before;
@@ -108,11 +111,14 @@ impl Shard {
         self.ungathered = 0;
         self.end_windows(now);
         self.close_due_batches(now);
+        self.end_rests(now);
         true
     }
 
     fn close_due_batches(&mut self, now: Now) {
-        while let Some(class) = self.batch_deadlines.pop_due(now.mono_ms) {
+        while !self.is_flight_full()
+            && let Some(class) = self.batch_deadlines.pop_due(now.mono_ms)
+        {
             let is_due =
                 |class: &Class| class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms);
             if self.classes.find(class).is_some_and(is_due) {

@@ -4,7 +4,8 @@
 //! fragmentation is gathered, in memory that goes back to the shard with the message's end.
 //!
 //! Invariants: any split of the bytes gives the same messages and the same violation; a decoder between two messages is 16 bytes and
-//! owns nothing; after a close frame or a violation nothing more is said. Never answers anything: the caller sends pongs and closes.
+//! owns nothing; after a close frame or a violation nothing more is said. Who calls may pause after any message: what follows it is
+//! neither looked at nor inflated before it is asked for. Never answers anything: the caller sends pongs and closes.
 
 mod header;
 
@@ -51,7 +52,7 @@ pub struct Decoder {
 
 const _: () = assert!(size_of::<Decoder>() <= 24);
 
-/// How a feed went on, short of a violation: `Break` when the client or the caller wants no more.
+/// How a feed went on, short of a violation: `Break` when the client has said its last, or the caller wants no more for now.
 type Flow = ControlFlow<()>;
 
 impl Decoder {
@@ -63,9 +64,9 @@ impl Decoder {
         Self { partial: None, bytes_max, may_deflate, ended: false }
     }
 
-    /// Takes the next bytes and calls `on` for each thing that they complete. The bytes are unmasked in place.
+    /// Takes the next bytes and calls `on` for each thing that they complete; how many bytes were taken. They are unmasked in place.
     ///
-    /// When `on` breaks, what follows is not looked at, now or later.
+    /// When `on` breaks, what follows is left as it came, to be fed later. After the client's last word all bytes are taken, and forgotten.
     ///
     /// # Errors
     /// At the first byte that breaks a rule. What was complete before it has been handed out.
@@ -74,17 +75,34 @@ impl Decoder {
         bytes: &mut [u8],
         inbound: &mut Inbound,
         on: &mut impl FnMut(Incoming<'_>) -> Flow,
-    ) -> Result<(), Violation> {
+    ) -> Result<usize, Violation> {
+        let count = bytes.len();
         if self.ended {
-            return Ok(());
+            return Ok(count);
         }
-        let flow = self.run(bytes, inbound, on);
-        self.ended = !matches!(flow, Ok(Flow::Continue(())));
+        let mut rest = bytes;
+        let flow = self.run(&mut rest, inbound, on);
+        let left = rest.len();
+        inbound.forget_large();
+        self.ended |= flow.is_err();
         let done = self.ended || self.partial.as_ref().is_some_and(|partial| partial.is_idle());
         if done && let Some(partial) = self.partial.take() {
             inbound.recycle(partial);
         }
-        flow.map(|_| ())
+        flow?;
+        Ok(if self.ended { count } else { count - left })
+    }
+
+    /// Bytes that it holds of a message that has come in part: as many as were set aside for it, used or not.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.held_bytes())
+    }
+
+    /// Bytes of such a message that have come; deflated ones if it is deflated.
+    #[must_use]
+    pub fn message_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.message_bytes())
     }
 
     /// Whether a close frame, a violation or the caller has ended it.
@@ -109,30 +127,31 @@ impl Decoder {
 
     fn run(
         &mut self,
-        mut bytes: &mut [u8],
+        bytes: &mut &mut [u8],
         inbound: &mut Inbound,
         on: &mut impl FnMut(Incoming<'_>) -> Flow,
-    ) -> Result<Flow, Violation> {
+    ) -> Result<(), Violation> {
         while !bytes.is_empty() {
             let begun = self.partial.as_mut().and_then(|partial| partial.frame.take());
             let mut frame = match begun {
                 Some(frame) => frame,
-                None => match self.read_header(&mut bytes, inbound)? {
+                None => match self.read_header(bytes, inbound)? {
                     Some(frame) => frame,
                     None => break,
                 },
             };
-            let piece = frame.take(&mut bytes);
+            let piece = frame.take(bytes);
             let flow = if frame.fresh && frame.left == 0 && self.stands_alone(&frame) {
                 self.hand_out(&frame, piece, inbound, on)?
             } else {
                 self.gather(frame, piece, inbound, on)?
             };
-            if flow.is_break() || frame.opcode == OpCode::Close && frame.left == 0 {
-                return Ok(Flow::Break(()));
+            self.ended = frame.opcode == OpCode::Close && frame.left == 0;
+            if flow.is_break() || self.ended {
+                break;
             }
         }
-        Ok(Flow::Continue(()))
+        Ok(())
     }
 
     /// The next frame's header, off the front of `bytes`; `None` if they end within it.

@@ -119,5 +119,15 @@ pub fn stored_head(head: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends stored blocks behind a message's bytes, which end it in place of what they ended in.
+pub fn stored_tail(tail: &[u8], out: &mut Vec<u8>) {
+    if tail.is_empty() {
+        return;
+    }
+    out.extend_from_slice(&SYNC_TAIL);
+    stored_head(tail, out);
+    out.push(0x00);
+}
+
 #[cfg(test)]
 mod tests;

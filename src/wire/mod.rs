@@ -9,6 +9,8 @@ pub mod deflate;
 
 pub mod frame;
 
+pub mod grow;
+
 pub mod http;
 
 pub mod sse;

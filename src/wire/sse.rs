@@ -16,10 +16,22 @@ pub struct Event<'a> {
 impl Event<'_> {
     /// Appends the event.
     pub fn put(&self, out: &mut Vec<u8>) {
+        self.put_before_data(out);
+        put_data(out, self.data);
+        self.put_after_data(out);
+    }
+
+    /// Appends what stands before the data.
+    pub fn put_before_data(&self, out: &mut Vec<u8>) {
         if !self.event.is_empty() {
             put_line(out, b"event: ", self.event.as_bytes());
         }
-        put_lines(out, b"data: ", self.data);
+        out.extend_from_slice(DATA);
+    }
+
+    /// Appends what stands behind the data.
+    pub fn put_after_data(&self, out: &mut Vec<u8>) {
+        out.push(b'\n');
         if !self.id.is_empty() {
             // A browser would ignore an id with a NUL, and resume from the one before: it must not come to that.
             debug_assert!(!self.id.contains('\0'), "an event's id has no NUL");
@@ -27,6 +39,17 @@ impl Event<'_> {
         }
         out.push(b'\n');
     }
+}
+
+/// Whether text is more than one line of data.
+#[must_use]
+pub fn has_lines(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+/// Appends data as it stands between what is before and behind it: each of its lines but the first begins with the name again.
+pub fn put_data(out: &mut Vec<u8>, text: &[u8]) {
+    put_broken(out, DATA, text);
 }
 
 /// Appends a comment, which keeps the connection awake and tells the client nothing.
@@ -46,10 +69,20 @@ pub fn put_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
-    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+    put_chunk_head(out, bytes.len());
     out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(CHUNK_END);
 }
+
+/// Appends what stands before a chunk's bytes, of which there is one at least.
+pub fn put_chunk_head(out: &mut Vec<u8>, bytes: usize) {
+    out.extend_from_slice(format!("{bytes:x}\r\n").as_bytes());
+}
+
+/// What stands behind a chunk's bytes.
+pub const CHUNK_END: &[u8] = b"\r\n";
+
+const DATA: &[u8] = b"data: ";
 
 /// Appends what tells a peer nothing, and yet finds out whether it is there: a leading zero of the next chunk's size.
 //= rfc9112#7.1
@@ -73,17 +106,23 @@ fn put_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// A line for each line of `text`, which may end in LF, CR LF or CR: a browser takes all three for an end.
 fn put_lines(out: &mut Vec<u8>, name: &[u8], text: &[u8]) {
+    out.extend_from_slice(name);
+    put_broken(out, name, text);
+    out.push(b'\n');
+}
+
+fn put_broken(out: &mut Vec<u8>, name: &[u8], text: &[u8]) {
     let mut rest = text;
     loop {
         let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
         let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
-        out.extend_from_slice(name);
         out.extend_from_slice(line);
-        out.push(b'\n');
         rest = match after {
             [] => return,
             [b'\r', b'\n', after @ ..] | [_, after @ ..] => after,
         };
+        out.push(b'\n');
+        out.extend_from_slice(name);
     }
 }
 

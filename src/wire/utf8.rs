@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::wire::grow::extend_text;
+
 /// Text so far, and the beginning of a character of which more is to come.
 #[derive(Clone, Debug, Default)]
 pub struct Text {
@@ -25,12 +27,12 @@ impl Text {
     pub fn push(&mut self, piece: &[u8]) -> Result<(), NotUtf8> {
         let rest = self.finish_begun(piece)?;
         match simdutf8::compat::from_utf8(rest) {
-            Ok(text) => self.whole.push_str(text),
+            Ok(text) => extend_text(&mut self.whole, text),
             Err(error) if error.error_len().is_some() => return Err(NotUtf8),
             Err(error) => {
                 let (good, begun) = rest.split_at(error.valid_up_to());
                 let good = simdutf8::basic::from_utf8(good).map_err(|_| NotUtf8)?;
-                self.whole.push_str(good);
+                extend_text(&mut self.whole, good);
                 self.begin(begun);
             }
         }
@@ -79,7 +81,7 @@ impl Text {
             self.begun[count] = byte;
             match std::str::from_utf8(&self.begun[..=count]) {
                 Ok(character) => {
-                    self.whole.push_str(character);
+                    extend_text(&mut self.whole, character);
                     self.begun_bytes = 0;
                 }
                 Err(error) if error.error_len().is_some() => return Err(NotUtf8),

@@ -149,6 +149,10 @@ impl Host for Core {
                 world.settle();
                 let is_refused = |publisher: &mut Client| {
                     publisher.read(&mut world, usize::MAX);
+                    // A source waits if it is told so, or is not read.
+                    if !world.wants_input(publisher.wire) {
+                        return true;
+                    }
                     let is_full =
                         |told: &Told| matches!(told, Told::Other(it) if it["code"] == "full");
                     publisher.told.iter().any(is_full)

@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
+pub mod asking;
 pub mod client;
 pub mod frames;
 pub mod http;

@@ -61,6 +61,7 @@ pub fn roomy() -> Settings {
         hyperbeam: Default::default(),
         ping_after_s: 30,
         request_timeout_s: 30,
+        upload_bytes_per_s_min: 1024,
         close_timeout_s: 5,
     }
 }
@@ -179,6 +180,10 @@ impl Sink for Sockets<'_> {
         self.spent_ns += SEND_US * 1_000 + count as u64 * SEND_KIB_US * 1_000 / 1_024;
         Sent::Took(count)
     }
+
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent {
+        self.send(conn, &pieces.concat())
+    }
 }
 
 impl World {
@@ -201,9 +206,17 @@ impl World {
     }
 
     pub fn open(&mut self, shard: usize, capacity: usize) -> Wire {
-        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let ConnRef { id, generation } =
-            self.shards[shard].open(Port::Shared, peer, self.now).expect("there is room");
+        self.open_from(shard, capacity, IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    /// A connection from an address.
+    pub fn open_from(&mut self, shard: usize, capacity: usize, peer: IpAddr) -> Wire {
+        self.try_open_from(shard, capacity, peer).expect("there is room")
+    }
+
+    /// The same; `None`: it was closed at once.
+    pub fn try_open_from(&mut self, shard: usize, capacity: usize, peer: IpAddr) -> Option<Wire> {
+        let ConnRef { id, generation } = self.shards[shard].open(Port::Shared, peer, self.now)?;
         let wire = Wire { shard, id: id.0, generation };
         self.places[shard].insert(id.0, wire);
         self.sockets.insert(
@@ -217,7 +230,14 @@ impl World {
                 heard: Vec::new(),
             },
         );
-        wire
+        Some(wire)
+    }
+
+    /// The client says no more, and still reads.
+    pub fn end(&mut self, wire: Wire) {
+        if self.is_open(wire) {
+            self.shards[wire.shard].ended(ConnId(wire.id), self.now);
+        }
     }
 
     /// Bytes from a client.

@@ -82,6 +82,7 @@ fn append(memory: &mut Memory, kind: &Kind, number: usize) {
         time_us: number as u64 + 1,
         payload: Bytes::from(vec![b' '; kind.payload_bytes]),
         fields: Fields::default(),
+        before: None,
     };
     memory.append(&Arc::new(event));
 }

@@ -7,5 +7,7 @@
 mod churn;
 mod history;
 mod ledger;
+mod shaping;
+mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;

@@ -21,6 +21,7 @@ fn event(key: &str, offset: u64) -> Arc<Event> {
         time_us: offset * 10,
         payload: Bytes::from_static(b"{}"),
         fields: crate::event::Fields::default(),
+        before: None,
     })
 }
 

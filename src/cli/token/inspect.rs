@@ -24,6 +24,8 @@ use crate::auth::parse_jwks;
 use crate::auth::secret_in_file;
 use crate::event::moment;
 use crate::limits::TOKEN_BYTES_MAX;
+use crate::matcher::Filter;
+use crate::matcher::FilterError;
 
 use super::TokenCommandError;
 use super::first_that_fits;
@@ -81,7 +83,18 @@ pub(super) fn inspect(
         ..TokenRules::default()
     };
     let principal = verifier(keys, rules)?.verify(token, now_s).map_err(refused)?;
-    write!(out, "signature  good\n{}", Permissions(&principal)).map_err(TokenCommandError::Write)
+    write!(out, "signature  good\n{}", Permissions(&principal))
+        .map_err(TokenCommandError::Write)?;
+    let forced = principal.forced_filters.iter();
+    forced
+        .map(|filter| Filter::parse_value(filter))
+        .reduce(|all, filter| {
+            let both = all?.and(&filter?);
+            both.map_err(|problem| FilterError { at: 0, problem })
+        })
+        .transpose()
+        .map_err(TokenCommandError::BadFilter)
+        .map(drop)
 }
 
 fn json(text: &str, part: Part) -> Result<Value, TokenError> {

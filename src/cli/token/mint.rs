@@ -17,6 +17,7 @@ use crate::auth::Parts;
 use crate::auth::SigningKey;
 use crate::auth::TokenRules;
 use crate::auth::secret_in_file;
+use crate::matcher::Filter;
 
 use super::TokenCommandError;
 use super::first_that_fits;
@@ -115,7 +116,9 @@ fn filter_json(filter: &str) -> Result<Box<RawValue>, TokenCommandError> {
     } else {
         Value::from(filter).to_string()
     };
-    RawValue::from_string(text).map_err(TokenCommandError::Filter)
+    let value = RawValue::from_string(text).map_err(TokenCommandError::Filter)?;
+    Filter::parse_value(value.get()).map_err(TokenCommandError::BadFilter)?;
+    Ok(value)
 }
 
 fn random_id() -> Result<String, TokenCommandError> {

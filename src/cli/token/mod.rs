@@ -27,6 +27,7 @@ use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::auth::VerifierError;
 use crate::clock::Now;
+use crate::matcher::FilterError;
 
 use inspect::InspectArgs;
 use mint::MintArgs;
@@ -68,6 +69,8 @@ pub enum TokenCommandError {
     Rules(VerifierError),
     /// The filter begins like JSON and is none.
     Filter(serde_json::Error),
+    /// The filter is none that a server understands, so that its bearer would be let in nowhere.
+    BadFilter(FilterError),
     /// What was to be minted would be refused.
     WouldBeRefused(TokenError),
     /// What was inspected is refused.
@@ -89,6 +92,7 @@ impl fmt::Display for TokenCommandError {
             Self::Mint(error) => write!(f, "{error}"),
             Self::Rules(error) => write!(f, "{error}"),
             Self::Filter(error) => write!(f, "the filter begins like JSON but is none: {error}"),
+            Self::BadFilter(error) => write!(f, "the server would refuse the filter: {error}"),
             Self::WouldBeRefused(error) => write!(f, "the server would refuse it: {error}"),
             Self::Refused(error) => write!(f, "{error}"),
         }
@@ -284,6 +288,14 @@ mod tests {
         assert!(
             refused(&["--user", "ada", "--filter", "{oops"])
                 .starts_with("the filter begins like JSON")
+        );
+        assert_eq!(
+            refused(&["--user", "ada", "--filter", "altitude <"]),
+            "the server would refuse the filter: a value is expected at byte 10, counted from 0"
+        );
+        assert_eq!(
+            refused(&["--user", "ada", "--filter", r#"{"lt":["altitude"]}"#]),
+            "the server would refuse the filter: a string, a number, true or false is expected at byte 17, counted from 0"
         );
         assert!(refused(&["--user", "ada", "--expires", "500d"]).contains("token lives"));
         assert!(refused(&["--user", "ada", "--algorithm", "HS512"]).contains("needs 64 or more"));

@@ -16,6 +16,7 @@ pub use reply::info;
 pub use talk::Conversation;
 pub use topics::Options;
 pub use topics::TopicsFault;
+pub use topics::is_filtered;
 pub use topics::of_query;
 
 use crate::dialect::BatchPart;
@@ -33,6 +34,8 @@ use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::dialect::json;
 use crate::event::Event;
+use crate::event::Payload;
+use crate::event::Text;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +51,13 @@ impl Dialect for HyperBeam {
 
     //= hyperbeam#2.2
     //# `{"type":"message","topic":"a","data":<the cast message as JSON>,"timestamp":…}`
-    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
         out.reserve(payload.len() + 64);
-        out.extend_from_slice(br#","data":"#);
-        out.extend_from_slice(payload);
-        out.extend_from_slice(br#","timestamp":"#);
-        json::number(event.time_us / 1000, out);
-        out.push(b'}');
+        out.bytes.extend_from_slice(br#","data":"#);
+        payload.put_into(out);
+        out.bytes.extend_from_slice(br#","timestamp":"#);
+        json::number(event.time_us / 1000, &mut out.bytes);
+        out.bytes.push(b'}');
     }
 
     fn head(&self, _form: Form, event: &Event, view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {

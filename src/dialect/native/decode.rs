@@ -20,6 +20,7 @@ use super::options::parse_since;
 use super::options::slow;
 use crate::dialect::Change;
 use crate::dialect::Command;
+use crate::dialect::Forced;
 use crate::dialect::Malformed;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -96,6 +97,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         max_rate: members.take("max_rate").map(max_rate).transpose()?,
         fields: members.take("fields").map(fields).transpose()?,
         leave: members.take("leave").map(leave).transpose()?.unwrap_or_default(),
+        forced: Forced::default(),
     };
     subscription.check()?;
     Ok(Command::Subscribe { subscription: Arc::new(subscription), since })

@@ -14,12 +14,15 @@ use crate::dialect::Subs;
 use crate::dialect::json::number;
 use crate::dialect::json::string;
 use crate::event::Event;
+use crate::event::Payload;
+use crate::event::Text;
 
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
 
 /// `"topic":…,"payload":…}`: everything of an event that no subscriber's ids change.
-pub(super) fn event_body(event: &Event, payload: &[u8], out: &mut Vec<u8>) {
-    out.reserve(payload.len() + event.topic.as_str().len() + event.key.len() + 96);
+pub(super) fn event_body(event: &Event, payload: Payload<'_>, text: &mut Text) {
+    text.reserve(payload.len() + event.topic.as_str().len() + event.key.len() + 96);
+    let out = &mut text.bytes;
     out.extend_from_slice(br#""topic":"#);
     string(event.topic.as_str(), out);
     if !event.key.is_empty() {
@@ -33,8 +36,8 @@ pub(super) fn event_body(event: &Event, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(br#","time_us":"#);
     number(event.time_us, out);
     out.extend_from_slice(br#","payload":"#);
-    out.extend_from_slice(payload);
-    out.push(b'}');
+    payload.put_into(text);
+    text.bytes.push(b'}');
 }
 
 /// `{"type":"event","subs":[…],`: what names the subscriptions.
@@ -59,7 +62,15 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         }
         Outcome::Subscribed { id } => named("subscribed", id, out),
         Outcome::Updated { id } => named("updated", id, out),
-        Outcome::Unsubscribed { id } => named("unsubscribed", id, out),
+        Outcome::Unsubscribed { id, reason } => {
+            named("unsubscribed", id, out);
+            if let Some(reason) = reason {
+                out.pop();
+                out.extend_from_slice(br#","reason":"#);
+                string(reason, out);
+                out.push(b'}');
+            }
+        }
         Outcome::Live { id, live } => {
             out.extend_from_slice(br#"{"type":"live","id":"#);
             out.extend_from_slice(id.as_bytes());
@@ -263,6 +274,7 @@ mod tests {
             time_us: 1_786_600_000_000_456,
             payload: Bytes::from_static(b"{ \"altitude\": 38000.0 }"),
             fields: Fields::default(),
+            before: None,
         };
         let mut out = Vec::new();
         let subscription = |id: &str| {
@@ -271,7 +283,9 @@ mod tests {
         };
         let of = ["\"map\"", "\"other\"", "7"].map(subscription);
         event_head(Form::Single, Subs { of: &of, set: 0b101 }, &mut out);
-        event_body(&event, &event.payload, &mut out);
+        let mut body = Text::default();
+        event_body(&event, Payload::Whole(&event.payload), &mut body);
+        out.extend_from_slice(&body.bytes);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"type":"event","subs":["map",7],"topic":"adsb/ch","key":"4067f2","op":"upsert","offset":42,"time_us":1786600000000456,"payload":{ "altitude": 38000.0 }}"#

@@ -25,6 +25,8 @@ use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
+use crate::event::Payload;
+use crate::event::Text;
 
 /// The name under which it is offered in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "fanwire.v1";
@@ -42,7 +44,7 @@ impl Dialect for Native {
         encode::outcome(outcome, out);
     }
 
-    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
         encode::event_body(event, payload, out);
     }
 
@@ -85,7 +87,7 @@ impl Dialect for NativeSse {
         encode::outcome_sse(outcome, out);
     }
 
-    fn encode(&self, event: &Event, payload: &[u8], _view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
         encode::event_body(event, payload, out);
     }
 

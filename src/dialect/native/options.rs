@@ -46,6 +46,10 @@ pub fn parameter(name: &str, text: &str, subscription: &mut Subscription) -> Res
     let json = text.starts_with(['{', '[']).then(|| serde_json::from_str::<&RawValue>(text));
     let json = json.transpose().map_err(|_| bad(name, format_args!("`{name}` is not JSON")))?;
     match name {
+        // Reading one takes work, so there is one.
+        "filter" if subscription.filter.is_some() => {
+            return Err(bad("filter", "`filter` stands twice; join them with `and`"));
+        }
         "filter" => subscription.filter = Some(filter_of(text)?),
         "slow" => subscription.slow = slow_of(text)?,
         "batch" => subscription.batch = Some(json.map_or_else(|| batch_of(text), batch)?),
@@ -67,18 +71,12 @@ pub fn parameter(name: &str, text: &str, subscription: &mut Subscription) -> Res
 
 /// A filter in the text notation, as a string, or in the JSON notation, as an object.
 pub(super) fn filter(raw: &RawValue) -> Result<Filter, Refusal> {
-    if raw.get().starts_with('"') {
-        let text: String = read(raw, "filter", "a string or an object")?;
-        return Filter::parse_text(&text).map_err(bad_filter);
-    }
-    Filter::parse_json(raw.get()).map_err(bad_filter)
+    Filter::parse_value(raw.get()).map_err(bad_filter)
 }
 
 /// A filter in either notation, as a text.
 fn filter_of(text: &str) -> Result<Filter, Refusal> {
-    let parsed =
-        if text.starts_with('{') { Filter::parse_json(text) } else { Filter::parse_text(text) };
-    parsed.map_err(bad_filter)
+    Filter::parse(text).map_err(bad_filter)
 }
 
 fn bad_filter(error: FilterError) -> Refusal {

@@ -3,6 +3,9 @@
 use crate::dialect::json::string;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::Payload;
+use crate::event::Text;
+use crate::event::text::Coding;
 
 //= peat-node#1.2
 //# DocumentChange { string collection=1; string doc_id=2; ChangeType change_type=3; optional string json_data=4; }
@@ -16,8 +19,9 @@ const DELETE: u8 = 2;
 //= peat-node#1.2
 //# implicit-presence fields equal to their default are **omitted** (empty `docId` disappears);
 //# `jsonData` has explicit presence: present for upserts (even `""`), **absent for deletes**;
-pub(super) fn json(event: &Event, payload: &[u8], collection: &str, out: &mut Vec<u8>) {
-    out.reserve(payload.len() + payload.len() / 4 + collection.len() + event.key.len() + 96);
+pub(super) fn json(event: &Event, payload: Payload<'_>, collection: &str, text: &mut Text) {
+    text.reserve(payload.len() + payload.len() / 4 + collection.len() + event.key.len() + 96);
+    let out = &mut text.bytes;
     out.extend_from_slice(br#"{"collection":"#);
     string(collection, out);
     if !event.key.is_empty() {
@@ -29,15 +33,19 @@ pub(super) fn json(event: &Event, payload: &[u8], collection: &str, out: &mut Ve
         return;
     }
     out.extend_from_slice(br#","changeType":"CHANGE_TYPE_UPSERT","jsonData":"#);
-    match std::str::from_utf8(payload) {
-        Ok(payload) => string(payload, out),
-        Err(_) => unreachable!("a payload is UTF-8, checked where it entered"),
+    let payload = payload.contiguous();
+    if !text.keep(&payload, Coding::JsonString) {
+        match std::str::from_utf8(&payload) {
+            Ok(payload) => string(payload, &mut text.bytes),
+            Err(_) => unreachable!("a payload is UTF-8, checked where it entered"),
+        }
     }
-    out.push(b'}');
+    text.bytes.push(b'}');
 }
 
-pub(super) fn proto(event: &Event, payload: &[u8], collection: &str, out: &mut Vec<u8>) {
-    out.reserve(payload.len() + collection.len() + event.key.len() + 32);
+pub(super) fn proto(event: &Event, payload: Payload<'_>, collection: &str, text: &mut Text) {
+    text.reserve(payload.len() + collection.len() + event.key.len() + 32);
+    let out = &mut text.bytes;
     put_bytes(TAG_COLLECTION, collection.as_bytes(), out);
     if !event.key.is_empty() {
         put_bytes(TAG_DOC_ID, event.key.as_bytes(), out);
@@ -45,19 +53,25 @@ pub(super) fn proto(event: &Event, payload: &[u8], collection: &str, out: &mut V
     let is_delete = event.op == Op::Delete;
     out.extend_from_slice(&[TAG_CHANGE_TYPE, if is_delete { DELETE } else { UPSERT }]);
     if !is_delete {
-        put_bytes(TAG_JSON_DATA, payload, out);
+        let payload = payload.contiguous();
+        put_length(TAG_JSON_DATA, payload.len(), out);
+        text.put(&payload);
     }
 }
 
 fn put_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    put_length(tag, bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_length(tag: u8, bytes: usize, out: &mut Vec<u8>) {
     out.push(tag);
-    let mut rest = bytes.len();
+    let mut rest = bytes;
     while rest >= 0x80 {
         out.push(u8::try_from(rest & 0x7f).unwrap_or(0) | 0x80);
         rest >>= 7;
     }
     out.push(u8::try_from(rest).unwrap_or(0));
-    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
@@ -80,13 +94,15 @@ mod tests {
             time_us: 1,
             payload: Bytes::from_static(payload.as_bytes()),
             fields: crate::event::Fields::default(),
+            before: None,
         }
     }
 
     fn said(key: &str, op: Op, payload: &'static str) -> String {
-        let mut out = Vec::new();
-        json(&event(key, op, payload), payload.as_bytes(), "platforms", &mut out);
-        String::from_utf8(out).unwrap()
+        let mut out = Text::default();
+        let event = event(key, op, payload);
+        json(&event, Payload::Whole(&event.payload), "platforms", &mut out);
+        String::from_utf8(out.bytes).unwrap()
     }
 
     #[test]
@@ -117,13 +133,14 @@ mod tests {
 
     #[test]
     fn the_same_as_protobuf() {
+        let said = |op| {
+            let (event, mut out) = (event("k", op, "{}"), Text::default());
+            proto(&event, Payload::Whole(&event.payload), "c", &mut out);
+            out.bytes
+        };
+        assert_eq!(said(Op::Upsert), [0x0a, 1, b'c', 0x12, 1, b'k', 0x18, 1, 0x22, 2, b'{', b'}']);
+        assert_eq!(said(Op::Delete), [0x0a, 1, b'c', 0x12, 1, b'k', 0x18, 2]);
         let mut out = Vec::new();
-        proto(&event("k", Op::Upsert, "{}"), b"{}", "c", &mut out);
-        assert_eq!(out, [0x0a, 1, b'c', 0x12, 1, b'k', 0x18, 1, 0x22, 2, b'{', b'}']);
-        out.clear();
-        proto(&event("k", Op::Delete, "{}"), b"{}", "c", &mut out);
-        assert_eq!(out, [0x0a, 1, b'c', 0x12, 1, b'k', 0x18, 2]);
-        out.clear();
         put_bytes(TAG_JSON_DATA, &[b'x'; 300], &mut out);
         assert_eq!(&out[..3], [0x22, 0xac, 0x02]);
     }

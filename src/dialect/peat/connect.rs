@@ -188,6 +188,17 @@ mod tests {
     const PROTO: Terms = Terms { codec: Codec::Proto, is_version_known: true };
 
     #[test]
+    fn each_fault_has_its_text() {
+        let refused = |body: &[u8]| request(JSON, body).unwrap_err().to_string();
+        assert_eq!(refused(&[0, 0, 0, 0, 1, 0xff]), "the message is not UTF-8");
+        assert_eq!(
+            refused(&[1, 0, 0, 0, 0]),
+            "compressed messages are not taken: only identity is"
+        );
+        assert_eq!(refused(b"{}"), "the body is not one enveloped message");
+    }
+
+    #[test]
     fn a_body_is_one_envelope() {
         let body = b"\0\0\0\0\x15{\"collections\":[\"a\"]}";
         assert_eq!(request(JSON, body).unwrap().collections, ["a"]);

@@ -35,6 +35,8 @@ use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
+use crate::event::Payload;
+use crate::event::Text;
 
 /// Changes as proto3-JSON.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +53,7 @@ impl Dialect for Peat {
 
     fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
 
-    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
         change::json(event, payload, &view.name_of(&event.topic), out);
     }
 
@@ -76,7 +78,7 @@ impl Dialect for PeatProto {
 
     fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
 
-    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
         change::proto(event, payload, &view.name_of(&event.topic), out);
     }
 

@@ -240,8 +240,24 @@ mod tests {
             of_query(&[("snapshot", "some")]).unwrap_err().to_string(),
             "snapshot is `all` or `none`, not `some`"
         );
-        assert!(Request::of_json(r#"{"type":"ping"}"#).is_err());
-        assert!(Request::of_json(r#"{"collections":[1]}"#).is_err());
+        let refused = |text: &str| Request::of_json(text).unwrap_err().to_string();
+        assert_eq!(refused(r#"{"type":"ping"}"#), "unknown field `type`");
+        assert_eq!(refused(r#"{"collections":[1]}"#), "collections is not a list of strings");
+        assert!(refused("[").starts_with("request is not a JSON object: "));
+        let many = vec!["\"a\""; 257].join(",");
+        assert_eq!(refused(&format!(r#"{{"collections":[{many}]}}"#)), "more than 256 collections");
+        let clauses = vec![r#"{"all":{}}"#; 255].join(",");
+        let query = format!(r#"{{"query":{{"or":{{"clauses":[{clauses}]}}}}}}"#);
+        assert!(refused(&query).ends_with("query has more than 255 nodes"));
+        let proto = |bytes: &[u8]| Request::of_proto(bytes).unwrap_err().to_string();
+        for (bytes, text) in [
+            (&[0x0a, 5, b'a'][..], "protobuf message ends in the middle of a field"),
+            (&[0xff; 11], "protobuf varint has more than 10 bytes"),
+            (&[0x0b], "protobuf field has wire type 3"),
+            (&[0x0a, 1, 0xff], "protobuf string is not UTF-8"),
+        ] {
+            assert_eq!(proto(bytes), text, "{bytes:?}");
+        }
         assert_eq!(
             Request::of_json(r#"{"collections":["a"],"query":{"all":{}}}"#).unwrap().query,
             Some(Query::All)

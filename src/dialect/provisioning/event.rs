@@ -12,6 +12,8 @@ use crate::dialect::json;
 use crate::dialect::json::NotText;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::Payload;
+use crate::event::Text;
 use crate::event::moment;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
@@ -20,7 +22,8 @@ use crate::limits::PROVISIONING_POST_EVENTS_MAX;
 /// Appends an event's frame.
 ///
 /// A payload that is an event of this type is told as it was published, every member of it, and what it lacks stands behind its own members.
-pub(super) fn encode(event: &Event, payload: &[u8], event_type: &str, out: &mut Vec<u8>) {
+pub(super) fn encode(event: &Event, payload: Payload<'_>, event_type: &str, out: &mut Text) {
+    let payload = &*payload.contiguous();
     let text = std::str::from_utf8(payload).unwrap_or_default();
     let members = json::members(text).unwrap_or_default();
     let member = |name: &str| json::member(&members, name);
@@ -29,31 +32,32 @@ pub(super) fn encode(event: &Event, payload: &[u8], event_type: &str, out: &mut 
     out.reserve(payload.len() + event_type.len() + event.key.len() + 96);
     if is_event {
         let metadata = member("metadata");
+        let is_whole = member("timestamp").is_some() && metadata.is_some();
+        let end = if is_whole { payload.len() } else { payload.trim_ascii_end().len() - 1 };
         // That a key is gone is nowhere but in its mark, so an event that does not say it itself is marked.
         let unmarked = metadata.filter(|own| event.op == Op::Delete && !is_marked(own));
         match unmarked {
-            Some(metadata) => put_replaced(text, metadata, &marked(metadata), out),
-            None => out.extend_from_slice(payload),
+            Some(metadata) => put_replaced(&payload[..end], metadata, &marked(metadata), out),
+            None => out.put(&payload[..end]),
         }
-        if member("timestamp").is_some() && metadata.is_some() {
+        if is_whole {
             return;
         }
-        out.truncate(out.trim_ascii_end().len() - 1);
         if member("timestamp").is_none() {
-            put_timestamp(event, out);
+            put_timestamp(event, &mut out.bytes);
         }
         if metadata.is_none() {
-            put_metadata(event, out);
+            put_metadata(event, &mut out.bytes);
         }
     } else {
-        out.extend_from_slice(br#"{"event_type":"#);
-        json::string(event_type, out);
-        put_timestamp(event, out);
-        out.extend_from_slice(br#","data":"#);
-        out.extend_from_slice(payload);
-        put_metadata(event, out);
+        out.bytes.extend_from_slice(br#"{"event_type":"#);
+        json::string(event_type, &mut out.bytes);
+        put_timestamp(event, &mut out.bytes);
+        out.bytes.extend_from_slice(br#","data":"#);
+        out.put(payload);
+        put_metadata(event, &mut out.bytes);
     }
-    out.push(b'}');
+    out.bytes.push(b'}');
 }
 
 fn is_marked(metadata: &RawValue) -> bool {
@@ -79,13 +83,13 @@ fn marked(metadata: &RawValue) -> String {
 }
 
 /// A text in which one of its values is said otherwise.
-fn put_replaced(text: &str, value: &RawValue, other: &str, out: &mut Vec<u8>) {
+fn put_replaced(text: &[u8], value: &RawValue, other: &str, out: &mut Text) {
     // The value is a part of the text, so it stands as far behind its beginning as the two addresses differ.
     let at = value.get().as_ptr() as usize - text.as_ptr() as usize;
-    let (before, rest) = text.as_bytes().split_at(at);
-    out.extend_from_slice(before);
-    out.extend_from_slice(other.as_bytes());
-    out.extend_from_slice(&rest[value.get().len()..]);
+    let (before, rest) = text.split_at(at);
+    out.put(before);
+    out.bytes.extend_from_slice(other.as_bytes());
+    out.put(&rest[value.get().len()..]);
 }
 
 fn put_timestamp(event: &Event, out: &mut Vec<u8>) {
@@ -236,10 +240,10 @@ mod tests {
     use crate::dialect::testing::event;
 
     fn said(event_type: &str, key: &str, payload: &'static str) -> String {
-        let mut out = Vec::new();
+        let mut out = Text::default();
         let event = event(event_type, key, Op::Upsert, payload);
-        encode(&event, &event.payload, event_type, &mut out);
-        String::from_utf8(out).unwrap()
+        encode(&event, Payload::Whole(&event.payload), event_type, &mut out);
+        String::from_utf8(out.bytes).unwrap()
     }
 
     #[test]
@@ -275,10 +279,10 @@ mod tests {
     #[test]
     fn a_delete_is_marked_whatever_its_payload_is() {
         let deleted = |payload: &'static str| {
-            let mut out = Vec::new();
+            let mut out = Text::default();
             let event = event("X", "k", Op::Delete, payload);
-            encode(&event, &event.payload, "X", &mut out);
-            String::from_utf8(out).unwrap()
+            encode(&event, Payload::Whole(&event.payload), "X", &mut out);
+            String::from_utf8(out.bytes).unwrap()
         };
         assert_eq!(
             deleted("{}"),

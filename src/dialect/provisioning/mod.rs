@@ -39,6 +39,8 @@ use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
+use crate::event::Payload;
+use crate::event::Text;
 use crate::event::moment;
 
 /// The dialect.
@@ -53,7 +55,7 @@ impl Dialect for Provisioning {
 
     fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
 
-    fn encode(&self, event: &Event, payload: &[u8], view: &View, out: &mut Vec<u8>) {
+    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
         event::encode(event, payload, &view.name_of(&event.topic), out);
     }
 

@@ -53,6 +53,7 @@ impl Kept {
             time_us: self.time_us,
             payload: Bytes::from_static(b"{}"),
             fields: crate::event::Fields::default(),
+            before: None,
         };
         self.memory.append(&Arc::new(event));
     }

@@ -7,10 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::limits::FILTER_DEPTH_MAX;
 use crate::limits::FILTER_LIST_MAX;
-use crate::limits::FILTER_REGEXES_MAX;
-use crate::limits::FILTER_TERMS_MAX;
 use crate::matcher::filter::Edge;
 use crate::matcher::filter::FilterProblem;
 use crate::matcher::filter::Predicate;
@@ -60,46 +57,24 @@ impl Kind {
     }
 }
 
-/// Puts a predicate in its one form.
+/// Puts a predicate of at most so many levels in its one form.
 ///
 /// # Errors
 /// If it is larger than the limits allow, or a test is one that nothing could pass by mistake.
-pub(super) fn canonical(predicate: &Predicate) -> Result<Expr, FilterProblem> {
-    let mut size = Size::default();
-    size.measure(predicate, 0)?;
+pub(super) fn canonical(predicate: &Predicate, levels: usize) -> Result<Expr, FilterProblem> {
+    check_depth(predicate, levels)?;
     ordered(predicate, false)
 }
 
-#[derive(Default)]
-struct Size {
-    terms: usize,
-    regexes: usize,
-}
-
-impl Size {
-    fn measure(&mut self, predicate: &Predicate, depth: usize) -> Result<(), FilterProblem> {
-        if depth > FILTER_DEPTH_MAX {
-            return Err(FilterProblem::TooDeep);
+/// Whether a tree has no more levels than so many below its root.
+fn check_depth(predicate: &Predicate, levels: usize) -> Result<(), FilterProblem> {
+    let inner = || levels.checked_sub(1).ok_or(FilterProblem::TooDeep);
+    match predicate {
+        Predicate::Test(_) => Ok(()),
+        Predicate::And(members) | Predicate::Or(members) => {
+            members.iter().try_for_each(|member| check_depth(member, inner()?))
         }
-        match predicate {
-            Predicate::Test(term) => {
-                self.terms += 1;
-                self.regexes += usize::from(matches!(term.test, Test::Regex(_)));
-            }
-            Predicate::And(members) | Predicate::Or(members) => {
-                for member in members {
-                    self.measure(member, depth + 1)?;
-                }
-            }
-            Predicate::Not(inner) => self.measure(inner, depth + 1)?,
-        }
-        if self.terms > FILTER_TERMS_MAX {
-            return Err(FilterProblem::TooManyTerms { count: self.terms });
-        }
-        if self.regexes > FILTER_REGEXES_MAX {
-            return Err(FilterProblem::TooManyRegexes { count: self.regexes });
-        }
-        Ok(())
+        Predicate::Not(member) => check_depth(member, inner()?),
     }
 }
 
@@ -156,8 +131,7 @@ fn sorted_list(rule: Rule, mut list: Vec<Scalar>) -> Result<Vec<Scalar>, FilterP
     if list.len() > FILTER_LIST_MAX {
         return Err(FilterProblem::ListTooLong { count: list.len() });
     }
-    let null_means_something = matches!(rule, Rule::JsonStrict | Rule::Typed | Rule::Sql);
-    if !null_means_something && list.first() == Some(&Scalar::Null) {
+    if !rule.knows_null() && list.first() == Some(&Scalar::Null) {
         return Err(FilterProblem::Null);
     }
     Ok(list)

@@ -6,13 +6,17 @@ use crate::event::interest::PathError;
 use crate::event::json::JsonError;
 use crate::event::json::JsonProblem;
 use crate::limits::FILTER_BYTES_MAX;
+use crate::limits::FILTER_COST_MAX;
 use crate::limits::FILTER_DEPTH_MAX;
+use crate::limits::FILTER_FIRST_MAX;
 use crate::limits::FILTER_LIST_MAX;
 use crate::limits::FILTER_PATHS_MAX;
 use crate::limits::FILTER_REGEXES_MAX;
 use crate::limits::FILTER_TERMS_MAX;
 use crate::limits::PATTERN_CHARS_MAX;
 use crate::limits::REGEX_BYTES_MAX;
+use crate::limits::REGEX_SIZE_MAX;
+use crate::limits::REGEX_TEXT_BYTES_MAX;
 use crate::matcher::filter::AreaError;
 
 /// What is wrong, and at which byte, counted from 0.
@@ -24,7 +28,7 @@ pub struct FilterError {
 
 impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}", self.problem, self.at)
+        write!(f, "{} at byte {}, counted from 0", self.problem, self.at)
     }
 }
 
@@ -67,6 +71,12 @@ pub enum FilterProblem {
     Number,
     /// A comparison with null, which no value passes.
     Null,
+    /// The same in the JSON notation.
+    NullInJson,
+    /// A word where a value should stand.
+    Unquoted(Box<str>),
+    /// More alternatives in a `first(…)` than are allowed.
+    FirstTooLong,
     /// An edge of a range that is neither a number nor a text, or two edges of different types.
     Edge,
     Path(PathError),
@@ -75,7 +85,16 @@ pub enum FilterProblem {
         within: usize,
         reason: Box<str>,
     },
-    RegexTooLarge,
+    RegexTooLong {
+        bytes: usize,
+    },
+    /// Its size where that is known before it is compiled.
+    RegexTooLarge {
+        size: Option<u64>,
+    },
+    TooCostly {
+        cost: u64,
+    },
     Area(AreaError),
     Json(JsonProblem),
 }
@@ -112,6 +131,15 @@ impl fmt::Display for FilterProblem {
             Self::Escape => write!(f, "a backslash escape that does not exist"),
             Self::Number => write!(f, "not a number"),
             Self::Null => write!(f, "nothing compares with null; use `is null`"),
+            Self::NullInJson => {
+                write!(f, "nothing compares with null; use {{\"null\":\"<field>\"}}")
+            }
+            Self::Unquoted(word) => {
+                write!(f, "a value is expected; a text stands in quotes: \"{word}\"")
+            }
+            Self::FirstTooLong => {
+                write!(f, "`first` has more than {FILTER_FIRST_MAX} alternatives")
+            }
             Self::Edge => write!(f, "a range is between two numbers or two texts"),
             Self::Path(error) => write!(f, "{error}"),
             Self::PatternTooLong => {
@@ -120,9 +148,21 @@ impl fmt::Display for FilterProblem {
             Self::Regex { within, reason } => {
                 write!(f, "regular expression: {reason} (at its byte {within})")
             }
-            Self::RegexTooLarge => write!(
+            Self::RegexTooLong { bytes } => write!(
+                f,
+                "regular expression has {bytes} bytes; at most {REGEX_TEXT_BYTES_MAX} are allowed"
+            ),
+            Self::RegexTooLarge { size: Some(size) } => write!(
+                f,
+                "regular expression comes to a size of {size}; at most {REGEX_SIZE_MAX} is allowed: count fewer repetitions, or use smaller classes"
+            ),
+            Self::RegexTooLarge { size: None } => write!(
                 f,
                 "regular expression takes more than {REGEX_BYTES_MAX} bytes when compiled"
+            ),
+            Self::TooCostly { cost } => write!(
+                f,
+                "filter costs {cost} steps up to here; at most {FILTER_COST_MAX} are allowed for texts of 1 KiB"
             ),
             Self::Area(error) => write!(f, "{error}"),
             Self::Json(problem) => write!(f, "{problem}"),

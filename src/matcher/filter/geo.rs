@@ -1,7 +1,8 @@
 //! Areas on the globe: box, circle, polygon.
 //!
 //! Invariants: latitudes lie in -90..=90, longitudes in -180..=180, and a position outside these is in no area. A box whose west is
-//! greater than its east crosses the antimeridian; a polygon's edges take the shorter way round, straight in degrees. Distances are
+//! greater than its east crosses the antimeridian; a polygon's edges take the shorter way round, straight in degrees, but for one
+//! from -180 to 180 along a parallel, which goes all the way. -180 and 180 are one meridian. Distances are
 //! great-circle distances on a sphere of the earth's mean radius. Edges belong to boxes and circles; of a polygon's edges those to
 //! the south and west do.
 
@@ -11,6 +12,7 @@ use std::hash::Hasher;
 
 use crate::event::Number;
 use crate::limits::POLYGON_POINTS_MAX;
+use crate::matcher::filter::polygon;
 
 //= iugg1980
 //# mean radius R1 = (2a + b) / 3 = 6371008.7714 m
@@ -33,6 +35,8 @@ pub enum AreaError {
     },
     /// Its edges wind around a pole.
     AroundPole,
+    /// A polygon whose points lie on one line.
+    NoInside,
 }
 
 impl fmt::Display for AreaError {
@@ -48,7 +52,11 @@ impl fmt::Display for AreaError {
             Self::Points { count } => {
                 write!(f, "a polygon has 3 to {POLYGON_POINTS_MAX} points, not {count}")
             }
-            Self::AroundPole => write!(f, "a polygon cannot wind around a pole"),
+            Self::AroundPole => write!(
+                f,
+                "a polygon cannot wind around a pole: use `circle`, or lead its edge along -180 and 180 to the pole"
+            ),
+            Self::NoInside => write!(f, "a polygon whose points lie on one line has no inside"),
         }
     }
 }
@@ -135,6 +143,16 @@ impl Hash for Area {
 }
 
 impl Area {
+    /// Bytes that it takes.
+    #[must_use]
+    pub(super) fn weight_bytes(&self) -> usize {
+        let points = match &self.shape {
+            Shape::Polygon(points) => points.len(),
+            Shape::Box { .. } | Shape::Circle { .. } => 0,
+        };
+        2 * size_of::<Self>() + points * (size_of::<Place>() + size_of::<(f64, f64)>())
+    }
+
     /// All places between two parallels and two meridians.
     ///
     /// # Errors
@@ -176,22 +194,18 @@ impl Area {
         if !(3..=POLYGON_POINTS_MAX).contains(&points.len()) {
             return Err(AreaError::Points { count: points.len() });
         }
-        let mut unrolled: Vec<(f64, f64)> = Vec::with_capacity(points.len());
-        for point in points {
-            let longitude = point.longitude.to_f64();
-            let near =
-                unrolled.last().map_or(longitude, |(_, before)| nearest_turn(longitude, *before));
-            unrolled.push((point.latitude.to_f64(), near));
-        }
-        let (first, last) = (unrolled[0].1, unrolled[unrolled.len() - 1].1);
-        if nearest_turn(first, last) != first {
-            return Err(AreaError::AroundPole);
-        }
+        let unrolled = polygon::unrolled(points)?;
         let over = |pick: fn(&(f64, f64)) -> f64, merge: fn(f64, f64) -> f64| {
             unrolled.iter().map(pick).reduce(merge).unwrap_or_default()
         };
         let (south, north) = (over(|p| p.0, f64::min), over(|p| p.0, f64::max));
         let (west, east) = (over(|p| p.1, f64::min), over(|p| p.1, f64::max));
+        if east - west > 360.0 {
+            return Err(AreaError::AroundPole);
+        }
+        if !polygon::has_inside(&unrolled) {
+            return Err(AreaError::NoInside);
+        }
         let bounds = Bounds::of_span(south, north, west, east);
         Ok(Self {
             unrolled: unrolled.into_boxed_slice(),
@@ -221,6 +235,17 @@ impl Area {
         (self.centre, self.chord_squared)
     }
 
+    /// Steps that it takes to tell whether a position is in it.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        match &self.shape {
+            Shape::Box { .. } => 2,
+            Shape::Circle { .. } => 32,
+            // Each edge is looked at from three turns of the globe.
+            Shape::Polygon(points) => 3 * points.len(),
+        }
+    }
+
     /// Whether a position is in it.
     #[must_use]
     pub fn contains(&self, latitude: f64, longitude: f64) -> bool {
@@ -230,14 +255,17 @@ impl Area {
         match &self.shape {
             Shape::Box { southwest, northeast } => {
                 let (west, east) = (southwest.longitude.to_f64(), northeast.longitude.to_f64());
-                let between = if west <= east {
-                    west <= longitude && longitude <= east
-                } else {
-                    west <= longitude || longitude <= east
+                let is_between = |longitude: f64| {
+                    if west <= east {
+                        west <= longitude && longitude <= east
+                    } else {
+                        west <= longitude || longitude <= east
+                    }
                 };
                 southwest.latitude.to_f64() <= latitude
                     && latitude <= northeast.latitude.to_f64()
-                    && between
+                    // -180 and 180 are one meridian.
+                    && (is_between(longitude) || longitude.abs() == 180.0 && is_between(-longitude))
             }
             Shape::Circle { .. } => {
                 chord_squared(&self.centre, on_unit_sphere(latitude, longitude))
@@ -245,7 +273,7 @@ impl Area {
             }
             Shape::Polygon(_) => [-360.0, 0.0, 360.0]
                 .iter()
-                .any(|turn| is_inside(&self.unrolled, latitude, longitude + turn)),
+                .any(|turn| polygon::is_inside(&self.unrolled, latitude, longitude + turn)),
         }
     }
 }
@@ -254,11 +282,18 @@ impl Bounds {
     fn new(south: f64, north: f64, west: f64, east: f64) -> Self {
         let (south, north) = (south - SLACK_DEGREES, north + SLACK_DEGREES);
         if west <= east {
+            let (west, east) = (west - SLACK_DEGREES, east + SLACK_DEGREES);
+            // What reaches one end of the longitudes is at the other end, too.
+            let beyond = match (west <= -180.0, east >= 180.0) {
+                (true, false) => Some((west + 360.0, 180.0)),
+                (false, true) => Some((-180.0, east - 360.0)),
+                _ => None,
+            };
             return Self {
                 south,
                 north,
-                longitudes: [(west - SLACK_DEGREES, east + SLACK_DEGREES); 2],
-                longitude_count: 1,
+                longitudes: [(west, east), beyond.unwrap_or_default()],
+                longitude_count: 1 + usize::from(beyond.is_some()),
             };
         }
         let parts = [(west - SLACK_DEGREES, 180.0), (-180.0, east + SLACK_DEGREES)];
@@ -323,19 +358,6 @@ fn circle_bounds(latitude: f64, longitude: f64, angle: f64) -> Bounds {
     // The meridians that touch the circle: not at the latitude of its centre, so wider than a plain division tells.
     let width = (angle.sin() / latitude.to_radians().cos()).asin().to_degrees();
     Bounds::of_span(south, north, longitude - width, longitude + width)
-}
-
-/// Counts the edges that a line to the east crosses.
-fn is_inside(points: &[(f64, f64)], latitude: f64, longitude: f64) -> bool {
-    let befores = points.iter().cycle().skip(points.len() - 1);
-    let mut inside = false;
-    for (&(y, x), &(y_before, x_before)) in points.iter().zip(befores) {
-        let straddles = (y > latitude) != (y_before > latitude);
-        if straddles && longitude < (x_before - x) * (latitude - y) / (y_before - y) + x {
-            inside = !inside;
-        }
-    }
-    inside
 }
 
 #[cfg(test)]
@@ -409,24 +431,28 @@ mod tests {
     }
 
     #[test]
-    fn a_polygon_may_be_hollow() {
-        let horseshoe = Area::polygon(&[
-            place(0.0, 0.0),
-            place(0.0, 9.0),
-            place(9.0, 9.0),
-            place(9.0, 6.0),
-            place(3.0, 6.0),
-            place(3.0, 3.0),
-            place(9.0, 3.0),
-            place(9.0, 0.0),
-        ])
-        .unwrap();
-        assert!(
-            horseshoe.contains(1.0, 4.5)
-                && horseshoe.contains(6.0, 1.0)
-                && horseshoe.contains(6.0, 8.0)
-        );
-        assert!(!horseshoe.contains(6.0, 4.5) && !horseshoe.contains(-1.0, 4.5));
+    fn the_meridian_of_180_has_two_names() {
+        let boxed = |west, east| Area::rectangle(place(-10.0, west), place(10.0, east)).unwrap();
+        for (area, expected) in [
+            (boxed(170.0, 180.0), true),
+            (boxed(-180.0, -170.0), true),
+            (boxed(180.0, 180.0), true),
+            (boxed(170.0, -170.0), true),
+            (boxed(-180.0, 180.0), true),
+            (boxed(170.0, 179.9), false),
+            (boxed(-179.9, 179.9), false),
+            (Area::circle(place(0.0, 179.0), 111_200.0).unwrap(), true),
+            (Area::circle(place(0.0, -179.0), 111_200.0).unwrap(), true),
+            (Area::circle(place(0.0, 179.0), 111_000.0).unwrap(), false),
+        ] {
+            for longitude in [-180.0, 180.0] {
+                assert_eq!(area.contains(0.0, longitude), expected, "{area:?} {longitude}");
+                let bounds = area.bounds();
+                let may_be =
+                    bounds.parts().iter().any(|(west, east)| (*west..=*east).contains(&longitude));
+                assert!(may_be || !expected, "the index would lose it: {area:?} {longitude}");
+            }
+        }
     }
 
     #[test]
@@ -443,5 +469,8 @@ mod tests {
         assert_eq!(Area::polygon(&[place(0.0, 0.0); 2]), Err(AreaError::Points { count: 2 }));
         let around = [place(80.0, 0.0), place(80.0, 120.0), place(80.0, -120.0)];
         assert_eq!(Area::polygon(&around), Err(AreaError::AroundPole));
+        let line = [place(0.0, 0.0), place(1.0, 1.0), place(2.0, 2.0)];
+        assert_eq!(Area::polygon(&line), Err(AreaError::NoInside));
+        assert_eq!(Area::polygon(&[place(5.0, 5.0); 3]), Err(AreaError::NoInside));
     }
 }

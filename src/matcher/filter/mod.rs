@@ -5,15 +5,23 @@
 //! `FILTER_TERMS_MAX` tests and cannot fail on any event. `docs/FILTERS.md` says what each test means.
 
 mod canonical;
+mod cost;
 mod error;
+mod fold;
 mod geo;
 mod lexer;
 mod notation_json;
 mod notation_text;
+mod polygon;
 mod predicate;
 mod print;
+mod regex;
+mod regex_size;
 mod rules;
+mod search;
+mod weight;
 mod wildcard;
+mod work;
 
 use std::fmt;
 use std::hash::BuildHasher;
@@ -28,10 +36,15 @@ use crate::event::Interest;
 use crate::event::fields;
 use crate::event::fields::Scratch;
 use crate::event::fields::Value;
+use crate::event::json;
+use crate::event::json::Reader;
+use crate::event::json::Token;
+use crate::limits::FILTER_DEPTH_MAX;
 use crate::limits::FILTER_PATHS_MAX;
 
 pub(super) use canonical::Expr;
 pub(super) use canonical::Literal;
+use cost::Cost;
 pub use error::FilterError;
 pub use error::FilterProblem;
 pub use geo::Area;
@@ -45,18 +58,19 @@ pub(super) use geo::on_unit_sphere;
 pub use predicate::Edge;
 pub use predicate::Predicate;
 pub use predicate::Range;
-pub use predicate::Regex;
 pub use predicate::Rule;
 pub use predicate::Scalar;
 pub use predicate::Source;
 pub use predicate::Term;
 pub use predicate::Test;
+pub use regex::Regex;
+pub(super) use rules::Values;
 pub(super) use rules::text_form;
 pub use wildcard::PatternTooLong;
 pub use wildcard::Piece;
 pub use wildcard::Style;
 pub use wildcard::Wildcard;
-pub(super) use wildcard::folded;
+pub(super) use work::Work;
 
 /// A condition on events, in its one form. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -68,6 +82,8 @@ struct Inner {
     /// What the tests read, sorted, each once.
     sources: Box<[Source]>,
     hash: u64,
+    cost: u64,
+    making_steps: u64,
     /// The fields that the tests read, made when first looked for: most filters only ever live in an index.
     interest: OnceLock<Interest>,
 }
@@ -91,15 +107,29 @@ impl Filter {
     /// The filter that a predicate describes.
     ///
     /// # Errors
-    /// If it is larger than the limits allow, or holds a test that makes no sense.
+    /// If it is larger or dearer than the limits allow, or holds a test that makes no sense.
     pub fn new(predicate: &Predicate) -> Result<Self, FilterProblem> {
-        let filter = Self::of_expr(canonical::canonical(predicate)?);
+        let mut cost = Cost::default();
+        cost.add_all(predicate)?;
+        let filter = Self::of_expr(canonical::canonical(predicate, FILTER_DEPTH_MAX)?, &cost);
         let count = filter.paths().count();
         if count > FILTER_PATHS_MAX {
             Err(FilterProblem::TooManyPaths { count })
         } else {
             Ok(filter)
         }
+    }
+
+    /// The steps that it takes for an event in which every field that it reads is a text of 1 KiB, as it was written.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.0.cost
+    }
+
+    /// The steps that making it took: compiling its expressions, above all.
+    #[must_use]
+    pub fn making_steps(&self) -> u64 {
+        self.0.making_steps
     }
 
     /// Reads the short text notation: `altitude < 10000 and callsign ~ "SWR*"`.
@@ -118,6 +148,33 @@ impl Filter {
     pub fn parse_json(text: &str) -> Result<Self, FilterError> {
         let predicate = notation_json::parse(text)?;
         Self::new(&predicate).map_err(|problem| FilterError { at: 0, problem })
+    }
+
+    /// Reads either notation as a person writes it: JSON if it begins like an object.
+    ///
+    /// # Errors
+    /// What is wrong with it, and at which byte.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        if text.trim_start().starts_with('{') {
+            Self::parse_json(text)
+        } else {
+            Self::parse_text(text)
+        }
+    }
+
+    /// Reads either notation as it stands in JSON: a string is the text notation, an object the other.
+    ///
+    /// # Errors
+    /// What is wrong with it, and at which byte: of the text that the string stands for, or of the object.
+    pub fn parse_value(value: &str) -> Result<Self, FilterError> {
+        if value.trim_start().starts_with('"') {
+            match Reader::new(value).next_token()? {
+                Some((_, Token::Text(text))) => Self::parse_text(&json::unescaped(text)),
+                _ => Self::parse_json(value),
+            }
+        } else {
+            Self::parse_json(value)
+        }
     }
 
     /// Both this and `other`, which may have been asked for by someone else.
@@ -149,19 +206,38 @@ impl Filter {
     /// As [`Filter::evaluate`], with memory that is kept from one event to the next.
     #[must_use]
     pub fn evaluate_with(&self, event: &Event, scratch: &mut Scratch) -> bool {
+        self.ask(event, scratch).passes
+    }
+
+    /// As [`Filter::evaluate_with`], with what it took.
+    #[must_use]
+    pub fn ask(&self, event: &Event, scratch: &mut Scratch) -> Evaluated {
+        let work = Work::default();
+        let passes = self.evaluate_working(event, scratch, &work);
+        Evaluated { passes, steps: work.steps(), is_spent: work.is_spent() }
+    }
+
+    fn evaluate_working(&self, event: &Event, scratch: &mut Scratch, work: &Work) -> bool {
         if let Some(known) = event.fields.sought().interest()
             && self.paths().all(|path| known.paths().binary_search(path).is_ok())
         {
-            return self.evaluate_fields(event, known.paths(), &event.fields);
+            return self.evaluate_fields(event, known.paths(), &event.fields, work);
         }
         let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
+        work.take(event.payload.len());
         // A payload was checked before it became an event; one that was not passes for an empty one.
         let found = fields::extract(&event.payload, scratch, interest).unwrap_or_default();
-        self.evaluate_fields(event, interest.paths(), &found)
+        self.evaluate_fields(event, interest.paths(), &found, work)
     }
 
     /// `paths` are those that `found` was looked for by.
-    fn evaluate_fields(&self, event: &Event, paths: &[FieldPath], found: &fields::Fields) -> bool {
+    fn evaluate_fields(
+        &self,
+        event: &Event,
+        paths: &[FieldPath],
+        found: &fields::Fields,
+        work: &Work,
+    ) -> bool {
         let of_path = |path: &FieldPath| {
             paths.binary_search(path).into_iter().flat_map(|place| found.of(place))
         };
@@ -182,12 +258,12 @@ impl Filter {
             }
             spans.push(Span { start, end: values.len() });
         }
-        holds(&self.0.expr, &|source| {
-            spans
-                .get(usize::from(source))
-                .and_then(|span| values.get(span.start..span.end))
-                .unwrap_or_default()
-        })
+        let of_source = |source| {
+            let span = spans.get(usize::from(source)).copied().unwrap_or_default();
+            let list = values.get(span.start..span.end).unwrap_or_default();
+            Values { list, first: span.start }
+        };
+        holds(&self.0.expr, &of_source, work)
     }
 
     pub(super) fn expr(&self) -> &Expr {
@@ -205,7 +281,7 @@ impl Filter {
         self.0.sources.iter().flat_map(Source::paths)
     }
 
-    fn of_expr(mut expr: Expr) -> Self {
+    fn of_expr(mut expr: Expr, cost: &Cost) -> Self {
         let mut sources = Vec::new();
         collect_sources(&expr, &mut sources);
         sources.sort_unstable();
@@ -216,13 +292,25 @@ impl Filter {
             expr,
             sources: sources.into_boxed_slice(),
             hash,
+            cost: cost.steps(),
+            making_steps: cost.making_steps(),
             interest: OnceLock::new(),
         }))
     }
 }
 
+/// What became of asking a filter about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evaluated {
+    pub passes: bool,
+    /// The steps that it took.
+    pub steps: u64,
+    /// It took more than a filter may take for one event, and so it is not known whether the event passes.
+    pub is_spent: bool,
+}
+
 /// Where the values of a source stand in a list of all.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Span {
     start: usize,
     end: usize,
@@ -240,17 +328,18 @@ impl Source {
     }
 }
 
-/// Whether an event with these values by source passes.
-pub(super) fn holds<'a>(expr: &Expr, values: &impl Fn(u16) -> &'a [Value<'a>]) -> bool {
+/// Whether an event with these values by source passes. A filter that takes more than it may passes nothing.
+pub(super) fn holds<'a>(expr: &Expr, values: &impl Fn(u16) -> Values<'a>, work: &Work) -> bool {
     match expr {
         Expr::Constant(value) => *value,
         Expr::Literal(literal) => {
             let Literal { term, negated, source, other } = literal;
             let wanted = if *negated { rules::Truth::False } else { rules::Truth::True };
-            rules::answer(term.rule, &term.test, values(*source), values(*other)) == wanted
+            let (values, others) = (values(*source), values(*other));
+            rules::answer(term.rule, &term.test, values, others, work) == wanted
         }
-        Expr::And(members) => members.iter().all(|member| holds(member, values)),
-        Expr::Or(members) => members.iter().any(|member| holds(member, values)),
+        Expr::And(members) => members.iter().all(|member| holds(member, values, work)),
+        Expr::Or(members) => members.iter().any(|member| holds(member, values, work)),
     }
 }
 
@@ -308,6 +397,9 @@ impl fmt::Display for Filter {
         f.write_str(&print::to_text(&self.0.expr))
     }
 }
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests;

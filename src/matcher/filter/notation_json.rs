@@ -21,7 +21,6 @@ use crate::matcher::filter::FilterProblem;
 use crate::matcher::filter::Place;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
-use crate::matcher::filter::Regex;
 use crate::matcher::filter::Rule;
 use crate::matcher::filter::Scalar;
 use crate::matcher::filter::Source;
@@ -29,7 +28,9 @@ use crate::matcher::filter::Style;
 use crate::matcher::filter::Term;
 use crate::matcher::filter::Test;
 use crate::matcher::filter::Wildcard;
+use crate::matcher::filter::cost::Cost;
 use crate::matcher::filter::notation_text;
+use crate::matcher::filter::notation_text::rule_word;
 
 /// Reads a filter.
 pub(super) fn parse(text: &str) -> Result<Predicate, FilterError> {
@@ -39,8 +40,14 @@ pub(super) fn parse(text: &str) -> Result<Predicate, FilterError> {
             problem: FilterProblem::TooLong { bytes: text.len() },
         });
     }
-    let mut parser =
-        Parser { text, reader: Reader::new(text), peeked: None, rule: Rule::Native, depth: 0 };
+    let mut parser = Parser {
+        text,
+        reader: Reader::new(text),
+        peeked: None,
+        rule: Rule::Native,
+        depth: 0,
+        cost: Cost::default(),
+    };
     let predicate = parser.filter()?;
     match parser.reader.next_token()? {
         None => Ok(predicate),
@@ -54,6 +61,7 @@ struct Parser<'a> {
     peeked: Option<(usize, Token<'a>)>,
     rule: Rule,
     depth: usize,
+    cost: Cost,
 }
 
 type Parsed<T> = Result<T, FilterError>;
@@ -78,7 +86,7 @@ impl<'a> Parser<'a> {
             "and" => Predicate::And(self.list(Self::filter)?),
             "or" => Predicate::Or(self.list(Self::filter)?),
             "not" => self.filter()?.negated(),
-            word => match notation_text::rule_of(word) {
+            word => match notation_text::rule_of(word).filter(|rule| rule_word(*rule) == word) {
                 Some(rule) => {
                     let outer = std::mem::replace(&mut self.rule, rule);
                     let inner = self.filter()?;
@@ -105,7 +113,7 @@ impl<'a> Parser<'a> {
         };
         if let Some(test) = source_alone {
             let source = self.source()?;
-            return notation_text::checked(Term { source, rule: self.rule, test }, at);
+            return self.checked(Term { source, rule: self.rule, test }, at);
         }
         let is_known = matches!(
             operator,
@@ -135,20 +143,31 @@ impl<'a> Parser<'a> {
         let source = self.source()?;
         let test = self.test(operator)?;
         self.close("the end of the operands")?;
-        notation_text::checked(Term { source, rule: self.rule, test }, at)
+        self.checked(Term { source, rule: self.rule, test }, at)
+    }
+
+    /// A test that makes sense, and is not one too many.
+    fn checked(&mut self, term: Term, at: usize) -> Parsed<Predicate> {
+        let predicate = notation_text::checked(term, at)?;
+        self.cost.add_all(&predicate).map_err(|problem| FilterError { at, problem })?;
+        Ok(predicate)
     }
 
     fn test(&mut self, operator: &str) -> Parsed<Test> {
         Ok(match operator {
             "eq" => Test::equals(self.value()?),
             "ne" => Test::differs(self.value()?),
-            "lt" => Test::Range(Range::below(self.value()?, false)),
-            "le" => Test::Range(Range::below(self.value()?, true)),
-            "gt" => Test::Range(Range::above(self.value()?, false)),
-            "ge" => Test::Range(Range::above(self.value()?, true)),
+            "lt" => Test::Range(Range::below(self.end_of_range(None)?, false)),
+            "le" => Test::Range(Range::below(self.end_of_range(None)?, true)),
+            "gt" => Test::Range(Range::above(self.end_of_range(None)?, false)),
+            "ge" => Test::Range(Range::above(self.end_of_range(None)?, true)),
             "in" => Test::In(self.list(Self::value)?),
             "not_in" => Test::NotIn(self.list(Self::value)?),
-            "between" => Test::Range(Range::between(self.value()?, self.value()?)),
+            "between" => {
+                let low = self.end_of_range(None)?;
+                let high = self.end_of_range(Some(&low))?;
+                Test::Range(Range::between(low, high))
+            }
             "range" => self.range()?,
             "within" => {
                 let longitude = self.source()?;
@@ -163,7 +182,8 @@ impl<'a> Parser<'a> {
             "glob" => self.pattern(|text| Wildcard::parse(text, Style::Glob, false))?,
             _ => {
                 let (at, text) = self.string()?;
-                Test::Regex(Regex::new(&text).map_err(|problem| FilterError { at, problem })?)
+                let regex = self.cost.regex(&text);
+                Test::Regex(regex.map_err(|problem| FilterError { at, problem })?)
             }
         })
     }
@@ -178,16 +198,34 @@ impl<'a> Parser<'a> {
 
     /// `">=",low,"<",high`.
     fn range(&mut self) -> Parsed<Test> {
-        let mut edge = |inclusive: &str, exclusive: &str, what: &'static str| -> Parsed<Edge> {
-            let (at, sign) = self.string()?;
-            if sign != inclusive && sign != exclusive {
-                return expected(at, what);
-            }
-            Ok(Edge { inclusive: sign == inclusive, value: self.value()? })
-        };
-        let low = edge(">=", ">", "`\">\"` or `\">=\"`")?;
-        let high = edge("<=", "<", "`\"<\"` or `\"<=\"`")?;
+        let low = self.edge([">=", ">"], "`\">\"` or `\">=\"`", None)?;
+        let high = self.edge(["<=", "<"], "`\"<\"` or `\"<=\"`", Some(&low.value))?;
         Ok(Test::Range(Range { low: Some(low), high: Some(high) }))
+    }
+
+    /// A sign, the one that includes the end or the one that does not, and the end.
+    fn edge(
+        &mut self,
+        [inclusive, exclusive]: [&str; 2],
+        what: &'static str,
+        other: Option<&Scalar>,
+    ) -> Parsed<Edge> {
+        let (at, sign) = self.string()?;
+        if sign != inclusive && sign != exclusive {
+            return expected(at, what);
+        }
+        Ok(Edge { inclusive: sign == inclusive, value: self.end_of_range(other)? })
+    }
+
+    /// A number or a text; if the range has another end, of the same type.
+    fn end_of_range(&mut self, other: Option<&Scalar>) -> Parsed<Scalar> {
+        let at = self.peek()?.0;
+        let value = self.value()?;
+        if notation_text::is_end_of_range(&value, other) {
+            Ok(value)
+        } else {
+            Err(FilterError { at, problem: FilterProblem::Edge })
+        }
     }
 
     fn area(&mut self) -> Parsed<Area> {
@@ -260,6 +298,9 @@ impl<'a> Parser<'a> {
     fn value(&mut self) -> Parsed<Scalar> {
         let (at, token) = self.next()?;
         Ok(match token {
+            Token::Null if !self.rule.knows_null() => {
+                return Err(FilterError { at, problem: FilterProblem::NullInJson });
+            }
             Token::Null => Scalar::Null,
             Token::Bool(value) => Scalar::Bool(value),
             Token::Number(text) => {

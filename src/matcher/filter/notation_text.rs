@@ -19,7 +19,6 @@ use crate::matcher::filter::FilterProblem;
 use crate::matcher::filter::Place;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
-use crate::matcher::filter::Regex;
 use crate::matcher::filter::Rule;
 use crate::matcher::filter::Scalar;
 use crate::matcher::filter::Source;
@@ -28,6 +27,7 @@ use crate::matcher::filter::Term;
 use crate::matcher::filter::Test;
 use crate::matcher::filter::Wildcard;
 use crate::matcher::filter::canonical;
+use crate::matcher::filter::cost::Cost;
 use crate::matcher::filter::lexer::Lexer;
 use crate::matcher::filter::lexer::Token;
 
@@ -75,7 +75,7 @@ pub(super) fn rule_of(word: &str) -> Option<Rule> {
         Rule::Loose,
         Rule::Instant,
     ];
-    rules.into_iter().find(|rule| rule_word(*rule) == word)
+    rules.into_iter().find(|rule| word.eq_ignore_ascii_case(rule_word(*rule)))
 }
 
 /// Whether a term makes sense by itself; else what is wrong with it, at `at`.
@@ -86,6 +86,15 @@ pub(super) fn checked(term: Term, at: usize) -> Result<Predicate, FilterError> {
     }
 }
 
+/// Whether a value may be an end of a range whose other end, if it has one, is `other`.
+pub(super) const fn is_end_of_range(value: &Scalar, other: Option<&Scalar>) -> bool {
+    matches!(
+        (value, other),
+        (Scalar::Number(_), None | Some(Scalar::Number(_)))
+            | (Scalar::Text(_), None | Some(Scalar::Text(_)))
+    )
+}
+
 struct Parser<'a> {
     lexer: Lexer<'a>,
     /// The word that has been cut but not used, and where it starts.
@@ -93,6 +102,7 @@ struct Parser<'a> {
     at: usize,
     rule: Rule,
     depth: usize,
+    cost: Cost,
 }
 
 type Parsed<T> = Result<T, FilterError>;
@@ -101,7 +111,7 @@ impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Parsed<Self> {
         let mut lexer = Lexer::new(text);
         let (at, token) = lexer.next_token()?;
-        Ok(Self { lexer, token, at, rule: Rule::Native, depth: 0 })
+        Ok(Self { lexer, token, at, rule: Rule::Native, depth: 0, cost: Cost::default() })
     }
 
     fn any_of(&mut self) -> Parsed<Predicate> {
@@ -139,9 +149,10 @@ impl<'a> Parser<'a> {
             self.by_rule(rule)?
         } else {
             let at = self.at;
-            let term =
-                if self.call() == Some("within") { self.within()? } else { self.comparison()? };
-            checked(term, at)?
+            let term = if self.calls("within") { self.within()? } else { self.comparison()? };
+            let predicate = checked(term, at)?;
+            self.cost.add_all(&predicate).map_err(|problem| FilterError { at, problem })?;
+            predicate
         };
         self.depth -= 1;
         Ok(predicate)
@@ -163,15 +174,16 @@ impl<'a> Parser<'a> {
         let test = match operator {
             Token::Symbol("=" | "==") => Test::equals(self.value()?),
             Token::Symbol("!=" | "<>") => Test::differs(self.value()?),
-            Token::Symbol("<") => Test::Range(Range::below(self.value()?, false)),
-            Token::Symbol("<=") => Test::Range(Range::below(self.value()?, true)),
-            Token::Symbol(">") => Test::Range(Range::above(self.value()?, false)),
-            Token::Symbol(">=") => Test::Range(Range::above(self.value()?, true)),
+            Token::Symbol("<") => Test::Range(Range::below(self.end_of_range(None)?, false)),
+            Token::Symbol("<=") => Test::Range(Range::below(self.end_of_range(None)?, true)),
+            Token::Symbol(">") => Test::Range(Range::above(self.end_of_range(None)?, false)),
+            Token::Symbol(">=") => Test::Range(Range::above(self.end_of_range(None)?, true)),
             Token::Symbol("~") => self.pattern(|text| Wildcard::parse(text, Style::Glob, false))?,
             Token::Symbol("=~") => {
                 let at = self.at;
                 let text = self.text()?;
-                Test::Regex(Regex::new(&text).map_err(|problem| FilterError { at, problem })?)
+                let regex = self.cost.regex(&text);
+                Test::Regex(regex.map_err(|problem| FilterError { at, problem })?)
             }
             Token::Word(word) => return self.word_comparison(source, word, at),
             _ => return Err(FilterError { at, problem: FilterProblem::Expected("an operator") }),
@@ -218,7 +230,7 @@ impl<'a> Parser<'a> {
         if !low_open {
             self.skip(">=")?;
         }
-        let low = self.value()?;
+        let low = self.end_of_range(None)?;
         if !self.skip_word("and")? {
             return self.fail(FilterProblem::Expected("`and`"));
         }
@@ -226,10 +238,21 @@ impl<'a> Parser<'a> {
         if !high_open {
             self.skip("<=")?;
         }
-        let high = self.value()?;
+        let high = self.end_of_range(Some(&low))?;
         let low = Edge { value: low, inclusive: !low_open };
         let high = Edge { value: high, inclusive: !high_open };
         Ok(Test::Range(Range { low: Some(low), high: Some(high) }))
+    }
+
+    /// A number or a text; if the range has another end, of the same type.
+    fn end_of_range(&mut self, other: Option<&Scalar>) -> Parsed<Scalar> {
+        let at = self.at;
+        let value = self.value()?;
+        if is_end_of_range(&value, other) {
+            Ok(value)
+        } else {
+            Err(FilterError { at, problem: FilterProblem::Edge })
+        }
     }
 
     fn source(&mut self) -> Parsed<Source> {
@@ -243,7 +266,7 @@ impl<'a> Parser<'a> {
             self.advance()?;
             return Ok(source);
         }
-        if self.call() != Some("first") {
+        if !self.calls("first") {
             return self.path().map(Source::Field);
         }
         self.advance()?;
@@ -251,7 +274,7 @@ impl<'a> Parser<'a> {
         let mut paths = vec![self.path()?];
         while self.skip(",")? {
             if paths.len() == FILTER_FIRST_MAX {
-                return self.fail(FilterProblem::ListTooLong { count: paths.len() + 1 });
+                return self.fail(FilterProblem::FirstTooLong);
             }
             paths.push(self.path()?);
         }
@@ -260,7 +283,7 @@ impl<'a> Parser<'a> {
     }
 
     fn path(&mut self) -> Parsed<FieldPath> {
-        let is_whole = self.call() == Some("whole");
+        let is_whole = self.calls("whole");
         if is_whole {
             self.advance()?;
             self.advance()?;
@@ -303,7 +326,6 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self) -> Parsed<Scalar> {
         let at = self.at;
-        let null_means_something = matches!(self.rule, Rule::JsonStrict | Rule::Typed | Rule::Sql);
         Ok(match self.advance()? {
             Token::Number(text) => {
                 Scalar::Number(Number::parse(text).unwrap_or_else(|| Number::from_i64(0)))
@@ -312,12 +334,12 @@ impl<'a> Parser<'a> {
             Token::Word(word) if word.eq_ignore_ascii_case("true") => Scalar::Bool(true),
             Token::Word(word) if word.eq_ignore_ascii_case("false") => Scalar::Bool(false),
             Token::Word(word) if word.eq_ignore_ascii_case("null") => {
-                if !null_means_something {
+                if !self.rule.knows_null() {
                     return Err(FilterError { at, problem: FilterProblem::Null });
                 }
                 Scalar::Null
             }
-            Token::Word("json") => {
+            Token::Word(word) if word.eq_ignore_ascii_case("json") => {
                 let at = self.at;
                 let text = self.text()?;
                 let fault = |error: crate::event::json::JsonError| FilterError {
@@ -327,6 +349,9 @@ impl<'a> Parser<'a> {
                 Scalar::Json(Arc::from(
                     canonical_json(&text, &mut Scratch::default()).map_err(fault)?,
                 ))
+            }
+            Token::Word(word) => {
+                return Err(FilterError { at, problem: FilterProblem::Unquoted(Box::from(word)) });
             }
             _ => return Err(FilterError { at, problem: FilterProblem::Expected("a value") }),
         })
@@ -350,7 +375,8 @@ impl<'a> Parser<'a> {
         let longitude = self.source()?;
         self.expect(",", "a comma")?;
         let at = self.at;
-        let shape = self.call().filter(|shape| matches!(*shape, "box" | "circle" | "polygon"));
+        let shapes = ["box", "circle", "polygon"];
+        let shape = shapes.into_iter().find(|shape| self.calls(shape));
         if shape.is_some() {
             self.advance()?;
             self.advance()?;
@@ -397,7 +423,7 @@ impl<'a> Parser<'a> {
     fn length(&mut self) -> Parsed<f64> {
         let number = self.number()?;
         let Token::Word(unit) = self.token else { return Ok(number) };
-        let metres = match unit {
+        let metres = match unit.to_ascii_lowercase().as_str() {
             "m" => 1.0,
             "km" => 1000.0,
             //= nist-sp-811#B.8
@@ -424,6 +450,11 @@ impl<'a> Parser<'a> {
             Token::Word(word) if self.lexer.rest().trim_start().starts_with('(') => Some(word),
             _ => None,
         }
+    }
+
+    /// Whether this word stands here, and a parenthesis follows it.
+    fn calls(&self, word: &str) -> bool {
+        self.call().is_some_and(|called| called.eq_ignore_ascii_case(word))
     }
 
     fn advance(&mut self) -> Parsed<Token<'a>> {

@@ -2,15 +2,12 @@
 //!
 //! Each test carries the rule by which it compares, so one tree can hold the wishes of any dialect. Nothing here evaluates.
 
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use crate::event::FieldPath;
 use crate::event::Number;
-use crate::limits::REGEX_BYTES_MAX;
 use crate::matcher::filter::Area;
-use crate::matcher::filter::FilterProblem;
+use crate::matcher::filter::Regex;
 use crate::matcher::filter::Wildcard;
 
 /// A condition on an event.
@@ -92,6 +89,14 @@ pub enum Rule {
     Loose,
     /// Texts are moments, and compare with microseconds since 1970, whatever offset they are written with. What is no moment passes nothing.
     Instant,
+}
+
+impl Rule {
+    /// Whether a comparison with null means something by it.
+    #[must_use]
+    pub const fn knows_null(self) -> bool {
+        matches!(self, Self::JsonStrict | Self::Typed | Self::Sql)
+    }
 }
 
 /// A value to compare with.
@@ -190,81 +195,5 @@ impl Range {
             low: Some(Edge { value: low, inclusive: true }),
             high: Some(Edge { value: high, inclusive: true }),
         }
-    }
-}
-
-/// A regular expression, compiled. Equal if written the same.
-#[derive(Clone, Debug)]
-pub struct Regex {
-    text: Arc<str>,
-    compiled: regex::Regex,
-}
-
-impl Regex {
-    /// Compiles `text`, within `REGEX_BYTES_MAX`.
-    ///
-    /// # Errors
-    /// What is wrong with it, and where in it.
-    pub fn new(text: &str) -> Result<Self, FilterProblem> {
-        if let Err(error) = regex_syntax::parse(text) {
-            return Err(syntax_problem(&error));
-        }
-        let built = regex::RegexBuilder::new(text)
-            .size_limit(REGEX_BYTES_MAX)
-            .dfa_size_limit(REGEX_BYTES_MAX)
-            .build();
-        match built {
-            Ok(compiled) => Ok(Self { text: Arc::from(text), compiled }),
-            Err(_) => Err(FilterProblem::RegexTooLarge),
-        }
-    }
-
-    /// As it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether it has a match somewhere in `text`.
-    #[must_use]
-    pub fn is_match(&self, text: &str) -> bool {
-        self.compiled.is_match(text)
-    }
-}
-
-fn syntax_problem(error: &regex_syntax::Error) -> FilterProblem {
-    let (within, reason) = match error {
-        regex_syntax::Error::Parse(error) => (error.span().start.offset, error.kind().to_string()),
-        regex_syntax::Error::Translate(error) => {
-            (error.span().start.offset, error.kind().to_string())
-        }
-        _ => (0, "not a regular expression".to_owned()),
-    };
-    FilterProblem::Regex { within, reason: reason.into_boxed_str() }
-}
-
-impl PartialEq for Regex {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for Regex {}
-
-impl PartialOrd for Regex {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Regex {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.text.cmp(&other.text)
-    }
-}
-
-impl Hash for Regex {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
     }
 }

@@ -10,11 +10,15 @@ use std::cmp::Ordering;
 use crate::event::Number;
 use crate::event::fields::Value;
 use crate::event::moment;
+use crate::matcher::filter::Area;
 use crate::matcher::filter::Edge;
 use crate::matcher::filter::Range;
 use crate::matcher::filter::Rule;
 use crate::matcher::filter::Scalar;
 use crate::matcher::filter::Test;
+use crate::matcher::filter::Wildcard;
+use crate::matcher::filter::cost;
+use crate::matcher::filter::work::Work;
 
 /// The answer of a test. Unknown is neither true nor, negated, true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,55 +34,79 @@ impl From<bool> for Truth {
     }
 }
 
-/// Whether `values` (none: the field is missing) pass `test` by `rule`. `others` are the longitudes of a `Within`.
-pub(super) fn answer(rule: Rule, test: &Test, values: &[Value<'_>], others: &[Value<'_>]) -> Truth {
-    if rule == Rule::Sql {
-        return answer_sql(test, values, others);
-    }
+/// The values of a source, in the order of the payload.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::matcher) struct Values<'a> {
+    pub(in crate::matcher) list: &'a [Value<'a>],
+    /// The number of the first of them among all values of the event.
+    pub(in crate::matcher) first: usize,
+}
+
+/// Whether `values` (none: the field is missing) pass `test` by `rule`. `others` are the longitudes of a `Within`. What would take more steps
+/// than the filter may is not done: then the answer is unknown.
+pub(super) fn answer(
+    rule: Rule,
+    test: &Test,
+    values: Values<'_>,
+    others: Values<'_>,
+    work: &Work,
+) -> Truth {
+    let list = values.list;
+    let answer = match test {
+        Test::Like(_) | Test::Regex(_) if rule == Rule::Sql && !is_known(list) => Truth::Unknown,
+        Test::Like(pattern) => is_any_like(rule, pattern, values, work).into(),
+        Test::Regex(regex) => texts(rule, list).any(|(_, text)| regex.is_match(&text, work)).into(),
+        _ if !work.affords(steps(rule, test, list)) => Truth::Unknown,
+        Test::Within { area, .. } => is_any_within(area, list, others.list).into(),
+        _ if rule == Rule::Sql => answer_sql(test, list),
+        _ => answer_plainly(rule, test, list).into(),
+    };
+    if work.is_spent() { Truth::Unknown } else { answer }
+}
+
+/// The steps that comparing takes, told beforehand.
+fn steps(rule: Rule, test: &Test, values: &[Value<'_>]) -> usize {
+    let of_each = match test {
+        Test::In(list) | Test::NotIn(list) => cost::list_steps(rule, list),
+        Test::Range(range) => cost::range_steps(rule, range),
+        Test::Within { area, .. } => area.steps(),
+        Test::Exists => return 0,
+        Test::Null | Test::Like(_) | Test::Regex(_) => 1,
+    };
+    let bytes = |value: &Value<'_>| if let Value::Text(text) = value { text.len() } else { 0 };
+    let read = match (rule, test) {
+        (Rule::Loose | Rule::Instant, Test::In(list) | Test::NotIn(list)) => {
+            cost::text_steps(rule, list, values.iter().map(bytes).sum())
+        }
+        (Rule::Loose | Rule::Instant, Test::Range(range)) => {
+            cost::text_steps(rule, cost::ends(range), values.iter().map(bytes).sum())
+        }
+        _ => 0,
+    };
+    values.len() * of_each + read
+}
+
+fn answer_plainly(rule: Rule, test: &Test, values: &[Value<'_>]) -> bool {
     match test {
-        Test::In(list) => is_any_in(rule, list, values).into(),
+        Test::In(list) => is_any_in(rule, list, values),
         Test::NotIn(list) => {
             let is_there =
                 values.iter().any(|value| rule == Rule::JsonStrict || *value != Value::Null);
-            (is_there && !is_any_in(rule, list, values)).into()
+            is_there && !is_any_in(rule, list, values)
         }
-        Test::Range(range) => values.iter().any(|value| is_in_range(rule, range, *value)).into(),
-        Test::Like(pattern) if rule == Rule::Typed => {
-            // The client lower-cases what it looks for, the origin does not lower-case what it looks in: both must be found.
-            values
-                .iter()
-                .filter_map(text_form)
-                .any(|text| pattern.matches(&text) || pattern.matches_lowered(&text))
-                .into()
-        }
-        Test::Like(pattern) => texts(values).any(|text| pattern.matches(text)).into(),
-        Test::Regex(regex) if rule == Rule::Typed => {
-            values.iter().filter_map(text_form).any(|text| regex.is_match(&text)).into()
-        }
-        Test::Regex(regex) => texts(values).any(|text| regex.is_match(text)).into(),
-        Test::Exists => (!values.is_empty()).into(),
-        Test::Null => values.contains(&Value::Null).into(),
-        Test::Within { area, .. } => {
-            let places = || values.iter().zip(others);
-            let is_inside =
-                |(latitude, longitude): (&Value<'_>, &Value<'_>)| match (latitude, longitude) {
-                    (Value::Number(latitude), Value::Number(longitude)) => {
-                        area.contains(latitude.to_f64(), longitude.to_f64())
-                    }
-                    _ => false,
-                };
-            (values.len() == others.len() && places().any(is_inside)).into()
-        }
+        Test::Range(range) => is_any_in_range(rule, range, values),
+        Test::Exists => !values.is_empty(),
+        Test::Null => values.contains(&Value::Null),
+        Test::Like(_) | Test::Regex(_) | Test::Within { .. } => unreachable!("answered before"),
     }
 }
 
-/// As [`answer`], where null and missing are unknown.
-fn answer_sql(test: &Test, values: &[Value<'_>], others: &[Value<'_>]) -> Truth {
-    let is_known = values.iter().any(|value| *value != Value::Null);
+/// As [`answer_plainly`], where null and missing are unknown.
+fn answer_sql(test: &Test, values: &[Value<'_>]) -> Truth {
+    let is_known = is_known(values);
     match test {
         Test::Exists => return is_known.into(),
         Test::Null => return (!is_known).into(),
-        Test::Within { .. } => return answer(Rule::Native, test, values, others),
         _ if !is_known => return Truth::Unknown,
         _ => {}
     }
@@ -90,21 +118,45 @@ fn answer_sql(test: &Test, values: &[Value<'_>], others: &[Value<'_>]) -> Truth 
         Test::In(list) => unless_null(list, Truth::False),
         Test::NotIn(list) if is_any_in(Rule::Sql, list, values) => Truth::False,
         Test::NotIn(list) => unless_null(list, Truth::True),
-        Test::Range(range) => {
-            values.iter().any(|value| is_in_range(Rule::Sql, range, *value)).into()
-        }
-        Test::Like(pattern) => {
-            values.iter().filter_map(text_form).any(|text| pattern.matches(&text)).into()
-        }
-        Test::Regex(regex) => {
-            values.iter().filter_map(text_form).any(|text| regex.is_match(&text)).into()
-        }
-        Test::Exists | Test::Null | Test::Within { .. } => unreachable!("answered above"),
+        _ => answer_plainly(Rule::Sql, test, values).into(),
     }
 }
 
-fn texts<'a>(values: &[Value<'a>]) -> impl Iterator<Item = &'a str> {
-    values.iter().filter_map(|value| if let Value::Text(text) = value { Some(*text) } else { None })
+fn is_known(values: &[Value<'_>]) -> bool {
+    values.iter().any(|value| *value != Value::Null)
+}
+
+fn is_any_like(rule: Rule, pattern: &Wildcard, values: Values<'_>, work: &Work) -> bool {
+    texts(rule, values.list).any(|(place, text)| {
+        if pattern.is_folded() {
+            return work.folded(values.first + place, &text, |text| pattern.fits(text, work));
+        }
+        // The client lower-cases what it looks for, the origin does not lower-case what it looks in: both must be found.
+        pattern.fits(&text, work) || rule == Rule::Typed && pattern.fits_lowered(&text, work)
+    })
+}
+
+fn is_any_within(area: &Area, latitudes: &[Value<'_>], longitudes: &[Value<'_>]) -> bool {
+    let is_inside = |(latitude, longitude): (&Value<'_>, &Value<'_>)| match (latitude, longitude) {
+        (Value::Number(latitude), Value::Number(longitude)) => {
+            area.contains(latitude.to_f64(), longitude.to_f64())
+        }
+        _ => false,
+    };
+    latitudes.len() == longitudes.len() && latitudes.iter().zip(longitudes).any(is_inside)
+}
+
+/// What patterns and expressions look at by a rule, with its place: texts, or scalars by their text.
+fn texts<'v, 'a>(
+    rule: Rule,
+    values: &'v [Value<'a>],
+) -> impl Iterator<Item = (usize, Cow<'a, str>)> + use<'v, 'a> {
+    let by_form = matches!(rule, Rule::Typed | Rule::Sql);
+    values.iter().enumerate().filter_map(move |(place, value)| match value {
+        Value::Text(text) => Some((place, Cow::Borrowed(*text))),
+        _ if by_form => Some((place, text_form(value)?)),
+        _ => None,
+    })
 }
 
 /// A scalar as text, where the rule compares by it. A whole number written with a fraction keeps it: `1.0`.
@@ -130,7 +182,17 @@ fn is_any_in(rule: Rule, list: &[Scalar], values: &[Value<'_>]) -> bool {
                 .is_ok(),
         });
     }
-    values.iter().any(|value| list.iter().any(|scalar| equals(rule, scalar, *value)))
+    values.iter().any(|value| match value {
+        // Its number is read once, not for each of the list.
+        Value::Text(text) if rule == Rule::Loose => {
+            let number = Number::parse(text).map(Value::Number);
+            list.iter().any(|scalar| match scalar {
+                Scalar::Number(_) => number.is_some_and(|number| equals(rule, scalar, number)),
+                _ => equals(rule, scalar, *value),
+            })
+        }
+        _ => list.iter().any(|scalar| equals(rule, scalar, *value)),
+    })
 }
 
 /// The order of [`Scalar`]s, with a value for the second; `None` for a value that equals no scalar.
@@ -224,21 +286,17 @@ fn compare(rule: Rule, scalar: &Scalar, value: Value<'_>) -> Option<Ordering> {
     }
 }
 
-/// Numbers and texts that write numbers by value, other texts by bytes.
+/// Two texts by bytes; a number and a text that writes one by value.
 fn compare_loosely(scalar: &Scalar, value: Value<'_>) -> Option<Ordering> {
-    let edge = match scalar {
-        Scalar::Number(number) => Some(*number),
-        Scalar::Text(text) => Number::parse(text),
-        _ => None,
-    };
-    let number = match value {
-        Value::Number(number) => Some(number),
-        Value::Text(text) => Number::parse(text),
-        _ => None,
-    };
-    match (edge, number, scalar, value) {
-        (Some(edge), Some(number), _, _) => Some(number.cmp_value(edge)),
-        (_, _, Scalar::Text(edge), Value::Text(text)) => Some(text.cmp(edge)),
+    match (scalar, value) {
+        (Scalar::Text(edge), Value::Text(text)) => Some(text.cmp(edge)),
+        (Scalar::Number(edge), Value::Number(number)) => Some(number.cmp_value(*edge)),
+        (Scalar::Number(edge), Value::Text(text)) => {
+            Number::parse(text).map(|number| number.cmp_value(*edge))
+        }
+        (Scalar::Text(edge), Value::Number(number)) => {
+            Number::parse(edge).map(|edge| number.cmp_value(edge))
+        }
         _ => None,
     }
 }
@@ -246,6 +304,10 @@ fn compare_loosely(scalar: &Scalar, value: Value<'_>) -> Option<Ordering> {
 /// The order of Java and JavaScript, which is not that of bytes between U+E000..U+FFFF and what lies beyond.
 fn compare_utf16(one: &str, other: &str) -> Ordering {
     one.encode_utf16().cmp(other.encode_utf16())
+}
+
+fn is_any_in_range(rule: Rule, range: &Range, values: &[Value<'_>]) -> bool {
+    values.iter().any(|value| is_in_range(rule, range, *value))
 }
 
 fn is_in_range(rule: Rule, range: &Range, value: Value<'_>) -> bool {

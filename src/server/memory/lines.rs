@@ -9,9 +9,12 @@ use crate::limits::DEFLATE_STREAM_BYTES;
 use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::HISTORY_BYTES_DEFAULT;
+use crate::limits::INFLATED_KEPT_BYTES_MAX;
 use crate::limits::LAST_BYTES_DEFAULT;
 use crate::limits::MEMORY_SHARES;
 use crate::limits::OUTBOX_SPARE_BYTES;
+use crate::limits::PARTIAL_SPARE_BYTES_MAX;
+use crate::limits::PARTIAL_SPARES_MAX;
 use crate::limits::PROCESS_BYTES;
 use crate::limits::READ_BYTES;
 use crate::limits::SHARD_BYTES;
@@ -68,6 +71,10 @@ pub(super) enum Bound {
 /// Bytes of one connection that is idle, and of the outbox that it may have whatever others do.
 pub(super) const EACH_CONNECTION_BYTES: u64 = CONNECTION_BYTES + OUTBOX_SPARE_BYTES as u64;
 
+/// Bytes of what a shard keeps to gather and inflate messages in.
+const INBOUND_BYTES: usize =
+    2 * INFLATED_KEPT_BYTES_MAX + PARTIAL_SPARES_MAX * PARTIAL_SPARE_BYTES_MAX;
+
 /// Every line, in the order of the parts.
 pub(in crate::server) const LINES: [Line; 15] = [
     Line {
@@ -80,16 +87,16 @@ pub(in crate::server) const LINES: [Line; 15] = [
     Line {
         part: Part::Shards,
         name: "threads, their buffers and tables",
-        bound: Bound::EachShard(SHARD_BYTES + READ_BYTES as u64),
+        bound: Bound::EachShard(SHARD_BYTES + (READ_BYTES + INBOUND_BYTES) as u64),
         key: "shards",
         at_limit: "does not grow",
     },
     Line {
         part: Part::Flushes,
-        name: "frames that wait for the next flush",
-        bound: Bound::EachShard(FLUSH_BYTES_MAX as u64),
+        name: "frames on their way, and side by side for classes that differ",
+        bound: Bound::EachShard(2 * FLUSH_BYTES_MAX as u64),
         key: "shards",
-        at_limit: "a shard flushes before it takes the next event",
+        at_limit: "the next event waits; what one event adds is sent in pieces",
     },
     Line {
         part: Part::DeflateStreams,
@@ -107,7 +114,7 @@ pub(in crate::server) const LINES: [Line; 15] = [
     },
     Line {
         part: Part::Outboxes,
-        name: "outboxes of those who do not keep up",
+        name: "outboxes of those who do not keep up, and what they have begun to be sent",
         bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 16, most: u64::MAX },
         key: "outboxes_bytes_max",
         at_limit: "those that hold the most meet their slow policy",
@@ -187,7 +194,7 @@ pub(in crate::server) const LINES: [Line; 15] = [
             most: u64::MAX,
         },
         key: "memory.input_bytes_max",
-        at_limit: "reading waits",
+        at_limit: "those that hold the most are refused: 503, 413, 1009",
     },
     Line {
         part: Part::Mesh,

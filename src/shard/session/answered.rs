@@ -61,6 +61,7 @@ impl Shard {
         }
         let State::Entering(entering) = http.take_state() else { unreachable!("it is one") };
         let (head, door) = *entering;
+        let has_ended = self.lives_on(id);
         let back = match result {
             Ok(()) => self.route_known(id, http, &head, door, now),
             Err(error) => {
@@ -71,13 +72,16 @@ impl Shard {
         if let Some(http) = back {
             self.http_go_on(id, http, now);
         }
+        if has_ended {
+            self.ended(id, now);
+        }
         self.resumed.push(id);
     }
 
     /// Tells the topics, now that all are there.
     pub(super) fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
         let State::Topics(gathering) = http.take_state() else { unreachable!("it is one") };
-        let body = gathering.body();
+        let body = gathering.body(|name| self.may_know_of(id, name));
         self.reply(id, &mut http, now, |out, answering| {
             Reply::begin(out, 200, answering).body("application/json", &body);
         });

@@ -13,6 +13,7 @@ use super::super::input::Address;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
 use super::super::input::Mesh;
+use super::super::publish::draft_bytes;
 use super::PublishResult;
 use super::http::Http;
 use super::http::State;
@@ -55,14 +56,18 @@ impl Shard {
     pub(super) fn cast(&mut self, id: ConnId, http: &mut Http, body: &[u8], now: Now) {
         let draft = self.draft_of_cast(body).filter(|draft| self.may_publish(id, &draft.topic));
         let Some(draft) = draft else { return self.say_cast(id, http, true, now) };
+        let drafts_bytes = draft_bytes(&draft);
+        self.heard_bytes += drafts_bytes;
         match self.publish(id, vec![draft], now) {
             Some(results) => self.say_cast(id, http, is_within_rate(&results), now),
             // Whether it may be published at all is not known yet.
-            None if self.allowances.is_parked(id) => http.set_state(State::Casting(Owed::Answer)),
+            None if self.allowances.is_parked(id) => {
+                http.set_state(State::Casting { owed: Owed::Answer, drafts_bytes });
+            }
             None => {
                 self.say_cast(id, http, true, now);
                 if http.answering().stays() {
-                    http.set_state(State::Casting(Owed::Nothing));
+                    http.set_state(State::Casting { owed: Owed::Nothing, drafts_bytes });
                 }
             }
         }
@@ -132,6 +137,19 @@ impl Shard {
         self.outgoing.to(asker.shard).push(Mesh::Topics { conn: asker.conn, topics });
     }
 
+    /// Whether a client may be told that a topic has this name: one that its token covers. What others filter by is for whoever may hear all
+    /// that this dialect sees.
+    pub(super) fn may_know_of(&self, id: ConnId, name: &str) -> bool {
+        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_deref()) else {
+            return false;
+        };
+        let view = &self.settings.views.hyperbeam;
+        if hyperbeam::is_filtered(name, self.settings.hyperbeam.options) {
+            return view.topics.iter().all(|topics| who.hears_of_all(topics));
+        }
+        view.topic_of(name).is_some_and(|topic| who.hears_of(&topic))
+    }
+
     //= model#9
     //# `info.topics` = topics with subscribers by default, plus seen topics with a switch
     fn topics_here(&self) -> Vec<String> {
@@ -179,8 +197,10 @@ impl Gathering {
     }
 
     /// As the answer has them.
-    pub(super) fn body(self) -> Vec<u8> {
-        let topics: Vec<String> = self.topics.into_iter().collect();
+    /// What is told of those that may be.
+    pub(super) fn body(self, may_know_of: impl Fn(&str) -> bool) -> Vec<u8> {
+        let topics = self.topics.into_iter().filter(|name| may_know_of(name));
+        let topics: Vec<String> = topics.collect();
         hyperbeam::info(&self.host, &topics)
     }
 }

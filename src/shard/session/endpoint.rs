@@ -39,6 +39,7 @@ use crate::dialect::Stream;
 use crate::dialect::Wanted;
 use crate::dialect::Wish;
 use crate::dialect::peat::connect;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::PREFLIGHT_KEPT_S;
 use crate::wire::http::Answering;
 use crate::wire::http::Connection;
@@ -468,6 +469,9 @@ impl Shard {
         (status, refusal): (u16, &Refusal),
         now: Now,
     ) {
+        if refusal.code == RefusalCode::BadFilter && !self.charge(id, FILTER_REFUSED_STEPS, now) {
+            http.ends();
+        }
         self.reply(id, http, now, |out, answering| {
             Reply::begin(out, status, answering).body("application/json", &refusal_body(refusal));
         });

@@ -6,9 +6,11 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::http::Http;
 use super::http::State;
+use super::unread::Unread;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::peat::connect;
+use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Head;
@@ -88,14 +90,22 @@ impl Shard {
 }
 
 impl Gathering {
-    fn feed(&mut self, input: &mut Vec<u8>) -> Result<(), HttpError> {
-        let mut consumed = 0;
-        while !self.decoder.is_done() && consumed < input.len() {
-            let decoded = self.decoder.decode(&input[consumed..])?;
-            self.body.extend_from_slice(&input[consumed..][decoded.data]);
-            consumed += decoded.consumed;
+    /// Bytes of the body that have come.
+    pub(super) fn come_bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.body.capacity()
+    }
+
+    fn feed(&mut self, input: &mut Unread) -> Result<(), HttpError> {
+        while !self.decoder.is_done() && !input.is_empty() {
+            let decoded = self.decoder.decode(input.as_slice())?;
+            grow::extend(&mut self.body, &input.as_slice()[decoded.data]);
+            input.take(decoded.consumed);
         }
-        input.drain(..consumed);
         Ok(())
     }
 }

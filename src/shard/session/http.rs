@@ -15,7 +15,9 @@ use super::Session;
 use super::cast;
 use super::cast::Owed;
 use super::gather::Gathering;
+use super::pace::Pace;
 use super::stream::Asked;
+use super::unread::Unread;
 use super::upload::Upload;
 use super::websocket::Speaks;
 use super::websocket::WebSocket;
@@ -25,7 +27,6 @@ use crate::dialect;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Refusal;
-use crate::dialect::RefusalCode;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
@@ -47,12 +48,16 @@ use crate::wire::upgrade::UpgradeError;
 pub(in super::super) struct Http {
     port: Port,
     /// What was read and could not be used yet.
-    input: Vec<u8>,
+    input: Unread,
     state: State,
     /// How the request that is being answered is answered.
     answering: Answering,
-    /// When the request that is being read began, in milliseconds since the start.
-    since_ms: Option<u64>,
+    /// For how many looks at it, one a second, a request or a line of it has been coming.
+    coming_s: u32,
+    /// Its client has to take answers, or others their turn, before it goes on.
+    is_paused: bool,
+    /// Its client says no more.
+    has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -64,9 +69,14 @@ pub(super) enum State {
     /// A small body is being gathered.
     Gather(Box<Gathering>),
     /// What was published is not known to have its place yet.
-    Casting(Owed),
+    Casting {
+        owed: Owed,
+        drafts_bytes: usize,
+    },
     /// What was posted is not known to have its place yet, and its answer waits for that.
-    Posting,
+    Posting {
+        drafts_bytes: usize,
+    },
     /// Topics are being gathered from the other shards.
     Topics(Box<cast::Gathering>),
     /// An admin request is being answered.
@@ -78,7 +88,15 @@ pub(super) enum State {
 impl Http {
     pub(super) fn new(port: Port) -> Self {
         let answering = Answering::nobody(HttpDate::default());
-        Self { port, input: Vec::new(), state: State::Head, answering, since_ms: None }
+        Self {
+            port,
+            input: Unread::default(),
+            state: State::Head,
+            answering,
+            coming_s: 0,
+            is_paused: false,
+            has_ended: false,
+        }
     }
 
     pub(super) fn answering(&self) -> &Answering {
@@ -89,6 +107,11 @@ impl Http {
         self.answering = answering;
     }
 
+    /// No other request follows the one that is being answered.
+    pub(super) fn ends(&mut self) {
+        self.answering.connection = Connection::Close;
+    }
+
     /// The body of the request is read to its end: the next one may follow if the client likes.
     pub(super) fn reads_body(&mut self, head: &Head) {
         if head.keep_alive {
@@ -96,7 +119,12 @@ impl Http {
         }
     }
 
-    pub(super) fn input_mut(&mut self) -> &mut Vec<u8> {
+    /// The connection ends with the answer.
+    pub(super) fn answers_last(&mut self) {
+        self.answering = self.answering.last();
+    }
+
+    pub(super) fn input_mut(&mut self) -> &mut Unread {
         &mut self.input
     }
 
@@ -123,19 +151,76 @@ impl Http {
             State::Upload(upload) => upload.is_waiting(),
             State::Asked
             | State::Entering(_)
-            | State::Casting(_)
-            | State::Posting
+            | State::Casting { .. }
+            | State::Posting { .. }
             | State::Topics(_) => true,
             State::Ended => false,
         }
     }
 
-    /// Whether a request's head has been on its way for too long.
-    pub(in super::super) fn is_overdue(&self, now: Now, timeout_s: u32) -> bool {
-        let began = if matches!(self.state, State::Head) { self.since_ms } else { None };
-        began.is_some_and(|since_ms| {
-            now.mono_ms.saturating_sub(since_ms) >= u64::from(timeout_s) * 1000
-        })
+    /// Whether it owes answers to what its client has said already.
+    pub(in super::super) fn is_owing(&self) -> bool {
+        self.is_waiting() || self.is_paused
+    }
+
+    /// Whether a body is coming: what has come of it is answered for.
+    pub(in super::super) fn is_coming(&self) -> bool {
+        matches!(self.state, State::Upload(_) | State::Gather(_))
+    }
+
+    /// Whether all that it sent was published, and is only not known to have its place.
+    pub(super) fn is_published(&self) -> bool {
+        matches!(self.state, State::Posting { .. } | State::Casting { .. })
+    }
+
+    /// Whether it stands between two requests.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Head) && self.input.is_empty()
+    }
+
+    pub(super) fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// What is coming has the whole time from here on.
+    pub(super) fn begin_count(&mut self) {
+        self.coming_s = 0;
+    }
+
+    pub(super) fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// Nothing that was read is carried out any more.
+    pub(super) fn forget_input(&mut self) {
+        self.input = Unread::default();
+        self.is_paused = false;
+    }
+
+    /// Once a second: whether a request, or a line of one that lasts, has been coming for longer than it may at this pace.
+    pub(super) fn is_late(&mut self, pace: Pace) -> bool {
+        let come = match &self.state {
+            State::Head if self.input.is_empty() => None,
+            State::Head => Some(0),
+            State::Gather(gathering) => Some(gathering.come_bytes()),
+            State::Upload(upload) => Some(upload.come_bytes()),
+            _ => None,
+        };
+        let Some(come) = come.filter(|_| !self.is_owing()) else { return false };
+        self.coming_s = self.coming_s.saturating_add(1);
+        pace.is_late(self.coming_s, come)
+    }
+
+    /// Bytes that it holds of what its client has said.
+    pub(super) fn held_bytes(&self) -> usize {
+        let of_state = match &self.state {
+            State::Upload(upload) => upload.held_bytes(),
+            State::Gather(gathering) => gathering.held_bytes(),
+            State::Entering(entering) => entering.0.weight_bytes(),
+            State::Posting { drafts_bytes } | State::Casting { drafts_bytes, .. } => *drafts_bytes,
+            _ => 0,
+        };
+        self.input.held_bytes() + of_state
     }
 }
 
@@ -147,25 +232,29 @@ impl Shard {
         bytes: &[u8],
         now: Now,
     ) {
-        http.input.extend_from_slice(bytes);
+        http.input.extend(bytes);
         self.http_go_on(id, http, now);
     }
 
-    /// Works through what has been read, as far as it goes.
+    /// Works through what has been read, as far as it goes and there is room for answers.
     pub(super) fn http_go_on(&mut self, id: ConnId, mut http: Box<Http>, now: Now) {
+        http.is_paused = false;
         loop {
             match &http.state {
                 State::Head => {
                     if http.input.is_empty() {
-                        http.input = Vec::new();
+                        http.coming_s = 0;
                         break;
                     }
-                    http.since_ms.get_or_insert(now.mono_ms);
-                    match parse_head(&http.input) {
+                    if !self.may_answer(id) {
+                        http.is_paused = true;
+                        break;
+                    }
+                    match parse_head(http.input.as_slice()) {
                         Ok(None) => break,
                         Ok(Some((head, consumed))) => {
-                            http.input.drain(..consumed);
-                            http.since_ms = None;
+                            http.input.take(consumed);
+                            http.coming_s = 0;
                             let Some(back) = self.route(id, http, &head, now) else { return };
                             http = back;
                         }
@@ -178,20 +267,13 @@ impl Shard {
                     }
                 }
                 State::Upload(upload) if !upload.is_waiting() => {
-                    let input = std::mem::take(&mut http.input);
-                    let State::Upload(upload) = std::mem::replace(&mut http.state, State::Head)
-                    else {
-                        unreachable!("it is one")
-                    };
-                    let answering = Answering { date: self.date, ..http.answering.clone() };
-                    let (state, rest) = self.upload_go_on(id, upload, input, &answering, now);
-                    http.input = rest;
-                    let is_stuck = matches!(&state, UploadState::More(_))
-                        || matches!(&state, UploadState::Ended);
-                    http.state = state.into_state();
-                    if is_stuck {
+                    if !self.go_on_uploading(id, &mut http, now) {
                         break;
                     }
+                }
+                State::Gather(_) if !self.has_time_for(id, 0) => {
+                    http.is_paused = true;
+                    break;
                 }
                 State::Gather(_) => {
                     let Some(back) = self.go_on_gathering(id, http, now) else { return };
@@ -206,16 +288,27 @@ impl Shard {
                 State::Upload(_)
                 | State::Asked
                 | State::Entering(_)
-                | State::Casting(_)
-                | State::Posting
+                | State::Casting { .. }
+                | State::Posting { .. }
                 | State::Topics(_) => break,
                 State::Ended => {
-                    http.input = Vec::new();
+                    http.input = Unread::default();
                     break;
                 }
             }
         }
+        if http.has_ended && !http.is_owing() {
+            self.cut_what_ended(id, &mut http, now);
+        }
         self.put_back(id, Session::Http(http));
+    }
+
+    /// Whether a request may be answered now; if not, the connection goes on when its client has taken its answers.
+    fn may_answer(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.find_mut(id) else { return false };
+        let Some(solo) = conn.solo.as_deref_mut() else { return true };
+        solo.is_unheard |= !solo.has_room();
+        !solo.is_unheard
     }
 
     /// Says what is wrong with the bytes themselves, and ends the connection.
@@ -278,7 +371,7 @@ impl Shard {
         if rest.is_empty() {
             self.put_back(id, Session::WebSocket(websocket));
         } else {
-            self.websocket_received(id, websocket, &mut rest, now);
+            self.websocket_received(id, websocket, rest.as_mut_slice(), now);
         }
         None
     }
@@ -303,8 +396,7 @@ impl Shard {
         }
         match Upload::read(head, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
-                let message = "publishing to this topic is not allowed";
-                let refusal = Refusal::of(RefusalCode::Forbidden, "topic", message);
+                let refusal = self.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
             }
             Ok(upload) => {
@@ -341,82 +433,6 @@ impl Shard {
         self.http_go_on(id, http, now);
         self.resumed.push(id);
     }
-
-    /// The home shards have answered an upload's lines.
-    pub(super) fn upload_published(
-        &mut self,
-        id: ConnId,
-        mut http: Box<Http>,
-        results: &[super::PublishResult],
-        now: Now,
-    ) {
-        match http.state {
-            State::Casting(owed) => {
-                self.answer_cast(id, &mut http, owed, results, now);
-                return self.http_go_on(id, http, now);
-            }
-            State::Posting => {
-                self.answer_post(id, &mut http, results, now);
-                return self.http_go_on(id, http, now);
-            }
-            _ => {}
-        }
-        let State::Upload(upload) = &mut http.state else {
-            return self.put_back(id, Session::Http(http));
-        };
-        upload.take_results(results, now);
-        self.hold(id, &http, now);
-        self.http_go_on(id, http, now);
-    }
-
-    /// Has an upload that found everything full try again soon.
-    fn hold(&mut self, id: ConnId, http: &Http, now: Now) {
-        if let State::Upload(upload) = &http.state
-            && upload.is_held()
-            && let Some(conn) = self.conns.conn_ref(id)
-        {
-            self.held.push(now.mono_ms + upload.retry_ms(), conn);
-        }
-    }
-
-    /// Tries again with an upload that found everything full.
-    pub(super) fn retry_upload(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => http,
-            session => return self.put_back(id, session),
-        };
-        if let State::Upload(upload) = &mut http.state
-            && let Some(drafts) = upload.retry()
-        {
-            if let Some(results) = self.publish(id, drafts, now) {
-                upload.take_results(&results, now);
-            }
-            self.hold(id, &http, now);
-        }
-        self.http_go_on(id, http, now);
-        self.resumed.push(id);
-    }
-
-    /// A request did not arrive in time, or nobody has anything to ask any more.
-    pub(in super::super) fn time_out(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let Session::Http(http) = &mut conn.session else { return };
-        let is_idle = matches!(http.state, State::Head) && http.input.is_empty();
-        let answering = match http.state {
-            // The request before this one is over, and whose this one is nobody knows.
-            State::Head => Answering::nobody(self.date),
-            _ => Answering { date: self.date, ..http.answering.last() },
-        };
-        http.state = State::Ended;
-        if !is_idle {
-            let mut out = Vec::new();
-            Reply::begin(&mut out, 408, &answering)
-                .error("timeout", "the request did not arrive in time");
-            self.push_item(id, Item::Raw(out.into()));
-        }
-        self.close_after_sent(id, now);
-    }
 }
 
 /// What a connection is to become.
@@ -424,26 +440,6 @@ pub(super) enum Opening {
     Native { asked: Option<Asked> },
     Echo,
     Talk(dialect::Opening),
-}
-
-/// How far an upload has come.
-pub(super) enum UploadState {
-    /// It waits for more of its body, or for an answer.
-    More(Box<Upload>),
-    /// It is answered, and the next request may follow.
-    Answered,
-    /// It is answered, and the connection ends.
-    Ended,
-}
-
-impl UploadState {
-    fn into_state(self) -> State {
-        match self {
-            Self::More(upload) => State::Upload(upload),
-            Self::Answered => State::Head,
-            Self::Ended => State::Ended,
-        }
-    }
 }
 
 fn deflate_of(agreed: Option<Agreed>) -> Deflate {

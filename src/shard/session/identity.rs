@@ -25,6 +25,7 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
 use crate::dialect::SubId;
+use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::event::ShardId;
 use crate::limits::KEYS_WISH_MS;
@@ -34,6 +35,9 @@ use crate::wire::http::Reply;
 
 /// Seconds before a token is over at which its bearer is told, where the dialect has a word for it.
 pub(in super::super) const EXPIRY_WARNED_S: u64 = 30;
+
+/// Why a subscription ended that its client did not end.
+const NOT_COVERED: &str = "token";
 
 /// Why a token opens nothing.
 #[derive(Debug)]
@@ -270,6 +274,7 @@ impl Shard {
             return Err(NotLetIn::OtherUser);
         }
         let was_named = conn.who.as_ref().is_some_and(|who| who.principal.user.is_some());
+        let is_alike = conn.who.as_ref().is_some_and(|before| before.hears_alike(&who));
         conn.who = Some(who);
         conn.is_warned = false;
         // Whose name was known is counted already: so a connection has one question to the registrar at a time.
@@ -277,11 +282,22 @@ impl Shard {
             self.close(id, CLOSE_POLICY, &error.to_string(), now);
             return Ok(());
         }
-        // What runs is confined by the new token on top of the old one.
+        // What runs, and what waits, is confined by the new token on top of the old one.
         let running = self.subs_of(id).to_vec();
-        let wish = |subscription| Wish { subscription, since: Since::Now };
-        let wishes: Vec<Wish> = running.into_iter().map(wish).collect();
+        if !running.is_empty() && !is_alike {
+            self.confine_waiting(id);
+        }
+        let wish = |subscription: &Arc<Subscription>| Wish {
+            subscription: Arc::clone(subscription),
+            since: Since::Now,
+        };
+        let wishes: Vec<Wish> = running.iter().map(wish).collect();
         self.want(id, &wishes, now);
+        let goes_on = |ended: &Subscription| self.subs_of(id).iter().any(|sub| sub.id == ended.id);
+        let ended: Vec<_> = running.iter().filter(|sub| !goes_on(sub)).collect();
+        for sub in ended {
+            self.say(id, &Outcome::Unsubscribed { id: &sub.id, reason: Some(NOT_COVERED) });
+        }
         Ok(())
     }
 
@@ -334,6 +350,15 @@ impl Shard {
                 self.close(id, CLOSE_POLICY, "token revoked", now);
             }
         }
+    }
+
+    /// Whether a connection's token is over, or was revoked: what it wanted to publish meanwhile, and could not, is not taken any more.
+    pub(in super::super) fn has_lost_its_token(&self, id: ConnId, now: Now) -> bool {
+        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
+            return false;
+        };
+        let is_over = who.principal.expires_at_s.is_some_and(|at_s| wall_s(now) >= at_s);
+        is_over || self.revocations.is_revoked(&who.principal)
     }
 
     /// Once a second: is the token over, or soon? True if the connection was closed for it.

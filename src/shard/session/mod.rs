@@ -1,25 +1,31 @@
 //! Who is on a connection: HTTP until it becomes something else, then a WebSocket or an event stream.
 //!
-//! Invariants: what a session cannot use yet is bounded (`INPUT_PENDING_BYTES_MAX`, and the connection is not read while it waits);
+//! Invariants: what a session cannot use yet is bounded (one read, and the connection is not read while it waits), and all sessions of a shard share a budget for it;
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
 mod cast;
 mod endpoint;
 mod gather;
+mod hearing;
 mod http;
 mod identity;
+mod pace;
 mod post;
 mod revoke;
 mod stream;
 mod talk;
+mod unread;
 mod upload;
+mod upload_end;
+mod uploading;
 mod websocket;
 
 use bytes::Bytes;
 
 pub(super) use http::Http;
-pub(super) use websocket::HeardBuffer;
+pub(super) use pace::Pace;
+pub(super) use upload_end::Cut;
 pub(super) use websocket::WebSocket;
 
 use super::Shard;
@@ -29,7 +35,8 @@ use super::input::Port;
 use super::lifecycle::seconds;
 use super::publish::PublishResult;
 use crate::clock::Now;
-use crate::limits::OUTBOX_INPUT_BYTES_MAX;
+
+const CLOSE_TOO_LARGE: u16 = 1009;
 
 /// An event stream that says nothing for so many seconds says a comment, so that proxies keep it.
 pub(super) const SSE_COMMENT_S: u32 = 15;
@@ -72,6 +79,24 @@ impl Session {
     pub(super) fn new(port: Port) -> Self {
         Self::Http(Box::new(Http::new(port)))
     }
+
+    /// Once a second: whether what is coming in part has been coming for too long.
+    pub(super) fn is_late(&mut self, pace: Pace) -> bool {
+        match self {
+            Self::Http(http) => http.is_late(pace),
+            Self::WebSocket(websocket) => websocket.is_message_late(pace),
+            Self::Sse { .. } | Self::Busy | Self::Gone => false,
+        }
+    }
+
+    /// Bytes that it holds of what its client has said.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Http(http) => http.held_bytes(),
+            Self::WebSocket(websocket) => websocket.held_bytes(),
+            Self::Sse { .. } | Self::Busy | Self::Gone => 0,
+        }
+    }
 }
 
 impl Shard {
@@ -85,6 +110,7 @@ impl Shard {
             Session::WebSocket(websocket) => self.websocket_received(id, websocket, bytes, now),
             session => self.put_back(id, session),
         }
+        self.make_room(now);
     }
 
     /// Gives a connection its session back, unless it has ended or become something else meanwhile.
@@ -93,6 +119,24 @@ impl Shard {
             && matches!(conn.session, Session::Busy)
         {
             conn.session = session;
+            self.count_held(id);
+        }
+    }
+
+    /// Has a connection let go of what has come in part, for there is no room for it.
+    pub(super) fn let_go(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        match &mut conn.session {
+            Session::WebSocket(websocket) => {
+                websocket.release(&mut self.inbound);
+                self.count_held(id);
+                let reason = "no room for messages in part, and this one holds the most";
+                self.close(id, CLOSE_TOO_LARGE, reason, now);
+            }
+            // What it holds is on its way.
+            Session::Http(http) if http.is_published() => {}
+            Session::Http(_) => self.cut_short(id, Cut::NoRoom, now),
+            Session::Sse { .. } | Session::Busy | Session::Gone => {}
         }
     }
 
@@ -102,14 +146,14 @@ impl Shard {
     pub fn wants_input(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
         let waits = match &conn.session {
-            Session::Http(http) => http.is_waiting(),
+            Session::Http(http) => http.is_owing(),
             Session::WebSocket(websocket) => websocket.is_waiting(),
             Session::Sse { .. } | Session::Busy | Session::Gone => false,
         };
         let is_owed_much = match conn.solo.as_deref_mut() {
             Some(solo) => {
-                solo.is_unheard = solo.unread_bytes() > OUTBOX_INPUT_BYTES_MAX;
-                solo.is_unheard
+                solo.is_unheard |= !solo.has_room();
+                solo.is_unheard || solo.is_live_awaited()
             }
             None => false,
         };
@@ -121,10 +165,11 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut conn.session, Session::Busy) {
             Session::Http(http) => self.upload_published(id, http, results, now),
-            Session::WebSocket(websocket) => self.websocket_published(id, websocket, results),
+            Session::WebSocket(websocket) => self.websocket_published(id, websocket, results, now),
             session => self.put_back(id, session),
         }
         self.resumed.push(id);
+        self.make_room(now);
     }
 
     /// Tries again with uploads that found everything full.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::super::Shard;
 use super::super::input::ConnId;
+use super::super::publish::draft_bytes;
 use super::PublishResult;
 use super::http::Http;
 use super::http::State;
@@ -25,16 +26,21 @@ impl Shard {
     /// Publishes what was posted; its answer waits for home shards that have not answered yet.
     pub(super) fn post(&mut self, id: ConnId, http: &mut Http, body: &[u8], now: Now) {
         match self.drafts_of_post(id, body) {
-            Ok(drafts) => match self.publish(id, drafts, now) {
-                Some(results) => self.answer_post(id, http, &results, now),
-                None => http.set_state(State::Posting),
-            },
+            Ok(drafts) => {
+                let drafts_bytes = drafts.iter().map(draft_bytes).sum();
+                self.heard_bytes += drafts_bytes;
+                match self.publish(id, drafts, now) {
+                    Some(results) => self.answer_post(id, http, &results, now),
+                    None => http.set_state(State::Posting { drafts_bytes }),
+                }
+            }
             Err((status, reason)) => self.reply_post(id, http, (status, &error(&reason)), now),
         }
     }
 
     fn drafts_of_post(&mut self, id: ConnId, body: &[u8]) -> Result<Vec<Draft>, (u16, String)> {
-        let text = std::str::from_utf8(body).map_err(|_| (400, "not UTF-8".to_owned()))?;
+        let text = std::str::from_utf8(body)
+            .map_err(|_| (400, "the body is not JSON: it is not UTF-8".to_owned()))?;
         let posted = provisioning::posted(text).map_err(|e| (400, e.to_string()))?;
         let mut drafts = Vec::with_capacity(posted.len());
         for event in posted {

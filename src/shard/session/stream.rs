@@ -126,6 +126,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.session = Session::Sse { said_s: seconds(now) };
         conn.voice = Some(voice);
+        self.count_held(id);
     }
 
     /// Ends a Connect call after everything that it is owed.
@@ -167,6 +168,17 @@ impl Shard {
             _ => bytes.extend_from_slice(text),
         }
         Some(bytes)
+    }
+
+    /// Says something that means nothing, so that it shows whether a stream's client is there.
+    pub(in super::super) fn probe(&mut self, id: ConnId) {
+        if self.voice_of(id).is_some_and(|voice| voice.transport == Transport::Connect) {
+            let mut probe = Vec::new();
+            sse::put_probe(&mut probe);
+            self.push_item(id, Item::Raw(probe.into()));
+        } else {
+            self.say_comment(id);
+        }
     }
 
     /// Keeps a stream awake.

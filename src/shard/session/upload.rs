@@ -3,18 +3,19 @@
 //! Invariants: lines are published in their order, a run at a time; a faulty line costs itself only; what was refused because the server is
 //! full was not taken, nor was any later line, and the answer says which line that was. Holds one unfinished line, never the body.
 
+mod answer;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::Shard;
 use super::super::ingest::Ingest;
-use super::super::input::ConnId;
+use super::super::publish::draft_bytes;
 use super::PublishResult;
-use super::http::UploadState;
 use super::http::refusal_body;
+use super::unread::Unread;
+use super::upload_end::Cut;
 use super::websocket::refusal_of;
-use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -22,21 +23,21 @@ use crate::event::Draft;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::fields::KeyField;
+use crate::limits::DRAFTS_BYTES_MAX;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
-use crate::limits::RETRY_AFTER_S;
 use crate::limits::UPLOAD_ERRORS_MAX;
 use crate::limits::UPLOAD_HELD_MS_MAX;
 use crate::limits::UPLOAD_RATE_EMPTY_RETRY_MS;
 use crate::limits::UPLOAD_RATE_RETRY_MS;
 use crate::limits::UPLOAD_RETRY_MS;
-use crate::wire::http::Answering;
+use crate::limits::UPLOAD_STEP_BYTES;
+use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::Framing;
 use crate::wire::http::Head;
 use crate::wire::http::HttpError;
 use crate::wire::http::Name;
-use crate::wire::http::Reply;
 
 /// An upload on its way.
 #[derive(Debug)]
@@ -63,8 +64,13 @@ pub(super) struct Upload {
     rejected: u64,
     errors: Vec<(u64, Refusal)>,
     offset: Option<u64>,
+    /// Events that were whole and right, and bytes of the body that have come since the last of them.
+    drafted: u64,
+    come_bytes: u64,
     /// Nothing more is taken, and this is why.
     refused: Option<RefusalCode>,
+    /// The body ended before it was complete, and this is how.
+    cut: Option<Cut>,
 }
 
 /// What the request's head says.
@@ -114,7 +120,10 @@ impl Upload {
             rejected: 0,
             errors: Vec::new(),
             offset: None,
+            drafted: 0,
+            come_bytes: 0,
             refused: None,
+            cut: None,
         })
     }
 
@@ -129,14 +138,103 @@ impl Upload {
     }
 
     pub(super) fn is_held(&self) -> bool {
-        self.held_ms.is_some() && self.refused.is_none()
+        self.held_ms.is_some() && !self.takes_no_more()
+    }
+
+    /// Whether nothing more is taken of it.
+    fn takes_no_more(&self) -> bool {
+        self.refused.is_some() || self.cut.is_some()
+    }
+
+    pub(super) fn drafted(&self) -> u64 {
+        self.drafted
+    }
+
+    /// Bytes that have come since the last event that was whole.
+    pub(super) fn come_bytes(&self) -> u64 {
+        self.come_bytes
+    }
+
+    pub(super) fn begin_count(&mut self) {
+        self.come_bytes = 0;
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let errors: usize = self.errors.iter().map(|(_, refusal)| refusal.message.len()).sum();
+        size_of::<Self>() + self.line.capacity() + self.drafts_bytes() + errors
+    }
+
+    pub(super) fn drafts_bytes(&self) -> usize {
+        self.drafts.iter().map(draft_bytes).sum()
+    }
+
+    /// Takes no more of its body; whether something is under way that has to be answered for.
+    pub(super) fn end_early(&mut self, cut: Cut) -> bool {
+        self.cut = Some(cut);
+        self.is_underway
+    }
+
+    /// Whether something is to be published.
+    pub(super) fn may_publish(&self) -> bool {
+        self.refused.is_none() && self.held_ms.is_none() && !self.drafts.is_empty()
+    }
+
+    /// What is published now.
+    pub(super) fn begin_run(&mut self) -> Vec<Draft> {
+        self.is_underway = true;
+        self.drafts.clone()
+    }
+
+    /// Whether the body came to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.body.is_done()
+    }
+
+    /// Whether all is known that is to be answered.
+    pub(super) fn is_over(&self) -> bool {
+        !self.is_waiting()
+            && (self.takes_no_more() || (self.body.is_done() && self.drafts.is_empty()))
+    }
+
+    /// Takes in what was read, until that is as much as is published at once.
+    pub(super) fn read_on(&mut self, input: &mut Unread, ingest: &mut Ingest) {
+        let mut drafts_bytes = self.drafts_bytes();
+        while !self.takes_no_more() && !self.body.is_done() && drafts_bytes < DRAFTS_BYTES_MAX {
+            let count = input.as_slice().len().min(UPLOAD_STEP_BYTES);
+            if count == 0 {
+                return;
+            }
+            let known = self.drafts.len();
+            match self.body.decode(&input.as_slice()[..count]) {
+                Ok(decoded) => {
+                    self.come_bytes += decoded.data.len() as u64;
+                    self.feed(&input.as_slice()[decoded.data], ingest);
+                    input.take(decoded.consumed);
+                }
+                Err(error) => self.cut = Some(Cut::Broken(error)),
+            }
+            drafts_bytes += self.drafts[known..].iter().map(draft_bytes).sum::<usize>();
+        }
+        let is_last = self.body.is_done() && !self.takes_no_more() && self.has_open_line();
+        if is_last {
+            let line = std::mem::take(&mut self.line);
+            self.end_line(&line, ingest);
+        }
+    }
+
+    /// Whether the object of a single-object upload has still to be taken, or the last line has no line break.
+    fn has_open_line(&self) -> bool {
+        match self.terms.ndjson {
+            true => !self.line.is_empty() || self.is_skipping,
+            false => self.lines == 0,
+        }
     }
 
     /// Takes a piece of the body in.
     fn feed(&mut self, piece: &[u8], ingest: &mut Ingest) {
         if !self.terms.ndjson {
-            self.line.extend_from_slice(piece);
-            return;
+            return grow::extend(&mut self.line, piece);
         }
         let mut rest = piece;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -159,7 +257,7 @@ impl Upload {
             self.line = Vec::new();
         }
         if !self.is_skipping {
-            self.line.extend_from_slice(piece);
+            grow::extend(&mut self.line, piece);
         }
     }
 
@@ -176,6 +274,7 @@ impl Upload {
         }
         match self.terms.draft(line, ingest) {
             Ok(draft) => {
+                self.drafted += 1;
                 self.drafts.push(draft);
                 self.draft_lines.push(self.lines);
             }
@@ -240,69 +339,8 @@ impl Upload {
 
     /// What is to be tried again.
     pub(super) fn retry(&mut self) -> Option<Vec<Draft>> {
-        if !self.is_held() || self.is_underway {
-            return None;
-        }
-        self.is_underway = true;
-        Some(self.drafts.clone())
-    }
-
-    /// The answer's status and body.
-    fn answer(&self) -> (u16, Vec<u8>) {
-        if let Some(code) = self.refused {
-            let refusal = refusal_of(code, &self.terms.topic);
-            let line = self.draft_lines.first();
-            let mut body = serde_json::json!({
-                "error": { "code": code.name(), "message": refusal.message },
-                "accepted": self.accepted,
-            });
-            if let (true, Some(line)) = (self.terms.ndjson, line) {
-                body["line"] = (*line).into();
-            }
-            let status = if code == RefusalCode::ShuttingDown { 503 } else { 429 };
-            return (status, body.to_string().into_bytes());
-        }
-        if let (false, Some((_, refusal))) = (self.terms.ndjson, self.errors.first()) {
-            let status = match refusal.code {
-                RefusalCode::TooLarge => 413,
-                RefusalCode::TooManyTopics => 429,
-                _ => 400,
-            };
-            return (status, refusal_body(refusal));
-        }
-        let status = match (self.accepted, self.rejected, self.terms.ordered) {
-            (0, 1.., _) => 400,
-            (_, _, true) => 200,
-            (_, _, false) => 202,
-        };
-        (status, Vec::new())
-    }
-
-    /// `{"accepted":…,"topic":…,"epoch":…,"offset":…,"rejected":…,"errors":[…]}`
-    fn count(&self, epoch: &str) -> Vec<u8> {
-        let mut body = serde_json::Map::new();
-        body.insert("accepted".into(), self.accepted.into());
-        body.insert("topic".into(), self.terms.topic.as_str().into());
-        if self.terms.ordered {
-            body.insert("epoch".into(), epoch.into());
-            body.insert("offset".into(), self.offset.into());
-        }
-        if self.terms.ndjson {
-            body.insert("rejected".into(), self.rejected.into());
-            let errors = self.errors.iter().map(|(line, refusal)| {
-                let mut error = serde_json::json!({ "line": line, "code": refusal.code.name(), "message": refusal.message });
-                if let Some(field) = &refusal.field {
-                    error["field"] = (**field).into();
-                }
-                error
-            });
-            body.insert("errors".into(), errors.collect::<Vec<_>>().into());
-            let omitted = self.rejected - self.errors.len() as u64;
-            if omitted > 0 {
-                body.insert("errors_omitted".into(), omitted.into());
-            }
-        }
-        serde_json::Value::from(body).to_string().into_bytes()
+        let is_due = self.is_held() && !self.is_underway;
+        is_due.then(|| self.begin_run())
     }
 }
 
@@ -426,96 +464,5 @@ fn is_ndjson(head: &Head) -> Result<bool, (u16, Refusal)> {
                 format_args!("a body is application/json or application/x-ndjson, not {other}");
             Err((415, Refusal::of(RefusalCode::BadField, "Content-Type", message)))
         }
-    }
-}
-
-impl Shard {
-    /// Takes in what was read of an upload's body, publishes it, and answers when all is done. What is left of the input is the next request's.
-    pub(super) fn upload_go_on(
-        &mut self,
-        id: ConnId,
-        mut upload: Box<Upload>,
-        mut input: Vec<u8>,
-        answering: &Answering,
-        now: Now,
-    ) -> (UploadState, Vec<u8>) {
-        let mut consumed = 0;
-        while upload.refused.is_none() && !upload.body.is_done() && consumed < input.len() {
-            match upload.body.decode(&input[consumed..]) {
-                Ok(decoded) => {
-                    upload.feed(&input[consumed..][decoded.data], &mut self.ingest);
-                    consumed += decoded.consumed;
-                }
-                Err(error) => {
-                    self.refuse_body(id, error, answering, now);
-                    return (UploadState::Ended, Vec::new());
-                }
-            }
-        }
-        input.drain(..consumed);
-        let ends = upload.body.is_done() && upload.refused.is_none();
-        if ends
-            && (!upload.line.is_empty() || upload.is_skipping || !upload.terms.ndjson)
-            && upload.lines_open()
-        {
-            let line = std::mem::take(&mut upload.line);
-            upload.end_line(&line, &mut self.ingest);
-        }
-        if upload.refused.is_none() && !upload.drafts.is_empty() {
-            upload.is_underway = true;
-            if let Some(results) = self.publish(id, upload.drafts.clone(), now) {
-                upload.take_results(&results, now);
-            }
-        }
-        if upload.is_held()
-            && !upload.is_underway
-            && let Some(conn) = self.conns.conn_ref(id)
-        {
-            self.held.push(now.mono_ms + upload.retry_ms, conn);
-        }
-        let is_over = upload.refused.is_some() || upload.body.is_done();
-        if upload.is_waiting() || !is_over {
-            return (UploadState::More(upload), input);
-        }
-        (self.answer_upload(id, &upload, answering, now), input)
-    }
-
-    fn answer_upload(
-        &mut self,
-        id: ConnId,
-        upload: &Upload,
-        answering: &Answering,
-        now: Now,
-    ) -> UploadState {
-        let (status, body) = upload.answer();
-        let body = if body.is_empty() { upload.count(&self.epoch) } else { body };
-        let stays = answering.stays() && upload.body.is_done();
-        let answering = if stays { answering.clone() } else { answering.last() };
-        let mut out = Vec::new();
-        let mut reply = Reply::begin(&mut out, status, &answering);
-        if matches!(status, 429 | 503) {
-            reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
-        }
-        reply.body("application/json", &body);
-        self.push_item(id, Item::Raw(out.into()));
-        if stays {
-            return UploadState::Answered;
-        }
-        self.close_after_sent(id, now);
-        UploadState::Ended
-    }
-
-    fn refuse_body(&mut self, id: ConnId, error: HttpError, answering: &Answering, now: Now) {
-        let mut out = Vec::new();
-        error.write_reply(&mut out, answering);
-        self.push_item(id, Item::Raw(out.into()));
-        self.close_after_sent(id, now);
-    }
-}
-
-impl Upload {
-    /// Whether the object of a single-object upload has still to be taken, or a last line has no line break.
-    fn lines_open(&self) -> bool {
-        self.terms.ndjson || self.lines == 0
     }
 }

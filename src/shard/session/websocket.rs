@@ -1,16 +1,18 @@
 //! A WebSocket client: its messages become commands, and the commands are carried out.
 //!
-//! Invariants: what one read brought is carried out in the order in which it was said; events published in it travel as one run, and nothing
-//! more is read until they have their places. Never looks inside a payload.
+//! Invariant: what is said is carried out in its order, for `hearing` hands it over so. Never looks inside a payload.
 
 use std::num::NonZeroU32;
-use std::ops::ControlFlow;
 
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::publish::PublishResult;
+use super::super::publish::draft_bytes;
 use super::super::solo::AfterSent;
-use super::Session;
+use super::super::want::WHO_FIRST;
+use super::hearing::Awaited;
+use super::hearing::Waits;
+use super::pace::Pace;
 use crate::auth::Bucket;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -20,10 +22,9 @@ use crate::dialect::Malformed;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::SubId;
 use crate::dialect::Talk;
-use crate::event::Draft;
 use crate::event::TopicName;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
 use crate::wire::decoder::Incoming;
@@ -49,12 +50,11 @@ pub(in super::super) struct WebSocket {
     identify_by_s: Option<u32>,
     /// What was taken of the messages that it may send; what it publishes is counted elsewhere.
     messages: Bucket,
-    /// Publishes whose results are awaited.
-    publishing: Option<Box<[Awaited]>>,
+    /// What had to wait of what it said.
+    waits: Option<Box<Waits>>,
+    /// For how many looks at it, one a second, a message has been coming in part.
+    coming_s: u32,
 }
-
-/// A publish whose result is awaited: the id to answer to, if an answer is wanted, and the topic.
-type Awaited = (Option<SubId>, TopicName);
 
 /// What is spoken on it.
 #[derive(Debug)]
@@ -69,7 +69,8 @@ pub(in super::super) enum Speaks {
 }
 
 /// One thing that a client said, its bytes copied where they outlive the read.
-enum Heard {
+#[derive(Debug)]
+pub(super) enum Heard {
     Said(Result<Command, Malformed>),
     /// What a conversation is to hear.
     Told(Box<str>),
@@ -79,6 +80,24 @@ enum Heard {
     Close {
         code: Option<u16>,
     },
+    /// Its bytes are no WebSocket's from here on.
+    Broken(Violation),
+}
+
+impl Heard {
+    pub(super) const fn is_publish(&self) -> bool {
+        matches!(self, Self::Said(Ok(Command::Publish { .. })))
+    }
+
+    /// Bytes that it holds of what was said.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Said(Ok(Command::Publish { draft, .. })) => draft_bytes(draft),
+            Self::Told(text) => text.len(),
+            Self::Echoed(bytes) | Self::Ping(bytes) => bytes.len(),
+            Self::Said(_) | Self::NotText | Self::Close { .. } | Self::Broken(_) => 0,
+        }
+    }
 }
 
 impl WebSocket {
@@ -89,16 +108,60 @@ impl WebSocket {
             pinged_s: None,
             identify_by_s: None,
             messages: Bucket::default(),
-            publishing: None,
+            waits: None,
+            coming_s: 0,
         }
     }
 
     pub(in super::super) fn release(&mut self, inbound: &mut Inbound) {
         self.decoder.release(inbound);
+        self.waits = None;
     }
 
+    /// Whether something that it said waits to be carried out, or for its answer.
     pub(super) fn is_waiting(&self) -> bool {
-        self.publishing.is_some()
+        self.waits.is_some()
+    }
+
+    pub(super) fn waits_mut(&mut self) -> Option<&mut Waits> {
+        self.waits.as_deref_mut()
+    }
+
+    pub(super) fn take_waits(&mut self) -> Option<Box<Waits>> {
+        self.waits.take()
+    }
+
+    pub(super) fn set_waits(&mut self, waits: Box<Waits>) {
+        self.waits = Some(waits);
+    }
+
+    pub(super) fn decoder_and_speaks(&mut self) -> (&mut Decoder, &Speaks) {
+        (&mut self.decoder, &self.speaks)
+    }
+
+    /// Its client has said something.
+    pub(super) fn was_heard(&mut self) {
+        self.pinged_s = None;
+    }
+
+    /// No message is coming in part any more.
+    pub(super) fn message_is_whole(&mut self) {
+        self.coming_s = 0;
+    }
+
+    /// Bytes that it holds of what its client has said.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.decoder.held_bytes() + self.waits.as_ref().map_or(0, |waits| waits.held_bytes())
+    }
+
+    /// Once a second: whether a message has been coming for longer than it may at this pace.
+    pub(in super::super) fn is_message_late(&mut self, pace: Pace) -> bool {
+        // While something waits, nothing is read.
+        if self.decoder.is_idle() || self.waits.is_some() {
+            return false;
+        }
+        self.coming_s = self.coming_s.saturating_add(1);
+        pace.is_late(self.coming_s, self.decoder.message_bytes() as u64)
     }
 
     pub(in super::super) fn identify_by_s(&self) -> Option<u32> {
@@ -119,80 +182,42 @@ impl WebSocket {
 }
 
 impl Shard {
-    pub(super) fn websocket_received(
+    /// Carries out one thing that a client said.
+    pub(super) fn carry_out_heard(
         &mut self,
         id: ConnId,
-        mut websocket: WebSocket,
-        bytes: &mut [u8],
+        websocket: &mut WebSocket,
+        said: Heard,
         now: Now,
     ) {
-        websocket.pinged_s = None;
-        let mut heard = std::mem::take(&mut self.heard.0);
-        let hears_binary =
-            self.voice_of(id).is_some_and(|voice| voice.dialect.speaker().manners().hears_binary);
-        let WebSocket { decoder, speaks, .. } = &mut websocket;
-        let fed = decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
-            heard.extend(hear(speaks, hears_binary, incoming));
-            ControlFlow::Continue(())
-        });
         let messages_per_s = self.settings.access.limits.messages;
-        let mut drafts = Vec::new();
-        let mut publishing = Vec::new();
-        for said in heard.drain(..) {
-            match said {
-                Heard::Said(Ok(Command::Publish { id: ack, draft }))
-                    if !self.may_publish(id, &draft.topic) =>
-                {
-                    let refusal = Refusal::of(
-                        RefusalCode::Forbidden,
-                        "topic",
-                        "publishing to this topic is not allowed",
-                    );
-                    self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
-                }
-                Heard::Said(Ok(Command::Publish { id: ack, draft })) => {
-                    publishing.push((ack, draft.topic.clone()));
-                    drafts.push(draft);
-                }
-                Heard::Said(_) | Heard::Told(_)
-                    if !websocket.messages.take(1, messages_per_s, now.mono_ms) =>
-                {
-                    self.hear_no_more(id, now);
-                }
-                Heard::Said(Ok(command)) => self.carry_out(id, command, now),
-                Heard::Told(text) => {
-                    if let Speaks::Talk(talk) = &mut websocket.speaks {
-                        self.talk_hear(id, &mut **talk, &text, now);
-                    }
-                }
-                Heard::Said(Err(malformed)) => {
-                    self.say(
-                        id,
-                        &Outcome::Refused {
-                            id: malformed.id.as_ref(),
-                            refusal: &malformed.refusal,
-                        },
-                    );
-                }
-                Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
-                Heard::Ping(payload) => {
-                    let mut pong = Vec::new();
-                    frame::put_pong(&mut pong, &payload);
-                    self.push_item(id, Item::Raw(pong.into()));
-                }
-                Heard::NotText => self.close(id, CLOSE_NOT_TEXT, "this protocol is text", now),
-                Heard::Close { code } => self.answer_close(id, code, now),
+        match said {
+            Heard::Said(Ok(Command::Publish { id: ack, draft: _ })) => {
+                let refusal = self.why_not_publish(id);
+                self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
             }
+            Heard::Said(_) | Heard::Told(_)
+                if !websocket.messages.take(1, messages_per_s, now.mono_ms) =>
+            {
+                self.hear_no_more(id, now);
+            }
+            Heard::Said(Ok(command)) => self.carry_out(id, command, now),
+            Heard::Told(text) => {
+                if let Speaks::Talk(talk) = &mut websocket.speaks {
+                    self.talk_hear(id, &mut **talk, &text, now);
+                }
+            }
+            Heard::Said(Err(malformed)) => self.refuse_malformed(id, &malformed, now),
+            Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
+            Heard::Ping(payload) => {
+                let mut pong = Vec::new();
+                frame::put_pong(&mut pong, &payload);
+                self.push_item(id, Item::Raw(pong.into()));
+            }
+            Heard::NotText => self.close(id, CLOSE_NOT_TEXT, "this protocol is text", now),
+            Heard::Close { code } => self.answer_close(id, code, now),
+            Heard::Broken(violation) => self.end_for(id, &violation, now),
         }
-        self.heard.0 = heard;
-        if let Err(violation) = fed {
-            self.end_for(id, &violation, now);
-        }
-        if !drafts.is_empty() {
-            self.ingest.find_fields(&mut drafts);
-            self.publish_all(id, &mut websocket, drafts, publishing, now);
-        }
-        self.put_back(id, Session::WebSocket(websocket));
     }
 
     /// Its bytes are no WebSocket's.
@@ -204,6 +229,14 @@ impl Shard {
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, violation.code(), &violation.to_string());
         self.close_with(id, &bytes, AfterSent::Gone, now);
+    }
+
+    /// It said something that cannot be read. A filter was read as far as it goes, which is paid for.
+    fn refuse_malformed(&mut self, id: ConnId, malformed: &Malformed, now: Now) {
+        let Malformed { id: of, refusal } = malformed;
+        if refusal.code != RefusalCode::BadFilter || self.charge(id, FILTER_REFUSED_STEPS, now) {
+            self.say(id, &Outcome::Refused { id: of.as_ref(), refusal });
+        }
     }
 
     /// It said more in a second than it may.
@@ -234,39 +267,24 @@ impl Shard {
         who.is_some_and(|who| who.principal.may_publish(topic))
     }
 
-    fn publish_all(
-        &mut self,
-        id: ConnId,
-        websocket: &mut WebSocket,
-        drafts: Vec<Draft>,
-        publishing: Vec<Awaited>,
-        now: Now,
-    ) {
-        if websocket.publishing.is_some() {
-            // It was read although it was waiting; nothing of this is taken, so that the order holds.
-            let results: Vec<PublishResult> =
-                drafts.iter().map(|_| Err(RefusalCode::Full)).collect();
-            return self.say_published(id, &publishing, &results);
-        }
-        match self.publish(id, drafts, now) {
-            Some(results) => self.say_published(id, &publishing, &results),
-            None => websocket.publishing = Some(publishing.into()),
+    /// Why it may not: nobody knows who it is, or what it may publish is something else.
+    pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
+        match self.conns.find(id).and_then(|conn| conn.who.as_ref()) {
+            None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),
+            Some(_) => Refusal::of(
+                RefusalCode::Forbidden,
+                "topic",
+                "publishing to this topic is not allowed",
+            ),
         }
     }
 
-    pub(super) fn websocket_published(
+    pub(super) fn say_published(
         &mut self,
         id: ConnId,
-        mut websocket: WebSocket,
+        publishing: &[Awaited],
         results: &[PublishResult],
     ) {
-        if let Some(publishing) = websocket.publishing.take() {
-            self.say_published(id, &publishing, results);
-        }
-        self.put_back(id, Session::WebSocket(websocket));
-    }
-
-    fn say_published(&mut self, id: ConnId, publishing: &[Awaited], results: &[PublishResult]) {
         let epoch = std::sync::Arc::clone(&self.epoch);
         for ((ack, topic), result) in publishing.iter().zip(results) {
             match (result, ack) {
@@ -289,6 +307,14 @@ impl Shard {
         if self.is_closing(id) {
             return;
         }
+        let filter = match &command {
+            Command::Subscribe { subscription, .. } => subscription.filter.as_ref(),
+            Command::Update { change, .. } => change.filter.as_ref().and_then(Option::as_ref),
+            _ => None,
+        };
+        if !self.charge_making(id, filter, now) {
+            return;
+        }
         match command {
             Command::Subscribe { subscription, since } => {
                 self.subscribe(id, &subscription, &since, now);
@@ -299,7 +325,7 @@ impl Shard {
             Command::Authenticate { id: ack, token } => {
                 self.authenticate(id, ack.as_ref(), &token, now);
             }
-            Command::Publish { .. } => unreachable!("publishes are gathered before this"),
+            Command::Publish { .. } => unreachable!("publishes are told apart before this"),
         }
     }
 
@@ -351,7 +377,8 @@ pub(super) fn refusal_of(code: RefusalCode, topic: &TopicName) -> Refusal {
     }
 }
 
-fn hear(speaks: &Speaks, hears_binary: bool, incoming: Incoming<'_>) -> Option<Heard> {
+/// What is to be carried out of something that came in.
+pub(super) fn hear(speaks: &Speaks, hears_binary: bool, incoming: Incoming<'_>) -> Option<Heard> {
     match (incoming, speaks) {
         (Incoming::Text(text), Speaks::Talk(_)) => Some(Heard::Told(text.into())),
         (Incoming::Binary(bytes), Speaks::Talk(_)) if hears_binary => {
@@ -388,14 +415,4 @@ fn echo(opcode: OpCode, payload: &[u8], deflate: Option<Agreed>) -> Heard {
         }
     }
     Heard::Echoed(out.into())
-}
-
-/// What one read brought; lives from read to read.
-#[derive(Default)]
-pub(in super::super) struct HeardBuffer(Vec<Heard>);
-
-impl std::fmt::Debug for HeardBuffer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "HeardBuffer({})", self.0.len())
-    }
 }

@@ -13,6 +13,7 @@ use crate::wire::decoder::violation::Violation;
 use crate::wire::deflate::InflateError;
 use crate::wire::deflate::Inflater;
 use crate::wire::frame::CONTROL_BYTES_MAX;
+use crate::wire::grow::extend;
 use crate::wire::utf8::Text;
 
 /// What has come of a header, a frame and a message that are not complete.
@@ -74,6 +75,11 @@ impl Partial {
         self.header.count == 0 && self.frame.is_none() && self.message.is_none()
     }
 
+    /// Bytes set aside for it, used or not.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.text.capacity() + self.bytes.capacity()
+    }
+
     /// Bytes of the message so far; deflated ones if it is deflated.
     pub(super) fn message_bytes(&self) -> usize {
         self.text.len() + self.bytes.len()
@@ -84,7 +90,7 @@ impl Partial {
         if message.opcode == OpCode::Text && !message.deflated {
             self.text.push(piece)?;
         } else {
-            self.bytes.extend_from_slice(piece);
+            extend(&mut self.bytes, piece);
         }
         Ok(())
     }
@@ -140,6 +146,17 @@ impl Inbound {
         }
     }
 
+    /// Frees the buffers that a large message left, so that they are not held for the life of the shard.
+    #[inline]
+    pub(super) fn forget_large(&mut self) {
+        if self.text.capacity() > INFLATED_KEPT_BYTES_MAX {
+            self.text = Text::default();
+        }
+        if self.bytes.capacity() > INFLATED_KEPT_BYTES_MAX {
+            self.bytes = Vec::new();
+        }
+    }
+
     /// Inflates a text message into `self.text`.
     pub(super) fn inflate_text(
         &mut self,
@@ -147,7 +164,7 @@ impl Inbound {
         bytes_max: u32,
     ) -> Result<&str, Violation> {
         let Self { inflater, text, .. } = self;
-        forget_if_large(text.capacity(), text, Text::clear);
+        text.clear();
         let inflater = inflater.get_or_insert_with(Inflater::new);
         inflater
             .inflate(message, bytes_max as usize, |piece| text.push(piece).map_err(Violation::from))
@@ -162,24 +179,15 @@ impl Inbound {
         bytes_max: u32,
     ) -> Result<&[u8], Violation> {
         let Self { inflater, bytes, .. } = self;
-        forget_if_large(bytes.capacity(), bytes, Vec::clear);
+        bytes.clear();
         let inflater = inflater.get_or_insert_with(Inflater::new);
         inflater
             .inflate(message, bytes_max as usize, |piece| {
-                bytes.extend_from_slice(piece);
+                extend(bytes, piece);
                 Ok::<(), Violation>(())
             })
             .map_err(|error| with_limit(error, bytes_max))?;
         Ok(bytes)
-    }
-}
-
-/// Empties a buffer; one that a large message left is freed, so that it is not held for the life of the shard.
-fn forget_if_large<T: Default>(capacity: usize, buffer: &mut T, clear: impl FnOnce(&mut T)) {
-    if capacity > INFLATED_KEPT_BYTES_MAX {
-        *buffer = T::default();
-    } else {
-        clear(buffer);
     }
 }
 

@@ -72,6 +72,11 @@ PLAIN = {
 }
 
 
+# What differs by case alone, in ways that lower-casing misses, and what does not.
+NAMES = """ΟΔΟΣ οδος Οδός STRASSE straße Straẞe ſtrasse İstanbul istanbul ılık ILIK Ǆ ǅ ǆ ﬃ ffi ᏸ Ᏸ ᾳ ΑΙ Å å Å ŉ ʼN
+    Kelvin kelvin ÄPFEL äpfel apfel 😀 ß ss s ΰ ΐ ΐ ẖ և ԵՒ""".split()
+
+
 class Recording:
     def __init__(self, path, every=1):
         with gzip.open(path, "rt") as file:
@@ -206,6 +211,26 @@ class Filters(unittest.IsolatedAsyncioTestCase):
                     continue
                 with self.subTest(text):
                     self.assertEqual(await asyncio.to_thread(printed, server, text, len(expected)), expected)
+
+    async def test_case_is_folded_as_python_folds_it(self):
+        with Server("epoll") as server:
+            async with connect(f"ws://{server.address}/v1/ws") as socket:
+                for name in NAMES:
+                    await socket.send(json.dumps({"type": "publish", "topic": TOPIC, "payload": {"name": f"x{name}y"}}))
+                await socket.send(json.dumps({"type": "ping", "id": 1}))
+                await hear(socket, lambda message: message["type"] == "pong")
+            for wanted in NAMES:
+                folded = wanted.casefold()
+                having = [n + 1 for n, name in enumerate(NAMES) if folded in name.casefold()]
+                same = [n + 1 for n, name in enumerate(NAMES) if folded == name.casefold()]
+                longer = [n + 1 for n, name in enumerate(NAMES) if name.casefold()[:-1].endswith(folded)]
+                for text, expected in (
+                    (f'name icontains "{wanted}"', having),
+                    (f'name ilike "X{wanted}Y"', same),
+                    (f'name ilike "%{wanted}_y%"', longer),
+                ):
+                    with self.subTest(text):
+                        self.assertEqual(await replayed(server, text), expected)
 
     async def test_many_circles_at_once_are_each_right(self):
         recording = Recording(SAMPLE)

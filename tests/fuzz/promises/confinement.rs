@@ -11,6 +11,7 @@ mod world;
 use std::sync::Arc;
 
 use fanwire::auth::Algorithm;
+use fanwire::auth::EventTypes;
 use fanwire::auth::Key;
 use fanwire::auth::KeySet;
 use fanwire::auth::Mapping;
@@ -119,7 +120,8 @@ fn settings() -> Settings {
     let verifier = Verifier::new(keys, TokenRules::default(), Mapping::default());
     let verifier = Some(Arc::new(verifier.expect("the rules are the default ones")));
     let mut settings = roomy();
-    settings.access = Arc::new(Access { verifier, ..Access::default() });
+    settings.access =
+        Arc::new(Access { verifier, event_types: EventTypes::default(), ..Access::default() });
     settings.hyperbeam.options.derived = true;
     settings.hyperbeam.options.regex = true;
     settings

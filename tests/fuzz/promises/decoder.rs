@@ -24,7 +24,7 @@ fn hear(input: &[u8], piece_bytes: usize) -> (Vec<String>, Result<(), Violation>
         });
         if fed.is_err() {
             assert!(decoder.has_ended() && decoder.is_idle());
-            return (heard, fed);
+            return (heard, fed.map(drop));
         }
     }
     (heard, Ok(()))

@@ -24,6 +24,10 @@ impl Sink for Answer {
         self.0.extend_from_slice(bytes);
         Sent::Took(bytes.len())
     }
+
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent {
+        self.send(conn, &pieces.concat())
+    }
 }
 
 fn answer(input: &[u8], piece_bytes: usize) -> Vec<u8> {

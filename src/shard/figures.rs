@@ -1,0 +1,129 @@
+//! What a shard counts, each figure with the one name that it has everywhere: on `GET /metrics`, and in the `MetricUpdate` events of the server itself.
+//!
+//! Invariant: a name stands in this list once. Never counts anything.
+
+use super::stats::Stats;
+
+/// One thing that is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    pub name: &'static str,
+    pub kind: FigureKind,
+    pub help: &'static str,
+    pub read: fn(&Stats) -> u64,
+}
+
+/// How a figure moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FigureKind {
+    /// Only ever rises.
+    Counter,
+    Gauge,
+}
+
+impl FigureKind {
+    /// Its word, in Prometheus as in `metric_type`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+        }
+    }
+}
+
+const fn gauge(name: &'static str, help: &'static str, read: fn(&Stats) -> u64) -> Figure {
+    Figure { name, kind: FigureKind::Gauge, help, read }
+}
+
+const fn counter(name: &'static str, help: &'static str, read: fn(&Stats) -> u64) -> Figure {
+    Figure { name, kind: FigureKind::Counter, help, read }
+}
+
+/// All of them.
+pub const FIGURES: &[Figure] = &[
+    gauge("fanwire_connections", "Connections that are open.", |stats| stats.connections),
+    counter("fanwire_connections_opened_total", "Connections that were accepted.", |stats| {
+        stats.connections_opened
+    }),
+    gauge("fanwire_subscriptions", "Subscriptions that stand.", |stats| stats.subscriptions),
+    gauge("fanwire_classes", "Classes of like subscribers, counted on each shard.", |stats| {
+        stats.classes
+    }),
+    gauge("fanwire_topics", "Topics that are known.", |stats| stats.topics),
+    counter("fanwire_events_total", "Events that were given their place in a topic.", |stats| {
+        stats.published
+    }),
+    counter("fanwire_events_bytes_total", "Bytes of their payloads.", |stats| {
+        stats.published_bytes
+    }),
+    counter(
+        "fanwire_events_refused_total",
+        "Events that were refused because something was full.",
+        |stats| stats.refused_full,
+    ),
+    counter(
+        "fanwire_events_over_rate_total",
+        "Events that were refused because their publisher had published too many lately; those of an upload that is held, at each attempt.",
+        |stats| stats.refused_rate,
+    ),
+    counter(
+        "fanwire_fanned_out_total",
+        "Events that were matched against subscriptions; each shard sees each event.",
+        |stats| stats.events,
+    ),
+    counter(
+        "fanwire_deliveries_total",
+        "Events that were sent, counted once per connection.",
+        |stats| stats.deliveries,
+    ),
+    counter("fanwire_sends_total", "System calls that sent something.", |stats| stats.sends),
+    counter("fanwire_bytes_sent_total", "Bytes that were sent.", |stats| stats.bytes_sent),
+    counter("fanwire_bytes_received_total", "Bytes that were received.", |stats| {
+        stats.bytes_received
+    }),
+    counter(
+        "fanwire_slow_disconnects_total",
+        "Connections that were closed because their outbox was full.",
+        |stats| stats.slow_disconnects,
+    ),
+    counter(
+        "fanwire_filter_steps_total",
+        "Steps that evaluating filters took for live events; one is about a nanosecond.",
+        |stats| stats.filter_steps,
+    ),
+    counter(
+        "fanwire_filter_work_disconnects_total",
+        "Connections that were closed because their filters took more work than they may.",
+        |stats| stats.filter_work_disconnects,
+    ),
+    counter(
+        "fanwire_skipped_total",
+        "Events that were passed over for a newer one of the same key.",
+        |stats| stats.skipped,
+    ),
+    counter(
+        "fanwire_dropped_total",
+        "Events that were dropped for subscribers that fell behind.",
+        |stats| stats.dropped,
+    ),
+    counter(
+        "fanwire_violations_total",
+        "Connections that were closed for a violation of their protocol.",
+        |stats| stats.violations,
+    ),
+    counter(
+        "fanwire_input_refused_total",
+        "Connections that were refused because they held the most of what had come in part.",
+        |stats| stats.input_refused,
+    ),
+    gauge(
+        "fanwire_input_bytes",
+        "Bytes held of requests and messages that have come in part or wait for their turn.",
+        |stats| stats.input_bytes,
+    ),
+    gauge("fanwire_history_events", "Events that history holds.", |stats| stats.history_events),
+    gauge("fanwire_history_bytes", "Bytes that they take.", |stats| stats.history_bytes),
+    gauge("fanwire_history_keys", "Keys whose last event is held.", |stats| stats.history_keys),
+    gauge("fanwire_deflate_streams", "Shared deflate streams.", |stats| stats.deflate_streams),
+];

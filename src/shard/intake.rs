@@ -1,0 +1,151 @@
+//! What a shard holds of what clients have sent and that is not carried out: half messages, heads, bodies, what waits for its turn.
+//!
+//! Invariant: after each read all of it together is at most `bytes_max`. When it would be more, those pay that hold the most: of the address that
+//! holds the most the connection that holds the most, and so on until a part of the budget is free. So whoever sends little loses nothing,
+//! however many send much. Never looks at what it counts.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::Shard;
+use super::input::ConnId;
+use crate::auth::AddressKey;
+use crate::clock::Now;
+use crate::limits::INPUT_FREED_SHARE;
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// The budget, and who holds what of it.
+#[derive(Debug)]
+pub(super) struct Intake {
+    bytes_max: usize,
+    held: usize,
+    holders: Map<ConnId, Holder>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    bytes: usize,
+    /// `None`: this machine.
+    address: Option<AddressKey>,
+}
+
+/// Bytes, and which connection holds them.
+type Held = (usize, Reverse<u32>);
+
+impl Intake {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, held: 0, holders: Map::default() }
+    }
+
+    /// Bytes that are held.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes note of what a connection holds now.
+    fn set(&mut self, id: ConnId, peer: IpAddr, bytes: usize) {
+        let before = match bytes {
+            0 => self.holders.remove(&id),
+            _ => self.holders.insert(id, Holder { bytes, address: AddressKey::of(peer) }),
+        };
+        self.held = self.held + bytes - before.map_or(0, |holder| holder.bytes);
+    }
+
+    /// Who is to let go of what they hold, if all hold too much.
+    fn payers(&self) -> Vec<ConnId> {
+        if self.held <= self.bytes_max {
+            return Vec::new();
+        }
+        let mut by_address: Map<Option<AddressKey>, (usize, Vec<Held>)> = Map::default();
+        for (id, holder) in &self.holders {
+            let (sum, of) = by_address.entry(holder.address).or_default();
+            *sum += holder.bytes;
+            of.push((holder.bytes, Reverse(id.0)));
+        }
+        for (_, of) in by_address.values_mut() {
+            of.sort_unstable();
+        }
+        let mut addresses: BinaryHeap<_> = by_address.into_values().collect();
+        let mut left = self.held;
+        let mut payers = Vec::new();
+        while left > self.bytes_max - self.bytes_max / INPUT_FREED_SHARE {
+            let Some((sum, mut of)) = addresses.pop() else { break };
+            let Some((bytes, Reverse(id))) = of.pop() else { continue };
+            left -= bytes;
+            payers.push(ConnId(id));
+            addresses.push((sum - bytes, of));
+        }
+        payers
+    }
+}
+
+impl Shard {
+    /// Takes note of what a connection holds now.
+    pub(super) fn count_held(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let bytes = conn.session.held_bytes();
+        if bytes == conn.held_bytes {
+            return;
+        }
+        conn.held_bytes = bytes;
+        self.intake.set(id, conn.peer, bytes);
+    }
+
+    /// If all hold too much of what came in part, those pay that hold the most.
+    pub(super) fn make_room(&mut self, now: Now) {
+        if self.intake.held <= self.intake.bytes_max {
+            return;
+        }
+        for payer in self.intake.payers() {
+            self.stats.input_refused += 1;
+            tracing::debug!(conn = payer.0, "no room for what has come in part");
+            self.let_go(payer, now);
+        }
+        let message = format_args!(
+            "clients send too much in part at once: those that hold the most are refused"
+        );
+        self.tell_log_of(None, "warning", "limits", message, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_address_that_holds_the_most_pays_with_what_holds_the_most() {
+        let mut intake = Intake::new(1000);
+        for id in 0..8 {
+            intake.set(ConnId(id), ip("10.0.0.1"), 100 + id as usize);
+        }
+        intake.set(ConnId(8), ip("10.0.0.2"), 160);
+        assert_eq!(intake.payers(), []);
+        intake.set(ConnId(9), ip("10.0.0.3"), 30);
+        // 1,018 bytes: the largest of ten small ones from one address, and not the one large one from another.
+        assert_eq!(intake.payers(), [ConnId(7), ConnId(6)]);
+        for id in [7, 6] {
+            intake.set(ConnId(id), ip("10.0.0.1"), 0);
+        }
+        assert_eq!((intake.held(), intake.payers()), (805, vec![]));
+    }
+
+    #[test]
+    fn of_equals_the_one_that_came_first_pays_and_all_is_given_back() {
+        let mut intake = Intake::new(100);
+        for id in 0..4 {
+            intake.set(ConnId(id), ip("127.0.0.1"), 40);
+        }
+        assert_eq!(intake.payers(), [ConnId(0), ConnId(1)]);
+        for id in 0..4 {
+            intake.set(ConnId(id), ip("127.0.0.1"), 0);
+        }
+        assert_eq!((intake.held(), intake.holders.len()), (0, 0));
+    }
+}

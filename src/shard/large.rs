@@ -1,0 +1,281 @@
+//! Large events go out in pieces: what is a connection's or a class's own, and the payload, which lies in memory once for all who are sent it.
+//!
+//! Invariant: a piece is shared by all who are sent it, or is no longer than a few names and numbers, so an event takes no more memory for ten
+//! thousand who are behind than for one. What is left of a batch is a batch of its own. Never sends anything.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Shard;
+use super::class::Class;
+use super::class::ClassId;
+use super::class::Transport;
+use super::class::Voice;
+use super::encoded::Body;
+use super::encoded::Encoded;
+use super::voice;
+use super::voice::SseId;
+use crate::batch::Kept;
+use crate::batch::LargeEvent;
+use crate::batch::LargeEvents;
+use crate::batch::Piece;
+use crate::batch::TextForm;
+use crate::batch::TextOf;
+use crate::dialect::BatchPart;
+use crate::dialect::Form;
+use crate::dialect::json;
+use crate::dialect::peat::connect;
+use crate::event::Event;
+use crate::event::Text;
+use crate::event::text::Coding;
+use crate::event::text::Run;
+use crate::wire::deflate;
+use crate::wire::frame::Coding as FrameCoding;
+use crate::wire::frame::Header;
+use crate::wire::frame::OpCode;
+use crate::wire::sse;
+
+/// What is made from a large event.
+pub(super) struct Making<'a> {
+    events: &'a mut LargeEvents,
+    large: Rc<LargeEvent>,
+    /// What has been written since the last piece of someone else's.
+    own: Vec<u8>,
+    pieces: Vec<Piece>,
+}
+
+/// One message: its body, and what stands around it.
+struct Message<'a> {
+    /// What an event stream calls it.
+    kind: &'a str,
+    head: &'a [u8],
+    body: &'a Body,
+    tail: &'a [u8],
+    sse_id: Option<SseId<'a>>,
+}
+
+/// The pieces of an event's messages for these subscriptions of a class. Of a batch it is the only event.
+pub(super) fn pieces(
+    encoded: &mut Encoded,
+    events: &mut LargeEvents,
+    class: &Class,
+    event: &Arc<Event>,
+    subs: u64,
+    sse_id: Option<SseId<'_>>,
+) -> Vec<Piece> {
+    let voice = class.key.voice;
+    let large = events.of(event);
+    let mut making = Making { events, large, own: Vec::new(), pieces: Vec::new() };
+    if voice::batch_of(class, subs).is_some() {
+        let speaker = voice.dialect.speaker();
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        speaker.batch(BatchPart::Begin, event.time_us, &mut head);
+        let (body, own_head) = encoded.parts(class, event, subs, Form::InBatch);
+        head.extend_from_slice(own_head);
+        speaker.batch(BatchPart::End, 0, &mut tail);
+        let sse_id = sse_id.filter(|_| voice.is_sse());
+        making
+            .put_message(voice, &Message { kind: "batch", head: &head, body, tail: &tail, sse_id });
+    } else {
+        for subs in voice::messages(class, subs) {
+            let (body, head) = encoded.parts(class, event, subs, Form::Single);
+            making.put_message(voice, &Message { kind: "", head, body, tail: &[], sse_id });
+        }
+    }
+    making.end_own();
+    making.pieces
+}
+
+impl Making<'_> {
+    fn end_own(&mut self) {
+        if !self.own.is_empty() {
+            self.pieces.push(Piece::Bytes(Bytes::copy_from_slice(&self.own)));
+            self.own.clear();
+        }
+    }
+
+    fn put_all(&mut self, pieces: Vec<Piece>) {
+        self.end_own();
+        self.pieces.extend(pieces);
+    }
+
+    fn put_message(&mut self, voice: Voice, message: &Message<'_>) {
+        match voice.transport {
+            Transport::WebSocket { .. } => self.put_frame(voice, message),
+            Transport::Sse { chunked } => self.put_sse(chunked, message),
+            Transport::Connect => self.put_connect(message),
+        }
+    }
+
+    fn put_frame(&mut self, voice: Voice, message: &Message<'_>) {
+        if let Some(text) = self.deflated(voice, message.body) {
+            return self.put_deflated(text, message);
+        }
+        let body = self.body(message.body, TextForm::Whole);
+        let bytes = message.head.len() + length(&body) + message.tail.len();
+        let header = Header::whole(OpCode::Text, FrameCoding::Plain, bytes);
+        self.own.extend_from_slice(header.as_bytes());
+        self.own.extend_from_slice(message.head);
+        self.put_all(body);
+        self.own.extend_from_slice(message.tail);
+    }
+
+    /// The head and the tail are stored, so that the body is deflated once whatever stands around it.
+    fn put_deflated(&mut self, text: Rc<Kept>, message: &Message<'_>) {
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        deflate::stored_head(message.head, &mut head);
+        deflate::stored_tail(message.tail, &mut tail);
+        let bytes = head.len() + text.bytes().len() + tail.len();
+        let header = Header::whole(OpCode::Text, FrameCoding::Deflated, bytes);
+        self.own.extend_from_slice(header.as_bytes());
+        self.own.append(&mut head);
+        self.put_all(vec![Piece::Kept { kept: text, from: 0 }]);
+        self.own.append(&mut tail);
+    }
+
+    fn put_sse(&mut self, chunked: bool, message: &Message<'_>) {
+        let id = message.sse_id.and_then(|(epoch, cursor)| voice::sse_cursor(epoch, cursor));
+        let event =
+            sse::Event { id: id.as_deref().unwrap_or_default(), event: message.kind, data: &[] };
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        event.put_before_data(&mut before);
+        sse::put_data(&mut before, message.head);
+        sse::put_data(&mut after, message.tail);
+        event.put_after_data(&mut after);
+        let body = self.body(message.body, TextForm::Lines);
+        if chunked {
+            let bytes = before.len() + length(&body) + after.len();
+            sse::put_chunk_head(&mut self.own, bytes);
+            after.extend_from_slice(sse::CHUNK_END);
+        }
+        self.own.append(&mut before);
+        self.put_all(body);
+        self.own.append(&mut after);
+    }
+
+    fn put_connect(&mut self, message: &Message<'_>) {
+        let body = self.body(message.body, TextForm::Whole);
+        let bytes = message.head.len() + length(&body) + message.tail.len();
+        let mut envelope = Vec::new();
+        connect::put_envelope(bytes, &mut envelope);
+        sse::put_chunk_head(&mut self.own, envelope.len() + bytes);
+        self.own.append(&mut envelope);
+        self.own.extend_from_slice(message.head);
+        self.put_all(body);
+        self.own.extend_from_slice(message.tail);
+        self.own.extend_from_slice(sse::CHUNK_END);
+    }
+
+    /// A body as it is sent: parts of the payload where they can be sent as they are, else a text that all share.
+    fn body(&mut self, body: &Body, form: TextForm) -> Vec<Piece> {
+        let breaks = |bytes: &[u8]| form == TextForm::Lines && sse::has_lines(bytes);
+        let is_as_it_is = body.text.runs().all(|run| match run {
+            Run::Written(bytes) => !breaks(bytes),
+            Run::Part(part) => part.coding == Coding::Plain && !breaks(&part.bytes),
+        });
+        if !is_as_it_is {
+            let text = self.text(body, form, |out| match form {
+                TextForm::Lines => sse::put_data(out, &written(&body.text)),
+                _ => *out = written(&body.text),
+            });
+            return vec![Piece::Kept { kept: text, from: 0 }];
+        }
+        let runs = body.text.runs().map(|run| match run {
+            Run::Written(bytes) => Piece::Bytes(Bytes::copy_from_slice(bytes)),
+            Run::Part(part) => {
+                Piece::Part { bytes: part.bytes.clone(), of: Rc::clone(&self.large) }
+            }
+        });
+        runs.collect()
+    }
+
+    /// The deflated body for those who can inflate it, if there is room to keep it for those who are behind.
+    fn deflated(&mut self, voice: Voice, body: &Body) -> Option<Rc<Kept>> {
+        let window_bits = voice::window_bits(voice)?;
+        let bytes = body.text.runs().map(|run| match run {
+            Run::Written(bytes) => bytes.len(),
+            Run::Part(part) => part.bytes.len(),
+        });
+        let form = TextForm::Deflated(window_bits);
+        if !self.events.has_room(bytes.sum())
+            && self.events.find(&self.text_of(body, form)).is_none()
+        {
+            return None;
+        }
+        let text = self.text(body, form, |out| {
+            let is_plain = |run| !matches!(run, Run::Part(part) if part.coding != Coding::Plain);
+            if body.text.runs().all(is_plain) {
+                let parts: Vec<&[u8]> = body
+                    .text
+                    .runs()
+                    .map(|run| match run {
+                        Run::Written(bytes) => bytes,
+                        Run::Part(part) => &part.bytes,
+                    })
+                    .collect();
+                voice::deflate_alone(window_bits, &parts, out);
+            } else {
+                voice::deflate_alone(window_bits, &[&written(&body.text)], out);
+            }
+        });
+        Some(text)
+    }
+
+    fn text_of(&self, body: &Body, form: TextForm) -> TextOf {
+        let Event { home, time_us, op, .. } = *self.large.event();
+        TextOf { home, time_us, op, dialect: body.dialect, fields: body.fields.clone(), form }
+    }
+
+    /// What a body is made into, once.
+    fn text(&mut self, body: &Body, form: TextForm, write: impl FnOnce(&mut Vec<u8>)) -> Rc<Kept> {
+        let of = self.text_of(body, form);
+        if let Some(text) = self.events.find(&of) {
+            return text;
+        }
+        let mut text = Vec::new();
+        write(&mut text);
+        self.events.keep(of, text)
+    }
+}
+
+fn length(pieces: &[Piece]) -> usize {
+    pieces.iter().map(Piece::len).sum()
+}
+
+/// A text in one run.
+fn written(text: &Text) -> Vec<u8> {
+    let mut out = Vec::new();
+    for run in text.runs() {
+        match run {
+            Run::Written(bytes) => out.extend_from_slice(bytes),
+            Run::Part(part) => match (part.coding, std::str::from_utf8(&part.bytes)) {
+                (Coding::JsonString, Ok(text)) => json::string(text, &mut out),
+                _ => out.extend_from_slice(&part.bytes),
+            },
+        }
+    }
+    out
+}
+
+impl Shard {
+    /// Adds an event to what a class's members are sent next, in pieces.
+    pub(super) fn append_pieces(
+        &mut self,
+        id: ClassId,
+        event: &Arc<Event>,
+        subs: u64,
+        encoded: &mut Encoded,
+    ) {
+        self.close_batch(id);
+        self.begin_frames(id);
+        encoded.keep_parts();
+        let class = self.classes.at(id);
+        let sse_id = Some((&*self.epoch, &*self.cursor));
+        let pieces = pieces(encoded, &mut self.large, class, event, subs, sse_id);
+        let messages = voice::messages_count(class, subs);
+        class.push_pieces(pieces, messages, &self.frames);
+        self.is_class_full = true;
+    }
+}

@@ -1,0 +1,116 @@
+//! Uploads as they come in: read as far as is published at once, published, held back while everything is full, answered.
+//!
+//! Invariant: an upload has one run under way, and is read no further until that has its places; what was read beyond it waits as bytes.
+
+use super::super::Shard;
+use super::super::input::ConnId;
+use super::PublishResult;
+use super::Session;
+use super::http::Http;
+use super::http::State;
+use super::upload::Upload;
+use crate::clock::Now;
+use crate::limits::RETRY_AFTER_S;
+use crate::wire::http::Reply;
+
+impl Shard {
+    /// Takes in what was read of an upload's body, publishes it, and answers when all is done. What is left of the input is the next request's, or
+    /// waits: for what is under way, or for others to have their turn. False: it waits.
+    pub(super) fn go_on_uploading(&mut self, id: ConnId, http: &mut Http, now: Now) -> bool {
+        let State::Upload(mut upload) = http.take_state() else { unreachable!("it is one") };
+        let drafted = upload.drafted();
+        loop {
+            if !self.has_time_for(id, 0) {
+                http.pause();
+                break;
+            }
+            upload.read_on(http.input_mut(), &mut self.ingest);
+            if upload.may_publish() {
+                self.heard_bytes += upload.drafts_bytes();
+                if let Some(results) = self.publish(id, upload.begin_run(), now) {
+                    upload.take_results(&results, now);
+                }
+            }
+            self.hold(id, &upload, now);
+            if upload.is_over() {
+                self.answer_upload(id, http, &upload, now);
+                return true;
+            }
+            if upload.is_waiting() || http.input_mut().is_empty() {
+                break;
+            }
+        }
+        if upload.drafted() != drafted {
+            // Each event that is whole has time of its own.
+            upload.begin_count();
+            http.begin_count();
+        }
+        http.set_state(State::Upload(upload));
+        false
+    }
+
+    fn answer_upload(&mut self, id: ConnId, http: &mut Http, upload: &Upload, now: Now) {
+        let (status, body) = upload.answer(&self.epoch);
+        if !upload.is_whole() {
+            http.answers_last();
+        }
+        self.reply(id, http, now, |out, answering| {
+            let mut reply = Reply::begin(out, status, answering);
+            if matches!(status, 429 | 503) {
+                reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
+            }
+            reply.body("application/json", &body);
+        });
+    }
+
+    /// The home shards have answered what a request published.
+    pub(super) fn upload_published(
+        &mut self,
+        id: ConnId,
+        mut http: Box<Http>,
+        results: &[PublishResult],
+        now: Now,
+    ) {
+        match http.state_mut() {
+            State::Casting { owed, .. } => {
+                let owed = *owed;
+                self.answer_cast(id, &mut http, owed, results, now);
+            }
+            State::Posting { .. } => self.answer_post(id, &mut http, results, now),
+            State::Upload(upload) => {
+                upload.take_results(results, now);
+                self.hold(id, upload, now);
+            }
+            _ => return self.put_back(id, Session::Http(http)),
+        }
+        self.http_go_on(id, http, now);
+    }
+
+    /// Has an upload that found everything full try again soon.
+    fn hold(&mut self, id: ConnId, upload: &Upload, now: Now) {
+        if upload.is_held()
+            && let Some(conn) = self.conns.conn_ref(id)
+        {
+            self.held.push(now.mono_ms + upload.retry_ms(), conn);
+        }
+    }
+
+    /// Tries again with an upload that found everything full.
+    pub(super) fn retry_upload(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => http,
+            session => return self.put_back(id, session),
+        };
+        if let State::Upload(upload) = http.state_mut()
+            && let Some(drafts) = upload.retry()
+        {
+            if let Some(results) = self.publish(id, drafts, now) {
+                upload.take_results(&results, now);
+            }
+            self.hold(id, upload, now);
+        }
+        self.http_go_on(id, http, now);
+        self.resumed.push(id);
+    }
+}

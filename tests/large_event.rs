@@ -1,0 +1,156 @@
+//! One event of a megabyte for five hundred subscribers takes a few megabytes of the server, however they speak, whatever they chose and
+//! however little they read; and each of them gets it byte for byte when it reads on.
+//!
+//! Alone in its binary, because it counts what the process allocates. What a socket has taken is the kernel's, and is not counted.
+
+#![cfg(test)]
+#![expect(unsafe_code, reason = "an allocator is unsafe by nature; this one counts and hands on")]
+
+#[path = "support/frames.rs"]
+#[expect(dead_code, unreachable_pub, reason = "other tests use it, and more of it")]
+mod frames;
+
+#[path = "large_event/crowd.rs"]
+mod crowd;
+
+use std::alloc::GlobalAlloc;
+use std::alloc::Layout;
+use std::alloc::System;
+use std::cell::Cell;
+
+use crowd::Crowd;
+use crowd::Kind;
+use crowd::SUBSCRIBERS;
+
+/// Bytes by which the server may grow on account of one event.
+const GROWTH_BYTES_MAX: i64 = 32 << 20;
+
+thread_local! {
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+    static PEAK: Cell<i64> = const { Cell::new(0) };
+    /// What is allocated now belongs to the test: sockets and what clients make of their bytes.
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count(bytes: i64) {
+    if IS_OURS.get() {
+        return;
+    }
+    let live = LIVE.get() + bytes;
+    LIVE.set(live);
+    PEAK.set(PEAK.get().max(live));
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+// SAFETY: every call is handed on to the system's allocator as it came; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(signed(layout.size()));
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-signed(layout.size()));
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        // For a moment both may be there.
+        count(signed(bytes));
+        count(-signed(layout.size()));
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.realloc(pointer, layout, bytes) }
+    }
+}
+
+/// Runs what is the test's own, and not the server's; what it allocates it also frees in here.
+fn ours<T>(run: impl FnOnce() -> T) -> T {
+    let before = IS_OURS.replace(true);
+    let done = run();
+    IS_OURS.set(before);
+    done
+}
+
+/// The most that was taken beyond what there was before, while `run` ran.
+fn growth(run: impl FnOnce()) -> i64 {
+    let before = LIVE.get();
+    PEAK.set(before);
+    run();
+    PEAK.get() - before
+}
+
+/// One event while every socket takes so many bytes; then everybody reads on, each in pieces of another size.
+fn check(kind: Kind, room: usize) {
+    let mut crowd = ours(|| Crowd::new(kind));
+    ours(|| crowd.give_room(room));
+    let grown = growth(|| {
+        crowd.publish_large();
+        crowd.publish_small();
+        // While most of them are behind, what follows may be made to wait: it comes once all have read.
+        for _ in 0..2 {
+            (0..SUBSCRIBERS).for_each(|index| crowd.read_to_the_end(index));
+            crowd.pass(1000);
+        }
+    });
+    println!("{kind:?}, {room} bytes of room: {} KiB", grown >> 10);
+    // What several small events left for each who is behind is its own, and counted by the budget of outboxes.
+    let own = if kind == Kind::Apart && room < usize::MAX { 500 * 64 * 1024 } else { 0 };
+    assert!(
+        grown <= GROWTH_BYTES_MAX + own,
+        "{kind:?}, sockets that take {room} bytes: {} MiB",
+        grown >> 20
+    );
+    ours(|| {
+        (0..SUBSCRIBERS).for_each(|index| crowd.check(index));
+        drop(crowd);
+    });
+}
+
+fn check_all(kind: Kind) {
+    for room in [0, 3_000, usize::MAX] {
+        check(kind, room);
+    }
+}
+
+macro_rules! each {
+    ($($name:ident: $kind:expr;)*) => { $(
+        #[test]
+        fn $name() {
+            check_all($kind);
+        }
+    )* };
+}
+
+each! {
+    ids_alike: Kind::Ids { differ: false };
+    ids_that_differ: Kind::Ids { differ: true };
+    an_event_that_is_just_not_large: Kind::Smaller;
+    frames_that_do_not_lie_side_by_side: Kind::Apart;
+    two_subscriptions_each: Kind::TwoSubscriptions;
+    fields_that_differ: Kind::Fields;
+    batches: Kind::Batch;
+    rates: Kind::Rate;
+    event_streams: Kind::Sse { lines: false };
+    event_streams_of_many_lines: Kind::Sse { lines: true };
+    peat: Kind::Peat;
+    peat_streams: Kind::PeatSse;
+    peat_calls: Kind::PeatConnect;
+    provisioning: Kind::Provisioning { batch: false };
+    provisioning_in_batches: Kind::Provisioning { batch: true };
+    hyperbeam: Kind::HyperBeam;
+    deflate_with_a_shared_window: Kind::Deflate { takeover: true, fields: false, batch: false };
+    deflate_alone: Kind::Deflate { takeover: false, fields: false, batch: false };
+    deflate_alone_in_batches: Kind::Deflate { takeover: false, fields: false, batch: true };
+    deflate_alone_and_fields_that_differ: Kind::Deflate { takeover: false, fields: true, batch: false };
+    the_past: Kind::Past;
+}

@@ -1,0 +1,603 @@
+//! Five hundred subscribers of one shard, and sockets that take as much as they are told to: what the test makes of it is not counted.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use fanwire::clock::Now;
+use fanwire::config::Config;
+use fanwire::event::ShardId;
+use fanwire::server::Server;
+use fanwire::shard::ConnId;
+use fanwire::shard::Port;
+use fanwire::shard::Sent;
+use fanwire::shard::Shard;
+use fanwire::shard::Sink;
+
+use super::frames::Frame;
+use super::frames::Reader;
+use super::frames::masked;
+use super::ours;
+
+pub(crate) const SUBSCRIBERS: usize = 500;
+/// One in so many subscribers is checked byte for byte; of the others what they took is counted.
+const WITNESSES: usize = 50;
+
+/// How the subscribers speak, and what differs between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Ids {
+        differ: bool,
+    },
+    /// Ids that differ, and an event that is just not large.
+    Smaller,
+    /// Filters that differ, and several events, of which those for most do not lie side by side.
+    Apart,
+    TwoSubscriptions,
+    Fields,
+    Batch,
+    Rate,
+    Past,
+    Sse {
+        lines: bool,
+    },
+    Peat,
+    PeatSse,
+    PeatConnect,
+    Provisioning {
+        batch: bool,
+    },
+    HyperBeam,
+    Deflate {
+        takeover: bool,
+        fields: bool,
+        batch: bool,
+    },
+}
+
+/// Sockets: how much each takes before it is full, and what it took.
+#[derive(Default)]
+struct Sockets {
+    rooms: Vec<usize>,
+    taken: Vec<Vec<u8>>,
+    counts: Vec<usize>,
+    is_full: Vec<bool>,
+}
+
+struct Hands(Rc<RefCell<Sockets>>);
+
+impl Hands {
+    fn take(&self, conn: ConnId, pieces: &[&[u8]]) -> usize {
+        let mut sockets = self.0.borrow_mut();
+        let index = conn.index();
+        let mut count = 0;
+        for piece in pieces {
+            let taken = piece.len().min(sockets.rooms[index]);
+            sockets.rooms[index] -= taken;
+            sockets.counts[index] += taken;
+            count += taken;
+            if index.is_multiple_of(WITNESSES) {
+                sockets.taken[index].extend_from_slice(&piece[..taken]);
+            }
+            if taken < piece.len() {
+                sockets.is_full[index] = true;
+                break;
+            }
+        }
+        count
+    }
+}
+
+impl Sink for Hands {
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        ours(|| Sent::Took(self.take(conn, &[bytes])))
+    }
+
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent {
+        ours(|| Sent::Took(self.take(conn, pieces)))
+    }
+}
+
+pub(crate) struct Crowd {
+    kind: Kind,
+    shard: Shard,
+    sockets: Rc<RefCell<Sockets>>,
+    subscribers: Vec<ConnId>,
+    publisher: ConnId,
+    payload: String,
+    now: Now,
+}
+
+/// Letters that deflate finds little in.
+fn noise(seed: usize, bytes: usize) -> String {
+    let mut state = seed as u64 * 2 + 1;
+    let letters = (0..bytes).map(|_| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        LETTERS[(state >> 58) as usize]
+    });
+    String::from_utf8(letters.collect()).unwrap()
+}
+
+const LETTERS: [u8; 64] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+const MEMBERS: usize = 10;
+
+/// An object of a megabyte: one large member that everybody asks for, and nine to choose from.
+fn payload(lines: bool, share: usize) -> String {
+    let end = if lines { "\r\n" } else { "" };
+    let text = |index: usize, bytes: usize| {
+        if lines {
+            let line = format!("{end} 1{index}{},", "7".repeat(14));
+            let row = line.repeat(bytes / line.len());
+            format!("[{row}1{end}]")
+        } else {
+            format!(r#""\"{}""#, noise(index, bytes))
+        }
+    };
+    let members: Vec<String> = (0..MEMBERS)
+        .map(|index| {
+            let bytes = if index == 0 { 400_000 } else { 64_000 } / share;
+            format!(r#""m{index}":{}"#, text(index, bytes))
+        })
+        .collect();
+    format!(r#"{{{end}"n":1000,{}{end}}}"#, members.join(","))
+}
+
+impl Kind {
+    fn has_lines(self) -> bool {
+        matches!(self, Self::Sse { lines: true })
+    }
+
+    fn has_fields(self) -> bool {
+        matches!(self, Self::Fields | Self::Deflate { fields: true, .. })
+    }
+
+    fn is_stream(self) -> bool {
+        matches!(self, Self::Sse { .. } | Self::PeatSse | Self::PeatConnect)
+    }
+
+    /// The members that a subscriber asks for.
+    fn members(self, index: usize) -> Vec<usize> {
+        let of = |member: &usize| *member == 0 || (index + 1) >> (member - 1) & 1 == 1;
+        (0..MEMBERS).filter(of).collect()
+    }
+
+    fn request(self, index: usize) -> Vec<u8> {
+        let socket = |target: &str, more: &str| {
+            format!(
+                "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+            )
+            .into_bytes()
+        };
+        let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
+        match self {
+            Self::Sse { .. } => get("/v1/sse?topic=t"),
+            Self::Peat => socket("/ws/subscribe", ""),
+            Self::PeatSse => get("/sse/subscribe"),
+            Self::PeatConnect => {
+                let mut request = b"POST /peat.sidecar.v1.PeatSidecar/Subscribe HTTP/1.1\r\nHost: x\r\nContent-Type: application/connect+json\r\nContent-Length: 7\r\n\r\n".to_vec();
+                request.extend_from_slice(b"\0\0\0\0\x02{}");
+                request
+            }
+            Self::Provisioning { batch: false } => socket("/pv/ws", ""),
+            Self::Provisioning { batch: true } => socket("/pv/ws?batch_size=10", ""),
+            Self::HyperBeam => socket(&format!("/hb/ws?topic=t,own{index}"), ""),
+            Self::Deflate { takeover: true, .. } => {
+                socket("/v1/ws", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+            }
+            Self::Deflate { takeover: false, .. } => socket(
+                "/v1/ws",
+                "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n",
+            ),
+            _ => socket("/v1/ws", ""),
+        }
+    }
+
+    fn subscriptions(self, index: usize) -> Vec<String> {
+        let id = self.id(index);
+        if self == Self::Apart {
+            // The last one hears what nobody else does.
+            let topics = if index + 1 == SUBSCRIBERS { r#""other""# } else { r#""t","u""# };
+            let filter = format!("n != {index}");
+            return vec![format!(
+                r#"{{"type":"subscribe","id":{id},"topics":[{topics}],"filter":"{filter}"}}"#
+            )];
+        }
+        let one = |more: &str| format!(r#"{{"type":"subscribe","id":{id},"topics":["t"]{more}}}"#);
+        let fields: Vec<String> =
+            self.members(index).iter().map(|m| format!(r#""m{m}""#)).collect();
+        let fields = format!(r#","fields":[{}]"#, fields.join(","));
+        let batch = r#","batch":{"max_events":10,"max_delay_ms":50}"#;
+        match self {
+            Self::Ids { .. }
+            | Self::Smaller
+            | Self::Deflate { fields: false, batch: false, .. } => vec![one("")],
+            Self::TwoSubscriptions => {
+                vec![one(""), one("").replace(&id, r#""both""#)]
+            }
+            Self::Fields | Self::Deflate { fields: true, .. } => vec![one(&fields)],
+            Self::Batch | Self::Deflate { batch: true, .. } => vec![one(batch)],
+            Self::Rate => vec![one(r#","max_rate":{"per":"key","hz":1}"#)],
+            Self::Past => vec![one(r#","since":"earliest""#)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn id(self, index: usize) -> String {
+        match self {
+            Self::Ids { differ: false } | Self::Apart => r#""same""#.to_owned(),
+            _ => format!(r#""subscription-{index}""#),
+        }
+    }
+
+    /// The messages that bytes hold, one text each.
+    fn messages(self, index: usize, bytes: &[u8]) -> Vec<String> {
+        if self.is_stream() {
+            return stream_messages(self, bytes);
+        }
+        let mut reader = Reader::new(matches!(self, Self::Deflate { .. }));
+        reader.push(bytes);
+        let mut texts = Vec::new();
+        while let Some(frame) = reader.next() {
+            match frame {
+                Frame::Text(text) => texts.push(text),
+                other => panic!("{self:?}, subscriber {index}: {other:?}"),
+            }
+        }
+        texts
+    }
+}
+
+fn stream_messages(kind: Kind, bytes: &[u8]) -> Vec<String> {
+    let mut body = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let end = rest.windows(2).position(|two| two == b"\r\n").expect("a chunk's size");
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+        body.extend_from_slice(&rest[end + 2..end + 2 + size]);
+        assert_eq!(&rest[end + 2 + size..end + 4 + size], b"\r\n");
+        rest = &rest[end + 4 + size..];
+    }
+    let mut texts = Vec::new();
+    if kind == Kind::PeatConnect {
+        let mut rest = &body[..];
+        while let Some((head, after)) = rest.split_first_chunk::<5>() {
+            let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize;
+            texts.push(String::from_utf8(after[..length].to_vec()).unwrap());
+            rest = &after[length..];
+        }
+        return texts;
+    }
+    for event in String::from_utf8(body).unwrap().split_terminator("\n\n") {
+        let data: Vec<&str> =
+            event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        let has_id = event.lines().last().is_some_and(|line| line.starts_with("id: e1."));
+        assert_eq!(
+            has_id,
+            matches!(kind, Kind::Sse { .. }) || kind == Kind::PeatSse,
+            "{}",
+            &event[event.len() - 40..]
+        );
+        texts.push(data.join("\n"));
+    }
+    texts
+}
+
+/// The digits, or the quoted time, behind a word.
+fn stamp_after<'t>(text: &'t str, word: &str) -> &'t str {
+    let start =
+        text.find(word).unwrap_or_else(|| panic!("no {word} in {}", &text[..200.min(text.len())]))
+            + word.len();
+    let rest = &text[start..];
+    &rest[..rest.find([',', '}']).unwrap()]
+}
+
+/// The same behind its last occurrence.
+fn last_stamp<'t>(text: &'t str, word: &str) -> &'t str {
+    let start = text.rfind(word).unwrap() + word.len();
+    let rest = &text[start..];
+    &rest[..rest.find([',', '}']).unwrap()]
+}
+
+impl Crowd {
+    pub(crate) fn new(kind: Kind) -> Self {
+        let now = Now { mono_ms: 1000, wall_us: 1_786_600_000_000_000 };
+        let config = Config { connections_max: 100_000, ..Config::default() };
+        let settings = Server::shard_settings(&config, 1).expect("it is the default");
+        let shard = Shard::new(ShardId(0), 1, settings, Arc::from("e1"));
+        let sockets = Rc::default();
+        let payload = payload(
+            kind.has_lines(),
+            if matches!(kind, Kind::Smaller | Kind::Apart) { 32 } else { 1 },
+        );
+        let mut crowd = Self {
+            kind,
+            shard,
+            sockets,
+            subscribers: Vec::new(),
+            publisher: ConnId(0),
+            payload,
+            now,
+        };
+        for index in 0..SUBSCRIBERS {
+            let id = crowd.open();
+            assert_eq!(id.index(), index);
+            crowd.subscribers.push(id);
+            crowd.hear(id, kind.request(index));
+            if kind != Kind::Past {
+                crowd.subscribe(index);
+            }
+        }
+        crowd.publisher = crowd.open();
+        if let Kind::Deflate { .. } | Kind::Rate = kind {
+            // The streams begin, and the windows.
+            crowd.publish(br#"{"n":0}"#.to_vec());
+        }
+        for index in 0..SUBSCRIBERS {
+            let id = crowd.subscribers[index];
+            let mut sockets = crowd.sockets.borrow_mut();
+            if !matches!(kind, Kind::Deflate { .. }) {
+                sockets.taken[id.index()].clear();
+            }
+            sockets.counts[id.index()] = 0;
+        }
+        crowd
+    }
+
+    fn subscribe(&mut self, index: usize) {
+        for text in self.kind.subscriptions(index) {
+            self.hear(self.subscribers[index], masked(1, text.as_bytes()));
+        }
+    }
+
+    fn open(&mut self) -> ConnId {
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let id = self.shard.open(Port::Shared, peer, self.now).expect("there is room").id;
+        let mut sockets = self.sockets.borrow_mut();
+        sockets.rooms.push(usize::MAX);
+        sockets.taken.push(Vec::new());
+        sockets.counts.push(0);
+        sockets.is_full.push(false);
+        id
+    }
+
+    fn hear(&mut self, id: ConnId, mut bytes: Vec<u8>) {
+        for piece in bytes.chunks_mut(64 * 1024) {
+            self.shard.received(id, piece, self.now);
+            self.work();
+        }
+    }
+
+    fn work(&mut self) {
+        let mut hands = Hands(Rc::clone(&self.sockets));
+        loop {
+            self.shard.work(&mut hands, self.now);
+            if let Some(gone) = self.shard.poll_gone() {
+                let taken = &self.sockets.borrow().taken[gone.index()];
+                panic!("{:?}: {gone:?} was closed: {}", self.kind, String::from_utf8_lossy(taken));
+            }
+            if !self.shard.has_work() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.now.mono_ms += ms;
+        self.now.wall_us += ms * 1000;
+        self.work();
+    }
+
+    /// From now on every subscriber's socket takes so many bytes, and then no more.
+    pub(crate) fn give_room(&mut self, room: usize) {
+        let mut sockets = self.sockets.borrow_mut();
+        for id in &self.subscribers {
+            sockets.rooms[id.index()] = room;
+        }
+    }
+
+    /// Three events arrive at once.
+    fn publish_apart(&mut self) {
+        for topic in ["t", "other", "u"] {
+            let mut request = ours(|| {
+                let body = &self.payload;
+                let length = body.len();
+                format!("POST /v1/publish/{topic} HTTP/1.1\r\nHost: x\r\nFanwire-Key: k\r\nContent-Length: {length}\r\n\r\n{body}")
+                    .into_bytes()
+            });
+            self.shard.received(self.publisher, &mut request, self.now);
+            ours(|| drop(request));
+        }
+        self.work();
+    }
+
+    fn publish(&mut self, body: Vec<u8>) {
+        let head = format!(
+            "POST /v1/publish/t HTTP/1.1\r\nHost: x\r\nFanwire-Key: k\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.hear(self.publisher, head.into_bytes());
+        self.hear(self.publisher, body);
+        let answers = String::from_utf8_lossy(&self.sockets.borrow().taken[self.publisher.index()])
+            .into_owned();
+        assert!(answers.contains("200 OK") && !answers.contains("error"), "{answers}");
+        // What is batched is due, and what is held.
+        self.pass(100);
+        if self.kind == Kind::Rate {
+            self.pass(1000);
+        }
+    }
+
+    pub(crate) fn publish_large(&mut self) {
+        if self.kind == Kind::Apart {
+            return self.publish_apart();
+        }
+        let body = ours(|| self.payload.clone().into_bytes());
+        self.publish(body);
+        if self.kind == Kind::Past {
+            (0..SUBSCRIBERS).for_each(|index| self.subscribe(index));
+        }
+    }
+
+    pub(crate) fn publish_small(&mut self) {
+        if self.kind == Kind::Apart {
+            return;
+        }
+        self.publish(br#"{"n":1}"#.to_vec());
+    }
+
+    /// A subscriber reads all there is, and it must be right.
+    pub(crate) fn read_to_the_end(&mut self, index: usize) {
+        let id = self.subscribers[index];
+        let at_once = match index / WITNESSES {
+            0 => 1_000,
+            witness => [64 * 1024, usize::MAX, 300_000][witness % 3],
+        };
+        loop {
+            let was_full = ours(|| {
+                let mut sockets = self.sockets.borrow_mut();
+                sockets.rooms[id.index()] = at_once;
+                std::mem::take(&mut sockets.is_full[id.index()])
+            });
+            if !was_full {
+                break;
+            }
+            self.shard.writable(id, self.now);
+            self.work();
+        }
+    }
+
+    /// What a subscriber got is right, to the byte.
+    pub(crate) fn check(&mut self, index: usize) {
+        self.check_of(index, self.subscribers[index]);
+    }
+
+    fn check_of(&mut self, index: usize, id: ConnId) {
+        let count = self.sockets.borrow().counts[id.index()];
+        assert!(
+            count > self.payload.len() / 10,
+            "{:?}: subscriber {index} got {count} bytes",
+            self.kind
+        );
+        if !index.is_multiple_of(WITNESSES) {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.sockets.borrow_mut().taken[id.index()]);
+        let bytes = match self.kind {
+            Kind::Deflate { .. } => {
+                let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a reply");
+                bytes[end + 4..].to_vec()
+            }
+            _ => bytes,
+        };
+        let mut texts = self.kind.messages(index, &bytes);
+        if matches!(self.kind, Kind::Past | Kind::Deflate { .. }) {
+            // What it was told before, and what is no event.
+            let before = if self.kind == Kind::Past { "none" } else { r#""offset":1,"# };
+            texts.retain(|text| text.contains(r#""payload""#) && !text.contains(before));
+        }
+        let want = self.wanted(index, &texts);
+        let heads: Vec<&str> = texts.iter().map(|text| &text[..text.len().min(100)]).collect();
+        assert_eq!(texts.len(), want.len(), "{:?}, subscriber {index}: {heads:?}", self.kind);
+        for (text, want) in texts.iter().zip(&want) {
+            let differs = text.bytes().zip(want.bytes()).position(|(a, b)| a != b);
+            let at = differs.unwrap_or(text.len().min(want.len())).saturating_sub(60);
+            let near = |text: &str| {
+                text.get(at..(at + 200).min(text.len())).unwrap_or_default().to_owned()
+            };
+            assert!(
+                text == want,
+                "{:?}, subscriber {index}: {} and {} bytes, at {at} {:?} instead of {:?}",
+                self.kind,
+                text.len(),
+                want.len(),
+                near(text),
+                near(want)
+            );
+        }
+    }
+
+    /// What a subscriber should have been told, word for word.
+    fn wanted(&self, index: usize, texts: &[String]) -> Vec<String> {
+        let large = self.wanted_payload(index);
+        let small = match self.kind {
+            kind if kind.has_fields() => "{}",
+            _ => r#"{"n":1}"#,
+        };
+        let first = texts.first().map_or("", |text| text);
+        let last = texts.last().map_or("", |text| text);
+        let offset = |text: &str| stamp_after(text, r#""offset":"#).to_owned();
+        let message = |text: &str, payload: &str| match self.kind {
+            Kind::Peat | Kind::PeatSse | Kind::PeatConnect => format!(
+                r#"{{"collection":"t","docId":"k","changeType":"CHANGE_TYPE_UPSERT","jsonData":{}}}"#,
+                serde_json::to_string(payload).unwrap()
+            ),
+            Kind::HyperBeam => format!(
+                r#"{{"type":"message","topic":"t","data":{payload},"timestamp":{}}}"#,
+                last_stamp(text, r#""timestamp":"#)
+            ),
+            Kind::Provisioning { .. } => format!(
+                r#"{{"event_type":"t","timestamp":{},"data":{payload},"metadata":{{"key":"k"}}}}"#,
+                last_stamp(text, r#""timestamp":"#)
+            ),
+            Kind::Sse { .. } => format!(
+                r#"{{"topic":"t","key":"k","op":"upsert","offset":{},"time_us":{},"payload":{payload}}}"#,
+                offset(text),
+                stamp_after(text, r#""time_us":"#)
+            ),
+            _ => format!(
+                r#"{{{}"subs":[{}],"topic":"t","key":"k","op":"upsert","offset":{},"time_us":{},"payload":{payload}}}"#,
+                if self.is_batched() { "" } else { r#""type":"event","# },
+                match self.kind {
+                    Kind::TwoSubscriptions => format!(r#"{},"both""#, self.kind.id(index)),
+                    kind => kind.id(index),
+                },
+                offset(text),
+                stamp_after(text, r#""time_us":"#)
+            ),
+        };
+        let whole = |text: &str, payload: &str| match self.kind {
+            Kind::Provisioning { batch: true } => format!(
+                r#"{{"type":"batch","timestamp":{},"events":[{}]}}"#,
+                stamp_after(text, r#""timestamp":"#),
+                message(text, payload)
+            ),
+            _ if self.is_batched() => {
+                format!(r#"{{"type":"batch","events":[{}]}}"#, message(text, payload))
+            }
+            _ => message(text, payload),
+        };
+        if self.kind == Kind::Apart {
+            let second = whole(last, &large).replace(r#""topic":"t""#, r#""topic":"u""#);
+            return vec![whole(first, &large), second];
+        }
+        vec![whole(first, &large), whole(last, small)]
+    }
+
+    fn is_batched(&self) -> bool {
+        matches!(self.kind, Kind::Batch | Kind::Deflate { batch: true, .. })
+    }
+
+    fn wanted_payload(&self, index: usize) -> String {
+        let payload = if self.kind.has_lines() {
+            self.payload.replace("\r\n", "\n")
+        } else {
+            self.payload.clone()
+        };
+        if !self.kind.has_fields() {
+            return payload;
+        }
+        let value = |member: usize| {
+            let start = payload.find(&format!(r#""m{member}":"#)).unwrap();
+            let end = payload[start..].find(&format!(r#","m{}":"#, member + 1));
+            let end = end.map_or(payload.trim_end_matches(['\n', '}']).len(), |end| start + end);
+            payload[start..end].to_owned()
+        };
+        let members: Vec<String> = self.kind.members(index).into_iter().map(value).collect();
+        format!("{{{}}}", members.join(","))
+    }
+}
