@@ -594,7 +594,8 @@ impl Crowd {
         let value = |member: usize| {
             let start = payload.find(&format!(r#""m{member}":"#)).unwrap();
             let end = payload[start..].find(&format!(r#","m{}":"#, member + 1));
-            let end = end.map_or_else(|| payload.trim_end_matches(['\n', '}']).len(), |end| start + end);
+            let end =
+                end.map_or_else(|| payload.trim_end_matches(['\n', '}']).len(), |end| start + end);
             payload[start..end].to_owned()
         };
         let members: Vec<String> = self.kind.members(index).into_iter().map(value).collect();
