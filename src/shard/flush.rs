@@ -344,7 +344,6 @@ impl Spans {
         let bytes = class.waiting_bytes + large.pieces.iter().map(Piece::len).sum::<usize>();
         let units = UNITS_SEND + (bytes / UNIT_BYTES) as u64;
         class.plain.clear();
-        let units = UNITS_SEND + (class.waiting_bytes / UNIT_BYTES) as u64;
         class.waiting_bytes = 0;
         class.deflated.clear();
         if let Some(stream) = &mut class.stream {
@@ -353,7 +352,6 @@ impl Spans {
         Self {
             units,
             frame_count,
-            units,
             plain,
             deflated,
             epoch,
