@@ -82,6 +82,7 @@ impl Shard {
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
+            is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
         };
         let shard_count = usize::from(self.shard_count);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
@@ -285,11 +286,11 @@ impl Shard {
     }
 
     /// What was inside when a client went: the keys whose newest event it may have seen, and whose newest event passes. Of those it would
-    /// otherwise never hear again if they leave.
+    /// otherwise never hear again if they leave. By a filter that it had before any key may have come inside that is not kept from it.
     fn learn_inside(&mut self, answer: PageAnswer, now: Now) {
         let PageAnswer { reader, replay: serial, home, read: last, page, .. } = answer;
         let Some(replay) = self.replay_of(reader.id, serial) else { return };
-        let sub = replay.sub;
+        let (sub, is_refiltered) = (replay.sub, replay.is_refiltered);
         let Some(index) = replay.unlearned.iter().position(|(of, _)| *of == home) else { return };
         let read = Arc::clone(&replay.unlearned[index].1);
         match page.more_after_us {
@@ -300,6 +301,7 @@ impl Shard {
             }
         }
         let (filter, forced) = self.terms_of(reader.id, 1 << sub);
+        let filter = filter.filter(|_| !is_refiltered);
         let narrowed = self.narrowed_to(reader.id, serial);
         for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
             let is_hidden = narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic));
@@ -312,6 +314,14 @@ impl Shard {
             }
         }
         self.ask_for_next_pages(reader.id, now);
+    }
+
+    /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
+    pub(super) fn refiltered(&mut self, id: ConnId, sub: u8) {
+        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
+        for replay in solo.map_or(&mut [][..], |solo| &mut solo.replays) {
+            replay.is_refiltered |= replay.sub == sub;
+        }
     }
 
     /// Who a replay is told to, if that has changed since it began.

@@ -123,6 +123,8 @@ pub(super) struct Replay {
 
     /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
     pub(super) unlearned: Vec<(ShardId, Arc<Read>)>,
+    /// Such a client had another filter before: what no longer passes may be inside all the same.
+    pub(super) is_refiltered: bool,
 
     /// Another token was shown since it began, so its pages may hold more than is granted now.
     pub(super) is_narrowed: bool,

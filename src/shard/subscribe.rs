@@ -97,16 +97,15 @@ impl Shard {
                 return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
             }
         };
-        subs[index] = Arc::clone(&changed);
+        let former = std::mem::replace(&mut subs[index], Arc::clone(&changed));
         if let Err(refusal) = self.fit(id, &subs) {
             return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
         }
-        self.begin_shaping(
-            id,
-            u8::try_from(index).expect("subscriptions are at most 64"),
-            &changed,
-            now,
-        );
+        let sub = u8::try_from(index).expect("subscriptions are at most 64");
+        self.begin_shaping(id, sub, &changed, now);
+        if former.filter != changed.filter {
+            self.refiltered(id, sub);
+        }
         if self.subs_of(id).is_empty() {
             // What was held filled its outbox, and it is being closed.
             return;
