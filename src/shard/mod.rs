@@ -28,6 +28,7 @@ mod large;
 mod lifecycle;
 mod own;
 mod pace;
+mod past_room;
 mod publish;
 mod pump;
 mod reads;
@@ -188,6 +189,8 @@ pub struct Shard {
     swept: u32,
     /// What all outboxes may hold together.
     outboxes: Rc<Budget>,
+    /// What all replays may hold together, and who waits.
+    past_room: past_room::PastRoom,
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Schedule<ConnRef>,
@@ -213,6 +216,7 @@ impl Shard {
         let views = Arc::clone(&settings.views);
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
+        let past_room = past_room::PastRoom::new(settings.memory.replays_bytes_max);
         let intake = intake::Intake::new(settings.memory.input_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
@@ -272,6 +276,7 @@ impl Shard {
             stream_epoch: 0,
             swept: 0,
             outboxes,
+            past_room,
             stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),
