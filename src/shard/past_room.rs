@@ -122,7 +122,7 @@ impl Solo {
     /// Takes note of what it holds now.
     pub(super) fn count_past(&mut self) {
         let is_told = self.outbox.past_bytes() > 0 || !self.replays.is_empty();
-        self.past.is_begun = !self.owed.is_empty() && (self.past.is_begun || is_told);
+        self.past.is_begun = is_told || self.past.is_begun && !self.owed.is_empty();
         self.past.counted.set(beyond_spare(self.past_bytes()));
     }
 
