@@ -223,8 +223,6 @@ impl Shard {
         let views = Arc::clone(&settings.views);
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let past_room = past_room::PastRoom::new(settings.memory.replays_bytes_max);
-        let intake = intake::Intake::new(settings.memory.input_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rates_max = settings.memory.rates_max();
@@ -236,6 +234,8 @@ impl Shard {
             registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,
+            past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
+            intake: intake::Intake::new(settings.memory.input_bytes_max),
             settings,
             epoch,
             conns: conns::Conns::default(),
@@ -272,13 +272,11 @@ impl Shard {
             inbound: Inbound::default(),
             unheard: VecDeque::new(),
             heard_bytes: 0,
-            intake,
             date: HttpDate::default(),
             replay_serial: 0,
             stream_epoch: 0,
             swept: 0,
             outboxes,
-            past_room,
             stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),
