@@ -22,7 +22,7 @@ use crate::limits::GAP_TOPICS_MAX;
 use crate::limits::SKIPPED_SETS_MAX;
 
 /// Bytes that an item costs besides what it holds.
-const ITEM_BYTES: usize = 48;
+pub(crate) const ITEM_BYTES: usize = 48;
 
 /// One thing to be sent.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub enum Pushed {
 #[derive(Clone, Debug)]
 struct Waiting {
     item: Item,
-    /// Nothing else need hold on to it, so the budget of the shard counts it. What is told of the past is held by history anyway.
+    /// The budget of outboxes counts it. What is told of the past is counted in the budget of replays.
     is_counted: bool,
 }
 
@@ -83,6 +83,8 @@ pub struct Outbox {
     bytes: usize,
     /// Those of them that answer the client, or that the server says of itself.
     answer_bytes: usize,
+    /// Those of them that are told of the past, which the budget of outboxes does not count.
+    past_bytes: usize,
     /// Those of them that the budget counts.
     counted: Counted,
     /// While only the newest event of a key is kept: the number of the item that holds it.
@@ -110,6 +112,8 @@ impl Outbox {
         }
         if is_counted {
             self.counted.take(bytes);
+        } else {
+            self.past_bytes += bytes;
         }
         self.items.push_back(Some(Waiting { item, is_counted }));
     }
@@ -124,12 +128,14 @@ impl Outbox {
         }
         if is_counted {
             self.counted.give_back(bytes);
+        } else {
+            self.past_bytes -= bytes;
         }
         Some(item)
     }
 
     /// Bytes of events that happened since it was behind. What is told of the past, and what the server says, takes no room from them: pages are asked
-    /// for one at a time and answers end with the client's own input, so that both are bounded whether anyone is slow or not, and who is told
+    /// for when there is room for them and answers end with the client's own input, so that both are bounded whether anyone is slow or not, and who is told
     /// of them has not fallen behind. (The shard's budget counts answers, too.)
     fn event_bytes(&self) -> usize {
         self.counted.bytes() - self.answer_bytes
@@ -162,6 +168,12 @@ impl Outbox {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Those of them that are of the past.
+    #[must_use]
+    pub fn past_bytes(&self) -> usize {
+        self.past_bytes
     }
 
     /// Whether its client has taken so much of what it was answered that it may be answered more: `bytes_max` wait, or as much as the shard has left for
@@ -420,6 +432,8 @@ impl Outbox {
             let less = before_bytes - event.weight_bytes();
             if *is_counted {
                 self.counted.give_back(less);
+            } else {
+                self.past_bytes -= less;
             }
             self.bytes -= less;
         }

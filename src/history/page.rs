@@ -23,7 +23,6 @@ use crate::event::Event;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
-use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_EVENTS_MAX;
 use crate::limits::PAGE_WORK_MAX;
 
@@ -75,7 +74,7 @@ impl<'a> Writer<'a> {
 
     fn is_full(&self) -> bool {
         self.page.events.len() >= PAGE_EVENTS_MAX
-            || self.bytes >= PAGE_BYTES_MAX
+            || self.bytes >= self.read.page_bytes
             || self.page.work >= PAGE_WORK_MAX
     }
 

@@ -143,6 +143,7 @@ impl Shard {
                     replay.sub -= 1;
                 }
             }
+            solo.count_past();
             if is_freed {
                 self.hear_later(id);
             }
@@ -245,7 +246,8 @@ impl Shard {
         };
         let Some(conn) = self.conns.find_mut(id) else { return };
         let outbox = Outbox::within(&self.outboxes);
-        let solo = Box::new(Solo { outbox, cursor, ..Solo::default() });
+        let past = self.past_room.begin();
+        let solo = Box::new(Solo { outbox, cursor, past, ..Solo::default() });
         let synced = std::mem::replace(&mut conn.synced, 0);
         let class = conn.class;
         conn.solo = Some(solo);
