@@ -232,7 +232,8 @@ impl Matcher {
     /// Appends to `passed` the groups whose filters the event passes, of the subjects that matched.
     fn ask_filters(&mut self, event: &Event) {
         let mut own = Fields::default();
-        let mut facts = Facts::recycled(std::mem::take(&mut self.facts));
+        // It was emptied when the last event was done with.
+        let mut facts: Facts<'_> = std::mem::take(&mut self.facts);
         facts.read(event, &mut self.filters.slots, &mut self.scratch, &mut own);
         self.filters.dimensions.look(&facts);
         self.candidates.clear();

@@ -78,18 +78,26 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Refuses a head of which a field that is read cannot be.
+/// Refuses a head of which a field that is read cannot be. Goes through its fields once.
 pub(super) fn check(head: &Head) -> Result<(), HttpError> {
-    for name in Name::ALL {
-        if let Lookup::Unreadable(error) = head.look_up(name) {
-            return Err(error);
+    let mut seen = [false; Name::ALL.len()];
+    for (field, value) in head.raw_fields() {
+        let is_it = |name: &str| name.as_bytes().eq_ignore_ascii_case(field);
+        if let Some(place) = Name::ALL.iter().position(|name| is_it(name.as_str())) {
+            let name = Name::ALL[place];
+            if std::mem::replace(&mut seen[place], true) {
+                return Err(HttpError::FieldRepeated { name: name.as_str() });
+            }
+            if std::str::from_utf8(value).is_err() {
+                return Err(HttpError::FieldNotText { name: name.as_str() });
+            }
+        } else if let Some(name) = LISTS.into_iter().find(|name| is_it(name))
+            && !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
+        {
+            return Err(HttpError::FieldNotText { name });
         }
     }
-    let unreadable = LISTS.into_iter().find(|name| {
-        let mut values = head.headers(name);
-        values.any(|value| !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')))
-    });
-    unreadable.map_or(Ok(()), |name| Err(HttpError::FieldNotText { name }))
+    Ok(())
 }
 
 /// Fields that a proxy adds, and a client that speaks to this server itself has no use for. Those that begin so with `-` at the end stand
@@ -118,10 +126,13 @@ const OF_PROXIES: [&str; 20] = [
 ];
 
 /// Whether a field of this name says that a proxy has passed the request on, whatever its value is.
-pub(super) fn is_of_proxy(name: &str) -> bool {
-    OF_PROXIES.iter().any(|known| {
-        let begins = name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known));
-        begins && (known.ends_with('-') || name.len() == known.len())
+pub(super) fn is_of_proxy(name: &[u8]) -> bool {
+    let Some(initial) = name.first() else { return false };
+    OF_PROXIES.iter().map(|known| known.as_bytes()).any(|known| {
+        // Most names begin with another letter, which is seen at once.
+        known[0].eq_ignore_ascii_case(initial)
+            && name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known))
+            && (known.ends_with(b"-") || name.len() == known.len())
     })
 }
 
