@@ -102,8 +102,8 @@ impl Outbox {
         Self { counted: Counted::of(budget), ..Self::default() }
     }
 
-
     /// What leaves is no longer held.
+    #[inline]
     fn gone(&mut self, waiting: Option<Waiting>) -> Option<Item> {
         let Waiting { item, is_counted } = waiting?;
         let bytes = item.weight_bytes();

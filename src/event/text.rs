@@ -117,6 +117,16 @@ impl Text {
         true
     }
 
+    /// Appends another text, and keeps its parts where they are if they are parts here.
+    fn put_all(&mut self, text: &Self) {
+        for run in text.runs() {
+            match run {
+                Run::Written(bytes) => self.bytes.extend_from_slice(bytes),
+                Run::Part(part) => self.put(&part.bytes),
+            }
+        }
+    }
+
     /// Its runs, in order; none is empty.
     pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
         let starts = std::iter::once(0).chain(self.parts.iter().map(|part| part.at));
@@ -143,14 +153,7 @@ impl<'a> Payload<'a> {
     pub fn put_into(self, out: &mut Text) {
         match self {
             Self::Whole(bytes) => out.put(bytes),
-            Self::Chosen(text) => {
-                for run in text.runs() {
-                    match run {
-                        Run::Written(bytes) => out.bytes.extend_from_slice(bytes),
-                        Run::Part(part) => out.put(&part.bytes),
-                    }
-                }
-            }
+            Self::Chosen(text) => out.put_all(text),
         }
     }
 

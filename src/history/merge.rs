@@ -138,6 +138,7 @@ impl<'a> Merge<'a> {
         Self { streams, next }
     }
 
+    #[inline]
     pub(super) fn next(&mut self) -> Option<(u64, Step<'a>)> {
         if let [only] = &mut self.streams[..] {
             return only.next();

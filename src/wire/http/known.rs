@@ -78,22 +78,37 @@ impl<'a> Lookup<'a> {
     }
 }
 
+/// The names of all fields that are read: those with one value, then the lists.
+const READ: [&str; Name::ALL.len() + LISTS.len()] = {
+    let mut read = [""; Name::ALL.len() + LISTS.len()];
+    let mut place = 0;
+    while place < read.len() {
+        read[place] = match place.checked_sub(Name::ALL.len()) {
+            None => Name::ALL[place].as_str(),
+            Some(of_lists) => LISTS[of_lists],
+        };
+        place += 1;
+    }
+    read
+};
+
 /// Refuses a head of which a field that is read cannot be. Goes through its fields once.
 pub(super) fn check(head: &Head) -> Result<(), HttpError> {
     let mut seen = [false; Name::ALL.len()];
     for (field, value) in head.raw_fields() {
-        let is_it = |name: &str| name.as_bytes().eq_ignore_ascii_case(field);
-        if let Some(place) = Name::ALL.iter().position(|name| is_it(name.as_str())) {
-            let name = Name::ALL[place];
-            if std::mem::replace(&mut seen[place], true) {
-                return Err(HttpError::FieldRepeated { name: name.as_str() });
+        let is_it = |name: &&str| name.as_bytes().eq_ignore_ascii_case(field);
+        let Some(place) = READ.iter().position(is_it) else { continue };
+        let name = READ[place];
+        let is_text = match seen.get_mut(place) {
+            Some(seen) => {
+                if std::mem::replace(seen, true) {
+                    return Err(HttpError::FieldRepeated { name });
+                }
+                std::str::from_utf8(value).is_ok()
             }
-            if std::str::from_utf8(value).is_err() {
-                return Err(HttpError::FieldNotText { name: name.as_str() });
-            }
-        } else if let Some(name) = LISTS.into_iter().find(|name| is_it(name))
-            && !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
-        {
+            None => value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')),
+        };
+        if !is_text {
             return Err(HttpError::FieldNotText { name });
         }
     }
@@ -125,14 +140,28 @@ const OF_PROXIES: [&str; 20] = [
     "Fly-",
 ];
 
+/// The letters that they begin with, one bit each: most names begin with another, which is seen at once.
+const INITIALS: u32 = {
+    let mut initials = 0;
+    let mut place = 0;
+    while place < OF_PROXIES.len() {
+        initials |= 1 << (OF_PROXIES[place].as_bytes()[0].to_ascii_lowercase() - b'a');
+        place += 1;
+    }
+    initials
+};
+
 /// Whether a field of this name says that a proxy has passed the request on, whatever its value is.
 pub(super) fn is_of_proxy(name: &[u8]) -> bool {
-    let Some(initial) = name.first() else { return false };
+    let Some(initial @ b'a'..=b'z') = name.first().map(u8::to_ascii_lowercase) else {
+        return false;
+    };
+    if INITIALS & (1 << (initial - b'a')) == 0 {
+        return false;
+    }
     OF_PROXIES.iter().map(|known| known.as_bytes()).any(|known| {
-        // Most names begin with another letter, which is seen at once.
-        known[0].eq_ignore_ascii_case(initial)
-            && name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known))
-            && (known.ends_with(b"-") || name.len() == known.len())
+        let begins = name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known));
+        begins && (known.ends_with(b"-") || name.len() == known.len())
     })
 }
 
