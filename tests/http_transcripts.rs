@@ -41,7 +41,7 @@ fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
             continue;
         }
         if !says.is_empty() {
-            http.send(&std::mem::take(&mut says));
+            http.send(std::mem::take(&mut says));
         }
         match &step.what {
             What::Says(_) => unreachable!("it was gathered above"),
@@ -87,7 +87,7 @@ fn unescaped(text: &str) -> Vec<u8> {
 
 fn publish(host: &mut dyn Host, topic: &str, payload: &str) {
     let mut http = Http::new(host.connect());
-    http.send(&format!(
+    http.send(format!(
         "POST /v1/publish/{topic} HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n{payload}",
         payload.len()
     ));

@@ -97,7 +97,7 @@ fn something(random: &mut Random, number: usize) -> Vec<u8> {
 fn any_split_of_what_is_said_is_answered_in_the_same_order() {
     for seed in 0..60 {
         let mut random = Random::new(seed);
-        let shard_count = 1 + random.below(3) as u16;
+        let shard_count = *random.pick(&[1, 2, 3]);
         let count = 2 + random.below(14);
         let mut said: Vec<Vec<u8>> =
             (0..count).map(|number| something(&mut random, number)).collect();

@@ -8,9 +8,11 @@
 
 #[path = "support/frames.rs"]
 #[expect(dead_code, unreachable_pub, reason = "other tests use it, and more of it")]
+#[expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 mod frames;
 
 #[path = "large_event/crowd.rs"]
+#[expect(clippy::string_slice, reason = "what is said is cut where ASCII stands")]
 mod crowd;
 
 use std::alloc::GlobalAlloc;

@@ -374,9 +374,7 @@ fn nobody_who_reads_as_fast_as_the_core_sends_is_closed() {
         let everyone = (0..LISTENERS * shards).map(|at| (reads, at % shards, "**"));
         let mut scene = Scene::new(u16::try_from(shards).unwrap(), everyone);
         for _ in 0..4_000 {
-            for at in 0..4 {
-                scene.publish(TOPICS[at]);
-            }
+            TOPICS.iter().for_each(|topic| scene.publish(topic));
             scene.pass_ms();
         }
         assert!(scene.refused > 0, "the source was never told to wait");

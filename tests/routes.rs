@@ -96,7 +96,7 @@ fn with_body(http: &mut Http) -> Answer {
 
 fn ask(host: &mut Core, method: &str, path: &str, fields: &str) -> (Http, Answer) {
     let mut http = Http::new(host.connect());
-    http.send(&format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{fields}\r\n"));
+    http.send(format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{fields}\r\n"));
     let answer = answer(&mut http);
     (http, answer)
 }
@@ -176,14 +176,14 @@ fn head_has_the_head_of_get_and_no_body_and_what_is_pipelined_behind_it_is_heard
     ]);
     for (path, is_stream) in paths {
         let mut http = Http::new(host.connect());
-        http.send(&format!(
+        http.send(format!(
             "HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\nOPTIONS /healthz HTTP/1.1\r\nHost: test\r\n\r\n"
         ));
         let head = answer(&mut http);
         let next = answer(&mut http);
         assert_eq!((next.status, next.fields.contains_key("allow")), (204, true), "{path}");
         let mut http = Http::new(host.connect());
-        http.send(&format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        http.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
         if head.status == 405 {
             continue;
         }
@@ -252,7 +252,7 @@ fn a_page_may_publish_and_cast_and_is_told_what_was_wrong() {
     ] {
         let length = format!("Content-Length: {}\r\n", body.len());
         let mut http = Http::new(host.connect());
-        http.send(&format!("POST {target} HTTP/1.1\r\nHost: test\r\n{PAGE}{length}\r\n{body}"));
+        http.send(format!("POST {target} HTTP/1.1\r\nHost: test\r\n{PAGE}{length}\r\n{body}"));
         let answer = answer(&mut http);
         assert_eq!(answer.status, status, "{target} {body}");
         let origin = &answer.fields["access-control-allow-origin"];
@@ -260,7 +260,7 @@ fn a_page_may_publish_and_cast_and_is_told_what_was_wrong() {
     }
     // A chunk that is none comes after the head was taken: the page is still known.
     let mut http = Http::new(host.connect());
-    http.send(&format!(
+    http.send(format!(
         "POST /v1/publish/a HTTP/1.1\r\nHost: test\r\n{PAGE}Transfer-Encoding: chunked\r\n\r\nzz\r\n"
     ));
     let answer = answer(&mut http);

@@ -362,7 +362,8 @@ mod tests {
             let token = signed(r#"{"alg":"HS256"}"#, &format!(r#"{{"sub":"a","exp":{exp}}}"#));
             let principal =
                 hs256().verify(&token, NOW_S).unwrap_or_else(|error| panic!("{exp}: {error}"));
-            assert_eq!(principal.expires_at_s, Some(expected_s), "{exp}");
+            let leeway_s = TokenRules::default().leeway_s;
+            assert_eq!(principal.expires_at_s, Some(expected_s + leeway_s), "{exp}");
         }
     }
 

@@ -118,11 +118,16 @@ impl Outbox {
         Some(item)
     }
 
-    /// Whether an event of this weight is more than there is room for, here or in the whole shard. What is told of the past, and what the
-    /// server says, takes no room from it: pages are asked for one at a time and replies end with the client's own input, so that both are bounded
-    /// whether anyone is slow or not, and who is told of them has not fallen behind.
+    /// Bytes of events that happened since it was behind. What is told of the past, and what the server says, takes no room from them: pages are asked
+    /// for one at a time and answers end with the client's own input, so that both are bounded whether anyone is slow or not, and who is told
+    /// of them has not fallen behind. (The shard's budget counts answers, too.)
+    fn event_bytes(&self) -> usize {
+        self.counted.bytes() - self.answer_bytes
+    }
+
+    /// Whether an event of this weight is more than there is room for, here or in the whole shard.
     fn is_over(&self, weight: usize, bytes_max: usize, shared_max: usize) -> bool {
-        self.counted.bytes() + weight > bytes_max.min(shared_max)
+        self.event_bytes() + weight > bytes_max.min(shared_max)
     }
 
     /// Whether there is nothing to send.
@@ -184,7 +189,7 @@ impl Outbox {
         {
             self.pass_over(event, subs, policy);
         }
-        while self.is_over(weight, bytes_max, shared_max) && self.counted.bytes() > 0 {
+        while self.is_over(weight, bytes_max, shared_max) && self.event_bytes() > 0 {
             if !self.drop_oldest(policy) {
                 return Pushed::Full;
             }

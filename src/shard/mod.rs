@@ -206,6 +206,13 @@ pub struct Shard {
     pump_scratch: pump::Scratch,
 }
 
+/// As long as the settings say, and as many as there is memory for.
+fn no_revocations(settings: &Settings) -> Revocations {
+    let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
+    let kept_s = rules.and_then(TokenRules::revocation_kept_s);
+    Revocations::bounded(kept_s, settings.memory.revocations_max())
+}
+
 impl Shard {
     /// An empty shard. All shards of a process share an epoch.
     #[must_use]
@@ -216,17 +223,12 @@ impl Shard {
         let intake = intake::Intake::new(settings.memory.input_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
-        let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
-        let revocations = Revocations::bounded(
-            rules.and_then(TokenRules::revocation_kept_s),
-            settings.memory.revocations_max(),
-        );
         let rates_max = settings.memory.rates_max();
         Self {
             id,
             shard_count,
             anonymous,
-            revocations,
+            revocations: no_revocations(&settings),
             registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,

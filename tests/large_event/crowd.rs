@@ -505,7 +505,7 @@ impl Crowd {
         assert_eq!(texts.len(), want.len(), "{:?}, subscriber {index}: {heads:?}", self.kind);
         for (text, want) in texts.iter().zip(&want) {
             let differs = text.bytes().zip(want.bytes()).position(|(a, b)| a != b);
-            let at = differs.unwrap_or(text.len().min(want.len())).saturating_sub(60);
+            let at = differs.unwrap_or_else(|| text.len().min(want.len())).saturating_sub(60);
             let near = |text: &str| {
                 text.get(at..(at + 200).min(text.len())).unwrap_or_default().to_owned()
             };
@@ -594,7 +594,8 @@ impl Crowd {
         let value = |member: usize| {
             let start = payload.find(&format!(r#""m{member}":"#)).unwrap();
             let end = payload[start..].find(&format!(r#","m{}":"#, member + 1));
-            let end = end.map_or(payload.trim_end_matches(['\n', '}']).len(), |end| start + end);
+            let end =
+                end.map_or_else(|| payload.trim_end_matches(['\n', '}']).len(), |end| start + end);
             payload[start..end].to_owned()
         };
         let members: Vec<String> = self.kind.members(index).into_iter().map(value).collect();

@@ -29,7 +29,7 @@ pub fn pipeline(request: &str) -> Vec<u8> {
 /// What a client that reads all of it is answered: how many times each status.
 pub fn statuses(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
-    text.split("HTTP/1.1 ").skip(1).map(|reply| reply[..3].to_owned()).collect()
+    text.split("HTTP/1.1 ").skip(1).map(|reply| reply.chars().take(3).collect()).collect()
 }
 
 /// Requests that are answered outside of the core get large answers.

@@ -15,7 +15,7 @@ use crate::support::world::roomy;
 /// Bytes of the budget.
 const BUDGET: usize = 2 << 20;
 
-fn check(name: &str, wish: Value) {
+fn check(name: &str, wish: &Value) {
     let memory = MemoryBounds { shaping_bytes_max: BUDGET, ..MemoryBounds::default() };
     let mut settings = Settings { memory, ..roomy() };
     // Nothing else holds on to the events.
@@ -26,7 +26,7 @@ fn check(name: &str, wish: Value) {
     let mut greedy: Vec<Client> =
         (0..4).map(|_| Client::connect(&mut world, 0, 64 << 20, false)).collect();
     for client in &greedy {
-        client.say(&mut world, &wish);
+        client.say(&mut world, wish);
     }
     let mut other = Client::connect(&mut world, 0, 64 << 20, false);
     other.say(&mut world, &json!({"type": "subscribe", "id": "o", "topics": ["b"]}));
@@ -57,8 +57,8 @@ fn who_holds_too_much_back_is_closed() {
         wish[name] = value;
         wish
     };
-    check("max_rate", wish("max_rate", rate));
+    check("max_rate", &wish("max_rate", rate));
     let mut leaving = wish("leave", json!(true));
     leaving["filter"] = "n >= 0".into();
-    check("leave", leaving);
+    check("leave", &leaving);
 }

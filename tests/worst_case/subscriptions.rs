@@ -18,7 +18,10 @@ const BUDGET: usize = 4 << 20;
 const CLIENTS: usize = 80;
 
 /// What a client asks for: whatever is in the messages is its own.
-const KINDS: [(&str, fn(usize) -> Value); 6] = [
+/// What is asked for, and how it is said with a number that makes it another.
+type AskedFor = (&'static str, fn(usize) -> Value);
+
+const KINDS: [AskedFor; 6] = [
     ("topics", |number| json!({"topics": [format!("a/{number}/b")]})),
     ("many topics", |number| {
         let topics: Vec<String> = (0..64).map(|topic| format!("{number}/{topic}/*")).collect();

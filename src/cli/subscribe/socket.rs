@@ -152,7 +152,7 @@ impl From<WebSocketError> for SocketError {
 impl Socket {
     /// Connects and shakes hands.
     pub(crate) async fn open(way: &Way) -> Result<Self, SocketError> {
-        let Ok(outcome) = timeout(CONNECT_WAIT_MAX, shake_hands(way)).await else {
+        let Ok(outcome) = timeout(CONNECT_WAIT_MAX, Box::pin(shake_hands(way))).await else {
             return Err(SocketError::Connect(io::ErrorKind::TimedOut.into()));
         };
         let mut socket = WebSocket::after_handshake(TokioIo::new(outcome?), Role::Client);
@@ -341,7 +341,7 @@ mod tests {
         };
         let accept = (header::SEC_WEBSOCKET_ACCEPT, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         let protocol = |name| (header::SEC_WEBSOCKET_PROTOCOL, name);
-        assert!(checked(&[accept.clone()]).is_ok());
+        assert!(checked(std::slice::from_ref(&accept)).is_ok());
         assert!(checked(&[accept.clone(), protocol("fanwire.v1")]).is_ok());
         let other = checked(&[accept, protocol("mqtt")]);
         assert!(matches!(other, Err(Handshake::Subprotocol)), "{other:?}");
