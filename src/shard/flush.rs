@@ -205,7 +205,7 @@ impl Shard {
                     self.send_pieces_to_member(sink, conn, spans, source, unsent);
                 }
             }
-            due.put_back(row);
+            due.put_back(&row);
         }
         let is_over = due.is_empty();
         let mut unsent = std::mem::take(&mut flight.unsent);

@@ -82,7 +82,7 @@ impl Roll {
     }
 
     /// Puts back what is left of the row that was taken last.
-    pub(super) fn put_back(&mut self, row: Row) {
+    pub(super) fn put_back(&mut self, row: &Row) {
         if row.bits != 0 {
             self.words[self.first] = row.bits;
         }
@@ -101,7 +101,7 @@ mod tests {
     fn pop(roll: &mut Roll) -> Option<ConnId> {
         let mut row = roll.take_row()?;
         let first = row.pop();
-        roll.put_back(row);
+        roll.put_back(&row);
         first
     }
 

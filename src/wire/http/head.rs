@@ -115,14 +115,11 @@ fn check_request_line(buffer: &[u8]) -> Result<(), HttpError> {
     let line = &buffer[start.unwrap_or(buffer.len())..];
     // The line's own end does not count, nor the half of it that may have come.
     let visible = &line[..line.len().min(REQUEST_LINE_BYTES_MAX + 2)];
-    if visible.len() <= REQUEST_LINE_BYTES_MAX {
-        return Ok(());
-    }
-    let so_far = visible.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    if so_far.strip_suffix(b"\r").unwrap_or(so_far).len() > REQUEST_LINE_BYTES_MAX {
-        return Err(HttpError::RequestLineTooLong);
-    }
-    Ok(())
+    let is_over =
+        |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).len() > REQUEST_LINE_BYTES_MAX;
+    let is_over = visible.len() > REQUEST_LINE_BYTES_MAX
+        && visible.split(|&byte| byte == b'\n').next().is_some_and(is_over);
+    if is_over { Err(HttpError::RequestLineTooLong) } else { Ok(()) }
 }
 
 /// Says more precisely what `httparse` found, from no byte beyond the one that it stopped at: only reached when the connection is lost.
