@@ -104,29 +104,17 @@ impl Outbox {
         Self { counted: Counted::of(budget), ..Self::default() }
     }
 
-    fn put(&mut self, item: Item, is_counted: bool) {
-        let bytes = item.weight_bytes();
-        self.bytes += bytes;
-        if item.is_answer() {
-            self.answer_bytes += bytes;
-        }
-        if is_counted {
-            self.counted.take(bytes);
-        } else {
-            self.past_bytes += bytes;
-        }
-        self.items.push_back(Some(Waiting { item, is_counted }));
-    }
-
     /// What leaves is no longer held.
+    #[inline]
     fn gone(&mut self, waiting: Option<Waiting>) -> Option<Item> {
         let Waiting { item, is_counted } = waiting?;
         let bytes = item.weight_bytes();
         self.bytes -= bytes;
-        if item.is_answer() {
-            self.answer_bytes -= bytes;
-        }
         if is_counted {
+            // An answer always is.
+            if item.is_answer() {
+                self.answer_bytes -= bytes;
+            }
             self.counted.give_back(bytes);
         } else {
             self.past_bytes -= bytes;
@@ -185,8 +173,16 @@ impl Outbox {
 
     /// Queues something that is never dropped.
     pub fn push(&mut self, item: Item) {
+        let bytes = item.weight_bytes();
         let is_counted = item.is_answer();
-        self.put(item, is_counted);
+        self.bytes += bytes;
+        if is_counted {
+            self.answer_bytes += bytes;
+            self.counted.take(bytes);
+        } else {
+            self.past_bytes += bytes;
+        }
+        self.items.push_back(Some(Waiting { item, is_counted }));
     }
 
     /// Queues an event within `bytes_max` (one that is larger alone), or makes room as the subscriptions' policy says; `policy` tells it of each bit of `subs`.
@@ -221,7 +217,10 @@ impl Outbox {
                 self.left + self.items.len() as u64,
             );
         }
-        self.put(Item::Event { event: Arc::clone(event), subs }, true);
+        self.bytes += weight;
+        self.counted.take(weight);
+        let item = Item::Event { event: Arc::clone(event), subs };
+        self.items.push_back(Some(Waiting { item, is_counted: true }));
         Pushed::Queued
     }
 

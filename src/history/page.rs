@@ -78,6 +78,7 @@ impl<'a> Writer<'a> {
             || self.page.work >= PAGE_WORK_MAX
     }
 
+    #[inline]
     fn push(&mut self, event: &Arc<Event>) {
         self.bytes += event.weight_bytes();
         self.page.events.push(Arc::clone(event));
@@ -182,6 +183,7 @@ impl<'a> Writer<'a> {
         begin_us.max(self.read.after_us)
     }
 
+    #[inline]
     fn take_event(&mut self, topic: &'a Topic, event: &Arc<Event>, place: usize) {
         if place == 0 {
             self.take_gap(&topic.name, topic.gone, topic.base);
