@@ -29,6 +29,7 @@ use fanwire::history::Memory;
 use fanwire::history::Read;
 use fanwire::history::Start;
 use fanwire::history::Store;
+use fanwire::limits::PAGE_BYTES_MAX;
 
 use past::PAYLOAD;
 use past::ROOMY;
@@ -94,7 +95,7 @@ fn history(c: &mut Criterion) {
     for (name, start) in
         [("earliest", Start::Earliest), ("last", Start::Last { deleted_after_us: None })]
     {
-        let read = Read { topics: topics.clone(), start, after_us: 0 };
+        let read = Read { topics: topics.clone(), start, after_us: 0, page_bytes: PAGE_BYTES_MAX };
         c.bench_function(&format!("history/read_page/{name}"), |b| {
             b.iter(|| black_box(memory.read(&read)));
         });

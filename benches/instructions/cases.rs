@@ -20,6 +20,7 @@ use fanwire::history::Memory;
 use fanwire::history::Read;
 use fanwire::history::Start;
 use fanwire::history::Store;
+use fanwire::limits::PAGE_BYTES_MAX;
 use fanwire::matcher::Filter;
 use fanwire::matcher::WishId;
 use fanwire::wire::decoder::Decoder;
@@ -210,7 +211,7 @@ fn history_read() {
         memory.append(&past::event(number));
     }
     let topics = vec![TopicPattern::new("adsb/*").unwrap()];
-    let read = Read { topics, start: Start::Earliest, after_us: 0 };
+    let read = Read { topics, start: Start::Earliest, after_us: 0, page_bytes: PAGE_BYTES_MAX };
     let mut run = || {
         for _ in 0..10 {
             black_box(memory.read(&read));

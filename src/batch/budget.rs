@@ -1,4 +1,4 @@
-//! What all outboxes of a shard may hold together.
+//! What all outboxes of a shard may hold together, or all replays.
 //!
 //! Invariant: what is counted never takes more than `bytes_max`, and `OUTBOX_SPARE_BYTES` for each outbox. Whoever queues an event may hold as much
 //! as is still free: so the first to fall behind has half of it at most, a hundred have a hundred-and-first part each, and there is room for the next
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::limits::OUTBOX_SPARE_BYTES;
 use crate::limits::PAYLOAD_BYTES_MAX;
 
-/// The bytes of a shard's outboxes; every outbox of the shard holds on to it.
+/// The bytes that many may hold together: of a shard's outboxes, or of its replays. Each of them holds on to it.
 #[derive(Debug)]
 pub struct Budget {
     bytes_max: usize,
@@ -30,27 +30,37 @@ impl Budget {
         self.held.get() > self.bytes_max.saturating_add(PAYLOAD_BYTES_MAX)
     }
 
-    /// Bytes that all outboxes hold.
+    /// Bytes that nobody holds.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.bytes_max.saturating_sub(self.held.get())
+    }
+
+    /// Bytes that all of them hold.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.get()
     }
 }
 
-/// What one outbox holds of it; gives it back when it goes.
+/// What one holds of it; gives it back when it goes.
 #[derive(Debug, Default)]
-pub(super) struct Counted {
+pub struct Counted {
     /// None: this one stands alone.
     budget: Option<Rc<Budget>>,
     bytes: usize,
 }
 
 impl Counted {
-    pub(super) fn of(budget: &Rc<Budget>) -> Self {
+    /// Nothing yet.
+    #[must_use]
+    pub fn of(budget: &Rc<Budget>) -> Self {
         Self { budget: Some(Rc::clone(budget)), bytes: 0 }
     }
 
-    pub(super) const fn bytes(&self) -> usize {
+    /// Bytes that it holds.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
@@ -58,6 +68,12 @@ impl Counted {
     pub(super) fn share(&self) -> usize {
         let Some(budget) = &self.budget else { return usize::MAX };
         budget.bytes_max.saturating_sub(budget.held.get()).max(OUTBOX_SPARE_BYTES)
+    }
+
+    /// From now on it holds so many bytes, whether there is room for them or not.
+    pub fn set(&mut self, bytes: usize) {
+        self.give_back(self.bytes);
+        self.take(bytes);
     }
 
     pub(super) fn take(&mut self, bytes: usize) {

@@ -10,6 +10,7 @@ mod outbox;
 mod owed;
 
 pub use budget::Budget;
+pub use budget::Counted;
 pub use frames::FrameId;
 pub use frames::Frames;
 pub use kept::Kept;
@@ -17,6 +18,7 @@ pub use large::LargeEvent;
 pub use large::LargeEvents;
 pub use large::TextForm;
 pub use large::TextOf;
+pub(crate) use outbox::ITEM_BYTES;
 pub use outbox::Item;
 pub use outbox::Outbox;
 pub use outbox::Policy;

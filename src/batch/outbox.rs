@@ -23,7 +23,7 @@ use crate::limits::GAP_TOPICS_MAX;
 use crate::limits::SKIPPED_SETS_MAX;
 
 /// Bytes that an item costs besides what it holds.
-const ITEM_BYTES: usize = 48;
+pub(crate) const ITEM_BYTES: usize = 48;
 
 /// One thing to be sent.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ pub enum Pushed {
 #[derive(Clone, Debug)]
 struct Waiting {
     item: Item,
-    /// Nothing else need hold on to it, so the budget of the shard counts it. What is told of the past is held by history anyway.
+    /// The budget of outboxes counts it. What is told of the past is counted in the budget of replays.
     is_counted: bool,
 }
 
@@ -88,6 +88,8 @@ pub struct Outbox {
     bytes: usize,
     /// Those of them that answer the client, or that the server says of itself.
     answer_bytes: usize,
+    /// Those of them that are told of the past, which the budget of outboxes does not count.
+    past_bytes: usize,
     /// Those of them that the budget counts.
     counted: Counted,
     /// While only the newest event of a key is kept: the number of the item that holds it.
@@ -107,34 +109,26 @@ impl Outbox {
         Self { counted: Counted::of(budget), ..Self::default() }
     }
 
-    fn put(&mut self, item: Item, is_counted: bool) {
-        let bytes = item.weight_bytes();
-        self.bytes += bytes;
-        if item.is_answer() {
-            self.answer_bytes += bytes;
-        }
-        if is_counted {
-            self.counted.take(bytes);
-        }
-        self.items.push_back(Some(Waiting { item, is_counted }));
-    }
-
     /// What leaves is no longer held.
+    #[inline]
     fn gone(&mut self, waiting: Option<Waiting>) -> Option<Item> {
         let Waiting { item, is_counted } = waiting?;
         let bytes = item.weight_bytes();
         self.bytes -= bytes;
-        if item.is_answer() {
-            self.answer_bytes -= bytes;
-        }
         if is_counted {
+            // An answer always is.
+            if item.is_answer() {
+                self.answer_bytes -= bytes;
+            }
             self.counted.give_back(bytes);
+        } else {
+            self.past_bytes -= bytes;
         }
         Some(item)
     }
 
     /// Bytes of events that happened since it was behind. What is told of the past, and what the server says, takes no room from them: pages are asked
-    /// for one at a time and answers end with the client's own input, so that both are bounded whether anyone is slow or not, and who is told
+    /// for when there is room for them and answers end with the client's own input, so that both are bounded whether anyone is slow or not, and who is told
     /// of them has not fallen behind. (The shard's budget counts answers, too.)
     fn event_bytes(&self) -> usize {
         self.counted.bytes() - self.answer_bytes
@@ -169,6 +163,12 @@ impl Outbox {
         self.bytes
     }
 
+    /// Those of them that are of the past.
+    #[must_use]
+    pub fn past_bytes(&self) -> usize {
+        self.past_bytes
+    }
+
     /// Whether its client has taken so much of what it was answered that it may be answered more: `bytes_max` wait, or as much as the shard has left for
     /// anyone. Whom nothing waits for always may.
     #[must_use]
@@ -178,8 +178,16 @@ impl Outbox {
 
     /// Queues something that is never dropped.
     pub fn push(&mut self, item: Item) {
+        let bytes = item.weight_bytes();
         let is_counted = item.is_answer();
-        self.put(item, is_counted);
+        self.bytes += bytes;
+        if is_counted {
+            self.answer_bytes += bytes;
+            self.counted.take(bytes);
+        } else {
+            self.past_bytes += bytes;
+        }
+        self.items.push_back(Some(Waiting { item, is_counted }));
     }
 
     /// Queues an event within `bytes_max` (one that is larger alone), or makes room as the subscriptions' policy says; `policy` tells it of each bit of `subs`.
@@ -214,7 +222,10 @@ impl Outbox {
                 self.left + self.items.len() as u64,
             );
         }
-        self.put(Item::Event { event: Arc::clone(event), subs }, true);
+        self.bytes += weight;
+        self.counted.take(weight);
+        let item = Item::Event { event: Arc::clone(event), subs };
+        self.items.push_back(Some(Waiting { item, is_counted: true }));
         Pushed::Queued
     }
 
@@ -425,6 +436,8 @@ impl Outbox {
             let less = before_bytes - event.weight_bytes();
             if *is_counted {
                 self.counted.give_back(less);
+            } else {
+                self.past_bytes -= less;
             }
             self.bytes -= less;
         }

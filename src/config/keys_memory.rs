@@ -59,7 +59,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         default: "0",
         unit: "bytes",
-        doc: "Pages of the past that are on their way to subscribers, an equal share for each shard; the next page waits. 0: a share of the memory.",
+        doc: "Pages of the past that are on their way to subscribers, and what is remembered of those who are told of it, an equal share for each shard. The less is left, the smaller pages are; 4 KiB are every connection's; a larger event waits, and if it waits for 5 s those are closed with 4008 that have taken nothing for as long. 0: a share of the memory.",
     },
     Key {
         name: "memory.input_bytes_max",

@@ -227,6 +227,8 @@ pub struct Position {
     pub offsets: Vec<(TopicName, u64)>,
     /// Topics not named begin after this moment; absent: with the next event.
     pub time_us: Option<u64>,
+    /// What was told up to here was told under other filters, too: what they let pass may be inside.
+    pub filter_changed: bool,
 }
 
 /// Up to which moment the events of each home shard were sent.

@@ -56,10 +56,14 @@ pub enum Payload<'a> {
 
 impl Text {
     /// An empty text that is one run of bytes.
+    #[inline]
     pub fn clear(&mut self) {
         self.bytes.clear();
-        self.parts.clear();
-        self.source = None;
+        // Parts are only kept of a source.
+        if self.source.is_some() {
+            self.parts.clear();
+            self.source = None;
+        }
     }
 
     /// An empty text in which parts of this payload stay where they are, if they have [`PART_BYTES_MIN`] bytes at least.
@@ -88,6 +92,7 @@ impl Text {
     }
 
     /// Appends bytes, of the payload perhaps.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         if self.keep(bytes, Coding::Plain) {
             return;
@@ -96,11 +101,13 @@ impl Text {
     }
 
     /// Appends a part of the payload, if it is one that is kept in place.
+    #[inline]
     pub fn keep(&mut self, bytes: &[u8], coding: Coding) -> bool {
+        self.source.is_some() && bytes.len() >= PART_BYTES_MIN && self.keep_part(bytes, coding)
+    }
+
+    fn keep_part(&mut self, bytes: &[u8], coding: Coding) -> bool {
         let Some(source) = &self.source else { return false };
-        if bytes.len() < PART_BYTES_MIN {
-            return false;
-        }
         let start = bytes.as_ptr().addr().wrapping_sub(source.as_ptr().addr());
         if start > source.len() || bytes.len() > source.len() - start {
             return false;
@@ -108,6 +115,16 @@ impl Text {
         let bytes = source.slice(start..start + bytes.len());
         self.parts.push(Part { at: self.bytes.len(), bytes, coding });
         true
+    }
+
+    /// Appends another text, and keeps its parts where they are if they are parts here.
+    fn put_all(&mut self, text: &Self) {
+        for run in text.runs() {
+            match run {
+                Run::Written(bytes) => self.bytes.extend_from_slice(bytes),
+                Run::Part(part) => self.put(&part.bytes),
+            }
+        }
     }
 
     /// Its runs, in order; none is empty.
@@ -132,17 +149,11 @@ impl Text {
 
 impl<'a> Payload<'a> {
     /// Appends it.
+    #[inline]
     pub fn put_into(self, out: &mut Text) {
         match self {
             Self::Whole(bytes) => out.put(bytes),
-            Self::Chosen(text) => {
-                for run in text.runs() {
-                    match run {
-                        Run::Written(bytes) => out.bytes.extend_from_slice(bytes),
-                        Run::Part(part) => out.put(&part.bytes),
-                    }
-                }
-            }
+            Self::Chosen(text) => out.put_all(text),
         }
     }
 

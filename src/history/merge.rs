@@ -44,6 +44,7 @@ pub(super) enum Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
+    #[inline]
     fn next(&mut self) -> Option<(u64, Step<'a>)> {
         let of = |topics: &'a Topics, index: &u32| topics.find(*index);
         match self {
@@ -90,7 +91,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Streams merged into one.
+/// Streams merged into one; if there is only one, it is gone through as it is.
 pub(super) struct Merge<'a> {
     streams: Vec<Stream<'a>>,
     /// The next step of each stream that has one, by its stamp.
@@ -126,6 +127,9 @@ impl Ord for Next<'_> {
 
 impl<'a> Merge<'a> {
     pub(super) fn of(mut streams: Vec<Stream<'a>>) -> Self {
+        if streams.len() == 1 {
+            return Self { streams, next: BinaryHeap::new() };
+        }
         let first = streams.iter_mut().enumerate().filter_map(|(stream, steps)| {
             let (time_us, step) = steps.next()?;
             Some(Reverse(Next { time_us, stream, step }))
@@ -134,7 +138,11 @@ impl<'a> Merge<'a> {
         Self { streams, next }
     }
 
+    #[inline]
     pub(super) fn next(&mut self) -> Option<(u64, Step<'a>)> {
+        if let [only] = &mut self.streams[..] {
+            return only.next();
+        }
         let mut top = self.next.peek_mut()?;
         let Reverse(Next { time_us, stream, step }) = *top;
         match self.streams[stream].next() {

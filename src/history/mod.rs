@@ -45,6 +45,8 @@ pub struct Read {
     pub start: Start,
     /// Only events stamped after this moment: where the page before this one ended, or 0.
     pub after_us: u64,
+    /// Bytes after which a page ends; one event or step it takes in any case.
+    pub page_bytes: usize,
 }
 
 /// Where reading begins.
@@ -116,7 +118,7 @@ pub trait Store {
     /// The last event of a key, if it is held and the key was not deleted.
     fn last(&self, topic: &TopicName, key: &str) -> Option<Arc<Event>>;
 
-    /// Reads one page, bounded by `PAGE_EVENTS_MAX`, `PAGE_BYTES_MAX` and `PAGE_WORK_MAX`.
+    /// Reads one page, bounded by `PAGE_EVENTS_MAX`, `Read::page_bytes` and `PAGE_WORK_MAX`.
     fn read(&mut self, read: &Read) -> Answer;
 
     /// Lets go of what is older than the retention allows.

@@ -24,7 +24,6 @@ use crate::event::Mark;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
-use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_EVENTS_MAX;
 use crate::limits::PAGE_WORK_MAX;
 
@@ -76,10 +75,11 @@ impl<'a> Writer<'a> {
 
     fn is_full(&self) -> bool {
         self.page.events.len() >= PAGE_EVENTS_MAX
-            || self.bytes >= PAGE_BYTES_MAX
+            || self.bytes >= self.read.page_bytes
             || self.page.work >= PAGE_WORK_MAX
     }
 
+    #[inline]
     fn push(&mut self, event: &Arc<Event>) {
         self.bytes += event.weight_bytes();
         self.page.events.push(Arc::clone(event));
@@ -184,6 +184,7 @@ impl<'a> Writer<'a> {
         begin_us.max(self.read.after_us)
     }
 
+    #[inline]
     fn take_event(&mut self, topic: &'a Topic, event: &Arc<Event>, place: usize) {
         if place == 0 {
             self.take_gap(&topic.name, topic.gone, topic.base);

@@ -62,6 +62,10 @@ impl Accounts {
 
     /// What each of so many has to pay of these steps; nothing, if it is what everyone has free.
     pub(super) const fn share(steps: u64, payers: usize) -> Option<u64> {
+        // A share is no more than the whole: mostly there is nothing to divide.
+        if steps <= FILTER_FREE_STEPS {
+            return None;
+        }
         let share = steps / payers as u64;
         if share > FILTER_FREE_STEPS { Some(share) } else { None }
     }

@@ -210,12 +210,14 @@ impl Dimensions {
             for dim in dims {
                 let Some(Some(dimension)) = self.used.get(usize::from(dim.0)) else { continue };
                 let view = dimension.view;
-                let mut look = || see(view, values, facts.work(), &self.hashing, &mut self.points);
-                let seen = if is_large {
-                    *self.shared.entry((values.first, view)).or_insert_with(look)
-                } else {
-                    look()
-                };
+                let shared =
+                    if is_large { self.shared.get(&(values.first, view)).copied() } else { None };
+                let seen = shared.unwrap_or_else(|| {
+                    see(view, values, facts.work(), &self.hashing, &mut self.points)
+                });
+                if is_large && shared.is_none() {
+                    self.shared.insert((values.first, view), seen);
+                }
                 self.seen[usize::from(dim.0)] = seen;
                 self.filled.push(*dim);
             }

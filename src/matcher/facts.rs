@@ -215,7 +215,8 @@ pub(super) struct Facts<'a> {
     positions: Vec<(u32, u32)>,
     /// On the unit sphere.
     places: Vec<[f64; 3]>,
-    work: Work,
+    /// Apart, for facts move twice for each event.
+    work: Box<Work>,
     /// The event is large enough for it to have many values, or long ones.
     is_large: bool,
 }

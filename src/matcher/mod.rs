@@ -88,7 +88,7 @@ pub struct Matcher {
     matched: Vec<SubjectId>,
     candidates: Vec<GroupId>,
     passed: Vec<GroupId>,
-    facts: Facts<'static>,
+    facts: Option<Facts<'static>>,
 }
 
 /// Who asks for one topic pattern.
@@ -232,7 +232,8 @@ impl Matcher {
     /// Appends to `passed` the groups whose filters the event passes, of the subjects that matched.
     fn ask_filters(&mut self, event: &Event) {
         let mut own = Own::default();
-        let mut facts = Facts::recycled(std::mem::take(&mut self.facts));
+        // It was emptied when the last event was done with.
+        let mut facts: Facts<'_> = self.facts.take().unwrap_or_default();
         facts.read(event, &mut self.filters.slots, &mut self.scratch, &mut own);
         self.filters.dimensions.look(&facts);
         self.candidates.clear();
@@ -265,7 +266,7 @@ impl Matcher {
             }
         }
         self.steps_of_event = facts.work().steps();
-        self.facts = Facts::recycled(facts);
+        self.facts = Some(Facts::recycled(facts));
     }
 
     /// Opens the account of a payer, whose connection has spent so many steps in this second already.

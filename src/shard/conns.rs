@@ -126,6 +126,11 @@ impl Conns {
         self.find_mut(conn.id).filter(|found| found.generation == conn.generation)
     }
 
+    /// The same, to look at only.
+    pub(super) fn see(&self, conn: ConnRef) -> Option<&Conn> {
+        self.find(conn.id).filter(|found| found.generation == conn.generation)
+    }
+
     pub(super) fn conn_ref(&self, id: ConnId) -> Option<ConnRef> {
         self.find(id).map(|conn| ConnRef { id, generation: conn.generation })
     }

@@ -184,24 +184,28 @@ impl Shard {
         let mut flight = std::mem::take(&mut self.flight);
         let Flight { frames, gathered, scattered, scratch, spans, due, unsent } = &mut flight;
         let source = &mut Source { frames, gathered, scattered, scratch };
-        if let [only] = &mut spans[..] {
+        while self.spent < units_max
+            && let Some(mut row) = due.take_row()
+        {
             while self.spent < units_max
-                && let Some(conn) = due.pop()
+                && let Some(conn) = row.pop()
             {
-                self.spent += only.units;
-                self.send_to_member(sink, conn, only, source, unsent);
-            }
-        } else {
-            while self.spent < units_max
-                && let Some(conn) = due.pop()
-            {
-                let Some(class) = self.conns.find(conn).and_then(|found| found.class) else {
-                    continue;
+                let spans = match &mut spans[..] {
+                    [only] => only,
+                    many => {
+                        let class = self.conns.find(conn).and_then(|found| found.class);
+                        let Some(class) = class else { continue };
+                        &mut many[self.classes.at(class).due as usize]
+                    }
                 };
-                let spans = &mut spans[self.classes.at(class).due as usize];
                 self.spent += spans.units;
-                self.send_to_member(sink, conn, spans, source, unsent);
+                if spans.pieces.is_empty() {
+                    self.send_to_member(sink, conn, spans, source, unsent);
+                } else {
+                    self.send_pieces_to_member(sink, conn, spans, source, unsent);
+                }
             }
+            due.put_back(&row);
         }
         let is_over = due.is_empty();
         let mut unsent = std::mem::take(&mut flight.unsent);
@@ -216,6 +220,7 @@ impl Shard {
         is_over
     }
 
+    #[inline]
     fn send_to_member<S: Sink>(
         &mut self,
         sink: &mut S,
@@ -224,9 +229,6 @@ impl Shard {
         source: &mut Source<'_>,
         unsent: &mut Vec<Unsent>,
     ) {
-        if !spans.pieces.is_empty() {
-            return self.send_pieces_to_member(sink, id, spans, source, unsent);
-        }
         // Only a class with a stream has to look at the connection itself, which is a cache miss for each.
         let part = spans.part(id, |epoch, begins| self.conns.is_synced(id, epoch, begins));
         let whole = part.span.of(source);
@@ -363,6 +365,7 @@ impl Spans {
     }
 
     /// What a member is sent; `is_synced` says whether it has seen an epoch from its beginning, or does with these frames.
+    #[inline]
     fn part(&self, id: ConnId, is_synced: impl FnOnce(u32, bool) -> bool) -> Part {
         let late = if self.late.is_empty() {
             Late::default()
@@ -398,6 +401,7 @@ impl Unsent {
 }
 
 impl Span {
+    #[inline]
     fn of<'a>(self, source: &'a mut Source<'_>) -> &'a [u8] {
         match self {
             Self::Frames(start, end) => &source.frames.all()[start..end],

@@ -98,10 +98,10 @@ impl Home {
     pub(super) fn read(
         &mut self,
         read: &Read,
-        after_us: u64,
+        (after_us, page_bytes): (u64, usize),
         now: Now,
     ) -> Option<(Page, Option<Began>)> {
-        let wish = Read { after_us, ..read.clone() };
+        let wish = Read { after_us, page_bytes, ..read.clone() };
         let Answer::Now(page) = self.store.read(&wish) else { return None };
         // A snapshot is told of a moment that lies before it; live delivery begins with its first page.
         let begins = match read.start {

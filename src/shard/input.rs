@@ -170,6 +170,8 @@ pub struct ReadWish {
     pub replay: u32,
     pub read: Arc<Read>,
     pub after_us: u64,
+    /// Bytes that the page may have.
+    pub page_bytes: usize,
 }
 
 /// A page of history, and where the present begins if this is the last one.

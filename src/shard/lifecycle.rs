@@ -217,6 +217,7 @@ impl Shard {
             solo.outbox.push(item);
         }
         solo.replays.clear();
+        solo.count_past();
         if is_told {
             solo.outbox.push(Item::Raw(last.into()));
             solo.closing = Some(Closing { due_ms, after_sent });
@@ -236,6 +237,9 @@ impl Shard {
         self.tell_troubles(now);
         self.classes.count_streams();
         self.swept = (self.swept + 1) % SWEEP_TICKS;
+        if self.swept == 0 {
+            self.end_stalled_replays(now);
+        }
         let (first, places) = (self.swept, self.conns.places());
         for index in (first..places).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
@@ -376,6 +380,7 @@ impl Shard {
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             solo.replays.clear();
+            solo.count_past();
             solo.closing = Some(Closing { due_ms, after_sent });
         }
         self.mark_solo(id);

@@ -28,6 +28,7 @@ mod large;
 mod lifecycle;
 mod own;
 mod pace;
+mod past_room;
 mod publish;
 mod pump;
 mod reads;
@@ -188,6 +189,8 @@ pub struct Shard {
     swept: u32,
     /// What all outboxes may hold together.
     outboxes: Rc<Budget>,
+    /// What all replays may hold together, and who waits.
+    past_room: past_room::PastRoom,
     stopping: Option<lifecycle::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Schedule<ConnRef>,
@@ -220,7 +223,6 @@ impl Shard {
         let views = Arc::clone(&settings.views);
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let intake = intake::Intake::new(settings.memory.input_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
         let rates_max = settings.memory.rates_max();
@@ -232,6 +234,8 @@ impl Shard {
             registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,
+            past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
+            intake: intake::Intake::new(settings.memory.input_bytes_max),
             settings,
             epoch,
             conns: conns::Conns::default(),
@@ -268,7 +272,6 @@ impl Shard {
             inbound: Inbound::default(),
             unheard: VecDeque::new(),
             heard_bytes: 0,
-            intake,
             date: HttpDate::default(),
             replay_serial: 0,
             stream_epoch: 0,

@@ -176,7 +176,8 @@ impl Shard {
 
     /// To every core's inbox, this one's included.
     fn spread(&mut self, events: Vec<Arc<Event>>) {
-        let mut rest = &events[..];
+        // With one shard there is nobody to weigh them for.
+        let mut rest = if self.shard_count > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {
             let (run, after) = rest.split_at(run_length(rest));
             let weight_bytes = weight_of(run);

@@ -304,6 +304,7 @@ impl Shard {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
+        solo.count_past();
         let closing = solo.closing;
         if solo.is_done() {
             match closing {

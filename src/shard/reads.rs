@@ -101,7 +101,10 @@ impl Shard {
     }
 
     fn read(&mut self, wish: &ReadWish, now: Now) {
-        let Some((page, began)) = self.home.read(&wish.read, wish.after_us, now) else { return };
+        let Some((page, began)) = self.home.read(&wish.read, (wish.after_us, wish.page_bytes), now)
+        else {
+            return;
+        };
         self.spent += UNITS_QUEUED * page.events.len() as u64;
         let read = match wish.read.start {
             LAST if page.more_after_us.is_some() => {

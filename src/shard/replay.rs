@@ -11,11 +11,9 @@ use super::Shard;
 use super::access::Who;
 use super::access::common;
 use super::home::home_of;
-use super::input::Address;
 use super::input::ConnId;
-use super::input::Mesh;
 use super::input::PageAnswer;
-use super::input::ReadWish;
+use super::past_room::Wanted;
 use super::shape::Past;
 use super::solo::Listener;
 use super::solo::Replay;
@@ -39,6 +37,8 @@ use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::POSITION_AHEAD_US;
+use crate::limits::REPLAY_BYTES;
+use crate::limits::REPLAY_KEY_BYTES;
 use crate::matcher::Filter;
 
 impl Shard {
@@ -51,7 +51,6 @@ impl Shard {
         since: &Since,
         now: Now,
     ) {
-        let Some(reader) = self.conns.conn_ref(id) else { return };
         let since = if self.is_position_here(since, now) { since } else { &Since::Lost };
         let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
         let homes = self.homes_of(&subscription.topics);
@@ -67,6 +66,7 @@ impl Shard {
             topics: subscription.topics.clone(),
             start: self.start_of(since, &subscription.topics),
             after_us: 0,
+            page_bytes: PAGE_BYTES_MAX,
         });
         let replay = Replay {
             serial,
@@ -74,6 +74,8 @@ impl Shard {
             id: Arc::clone(&subscription.id),
             homes: homes.iter().fold(0, |set, home| set | 1 << home.0),
             next: Vec::new(),
+            asked: Vec::new(),
+            state_bytes: REPLAY_BYTES + read_bytes(&shared),
             sent: HashMap::default(),
             live: Live { epoch: (*self.epoch).into(), ..Live::default() },
             untold,
@@ -83,6 +85,7 @@ impl Shard {
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
+            is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
         };
         let shard_count = usize::from(self.shard_count);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
@@ -110,17 +113,12 @@ impl Shard {
                 let last = Read { start: LAST, ..Read::clone(&read) };
                 replay.unlearned.push((home, std::mem::replace(&mut read, Arc::new(last))));
             }
-            self.ask(
-                home,
-                ReadWish {
-                    reader: Address { shard: self.id, conn: reader },
-                    replay: serial,
-                    read,
-                    after_us: 0,
-                },
-                now,
-            );
+            if let Some(replay) = self.replay_of(id, serial) {
+                replay.state_bytes += REPLAY_BYTES + read_bytes(&read);
+                replay.next.push(Wanted::new(home, read, 0));
+            }
         }
+        self.ask_for_next_pages(id, now);
     }
 
     /// Whether what a client says of where it stands can be a position of this server: one of its epoch, that it has had. Times that are asked for
@@ -203,15 +201,12 @@ impl Shard {
             }
             _ => return Arc::clone(shared),
         };
-        Arc::new(Read { topics: shared.topics.clone(), start, after_us: 0 })
-    }
-
-    fn ask(&mut self, home: ShardId, wish: ReadWish, now: Now) {
-        if home == self.id {
-            self.read_here(Box::new(wish), now);
-        } else {
-            self.outgoing.to(home).push(Mesh::Read(Box::new(wish)));
-        }
+        Arc::new(Read {
+            topics: shared.topics.clone(),
+            start,
+            after_us: 0,
+            page_bytes: PAGE_BYTES_MAX,
+        })
     }
 
     /// Takes a page in: its gaps and events go to the connection's outbox, and the next page is asked for, or the present begins.
@@ -220,8 +215,15 @@ impl Shard {
             return;
         }
         let reader = answer.reader;
-        self.take_page(answer, now);
+        if self.admit_page(&answer).is_some() {
+            self.take_page(answer, now);
+        }
         self.rest_after_page(reader, now);
+        let solo = self.conns.find_mut(reader.id).and_then(|conn| conn.solo.as_deref_mut());
+        if let Some(solo) = solo {
+            solo.count_past();
+            self.ask_for_next_pages(reader.id, now);
+        }
     }
 
     fn take_page(&mut self, answer: PageAnswer, now: Now) {
@@ -250,7 +252,7 @@ impl Shard {
         self.push_page_events(id, serial, set, events, now);
         if let Some(after_us) = page.more_after_us {
             if let Some(replay) = self.replay_of(id, serial) {
-                replay.next.push((home, read, after_us));
+                replay.next.push(Wanted::new(home, read, after_us));
             }
             self.ask_for_next_pages(id, now);
         }
@@ -294,21 +296,22 @@ impl Shard {
     }
 
     /// What was inside when a client went: the keys whose newest event it may have seen, and whose newest event passes. Of those it would
-    /// otherwise never hear again if they leave.
+    /// otherwise never hear again if they leave. By a filter that it had before any key may have come inside that is not kept from it.
     fn learn_inside(&mut self, answer: PageAnswer, now: Now) {
         let PageAnswer { reader, replay: serial, home, read: last, page, .. } = answer;
         let Some(replay) = self.replay_of(reader.id, serial) else { return };
-        let sub = replay.sub;
+        let (sub, is_refiltered) = (replay.sub, replay.is_refiltered);
         let Some(index) = replay.unlearned.iter().position(|(of, _)| *of == home) else { return };
         let read = Arc::clone(&replay.unlearned[index].1);
         match page.more_after_us {
-            Some(after_us) => replay.next.push((home, last, after_us)),
+            Some(after_us) => replay.next.push(Wanted::new(home, last, after_us)),
             None => {
                 replay.unlearned.swap_remove(index);
-                replay.next.push((home, Arc::clone(&read), 0));
+                replay.next.push(Wanted::new(home, Arc::clone(&read), 0));
             }
         }
         let (filter, forced) = self.terms_of(reader.id, 1 << sub);
+        let filter = filter.filter(|_| !is_refiltered);
         let narrowed = self.narrowed_to(reader.id, serial);
         for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
             let is_hidden = narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic));
@@ -321,6 +324,14 @@ impl Shard {
             }
         }
         self.ask_for_next_pages(reader.id, now);
+    }
+
+    /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
+    pub(super) fn refiltered(&mut self, id: ConnId, sub: u8) {
+        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
+        for replay in solo.map_or(&mut [][..], |solo| &mut solo.replays) {
+            replay.is_refiltered |= replay.sub == sub;
+        }
     }
 
     /// Who a replay is told to, if that has changed since it began.
@@ -352,16 +363,7 @@ impl Shard {
             let passes = shown.is_some();
             let event = &shown.unwrap_or_else(|| Arc::clone(event));
             let Some(replay) = self.replay_of(id, serial) else { return };
-            match replay.sent.get_mut(&event.topic) {
-                Some(sent) => *sent = event.offset,
-                None => {
-                    replay.sent.insert(event.topic.clone(), event.offset);
-                }
-            }
-            let is_news = replay
-                .met
-                .as_mut()
-                .is_some_and(|met| met.insert((event.topic.clone(), Arc::clone(&event.key))));
+            let is_news = replay.told(event);
             replay.live.replayed += u64::from(passes);
             let Some(event) = self.shape_past(id, event, set, Past { passes, is_news }, now) else {
                 continue;
@@ -376,36 +378,6 @@ impl Shard {
     pub(super) fn terms_of(&self, id: ConnId, set: u64) -> (Option<Filter>, Forced) {
         let sub = self.subs_of(id).get(set.trailing_zeros() as usize);
         sub.map_or_else(Default::default, |sub| (sub.filter.clone(), sub.forced.clone()))
-    }
-
-    /// Asks for further pages if the connection has room for them.
-    pub(super) fn ask_for_next_pages(&mut self, id: ConnId, now: Now) {
-        let Some(reader) = self.conns.conn_ref(id) else { return };
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
-            return;
-        };
-        if solo.outbox.bytes() > PAGE_BYTES_MAX / 2 || now.mono_ms < solo.rests_until_ms {
-            return;
-        }
-        let mut wishes = Vec::new();
-        for replay in &mut solo.replays {
-            let serial = replay.serial;
-            wishes.extend(
-                replay.next.drain(..).map(|(home, read, after_us)| (home, serial, read, after_us)),
-            );
-        }
-        for (home, replay, read, after_us) in wishes {
-            self.ask(
-                home,
-                ReadWish {
-                    reader: Address { shard: self.id, conn: reader },
-                    replay,
-                    read,
-                    after_us,
-                },
-                now,
-            );
-        }
     }
 
     /// The present has begun at every home.
@@ -456,6 +428,18 @@ fn is_before(start: &Start, event: &Event) -> bool {
         }
         _ => false,
     }
+}
+
+/// Bytes of what is asked, without what subscriptions hold anyway: the names of the topics.
+fn read_bytes(read: &Read) -> usize {
+    let named: usize = match &read.start {
+        Start::AfterOffsets { offsets, .. } => {
+            offsets.iter().map(|(name, _)| REPLAY_KEY_BYTES + name.as_str().len()).sum()
+        }
+        Start::OtherEpoch { topics } => size_of_val(&topics[..]),
+        _ => 0,
+    };
+    named + size_of_val(&read.topics[..])
 }
 
 fn exact(topics: &[TopicPattern]) -> Vec<TopicName> {

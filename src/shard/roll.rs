@@ -13,6 +13,26 @@ pub(super) struct Roll {
     end: usize,
 }
 
+/// Connections whose places lie side by side.
+#[derive(Debug)]
+pub(super) struct Row {
+    base: u32,
+    bits: u64,
+}
+
+impl Row {
+    /// Takes out the lowest.
+    #[inline]
+    pub(super) const fn pop(&mut self) -> Option<ConnId> {
+        if self.bits == 0 {
+            return None;
+        }
+        let place = self.base + self.bits.trailing_zeros();
+        self.bits &= self.bits - 1;
+        Some(ConnId(place))
+    }
+}
+
 const fn place(conn: ConnId) -> (usize, u64) {
     (conn.index() / 64, 1 << (conn.index() % 64))
 }
@@ -27,10 +47,14 @@ impl Roll {
         let (mut first, mut end) =
             if self.first < self.end { (self.first, self.end) } else { (words, 0) };
         for conn in conns {
-            let (word, bit) = place(*conn);
-            self.words[word] |= bit;
-            first = first.min(word);
-            end = end.max(word + 1);
+            let (index, bit) = place(*conn);
+            let word = &mut self.words[index];
+            // A word that has someone in it lies within already.
+            if *word == 0 {
+                first = first.min(index);
+                end = end.max(index + 1);
+            }
+            *word |= bit;
         }
         (self.first, self.end) = (first, end);
     }
@@ -44,18 +68,24 @@ impl Roll {
         was_in
     }
 
-    /// Takes out the lowest.
-    pub(super) fn pop(&mut self) -> Option<ConnId> {
+    /// Takes out the lowest and those next to it, as many as share a word.
+    pub(super) fn take_row(&mut self) -> Option<Row> {
         while self.first < self.end {
-            let word = &mut self.words[self.first];
-            if *word != 0 {
-                let index = self.first * 64 + word.trailing_zeros() as usize;
-                *word &= *word - 1;
-                return Some(ConnId(u32::try_from(index).expect("it is a place of the slab")));
+            let bits = std::mem::take(&mut self.words[self.first]);
+            if bits != 0 {
+                let base = u32::try_from(self.first * 64).expect("it is a place of the slab");
+                return Some(Row { base, bits });
             }
             self.first += 1;
         }
         None
+    }
+
+    /// Puts back what is left of the row that was taken last.
+    pub(super) fn put_back(&mut self, row: &Row) {
+        if row.bits != 0 {
+            self.words[self.first] = row.bits;
+        }
     }
 
     /// Whether nobody is in.
@@ -68,19 +98,26 @@ impl Roll {
 mod tests {
     use super::*;
 
+    fn pop(roll: &mut Roll) -> Option<ConnId> {
+        let mut row = roll.take_row()?;
+        let first = row.pop();
+        roll.put_back(&row);
+        first
+    }
+
     #[test]
     fn places_leave_in_order_and_once() {
         let mut roll = Roll::default();
-        assert!(roll.is_empty() && roll.pop().is_none());
+        assert!(roll.is_empty() && pop(&mut roll).is_none());
         roll.extend(&[ConnId(700), ConnId(3), ConnId(64), ConnId(3)], 701);
         assert!(roll.remove(ConnId(64)) && !roll.remove(ConnId(64)) && !roll.remove(ConnId(9_999)));
-        assert_eq!(roll.pop(), Some(ConnId(3)));
+        assert_eq!(pop(&mut roll), Some(ConnId(3)));
         roll.extend(&[ConnId(0), ConnId(65)], 701);
-        let rest: Vec<_> = std::iter::from_fn(|| roll.pop()).collect();
+        let rest: Vec<_> = std::iter::from_fn(|| pop(&mut roll)).collect();
         assert_eq!(rest, [ConnId(0), ConnId(65), ConnId(700)]);
         assert!(roll.is_empty());
         roll.extend(&[ConnId(1)], 701);
         assert!(!roll.is_empty());
-        assert!(roll.remove(ConnId(1)) && roll.is_empty() && roll.pop().is_none());
+        assert!(roll.remove(ConnId(1)) && roll.is_empty() && pop(&mut roll).is_none());
     }
 }

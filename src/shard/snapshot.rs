@@ -11,6 +11,7 @@ use super::Shard;
 use super::home::home_of;
 use super::input::ConnId;
 use super::input::PageAnswer;
+use super::past_room::Wanted;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::event::Event;
@@ -18,6 +19,7 @@ use crate::event::ShardId;
 use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
+use crate::limits::PAGE_BYTES_MAX;
 
 /// What of a snapshot is still to be told.
 #[derive(Debug, Default)]
@@ -33,14 +35,17 @@ impl Untold {
         let live_from = began_us.iter().find(|(began, _)| *began == home);
         let up_to_us = live_from.map_or(u64::MAX, |(_, time_us)| *time_us);
         let start = Start::Snapshot { up_to_us };
-        Some((home, Arc::new(Read { topics: vec![topic], start, after_us: 0 })))
+        Some((
+            home,
+            Arc::new(Read { topics: vec![topic], start, after_us: 0, page_bytes: PAGE_BYTES_MAX }),
+        ))
     }
 }
 
 /// The page that follows one, in the same part.
 fn next_page(read: &Read, up_to_us: u64) -> Arc<Read> {
     let start = Start::Snapshot { up_to_us };
-    Arc::new(Read { topics: read.topics.clone(), start, after_us: 0 })
+    Arc::new(Read { topics: read.topics.clone(), start, after_us: 0, page_bytes: PAGE_BYTES_MAX })
 }
 
 impl Shard {
@@ -65,7 +70,7 @@ impl Shard {
         let Some(replay) = self.replay_of(id, serial) else { return false };
         let Some(untold) = &mut replay.untold else { return false };
         let Some((home, read)) = untold.next(&replay.began_us) else { return false };
-        replay.next.push((home, read, 0));
+        replay.next.push(Wanted::new(home, read, 0));
         true
     }
 
@@ -84,7 +89,7 @@ impl Shard {
             .find(|(began, _)| *began == home)
             .map_or(u64::MAX, |(_, time_us)| *time_us);
         if let Some(after_us) = page.more_after_us {
-            replay.next.push((home, next_page(&read, up_to_us), after_us));
+            replay.next.push(Wanted::new(home, next_page(&read, up_to_us), after_us));
         }
         let is_part_told = page.more_after_us.is_none();
         self.push_past(id, serial, &page.events);

@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::input::Began;
+use super::past_room::PastHeld;
+use super::past_room::Wanted;
 use super::snapshot::Untold;
 use crate::batch::Outbox;
 use crate::batch::Owed;
@@ -20,6 +22,8 @@ use crate::event::TopicName;
 use crate::history::Read;
 use crate::limits::ANSWERS_BYTES_MAX;
 use crate::limits::OUTBOX_INPUT_BYTES_MAX;
+use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::REPLAY_KEY_BYTES;
 
 /// The state of a connection that is not in step.
 #[derive(Debug, Default)]
@@ -28,6 +32,7 @@ pub(super) struct Solo {
     pub(super) owed: Owed,
     pub(super) outbox: Outbox,
     pub(super) replays: Vec<Replay>,
+    pub(super) past: PastHeld,
     /// The socket took less than it was given; nothing is tried until it is writable.
     pub(super) blocked: bool,
     /// When its socket last took something, or had room again, in milliseconds since the start.
@@ -95,6 +100,11 @@ impl Solo {
             && self.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX
     }
 
+    /// Whether its client has taken so much of what it was told that pages may be asked for.
+    pub(super) fn has_room_for_pages(&self) -> bool {
+        self.owed.is_empty() && self.outbox.bytes() <= PAGE_BYTES_MAX / 2
+    }
+
     /// Whether its client is read, as far as that depends on what it is still told.
     pub(super) fn is_read(&self) -> bool {
         !self.is_unheard && !self.is_live_awaited()
@@ -128,8 +138,12 @@ pub(super) struct Replay {
     pub(super) id: SubId,
     /// Home shards whose past has not been told to the end, one bit each.
     pub(super) homes: u64,
-    /// Pages to ask for once there is room: of which home, after which stamp.
-    pub(super) next: Vec<(ShardId, Arc<Read>, u64)>,
+    /// Pages to ask for once there is room.
+    pub(super) next: Vec<Wanted>,
+    /// Pages that were asked for and have not come; at most one of each home.
+    pub(super) asked: Vec<Wanted>,
+    /// Bytes of what it remembers: of topics, keys, and where it began.
+    pub(super) state_bytes: usize,
     /// The newest offset sent of each topic, so that a gap in between says where it begins.
     pub(super) sent: HashMap<TopicName, u64, foldhash::fast::RandomState>,
     pub(super) live: Live,
@@ -138,6 +152,8 @@ pub(super) struct Replay {
 
     /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
     pub(super) unlearned: Vec<(ShardId, Arc<Read>)>,
+    /// Such a client had another filter before: what no longer passes may be inside all the same.
+    pub(super) is_refiltered: bool,
 
     /// Another token was shown since it began, so its pages may hold more than is granted now.
     pub(super) is_narrowed: bool,
@@ -153,6 +169,28 @@ pub(super) struct Replay {
 }
 
 impl Replay {
+    /// Bytes of what it remembers, and of what is set aside for the pages that it has asked for.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.state_bytes + self.asked.iter().map(|asked| asked.bytes).sum::<usize>()
+    }
+
+    /// Remembers that an event of the past was told; true if it is the first news of its key, for a client that wants to know what leaves.
+    pub(super) fn told(&mut self, event: &Event) -> bool {
+        match self.sent.get_mut(&event.topic) {
+            Some(sent) => *sent = event.offset,
+            None => {
+                self.state_bytes += REPLAY_KEY_BYTES + event.topic.as_str().len();
+                self.sent.insert(event.topic.clone(), event.offset);
+            }
+        }
+        let Some(met) = &mut self.met else { return false };
+        let is_news = met.insert((event.topic.clone(), Arc::clone(&event.key)));
+        if is_news {
+            self.state_bytes += REPLAY_KEY_BYTES + event.key.len();
+        }
+        is_news
+    }
+
     pub(super) fn waits_for(&self, home: ShardId) -> bool {
         !self.is_live && self.homes & (1 << home.0) != 0
     }
@@ -160,6 +198,8 @@ impl Replay {
     /// Notes where the present begins at one home; true if it now has begun at all of them.
     pub(super) fn began(&mut self, home: ShardId, began: Began) -> bool {
         self.homes &= !(1 << home.0);
+        let names = began.offsets.iter().map(|(topic, _)| topic.as_str().len());
+        self.state_bytes += names.map(|len| REPLAY_KEY_BYTES + len).sum::<usize>();
         self.live.offsets.extend(began.offsets);
         if self.live.time_us == 0 || began.time_us < self.live.time_us {
             self.live.time_us = began.time_us;

@@ -97,16 +97,15 @@ impl Shard {
                 return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
             }
         };
-        subs[index] = Arc::clone(&changed);
+        let former = std::mem::replace(&mut subs[index], Arc::clone(&changed));
         if let Err(refusal) = self.fit(id, &subs) {
             return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
         }
-        self.begin_shaping(
-            id,
-            u8::try_from(index).expect("subscriptions are at most 64"),
-            &changed,
-            now,
-        );
+        let sub = u8::try_from(index).expect("subscriptions are at most 64");
+        self.begin_shaping(id, sub, &changed, now);
+        if former.filter != changed.filter {
+            self.refiltered(id, sub);
+        }
         if self.subs_of(id).is_empty() {
             // What was held filled its outbox, and it is being closed.
             return;
@@ -144,6 +143,7 @@ impl Shard {
                     replay.sub -= 1;
                 }
             }
+            solo.count_past();
             if is_freed {
                 self.hear_later(id);
             }
@@ -246,7 +246,8 @@ impl Shard {
         };
         let Some(conn) = self.conns.find_mut(id) else { return };
         let outbox = Outbox::within(&self.outboxes);
-        let solo = Box::new(Solo { outbox, cursor, ..Solo::default() });
+        let past = self.past_room.begin();
+        let solo = Box::new(Solo { outbox, cursor, past, ..Solo::default() });
         let synced = std::mem::replace(&mut conn.synced, 0);
         let class = conn.class;
         conn.solo = Some(solo);

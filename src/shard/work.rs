@@ -28,6 +28,7 @@ impl Shard {
             || !self.queue.is_empty()
             || self.is_revoking
             || self.can_read_on()
+            || self.can_go_on_with_past()
             || !self.unheard.is_empty()
     }
 
@@ -71,6 +72,7 @@ impl Shard {
                 break;
             }
         }
+        self.go_on_with_past(now);
         self.hear_on(now);
         self.retry_held(now);
         self.go_on_stopping(now);

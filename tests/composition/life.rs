@@ -70,6 +70,12 @@ impl Life {
         }
     }
 
+    /// Whether keys may be inside by another filter than that of the terms now.
+    pub(crate) fn had_another_filter(&self) -> bool {
+        let leaving = self.stretches.iter().filter(|stage| stage.terms.leave);
+        leaving.map(|stage| &stage.terms.filter).any(|filter| *filter != self.terms.filter)
+    }
+
     pub(crate) fn stage(&mut self) -> &mut Stage {
         self.stretches.last_mut().expect("a life has begun")
     }

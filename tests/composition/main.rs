@@ -223,6 +223,9 @@ impl Case {
                     let position = life.position.clone();
                     message["since"] =
                         json!({"epoch": "e1", "offsets": position, "time_us": time_us});
+                    if life.had_another_filter() {
+                        message["since"]["filter_changed"] = true.into();
+                    }
                     Kind::Resumed { position, time_us }
                 }
                 None => {

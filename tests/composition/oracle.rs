@@ -57,6 +57,15 @@ struct Inside {
     unknown: BTreeSet<String>,
 }
 
+impl Inside {
+    /// An event without a key is about nothing in particular: nothing is inside by it.
+    fn enter(&mut self, key: &str) {
+        if !key.is_empty() {
+            self.keys.insert(key.to_owned());
+        }
+    }
+}
+
 struct Topic<'a> {
     log: &'a [Fact],
     stretches: &'a [Stretch],
@@ -172,7 +181,7 @@ impl Topic<'_> {
                 let fact = self.fact(offset);
                 if stretch.terms.passes(&fact.payload) {
                     expected.push((offset, fact.op.clone()));
-                    inside.keys.insert(fact.key.clone());
+                    inside.enter(&fact.key);
                 }
             }
         }
@@ -184,7 +193,7 @@ impl Topic<'_> {
                 if fact.op == "delete" {
                     inside.keys.remove(&fact.key);
                 } else {
-                    inside.keys.insert(fact.key.clone());
+                    inside.enter(&fact.key);
                 }
             } else if stretch.terms.leave {
                 // Once the client was away, the server may say of a key that it is out, to be sure.

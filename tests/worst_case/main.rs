@@ -7,6 +7,7 @@
 mod churn;
 mod history;
 mod ledger;
+mod replays;
 mod shaping;
 mod subscriptions;
 #[path = "../support/mod.rs"]

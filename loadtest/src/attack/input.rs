@@ -151,8 +151,9 @@ fn deflated(text: &[u8]) -> Vec<u8> {
 }
 
 fn unfinished(tools: &Tools, _: Scale) -> Result<Vec<Figure>, AttackError> {
-    let server = Server::start(tools, 1, "[memory]\nbytes_max = 536870912\n")
-        .or_else(|_| Server::start(tools, 1, ""))?;
+    let server =
+        Server::start(tools, 1, "[memory]\nbytes_max = 536870912\ninput_bytes_max = 33554432\n")
+            .or_else(|_| Server::start(tools, 1, ""))?;
     let resident = server.resident()?;
     server.forget_peak()?;
     let mut peers = Vec::new();

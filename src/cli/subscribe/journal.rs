@@ -289,7 +289,9 @@ mod tests {
 
     fn at(offset: u64) -> Since {
         let offsets = [("t".to_owned(), offset)].into();
-        Since::Position(Position { epoch: "e".to_owned(), offsets, time_us: Some(0) })
+        let position =
+            Position { epoch: "e".to_owned(), offsets, time_us: Some(0), ..Position::default() };
+        Since::Position(position)
     }
 
     #[test]

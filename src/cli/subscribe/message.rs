@@ -111,6 +111,7 @@ impl<'a> Message<'a> {
                     epoch: members.text("epoch")?.into_owned(),
                     offsets: serde_json::from_str(members.required("offsets")?)?,
                     time_us: members.raw("time_us").map(serde_json::from_str).transpose()?,
+                    filter_changed: false,
                 },
                 replayed: members
                     .raw("replayed")

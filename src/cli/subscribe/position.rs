@@ -43,6 +43,9 @@ pub(crate) struct Position {
     /// The moment that stands for all other topics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) time_us: Option<u64>,
+    /// What was seen was told under another filter, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) filter_changed: bool,
 }
 
 /// A text is none of the forms of `since`.
@@ -179,7 +182,7 @@ mod tests {
     fn position(epoch: &str, offsets: &[(&str, u64)], time_us: Option<u64>) -> Position {
         let offsets =
             offsets.iter().map(|(topic, offset)| ((*topic).to_owned(), *offset)).collect();
-        Position { epoch: epoch.to_owned(), offsets, time_us }
+        Position { epoch: epoch.to_owned(), offsets, time_us, filter_changed: false }
     }
 
     #[test]

@@ -6,6 +6,8 @@ export interface Position {
   epoch: string;
   offsets: Record<string, number>;
   time_us?: number;
+  /** What was told up to here was told under other filters, too: with `leave`, keys that they let pass are announced as well. */
+  filter_changed?: boolean;
 }
 
 export type Since = 'earliest' | 'last' | { time_us: number } | Position;

@@ -438,6 +438,7 @@ class Subscription {
   }
 
   #merge(changes) {
+    if ('filter' in changes && this.#options.leave) this.#progress.filterChanged();
     for (const [name, value] of Object.entries(changes)) {
       if (value === null) delete this.#options[name];
       else this.#options[name] = value;

@@ -57,6 +57,13 @@ export class Progress {
     this.#seen = undefined;
   }
 
+  /** From here on another filter holds: keys that the former one let pass may be inside all the same. */
+  filterChanged() {
+    for (const place of [this.#seen, this.#since]) {
+      if (place instanceof Place) place.filter_changed = true;
+    }
+  }
+
   /** The position as a `since`, to be kept and handed in again; undefined while a replay is under way that has none. */
   get position() {
     return this.#since instanceof Place && !this.#seen ? this.#since.asSince() : undefined;
@@ -66,15 +73,18 @@ export class Progress {
 class Place {
   offsets = new Map();
   time_us = undefined;
+  /** What was told up to here was told under other filters, too. */
+  filter_changed = false;
 
   constructor(epoch) {
     this.epoch = epoch;
   }
 
-  static of({ epoch, offsets, time_us }) {
+  static of({ epoch, offsets, time_us, filter_changed }) {
     const place = new Place(epoch);
     for (const [topic, offset] of Object.entries(offsets ?? {})) place.advance(topic, offset);
     place.time_us = time_us;
+    place.filter_changed = filter_changed === true;
     return place;
   }
 
@@ -87,6 +97,7 @@ class Place {
   asSince() {
     const since = { epoch: this.epoch, offsets: Object.fromEntries(this.offsets) };
     if (this.time_us !== undefined) since.time_us = this.time_us;
+    if (this.filter_changed) since.filter_changed = true;
     return since;
   }
 }

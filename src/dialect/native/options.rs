@@ -257,6 +257,9 @@ pub fn parse_since(text: &str) -> Result<Since, Refusal> {
             offsets.push((name, read(raw, &field, "an integer")?));
         }
     }
+    let filter_changed = members
+        .take("filter_changed")
+        .map_or(Ok(false), |raw| read(raw, "since.filter_changed", "true or false"))?;
     members.none_left("since")?;
-    Ok(Since::Position(Position { epoch: Some(epoch.into()), offsets, time_us }))
+    Ok(Since::Position(Position { epoch: Some(epoch.into()), offsets, time_us, filter_changed }))
 }

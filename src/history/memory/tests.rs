@@ -12,6 +12,7 @@ use crate::event::ShardId;
 use crate::event::TopicPattern;
 use crate::history::Page;
 use crate::history::Start;
+use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_EVENTS_MAX;
 use crate::limits::PAGE_WORK_MAX;
 use crate::limits::SELECT_NAMES_MAX;
@@ -62,7 +63,12 @@ impl Kept {
         let topics: Vec<_> = topics.split(' ').map(|t| TopicPattern::new(t).unwrap()).collect();
         let (mut events, mut gaps, mut after_us) = (Vec::new(), Vec::new(), 0);
         loop {
-            let read = Read { topics: topics.clone(), start: start.clone(), after_us };
+            let read = Read {
+                topics: topics.clone(),
+                start: start.clone(),
+                after_us,
+                page_bytes: PAGE_BYTES_MAX,
+            };
             let Answer::Now(page) = self.memory.read(&read) else {
                 panic!("memory answers at once")
             };
@@ -321,7 +327,12 @@ fn read_all(
     let (mut events, mut gaps, mut after_us, mut dearest) = (Vec::new(), Vec::new(), 0, 0);
     let mut start = start.clone();
     loop {
-        let read = Read { topics: topics.clone(), start: start.clone(), after_us };
+        let read = Read {
+            topics: topics.clone(),
+            start: start.clone(),
+            after_us,
+            page_bytes: PAGE_BYTES_MAX,
+        };
         let Answer::Now(page) = memory.read(&read) else { panic!("memory answers at once") };
         events.extend(page.events);
         gaps.extend(page.gaps);

@@ -17,6 +17,7 @@ use crate::limits::PARTIAL_SPARE_BYTES_MAX;
 use crate::limits::PARTIAL_SPARES_MAX;
 use crate::limits::PROCESS_BYTES;
 use crate::limits::READ_BYTES;
+use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::SHARD_BYTES;
 use crate::limits::TABLES_BYTES_DEFAULT;
 use crate::limits::TOPICS_BYTES_DEFAULT;
@@ -68,8 +69,9 @@ pub(super) enum Bound {
     Budget { set: fn(&Config) -> u64, share: u64, most: u64 },
 }
 
-/// Bytes of one connection that is idle, and of the outbox that it may have whatever others do.
-pub(super) const EACH_CONNECTION_BYTES: u64 = CONNECTION_BYTES + OUTBOX_SPARE_BYTES as u64;
+/// Bytes of one connection that is idle, and of the outbox and the pages of the past that it may have whatever others do.
+pub(super) const EACH_CONNECTION_BYTES: u64 =
+    CONNECTION_BYTES + OUTBOX_SPARE_BYTES as u64 + REPLAY_SPARE_BYTES as u64;
 
 /// Bytes of what a shard keeps to gather and inflate messages in.
 const INBOUND_BYTES: usize =
@@ -107,7 +109,7 @@ pub(in crate::server) const LINES: [Line; 15] = [
     },
     Line {
         part: Part::Connections,
-        name: "connections, each with a small outbox",
+        name: "connections, each with a small outbox and a small page",
         bound: Bound::EachConnection { bytes: EACH_CONNECTION_BYTES, share: 8 },
         key: "connections_max",
         at_limit: "one more is closed at once",
@@ -183,7 +185,7 @@ pub(in crate::server) const LINES: [Line; 15] = [
             most: u64::MAX,
         },
         key: "memory.replays_bytes_max",
-        at_limit: "the next page waits",
+        at_limit: "pages are smaller, large events of the past wait; who leaves a page lying is closed with 4008",
     },
     Line {
         part: Part::Input,

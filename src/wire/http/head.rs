@@ -115,11 +115,11 @@ fn check_request_line(buffer: &[u8]) -> Result<(), HttpError> {
     let line = &buffer[start.unwrap_or(buffer.len())..];
     // The line's own end does not count, nor the half of it that may have come.
     let visible = &line[..line.len().min(REQUEST_LINE_BYTES_MAX + 2)];
-    let so_far = visible.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    if so_far.strip_suffix(b"\r").unwrap_or(so_far).len() > REQUEST_LINE_BYTES_MAX {
-        return Err(HttpError::RequestLineTooLong);
-    }
-    Ok(())
+    let is_over =
+        |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).len() > REQUEST_LINE_BYTES_MAX;
+    let is_over = visible.len() > REQUEST_LINE_BYTES_MAX
+        && visible.split(|&byte| byte == b'\n').next().is_some_and(is_over);
+    if is_over { Err(HttpError::RequestLineTooLong) } else { Ok(()) }
 }
 
 /// Says more precisely what `httparse` found, from no byte beyond the one that it stopped at: only reached when the connection is lost.
@@ -263,7 +263,8 @@ impl Head {
     /// The name of a field that a proxy adds, if there is one: the request may be from anywhere then, whoever the connection is from.
     #[must_use]
     pub fn passed_on_by(&self) -> Option<&str> {
-        self.fields().map(|(name, _)| name).find(|name| known::is_of_proxy(name))
+        let field = self.fields.iter().find(|field| known::is_of_proxy(self.slice(field.name)))?;
+        Some(self.text(field.name))
     }
 
     /// Every value of the field `name` (in any case), as sent, in order.
@@ -277,6 +278,11 @@ impl Head {
     /// Every field, as sent, in order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter().map(|field| (self.text(field.name), self.slice(field.value)))
+    }
+
+    /// Every field's name and value as bytes, in order.
+    pub(super) fn raw_fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (self.slice(field.name), self.slice(field.value)))
     }
 
     /// Whether a field that is a list has `token` (in any case) in it.

@@ -180,6 +180,21 @@ test('an update is agreed to, refused, or made again with the next connection', 
   await assert.rejects(subscription.update({ topics: ['u'] }), TypeError);
 });
 
+test('after a change of filter the position says so, where keys may leave', () => {
+  for (const leave of [true, undefined]) {
+    const it = puppet();
+    const subscription = it.client.subscribe({ topics: 't', filter: 'x < 1', leave });
+    it.socket.welcome();
+    const { id } = subscription;
+    it.socket.say({ type: 'subscribed', id });
+    it.socket.say({ type: 'live', id, epoch: 'e', offsets: { t: 3 }, time_us: 50, replayed: 0 });
+    subscription.update({ filter: 'x < 2' });
+    assert.equal(subscription.position.filter_changed, undefined);
+    it.socket.say({ type: 'updated', id });
+    assert.equal(subscription.position.filter_changed, leave);
+  }
+});
+
 test('an ended subscription hears nothing more', async () => {
   const it = puppet();
   const heard = [];

@@ -58,6 +58,19 @@ test('a position is the keeper\'s own, and a topic may have any name', () => {
   assert.equal(progress.position.offsets.t, undefined);
 });
 
+test('a position says that keys came inside by another filter, until the server counts anew', () => {
+  const progress = new Progress(undefined);
+  progress.begin('a');
+  progress.live({ epoch: 'a', offsets: { t: 3 }, time_us: 50 });
+  progress.filterChanged();
+  const said = { epoch: 'a', offsets: { t: 3 }, time_us: 50, filter_changed: true };
+  assert.deepEqual(progress.begin('a'), said);
+  assert.deepEqual(new Progress(said).begin('a'), said);
+  progress.begin('b');
+  progress.live({ epoch: 'b', offsets: { t: 1 }, time_us: 60 });
+  assert.deepEqual(progress.begin('b'), { epoch: 'b', offsets: { t: 1 }, time_us: 60 });
+});
+
 test('there is room for so many topics', () => {
   const progress = new Progress({ epoch: 'a', offsets: {} });
   progress.begin('a');
