@@ -15,6 +15,7 @@ use fanwire::dialect::peat::connect::CallError;
 use fanwire::dialect::provisioning;
 use fanwire::dialect::provisioning::FilterFault;
 use fanwire::dialect::provisioning::PostedError;
+use fanwire::matcher::FilterProblem;
 use regex::Regex;
 
 /// A dialect, its page, and where its cases are besides its transcripts.
@@ -220,6 +221,7 @@ fn provisioning_faults() -> Vec<String> {
         F::NameTooLong,
         F::BadSince { text: text() },
         F::SearchTooLong,
+        F::TooLarge { problem: Box::new(FilterProblem::TooCostly { cost: 70_000 }) },
     ];
     let index = 0;
     let posted = [
@@ -243,7 +245,7 @@ fn provisioning_faults() -> Vec<String> {
     for fault in &filters {
         match fault {
             F::NotAnObject | F::NotAScalar { .. } | F::TooMany | F::ListTooLong { .. } => {}
-            F::NameTooLong | F::BadSince { .. } | F::SearchTooLong => {}
+            F::NameTooLong | F::BadSince { .. } | F::SearchTooLong | F::TooLarge { .. } => {}
         }
     }
     for fault in &posted {

@@ -17,9 +17,12 @@ const EVENTS: u64 = 300;
 
 fn open(world: &mut World, target: &str, capacity: usize) -> Wire {
     let wire = world.open(0, capacity);
-    let head = format!(
-        "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
+    let upgrade = if target.contains("sse") {
+        ""
+    } else {
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    };
+    let head = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n");
     world.say(wire, head.as_bytes());
     world.settle();
     wire
@@ -82,6 +85,90 @@ fn hyperbeam_keeps_the_newest_and_says_nothing() {
     assert_eq!(closed, None);
     assert!(texts.len() < 301, "some were dropped: {}", texts.len());
     assert!(texts.last().is_some_and(|text| text.contains(r#""n":300"#)));
+}
+
+fn publish(world: &mut World, key: &str, payload: &str) {
+    let publisher = world.open(0, 1 << 16);
+    let head = format!(
+        "POST /v1/publish/a HTTP/1.1\r\nHost: x\r\nFanwire-Key: {key}\r\nContent-Length: {}\r\n\r\n",
+        payload.len()
+    );
+    world.say(publisher, head.as_bytes());
+    // A megabyte is more than one read takes.
+    for part in payload.as_bytes().chunks(1 << 16) {
+        world.say(publisher, part);
+        world.settle();
+    }
+    let reply = world.read(publisher, 1 << 16);
+    assert!(reply.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&reply));
+    world.vanish(publisher);
+}
+
+/// Eight documents of 31 kB, one of 1.04 MB, and the same again. A reader takes a part of its snapshot, or of what is told live, and pauses for half a
+/// second, in which one of them changes.
+fn pauses_at_large_documents(target: &str, is_snapshot: bool) {
+    let payload = |bytes: usize| format!(r#"{{"text":"{}"}}"#, "x".repeat(bytes));
+    let mut world = World::new(1, &Settings { message_bytes_max: 1 << 21, ..roomy() });
+    let mut reader = (!is_snapshot).then(|| open(&mut world, target, 1 << 16));
+    for document in 0..18 {
+        let bytes = if document % 9 == 8 { 1_040_000 } else { 31_000 };
+        publish(&mut world, &format!("k{document:02}"), &payload(bytes));
+    }
+    let reader = *reader.get_or_insert_with(|| open(&mut world, target, 1 << 16));
+    let mut bytes = world.read(reader, 200_000);
+    for _ in 0..50 {
+        world.advance(10);
+        world.settle();
+    }
+    publish(&mut world, "k00", r#"{"text":"changed"}"#);
+    world.tick();
+    loop {
+        world.settle();
+        let read = world.read(reader, 1 << 16);
+        if read.is_empty() {
+            break;
+        }
+        bytes.extend(read);
+    }
+    assert!(world.is_open(reader), "{target}: it is never closed");
+    if target.contains("sse") {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains("changed"), "{target}: the newest is heard: {text:.200}");
+        assert!(!text.contains("\r\n0\r\n\r\n"), "{target}: the stream goes on");
+        return;
+    }
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a reply");
+    let mut frames = Reader::new(false);
+    frames.push(&bytes[end + 4..]);
+    let mut told = Vec::new();
+    while let Some(frame) = frames.next() {
+        match frame {
+            Frame::Text(text) => told.push(text),
+            Frame::Close(code, reason) => panic!("{target}: closed {code:?} {reason}"),
+            _ => {}
+        }
+    }
+    let documents = told.iter().filter(|text| text.contains("xxx")).count();
+    let changed = told.iter().position(|text| text.contains("changed"));
+    if is_snapshot {
+        assert_eq!(documents, 18, "{target}: a snapshot is whole, and what changes comes besides");
+        assert!(changed.is_some(), "{target}");
+    } else {
+        assert_eq!(changed, Some(told.len() - 1), "{target}: the newest is heard last");
+    }
+}
+
+#[test]
+fn large_documents_close_nobody_whose_dialect_closes_nobody() {
+    for (target, is_snapshot) in [
+        ("/ws/subscribe?collections=a", true),
+        ("/ws/subscribe?collections=a", false),
+        ("/sse/subscribe?collections=a", true),
+        ("/sse/subscribe?collections=a", false),
+        ("/ws?topic=a", false),
+    ] {
+        pauses_at_large_documents(target, is_snapshot);
+    }
 }
 
 //= provisioning#5.5

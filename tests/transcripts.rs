@@ -18,6 +18,7 @@ use fanwire::auth::Mapping;
 use fanwire::auth::Rate;
 use fanwire::auth::TokenRules;
 use fanwire::auth::Verifier;
+use fanwire::event::Naming;
 use fanwire::event::TopicName;
 use fanwire::shard::Access;
 use fanwire::shard::Settings;
@@ -54,6 +55,12 @@ fn access_with_keys() -> Access {
     }
 }
 
+fn naming_of<'s>(settings: &'s mut Settings, key: &str) -> &'s mut Naming {
+    let views = Arc::make_mut(&mut settings.views);
+    let view = if key.starts_with("peat.") { &mut views.peat } else { &mut views.hyperbeam };
+    Arc::make_mut(&mut view.naming)
+}
+
 fn set(settings: &mut Settings, key: &str, value: &str) {
     match key {
         "hyperbeam.deletes" => {
@@ -67,11 +74,11 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         "hyperbeam.regex" => settings.hyperbeam.options.regex = value == "on",
         "own.figures_s" => settings.own.figures_s = value.parse().expect("seconds"),
         "own.logs" => settings.own.logs = value == "on",
-        "peat.prefix" => Arc::make_mut(&mut settings.views).peat.prefix = value.into(),
-        "peat.names" => {
+        "peat.prefix" | "hyperbeam.prefix" => naming_of(settings, key).prefix = value.into(),
+        "peat.names" | "hyperbeam.names" => {
             let (name, topic) = value.split_once('=').expect("name=topic");
             let named = (name.into(), TopicName::new(topic).unwrap());
-            Arc::make_mut(&mut settings.views).peat.names.push(named);
+            naming_of(settings, key).names.push(named);
         }
         "keys" => settings.access = Arc::new(access_with_keys()),
         "subscriptions_max" => settings.bounds.subscriptions_max = value.parse().expect("a count"),

@@ -16,6 +16,7 @@ use crate::dialect::GapReason;
 use crate::dialect::Skipped;
 use crate::dialect::Slow;
 use crate::event::Event;
+use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::GAP_TOPICS_MAX;
@@ -34,7 +35,11 @@ pub enum Item {
     /// A message of the server's, as text, and the word for what it is.
     Said { kind: &'static str, text: Box<[u8]> },
     /// Up to which stamp of which shards everything has now been sent; no bytes of its own.
-    Reached(Box<[(u16, u64)]>),
+    Reached {
+        homes: Box<[(u16, u64)]>,
+        /// What the reader has now had of its topic, if it asked for one.
+        mark: Option<Mark>,
+    },
     /// Bytes that go as they are: a control frame.
     Raw(Box<[u8]>),
 }
@@ -50,7 +55,7 @@ impl Item {
             + match self {
                 Self::Event { event, .. } | Self::Past { event, .. } => event.weight_bytes(),
                 Self::Said { text: bytes, .. } | Self::Raw(bytes) => bytes.len(),
-                Self::Reached(homes) => size_of_val(&**homes),
+                Self::Reached { homes, .. } => size_of_val(&**homes),
             }
     }
 }
@@ -385,7 +390,7 @@ impl Outbox {
         let is_reply = |item: &Item| match item {
             Item::Said { kind, .. } => !matches!(*kind, "live" | "gap" | "skipped"),
             Item::Raw(_) => true,
-            Item::Event { .. } | Item::Past { .. } | Item::Reached(_) => false,
+            Item::Event { .. } | Item::Past { .. } | Item::Reached { .. } => false,
         };
         let items = self.items.into_iter().flatten();
         items.map(|waiting| waiting.item).filter(is_reply).collect()

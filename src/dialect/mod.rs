@@ -29,6 +29,7 @@ use std::sync::Arc;
 use crate::clock::Now;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::Mark;
 use crate::event::Payload;
 use crate::event::Projection;
 use crate::event::Text;
@@ -235,6 +236,8 @@ pub struct Position {
 pub struct Cursor {
     pub epoch: Box<str>,
     pub times_us: Vec<u64>,
+    /// The last event that was told: where a gap of its topic begins.
+    pub mark: Option<Mark>,
 }
 
 /// What a client asks of the server.

@@ -15,6 +15,8 @@ pub mod json;
 
 pub mod moment;
 
+pub mod naming;
+
 pub mod number;
 
 mod soften;
@@ -35,10 +37,12 @@ pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
 pub use interest::Sought;
+pub use naming::Naming;
 pub use number::Number;
 pub use projection::Projection;
 pub use text::Payload;
 pub use text::Text;
+pub use topic::Mark;
 pub use topic::TopicError;
 pub use topic::TopicName;
 pub use topic::TopicPattern;

@@ -6,6 +6,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::limits::TOPIC_BYTES_MAX;
@@ -82,6 +83,33 @@ impl TopicName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// An offset of a topic, which is told by a hash of its name: short enough to stand in the id of each event of a stream. Means something only to the
+/// process that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub topic_hash: u32,
+    pub offset: u64,
+}
+
+impl Mark {
+    /// The mark of an offset of a topic.
+    #[must_use]
+    pub fn of(topic: &TopicName, offset: u64) -> Self {
+        Self { topic_hash: short_hash(topic), offset }
+    }
+
+    /// The offset, if it is this topic's.
+    #[must_use]
+    pub fn offset_of(self, topic: &TopicName) -> Option<u64> {
+        (self.topic_hash == short_hash(topic)).then_some(self.offset)
+    }
+}
+
+fn short_hash(topic: &TopicName) -> u32 {
+    let hash = foldhash::fast::FixedState::default().hash_one(topic.as_str());
+    u32::try_from(hash >> 32).expect("32 bits are left")
 }
 
 /// Names are compared as their texts are, so that a table of names can be asked for a text.

@@ -15,6 +15,7 @@ pub use memory::Memory;
 
 use crate::dialect::Gap;
 use crate::event::Event;
+use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 
@@ -70,7 +71,11 @@ pub enum Start {
         counted_us: u64,
     },
     /// Events stamped after this moment.
-    AfterTime(u64),
+    AfterTime {
+        time_us: u64,
+        /// What the reader has had of one topic: where a gap of it begins.
+        mark: Option<Mark>,
+    },
     /// Events after the offset of each topic named; of all others those stamped after `others_us`, or none.
     AfterOffsets {
         /// In the order of the names. Of a topic that nothing is known of any more `others_us` holds.

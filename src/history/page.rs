@@ -20,6 +20,7 @@ use super::topics::Selected;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::event::Event;
+use crate::event::Mark;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
@@ -147,7 +148,7 @@ impl<'a> Writer<'a> {
         match &self.read.start {
             Start::Now | Start::Last { .. } | Start::Snapshot { .. } => None,
             Start::Earliest | Start::OtherEpoch { .. } => Some(by_time(0)),
-            Start::AfterTime(time_us) => Some(by_time(*time_us)),
+            Start::AfterTime { time_us, .. } => Some(by_time(*time_us)),
             // Only the first page counts from the end: what comes meanwhile is not to push out what was promised.
             Start::Tail { count, counted_us } => {
                 let counted = match counted_us {
@@ -167,7 +168,7 @@ impl<'a> Writer<'a> {
     /// The moment after which something may have to be told, of whatever topic.
     fn begin_us(&self) -> u64 {
         let begin_us = match &self.read.start {
-            Start::AfterTime(time_us) => *time_us,
+            Start::AfterTime { time_us, .. } => *time_us,
             Start::AfterOffsets { offsets, others_us } if self.read.after_us == 0 => {
                 let named = offsets.iter().filter_map(|(name, offset)| {
                     let topics = self.memory.names();
@@ -210,7 +211,10 @@ impl<'a> Writer<'a> {
             Start::Earliest | Start::OtherEpoch { .. } => {
                 after_us > 0 && evicted.time_us > after_us
             }
-            Start::AfterTime(time_us) => evicted.time_us > (*time_us).max(after_us),
+            Start::AfterTime { time_us, mark } => {
+                had = had_of(*mark, name);
+                evicted.time_us > (*time_us).max(after_us)
+            }
             Start::AfterOffsets { offsets, others_us } => match find(offsets, name) {
                 // What is not known of a topic is what its moment stands for, as of topics that are not named.
                 Some(_)
@@ -246,7 +250,7 @@ impl<'a> Writer<'a> {
                     self.push_gap(name, 1, to, GapReason::Epoch);
                 }
             }
-            Start::AfterTime(time_us) if *time_us < floor.time_us => self.forgotten_gaps(),
+            Start::AfterTime { time_us, .. } if *time_us < floor.time_us => self.forgotten_gaps(),
             Start::AfterOffsets { offsets, others_us } => {
                 for (name, offset) in offsets.iter() {
                     let topic = topics.index_of(name).and_then(|index| topics.find(index));
@@ -294,7 +298,12 @@ impl<'a> Writer<'a> {
                         && topics.left_by(name).is_none()
                         && !matches!(&self.read.start, Start::AfterOffsets { offsets, .. } if find(offsets, name).is_some())
                     {
-                        self.push_gap(name, 1, topics.floor().offset, GapReason::Evicted);
+                        let had = match &self.read.start {
+                            Start::AfterTime { mark, .. } => had_of(*mark, name),
+                            _ => 0,
+                        };
+                        let to = topics.floor().offset;
+                        self.push_gap(name, had.min(to) + 1, to, GapReason::Evicted);
                     }
                 }
             }
@@ -421,6 +430,11 @@ impl<'a> Writer<'a> {
 
 /// Bytes of a gap, about, with its topic's name.
 const GAP_BYTES: usize = 128;
+
+/// What a reader says that it has had of a topic, besides the moment; 0: it does not say.
+fn had_of(mark: Option<Mark>, name: &TopicName) -> u64 {
+    mark.and_then(|mark| mark.offset_of(name)).unwrap_or(0)
+}
 
 /// The offset that a position names for a topic.
 fn find(offsets: &[(TopicName, u64)], name: &TopicName) -> Option<u64> {

@@ -4,6 +4,7 @@
 //! where those cover every slot, else from a parse of the payload here. Invariant: a slot without a value has an empty span.
 //! Never compares.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
@@ -12,6 +13,7 @@ use crate::event::Event;
 use crate::event::Fields;
 use crate::event::Interest;
 use crate::event::Sought;
+use crate::event::TopicName;
 use crate::event::fields;
 use crate::event::fields::Scratch;
 use crate::event::fields::Value;
@@ -42,6 +44,8 @@ pub(super) struct Slots {
     /// By slot: its source and how many filters read it; `None` where a number is free.
     used: Vec<Option<(Source, u32)>>,
     free: Vec<SlotId>,
+    /// Those that read what somebody calls the topic: few, one for each view.
+    named: Vec<SlotId>,
     /// By position: its latitudes and longitudes, and how many filters ask for it. Numbers of forgotten ones (0) are used again.
     positions: Vec<(SlotId, SlotId, u32)>,
     /// Changes whenever the set of paths does.
@@ -80,6 +84,9 @@ impl Slots {
         });
         self.used[slot.index()] = Some((source.clone(), 1));
         self.by_source.insert(source.clone(), slot);
+        if let Source::Name(_) = source {
+            self.named.push(slot);
+        }
         self.changed();
         slot
     }
@@ -94,6 +101,7 @@ impl Slots {
         if let Some((source, _)) = self.used[slot.index()].take() {
             self.by_source.remove(&source);
         }
+        self.named.retain(|named| *named != slot);
         self.free.push(slot);
         self.changed();
     }
@@ -145,6 +153,12 @@ impl Slots {
         self.interest.get_or_insert_with(|| {
             Interest::of(self.used.iter().flatten().flat_map(|(source, _)| source.paths()))
         })
+    }
+
+    /// What the slots that ask for it call the topic, in their order.
+    fn names_of<'t>(&'t self, topic: &'t TopicName) -> impl Iterator<Item = Cow<'t, str>> {
+        let sources = self.named.iter().filter_map(|slot| self.used[slot.index()].as_ref());
+        sources.filter_map(|(source, _)| source.name_of(topic))
     }
 
     /// The slots of the event itself, with their values.
@@ -207,6 +221,14 @@ pub(super) struct Facts<'a> {
     is_large: bool,
 }
 
+/// What an event did not come with, and filters ask for.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    fields: Fields,
+    /// By slot that asks for one: what somebody calls the topic.
+    names: Vec<Box<str>>,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: u32,
@@ -266,19 +288,27 @@ impl<'a> Facts<'a> {
         &self.work
     }
 
-    /// Reads `event`; `own` is where fields go that had to be looked for here.
+    /// Reads `event`; `own` is where goes what had to be looked for here.
     pub(super) fn read(
         &mut self,
         event: &'a Event,
         slots: &mut Slots,
         scratch: &mut Scratch,
-        own: &'a mut Fields,
+        own: &'a mut Own,
     ) {
+        let Own { fields: own, names } = own;
         self.spans.resize(slots.used.len(), NO_SPAN);
         self.is_large = event.payload.len() >= LARGE_BYTES_MIN;
         for (slot, value) in slots.of_event(event) {
             self.values.push(value);
             self.fill(slot, self.values.len() - 1, 0);
+        }
+        names.extend(slots.names_of(&event.topic).map(|name| Box::from(&*name)));
+        let names: &'a [Box<str>] = names;
+        for (slot, name) in slots.named.iter().zip(names) {
+            self.work.take(name.len());
+            self.values.push(Value::Text(name));
+            self.fill(*slot, self.values.len() - 1, 0);
         }
         let found = if slots.by_source.is_empty() {
             return;

@@ -34,7 +34,6 @@ mod topics;
 mod tree;
 
 use crate::event::Event;
-use crate::event::Fields;
 use crate::event::Interest;
 use crate::event::TopicPattern;
 use crate::event::fields::Scratch;
@@ -42,6 +41,7 @@ use crate::limits::FILTER_EVENT_STEPS_MAX;
 use crate::matcher::accounts::Accounts;
 pub use crate::matcher::accounts::PayerId;
 use crate::matcher::facts::Facts;
+use crate::matcher::facts::Own;
 pub use crate::matcher::filter::Filter;
 pub use crate::matcher::filter::FilterError;
 pub use crate::matcher::filter::FilterProblem;
@@ -231,7 +231,7 @@ impl Matcher {
 
     /// Appends to `passed` the groups whose filters the event passes, of the subjects that matched.
     fn ask_filters(&mut self, event: &Event) {
-        let mut own = Fields::default();
+        let mut own = Own::default();
         // It was emptied when the last event was done with.
         let mut facts: Facts<'_> = self.facts.take().unwrap_or_default();
         facts.read(event, &mut self.filters.slots, &mut self.scratch, &mut own);

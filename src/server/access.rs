@@ -21,6 +21,7 @@ use crate::config::ViewConfig;
 use crate::dialect::View;
 use crate::dialect::Views;
 use crate::dialect::hyperbeam;
+use crate::event::Naming;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::shard::Access;
@@ -75,8 +76,8 @@ fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, Config
             TopicName::new(topic.trim()).map_err(|error| unusable(whole, &key("names"), error))?;
         names.push((name.trim().into(), topic));
     }
-    let prefix = config.prefix.as_str().into();
-    Ok(View { topics, prefix, names, deletes: config.deletes })
+    let naming = Arc::new(Naming { prefix: config.prefix.as_str().into(), names });
+    Ok(View { topics, naming, deletes: config.deletes })
 }
 
 /// What may be set of HyperBEAM's dialect.

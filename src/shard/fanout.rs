@@ -10,6 +10,7 @@ use super::class::ClassId;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use super::voice;
+use super::voice::SseId;
 use crate::batch::Pushed;
 use crate::clock::Now;
 use crate::dialect::Form;
@@ -173,7 +174,8 @@ impl Shard {
         self.close_batch(id);
         self.begin_frames(id);
         let class = self.classes.at(id);
-        let sse_id = (&*self.epoch, &*self.cursor);
+        let mark = voice::mark_of(class.key.voice, event);
+        let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         for subs in voice::messages(class, subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
             self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);

@@ -136,7 +136,7 @@ impl Making<'_> {
     }
 
     fn put_sse(&mut self, chunked: bool, message: &Message<'_>) {
-        let id = message.sse_id.and_then(|(epoch, cursor)| voice::sse_cursor(epoch, cursor));
+        let id = message.sse_id.and_then(voice::sse_cursor);
         let event =
             sse::Event { id: id.as_deref().unwrap_or_default(), event: message.kind, data: &[] };
         let (mut before, mut after) = (Vec::new(), Vec::new());
@@ -272,7 +272,8 @@ impl Shard {
         self.begin_frames(id);
         encoded.keep_parts();
         let class = self.classes.at(id);
-        let sse_id = Some((&*self.epoch, &*self.cursor));
+        let mark = voice::mark_of(class.key.voice, event);
+        let sse_id = Some(SseId { epoch: &self.epoch, times_us: &self.cursor, mark });
         let pieces = pieces(encoded, &mut self.large, class, event, subs, sse_id);
         let messages = voice::messages_count(class, subs);
         class.push_pieces(pieces, messages, &self.frames);

@@ -14,7 +14,9 @@ use super::encoded::Encoded;
 use super::input::ConnId;
 use super::large;
 use super::solo::AfterSent;
+use super::solo::Reached;
 use super::voice;
+use super::voice::SseId;
 use crate::batch::Item;
 use crate::batch::Kept;
 use crate::batch::LargeEvents;
@@ -28,6 +30,7 @@ use crate::dialect::Outcome;
 use crate::dialect::Subs;
 use crate::dialect::Views;
 use crate::event::Event;
+use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
@@ -78,6 +81,9 @@ impl Scratch {
     }
 }
 
+/// The id of a message that is no place to come back to.
+const NOWHERE: Reached<'_> = (&[], None);
+
 /// What a connection's chunk is made with.
 struct Filling<'a> {
     voice: Voice,
@@ -89,6 +95,7 @@ struct Filling<'a> {
     batch_events_max: u16,
     /// Of a stream: how far it has come with the last event of the batch.
     batch_cursor: Vec<u64>,
+    batch_mark: Option<Mark>,
     events: u64,
 }
 
@@ -230,6 +237,7 @@ impl Shard {
             batch_events: 0,
             batch_events_max: 0,
             batch_cursor: Vec::new(),
+            batch_mark: None,
             events: 0,
         };
         self.stats.dropped += solo.outbox.take_dropped();
@@ -243,33 +251,32 @@ impl Shard {
             let Some(item) = solo.outbox.pop() else { break };
             match item {
                 Item::Event { event, subs } if event.is_large() => {
-                    if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
-                        *sent = event.time_us;
-                    }
-                    let known = if solo.is_telling { &[][..] } else { &solo.cursor };
-                    filling.large(&event, subs, known, &mut self.large, &mut solo.owed);
+                    solo.note_sent(&event);
+                    let reached =
+                        if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
+                    filling.large(&event, subs, reached, &mut self.large, &mut solo.owed);
                 }
                 Item::Past { event, subs } if event.is_large() => {
-                    filling.large(&event, subs, &[], &mut self.large, &mut solo.owed);
+                    filling.large(&event, subs, NOWHERE, &mut self.large, &mut solo.owed);
                 }
                 Item::Event { event, subs } => {
                     self.stats.skipped += filling.announce(&mut solo.outbox);
-                    if let Some(sent) = solo.cursor.get_mut(event.home.index()) {
-                        *sent = event.time_us;
-                    }
-                    let known = if solo.is_telling { &[][..] } else { &solo.cursor };
-                    filling.event(&event, subs, known);
+                    solo.note_sent(&event);
+                    let reached =
+                        if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
+                    filling.event(&event, subs, reached);
                 }
-                Item::Past { event, subs } => filling.event(&event, subs, &[]),
+                Item::Past { event, subs } => filling.event(&event, subs, NOWHERE),
                 Item::Said { kind, text } => {
                     if kind == "live" {
                         self.stats.skipped += filling.announce(&mut solo.outbox);
                     }
-                    filling.said(kind, &text, &solo.cursor);
+                    filling.said(kind, &text, (&solo.cursor, solo.mark));
                 }
                 Item::Raw(bytes) => filling.raw(&bytes),
-                Item::Reached(homes) => {
+                Item::Reached { homes, mark } => {
                     solo.is_telling = false;
+                    solo.mark = mark.or(solo.mark);
                     for (home, time_us) in homes {
                         if let Some(sent) = solo.cursor.get_mut(usize::from(home)) {
                             *sent = time_us.max(*sent);
@@ -331,7 +338,14 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
     }
 }
 
-impl Filling<'_> {
+impl<'a> Filling<'a> {
+    const fn id_at<'i>(&self, (times_us, mark): Reached<'i>) -> SseId<'i>
+    where
+        'a: 'i,
+    {
+        SseId { epoch: self.epoch, times_us, mark }
+    }
+
     /// Says what was dropped or passed over, before the events that follow; returns how many were passed over.
     fn announce(&mut self, outbox: &mut Outbox) -> u64 {
         if !outbox.has_notices() {
@@ -362,34 +376,34 @@ impl Filling<'_> {
         &mut self,
         event: &Arc<Event>,
         subs: u64,
-        cursor: &[u64],
+        reached: Reached<'_>,
         events: &mut LargeEvents,
         owed: &mut Owed,
     ) {
         let Some(class) = self.class else { return };
         self.events += 1;
+        let id = Some(self.id_at(reached));
         let encoded = &mut self.scratch.encoded;
         encoded.begin();
         encoded.keep_parts();
-        let id = Some((self.epoch, cursor));
         for piece in large::pieces(encoded, events, class, event, subs, id) {
             owed.push(piece);
         }
         encoded.end();
     }
 
-    fn event(&mut self, event: &Event, subs: u64, cursor: &[u64]) {
+    fn event(&mut self, event: &Event, subs: u64, reached: Reached<'_>) {
         let Some(class) = self.class else { return };
         self.events += 1;
         let scratch = &mut *self.scratch;
         scratch.encoded.begin();
         let Some(batch) = voice::batch_of(class, subs) else {
             self.end_batch();
+            let id = Some(self.id_at(reached));
             let scratch = &mut *self.scratch;
             for subs in voice::messages(class, subs) {
                 let text = scratch.encoded.text(class, event, subs, Form::Single);
                 let alone = voice::is_deflated_alone(class, text.len());
-                let id = Some((self.epoch, cursor));
                 voice::frame_event(self.voice, alone, &[text], id, &mut scratch.chunk);
             }
             return;
@@ -405,8 +419,10 @@ impl Filling<'_> {
             self.batch_events_max.min(batch.events_max)
         };
         self.batch_events += 1;
+        let (times_us, mark) = reached;
         self.batch_cursor.clear();
-        self.batch_cursor.extend_from_slice(cursor);
+        self.batch_cursor.extend_from_slice(times_us);
+        self.batch_mark = mark;
         if self.batch_events >= self.batch_events_max || self.scratch.batch.len() >= BATCH_BYTES_MAX
         {
             self.end_batch();
@@ -422,20 +438,16 @@ impl Filling<'_> {
         self.voice.dialect.speaker().batch(BatchPart::End, 0, &mut scratch.batch);
         let alone =
             self.class.is_some_and(|class| voice::is_deflated_alone(class, scratch.batch.len()));
-        let sse_id = (self.epoch, &self.batch_cursor[..]);
+        let sse_id =
+            SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
         voice::frame_batch(self.voice, alone, &scratch.batch, sse_id, &mut scratch.chunk);
         scratch.batch.clear();
     }
 
-    fn said(&mut self, kind: &str, text: &[u8], cursor: &[u64]) {
+    fn said(&mut self, kind: &str, text: &[u8], reached: Reached<'_>) {
         self.end_batch();
-        voice::frame_said(
-            self.voice,
-            kind,
-            text,
-            Some((self.epoch, cursor)),
-            &mut self.scratch.chunk,
-        );
+        let id = Some(self.id_at(reached));
+        voice::frame_said(self.voice, kind, text, id, &mut self.scratch.chunk);
     }
 
     fn say<'s>(&mut self, set: u64, outcome: impl FnOnce(Subs<'s>) -> Outcome<'s>)

@@ -28,6 +28,7 @@ use crate::dialect::Outcome;
 use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::event::Event;
+use crate::event::Mark;
 use crate::event::Op;
 use crate::event::ShardId;
 use crate::event::TopicName;
@@ -90,6 +91,10 @@ impl Shard {
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             solo.replays.push(replay);
             solo.cursor = first_cursor(since, &homes, shard_count);
+            solo.mark = match since {
+                Since::Cursor(cursor) => cursor.mark,
+                _ => None,
+            };
             solo.is_telling |= is_snapshot;
         }
         if is_snapshot {
@@ -156,7 +161,9 @@ impl Shard {
             Since::Earliest => Start::Earliest,
             Since::Last => LAST,
             Since::Tail(count) => Start::Tail { count: *count, counted_us: 0 },
-            Since::Time(time_us) => Start::AfterTime(time_us.saturating_sub(1)),
+            Since::Time(time_us) => {
+                Start::AfterTime { time_us: time_us.saturating_sub(1), mark: None }
+            }
             Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
                 let mut offsets = position.offsets.clone();
                 offsets.sort_unstable();
@@ -175,7 +182,9 @@ impl Shard {
     /// What one home is asked: the same as every other, but for a cursor, which has a moment for each.
     fn read_at(&self, home: ShardId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
         let start = match (since, &shared.start) {
-            (Since::Cursor(cursor), _) => Start::AfterTime(cursor.times_us[home.index()]),
+            (Since::Cursor(cursor), _) => {
+                Start::AfterTime { time_us: cursor.times_us[home.index()], mark: cursor.mark }
+            }
             (_, Start::AfterOffsets { offsets, others_us }) => {
                 let is_here =
                     |named: &&(TopicName, u64)| home_of(&named.0, self.shard_count) == home;
@@ -385,9 +394,12 @@ impl Shard {
             return;
         };
         if !solo.cursor.is_empty() {
-            solo.outbox.push(Item::Reached(
-                replay.began_us.into_iter().map(|(home, time_us)| (home.0, time_us)).collect(),
-            ));
+            let homes = replay.began_us.into_iter().map(|(home, time_us)| (home.0, time_us));
+            let mark = match &replay.live.offsets[..] {
+                [(topic, offset)] => Some(Mark::of(topic, *offset)),
+                _ => None,
+            };
+            solo.outbox.push(Item::Reached { homes: homes.collect(), mark });
         }
         self.say(id, &Outcome::Live { id: &replay.id, live: &replay.live });
         if replay.is_awaited {
@@ -401,13 +413,13 @@ pub(super) const LAST: Start = Start::Last { deleted_after_us: None };
 
 /// Whether a client comes back with a position of this epoch.
 const fn is_resume(start: &Start) -> bool {
-    matches!(start, Start::AfterOffsets { .. } | Start::AfterTime(_))
+    matches!(start, Start::AfterOffsets { .. } | Start::AfterTime { .. })
 }
 
 /// Whether an event lies before where a client that comes back begins.
 fn is_before(start: &Start, event: &Event) -> bool {
     match start {
-        Start::AfterTime(time_us) => event.time_us <= *time_us,
+        Start::AfterTime { time_us, .. } => event.time_us <= *time_us,
         Start::AfterOffsets { offsets, others_us } => {
             match offsets.binary_search_by(|(topic, _)| topic.cmp(&event.topic)) {
                 Ok(place) => event.offset <= offsets[place].1,

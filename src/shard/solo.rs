@@ -16,6 +16,7 @@ use crate::batch::Owed;
 use crate::dialect::Live;
 use crate::dialect::SubId;
 use crate::event::Event;
+use crate::event::Mark;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::history::Read;
@@ -46,6 +47,8 @@ pub(super) struct Solo {
     pub(super) closing: Option<Closing>,
     /// Of an SSE stream: up to which stamp of each home shard it was sent; 0: not known yet.
     pub(super) cursor: Vec<u64>,
+    /// The last event that was sent, if it is known.
+    pub(super) mark: Option<Mark>,
     /// A snapshot is being told, so the cursor is no position to come back to.
     pub(super) is_telling: bool,
 }
@@ -74,7 +77,18 @@ pub(super) enum AfterSent {
     Awaited,
 }
 
+/// How far a stream has come: up to which stamp of each home shard, and with which event.
+pub(super) type Reached<'a> = (&'a [u64], Option<Mark>);
+
 impl Solo {
+    /// Notes that a stream is sent an event.
+    pub(super) fn note_sent(&mut self, event: &Event) {
+        if let Some(sent) = self.cursor.get_mut(event.home.index()) {
+            *sent = event.time_us;
+            self.mark = Some(Mark::of(&event.topic, event.offset));
+        }
+    }
+
     /// Bytes that its client has yet to take.
     pub(super) fn unread_bytes(&self) -> usize {
         self.owed.len() + self.outbox.bytes()

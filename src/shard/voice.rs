@@ -20,6 +20,8 @@ use crate::dialect::Batch;
 use crate::dialect::BatchPart;
 use crate::dialect::Subs;
 use crate::dialect::peat::connect;
+use crate::event::Event;
+use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::limits::CLASS_BYTES_MAX;
 use crate::limits::DEFLATE_ALONE_BYTES_MIN;
@@ -33,7 +35,18 @@ use crate::wire::frame::OpCode;
 use crate::wire::sse;
 
 /// What an SSE event's id is made of: the epoch, and up to which stamp of each home shard everything was sent.
-pub(super) type SseId<'a> = (&'a str, &'a [u64]);
+#[derive(Clone, Copy)]
+pub(super) struct SseId<'a> {
+    pub(super) epoch: &'a str,
+    pub(super) times_us: &'a [u64],
+    /// The last event that was sent, if it is known.
+    pub(super) mark: Option<Mark>,
+}
+
+/// The mark of an event, for those voices whose ids hold one.
+pub(super) fn mark_of(voice: Voice, event: &Event) -> Option<Mark> {
+    voice.is_sse().then(|| Mark::of(&event.topic, event.offset))
+}
 
 thread_local! {
     /// The deflaters of messages that stand alone, one per window size; a shard is a thread.
@@ -142,7 +155,7 @@ fn frame_sse(
     parts: &[&[u8]],
     out: &mut Vec<u8>,
 ) {
-    let id = id.and_then(|(epoch, cursor)| sse_cursor(epoch, cursor)).unwrap_or_default();
+    let id = id.and_then(sse_cursor).unwrap_or_default();
     let data = parts.concat();
     let event = sse::Event { id: &id, event: kind.unwrap_or_default(), data: &data };
     if !chunked {
@@ -162,16 +175,22 @@ fn frame_connect(parts: &[&[u8]], out: &mut Vec<u8>) {
     sse::put_chunk(out, &enveloped);
 }
 
-/// `epoch.t1.t2…`, each time in base 36; nothing while one of them is not known.
-pub(super) fn sse_cursor(epoch: &str, times_us: &[u64]) -> Option<String> {
+/// `epoch.t1.t2…-hash.offset`, each number in base 36, without what is behind the hyphen if no event is known; nothing while one of the times is not.
+pub(super) fn sse_cursor(SseId { epoch, times_us, mark }: SseId<'_>) -> Option<String> {
     if times_us.is_empty() || times_us.contains(&0) {
         return None;
     }
-    let mut text = String::with_capacity(epoch.len() + times_us.len() * 12);
+    let mut text = String::with_capacity(epoch.len() + times_us.len() * 12 + 20);
     text.push_str(epoch);
     for time_us in times_us {
         text.push('.');
         push_base36(*time_us, &mut text);
+    }
+    if let Some(Mark { topic_hash, offset }) = mark {
+        text.push('-');
+        push_base36(u64::from(topic_hash), &mut text);
+        text.push('.');
+        push_base36(offset, &mut text);
     }
     Some(text)
 }
@@ -334,7 +353,8 @@ impl Shard {
         let class = self.classes.at(id);
         let alone = is_deflated_alone(class, open.text.len());
         // Whatever was fanned out before now, and is for this class, is in the batch or before it.
-        let sse_id = (&*self.epoch, &*self.cursor);
+        let mark = open.told.last().and_then(|(event, _)| mark_of(voice, event));
+        let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         let frame = self.frames.add(|out| frame_batch(voice, alone, &open.text, sse_id, out));
         self.is_class_full |= push_frame(class, frame, &mut self.frames);
     }
@@ -346,8 +366,11 @@ mod tests {
 
     #[test]
     fn a_cursor_is_said_only_when_all_of_it_is_known() {
-        assert_eq!(sse_cursor("e", &[35, 36]).as_deref(), Some("e.z.10"));
-        assert_eq!(sse_cursor("e", &[35, 0]), None);
+        let said = |times_us: &[u64], mark| sse_cursor(SseId { epoch: "e", times_us, mark });
+        assert_eq!(said(&[35, 36], None).as_deref(), Some("e.z.10"));
+        assert_eq!(said(&[35, 0], None), None);
+        let mark = Some(Mark { topic_hash: 36, offset: 37 });
+        assert_eq!(said(&[35], mark).as_deref(), Some("e.z-10.11"));
         assert_eq!(u64::from_str_radix("10", 36), Ok(36));
     }
 

@@ -136,7 +136,7 @@ pub(super) fn subscriptions(
 ) -> Vec<Arc<Subscription>> {
     let (mut plain, mut filtered) = (Vec::new(), Vec::new());
     for name in topics {
-        if let Some(test) = test_of(name, options) {
+        if let Some(test) = test_of(name, options, view) {
             filtered.push((name, test));
         } else if let Some(topic) = view.topic_of(name) {
             plain.push(TopicPattern::Exact(topic));
@@ -188,7 +188,7 @@ fn subscription(
     clippy::option_option,
     reason = "a plain topic, and one that nothing can have, are two things"
 )]
-fn test_of(name: &str, options: Options) -> Option<Option<Predicate>> {
+fn test_of(name: &str, options: Options, view: &View) -> Option<Option<Predicate>> {
     let member = |names: &[&str], value: &str| {
         let paths: Option<Vec<FieldPath>> =
             names.iter().map(|name| FieldPath::new(&[name], Arrays::Whole).ok()).collect();
@@ -205,7 +205,8 @@ fn test_of(name: &str, options: Options) -> Option<Option<Predicate>> {
     }
     let text = name.strip_prefix(REGEX).filter(|_| options.regex)?;
     let regex = Regex::new(text).ok();
-    Some(regex.map(|regex| Predicate::Test(Term::native(Source::Topic, Test::Regex(regex)))))
+    let source = Source::Name(Arc::clone(&view.naming));
+    Some(regex.map(|regex| Predicate::Test(Term::native(source, Test::Regex(regex)))))
 }
 
 #[cfg(test)]

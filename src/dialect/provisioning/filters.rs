@@ -12,6 +12,7 @@ use crate::event::Number;
 use crate::event::moment;
 use crate::limits::FILTER_LIST_MAX;
 use crate::limits::PROVISIONING_FILTERS_MAX;
+use crate::matcher::FilterProblem;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
 use crate::matcher::filter::Rule;
@@ -36,12 +37,22 @@ pub struct Filters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FilterFault {
     NotAnObject,
-    NotAScalar { member: Box<str> },
+    NotAScalar {
+        member: Box<str>,
+    },
     TooMany,
-    ListTooLong { member: Box<str> },
+    ListTooLong {
+        member: Box<str>,
+    },
     NameTooLong,
-    BadSince { text: Box<str> },
+    BadSince {
+        text: Box<str>,
+    },
     SearchTooLong,
+    /// All of them together are more than a filter may be.
+    TooLarge {
+        problem: Box<FilterProblem>,
+    },
 }
 
 impl fmt::Display for FilterFault {
@@ -61,6 +72,7 @@ impl fmt::Display for FilterFault {
             }
             Self::BadSince { text } => write!(f, "since is not an ISO 8601 time: {text}"),
             Self::SearchTooLong => write!(f, "search is too long"),
+            Self::TooLarge { problem } => write!(f, "the filters together are too much: {problem}"),
         }
     }
 }

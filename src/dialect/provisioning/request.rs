@@ -4,8 +4,10 @@ use std::fmt;
 
 use super::filters::FilterFault;
 use super::filters::Filters;
+use super::selection::Selection;
 use super::types;
 use crate::dialect::Batch;
+use crate::dialect::View;
 use crate::limits::BATCH_EVENTS_MAX;
 use crate::limits::PROVISIONING_TYPES_MAX;
 
@@ -95,6 +97,11 @@ impl Request {
         if request.events.len() > PROVISIONING_TYPES_MAX {
             return Err(RequestError::TooManyTypes);
         }
+        // A view that does not see deletes asks for one test more than others.
+        let selection = Selection::of(endpoint.types(), &request.events, &request.filters);
+        selection
+            .subscriptions(None, &View { deletes: false, ..View::default() })
+            .map_err(RequestError::Filter)?;
         Ok(request)
     }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::filters::FilterFault;
 use super::filters::Filters;
 use crate::dialect::Batch;
 use crate::dialect::Slow;
@@ -104,16 +105,20 @@ impl Selection {
     }
 
     /// The subscriptions that this is: one for all, or one for each type.
+    ///
+    /// # Errors
+    /// If the filters of one of them are larger than a filter may be.
     pub(super) fn subscriptions(
         &self,
         batch: Option<Batch>,
         view: &View,
-    ) -> Vec<Arc<Subscription>> {
+    ) -> Result<Vec<Arc<Subscription>>, FilterFault> {
         match self {
             Self::All { within: Some(types), except, filters } => {
                 let left = types.iter().filter(|name| !except.contains(**name));
                 let topics = left.filter_map(|name| view.topic_of(name)).map(TopicPattern::Exact);
-                made("*", topics.collect(), tests_of(filters, view), batch).into_iter().collect()
+                let made = made("*", topics.collect(), tests_of(filters, view), batch)?;
+                Ok(made.into_iter().collect())
             }
             Self::All { within: None, except, filters } => {
                 let mut tests = tests_of(filters, view);
@@ -125,12 +130,12 @@ impl Selection {
                 if !topics.is_empty() {
                     tests.push(Predicate::Test(Term::native(Source::Topic, Test::NotIn(topics))));
                 }
-                made("*", view.topics.clone(), tests, batch).into_iter().collect()
+                Ok(made("*", view.topics.clone(), tests, batch)?.into_iter().collect())
             }
             Self::Only(only) => {
                 let each = only.iter().filter_map(|(name, filters)| {
                     let topics = vec![TopicPattern::Exact(view.topic_of(name)?)];
-                    made(name, topics, tests_of(filters, view), batch)
+                    made(name, topics, tests_of(filters, view), batch).transpose()
                 });
                 each.collect()
             }
@@ -147,34 +152,37 @@ fn tests_of(filters: &Filters, view: &View) -> Vec<Predicate> {
     tests
 }
 
-/// `None` if there are no topics, or the filter is larger than one may be: nothing passes it then.
+/// `None` if there are no topics.
 fn made(
     id: &str,
     topics: Vec<TopicPattern>,
     tests: Vec<Predicate>,
     batch: Option<Batch>,
-) -> Option<Arc<Subscription>> {
+) -> Result<Option<Arc<Subscription>>, FilterFault> {
     if topics.is_empty() {
-        return None;
+        return Ok(None);
     }
+    let too_large = |problem| FilterFault::TooLarge { problem: Box::new(problem) };
     let filter = match tests.is_empty() {
         true => None,
-        false => Some(Filter::new(&Predicate::And(tests)).ok()?),
+        false => Some(Filter::new(&Predicate::And(tests)).map_err(too_large)?),
     };
     let (id, slow) = (Arc::from(id), Slow::Disconnect);
-    Some(Arc::new(Subscription { id, topics, filter, batch, slow, ..Subscription::default() }))
+    let subscription = Subscription { id, topics, filter, batch, slow, ..Subscription::default() };
+    Ok(Some(Arc::new(subscription)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::PROVISIONING_FILTERS_MAX;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn ids(selection: &Selection) -> Vec<String> {
-        let subscriptions = selection.subscriptions(None, &View::default());
+        let subscriptions = selection.subscriptions(None, &View::default()).unwrap();
         subscriptions.iter().map(|sub| sub.id.to_string()).collect()
     }
 
@@ -196,7 +204,7 @@ mod tests {
         let none = Filters::default();
         let types: &[&str] = &["a", "b"];
         let topics = |selection: &Selection| -> Vec<String> {
-            let subscriptions = selection.subscriptions(None, &View::default());
+            let subscriptions = selection.subscriptions(None, &View::default()).unwrap();
             let topics = subscriptions.iter().flat_map(|sub| &sub.topics);
             topics.map(|topic| topic.as_str().to_owned()).collect()
         };
@@ -216,6 +224,22 @@ mod tests {
             panic!("it stays all")
         };
         assert_eq!(except.into_iter().collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn filters_that_are_too_much_together_are_said() {
+        // Loose values are compared one by one, so long lists of them cost.
+        let values: Vec<String> = (0..1000).map(|n| format!("{n:01000}")).collect();
+        let mut filters = Filters::default();
+        for name in 0..PROVISIONING_FILTERS_MAX {
+            filters.add_parameter(&format!("f{name}"), &values.join(",")).unwrap();
+        }
+        let all = Selection::of(None, &[], &filters);
+        let fault = all.subscriptions(None, &View::default()).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "the filters together are too much: filter costs 1001001 steps up to here; at most 65536 are allowed for texts of 1 KiB"
+        );
     }
 
     #[test]

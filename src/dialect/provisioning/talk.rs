@@ -44,13 +44,16 @@ impl Conversation {
         }
     }
 
-    /// What is wanted from here on; of what is `new`, the past that was asked for.
+    /// What is wanted from here on; of what is `new`, the past that was asked for. If it is too much, nothing changes.
     fn want(
         &mut self,
+        selection: Selection,
         is_new: impl Fn(&Subscription) -> bool,
         context: &Context<'_>,
-        steps: &mut Vec<Step>,
-    ) {
+    ) -> Result<Vec<Step>, String> {
+        let subscriptions = selection.subscriptions(self.batch, context.view);
+        let subscriptions = subscriptions.map_err(|fault| fault.to_string())?;
+        self.selection = selection;
         let tail = self.tail.take();
         let wish = |subscription: Arc<Subscription>| {
             let filters = self.selection.filters_of(&subscription.id);
@@ -62,8 +65,7 @@ impl Conversation {
             };
             Wish { subscription, since }
         };
-        let subscriptions = self.selection.subscriptions(self.batch, context.view);
-        steps.push(Step::Want(subscriptions.into_iter().map(wish).collect()));
+        Ok(vec![Step::Want(subscriptions.into_iter().map(wish).collect())])
     }
 
     fn subscribe(
@@ -75,21 +77,16 @@ impl Conversation {
         let filters = json::member(members, "filters").filter(|raw| raw.get() != "null");
         let filters = filters.map(Filters::of_json).transpose().map_err(|e| e.to_string())?;
         let filters = filters.unwrap_or_default();
-        let mut steps = Vec::new();
-        match self.selection.with(&events, &filters) {
-            Ok(selection) => {
-                let before = std::mem::replace(&mut self.selection, selection);
-                let named = |id: &str| events.is_empty() || events.iter().any(|name| name == id);
-                let is_new = |sub: &Subscription| {
-                    named(&sub.id)
-                        && (before.filters_of(&sub.id) != Some(&filters)
-                            || filters.since_us.is_some())
-                };
-                self.want(is_new, context, &mut steps);
-            }
-            Err(_) => steps.push(Step::Say(too_many_types())),
-        }
-        Ok(steps)
+        let Ok(selection) = self.selection.with(&events, &filters) else {
+            return Ok(vec![Step::Say(too_many_types())]);
+        };
+        let before = self.selection.clone();
+        let named = |id: &str| events.is_empty() || events.iter().any(|name| name == id);
+        let is_new = |sub: &Subscription| {
+            named(&sub.id)
+                && (before.filters_of(&sub.id) != Some(&filters) || filters.since_us.is_some())
+        };
+        self.want(selection, is_new, context)
     }
 
     fn unsubscribe(
@@ -98,15 +95,10 @@ impl Conversation {
         context: &Context<'_>,
     ) -> Result<Vec<Step>, String> {
         let events = self.events_of(members)?;
-        let mut steps = Vec::new();
         match self.selection.without(&events) {
-            Ok(selection) => {
-                self.selection = selection;
-                self.want(|_| false, context, &mut steps);
-            }
-            Err(_) => steps.push(Step::Say(too_many_types())),
+            Ok(selection) => self.want(selection, |_| false, context),
+            Err(_) => Ok(vec![Step::Say(too_many_types())]),
         }
-        Ok(steps)
     }
 
     /// The types that a message names, if they are heard here.
@@ -147,7 +139,11 @@ impl Talk for Conversation {
 
     fn identified(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         if !std::mem::replace(&mut self.is_known, true) {
-            self.want(|_| true, context, steps);
+            // What a URL may ask for was found out when it was read.
+            match self.want(self.selection.clone(), |_| true, context) {
+                Ok(taken) => steps.extend(taken),
+                Err(reason) => steps.push(Step::Say(error(&reason))),
+            }
         }
     }
 
@@ -191,4 +187,35 @@ fn too_many_types() -> Box<[u8]> {
     )
     .into_bytes()
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Now;
+    use crate::dialect::View;
+
+    #[test]
+    fn filters_that_are_too_much_are_said_and_change_nothing() {
+        let none: [(&str, &str); 0] = [];
+        let request = Request::of_query(Endpoint::Events, none).unwrap();
+        let mut conversation = Conversation::new(&request);
+        let view = View::default();
+        let context = Context { view: &view, now: Now { mono_ms: 0, wall_us: 1 } };
+        conversation.identified(&context, &mut Vec::new());
+        let before = conversation.selection.clone();
+        let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");
+        let mut steps = Vec::new();
+        let text = format!(r#"{{"type":"subscribe","events":["a"],"filters":{{"n":[{values}]}}}}"#);
+        conversation.hear(&text, &context, &mut steps);
+        let [Step::Say(said)] = &steps[..] else { panic!("an error, and nothing else") };
+        let said = String::from_utf8_lossy(said);
+        assert!(
+            said.starts_with(
+                r#"{"type":"error","error":"the filters together are too much: filter costs"#
+            ),
+            "{said}"
+        );
+        assert_eq!(conversation.selection, before);
+    }
 }

@@ -87,6 +87,10 @@ fn offsets_of(events: &[(String, u64)]) -> Vec<u64> {
     events.iter().map(|(_, offset)| *offset).collect()
 }
 
+const fn after_time(time_us: u64) -> Start {
+    Start::AfterTime { time_us, mark: None }
+}
+
 #[test]
 fn a_resume_inside_history_is_complete() {
     let mut kept = Kept::new(ROOMY);
@@ -132,7 +136,7 @@ fn several_topics_come_in_the_order_of_their_stamps() {
     let (events, _) = kept.read("a/*", &Start::Earliest);
     let named: Vec<_> = events.iter().map(|(t, o)| (t.as_str(), *o)).collect();
     assert_eq!(named, [("a/1", 1), ("a/2", 1), ("a/1", 2), ("a/2", 2)]);
-    let (events, _) = kept.read("a/*", &Start::AfterTime(20));
+    let (events, _) = kept.read("a/*", &after_time(20));
     assert_eq!(events.len(), 2);
 }
 
@@ -263,8 +267,8 @@ fn who_stands_at_a_forgotten_topic_is_told_what_is_gone_and_nothing_if_nothing_i
         assert_eq!(kept.read(topics, &after(&[("a/x", 1)], None)), (vec![], gap.to_vec()));
         assert_eq!(kept.read(topics, &after(&[("a/x", 3)], None)), (vec![], vec![]));
         let all = [(1, 3, GapReason::Evicted)];
-        assert_eq!(kept.read(topics, &Start::AfterTime(newest_us - 1)), (vec![], all.to_vec()));
-        assert_eq!(kept.read(topics, &Start::AfterTime(newest_us)), (vec![], vec![]));
+        assert_eq!(kept.read(topics, &after_time(newest_us - 1)), (vec![], all.to_vec()));
+        assert_eq!(kept.read(topics, &after_time(newest_us)), (vec![], vec![]));
     }
 }
 
@@ -276,8 +280,8 @@ fn of_topics_of_which_nothing_is_left_the_pattern_is_told() {
     let newest_us = kept.time_us;
     kept.memory.expire(kept.time_us + 101);
     let whole = [(1, 0, GapReason::Evicted)];
-    assert_eq!(kept.read("a/*", &Start::AfterTime(newest_us - 1)), (vec![], whole.to_vec()));
-    assert_eq!(kept.read("a/*", &Start::AfterTime(newest_us)), (vec![], vec![]));
+    assert_eq!(kept.read("a/*", &after_time(newest_us - 1)), (vec![], whole.to_vec()));
+    assert_eq!(kept.read("a/*", &after_time(newest_us)), (vec![], vec![]));
     // Of a topic that is named it can be said up to where nobody will hear of an offset again.
     let gap = [(2, 3, GapReason::Evicted)];
     assert_eq!(kept.read("a/x", &after(&[("a/x", 1)], None)), (vec![], gap.to_vec()));
@@ -373,8 +377,8 @@ fn many_topics_are_told_as_few_are() {
         names.iter().map(|name| (name.as_str(), random.u64(0..40))).collect();
     for start in [
         Start::Earliest,
-        Start::AfterTime(last_us / 2),
-        Start::AfterTime(last_us),
+        after_time(last_us / 2),
+        after_time(last_us),
         Start::Tail { count: 2, counted_us: 0 },
         Start::Last { deleted_after_us: None },
         Start::Snapshot { up_to_us: last_us / 2 },

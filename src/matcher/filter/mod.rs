@@ -23,6 +23,7 @@ mod weight;
 mod wildcard;
 mod work;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::hash::Hash;
@@ -33,6 +34,7 @@ use std::sync::OnceLock;
 use crate::event::Event;
 use crate::event::FieldPath;
 use crate::event::Interest;
+use crate::event::TopicName;
 use crate::event::fields;
 use crate::event::fields::Scratch;
 use crate::event::fields::Value;
@@ -241,12 +243,18 @@ impl Filter {
         let of_path = |path: &FieldPath| {
             paths.binary_search(path).into_iter().flat_map(|place| found.of(place))
         };
+        let names = self.0.sources.iter().filter_map(|source| source.name_of(&event.topic));
+        let names: Vec<Cow<'_, str>> = names.collect();
+        let mut unread_names = names.iter();
         let mut values: Vec<Value<'_>> = Vec::new();
         let mut spans: Vec<Span> = Vec::new();
         for source in &self.0.sources {
             let start = values.len();
             match source {
                 Source::Topic => values.push(Value::Text(event.topic.as_str())),
+                Source::Name(_) => {
+                    values.extend(unread_names.next().map(|name| Value::Text(name)));
+                }
                 Source::Key if event.key.is_empty() => {}
                 Source::Key => values.push(Value::Text(&event.key)),
                 Source::Op => values.push(Value::Text(event.op.name())),
@@ -322,9 +330,17 @@ impl Source {
         match self {
             Self::Field(path) => std::slice::from_ref(path),
             Self::First(paths) => paths,
-            Self::Topic | Self::Key | Self::Op => &[],
+            Self::Topic | Self::Name(_) | Self::Key | Self::Op => &[],
         }
         .iter()
+    }
+
+    /// What it calls the topic, if that is what it reads.
+    pub(in crate::matcher) fn name_of<'t>(&'t self, topic: &'t TopicName) -> Option<Cow<'t, str>> {
+        match self {
+            Self::Name(naming) => Some(naming.name_of(topic)),
+            _ => None,
+        }
     }
 }
 

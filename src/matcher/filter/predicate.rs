@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::event::FieldPath;
+use crate::event::Naming;
 use crate::event::Number;
 use crate::matcher::filter::Area;
 use crate::matcher::filter::Regex;
@@ -62,6 +63,8 @@ impl Term {
 pub enum Source {
     /// The topic's name.
     Topic,
+    /// What a dialect calls the topic. No notation writes it.
+    Name(Arc<Naming>),
     /// The event's key; missing if it is empty.
     Key,
     /// The operation's name.

@@ -144,6 +144,7 @@ fn push_scalar(value: &Scalar, out: &mut String) {
 fn push_source(source: &Source, out: &mut String) {
     match source {
         Source::Topic => out.push_str("$topic"),
+        Source::Name(_) => out.push_str("$name"),
         Source::Key => out.push_str("$key"),
         Source::Op => out.push_str("$op"),
         Source::Field(path) => push_path(path, out),

@@ -19,6 +19,7 @@ use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::dialect::native;
 use crate::dialect::peat::connect;
+use crate::event::Mark;
 use crate::event::TopicPattern;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
 use crate::wire::http::Head;
@@ -105,13 +106,23 @@ pub(super) fn last_id(head: &Head) -> Option<String> {
     })
 }
 
-/// Reads `epoch.t1.t2…` back; `None`: no server gives such an id.
+/// Reads `epoch.t1.t2…`, with `-hash.offset` behind it or not, back; `None`: no server gives such an id.
 pub(super) fn cursor_of(id: &str) -> Option<Cursor> {
+    let (id, mark) = match id.split_once('-') {
+        Some((id, mark)) => (id, Some(mark_of(mark)?)),
+        None => (id, None),
+    };
     let mut parts = id.split('.');
     let epoch = parts.next().unwrap_or_default();
     let times: Option<Vec<u64>> = parts.map(|part| u64::from_str_radix(part, 36).ok()).collect();
     let times_us = times.filter(|times| !times.is_empty())?;
-    (!epoch.is_empty()).then(|| Cursor { epoch: epoch.into(), times_us })
+    (!epoch.is_empty()).then(|| Cursor { epoch: epoch.into(), times_us, mark })
+}
+
+fn mark_of(text: &str) -> Option<Mark> {
+    let (topic_hash, offset) = text.split_once('.')?;
+    let topic_hash = u32::from_str_radix(topic_hash, 36).ok()?;
+    Some(Mark { topic_hash, offset: u64::from_str_radix(offset, 36).ok()? })
 }
 
 impl Shard {

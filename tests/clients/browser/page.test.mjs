@@ -78,7 +78,7 @@ async function ask(page, url, options = {}) {
     try {
       const response = await fetch(url, options);
       const field = (name) => response.headers.get(name);
-      return { status: response.status, date: field('date'), body: await response.text() };
+      return { status: response.status, date: field('date'), retryAfter: field('retry-after'), body: await response.text() };
     } catch (error) {
       return { error: error.name };
     }
@@ -121,6 +121,25 @@ test('a page is told by a status why it may not', async () => {
     assert.equal(forbidden.status, 403);
     assert.match(JSON.parse(forbidden.body).error.message, /b is not allowed/);
     assert.equal((await ask(page, `${base}/v1/publish/a`, { method: 'POST', body: '{}', headers: { ...headers, 'Content-Type': 'application/json' } })).status, 403);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a page that publishes faster than it may reads when to try again', async () => {
+  // A page without a token is on this machine, which is not counted (`auth.publish_per_s`), so it shows one.
+  const server = await serveWithKeys('epoll', { 'auth.origins': site.origin, 'auth.publish_per_s': 3 });
+  try {
+    const page = await pageAt(site.origin);
+    const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${tokenOf({ sub: 'ada', fanwire: { publish: ['**'] } })}` };
+    const event = { event_type: 'Custom', data: {} };
+    const body = JSON.stringify({ type: 'batch', events: [event, event, event, event] });
+    const answer = await ask(page, `http://${server.address}/pv/events`, { method: 'POST', body, headers });
+    assert.equal(answer.status, 429);
+    assert.equal(answer.retryAfter, '1');
+    const { error, accepted } = JSON.parse(answer.body);
+    assert.match(error, /^publish_per_s: /);
+    assert.equal(accepted, 3);
   } finally {
     await server.stop();
   }
