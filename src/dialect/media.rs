@@ -61,9 +61,8 @@ impl Takes {
         let said = head.value(Name::ContentType).unwrap_or_default();
         let said = said.split(';').next().unwrap_or_default().trim();
         let is_said = |name: &&str| name.eq_ignore_ascii_case(said);
-        let found = taken
-            .iter()
-            .find(|media| is_said(&media.name) || media.aliases.iter().any(|n| is_said(&n)));
+        let found =
+            taken.iter().find(|media| is_said(&media.name) || media.aliases.iter().any(is_said));
         found
             .map(|media| Some(*media))
             .ok_or_else(|| NotTaken::OtherType { said: said.to_ascii_lowercase().into(), taken })

@@ -66,7 +66,7 @@ const TOPIC_BYTES: usize =
 /// Bytes of a name in two tables, without its text.
 pub(super) const NAMES_BYTES: usize = 20 * size_of::<usize>();
 /// Bytes of an event in the ring and in the order of all, besides itself.
-pub(super) const RING_EVENT_BYTES: usize = 8 * size_of::<usize>();
+pub(super) const RING_EVENT_BYTES: usize = 7 * size_of::<usize>() + 2 * size_of::<u32>();
 /// Bytes of a last event in its tree, among the keys and in the order of all, besides itself.
 pub(super) const LAST_EVENT_BYTES: usize = 18 * size_of::<usize>();
 /// Bytes of the smallest tree and table of keys.

@@ -441,6 +441,7 @@ fn the_first_news_of_each_key_comes_with_what_the_reader_may_have_had_of_it() {
             kept.push("a", &key, op);
             told.push((key, op));
         }
+        let at = |offset: u64| &told[usize::try_from(offset).unwrap() - 1];
         let oldest = EVENTS.saturating_sub(held as u64) + 1;
         for had in oldest..EVENTS {
             let position = Arc::from([(TopicName::new("a").unwrap(), had)]);
@@ -456,11 +457,11 @@ fn the_first_news_of_each_key_comes_with_what_the_reader_may_have_had_of_it() {
                 let Answer::Now(page) = kept.memory.read(&read) else { panic!("at once") };
                 assert_eq!(page.events.len() as u64, EVENTS - had);
                 for event in &page.events {
-                    let is_same = |offset: &u64| *told[*offset as usize - 1].0 == *event.key;
+                    let is_same = |offset: &u64| *at(*offset).0 == *event.key;
                     let is_first = !(had + 1..event.offset).any(|offset| is_same(&offset));
                     let last = (1..=had).rev().find(is_same);
                     let expected = last.filter(|offset| {
-                        let is_there = told[*offset as usize - 1].1 != Op::Delete;
+                        let is_there = at(*offset).1 != Op::Delete;
                         is_first && is_there && *offset >= oldest && !event.key.is_empty()
                     });
                     let before = event.before.as_ref().map(|before| before.offset);
