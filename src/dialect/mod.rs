@@ -10,6 +10,8 @@ pub mod hyperbeam;
 
 pub mod json;
 
+mod media;
+
 pub mod native;
 
 pub mod peat;
@@ -47,6 +49,11 @@ pub use door::Port;
 pub use door::Socket;
 pub use door::Stream;
 pub use door::Wanted;
+pub use media::JSON;
+pub use media::LINES;
+pub use media::MediaType;
+pub use media::NotTaken;
+pub use media::Takes;
 pub use talk::Context;
 pub use talk::Step;
 pub use talk::Talk;

@@ -67,6 +67,7 @@ impl Shard {
             start: self.start_of(since, &subscription.topics),
             after_us: 0,
             page_bytes: PAGE_BYTES_MAX,
+            with_before: subscription.leave && is_return,
         });
         let replay = Replay {
             serial,
@@ -206,6 +207,7 @@ impl Shard {
             start,
             after_us: 0,
             page_bytes: PAGE_BYTES_MAX,
+            with_before: shared.with_before,
         })
     }
 
@@ -313,7 +315,7 @@ impl Shard {
         let (filter, forced) = self.terms_of(reader.id, 1 << sub);
         let filter = filter.filter(|_| !is_refiltered);
         let narrowed = self.narrowed_to(reader.id, serial);
-        for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
+        for event in page.events.iter().filter(|event| read.start.is_before(event)) {
             let is_hidden = narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic));
             if event.op == Op::Delete || is_hidden {
                 continue;
@@ -414,20 +416,6 @@ pub(super) const LAST: Start = Start::Last { deleted_after_us: None };
 /// Whether a client comes back with a position of this epoch.
 const fn is_resume(start: &Start) -> bool {
     matches!(start, Start::AfterOffsets { .. } | Start::AfterTime { .. })
-}
-
-/// Whether an event lies before where a client that comes back begins.
-fn is_before(start: &Start, event: &Event) -> bool {
-    match start {
-        Start::AfterTime { time_us, .. } => event.time_us <= *time_us,
-        Start::AfterOffsets { offsets, others_us } => {
-            match offsets.binary_search_by(|(topic, _)| topic.cmp(&event.topic)) {
-                Ok(place) => event.offset <= offsets[place].1,
-                Err(_) => others_us.is_some_and(|time_us| event.time_us <= time_us),
-            }
-        }
-        _ => false,
-    }
 }
 
 /// Bytes of what is asked, without what subscriptions hold anyway: the names of the topics.

@@ -28,7 +28,10 @@ use crate::dialect::Call;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Kind;
+use crate::dialect::LINES;
+use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
+use crate::dialect::NotTaken;
 use crate::dialect::Port;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -126,8 +129,11 @@ impl Shard {
         match door.kind {
             Kind::WebSocket(socket) => self.open_socket(id, http, head, socket, now),
             Kind::Stream(stream) => self.open_stream(id, http, head, stream, now),
-            Kind::Call(call) => {
-                self.begin_call(id, &mut http, head, call, now);
+            Kind::Call(call, takes) => {
+                match takes.find(head) {
+                    Ok(media) => self.begin_call(id, &mut http, head, (call, media), now),
+                    Err(fault) => self.refuse_media(id, &mut http, &fault, now),
+                }
                 Some(http)
             }
             Kind::Page => {
@@ -290,14 +296,28 @@ impl Shard {
     }
 
     /// Has a call's body gathered, or carries it out if it has none.
-    fn begin_call(&mut self, id: ConnId, http: &mut Http, head: &Head, call: Call, now: Now) {
+    fn begin_call(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        head: &Head,
+        (call, media): (Call, Option<&MediaType>),
+        now: Now,
+    ) {
         let (bytes_max, action) = match call {
-            Call::Publish => return self.begin_upload(id, http, head, now),
+            Call::Publish => {
+                return self.begin_upload(id, http, head, media == Some(&LINES), now);
+            }
             Call::Topics => return self.gather_topics(id, http, head),
-            Call::Subscribe => match self.terms_of_call(id, http, head, now) {
-                Some(terms) => (body_bytes_max(call), Action::Subscribe(terms)),
-                None => return,
-            },
+            Call::Subscribe if head.version != Version::Http11 => {
+                // Its stream ends with a message, so it must be told from the connection's end.
+                return self.refuse(id, http, 505, ("http_version", "a call needs HTTP/1.1"), now);
+            }
+            Call::Subscribe => {
+                let version = head.value(Name::ConnectProtocolVersion);
+                let terms = connect::Terms::of(media, version);
+                (body_bytes_max(call), Action::Subscribe(terms))
+            }
             Call::Cast => (body_bytes_max(call), Action::Cast),
             Call::Post => (body_bytes_max(call), Action::Post),
             Call::Revoke => (body_bytes_max(call), Action::Revoke),
@@ -312,28 +332,15 @@ impl Shard {
         self.gather_body(id, http, head, (bytes_max, action), now);
     }
 
-    /// How the messages of a Connect call are written; `None`: it was refused.
-    fn terms_of_call(
-        &mut self,
-        id: ConnId,
-        http: &mut Http,
-        head: &Head,
-        now: Now,
-    ) -> Option<connect::Terms> {
-        if head.version != Version::Http11 {
-            // Its stream ends with a message, so it must be told from the connection's end.
-            self.refuse(id, http, 505, ("http_version", "a call needs HTTP/1.1"), now);
-            return None;
-        }
-        let version = head.value(Name::ConnectProtocolVersion);
-        let terms = connect::Terms::of(head.value(Name::ContentType), version);
-        if terms.is_none() {
-            self.reply(id, http, now, |out, answering| {
-                let types = "application/connect+json, application/connect+proto";
-                Reply::begin(out, 415, answering).header("accept-post", types).empty();
-            });
-        }
-        terms
+    /// Says which types of bodies a call takes.
+    fn refuse_media(&mut self, id: ConnId, http: &mut Http, fault: &NotTaken, now: Now) {
+        let refusal = Refusal::of(RefusalCode::BadField, fault.field(), fault);
+        self.reply(id, http, now, |out, answering| {
+            let (name, value) = fault.remedy();
+            Reply::begin(out, 415, answering)
+                .header(name, &value)
+                .body("application/json", &refusal_body(&refusal));
+        });
     }
 
     /// Carries a call of the RPC out: its answer is a stream of changes, or of nothing but the error.

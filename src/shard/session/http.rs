@@ -388,13 +388,20 @@ impl Shard {
         self.reply(id, http, now, |out, answering| error.write_reply(out, answering));
     }
 
-    /// Begins to take events in.
-    pub(super) fn begin_upload(&mut self, id: ConnId, http: &mut Http, head: &Head, now: Now) {
+    /// Begins to take events in: one, or one a line.
+    pub(super) fn begin_upload(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        head: &Head,
+        has_lines: bool,
+        now: Now,
+    ) {
         if self.stopping.is_some() {
             let message = "the server is shutting down";
             return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
-        match Upload::read(head, self.settings.message_bytes_max) {
+        match Upload::read(head, has_lines, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let refusal = self.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
