@@ -19,7 +19,6 @@ use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
-use crate::dialect::DialectId;
 use crate::dialect::Forced;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
@@ -59,7 +58,9 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
-        let is_said = self.voice_of(id).is_some_and(|voice| voice.dialect == DialectId::Native);
+        let is_said = self
+            .voice_of(id)
+            .is_some_and(|voice| voice.dialect.speaker().manners().hears_once_live);
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -292,9 +293,7 @@ impl Shard {
             return;
         }
         *sent = gap.to.max(*sent);
-        if let Some(item) = self.say_of(id, set, |subs| Outcome::Gap { subs, gap: &gap }) {
-            self.push_item(id, item);
-        }
+        self.say_gap(id, set, &gap);
     }
 
     /// What was inside when a client went: the keys whose newest event it may have seen, and whose newest event passes. Of those it would
