@@ -47,6 +47,9 @@ fn a_process_at_rest_takes_what_the_sum_says() {
     for shards in [1, 2, 8] {
         let resident = resident_bytes(shards).saturating_sub(UNOPTIMISED_BYTES);
         let counted = PROCESS_BYTES + shards * SHARD_BYTES;
-        assert!(resident * 4 <= counted * 5, "{shards} shards: {resident} bytes, {counted} counted");
+        assert!(
+            resident * 4 <= counted * 5,
+            "{shards} shards: {resident} bytes, {counted} counted"
+        );
     }
 }
