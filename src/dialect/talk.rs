@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Now;
-use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::dialect::View;
+use crate::position::Since;
 
 /// One client's side of a dialect.
 pub trait Talk: fmt::Debug + Send {

@@ -21,11 +21,7 @@ use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::DialectId;
 use crate::dialect::Forced;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
-use crate::dialect::Live;
 use crate::dialect::Outcome;
-use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Mark;
@@ -40,6 +36,10 @@ use crate::limits::POSITION_AHEAD_US;
 use crate::limits::REPLAY_BYTES;
 use crate::limits::REPLAY_KEY_BYTES;
 use crate::matcher::Filter;
+use crate::position::Gap;
+use crate::position::GapReason;
+use crate::position::Live;
+use crate::position::Since;
 
 impl Shard {
     /// Asks every home shard that may have something to say.

@@ -9,12 +9,12 @@ use super::reply;
 use super::topics;
 use super::topics::Options;
 use crate::dialect::Context;
-use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
+use crate::position::Since;
 
 /// One client's conversation.
 #[derive(Debug)]

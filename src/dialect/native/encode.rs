@@ -3,12 +3,8 @@
 //! Invariant: every text written is one valid JSON object; whatever came from a client is escaped, or is JSON text that was checked.
 
 use crate::dialect::Form;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
-use crate::dialect::Live;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;
-use crate::dialect::Skipped;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::json::number;
@@ -16,6 +12,10 @@ use crate::dialect::json::string;
 use crate::event::Event;
 use crate::event::Payload;
 use crate::event::Text;
+use crate::position::Gap;
+use crate::position::GapReason;
+use crate::position::Live;
+use crate::position::Skipped;
 
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
 

@@ -13,13 +13,13 @@ use super::selection::Selection;
 use super::types;
 use crate::dialect::Batch;
 use crate::dialect::Context;
-use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::PROVISIONING_TYPES_MAX;
+use crate::position::Since;
 
 /// One client's conversation.
 #[derive(Debug)]
