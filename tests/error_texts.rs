@@ -184,7 +184,7 @@ fn said(subject: &Subject) -> Vec<String> {
     };
     let mut sources = files(&format!("src/dialect/{}", subject.name));
     if subject.name == "provisioning" {
-        sources.push(root().join("src/shard/session/post.rs"));
+        sources.push(root().join("src/dialect/provisioning/post.rs"));
     }
     let literal = Regex::new(subject.literals).unwrap();
     for path in sources {

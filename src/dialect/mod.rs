@@ -6,6 +6,8 @@
 
 mod door;
 
+mod event_id;
+
 pub mod hyperbeam;
 
 pub mod json;
@@ -32,17 +34,23 @@ mod view;
 use crate::event::Event;
 use crate::event::Payload;
 use crate::event::Text;
+pub use door::Body;
 pub use door::Call;
+pub use door::Calling;
 pub use door::Door;
+pub use door::First;
 pub use door::Guard;
 pub use door::Kind;
 pub use door::NotOpened;
 pub use door::Opening;
+pub use door::OpensStream;
 pub use door::Path;
 pub use door::Port;
 pub use door::Socket;
-pub use door::Stream;
 pub use door::Wanted;
+use event_id::LAST_ID_PARAMETER;
+pub use event_id::cursor_of;
+pub use event_id::last_id;
 pub use media::JSON;
 pub use media::LINES;
 pub use media::MediaType;
@@ -62,8 +70,10 @@ pub use subscription::SubId;
 pub use subscription::Subscription;
 pub use talk::Answer;
 pub use talk::Context;
+pub use talk::Listing;
 pub use talk::PublishResult;
 pub use talk::Request;
+pub use talk::Response;
 pub use talk::Said;
 pub use talk::Step;
 pub use talk::Talk;
@@ -144,6 +154,9 @@ pub enum Form {
 pub struct Setup<'a> {
     pub views: &'a Views,
     pub hyperbeam: hyperbeam::Options,
+    pub info_seen: bool,
+    /// Bytes of one message of a client.
+    pub message_bytes_max: usize,
 }
 
 /// The dialects that there are.

@@ -175,6 +175,16 @@ pub fn extract_with_key(
     })
 }
 
+impl Fields {
+    /// Whether a payload is one that is taken. Its fields are found when it is published.
+    ///
+    /// # Errors
+    /// What is wrong with it, and at which byte.
+    pub fn check(payload: &[u8]) -> Result<(), PayloadError> {
+        parse(payload, &mut Scratch::default(), |_, _| ())
+    }
+}
+
 /// Parses `payload` and hands its tape to `use_tape`.
 fn parse<R>(
     payload: &[u8],
