@@ -56,7 +56,6 @@ fn filters_that_are_too_much() {
     let mut wrong = Wrong::default();
     let of = |test: &str, between: &str, count: usize| vec![test; count].join(between);
     let numbers = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
-    let fields = (0..257).map(|n| format!("f{n} = 1")).collect::<Vec<_>>();
     let firsts: Vec<String> = (0..33)
         .map(|n| {
             format!(
