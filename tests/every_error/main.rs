@@ -1,6 +1,6 @@
 //! What goes wrong is said, each in its own words: for every text that a client can be told the bytes, the message, the filter or the token that it answers.
 //!
-//! Texts that a transcript shows (`tests/fixtures`) are not here again. `tests/error_texts.rs` finds those that nothing shows.
+//! Texts that a transcript shows (`tests/fixtures`) are not here again. `tests/error_texts/` finds those that nothing shows.
 
 #![cfg(test)]
 
