@@ -5,10 +5,10 @@
 
 use crate::dialect::DialectId;
 use crate::dialect::Setup;
-use crate::dialect::Since;
 use crate::dialect::Takes;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
+use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 

@@ -13,12 +13,12 @@ use crate::dialect::Outcome;
 use crate::dialect::Placed;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Since;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Draft;
 use crate::event::TopicName;
+use crate::position::Since;
 
 /// One client's side of a dialect.
 pub trait Talk: fmt::Debug + Send {
