@@ -134,14 +134,14 @@ pub(in crate::server) const LINES: [Line; 16] = [
     Line {
         part: Part::Connections,
         name: "connections, each with its place among its user's, a small outbox and a small page",
-        bound: Bound::EachConnection { bytes: EACH_CONNECTION_BYTES, share: 8 },
+        bound: Bound::EachConnection { bytes: EACH_CONNECTION_BYTES, share: 10 },
         key: "connections_max",
         at_limit: "one more is closed at once",
     },
     Line {
         part: Part::Outboxes,
         name: "outboxes of those who do not keep up, and what they have begun to be sent",
-        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 14, most: u64::MAX },
+        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 13, most: u64::MAX },
         key: "outboxes_bytes_max",
         at_limit: "those that hold the most meet their slow policy",
     },
@@ -150,7 +150,7 @@ pub(in crate::server) const LINES: [Line; 16] = [
         name: "history, and the topics that have one",
         bound: Bound::Budget {
             set: |config| config.history.bytes_max,
-            share: 8,
+            share: 7,
             most: HISTORY_BYTES_DEFAULT,
         },
         key: "history.bytes_max",
