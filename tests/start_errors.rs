@@ -120,8 +120,17 @@ fn machines_that_are_too_small() {
         needed: 3 << 20,
         all: 9 << 20,
         available: 8 << 20,
+        bytes_max: 12 << 20,
     };
-    let message = "3 MiB of the 9 MiB that everything may take at worst are due to this; there are 8 MiB of memory";
+    let message = "3 MiB of the 9 MiB that everything may take at worst are due to this; there are 8 MiB of memory: set it to less, or `memory.bytes_max` to at least 12 MiB if the machine has as much";
+    assert_eq!(little.to_string(), message);
+    let little = fanwire::config::Problem::TooLittleInput {
+        found: 32 << 20,
+        needed: 40 << 20,
+        shards: 2,
+        message_bytes: 16 << 20,
+    };
+    let message = "leaves each of 2 shards 16.0 MiB, and one message of `message_bytes_max` (16777216 bytes) takes up to 20.0 MiB while it comes: set it to 41943040 or more, `message_bytes_max` to less, or fewer `shards`";
     assert_eq!(little.to_string(), message);
 }
 

@@ -90,7 +90,7 @@ fn connections(
         Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
     };
     let wanted = match config.connections_max {
-        0 => memory::connections_default(shard_count, memory),
+        0 => memory::connections_default(config, shard_count, memory),
         set => set,
     };
     let has_own_tables = match config.fd_tables {
