@@ -155,7 +155,7 @@ mod tests {
             home: event.home,
             time_us: event.time_us,
             op: event.op,
-            dialect: DialectId::Peat,
+            dialect: crate::dialect::native::NATIVE,
             fields: None,
             form: TextForm::Whole,
         }

@@ -15,24 +15,13 @@ use crate::dialect::Wish;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
-/// Which listener a connection came in by: a dialect's own, where its paths mean what they mean at home, or the one that all share.
+/// Which listener a connection came in by: a protocol's own, where its paths mean what they mean at home, or the one that all share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Port {
     #[default]
     Shared,
-    Peat,
-    HyperBeam,
-    Provisioning,
-}
-
-impl Port {
-    pub const ALL: [Self; 4] = [Self::Shared, Self::Peat, Self::HyperBeam, Self::Provisioning];
-
-    /// Its place in the list of all.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
+    /// The own one of the protocol with this key.
+    Own(&'static str),
 }
 
 /// One route.
