@@ -304,3 +304,89 @@ fn each_file_says_what_it_is_and_is_about_one_thing() {
     }
     assert_none(&faults);
 }
+
+/// Traits that are seams: whoever is behind one answers for each of its methods.
+const SEAMS: [&str; 4] = ["Talk", "Sink", "Store", "Message"];
+
+/// The text between the brace at or behind `from` and the one that closes it.
+fn braced(text: &str, from: usize) -> &str {
+    let begin = from + text[from..].find('{').expect("a brace opens");
+    let mut depth = 0;
+    for (at, character) in text[begin..].char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &text[begin + 1..begin + at];
+        }
+    }
+    panic!("a brace is not closed")
+}
+
+/// The functions of a block that has no others within: each name, and its body if it has one.
+fn functions(block: &str) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    let mut rest = block;
+    while let Some(at) = rest.find("fn ") {
+        let text = &rest[at + 3..];
+        let name = text.split(['(', '<']).next().unwrap_or_default().to_owned();
+        let end = text.find([';', '{']).unwrap_or(text.len());
+        if text[end..].starts_with('{') {
+            let body = braced(text, end);
+            found.push((name, Some(body.trim().to_owned())));
+            rest = &text[end + body.len()..];
+        } else {
+            found.push((name, None));
+            rest = &text[end..];
+        }
+    }
+    found
+}
+
+/// A source without its comments.
+fn code_of(source: &Source) -> String {
+    source.code().map(|(_, line)| line.to_owned() + "\n").collect()
+}
+
+#[test]
+fn no_method_of_a_seam_has_a_default_or_an_empty_body() {
+    let mut faults = String::new();
+    let mut seen = BTreeSet::new();
+    for source in sources(&["src", "tests"]) {
+        let code = code_of(&source);
+        for seam in SEAMS {
+            let declared = code.find(&format!("pub trait {seam}"));
+            for (name, body) in declared.map(|at| functions(braced(&code, at))).unwrap_or_default()
+            {
+                seen.insert(seam);
+                if body.is_some() {
+                    writeln!(faults, "{}: {seam}::{name} has a default", source.path).unwrap();
+                }
+            }
+            for (at, _) in code.match_indices(&format!("{seam} for ")) {
+                for (name, body) in functions(braced(&code, at)) {
+                    let is_empty = body.is_none_or(|body| body.is_empty());
+                    // A party of a test may have no use for anything.
+                    if is_empty && source.path.starts_with("src") {
+                        writeln!(faults, "{}: {seam}::{name} is empty", source.path).unwrap();
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen.contains("Talk") && seen.contains("Store"), "{seen:?}");
+    assert_none(&faults);
+}
+
+#[test]
+fn empty_and_default_bodies_are_found() {
+    let text = "trait T { fn a(&self); fn b(&self) {} fn c(&self) { 1 } }";
+    let found = functions(braced(text, 0));
+    let body = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        found,
+        [("a".to_owned(), None), ("b".to_owned(), body("")), ("c".to_owned(), body("1"))]
+    );
+}
