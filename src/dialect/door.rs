@@ -3,6 +3,8 @@
 //! Invariant: what a table does not state is not answered. Methods, `Allow`, HEAD, OPTIONS, 404, 405, 415 and 426 follow from the tables, for all
 //! dialects alike; no dialect answers them itself. Never sees a connection.
 
+use std::fmt;
+
 use crate::dialect::DialectId;
 use crate::dialect::MediaType;
 use crate::dialect::Refusal;
@@ -56,6 +58,16 @@ impl Path {
             Self::Exactly(own) => own == path,
             Self::Below(start, _) => path.starts_with(start),
             Self::OneOf(own) => own.contains(&path),
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(path) => f.write_str(path),
+            Self::Below(start, rest) => write!(f, "{start}{{{rest}}}"),
+            Self::OneOf(paths) => f.write_str(&paths.join(" ")),
         }
     }
 }

@@ -167,7 +167,16 @@ impl<'a> Doorway<'a> {
             (!names.is_empty()).then(|| format!("{}'s with {}", protocol.name, names.join(" or ")))
         });
         let told: Vec<String> = told.collect();
-        format!("{} is {}; their other paths need no parameter", self.path, told.join(", "))
+        let is_other = |door: &&Door| {
+            matches!((door.path, door.kind), (Path::Exactly(path), Kind::WebSocket(_))
+                if door.told_by.is_empty() && path.ends_with(self.path))
+        };
+        let others = self.views.protocols().flat_map(|protocol| protocol.doors).filter(is_other);
+        let mut others: Vec<String> = others.map(|door| door.path.to_string()).collect();
+        others.sort_unstable();
+        let last = others.pop().unwrap_or_default();
+        let (path, told, others) = (self.path, told.join(", "), others.join(", "));
+        format!("{path} is {told}; {others} and {last} need no parameter")
     }
 
     /// Whether something is here for this method.
