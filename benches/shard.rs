@@ -19,7 +19,7 @@ use criterion::criterion_main;
 use fanwire::batch::Item;
 use fanwire::batch::Outbox;
 use fanwire::batch::Policy;
-use fanwire::dialect::Slow;
+use fanwire::batch::Slow;
 use fanwire::dialect::View;
 use fanwire::dialect::native::NATIVE;
 use fanwire::event::Payload;

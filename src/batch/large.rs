@@ -10,7 +10,6 @@ use std::sync::Arc;
 use super::budget::Budget;
 use super::budget::Counted;
 use super::kept::Kept;
-use crate::dialect::DialectId;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::Projection;
@@ -26,10 +25,14 @@ pub struct TextOf {
     pub home: ShardId,
     pub time_us: u64,
     pub op: Op,
-    pub dialect: DialectId,
+    pub encoding: Encoding,
     pub fields: Option<Arc<Projection>>,
     pub form: TextForm,
 }
+
+/// One of the ways in which events are written, named by whoever writes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoding(pub &'static str);
 
 /// What was done to a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +158,7 @@ mod tests {
             home: event.home,
             time_us: event.time_us,
             op: event.op,
-            dialect: crate::dialect::native::NATIVE,
+            encoding: Encoding("a dialect"),
             fields: None,
             form: TextForm::Whole,
         }

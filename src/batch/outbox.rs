@@ -11,16 +11,15 @@ use std::sync::Arc;
 
 use super::budget::Budget;
 use super::budget::Counted;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
-use crate::dialect::Skipped;
-use crate::dialect::Slow;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::GAP_TOPICS_MAX;
 use crate::limits::SKIPPED_SETS_MAX;
+use crate::position::Gap;
+use crate::position::GapReason;
+use crate::position::Skipped;
 
 /// Bytes that an item costs besides what it holds.
 pub(crate) const ITEM_BYTES: usize = 48;
@@ -486,6 +485,20 @@ fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs: u64) {
     notice.from_us = notice.from_us.min(time_us);
     notice.to_us = notice.to_us.max(time_us);
     *noticed |= subs;
+}
+
+/// What happens to a subscription whose outbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Slow {
+    /// The connection is closed; its client resumes from the last position it saw.
+    #[default]
+    Disconnect,
+    /// The oldest events go, and a gap says which.
+    DropOldest,
+    /// Only the newest event of each key stays, and a notice says how many were passed over.
+    LatestPerKey,
+    /// The oldest events go, and nothing says so: the dialect has no word for it.
+    DropSilently,
 }
 
 /// Which of a connection's subscriptions have which slow policy, one bit each; all others disconnect.

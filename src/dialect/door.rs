@@ -9,11 +9,11 @@ use crate::dialect::DialectId;
 use crate::dialect::MediaType;
 use crate::dialect::Refusal;
 use crate::dialect::Setup;
-use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Takes;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
+use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 

@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::Cursor;
 use crate::event::Mark;
+use crate::position::Cursor;
 use crate::wire::http::Head;
 use crate::wire::http::Name;
 

@@ -17,13 +17,13 @@ use crate::dialect::Placed;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Setup;
-use crate::dialect::Since;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Draft;
 use crate::event::TopicName;
 use crate::limits::RETRY_AFTER_S;
+use crate::position::Since;
 
 /// One client's side of a dialect.
 pub trait Talk: fmt::Debug + Send {

@@ -125,12 +125,11 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
 
 /// What each listener is bound to.
 fn listeners(config: &Config) -> Listeners {
-    config.protocols().into_iter().fold(
-        Listeners::at(config.listen.ip()),
-        |listeners, (key, set)| {
-            let address = set.view.listen;
-            address
-                .map_or(listeners.clone(), |address| listeners.with(Port::Own(key), address.ip()))
-        },
-    )
+    let mut listeners = Listeners::at(config.listen.ip());
+    for (key, settings) in config.protocols() {
+        if let Some(address) = settings.view.listen {
+            listeners = listeners.with(Port::Own(key), address.ip());
+        }
+    }
+    listeners
 }

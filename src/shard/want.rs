@@ -11,12 +11,12 @@ use super::solo::Listener;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::event::TopicPattern;
 use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::position::Since;
 
 /// What a client is told that has not said who it is, where it has to.
 pub(super) const WHO_FIRST: &str = "say who you are first: send auth with a token";

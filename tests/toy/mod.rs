@@ -25,10 +25,10 @@ use fanwire::dialect::Protocol;
 use fanwire::dialect::Setting;
 use fanwire::dialect::Setup;
 use fanwire::dialect::Silence;
-use fanwire::dialect::Since;
 use fanwire::dialect::Socket;
 use fanwire::dialect::Takes;
 use fanwire::dialect::Wanted;
+use fanwire::position::Since;
 use fanwire::wire::http::Head;
 use fanwire::wire::http::Method;
 

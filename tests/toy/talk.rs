@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fanwire::batch::Slow;
 use fanwire::dialect::Answer;
 use fanwire::dialect::Context;
 use fanwire::dialect::Outcome;
 use fanwire::dialect::Request;
 use fanwire::dialect::Response;
 use fanwire::dialect::Said;
-use fanwire::dialect::Since;
-use fanwire::dialect::Slow;
 use fanwire::dialect::Step;
 use fanwire::dialect::Subscription;
 use fanwire::dialect::Talk;
@@ -22,6 +21,7 @@ use fanwire::event::Draft;
 use fanwire::event::Fields;
 use fanwire::event::Op;
 use fanwire::event::TopicPattern;
+use fanwire::position::Since;
 
 /// A WebSocket's conversation, and an event stream's.
 #[derive(Debug)]

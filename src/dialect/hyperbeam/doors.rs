@@ -67,7 +67,7 @@ pub const DOORS: &[Door] = &[
 
 fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let topic = head.query_value("topic").unwrap_or_default();
-    let topics = of_query(&topic, Options::of(setup), &setup.views.of_protocol(&super::PROTOCOL))
+    let topics = of_query(&topic, Options::of(setup), setup.views.of_protocol(&super::PROTOCOL))
         .map_err(|fault| NotOpened::BadField(fault.to_string()))?;
     let talk = Box::new(Conversation::new(topics, Options::of(setup)));
     Ok(Opening {

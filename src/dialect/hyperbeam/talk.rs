@@ -12,7 +12,6 @@ use crate::dialect::Answer;
 use crate::dialect::Context;
 use crate::dialect::Outcome;
 use crate::dialect::Said;
-use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
@@ -20,6 +19,7 @@ use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
+use crate::position::Since;
 
 /// One client's conversation.
 #[derive(Debug)]

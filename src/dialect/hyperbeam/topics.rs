@@ -6,8 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::batch::Slow;
 use crate::dialect::Setup;
-use crate::dialect::Slow;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Arrays;

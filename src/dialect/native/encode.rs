@@ -4,13 +4,9 @@
 
 use crate::clock::Now;
 use crate::dialect::Form;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
-use crate::dialect::Live;
 use crate::dialect::Outcome;
 use crate::dialect::Placed;
 use crate::dialect::Refusal;
-use crate::dialect::Skipped;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::Voiced;
@@ -20,6 +16,10 @@ use crate::event::Event;
 use crate::event::Payload;
 use crate::event::Text;
 use crate::event::TopicName;
+use crate::position::Gap;
+use crate::position::GapReason;
+use crate::position::Live;
+use crate::position::Skipped;
 
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
 

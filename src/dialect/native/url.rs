@@ -7,13 +7,13 @@ use super::options::parse_since_text;
 use crate::dialect::LAST_ID_PARAMETER;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::dialect::cursor_of;
 use crate::dialect::last_id;
 use crate::event::TopicPattern;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
+use crate::position::Since;
 use crate::wire::http::Head;
 
 /// Reads the subscription that a WebSocket may have in its URL; `None` if there is none.

@@ -17,7 +17,6 @@ use crate::dialect::Context;
 use crate::dialect::Outcome;
 use crate::dialect::Request as Asked;
 use crate::dialect::Said;
-use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Talk;
@@ -26,6 +25,7 @@ use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::PROVISIONING_TYPES_MAX;
+use crate::position::Since;
 
 /// One client's conversation.
 #[derive(Debug)]

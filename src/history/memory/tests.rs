@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::*;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
 use crate::event::Op;
 use crate::event::ShardId;
 use crate::event::TopicPattern;
@@ -16,6 +14,8 @@ use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_EVENTS_MAX;
 use crate::limits::PAGE_WORK_MAX;
 use crate::limits::SELECT_NAMES_MAX;
+use crate::position::Gap;
+use crate::position::GapReason;
 
 const ROOMY: Retention = Retention {
     topic_events_max: 1000,
