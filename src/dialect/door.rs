@@ -3,6 +3,8 @@
 //! Invariant: what a table does not state is not answered. Methods, `Allow`, HEAD, OPTIONS, 404, 405, 415 and 426 follow from the tables, for all
 //! dialects alike; no dialect answers them itself. Never sees a connection.
 
+use std::fmt;
+
 use crate::dialect::DialectId;
 use crate::dialect::MediaType;
 use crate::dialect::Refusal;
@@ -15,24 +17,13 @@ use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
-/// Which listener a connection came in by: a dialect's own, where its paths mean what they mean at home, or the one that all share.
+/// Which listener a connection came in by: a protocol's own, where its paths mean what they mean at home, or the one that all share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Port {
     #[default]
     Shared,
-    Peat,
-    HyperBeam,
-    Provisioning,
-}
-
-impl Port {
-    pub const ALL: [Self; 4] = [Self::Shared, Self::Peat, Self::HyperBeam, Self::Provisioning];
-
-    /// Its place in the list of all.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
+    /// The own one of the protocol with this key.
+    Own(&'static str),
 }
 
 /// One route.
@@ -67,6 +58,16 @@ impl Path {
             Self::Exactly(own) => own == path,
             Self::Below(start, _) => path.starts_with(start),
             Self::OneOf(own) => own.contains(&path),
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(path) => f.write_str(path),
+            Self::Below(start, rest) => write!(f, "{start}{{{rest}}}"),
+            Self::OneOf(paths) => f.write_str(&paths.join(" ")),
         }
     }
 }

@@ -4,7 +4,6 @@
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
-use super::class::Voice;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -16,7 +15,6 @@ use super::solo::Solo;
 use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
-use crate::dialect::Silence;
 use crate::wire::frame;
 
 /// Close codes, RFC 6455 section 7.4.1 and ours.
@@ -49,11 +47,6 @@ impl Stopping {
             Self::Told => None,
         }
     }
-}
-
-/// Whether a client of this dialect is not pinged, but closed when it says nothing.
-fn closes_when_silent(voice: Option<Voice>) -> bool {
-    voice.is_some_and(|voice| voice.dialect.speaker().manners().silence == Silence::Closed)
 }
 
 /// Whole seconds since the start.
@@ -169,7 +162,7 @@ impl Shard {
     /// A subscription's outbox is full, and nothing in it may be dropped.
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
         let Some(voice) = self.voice_of(id) else { return };
-        let Some((code, reason)) = voice.dialect.speaker().manners().slow else {
+        let Some((code, reason)) = voice.dialect.speaker().manners.slow else {
             unreachable!("what drops its oldest in silence is never full")
         };
         self.stats.slow_disconnects += 1;
@@ -293,8 +286,9 @@ impl Shard {
                 let message = format_args!("a message did not arrive in time");
                 self.tell_log_of(Some(id), "warning", "limits", message, now);
             }
-            Session::WebSocket(_) if closes_when_silent(conn.voice) => {
-                if silent_s >= self.settings.hyperbeam.idle_s {
+            Session::WebSocket(_) if self.settings.idle_s_max(conn.voice).is_some() => {
+                let idle_s_max = self.settings.idle_s_max(conn.voice);
+                if idle_s_max.is_some_and(|most| silent_s >= most) {
                     self.close(id, CLOSE_NORMAL, "", now);
                 }
             }

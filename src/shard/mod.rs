@@ -81,7 +81,6 @@ pub use lanes::Pending;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
-pub use settings::HyperBeam;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -94,6 +93,7 @@ use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::batch::LargeEvents;
 use crate::clock::Now;
+use crate::dialect::HOUSE;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::limits::UNITS_TURN;
@@ -225,7 +225,7 @@ impl Shard {
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
-        let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
+        let anonymous = settings.access.anonymous(views.of_protocol(HOUSE)).map(Arc::new);
         let rates_max = settings.memory.rates_max();
         Self {
             id,

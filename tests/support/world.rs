@@ -58,7 +58,6 @@ pub fn roomy() -> Settings {
         own: Default::default(),
         access: Arc::default(),
         views: Arc::default(),
-        hyperbeam: Default::default(),
         ping_after_s: 30,
         request_timeout_s: 30,
         upload_bytes_per_s_min: 1024,

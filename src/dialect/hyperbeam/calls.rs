@@ -14,7 +14,6 @@ use super::is_filtered;
 use super::reply;
 use crate::dialect::Answer;
 use crate::dialect::Context;
-use crate::dialect::DialectId;
 use crate::dialect::Listing;
 use crate::dialect::Outcome;
 use crate::dialect::RATE_LIMITED;
@@ -140,10 +139,10 @@ impl Talk for Info {
     //# `info.topics` = topics with subscribers by default, plus seen topics with a switch
     fn hear(&mut self, _said: Said<'_>, _context: &Context<'_>, steps: &mut Vec<Step>) {
         let listing = Listing {
-            dialect: DialectId::HyperBeam,
+            dialect: super::HYPERBEAM,
             names_of,
             with_seen: self.with_seen,
-            is_filter: |name, setup: &Setup<'_>| is_filtered(name, setup.hyperbeam),
+            is_filter: |name, setup: &Setup<'_>| is_filtered(name, Options::of(setup)),
             names_max: HYPERBEAM_INFO_TOPICS_MAX,
         };
         steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Topics(listing) });

@@ -1,13 +1,13 @@
 //! HyperBEAM's doors.
 
 use super::Conversation;
+use super::Options;
 use super::calls::Casting;
 use super::calls::Info;
 use super::of_query;
 use crate::dialect::Body;
 use crate::dialect::Call;
 use crate::dialect::Calling;
-use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::Kind;
@@ -67,11 +67,11 @@ pub const DOORS: &[Door] = &[
 
 fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let topic = head.query_value("topic").unwrap_or_default();
-    let topics = of_query(&topic, setup.hyperbeam, &setup.views.hyperbeam)
+    let topics = of_query(&topic, Options::of(setup), setup.views.of_protocol(&super::PROTOCOL))
         .map_err(|fault| NotOpened::BadField(fault.to_string()))?;
-    let talk = Box::new(Conversation::new(topics, setup.hyperbeam));
+    let talk = Box::new(Conversation::new(topics, Options::of(setup)));
     Ok(Opening {
-        dialect: DialectId::HyperBeam,
+        dialect: super::HYPERBEAM,
         talk,
         protocols: &[],
         may_deflate: false,
@@ -89,8 +89,8 @@ fn info(
     setup: &Setup<'_>,
 ) -> Result<Calling, NotOpened> {
     let host = head.value(Name::Host).filter(|host| !host.is_empty()).unwrap_or("localhost");
-    let talk = Box::new(Info::new(host, setup.info_seen));
-    Ok(Calling { dialect: DialectId::HyperBeam, talk })
+    let talk = Box::new(Info::new(host, setup.views.is_on(&super::PROTOCOL, super::INFO_SEEN)));
+    Ok(Calling { dialect: super::HYPERBEAM, talk })
 }
 
 fn cast(
@@ -98,5 +98,5 @@ fn cast(
     _media: Option<&'static MediaType>,
     setup: &Setup<'_>,
 ) -> Result<Calling, NotOpened> {
-    Ok(Calling { dialect: DialectId::HyperBeam, talk: Box::new(Casting::new(setup.hyperbeam)) })
+    Ok(Calling { dialect: super::HYPERBEAM, talk: Box::new(Casting::new(Options::of(setup))) })
 }

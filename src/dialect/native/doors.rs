@@ -5,7 +5,6 @@ use super::SUBPROTOCOL;
 use super::Stream;
 use super::url;
 use crate::dialect::Call;
-use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::First;
 use crate::dialect::Guard;
@@ -54,7 +53,7 @@ pub const DOORS: &[Door] = &[
 fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let asked = url::wish_if_any(head).map_err(NotOpened::Refused)?;
     Ok(Opening {
-        dialect: DialectId::Native,
+        dialect: super::NATIVE,
         talk: Box::new(Conversation),
         protocols: &[SUBPROTOCOL],
         may_deflate: true,
@@ -65,7 +64,7 @@ fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
 fn stream(head: &Head, _setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let wish = url::wish(head).map_err(NotOpened::Refused)?;
     Ok(Wanted {
-        dialect: DialectId::NativeSse,
+        dialect: super::NATIVE_SSE,
         talk: Box::new(Stream),
         first: First::Subscribe(wish),
         refused: |refusal| NotOpened::Refused(refusal.clone()),

@@ -7,7 +7,6 @@ use super::connect;
 use crate::dialect::Body;
 use crate::dialect::Call;
 use crate::dialect::Calling;
-use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::First;
 use crate::dialect::Guard;
@@ -57,20 +56,14 @@ pub const DOORS: &[Door] = &[
 fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let request = Request::of_query(head.query_pairs()).map_err(|error| refused(&error))?;
     let talk = Box::new(Conversation::new(request));
-    Ok(Opening {
-        dialect: DialectId::Peat,
-        talk,
-        protocols: &[],
-        may_deflate: true,
-        first: Vec::new(),
-    })
+    Ok(Opening { dialect: super::PEAT, talk, protocols: &[], may_deflate: true, first: Vec::new() })
 }
 
 fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let request = Request::of_query(head.query_pairs()).map_err(|error| refused(&error))?;
-    let view = &setup.views.peat;
+    let view = &setup.views.of_protocol(&super::PROTOCOL);
     Ok(Wanted {
-        dialect: DialectId::Peat,
+        dialect: super::PEAT,
         talk: Box::new(super::Stream),
         first: First::Want { wish: request.wish(&[], view), since_lost: request.since_lost(view) },
         refused: |_| {

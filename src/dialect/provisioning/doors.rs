@@ -7,7 +7,6 @@ use super::post::Posting;
 use crate::dialect::Body;
 use crate::dialect::Call;
 use crate::dialect::Calling;
-use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::JSON;
@@ -81,7 +80,7 @@ fn open(head: &Head, endpoint: Endpoint) -> Result<Opening, NotOpened> {
     let talk = Box::new(Conversation::new(&request));
     let may_deflate = request.compression;
     Ok(Opening {
-        dialect: DialectId::Provisioning,
+        dialect: super::PROVISIONING,
         talk,
         protocols: &[],
         may_deflate,
@@ -98,5 +97,5 @@ fn post(
     setup: &Setup<'_>,
 ) -> Result<Calling, NotOpened> {
     let talk = Box::new(Posting { event_bytes_max: setup.message_bytes_max });
-    Ok(Calling { dialect: DialectId::Provisioning, talk })
+    Ok(Calling { dialect: super::PROVISIONING, talk })
 }

@@ -116,7 +116,7 @@ impl Shard {
                 Step::Stream { dialect, content_type } => {
                     let mut head = Vec::new();
                     Reply::stream(&mut head, content_type, Version::Http11, http.answering());
-                    let voice = Voice { dialect, transport: Transport::Connect };
+                    let voice = Voice { dialect, transport: Transport::Messages };
                     self.begin_stream(id, head, (voice, calling.talk), now);
                     let rest = self.take_steps(id, steps, now);
                     debug_assert!(rest.is_empty(), "a stream asks nothing");

@@ -3,6 +3,8 @@
 //! Invariants: whatever is not a door's own business (methods, HEAD, OPTIONS, pages of other origins, an upgrade that is missing) is answered
 //! here, for all doors alike. Never speaks a dialect.
 
+use std::sync::Arc;
+
 use super::super::Shard;
 use super::super::class::Transport;
 use super::super::class::Voice;
@@ -71,7 +73,8 @@ impl Shard {
     ) -> Option<Box<Http>> {
         http.set_answering(self.answering(head));
         let path = path_of(head);
-        let doorway = Doorway::new(http.port(), &path, self.settings.echo);
+        let views = Arc::clone(&self.settings.views);
+        let doorway = Doorway::new(http.port(), &path, &views, self.settings.echo);
         let door = match doorway.find(head) {
             Found::Door(door) => door,
             Found::Options => {
@@ -174,12 +177,7 @@ impl Shard {
 
     /// What doors depend on.
     pub(in super::super) fn setup(&self) -> Setup<'_> {
-        Setup {
-            views: &self.settings.views,
-            hyperbeam: self.settings.hyperbeam.options,
-            info_seen: self.settings.hyperbeam.info_seen,
-            message_bytes_max: self.settings.message_bytes_max,
-        }
+        Setup { views: &self.settings.views, message_bytes_max: self.settings.message_bytes_max }
     }
 
     fn refuse_opening(&mut self, id: ConnId, http: &mut Http, problem: &NotOpened, now: Now) {
@@ -365,8 +363,8 @@ impl Shard {
                 self.refuse(id, http, 404, ("not_found", &message), now);
             }
             Found::Undecided => {
-                let message = "/ws is HyperBEAM's with ?topic=, Provisioning's with ?token= or ?events=; /hb/ws, /pv/ws and /v1/ws need no parameter";
-                self.refuse(id, http, 404, ("not_found", message), now);
+                let message = doorway.why_undecided();
+                self.refuse(id, http, 404, ("not_found", &message), now);
             }
             Found::NotUpgraded => self.refuse_upgrade(id, http, UpgradeError::NotAsked, now),
             Found::OtherMethods => {

@@ -59,7 +59,7 @@ impl Shard {
         let mut last = Vec::new();
         self.say_end(id, code, reason, &mut last);
         match self.voice_of(id).map(|voice| voice.transport) {
-            Some(Transport::Connect | Transport::Sse { chunked: true }) => {
+            Some(Transport::Messages | Transport::Sse { chunked: true }) => {
                 if !last.is_empty() {
                     sse::put_chunk(out, &last);
                 }
@@ -75,7 +75,7 @@ impl Shard {
         match voice.transport {
             Transport::Sse { chunked: true } => sse::put_chunk(&mut bytes, text),
             // A call has messages only, so nothing can be said that means nothing.
-            Transport::Connect => return None,
+            Transport::Messages => return None,
             _ => bytes.extend_from_slice(text),
         }
         Some(bytes)
@@ -83,7 +83,7 @@ impl Shard {
 
     /// Says something that means nothing, so that it shows whether a stream's client is there.
     pub(in super::super) fn probe(&mut self, id: ConnId) {
-        if self.voice_of(id).is_some_and(|voice| voice.transport == Transport::Connect) {
+        if self.voice_of(id).is_some_and(|voice| voice.transport == Transport::Messages) {
             let mut probe = Vec::new();
             sse::put_probe(&mut probe);
             self.push_item(id, Item::Raw(probe.into()));
