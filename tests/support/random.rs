@@ -31,21 +31,3 @@ impl Random {
         &from[self.below(from.len())]
     }
 }
-
-/// Which seeds a test runs: all of its own, or those that were asked for when it was built.
-#[derive(Clone, Debug)]
-pub struct Seeds {
-    pub seeds: Vec<u64>,
-    /// So many numbers of each seed's row are passed over first (`FANWIRE_SHIFT`): other cases under the same seeds.
-    pub shift: u64,
-}
-
-impl Seeds {
-    /// `FANWIRE_SEED` alone, if it is set.
-    pub fn asked_for(all: impl IntoIterator<Item = u64>) -> Self {
-        let number = |text: &str| text.parse().expect("it is a number");
-        let only: Option<u64> = option_env!("FANWIRE_SEED").map(number);
-        let seeds = only.map_or_else(|| all.into_iter().collect(), |seed| vec![seed]);
-        Self { seeds, shift: option_env!("FANWIRE_SHIFT").map_or(0, number) }
-    }
-}
