@@ -80,9 +80,10 @@ fn dear(number: usize) -> String {
 impl Attack {
     pub(crate) fn new(stage: &mut Stage, kind: Kind) -> Self {
         let connections = match kind {
-            Kind::Large | Kind::Pipeline | Kind::Past => 40,
+            Kind::Large | Kind::Pipeline => 40,
             Kind::Unfinished => 60,
             Kind::Drip | Kind::Windows => 10,
+            Kind::Past => 4,
             Kind::Names | Kind::Lines | Kind::Last => 2,
             Kind::Churn | Kind::Order | Kind::Filters | Kind::Expressions => 1,
         };
@@ -106,7 +107,7 @@ impl Attack {
     fn join(&self, stage: &mut Stage, index: usize) -> Wire {
         let shard = stage.any_shard();
         let reads = match self.kind {
-            Kind::Large => index % 3 == 0,
+            Kind::Large => index % 20 == 0,
             Kind::Pipeline => false,
             _ => true,
         };
@@ -149,12 +150,13 @@ impl Attack {
     /// How often it does something, in microseconds.
     fn every_us(&self) -> u64 {
         match self.kind {
-            Kind::Large => 400_000,
+            Kind::Large => 600_000,
             Kind::Churn | Kind::Expressions | Kind::Last => 10_000,
             Kind::Names | Kind::Windows | Kind::Order => 20_000,
             Kind::Lines | Kind::Pipeline | Kind::Unfinished => 30_000,
-            Kind::Drip | Kind::Past => 100_000,
+            Kind::Drip => 100_000,
             Kind::Filters => 150_000,
+            Kind::Past => 500_000,
         }
     }
 
@@ -173,7 +175,7 @@ impl Attack {
                 self.publish(stage, wire, "large", "", &payload);
             }
             Kind::Churn => {
-                let names: Vec<String> = (0..60).map(|n| format!("f{count}_{n} = 1")).collect();
+                let names: Vec<String> = (0..250).map(|n| format!("f{count}_{n} = 1")).collect();
                 let update = json!({"type": "update", "id": 1, "filter": names.join(" or ")});
                 stage.say(wire, &says(&update));
             }

@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::stage::ADMIN;
-use super::stage::SEND_US;
+use super::stage::KIB_US;
 use super::stage::Stage;
 use super::support::frames;
 use super::support::frames::Frame;
@@ -23,7 +23,9 @@ const P99_US: u64 = 50_000;
 /// Subscribers of each shard.
 const READERS: usize = 12;
 const SOCKET_BYTES: usize = 64 * 1024;
-const PADDING_BYTES: usize = 600;
+const PADDING_BYTES: usize = 6_000;
+/// Those who are slow have less: so they are slow, and not merely late.
+const SLOW_SOCKET_BYTES: usize = 16 * 1024;
 /// Microseconds between two questions, and between two of those that take more.
 const ASK_EVERY_US: u64 = 7_000;
 const DECIDE_EVERY_US: u64 = 90_000;
@@ -99,9 +101,10 @@ impl Crowd {
         let at_once = stage.random.one_in(2);
         let mut members = Vec::new();
         for index in 0..READERS * shards {
-            let wire = stage.open(index % shards, SOCKET_BYTES);
             let slow = stage.random.pick::<&str>(&["disconnect", "drop_oldest", "latest_per_key"]);
             let is_slow = index / shards * 100 / READERS < slow_per_cent;
+            let capacity = if is_slow { SLOW_SOCKET_BYTES } else { SOCKET_BYTES };
+            let wire = stage.open(index % shards, capacity);
             let slow = if is_slow { slow } else { "disconnect" };
             stage.say(wire, upgrade("/v1/ws").as_bytes());
             let wish = json!({"type": "subscribe", "id": 1, "topics": ["good/*"], "slow": slow});
@@ -120,7 +123,7 @@ impl Crowd {
         }
         let publisher = stage.open(0, SOCKET_BYTES);
         stage.say(publisher, upgrade("/v1/ws").as_bytes());
-        let event_us = READERS as u64 * (SEND_US + 2);
+        let event_us = READERS as u64 * (PADDING_BYTES as u64 + 120) * KIB_US / 1024;
         Self {
             members,
             publisher,

@@ -26,9 +26,9 @@ use support::random::Random;
 use support::seeds;
 
 /// How long a crowd is played, in microseconds, and what it may take to come to rest.
-const PLAYED_US: u64 = 1_200_000;
+const PLAYED_US: u64 = 1_000_000;
 /// As long as what drips may last, if something does.
-const DRIPPED_US: u64 = 2_700_000;
+const DRIPPED_US: u64 = 2_600_000;
 const REST_US: u64 = 20_000_000;
 /// What a shard may hold: its budgets, and what is not for clients.
 const SHARD_BYTES: i64 = 24 * MIB;

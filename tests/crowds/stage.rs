@@ -1,7 +1,7 @@
 //! A machine in virtual time: its cores go through their turns as they do in `conn::core`, and everything that they do takes time.
 //!
 //! What work takes is counted here and not by the server: each `send` and byte, each step of a filter, each read, and whatever is set aside.
-//! A `send` takes twenty times what it does, so that each subscriber stands for twenty. Invariants: cores go in step, each turn taking as long as
+//! What is sent takes much longer than it does, so that few subscribers and events are a load. Invariants: cores go in step, each turn taking as long as
 //! the slowest; a core reads for so long in a turn, and of one connection so many times, and what is left is read in the next one.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use fanwire::auth::TokenRules;
 use fanwire::auth::Verifier;
 use fanwire::conn::Gauge;
 use fanwire::history::Retention;
+use fanwire::limits::INBOX_MESSAGES_MAX;
 use fanwire::limits::READ_BYTES;
 use fanwire::limits::READS_PER_TURN_MAX;
 use fanwire::limits::TICK_MS;
@@ -37,8 +38,9 @@ use super::support::world::World;
 use super::support::world::roomy;
 
 pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
-/// Microseconds that a subscriber costs for each `send`.
-pub(crate) const SEND_US: u64 = 100;
+/// Microseconds that a `send` takes, and each KiB that is sent: much, so that few subscribers and events are a load.
+pub(crate) const SEND_US: u64 = 20;
+pub(crate) const KIB_US: u64 = 15;
 /// Bytes of each budget of a shard.
 const BUDGET: usize = 2 << 20;
 
@@ -114,7 +116,9 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new(random: Random, shards: u16) -> Self {
         let mut world = World::new(shards, &settings());
-        world.costs = Costs { send_ns: SEND_US * 1_000, ..Costs::default() };
+        world.costs =
+            Costs { send_ns: SEND_US * 1_000, kib_ns: KIB_US * 1_000, ..Costs::default() };
+        world.inbox_messages_max = INBOX_MESSAGES_MAX;
         let count = usize::from(shards);
         Self {
             ticked_ms: world.now.mono_ms,

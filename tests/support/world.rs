@@ -152,6 +152,8 @@ pub struct World {
     pub resumed: BTreeSet<Wire>,
     pub now: Now,
     pub costs: Costs,
+    /// Messages in each lane from one party to another; more wait where they come from.
+    pub inbox_messages_max: usize,
 }
 
 /// What a core's work takes, in nanoseconds.
@@ -219,6 +221,7 @@ impl World {
             resumed: BTreeSet::new(),
             now: Now { mono_ms: MONO_MS, wall_us: START_US },
             costs: Costs::default(),
+            inbox_messages_max: usize::MAX,
         }
     }
 
@@ -326,7 +329,8 @@ impl World {
         for (to, way) in self.ways[shard].iter_mut().enumerate() {
             let pending = self.shards[shard].mesh_pending(PartyId(to as u16));
             for lane in Lane::ALL {
-                let parcels = std::iter::from_fn(|| pending.pop(lane));
+                let room = self.inbox_messages_max.saturating_sub(way.queue(lane).len());
+                let parcels = std::iter::from_fn(|| pending.pop(lane)).take(room);
                 way.queue(lane).extend(parcels.map(|parcel| parcel.message));
             }
         }
