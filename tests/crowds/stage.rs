@@ -82,7 +82,7 @@ fn settings() -> Settings {
         access: Arc::new(access()),
         retention,
         outbox_bytes_max: BUDGET / 8,
-        outboxes_bytes_max: BUDGET,
+        outboxes_bytes_max: 4 * BUDGET,
         memory: MemoryBounds {
             subscriptions_bytes_max: BUDGET,
             shaping_bytes_max: BUDGET,
