@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn what_can_wait_leaves_half_of_a_lane_to_what_cannot() {
+        let mut outgoing = Outgoing::new(2 * MESH_PENDING_BYTES_MAX);
+        let party = PartyId(7);
+        assert!(outgoing.has_half(party, Lane::Data));
+        outgoing.to(party).push(Note(Lane::Data, 0, MESH_PENDING_BYTES_MAX / 2));
+        assert!(!outgoing.has_half(party, Lane::Data) && outgoing.has_room(party, Lane::Data));
+        assert!(outgoing.has_half(PartyId(6), Lane::Data), "another lane is not meant");
+    }
+
+    #[test]
     fn what_waits_for_all_together_is_bounded_too() {
         let mut outgoing = Outgoing::new(100);
         for party in 0..4 {

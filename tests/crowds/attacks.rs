@@ -107,7 +107,7 @@ impl Attack {
     fn join(&self, stage: &mut Stage, index: usize) -> Wire {
         let shard = stage.any_shard();
         let reads = match self.kind {
-            Kind::Large => index % 20 == 0,
+            Kind::Large => index.is_multiple_of(20),
             Kind::Pipeline => false,
             _ => true,
         };
@@ -197,23 +197,12 @@ impl Attack {
             Kind::Drip => self.drip(stage),
             Kind::Order => self.say_in_order(stage, wire),
             Kind::Filters => {
-                self.publish(stage, wire, "dear", "", &json!({"a": "a".repeat(1_000)}));
+                self.publish(stage, wire, "dear", "", &json!({"a": "a".repeat(60_000)}));
                 if !stage.world.is_open(wire) {
                     self.wires[0] = self.join(stage, 0);
                 }
             }
-            Kind::Expressions => {
-                let text = match count % 3 {
-                    0 => "a?".repeat(8_000),
-                    1 => "a?".repeat(1_000 + count),
-                    _ => "[\\x{80}-\\x{10ffff}]".repeat(30),
-                };
-                let wish = json!({"type": "subscribe", "id": 1, "topics": ["dear"], "filter": format!("a =~ '{text}'")});
-                stage.say(wire, &says(&wish));
-                if !stage.world.is_open(wire) {
-                    self.wires[0] = self.join(stage, 0);
-                }
-            }
+            Kind::Expressions => self.say_expression(stage, wire),
             Kind::Pipeline => {
                 let request = "GET /v1/publish/a HTTP/1.1\r\nHost: x\r\n\r\n";
                 stage.say(wire, request.repeat(64 * KIB / request.len()).as_bytes());
@@ -252,6 +241,21 @@ impl Attack {
         let message =
             json!({"type": "publish", "id": 1, "topic": topic, "key": key, "payload": payload});
         stage.say(wire, &says(&message));
+    }
+
+    /// One that is too long, one that is not, and one whose ranges are wide.
+    fn say_expression(&mut self, stage: &mut Stage, wire: Wire) {
+        let count = self.count;
+        let text = match count % 3 {
+            0 => "a?".repeat(8_000),
+            1 => "a?".repeat(1_000 + count),
+            _ => "[\\x{80}-\\x{10ffff}]".repeat(30),
+        };
+        let wish = json!({"type": "subscribe", "id": 1, "topics": ["dear"], "filter": format!("a =~ '{text}'")});
+        stage.say(wire, &says(&wish));
+        if !stage.world.is_open(wire) {
+            self.wires[0] = self.join(stage, 0);
+        }
     }
 
     fn drip(&mut self, stage: &mut Stage) {
@@ -320,11 +324,9 @@ impl Attack {
     fn take_answers(&mut self) {
         let text = String::from_utf8_lossy(&self.heard[0]).into_owned();
         let whole = text.rfind('}').map_or(0, |end| end + 1);
-        let mut answers = text[..whole].match_indices(r#"{"type":""#);
-        let told = answers.by_ref().map(|(at, _)| {
-            let rest = &text[at + 9..];
-            rest[..rest.find('"').unwrap()].to_owned()
-        });
+        let (said, _) = text.split_at(whole);
+        let told = said.split(r#"{"type":""#).skip(1);
+        let told = told.map(|rest| rest.split('"').next().unwrap_or_default().to_owned());
         for told in told.collect::<Vec<_>>() {
             let is_refused = told == "error" && self.awaited.first() == Some(&"published");
             if is_refused || self.awaited.first().is_some_and(|awaited| *awaited == told) {

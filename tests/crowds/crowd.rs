@@ -96,7 +96,7 @@ const FAST: Drain = Drain { bytes_per_s: 1 << 30, every_ms: 1, next_ms: 0 };
 
 impl Crowd {
     /// Of the subscribers so many in a hundred are slow, all of them at once or one after the other.
-    pub(crate) fn new(stage: &mut Stage, slow_per_cent: usize, saturation: f64) -> Self {
+    pub(crate) fn new(stage: &mut Stage, slow_per_cent: usize, load_per_cent: u64) -> Self {
         let shards = stage.world.shards.len();
         let at_once = stage.random.one_in(2);
         let mut members = Vec::new();
@@ -133,8 +133,8 @@ impl Crowd {
             answered: 0,
             refused: 0,
             began_us: stage.now_us(),
-            every_us: (event_us as f64 / saturation) as u64,
-            is_saturated: saturation > 1.0,
+            every_us: event_us * 100 / load_per_cent,
+            is_saturated: load_per_cent > 100,
             delays_us: Vec::new(),
             wishes: Vec::new(),
             asked_us: 0,

@@ -39,9 +39,9 @@ fn play(seed: u64) {
     let (one, other) = (seed as usize % KINDS.len(), seed as usize / KINDS.len() % KINDS.len());
     let shards = 1 + random.below(3) as u16;
     let slow_per_cent = *random.pick(&[0, 20, 50, 90]);
-    let saturation = if random.one_in(4) { 3.0 } else { 0.4 };
+    let load_per_cent = if random.one_in(4) { 300 } else { 40 };
     let mut stage = Stage::new(random, shards);
-    let mut crowd = Crowd::new(&mut stage, slow_per_cent, saturation);
+    let mut crowd = Crowd::new(&mut stage, slow_per_cent, load_per_cent);
     let mut attacks: Vec<Attack> =
         [one, other].into_iter().map(|kind| Attack::new(&mut stage, KINDS[kind])).collect();
     attacks.dedup_by_key(|attack| attack.kind);
@@ -59,7 +59,7 @@ fn play(seed: u64) {
         stage.turn();
     }
     let what = format!(
-        "{seed}: {:?} beside {slow_per_cent} % slow on {shards}, {saturation} of saturation: turns of {} us, {} KiB held",
+        "{seed}: {:?} beside {slow_per_cent} % slow on {shards}, {load_per_cent} % load: turns of {} us, {} KiB held",
         attacks.iter().map(|attack| attack.kind).collect::<Vec<_>>(),
         stage.turn_us_max,
         stage.held_max / heap::KIB
