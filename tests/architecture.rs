@@ -13,9 +13,10 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// The floors of the house: a module may import what lies on a lower one. `main` is not a module and stands on top.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["limits", "clock", "dashboard"],
     &["event"],
+    &["position"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
     &["conn", "admin", "ingest"],
@@ -23,16 +24,11 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 7] = [
+const STEPS: [(&str, &str, &str); 6] = [
     (
+        "dialect",
         "batch",
-        "dialect",
-        "an outbox announces gaps and skipped events in the dialect's nouns, and never speaks one",
-    ),
-    (
-        "history",
-        "dialect",
-        "a read says where to begin with the nouns of `since`, and a page says gaps",
+        "a subscription says what becomes of it when its outbox is full, in the outbox's words",
     ),
     ("dialect", "matcher", "a subscription holds its filter, which is parsed where it is decoded"),
     (
@@ -54,8 +50,10 @@ const STRICTER: [(&str, &[&str]); 2] = [
 ];
 
 /// State machines: they are handed bytes and the time, and run to completion.
-const PURE: [&str; 9] =
-    ["limits", "event", "dialect", "matcher", "batch", "wire", "auth", "history", "shard"];
+const PURE: [&str; 10] = [
+    "limits", "event", "position", "dialect", "matcher", "batch", "wire", "auth", "history",
+    "shard",
+];
 
 /// What a pure module never names, and what may stand behind it all the same.
 const IMPURE: [(&str, &[&str]); 12] = [

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::dashboard;
+use crate::dialect::Body;
 use crate::dialect::Call;
 use crate::dialect::Door;
 use crate::dialect::Guard;
@@ -20,9 +21,6 @@ use crate::dialect::hyperbeam;
 use crate::dialect::native;
 use crate::dialect::peat;
 use crate::dialect::provisioning;
-use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
-use crate::limits::PEAT_REQUEST_BYTES_MAX;
-use crate::limits::PROVISIONING_POST_BYTES_MAX;
 use crate::limits::REVOKE_BYTES_MAX;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
@@ -273,7 +271,7 @@ fn put_row(page: &mut String, door: &Door) {
         Kind::WebSocket(_) => "a WebSocket".to_owned(),
         Kind::Stream(_) => "an event stream".to_owned(),
         Kind::Page => "a page".to_owned(),
-        Kind::Call(call, takes) => body_of(call, takes),
+        Kind::Call(call, takes) => body_in_words(call, takes),
     };
     let guard = match door.guard {
         Guard::Nobody => "anyone",
@@ -288,12 +286,12 @@ fn put_row(page: &mut String, door: &Door) {
 }
 
 /// What a call's body may be, in words.
-fn body_of(call: Call, takes: Takes) -> String {
+fn body_in_words(call: Call, takes: Takes) -> String {
     let types = match takes {
         Takes::Anything => "of any type".to_owned(),
         Takes::OneOf(_) => format!("`{}`", takes.names("` or `")),
     };
-    match body_bytes_max(call) {
+    match body_of(call) {
         Body::None => "a call without a body".to_owned(),
         Body::Bytes(bytes) => format!("a call with a body of at most {bytes} bytes, {types}"),
         Body::Message(bytes) => {
@@ -306,25 +304,10 @@ fn body_of(call: Call, takes: Takes) -> String {
 }
 
 /// What a call's body may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
-    None,
-    /// At most so many bytes.
-    Bytes(usize),
-    /// At most so many, and at most one message.
-    Message(usize),
-    /// Lines, each of at most one message.
-    Lines,
-}
-
-/// What a call's body may be.
-pub(super) const fn body_bytes_max(call: Call) -> Body {
+pub(super) const fn body_of(call: Call) -> Body {
     match call {
-        Call::Topics => Body::None,
-        Call::Subscribe => Body::Bytes(PEAT_REQUEST_BYTES_MAX),
+        Call::Talk { body, .. } => body,
         Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
-        Call::Post => Body::Bytes(PROVISIONING_POST_BYTES_MAX),
-        Call::Cast => Body::Message(HYPERBEAM_CAST_BYTES_MAX),
-        Call::Publish => Body::Lines,
+        Call::Upload => Body::Lines,
     }
 }

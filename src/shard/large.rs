@@ -17,6 +17,7 @@ use super::encoded::Body;
 use super::encoded::Encoded;
 use super::voice;
 use super::voice::SseId;
+use crate::batch::Encoding;
 use crate::batch::Kept;
 use crate::batch::LargeEvent;
 use crate::batch::LargeEvents;
@@ -225,7 +226,8 @@ impl Making<'_> {
 
     fn text_of(&self, body: &Body, form: TextForm) -> TextOf {
         let Event { home, time_us, op, .. } = *self.large.event();
-        TextOf { home, time_us, op, dialect: body.dialect, fields: body.fields.clone(), form }
+        let encoding = Encoding(body.dialect as u8);
+        TextOf { home, time_us, op, encoding, fields: body.fields.clone(), form }
     }
 
     /// What a body is made into, once.

@@ -43,11 +43,12 @@ mod solo;
 mod spending;
 mod stats;
 mod subscribe;
+mod tickets;
+mod topics;
 mod voice;
 mod want;
 mod work;
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -158,8 +159,8 @@ pub struct Shard {
     /// Solo connections to be looked at.
     queue: pump::Queue,
     batch_deadlines: deadlines::Schedule<class::ClassId>,
-    /// Publish runs that home shards have not answered.
-    underway: HashMap<ConnId, publish::Underway, foldhash::fast::RandomState>,
+    /// What connections asked and other shards have not answered.
+    tickets: tickets::Tickets,
     /// What publishers may still publish, as far as the registrar has handed it out.
     allowances: allowance::Allowances,
     /// Uploads that found everything full, and when they try again.
@@ -261,7 +262,7 @@ impl Shard {
             dirty: Vec::new(),
             queue: pump::Queue::default(),
             batch_deadlines: deadlines::Schedule::default(),
-            underway: HashMap::default(),
+            tickets: tickets::Tickets::default(),
             allowances: allowance::Allowances::within(rates_max),
             is_revoking: false,
             keys_wished_ms: None,
@@ -328,7 +329,7 @@ impl Shard {
             }
             Mesh::Keys(verifier) => self.take_keys(verifier),
             Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
-            Mesh::AskTopics(asker) => self.tell_topics(asker),
+            Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
     }

@@ -20,11 +20,7 @@ use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Forced;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
-use crate::dialect::Live;
 use crate::dialect::Outcome;
-use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Mark;
@@ -39,6 +35,10 @@ use crate::limits::POSITION_AHEAD_US;
 use crate::limits::REPLAY_BYTES;
 use crate::limits::REPLAY_KEY_BYTES;
 use crate::matcher::Filter;
+use crate::position::Gap;
+use crate::position::GapReason;
+use crate::position::Live;
+use crate::position::Since;
 
 impl Shard {
     fn hears_once_live(&self, id: ConnId) -> bool {

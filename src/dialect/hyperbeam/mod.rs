@@ -3,6 +3,7 @@
 //! Invariants: a message is told once per topic, a topic's name is compared byte for byte, and every reply has the time in milliseconds.
 //! Errors never close the connection. Nothing is replayed and no gap is announced: the dialect has no words for it.
 
+mod calls;
 mod cast;
 mod doors;
 mod reply;
@@ -12,7 +13,6 @@ mod topics;
 pub use cast::Cast;
 pub use cast::cast;
 pub use doors::DOORS;
-pub use reply::info;
 pub use talk::Conversation;
 pub use topics::Options;
 pub use topics::TopicsFault;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::dialect::Slow;
+use crate::batch::Slow;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Arrays;

@@ -3,6 +3,7 @@
 //! One message a change, no acknowledgement, no marker, no gap: what is dropped is dropped in silence. Invariants: a frame is the
 //! proto3-JSON of `DocumentChange` in declaration order; the payload is copied as text, never parsed or rewritten.
 
+mod call;
 mod change;
 pub mod connect;
 mod doors;

@@ -7,6 +7,7 @@
 mod doors;
 mod event;
 mod filters;
+mod post;
 mod request;
 mod selection;
 mod talk;
