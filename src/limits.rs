@@ -262,7 +262,7 @@ const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize / 2);
 
 /// Events and pages that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
-/// takes nothing more from its inbox.
+/// takes nothing more from its inbox. At half of it no more pages are read.
 pub const ARRIVED_EVENTS_MAX: usize = 4096;
 /// Bytes of events and pages that have arrived at a shard and wait to be fanned out; at the limit as above.
 pub const ARRIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
