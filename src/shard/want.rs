@@ -9,6 +9,7 @@ use super::input::ConnId;
 use super::settings::Bounds;
 use super::solo::Listener;
 use crate::clock::Now;
+use crate::dialect::HOUSE;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Subscription;
@@ -103,7 +104,7 @@ impl Shard {
         let event_types = &self.settings.access.event_types;
         let roles = asked.topics.first().and_then(|topic| match topic {
             TopicPattern::Exact(name) => {
-                let name = self.settings.views.provisioning.name_of(name);
+                let name = self.settings.views.of_protocol(HOUSE).name_of(name);
                 event_types.roles_for(&name).map(|roles| roles.join(" or "))
             }
             TopicPattern::Wild(_) => None,
