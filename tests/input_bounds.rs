@@ -254,7 +254,11 @@ fn an_upload_of_short_lines_is_published_piece_by_piece() {
 fn is_refused(what: &str, told: &str) -> bool {
     match what {
         "message" => told.ends_with("no room for messages in part, and this one holds the most"),
-        "upload" => told.starts_with("HTTP/1.1 503 ") && told.contains(r#""accepted":0"#),
+        "upload" => told.starts_with("HTTP/1.1 503 ")
+            && told.contains(r#""accepted":0"#)
+            && told.contains(
+                "there is no room for unfinished requests, and this one holds the most; try again",
+            ),
         _ => told.starts_with("HTTP/1.1 413 ") && told.contains(r#""full""#),
     }
 }

@@ -83,6 +83,8 @@ fn on_a_dialects_own_port_its_paths_mean_it_alone() {
                 assert_eq!(status(address, elsewhere), "404", "{elsewhere}");
             }
             assert_eq!(refused(address, "/v1/ws"), "404");
+            let answer = ask(address, "GET /", "", "");
+            assert!(answer.contains("there is nothing here: this port is one dialect's own"));
         }
         for (address, target) in [
             (peat, "/ws"),

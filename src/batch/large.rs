@@ -146,6 +146,7 @@ mod tests {
             op: Op::Upsert,
             home: ShardId(0),
             offset: 1,
+            previous: 0,
             time_us,
             payload: Bytes::from(vec![b'x'; 100_000]),
             fields: Fields::default(),

@@ -304,8 +304,8 @@ impl Outbox {
             *subs &= !dropping;
             let is_free = *subs == 0;
             if told != 0 {
-                let (topic, offset) = (event.topic.clone(), event.offset);
-                self.note_gap(&topic, offset, told);
+                let (topic, lost) = (event.topic.clone(), (event.previous + 1, event.offset));
+                self.note_gap(&topic, lost, told);
             }
             if is_free {
                 let waiting = self.items[index].take();
@@ -319,8 +319,9 @@ impl Outbox {
     }
 
     /// Notes that an event was dropped for these subscriptions. Each has one range for a topic, from the first that it lost to the last, and those with the
-    /// same range share a notice: were ranges kept by set, two of them that overlap could be told to one subscription.
-    fn note_gap(&mut self, topic: &TopicName, offset: u64, mut subs: u64) {
+    /// same range share a notice: were ranges kept by set, two of them that overlap could be told to one subscription. `first`: right behind the event before
+    /// it, so that a range meets what was told before it even where offsets have holes.
+    fn note_gap(&mut self, topic: &TopicName, (first, offset): (u64, u64), mut subs: u64) {
         let whole = self.gaps.iter_mut().find(|(gap, of)| *of == subs && gap.topic == *topic);
         if let Some((gap, _)) = whole {
             gap.to = offset;
@@ -336,7 +337,7 @@ impl Outbox {
             }
         }
         if subs != 0 {
-            moved.push((offset, subs));
+            moved.push((first, subs));
         }
         self.gaps.retain(|(_, of)| *of != 0);
         for (from, subs) in moved {

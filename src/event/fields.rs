@@ -213,6 +213,20 @@ fn parse<R>(
     used
 }
 
+/// Checks that a JSON object that was read by another reader lies no deeper than `JSON_DEPTH_MAX` levels.
+///
+/// # Errors
+/// At which byte it does.
+pub fn check_depth(payload: &str) -> Result<(), PayloadError> {
+    let opens = payload.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if opens <= JSON_DEPTH_MAX {
+        return Ok(());
+    }
+    let mut reader = Reader::new(payload);
+    while reader.next_token()?.is_some() {}
+    Ok(())
+}
+
 /// The fault that the strict reader finds in a text that the parser let pass: it is too deep.
 fn fault_of(payload: &[u8]) -> JsonError {
     let mut reader = Reader::new(std::str::from_utf8(payload).unwrap_or_default());

@@ -298,6 +298,7 @@ mod tests {
             op: Op::Upsert,
             home: ShardId(0),
             offset: 42,
+            previous: 41,
             time_us: 1_786_600_000_000_456,
             payload: Bytes::from_static(b"{ \"altitude\": 38000.0 }"),
             fields: Fields::default(),
