@@ -100,7 +100,7 @@ impl Shard {
     }
 
     /// Why nothing is left of a subscription whose topics are granted: each is of a type of event that needs a role, and the first is named.
-    fn why_barred(&self, asked: &Subscription) -> Refusal {
+    pub(super) fn why_barred(&self, asked: &Subscription) -> Refusal {
         let event_types = &self.settings.access.event_types;
         let roles = asked.topics.first().and_then(|topic| match topic {
             TopicPattern::Exact(name) => {

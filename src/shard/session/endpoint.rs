@@ -242,10 +242,8 @@ impl Shard {
                 Step::Subscribe(wish)
             }
             First::Want { mut wish, since_lost } => {
-                if wish.as_ref().is_some_and(|wish| self.is_barred(id, wish)) {
-                    let refusal =
-                        Refusal::new(RefusalCode::Forbidden, "nothing of this is allowed");
-                    return Err(refused(&refusal));
+                if let Some(wish) = wish.as_ref().filter(|wish| self.is_barred(id, wish)) {
+                    return Err(refused(&self.why_barred(&wish.subscription)));
                 }
                 if let (Some(wish), Some(id)) = (&mut wish, last_id(head)) {
                     let since = cursor_of(&id).map_or(Since::Lost, Since::Cursor);
