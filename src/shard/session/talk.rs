@@ -127,6 +127,6 @@ impl Shard {
 
     /// Whether a connection's last words have been said.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
-        self.conns.find(id).is_some_and(super::super::conns::Conn::is_closing)
+        self.conns.find(id).is_some_and(Conn::is_closing)
     }
 }
