@@ -349,29 +349,33 @@ impl Shard {
         now: Now,
     ) -> (usize, Option<Heard>) {
         let echoes = websocket.echo();
-        let hear = |shard: &mut Self, said: Said<'_>| match echoes {
-            Some(echoes) => echo(said, echoes),
-            None => Heard::Steps {
-                steps: shard.converse(id, now, |talk, context, steps| {
-                    talk.hear(said, context, steps);
-                }),
-                is_counted: false,
-            },
-        };
+        // What shards share for decoding stays where it is, so the conversation is asked without the shard.
+        let mut conn = self.conns.find_mut(id);
+        let (views, epoch) = (&*self.settings.views, &*self.epoch);
         let mut heard = None;
         let decoder = websocket.decoder_mut();
-        let mut inbound = std::mem::take(&mut self.inbound);
-        let fed = decoder.feed(bytes, &mut inbound, &mut |incoming| {
+        let fed = decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
+            let mut hear = |said: Said<'_>| match echoes {
+                Some(echoes) => echo(said, echoes),
+                None => {
+                    let mut steps = Vec::new();
+                    if let Some(conn) = conn.as_deref_mut() {
+                        conn.converse(views, epoch, now, |talk, context| {
+                            talk.hear(said, context, &mut steps);
+                        });
+                    }
+                    Heard::Steps { steps, is_counted: false }
+                }
+            };
             heard = match incoming {
-                Incoming::Text(text) => Some(hear(self, Said::Text(text))),
-                Incoming::Binary(bytes) => Some(hear(self, Said::Binary(bytes))),
+                Incoming::Text(text) => Some(hear(Said::Text(text))),
+                Incoming::Binary(bytes) => Some(hear(Said::Binary(bytes))),
                 Incoming::Ping(payload) => Some(Heard::Ping(payload.into())),
                 Incoming::Pong(_) => None,
                 Incoming::Close { code, .. } => Some(Heard::Close { code }),
             };
             if heard.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        self.inbound = inbound;
         // A ping in the midst of a message is no message.
         if decoder.is_idle() {
             websocket.message_is_whole();

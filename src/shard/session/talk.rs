@@ -4,6 +4,7 @@
 //! answered at once are not taken here: publishes travel with those that stand beside them (`hearing.rs`).
 
 use super::super::Shard;
+use super::super::conns::Conn;
 use super::super::input::ConnId;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -13,6 +14,7 @@ use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::dialect::Views;
 
 /// Whether the next step is a question that is not answered at once.
 pub(super) fn begins_with_question(steps: &[Step]) -> bool {
@@ -23,6 +25,25 @@ pub(super) fn begins_with_question(steps: &[Step]) -> bool {
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Publish(_), .. }))
+}
+
+impl Conn {
+    /// Has its conversation speak, unless its last words have been said.
+    pub(super) fn converse(
+        &mut self,
+        views: &Views,
+        epoch: &str,
+        now: Now,
+        ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
+    ) {
+        if self.is_closing() {
+            return;
+        }
+        if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
+            let (view, is_known) = (views.of(voice.dialect), self.who.is_some());
+            ask(talk, &Context { now, view, epoch, is_known });
+        }
+    }
 }
 
 impl Shard {
@@ -41,18 +62,10 @@ impl Shard {
         ask: impl FnOnce(&mut dyn Talk, &Context<'_>, &mut Vec<Step>),
     ) -> Vec<Step> {
         let mut steps = Vec::new();
-        let Some(conn) = self.conns.find_mut(id) else { return steps };
-        if conn.is_closing() {
-            return steps;
-        }
-        if let (Some(voice), Some(talk)) = (conn.voice, conn.talk.as_deref_mut()) {
-            let context = Context {
-                now,
-                view: self.settings.views.of(voice.dialect),
-                epoch: &self.epoch,
-                is_known: conn.who.is_some(),
-            };
-            ask(talk, &context, &mut steps);
+        if let Some(conn) = self.conns.find_mut(id) {
+            conn.converse(&self.settings.views, &self.epoch, now, |talk, context| {
+                ask(talk, context, &mut steps);
+            });
         }
         steps
     }
@@ -114,6 +127,6 @@ impl Shard {
 
     /// Whether a connection's last words have been said.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
-        self.conns.find(id).is_some_and(super::super::conns::Conn::is_closing)
+        self.conns.find(id).is_some_and(Conn::is_closing)
     }
 }
