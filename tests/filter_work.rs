@@ -267,7 +267,8 @@ fn refused_filters_are_paid_for() {
 #[test]
 fn a_replay_waits_for_its_filters_and_loses_nothing() {
     let mut scene = Scene::new();
-    let events = 2000;
+    // Many pages, for the last two of them are told before they are paid for.
+    let events = 3000;
     for n in 0..events {
         let text = if n % 10 == 0 { "b0" } else { "a" };
         scene.publish(&json!({"a": format!("{}{text}", "a".repeat(1000)), "n": 1}));
@@ -289,6 +290,6 @@ fn a_replay_waits_for_its_filters_and_loses_nothing() {
     assert_eq!(told, events / 10);
     let steps = events as u64 * 14 * 4 * 1000;
     let least_ms = (steps * 1000 / FILTER_SECOND_STEPS_MAX) as usize;
-    assert!(waited_ms * 10 >= least_ms * 8, "it waited for {waited_ms} ms, not {least_ms}");
+    assert!(waited_ms * 10 > least_ms * 8, "it waited for {waited_ms} ms, not {least_ms}");
     assert!(!scene.is_attacker_closed());
 }
