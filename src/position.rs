@@ -16,7 +16,7 @@ pub enum Since {
     Earliest,
     /// With the last event of each key.
     Last,
-    /// With the last event of each key of these topics, topic by topic as they are listed, in the order of the keys.
+    /// With the last event of each key of these topics, topic by topic as they are listed, in the order in which the keys last changed.
     Snapshot(Vec<TopicPattern>),
     /// With the last so many events of each topic.
     Tail(u32),
