@@ -3,10 +3,12 @@
 //! Work is done per event, then per class of subscribers alike; a subscriber costs nothing here unless it is solo, and then one entry in
 //! its outbox. No I/O, no clock, no log, no async.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shard;
 use super::class::ClassId;
+use super::codec::Codec;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use super::voice;
@@ -14,7 +16,6 @@ use super::voice::SseId;
 use crate::batch::Pushed;
 use crate::clock::Now;
 use crate::dialect::Form;
-use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::limits::FLUSH_BYTES_MAX;
@@ -37,8 +38,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(views: Arc<Views>) -> Self {
-        Self { encoded: Encoded::new(views), ..Self::default() }
+    pub(super) fn new(codec: &Rc<Codec>) -> Self {
+        Self { encoded: Encoded::new(codec), ..Self::default() }
     }
 }
 
@@ -155,7 +156,7 @@ impl Shard {
         }
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
-            let text = encoded.text(class, event, subs, Form::InBatch);
+            let (text, _) = encoded.text(class, event, subs, Form::InBatch);
             let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
             if voice::fill_batch(class, batch, text, event.time_us, now) {
                 if let Some(due_before_ms) = due_before_ms {

@@ -9,6 +9,7 @@ mod allowance;
 mod arrivals;
 mod brake;
 mod class;
+mod codec;
 mod confine;
 mod conns;
 mod deadlines;
@@ -201,6 +202,7 @@ pub struct Shard {
     /// Bytes of what is remembered of paced and leaving subscriptions.
     shaping_bytes: usize,
     ingest: ingest::Ingest,
+    codec: Rc<codec::Codec>,
     scratch: fanout::Scratch,
     scratch_alone: encoded::Encoded,
     full: Vec<ConnId>,
@@ -221,6 +223,7 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let views = Arc::clone(&settings.views);
+        let codec = Rc::new(codec::Codec::new(Arc::clone(&views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
@@ -285,11 +288,12 @@ impl Shard {
             insiders: shape::Insiders::default(),
             shaping_bytes: 0,
             ingest: ingest::Ingest::new(shard_count),
-            scratch: fanout::Scratch::new(Arc::clone(&views)),
-            scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
+            scratch: fanout::Scratch::new(&codec),
+            scratch_alone: encoded::Encoded::new(&codec),
             full: Vec::new(),
             reply_scratch: Vec::new(),
-            pump_scratch: pump::Scratch::new(views),
+            pump_scratch: pump::Scratch::new(&codec),
+            codec,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Invariant: a frame once begun is ended before anything else is sent; gaps and notices stand before what follows them.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Sent;
@@ -10,6 +11,7 @@ use super::Shard;
 use super::Sink;
 use super::class::Class;
 use super::class::Voice;
+use super::codec::Codec;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use super::large;
@@ -28,7 +30,6 @@ use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
 use crate::dialect::Subs;
-use crate::dialect::Views;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
@@ -76,8 +77,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(views: Arc<Views>) -> Self {
-        Self { encoded: Encoded::new(views), ..Self::default() }
+    pub(super) fn new(codec: &Rc<Codec>) -> Self {
+        Self { encoded: Encoded::new(codec), ..Self::default() }
     }
 }
 
@@ -402,8 +403,8 @@ impl<'a> Filling<'a> {
             let id = Some(self.id_at(reached));
             let scratch = &mut *self.scratch;
             for subs in voice::messages(class, subs) {
-                let text = scratch.encoded.text(class, event, subs, Form::Single);
-                let alone = voice::is_deflated_alone(class, text.len());
+                let (text, deflaters) = scratch.encoded.text(class, event, subs, Form::Single);
+                let alone = voice::is_deflated_alone(class, text.len()).then_some(deflaters);
                 voice::frame_event(self.voice, alone, &[text], id, &mut scratch.chunk);
             }
             return;
@@ -411,7 +412,7 @@ impl<'a> Filling<'a> {
         let speaker = self.voice.dialect.speaker();
         let part = if self.batch_events == 0 { BatchPart::Begin } else { BatchPart::Between };
         speaker.batch(part, event.time_us, &mut scratch.batch);
-        let text = scratch.encoded.text(class, event, subs, Form::InBatch);
+        let (text, _) = scratch.encoded.text(class, event, subs, Form::InBatch);
         scratch.batch.extend_from_slice(text);
         self.batch_events_max = if self.batch_events == 0 {
             batch.events_max
@@ -436,8 +437,9 @@ impl<'a> Filling<'a> {
         self.batch_events = 0;
         let scratch = &mut *self.scratch;
         self.voice.dialect.speaker().batch(BatchPart::End, 0, &mut scratch.batch);
-        let alone =
+        let is_alone =
             self.class.is_some_and(|class| voice::is_deflated_alone(class, scratch.batch.len()));
+        let alone = is_alone.then_some(scratch.encoded.deflaters());
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
         voice::frame_batch(self.voice, alone, &scratch.batch, sse_id, &mut scratch.chunk);
