@@ -49,13 +49,13 @@ impl Shard {
         self.cursor[event.home.index()] = event.time_us;
         self.stats.events += 1;
         self.events_since_flush += 1;
-        self.spent += UNITS_EVENT;
+        self.turn.spend(UNITS_EVENT);
         let mut scratch = std::mem::take(&mut self.scratch);
         self.begin_second(now);
         self.matcher.matches(event, &mut scratch.wishes);
         let steps = self.matcher.steps_of_event();
         self.stats.filter_steps += steps;
-        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT;
+        self.turn.spend(scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
         self.close_all_spent(now);
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);
@@ -194,7 +194,7 @@ impl Shard {
         if class.solos.is_empty() {
             return;
         }
-        self.spent += class.solos.len() as u64 * UNITS_QUEUED;
+        self.turn.spend(class.solos.len() as u64 * UNITS_QUEUED);
         self.queued_bytes += event.weight_bytes();
         for id in &class.solos {
             let Some(solo) = self.conns.find_mut(*id).and_then(|conn| conn.solo.as_deref_mut())

@@ -30,6 +30,8 @@ use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
 use crate::dialect::Subs;
+use crate::dialect::Talk;
+use crate::dialect::Voiced;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
@@ -88,6 +90,7 @@ const NOWHERE: Reached<'_> = (&[], None);
 /// What a connection's chunk is made with.
 struct Filling<'a> {
     voice: Voice,
+    talk: &'a mut Option<Box<dyn Talk>>,
     class: Option<&'a Class>,
     epoch: &'a str,
     scratch: &'a mut Scratch,
@@ -132,7 +135,7 @@ impl Shard {
         solo.dirty = false;
         let was_behind = self.brake.is_on() && !self.is_keeping_up(id);
         for _ in 0..CHUNKS_MAX {
-            self.spent += UNITS_SEND;
+            self.turn.spend(UNITS_SEND);
             if !self.send_chunk(sink, id, scratch, now) {
                 break;
             }
@@ -170,7 +173,7 @@ impl Shard {
             return self.send_owed(sink, id, now);
         }
         self.stats.sends += 1;
-        self.spent += (scratch.chunk.len() / UNIT_BYTES) as u64;
+        self.turn.spend((scratch.chunk.len() / UNIT_BYTES) as u64);
         match sink.send(id, &scratch.chunk) {
             Sent::Closed => {
                 self.closed(id, now);
@@ -207,7 +210,7 @@ impl Shard {
             pieces => sink.send_pieces(id, pieces),
         };
         self.stats.sends += 1;
-        self.spent += (bytes / UNIT_BYTES) as u64;
+        self.turn.spend((bytes / UNIT_BYTES) as u64);
         match sent {
             Sent::Closed => {
                 self.closed(id, now);
@@ -232,6 +235,7 @@ impl Shard {
         let class = conn.class.and_then(|class| self.classes.find(class));
         let mut filling = Filling {
             voice,
+            talk: &mut conn.talk,
             class,
             epoch: &self.epoch,
             scratch,
@@ -291,7 +295,7 @@ impl Shard {
         }
         filling.end_batch();
         self.stats.deliveries += filling.events;
-        self.spent += filling.events * UNITS_ENCODED;
+        self.turn.spend(filling.events * UNITS_ENCODED);
     }
 
     /// What comes next for a connection whose chunks were sent.
@@ -454,14 +458,12 @@ impl<'a> Filling<'a> {
 
     fn say<'s>(&mut self, set: u64, outcome: impl FnOnce(Subs<'s>) -> Outcome<'s>)
     where
-        Self: 's,
+        'a: 's,
     {
         let of = self.class.map_or(&[][..], |class| &class.key.subs[..]);
-        let outcome = outcome(Subs { of, set });
         let mut text = Vec::new();
-        self.voice.dialect.speaker().reply(&outcome, &mut text);
-        let kind = outcome.kind();
-        if !text.is_empty() {
+        let Some(talk) = self.talk.as_deref_mut() else { return };
+        if let Voiced::As(kind) = talk.told(&outcome(Subs { of, set }), &mut text) {
             voice::frame_said(self.voice, kind, &text, None, &mut self.scratch.chunk);
         }
     }
