@@ -30,9 +30,9 @@ pub struct TextOf {
     pub form: TextForm,
 }
 
-/// One of the ways in which events are written, numbered by whoever writes them.
+/// One of the ways in which events are written, named by whoever writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Encoding(pub u8);
+pub struct Encoding(pub &'static str);
 
 /// What was done to a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ mod tests {
             home: event.home,
             time_us: event.time_us,
             op: event.op,
-            encoding: Encoding(2),
+            encoding: Encoding("a dialect"),
             fields: None,
             form: TextForm::Whole,
         }

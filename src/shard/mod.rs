@@ -44,13 +44,14 @@ mod solo;
 mod spending;
 mod stats;
 mod subscribe;
+mod tickets;
 mod tokens;
+mod topics;
 mod turn;
 mod voice;
 mod want;
 mod work;
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -83,7 +84,6 @@ pub use lanes::Pending;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
-pub use settings::HyperBeam;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -155,8 +155,8 @@ pub struct Shard {
     /// Solo connections to be looked at.
     queue: pump::Queue,
     batch_deadlines: deadlines::Schedule<class::ClassId>,
-    /// Publish runs that home shards have not answered.
-    underway: HashMap<ConnId, publish::Underway, foldhash::fast::RandomState>,
+    /// What connections asked and other shards have not answered.
+    tickets: tickets::Tickets,
     /// What publishers may still publish, as far as the registrar has handed it out.
     allowances: allowance::Allowances,
     /// Uploads that found everything full, and when they try again.
@@ -242,7 +242,7 @@ impl Shard {
             dirty: Vec::new(),
             queue: pump::Queue::default(),
             batch_deadlines: deadlines::Schedule::default(),
-            underway: HashMap::default(),
+            tickets: tickets::Tickets::default(),
             allowances: allowance::Allowances::within(rates_max),
             held: deadlines::Deadlines::default(),
             resumed: Vec::new(),
@@ -308,7 +308,7 @@ impl Shard {
             }
             Mesh::Keys(verifier) => self.take_keys(verifier),
             Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
-            Mesh::AskTopics(asker) => self.tell_topics(asker),
+            Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
     }

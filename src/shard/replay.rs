@@ -43,7 +43,7 @@ use crate::position::Since;
 impl Shard {
     fn hears_once_live(&self, id: ConnId) -> bool {
         let voice = self.voice_of(id);
-        voice.is_some_and(|voice| voice.dialect.speaker().manners().hears_once_live)
+        voice.is_some_and(|voice| voice.dialect.speaker().manners.hears_once_live)
     }
 
     /// Asks every home shard that may have something to say.

@@ -12,6 +12,7 @@ use crate::auth::Revocations;
 use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
 use crate::auth::TokenRules;
+use crate::dialect::HOUSE;
 use crate::limits::KEYS_WISH_MS;
 
 /// One shard's.
@@ -28,7 +29,7 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn new(settings: &Settings) -> Self {
-        let anonymous = settings.access.anonymous(&settings.views.provisioning).map(Arc::new);
+        let anonymous = settings.access.anonymous(settings.views.of_protocol(HOUSE)).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
         let kept_s = rules.and_then(TokenRules::revocation_kept_s);
         // As long as the settings say, and as many as there is memory for.

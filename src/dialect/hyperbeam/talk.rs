@@ -111,6 +111,11 @@ impl Talk for Conversation {
     ) {
         unreachable!("this conversation asks nothing: {ticket:?}")
     }
+
+    /// On a WebSocket the close frame says it.
+    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
+    }
 }
 
 enum Asked {

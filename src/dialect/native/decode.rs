@@ -31,6 +31,7 @@ use crate::event::Fields;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::event::fields::check_depth;
 use crate::limits::ID_BYTES_MAX;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
@@ -182,6 +183,7 @@ fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {
         );
         return Err(Refusal::of(RefusalCode::TooLarge, "payload", message));
     }
+    check_depth(text).map_err(|e| Refusal::of(RefusalCode::BadJson, "payload", e))?;
     Ok(Bytes::copy_from_slice(text.as_bytes()))
 }
 

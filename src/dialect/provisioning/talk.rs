@@ -185,10 +185,15 @@ impl Talk for Conversation {
         match answer {
             Answer::Identified { .. } => self.begin(context, steps),
             Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
-            Answer::Published { .. } | Answer::NotPublished { .. } => {
-                unreachable!("this conversation publishes nothing")
+            Answer::Published { .. } | Answer::NotPublished { .. } | Answer::Topics(_) => {
+                unreachable!("this conversation asks who its client is, and nothing else")
             }
         }
+    }
+
+    /// On a WebSocket the close frame says it.
+    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
     }
 }
 

@@ -20,6 +20,7 @@ use crate::auth::TokenError;
 use crate::clock::Now;
 use crate::dialect::Door;
 use crate::dialect::Guard;
+use crate::dialect::HOUSE;
 use crate::dialect::Outcome;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
@@ -243,7 +244,7 @@ impl Shard {
         if self.tokens.is_revoked(&principal) {
             return Err(NotLetIn::Revoked);
         }
-        let view = &self.settings.views.provisioning;
+        let view = self.settings.views.of_protocol(HOUSE);
         let who = Who::new(principal, &access.event_types, view);
         who.map(Arc::new).map_err(|_| NotLetIn::BadFilter)
     }
