@@ -56,10 +56,12 @@ const PURE: [&str; 10] = [
 ];
 
 /// What a pure module never names, and what may stand behind it all the same.
-const IMPURE: [(&str, &[&str]); 12] = [
+const IMPURE: [(&str, &[&str]); 13] = [
     // Addresses are data; sockets are not.
     ("std::net::", &["IpAddr", "Ipv4Addr", "Ipv6Addr", "SocketAddr"]),
     ("std::thread", &[]),
+    // What outlives the call and nobody was handed.
+    ("thread_local!", &[]),
     ("std::fs", &[]),
     ("std::process", &[]),
     ("std::env::", &[]),

@@ -2,10 +2,13 @@
 //!
 //! Never outlives the event; its buffers do.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::class::Class;
 use super::class::Voice;
+use super::codec::Codec;
+use super::codec::Deflaters;
 use super::voice;
 use super::voice::SseId;
 use crate::batch::FrameId;
@@ -14,7 +17,6 @@ use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Subs;
 use crate::dialect::View;
-use crate::dialect::Views;
 use crate::event::Event;
 use crate::event::Payload;
 use crate::event::Projection;
@@ -27,8 +29,8 @@ const BODIES_MAX: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
-    /// `None` only in what `take` leaves behind, which nobody encodes with: a default `Views` would be made for every flush and event.
-    views: Option<Arc<Views>>,
+    /// `None` only in what `take` leaves behind, which nobody encodes with: a default would be made for every flush and event.
+    codec: Option<Rc<Codec>>,
     bodies: Vec<Body>,
     bodies_used: usize,
     keeps_parts: bool,
@@ -57,8 +59,18 @@ struct Known {
 }
 
 impl Encoded {
-    pub(super) fn new(views: Arc<Views>) -> Self {
-        Self { views: Some(views), ..Self::default() }
+    pub(super) fn new(codec: &Rc<Codec>) -> Self {
+        Self { codec: Some(Rc::clone(codec)), ..Self::default() }
+    }
+
+    /// What it encodes with.
+    pub(super) fn codec(&self) -> Rc<Codec> {
+        Rc::clone(self.codec.as_ref().expect("whoever encodes was made with one"))
+    }
+
+    /// What deflates messages that stand alone.
+    pub(super) fn deflaters(&self) -> &Deflaters {
+        &codec_of(self.codec.as_ref()).deflaters
     }
 
     /// Forgets the event before.
@@ -102,7 +114,7 @@ impl Encoded {
         let body = &mut self.bodies[self.bodies_used];
         body.dialect = dialect;
         begin(&mut body.text, event, self.keeps_parts);
-        let view = view_of(self.views.as_ref(), dialect);
+        let view = view_of(self.codec.as_ref(), dialect);
         let payload = match &fields {
             None => Payload::Whole(&event.payload),
             Some(fields) => {
@@ -127,21 +139,28 @@ impl Encoded {
     ) -> (&Body, &[u8]) {
         let body = self.body_index(class, event, subs);
         self.head.clear();
-        let view = view_of(self.views.as_ref(), class.key.voice.dialect);
+        let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
         class.key.voice.dialect.speaker().put_head(form, event, view, of, &mut self.head);
         (&self.bodies[body], &self.head)
     }
 
-    /// The event's text where no parts are kept, for these subscriptions of a class: head and body.
-    pub(super) fn text(&mut self, class: &Class, event: &Event, subs: u64, form: Form) -> &[u8] {
+    /// The event's text where no parts are kept, for these subscriptions of a class: head and body; and what deflates it if it
+    /// stands alone.
+    pub(super) fn text(
+        &mut self,
+        class: &Class,
+        event: &Event,
+        subs: u64,
+        form: Form,
+    ) -> (&[u8], &Deflaters) {
         let body = self.body_index(class, event, subs);
         self.text.clear();
-        let view = view_of(self.views.as_ref(), class.key.voice.dialect);
+        let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
         class.key.voice.dialect.speaker().put_head(form, event, view, of, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text.bytes);
-        &self.text
+        (&self.text, self.deflaters())
     }
 
     /// The event's frame where no parts are kept, for these subscriptions of a class, as every member can read it.
@@ -157,7 +176,7 @@ impl Encoded {
         let body = self.body_index(class, event, subs);
         let text = &self.bodies[body].text.bytes;
         self.head.clear();
-        let view = view_of(self.views.as_ref(), voice.dialect);
+        let view = view_of(self.codec.as_ref(), voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
         voice.dialect.speaker().put_head(Form::Single, event, view, of, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
@@ -171,8 +190,8 @@ impl Encoded {
             return known.frame;
         }
         let parts = [&self.head[..], text];
-        let frame =
-            frames.add(|out| voice::frame_event(voice, deflated_alone, &parts, Some(sse_id), out));
+        let alone = deflated_alone.then_some(&codec_of(self.codec.as_ref()).deflaters);
+        let frame = frames.add(|out| voice::frame_event(voice, alone, &parts, Some(sse_id), out));
         self.remember(voice, deflated_alone, body, frame);
         frame
     }
@@ -201,8 +220,12 @@ fn begin(text: &mut Text, event: &Event, keeps_parts: bool) {
     }
 }
 
-fn view_of(views: Option<&Arc<Views>>, dialect: DialectId) -> &View {
-    views.expect("whoever encodes was made with views").of(dialect)
+fn codec_of(codec: Option<&Rc<Codec>>) -> &Codec {
+    codec.expect("whoever encodes was made with one")
+}
+
+fn view_of(codec: Option<&Rc<Codec>>, dialect: DialectId) -> &View {
+    codec_of(codec).views.of(dialect)
 }
 
 /// The fields that these subscriptions want together; `None`: all.

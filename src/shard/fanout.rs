@@ -3,10 +3,12 @@
 //! Work is done per event, then per class of subscribers alike; a subscriber costs nothing here unless it is solo, and then one entry in
 //! its outbox. No I/O, no clock, no log, no async.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shard;
 use super::class::ClassId;
+use super::codec::Codec;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use super::voice;
@@ -14,7 +16,6 @@ use super::voice::SseId;
 use crate::batch::Pushed;
 use crate::clock::Now;
 use crate::dialect::Form;
-use crate::dialect::Views;
 use crate::event::Event;
 use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::limits::FLUSH_BYTES_MAX;
@@ -37,8 +38,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(views: Arc<Views>) -> Self {
-        Self { encoded: Encoded::new(views), ..Self::default() }
+    pub(super) fn new(codec: &Rc<Codec>) -> Self {
+        Self { encoded: Encoded::new(codec), ..Self::default() }
     }
 }
 
@@ -48,13 +49,13 @@ impl Shard {
         self.cursor[event.home.index()] = event.time_us;
         self.stats.events += 1;
         self.events_since_flush += 1;
-        self.spent += UNITS_EVENT;
+        self.turn.spend(UNITS_EVENT);
         let mut scratch = std::mem::take(&mut self.scratch);
         self.begin_second(now);
         self.matcher.matches(event, &mut scratch.wishes);
         let steps = self.matcher.steps_of_event();
         self.stats.filter_steps += steps;
-        self.spent += scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT;
+        self.turn.spend(scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
         self.close_all_spent(now);
         for wish in scratch.wishes.drain(..) {
             let (id, sub) = self.classes.of_wish(wish);
@@ -155,7 +156,7 @@ impl Shard {
         }
         if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
             let class = self.classes.at(id);
-            let text = encoded.text(class, event, subs, Form::InBatch);
+            let (text, _) = encoded.text(class, event, subs, Form::InBatch);
             let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
             if voice::fill_batch(class, batch, text, event.time_us, now) {
                 if let Some(due_before_ms) = due_before_ms {
@@ -193,7 +194,7 @@ impl Shard {
         if class.solos.is_empty() {
             return;
         }
-        self.spent += class.solos.len() as u64 * UNITS_QUEUED;
+        self.turn.spend(class.solos.len() as u64 * UNITS_QUEUED);
         self.queued_bytes += event.weight_bytes();
         for id in &class.solos {
             let Some(solo) = self.conns.find_mut(*id).and_then(|conn| conn.solo.as_deref_mut())

@@ -184,10 +184,10 @@ impl Shard {
         let mut flight = std::mem::take(&mut self.flight);
         let Flight { frames, gathered, scattered, scratch, spans, due, unsent } = &mut flight;
         let source = &mut Source { frames, gathered, scattered, scratch };
-        while self.spent < units_max
+        while self.turn.spent() < units_max
             && let Some(mut row) = due.take_row()
         {
-            while self.spent < units_max
+            while self.turn.spent() < units_max
                 && let Some(conn) = row.pop()
             {
                 let spans = match &mut spans[..] {
@@ -198,7 +198,7 @@ impl Shard {
                         &mut many[self.classes.at(class).due as usize]
                     }
                 };
-                self.spent += spans.units;
+                self.turn.spend(spans.units);
                 if spans.pieces.is_empty() {
                     self.send_to_member(sink, conn, spans, source, unsent);
                 } else {

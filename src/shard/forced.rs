@@ -92,7 +92,7 @@ impl Shard {
         let twin = bare(event);
         for (wanted, event) in [(Sight::Whole, event), (Sight::Gone, &twin)] {
             // Not the bodies of the hot path: a twin is another event with the same place.
-            let mut encoded = Encoded::new(Arc::clone(&self.settings.views));
+            let mut encoded = Encoded::new(&self.codec);
             for &(id, (mut subs, sight)) in &seen {
                 if sight != wanted {
                     continue;

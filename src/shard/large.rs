@@ -13,6 +13,7 @@ use super::class::Class;
 use super::class::ClassId;
 use super::class::Transport;
 use super::class::Voice;
+use super::codec::Codec;
 use super::encoded::Body;
 use super::encoded::Encoded;
 use super::voice;
@@ -39,6 +40,7 @@ use crate::wire::sse;
 
 /// What is made from a large event.
 pub(super) struct Making<'a> {
+    codec: Rc<Codec>,
     events: &'a mut LargeEvents,
     large: Rc<LargeEvent>,
     /// What has been written since the last piece of someone else's.
@@ -67,7 +69,8 @@ pub(super) fn pieces(
 ) -> Vec<Piece> {
     let voice = class.key.voice;
     let large = events.of(event);
-    let mut making = Making { events, large, own: Vec::new(), pieces: Vec::new() };
+    let codec = encoded.codec();
+    let mut making = Making { codec, events, large, own: Vec::new(), pieces: Vec::new() };
     if voice::batch_of(class, subs).is_some() {
         let speaker = voice.dialect.speaker();
         let (mut head, mut tail) = (Vec::new(), Vec::new());
@@ -204,6 +207,7 @@ impl Making<'_> {
         {
             return None;
         }
+        let codec = Rc::clone(&self.codec);
         let text = self.text(body, form, |out| {
             let is_plain = |run| !matches!(run, Run::Part(part) if part.coding != Coding::Plain);
             if body.text.runs().all(is_plain) {
@@ -215,9 +219,9 @@ impl Making<'_> {
                         Run::Part(part) => &part.bytes,
                     })
                     .collect();
-                voice::deflate_alone(window_bits, &parts, out);
+                codec.deflaters.deflate(window_bits, &parts, out);
             } else {
-                voice::deflate_alone(window_bits, &[&written(&body.text)], out);
+                codec.deflaters.deflate(window_bits, &[&written(&body.text)], out);
             }
         });
         Some(text)

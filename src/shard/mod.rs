@@ -9,6 +9,7 @@ mod allowance;
 mod arrivals;
 mod brake;
 mod class;
+mod codec;
 mod confine;
 mod conns;
 mod deadlines;
@@ -44,7 +45,9 @@ mod spending;
 mod stats;
 mod subscribe;
 mod tickets;
+mod tokens;
 mod topics;
+mod turn;
 mod voice;
 mod want;
 mod work;
@@ -86,17 +89,13 @@ pub use settings::OwnEvents;
 pub use settings::Settings;
 pub use stats::Stats;
 
-use crate::auth::Revocations;
-use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::batch::LargeEvents;
 use crate::clock::Now;
-use crate::dialect::HOUSE;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
-use crate::limits::UNITS_TURN;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
 use crate::wire::http::HttpDate;
@@ -143,15 +142,12 @@ pub struct Shard {
     events_since_flush: usize,
     /// What the classes gathered last, on its way to their members.
     flight: flush::Flight,
-    /// Units of work done in this turn, and how many a turn may do.
-    spent: u64,
-    done: u64,
+    turn: turn::Turn,
     brake: brake::Brake,
     /// Events that had arrived when the round began and are not fanned out.
     ungathered: usize,
     /// Bytes of events that were queued for solo connections since the last flight began: the sum over events, not over connections.
     queued_bytes: usize,
-    units_max: u64,
     /// So much waits for some class that it must go out.
     is_class_full: bool,
     /// Classes with frames waiting.
@@ -174,13 +170,7 @@ pub struct Shard {
     heard_bytes: usize,
     /// What is held of what has come in part.
     intake: intake::Intake,
-    /// Whoever comes without a token.
-    anonymous: Option<Arc<access::Who>>,
-    revocations: Revocations,
-    /// Tokens were revoked, and who is here with one is not closed yet.
-    is_revoking: bool,
-    /// When fresh keys were last wished for, in milliseconds since the start.
-    keys_wished_ms: Option<u64>,
+    tokens: tokens::Tokens,
     registrar: registrar::Registrar,
     own: own::Own,
     /// When it is, as answers say it: set with every accepted connection and every tick.
@@ -202,6 +192,7 @@ pub struct Shard {
     /// Bytes of what is remembered of paced and leaving subscriptions.
     shaping_bytes: usize,
     ingest: ingest::Ingest,
+    codec: Rc<codec::Codec>,
     scratch: fanout::Scratch,
     scratch_alone: encoded::Encoded,
     full: Vec<ConnId>,
@@ -210,28 +201,19 @@ pub struct Shard {
     pump_scratch: pump::Scratch,
 }
 
-/// As long as the settings say, and as many as there is memory for.
-fn no_revocations(settings: &Settings) -> Revocations {
-    let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
-    let kept_s = rules.and_then(TokenRules::revocation_kept_s);
-    Revocations::bounded(kept_s, settings.memory.revocations_max())
-}
-
 impl Shard {
     /// An empty shard. All shards of a process share an epoch.
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
-        let views = Arc::clone(&settings.views);
+        let codec = Rc::new(codec::Codec::new(Arc::clone(&settings.views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
-        let anonymous = settings.access.anonymous(views.of_protocol(HOUSE)).map(Arc::new);
         let rates_max = settings.memory.rates_max();
         Self {
             id,
             shard_count,
-            anonymous,
-            revocations: no_revocations(&settings),
+            tokens: tokens::Tokens::new(&settings),
             registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,
@@ -252,20 +234,16 @@ impl Shard {
             large: LargeEvents::within(&outboxes),
             events_since_flush: 0,
             flight: flush::Flight::default(),
-            spent: 0,
-            done: 0,
+            turn: turn::Turn::default(),
             brake: brake::Brake::default(),
             ungathered: 0,
             queued_bytes: 0,
-            units_max: UNITS_TURN,
             is_class_full: false,
             dirty: Vec::new(),
             queue: pump::Queue::default(),
             batch_deadlines: deadlines::Schedule::default(),
             tickets: tickets::Tickets::default(),
             allowances: allowance::Allowances::within(rates_max),
-            is_revoking: false,
-            keys_wished_ms: None,
             held: deadlines::Deadlines::default(),
             resumed: Vec::new(),
             gone: VecDeque::new(),
@@ -286,11 +264,12 @@ impl Shard {
             insiders: shape::Insiders::default(),
             shaping_bytes: 0,
             ingest: ingest::Ingest::new(shard_count),
-            scratch: fanout::Scratch::new(Arc::clone(&views)),
-            scratch_alone: encoded::Encoded::new(Arc::clone(&views)),
+            scratch: fanout::Scratch::new(&codec),
+            scratch_alone: encoded::Encoded::new(&codec),
             full: Vec::new(),
             reply_scratch: Vec::new(),
-            pump_scratch: pump::Scratch::new(views),
+            pump_scratch: pump::Scratch::new(&codec),
+            codec,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Invariant: a frame once begun is ended before anything else is sent; gaps and notices stand before what follows them.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Sent;
@@ -10,6 +11,7 @@ use super::Shard;
 use super::Sink;
 use super::class::Class;
 use super::class::Voice;
+use super::codec::Codec;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use super::large;
@@ -29,7 +31,6 @@ use crate::dialect::Form;
 use crate::dialect::Outcome;
 use crate::dialect::Subs;
 use crate::dialect::Talk;
-use crate::dialect::Views;
 use crate::dialect::Voiced;
 use crate::event::Event;
 use crate::event::Mark;
@@ -78,8 +79,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(views: Arc<Views>) -> Self {
-        Self { encoded: Encoded::new(views), ..Self::default() }
+    pub(super) fn new(codec: &Rc<Codec>) -> Self {
+        Self { encoded: Encoded::new(codec), ..Self::default() }
     }
 }
 
@@ -134,7 +135,7 @@ impl Shard {
         solo.dirty = false;
         let was_behind = self.brake.is_on() && !self.is_keeping_up(id);
         for _ in 0..CHUNKS_MAX {
-            self.spent += UNITS_SEND;
+            self.turn.spend(UNITS_SEND);
             if !self.send_chunk(sink, id, scratch, now) {
                 break;
             }
@@ -172,7 +173,7 @@ impl Shard {
             return self.send_owed(sink, id, now);
         }
         self.stats.sends += 1;
-        self.spent += (scratch.chunk.len() / UNIT_BYTES) as u64;
+        self.turn.spend((scratch.chunk.len() / UNIT_BYTES) as u64);
         match sink.send(id, &scratch.chunk) {
             Sent::Closed => {
                 self.closed(id, now);
@@ -209,7 +210,7 @@ impl Shard {
             pieces => sink.send_pieces(id, pieces),
         };
         self.stats.sends += 1;
-        self.spent += (bytes / UNIT_BYTES) as u64;
+        self.turn.spend((bytes / UNIT_BYTES) as u64);
         match sent {
             Sent::Closed => {
                 self.closed(id, now);
@@ -294,7 +295,7 @@ impl Shard {
         }
         filling.end_batch();
         self.stats.deliveries += filling.events;
-        self.spent += filling.events * UNITS_ENCODED;
+        self.turn.spend(filling.events * UNITS_ENCODED);
     }
 
     /// What comes next for a connection whose chunks were sent.
@@ -406,8 +407,8 @@ impl<'a> Filling<'a> {
             let id = Some(self.id_at(reached));
             let scratch = &mut *self.scratch;
             for subs in voice::messages(class, subs) {
-                let text = scratch.encoded.text(class, event, subs, Form::Single);
-                let alone = voice::is_deflated_alone(class, text.len());
+                let (text, deflaters) = scratch.encoded.text(class, event, subs, Form::Single);
+                let alone = voice::is_deflated_alone(class, text.len()).then_some(deflaters);
                 voice::frame_event(self.voice, alone, &[text], id, &mut scratch.chunk);
             }
             return;
@@ -415,7 +416,7 @@ impl<'a> Filling<'a> {
         let speaker = self.voice.dialect.speaker();
         let part = if self.batch_events == 0 { BatchPart::Begin } else { BatchPart::Between };
         speaker.put_run(part, event.time_us, &mut scratch.batch);
-        let text = scratch.encoded.text(class, event, subs, Form::InBatch);
+        let (text, _) = scratch.encoded.text(class, event, subs, Form::InBatch);
         scratch.batch.extend_from_slice(text);
         self.batch_events_max = if self.batch_events == 0 {
             batch.events_max
@@ -440,8 +441,9 @@ impl<'a> Filling<'a> {
         self.batch_events = 0;
         let scratch = &mut *self.scratch;
         self.voice.dialect.speaker().put_run(BatchPart::End, 0, &mut scratch.batch);
-        let alone =
+        let is_alone =
             self.class.is_some_and(|class| voice::is_deflated_alone(class, scratch.batch.len()));
+        let alone = is_alone.then_some(scratch.encoded.deflaters());
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
         voice::frame_batch(self.voice, alone, &scratch.batch, sse_id, &mut scratch.chunk);

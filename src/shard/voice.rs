@@ -3,8 +3,6 @@
 //! Invariant: of each message that waits for a class there is one frame that anyone can read and, if the class has a deflate stream, one
 //! for those in sync with it. Never decides who is sent what.
 
-use std::cell::RefCell;
-
 use super::Shard;
 use super::class::Class;
 use super::class::ClassId;
@@ -13,6 +11,7 @@ use super::class::OpenBatch;
 use super::class::Stream;
 use super::class::Transport;
 use super::class::Voice;
+use super::codec::Deflaters;
 use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::clock::Now;
@@ -47,11 +46,6 @@ pub(super) fn mark_of(voice: Voice, event: &Event) -> Option<Mark> {
     voice.is_sse().then(|| Mark::of(&event.topic, event.offset))
 }
 
-thread_local! {
-    /// The deflaters of messages that stand alone, one per window size; a shard is a thread.
-    static ALONE: RefCell<[Option<Box<Deflater>>; 16]> = const { RefCell::new([const { None }; 16]) };
-}
-
 /// Whether a message of so many bytes is deflated on its own for this class.
 pub(super) fn is_deflated_alone(class: &Class, bytes: usize) -> bool {
     bytes >= DEFLATE_ALONE_BYTES_MIN
@@ -71,30 +65,30 @@ pub(super) fn window_bits(voice: Voice) -> Option<u8> {
     }
 }
 
-/// Appends an event's frame; its text is `parts` joined.
+/// Appends an event's frame; its text is `parts` joined. `alone`: a WebSocket's is deflated with these.
 pub(super) fn frame_event(
     voice: Voice,
-    alone: bool,
+    alone: Option<&Deflaters>,
     parts: &[&[u8]],
     sse_id: Option<SseId<'_>>,
     out: &mut Vec<u8>,
 ) {
-    match voice.transport {
-        Transport::WebSocket { .. } if alone => {
+    match (voice.transport, alone) {
+        (Transport::WebSocket { .. }, Some(deflaters)) => {
             let start = out.len();
-            deflate_alone(window_bits(voice).unwrap_or(15), parts, out);
+            deflaters.deflate(window_bits(voice).unwrap_or(15), parts, out);
             put_header_before(start, out);
         }
-        Transport::WebSocket { .. } => frame_plain(parts, out),
-        Transport::Sse { chunked } => frame_sse(chunked, None, sse_id, parts, out),
-        Transport::Messages => frame_message(voice, parts, out),
+        (Transport::WebSocket { .. }, None) => frame_plain(parts, out),
+        (Transport::Sse { chunked }, _) => frame_sse(chunked, None, sse_id, parts, out),
+        (Transport::Messages, _) => frame_message(voice, parts, out),
     }
 }
 
 /// Appends the frame of a message of several events. Over SSE it is a kind of its own, and its id is that of its last event.
 pub(super) fn frame_batch(
     voice: Voice,
-    alone: bool,
+    alone: Option<&Deflaters>,
     text: &[u8],
     sse_id: SseId<'_>,
     out: &mut Vec<u8>,
@@ -128,17 +122,6 @@ fn frame_plain(parts: &[&[u8]], out: &mut Vec<u8>) {
     for part in parts {
         out.extend_from_slice(part);
     }
-}
-
-/// Appends a deflated message that stands alone, without a header.
-pub(super) fn deflate_alone(window_bits: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
-    ALONE.with_borrow_mut(|deflaters| {
-        let slot = &mut deflaters[usize::from(window_bits) & 15];
-        let deflater =
-            slot.get_or_insert_with(|| Box::new(Deflater::new(LEVEL_DEFAULT, window_bits)));
-        deflater.reset();
-        deflater.compress(parts, out);
-    });
 }
 
 /// Puts the header before a deflated message, whose length is known only when it is there.
@@ -356,7 +339,7 @@ impl Shard {
         voice.dialect.speaker().put_run(BatchPart::End, 0, &mut open.text);
         self.begin_frames(id);
         let class = self.classes.at(id);
-        let alone = is_deflated_alone(class, open.text.len());
+        let alone = is_deflated_alone(class, open.text.len()).then_some(&self.codec.deflaters);
         // Whatever was fanned out before now, and is for this class, is in the batch or before it.
         let mark = open.told.last().and_then(|(event, _)| mark_of(voice, event));
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };

@@ -11,7 +11,6 @@ use super::arrivals::Arrived;
 use super::class::Class;
 use crate::clock::Now;
 use crate::limits::FLIGHT_UNITS_SHARE;
-use crate::limits::UNITS_TURN_MIN;
 
 impl Shard {
     /// Whether the shard takes more data from its inbox now. Control it always takes.
@@ -26,7 +25,7 @@ impl Shard {
         self.may_tell()
             || self.flight.is_underway()
             || !self.queue.is_empty()
-            || self.is_revoking
+            || self.tokens.is_revoking()
             || self.can_read_on()
             || self.can_go_on_with_past()
             || !self.unheard.is_empty()
@@ -40,19 +39,19 @@ impl Shard {
 
     /// Says how many units one turn may do from now on; a `send` is `UNITS_SEND` of them.
     pub fn set_units(&mut self, units: u64) {
-        self.units_max = units.max(UNITS_TURN_MIN);
+        self.turn.set_units_max(units);
     }
 
     /// Units that the last turn did.
     #[must_use]
     pub const fn units_done(&self) -> u64 {
-        self.done
+        self.turn.done()
     }
 
     /// Does a turn's work; says how many events were fanned out.
     pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
-        let (told, spent_before) = (self.stats.events, self.spent);
-        let for_members = self.units_max - self.units_max / FLIGHT_UNITS_SHARE;
+        let (told, spent_before) = (self.stats.events, self.turn.spent());
+        let for_members = self.turn.units_max() - self.turn.units_max() / FLIGHT_UNITS_SHARE;
         self.tell_interest();
         self.close_revoked(now);
         self.read_on(now);
@@ -68,7 +67,7 @@ impl Shard {
             self.pump(sink, now);
             self.large.forget_recent();
             let is_over = has_gathered && has_flown && !self.queue.is_underway();
-            if !is_over || has_queued || !self.may_tell() || self.spent >= for_members {
+            if !is_over || has_queued || !self.may_tell() || self.turn.spent() >= for_members {
                 break;
             }
         }
@@ -76,13 +75,13 @@ impl Shard {
         self.hear_on(now);
         self.retry_held(now);
         self.go_on_stopping(now);
-        self.done = std::mem::take(&mut self.spent) - spent_before;
+        self.turn.end(spent_before);
         self.stats.events - told
     }
 
     /// Whether this turn has done what it may.
     pub(super) const fn is_spent(&self) -> bool {
-        self.spent >= self.units_max
+        self.turn.is_spent()
     }
 
     /// Whether something waits that a round would tell.
@@ -96,7 +95,7 @@ impl Shard {
             self.ungathered = self.arrived.len();
         }
         while self.ungathered > 0 {
-            if self.spent >= units_max {
+            if self.turn.spent() >= units_max {
                 return false;
             }
             self.ungathered -= 1;

@@ -25,7 +25,6 @@ use crate::dialect::Outcome;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::event::ShardId;
-use crate::limits::KEYS_WISH_MS;
 use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Name;
@@ -164,7 +163,9 @@ impl Shard {
             }
             // Who has keys to check tokens with wants its clients to show one.
             _ if has_keys && door.guard == Guard::TokenShown => None,
-            _ if access.admits_anonymous(port, peer, head.passed_on_by()) => self.anonymous.clone(),
+            _ if access.admits_anonymous(port, peer, head.passed_on_by()) => {
+                self.tokens.anonymous()
+            }
             _ => None,
         };
         let may_say_later = has_keys && door.guard != Guard::Token;
@@ -240,7 +241,7 @@ impl Shard {
             }
             NotLetIn::Token(error)
         })?;
-        if self.revocations.is_revoked(&principal) {
+        if self.tokens.is_revoked(&principal) {
             return Err(NotLetIn::Revoked);
         }
         let view = self.settings.views.of_protocol(HOUSE);
@@ -250,14 +251,11 @@ impl Shard {
 
     /// Has fresh keys fetched, if somebody fetches them. The same wish is not repeated at once.
     fn wish_keys(&mut self, now: Now) {
-        let is_wished = self
-            .keys_wished_ms
-            .is_some_and(|wished_ms| now.mono_ms < wished_ms.saturating_add(KEYS_WISH_MS));
-        if let Some(keeper) = self.settings.access.keys.filter(|_| !is_wished) {
-            self.keys_wished_ms = Some(now.mono_ms);
-            if self.outgoing.has_room(keeper, Lane::Control) {
-                self.outgoing.to(keeper).push(Mesh::KeysWanted);
-            }
+        if let Some(keeper) = self.settings.access.keys
+            && self.tokens.wish_keys(now.mono_ms)
+            && self.outgoing.has_room(keeper, Lane::Control)
+        {
+            self.outgoing.to(keeper).push(Mesh::KeysWanted);
         }
     }
 
@@ -304,32 +302,32 @@ impl Shard {
         if !self.outgoing.has_room_everywhere(Lane::Control) {
             return Err(NotRevoked::Busy);
         }
-        self.revocations.revoke(what.clone(), wall_s(now)).map_err(NotRevoked::Full)?;
+        self.tokens.revoke(what.clone(), wall_s(now)).map_err(NotRevoked::Full)?;
         for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
             self.outgoing.to(shard).push(Mesh::Revoke(Box::new(what.clone())));
         }
-        self.is_revoking = true;
+        self.tokens.close_revoked_soon();
         Ok(())
     }
 
     /// Another shard has had tokens revoked.
     pub(in super::super) fn revoke_here(&mut self, what: Revoke, now: Now) {
-        if let Err(error) = self.revocations.revoke(what, wall_s(now)) {
+        if let Err(error) = self.tokens.revoke(what, wall_s(now)) {
             // The shard that was asked had room, and all shards remember the same.
             tracing::error!(%error, "a revocation was not remembered here");
         }
-        self.is_revoking = true;
+        self.tokens.close_revoked_soon();
     }
 
     /// Closes who is here with a token that was revoked: once for all revocations that have come, and before anything is fanned out or sent.
     pub(in super::super) fn close_revoked(&mut self, now: Now) {
-        if !std::mem::take(&mut self.is_revoking) {
+        if !self.tokens.take_revoking() {
             return;
         }
         for index in 0..self.conns.places() {
             let id = ConnId(index);
             let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
-            if who.is_some_and(|who| self.revocations.is_revoked(&who.principal)) {
+            if who.is_some_and(|who| self.tokens.is_revoked(&who.principal)) {
                 self.close(id, CLOSE_POLICY, "token revoked", now);
             }
         }
@@ -341,7 +339,7 @@ impl Shard {
             return false;
         };
         let is_over = who.principal.expires_at_s.is_some_and(|at_s| wall_s(now) >= at_s);
-        is_over || self.revocations.is_revoked(&who.principal)
+        is_over || self.tokens.is_revoked(&who.principal)
     }
 
     /// Once a second: is the token over, or soon? True if the connection was closed for it.

@@ -1,0 +1,82 @@
+//! What is known of tokens besides the keys that they are checked with: who comes without one, which open nothing any more, when keys were wished for.
+//!
+//! Invariants: as many revocations are remembered as there is memory for; the same wish for keys is not repeated within `KEYS_WISH_MS`. Never
+//! verifies a token.
+
+use std::sync::Arc;
+
+use super::access::Who;
+use super::settings::Settings;
+use crate::auth::Principal;
+use crate::auth::Revocations;
+use crate::auth::RevocationsFull;
+use crate::auth::Revoke;
+use crate::auth::TokenRules;
+use crate::dialect::HOUSE;
+use crate::limits::KEYS_WISH_MS;
+
+/// One shard's.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    /// Whoever comes without a token.
+    anonymous: Option<Arc<Who>>,
+    revocations: Revocations,
+    /// Tokens were revoked, and who is here with one is not closed yet.
+    is_revoking: bool,
+    /// When fresh keys were last wished for, in milliseconds since the start.
+    keys_wished_ms: Option<u64>,
+}
+
+impl Tokens {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let anonymous = settings.access.anonymous(settings.views.of_protocol(HOUSE)).map(Arc::new);
+        let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
+        let kept_s = rules.and_then(TokenRules::revocation_kept_s);
+        // As long as the settings say, and as many as there is memory for.
+        let revocations = Revocations::bounded(kept_s, settings.memory.revocations_max());
+        Self { anonymous, revocations, is_revoking: false, keys_wished_ms: None }
+    }
+
+    /// Whoever comes without a token, if they may.
+    pub(super) fn anonymous(&self) -> Option<Arc<Who>> {
+        self.anonymous.clone()
+    }
+
+    pub(super) fn is_revoked(&self, principal: &Principal) -> bool {
+        self.revocations.is_revoked(principal)
+    }
+
+    /// Has tokens open nothing any more.
+    ///
+    /// # Errors
+    /// If as many revocations are remembered as there is room for.
+    pub(super) fn revoke(&mut self, what: Revoke, now_s: u64) -> Result<(), RevocationsFull> {
+        self.revocations.revoke(what, now_s)
+    }
+
+    /// Whoever is here with a token that was revoked is to be closed.
+    pub(super) const fn close_revoked_soon(&mut self) {
+        self.is_revoking = true;
+    }
+
+    /// Whether somebody may be here with a token that was revoked.
+    pub(super) const fn is_revoking(&self) -> bool {
+        self.is_revoking
+    }
+
+    /// The same; they are closed now.
+    pub(super) const fn take_revoking(&mut self) -> bool {
+        std::mem::replace(&mut self.is_revoking, false)
+    }
+
+    /// Wishes for fresh keys; false: somebody has, a moment ago.
+    pub(super) fn wish_keys(&mut self, now_ms: u64) -> bool {
+        let is_wished = self
+            .keys_wished_ms
+            .is_some_and(|wished_ms| now_ms < wished_ms.saturating_add(KEYS_WISH_MS));
+        if !is_wished {
+            self.keys_wished_ms = Some(now_ms);
+        }
+        !is_wished
+    }
+}
