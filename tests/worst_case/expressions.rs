@@ -31,6 +31,7 @@ fn event(number: u64, text: &str) -> Event {
         op: Op::Upsert,
         home: ShardId(0),
         offset: number,
+        previous: number.saturating_sub(1),
         time_us: number,
         payload: Bytes::from(format!("{{\"a\":\"{text}\"}}")),
         fields: Fields::default(),
