@@ -39,8 +39,8 @@ impl Doorbell {
         }
     }
 
-    /// Notes that the core is awake; true for the one caller who finds it asleep. Writes nothing otherwise, for a write by one who comes late
-    /// could hide that the core has fallen asleep again.
+    /// Notes that the core is awake; true for the one caller who finds it asleep. Writes nothing otherwise: a write that changes nothing takes
+    /// the cache line from the core, and loom cannot tell that it came before the core fell asleep again.
     fn was_asleep(&self) -> bool {
         self.asleep.compare_exchange(true, false, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
