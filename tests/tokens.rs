@@ -327,7 +327,8 @@ fn renewing_a_token_leaves_no_gap_and_one_that_is_over_closes_after_a_warning() 
         let (mut offset, mut warnings, mut renewed) = (0, 0, false);
         let reason = loop {
             publisher.say(&json!({"type": "publish", "id": 1, "topic": "a", "payload": {}}));
-            assert_eq!(publisher.hear()["type"], "published");
+            let answer = publisher.hear();
+            assert_eq!(answer["type"], "published", "{answer}");
             let heard = loop {
                 match client.next() {
                     Heard::Text(message) if message["type"] == "token_expiring" => {

@@ -171,7 +171,7 @@ impl<W: World> Core<W> {
         let poll = Poll::new()?;
         let timer = Timer::new()?;
         poll.add_alarm(timer.as_fd())?;
-        poll.add_alarm(links.doorbell.as_fd())?;
+        poll.add_alarm(links.doorbell.eventfd().as_fd())?;
         for (index, (_, listener)) in (0..).zip(&listeners) {
             poll.add_listener(listener.as_fd(), index)?;
         }

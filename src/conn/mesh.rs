@@ -6,14 +6,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-
-use flume::Receiver;
-use flume::Sender;
-use flume::TrySendError;
 
 use super::doorbell::Doorbell;
+use super::sync::AtomicUsize;
+use super::sync::Ordering;
+use super::sync::Receiver;
+use super::sync::Sender;
+use super::sync::TrySendError;
+use super::sync::bounded;
 use crate::limits::INBOX_BYTES_MAX;
 use crate::limits::INBOX_MESSAGES_MAX;
 use crate::shard::Lane;
@@ -73,7 +73,7 @@ pub struct HandedOn {
 }
 
 fn lane<M>(bytes_max: usize) -> (Slot<M>, Tray<M>) {
-    let (sender, receiver) = flume::bounded(INBOX_MESSAGES_MAX);
+    let (sender, receiver) = bounded(INBOX_MESSAGES_MAX);
     let bytes = Arc::new(AtomicUsize::new(0));
     let slot = Slot { parcels: sender, bytes: Arc::clone(&bytes), bytes_max };
     (slot, Tray { parcels: receiver, bytes })

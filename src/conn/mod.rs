@@ -8,6 +8,7 @@ mod defer;
 mod doorbell;
 #[cfg(test)]
 pub(crate) mod echo;
+mod eventfd;
 mod gauge;
 mod intake;
 mod linger;
@@ -17,6 +18,7 @@ mod party;
 mod poll;
 mod rush;
 mod sockets;
+mod sync;
 mod timer;
 mod world;
 
