@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
+use super::CertificateConfig;
 use super::Config;
 use super::KeyConfig;
 use super::RoleConfig;
@@ -32,6 +33,12 @@ pub(super) const TABLES: &[Table] = &[
         read: keys,
         example: "[[auth.keys]]\nname = \"2026\"\nalgorithm = \"EdDSA\"\nfile = \"issuer-2026.pem\"\n",
         doc: "Several keys, each for one algorithm (as in `auth.algorithm`). `name` is what tokens call it in `kid`; without one it is tried for tokens that name none, or one that is not known.",
+    },
+    Table {
+        name: "tls.certificates",
+        read: certificates,
+        example: "[[tls.certificates]]\nfile = \"example.org.pem\"\nkey_file = \"example.org.key\"\n",
+        doc: "Several certificates, each as in `tls.certificate_file` and `tls.key_file`. A client is shown the one for the name that it asks for (SNI); who asks for none, or for another, is shown the first. Of several for one name (an ECDSA and an RSA key) it is shown the first that it can check.",
     },
     Table {
         name: "roles",
@@ -114,6 +121,43 @@ fn table<'a>(
             Err(file.error(key, at, problem))
         }
     }
+}
+
+fn certificates(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    let DeValue::Array(certificates) = value else {
+        let wanted = "a list of tables: [[tls.certificates]]";
+        let problem = Problem::WrongType { wanted, found: type_name(value) };
+        return Err(file.error(name, at, problem));
+    };
+    for (index, value) in certificates.iter().enumerate() {
+        let key = format!("{name}[{index}]");
+        let mut said = CertificateConfig::default();
+        for (what, member) in
+            Member::all(&key, table(&key, value.span().start, value.get_ref(), file)?)
+        {
+            match what {
+                "file" => said.file = member.text(file)?,
+                "key_file" => said.key_file = member.text(file)?,
+                _ => return Err(member.unknown(file)),
+            }
+            member.note(config, file);
+        }
+        for (what, text) in [("file", &said.file), ("key_file", &said.key_file)] {
+            if text.is_empty() {
+                let reason = format!("it has no `{what}`").into();
+                return Err(file.error(&key, value.span().start, Problem::Unusable { reason }));
+            }
+        }
+        config.places.note(&key, file.origin(value.span().start));
+        config.tls.certificates.push(said);
+    }
+    Ok(())
 }
 
 fn roles(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::grants;
 use super::keys;
 use super::plan::seconds;
+use super::tls;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
 use crate::auth::Origins;
@@ -139,7 +140,9 @@ fn listeners(config: &Config) -> Listeners {
         (Port::HyperBeam, config.hyperbeam.view.listen),
         (Port::Provisioning, config.provisioning.listen),
     ];
-    own.iter().fold(Listeners::at(config.listen.ip()), |listeners, (port, address)| {
+    let listeners = own.iter().fold(Listeners::at(config.listen.ip()), |listeners, (port, address)| {
         address.map_or(listeners, |address| listeners.with(*port, address.ip()))
-    })
+    });
+    let secured = Port::ALL.into_iter().filter(|port| tls::is_secured(config, *port));
+    secured.fold(listeners, Listeners::encrypted)
 }

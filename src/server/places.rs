@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::error::StartError;
 use super::error::Written;
+use super::tls;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Problem;
@@ -19,6 +20,8 @@ use crate::shard::Port;
 pub(super) struct Place {
     pub(super) port: Port,
     pub(super) address: SocketAddr,
+    /// It speaks TLS.
+    pub(super) is_secured: bool,
     written: Written,
 }
 
@@ -43,7 +46,8 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
             return Err(config.places.error(key, Problem::Unusable { reason }));
         }
         let written = Written { key, origin: config.places.of(key) };
-        places.push(Place { port, address, written });
+        let is_secured = tls::is_secured(config, port);
+        places.push(Place { port, address, is_secured, written });
     }
     Ok(places)
 }

@@ -49,26 +49,43 @@ pub struct Access {
     pub listeners: Listeners,
 }
 
-/// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by.
+/// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by. And whether what
+/// comes in by it is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listeners([IpAddr; Port::ALL.len()]);
+pub struct Listeners {
+    addresses: [IpAddr; Port::ALL.len()],
+    are_encrypted: [bool; Port::ALL.len()],
+}
 
 impl Listeners {
     /// All of them at one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
-        Self([address; Port::ALL.len()])
+        Self { addresses: [address; Port::ALL.len()], are_encrypted: [false; Port::ALL.len()] }
     }
 
     /// One of them at another address.
     #[must_use]
     pub fn with(mut self, port: Port, address: IpAddr) -> Self {
-        self.0[port.index()] = address;
+        self.addresses[port.index()] = address;
         self
     }
 
+    /// What comes in by one of them is encrypted.
+    #[must_use]
+    pub fn encrypted(mut self, port: Port) -> Self {
+        self.are_encrypted[port.index()] = true;
+        self
+    }
+
+    /// Whether what comes in by a listener is encrypted.
+    #[must_use]
+    pub const fn is_encrypted(&self, port: Port) -> bool {
+        self.are_encrypted[port.index()]
+    }
+
     const fn of(&self, port: Port) -> IpAddr {
-        self.0[port.index()]
+        self.addresses[port.index()]
     }
 }
 
