@@ -86,7 +86,8 @@ impl Sockets {
             self.secures.resize_with(conn.index() + 1, || None);
         }
         let mut secure = Box::new(secure);
-        self.held.note(conn, &mut secure);
+        let bytes = secure.held_bytes();
+        self.held.note(conn, &mut secure.held_since, bytes);
         self.places[conn.index()].is_full = !secure.rest().is_empty();
         self.secures[conn.index()] = Some(secure);
     }
@@ -112,7 +113,7 @@ impl Sockets {
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Remains> {
         let secure = self.secures.get_mut(conn.index()).and_then(Option::take);
         let secure = secure.map(|mut secure| {
-            self.held.release(&mut secure);
+            self.held.note(conn, &mut secure.held_since, 0);
             secure
         });
         let place = self.places.get_mut(conn.index())?;
@@ -238,7 +239,8 @@ impl Sockets {
     fn send_sealed(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
         let sent = self.send_records(conn, bytes);
         if let Some(secure) = self.secures[conn.index()].as_deref_mut() {
-            self.held.note(conn, secure);
+            let bytes = secure.held_bytes();
+            self.held.note(conn, &mut secure.held_since, bytes);
         }
         sent
     }

@@ -12,6 +12,7 @@ pub mod client;
 pub mod frames;
 pub mod http;
 pub mod link;
+pub mod secure;
 pub mod random;
 pub mod script;
 pub mod seeds;

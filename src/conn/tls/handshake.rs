@@ -58,7 +58,7 @@ pub(in crate::conn) enum Step {
 }
 
 /// What HTTP in the clear is answered on a port for TLS.
-const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 70\r\nConnection: close\r\n\r\nThis port speaks TLS: ask it by https:// or wss://, not http or ws.  \n\n";
+const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 52\r\nConnection: close\r\n\r\nThis port speaks TLS: ask it by https:// or wss://.\n";
 
 /// The first byte of a record with a handshake's message in it (RFC 8446 section 5.1).
 const HANDSHAKE_RECORD: u8 = 22;

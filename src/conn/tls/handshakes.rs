@@ -157,3 +157,101 @@ impl Handshakes {
         self.places.len() - self.free.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::net::Ipv4Addr;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use rustls::ServerConfig;
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::server::ResolvesServerCertUsingSni;
+
+    use super::*;
+    use crate::shard::Port;
+
+    fn config() -> Arc<ServerConfig> {
+        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        Arc::new(builder.with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new())))
+    }
+
+    /// One that waits for its client, and the client.
+    fn stalled(all: &mut Handshakes, config: &Arc<ServerConfig>, now_ms: u64) -> (ConnRef, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let handshake =
+            Handshake::new(ours.into(), peer, Port::Shared, Arc::clone(config)).unwrap();
+        let place = all.add(handshake, now_ms);
+        assert!(matches!(all.step(&mut vec![0; 64 * 1024], now_ms), Some(None)));
+        (place, theirs)
+    }
+
+    #[test]
+    fn one_that_takes_too_long_is_closed() {
+        let (mut all, config) = (Handshakes::default(), config());
+        let (first, _client) = stalled(&mut all, &config, 0);
+        let (second, _client) = stalled(&mut all, &config, 5_000);
+        all.tick(TLS_HANDSHAKE_MS_MAX - 1);
+        assert_eq!((all.count(), all.failed), (2, 0));
+        all.tick(TLS_HANDSHAKE_MS_MAX);
+        assert_eq!((all.count(), all.failed), (1, 1));
+        assert!(all.socket(first).is_none() && all.socket(second).is_some());
+        // Its place is another's now, for whom events of the former are not meant.
+        let (third, _client) = stalled(&mut all, &config, 11_000);
+        assert_eq!(third.id, first.id);
+        all.set_ready(first);
+        assert!(!all.has_ready());
+        all.set_ready(third);
+        assert!(all.has_ready());
+    }
+
+    #[test]
+    fn when_there_is_no_place_whoever_keeps_us_waiting_goes_and_nobody_else() {
+        let (mut all, config) = (Handshakes::default(), config());
+        let clients: Vec<_> =
+            (0..TLS_HANDSHAKES_MAX).map(|_| stalled(&mut all, &config, 100)).collect();
+        assert!(!all.make_room(100 + TLS_HANDSHAKE_PATIENCE_MS - 1), "they have just begun");
+        // All but one wait for us.
+        for (place, _) in &clients[1..] {
+            all.set_ready(*place);
+        }
+        assert!(all.make_room(100 + TLS_HANDSHAKE_PATIENCE_MS));
+        assert!(all.socket(clients[0].0).is_none());
+        let (_newcomer, _client) = stalled_behind(&mut all, &config);
+        assert!(!all.make_room(1_000_000), "whoever waits for us is not to blame");
+        assert_eq!(all.count(), TLS_HANDSHAKES_MAX);
+    }
+
+    /// One whose turn it is.
+    fn stalled_behind(all: &mut Handshakes, config: &Arc<ServerConfig>) -> (ConnRef, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let handshake =
+            Handshake::new(ours.into(), peer, Port::Shared, Arc::clone(config)).unwrap();
+        (all.add(handshake, 0), theirs)
+    }
+
+    #[test]
+    fn who_says_too_much_or_no_tls_is_closed() {
+        use std::io::Write;
+        let (mut all, config) = (Handshakes::default(), config());
+        let mut scratch = vec![0; 64 * 1024];
+        for bytes in [&b"GET / HTTP/1.1\r\n"[..], &[0, 1, 2], &[22, 3, 1, 0x40, 0x00]] {
+            let (_, mut client) = stalled_behind(&mut all, &config);
+            client.write_all(bytes).unwrap();
+            let is_tls = bytes[0] == 22;
+            let outcome = all.step(&mut scratch, 0).unwrap();
+            assert_eq!(outcome.is_some(), !is_tls, "{bytes:?}");
+            if is_tls {
+                // One record of 16 KiB that never ends: a handshake that is not done may not hold as much.
+                client.write_all(&[1; 16 * 1024]).unwrap();
+                all.ready.push_back(0);
+                assert!(matches!(all.step(&mut scratch, 0), Some(Some(Outcome::Failed(_)))));
+            }
+        }
+        assert_eq!(all.count(), 0);
+    }
+}

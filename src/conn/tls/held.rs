@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use super::secure::Secure;
 use crate::shard::ConnId;
 
 /// The budget.
@@ -23,37 +22,21 @@ impl Held {
         Self { bytes_max, ..Self::default() }
     }
 
-    /// Takes note of what a connection holds now.
-    pub(in crate::conn) fn note(&mut self, conn: ConnId, secure: &mut Secure) {
-        let bytes = secure.held_bytes();
-        if bytes == 0 && secure.held_since == 0 {
-            return;
+    /// Takes note of what a connection holds now; `since` is the connection's own mark of when it began to.
+    pub(in crate::conn) fn note(&mut self, conn: ConnId, since: &mut u64, bytes: usize) {
+        if let Some((_, before)) = self.holders.remove(since) {
+            self.bytes -= before;
         }
-        self.forget(secure);
         if bytes == 0 {
+            *since = 0;
             return;
         }
-        self.last += u64::from(secure.held_since == 0);
-        if secure.held_since == 0 {
-            secure.held_since = self.last;
+        if *since == 0 {
+            self.last += 1;
+            *since = self.last;
         }
         self.bytes += bytes;
-        self.holders.insert(secure.held_since, (conn, bytes));
-    }
-
-    /// A connection holds nothing any more.
-    pub(in crate::conn) fn release(&mut self, secure: &mut Secure) {
-        self.forget(secure);
-        secure.held_since = 0;
-    }
-
-    fn forget(&mut self, secure: &mut Secure) {
-        if let Some((_, bytes)) = self.holders.remove(&secure.held_since) {
-            self.bytes -= bytes;
-        }
-        if secure.held_bytes() == 0 {
-            secure.held_since = 0;
-        }
+        self.holders.insert(*since, (conn, bytes));
     }
 
     /// Who is to go, if all hold too much: whoever has for the longest. It no longer counts.
@@ -64,5 +47,36 @@ impl Held {
         let (_, (conn, bytes)) = self.holders.pop_first()?;
         self.bytes -= bytes;
         Some(conn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_held_something_for_the_longest_pays() {
+        let mut held = Held::new(100);
+        let mut since = [0; 5];
+        for (conn, since) in (0..).map(ConnId).zip(&mut since) {
+            held.note(conn, since, 20);
+        }
+        assert_eq!(held.pop_payer(), None);
+        // The first lets go of its own and begins anew: now it is the last. The second holds more, for as long as before.
+        held.note(ConnId(0), &mut since[0], 0);
+        held.note(ConnId(0), &mut since[0], 20);
+        held.note(ConnId(1), &mut since[1], 50);
+        assert_eq!(held.pop_payer(), Some(ConnId(1)));
+        assert_eq!(held.pop_payer(), None);
+        held.note(ConnId(3), &mut since[3], 90);
+        assert_eq!(held.pop_payer(), Some(ConnId(2)));
+        assert_eq!(held.pop_payer(), Some(ConnId(3)));
+        assert_eq!((held.pop_payer(), held.bytes), (None, 40));
+        // One that has paid is noted once more when it is put away.
+        held.note(ConnId(3), &mut since[3], 0);
+        for place in [0, 4] {
+            held.note(ConnId(0), &mut since[place], 0);
+        }
+        assert_eq!((held.bytes, held.holders.len()), (0, 0));
     }
 }

@@ -20,7 +20,7 @@ pub(in crate::conn) struct Secure {
     /// What the socket has not taken yet.
     rest: Vec<u8>,
     /// When it began to hold something, in the order of all; 0: it holds nothing.
-    pub(super) held_since: u64,
+    pub(in crate::conn) held_since: u64,
 }
 
 impl std::fmt::Debug for Secure {
@@ -60,7 +60,7 @@ impl Secure {
     }
 
     /// Bytes of records in part.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(in crate::conn) fn held_bytes(&self) -> usize {
         self.carry.capacity() + self.rest.capacity()
     }
 

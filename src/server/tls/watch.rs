@@ -58,20 +58,65 @@ fn watch(
             Err(RecvTimeoutError::Disconnected) => return,
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
         }
-        if !certificates.is_due(clock) {
-            continue;
-        }
-        match certificates.load(clock) {
-            Ok(config) => {
-                tracing::info!("certificates have changed: new connections are shown the new ones");
-                for shard in shards {
-                    // A shard that has stopped needs none.
-                    drop(shard.send(Arc::clone(&config)));
-                }
+        look(&mut certificates, clock, shards);
+    }
+}
+
+/// Tells the shards what there is, if it is not what there was.
+fn look(certificates: &mut Certificates, clock: Clock, shards: &[Sender<Arc<ServerConfig>>]) {
+    if !certificates.is_due(clock) {
+        return;
+    }
+    match certificates.load(clock) {
+        Ok(config) => {
+            tracing::info!("certificates have changed: new connections are shown the new ones");
+            for shard in shards {
+                // A shard that has stopped needs none.
+                drop(shard.send(Arc::clone(&config)));
             }
-            Err(error) => {
-                tracing::warn!(%error, "certificates have changed and cannot be used: the former ones stay");
-            }
         }
+        Err(error) => {
+            tracing::warn!(%error, "certificates have changed and cannot be used: the former ones stay");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_cannot_be_used_changes_nothing_and_is_told_once() {
+        let folder = std::env::temp_dir().join(format!("fanwire-watch-{}", std::process::id()));
+        let text = format!("tls.self_signed = ['localhost']\ntls.folder = '{}'", folder.display());
+        let clock = Clock::start();
+        let own = Config::parse(&text, Path::new("f.toml")).unwrap();
+        Certificates::new(&own).unwrap().unwrap().load(clock).unwrap();
+        let file = folder.join("self-signed.pem");
+        let good = fs::read_to_string(&file).unwrap();
+        let text = format!("tls.certificate_file = '{0}'\ntls.key_file = '{0}'", file.display());
+        let config = Config::parse(&text, Path::new("f.toml")).unwrap();
+        let mut certificates = Certificates::new(&config).unwrap().unwrap();
+        certificates.load(clock).unwrap();
+        let (told, shard) = flume::unbounded();
+        let mut heard = |text: Option<&str>| {
+            match text {
+                Some(text) => fs::write(&file, text).unwrap(),
+                None => fs::remove_file(&file).unwrap(),
+            }
+            look(&mut certificates, clock, std::slice::from_ref(&told));
+            let count = shard.try_iter().count();
+            assert!(!certificates.is_due(clock), "it is looked at once");
+            count
+        };
+        assert_eq!(heard(Some("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")), 0);
+        assert_eq!(heard(None), 0);
+        assert_eq!(heard(Some("")), 0);
+        assert_eq!(heard(Some(&good)), 1);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }
