@@ -535,5 +535,6 @@ pub const TLS_FILES_S: u64 = 2;
 pub const TLS_CERTIFICATES_MAX: usize = 64;
 /// Days for which a certificate that the server has signed itself is good.
 pub const TLS_SELF_SIGNED_DAYS: u64 = 30;
-const _: () = assert!(TLS_CARRY_BYTES_MAX < READ_BYTES, "what is held is read on behind in the one buffer");
+const _: () =
+    assert!(TLS_CARRY_BYTES_MAX < READ_BYTES, "what is held is read on behind in the one buffer");
 const _: () = assert!(TLS_HANDSHAKE_INPUT_BYTES_MAX <= TLS_CARRY_BYTES_MAX);

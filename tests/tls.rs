@@ -27,7 +27,8 @@ use secure::connect;
 use secure::trusting;
 
 fn config(text: &str) -> Config {
-    let text = format!("listen = '127.0.0.1:0'\nshards = 2\npin = false\nconnections_max = 1000\n{text}");
+    let text =
+        format!("listen = '127.0.0.1:0'\nshards = 2\npin = false\nconnections_max = 1000\n{text}");
     Config::parse(&text, Path::new("fanwire.toml")).unwrap()
 }
 
@@ -43,7 +44,8 @@ impl Secured {
         let folder = Folder::new();
         let certificate = folder.certify("one", &["localhost"]);
         let (file, key) = (folder.path("one.pem"), folder.path("one.key"));
-        let text = format!("echo = true\ntls.certificate_file = '{file}'\ntls.key_file = '{key}'\n{more}");
+        let text =
+            format!("echo = true\ntls.certificate_file = '{file}'\ntls.key_file = '{key}'\n{more}");
         let running = Some(Server::start(&config(&text)).unwrap());
         Self { running, folder, certificate }
     }
@@ -93,7 +95,8 @@ fn echo(stream: &mut Stream) {
 
 /// A masked binary message of so many bytes, each of which says where it stands.
 fn message(length: u32) -> (Vec<u8>, Vec<u8>) {
-    let payload: Vec<u8> = (0..length).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let payload: Vec<u8> =
+        (0..length).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut frame = vec![0x82, 0x80 | 127];
     frame.extend_from_slice(&u64::from(length).to_be_bytes());
     frame.extend_from_slice(&[0; 4]);
@@ -131,7 +134,10 @@ fn a_session_is_resumed_on_any_shard_and_after_a_reload() {
         kinds.push(stream.conn.handshake_kind());
     }
     assert_eq!(kinds[0], Some(rustls::HandshakeKind::Full));
-    assert!(kinds[1..].iter().all(|kind| *kind == Some(rustls::HandshakeKind::Resumed)), "{kinds:?}");
+    assert!(
+        kinds[1..].iter().all(|kind| *kind == Some(rustls::HandshakeKind::Resumed)),
+        "{kinds:?}"
+    );
 }
 
 #[test]
@@ -187,7 +193,9 @@ fn a_reader_that_stalls_loses_and_repeats_nothing() {
     // Nothing is read before the server must have stopped: its side of the socket takes a fraction of it.
     let mut head = [0; 10];
     for (at, byte) in head.iter_mut().enumerate() {
-        stream.read_exact(std::slice::from_mut(byte)).unwrap_or_else(|error| panic!("{at}: {error}"));
+        stream
+            .read_exact(std::slice::from_mut(byte))
+            .unwrap_or_else(|error| panic!("{at}: {error}"));
     }
     assert_eq!(head, [0x82, 127, 0, 0, 0, 0, 0, 0x0d, 0xbb, 0xa0]);
     let mut heard = vec![0; payload.len()];
@@ -282,7 +290,9 @@ fn plain_http_is_told_that_this_port_speaks_tls() {
 
 #[test]
 fn a_listener_may_stay_plain_and_pages_of_the_other_are_its_own() {
-    let server = Secured::start("peat.listen = '127.0.0.1:0'\ntls.plain_listeners = ['peat.listen']\nauth.hosts = 'localhost'\n");
+    let server = Secured::start(
+        "peat.listen = '127.0.0.1:0'\ntls.plain_listeners = ['peat.listen']\nauth.hosts = 'localhost'\n",
+    );
     let peat = server.running.as_ref().unwrap().address_of(fanwire::shard::Port::Peat).unwrap();
     let mut socket = TcpStream::connect(peat).unwrap();
     socket.write_all(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
@@ -302,7 +312,10 @@ fn a_listener_may_stay_plain_and_pages_of_the_other_are_its_own() {
 #[test]
 fn a_certificate_of_the_servers_own_is_kept_and_used_again() {
     let folder = Folder::new();
-    let text = format!("tls.self_signed = ['localhost', '127.0.0.1']\ntls.folder = '{}'\n", folder.path("own"));
+    let text = format!(
+        "tls.self_signed = ['localhost', '127.0.0.1']\ntls.folder = '{}'\n",
+        folder.path("own")
+    );
     let mut shown = Vec::new();
     for _ in 0..2 {
         let running = Server::start(&config(&text)).unwrap();
@@ -322,7 +335,8 @@ fn a_certificate_of_the_servers_own_is_kept_and_used_again() {
     let mode = fs::metadata(folder.path("own/self-signed.pem")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // For other names it is another.
-    let text = format!("tls.self_signed = ['other.example']\ntls.folder = '{}'\n", folder.path("own"));
+    let text =
+        format!("tls.self_signed = ['other.example']\ntls.folder = '{}'\n", folder.path("own"));
     let running = Server::start(&config(&text)).unwrap();
     assert_ne!(secure::read(&folder.path("own/self-signed.crt")), shown[0]);
     running.stop();
@@ -336,14 +350,50 @@ fn what_cannot_be_used_stops_the_start_with_its_key_and_line() {
     folder.certify("two", &["localhost"]);
     let path = |name: &str| folder.path(name);
     let cases = [
-        (format!("tls.certificate_file = '{}'", path("one.pem")), "fanwire.toml:5: `tls.certificate_file`: cannot be used: its private key is missing: set `tls.key_file`"),
-        (format!("tls.key_file = '{}'", path("one.key")), "fanwire.toml:5: `tls.key_file`: cannot be used: its certificate is missing"),
-        ("tls.certificate_file = '/nowhere'\ntls.key_file = '/nowhere'".to_owned(), "fanwire.toml:5: `tls.certificate_file`: cannot be used: /nowhere: "),
-        (format!("tls.certificate_file = '{}'\ntls.key_file = '{}'", path("one.key"), path("one.key")), "fanwire.toml:5: `tls.certificate_file`: cannot be used: "),
-        (format!("tls.certificate_file = '{}'\ntls.key_file = '{}'", path("one.pem"), path("two.key")), "fanwire.toml:5: `tls.certificate_file`: cannot be used: "),
-        (format!("[[tls.certificates]]\nfile = '{}'\nkey_file = '{}'", path("two.pem"), path("one.key")), "fanwire.toml:5: `tls.certificates[0]`: cannot be used: "),
-        ("tls.self_signed = ['a']\ntls.plain_listeners = ['lissen']".to_owned(), "fanwire.toml:6: `tls.plain_listeners`: cannot be used: \"lissen\" is no listener"),
-        ("tls.self_signed = ['a']\ntls.folder = '/proc/nowhere'".to_owned(), "fanwire.toml:5: `tls.self_signed`: cannot be used: /proc/nowhere: "),
+        (
+            format!("tls.certificate_file = '{}'", path("one.pem")),
+            "fanwire.toml:5: `tls.certificate_file`: cannot be used: its private key is missing: set `tls.key_file`",
+        ),
+        (
+            format!("tls.key_file = '{}'", path("one.key")),
+            "fanwire.toml:5: `tls.key_file`: cannot be used: its certificate is missing",
+        ),
+        (
+            "tls.certificate_file = '/nowhere'\ntls.key_file = '/nowhere'".to_owned(),
+            "fanwire.toml:5: `tls.certificate_file`: cannot be used: /nowhere: ",
+        ),
+        (
+            format!(
+                "tls.certificate_file = '{}'\ntls.key_file = '{}'",
+                path("one.key"),
+                path("one.key")
+            ),
+            "fanwire.toml:5: `tls.certificate_file`: cannot be used: ",
+        ),
+        (
+            format!(
+                "tls.certificate_file = '{}'\ntls.key_file = '{}'",
+                path("one.pem"),
+                path("two.key")
+            ),
+            "fanwire.toml:5: `tls.certificate_file`: cannot be used: ",
+        ),
+        (
+            format!(
+                "[[tls.certificates]]\nfile = '{}'\nkey_file = '{}'",
+                path("two.pem"),
+                path("one.key")
+            ),
+            "fanwire.toml:5: `tls.certificates[0]`: cannot be used: ",
+        ),
+        (
+            "tls.self_signed = ['a']\ntls.plain_listeners = ['lissen']".to_owned(),
+            "fanwire.toml:6: `tls.plain_listeners`: cannot be used: \"lissen\" is no listener",
+        ),
+        (
+            "tls.self_signed = ['a']\ntls.folder = '/proc/nowhere'".to_owned(),
+            "fanwire.toml:5: `tls.self_signed`: cannot be used: /proc/nowhere: ",
+        ),
     ];
     for (text, expected) in cases {
         let error = Server::start(&config(&text)).unwrap_err().to_string();

@@ -30,8 +30,8 @@ use super::poll::Poll;
 use super::poll::Ready;
 use super::poll::Token;
 use super::rush::Rush;
-use super::sockets::Sockets;
 use super::sockets::Remains;
+use super::sockets::Sockets;
 use super::timer::Timer;
 use super::tls::Handshakes;
 use super::tls::Tls;
@@ -347,8 +347,12 @@ impl<W: World> Core<W> {
                 Ok((0, _)) => return self.end(conn, now),
                 Ok((length, _)) => {
                     match carried {
-                        Some(carried) => self.received_sealed(conn, carried + length, now),
                         None => self.world.received(conn, &mut self.buffer[..length], now),
+                        Some(carried) => {
+                            if !self.received_sealed(conn, carried + length, now) {
+                                return;
+                            }
+                        }
                     }
                     // epoll(7): for a stream, a short read means that there is no more; only its end would not show.
                     if length < room_length && !to_the_end {

@@ -237,8 +237,12 @@ mod tests {
         let conns = [(0, 0), (0, 1), (7, u32::MAX), (HANDSHAKES - 1, 2)];
         let conns =
             conns.map(|(id, generation)| Token::Conn(ConnRef { id: ConnId(id), generation }));
-        for token in conns.into_iter().chain([Token::Listener(0), Token::Listener(3), Token::Alarm, Token::Handshake(ConnRef { id: ConnId(5), generation: 8 })])
-        {
+        for token in conns.into_iter().chain([
+            Token::Listener(0),
+            Token::Listener(3),
+            Token::Alarm,
+            Token::Handshake(ConnRef { id: ConnId(5), generation: 8 }),
+        ]) {
             assert_eq!(Token::from_data(token.to_data()), token);
         }
     }

@@ -140,9 +140,10 @@ fn listeners(config: &Config) -> Listeners {
         (Port::HyperBeam, config.hyperbeam.view.listen),
         (Port::Provisioning, config.provisioning.listen),
     ];
-    let listeners = own.iter().fold(Listeners::at(config.listen.ip()), |listeners, (port, address)| {
-        address.map_or(listeners, |address| listeners.with(*port, address.ip()))
-    });
+    let listeners =
+        own.iter().fold(Listeners::at(config.listen.ip()), |listeners, (port, address)| {
+            address.map_or(listeners, |address| listeners.with(*port, address.ip()))
+        });
     let secured = Port::ALL.into_iter().filter(|port| tls::is_secured(config, *port));
     secured.fold(listeners, Listeners::encrypted)
 }

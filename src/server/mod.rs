@@ -15,9 +15,9 @@ mod places;
 mod plan;
 mod shard_thread;
 mod signals;
-mod tls;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -122,11 +122,9 @@ pub const FIGURES: &[Figure] = &[
         "Bytes held of requests and messages that have come in part or wait for their turn.",
         |stats| stats.input_bytes,
     ),
-    counter(
-        "fanwire_tls_handshakes_total",
-        "Handshakes of TLS that were done.",
-        |stats| stats.tls_handshakes,
-    ),
+    counter("fanwire_tls_handshakes_total", "Handshakes of TLS that were done.", |stats| {
+        stats.tls_handshakes
+    }),
     counter(
         "fanwire_tls_failures_total",
         "Handshakes of TLS that failed, and connections whose records were broken.",

@@ -282,8 +282,9 @@ impl Real {
         for (key, file) in [("certificate_file", "one.pem"), ("key_file", "one.key")] {
             settings.push((format!("tls.{key}"), folder.path(file)));
         }
-        let started = Self::start(driver, &settings);
-        Self { client: Some(secure::trusting(&[certificate])), ..started }
+        let mut started = Self::start(driver, &settings);
+        started.client = Some(secure::trusting(&[certificate]));
+        started
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -12,6 +12,7 @@ use super::Core;
 use super::Listening;
 use super::Remains;
 use crate::clock::Now;
+use crate::conn::tls::Fault;
 use crate::conn::tls::Handshake;
 use crate::conn::tls::Outcome;
 use crate::conn::world::World;
@@ -31,13 +32,7 @@ impl<W: World> Core<W> {
     }
 
     /// Begins a handshake with a client that was just accepted.
-    pub(super) fn begin_handshake(
-        &mut self,
-        socket: OwnedFd,
-        peer: IpAddr,
-        port: Port,
-        now: Now,
-    ) {
+    pub(super) fn begin_handshake(&mut self, socket: OwnedFd, peer: IpAddr, port: Port, now: Now) {
         let Some(tls) = &self.tls else { return };
         let handshake = match Handshake::new(socket, peer, port, Arc::clone(&tls.config)) {
             Ok(handshake) => handshake,
@@ -98,9 +93,9 @@ impl<W: World> Core<W> {
         }
     }
 
-    /// Hands on what so many bytes at the beginning of the buffer are records of.
-    pub(super) fn received_sealed(&mut self, conn: ConnId, length: usize, now: Now) {
-        let Some(secure) = self.sockets.secure_of(conn) else { return };
+    /// Hands on what so many bytes at the beginning of the buffer are records of; false: there is nothing more to be read.
+    pub(super) fn received_sealed(&mut self, conn: ConnId, length: usize, now: Now) -> bool {
+        let Some(secure) = self.sockets.secure_of(conn) else { return false };
         self.plain.clear();
         let opened = secure.open(&mut self.buffer[..length], &mut self.plain);
         let is_there = self.sockets.settle(conn);
@@ -108,9 +103,9 @@ impl<W: World> Core<W> {
             self.world.received(conn, &mut self.plain, now);
         }
         match opened {
-            _ if !is_there => self.world.closed(conn, now),
-            Ok(false) => {}
-            Ok(true) => self.end(conn, now),
+            Ok(false) if is_there => return true,
+            Ok(true) if is_there => self.end(conn, now),
+            Ok(_) | Err(Fault::Broken) => self.world.closed(conn, now),
             Err(fault) => {
                 tracing::debug!(conn = conn.0, %fault, "a connection's TLS is broken");
                 self.handshakes.failed += 1;
@@ -118,6 +113,7 @@ impl<W: World> Core<W> {
                 self.world.closed(conn, now);
             }
         }
+        false
     }
 
     /// Those go who have held records in part for the longest, if all hold too many.
@@ -169,8 +165,7 @@ impl<W: World> Core<W> {
     /// Whether the kernel does as it is told with the listeners that speak TLS.
     fn set_secured_listening(&self, on: bool) -> bool {
         let mut secured = (0..).zip(&self.listeners).filter(|(_, open)| open.is_secured);
-        secured.all(|(index, open)| {
-            self.poll.set_listening(open.listener.as_fd(), index, on).is_ok()
-        })
+        secured
+            .all(|(index, open)| self.poll.set_listening(open.listener.as_fd(), index, on).is_ok())
     }
 }

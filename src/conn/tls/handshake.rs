@@ -161,8 +161,9 @@ impl Handshake {
             }
             self.input.drain(..discard);
             if let Some(error) = failed {
-                if let Ok(ConnectionState::EncodeTlsData(alert)) =
-                    self.tls.process_tls_records(&mut self.input).state
+                if self.tls.wants_write()
+                    && let Ok(ConnectionState::EncodeTlsData(alert)) =
+                        self.tls.process_tls_records(&mut self.input).state
                 {
                     encode(alert, &mut self.output);
                 }

@@ -179,7 +179,11 @@ mod tests {
     }
 
     /// One that waits for its client, and the client.
-    fn stalled(all: &mut Handshakes, config: &Arc<ServerConfig>, now_ms: u64) -> (ConnRef, UnixStream) {
+    fn stalled(
+        all: &mut Handshakes,
+        config: &Arc<ServerConfig>,
+        now_ms: u64,
+    ) -> (ConnRef, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let handshake =

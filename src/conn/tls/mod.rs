@@ -13,6 +13,7 @@ pub(super) use handshake::Handshake;
 pub(super) use handshakes::Handshakes;
 pub(super) use handshakes::Outcome;
 pub(super) use held::Held;
+pub(super) use secure::Fault;
 pub(super) use secure::Secure;
 
 use std::sync::Arc;

@@ -21,6 +21,8 @@ pub(in crate::conn) struct Secure {
     rest: Vec<u8>,
     /// When it began to hold something, in the order of all; 0: it holds nothing.
     pub(in crate::conn) held_since: u64,
+    /// The library has said that it cannot go on: it must not be asked again, or it panics.
+    is_broken: bool,
 }
 
 impl std::fmt::Debug for Secure {
@@ -36,6 +38,8 @@ pub(in crate::conn) enum Fault {
     Tls(rustls::Error),
     /// The peer makes us answer and does not read the answers, or begins what it does not end.
     Flood,
+    /// It was broken before.
+    Broken,
     /// No more may be said with these keys.
     Exhausted,
 }
@@ -45,6 +49,7 @@ impl std::fmt::Display for Fault {
         match self {
             Self::Tls(error) => error.fmt(f),
             Self::Flood => f.write_str("too much is held for it"),
+            Self::Broken => f.write_str("it was broken before"),
             Self::Exhausted => f.write_str("its keys are used up"),
         }
     }
@@ -53,7 +58,7 @@ impl std::fmt::Display for Fault {
 impl Secure {
     /// Of a handshake that is done, with what has not been made use of and what has not been sent.
     pub(super) fn new(tls: UnbufferedServerConnection, carry: Vec<u8>, rest: Vec<u8>) -> Self {
-        let mut secure = Self { tls, carry, rest, held_since: 0 };
+        let mut secure = Self { tls, carry, rest, held_since: 0, is_broken: false };
         secure.carry.shrink_to_fit();
         secure.rest.shrink_to_fit();
         secure
@@ -77,9 +82,16 @@ impl Secure {
         input: &mut [u8],
         plain: &mut Vec<u8>,
     ) -> Result<bool, Fault> {
+        let opened = if self.is_broken { Err(Fault::Broken) } else { self.open_all(input, plain) };
+        self.is_broken |= opened.is_err();
+        opened
+    }
+
+    fn open_all(&mut self, input: &mut [u8], plain: &mut Vec<u8>) -> Result<bool, Fault> {
         let (mut used, mut has_ended) = (0, false);
         loop {
-            let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut input[used..]);
+            let UnbufferedStatus { discard, state } =
+                self.tls.process_tls_records(&mut input[used..]);
             let mut goes_on = true;
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -118,6 +130,9 @@ impl Secure {
 
     /// The library says what was wrong in a last record, if it comes to that.
     fn say_alert(&mut self, input: &mut [u8]) {
+        if !self.tls.wants_write() {
+            return;
+        }
         let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(mut alert)), .. } =
             self.tls.process_tls_records(input)
         else {
@@ -136,7 +151,7 @@ impl Secure {
         sealed: &mut [u8],
     ) -> Result<usize, Fault> {
         let mut length = 0;
-        loop {
+        while !self.is_broken {
             // What has come in part is shown again: the library remembers how far it has looked at it.
             let state = self.tls.process_tls_records(&mut self.carry).state.map_err(Fault::Tls)?;
             let room = &mut sealed[length..];
@@ -154,12 +169,14 @@ impl Secure {
                 _ => return Err(Fault::Exhausted),
             }
         }
+        Err(Fault::Broken)
     }
 
     /// Ends our side: close_notify joins the rest, which is returned.
     pub(in crate::conn) fn close(mut self) -> Vec<u8> {
-        if let Ok(ConnectionState::WriteTraffic(mut traffic)) =
-            self.tls.process_tls_records(&mut self.carry).state
+        if !self.is_broken
+            && let Ok(ConnectionState::WriteTraffic(mut traffic)) =
+                self.tls.process_tls_records(&mut self.carry).state
         {
             let begin = self.rest.len();
             self.rest.resize(begin + TLS_OVERHEAD_BYTES, 0);

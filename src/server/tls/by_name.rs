@@ -28,12 +28,18 @@ impl ByName {
     }
 
     /// The place of the best one for a name, of those that `can_be_checked`.
-    fn find(&self, name: Option<&str>, can_be_checked: impl Fn(&CertifiedKey) -> bool) -> Option<usize> {
+    fn find(
+        &self,
+        name: Option<&str>,
+        can_be_checked: impl Fn(&CertifiedKey) -> bool,
+    ) -> Option<usize> {
         let name = name.map(str::to_ascii_lowercase);
         let name = name.as_deref();
-        let wildcard = name.and_then(|name| name.split_once('.')).map(|(_, rest)| format!("*.{rest}"));
+        let wildcard =
+            name.and_then(|name| name.split_once('.')).map(|(_, rest)| format!("*.{rest}"));
         let is_for = |wanted: Option<&str>, (names, key): &(Vec<Box<str>>, Arc<CertifiedKey>)| {
-            can_be_checked(key) && wanted.is_some_and(|wanted| names.iter().any(|name| **name == *wanted))
+            can_be_checked(key)
+                && wanted.is_some_and(|wanted| names.iter().any(|name| **name == *wanted))
         };
         let exactly = self.shown.iter().position(|one| is_for(name, one));
         exactly

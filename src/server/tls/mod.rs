@@ -87,7 +87,11 @@ impl Certificates {
                 return Err(unusable(config, "tls.key_file", reason));
             }
             (file, key_file) => {
-                files.push(("tls.certificate_file".to_owned(), file.to_owned(), key_file.to_owned()));
+                files.push((
+                    "tls.certificate_file".to_owned(),
+                    file.to_owned(),
+                    key_file.to_owned(),
+                ));
             }
         }
         for (index, one) in tls.certificates.iter().enumerate() {
@@ -95,7 +99,8 @@ impl Certificates {
             files.push((key, one.file.clone(), one.key_file.clone()));
         }
         if files.len() > TLS_CERTIFICATES_MAX {
-            let reason = format!("{} certificates; at most {TLS_CERTIFICATES_MAX} may be", files.len());
+            let reason =
+                format!("{} certificates; at most {TLS_CERTIFICATES_MAX} may be", files.len());
             return Err(unusable(config, "tls.certificates", reason));
         }
         if !tls.is_on() {
@@ -128,8 +133,8 @@ impl Certificates {
             shown.push(made);
         }
         let resolver = ByName::new(shown);
-        let resolver = resolver
-            .map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
+        let resolver =
+            resolver.map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
@@ -143,7 +148,8 @@ impl Certificates {
     }
 
     fn read(&self, file: &str, key_file: &str) -> Result<CertifiedKey, String> {
-        let chain = CertificateDer::pem_file_iter(file).map_err(|error| format!("{file}: {error}"))?;
+        let chain =
+            CertificateDer::pem_file_iter(file).map_err(|error| format!("{file}: {error}"))?;
         let chain: Result<Vec<_>, _> = chain.collect();
         let chain = chain.map_err(|error| format!("{file}: {error}"))?;
         if chain.is_empty() {
@@ -167,7 +173,8 @@ impl Certificates {
 
     /// Whether there is something else to be read than there was, or the certificate that the server has signed itself is to be renewed.
     pub(super) fn is_due(&self, clock: Clock) -> bool {
-        self.stamps() != self.read_as || self.self_signed.as_ref().is_some_and(|own| own.is_due(clock))
+        self.stamps() != self.read_as
+            || self.self_signed.as_ref().is_some_and(|own| own.is_due(clock))
     }
 }
 
