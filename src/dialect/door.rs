@@ -146,6 +146,7 @@ pub struct Opening {
 #[derive(Debug)]
 pub struct Wanted {
     pub dialect: DialectId,
+    pub talk: Box<dyn Talk>,
     /// `None`: nothing, for of what was asked the dialect sees nothing.
     pub wish: Option<Wish>,
     /// Where it begins for a client that comes back with a position that is none here.

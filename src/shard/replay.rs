@@ -19,7 +19,6 @@ use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
-use crate::dialect::DialectId;
 use crate::dialect::Forced;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
@@ -42,6 +41,11 @@ use crate::limits::REPLAY_KEY_BYTES;
 use crate::matcher::Filter;
 
 impl Shard {
+    fn hears_once_live(&self, id: ConnId) -> bool {
+        let voice = self.voice_of(id);
+        voice.is_some_and(|voice| voice.dialect.speaker().manners().hears_once_live)
+    }
+
     /// Asks every home shard that may have something to say.
     pub(super) fn begin_replay(
         &mut self,
@@ -59,7 +63,6 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
-        let is_said = self.voice_of(id).is_some_and(|voice| voice.dialect == DialectId::Native);
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -82,7 +85,7 @@ impl Shard {
             untold,
             is_narrowed: false,
             is_live: listener.is_live,
-            is_awaited: is_said && *since == Since::Now,
+            is_awaited: *since == Since::Now && self.hears_once_live(id),
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
@@ -292,9 +295,7 @@ impl Shard {
             return;
         }
         *sent = gap.to.max(*sent);
-        if let Some(item) = self.say_of(id, set, |subs| Outcome::Gap { subs, gap: &gap }) {
-            self.push_item(id, item);
-        }
+        self.say_gap(id, set, &gap);
     }
 
     /// What was inside when a client went: the keys whose newest event it may have seen, and whose newest event passes. Of those it would

@@ -59,6 +59,7 @@ fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let view = &setup.views.peat;
     Ok(Wanted {
         dialect: DialectId::Peat,
+        talk: Box::new(super::Stream),
         wish: request.wish(&[], view),
         since_lost: request.since_lost(view),
     })

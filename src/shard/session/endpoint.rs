@@ -39,8 +39,11 @@ use crate::dialect::Setup;
 use crate::dialect::Since;
 use crate::dialect::Socket;
 use crate::dialect::Stream;
+use crate::dialect::Talk;
 use crate::dialect::Wanted;
 use crate::dialect::Wish;
+use crate::dialect::native;
+use crate::dialect::peat;
 use crate::dialect::peat::connect;
 use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::PREFLIGHT_KEPT_S;
@@ -223,14 +226,16 @@ impl Shard {
                     }
                 };
                 let voice = Voice { dialect: DialectId::NativeSse, transport };
-                let back = self.begin_sse(id, http, head, voice, now);
+                let talk = Box::new(native::Stream);
+                let back = self.begin_sse(id, http, head, (voice, talk), now);
                 if back.is_none() {
                     self.subscribe_asked(id, &asked, now);
                 }
                 back
             }
             Stream::Wants(open) => {
-                let Wanted { dialect, mut wish, since_lost } = match open(head, &self.setup()) {
+                let Wanted { dialect, talk, mut wish, since_lost } = match open(head, &self.setup())
+                {
                     Ok(opened) => opened,
                     Err(problem) => {
                         self.refuse_opening(id, &mut http, &problem, now);
@@ -246,7 +251,8 @@ impl Shard {
                     let is_here = since != Since::Lost && self.is_position_here(&since, now);
                     wish.since = if is_here { since } else { since_lost };
                 }
-                let back = self.begin_sse(id, http, head, Voice { dialect, transport }, now);
+                let voice = Voice { dialect, transport };
+                let back = self.begin_sse(id, http, head, (voice, talk), now);
                 if back.is_none() {
                     self.want_one(id, wish, now);
                 }
@@ -276,7 +282,7 @@ impl Shard {
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        voice: Voice,
+        spoken: (Voice, Box<dyn Talk>),
         now: Now,
     ) -> Option<Box<Http>> {
         if http.answering().head_only {
@@ -288,7 +294,7 @@ impl Shard {
         }
         let mut reply = Vec::new();
         Reply::stream(&mut reply, sse::CONTENT_TYPE, head.version, http.answering());
-        self.begin_stream(id, reply, voice, now);
+        self.begin_stream(id, reply, spoken, now);
         None
     }
 
@@ -358,7 +364,7 @@ impl Shard {
         let content_type = terms.codec.content_type();
         Reply::stream(&mut reply, content_type, Version::Http11, http.answering());
         let voice = Voice { dialect: terms.codec.dialect(), transport: Transport::Connect };
-        self.begin_stream(id, reply, voice, now);
+        self.begin_stream(id, reply, (voice, Box::new(peat::Stream)), now);
         match connect::request(terms, body) {
             Ok(request) => {
                 let wish = request.wish(&[], &self.settings.views.peat);

@@ -15,7 +15,6 @@ use super::PublishResult;
 use super::http::refusal_body;
 use super::unread::Unread;
 use super::upload_end::Cut;
-use super::websocket::refusal_of;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -328,7 +327,10 @@ impl Upload {
                     return;
                 }
                 Err(code) => {
-                    self.reject(self.draft_lines[index], refusal_of(*code, &self.terms.topic));
+                    self.reject(
+                        self.draft_lines[index],
+                        Refusal::of_publish(*code, &self.terms.topic),
+                    );
                 }
             }
         }
