@@ -152,7 +152,7 @@ impl Forger {
     }
 
     /// Sends something, and waits until the server has closed; says how many bytes came before.
-    fn is_closed_after(mut self, bytes: &[u8]) -> usize {
+    fn until_closed(mut self, bytes: &[u8]) -> usize {
         // It may close before it has taken all of it.
         drop(self.socket.write_all(bytes));
         let mut heard = Vec::new();
@@ -173,7 +173,7 @@ fn what_is_forged_right_is_answered() {
     let empty = forger.seal(DATA, b"");
     let request = forger.seal(DATA, HEALTH);
     let all = [empty, request].concat();
-    assert!(forger.is_closed_after(&all) > 200, "there is no answer");
+    assert!(forger.until_closed(&all) > 200, "there is no answer");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn empty_records_without_end_close_their_sender() {
     let server = Secured::start("");
     let mut forger = Forger::connect(&server);
     let all: Vec<u8> = (0..10_000).flat_map(|_| forger.seal(DATA, b"")).collect();
-    forger.is_closed_after(&all);
+    forger.until_closed(&all);
     server.serves();
     server.until("fanwire_tls_failures_total", 1);
 }
@@ -193,7 +193,7 @@ fn key_updates_without_end_close_their_sender() {
         let mut forger = Forger::connect(&server);
         // Many in one record: none but the last may be there, for the keys change behind it (RFC 8446 section 5.1).
         let many = forger.seal(HANDSHAKE, &update.repeat(3_000));
-        forger.is_closed_after(&many);
+        forger.until_closed(&many);
     }
     server.serves();
     server.until("fanwire_tls_failures_total", 2);
@@ -220,7 +220,7 @@ fn a_record_that_is_too_long_or_no_good_closes_its_sender() {
     let server = Secured::start("");
     for record in [
         // Longer than any may be.
-        [&[DATA, 3, 3, 0xff, 0xff][..], &[0; 60_000]].concat(),
+        [&[DATA, 3, 3, 0xff, 0xff][..], &vec![0; 60_000]].concat(),
         // Of the right length, and sealed by nobody.
         [&[DATA, 3, 3, 0, 40][..], &[7; 40]].concat(),
         // No record at all.
@@ -229,7 +229,7 @@ fn a_record_that_is_too_long_or_no_good_closes_its_sender() {
         vec![21, 3, 3, 0, 2, 2, 40],
     ] {
         let forger = Forger::connect(&server);
-        forger.is_closed_after(&record);
+        forger.until_closed(&record);
     }
     server.serves();
     server.until("fanwire_tls_failures_total", 4);
@@ -277,11 +277,11 @@ fn records_in_part_cost_those_who_hold_them() {
         assert!(heard.len() < 1_000, "a ticket at most");
     }
     for (holder, record) in holders.drain(holders.len() - 10..) {
-        let answer = holder.is_closed_after(&record[HELD..]);
+        let answer = holder.until_closed(&record[HELD..]);
         assert!(answer > 200, "{answer}");
     }
     let request = reader.seal(DATA, HEALTH);
-    assert!(reader.is_closed_after(&request) > 200, "whoever holds nothing is served");
+    assert!(reader.until_closed(&request) > 200, "whoever holds nothing is served");
     server.serves();
 }
 

@@ -124,6 +124,13 @@ pub struct Open {
     pub is_secured: bool,
 }
 
+/// All that a core listens on, and what it needs where it speaks TLS.
+#[derive(Debug)]
+pub struct Entrance {
+    pub listeners: Vec<Open>,
+    pub tls: Option<Tls>,
+}
+
 /// Whether new connections are accepted. All listeners do alike: what one lacks, the others lack too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listening {
@@ -185,12 +192,12 @@ impl<W: World> Core<W> {
     pub fn new(
         world: W,
         desk: Box<dyn Desk>,
-        listeners: Vec<Open>,
-        tls: Option<Tls>,
+        entrance: Entrance,
         links: Links<W::Message>,
         clock: Clock,
         pace: Pace,
     ) -> io::Result<Self> {
+        let Entrance { listeners, tls } = entrance;
         let poll = Poll::new()?;
         let timer = Timer::new()?;
         poll.add_alarm(timer.as_fd())?;

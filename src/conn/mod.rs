@@ -23,6 +23,7 @@ mod world;
 
 pub use self::core::Core;
 pub use self::core::Desk;
+pub use self::core::Entrance;
 pub use self::core::Left;
 pub use self::core::Open;
 pub use self::core::Pace;

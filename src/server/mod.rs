@@ -48,6 +48,7 @@ use crate::conn::Tls;
 use crate::conn::World;
 use crate::conn::weave;
 use crate::event::ShardId;
+use crate::limits::TLS_RENEWALS_MAX;
 use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Settings;
@@ -229,8 +230,7 @@ fn tls_of(
         return ((0..plan.shard_count).map(|_| None).collect(), Vec::new());
     };
     let each = (0..plan.shard_count).map(|_| {
-        // Between two ticks at most one comes: a shard that is that late has the newest.
-        let (renew, renewed) = flume::unbounded();
+        let (renew, renewed) = flume::bounded(TLS_RENEWALS_MAX);
         let records_bytes_max = plan.tls_records_bytes_max;
         (Some(Tls { config: Arc::clone(config), renewed, records_bytes_max }), renew)
     });

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::conn;
 use crate::conn::Core;
 use crate::conn::Desk;
+use crate::conn::Entrance;
 use crate::conn::Left;
 use crate::conn::Links;
 use crate::conn::ListenerOptions;
@@ -121,7 +122,8 @@ fn begin<W: World>(
         listeners.push(Open { port, listener: place.open(job.options)?, is_secured });
     }
     let desk = Box::new(job.desk);
-    let core = Core::new(world(), desk, listeners, job.tls, job.links, job.clock, job.pace);
+    let entrance = Entrance { listeners, tls: job.tls };
+    let core = Core::new(world(), desk, entrance, job.links, job.clock, job.pace);
     let core = core.map_err(StartError::Shard)?;
     tell(&job.report, Ok(()));
     Ok(Some((runtime, core)))

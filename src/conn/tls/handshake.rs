@@ -70,8 +70,8 @@ impl Handshake {
         peer: IpAddr,
         port: Port,
         config: Arc<ServerConfig>,
-    ) -> Result<Self, rustls::Error> {
-        let tls = UnbufferedServerConnection::new(config)?;
+    ) -> Result<Self, Box<rustls::Error>> {
+        let tls = UnbufferedServerConnection::new(config).map_err(Box::new)?;
         Ok(Self {
             socket,
             peer,
@@ -141,7 +141,7 @@ impl Handshake {
     }
 
     /// Takes in what has come; true: the handshake is done, and what is left of the input is the connection's.
-    fn process(&mut self) -> Result<bool, rustls::Error> {
+    fn process(&mut self) -> Result<bool, Box<rustls::Error>> {
         loop {
             let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.input);
             let mut goes_on = true;
@@ -152,7 +152,7 @@ impl Handshake {
                 // The client's last message and its first request may come together.
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
-                        self.plain.extend_from_slice(record?.payload);
+                        self.plain.extend_from_slice(record.map_err(Box::new)?.payload);
                     }
                 }
                 Ok(ConnectionState::PeerClosed) => self.has_ended = true,
@@ -167,7 +167,7 @@ impl Handshake {
                 {
                     encode(alert, &mut self.output);
                 }
-                return Err(error);
+                return Err(Box::new(error));
             }
             if !goes_on {
                 return Ok(!self.tls.is_handshaking());

@@ -35,13 +35,19 @@ impl std::fmt::Debug for Secure {
 #[derive(Debug)]
 pub(in crate::conn) enum Fault {
     /// The peer broke the protocol, or a record was tampered with.
-    Tls(rustls::Error),
+    Tls(Box<rustls::Error>),
     /// The peer makes us answer and does not read the answers, or begins what it does not end.
     Flood,
     /// It was broken before.
     Broken,
     /// No more may be said with these keys.
     Exhausted,
+}
+
+impl Fault {
+    fn tls(error: rustls::Error) -> Self {
+        Self::Tls(Box::new(error))
+    }
 }
 
 impl std::fmt::Display for Fault {
@@ -96,7 +102,7 @@ impl Secure {
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
-                        plain.extend_from_slice(record.map_err(Fault::Tls)?.payload);
+                        plain.extend_from_slice(record.map_err(Fault::tls)?.payload);
                     }
                 }
                 Ok(ConnectionState::EncodeTlsData(mut message)) => {
@@ -110,7 +116,7 @@ impl Secure {
                 Ok(_) => goes_on = false,
                 Err(error) => {
                     self.say_alert(&mut input[used + discard..]);
-                    return Err(Fault::Tls(error));
+                    return Err(Fault::tls(error));
                 }
             }
             used += discard;
@@ -153,7 +159,7 @@ impl Secure {
         let mut length = 0;
         while !self.is_broken {
             // What has come in part is shown again: the library remembers how far it has looked at it.
-            let state = self.tls.process_tls_records(&mut self.carry).state.map_err(Fault::Tls)?;
+            let state = self.tls.process_tls_records(&mut self.carry).state.map_err(Fault::tls)?;
             let room = &mut sealed[length..];
             match state {
                 ConnectionState::WriteTraffic(mut traffic) => {

@@ -1,6 +1,7 @@
 //! Looks whether the files of certificates have changed, and hands what they hold then to every shard.
 //!
-//! Invariants: what cannot be used is told once and changes nothing; what can be used is told to all shards. Stops when dropped, at once.
+//! Invariants: what cannot be used is told once and changes nothing; what can be used is told to all shards, and what a shard has not taken yet is replaced by what is newer. Stops when
+//! dropped, at once.
 
 use std::io;
 use std::sync::Arc;
@@ -10,11 +11,15 @@ use std::time::Duration;
 use flume::Receiver;
 use flume::RecvTimeoutError;
 use flume::Sender;
+use flume::TrySendError;
 use rustls::ServerConfig;
 
 use super::Certificates;
 use crate::clock::Clock;
 use crate::limits::TLS_FILES_S;
+
+/// A shard, and what it is to be told as soon as it has taken what it was told before.
+type Told = (Sender<Arc<ServerConfig>>, Option<Arc<ServerConfig>>);
 
 /// The thread that looks.
 #[derive(Debug)]
@@ -33,7 +38,8 @@ impl Watching {
     ) -> io::Result<Self> {
         let (wake, woken) = flume::bounded(1);
         let thread = std::thread::Builder::new().name("certificates".to_owned());
-        let body = move || watch(certificates, clock, &shards, &woken);
+        let shards = shards.into_iter().map(|shard| (shard, None)).collect();
+        let body = move || watch(certificates, clock, shards, &woken);
         Ok(Self { wake: Some(wake), thread: Some(thread.spawn(body)?) })
     }
 }
@@ -50,7 +56,7 @@ impl Drop for Watching {
 fn watch(
     mut certificates: Certificates,
     clock: Clock,
-    shards: &[Sender<Arc<ServerConfig>>],
+    mut shards: Vec<Told>,
     woken: &Receiver<()>,
 ) {
     loop {
@@ -58,21 +64,30 @@ fn watch(
             Err(RecvTimeoutError::Disconnected) => return,
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
         }
-        look(&mut certificates, clock, shards);
+        look(&mut certificates, clock, &mut shards);
     }
 }
 
 /// Tells the shards what there is, if it is not what there was.
-fn look(certificates: &mut Certificates, clock: Clock, shards: &[Sender<Arc<ServerConfig>>]) {
-    if !certificates.is_due(clock) {
-        return;
+fn look(certificates: &mut Certificates, clock: Clock, shards: &mut [Told]) {
+    if certificates.is_due(clock) {
+        load(certificates, clock, shards);
     }
+    for (shard, newest) in shards {
+        if let Some(config) = newest.take()
+            && let Err(TrySendError::Full(config)) = shard.try_send(config)
+        {
+            *newest = Some(config);
+        }
+    }
+}
+
+fn load(certificates: &mut Certificates, clock: Clock, shards: &mut [Told]) {
     match certificates.load(clock) {
         Ok(config) => {
             tracing::info!("certificates have changed: new connections are shown the new ones");
-            for shard in shards {
-                // A shard that has stopped needs none.
-                drop(shard.send(Arc::clone(&config)));
+            for (_, newest) in shards {
+                *newest = Some(Arc::clone(&config));
             }
         }
         Err(error) => {
@@ -102,13 +117,14 @@ mod tests {
         let config = Config::parse(&text, Path::new("f.toml")).unwrap();
         let mut certificates = Certificates::new(&config).unwrap().unwrap();
         certificates.load(clock).unwrap();
-        let (told, shard) = flume::unbounded();
+        let (told, shard) = flume::bounded(1);
+        let mut told = [(told, None)];
         let mut heard = |text: Option<&str>| {
             match text {
                 Some(text) => fs::write(&file, text).unwrap(),
                 None => fs::remove_file(&file).unwrap(),
             }
-            look(&mut certificates, clock, std::slice::from_ref(&told));
+            look(&mut certificates, clock, &mut told);
             let count = shard.try_iter().count();
             assert!(!certificates.is_due(clock), "it is looked at once");
             count
@@ -117,6 +133,14 @@ mod tests {
         assert_eq!(heard(None), 0);
         assert_eq!(heard(Some("")), 0);
         assert_eq!(heard(Some(&good)), 1);
+        // Twice without anyone taking it: the newest is kept, and told as soon as the former is taken.
+        for _ in 0..2 {
+            fs::write(&file, &good).unwrap();
+            look(&mut certificates, clock, &mut told);
+        }
+        assert!(shard.try_recv().is_ok() && shard.try_recv().is_err());
+        look(&mut certificates, clock, &mut told);
+        assert!(shard.try_recv().is_ok() && told[0].1.is_none());
         fs::remove_dir_all(&folder).unwrap();
     }
 }
