@@ -9,68 +9,18 @@ use std::fs;
 use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::net::TcpStream;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use fanwire::config::Config;
-use fanwire::server::Running;
 use fanwire::server::Server;
-use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 
 use secure::Folder;
+use secure::Secured;
 use secure::Stream;
+use secure::config;
 use secure::connect;
 use secure::trusting;
-
-fn config(text: &str) -> Config {
-    let text =
-        format!("listen = '127.0.0.1:0'\nshards = 2\npin = false\nconnections_max = 1000\n{text}");
-    Config::parse(&text, Path::new("fanwire.toml")).unwrap()
-}
-
-/// A server that stops when the test ends.
-struct Secured {
-    running: Option<Running>,
-    folder: Folder,
-    certificate: CertificateDer<'static>,
-}
-
-impl Secured {
-    fn start(more: &str) -> Self {
-        let folder = Folder::new();
-        let certificate = folder.certify("one", &["localhost"]);
-        let (file, key) = (folder.path("one.pem"), folder.path("one.key"));
-        let text =
-            format!("echo = true\ntls.certificate_file = '{file}'\ntls.key_file = '{key}'\n{more}");
-        let running = Some(Server::start(&config(&text)).unwrap());
-        Self { running, folder, certificate }
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().address()
-    }
-
-    fn client(&self) -> Arc<ClientConfig> {
-        trusting(std::slice::from_ref(&self.certificate))
-    }
-
-    fn connect(&self) -> Stream {
-        connect(self.address(), "localhost", &self.client())
-    }
-}
-
-impl Drop for Secured {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop();
-            let _cut_off = running.join();
-        }
-    }
-}
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -106,7 +56,7 @@ fn message(length: u32) -> (Vec<u8>, Vec<u8>) {
 
 #[test]
 fn both_versions_are_spoken_and_the_end_is_said() {
-    let server = Secured::start("");
+    let server = Secured::start(2, "");
     for version in rustls::ALL_VERSIONS {
         let trusted = [server.certificate.clone()];
         let client = Arc::new(secure::trusting_in(&trusted, &[version]));
@@ -120,7 +70,7 @@ fn both_versions_are_spoken_and_the_end_is_said() {
 
 #[test]
 fn a_session_is_resumed_on_any_shard_and_after_a_reload() {
-    let server = Secured::start("");
+    let server = Secured::start(2, "");
     let client = server.client();
     let mut kinds = Vec::new();
     for round in 0..12 {
@@ -143,7 +93,7 @@ fn a_session_is_resumed_on_any_shard_and_after_a_reload() {
 #[test]
 fn the_last_message_of_a_handshake_and_the_first_request_may_come_in_one_read() {
     // The client's socket is corked by hand: what it wants to send is gathered, and sent at once.
-    let server = Secured::start("");
+    let server = Secured::start(2, "");
     let mut stream = server.connect();
     stream.conn.write_tls(&mut stream.sock).unwrap();
     while stream.conn.is_handshaking() {
@@ -161,7 +111,7 @@ fn the_last_message_of_a_handshake_and_the_first_request_may_come_in_one_read() 
 
 #[test]
 fn what_comes_byte_by_byte_is_understood() {
-    let server = Secured::start("");
+    let server = Secured::start(2, "");
     let mut stream = server.connect();
     let dribble = |stream: &mut Stream| {
         let mut all = Vec::new();
@@ -184,7 +134,7 @@ fn what_comes_byte_by_byte_is_understood() {
 
 #[test]
 fn a_reader_that_stalls_loses_and_repeats_nothing() {
-    let server = Secured::start("send_buffer_bytes = 16384\nmessage_bytes_max = 1048576\n");
+    let server = Secured::start(2, "send_buffer_bytes = 16384\nmessage_bytes_max = 1048576\n");
     let mut stream = server.connect();
     echo(&mut stream);
     let (frame, payload) = message(900_000);
@@ -223,7 +173,7 @@ fn each_name_is_shown_its_certificate() {
         path("second.pem"),
         path("second.key")
     );
-    let running = Server::start(&config(&text)).unwrap();
+    let running = Server::start(&config(2, &text)).unwrap();
     for (name, trusted) in
         [("first.example", &first), ("second.example", &second), ("a.second.example", &second)]
     {
@@ -250,13 +200,13 @@ fn until_shown(server: &Secured, trusted: &CertificateDer<'static>) {
             return;
         }
         assert!(clock.now().mono_ms < 60_000, "the new certificate is not shown");
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::yield_now();
     }
 }
 
 #[test]
 fn certificates_change_without_a_disconnect() {
-    let server = Secured::start("");
+    let server = Secured::start(2, "");
     let mut stream = server.connect();
     echo(&mut stream);
     // The key comes first, and does not belong to the certificate for a while.
@@ -271,7 +221,7 @@ fn certificates_change_without_a_disconnect() {
 
 #[test]
 fn plain_http_is_told_that_this_port_speaks_tls() {
-    let server = Secured::start("");
+    let server = Secured::start(2, "");
     let mut socket = TcpStream::connect(server.address()).unwrap();
     socket.write_all(HEALTH).unwrap();
     let mut answer = String::new();
@@ -291,9 +241,10 @@ fn plain_http_is_told_that_this_port_speaks_tls() {
 #[test]
 fn a_listener_may_stay_plain_and_pages_of_the_other_are_its_own() {
     let server = Secured::start(
+        2,
         "peat.listen = '127.0.0.1:0'\ntls.plain_listeners = ['peat.listen']\nauth.hosts = 'localhost'\n",
     );
-    let peat = server.running.as_ref().unwrap().address_of(fanwire::shard::Port::Peat).unwrap();
+    let peat = server.running().address_of(fanwire::shard::Port::Own("peat")).unwrap();
     let mut socket = TcpStream::connect(peat).unwrap();
     socket.write_all(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -318,7 +269,7 @@ fn a_certificate_of_the_servers_own_is_kept_and_used_again() {
     );
     let mut shown = Vec::new();
     for _ in 0..2 {
-        let running = Server::start(&config(&text)).unwrap();
+        let running = Server::start(&config(2, &text)).unwrap();
         let certificate = secure::read(&folder.path("own/self-signed.crt"));
         for name in ["localhost", "127.0.0.1"] {
             let client = trusting(std::slice::from_ref(&certificate));
@@ -337,7 +288,7 @@ fn a_certificate_of_the_servers_own_is_kept_and_used_again() {
     // For other names it is another.
     let text =
         format!("tls.self_signed = ['other.example']\ntls.folder = '{}'\n", folder.path("own"));
-    let running = Server::start(&config(&text)).unwrap();
+    let running = Server::start(&config(2, &text)).unwrap();
     assert_ne!(secure::read(&folder.path("own/self-signed.crt")), shown[0]);
     running.stop();
     let _cut_off = running.join();
@@ -396,7 +347,7 @@ fn what_cannot_be_used_stops_the_start_with_its_key_and_line() {
         ),
     ];
     for (text, expected) in cases {
-        let error = Server::start(&config(&text)).unwrap_err().to_string();
+        let error = Server::start(&config(2, &text)).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}\n{expected}");
     }
 }

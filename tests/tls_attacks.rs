@@ -9,9 +9,7 @@ mod secure;
 
 use std::io::Read;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::net::TcpStream;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,79 +17,41 @@ use aws_lc_rs::aead::Aad;
 use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::aead::Nonce;
 use aws_lc_rs::aead::UnboundKey;
-use fanwire::config::Config;
-use fanwire::server::Running;
-use fanwire::server::Server;
 use rustls::ClientConfig;
 use rustls::ConnectionTrafficSecrets;
-use rustls::pki_types::CertificateDer;
 
-use secure::Folder;
+use secure::Secured;
 use secure::connect;
-use secure::trusting;
 use secure::trusting_in;
 
-/// A server of one shard that stops when the test ends.
-struct Secured {
-    running: Option<Running>,
-    certificate: CertificateDer<'static>,
+/// What the attacked server still does.
+trait Attacked {
+    /// Somebody else is served.
+    fn serves(&self);
+    /// What a counter says.
+    fn count(&self, name: &str) -> u64;
+    /// Waits until a counter says so much: shards tell theirs ten times a second.
+    fn until(&self, name: &str, count: u64);
 }
 
-impl Secured {
-    fn start(more: &str) -> Self {
-        let folder = Folder::new();
-        let certificate = folder.certify("one", &["localhost"]);
-        let (file, key) = (folder.path("one.pem"), folder.path("one.key"));
-        let text = format!(
-            "listen = '127.0.0.1:0'\nshards = 1\npin = false\nconnections_max = 1000\necho = true\ntls.certificate_file = '{file}'\ntls.key_file = '{key}'\n{more}"
-        );
-        let config = Config::parse(&text, Path::new("fanwire.toml")).unwrap();
-        Self { running: Some(Server::start(&config).unwrap()), certificate }
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().address()
-    }
-
-    /// Somebody else is served.
+impl Attacked for Secured {
     fn serves(&self) {
-        let client = trusting(std::slice::from_ref(&self.certificate));
-        let mut stream = connect(self.address(), "localhost", &client);
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = self.ask("/healthz");
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 
-    /// What a counter says.
     fn count(&self, name: &str) -> u64 {
-        let client = trusting(std::slice::from_ref(&self.certificate));
-        let mut stream = connect(self.address(), "localhost", &client);
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = self.ask("/metrics");
         let line = answer.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
     }
-}
 
-impl Secured {
-    /// Waits until a counter says so much: shards tell theirs ten times a second.
     fn until(&self, name: &str, count: u64) {
         let clock = fanwire::clock::Clock::start();
         while self.count(name) < count {
             assert!(clock.now().mono_ms < 20_000, "{name} is {}", self.count(name));
         }
         assert_eq!(self.count(name), count);
-    }
-}
-
-impl Drop for Secured {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop();
-            let _cut_off = running.join();
-        }
     }
 }
 
@@ -168,7 +128,7 @@ const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\
 
 #[test]
 fn what_is_forged_right_is_answered() {
-    let server = Secured::start("");
+    let server = Secured::start(1, "");
     let mut forger = Forger::connect(&server);
     let empty = forger.seal(DATA, b"");
     let request = forger.seal(DATA, HEALTH);
@@ -178,7 +138,7 @@ fn what_is_forged_right_is_answered() {
 
 #[test]
 fn empty_records_without_end_close_their_sender() {
-    let server = Secured::start("");
+    let server = Secured::start(1, "");
     let mut forger = Forger::connect(&server);
     let all: Vec<u8> = (0..10_000).flat_map(|_| forger.seal(DATA, b"")).collect();
     forger.until_closed(&all);
@@ -188,7 +148,7 @@ fn empty_records_without_end_close_their_sender() {
 
 #[test]
 fn key_updates_without_end_close_their_sender() {
-    let server = Secured::start("");
+    let server = Secured::start(1, "");
     for update in [UPDATE, UPDATE_BOTH] {
         let mut forger = Forger::connect(&server);
         // Many in one record: none but the last may be there, for the keys change behind it (RFC 8446 section 5.1).
@@ -201,7 +161,7 @@ fn key_updates_without_end_close_their_sender() {
 
 #[test]
 fn a_message_in_parts_does_not_upset_what_is_sent_meanwhile() {
-    let server = Secured::start("");
+    let server = Secured::start(1, "");
     let mut forger = Forger::connect(&server);
     // The answer is sealed while half a key update is held: the library must be shown it again.
     let request = forger.seal(DATA, b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n");
@@ -217,7 +177,7 @@ fn a_message_in_parts_does_not_upset_what_is_sent_meanwhile() {
 
 #[test]
 fn a_record_that_is_too_long_or_no_good_closes_its_sender() {
-    let server = Secured::start("");
+    let server = Secured::start(1, "");
     for record in [
         // Longer than any may be.
         [&[DATA, 3, 3, 0xff, 0xff][..], &vec![0; 60_000]].concat(),
@@ -237,7 +197,7 @@ fn a_record_that_is_too_long_or_no_good_closes_its_sender() {
 
 #[test]
 fn handshakes_that_stall_keep_nobody_out() {
-    let server = Secured::start("");
+    let server = Secured::start(1, "");
     let stalled: Vec<TcpStream> = (0..600)
         .map(|_| {
             let mut socket = TcpStream::connect(server.address()).unwrap();
@@ -254,7 +214,7 @@ fn handshakes_that_stall_keep_nobody_out() {
 #[test]
 fn records_in_part_cost_those_who_hold_them() {
     // A budget of 2 MiB for outboxes: 256 KiB of it for records of those who are connected.
-    let server = Secured::start("outboxes_bytes_max = 2097152\n");
+    let server = Secured::start(1, "outboxes_bytes_max = 2097152\n");
     let mut reader = Forger::connect(&server);
     let half = |server: &Secured| {
         let mut forger = Forger::connect(server);
@@ -287,7 +247,7 @@ fn records_in_part_cost_those_who_hold_them() {
 
 #[test]
 fn any_bytes_are_no_handshake() {
-    let server = Secured::start("");
+    let server = Secured::start(1, "");
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for length in [1, 5, 6, 100, 600, 5_000, 20_000] {
         let mut socket = TcpStream::connect(server.address()).unwrap();

@@ -123,6 +123,46 @@ fn table<'a>(
     }
 }
 
+/// One of a list of tables.
+struct One<'a> {
+    key: String,
+    at: usize,
+    table: &'a DeTable<'a>,
+}
+
+/// The tables of a list.
+fn tables<'a>(
+    name: &'static str,
+    wanted: &'static str,
+    at: usize,
+    value: &'a DeValue<'a>,
+    file: &File<'_>,
+) -> Result<impl Iterator<Item = Result<One<'a>, ConfigError>>, ConfigError> {
+    let DeValue::Array(list) = value else {
+        let problem = Problem::WrongType { wanted, found: type_name(value) };
+        return Err(file.error(name, at, problem));
+    };
+    Ok(list.iter().enumerate().map(move |(index, value)| {
+        let (key, at) = (format!("{name}[{index}]"), value.span().start);
+        let table = table(&key, at, value.get_ref(), file)?;
+        Ok(One { key, at, table })
+    }))
+}
+
+/// Members that each of a list of tables must have.
+fn none_missing(
+    key: &str,
+    at: usize,
+    members: [(&str, &String); 2],
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    let Some((what, _)) = members.into_iter().find(|(_, text)| text.is_empty()) else {
+        return Ok(());
+    };
+    let reason = format!("it has no `{what}`").into();
+    Err(file.error(key, at, Problem::Unusable { reason }))
+}
+
 fn certificates(
     config: &mut Config,
     name: &'static str,
@@ -130,17 +170,10 @@ fn certificates(
     value: &DeValue<'_>,
     file: &File<'_>,
 ) -> Result<(), ConfigError> {
-    let DeValue::Array(certificates) = value else {
-        let wanted = "a list of tables: [[tls.certificates]]";
-        let problem = Problem::WrongType { wanted, found: type_name(value) };
-        return Err(file.error(name, at, problem));
-    };
-    for (index, value) in certificates.iter().enumerate() {
-        let key = format!("{name}[{index}]");
+    for one in tables(name, "a list of tables: [[tls.certificates]]", at, value, file)? {
+        let One { key, at, table } = one?;
         let mut said = CertificateConfig::default();
-        for (what, member) in
-            Member::all(&key, table(&key, value.span().start, value.get_ref(), file)?)
-        {
+        for (what, member) in Member::all(&key, table) {
             match what {
                 "file" => said.file = member.text(file)?,
                 "key_file" => said.key_file = member.text(file)?,
@@ -148,13 +181,8 @@ fn certificates(
             }
             member.note(config, file);
         }
-        for (what, text) in [("file", &said.file), ("key_file", &said.key_file)] {
-            if text.is_empty() {
-                let reason = format!("it has no `{what}`").into();
-                return Err(file.error(&key, value.span().start, Problem::Unusable { reason }));
-            }
-        }
-        config.places.note(&key, file.origin(value.span().start));
+        none_missing(&key, at, [("file", &said.file), ("key_file", &said.key_file)], file)?;
+        config.places.note(&key, file.origin(at));
         config.tls.certificates.push(said);
     }
     Ok(())
@@ -207,17 +235,10 @@ fn keys(
     value: &DeValue<'_>,
     file: &File<'_>,
 ) -> Result<(), ConfigError> {
-    let DeValue::Array(keys) = value else {
-        let wanted = "a list of tables: [[auth.keys]]";
-        let problem = Problem::WrongType { wanted, found: type_name(value) };
-        return Err(file.error(name, at, problem));
-    };
-    for (index, value) in keys.iter().enumerate() {
-        let key = format!("{name}[{index}]");
+    for one in tables(name, "a list of tables: [[auth.keys]]", at, value, file)? {
+        let One { key, at, table } = one?;
         let mut said = KeyConfig::default();
-        for (what, member) in
-            Member::all(&key, table(&key, value.span().start, value.get_ref(), file)?)
-        {
+        for (what, member) in Member::all(&key, table) {
             match what {
                 "name" => said.name = member.text(file)?,
                 "file" => said.file = member.text(file)?,
@@ -233,12 +254,7 @@ fn keys(
             }
             member.note(config, file);
         }
-        for (what, text) in [("algorithm", &said.algorithm), ("file", &said.file)] {
-            if text.is_empty() {
-                let reason = format!("it has no `{what}`").into();
-                return Err(file.error(&key, value.span().start, Problem::Unusable { reason }));
-            }
-        }
+        none_missing(&key, at, [("algorithm", &said.algorithm), ("file", &said.file)], file)?;
         config.auth.keys.push(said);
     }
     Ok(())

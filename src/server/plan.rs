@@ -175,7 +175,6 @@ pub(super) fn settings(
         own: access::own(config),
         access: Arc::new(access::access(config)?),
         views: Arc::new(access::views(config)?),
-        hyperbeam: access::hyperbeam(config),
         ping_after_s: seconds(config.ping_after_s),
         request_timeout_s: seconds(config.request_timeout_s),
         upload_bytes_per_s_min: config.upload_bytes_per_s_min,

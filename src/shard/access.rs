@@ -51,41 +51,43 @@ pub struct Access {
 
 /// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by. And whether what
 /// comes in by it is encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listeners {
-    addresses: [IpAddr; Port::ALL.len()],
-    are_encrypted: [bool; Port::ALL.len()],
+    shared: IpAddr,
+    own: Vec<(Port, IpAddr)>,
+    encrypted: Vec<Port>,
 }
 
 impl Listeners {
     /// All of them at one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
-        Self { addresses: [address; Port::ALL.len()], are_encrypted: [false; Port::ALL.len()] }
+        Self { shared: address, own: Vec::new(), encrypted: Vec::new() }
     }
 
     /// One of them at another address.
     #[must_use]
     pub fn with(mut self, port: Port, address: IpAddr) -> Self {
-        self.addresses[port.index()] = address;
+        self.own.push((port, address));
         self
     }
 
     /// What comes in by one of them is encrypted.
     #[must_use]
     pub fn encrypted(mut self, port: Port) -> Self {
-        self.are_encrypted[port.index()] = true;
+        self.encrypted.push(port);
         self
     }
 
     /// Whether what comes in by a listener is encrypted.
     #[must_use]
-    pub const fn is_encrypted(&self, port: Port) -> bool {
-        self.are_encrypted[port.index()]
+    pub fn is_encrypted(&self, port: Port) -> bool {
+        self.encrypted.contains(&port)
     }
 
-    const fn of(&self, port: Port) -> IpAddr {
-        self.addresses[port.index()]
+    fn of(&self, port: Port) -> IpAddr {
+        let own = self.own.iter().find(|(own, _)| *own == port);
+        own.map_or(self.shared, |(_, address)| *address)
     }
 }
 

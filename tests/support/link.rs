@@ -326,28 +326,37 @@ impl Drop for Real {
     }
 }
 
+fn say(stream: &mut impl Write, bytes: &[u8]) {
+    match stream.write_all(bytes).and_then(|()| stream.flush()) {
+        // It has closed already, and what it said before is still to be read.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+        result => result.unwrap(),
+    }
+}
+
+/// What has arrived; of a stream that is encrypted an end without a word is no end.
+fn hear(stream: &mut impl Read) -> Vec<u8> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(count) => bytes.truncate(count),
+            // A thread that has had an io_uring is interrupted when the kernel puts it away.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes.clear(),
+            Err(error) => panic!("nothing came within {PATIENCE:?}: {error}"),
+        }
+        return bytes;
+    }
+}
+
 impl Link for TcpStream {
     fn send(&mut self, bytes: &[u8]) {
-        match self.write_all(bytes) {
-            // It has closed already, and what it said before is still to be read.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
-            result => result.unwrap(),
-        }
+        say(self, bytes);
     }
 
     fn receive(&mut self) -> Vec<u8> {
-        let mut bytes = vec![0; 64 * 1024];
-        loop {
-            match self.read(&mut bytes) {
-                Ok(count) => bytes.truncate(count),
-                // A thread that has had an io_uring is interrupted when the kernel puts it away.
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes.clear(),
-                Err(error) => panic!("nothing came within {PATIENCE:?}: {error}"),
-            }
-            return bytes;
-        }
+        hear(self)
     }
 
     fn half_close(&mut self) {
@@ -357,25 +366,11 @@ impl Link for TcpStream {
 
 impl Link for Stream {
     fn send(&mut self, bytes: &[u8]) {
-        match self.write_all(bytes).and_then(|()| self.flush()) {
-            // It has closed already, and what it said before is still to be read.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
-            result => result.unwrap(),
-        }
+        say(self, bytes);
     }
 
     fn receive(&mut self) -> Vec<u8> {
-        let mut bytes = vec![0; 64 * 1024];
-        loop {
-            match self.read(&mut bytes) {
-                Ok(count) => bytes.truncate(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes.clear(),
-                Err(error) => panic!("nothing came within {PATIENCE:?}, or no end: {error}"),
-            }
-            return bytes;
-        }
+        hear(self)
     }
 
     fn half_close(&mut self) {

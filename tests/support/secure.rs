@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::fs;
+use std::io::Read;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::path::Path;
@@ -13,6 +15,9 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use fanwire::config::Config;
+use fanwire::server::Running;
+use fanwire::server::Server;
 use rcgen::CertificateParams;
 use rcgen::KeyPair;
 use rustls::ClientConfig;
@@ -111,4 +116,67 @@ pub fn connect(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> S
 pub fn on(socket: TcpStream, name: &str, config: &Arc<ClientConfig>) -> Stream {
     let name = name.to_owned().try_into().unwrap();
     StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), socket)
+}
+
+/// What a configuration's text says, for a server of so many shards.
+pub fn config(shards: u16, text: &str) -> Config {
+    let text = format!(
+        "listen = '127.0.0.1:0'\nshards = {shards}\npin = false\nconnections_max = 1000\n{text}"
+    );
+    Config::parse(&text, Path::new("fanwire.toml")).unwrap()
+}
+
+/// A server that stops when the test ends.
+#[derive(Debug)]
+pub struct Secured {
+    running: Option<Running>,
+    pub folder: Folder,
+    pub certificate: CertificateDer<'static>,
+}
+
+impl Secured {
+    /// With `/echo`, and a certificate for `localhost` that changes when `one.pem` and `one.key` do.
+    pub fn start(shards: u16, more: &str) -> Self {
+        let folder = Folder::new();
+        let certificate = folder.certify("one", &["localhost"]);
+        let (file, key) = (folder.path("one.pem"), folder.path("one.key"));
+        let text =
+            format!("echo = true\ntls.certificate_file = '{file}'\ntls.key_file = '{key}'\n{more}");
+        let running = Some(Server::start(&config(shards, &text)).unwrap());
+        Self { running, folder, certificate }
+    }
+
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs until it is dropped")
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running().address()
+    }
+
+    pub fn client(&self) -> Arc<ClientConfig> {
+        trusting(std::slice::from_ref(&self.certificate))
+    }
+
+    pub fn connect(&self) -> Stream {
+        connect(self.address(), "localhost", &self.client())
+    }
+
+    /// Asks for a path, and reads to the end, which must be said.
+    pub fn ask(&self, path: &str) -> String {
+        let mut stream = self.connect();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+            let _cut_off = running.join();
+        }
+    }
 }

@@ -34,13 +34,12 @@ pub(super) use watch::Watching;
 /// The one protocol inside of TLS, as clients name it (RFC 7301).
 const ALPN: &[u8] = b"http/1.1";
 
-/// The listeners, by the keys that they are set with.
-const LISTENERS: [(&str, Port); Port::ALL.len()] = [
-    ("listen", Port::Shared),
-    ("peat.listen", Port::Peat),
-    ("hyperbeam.listen", Port::HyperBeam),
-    ("provisioning.listen", Port::Provisioning),
-];
+/// The keys that listeners are set with, and what each is.
+fn listeners(config: &Config) -> impl Iterator<Item = (String, Port)> {
+    let own =
+        config.protocols().into_iter().map(|(key, _)| (format!("{key}.listen"), Port::Own(key)));
+    std::iter::once(("listen".to_owned(), Port::Shared)).chain(own)
+}
 
 /// Where certificates come from.
 pub(super) struct Certificates {
@@ -60,8 +59,9 @@ type Stamp = Option<(i64, i64, u64, u64)>;
 /// Whether a listener speaks TLS.
 pub(super) fn is_secured(config: &Config, port: Port) -> bool {
     let tls = &config.tls;
-    let key = LISTENERS.iter().find(|(_, of)| *of == port).map(|(key, _)| *key);
-    tls.is_on() && !tls.plain_listeners.iter().any(|plain| Some(plain.as_str()) == key)
+    let is_plain =
+        || listeners(config).any(|(key, of)| of == port && tls.plain_listeners.contains(&key));
+    tls.is_on() && !is_plain()
 }
 
 impl Certificates {
@@ -69,8 +69,9 @@ impl Certificates {
     pub(super) fn new(config: &Config) -> Result<Option<Self>, ConfigError> {
         let tls = &config.tls;
         for plain in &tls.plain_listeners {
-            if !LISTENERS.iter().any(|(key, _)| key == plain) {
-                let names = LISTENERS.map(|(key, _)| key).join(", ");
+            if listeners(config).all(|(key, _)| key != *plain) {
+                let names: Vec<String> = listeners(config).map(|(key, _)| key).collect();
+                let names = names.join(", ");
                 let reason = format!("\"{plain}\" is no listener; they are {names}");
                 return Err(unusable(config, "tls.plain_listeners", reason));
             }
