@@ -111,6 +111,16 @@ fn real_servers(driver: DriverChoice) {
 }
 
 #[test]
+fn a_server_that_speaks_tls_keeps_to_every_transcript() {
+    let mut transcripts = script::read("http");
+    transcripts.retain(|transcript| !transcript.says("only-core"));
+    script::play_all(&transcripts, |transcript| {
+        let host = Box::new(Real::start_secured(DriverChoice::Epoll, &transcript.settings));
+        play(host, "TLS", transcript);
+    });
+}
+
+#[test]
 fn real_servers_keep_to_every_transcript() {
     link::drivers().into_iter().for_each(real_servers);
 }

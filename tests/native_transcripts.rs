@@ -5,6 +5,7 @@
 
 mod support;
 
+use fanwire::config::DriverChoice;
 use support::frames::Frame;
 use support::link;
 use support::link::Core;
@@ -151,6 +152,16 @@ fn the_core_keeps_to_every_transcript() {
             let host = Box::new(Core::new(&transcript.settings));
             Stage::new(host, *deflate, "the core", transcript).play();
         }
+    });
+}
+
+#[test]
+fn a_server_that_speaks_tls_keeps_to_every_transcript() {
+    let mut transcripts = script::read("native");
+    transcripts.retain(|transcript| !transcript.says("only-core"));
+    script::play_all(&transcripts, |transcript| {
+        let host = Box::new(Real::start_secured(DriverChoice::Epoll, &transcript.settings));
+        Stage::new(host, false, "TLS", transcript).play();
     });
 }
 

@@ -13,7 +13,7 @@ const HEAD: &str = "<!-- Made from src/config/keys.rs by `UPDATE_DOCS=1 cargo te
 file. An unknown key, a wrong type or an impossible value stops the start, with the key, the file and the line. Nothing is read from the
 environment.
 
-The file, and the files that it names, are read once, when the server starts (a key set from `auth.jwks_url` is fetched again and again). To change a setting or a key, restart the server: its clients come back
+The file, and the files that it names, are read once, when the server starts (but certificates are read again when their files change, and a key set from `auth.jwks_url` is fetched again and again). To change a setting or a key, restart the server: its clients come back
 and resume where they were.
 
 | what the process is told | and |

@@ -60,7 +60,8 @@ const _: () = assert!(FILTER_BYTES_MAX == 16384, "the default below says so");
 
 /// Every key, in the order in which the page lists them.
 pub(super) fn every() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(super::keys_memory::KEYS).chain(super::keys_auth::KEYS)
+    let about_memory = KEYS.iter().chain(super::keys_memory::KEYS);
+    about_memory.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
 }
 
 /// Those about the server and its dialects.

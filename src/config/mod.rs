@@ -9,6 +9,7 @@ mod error;
 mod keys;
 mod keys_auth;
 mod keys_memory;
+mod keys_tls;
 mod parse;
 mod places;
 mod tables;
@@ -145,6 +146,34 @@ pub struct KeyConfig {
     pub file: String,
 }
 
+/// Certificates, and who is shown them. See `docs/CONFIG.md` for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    pub certificate_file: String,
+    pub key_file: String,
+    pub certificates: Vec<CertificateConfig>,
+    pub self_signed: Vec<String>,
+    pub folder: String,
+    pub plain_listeners: Vec<String>,
+}
+
+impl TlsConfig {
+    /// Whether there is a certificate to show.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.certificate_file.is_empty()
+            || !self.certificates.is_empty()
+            || !self.self_signed.is_empty()
+    }
+}
+
+/// One of several certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateConfig {
+    pub file: String,
+    pub key_file: String,
+}
+
 /// What everyone with a role may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoleConfig {
@@ -185,6 +214,7 @@ pub struct Config {
     pub provisioning: ViewConfig,
     pub own: OwnConfig,
     pub memory: MemoryConfig,
+    pub tls: TlsConfig,
     pub auth: AuthConfig,
     pub roles: BTreeMap<String, RoleConfig>,
     /// The roles of which one is needed to see events of a type.
@@ -281,6 +311,7 @@ impl Config {
             provisioning: ViewConfig::default(),
             own: OwnConfig::default(),
             memory: MemoryConfig::default(),
+            tls: TlsConfig::default(),
             auth: AuthConfig::default(),
             roles: BTreeMap::new(),
             event_types: BTreeMap::new(),

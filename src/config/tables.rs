@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
+use super::CertificateConfig;
 use super::Config;
 use super::KeyConfig;
 use super::RoleConfig;
@@ -32,6 +33,12 @@ pub(super) const TABLES: &[Table] = &[
         read: keys,
         example: "[[auth.keys]]\nname = \"2026\"\nalgorithm = \"EdDSA\"\nfile = \"issuer-2026.pem\"\n",
         doc: "Several keys, each for one algorithm (as in `auth.algorithm`). `name` is what tokens call it in `kid`; without one it is tried for tokens that name none, or one that is not known.",
+    },
+    Table {
+        name: "tls.certificates",
+        read: certificates,
+        example: "[[tls.certificates]]\nfile = \"example.org.pem\"\nkey_file = \"example.org.key\"\n",
+        doc: "Several certificates, each as in `tls.certificate_file` and `tls.key_file`. A client is shown the one for the name that it asks for (SNI); who asks for none, or for another, is shown the first. Of several for one name (an ECDSA and an RSA key) it is shown the first that it can check.",
     },
     Table {
         name: "roles",
@@ -116,6 +123,71 @@ fn table<'a>(
     }
 }
 
+/// One of a list of tables.
+struct One<'a> {
+    key: String,
+    at: usize,
+    table: &'a DeTable<'a>,
+}
+
+/// The tables of a list.
+fn tables<'a>(
+    name: &'static str,
+    wanted: &'static str,
+    at: usize,
+    value: &'a DeValue<'a>,
+    file: &File<'_>,
+) -> Result<impl Iterator<Item = Result<One<'a>, ConfigError>>, ConfigError> {
+    let DeValue::Array(list) = value else {
+        let problem = Problem::WrongType { wanted, found: type_name(value) };
+        return Err(file.error(name, at, problem));
+    };
+    Ok(list.iter().enumerate().map(move |(index, value)| {
+        let (key, at) = (format!("{name}[{index}]"), value.span().start);
+        let table = table(&key, at, value.get_ref(), file)?;
+        Ok(One { key, at, table })
+    }))
+}
+
+/// Members that each of a list of tables must have.
+fn none_missing(
+    key: &str,
+    at: usize,
+    members: [(&str, &String); 2],
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    let Some((what, _)) = members.into_iter().find(|(_, text)| text.is_empty()) else {
+        return Ok(());
+    };
+    let reason = format!("it has no `{what}`").into();
+    Err(file.error(key, at, Problem::Unusable { reason }))
+}
+
+fn certificates(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    for one in tables(name, "a list of tables: [[tls.certificates]]", at, value, file)? {
+        let One { key, at, table } = one?;
+        let mut said = CertificateConfig::default();
+        for (what, member) in Member::all(&key, table) {
+            match what {
+                "file" => said.file = member.text(file)?,
+                "key_file" => said.key_file = member.text(file)?,
+                _ => return Err(member.unknown(file)),
+            }
+            member.note(config, file);
+        }
+        none_missing(&key, at, [("file", &said.file), ("key_file", &said.key_file)], file)?;
+        config.places.note(&key, file.origin(at));
+        config.tls.certificates.push(said);
+    }
+    Ok(())
+}
+
 fn roles(
     config: &mut Config,
     name: &'static str,
@@ -163,17 +235,10 @@ fn keys(
     value: &DeValue<'_>,
     file: &File<'_>,
 ) -> Result<(), ConfigError> {
-    let DeValue::Array(keys) = value else {
-        let wanted = "a list of tables: [[auth.keys]]";
-        let problem = Problem::WrongType { wanted, found: type_name(value) };
-        return Err(file.error(name, at, problem));
-    };
-    for (index, value) in keys.iter().enumerate() {
-        let key = format!("{name}[{index}]");
+    for one in tables(name, "a list of tables: [[auth.keys]]", at, value, file)? {
+        let One { key, at, table } = one?;
         let mut said = KeyConfig::default();
-        for (what, member) in
-            Member::all(&key, table(&key, value.span().start, value.get_ref(), file)?)
-        {
+        for (what, member) in Member::all(&key, table) {
             match what {
                 "name" => said.name = member.text(file)?,
                 "file" => said.file = member.text(file)?,
@@ -189,12 +254,7 @@ fn keys(
             }
             member.note(config, file);
         }
-        for (what, text) in [("algorithm", &said.algorithm), ("file", &said.file)] {
-            if text.is_empty() {
-                let reason = format!("it has no `{what}`").into();
-                return Err(file.error(&key, value.span().start, Problem::Unusable { reason }));
-            }
-        }
+        none_missing(&key, at, [("algorithm", &said.algorithm), ("file", &said.file)], file)?;
         config.auth.keys.push(said);
     }
     Ok(())

@@ -5,6 +5,8 @@
 //! of either has its turn next. A message for another party that does not fit stays, in order, and is
 //! tried again. It is the only task of its runtime, so it never has to yield to another.
 
+mod secured;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
@@ -28,8 +30,11 @@ use super::poll::Poll;
 use super::poll::Ready;
 use super::poll::Token;
 use super::rush::Rush;
+use super::sockets::Remains;
 use super::sockets::Sockets;
 use super::timer::Timer;
+use super::tls::Handshakes;
+use super::tls::Tls;
 use super::world::World;
 use crate::clock::Clock;
 use crate::clock::Now;
@@ -86,7 +91,13 @@ pub struct Core<W: World> {
     timer: Timer,
     sockets: Sockets,
     lingering: Lingering,
-    listeners: Vec<(Port, Listener)>,
+    listeners: Vec<Open>,
+    tls: Option<Tls>,
+    handshakes: Handshakes,
+    /// What records have been opened to, for as long as it takes to hand it on.
+    plain: Vec<u8>,
+    /// Connections that had to go because all held too many records in part.
+    records_shed: u64,
     rush: Rush,
     gauge: Gauge,
     listening: Listening,
@@ -104,12 +115,30 @@ pub struct Core<W: World> {
     stopping: Option<Stopping>,
 }
 
+/// A socket that the core listens on, and what is spoken there.
+#[derive(Debug)]
+pub struct Open {
+    pub port: Port,
+    pub listener: Listener,
+    /// TLS, and what is spoken on the port inside of it.
+    pub is_secured: bool,
+}
+
+/// All that a core listens on, and what it needs where it speaks TLS.
+#[derive(Debug)]
+pub struct Entrance {
+    pub listeners: Vec<Open>,
+    pub tls: Option<Tls>,
+}
+
 /// Whether new connections are accepted. All listeners do alike: what one lacks, the others lack too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listening {
     On,
     /// Out of descriptors or memory, until the next tick.
     Resting,
+    /// So many handshakes are underway that listeners of TLS rest until one has ended.
+    Crowded,
 }
 
 /// A core that was asked to stop.
@@ -163,17 +192,23 @@ impl<W: World> Core<W> {
     pub fn new(
         world: W,
         desk: Box<dyn Desk>,
-        listeners: Vec<(Port, Listener)>,
+        entrance: Entrance,
         links: Links<W::Message>,
         clock: Clock,
         pace: Pace,
     ) -> io::Result<Self> {
+        let Entrance { listeners, tls } = entrance;
         let poll = Poll::new()?;
         let timer = Timer::new()?;
         poll.add_alarm(timer.as_fd())?;
         poll.add_alarm(links.doorbell.eventfd().as_fd())?;
-        for (index, (_, listener)) in (0..).zip(&listeners) {
-            poll.add_listener(listener.as_fd(), index)?;
+        for (index, open) in (0..).zip(&listeners) {
+            poll.add_listener(open.listener.as_fd(), index)?;
+        }
+        let (mut sockets, mut lingering) = (Sockets::default(), Lingering::default());
+        if let Some(tls) = &tls {
+            sockets.set_records_bytes_max(tls.records_bytes_max / 2);
+            lingering.set_rest_bytes_max(tls.records_bytes_max / 2);
         }
         Ok(Self {
             world,
@@ -183,9 +218,13 @@ impl<W: World> Core<W> {
             links,
             poll,
             timer,
-            sockets: Sockets::default(),
-            lingering: Lingering::default(),
+            sockets,
+            lingering,
             listeners,
+            tls,
+            handshakes: Handshakes::default(),
+            plain: Vec::new(),
+            records_shed: 0,
             listening: Listening::On,
             rush: Rush::default(),
             gauge: Gauge::default(),
@@ -207,6 +246,7 @@ impl<W: World> Core<W> {
         self.read_until_us = self.clock.mono_us() + WORK_US;
         let mut was_busy = self.read_on(now);
         was_busy |= self.hand_on(events, now);
+        was_busy |= self.shake_hands(now);
         was_busy |= self.take_inbox(now);
         self.tick(now);
         self.work(now);
@@ -216,12 +256,13 @@ impl<W: World> Core<W> {
             was_busy = true;
         }
         was_busy |= self.send_mesh();
+        self.take_payers(now);
         while let Some(conn) = self.world.poll_gone() {
             self.close(conn, now);
             was_busy = true;
         }
         self.stop(now);
-        was_busy || self.world.has_work()
+        was_busy || self.world.has_work() || self.handshakes.has_ready()
     }
 
     /// Tells what has arrived, and under load what comes right behind it.
@@ -257,6 +298,7 @@ impl<W: World> Core<W> {
                 Token::Listener(index) => {
                     self.accept(usize::from(index), now);
                 }
+                Token::Handshake(place) => self.handshakes.set_ready(place),
                 Token::Alarm => {}
             }
         }
@@ -274,7 +316,10 @@ impl<W: World> Core<W> {
         if ready.is_ending() && !self.world.wants_input(conn.id) {
             self.look_for_end(conn.id, ready, now);
         }
-        if ready.is_writable() && self.sockets.was_full(conn.id) {
+        // What was sealed goes first; only then is there room for more.
+        if ready.is_writable() && !self.sockets.settle(conn.id) {
+            self.world.closed(conn.id, now);
+        } else if ready.is_writable() && self.sockets.was_full(conn.id) {
             self.world.writable(conn.id, now);
         }
     }
@@ -300,14 +345,24 @@ impl<W: World> Core<W> {
             if self.clock.mono_us() >= self.read_until_us {
                 break;
             }
+            let secure = self.sockets.secure_of(conn);
+            let carried = secure.map(|secure| secure.carry_into(&mut self.buffer));
+            let room = &mut self.buffer[carried.unwrap_or(0)..];
+            let room_length = room.len();
             let Some(socket) = self.sockets.socket(conn) else { return };
-            match recv(socket, &mut *self.buffer, RecvFlags::DONTWAIT) {
+            match recv(socket, room, RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return self.end(conn, now),
                 Ok((length, _)) => {
-                    let (bytes, rest) = self.buffer.split_at_mut(length);
-                    self.world.received(conn, bytes, now);
+                    match carried {
+                        None => self.world.received(conn, &mut self.buffer[..length], now),
+                        Some(carried) => {
+                            if !self.received_sealed(conn, carried + length, now) {
+                                return;
+                            }
+                        }
+                    }
                     // epoll(7): for a stream, a short read means that there is no more; only its end would not show.
-                    if !rest.is_empty() && !to_the_end {
+                    if length < room_length && !to_the_end {
                         return;
                     }
                 }
@@ -354,21 +409,29 @@ impl<W: World> Core<W> {
     }
 
     fn close(&mut self, conn: ConnId, now: Now) {
-        if let Some(socket) = self.sockets.remove(conn) {
-            self.lingering.add(socket, &mut self.buffer, now.mono_ms);
+        if let Some(remains) = self.sockets.remove(conn) {
+            self.lingering.add(remains, &mut self.buffer, now.mono_ms);
         }
     }
 
     /// Accepts who waits at one of the listeners, some at a time; true if there may be more.
     fn accept(&mut self, index: usize, now: Now) -> bool {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            if self.listening != Listening::On {
+            if self.listening == Listening::Resting {
                 return false;
             }
-            let Some((port, listener)) = self.listeners.get(index) else { return false };
-            match listener.accept() {
+            let Some(open) = self.listeners.get(index) else { return false };
+            if open.is_secured && !self.has_room_for_handshake(now) {
+                return false;
+            }
+            let Some(open) = self.listeners.get(index) else { return false };
+            let port = open.port;
+            match open.listener.accept() {
+                Accepted::Conn(socket, peer) if open.is_secured => {
+                    self.begin_handshake(socket, peer, port, now);
+                }
                 Accepted::Conn(socket, peer) => {
-                    let Some(conn) = self.world.open(*port, peer, now) else { continue };
+                    let Some(conn) = self.world.open(port, peer, now) else { continue };
                     let watched = self.poll.add_conn(socket.as_fd(), conn);
                     self.sockets.insert(conn, socket);
                     if let Err(error) = watched {
@@ -412,8 +475,8 @@ impl<W: World> Core<W> {
     }
 
     fn set_listening(&self, on: bool) -> io::Result<()> {
-        for (index, (_, listener)) in (0..).zip(&self.listeners) {
-            self.poll.set_listening(listener.as_fd(), index, on)?;
+        for (index, open) in (0..).zip(&self.listeners) {
+            self.poll.set_listening(open.listener.as_fd(), index, on)?;
         }
         Ok(())
     }
@@ -430,10 +493,11 @@ impl<W: World> Core<W> {
         self.next_tick_ms = now.mono_ms + TICK_MS;
         self.world.tick(now);
         self.lingering.tick(&mut self.buffer, now.mono_ms);
+        self.tick_tls(now);
         if self.listening == Listening::Resting {
             self.listen_again(now);
         }
-        self.desk.note(self.world.stats());
+        self.desk.note(self.count_tls(self.world.stats()));
     }
 
     fn answer_admin(&mut self, now: Now) -> bool {
@@ -469,6 +533,7 @@ impl<W: World> Core<W> {
                     turns -= 1;
                 }
             }
+            self.finish_handshakes(now);
             self.listeners.clear();
             self.world.stop(now);
             self.world.work(&mut self.sockets, now);
@@ -494,7 +559,8 @@ impl<W: World> Core<W> {
 
     /// For how many microseconds a core that was busy may wait at its sockets; says that it sleeps, if it may.
     fn nap_us(&self) -> u64 {
-        if self.world.has_work() || !self.unread.is_empty() || self.is_mesh_stuck {
+        let is_waited_for = !self.unread.is_empty() || self.handshakes.has_ready();
+        if self.world.has_work() || is_waited_for || self.is_mesh_stuck {
             return 0;
         }
         let until_due_ms = self.due_ms().saturating_sub(self.clock.now().mono_ms);

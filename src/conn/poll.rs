@@ -29,6 +29,8 @@ use crate::shard::ConnRef;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Conn(ConnRef),
+    /// A handshake, by its place among them and which of those that had the place it is.
+    Handshake(ConnRef),
     /// One of the listeners, by its place among them.
     Listener(u8),
     /// The doorbell or the timer: waking was all they had to do.
@@ -38,6 +40,9 @@ pub(super) enum Token {
 /// A place that no connection ever has: marks the tokens of everything else.
 const NO_PLACE: u32 = u32::MAX;
 
+/// The first place that no connection has: those behind it are handshakes'.
+const HANDSHAKES: u32 = 1 << 31;
+
 /// In the place of a listener's number: what only wakes.
 const ALARM: u32 = u32::MAX;
 
@@ -45,6 +50,7 @@ impl Token {
     const fn to_data(self) -> EventData {
         let (high, low) = match self {
             Self::Conn(conn) => (conn.generation, conn.id.0),
+            Self::Handshake(place) => (place.generation, HANDSHAKES | place.id.0),
             Self::Alarm => (ALARM, NO_PLACE),
             Self::Listener(index) => (index as u32, NO_PLACE),
         };
@@ -58,6 +64,9 @@ impl Token {
         match (high, low) {
             (ALARM, NO_PLACE) => Self::Alarm,
             (index, NO_PLACE) => Self::Listener(u8::try_from(index).unwrap_or(u8::MAX)),
+            (generation, id @ HANDSHAKES..) => {
+                Self::Handshake(ConnRef { id: ConnId(id - HANDSHAKES), generation })
+            }
             (generation, id) => Self::Conn(ConnRef { id: ConnId(id), generation }),
         }
     }
@@ -109,6 +118,18 @@ impl Poll {
     pub(super) fn add_conn(&self, socket: BorrowedFd<'_>, conn: ConnRef) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         Ok(epoll::add(&self.epoll, socket, Token::Conn(conn).to_data(), flags)?)
+    }
+
+    /// Registers a handshake's socket.
+    pub(super) fn add_handshake(&self, socket: BorrowedFd<'_>, place: ConnRef) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+        Ok(epoll::add(&self.epoll, socket, Token::Handshake(place).to_data(), flags)?)
+    }
+
+    /// Makes a handshake's socket a connection's; what is ready by then is said again.
+    pub(super) fn promote(&self, socket: BorrowedFd<'_>, conn: ConnRef) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        Ok(epoll::modify(&self.epoll, socket, Token::Conn(conn).to_data(), flags)?)
     }
 
     /// Registers what only wakes. Edge-triggered, so that nobody needs to read it.
@@ -213,11 +234,15 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        let conns = [(0, 0), (0, 1), (7, u32::MAX), (u32::MAX - 1, 2)];
+        let conns = [(0, 0), (0, 1), (7, u32::MAX), (HANDSHAKES - 1, 2)];
         let conns =
             conns.map(|(id, generation)| Token::Conn(ConnRef { id: ConnId(id), generation }));
-        for token in conns.into_iter().chain([Token::Listener(0), Token::Listener(3), Token::Alarm])
-        {
+        for token in conns.into_iter().chain([
+            Token::Listener(0),
+            Token::Listener(3),
+            Token::Alarm,
+            Token::Handshake(ConnRef { id: ConnId(5), generation: 8 }),
+        ]) {
             assert_eq!(Token::from_data(token.to_data()), token);
         }
     }

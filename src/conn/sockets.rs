@@ -14,8 +14,12 @@ use rustix::net::SendFlags;
 use rustix::net::send;
 use rustix::net::sendmsg;
 
+use super::tls::Held;
+use super::tls::Secure;
 use crate::limits::PIECES_COPIED_BYTES_MAX;
 use crate::limits::PIECES_PER_SEND_MAX;
+use crate::limits::TLS_OVERHEAD_BYTES;
+use crate::limits::TLS_RECORD_BYTES;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
 use crate::shard::Sent;
@@ -26,6 +30,20 @@ use crate::shard::Sink;
 pub(super) struct Sockets {
     places: Vec<Place>,
     open: usize,
+    /// The record layer of each place that has one; as long as the highest of those.
+    secures: Vec<Option<Box<Secure>>>,
+    held: Held,
+    /// One record, sealed, and what goes into one that is made of pieces.
+    sealed: Box<[u8]>,
+    gathered: Vec<u8>,
+}
+
+/// What a connection leaves behind whose peer may still be reading.
+#[derive(Debug)]
+pub(super) struct Remains {
+    pub(super) socket: OwnedFd,
+    /// Bytes that the socket has not taken yet, as they go out.
+    pub(super) rest: Vec<u8>,
 }
 
 /// One place; `OwnedFd` has a niche, so this is two words and four flags.
@@ -57,12 +75,53 @@ impl Sockets {
         self.open += 1;
     }
 
-    /// Gives a place up; the socket is returned if there is a peer to linger for.
-    pub(super) fn remove(&mut self, conn: ConnId) -> Option<OwnedFd> {
+    /// How much connections may hold of records in part.
+    pub(super) fn set_records_bytes_max(&mut self, bytes_max: usize) {
+        self.held = Held::new(bytes_max);
+    }
+
+    /// Gives a connection that has just been inserted a record layer.
+    pub(super) fn secure(&mut self, conn: ConnId, secure: Secure) {
+        if self.secures.len() <= conn.index() {
+            self.secures.resize_with(conn.index() + 1, || None);
+        }
+        let mut secure = Box::new(secure);
+        let bytes = secure.held_bytes();
+        self.held.note(conn, &mut secure.held_since, bytes);
+        self.places[conn.index()].is_full = !secure.rest().is_empty();
+        self.secures[conn.index()] = Some(secure);
+    }
+
+    /// The record layer of a connection, if it has one.
+    pub(super) fn secure_of(&mut self, conn: ConnId) -> Option<&mut Secure> {
+        self.secures.get_mut(conn.index())?.as_deref_mut()
+    }
+
+    /// Sends what waits to be sent before anything else, and takes note of what is held; false: the peer is gone.
+    pub(super) fn settle(&mut self, conn: ConnId) -> bool {
+        !self.is_secure(conn) || self.send_sealed(conn, &[]) != Sent::Closed
+    }
+
+    /// A connection that must go because all hold too much of records in part; its peer is gone as far as anyone here is concerned.
+    pub(super) fn pop_payer(&mut self) -> Option<ConnId> {
+        let conn = self.held.pop_payer()?;
+        self.places[conn.index()].is_dead = true;
+        Some(conn)
+    }
+
+    /// Gives a place up; what remains is returned if there is a peer to linger for.
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Remains> {
+        let secure = self.secures.get_mut(conn.index()).and_then(Option::take);
+        let secure = secure.map(|mut secure| {
+            self.held.note(conn, &mut secure.held_since, 0);
+            secure
+        });
         let place = self.places.get_mut(conn.index())?;
         let socket = place.socket.take()?;
         self.open -= 1;
-        (!place.is_ended && !place.is_dead).then_some(socket)
+        let rest = secure.map(|secure| secure.close()).unwrap_or_default();
+        let is_missed = !place.is_dead && (!place.is_ended || !rest.is_empty());
+        is_missed.then_some(Remains { socket, rest })
     }
 
     /// Whether that connection still has its place.
@@ -76,9 +135,11 @@ impl Sockets {
         self.places.get(conn.index())?.socket.as_ref().map(AsFd::as_fd)
     }
 
-    /// Forgets that the socket was full; true if it was.
+    /// Forgets that the socket was full; true if it was. One that was and at once is again, because a record waits for it, still is.
     pub(super) fn was_full(&mut self, conn: ConnId) -> bool {
-        self.places.get_mut(conn.index()).is_some_and(|place| std::mem::take(&mut place.is_full))
+        let is_held = self.secure_of(conn).is_some_and(|secure| !secure.rest().is_empty());
+        let place = self.places.get_mut(conn.index());
+        place.is_some_and(|place| !is_held && std::mem::take(&mut place.is_full))
     }
 
     /// Notes that the peer sends no more; false if that was known.
@@ -106,10 +167,16 @@ impl Sockets {
 
 impl Sink for Sockets {
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        if self.is_secure(conn) {
+            return self.send_sealed(conn, bytes);
+        }
         self.send_with(conn, bytes.len(), |socket| send(socket, bytes, FLAGS))
     }
 
     fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent {
+        if self.is_secure(conn) {
+            return self.send_pieces_sealed(conn, pieces);
+        }
         let bytes = pieces.iter().map(|piece| piece.len()).sum();
         if bytes <= PIECES_COPIED_BYTES_MAX {
             return self.send(conn, &pieces.concat());
@@ -143,7 +210,7 @@ impl Sockets {
         loop {
             match call(socket) {
                 Ok(taken) => {
-                    *is_full = taken < bytes;
+                    *is_full |= taken < bytes;
                     return Sent::Took(taken);
                 }
                 Err(Errno::INTR) => {}
@@ -157,5 +224,115 @@ impl Sockets {
                 }
             }
         }
+    }
+}
+
+/// Those with a record layer.
+impl Sockets {
+    /// Whether what is sent is sealed.
+    #[inline]
+    fn is_secure(&self, conn: ConnId) -> bool {
+        self.secures.get(conn.index()).is_some_and(Option::is_some)
+    }
+
+    /// Seals and sends a record at a time, until the socket takes no more: then the rest of one record waits, which counts as taken.
+    fn send_sealed(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        let sent = self.send_records(conn, bytes);
+        if let Some(secure) = self.secures[conn.index()].as_deref_mut() {
+            let bytes = secure.held_bytes();
+            self.held.note(conn, &mut secure.held_since, bytes);
+        }
+        sent
+    }
+
+    fn send_records(&mut self, conn: ConnId, bytes: &[u8]) -> Sent {
+        let mut taken = 0;
+        loop {
+            let Some(mut secure) = self.secures[conn.index()].take() else { return Sent::Closed };
+            let sent = if !secure.rest().is_empty() {
+                self.send_rest(conn, &mut secure)
+            } else if taken < bytes.len() {
+                let record = &bytes[taken..bytes.len().min(taken + TLS_RECORD_BYTES)];
+                taken += record.len();
+                self.send_record(conn, &mut secure, record)
+            } else {
+                Sent::Took(0)
+            };
+            let is_held = !secure.rest().is_empty();
+            self.secures[conn.index()] = Some(secure);
+            match sent {
+                Sent::Closed => return Sent::Closed,
+                Sent::Took(_) if is_held || taken == bytes.len() => return Sent::Took(taken),
+                Sent::Took(_) => {}
+            }
+        }
+    }
+
+    /// What was sealed before and not taken.
+    fn send_rest(&mut self, conn: ConnId, secure: &mut Secure) -> Sent {
+        let rest = secure.rest();
+        let sent = self.send_with(conn, rest.len(), |socket| send(socket, rest, FLAGS));
+        if let Sent::Took(count) = sent {
+            secure.took_rest(count);
+        }
+        sent
+    }
+
+    /// Seals one record and sends what the socket takes of it. The rest of it waits.
+    fn send_record(&mut self, conn: ConnId, secure: &mut Secure, record: &[u8]) -> Sent {
+        let mut sealed = std::mem::take(&mut self.sealed);
+        if sealed.is_empty() {
+            sealed = vec![0; TLS_RECORD_BYTES + 2 * TLS_OVERHEAD_BYTES].into_boxed_slice();
+        }
+        let sent = match secure.seal(record, &mut sealed) {
+            Ok(length) => {
+                let sealed = &sealed[..length];
+                let sent = self.send_with(conn, length, |socket| send(socket, sealed, FLAGS));
+                if let Sent::Took(count) = sent
+                    && count < length
+                {
+                    secure.keep_rest(&sealed[count..]);
+                }
+                sent
+            }
+            Err(fault) => {
+                tracing::debug!(conn = conn.0, %fault, "nothing can be sealed any more");
+                self.set_dead(conn);
+                Sent::Closed
+            }
+        };
+        self.sealed = sealed;
+        sent
+    }
+
+    /// The same where what is sent lies in pieces: as much as one record has room for is put side by side at a time.
+    fn send_pieces_sealed(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent {
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let mut taken = 0;
+        let mut left = pieces.iter().copied();
+        let mut piece: &[u8] = &[];
+        let sent = loop {
+            gathered.clear();
+            while gathered.len() < TLS_RECORD_BYTES {
+                if piece.is_empty() {
+                    let Some(next) = left.next() else { break };
+                    piece = next;
+                }
+                let room = TLS_RECORD_BYTES - gathered.len();
+                let (now, later) = piece.split_at(room.min(piece.len()));
+                gathered.extend_from_slice(now);
+                piece = later;
+            }
+            if gathered.is_empty() {
+                break Sent::Took(taken);
+            }
+            let Sent::Took(count) = self.send_sealed(conn, &gathered) else { break Sent::Closed };
+            taken += count;
+            if count < gathered.len() {
+                break Sent::Took(taken);
+            }
+        };
+        self.gathered = gathered;
+        sent
     }
 }

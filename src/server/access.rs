@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::grants;
 use super::keys;
 use super::plan::seconds;
+use super::tls;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
 use crate::auth::Origins;
@@ -131,5 +132,7 @@ fn listeners(config: &Config) -> Listeners {
             listeners = listeners.with(Port::Own(key), address.ip());
         }
     }
-    listeners
+    let own = config.protocols().into_iter().map(|(key, _)| Port::Own(key));
+    let ports = std::iter::once(Port::Shared).chain(own);
+    ports.filter(|port| tls::is_secured(config, *port)).fold(listeners, Listeners::encrypted)
 }

@@ -17,6 +17,7 @@ mod shard_thread;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use flume::Receiver;
 use flume::Sender;
+use rustls::ServerConfig;
 
 pub use error::StartError;
 pub use error::Written;
@@ -42,9 +44,11 @@ use crate::conn::Links;
 use crate::conn::ListenerOptions;
 use crate::conn::Pace;
 use crate::conn::Party;
+use crate::conn::Tls;
 use crate::conn::World;
 use crate::conn::weave;
 use crate::event::ShardId;
+use crate::limits::TLS_RENEWALS_MAX;
 use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Settings;
@@ -54,6 +58,8 @@ use places::Place;
 use plan::Plan;
 use shard_thread::Go;
 use shard_thread::Job;
+use tls::Certificates;
+use tls::Watching;
 
 /// A server that runs. Dropping it leaves it running: say `stop`, then `join`.
 #[derive(Debug)]
@@ -64,6 +70,8 @@ pub struct Running {
     threads: Vec<JoinHandle<Option<Left>>>,
     /// Fetches keys, if they are fetched.
     keeping: Option<Keeping>,
+    /// Looks whether certificates have changed, if there are any.
+    watching: Option<Watching>,
 }
 
 impl Running {
@@ -90,6 +98,7 @@ impl Running {
     /// Waits until it has stopped; says how many connections had to be cut off.
     #[must_use]
     pub fn join(self) -> usize {
+        drop(self.watching);
         let left = self
             .threads
             .into_iter()
@@ -140,6 +149,7 @@ where
 {
     let mut plan = Plan::new(config)?;
     let keeper = keys::keeper(config)?;
+    let mut certificates = Certificates::new(config)?;
     let mut places = places::places(config)?;
     for place in &places {
         place.probe()?;
@@ -155,8 +165,10 @@ where
     let others = links.split_off(usize::from(plan.shard_count));
     let doorbells: Vec<_> = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();
     let clock = Clock::start();
+    let certificates_shown = certificates.as_mut().map(|some| some.load(clock)).transpose()?;
+    let (tls, renew) = tls_of(&plan, certificates_shown.as_ref());
     let desk = |id| FrontDesk::new(id, Arc::clone(&board));
-    let mut starting = Starting::spawn(config, &plan, links, clock, desk, world)?;
+    let mut starting = Starting::spawn(config, &plan, (links, tls), clock, desk, world)?;
     starting.step()?;
     starting.go(&Go::LeaveTable);
     starting.step()?;
@@ -187,6 +199,8 @@ where
         return Err(error);
     }
     drop(reserved);
+    let watching = certificates.map(|some| Watching::start(some, clock, renew));
+    let watching = watching.transpose().map_err(StartError::Thread)?;
     board.set_ready(true);
     let own = places[1..].iter().map(|place| (&*place.written.key, place.address));
     let own: Vec<(&str, SocketAddr)> = own.collect();
@@ -202,7 +216,23 @@ where
     );
     tracing::info!("memory at worst: {}", plan.worst_case);
     plan.worst_case.tell_lines();
-    Ok(Running { places, board, doorbells, threads: starting.threads, keeping })
+    Ok(Running { places, board, doorbells, threads: starting.threads, keeping, watching })
+}
+
+/// What each shard needs to speak TLS, and where it is told of new certificates; nothing of either if there are none.
+fn tls_of(
+    plan: &Plan,
+    config: Option<&Arc<ServerConfig>>,
+) -> (Vec<Option<Tls>>, Vec<Sender<Arc<ServerConfig>>>) {
+    let Some(config) = config else {
+        return ((0..plan.shard_count).map(|_| None).collect(), Vec::new());
+    };
+    let each = (0..plan.shard_count).map(|_| {
+        let (renew, renewed) = flume::bounded(TLS_RENEWALS_MAX);
+        let records_bytes_max = plan.tls_records_bytes_max;
+        (Some(Tls { config: Arc::clone(config), renewed, records_bytes_max }), renew)
+    });
+    each.unzip()
 }
 
 /// Threads that are on their way. Dropped half-way, their `go` channels close, and they end.
@@ -216,7 +246,7 @@ impl Starting {
     fn spawn<W, F>(
         config: &Config,
         plan: &Plan,
-        links: Vec<Links<W::Message>>,
+        (links, tls): (Vec<Links<W::Message>>, Vec<Option<Tls>>),
         clock: Clock,
         desk: impl Fn(ShardId) -> FrontDesk,
         world: F,
@@ -227,7 +257,7 @@ impl Starting {
     {
         let (report, reports) = flume::bounded(usize::from(plan.shard_count));
         let mut starting = Self { threads: Vec::new(), go: Vec::new(), reports };
-        for (id, links) in (0..plan.shard_count).map(ShardId).zip(links) {
+        for ((id, links), tls) in (0..plan.shard_count).map(ShardId).zip(links).zip(tls) {
             let (go, step) = flume::bounded(1);
             let job = Job {
                 driver: plan.driver.driver,
@@ -241,6 +271,7 @@ impl Starting {
                 pace: Pace { drain_timeout_ms: config.drain_timeout_s.saturating_mul(1000) },
                 clock,
                 links,
+                tls,
                 desk: desk(id),
                 go: step,
                 report: report.clone(),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use super::error::StartError;
 use super::error::Written;
+use super::tls;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Problem;
@@ -20,6 +21,8 @@ use crate::shard::Port;
 pub(super) struct Place {
     pub(super) port: Port,
     pub(super) address: SocketAddr,
+    /// It speaks TLS.
+    pub(super) is_secured: bool,
     pub(super) written: Written,
 }
 
@@ -44,7 +47,8 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
             return Err(config.places.error(&key, Problem::Unusable { reason }));
         }
         let written = Written { origin: config.places.of(&key), key };
-        places.push(Place { port, address, written });
+        let is_secured = tls::is_secured(config, port);
+        places.push(Place { port, address, is_secured, written });
     }
     Ok(places)
 }

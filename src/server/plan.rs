@@ -25,6 +25,7 @@ use crate::history::Retention;
 use crate::limits::FDS_RESERVED;
 use crate::limits::FDS_RESERVED_SHARD;
 use crate::limits::SHARDS_MAX;
+use crate::limits::TLS_HANDSHAKES_MAX;
 use crate::shard::Bounds;
 use crate::shard::MemoryBounds;
 use crate::shard::Settings;
@@ -39,6 +40,8 @@ pub(super) struct Plan {
     pub(super) has_own_tables: bool,
     pub(super) settings: Settings,
     pub(super) worst_case: WorstCase,
+    /// Bytes of records in part that each shard may hold.
+    pub(super) tls_records_bytes_max: usize,
 }
 
 /// Descriptors that a table of its own gives to connections, and how many tables there are.
@@ -65,7 +68,17 @@ impl Plan {
             connections(config, u64::from(shard_count), limit, available)?;
         let worst_case = WorstCase::new(config, connections, u64::from(shard_count), available)?;
         let settings = settings(config, connections, u64::from(shard_count), &worst_case.sizes)?;
-        Ok(Self { shard_count, driver, cpus, has_own_tables, settings, worst_case })
+        let records = worst_case.sizes.of(Part::Records) / u64::from(shard_count);
+        let tls_records_bytes_max = count(records);
+        Ok(Self {
+            shard_count,
+            driver,
+            cpus,
+            has_own_tables,
+            settings,
+            worst_case,
+            tls_records_bytes_max,
+        })
     }
 }
 
@@ -84,7 +97,8 @@ fn connections(
     limit: u64,
     memory: u64,
 ) -> Result<(u64, bool), ConfigError> {
-    let reserved = FDS_RESERVED + FDS_RESERVED_SHARD * shard_count;
+    let handshakes = if config.tls.is_on() { TLS_HANDSHAKES_MAX as u64 } else { 0 };
+    let reserved = FDS_RESERVED + (FDS_RESERVED_SHARD + handshakes) * shard_count;
     let per_table = limit.saturating_sub(reserved);
     let fit = |has_own: bool| {
         Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()

@@ -22,10 +22,13 @@ use crate::clock::Clock;
 use crate::conn;
 use crate::conn::Core;
 use crate::conn::Desk;
+use crate::conn::Entrance;
 use crate::conn::Left;
 use crate::conn::Links;
 use crate::conn::ListenerOptions;
+use crate::conn::Open;
 use crate::conn::Pace;
+use crate::conn::Tls;
 use crate::conn::World;
 use crate::shard::AdminRequest;
 use crate::shard::Response;
@@ -40,6 +43,8 @@ pub(super) struct Job<W: World> {
     pub(super) pace: Pace,
     pub(super) clock: Clock,
     pub(super) links: Links<W::Message>,
+    /// What is needed to speak TLS, if any listener does.
+    pub(super) tls: Option<Tls>,
     pub(super) desk: FrontDesk,
     /// The next step; closed if there is nothing to be done after all.
     pub(super) go: Receiver<Go>,
@@ -113,9 +118,12 @@ fn begin<W: World>(
     let Ok(Go::Listen(places)) = job.go.recv() else { return Ok(None) };
     let mut listeners = Vec::with_capacity(places.len());
     for place in &*places {
-        listeners.push((place.port, place.open(job.options)?));
+        let (port, is_secured) = (place.port, place.is_secured);
+        listeners.push(Open { port, listener: place.open(job.options)?, is_secured });
     }
-    let core = Core::new(world(), Box::new(job.desk), listeners, job.links, job.clock, job.pace);
+    let desk = Box::new(job.desk);
+    let entrance = Entrance { listeners, tls: job.tls };
+    let core = Core::new(world(), desk, entrance, job.links, job.clock, job.pace);
     let core = core.map_err(StartError::Shard)?;
     tell(&job.report, Ok(()));
     Ok(Some((runtime, core)))

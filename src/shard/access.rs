@@ -49,18 +49,20 @@ pub struct Access {
     pub listeners: Listeners,
 }
 
-/// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by.
+/// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by. And whether what
+/// comes in by it is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listeners {
     shared: IpAddr,
     own: Vec<(Port, IpAddr)>,
+    encrypted: Vec<Port>,
 }
 
 impl Listeners {
     /// All of them at one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
-        Self { shared: address, own: Vec::new() }
+        Self { shared: address, own: Vec::new(), encrypted: Vec::new() }
     }
 
     /// One of them at another address.
@@ -68,6 +70,19 @@ impl Listeners {
     pub fn with(mut self, port: Port, address: IpAddr) -> Self {
         self.own.push((port, address));
         self
+    }
+
+    /// What comes in by one of them is encrypted.
+    #[must_use]
+    pub fn encrypted(mut self, port: Port) -> Self {
+        self.encrypted.push(port);
+        self
+    }
+
+    /// Whether what comes in by a listener is encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self, port: Port) -> bool {
+        self.encrypted.contains(&port)
     }
 
     fn of(&self, port: Port) -> IpAddr {

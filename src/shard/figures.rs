@@ -122,6 +122,19 @@ pub const FIGURES: &[Figure] = &[
         "Bytes held of requests and messages that have come in part or wait for their turn.",
         |stats| stats.input_bytes,
     ),
+    counter("fanwire_tls_handshakes_total", "Handshakes of TLS that were done.", |stats| {
+        stats.tls_handshakes
+    }),
+    counter(
+        "fanwire_tls_failures_total",
+        "Handshakes of TLS that failed, and connections whose records were broken.",
+        |stats| stats.tls_failures,
+    ),
+    counter(
+        "fanwire_tls_shed_total",
+        "Connections that were closed because all held too many records in part, and they for the longest.",
+        |stats| stats.tls_shed,
+    ),
     gauge("fanwire_history_events", "Events that history holds.", |stats| stats.history_events),
     gauge("fanwire_history_bytes", "Bytes that they take.", |stats| stats.history_bytes),
     gauge("fanwire_history_keys", "Keys whose last event is held.", |stats| stats.history_keys),

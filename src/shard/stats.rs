@@ -46,4 +46,10 @@ pub struct Stats {
     pub input_bytes: u64,
     /// Connections that were refused because of all that held the most of that.
     pub input_refused: u64,
+    /// Handshakes of TLS that were done.
+    pub tls_handshakes: u64,
+    /// Handshakes that failed, and connections whose records were broken.
+    pub tls_failures: u64,
+    /// Connections closed because all held too many records in part, and they for the longest.
+    pub tls_shed: u64,
 }

@@ -24,9 +24,13 @@ use fanwire::server::Server;
 use fanwire::shard::Settings;
 use fanwire::shard::Shard;
 use fanwire::shard::home_of;
+use rustls::ClientConfig;
 
 use super::client::Client;
 use super::client::Told;
+use super::secure;
+use super::secure::Folder;
+use super::secure::Stream;
 use super::world::Wire;
 use super::world::World;
 
@@ -248,6 +252,8 @@ impl Drop for CoreLink {
 #[derive(Debug)]
 pub struct Real {
     running: Option<Running>,
+    /// Whom its clients trust, if it speaks TLS.
+    client: Option<Arc<ClientConfig>>,
 }
 
 impl Real {
@@ -265,7 +271,20 @@ impl Real {
         for (key, value) in settings.iter().filter(|(_, value)| !value.is_empty()) {
             config.set(key, value).unwrap();
         }
-        Self { running: Some(Server::start(&config).unwrap()) }
+        Self { running: Some(Server::start(&config).unwrap()), client: None }
+    }
+
+    /// One that speaks TLS.
+    pub fn start_secured(driver: DriverChoice, settings: &[(String, String)]) -> Self {
+        let folder = Folder::new();
+        let certificate = folder.certify("one", &["localhost"]);
+        let mut settings = settings.to_vec();
+        for (key, file) in [("certificate_file", "one.pem"), ("key_file", "one.key")] {
+            settings.push((format!("tls.{key}"), folder.path(file)));
+        }
+        let mut started = Self::start(driver, &settings);
+        started.client = Some(secure::trusting(&[certificate]));
+        started
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -286,7 +305,10 @@ impl Host for Real {
         let socket = TcpStream::connect(self.address()).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
-        Box::new(socket)
+        match &self.client {
+            Some(client) => Box::new(secure::on(socket, "localhost", client)),
+            None => Box::new(socket),
+        }
     }
 
     fn stop(&mut self) {
@@ -304,32 +326,56 @@ impl Drop for Real {
     }
 }
 
+fn say(stream: &mut impl Write, bytes: &[u8]) {
+    match stream.write_all(bytes).and_then(|()| stream.flush()) {
+        // It has closed already, and what it said before is still to be read.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+        result => result.unwrap(),
+    }
+}
+
+/// What has arrived; of a stream that is encrypted an end without a word is no end.
+fn hear(stream: &mut impl Read) -> Vec<u8> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(count) => bytes.truncate(count),
+            // A thread that has had an io_uring is interrupted when the kernel puts it away.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes.clear(),
+            Err(error) => panic!("nothing came within {PATIENCE:?}: {error}"),
+        }
+        return bytes;
+    }
+}
+
 impl Link for TcpStream {
     fn send(&mut self, bytes: &[u8]) {
-        match self.write_all(bytes) {
-            // It has closed already, and what it said before is still to be read.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
-            result => result.unwrap(),
-        }
+        say(self, bytes);
     }
 
     fn receive(&mut self) -> Vec<u8> {
-        let mut bytes = vec![0; 64 * 1024];
-        loop {
-            match self.read(&mut bytes) {
-                Ok(count) => bytes.truncate(count),
-                // A thread that has had an io_uring is interrupted when the kernel puts it away.
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => bytes.clear(),
-                Err(error) => panic!("nothing came within {PATIENCE:?}: {error}"),
-            }
-            return bytes;
-        }
+        hear(self)
     }
 
     fn half_close(&mut self) {
         self.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+}
+
+impl Link for Stream {
+    fn send(&mut self, bytes: &[u8]) {
+        say(self, bytes);
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        hear(self)
+    }
+
+    fn half_close(&mut self) {
+        self.conn.send_close_notify();
+        self.flush().unwrap();
     }
 }
 

@@ -23,6 +23,10 @@ use crate::limits::READ_BYTES;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::SHARD_BYTES;
 use crate::limits::TABLES_BYTES_DEFAULT;
+use crate::limits::TLS_CONNECTION_BYTES;
+use crate::limits::TLS_HANDSHAKE_BYTES;
+use crate::limits::TLS_HANDSHAKES_MAX;
+use crate::limits::TLS_RECORDS_SHARE;
 use crate::limits::TOPICS_BYTES_DEFAULT;
 
 /// A line of the sum.
@@ -35,7 +39,10 @@ pub(in crate::server) enum Part {
     Flushes,
     DeflateStreams,
     Connections,
+    Secured,
+    Handshakes,
     Outboxes,
+    Records,
     History,
     Last,
     Topics,
@@ -71,6 +78,12 @@ pub(super) enum Bound {
     EachShardSet(fn(&Config) -> u64),
     /// So many bytes for each connection; `share`: what part of the memory says how many there may be, if nobody does.
     EachConnection { bytes: u64, share: u64 },
+    /// So many bytes for each connection, if there is TLS.
+    EachSecured(u64),
+    /// So many bytes for each shard, if there is TLS.
+    EachShardSecured(u64),
+    /// One such part of another line, which has so much less, if there is TLS.
+    OfSecured { of: Part, share: u64 },
     /// As set; else so many `MEMORY_SHARES`-ths of what the lines without a share leave, and at most `most` bytes.
     Budget { set: fn(&Config) -> u64, share: u64, most: u64 },
 }
@@ -95,7 +108,7 @@ fn inflating_bytes(config: &Config) -> u64 {
 }
 
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 16] = [
+pub(in crate::server) const LINES: [Line; 19] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -139,11 +152,32 @@ pub(in crate::server) const LINES: [Line; 16] = [
         at_limit: "one more is closed at once",
     },
     Line {
+        part: Part::Secured,
+        name: "TLS: keys of connections",
+        bound: Bound::EachSecured(TLS_CONNECTION_BYTES),
+        key: "connections_max",
+        at_limit: "one more is closed at once",
+    },
+    Line {
+        part: Part::Handshakes,
+        name: "TLS: handshakes that are underway",
+        bound: Bound::EachShardSecured((TLS_HANDSHAKES_MAX * TLS_HANDSHAKE_BYTES) as u64),
+        key: "shards",
+        at_limit: "whoever keeps the server waiting longest goes; else nobody is accepted before one has ended",
+    },
+    Line {
         part: Part::Outboxes,
         name: "outboxes of those who do not keep up, and what they have begun to be sent",
         bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 13, most: u64::MAX },
         key: "outboxes_bytes_max",
         at_limit: "those that hold the most meet their slow policy",
+    },
+    Line {
+        part: Part::Records,
+        name: "TLS: records that have come or gone in part",
+        bound: Bound::OfSecured { of: Part::Outboxes, share: TLS_RECORDS_SHARE },
+        key: "outboxes_bytes_max",
+        at_limit: "whoever has held one for the longest is closed",
     },
     Line {
         part: Part::History,
@@ -253,7 +287,12 @@ const _: () = {
         assert!(LINES[index].part as usize == index, "lines stand in the order of their parts");
         shares += match LINES[index].bound {
             Bound::EachConnection { share, .. } | Bound::Budget { share, .. } => share,
-            Bound::Fixed(_) | Bound::EachShard(_) | Bound::EachShardSet(_) => 0,
+            Bound::Fixed(_)
+            | Bound::EachShard(_)
+            | Bound::EachShardSet(_)
+            | Bound::EachSecured(_)
+            | Bound::EachShardSecured(_)
+            | Bound::OfSecured { .. } => 0,
         };
         index += 1;
     }

@@ -22,6 +22,7 @@ use crate::config::Problem;
 use crate::limits::CONNECTIONS_DEFAULT;
 use crate::limits::MEMORY_SHARES;
 use crate::limits::MEMORY_SLACK_SHARE;
+use crate::limits::TLS_CONNECTION_BYTES;
 
 /// What of the memory may be counted: the rest is lost between what is allocated, whatever it is.
 const fn countable(available: u64) -> u64 {
@@ -30,11 +31,17 @@ const fn countable(available: u64) -> u64 {
 
 /// What lines without a share leave for the others.
 fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
+    let is_secured = config.tls.is_on();
     let fixed = LINES.iter().map(|line| match line.bound {
         Bound::Fixed(bytes) => bytes,
         Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
         Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
-        Bound::EachConnection { .. } | Bound::Budget { .. } => 0,
+        Bound::EachShardSecured(bytes) if is_secured => bytes.saturating_mul(shard_count),
+        Bound::EachConnection { .. }
+        | Bound::Budget { .. }
+        | Bound::EachSecured(_)
+        | Bound::EachShardSecured(_)
+        | Bound::OfSecured { .. } => 0,
     });
     countable(available).saturating_sub(fixed.fold(0, u64::saturating_add))
 }
@@ -44,8 +51,9 @@ pub(super) fn connections_default(config: &Config, shard_count: u64, available: 
     let Bound::EachConnection { bytes, share } = LINES[Part::Connections as usize].bound else {
         unreachable!("connections are counted one by one")
     };
+    let keys = if config.tls.is_on() { TLS_CONNECTION_BYTES } else { 0 };
     let room = shared(config, shard_count, available);
-    (room / MEMORY_SHARES * share / bytes).clamp(1, CONNECTIONS_DEFAULT)
+    (room / MEMORY_SHARES * share / (bytes + keys)).clamp(1, CONNECTIONS_DEFAULT)
 }
 
 /// What the process holds at most, line by line, all shards together.
@@ -56,16 +64,28 @@ impl Sizes {
     /// What was set, and of the rest a part of the memory that there is.
     pub(super) fn new(config: &Config, connections: u64, shard_count: u64, available: u64) -> Self {
         let shared = shared(config, shard_count, available);
-        Self(LINES.each_ref().map(|line| match line.bound {
+        let is_secured = config.tls.is_on();
+        let mut sizes = Self(LINES.each_ref().map(|line| match line.bound {
             Bound::Fixed(bytes) => bytes,
             Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
             Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
             Bound::EachConnection { bytes, .. } => bytes.saturating_mul(connections),
+            Bound::EachSecured(bytes) if is_secured => bytes.saturating_mul(connections),
+            Bound::EachShardSecured(bytes) if is_secured => bytes.saturating_mul(shard_count),
+            Bound::EachSecured(_) | Bound::EachShardSecured(_) | Bound::OfSecured { .. } => 0,
             Bound::Budget { set, share, most } => match set(config) {
                 0 => (shared / MEMORY_SHARES * share).min(most),
                 set => set,
             },
-        }))
+        }));
+        for line in LINES.iter().filter(|_| is_secured) {
+            if let Bound::OfSecured { of, share } = line.bound {
+                let part = sizes.of(of) / share;
+                sizes.0[of as usize] -= part;
+                sizes.0[line.part as usize] = part;
+            }
+        }
+        sizes
     }
 
     /// Bytes of one line.

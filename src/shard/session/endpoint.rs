@@ -71,7 +71,7 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Option<Box<Http>> {
-        http.set_answering(self.answering(head));
+        http.set_answering(self.answering(head, http.port()));
         let path = path_of(head);
         let views = Arc::clone(&self.settings.views);
         let doorway = Doorway::new(http.port(), &path, &views, self.settings.echo);
@@ -108,11 +108,13 @@ impl Shard {
     }
 
     /// What all that is answered to a request has in common. A body that nobody reads is not read to its end: the connection ends instead.
-    fn answering(&self, head: &Head) -> Answering {
+    fn answering(&self, head: &Head, port: Port) -> Answering {
         let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
         let stays = head.keep_alive && !has_body;
         let origin = head.value(Name::Origin);
-        let may_read = self.settings.access.origins.allows(origin, head.value(Name::Host), false);
+        let access = &self.settings.access;
+        let is_encrypted = access.listeners.is_encrypted(port);
+        let may_read = access.origins.allows(origin, head.value(Name::Host), is_encrypted);
         Answering {
             connection: if stays { Connection::KeepAlive } else { Connection::Close },
             head_only: head.method == Method::Head,

@@ -1,0 +1,42 @@
+//! The keys about encryption: certificates, and which listeners use them.
+
+use super::keys::Key;
+use super::keys::Takes;
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "tls.certificate_file",
+        takes: Takes::Text { field: |config| &mut config.tls.certificate_file },
+        default: "\"\"",
+        unit: "",
+        doc: "A certificate and those that it was signed with, in PEM, the server's own first. With one, every listener speaks TLS (1.3 and 1.2). Read again within two seconds when the file changes; nobody is disconnected. If what it then holds is no good, the former certificate stays, and the log says why.",
+    },
+    Key {
+        name: "tls.key_file",
+        takes: Takes::Text { field: |config| &mut config.tls.key_file },
+        default: "\"\"",
+        unit: "",
+        doc: "The certificate's private key, in PEM. Read again like the certificate.",
+    },
+    Key {
+        name: "tls.self_signed",
+        takes: Takes::List(|config| &mut config.tls.self_signed),
+        default: "[]",
+        unit: "",
+        doc: "Names and addresses for which the server makes a certificate and signs it itself, for a first try: `[\"localhost\", \"127.0.0.1\"]`. Clients must be given it, or told not to ask (`--insecure`). It is good for 30 days, and renewed when 20 of them have passed.",
+    },
+    Key {
+        name: "tls.folder",
+        takes: Takes::Text { field: |config| &mut config.tls.folder },
+        default: "\"\"",
+        unit: "",
+        doc: "Where such a certificate is kept until it is renewed: `self-signed.crt` is for clients (`--ca`), `self-signed.pem` is the server's. Empty: nowhere, a new one is made at each start.",
+    },
+    Key {
+        name: "tls.plain_listeners",
+        takes: Takes::List(|config| &mut config.tls.plain_listeners),
+        default: "[]",
+        unit: "",
+        doc: "Listeners that speak no TLS although there is a certificate, by the keys that they are set with: `[\"listen\", \"peat.listen\"]`.",
+    },
+];

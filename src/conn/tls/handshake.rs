@@ -1,0 +1,202 @@
+//! One handshake: what has come of it, what is to be sent, and what it is about.
+//!
+//! Invariant: holds at most `TLS_HANDSHAKE_INPUT_BYTES_MAX` of what the client sends. A client that does not speak TLS is told so in its own language,
+//! as far as that is HTTP. Never waits.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use rustix::net::SendFlags;
+use rustix::net::recv;
+use rustix::net::send;
+use rustls::ServerConfig;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::ConnectionState;
+use rustls::unbuffered::EncodeError;
+use rustls::unbuffered::EncodeTlsData;
+use rustls::unbuffered::UnbufferedStatus;
+
+use super::secure::Secure;
+use crate::limits::TLS_HANDSHAKE_INPUT_BYTES_MAX;
+use crate::shard::Port;
+
+/// A connection that is not yet one for the shard.
+pub(in crate::conn) struct Handshake {
+    pub(in crate::conn) socket: OwnedFd,
+    pub(in crate::conn) peer: IpAddr,
+    pub(in crate::conn) port: Port,
+    tls: UnbufferedServerConnection,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// What has come right behind the handshake, opened.
+    plain: Vec<u8>,
+    /// The client sends no more.
+    has_ended: bool,
+    /// Its first byte was that of a record.
+    speaks_tls: bool,
+}
+
+impl std::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handshake").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+/// What came of going on with a handshake.
+#[derive(Debug)]
+pub(in crate::conn) enum Step {
+    /// The client's turn.
+    Waits,
+    /// It is done; what the client has sent behind it waits to be opened.
+    Done,
+    /// It has failed. The last words, if any, have been sent.
+    Failed(Box<str>),
+}
+
+/// What HTTP in the clear is answered on a port for TLS.
+const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 52\r\nConnection: close\r\n\r\nThis port speaks TLS: ask it by https:// or wss://.\n";
+
+/// The first byte of a record with a handshake's message in it (RFC 8446 section 5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+
+impl Handshake {
+    /// With a client that was just accepted.
+    pub(in crate::conn) fn new(
+        socket: OwnedFd,
+        peer: IpAddr,
+        port: Port,
+        config: Arc<ServerConfig>,
+    ) -> Result<Self, Box<rustls::Error>> {
+        let tls = UnbufferedServerConnection::new(config).map_err(Box::new)?;
+        Ok(Self {
+            socket,
+            peer,
+            port,
+            tls,
+            input: Vec::new(),
+            output: Vec::new(),
+            plain: Vec::new(),
+            has_ended: false,
+            speaks_tls: false,
+        })
+    }
+
+    /// Goes on as far as it can: `scratch` is read into.
+    pub(in crate::conn) fn step(&mut self, scratch: &mut [u8]) -> Step {
+        if let Err(error) = self.read(scratch) {
+            return Step::Failed(error.to_string().into());
+        }
+        if !self.speaks_tls {
+            match self.input.first() {
+                Some(&HANDSHAKE_RECORD) => self.speaks_tls = true,
+                Some(first) => {
+                    if first.is_ascii_alphabetic() {
+                        self.say(PLAIN_HTTP);
+                    }
+                    return Step::Failed("it does not speak TLS".into());
+                }
+                None => {}
+            }
+        }
+        let is_done = match self.process() {
+            Ok(is_done) => is_done,
+            Err(error) => {
+                self.flush();
+                return Step::Failed(error.to_string().into());
+            }
+        };
+        self.flush();
+        if is_done {
+            Step::Done
+        } else if self.has_ended {
+            Step::Failed("the client left".into())
+        } else if self.input.len() >= TLS_HANDSHAKE_INPUT_BYTES_MAX {
+            Step::Failed("the client says too much".into())
+        } else {
+            Step::Waits
+        }
+    }
+
+    /// What is left for the connection, and what its client has said already.
+    pub(in crate::conn) fn finish(self) -> (OwnedFd, Secure, Vec<u8>) {
+        (self.socket, Secure::new(self.tls, self.input, self.output), self.plain)
+    }
+
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<()> {
+        while self.input.len() < TLS_HANDSHAKE_INPUT_BYTES_MAX && !self.has_ended {
+            let room = TLS_HANDSHAKE_INPUT_BYTES_MAX - self.input.len();
+            match recv(&self.socket, &mut scratch[..room], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => self.has_ended = true,
+                Ok((length, _)) => self.input.extend_from_slice(&scratch[..length]),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what has come; true: the handshake is done, and what is left of the input is the connection's.
+    fn process(&mut self) -> Result<bool, Box<rustls::Error>> {
+        loop {
+            let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.input);
+            let mut goes_on = true;
+            let mut failed = None;
+            match state {
+                Ok(ConnectionState::EncodeTlsData(message)) => encode(message, &mut self.output),
+                Ok(ConnectionState::TransmitTlsData(message)) => message.done(),
+                // The client's last message and its first request may come together.
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(record) = traffic.next_record() {
+                        self.plain.extend_from_slice(record.map_err(Box::new)?.payload);
+                    }
+                }
+                Ok(ConnectionState::PeerClosed) => self.has_ended = true,
+                Ok(_) => goes_on = false,
+                Err(error) => failed = Some(error),
+            }
+            self.input.drain(..discard);
+            if let Some(error) = failed {
+                if self.tls.wants_write()
+                    && let Ok(ConnectionState::EncodeTlsData(alert)) =
+                        self.tls.process_tls_records(&mut self.input).state
+                {
+                    encode(alert, &mut self.output);
+                }
+                return Err(Box::new(error));
+            }
+            if !goes_on {
+                return Ok(!self.tls.is_handshaking());
+            }
+        }
+    }
+
+    /// Sends what the socket takes of our side.
+    fn flush(&mut self) {
+        let taken = self.say(&self.output);
+        self.output.drain(..taken);
+    }
+
+    fn say(&self, bytes: &[u8]) -> usize {
+        if bytes.is_empty() {
+            return 0;
+        }
+        // What fails shows when the socket is read.
+        send(&self.socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
+    }
+}
+
+/// Puts a message behind the others.
+fn encode<D>(mut message: EncodeTlsData<'_, D>, output: &mut Vec<u8>) {
+    let begin = output.len();
+    let mut length = message.encode(&mut []);
+    if let Err(EncodeError::InsufficientSize(wanted)) = &length {
+        output.resize(begin + wanted.required_size, 0);
+        length = message.encode(&mut output[begin..]);
+    }
+    output.truncate(begin + length.unwrap_or(0));
+}

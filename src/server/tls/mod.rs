@@ -1,0 +1,189 @@
+//! Certificates: from what is configured to what the shards show their clients, and what takes its place when files change.
+//!
+//! Invariants: what cannot be used stops the start, with the key that names it; once the server runs, it changes nothing, and the log says why. Keys for
+//! resuming sessions are the same on every shard and outlive every change. Never disconnects anybody.
+
+mod by_name;
+mod self_signed;
+mod watch;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::NoServerSessionStorage;
+use rustls::server::ProducesTickets;
+use rustls::sign::CertifiedKey;
+
+use super::access::unusable;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::limits::TLS_CERTIFICATES_MAX;
+use crate::shard::Port;
+use by_name::ByName;
+use self_signed::SelfSigned;
+pub(super) use watch::Watching;
+
+/// The one protocol inside of TLS, as clients name it (RFC 7301).
+const ALPN: &[u8] = b"http/1.1";
+
+/// The keys that listeners are set with, and what each is.
+fn listeners(config: &Config) -> impl Iterator<Item = (String, Port)> {
+    let own =
+        config.protocols().into_iter().map(|(key, _)| (format!("{key}.listen"), Port::Own(key)));
+    std::iter::once(("listen".to_owned(), Port::Shared)).chain(own)
+}
+
+/// Where certificates come from.
+pub(super) struct Certificates {
+    /// The key that is to blame for one, its file, and its private key's.
+    files: Vec<(String, String, String)>,
+    self_signed: Option<SelfSigned>,
+    provider: Arc<CryptoProvider>,
+    tickets: Arc<dyn ProducesTickets>,
+    config: Config,
+    /// What the files were before they were read last.
+    read_as: Vec<Stamp>,
+}
+
+/// What a file was when it was read; `None`: it was not there.
+type Stamp = Option<(i64, i64, u64, u64)>;
+
+/// Whether a listener speaks TLS.
+pub(super) fn is_secured(config: &Config, port: Port) -> bool {
+    let tls = &config.tls;
+    let is_plain =
+        || listeners(config).any(|(key, of)| of == port && tls.plain_listeners.contains(&key));
+    tls.is_on() && !is_plain()
+}
+
+impl Certificates {
+    /// What is configured; `None`: no TLS.
+    pub(super) fn new(config: &Config) -> Result<Option<Self>, ConfigError> {
+        let tls = &config.tls;
+        for plain in &tls.plain_listeners {
+            if listeners(config).all(|(key, _)| key != *plain) {
+                let names: Vec<String> = listeners(config).map(|(key, _)| key).collect();
+                let names = names.join(", ");
+                let reason = format!("\"{plain}\" is no listener; they are {names}");
+                return Err(unusable(config, "tls.plain_listeners", reason));
+            }
+        }
+        let mut files = Vec::new();
+        match (tls.certificate_file.as_str(), tls.key_file.as_str()) {
+            ("", "") => {}
+            (_, "") => {
+                let reason = "its private key is missing: set `tls.key_file`";
+                return Err(unusable(config, "tls.certificate_file", reason));
+            }
+            ("", _) => {
+                let reason = "its certificate is missing: set `tls.certificate_file`";
+                return Err(unusable(config, "tls.key_file", reason));
+            }
+            (file, key_file) => {
+                files.push((
+                    "tls.certificate_file".to_owned(),
+                    file.to_owned(),
+                    key_file.to_owned(),
+                ));
+            }
+        }
+        for (index, one) in tls.certificates.iter().enumerate() {
+            let key = format!("tls.certificates[{index}]");
+            files.push((key, one.file.clone(), one.key_file.clone()));
+        }
+        if files.len() > TLS_CERTIFICATES_MAX {
+            let reason =
+                format!("{} certificates; at most {TLS_CERTIFICATES_MAX} may be", files.len());
+            return Err(unusable(config, "tls.certificates", reason));
+        }
+        if !tls.is_on() {
+            return Ok(None);
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let tickets = aws_lc_rs::Ticketer::new()
+            .map_err(|error| unusable(config, "tls.certificate_file", error))?;
+        let names = Some(&tls.self_signed).filter(|names| !names.is_empty());
+        let self_signed = names.map(|names| SelfSigned::new(names, &tls.folder));
+        let config = config.clone();
+        let read_as = Vec::new();
+        Ok(Some(Self { files, self_signed, provider, tickets, config, read_as }))
+    }
+
+    /// Reads the files, and makes what is missing.
+    pub(super) fn load(&mut self, clock: Clock) -> Result<Arc<ServerConfig>, ConfigError> {
+        // Whatever happens to a file from here on is a change.
+        self.read_as = self.stamps();
+        let mut shown = Vec::new();
+        for (key, file, key_file) in &self.files {
+            let found = self.read(file, key_file);
+            shown.push(found.map_err(|reason| unusable(&self.config, key, reason))?);
+        }
+        if let Some(own) = &mut self.self_signed {
+            let made = own
+                .current(clock)
+                .and_then(|(chain, key)| certified(chain, key, &self.provider))
+                .map_err(|reason| unusable(&self.config, "tls.self_signed", reason))?;
+            shown.push(made);
+        }
+        let resolver = ByName::new(shown);
+        let resolver =
+            resolver.map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
+        let mut made = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
+        made.alpn_protocols = vec![ALPN.to_vec()];
+        made.ticketer = Arc::clone(&self.tickets);
+        // A session that is resumed is in its ticket: nothing is remembered here of those who have left.
+        made.session_storage = Arc::new(NoServerSessionStorage {});
+        made.send_tls13_tickets = 1;
+        Ok(Arc::new(made))
+    }
+
+    fn read(&self, file: &str, key_file: &str) -> Result<CertifiedKey, String> {
+        let chain =
+            CertificateDer::pem_file_iter(file).map_err(|error| format!("{file}: {error}"))?;
+        let chain: Result<Vec<_>, _> = chain.collect();
+        let chain = chain.map_err(|error| format!("{file}: {error}"))?;
+        if chain.is_empty() {
+            return Err(format!("{file}: there is no certificate in it"));
+        }
+        let key = PrivateKeyDer::from_pem_file(key_file)
+            .map_err(|error| format!("{key_file}: {error}"))?;
+        certified(chain, key, &self.provider)
+            .map_err(|error| format!("{file} with {key_file}: {error}"))
+    }
+
+    /// What the files are now.
+    fn stamps(&self) -> Vec<Stamp> {
+        let paths = self.files.iter().flat_map(|(_, file, key_file)| [file, key_file]);
+        let stamp = |path: &String| {
+            let found = fs::metadata(path).ok()?;
+            Some((found.mtime(), found.mtime_nsec(), found.ino(), found.size()))
+        };
+        paths.map(stamp).collect()
+    }
+
+    /// Whether there is something else to be read than there was, or the certificate that the server has signed itself is to be renewed.
+    pub(super) fn is_due(&self, clock: Clock) -> bool {
+        self.stamps() != self.read_as
+            || self.self_signed.as_ref().is_some_and(|own| own.is_due(clock))
+    }
+}
+
+/// A certificate with the key that belongs to it.
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, String> {
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| error.to_string())
+}
