@@ -95,7 +95,13 @@ fn history(c: &mut Criterion) {
     for (name, start) in
         [("earliest", Start::Earliest), ("last", Start::Last { deleted_after_us: None })]
     {
-        let read = Read { topics: topics.clone(), start, after_us: 0, page_bytes: PAGE_BYTES_MAX };
+        let read = Read {
+            topics: topics.clone(),
+            start,
+            after_us: 0,
+            page_bytes: PAGE_BYTES_MAX,
+            with_before: false,
+        };
         c.bench_function(&format!("history/read_page/{name}"), |b| {
             b.iter(|| black_box(memory.read(&read)));
         });

@@ -312,6 +312,10 @@ pub const ANSWERS_BYTES_MAX: usize = 64 * 1024;
 pub const DRAFTS_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that a draft takes besides its topic, key and payload, its answer among them.
 pub const DRAFT_BYTES: usize = 256;
+/// Questions of one connection that are not answered; at the limit nothing more of what it says is heard until one is.
+pub const TICKETS_MAX: usize = 2048;
+const _: () =
+    assert!(DRAFTS_BYTES_MAX / DRAFT_BYTES < TICKETS_MAX, "a run is bounded by its bytes first");
 /// Bytes of drafts that all connections of a shard publish in one turn of it; what they say beyond them is carried out in the next.
 pub const HEARD_BYTES_MAX: usize = 1024 * 1024;
 const _: () = assert!(DRAFTS_BYTES_MAX < HEARD_BYTES_MAX, "a turn takes a run of anyone");

@@ -2,6 +2,8 @@
 //!
 //! Nothing is decided here; each command is a function of the library.
 
+#![expect(unsafe_code, reason = "a setting of the allocator has no safe form")]
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,6 +12,13 @@ use fanwire::cli;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// mimalloc's `mi_option_purge_delay` (version 3, `src/options.c`): after how many milliseconds the system gets back what was freed.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+/// Milliseconds after which the system gets back what was freed. The allocator's own second lets what was freed in a burst lie beside
+/// what is held, so that buffers that grow are resident several times: a ceiling of the memory would not hold.
+const PURGE_DELAY_MS: std::ffi::c_long = 1;
 
 /// A fan-out server: tells very many subscribers about the events each asked for.
 #[derive(Debug, Parser)]
@@ -34,6 +43,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // SAFETY: the option is one of this version's, and no other thread is there yet.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_DELAY_MS) };
     match CommandLine::parse().command {
         Command::Serve(arguments) => cli::serve(&arguments),
         Command::Publish(arguments) => cli::publish(arguments),

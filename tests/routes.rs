@@ -23,6 +23,8 @@ struct Route {
     methods: Vec<String>,
     is_socket: bool,
     is_stream: bool,
+    /// Of a call: the media types that its body may be of.
+    types: Vec<String>,
 }
 
 fn page_path() -> PathBuf {
@@ -40,11 +42,18 @@ fn routes() -> Vec<Route> {
                 methods: methods.clone(),
                 is_socket: cells[3] == "a WebSocket",
                 is_stream: cells[3] == "an event stream",
+                types: types_of(cells[3]),
             });
         }
     }
     assert!(routes.len() > 30, "the page was not understood");
     routes
+}
+
+/// The media types in a cell.
+fn types_of(cell: &str) -> Vec<String> {
+    let quoted = cell.split('`').filter(|text| text.starts_with("application/"));
+    quoted.map(str::to_owned).collect()
 }
 
 /// What `Allow` must say at each path.
@@ -197,6 +206,45 @@ fn head_has_the_head_of_get_and_no_body_and_what_is_pipelined_behind_it_is_heard
         assert_eq!((get.status, &get.fields), (head.status, &head.fields), "{path}");
         assert_eq!(get.body.len().to_string(), get.fields["content-length"], "{path}");
     }
+}
+
+#[test]
+fn a_body_of_another_type_or_an_encoded_one_is_415_alike_wherever_types_are_named() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let file = std::env::temp_dir().join(format!("fanwire-routes-{}", std::process::id()));
+    fs::write(&file, secret).unwrap();
+    let file_of = ("auth.admin_secret_file".to_owned(), file.to_str().unwrap().to_owned());
+    let mut host = Core::new(&[file_of]);
+    let mut ask = |path: &str, fields: &str| {
+        let fields = format!("Authorization: Bearer {secret}\r\nContent-Length: 2\r\n{fields}");
+        let mut http = Http::new(host.connect());
+        http.send(format!("POST {path} HTTP/1.1\r\nHost: test\r\n{fields}\r\n{{}}"));
+        with_body(&mut http)
+    };
+    let calls = || routes().into_iter().filter(|route| route.methods == ["POST"]);
+    let named: Vec<Route> = calls().filter(|route| !route.types.is_empty()).collect();
+    assert_eq!((calls().count(), named.len()), (5, 4), "of a cast anything is looked at");
+    for Route { path, types, .. } in named {
+        for said in ["application/json", "application/x-ndjson", "text/plain", "image/png", ""] {
+            let answer = ask(&path, &format!("Content-Type: {said}\r\n"));
+            let is_json = said.is_empty() && types[0] == "application/json";
+            let is_taken = types.iter().any(|one| one == said) || is_json;
+            assert_eq!(answer.status != 415, is_taken, "{path} {said}: {answer:?}");
+            if !is_taken {
+                assert_eq!(answer.fields["accept-post"], types.join(", "), "{path} {said}");
+                let said = if said.is_empty() { "this one says nothing" } else { said };
+                assert!(answer.body.contains(said), "{path}: {answer:?}");
+            }
+        }
+        let fields = format!("Content-Type: {}\r\nContent-Encoding: gzip\r\n", types[0]);
+        let answer = ask(&path, &fields);
+        assert_eq!(
+            (answer.status, &*answer.fields["accept-encoding"]),
+            (415, "identity"),
+            "{path}"
+        );
+    }
+    fs::remove_file(file).unwrap();
 }
 
 const PAGE: &str = "Origin: https://app.example.com\r\n";

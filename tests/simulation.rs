@@ -16,6 +16,7 @@ use fanwire::shard::Settings;
 use support::client::Client;
 use support::client::Told;
 use support::random::Random;
+use support::seeds;
 use support::world::World;
 use support::world::roomy;
 
@@ -382,13 +383,5 @@ fn run(seed: u64) {
 
 #[test]
 fn no_seed_breaks_a_promise() {
-    let only = option_env!("FANWIRE_SEED").and_then(|seed| seed.parse().ok());
-    let seeds: Vec<u64> = only.map_or_else(|| (1..=2000).collect(), |seed| vec![seed]);
-    for seed in seeds {
-        let outcome = std::panic::catch_unwind(|| run(seed));
-        assert!(
-            outcome.is_ok(),
-            "seed {seed} breaks a promise; run it alone with FANWIRE_SEED={seed}"
-        );
-    }
+    seeds::hold(1..2001, run);
 }

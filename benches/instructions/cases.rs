@@ -211,7 +211,13 @@ fn history_read() {
         memory.append(&past::event(number));
     }
     let topics = vec![TopicPattern::new("adsb/*").unwrap()];
-    let read = Read { topics, start: Start::Earliest, after_us: 0, page_bytes: PAGE_BYTES_MAX };
+    let read = Read {
+        topics,
+        start: Start::Earliest,
+        after_us: 0,
+        page_bytes: PAGE_BYTES_MAX,
+        with_before: false,
+    };
     let mut run = || {
         for _ in 0..10 {
             black_box(memory.read(&read));

@@ -116,26 +116,29 @@ impl Claims {
         }
     }
 
-    /// A claim that is a moment; fractions of a second are cut off.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a whole number from 0 to 2^53 fits"
-    )]
+    /// A claim that is a moment.
     fn time_s(&self, name: &str) -> Result<Option<u64>, TokenError> {
         let Some(text) = self.0.get(name) else { return Ok(None) };
-        //= rfc7519#2
-        //# A JSON numeric value representing the number of seconds from
-        //# 1970-01-01T00:00:00Z UTC until the specified UTC date/time, ignoring leap seconds.
-        if let Ok(seconds) = text.get().parse() {
-            return Ok(Some(seconds));
-        }
-        let number = Number::parse(text.get()).map(|number| number.to_f64().trunc());
-        number
-            .filter(|seconds| (0.0..SECONDS_MAX).contains(seconds))
-            .map(|seconds| Some(seconds as u64))
-            .ok_or_else(|| bad(name, "seconds since 1970"))
+        numeric_date_s(text.get()).map(Some).ok_or_else(|| bad(name, "seconds since 1970"))
     }
+}
+
+/// The whole seconds of a `NumericDate`, as its JSON text has it; fractions are cut off.
+//= rfc7519#2
+//# A JSON numeric value representing the number of seconds from
+//# 1970-01-01T00:00:00Z UTC until the specified UTC date/time, ignoring leap seconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number from 0 to 2^53 fits"
+)]
+#[must_use]
+pub fn numeric_date_s(text: &str) -> Option<u64> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let seconds = Number::parse(text)?.to_f64().trunc();
+    (0.0..SECONDS_MAX).contains(&seconds).then_some(seconds as u64)
 }
 
 /// From here on a double no longer tells seconds apart.

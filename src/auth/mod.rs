@@ -43,6 +43,7 @@ pub use anonymous::Anonymous;
 pub use anonymous::AnonymousAccess;
 pub use anonymous::Whence;
 pub use claims::TokenRules;
+pub use claims::numeric_date_s;
 pub use event_types::EventTypes;
 pub use grant::Grants;
 pub use jwks::Jwks;

@@ -13,6 +13,16 @@ const HEAD: &str = "<!-- Made from src/config/keys.rs by `UPDATE_DOCS=1 cargo te
 file. An unknown key, a wrong type or an impossible value stops the start, with the key, the file and the line. Nothing is read from the
 environment.
 
+The file, and the files that it names, are read once, when the server starts (a key set from `auth.jwks_url` is fetched again and again). To change a setting or a key, restart the server: its clients come back
+and resume where they were.
+
+| what the process is told | and |
+| --- | --- |
+| SIGTERM, SIGINT | it stops: `/readyz` is 503, nobody new is let in, what was accepted is delivered, clients are closed with 1001, and after `drain_timeout_s` at the latest it ends. A second one ends it at once |
+| SIGHUP | it says in the log that nothing is read anew, and goes on; also when its terminal goes away |
+
+It ends with 0 if it was told to stop, 2 if the arguments or the configuration are at fault, 1 if what they ask for cannot be done here (a port that is taken). Standard error has the reason, and the log.
+
 The whole file, with every key at its default:
 
 ```toml
@@ -67,6 +77,40 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::Config;
+
+    /// What stands in blocks of TOML on a page.
+    fn examples(page: &Path) -> Vec<Config> {
+        let text = fs::read_to_string(page).unwrap();
+        let blocks = text.split("```toml\n").skip(1);
+        let blocks = blocks.map(|rest| rest.split_once("```").unwrap().0);
+        blocks.map(|block| Config::parse(block, page).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_pages_set_can_be_set_and_each_dialect_has_the_port_of_its_origin() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for (name, listen, port) in [
+            ("peat", (|config| config.peat.listen) as fn(&Config) -> _, 50_051),
+            ("hyperbeam", |config| config.hyperbeam.view.listen, 8734),
+            ("provisioning", |config| config.provisioning.listen, 9090),
+        ] {
+            let examples = examples(&root.join(format!("docs/dialects/{name}.md")));
+            let ports: Vec<u16> = examples
+                .iter()
+                .filter_map(listen)
+                .map(|address: std::net::SocketAddr| address.port())
+                .collect();
+            assert_eq!(ports, [port], "{name}");
+        }
+        let all = examples(&root.join("docs/dialects/mapping.md"));
+        assert!(all.iter().any(|one| one.peat.listen.is_some()
+            && one.hyperbeam.view.listen.is_some()
+            && one.provisioning.listen.is_some()));
+        for page in ["docs/SECURITY.md", "docs/CONFIG.md", "docs/dialects/native.md", "README.md"] {
+            examples(&root.join(page));
+        }
+    }
 
     #[test]
     #[expect(

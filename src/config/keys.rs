@@ -340,7 +340,7 @@ const KEYS: &[Key] = &[
         takes: Takes::AddressOrNone(|config| &mut config.peat.listen),
         default: "\"\"",
         unit: "address:port, or `\"\"`",
-        doc: "A port of its own for peat-node's dialect, where the paths of its origin mean it alone. Empty: it is on the shared port only.",
+        doc: "A port of its own for peat-node's dialect, where the paths of its origin mean it alone: `127.0.0.1:50051` is where a peat-node listens. Empty: it is on the shared port only.",
     },
     Key {
         name: "peat.topics",
@@ -368,7 +368,7 @@ const KEYS: &[Key] = &[
         takes: Takes::AddressOrNone(|config| &mut config.hyperbeam.view.listen),
         default: "\"\"",
         unit: "address:port, or `\"\"`",
-        doc: "A port of its own for HyperBEAM's dialect, where the paths of its origin mean it alone. Empty: it is on the shared port only.",
+        doc: "A port of its own for HyperBEAM's dialect, where the paths of its origin mean it alone: `127.0.0.1:8734` is where a HyperBEAM node listens. Empty: it is on the shared port only.",
     },
     Key {
         name: "hyperbeam.topics",
@@ -431,7 +431,7 @@ const KEYS: &[Key] = &[
         takes: Takes::AddressOrNone(|config| &mut config.provisioning.listen),
         default: "\"\"",
         unit: "address:port, or `\"\"`",
-        doc: "A port of its own for the Provisioning dialect, where the paths of its origin mean it alone. Empty: it is on the shared port only.",
+        doc: "A port of its own for the Provisioning dialect, where the paths of its origin mean it alone: `127.0.0.1:9090` is where the platform listens. Empty: it is on the shared port only.",
     },
     Key {
         name: "provisioning.topics",

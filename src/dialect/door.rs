@@ -1,11 +1,12 @@
 //! Doors: what a dialect answers over HTTP, stated as a table in its own folder.
 //!
-//! Invariant: what a table does not state is not answered. Methods, `Allow`, HEAD, OPTIONS, 404, 405 and 426 follow from the tables, for all
+//! Invariant: what a table does not state is not answered. Methods, `Allow`, HEAD, OPTIONS, 404, 405, 415 and 426 follow from the tables, for all
 //! dialects alike; no dialect answers them itself. Never sees a connection.
 
 use crate::dialect::DialectId;
 use crate::dialect::Setup;
 use crate::dialect::Since;
+use crate::dialect::Takes;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
 use crate::wire::http::Head;
@@ -75,7 +76,7 @@ pub enum Kind {
     /// An endless answer.
     Stream(Stream),
     /// An answer, once the body is there; or, of an upload, while it comes.
-    Call(Call),
+    Call(Call, Takes),
     /// An answer that is made outside of the core.
     Page,
 }
@@ -145,6 +146,7 @@ pub struct Opening {
 #[derive(Debug)]
 pub struct Wanted {
     pub dialect: DialectId,
+    pub talk: Box<dyn Talk>,
     /// `None`: nothing, for of what was asked the dialect sees nothing.
     pub wish: Option<Wish>,
     /// Where it begins for a client that comes back with a position that is none here.
@@ -164,7 +166,7 @@ impl Door {
     /// Whether a connection lasts that comes through it: those are counted.
     #[must_use]
     pub const fn lasts(&self) -> bool {
-        matches!(self.kind, Kind::WebSocket(_) | Kind::Stream(_) | Kind::Call(Call::Subscribe))
+        matches!(self.kind, Kind::WebSocket(_) | Kind::Stream(_) | Kind::Call(Call::Subscribe, _))
     }
 
     /// Whether HEAD is answered as well: where GET is answered with something to read.

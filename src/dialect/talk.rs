@@ -1,30 +1,77 @@
-//! Dialects that remember what their client said: one conversation a connection, a state machine without a socket.
+//! What every dialect is on a connection: one conversation, a state machine without a socket.
 //!
-//! A conversation is asked what to do when the connection opens and with every message, and answers with steps that the shard takes in
-//! order. Invariant: it names what it wants as a whole, so that the shard alone finds what begins and what ends.
+//! A conversation hears what its client says, and is told what became of what it wanted and what it asked; it answers with steps, which
+//! the shard takes in order. Invariants: what is asked once is answered once, and known by its ticket; nobody speaks to a client but its
+//! conversation. No method has a default body, and none is empty.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Now;
+use crate::dialect::Change;
+use crate::dialect::Outcome;
+use crate::dialect::Placed;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
 use crate::dialect::Since;
+use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
+use crate::event::Draft;
+use crate::event::TopicName;
 
 /// One client's side of a dialect.
 pub trait Talk: fmt::Debug + Send {
-    /// The connection is open.
+    /// The connection is open. Who the client is, is known now or learned later by `Request::Identify`.
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>);
 
-    /// It is now known who the client is: at once after the opening if it came with a token or may be anonymous, and again when it shows
-    /// a new token.
-    fn identified(&mut self, context: &Context<'_>, steps: &mut Vec<Step>);
+    /// The client said something.
+    fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>);
 
-    /// A token that the client showed on the open connection is not taken.
-    fn refused(&mut self, reason: &str, context: &Context<'_>, steps: &mut Vec<Step>);
+    /// What became of something that it wanted, or what the server has to say besides events: appends its words, where it has some.
+    fn told(&mut self, outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Voiced;
 
-    /// The client said something; whether as text or binary makes no difference to those who listen to both.
-    fn hear(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>);
+    /// What it asked is answered.
+    fn answered(
+        &mut self,
+        ticket: Ticket,
+        answer: Answer<'_>,
+        context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    );
+}
+
+/// What a client says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// A message that is text.
+    Text(&'a str),
+    /// A message that is binary.
+    Binary(&'a [u8]),
+    /// A whole packet: the body of a call.
+    Packet(&'a [u8]),
+}
+
+impl<'a> Said<'a> {
+    /// As text, be it said so or in binary; what is no text is heard as nothing.
+    #[must_use]
+    pub fn text(self) -> &'a str {
+        match self {
+            Self::Text(text) => text,
+            Self::Binary(bytes) | Self::Packet(bytes) => {
+                std::str::from_utf8(bytes).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Whether a conversation has words for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voiced {
+    /// The dialect has none.
+    Silent,
+    /// They were appended; this is what an event stream calls them.
+    As(&'static str),
 }
 
 /// What a conversation may know of the world.
@@ -32,19 +79,72 @@ pub trait Talk: fmt::Debug + Send {
 pub struct Context<'a> {
     pub now: Now,
     pub view: &'a View,
+    pub epoch: &'a str,
+    /// Whether it is known who the client is.
+    pub is_known: bool,
 }
+
+/// What a conversation calls a question of its own, so that it knows the answer by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ticket {
+    /// The id that the client gave to what it said, or that it gave none.
+    Id(Option<SubId>),
+    /// One question at a time needs no name.
+    Only,
+}
+
+/// What a conversation may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Orders these. Either all of them are asked for or, where one may not be published, none is.
+    Publish(Vec<Draft>),
+    /// The client says that it is whoever this token was given to.
+    Identify { token: Box<str> },
+}
+
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// Of each draft, in order, its topic and its place, or why it has none.
+    Published { topics: &'a [TopicName], results: &'a [PublishResult] },
+    /// The client may not publish this, so nothing was.
+    NotPublished { topic: &'a TopicName, refusal: &'a Refusal },
+    /// It is.
+    Identified { expires_at_s: Option<u64> },
+    /// It is not.
+    NotIdentified { reason: &'a str },
+}
+
+/// What became of one draft.
+pub type PublishResult = Result<Placed, RefusalCode>;
 
 /// One thing to be done for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Say this to it alone, as one message.
-    Say(Box<[u8]>),
+    /// Say this to it alone, as one message; `kind`: what an event stream calls it.
+    Say { kind: &'static str, text: Box<[u8]> },
     /// From here on these are its subscriptions, by id; whatever else it has ends in silence.
     Want(Vec<Wish>),
-    /// It says that it is whoever this token was given to.
-    Identify { token: String },
+    /// One subscription more. What became of it is told.
+    Subscribe(Wish),
+    /// Changes a running subscription. What became of it is told.
+    Update { id: SubId, change: Box<Change> },
+    /// Ends a subscription. What became of it is told.
+    Unsubscribe { id: SubId },
+    /// Ask; the answer names the ticket.
+    Ask { ticket: Ticket, what: Request },
+    /// So many steps of a filter's work were done to read what the client said. Who cannot pay is closed.
+    Pay { steps: u64 },
     /// Say good-bye.
     Close { code: u16, reason: &'static str },
+}
+
+impl Step {
+    /// Says a message that no event stream names.
+    #[must_use]
+    pub fn say(text: impl Into<Box<[u8]>>) -> Self {
+        Self::Say { kind: "said", text: text.into() }
+    }
 }
 
 /// A subscription that a conversation wants to be there.

@@ -134,8 +134,8 @@ pub struct Event {
     pub payload: Bytes,
     /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
     pub fields: Fields,
-    /// Of a delete: the last event of its key before it, where its home shard knows it, so that those who could see the key may know that it is
-    /// gone. That event has none of its own.
+    /// Of a delete, and of an event of the past that is the first news of its key for a reader that comes back: the last event of its key before it,
+    /// where its home shard knows it, so that those who could see the key may know that it is gone. That event has none of its own.
     pub before: Option<Arc<Self>>,
 }
 

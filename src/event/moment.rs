@@ -44,11 +44,12 @@ fn closed_up(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}{plus}{offset}"))
 }
 
-/// The instant that `since` names: as [`parse_us`], or whole microseconds since 1970; but eight digits are a date.
+/// The instant that `since` names: as [`parse_us`], or whole microseconds since 1970; but eight digits are a date. One before 1970 is the beginning of
+/// that year, for nothing here is older.
 #[must_use]
 pub fn since_us(text: &str) -> Option<u64> {
     let is_count = text.len() != "20250926".len() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_count { text.parse().ok() } else { u64::try_from(parse_us(text)?).ok() }
+    if is_count { text.parse().ok() } else { u64::try_from(parse_us(text)?.max(0)).ok() }
 }
 
 /// Appends `2025-09-26T10:00:00Z`: whole seconds.
@@ -157,7 +158,10 @@ mod tests {
         assert_eq!(since_us("0"), Some(0));
         assert_eq!(since_us("1758880800000000"), Some(1_758_880_800_000_000));
         assert_eq!(since_us("20250926"), Some(1_758_844_800_000_000));
-        for text in ["", "-1", "1969-12-31T23:59:59Z", "1e6", "99999999999999999999999"] {
+        for text in ["1969-12-31T23:59:59Z", "1900-01-01", "0001-01-01T00:00:00+02:00"] {
+            assert_eq!(since_us(text), Some(0), "{text}: everything is later");
+        }
+        for text in ["", "-1", "1e6", "99999999999999999999999"] {
             assert_eq!(since_us(text), None, "{text}");
         }
     }

@@ -48,6 +48,25 @@ pub struct Read {
     pub after_us: u64,
     /// Bytes after which a page ends; one event or step it takes in any case.
     pub page_bytes: usize,
+    /// Whether the first event of each key comes with the one before it (`Event::before`), if the reader may have had that and it is held.
+    pub with_before: bool,
+}
+
+impl Start {
+    /// Whether a reader that goes on from a position may have had this event.
+    #[must_use]
+    pub fn is_before(&self, event: &Event) -> bool {
+        match self {
+            Self::AfterTime { time_us, .. } => event.time_us <= *time_us,
+            Self::AfterOffsets { offsets, others_us } => {
+                match offsets.binary_search_by(|(topic, _)| topic.cmp(&event.topic)) {
+                    Ok(place) => event.offset <= offsets[place].1,
+                    Err(_) => others_us.is_some_and(|time_us| event.time_us <= time_us),
+                }
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Where reading begins.

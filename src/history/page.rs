@@ -189,7 +189,10 @@ impl<'a> Writer<'a> {
         if place == 0 {
             self.take_gap(&topic.name, topic.gone, topic.base);
         }
-        self.push(event);
+        match self.with_before(topic, event, place) {
+            Some(twin) => self.push(&twin),
+            None => self.push(event),
+        }
         if place == 0
             && let Start::OtherEpoch { topics: named } = &self.read.start
             && !named.contains(&topic.name)
@@ -197,6 +200,16 @@ impl<'a> Writer<'a> {
             // Its client may have had a topic of this name in another epoch. Said with its first event, so that a page has no more gaps than events.
             self.push_gap(&topic.name, 1, topic.gone.evicted.offset, GapReason::Epoch);
         }
+    }
+
+    /// The twin of an event that is the first of its key since the reader's position, with the one before it: so the reader can be told that a
+    /// key is gone from its sight.
+    fn with_before(&self, topic: &Topic, event: &Event, place: usize) -> Option<Arc<Event>> {
+        if !self.read.with_before || event.key.is_empty() {
+            return None;
+        }
+        let before = topic.before(place).filter(|before| self.read.start.is_before(before))?;
+        Some(Arc::new(Event { before: Some(Arc::clone(before)), ..event.clone() }))
     }
 
     /// Says what lies between where the reader stands and what the topic still holds.

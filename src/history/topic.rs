@@ -1,7 +1,7 @@
 //! One topic's past: a ring of events, and the last event of each key.
 //!
-//! Invariants: offsets in the ring are dense and ascending, stamps ascend; `last` and `keys` name the same events; `bytes` is the sum of
-//! what the ring holds.
+//! Invariants: offsets in the ring are dense and ascending, stamps ascend; `last` and `keys` name the same events; each event of the ring knows how
+//! far back the event of its key lies that was the last until it came; `bytes` is the sum of what the ring holds.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -45,6 +45,8 @@ pub(super) struct Gone {
 pub(super) struct Topic {
     pub(super) name: TopicName,
     pub(super) ring: VecDeque<Arc<Event>>,
+    /// Of each event in the ring: how many offsets before it the last event of its key lies; 0: its key had none, or it is not known.
+    back: VecDeque<u32>,
     pub(super) bytes: usize,
     pub(super) gone: Gone,
     /// The offset that it went on above when it was new or its end forgotten, if nothing is known of what it had before; else 0.
@@ -64,7 +66,7 @@ const TOPIC_BYTES: usize =
 /// Bytes of a name in two tables, without its text.
 pub(super) const NAMES_BYTES: usize = 20 * size_of::<usize>();
 /// Bytes of an event in the ring and in the order of all, besides itself.
-pub(super) const RING_EVENT_BYTES: usize = 7 * size_of::<usize>();
+pub(super) const RING_EVENT_BYTES: usize = 7 * size_of::<usize>() + 2 * size_of::<u32>();
 /// Bytes of a last event in its tree, among the keys and in the order of all, besides itself.
 pub(super) const LAST_EVENT_BYTES: usize = 18 * size_of::<usize>();
 /// Bytes of the smallest tree and table of keys.
@@ -76,6 +78,7 @@ impl Topic {
         Self {
             name,
             ring: VecDeque::new(),
+            back: VecDeque::new(),
             bytes: 0,
             gone,
             base,
@@ -113,22 +116,33 @@ impl Topic {
         );
         self.bytes += ring_weight(event);
         self.ring.push_back(Arc::clone(event));
-        self.remember_last(event)
+        let gone = self.remember_last(event);
+        let back = gone.as_ref().map_or(0, |gone| event.offset - gone.offset);
+        self.back.push_back(u32::try_from(back).unwrap_or(0));
+        let came = if event.op == Op::Delete { 0 } else { last_weight(event) };
+        (came, gone.map_or(0, |gone| last_weight(&gone)))
     }
 
-    fn remember_last(&mut self, event: &Arc<Event>) -> (usize, usize) {
+    /// Answers the event that was the last of its key until now.
+    fn remember_last(&mut self, event: &Arc<Event>) -> Option<Arc<Event>> {
         let before = if event.op == Op::Delete {
             self.keys.remove(&event.key)
         } else {
             self.keys.insert(Arc::clone(&event.key), event.time_us)
         };
         let gone = before.and_then(|time_us| self.last.remove(&time_us));
-        let gone_bytes = gone.map_or(0, |gone| last_weight(&gone));
-        if event.op == Op::Delete {
-            return (0, gone_bytes);
+        if event.op != Op::Delete {
+            self.last.insert(event.time_us, Arc::clone(event));
         }
-        self.last.insert(event.time_us, Arc::clone(event));
-        (last_weight(event), gone_bytes)
+        gone
+    }
+
+    /// The event that was the last of its key until the one at this place of the ring came, if the ring holds it still. It is no delete, so it has none
+    /// before it itself.
+    pub(super) fn before(&self, place: usize) -> Option<&Arc<Event>> {
+        let back = u64::from(*self.back.get(place).filter(|back| **back > 0)?);
+        let offset = self.ring.get(place)?.offset - back;
+        self.ring.get(self.index_after_offset(offset - 1)).filter(|event| event.offset == offset)
     }
 
     /// The last event of a key, if it is held.
@@ -139,6 +153,7 @@ impl Topic {
     /// Lets go of the oldest event of the ring; returns its bytes.
     pub(super) fn evict_oldest(&mut self) -> usize {
         let Some(oldest) = self.ring.pop_front() else { return 0 };
+        self.back.pop_front();
         self.gone.evicted = Evicted { offset: oldest.offset, time_us: oldest.time_us };
         if oldest.op == Op::Delete {
             self.gone.delete_evicted = self.gone.evicted;
@@ -147,6 +162,7 @@ impl Topic {
         self.bytes -= bytes;
         if self.ring.len() * 4 < self.ring.capacity() {
             self.ring.shrink_to(self.ring.len() * 2);
+            self.back.shrink_to(self.ring.len() * 2);
         }
         bytes
     }

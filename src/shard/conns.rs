@@ -16,6 +16,7 @@ use super::input::ConnRef;
 use super::session::Session;
 use super::shape::Shaping;
 use super::solo::Solo;
+use crate::dialect::Talk;
 
 /// One connection.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Conn {
     /// When its client was last heard, in seconds since the start.
     pub(super) heard_s: u32,
     pub(super) session: Session,
+    /// What is said on it, once it is no longer HTTP.
+    pub(super) talk: Option<Box<dyn Talk>>,
     /// Bytes of what it has said, and that are not carried out, as the intake counts them.
     pub(super) held_bytes: usize,
     /// It stands in the list of those to be gone on with.
@@ -48,6 +51,13 @@ pub(super) struct Conn {
     pub(super) shaping: Option<Box<Shaping>>,
     /// `None`: in step with its class, or idle.
     pub(super) solo: Option<Box<Solo>>,
+}
+
+impl Conn {
+    /// Whether its last words have been said.
+    pub(super) fn is_closing(&self) -> bool {
+        self.solo.as_deref().is_some_and(|solo| solo.closing.is_some())
+    }
 }
 
 /// All connections of a shard.
@@ -83,6 +93,7 @@ impl Conns {
             synced: 0,
             heard_s,
             session,
+            talk: None,
             held_bytes: 0,
             is_heard_later: false,
             voice: None,

@@ -10,10 +10,12 @@ use crate::dashboard;
 use crate::dialect::Call;
 use crate::dialect::Door;
 use crate::dialect::Guard;
+use crate::dialect::JSON;
 use crate::dialect::Kind;
 use crate::dialect::Path;
 use crate::dialect::Port;
 use crate::dialect::Socket;
+use crate::dialect::Takes;
 use crate::dialect::hyperbeam;
 use crate::dialect::native;
 use crate::dialect::peat;
@@ -72,7 +74,7 @@ const ITS_OWN: &[Door] = &[
     Door {
         path: Path::Exactly("/v1/admin/revoke"),
         method: Method::Post,
-        kind: Kind::Call(Call::Revoke),
+        kind: Kind::Call(Call::Revoke, Takes::OneOf(&[&JSON])),
         guard: Guard::Secret,
         told_by: &[],
         purpose: "revokes tokens",
@@ -236,6 +238,8 @@ What follows from the tables, for every route alike:
 - HEAD is answered with what GET would have been, but for the body. OPTIONS is answered 204 with `Allow`; asked by a page of an
   [allowed origin](CONFIG.md), it says what that page may send.
 - A path that is not here is 404, another method 405 with `Allow`, a method that nobody knows 501, a WebSocket's path without an upgrade 426.
+- A body of another type than the route takes is 415 with `Accept-Post`, one that is encoded as a whole (`Content-Encoding`) 415 with `Accept-Encoding`. Where JSON is taken, a body
+  without `Content-Type`, and one that says it is a form, as `curl -d` does, counts as JSON; so `application/json` need not be said.
 - Every answer has `Date` and `Vary: Origin`; one to a page of an allowed origin has `Access-Control-Allow-Origin`, errors included.
 - Who gets in, and what 401 and 403 mean: [SECURITY.md](SECURITY.md).
 ";
@@ -269,14 +273,7 @@ fn put_row(page: &mut String, door: &Door) {
         Kind::WebSocket(_) => "a WebSocket".to_owned(),
         Kind::Stream(_) => "an event stream".to_owned(),
         Kind::Page => "a page".to_owned(),
-        Kind::Call(call) => match body_bytes_max(call) {
-            Body::None => "a call without a body".to_owned(),
-            Body::Bytes(bytes) => format!("a call with a body of at most {bytes} bytes"),
-            Body::Message(bytes) => {
-                format!("a call with a body of at most `message_bytes_max`, and {bytes} bytes")
-            }
-            Body::Lines => "an upload: one object of at most `message_bytes_max`, or lines of at most that without end".to_owned(),
-        },
+        Kind::Call(call, takes) => body_of(call, takes),
     };
     let guard = match door.guard {
         Guard::Nobody => "anyone",
@@ -288,6 +285,24 @@ fn put_row(page: &mut String, door: &Door) {
     let purpose = door.purpose;
     let written = writeln!(page, "| {path}{told_by} | {method} | {kind} | {guard} | {purpose} |");
     debug_assert!(written.is_ok(), "a string takes everything");
+}
+
+/// What a call's body may be, in words.
+fn body_of(call: Call, takes: Takes) -> String {
+    let types = match takes {
+        Takes::Anything => "of any type".to_owned(),
+        Takes::OneOf(_) => format!("`{}`", takes.names("` or `")),
+    };
+    match body_bytes_max(call) {
+        Body::None => "a call without a body".to_owned(),
+        Body::Bytes(bytes) => format!("a call with a body of at most {bytes} bytes, {types}"),
+        Body::Message(bytes) => {
+            format!("a call with a body of at most `message_bytes_max`, and {bytes} bytes, {types}")
+        }
+        Body::Lines => format!(
+            "an upload: one object of at most `message_bytes_max`, or lines of at most that without end, {types}"
+        ),
+    }
 }
 
 /// What a call's body may be.

@@ -64,7 +64,7 @@ fn sight(forced: &Forced, event: &Event, scratch: &mut Scratch) -> Sight {
         |event: &Event| forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch));
     match &event.before {
         _ if passes(event) => Sight::Whole,
-        Some(before) if passes(before) => Sight::Gone,
+        Some(before) if event.op == Op::Delete && passes(before) => Sight::Gone,
         _ => Sight::Nothing,
     }
 }

@@ -146,6 +146,7 @@ impl Shard {
         let was_counted = std::mem::take(&mut conn.is_counted);
         conn.session = Session::Gone;
         conn.voice = None;
+        conn.talk = None;
         conn.solo = None;
         self.count_held(id);
         self.gone.push_back(id);

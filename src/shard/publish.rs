@@ -19,6 +19,7 @@ use super::input::weight_of;
 use super::lanes::Lane;
 use crate::clock::Now;
 use crate::dialect::Placed;
+pub(super) use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
@@ -26,9 +27,6 @@ use crate::event::ShardId;
 use crate::limits::DRAFT_BYTES;
 use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
-
-/// What became of one draft.
-pub(super) type PublishResult = Result<Placed, RefusalCode>;
 
 /// Bytes that a draft takes until it has its place and its publisher was told, about.
 pub(super) fn draft_bytes(draft: &Draft) -> usize {

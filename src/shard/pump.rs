@@ -28,7 +28,9 @@ use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
 use crate::dialect::Subs;
+use crate::dialect::Talk;
 use crate::dialect::Views;
+use crate::dialect::Voiced;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
@@ -87,6 +89,7 @@ const NOWHERE: Reached<'_> = (&[], None);
 /// What a connection's chunk is made with.
 struct Filling<'a> {
     voice: Voice,
+    talk: &'a mut Option<Box<dyn Talk>>,
     class: Option<&'a Class>,
     epoch: &'a str,
     scratch: &'a mut Scratch,
@@ -231,6 +234,7 @@ impl Shard {
         let class = conn.class.and_then(|class| self.classes.find(class));
         let mut filling = Filling {
             voice,
+            talk: &mut conn.talk,
             class,
             epoch: &self.epoch,
             scratch,
@@ -452,14 +456,12 @@ impl<'a> Filling<'a> {
 
     fn say<'s>(&mut self, set: u64, outcome: impl FnOnce(Subs<'s>) -> Outcome<'s>)
     where
-        Self: 's,
+        'a: 's,
     {
         let of = self.class.map_or(&[][..], |class| &class.key.subs[..]);
-        let outcome = outcome(Subs { of, set });
         let mut text = Vec::new();
-        self.voice.dialect.speaker().reply(&outcome, &mut text);
-        let kind = outcome.kind();
-        if !text.is_empty() {
+        let Some(talk) = self.talk.as_deref_mut() else { return };
+        if let Voiced::As(kind) = talk.told(&outcome(Subs { of, set }), &mut text) {
             voice::frame_said(self.voice, kind, &text, None, &mut self.scratch.chunk);
         }
     }

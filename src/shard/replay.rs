@@ -19,7 +19,6 @@ use super::solo::Listener;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
-use crate::dialect::DialectId;
 use crate::dialect::Forced;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
@@ -42,6 +41,11 @@ use crate::limits::REPLAY_KEY_BYTES;
 use crate::matcher::Filter;
 
 impl Shard {
+    fn hears_once_live(&self, id: ConnId) -> bool {
+        let voice = self.voice_of(id);
+        voice.is_some_and(|voice| voice.dialect.speaker().manners().hears_once_live)
+    }
+
     /// Asks every home shard that may have something to say.
     pub(super) fn begin_replay(
         &mut self,
@@ -59,7 +63,6 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
-        let is_said = self.voice_of(id).is_some_and(|voice| voice.dialect == DialectId::Native);
         self.replay_serial = self.replay_serial.wrapping_add(1);
         let serial = self.replay_serial;
         let shared = Arc::new(Read {
@@ -67,6 +70,7 @@ impl Shard {
             start: self.start_of(since, &subscription.topics),
             after_us: 0,
             page_bytes: PAGE_BYTES_MAX,
+            with_before: subscription.leave && is_return,
         });
         let replay = Replay {
             serial,
@@ -81,7 +85,7 @@ impl Shard {
             untold,
             is_narrowed: false,
             is_live: listener.is_live,
-            is_awaited: is_said && *since == Since::Now,
+            is_awaited: *since == Since::Now && self.hears_once_live(id),
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
@@ -206,6 +210,7 @@ impl Shard {
             start,
             after_us: 0,
             page_bytes: PAGE_BYTES_MAX,
+            with_before: shared.with_before,
         })
     }
 
@@ -290,9 +295,7 @@ impl Shard {
             return;
         }
         *sent = gap.to.max(*sent);
-        if let Some(item) = self.say_of(id, set, |subs| Outcome::Gap { subs, gap: &gap }) {
-            self.push_item(id, item);
-        }
+        self.say_gap(id, set, &gap);
     }
 
     /// What was inside when a client went: the keys whose newest event it may have seen, and whose newest event passes. Of those it would
@@ -313,7 +316,7 @@ impl Shard {
         let (filter, forced) = self.terms_of(reader.id, 1 << sub);
         let filter = filter.filter(|_| !is_refiltered);
         let narrowed = self.narrowed_to(reader.id, serial);
-        for event in page.events.iter().filter(|event| is_before(&read.start, event)) {
+        for event in page.events.iter().filter(|event| read.start.is_before(event)) {
             let is_hidden = narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic));
             if event.op == Op::Delete || is_hidden {
                 continue;
@@ -414,20 +417,6 @@ pub(super) const LAST: Start = Start::Last { deleted_after_us: None };
 /// Whether a client comes back with a position of this epoch.
 const fn is_resume(start: &Start) -> bool {
     matches!(start, Start::AfterOffsets { .. } | Start::AfterTime { .. })
-}
-
-/// Whether an event lies before where a client that comes back begins.
-fn is_before(start: &Start, event: &Event) -> bool {
-    match start {
-        Start::AfterTime { time_us, .. } => event.time_us <= *time_us,
-        Start::AfterOffsets { offsets, others_us } => {
-            match offsets.binary_search_by(|(topic, _)| topic.cmp(&event.topic)) {
-                Ok(place) => event.offset <= offsets[place].1,
-                Err(_) => others_us.is_some_and(|time_us| event.time_us <= time_us),
-            }
-        }
-        _ => false,
-    }
 }
 
 /// Bytes of what is asked, without what subscriptions hold anyway: the names of the topics.

@@ -37,7 +37,13 @@ impl Untold {
         let start = Start::Snapshot { up_to_us };
         Some((
             home,
-            Arc::new(Read { topics: vec![topic], start, after_us: 0, page_bytes: PAGE_BYTES_MAX }),
+            Arc::new(Read {
+                topics: vec![topic],
+                start,
+                after_us: 0,
+                page_bytes: PAGE_BYTES_MAX,
+                with_before: false,
+            }),
         ))
     }
 }
@@ -45,7 +51,13 @@ impl Untold {
 /// The page that follows one, in the same part.
 fn next_page(read: &Read, up_to_us: u64) -> Arc<Read> {
     let start = Start::Snapshot { up_to_us };
-    Arc::new(Read { topics: read.topics.clone(), start, after_us: 0, page_bytes: PAGE_BYTES_MAX })
+    Arc::new(Read {
+        topics: read.topics.clone(),
+        start,
+        after_us: 0,
+        page_bytes: PAGE_BYTES_MAX,
+        with_before: false,
+    })
 }
 
 impl Shard {

@@ -20,6 +20,7 @@ use crate::batch::Outbox;
 use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Change;
+use crate::dialect::Gap;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -27,6 +28,7 @@ use crate::dialect::Since;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::Subscription;
+use crate::dialect::Voiced;
 use crate::limits::SUBSCRIPTIONS_MAX;
 
 impl Shard {
@@ -203,12 +205,12 @@ impl Shard {
         if self.is_closing(id) {
             return;
         }
-        let Some(voice) = self.voice_of(id) else { return };
         let mut text = std::mem::take(&mut self.reply_scratch);
         text.clear();
-        voice.dialect.speaker().reply(outcome, &mut text);
-        if !text.is_empty() {
-            self.push_item(id, Item::Said { kind: outcome.kind(), text: text[..].into() });
+        let talk = self.conns.find_mut(id).and_then(|conn| conn.talk.as_deref_mut());
+        let voiced = talk.map_or(Voiced::Silent, |talk| talk.told(outcome, &mut text));
+        if let Voiced::As(kind) = voiced {
+            self.push_item(id, Item::Said { kind, text: text[..].into() });
         }
         self.reply_scratch = text;
     }
@@ -351,17 +353,16 @@ impl Shard {
         self.conns.find(id).and_then(|conn| conn.voice)
     }
 
-    /// Says something about some of a connection's subscriptions.
-    pub(super) fn say_of<'a>(
-        &'a self,
-        id: ConnId,
-        set: u64,
-        outcome: impl FnOnce(Subs<'a>) -> Outcome<'a>,
-    ) -> Option<Item> {
-        let voice = self.voice_of(id)?;
-        let outcome = outcome(Subs { of: self.subs_of(id), set });
+    /// Says that events of some of a connection's subscriptions are not coming.
+    pub(super) fn say_gap(&mut self, id: ConnId, set: u64, gap: &Gap) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let Some(talk) = conn.talk.as_deref_mut() else { return };
+        let class = conn.class.and_then(|class| self.classes.find(class));
+        let of = class.map_or(&[][..], |class| &class.key.subs[..]);
         let mut text = Vec::new();
-        voice.dialect.speaker().reply(&outcome, &mut text);
-        (!text.is_empty()).then(|| Item::Said { kind: outcome.kind(), text: text.into() })
+        let outcome = Outcome::Gap { subs: Subs { of, set }, gap };
+        if let Voiced::As(kind) = talk.told(&outcome, &mut text) {
+            self.push_item(id, Item::Said { kind, text: text.into() });
+        }
     }
 }

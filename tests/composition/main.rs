@@ -30,6 +30,7 @@ use oracle::Stretch;
 use support::client::Client;
 use support::client::Told;
 use support::random::Random;
+use support::seeds;
 use support::world::World;
 use support::world::roomy;
 use terms::Rate;
@@ -546,9 +547,5 @@ fn run(seed: u64) {
 
 #[test]
 fn every_pair_composes() {
-    let only = option_env!("FANWIRE_SEED").and_then(|seed| seed.parse().ok());
-    let seeds: Vec<u64> = only.map_or_else(|| (1..=4000).collect(), |seed| vec![seed]);
-    let breaks = |seed: &u64| std::panic::catch_unwind(|| run(*seed)).is_err();
-    let broken: Vec<u64> = seeds.into_iter().filter(breaks).collect();
-    assert!(broken.is_empty(), "seeds {broken:?} break a promise; run one with FANWIRE_SEED=..");
+    seeds::hold(1..4001, run);
 }

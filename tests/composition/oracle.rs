@@ -117,7 +117,12 @@ impl Topic<'_> {
                 if let Start::Resumed(_) = next.start {
                     inside.unknown = self.log.iter().map(|fact| fact.key.clone()).collect();
                 }
-                self.explain(index + 1, end, &inside)
+                // Whoever was told but a part of the last events, and comes back with what they brought, may have begun with an older place than their own.
+                let begin = match next.start {
+                    Start::Resumed(position) => position,
+                    _ => end,
+                };
+                self.explain(index + 1, begin, &inside)
             });
             match explained {
                 Ok(()) => return Ok(()),

@@ -14,6 +14,7 @@ pub mod http;
 pub mod link;
 pub mod random;
 pub mod script;
+pub mod seeds;
 pub mod transcript;
 pub mod websocket;
 pub mod world;

@@ -98,8 +98,7 @@ fn pipeline(tools: &Tools, _: Scale) -> Result<Vec<Figure>, AttackError> {
     server.forget_peak()?;
     let mut peers = Vec::new();
     for path in ["/metrics", "/", "/fanwire.js", "/healthz"] {
-        let calls =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").repeat(64 * 1024 / 45);
+        let calls = calls(path);
         for _ in 0..10 {
             let mut peer = Peer::connect(server.addr, Some(4096))?;
             peer.write(calls.as_bytes())?;
@@ -111,28 +110,41 @@ fn pipeline(tools: &Tools, _: Scale) -> Result<Vec<Figure>, AttackError> {
     Ok(vec![Figure::bytes("growth of 40 connections", grown, GROWTH_MIB)])
 }
 
+/// 64 KiB of requests, about.
+pub(super) fn calls(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").repeat(64 * 1024 / 45)
+}
+
 fn inflate(tools: &Tools, _: Scale) -> Result<Vec<Figure>, AttackError> {
     // What history keeps is not what is asked about.
     let server = Server::start(tools, 1, "[history]\ntopic_events_max = 1\n")?;
-    let payload = format!(
-        "{{\"type\":\"publish\",\"topic\":\"a\",\"op\":\"event\",\"payload\":{{\"p\":\"{}\"}}}}",
-        "x".repeat(60_000)
-    );
-    let message = deflated(payload.as_bytes());
-    let burst = message.repeat(64 * 1024 / message.len().max(1));
+    let burst = deflated_burst();
     let resident = server.resident()?;
     server.forget_peak()?;
     let mut peers = Vec::new();
     for _ in 0..8 {
         let mut peer = Peer::connect(server.addr, Some(4096))?;
-        let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n";
-        peer.upgrade("/v1/ws", offer)?;
+        peer.upgrade("/v1/ws", DEFLATE)?;
         peer.write(&burst)?;
         peers.push(peer);
     }
     clock::pause(3 * SECOND);
     let grown = server.peak()?.saturating_sub(resident);
     Ok(vec![Figure::bytes("growth of 8 connections", grown, GROWTH_MIB)])
+}
+
+/// Asks for compressed messages.
+pub(super) const DEFLATE: &str =
+    "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n";
+
+/// 64 KiB of compressed publishes.
+pub(super) fn deflated_burst() -> Vec<u8> {
+    let payload = format!(
+        "{{\"type\":\"publish\",\"topic\":\"a\",\"op\":\"event\",\"payload\":{{\"p\":\"{}\"}}}}",
+        "x".repeat(60_000)
+    );
+    let message = deflated(payload.as_bytes());
+    message.repeat(64 * 1024 / message.len().max(1))
 }
 
 /// A compressed text message in a masked frame.
@@ -150,6 +162,12 @@ fn deflated(text: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// Sends nearly 1 MiB of a message that has that much.
+pub(super) fn begin_message(peer: &mut Peer) -> Result<(), AttackError> {
+    peer.write(&[0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0])?;
+    peer.write(&vec![b'x'; (1 << 20) - 14])
+}
+
 fn unfinished(tools: &Tools, _: Scale) -> Result<Vec<Figure>, AttackError> {
     let server =
         Server::start(tools, 1, "[memory]\nbytes_max = 536870912\ninput_bytes_max = 33554432\n")
@@ -157,12 +175,9 @@ fn unfinished(tools: &Tools, _: Scale) -> Result<Vec<Figure>, AttackError> {
     let resident = server.resident()?;
     server.forget_peak()?;
     let mut peers = Vec::new();
-    // One byte less than the message has.
-    let bytes = vec![b'x'; (1 << 20) - 14];
     for _ in 0..300 {
         let mut peer = server.native()?;
-        peer.write(&[0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0])?;
-        peer.write(&bytes)?;
+        begin_message(&mut peer)?;
         peers.push(peer);
     }
     let until_ns = clock::now_ns() + 10 * SECOND;

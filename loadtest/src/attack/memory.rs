@@ -85,8 +85,19 @@ fn subscriber(
     Ok(peer)
 }
 
+/// The payload of a large event.
+fn large_payload() -> String {
+    format!("{{\"p\":\"{}\"}}", "x".repeat(LARGE_BYTES))
+}
+
+/// A message that publishes one.
+pub(super) fn large_message() -> String {
+    let payload = large_payload();
+    format!("{{\"type\":\"publish\",\"topic\":\"large\",\"op\":\"event\",\"payload\":{payload}}}")
+}
+
 fn large_event() -> String {
-    let body = format!("{{\"p\":\"{}\"}}", "x".repeat(LARGE_BYTES));
+    let body = large_payload();
     format!(
         "POST /v1/publish/large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

@@ -3,6 +3,7 @@
 //! Each attack starts a server of its own, does its worst for some seconds and measures what those feel who did nothing: a figure with the most it
 //! may be. Invariant: an attack is bounded in connections, bytes and time, goes to loopback only, and ends the server that it started.
 
+mod ceiling;
 mod control;
 mod filters;
 mod input;
@@ -117,6 +118,7 @@ pub(crate) const ALL: &[Attack] = &[
     input::UNFINISHED,
     filters::STALL,
     filters::COMPILE,
+    ceiling::CEILING,
 ];
 
 /// An attack that was made.

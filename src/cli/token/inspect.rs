@@ -20,12 +20,12 @@ use crate::auth::Principal;
 use crate::auth::TokenError;
 use crate::auth::TokenRules;
 use crate::auth::decode_part;
+use crate::auth::numeric_date_s;
 use crate::auth::parse_jwks;
 use crate::auth::secret_in_file;
 use crate::event::moment;
 use crate::limits::TOKEN_BYTES_MAX;
 use crate::matcher::Filter;
-use crate::matcher::FilterError;
 
 use super::TokenCommandError;
 use super::first_that_fits;
@@ -85,16 +85,10 @@ pub(super) fn inspect(
     let principal = verifier(keys, rules)?.verify(token, now_s).map_err(refused)?;
     write!(out, "signature  good\n{}", Permissions(&principal))
         .map_err(TokenCommandError::Write)?;
-    let forced = principal.forced_filters.iter();
-    forced
-        .map(|filter| Filter::parse_value(filter))
-        .reduce(|all, filter| {
-            let both = all?.and(&filter?);
-            both.map_err(|problem| FilterError { at: 0, problem })
-        })
-        .transpose()
-        .map_err(TokenCommandError::BadFilter)
-        .map(drop)
+    for filter in &principal.forced_filters {
+        Filter::parse_value(filter).map_err(TokenCommandError::BadFilter)?;
+    }
+    Ok(())
 }
 
 fn json(text: &str, part: Part) -> Result<Value, TokenError> {
@@ -134,7 +128,8 @@ fn checking_keys(args: &InspectArgs) -> Result<Option<Vec<Key>>, TokenCommandErr
 fn describe(header: &Value, claims: &Value, now_s: u64) -> String {
     let mut answer = format!("header     {header:#}\nclaims     {claims:#}\n");
     for (claim, word) in [("iat", "issued"), ("nbf", "valid from"), ("exp", "expires")] {
-        if let Some(at_s) = claims.get(claim).and_then(Value::as_u64) {
+        let text = claims.get(claim).map(Value::to_string);
+        if let Some(at_s) = text.and_then(|text| numeric_date_s(&text)) {
             answer.push_str(&format!("{word:<10} {} ({})\n", utc(at_s), relative(at_s, now_s)));
         }
     }

@@ -153,6 +153,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::auth::secret_in_file;
 
     /// 2026-01-01 00:00:00 UTC.
     const NOW: Now = Now { mono_ms: 0, wall_us: 1_767_225_600_000_000 };
@@ -310,6 +311,45 @@ mod tests {
         );
         let absent = minted(&["--key-file", "/nonexistent/key.pem", "--user", "ada"]).unwrap_err();
         assert!(absent.to_string().starts_with("/nonexistent/key.pem: "));
+    }
+
+    /// A token as another issuer might make it, which asks nobody about what it says.
+    fn foreign(claims: &serde_json::Value) -> String {
+        let secret = fs::read(fixture("secret.txt")).unwrap();
+        let key = jsonwebtoken::EncodingKey::from_secret(secret_in_file(&secret));
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
+    }
+
+    #[test]
+    fn a_forced_filter_that_no_server_understands_is_the_verdict() {
+        let secret = fixture("secret.txt");
+        for (filter, reason) in [
+            (serde_json::json!("altitude <"), "a value is expected at byte 10, counted from 0"),
+            (
+                serde_json::json!({ "lt": ["altitude"] }),
+                "a string, a number, true or false is expected at byte 17, counted from 0",
+            ),
+        ] {
+            let grants = serde_json::json!({ "filter": filter });
+            let claims =
+                serde_json::json!({ "sub": "ada", "exp": 1_767_229_200, "fanwire": grants });
+            let words = ["inspect", &foreign(&claims), "--secret-file", &secret];
+            let (answer, outcome) = token_at(NOW, &words);
+            assert!(answer.contains(&format!("filter     {filter}")), "{answer}");
+            let verdict = outcome.unwrap_err().to_string();
+            assert_eq!(verdict, format!("the server would refuse the filter: {reason}"));
+        }
+    }
+
+    #[test]
+    fn a_moment_is_shown_however_its_number_is_written() {
+        let claims =
+            serde_json::json!({ "sub": "ada", "iat": 1_767_225_600.5, "exp": 1.767_229_2e9 });
+        let words = ["inspect", &foreign(&claims), "--secret-file", &fixture("secret.txt")];
+        let (answer, outcome) = token_at(NOW, &words);
+        outcome.unwrap();
+        assert!(answer.contains("issued     2026-01-01 00:00:00 UTC (0 s ago)"), "{answer}");
+        assert!(answer.contains("expires    2026-01-01 01:00:00 UTC (in 60 min)"), "{answer}");
     }
 
     #[test]

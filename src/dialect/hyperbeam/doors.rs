@@ -12,6 +12,7 @@ use crate::dialect::Opening;
 use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
+use crate::dialect::Takes;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
@@ -39,7 +40,7 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/~websocket@1.0/info"),
         method: Method::Get,
-        kind: Kind::Call(Call::Topics),
+        kind: Kind::Call(Call::Topics, Takes::Anything),
         guard: Guard::Token,
         told_by: &[],
         purpose: "which topics there are",
@@ -47,7 +48,10 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/~websocket@1.0/cast"),
         method: Method::Post,
-        kind: Kind::Call(Call::Cast),
+        //= hyperbeam#2.2
+        //# on decode error or empty body the base
+        //# message itself is used. Always answers `OK` immediately
+        kind: Kind::Call(Call::Cast, Takes::Anything),
         guard: Guard::Token,
         told_by: &[],
         purpose: "casts a message",

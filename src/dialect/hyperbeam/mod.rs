@@ -20,15 +20,10 @@ pub use topics::is_filtered;
 pub use topics::of_query;
 
 use crate::dialect::BatchPart;
-use crate::dialect::Command;
 use crate::dialect::Dialect;
 use crate::dialect::FLOOD;
 use crate::dialect::Form;
-use crate::dialect::Malformed;
 use crate::dialect::Manners;
-use crate::dialect::Outcome;
-use crate::dialect::Refusal;
-use crate::dialect::RefusalCode;
 use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
@@ -42,13 +37,6 @@ use crate::event::Text;
 pub struct HyperBeam;
 
 impl Dialect for HyperBeam {
-    fn decode(&self, _text: &str) -> Result<Command, Malformed> {
-        let refusal = Refusal::new(RefusalCode::UnknownType, "this dialect has no commands");
-        Err(Malformed { id: None, refusal })
-    }
-
-    fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
-
     //= hyperbeam#2.2
     //# `{"type":"message","topic":"a","data":<the cast message as JSON>,"timestamp":…}`
     fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
@@ -81,6 +69,6 @@ impl Dialect for HyperBeam {
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason
     fn manners(&self) -> Manners {
-        Manners { silence: Silence::Closed, slow: None, flood: FLOOD, hears_binary: true }
+        Manners { silence: Silence::Closed, slow: None, flood: FLOOD, hears_once_live: false }
     }
 }

@@ -8,10 +8,15 @@ use serde_json::value::RawValue;
 use super::reply;
 use super::topics;
 use super::topics::Options;
+use crate::dialect::Answer;
 use crate::dialect::Context;
+use crate::dialect::Outcome;
+use crate::dialect::Said;
 use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Talk;
+use crate::dialect::Ticket;
+use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
@@ -54,12 +59,12 @@ impl Conversation {
             topics.sort_unstable();
             topics.dedup();
             if let Err(fault) = topics::check(&topics, self.options, context.view) {
-                return steps.push(Step::Say(reply::error(&fault.to_string(), context.now)));
+                return steps.push(Step::say(reply::error(&fault.to_string(), context.now)));
             }
             self.topics = topics;
             self.want(context, steps);
         }
-        steps.push(Step::Say(reply::subscribed(&new, &self.topics, context.now)));
+        steps.push(Step::say(reply::subscribed(&new, &self.topics, context.now)));
     }
 
     fn unsubscribe(&mut self, asked: &[String], context: &Context<'_>, steps: &mut Vec<Step>) {
@@ -71,48 +76,59 @@ impl Conversation {
             self.topics.retain(|topic| !gone.contains(topic));
             self.want(context, steps);
         }
-        steps.push(Step::Say(reply::unsubscribed(&removed, &self.topics, context.now)));
+        steps.push(Step::say(reply::unsubscribed(&removed, &self.topics, context.now)));
     }
 }
 
 impl Talk for Conversation {
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
-        steps.push(Step::Say(reply::established(&self.topics, context.now)));
+        steps.push(Step::say(reply::established(&self.topics, context.now)));
         if !self.topics.is_empty() {
             self.want(context, steps);
         }
     }
 
-    fn identified(&mut self, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
-
-    fn refused(&mut self, _reason: &str, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
-
-    fn hear(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
-        match said(text) {
-            Ok(Said::Subscribe(topics)) => self.subscribe(&topics, context, steps),
-            Ok(Said::Unsubscribe(topics)) => self.unsubscribe(&topics, context, steps),
-            Ok(Said::Ping) => steps.push(Step::Say(reply::pong(context.now))),
-            Err(message) => steps.push(Step::Say(reply::error(message, context.now))),
+    fn hear(&mut self, heard: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
+        match wish_of(heard.text()) {
+            Ok(Asked::Subscribe(topics)) => self.subscribe(&topics, context, steps),
+            Ok(Asked::Unsubscribe(topics)) => self.unsubscribe(&topics, context, steps),
+            Ok(Asked::Ping) => steps.push(Step::say(reply::pong(context.now))),
+            Err(message) => steps.push(Step::say(reply::error(message, context.now))),
         }
+    }
+
+    /// The dialect has no words for any of it: what is dropped, is dropped in silence.
+    fn told(&mut self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
+    }
+
+    fn answered(
+        &mut self,
+        ticket: Ticket,
+        _answer: Answer<'_>,
+        _context: &Context<'_>,
+        _steps: &mut Vec<Step>,
+    ) {
+        unreachable!("this conversation asks nothing: {ticket:?}")
     }
 }
 
-enum Said {
+enum Asked {
     Subscribe(Vec<String>),
     Unsubscribe(Vec<String>),
     Ping,
 }
 
-fn said(text: &str) -> Result<Said, &'static str> {
+fn wish_of(text: &str) -> Result<Asked, &'static str> {
     if serde_json::from_str::<&RawValue>(text).is_err() {
         return Err("Invalid JSON");
     }
     let members = json::members(text).map_err(|_| "Message must be a JSON object")?;
     let kind = json::member(&members, "type").and_then(json::text_of);
     match kind.as_deref() {
-        Some("subscribe") => topics_of(&members).map(Said::Subscribe),
-        Some("unsubscribe") => topics_of(&members).map(Said::Unsubscribe),
-        Some("ping") => Ok(Said::Ping),
+        Some("subscribe") => topics_of(&members).map(Asked::Subscribe),
+        Some("unsubscribe") => topics_of(&members).map(Asked::Unsubscribe),
+        Some("ping") => Ok(Asked::Ping),
         _ => Err("Unknown message type"),
     }
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::command::Command;
+use super::command::Malformed;
 use super::members::Members;
 use super::members::read;
 use super::options::bad;
@@ -19,9 +21,7 @@ use super::options::missing;
 use super::options::parse_since;
 use super::options::slow;
 use crate::dialect::Change;
-use crate::dialect::Command;
 use crate::dialect::Forced;
-use crate::dialect::Malformed;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
@@ -40,7 +40,10 @@ use crate::limits::SUBSCRIPTION_TOPICS_MAX;
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// Reads one message.
-pub(super) fn command(text: &str) -> Result<Command, Malformed> {
+///
+/// # Errors
+/// What is wrong with it, and in which member.
+pub fn command(text: &str) -> Result<Command, Malformed> {
     let mut members = match Members::parse(text) {
         Ok(members) => members,
         Err(refusal) => return Err(Malformed { id: None, refusal }),

@@ -3,10 +3,13 @@
 use crate::dialect::Call;
 use crate::dialect::Door;
 use crate::dialect::Guard;
+use crate::dialect::JSON;
 use crate::dialect::Kind;
+use crate::dialect::LINES;
 use crate::dialect::Path;
 use crate::dialect::Socket;
 use crate::dialect::Stream;
+use crate::dialect::Takes;
 use crate::wire::http::Method;
 
 /// All of them.
@@ -30,7 +33,7 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Below("/v1/publish/", "topic"),
         method: Method::Post,
-        kind: Kind::Call(Call::Publish),
+        kind: Kind::Call(Call::Publish, Takes::OneOf(&[&JSON, &LINES])),
         guard: Guard::Token,
         told_by: &[],
         purpose: "publishes one object, or one a line",

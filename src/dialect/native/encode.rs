@@ -2,20 +2,24 @@
 //!
 //! Invariant: every text written is one valid JSON object; whatever came from a client is escaped, or is JSON text that was checked.
 
+use crate::clock::Now;
 use crate::dialect::Form;
 use crate::dialect::Gap;
 use crate::dialect::GapReason;
 use crate::dialect::Live;
 use crate::dialect::Outcome;
+use crate::dialect::Placed;
 use crate::dialect::Refusal;
 use crate::dialect::Skipped;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
+use crate::dialect::Voiced;
 use crate::dialect::json::number;
 use crate::dialect::json::string;
 use crate::event::Event;
 use crate::event::Payload;
 use crate::event::Text;
+use crate::event::TopicName;
 
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
 
@@ -50,20 +54,70 @@ pub(super) fn event_head(form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"],");
 }
 
-/// One message for what became of a command.
-pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
+/// The first words.
+pub(super) fn welcome(epoch: &str) -> Vec<u8> {
+    let mut out = br#"{"type":"welcome","protocol":"fanwire.v1","server":""#.to_vec();
+    out.extend_from_slice(SERVER.as_bytes());
+    out.extend_from_slice(br#"","epoch":"#);
+    string(epoch, &mut out);
+    out.push(b'}');
+    out
+}
+
+/// An event has its place.
+pub(super) fn published(id: &SubId, topic: &TopicName, placed: Placed, epoch: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128 + topic.as_str().len());
+    out.extend_from_slice(br#"{"type":"published","id":"#);
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(br#","topic":"#);
+    string(topic.as_str(), &mut out);
+    out.extend_from_slice(br#","epoch":"#);
+    string(epoch, &mut out);
+    out.extend_from_slice(br#","offset":"#);
+    number(placed.offset, &mut out);
+    out.extend_from_slice(br#","time_us":"#);
+    number(placed.time_us, &mut out);
+    out.push(b'}');
+    out
+}
+
+/// The answer to a ping.
+pub(super) fn pong(id: Option<&SubId>, now: Now) -> Vec<u8> {
+    let mut out = br#"{"type":"pong","#.to_vec();
+    if let Some(id) = id {
+        out.extend_from_slice(br#""id":"#);
+        out.extend_from_slice(id.as_bytes());
+        out.push(b',');
+    }
+    out.extend_from_slice(br#""time_us":"#);
+    number(now.wall_us, &mut out);
+    out.push(b'}');
+    out
+}
+
+/// The client is who its token says.
+pub(super) fn authenticated(id: Option<&SubId>, expires_at_s: Option<u64>) -> Vec<u8> {
+    let mut out = br#"{"type":"authenticated""#.to_vec();
+    if let Some(id) = id {
+        out.extend_from_slice(br#","id":"#);
+        out.extend_from_slice(id.as_bytes());
+    }
+    if let Some(expires_at_s) = expires_at_s {
+        out.extend_from_slice(br#","expires_at_s":"#);
+        number(expires_at_s, &mut out);
+    }
+    out.push(b'}');
+    out
+}
+
+/// One message for what became of what was wanted, or for a notice; and the word for it.
+pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> &'static str {
+    let kind = kind_of(outcome);
     match outcome {
-        Outcome::Welcome { epoch } => {
-            out.extend_from_slice(br#"{"type":"welcome","protocol":"fanwire.v1","server":""#);
-            out.extend_from_slice(SERVER.as_bytes());
-            out.extend_from_slice(br#"","epoch":"#);
-            string(epoch, out);
-            out.push(b'}');
-        }
-        Outcome::Subscribed { id } => named("subscribed", id, out),
-        Outcome::Updated { id } => named("updated", id, out),
+        Outcome::Subscribed { id } => named(kind, id, out),
+        Outcome::Updated { id } => named(kind, id, out),
         Outcome::Unsubscribed { id, reason } => {
-            named("unsubscribed", id, out);
+            named(kind, id, out);
             if let Some(reason) = reason {
                 out.pop();
                 out.extend_from_slice(br#","reason":"#);
@@ -77,31 +131,6 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
             out.push(b',');
             live_members(live, out);
         }
-        Outcome::Published { id, topic, placed, epoch } => {
-            out.extend_from_slice(br#"{"type":"published","id":"#);
-            out.extend_from_slice(id.as_bytes());
-            out.extend_from_slice(br#","topic":"#);
-            string(topic.as_str(), out);
-            out.extend_from_slice(br#","epoch":"#);
-            string(epoch, out);
-            out.extend_from_slice(br#","offset":"#);
-            number(placed.offset, out);
-            out.extend_from_slice(br#","time_us":"#);
-            number(placed.time_us, out);
-            out.push(b'}');
-        }
-        Outcome::Pong { id, now } => {
-            out.extend_from_slice(br#"{"type":"pong","#);
-            if let Some(id) = id {
-                out.extend_from_slice(br#""id":"#);
-                out.extend_from_slice(id.as_bytes());
-                out.push(b',');
-            }
-            out.extend_from_slice(br#""time_us":"#);
-            number(now.wall_us, out);
-            out.push(b'}');
-        }
-        Outcome::Authenticated { id, expires_at_s } => authenticated(*id, *expires_at_s, out),
         Outcome::Expiring { expires_at_s } => {
             out.extend_from_slice(br#"{"type":"token_expiring","expires_at_s":"#);
             number(*expires_at_s, out);
@@ -121,10 +150,25 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         }
         Outcome::Refused { id, refusal } => refused(*id, refusal, out),
     }
+    kind
+}
+
+/// The word for what is told.
+const fn kind_of(outcome: &Outcome<'_>) -> &'static str {
+    match outcome {
+        Outcome::Subscribed { .. } => "subscribed",
+        Outcome::Live { .. } => "live",
+        Outcome::Updated { .. } => "updated",
+        Outcome::Unsubscribed { .. } => "unsubscribed",
+        Outcome::Expiring { .. } => "token_expiring",
+        Outcome::Gap { .. } => "gap",
+        Outcome::Skipped { .. } => "skipped",
+        Outcome::Refused { .. } => "error",
+    }
 }
 
 /// The same over SSE, where there is one subscription and no command: only what concerns the stream of events is said.
-pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
+pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Voiced {
     match outcome {
         Outcome::Live { live, .. } => {
             out.push(b'{');
@@ -139,28 +183,12 @@ pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
             skipped_members(*skipped, out);
         }
         Outcome::Refused { id, refusal } => refused(*id, refusal, out),
-        Outcome::Welcome { .. }
-        | Outcome::Subscribed { .. }
+        Outcome::Subscribed { .. }
         | Outcome::Updated { .. }
         | Outcome::Unsubscribed { .. }
-        | Outcome::Published { .. }
-        | Outcome::Authenticated { .. }
-        | Outcome::Expiring { .. }
-        | Outcome::Pong { .. } => {}
+        | Outcome::Expiring { .. } => return Voiced::Silent,
     }
-}
-
-fn authenticated(id: Option<&SubId>, expires_at_s: Option<u64>, out: &mut Vec<u8>) {
-    out.extend_from_slice(br#"{"type":"authenticated""#);
-    if let Some(id) = id {
-        out.extend_from_slice(br#","id":"#);
-        out.extend_from_slice(id.as_bytes());
-    }
-    if let Some(expires_at_s) = expires_at_s {
-        out.extend_from_slice(br#","expires_at_s":"#);
-        number(expires_at_s, out);
-    }
-    out.push(b'}');
+    Voiced::As(kind_of(outcome))
 }
 
 fn named(kind: &str, id: &SubId, out: &mut Vec<u8>) {
@@ -216,7 +244,7 @@ fn skipped_members(skipped: Skipped, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn refused(id: Option<&SubId>, refusal: &Refusal, out: &mut Vec<u8>) {
+pub(super) fn refused(id: Option<&SubId>, refusal: &Refusal, out: &mut Vec<u8>) {
     out.extend_from_slice(br#"{"type":"error","code":""#);
     out.extend_from_slice(refusal.code.name().as_bytes());
     out.push(b'"');
@@ -254,7 +282,6 @@ mod tests {
     use crate::event::Fields;
     use crate::event::Op;
     use crate::event::ShardId;
-    use crate::event::TopicName;
     use crate::event::TopicPattern;
 
     fn said(outcome_: &Outcome<'_>) -> String {

@@ -2,25 +2,29 @@
 //!
 //! Invariant: the payload is copied as it is, never parsed or rewritten.
 
+mod command;
 mod decode;
 mod doors;
 mod encode;
 mod members;
 mod options;
+mod talk;
 
+pub use command::Command;
+pub use command::Malformed;
+pub use decode::command;
 pub use doors::DOORS;
 pub use options::parameter;
 pub use options::parse_since;
 pub use options::parse_since_text;
+pub use talk::Conversation;
+pub use talk::Stream;
 
 use crate::dialect::BatchPart;
-use crate::dialect::Command;
 use crate::dialect::Dialect;
 use crate::dialect::FLOOD;
 use crate::dialect::Form;
-use crate::dialect::Malformed;
 use crate::dialect::Manners;
-use crate::dialect::Outcome;
 use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
@@ -36,14 +40,6 @@ pub const SUBPROTOCOL: &str = "fanwire.v1";
 pub struct Native;
 
 impl Dialect for Native {
-    fn decode(&self, text: &str) -> Result<Command, Malformed> {
-        decode::command(text)
-    }
-
-    fn reply(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>) {
-        encode::outcome(outcome, out);
-    }
-
     fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
         encode::event_body(event, payload, out);
     }
@@ -69,7 +65,7 @@ impl Dialect for Native {
             silence: Silence::Pinged,
             slow: Some((4008, "slow subscriber: reconnect and resume")),
             flood: FLOOD,
-            hears_binary: false,
+            hears_once_live: true,
         }
     }
 }
@@ -79,14 +75,6 @@ impl Dialect for Native {
 pub struct NativeSse;
 
 impl Dialect for NativeSse {
-    fn decode(&self, text: &str) -> Result<Command, Malformed> {
-        decode::command(text)
-    }
-
-    fn reply(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>) {
-        encode::outcome_sse(outcome, out);
-    }
-
     fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
         encode::event_body(event, payload, out);
     }
@@ -108,6 +96,6 @@ impl Dialect for NativeSse {
     }
 
     fn manners(&self) -> Manners {
-        Native.manners()
+        Manners { hears_once_live: false, ..Native.manners() }
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use super::request::Request;
 use super::request::RequestError;
 use crate::dialect::DialectId;
+use crate::dialect::MediaType;
 use crate::dialect::json;
 
 /// The call's path.
@@ -17,6 +18,11 @@ const ENVELOPE_BYTES: usize = 5;
 const FLAG_COMPRESSED: u8 = 1;
 const FLAG_END: u8 = 2;
 
+const JSON: MediaType = MediaType { name: "application/connect+json", aliases: &[] };
+const PROTO: MediaType = MediaType { name: "application/connect+proto", aliases: &[] };
+/// What a call's body may be in.
+pub const TYPES: &[&MediaType] = &[&JSON, &PROTO];
+
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
@@ -25,23 +31,18 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The codec that a request's `Content-Type` names, if this call has it.
+    /// The codec of a body of one of [`TYPES`]; JSON, if it is not said of which.
     #[must_use]
-    pub fn of_content_type(content_type: &str) -> Option<Self> {
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        match media_type.to_ascii_lowercase().as_str() {
-            "application/connect+json" => Some(Self::Json),
-            "application/connect+proto" => Some(Self::Proto),
-            _ => None,
-        }
+    pub fn of(media: Option<&MediaType>) -> Self {
+        if media == Some(&PROTO) { Self::Proto } else { Self::Json }
     }
 
     /// The reply's `Content-Type`.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
-            Self::Json => "application/connect+json",
-            Self::Proto => "application/connect+proto",
+            Self::Json => JSON.name,
+            Self::Proto => PROTO.name,
         }
     }
 
@@ -64,11 +65,11 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The terms of a call with these header fields, if this call has its codec.
+    /// The terms of a call whose body is of this one of [`TYPES`] (JSON, if it is not said), and that says this version.
     #[must_use]
-    pub fn of(content_type: Option<&str>, protocol_version: Option<&str>) -> Option<Self> {
-        let codec = Codec::of_content_type(content_type?)?;
-        Some(Self { codec, is_version_known: protocol_version.is_none_or(|one| one == "1") })
+    pub fn of(media: Option<&MediaType>, protocol_version: Option<&str>) -> Self {
+        let is_version_known = protocol_version.is_none_or(|one| one == "1");
+        Self { codec: Codec::of(media), is_version_known }
     }
 }
 
@@ -184,12 +185,12 @@ fn put_head(flags: u8, message_bytes: usize, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    const JSON: Terms = Terms { codec: Codec::Json, is_version_known: true };
-    const PROTO: Terms = Terms { codec: Codec::Proto, is_version_known: true };
+    const IN_JSON: Terms = Terms { codec: Codec::Json, is_version_known: true };
+    const IN_PROTO: Terms = Terms { codec: Codec::Proto, is_version_known: true };
 
     #[test]
     fn each_fault_has_its_text() {
-        let refused = |body: &[u8]| request(JSON, body).unwrap_err().to_string();
+        let refused = |body: &[u8]| request(IN_JSON, body).unwrap_err().to_string();
         assert_eq!(refused(&[0, 0, 0, 0, 1, 0xff]), "the message is not UTF-8");
         assert_eq!(
             refused(&[1, 0, 0, 0, 0]),
@@ -201,28 +202,27 @@ mod tests {
     #[test]
     fn a_body_is_one_envelope() {
         let body = b"\0\0\0\0\x15{\"collections\":[\"a\"]}";
-        assert_eq!(request(JSON, body).unwrap().collections, ["a"]);
+        assert_eq!(request(IN_JSON, body).unwrap().collections, ["a"]);
         for body in
             [&b""[..], b"\0\0\0\0", b"\0\0\0\0\x03{}", b"\0\0\0\0\x01{}", b"\x02\0\0\0\x02{}"]
         {
-            assert_eq!(request(JSON, body), Err(CallError::BadEnvelope), "{body:?}");
+            assert_eq!(request(IN_JSON, body), Err(CallError::BadEnvelope), "{body:?}");
         }
-        assert_eq!(request(JSON, b"\x01\0\0\0\x02{}"), Err(CallError::Compressed));
-        assert!(request(PROTO, b"\0\0\0\0\0").unwrap().collections.is_empty());
+        assert_eq!(request(IN_JSON, b"\x01\0\0\0\x02{}"), Err(CallError::Compressed));
+        assert!(request(IN_PROTO, b"\0\0\0\0\0").unwrap().collections.is_empty());
     }
 
     #[test]
     fn the_version_may_be_left_out_and_is_one_otherwise() {
-        let terms = |version| Terms::of(Some("application/connect+json"), version).unwrap();
-        assert_eq!(terms(None), JSON);
-        assert_eq!(terms(Some("1")), JSON);
+        let terms = |version| Terms::of(Some(&JSON), version);
+        assert_eq!(terms(None), IN_JSON);
+        assert_eq!(terms(Some("1")), IN_JSON);
         let error = request(terms(Some("2")), b"\0\0\0\0\x02{}").unwrap_err();
         assert_eq!(
             (error.code(), &*error.to_string()),
             ("invalid_argument", "connect-protocol-version must be \"1\"")
         );
-        assert_eq!(Terms::of(Some("application/json"), None), None);
-        assert_eq!(Terms::of(None, Some("1")), None);
+        assert_eq!(Terms::of(Some(&PROTO), None), IN_PROTO);
     }
 
     #[test]
@@ -236,15 +236,5 @@ mod tests {
             &out[5..],
             br#"{"error":{"code":"invalid_argument","message":"the body is not one enveloped message"}}"#
         );
-    }
-
-    #[test]
-    fn the_content_type_names_the_codec() {
-        assert_eq!(
-            Codec::of_content_type("application/connect+json; charset=utf-8"),
-            Some(Codec::Json)
-        );
-        assert_eq!(Codec::of_content_type("Application/Connect+Proto"), Some(Codec::Proto));
-        assert_eq!(Codec::of_content_type("application/json"), None);
     }
 }

@@ -15,6 +15,7 @@ use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Stream;
+use crate::dialect::Takes;
 use crate::dialect::Wanted;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
@@ -40,7 +41,7 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly(connect::PATH),
         method: Method::Post,
-        kind: Kind::Call(Call::Subscribe),
+        kind: Kind::Call(Call::Subscribe, Takes::OneOf(connect::TYPES)),
         guard: Guard::Token,
         told_by: &[],
         purpose: "the same, as a Connect call",
@@ -58,6 +59,7 @@ fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let view = &setup.views.peat;
     Ok(Wanted {
         dialect: DialectId::Peat,
+        talk: Box::new(super::Stream),
         wish: request.wish(&[], view),
         since_lost: request.since_lost(view),
     })

@@ -20,17 +20,13 @@ pub use request::Request;
 pub use request::RequestError;
 pub use request::Snapshot;
 pub use talk::Conversation;
+pub use talk::Stream;
 
 use crate::dialect::BatchPart;
-use crate::dialect::Command;
 use crate::dialect::Dialect;
 use crate::dialect::FLOOD;
 use crate::dialect::Form;
-use crate::dialect::Malformed;
 use crate::dialect::Manners;
-use crate::dialect::Outcome;
-use crate::dialect::Refusal;
-use crate::dialect::RefusalCode;
 use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
@@ -47,12 +43,6 @@ pub struct Peat;
 pub struct PeatProto;
 
 impl Dialect for Peat {
-    fn decode(&self, _text: &str) -> Result<Command, Malformed> {
-        Err(unheard())
-    }
-
-    fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
-
     fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
         change::json(event, payload, &view.name_of(&event.topic), out);
     }
@@ -72,12 +62,6 @@ impl Dialect for Peat {
 }
 
 impl Dialect for PeatProto {
-    fn decode(&self, _text: &str) -> Result<Command, Malformed> {
-        Err(unheard())
-    }
-
-    fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
-
     fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
         change::proto(event, payload, &view.name_of(&event.topic), out);
     }
@@ -98,12 +82,4 @@ impl Dialect for PeatProto {
 
 /// Its clients never say anything that they must, so they are pinged and never closed for silence alone.
 const MANNERS: Manners =
-    Manners { silence: Silence::Pinged, slow: None, flood: FLOOD, hears_binary: true };
-
-/// A connection of this dialect has a conversation, which hears in its place.
-fn unheard() -> Malformed {
-    Malformed {
-        id: None,
-        refusal: Refusal::new(RefusalCode::UnknownType, "this dialect has no commands"),
-    }
-}
+    Manners { silence: Silence::Pinged, slow: None, flood: FLOOD, hears_once_live: false };

@@ -7,12 +7,14 @@ use crate::dialect::Call;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Guard;
+use crate::dialect::JSON;
 use crate::dialect::Kind;
 use crate::dialect::NotOpened;
 use crate::dialect::Opening;
 use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
+use crate::dialect::Takes;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
@@ -49,7 +51,7 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/pv/events"),
         method: Method::Post,
-        kind: Kind::Call(Call::Post),
+        kind: Kind::Call(Call::Post, Takes::OneOf(&[&JSON])),
         guard: Guard::Token,
         told_by: &[],
         purpose: "publishes one event, or many",

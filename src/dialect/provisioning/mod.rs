@@ -27,14 +27,9 @@ pub use types::METRIC_UPDATE;
 pub use types::SYSTEM_HEALTH_UPDATE;
 
 use crate::dialect::BatchPart;
-use crate::dialect::Command;
 use crate::dialect::Dialect;
 use crate::dialect::Form;
-use crate::dialect::Malformed;
 use crate::dialect::Manners;
-use crate::dialect::Outcome;
-use crate::dialect::Refusal;
-use crate::dialect::RefusalCode;
 use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
@@ -48,13 +43,6 @@ use crate::event::moment;
 pub struct Provisioning;
 
 impl Dialect for Provisioning {
-    fn decode(&self, _text: &str) -> Result<Command, Malformed> {
-        let refusal = Refusal::new(RefusalCode::UnknownType, "this dialect has no commands");
-        Err(Malformed { id: None, refusal })
-    }
-
-    fn reply(&self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) {}
-
     fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
         event::encode(event, payload, &view.name_of(&event.topic), out);
     }
@@ -87,7 +75,7 @@ impl Dialect for Provisioning {
             silence: Silence::Pinged,
             slow: Some((1008, "slow subscriber")),
             flood: "rate limit exceeded",
-            hears_binary: true,
+            hears_once_live: false,
         }
     }
 }

@@ -11,12 +11,18 @@ use super::request::Endpoint;
 use super::request::Request;
 use super::selection::Selection;
 use super::types;
+use crate::dialect::Answer;
 use crate::dialect::Batch;
 use crate::dialect::Context;
+use crate::dialect::Outcome;
+use crate::dialect::Request as Asked;
+use crate::dialect::Said;
 use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Talk;
+use crate::dialect::Ticket;
+use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::PROVISIONING_TYPES_MAX;
@@ -78,7 +84,7 @@ impl Conversation {
         let filters = filters.map(Filters::of_json).transpose().map_err(|e| e.to_string())?;
         let filters = filters.unwrap_or_default();
         let Ok(selection) = self.selection.with(&events, &filters) else {
-            return Ok(vec![Step::Say(too_many_types())]);
+            return Ok(vec![Step::say(too_many_types())]);
         };
         let before = self.selection.clone();
         let named = |id: &str| events.is_empty() || events.iter().any(|name| name == id);
@@ -97,7 +103,7 @@ impl Conversation {
         let events = self.events_of(members)?;
         match self.selection.without(&events) {
             Ok(selection) => self.want(selection, |_| false, context),
-            Err(_) => Ok(vec![Step::Say(too_many_types())]),
+            Err(_) => Ok(vec![Step::say(too_many_types())]),
         }
     }
 
@@ -120,10 +126,13 @@ impl Conversation {
         let kind = json::member(&members, "type").and_then(json::text_of);
         match kind.as_deref() {
             Some("auth") => match json::member(&members, "token").and_then(json::text_of) {
-                Some(token) => Ok(vec![Step::Identify { token }]),
+                Some(token) => {
+                    let what = Asked::Identify { token: token.into() };
+                    Ok(vec![Step::Ask { ticket: Ticket::Only, what }])
+                }
                 None => Err("token is required".to_owned()),
             },
-            Some("ping") => Ok(vec![Step::Say(br#"{"type":"pong"}"#[..].into())]),
+            Some("ping") => Ok(vec![Step::say(&br#"{"type":"pong"}"#[..])]),
             Some("subscribe" | "unsubscribe") if !self.is_known => {
                 Err("authentication required".to_owned())
             }
@@ -132,31 +141,53 @@ impl Conversation {
             _ => Err("unknown message type".to_owned()),
         }
     }
-}
 
-impl Talk for Conversation {
-    fn open(&mut self, _context: &Context<'_>, _steps: &mut Vec<Step>) {}
-
-    fn identified(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+    /// It is known who the client is: from here on it hears what it asked for.
+    fn begin(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         if !std::mem::replace(&mut self.is_known, true) {
             // What a URL may ask for was found out when it was read.
             match self.want(self.selection.clone(), |_| true, context) {
                 Ok(taken) => steps.extend(taken),
-                Err(reason) => steps.push(Step::Say(error(&reason))),
+                Err(reason) => steps.push(Step::say(error(&reason))),
             }
         }
     }
+}
 
-    fn refused(&mut self, reason: &str, _context: &Context<'_>, steps: &mut Vec<Step>) {
-        steps.push(Step::Say(error(reason)));
+impl Talk for Conversation {
+    fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        if context.is_known {
+            self.begin(context, steps);
+        }
     }
 
     //= provisioning#5.7
     //# Malformed JSON or unknown type → `{"type":"error","error":"…"}` and stay open
-    fn hear(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
-        match self.heard(text, context) {
+    fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
+        match self.heard(said.text(), context) {
             Ok(taken) => steps.extend(taken),
-            Err(reason) => steps.push(Step::Say(error(&reason))),
+            Err(reason) => steps.push(Step::say(error(&reason))),
+        }
+    }
+
+    /// The dialect has no words for what becomes of a wish, and none for gaps.
+    fn told(&mut self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
+    }
+
+    fn answered(
+        &mut self,
+        _ticket: Ticket,
+        answer: Answer<'_>,
+        context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    ) {
+        match answer {
+            Answer::Identified { .. } => self.begin(context, steps),
+            Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
+            Answer::Published { .. } | Answer::NotPublished { .. } => {
+                unreachable!("this conversation publishes nothing")
+            }
         }
     }
 }
@@ -201,14 +232,17 @@ mod tests {
         let request = Request::of_query(Endpoint::Events, none).unwrap();
         let mut conversation = Conversation::new(&request);
         let view = View::default();
-        let context = Context { view: &view, now: Now { mono_ms: 0, wall_us: 1 } };
-        conversation.identified(&context, &mut Vec::new());
+        let now = Now { mono_ms: 0, wall_us: 1 };
+        let context = Context { view: &view, now, epoch: "e", is_known: true };
+        conversation.open(&context, &mut Vec::new());
         let before = conversation.selection.clone();
         let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");
         let mut steps = Vec::new();
         let text = format!(r#"{{"type":"subscribe","events":["a"],"filters":{{"n":[{values}]}}}}"#);
-        conversation.hear(&text, &context, &mut steps);
-        let [Step::Say(said)] = &steps[..] else { panic!("an error, and nothing else") };
+        conversation.hear(Said::Text(&text), &context, &mut steps);
+        let [Step::Say { text: said, .. }] = &steps[..] else {
+            panic!("an error, and nothing else")
+        };
         let said = String::from_utf8_lossy(said);
         assert!(
             said.starts_with(

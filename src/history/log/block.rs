@@ -106,9 +106,9 @@ impl Head {
             && parsed.at.checked_add(LOG_BLOCK_BYTES_MAX as u64 * 3).is_some()
             && parsed.first_us <= parsed.last_us
             && parsed.event_count as usize <= LOG_BLOCK_EVENTS_MAX
-            && sizes.iter().all(|(stored, raw)| {
-                stored <= raw && *raw as usize <= LOG_BLOCK_BYTES_MAX
-            });
+            && sizes
+                .iter()
+                .all(|(stored, raw)| stored <= raw && *raw as usize <= LOG_BLOCK_BYTES_MAX);
         is_sane.then_some(parsed)
     }
 
@@ -266,7 +266,8 @@ pub fn put_block(
     let mut raw_body = Vec::new();
     put_body(&mut raw_body, (&parts, &indices), records, first_us);
     let last_us = records.last().map_or(0, |record| record.time_us);
-    let head = put_parts_block(out, place, (home, first_us, last_us), &parts, &raw_body, records.len());
+    let head =
+        put_parts_block(out, place, (home, first_us, last_us), &parts, &raw_body, records.len());
     (head, parts)
 }
 

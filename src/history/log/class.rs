@@ -139,6 +139,12 @@ impl<F: std::fmt::Debug> Log<F> {
         &self.active.segment
     }
 
+    /// What outlived the segments that are gone.
+    #[must_use]
+    pub const fn carried(&self) -> &Carried {
+        &self.carried
+    }
+
     /// What is left out of the offsets.
     #[must_use]
     pub fn skips(&self) -> &[Skip] {

@@ -16,8 +16,6 @@ mod recover;
 mod retention;
 mod scan;
 mod segment;
-#[cfg(test)]
-mod tests;
 
 pub use carried::CARRIED_NAME;
 pub use carried::Carried;

@@ -63,9 +63,9 @@ pub struct Torn {
 impl Recovered {
     /// Stretches that cannot be read, each with its segment.
     pub fn rotten(&self) -> impl Iterator<Item = (u64, &Rotten)> {
-        self.segments.iter().flat_map(|segment| {
-            segment.rotten.iter().map(move |rotten| (segment.number, rotten))
-        })
+        self.segments
+            .iter()
+            .flat_map(|segment| segment.rotten.iter().map(move |rotten| (segment.number, rotten)))
     }
 
     /// The latest stamp in it.
@@ -178,8 +178,8 @@ impl<D: Disk> Recovery<'_, D> {
                 Found::Rotten(rotten) => rotten,
             };
             let known = found.segments.last().map_or(0, |segment| segment.synced);
-            let is_torn = rotten.to == len
-                && synced.is_some_and(|synced| rotten.from >= synced.max(known));
+            let is_torn =
+                rotten.to == len && synced.is_some_and(|synced| rotten.from >= synced.max(known));
             if is_torn {
                 found.torn = Some(Torn { segment: number, from: rotten.from, to: len });
             } else {

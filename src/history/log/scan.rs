@@ -102,11 +102,7 @@ impl Scan {
         Ok(Some(self.judge(head, (from, to), is_mended)))
     }
 
-    fn front<D: Disk>(
-        &mut self,
-        disk: &mut D,
-        file: &D::File,
-    ) -> Result<Option<Head>, DiskError> {
+    fn front<D: Disk>(&mut self, disk: &mut D, file: &D::File) -> Result<Option<Head>, DiskError> {
         read(disk, file, self.at, self.len.min(self.at + HEAD_BYTES as u64), &mut self.block)?;
         let head = Head::parse(&self.block, FRONT, self.salt, self.segment);
         Ok(head.filter(|head| head.at == self.at))
@@ -156,7 +152,8 @@ impl Scan {
     }
 
     fn search_window(&self, window: &[u8], window_at: u64) -> Option<(Head, bool)> {
-        let starts = memchr::memchr_iter(FRONT[0], window).take_while(|start| *start < WINDOW_BYTES);
+        let starts =
+            memchr::memchr_iter(FRONT[0], window).take_while(|start| *start < WINDOW_BYTES);
         for start in starts {
             let (bytes, at) = (&window[start..], window_at + start as u64);
             if let Some(head) = Head::parse(bytes, FRONT, self.salt, self.segment)

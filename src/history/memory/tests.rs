@@ -68,6 +68,7 @@ impl Kept {
                 start: start.clone(),
                 after_us,
                 page_bytes: PAGE_BYTES_MAX,
+                with_before: false,
             };
             let Answer::Now(page) = self.memory.read(&read) else {
                 panic!("memory answers at once")
@@ -332,6 +333,7 @@ fn read_all(
             start: start.clone(),
             after_us,
             page_bytes: PAGE_BYTES_MAX,
+            with_before: false,
         };
         let Answer::Now(page) = memory.read(&read) else { panic!("memory answers at once") };
         events.extend(page.events);
@@ -424,4 +426,48 @@ fn what_is_idle_costs_nothing_to_look_at() {
     kept.memory.expire(1);
     assert!(kept.memory.idle.is_empty() && kept.memory.order.len() == MANY);
     assert_eq!(before, kept.memory.held());
+}
+
+#[test]
+fn the_first_news_of_each_key_comes_with_what_the_reader_may_have_had_of_it() {
+    const EVENTS: u64 = 60;
+    for held in [1000, 25] {
+        let mut kept = Kept::new(Retention { topic_events_max: held, ..ROOMY });
+        let mut told: Vec<(String, Op)> = Vec::new();
+        for number in 0..EVENTS {
+            let op = if number % 7 == 3 { Op::Delete } else { Op::Upsert };
+            let key =
+                if number % 11 == 0 { String::new() } else { (number * number % 5).to_string() };
+            kept.push("a", &key, op);
+            told.push((key, op));
+        }
+        let at = |offset: u64| &told[usize::try_from(offset).unwrap() - 1];
+        let oldest = EVENTS.saturating_sub(held as u64) + 1;
+        for had in oldest..EVENTS {
+            let position = Arc::from([(TopicName::new("a").unwrap(), had)]);
+            let offsets = Start::AfterOffsets { offsets: position, others_us: None };
+            for start in [offsets, after_time(had * 10)] {
+                let read = Read {
+                    topics: vec![TopicPattern::new("a").unwrap()],
+                    start,
+                    after_us: 0,
+                    page_bytes: PAGE_BYTES_MAX,
+                    with_before: true,
+                };
+                let Answer::Now(page) = kept.memory.read(&read) else { panic!("at once") };
+                assert_eq!(page.events.len() as u64, EVENTS - had);
+                for event in &page.events {
+                    let is_same = |offset: &u64| *at(*offset).0 == *event.key;
+                    let is_first = !(had + 1..event.offset).any(|offset| is_same(&offset));
+                    let last = (1..=had).rev().find(is_same);
+                    let expected = last.filter(|offset| {
+                        let is_there = at(*offset).1 != Op::Delete;
+                        is_first && is_there && *offset >= oldest && !event.key.is_empty()
+                    });
+                    let before = event.before.as_ref().map(|before| before.offset);
+                    assert_eq!(before, expected, "{held} held, {had} had, at {}", event.offset);
+                }
+            }
+        }
+    }
 }

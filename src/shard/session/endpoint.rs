@@ -28,7 +28,10 @@ use crate::dialect::Call;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Kind;
+use crate::dialect::LINES;
+use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
+use crate::dialect::NotTaken;
 use crate::dialect::Port;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -36,8 +39,11 @@ use crate::dialect::Setup;
 use crate::dialect::Since;
 use crate::dialect::Socket;
 use crate::dialect::Stream;
+use crate::dialect::Talk;
 use crate::dialect::Wanted;
 use crate::dialect::Wish;
+use crate::dialect::native;
+use crate::dialect::peat;
 use crate::dialect::peat::connect;
 use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::PREFLIGHT_KEPT_S;
@@ -126,8 +132,11 @@ impl Shard {
         match door.kind {
             Kind::WebSocket(socket) => self.open_socket(id, http, head, socket, now),
             Kind::Stream(stream) => self.open_stream(id, http, head, stream, now),
-            Kind::Call(call) => {
-                self.begin_call(id, &mut http, head, call, now);
+            Kind::Call(call, takes) => {
+                match takes.find(head) {
+                    Ok(media) => self.begin_call(id, &mut http, head, (call, media), now),
+                    Err(fault) => self.refuse_media(id, &mut http, &fault, now),
+                }
                 Some(http)
             }
             Kind::Page => {
@@ -215,14 +224,16 @@ impl Shard {
                     }
                 };
                 let voice = Voice { dialect: DialectId::NativeSse, transport };
-                let back = self.begin_sse(id, http, head, voice, now);
+                let talk = Box::new(native::Stream);
+                let back = self.begin_sse(id, http, head, (voice, talk), now);
                 if back.is_none() {
                     self.subscribe_asked(id, &asked, now);
                 }
                 back
             }
             Stream::Wants(open) => {
-                let Wanted { dialect, mut wish, since_lost } = match open(head, &self.setup()) {
+                let Wanted { dialect, talk, mut wish, since_lost } = match open(head, &self.setup())
+                {
                     Ok(opened) => opened,
                     Err(problem) => {
                         self.refuse_opening(id, &mut http, &problem, now);
@@ -238,7 +249,8 @@ impl Shard {
                     let is_here = since != Since::Lost && self.is_position_here(&since, now);
                     wish.since = if is_here { since } else { since_lost };
                 }
-                let back = self.begin_sse(id, http, head, Voice { dialect, transport }, now);
+                let voice = Voice { dialect, transport };
+                let back = self.begin_sse(id, http, head, (voice, talk), now);
                 if back.is_none() {
                     self.want_one(id, wish, now);
                 }
@@ -268,7 +280,7 @@ impl Shard {
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        voice: Voice,
+        spoken: (Voice, Box<dyn Talk>),
         now: Now,
     ) -> Option<Box<Http>> {
         if http.answering().head_only {
@@ -280,7 +292,7 @@ impl Shard {
         }
         let mut reply = Vec::new();
         Reply::stream(&mut reply, sse::CONTENT_TYPE, head.version, http.answering());
-        self.begin_stream(id, reply, voice, now);
+        self.begin_stream(id, reply, spoken, now);
         None
     }
 
@@ -290,14 +302,28 @@ impl Shard {
     }
 
     /// Has a call's body gathered, or carries it out if it has none.
-    fn begin_call(&mut self, id: ConnId, http: &mut Http, head: &Head, call: Call, now: Now) {
+    fn begin_call(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        head: &Head,
+        (call, media): (Call, Option<&MediaType>),
+        now: Now,
+    ) {
         let (bytes_max, action) = match call {
-            Call::Publish => return self.begin_upload(id, http, head, now),
+            Call::Publish => {
+                return self.begin_upload(id, http, head, media == Some(&LINES), now);
+            }
             Call::Topics => return self.gather_topics(id, http, head),
-            Call::Subscribe => match self.terms_of_call(id, http, head, now) {
-                Some(terms) => (body_bytes_max(call), Action::Subscribe(terms)),
-                None => return,
-            },
+            Call::Subscribe if head.version != Version::Http11 => {
+                // Its stream ends with a message, so it must be told from the connection's end.
+                return self.refuse(id, http, 505, ("http_version", "a call needs HTTP/1.1"), now);
+            }
+            Call::Subscribe => {
+                let version = head.value(Name::ConnectProtocolVersion);
+                let terms = connect::Terms::of(media, version);
+                (body_bytes_max(call), Action::Subscribe(terms))
+            }
             Call::Cast => (body_bytes_max(call), Action::Cast),
             Call::Post => (body_bytes_max(call), Action::Post),
             Call::Revoke => (body_bytes_max(call), Action::Revoke),
@@ -312,28 +338,15 @@ impl Shard {
         self.gather_body(id, http, head, (bytes_max, action), now);
     }
 
-    /// How the messages of a Connect call are written; `None`: it was refused.
-    fn terms_of_call(
-        &mut self,
-        id: ConnId,
-        http: &mut Http,
-        head: &Head,
-        now: Now,
-    ) -> Option<connect::Terms> {
-        if head.version != Version::Http11 {
-            // Its stream ends with a message, so it must be told from the connection's end.
-            self.refuse(id, http, 505, ("http_version", "a call needs HTTP/1.1"), now);
-            return None;
-        }
-        let version = head.value(Name::ConnectProtocolVersion);
-        let terms = connect::Terms::of(head.value(Name::ContentType), version);
-        if terms.is_none() {
-            self.reply(id, http, now, |out, answering| {
-                let types = "application/connect+json, application/connect+proto";
-                Reply::begin(out, 415, answering).header("accept-post", types).empty();
-            });
-        }
-        terms
+    /// Says which types of bodies a call takes.
+    fn refuse_media(&mut self, id: ConnId, http: &mut Http, fault: &NotTaken, now: Now) {
+        let refusal = Refusal::of(RefusalCode::BadField, fault.field(), fault);
+        self.reply(id, http, now, |out, answering| {
+            let (name, value) = fault.remedy();
+            Reply::begin(out, 415, answering)
+                .header(name, &value)
+                .body("application/json", &refusal_body(&refusal));
+        });
     }
 
     /// Carries a call of the RPC out: its answer is a stream of changes, or of nothing but the error.
@@ -349,7 +362,7 @@ impl Shard {
         let content_type = terms.codec.content_type();
         Reply::stream(&mut reply, content_type, Version::Http11, http.answering());
         let voice = Voice { dialect: terms.codec.dialect(), transport: Transport::Connect };
-        self.begin_stream(id, reply, voice, now);
+        self.begin_stream(id, reply, (voice, Box::new(peat::Stream)), now);
         match connect::request(terms, body) {
             Ok(request) => {
                 let wish = request.wish(&[], &self.settings.views.peat);

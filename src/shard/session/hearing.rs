@@ -3,6 +3,7 @@
 //! Invariants: any split of a client's bytes into reads gives the same answers in the same order; publishes that stand side by side travel as one run
 //! of at most `DRAFTS_BYTES_MAX`; a message is not even inflated before there is room for what it brings. What has to wait stays as bytes.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use super::super::Shard;
@@ -11,28 +12,40 @@ use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
 use super::Session;
+use super::talk::begins_with_publish;
 use super::unread::Unread;
 use super::websocket::Heard;
 use super::websocket::WebSocket;
-use super::websocket::hear;
+use super::websocket::echo;
 use crate::clock::Now;
-use crate::dialect::Command;
-use crate::dialect::SubId;
+use crate::dialect::Answer;
+use crate::dialect::Request;
+use crate::dialect::Said;
+use crate::dialect::Step;
+use crate::dialect::Ticket;
 use crate::event::Draft;
 use crate::event::TopicName;
 use crate::limits::DRAFTS_BYTES_MAX;
 use crate::limits::HEARD_BYTES_MAX;
+use crate::limits::TICKETS_MAX;
+use crate::wire::decoder::Incoming;
 
-/// A publish whose result is awaited: the id to answer to, if an answer is wanted, and the topic.
-pub(super) type Awaited = (Option<SubId>, TopicName);
+/// Publishes whose results are awaited.
+#[derive(Debug, Default)]
+struct Awaited {
+    /// Who is answered, and for how many drafts each.
+    tickets: Vec<(Ticket, usize)>,
+    /// Of all drafts, in order.
+    topics: Vec<TopicName>,
+    bytes: usize,
+}
 
 /// What a connection was heard to say and is to be carried out later.
 #[derive(Debug, Default)]
 pub(in super::super) struct Waits {
-    /// Publishes whose results are awaited, and their bytes.
-    publishing: Option<(Vec<Awaited>, usize)>,
-    /// What was said right behind them.
-    heard: Option<Heard>,
+    publishing: Option<Awaited>,
+    /// What was said right behind them, in order.
+    heard: VecDeque<Heard>,
     unread: Unread,
     /// The client says nothing more after this.
     has_ended: bool,
@@ -42,16 +55,15 @@ pub(in super::super) struct Waits {
 #[derive(Default)]
 struct Run {
     drafts: Vec<Draft>,
-    awaited: Vec<Awaited>,
-    bytes: usize,
+    awaited: Awaited,
 }
 
 /// How far bytes were carried out.
 #[derive(Default)]
 struct Paused {
     taken: usize,
-    heard: Option<Heard>,
-    publishing: Option<(Vec<Awaited>, usize)>,
+    heard: VecDeque<Heard>,
+    publishing: Option<Awaited>,
 }
 
 impl Waits {
@@ -61,13 +73,13 @@ impl Waits {
 
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        let drafts = self.publishing.as_ref().map_or(0, |(_, bytes)| *bytes);
-        let heard = self.heard.as_ref().map_or(0, Heard::held_bytes);
+        let drafts = self.publishing.as_ref().map_or(0, |awaited| awaited.bytes);
+        let heard: usize = self.heard.iter().map(Heard::held_bytes).sum();
         size_of::<Self>() + self.unread.held_bytes() + drafts + heard
     }
 
     fn is_over(&self) -> bool {
-        self.publishing.is_none() && self.heard.is_none() && self.unread.is_empty()
+        self.publishing.is_none() && self.heard.is_empty() && self.unread.is_empty()
     }
 
     fn take(&mut self, paused: Paused) {
@@ -91,8 +103,8 @@ impl Shard {
             waits.unread.extend(bytes);
             return self.websocket_go_on(id, websocket, now);
         }
-        let paused = self.hear(id, &mut websocket, None, bytes, now);
-        let is_over = paused.taken == bytes.len() && paused.heard.is_none();
+        let paused = self.hear(id, &mut websocket, VecDeque::new(), bytes, now);
+        let is_over = paused.taken == bytes.len() && paused.heard.is_empty();
         if !is_over || paused.publishing.is_some() {
             let mut waits = Box::<Waits>::default();
             waits.unread.extend(&bytes[paused.taken..]);
@@ -108,7 +120,7 @@ impl Shard {
             return self.put_back(id, Session::WebSocket(websocket));
         };
         if !waits.is_publishing() {
-            let heard = waits.heard.take();
+            let heard = std::mem::take(&mut waits.heard);
             let bytes = waits.unread.as_mut_slice();
             let paused = self.hear(id, &mut websocket, heard, bytes, now);
             waits.take(paused);
@@ -140,11 +152,43 @@ impl Shard {
         results: &[PublishResult],
         now: Now,
     ) {
-        let publishing = websocket.waits_mut().and_then(|waits| waits.publishing.take());
-        if let Some((awaited, _)) = publishing {
-            self.say_published(id, &awaited, results);
+        let awaited = websocket.waits_mut().and_then(|waits| waits.publishing.take());
+        let rest = awaited.and_then(|awaited| self.answer_published(id, &awaited, results, now));
+        if let (Some(rest), Some(waits)) = (rest, websocket.waits_mut()) {
+            waits.heard.push_front(rest);
         }
         self.websocket_go_on(id, websocket, now);
+    }
+
+    /// Answers publishes; what is left of what their conversation wants then.
+    fn answer_published(
+        &mut self,
+        id: ConnId,
+        awaited: &Awaited,
+        results: &[PublishResult],
+        now: Now,
+    ) -> Option<Heard> {
+        let mut from = 0;
+        let mut steps = Vec::new();
+        for (ticket, count) in &awaited.tickets {
+            let range = from..from + count;
+            from = range.end;
+            let (topics, results) = (&awaited.topics[range.clone()], &results[range]);
+            let answer = Answer::Published { topics, results };
+            steps.extend(self.converse(id, now, |talk, context, steps| {
+                talk.answered(ticket.clone(), answer, context, steps);
+            }));
+        }
+        let steps = self.take_steps(id, steps, now);
+        (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
+    }
+
+    /// Has steps taken that are not the answer to something said on the connection: at once, or when it goes on.
+    pub(super) fn begin_with(&mut self, websocket: &mut WebSocket, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            let heard = VecDeque::from([Heard::Steps { steps, is_counted: true }]);
+            websocket.set_waits(Box::new(Waits { heard, ..Waits::default() }));
+        }
     }
 
     /// Carries out what was said, in its order, until something has to be awaited.
@@ -152,70 +196,129 @@ impl Shard {
         &mut self,
         id: ConnId,
         websocket: &mut WebSocket,
-        heard: Option<Heard>,
+        heard: VecDeque<Heard>,
         bytes: &mut [u8],
         now: Now,
     ) -> Paused {
         let mut paused = Paused { heard, ..Paused::default() };
         let mut run = Run::default();
-        let hears_binary =
-            self.voice_of(id).is_some_and(|voice| voice.dialect.speaker().manners().hears_binary);
         loop {
-            if run.bytes >= DRAFTS_BYTES_MAX {
-                paused.publishing = self.publish_run(id, std::mem::take(&mut run), now);
+            if run.is_full() {
+                self.publish_run(id, &mut run, &mut paused, now);
             }
             if paused.publishing.is_some() || !self.may_hear(id) {
                 break;
             }
-            let said = match paused.heard.take() {
+            let said = match paused.heard.pop_front() {
                 Some(said) => said,
                 None if paused.taken == bytes.len() => break,
                 None => {
                     let rest = &mut bytes[paused.taken..];
-                    let (taken, said) = self.next_heard(websocket, hears_binary, rest);
+                    let (taken, said) = self.next_heard(id, websocket, rest, now);
                     paused.taken += taken;
                     let Some(said) = said else { continue };
                     said
                 }
             };
-            if said.is_publish() && !self.has_time_for(id, run.bytes) {
-                paused.heard = Some(said);
+            if said.is_publish() && !self.has_time_for(id, run.awaited.bytes) {
+                paused.heard.push_front(said);
                 break;
             }
             match said {
-                Heard::Said(Ok(Command::Publish { id: ack, draft }))
-                    if self.may_publish(id, &draft.topic) =>
-                {
-                    if !self.is_closing(id) {
-                        run.push(ack, draft);
+                Heard::Steps { steps, .. } if self.joins(id, &steps) => {
+                    let rest = run.push_first(steps);
+                    paused.heard.extend(rest);
+                }
+                said if run.drafts.is_empty() => {
+                    let rest = match said {
+                        Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
+                            self.refuse_publish(id, steps, now)
+                        }
+                        said => self.carry_out_heard(id, websocket, said, now),
+                    };
+                    if let Some(rest) = rest {
+                        paused.heard.push_front(rest);
                     }
                 }
-                said if run.drafts.is_empty() => self.carry_out_heard(id, websocket, said, now),
                 said => {
-                    paused.publishing = self.publish_run(id, std::mem::take(&mut run), now);
-                    paused.heard = Some(said);
+                    paused.heard.push_front(said);
+                    self.publish_run(id, &mut run, &mut paused, now);
                 }
             }
         }
         if !run.drafts.is_empty() {
-            paused.publishing = self.publish_run(id, run, now);
+            self.publish_run(id, &mut run, &mut paused, now);
         }
         paused
+    }
+
+    /// Whether the next of these steps is a publish that may travel with others: all that it asks for is allowed.
+    fn joins(&self, id: ConnId, steps: &[Step]) -> bool {
+        match steps.first() {
+            Some(Step::Ask { what: Request::Publish(drafts), .. }) => {
+                drafts.iter().all(|draft| self.may_publish(id, &draft.topic))
+            }
+            _ => false,
+        }
+    }
+
+    /// Answers a publish that is not allowed, the first of these steps; what is left of them.
+    fn refuse_publish(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Option<Heard> {
+        if let Step::Ask { ticket, what: Request::Publish(drafts) } = steps.remove(0) {
+            let answered = self.answer_not_published(id, ticket, &drafts, now);
+            steps.splice(0..0, answered);
+        }
+        (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
+    }
+
+    /// Tells a conversation that nothing of this was published, since one draft may not be.
+    pub(super) fn answer_not_published(
+        &mut self,
+        id: ConnId,
+        ticket: Ticket,
+        drafts: &[Draft],
+        now: Now,
+    ) -> Vec<Step> {
+        let barred = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic));
+        let Some(Draft { topic, .. }) = barred else { return Vec::new() };
+        let refusal = &self.why_not_publish(id);
+        self.converse(id, now, |talk, context, steps| {
+            talk.answered(ticket, Answer::NotPublished { topic, refusal }, context, steps);
+        })
     }
 
     /// The next thing that is said, and how many bytes that took.
     fn next_heard(
         &mut self,
+        id: ConnId,
         websocket: &mut WebSocket,
-        hears_binary: bool,
         bytes: &mut [u8],
+        now: Now,
     ) -> (usize, Option<Heard>) {
+        let echoes = websocket.echo();
+        let hear = |shard: &mut Self, said: Said<'_>| match echoes {
+            Some(echoes) => echo(said, echoes),
+            None => Heard::Steps {
+                steps: shard.converse(id, now, |talk, context, steps| {
+                    talk.hear(said, context, steps);
+                }),
+                is_counted: false,
+            },
+        };
         let mut heard = None;
-        let (decoder, speaks) = websocket.decoder_and_speaks();
-        let fed = decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
-            heard = hear(speaks, hears_binary, incoming);
+        let decoder = websocket.decoder_mut();
+        let mut inbound = std::mem::take(&mut self.inbound);
+        let fed = decoder.feed(bytes, &mut inbound, &mut |incoming| {
+            heard = match incoming {
+                Incoming::Text(text) => Some(hear(self, Said::Text(text))),
+                Incoming::Binary(bytes) => Some(hear(self, Said::Binary(bytes))),
+                Incoming::Ping(payload) => Some(Heard::Ping(payload.into())),
+                Incoming::Pong(_) => None,
+                Incoming::Close { code, .. } => Some(Heard::Close { code }),
+            };
             if heard.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
+        self.inbound = inbound;
         // A ping in the midst of a message is no message.
         if decoder.is_idle() {
             websocket.message_is_whole();
@@ -254,17 +357,18 @@ impl Shard {
         }
     }
 
-    /// Publishes a run. `Some`: its results are awaited.
-    fn publish_run(&mut self, id: ConnId, run: Run, now: Now) -> Option<(Vec<Awaited>, usize)> {
-        let Run { mut drafts, awaited, bytes } = run;
-        self.heard_bytes += bytes;
+    /// Publishes a run; its results are awaited, or answered at once.
+    fn publish_run(&mut self, id: ConnId, run: &mut Run, paused: &mut Paused, now: Now) {
+        let Run { mut drafts, awaited } = std::mem::take(run);
+        self.heard_bytes += awaited.bytes;
         self.ingest.find_fields(&mut drafts);
         match self.publish(id, drafts, now) {
             Some(results) => {
-                self.say_published(id, &awaited, &results);
-                None
+                if let Some(rest) = self.answer_published(id, &awaited, &results, now) {
+                    paused.heard.push_front(rest);
+                }
             }
-            None => Some((awaited, bytes)),
+            None => paused.publishing = Some(awaited),
         }
     }
 
@@ -294,9 +398,20 @@ impl Shard {
 }
 
 impl Run {
-    fn push(&mut self, ack: Option<SubId>, draft: Draft) {
-        self.bytes += draft_bytes(&draft);
-        self.awaited.push((ack, draft.topic.clone()));
-        self.drafts.push(draft);
+    fn is_full(&self) -> bool {
+        self.awaited.bytes >= DRAFTS_BYTES_MAX || self.awaited.tickets.len() >= TICKETS_MAX
+    }
+
+    /// Takes the first of these steps, a publish, in; what is left of them.
+    fn push_first(&mut self, mut steps: Vec<Step>) -> Option<Heard> {
+        if let Step::Ask { ticket, what: Request::Publish(drafts) } = steps.remove(0) {
+            self.awaited.tickets.push((ticket, drafts.len()));
+            for draft in drafts {
+                self.awaited.bytes += draft_bytes(&draft);
+                self.awaited.topics.push(draft.topic.clone());
+                self.drafts.push(draft);
+            }
+        }
+        (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
 }

@@ -19,7 +19,7 @@ use super::pace::Pace;
 use super::stream::Asked;
 use super::unread::Unread;
 use super::upload::Upload;
-use super::websocket::Speaks;
+use super::websocket::Echo;
 use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -27,6 +27,8 @@ use crate::dialect;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::Refusal;
+use crate::dialect::Step;
+use crate::dialect::Talk;
 use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
@@ -343,13 +345,18 @@ impl Shard {
         self.push_item(id, Item::Raw(reply[..].into()));
         self.reply_scratch = reply;
         let may_deflate = upgrade.deflate.is_some();
-        let (speaks, dialect, asked) = match opening {
+        let mut echo = None;
+        let (dialect, talk, first): (_, Box<dyn Talk>, _) = match opening {
             Opening::Native { asked } => {
-                (Speaks::Dialect(DialectId::Native), Some(DialectId::Native), asked)
+                let first = asked.map(|asked| Step::Subscribe(asked.into_wish()));
+                (Some(DialectId::Native), Box::new(native::Conversation), Vec::from_iter(first))
             }
-            Opening::Echo => (Speaks::Echo { deflate: upgrade.deflate }, None, None),
+            Opening::Echo => {
+                echo = Some(Echo { deflate: upgrade.deflate });
+                (None, Box::new(native::Conversation), Vec::new())
+            }
             Opening::Talk(dialect::Opening { dialect, talk, .. }) => {
-                (Speaks::Talk(talk), Some(dialect), None)
+                (Some(dialect), talk, Vec::new())
             }
         };
         let bytes_max =
@@ -357,15 +364,14 @@ impl Shard {
         if let (Some(dialect), Some(conn)) = (dialect, self.conns.find_mut(id)) {
             let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
             conn.voice = Some(Voice { dialect, transport });
+            conn.talk = Some(talk);
         }
-        let mut websocket = WebSocket::new(bytes_max, may_deflate, speaks);
+        let mut websocket = WebSocket::new(bytes_max, may_deflate, echo);
         if self.conns.find(id).is_some_and(|conn| conn.who.is_none()) && dialect.is_some() {
             websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
         }
-        self.greet(id, &mut websocket, now);
-        if let Some(asked) = asked {
-            self.subscribe_asked(id, &asked, now);
-        }
+        let rest = self.talk_open(id, first, now);
+        self.begin_with(&mut websocket, rest);
         // What was glued to the request is the WebSocket's.
         let mut rest = std::mem::take(&mut http.input);
         if rest.is_empty() {
@@ -388,13 +394,20 @@ impl Shard {
         self.reply(id, http, now, |out, answering| error.write_reply(out, answering));
     }
 
-    /// Begins to take events in.
-    pub(super) fn begin_upload(&mut self, id: ConnId, http: &mut Http, head: &Head, now: Now) {
+    /// Begins to take events in: one, or one a line.
+    pub(super) fn begin_upload(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        head: &Head,
+        has_lines: bool,
+        now: Now,
+    ) {
         if self.stopping.is_some() {
             let message = "the server is shutting down";
             return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
-        match Upload::read(head, self.settings.message_bytes_max) {
+        match Upload::read(head, has_lines, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let refusal = self.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);

@@ -21,10 +21,7 @@ use crate::clock::Now;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::Outcome;
-use crate::dialect::Refusal;
-use crate::dialect::RefusalCode;
 use crate::dialect::Since;
-use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::event::ShardId;
@@ -299,21 +296,6 @@ impl Shard {
             self.say(id, &Outcome::Unsubscribed { id: &sub.id, reason: Some(NOT_COVERED) });
         }
         Ok(())
-    }
-
-    /// The native protocol's `auth`.
-    pub(super) fn authenticate(&mut self, id: ConnId, ack: Option<&SubId>, token: &str, now: Now) {
-        match self.identify(id, token, now) {
-            Ok(()) => {
-                let who = self.conns.find(id).and_then(|conn| conn.who.clone());
-                let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
-                self.say(id, &Outcome::Authenticated { id: ack, expires_at_s });
-            }
-            Err(error) => {
-                let refusal = Refusal::of(RefusalCode::Forbidden, "token", error);
-                self.say(id, &Outcome::Refused { id: ack, refusal: &refusal });
-            }
-        }
     }
 
     /// Has tokens revoked on every shard.

@@ -17,6 +17,8 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Since;
 use crate::dialect::Subscription;
+use crate::dialect::Talk;
+use crate::dialect::Wish;
 use crate::dialect::native;
 use crate::dialect::peat::connect;
 use crate::event::Mark;
@@ -35,6 +37,10 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn subscription(&self) -> &Arc<Subscription> {
         &self.subscription
+    }
+
+    pub(super) fn into_wish(self) -> Wish {
+        Wish { subscription: self.subscription, since: self.since }
     }
 
     /// Reads the subscription that a WebSocket may have in its URL; `None` if there is none.
@@ -132,11 +138,18 @@ impl Shard {
     }
 
     /// Makes a connection an endless reply.
-    pub(super) fn begin_stream(&mut self, id: ConnId, head: Vec<u8>, voice: Voice, now: Now) {
+    pub(super) fn begin_stream(
+        &mut self,
+        id: ConnId,
+        head: Vec<u8>,
+        (voice, talk): (Voice, Box<dyn Talk>),
+        now: Now,
+    ) {
         self.push_item(id, Item::Raw(head.into()));
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.session = Session::Sse { said_s: seconds(now) };
         conn.voice = Some(voice);
+        conn.talk = Some(talk);
         self.count_held(id);
     }
 

@@ -1,71 +1,109 @@
-//! Dialects that remember: a connection's conversation is asked, and its steps are taken.
+//! Conversations: a connection's is asked, and its steps are taken.
 //!
-//! Invariant: steps are taken in their order; a connection that is being closed takes none.
+//! Invariants: steps are taken in their order; a connection that is being closed takes none. A publish is not taken here: it travels
+//! with those that stand beside it (`hearing.rs`).
 
 use super::super::Shard;
 use super::super::input::ConnId;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::Answer;
 use crate::dialect::Context;
+use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
+use crate::dialect::Ticket;
+
+/// Whether the next step is a publish.
+pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
+    matches!(steps.first(), Some(Step::Ask { what: Request::Publish(_), .. }))
+}
 
 impl Shard {
-    /// Opens a conversation.
-    pub(super) fn talk_open(&mut self, id: ConnId, talk: &mut dyn Talk, now: Now) {
-        let steps = self.asked(id, now, |context, steps| talk.open(context, steps));
-        self.take_steps(id, talk, steps, now);
-        if self.conns.find(id).is_some_and(|conn| conn.who.is_some()) {
-            let steps = self.asked(id, now, |context, steps| talk.identified(context, steps));
-            self.take_steps(id, talk, steps, now);
-        }
+    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a publish.
+    pub(super) fn talk_open(&mut self, id: ConnId, first: Vec<Step>, now: Now) -> Vec<Step> {
+        let mut steps = self.converse(id, now, |talk, context, steps| talk.open(context, steps));
+        steps.extend(first);
+        self.take_steps(id, steps, now)
     }
 
-    /// Hands what a client said to its conversation.
-    pub(super) fn talk_hear(&mut self, id: ConnId, talk: &mut dyn Talk, text: &str, now: Now) {
-        let steps = self.asked(id, now, |context, steps| talk.hear(text, context, steps));
-        self.take_steps(id, talk, steps, now);
-    }
-
-    /// What a conversation answers.
-    fn asked(
-        &self,
+    /// What a connection's conversation wants to be done; nothing if it is being closed.
+    pub(super) fn converse(
+        &mut self,
         id: ConnId,
         now: Now,
-        ask: impl FnOnce(&Context<'_>, &mut Vec<Step>),
+        ask: impl FnOnce(&mut dyn Talk, &Context<'_>, &mut Vec<Step>),
     ) -> Vec<Step> {
         let mut steps = Vec::new();
-        if let Some(voice) = self.voice_of(id)
-            && !self.is_closing(id)
-        {
-            ask(&Context { now, view: self.settings.views.of(voice.dialect) }, &mut steps);
+        let Some(conn) = self.conns.find_mut(id) else { return steps };
+        if conn.is_closing() {
+            return steps;
+        }
+        if let (Some(voice), Some(talk)) = (conn.voice, conn.talk.as_deref_mut()) {
+            let context = Context {
+                now,
+                view: self.settings.views.of(voice.dialect),
+                epoch: &self.epoch,
+                is_known: conn.who.is_some(),
+            };
+            ask(talk, &context, &mut steps);
         }
         steps
     }
 
-    fn take_steps(&mut self, id: ConnId, talk: &mut dyn Talk, steps: Vec<Step>, now: Now) {
-        for step in steps {
-            match step {
-                Step::Say(text) => self.push_item(id, Item::Said { kind: "said", text }),
+    /// Takes steps in their order, up to a publish; what is left of them.
+    pub(super) fn take_steps(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Vec<Step> {
+        while !steps.is_empty() && !begins_with_publish(&steps) {
+            if self.is_closing(id) {
+                steps.clear();
+                break;
+            }
+            match steps.remove(0) {
+                Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
                 Step::Want(wishes) => self.want(id, &wishes, now),
-                Step::Close { code, reason } => return self.close(id, code, reason, now),
-                Step::Identify { token } => {
-                    let answer = match self.identify(id, &token, now) {
-                        Ok(()) => self.asked(id, now, |cx, steps| talk.identified(cx, steps)),
-                        Err(error) => {
-                            let reason = error.to_string();
-                            self.asked(id, now, |cx, steps| talk.refused(&reason, cx, steps))
-                        }
-                    };
-                    self.take_steps(id, talk, answer, now);
+                Step::Subscribe(wish) => {
+                    if self.charge_making(id, wish.subscription.filter.as_ref(), now) {
+                        self.subscribe(id, &wish.subscription, &wish.since, now);
+                    }
+                }
+                Step::Update { id: sub, change } => {
+                    let filter = change.filter.as_ref().and_then(Option::as_ref);
+                    if self.charge_making(id, filter, now) {
+                        self.update(id, &sub, *change, now);
+                    }
+                }
+                Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
+                // Who cannot pay is being closed then.
+                Step::Pay { steps } => drop(self.charge(id, steps, now)),
+                Step::Close { code, reason } => self.close(id, code, reason, now),
+                Step::Ask { ticket, what: Request::Identify { token } } => {
+                    let answered = self.answer_identify(id, ticket, &token, now);
+                    steps.splice(0..0, answered);
+                }
+                Step::Ask { what: Request::Publish(_), .. } => {
+                    unreachable!("publishes are told apart before this")
                 }
             }
         }
+        steps
+    }
+
+    fn answer_identify(&mut self, id: ConnId, ticket: Ticket, token: &str, now: Now) -> Vec<Step> {
+        let identified = self.identify(id, token, now);
+        let who = self.conns.find(id).and_then(|conn| conn.who.as_deref());
+        let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
+        let reason = identified.err().map(|error| error.to_string());
+        self.converse(id, now, |talk, context, steps| {
+            let answer = match &reason {
+                None => Answer::Identified { expires_at_s },
+                Some(reason) => Answer::NotIdentified { reason },
+            };
+            talk.answered(ticket, answer, context, steps);
+        })
     }
 
     /// Whether a connection's last words have been said.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
-        let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
-        solo.is_some_and(|solo| solo.closing.is_some())
+        self.conns.find(id).is_some_and(super::super::conns::Conn::is_closing)
     }
 }

@@ -15,7 +15,6 @@ use super::PublishResult;
 use super::http::refusal_body;
 use super::unread::Unread;
 use super::upload_end::Cut;
-use super::websocket::refusal_of;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -91,12 +90,16 @@ enum Key {
 }
 
 impl Upload {
-    /// Reads a request's head.
+    /// Reads a request's head; whether its body has an object a line is known already.
     ///
     /// # Errors
     /// The status, and what is wrong.
-    pub(super) fn read(head: &Head, message_bytes_max: usize) -> Result<Self, (u16, Refusal)> {
-        let terms = Terms::read(head)?;
+    pub(super) fn read(
+        head: &Head,
+        has_lines: bool,
+        message_bytes_max: usize,
+    ) -> Result<Self, (u16, Refusal)> {
+        let terms = Terms::read(head, has_lines)?;
         let line_bytes_max = message_bytes_max.min(PAYLOAD_BYTES_MAX);
         let limit = if terms.ndjson { u64::MAX } else { line_bytes_max as u64 };
         let body = BodyDecoder::new(head.framing, limit)
@@ -324,7 +327,10 @@ impl Upload {
                     return;
                 }
                 Err(code) => {
-                    self.reject(self.draft_lines[index], refusal_of(*code, &self.terms.topic));
+                    self.reject(
+                        self.draft_lines[index],
+                        Refusal::of_publish(*code, &self.terms.topic),
+                    );
                 }
             }
         }
@@ -345,7 +351,7 @@ impl Upload {
 }
 
 impl Terms {
-    fn read(head: &Head) -> Result<Self, (u16, Refusal)> {
+    fn read(head: &Head, has_lines: bool) -> Result<Self, (u16, Refusal)> {
         let bad = |field: &str, message: &dyn std::fmt::Display| {
             (400, Refusal::of(RefusalCode::BadField, field, message))
         };
@@ -395,7 +401,7 @@ impl Terms {
             }
             key = Key::Given(Arc::from(given));
         }
-        Ok(Self { topic, key, op, ordered, ndjson: is_ndjson(head)? })
+        Ok(Self { topic, key, op, ordered, ndjson: has_lines })
     }
 
     fn draft(&self, bytes: &[u8], ingest: &mut Ingest) -> Result<Draft, Refusal> {
@@ -440,29 +446,4 @@ fn key_in(field: &str, found: KeyField) -> Result<Arc<str>, Refusal> {
 
 fn too_large(error: &HttpError) -> Refusal {
     Refusal::new(RefusalCode::TooLarge, error)
-}
-
-/// Whether a body has an object a line. `curl -d` says that it sends a form unless it is told otherwise, and is taken for JSON.
-fn is_ndjson(head: &Head) -> Result<bool, (u16, Refusal)> {
-    if head
-        .value(Name::ContentEncoding)
-        .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
-    {
-        let message = "a body is not to be encoded (Content-Encoding)";
-        return Err((415, Refusal::of(RefusalCode::BadField, "Content-Encoding", message)));
-    }
-    let Some(content_type) = head.value(Name::ContentType) else { return Ok(false) };
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media_type.as_str() {
-        "application/x-ndjson"
-        | "application/ndjson"
-        | "application/jsonl"
-        | "application/x-jsonlines" => Ok(true),
-        "" | "application/json" | "text/json" | "application/x-www-form-urlencoded" => Ok(false),
-        other => {
-            let message =
-                format_args!("a body is application/json or application/x-ndjson, not {other}");
-            Err((415, Refusal::of(RefusalCode::BadField, "Content-Type", message)))
-        }
-    }
 }

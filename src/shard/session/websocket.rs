@@ -1,4 +1,4 @@
-//! A WebSocket client: its messages become commands, and the commands are carried out.
+//! A WebSocket client: its conversation hears its messages, and what that wants is carried out.
 //!
 //! Invariant: what is said is carried out in its order, for `hearing` hands it over so. Never looks inside a payload.
 
@@ -6,28 +6,23 @@ use std::num::NonZeroU32;
 
 use super::super::Shard;
 use super::super::input::ConnId;
-use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
 use super::super::solo::AfterSent;
 use super::super::want::WHO_FIRST;
-use super::hearing::Awaited;
 use super::hearing::Waits;
 use super::pace::Pace;
+use super::talk::begins_with_publish;
 use crate::auth::Bucket;
 use crate::batch::Item;
 use crate::clock::Now;
-use crate::dialect::Command;
-use crate::dialect::DialectId;
-use crate::dialect::Malformed;
-use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Talk;
+use crate::dialect::Request;
+use crate::dialect::Said;
+use crate::dialect::Step;
 use crate::event::TopicName;
-use crate::limits::FILTER_REFUSED_STEPS;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
-use crate::wire::decoder::Incoming;
 use crate::wire::decoder::Violation;
 use crate::wire::deflate::Agreed;
 use crate::wire::deflate::Deflater;
@@ -36,14 +31,14 @@ use crate::wire::frame;
 use crate::wire::frame::Coding;
 use crate::wire::frame::OpCode;
 
-const CLOSE_NOT_TEXT: u16 = 1003;
 const CLOSE_POLICY: u16 = 1008;
 
 /// The state of a WebSocket connection beyond its subscriptions.
 #[derive(Debug)]
 pub(in super::super) struct WebSocket {
     decoder: Decoder,
-    speaks: Speaks,
+    /// Every message comes back; and how that was agreed to be compressed.
+    echo: Option<Echo>,
     /// When it was pinged since it was last heard, in seconds since the start.
     pinged_s: Option<NonZeroU32>,
     /// A client that has not said who it is by then, in seconds since the start, is closed.
@@ -56,25 +51,20 @@ pub(in super::super) struct WebSocket {
     coming_s: u32,
 }
 
-/// What is spoken on it.
-#[derive(Debug)]
-pub(in super::super) enum Speaks {
-    Dialect(DialectId),
-    /// A dialect that remembers what was said.
-    Talk(Box<dyn Talk>),
-    /// Every message comes back.
-    Echo {
-        deflate: Option<Agreed>,
-    },
+/// How messages are sent back.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Echo {
+    pub(super) deflate: Option<Agreed>,
 }
 
 /// One thing that a client said, its bytes copied where they outlive the read.
 #[derive(Debug)]
 pub(super) enum Heard {
-    Said(Result<Command, Malformed>),
-    /// What a conversation is to hear.
-    Told(Box<str>),
-    NotText,
+    /// What its conversation wants to be done for a message; whether that was counted as one of those that it may send.
+    Steps {
+        steps: Vec<Step>,
+        is_counted: bool,
+    },
     Echoed(Box<[u8]>),
     Ping(Box<[u8]>),
     Close {
@@ -85,26 +75,34 @@ pub(super) enum Heard {
 }
 
 impl Heard {
-    pub(super) const fn is_publish(&self) -> bool {
-        matches!(self, Self::Said(Ok(Command::Publish { .. })))
+    /// Whether a publish is what comes next.
+    pub(super) fn is_publish(&self) -> bool {
+        matches!(self, Self::Steps { steps, .. } if begins_with_publish(steps))
     }
 
     /// Bytes that it holds of what was said.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
-            Self::Said(Ok(Command::Publish { draft, .. })) => draft_bytes(draft),
-            Self::Told(text) => text.len(),
+            Self::Steps { steps, .. } => steps.iter().map(step_bytes).sum(),
             Self::Echoed(bytes) | Self::Ping(bytes) => bytes.len(),
-            Self::Said(_) | Self::NotText | Self::Close { .. } | Self::Broken(_) => 0,
+            Self::Close { .. } | Self::Broken(_) => 0,
         }
     }
 }
 
+fn step_bytes(step: &Step) -> usize {
+    let drafts = match step {
+        Step::Ask { what: Request::Publish(drafts), .. } => &drafts[..],
+        _ => &[],
+    };
+    size_of::<Step>() + drafts.iter().map(draft_bytes).sum::<usize>()
+}
+
 impl WebSocket {
-    pub(super) fn new(bytes_max: usize, may_deflate: bool, speaks: Speaks) -> Self {
+    pub(super) fn new(bytes_max: usize, may_deflate: bool, echo: Option<Echo>) -> Self {
         Self {
             decoder: Decoder::new(bytes_max, may_deflate),
-            speaks,
+            echo,
             pinged_s: None,
             identify_by_s: None,
             messages: Bucket::default(),
@@ -135,8 +133,12 @@ impl WebSocket {
         self.waits = Some(waits);
     }
 
-    pub(super) fn decoder_and_speaks(&mut self) -> (&mut Decoder, &Speaks) {
-        (&mut self.decoder, &self.speaks)
+    pub(super) fn decoder_mut(&mut self) -> &mut Decoder {
+        &mut self.decoder
+    }
+
+    pub(super) fn echo(&self) -> Option<Echo> {
+        self.echo
     }
 
     /// Its client has said something.
@@ -182,42 +184,34 @@ impl WebSocket {
 }
 
 impl Shard {
-    /// Carries out one thing that a client said.
+    /// Carries out one thing that a client said, but for publishes; what is left of it.
     pub(super) fn carry_out_heard(
         &mut self,
         id: ConnId,
         websocket: &mut WebSocket,
-        said: Heard,
+        heard: Heard,
         now: Now,
-    ) {
+    ) -> Option<Heard> {
         let messages_per_s = self.settings.access.limits.messages;
-        match said {
-            Heard::Said(Ok(Command::Publish { id: ack, draft: _ })) => {
-                let refusal = self.why_not_publish(id);
-                self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
-            }
-            Heard::Said(_) | Heard::Told(_)
-                if !websocket.messages.take(1, messages_per_s, now.mono_ms) =>
-            {
-                self.hear_no_more(id, now);
-            }
-            Heard::Said(Ok(command)) => self.carry_out(id, command, now),
-            Heard::Told(text) => {
-                if let Speaks::Talk(talk) = &mut websocket.speaks {
-                    self.talk_hear(id, &mut **talk, &text, now);
+        match heard {
+            Heard::Steps { steps, is_counted } => {
+                if !is_counted && !websocket.messages.take(1, messages_per_s, now.mono_ms) {
+                    self.hear_no_more(id, now);
+                    return None;
                 }
+                let steps = self.take_steps(id, steps, now);
+                return (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true });
             }
-            Heard::Said(Err(malformed)) => self.refuse_malformed(id, &malformed, now),
             Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
             Heard::Ping(payload) => {
                 let mut pong = Vec::new();
                 frame::put_pong(&mut pong, &payload);
                 self.push_item(id, Item::Raw(pong.into()));
             }
-            Heard::NotText => self.close(id, CLOSE_NOT_TEXT, "this protocol is text", now),
             Heard::Close { code } => self.answer_close(id, code, now),
             Heard::Broken(violation) => self.end_for(id, &violation, now),
         }
+        None
     }
 
     /// Its bytes are no WebSocket's.
@@ -231,14 +225,6 @@ impl Shard {
         self.close_with(id, &bytes, AfterSent::Gone, now);
     }
 
-    /// It said something that cannot be read. A filter was read as far as it goes, which is paid for.
-    fn refuse_malformed(&mut self, id: ConnId, malformed: &Malformed, now: Now) {
-        let Malformed { id: of, refusal } = malformed;
-        if refusal.code != RefusalCode::BadFilter || self.charge(id, FILTER_REFUSED_STEPS, now) {
-            self.say(id, &Outcome::Refused { id: of.as_ref(), refusal });
-        }
-    }
-
     /// It said more in a second than it may.
     fn hear_no_more(&mut self, id: ConnId, now: Now) {
         if !self.is_closing(id) {
@@ -247,18 +233,6 @@ impl Shard {
         }
         let Some(voice) = self.voice_of(id) else { return };
         self.close(id, CLOSE_POLICY, voice.dialect.speaker().manners().flood, now);
-    }
-
-    /// The first words of a connection that has become a WebSocket.
-    pub(super) fn greet(&mut self, id: ConnId, websocket: &mut WebSocket, now: Now) {
-        match &mut websocket.speaks {
-            Speaks::Talk(talk) => self.talk_open(id, &mut **talk, now),
-            Speaks::Dialect(_) => {
-                let epoch = std::sync::Arc::clone(&self.epoch);
-                self.say(id, &Outcome::Welcome { epoch: &epoch });
-            }
-            Speaks::Echo { .. } => {}
-        }
     }
 
     /// Whether a connection may publish to a topic.
@@ -279,56 +253,6 @@ impl Shard {
         }
     }
 
-    pub(super) fn say_published(
-        &mut self,
-        id: ConnId,
-        publishing: &[Awaited],
-        results: &[PublishResult],
-    ) {
-        let epoch = std::sync::Arc::clone(&self.epoch);
-        for ((ack, topic), result) in publishing.iter().zip(results) {
-            match (result, ack) {
-                (Ok(placed), Some(ack)) => {
-                    self.say(
-                        id,
-                        &Outcome::Published { id: ack, topic, placed: *placed, epoch: &epoch },
-                    );
-                }
-                (Ok(_), None) => {}
-                (Err(code), ack) => {
-                    let refusal = refusal_of(*code, topic);
-                    self.say(id, &Outcome::Refused { id: ack.as_ref(), refusal: &refusal });
-                }
-            }
-        }
-    }
-
-    fn carry_out(&mut self, id: ConnId, command: Command, now: Now) {
-        if self.is_closing(id) {
-            return;
-        }
-        let filter = match &command {
-            Command::Subscribe { subscription, .. } => subscription.filter.as_ref(),
-            Command::Update { change, .. } => change.filter.as_ref().and_then(Option::as_ref),
-            _ => None,
-        };
-        if !self.charge_making(id, filter, now) {
-            return;
-        }
-        match command {
-            Command::Subscribe { subscription, since } => {
-                self.subscribe(id, &subscription, &since, now);
-            }
-            Command::Update { id: sub, change } => self.update(id, &sub, *change, now),
-            Command::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
-            Command::Ping { id: ping } => self.say(id, &Outcome::Pong { id: ping.as_ref(), now }),
-            Command::Authenticate { id: ack, token } => {
-                self.authenticate(id, ack.as_ref(), &token, now);
-            }
-            Command::Publish { .. } => unreachable!("publishes are told apart before this"),
-        }
-    }
-
     //= rfc6455#5.5.1
     //# If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
     //# response.
@@ -345,67 +269,14 @@ impl Shard {
     }
 }
 
-/// Why an event was not taken whose publisher has reached its rate.
-pub(super) const RATE_LIMITED: &str = "publish_per_s: more events than one client may publish a second; the event was not taken, try again";
-
-/// Why an event was not taken.
-pub(super) fn refusal_of(code: RefusalCode, topic: &TopicName) -> Refusal {
-    match code {
-        RefusalCode::Full => {
-            Refusal::new(code, "the server is full; the event was not taken, try again")
-        }
-        RefusalCode::RateLimited => Refusal::new(code, RATE_LIMITED),
-        RefusalCode::BadTopic => Refusal::of(
-            code,
-            "topic",
-            format_args!(
-                "topic_bytes_max: the topic has {} bytes, which is more than this server takes",
-                topic.as_str().len()
-            ),
-        ),
-        RefusalCode::TooManyTopics => Refusal::of(
-            code,
-            "topic",
-            format_args!(
-                "the server holds as many topics as it may, and {topic} is not one of them"
-            ),
-        ),
-        RefusalCode::ShuttingDown => {
-            Refusal::new(code, "the server is shutting down; the event was not taken")
-        }
-        _ => Refusal::new(code, "the event was not taken"),
-    }
-}
-
-/// What is to be carried out of something that came in.
-pub(super) fn hear(speaks: &Speaks, hears_binary: bool, incoming: Incoming<'_>) -> Option<Heard> {
-    match (incoming, speaks) {
-        (Incoming::Text(text), Speaks::Talk(_)) => Some(Heard::Told(text.into())),
-        (Incoming::Binary(bytes), Speaks::Talk(_)) if hears_binary => {
-            // What is not even text is no JSON either, and is heard as nothing.
-            Some(Heard::Told(std::str::from_utf8(bytes).unwrap_or_default().into()))
-        }
-        (Incoming::Binary(_), Speaks::Talk(_)) => Some(Heard::NotText),
-        (Incoming::Text(text), Speaks::Dialect(dialect)) => {
-            Some(Heard::Said(dialect.speaker().decode(text)))
-        }
-        (Incoming::Binary(_), Speaks::Dialect(_)) => Some(Heard::NotText),
-        (Incoming::Text(text), Speaks::Echo { deflate }) => {
-            Some(echo(OpCode::Text, text.as_bytes(), *deflate))
-        }
-        (Incoming::Binary(bytes), Speaks::Echo { deflate }) => {
-            Some(echo(OpCode::Binary, bytes, *deflate))
-        }
-        (Incoming::Ping(payload), _) => Some(Heard::Ping(payload.into())),
-        (Incoming::Pong(_), _) => None,
-        (Incoming::Close { code, .. }, _) => Some(Heard::Close { code }),
-    }
-}
-
 /// The same message back, deflated if that was agreed. Each in a fresh context: a switch for conformance suites keeps nothing per client.
-fn echo(opcode: OpCode, payload: &[u8], deflate: Option<Agreed>) -> Heard {
+pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
+    let (opcode, payload) = match said {
+        Said::Text(text) => (OpCode::Text, text.as_bytes()),
+        Said::Binary(bytes) | Said::Packet(bytes) => (OpCode::Binary, bytes),
+    };
     let mut out = Vec::new();
-    match deflate {
+    match echo.deflate {
         None => frame::put_message(&mut out, opcode, Coding::Plain, payload),
         Some(agreed) => {
             let mut deflated = Vec::new();

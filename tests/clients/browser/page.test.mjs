@@ -224,3 +224,56 @@ test('a map over an event stream has no ghosts', async () => {
     await server.stop();
   }
 });
+
+test('a page with a token publishes and keeps a map without ghosts through a polyfill: what leaves, what is deleted, what its token hides, however often it is cut off', async () => {
+  const server = await serveWithKeys('epoll', { 'auth.origins': site.origin });
+  const way = await wayTo(server.address);
+  try {
+    const page = await pageAt(site.origin);
+    const token = tokenOf({ sub: 'ada', fanwire: { subscribe: ['fleet'], publish: ['fleet'], filter: 'area = "CH"' } });
+    await page.evaluate(([base, token]) => {
+      window.tell = async (key, payload, op = 'upsert') => {
+        const headers = { 'Content-Type': 'application/json', 'Fanwire-Key': key, Authorization: `Bearer ${token}` };
+        const response = await fetch(`${base}/v1/publish/fleet?op=${op}`, { method: 'POST', body: JSON.stringify(payload), headers });
+        if (response.status !== 200) throw new Error(await response.text());
+      };
+    }, [`http://${server.address}`, token]);
+    const tell = (...event) => page.evaluate((event) => window.tell(...event), event);
+    const at = (altitude, area = 'CH') => ({ altitude, area });
+    for (const [key, payload] of [['stays', at(1)], ['climbs', at(2)], ['lands', at(3)], ['goes abroad', at(4)], ['abroad', at(5, 'FR')], ['high', at(20_000)]]) await tell(key, payload);
+    const filter = encodeURIComponent('altitude < 10000');
+    await page.evaluate(([url, token]) => {
+      window.map = {};
+      window.opened = 0;
+      window.abroad = [];
+      const source = new EventSourcePolyfill(url, { headers: { Authorization: `Bearer ${token}` } });
+      source.onopen = () => (window.opened += 1);
+      source.onmessage = ({ data }) => {
+        const { key, op, payload } = JSON.parse(data);
+        if (payload.area && payload.area !== 'CH') window.abroad.push(key);
+        if (op === 'upsert') window.map[key] = payload.altitude;
+        else delete window.map[key];
+      };
+    }, [`http://${way.address}/v1/sse?topic=fleet&since=last&leave=true&filter=${filter}`, token]);
+    const is = (map) => page.waitForFunction((map) => JSON.stringify(Object.entries(window.map).sort()) === map, JSON.stringify(Object.entries(map).sort()), { timeout: 60_000 });
+    await is({ stays: 1, climbs: 2, lands: 3, 'goes abroad': 4 });
+    way.cut();
+    await tell('climbs', at(30_000));
+    await tell('lands', {}, 'delete');
+    await tell('goes abroad', at(4, 'FR'));
+    await tell('high', at(6));
+    await is({ stays: 1, high: 6 });
+    // And the same while it listens.
+    await page.waitForFunction(() => window.opened >= 2, undefined, { timeout: 60_000 });
+    await tell('abroad', at(7));
+    await is({ stays: 1, high: 6, abroad: 7 });
+    await tell('abroad', at(7, 'FR'));
+    await tell('high', at(40_000));
+    await tell('stays', {}, 'delete');
+    await is({});
+    assert.deepEqual(await page.evaluate(() => window.abroad), [], 'nothing is told of what the token hides');
+  } finally {
+    await way.stop();
+    await server.stop();
+  }
+});

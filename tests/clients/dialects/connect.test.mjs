@@ -52,8 +52,9 @@ for (const driver of await drivers()) {
       const call = client(server.address, { useBinaryFormat }).subscribe({ collections: ['commands', 'platforms'] }, { signal: gone.signal });
       const next = changes(call);
       assert.deepEqual(await next(), ['commands', 'c', 'UPSERT', JSON.stringify({ q: '"\\ \u2028' })]);
-      assert.deepEqual(await next(), ['platforms', 'alpha:1', 'UPSERT', '{"n":2}']);
+      // In the order in which they last changed.
       assert.deepEqual(await next(), ['platforms', 'bravo', 'UPSERT', '{"n":1}']);
+      assert.deepEqual(await next(), ['platforms', 'alpha:1', 'UPSERT', '{"n":2}']);
       await put(server.address, 'elsewhere', {}, { key: 'x' });
       await put(server.address, 'platforms', {}, { key: 'bravo', op: 'delete' });
       assert.deepEqual(await next(), ['platforms', 'bravo', 'DELETE', undefined]);

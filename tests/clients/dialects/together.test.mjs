@@ -218,7 +218,7 @@ for (const driver of await drivers()) {
     const plain = await fetch(`http://${server.address}/metrics`);
     assert.match(plain.headers.get('content-type'), /^text\/plain/);
     assert.match(await plain.text(), /^# TYPE fanwire_connections gauge$/m);
-    assert.equal((await fetch(`http://${server.address}/logs`)).status, 404);
+    assert.equal((await fetch(`http://${server.address}/logs`)).status, 426);
     assert.equal(await server.stop(), 0);
   });
 

@@ -1,7 +1,7 @@
 //! Any text is a message of the native protocol, or is refused with a field of the message and a reason; so is any text as a `since`.
 
-use fanwire::dialect::DialectId;
 use fanwire::dialect::Subscription;
+use fanwire::dialect::native::command;
 use fanwire::dialect::native::parameter;
 use fanwire::dialect::native::parse_since;
 use fanwire::dialect::native::parse_since_text;
@@ -9,7 +9,7 @@ use fanwire::dialect::native::parse_since_text;
 /// Holds the reader to it for one message.
 pub(crate) fn hold(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    if let Err(malformed) = DialectId::Native.speaker().decode(text) {
+    if let Err(malformed) = command(text) {
         assert!(!malformed.refusal.message.is_empty(), "a refusal says why");
     }
     for since in [parse_since(text), parse_since_text(text)] {

@@ -17,11 +17,9 @@ use serde_json::Value;
 
 /// Holds every reader of a request to it for one input.
 pub(crate) fn hold(input: &[u8]) {
-    for terms in [
-        connect::Terms::of(Some("application/connect+json"), None),
-        connect::Terms::of(Some("application/connect+proto"), Some("1")),
-    ] {
-        if let Err(error) = connect::request(terms.expect("a known codec"), input) {
+    for media in connect::TYPES {
+        let terms = connect::Terms::of(Some(media), Some("1"));
+        if let Err(error) = connect::request(terms, input) {
             assert!(!error.to_string().is_empty());
         }
     }

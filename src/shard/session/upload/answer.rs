@@ -3,10 +3,10 @@
 //! Invariant: of an upload of lines every answer says how many events were taken and the offset of the last.
 
 use super::Cut;
+use super::Refusal;
 use super::RefusalCode;
 use super::Upload;
 use super::refusal_body;
-use super::refusal_of;
 
 impl Upload {
     /// What is answered to a body that ended too soon.
@@ -31,7 +31,7 @@ impl Upload {
     /// The answer's status and body.
     pub(in super::super) fn answer(&self, epoch: &str) -> (u16, Vec<u8>) {
         if let Some(code) = self.refused {
-            let refusal = refusal_of(code, &self.terms.topic);
+            let refusal = Refusal::of_publish(code, &self.terms.topic);
             let body = self.count_with(code.name(), &refusal.message, epoch);
             let status = if code == RefusalCode::ShuttingDown { 503 } else { 429 };
             return (status, body);

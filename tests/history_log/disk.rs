@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::super::Disk;
-use super::super::DiskError;
-use super::random::Random;
+use fanwire::history::log::Disk;
+use fanwire::history::log::DiskError;
+
+use super::support::random::Random;
 
 const SECTOR: usize = 512;
 
@@ -91,7 +92,7 @@ impl Sim {
             let lens = old.len().min(new.len())..=old.len().max(new.len());
             let len = match random.below(4) {
                 0 => old.len(),
-                1 => *lens.start() + random.below((lens.end() - lens.start()) as u64 + 1) as usize,
+                1 => *lens.start() + random.below(lens.end() - lens.start() + 1),
                 _ => new.len(),
             };
             // Sectors that were added and did not arrive hold zeros, or what stood there before.
@@ -175,7 +176,7 @@ impl Disk for Sim {
             Ok(()) if bytes.len() <= self.room => bytes.len(),
             Ok(()) => self.room,
             Err(_) if was_killed => 0,
-            Err(_) => self.random.below(bytes.len() as u64 + 1) as usize,
+            Err(_) => self.random.below(bytes.len() + 1),
         };
         let now = &mut self.inodes[*file].now;
         let end = at as usize + part;

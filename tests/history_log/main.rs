@@ -1,18 +1,35 @@
 //! The log against a disk that does its worst: tears, loses, reorders, fails, runs full, flips bits; by seeds, each of which is a whole life of a folder.
 
+#![cfg(test)]
+#![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
+
 mod damage;
 mod disk;
 mod life;
-mod random;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::*;
-use crate::event::Op;
-use crate::event::ShardId;
-use crate::event::TopicName;
+use fanwire::event::Op;
+use fanwire::event::ShardId;
+use fanwire::event::TopicName;
+use fanwire::history::log::Before;
+use fanwire::history::log::Disk;
+use fanwire::history::log::Folder;
+use fanwire::history::log::FolderError;
+use fanwire::history::log::Found;
+use fanwire::history::log::Limits;
+use fanwire::history::log::Made;
+use fanwire::history::log::ManifestError;
+use fanwire::history::log::Record;
+use fanwire::history::log::Scan;
+use fanwire::history::log::Segment;
+use fanwire::history::log::survey;
+
+use support::random::Random;
 
 /// What a class is opened with in these tests.
 fn made(boot: &str) -> Made {
@@ -64,7 +81,8 @@ fn read_segment<D: Disk>(
 #[test]
 fn what_is_written_comes_back_byte_for_byte() {
     let mut disk = disk::Sim::new(1);
-    let mut folder = Folder::open(&mut disk, &made("a"), &[(vec!["**".into()], Limits::default())]).unwrap();
+    let mut folder =
+        Folder::open(&mut disk, &made("a"), &[(vec!["**".into()], Limits::default())]).unwrap();
     let mut deleted = record("fleet/a", 1, 2, 12, r#"{ "gone" : 1 }"#);
     deleted.op = Op::Delete;
     deleted.before = Some(Box::new(Before {
@@ -73,7 +91,8 @@ fn what_is_written_comes_back_byte_for_byte() {
         op: Op::Event,
         payload: Bytes::from_static(b"{\"x\": 1.50}"),
     }));
-    let first = vec![record("fleet/a", 0, 1, 10, r#"{"x": 1.50}"#), record("b", 7, 9, 11, "{}"), deleted];
+    let first =
+        vec![record("fleet/a", 0, 1, 10, r#"{"x": 1.50}"#), record("b", 7, 9, 11, "{}"), deleted];
     let second = vec![record("fleet/a", 2, 3, 11, r#"{"y":"é"}"#)];
     let group = [(ShardId(0), first.clone()), (ShardId(1), second.clone())];
     folder.logs[0].write(&mut disk, &group).unwrap();
@@ -90,12 +109,15 @@ fn what_is_written_comes_back_byte_for_byte() {
 #[test]
 fn an_event_as_large_as_it_may_be_fits_with_the_one_before_it() {
     let mut disk = disk::Sim::new(1);
-    let mut folder = Folder::open(&mut disk, &made("a"), &[(vec!["**".into()], Limits::default())]).unwrap();
-    let mut random = random::Random::new(3);
-    let mut large = || Bytes::from_iter((0..crate::limits::PAYLOAD_BYTES_MAX).map(|_| random.next() as u8));
+    let mut folder =
+        Folder::open(&mut disk, &made("a"), &[(vec!["**".into()], Limits::default())]).unwrap();
+    let mut random = Random::new(3);
+    let mut large =
+        || Bytes::from_iter((0..fanwire::limits::PAYLOAD_BYTES_MAX).map(|_| random.next() as u8));
     let mut deleted = record("t", 1, 2, 2, "");
     (deleted.op, deleted.payload) = (Op::Delete, large());
-    deleted.before = Some(Box::new(Before { offset: 1, time_us: 1, op: Op::Upsert, payload: large() }));
+    deleted.before =
+        Some(Box::new(Before { offset: 1, time_us: 1, op: Op::Upsert, payload: large() }));
     let records = vec![record("t", 0, 1, 1, "{}"), deleted, record("t", 2, 3, 3, "{}")];
     folder.logs[0].write(&mut disk, &[(ShardId(0), records.clone())]).unwrap();
     assert_eq!(all(&mut disk), records);
@@ -105,7 +127,7 @@ fn an_event_as_large_as_it_may_be_fits_with_the_one_before_it() {
 fn a_folder_of_a_later_format_is_not_touched() {
     let mut disk = disk::Sim::new(1);
     let text = "fanwire history 9\nnobody knows\n";
-    let text = format!("{text}sum {:08x}\n", bytes::checksum(0, text.as_bytes()));
+    let text = format!("{text}sum {:08x}\n", crc32c::crc32c(text.as_bytes()));
     disk.put("manifest", text.as_bytes());
     let before = disk.names();
     let error = Folder::open(&mut disk, &made("a"), &[]).unwrap_err();

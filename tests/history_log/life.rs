@@ -4,10 +4,24 @@
 //! anybody may have seen is given twice.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use fanwire::event::Op;
+use fanwire::event::ShardId;
+use fanwire::event::TopicName;
+use fanwire::history::log::DiskError;
+use fanwire::history::log::Folder;
+use fanwire::history::log::FolderError;
+use fanwire::history::log::Limits;
+use fanwire::history::log::Log;
+use fanwire::history::log::Record;
+
+use super::all;
 use super::disk::Sim;
-use super::random::Random;
-use super::*;
+use super::made;
+use super::record;
+use super::support::random::Random;
+use super::support::seeds;
 
 /// What one life knows.
 struct Life {
@@ -30,9 +44,13 @@ impl Life {
         let mut random = Random::new(seed);
         let limits = Limits {
             segment_bytes: 1 << (9 + random.below(6)),
-            bytes_max: if random.one_in(2) { u64::MAX } else { 4_000 + random.below(20_000) },
-            topic_events_max: if random.one_in(2) { u64::MAX } else { 1 + random.below(20) },
-            age_us_max: if random.one_in(2) { u64::MAX } else { 1 + random.below(500) },
+            bytes_max: if random.one_in(2) {
+                u64::MAX
+            } else {
+                4_000 + random.below(20_000) as u64
+            },
+            topic_events_max: if random.one_in(2) { u64::MAX } else { 1 + random.below(20) as u64 },
+            age_us_max: if random.one_in(2) { u64::MAX } else { 1 + random.below(500) as u64 },
         };
         Self {
             disk: Sim::new(seed ^ 0x5eed),
@@ -53,16 +71,21 @@ impl Life {
         // The clock may have gone back.
         let mut time_us = self.now_us.max(log.newest_us());
         for home in 0..=u16::from(self.random.one_in(2)) {
+            let is_long = self.random.one_in(8);
             let mut records = Vec::new();
-            for _ in 0..=self.random.below(if self.random.clone().one_in(8) { 60 } else { 4 }) {
-                time_us += 1 + self.random.below(3);
+            for _ in 0..=self.random.below(if is_long { 60 } else { 4 }) {
+                time_us += 1 + self.random.below(3) as u64;
                 let name = format!("topic/{home}/{}", self.random.below(5));
                 let topic = TopicName::new(&name).unwrap();
                 let of_log = log.newest_of(&topic);
                 let (previous, behind) = *newest.get(&topic).unwrap_or(&of_log);
                 let offset = behind + 1;
                 newest.insert(topic, (offset, offset));
-                let payload = format!(r#"{{"n":{},"pad":"{}"}}"#, self.random.next(), "x".repeat(self.random.below(300) as usize));
+                let payload = format!(
+                    r#"{{"n":{},"pad":"{}"}}"#,
+                    self.random.next(),
+                    "x".repeat(self.random.below(300))
+                );
                 let mut record = record(&name, previous, offset, time_us, &payload);
                 record.key = Arc::from(format!("k{}", self.random.below(6)).as_str());
                 if self.random.one_in(6) {
@@ -102,11 +125,12 @@ impl Life {
         self.check(&folder.logs[0]);
         for _ in 0..self.random.below(14) {
             if self.random.one_in(6) {
-                self.now_us = self.now_us.saturating_sub(self.random.below(400));
+                self.now_us = self.now_us.saturating_sub(self.random.below(400) as u64);
             }
             let log = &mut folder.logs[0];
             let group = self.group(log);
-            let records: Vec<Record> = group.iter().flat_map(|(_, records)| records.clone()).collect();
+            let records: Vec<Record> =
+                group.iter().flat_map(|(_, records)| records.clone()).collect();
             self.check_offsets(&records);
             match log.write(&mut self.disk, &group) {
                 Ok(()) => self.see(&records),
@@ -137,27 +161,33 @@ impl Life {
     /// What is there against what is known.
     fn check(&mut self, log: &Log<usize>) {
         let read = all(&mut self.disk);
-        let carried: Vec<Record> = log.carried.last().cloned().collect();
+        let carried: Vec<Record> = log.carried().last().cloned().collect();
         let known = |record: &Record| {
-            self.durable.contains(record) || self.stored.contains(record) || self.open.contains(record)
+            self.durable.contains(record)
+                || self.stored.contains(record)
+                || self.open.contains(record)
         };
         assert!(read.iter().all(known), "something is read that was not written");
         // What is gone was let go of: whole segments, oldest first, so nothing newer than something that is there.
-        let oldest_segment = log.sealed().first().map_or(log.active().number, |segment| segment.number);
-        if log.carried.upto == 0 {
+        let oldest_segment =
+            log.sealed().first().map_or(log.active().number, |segment| segment.number);
+        if log.carried().upto == 0 {
             assert!(self.durable.iter().all(|record| read.contains(record)), "durable, and gone");
         } else {
-            assert!(oldest_segment > log.carried.upto);
+            assert!(oldest_segment > log.carried().upto);
             let mut last: BTreeMap<_, &Record> = BTreeMap::new();
             for record in &self.durable {
                 last.insert((record.topic.clone(), Arc::clone(&record.key)), record);
             }
             for record in last.values().filter(|record| record.op != Op::Delete) {
                 let is_same = |other: &Record| {
-                    (&other.topic, other.offset, &other.payload) == (&record.topic, record.offset, &record.payload)
+                    (&other.topic, other.offset, &other.payload)
+                        == (&record.topic, record.offset, &record.payload)
                 };
                 let superseded = |other: &&Record| {
-                    other.topic == record.topic && other.key == record.key && other.offset > record.offset
+                    other.topic == record.topic
+                        && other.key == record.key
+                        && other.offset > record.offset
                 };
                 assert!(
                     read.iter().any(is_same)
@@ -174,7 +204,7 @@ impl Life {
             .filter(|record| read.contains(record))
             .collect();
         self.durable.extend(kept);
-        let carried_upto = log.carried.upto;
+        let carried_upto = log.carried().upto;
         if carried_upto > 0 {
             self.durable.retain(|record| read.contains(record) || record.op != Op::Delete);
         }
@@ -185,9 +215,9 @@ fn live(seed: u64) {
     let mut life = Life::new(seed);
     for _ in 0..6 {
         match life.random.below(8) {
-            0 => life.disk.room = life.random.below(6_000) as usize,
-            1 => life.disk.fails_in = Some(life.random.below(60)),
-            2..=4 => life.disk.killed_in = Some(life.random.below(60)),
+            0 => life.disk.room = life.random.below(6_000),
+            1 => life.disk.fails_in = Some(life.random.below(60) as u64),
+            2..=4 => life.disk.killed_in = Some(life.random.below(60) as u64),
             _ => {}
         }
         let ended = life.run();
@@ -204,14 +234,7 @@ fn live(seed: u64) {
     }
 }
 
-/// How many lives: more by `FANWIRE_SEEDS`.
 #[test]
 fn whatever_happens_what_was_acknowledged_is_there_and_no_offset_is_given_twice() {
-    let seeds = super::seeds(20_000);
-    for seed in seeds {
-        let lived = std::panic::catch_unwind(|| live(seed));
-        if lived.is_err() {
-            panic!("seed {seed}");
-        }
-    }
+    seeds::hold(1..10_001, live);
 }

@@ -1,8 +1,17 @@
 //! Truncation at every byte, and every single flipped bit, of a small log: what is read is right or said to be lost, and nothing is given twice.
 
+use fanwire::event::ShardId;
+use fanwire::event::TopicName;
+use fanwire::history::log::Folder;
+use fanwire::history::log::Limits;
+use fanwire::history::log::Record;
+use fanwire::history::log::block::HEAD_BYTES;
+use fanwire::history::log::survey;
+
+use super::all;
 use super::disk::Sim;
-use super::*;
-use crate::history::log::block::HEAD_BYTES;
+use super::made;
+use super::record;
 
 const SEGMENT: &str = "1/0000000000000001.log";
 
@@ -13,7 +22,8 @@ fn small() -> (Sim, Vec<Record>) {
     let mut folder = Folder::open(&mut disk, &made("a"), &classes).unwrap();
     let mut records = Vec::new();
     for number in 0..6 {
-        let payload = format!(r#"{{"number":{number},"text":"{}"}}"#, "abc".repeat(number as usize * 9));
+        let payload =
+            format!(r#"{{"number":{number},"text":"{}"}}"#, "abc".repeat(number as usize * 9));
         let home = vec![
             record("fleet/a", number, number + 1, 10 * number + 1, &payload),
             record(&format!("once/{number}"), 0, 1, 10 * number + 2, &payload),
@@ -50,7 +60,9 @@ fn missing(disk: &mut Sim, records: &[Record]) -> usize {
     let lost = found.rotten().flat_map(|(_, rotten)| &rotten.lost);
     for part in lost {
         let inside = records.iter().filter(|record| {
-            record.topic == part.topic && part.previous < record.offset && record.offset <= part.last
+            record.topic == part.topic
+                && part.previous < record.offset
+                && record.offset <= part.last
         });
         for record in inside {
             assert!(gone.contains(&record), "{record:?} is there, and said to be lost");

@@ -1,0 +1,47 @@
+//! What a client of the native protocol may say, read and not yet carried out.
+
+use std::sync::Arc;
+
+use crate::dialect::Change;
+use crate::dialect::Refusal;
+use crate::dialect::Since;
+use crate::dialect::SubId;
+use crate::dialect::Subscription;
+use crate::event::Draft;
+
+/// What a client asks of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Subscribe {
+        subscription: Arc<Subscription>,
+        since: Since,
+    },
+    /// Changes a running subscription.
+    Update {
+        id: SubId,
+        change: Box<Change>,
+    },
+    Unsubscribe {
+        id: SubId,
+    },
+    /// `id`: names the acknowledgement that is wanted, if one is.
+    Publish {
+        id: Option<SubId>,
+        draft: Draft,
+    },
+    Ping {
+        id: Option<SubId>,
+    },
+    /// The client says that it is whoever this token was given to.
+    Authenticate {
+        id: Option<SubId>,
+        token: Box<str>,
+    },
+}
+
+/// A message that is no command: why, and the id it carried, if it could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    pub id: Option<SubId>,
+    pub refusal: Refusal,
+}

@@ -1,0 +1,168 @@
+//! What a conversation is told: verdicts on what it wanted, notices about what it is sent, and refusals.
+//!
+//! The words for it are the dialect's own; here are only the nouns. Invariant: a refusal names what was wrong, and where.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::dialect::Gap;
+use crate::dialect::Live;
+use crate::dialect::Skipped;
+use crate::dialect::SubId;
+use crate::dialect::Subscription;
+use crate::event::TopicName;
+
+/// What became of something that a conversation wanted, or what the server has to say besides events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    Subscribed {
+        id: &'a SubId,
+    },
+    Live {
+        id: &'a SubId,
+        live: &'a Live,
+    },
+    Updated {
+        id: &'a SubId,
+    },
+    Unsubscribed {
+        id: &'a SubId,
+        /// Why, if the client did not ask for it: a word.
+        reason: Option<&'static str>,
+    },
+    /// The client's token is soon over.
+    Expiring {
+        expires_at_s: u64,
+    },
+    Gap {
+        subs: Subs<'a>,
+        gap: &'a Gap,
+    },
+    Skipped {
+        subs: Subs<'a>,
+        skipped: Skipped,
+    },
+    Refused {
+        id: Option<&'a SubId>,
+        refusal: &'a Refusal,
+    },
+}
+
+/// Some of a connection's subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subs<'a> {
+    /// All of them, in the order in which they were made.
+    pub of: &'a [Arc<Subscription>],
+    /// Which are meant, one bit each.
+    pub set: u64,
+}
+
+impl<'a> Subs<'a> {
+    /// The ids of those that are meant.
+    pub fn ids(self) -> impl Iterator<Item = &'a SubId> {
+        let meant = move |index: usize| self.set & (1 << index) != 0;
+        self.of.iter().enumerate().filter(move |(index, _)| meant(*index)).map(|(_, sub)| &sub.id)
+    }
+}
+
+/// A client's fault, or the server's answer that it will not: what is wrong, and in which member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: RefusalCode,
+    /// The member at fault, as a path: `topics[1]`.
+    pub field: Option<Box<str>>,
+    pub message: Box<str>,
+}
+
+impl Refusal {
+    /// A refusal that names no member.
+    #[must_use]
+    pub fn new(code: RefusalCode, message: impl fmt::Display) -> Self {
+        Self { code, field: None, message: message.to_string().into() }
+    }
+
+    /// A refusal of one member.
+    #[must_use]
+    pub fn of(code: RefusalCode, field: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self { code, field: Some(field.to_string().into()), message: message.to_string().into() }
+    }
+
+    /// Why an event was not taken.
+    #[must_use]
+    pub fn of_publish(code: RefusalCode, topic: &TopicName) -> Self {
+        match code {
+            RefusalCode::Full => {
+                Self::new(code, "the server is full; the event was not taken, try again")
+            }
+            RefusalCode::RateLimited => Self::new(code, RATE_LIMITED),
+            RefusalCode::BadTopic => Self::of(
+                code,
+                "topic",
+                format_args!(
+                    "topic_bytes_max: the topic has {} bytes, which is more than this server takes",
+                    topic.as_str().len()
+                ),
+            ),
+            RefusalCode::TooManyTopics => Self::of(
+                code,
+                "topic",
+                format_args!(
+                    "the server holds as many topics as it may, and {topic} is not one of them"
+                ),
+            ),
+            RefusalCode::ShuttingDown => {
+                Self::new(code, "the server is shutting down; the event was not taken")
+            }
+            _ => Self::new(code, "the event was not taken"),
+        }
+    }
+}
+
+/// Why an event was not taken whose publisher has reached its rate.
+pub const RATE_LIMITED: &str = "publish_per_s: more events than one client may publish a second; the event was not taken, try again";
+
+/// Each way to be refused. The words are `docs/dialects/native.md`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusalCode {
+    BadJson,
+    UnknownType,
+    UnknownField,
+    MissingField,
+    BadField,
+    BadTopic,
+    BadFilter,
+    DuplicateId,
+    UnknownId,
+    TooManySubscriptions,
+    TooManyTopics,
+    TooLarge,
+    Full,
+    RateLimited,
+    Forbidden,
+    ShuttingDown,
+}
+
+impl RefusalCode {
+    /// Its word on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadJson => "bad_json",
+            Self::UnknownType => "unknown_type",
+            Self::UnknownField => "unknown_field",
+            Self::MissingField => "missing_field",
+            Self::BadField => "bad_field",
+            Self::BadTopic => "bad_topic",
+            Self::BadFilter => "bad_filter",
+            Self::DuplicateId => "duplicate_id",
+            Self::UnknownId => "unknown_id",
+            Self::TooManySubscriptions => "too_many_subscriptions",
+            Self::TooManyTopics => "too_many_topics",
+            Self::TooLarge => "too_large",
+            Self::Full => "full",
+            Self::RateLimited => "rate_limited",
+            Self::Forbidden => "forbidden",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What a subscriber asks for, and how a running subscription is changed.
+//!
+//! Invariant: two subscriptions that are equal are told the same, byte for byte. Never says where a subscription begins.
+
+use std::sync::Arc;
+
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
+use crate::event::Projection;
+use crate::event::TopicPattern;
+use crate::matcher::Filter;
+
+/// A subscription's name as its subscriber chose it, in the dialect's own notation (native: its JSON text).
+pub type SubId = Arc<str>;
+
+/// What a subscriber asks for: part of what makes two connections alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Subscription {
+    pub id: SubId,
+    pub topics: Vec<TopicPattern>,
+    /// Only events that pass.
+    pub filter: Option<Filter>,
+    pub batch: Option<Batch>,
+    pub slow: Slow,
+    pub max_rate: Option<MaxRate>,
+    /// Only these members of the payload are sent.
+    pub fields: Option<Arc<Projection>>,
+    /// A key that passed the filter and no longer does is announced once.
+    pub leave: bool,
+    /// What its subscriber's tokens force on it, besides what `filter` says of them.
+    pub forced: Forced,
+}
+
+/// Filters that tokens force on a subscription, all of which hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Forced {
+    /// Sorted by their texts, each once.
+    pub filters: Arc<[Filter]>,
+    /// Whether the subscription's filter holds them too, but for deletes: then only those have to be looked at again.
+    pub is_joined: bool,
+}
+
+/// Bytes of a subscription, of its class and of what finds it in an index, without its topics, fields and filter.
+const SUBSCRIPTION_BYTES: usize = 768;
+/// Bytes of one of its topics: in itself, and in the index.
+const WISHED_TOPIC_BYTES: usize = 640;
+
+impl Subscription {
+    /// Bytes that it takes in a shard, with what finds it there.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let topic = |topic: &TopicPattern| WISHED_TOPIC_BYTES + 2 * topic.as_str().len();
+        SUBSCRIPTION_BYTES
+            + self.topics.iter().map(topic).sum::<usize>()
+            + self.filter.as_ref().map_or(0, Filter::weight_bytes)
+            + self.fields.as_ref().map_or(0, |fields| fields.weight_bytes())
+    }
+}
+
+/// What is to be changed of a running subscription; `None`: it stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Change {
+    pub filter: Option<Option<Filter>>,
+    pub batch: Option<Option<Batch>>,
+    pub slow: Option<Slow>,
+    pub max_rate: Option<Option<MaxRate>>,
+    pub fields: Option<Option<Arc<Projection>>>,
+    pub leave: Option<bool>,
+}
+
+impl Change {
+    /// The subscription as it is from here on.
+    ///
+    /// # Errors
+    /// If what it asks for does not go together.
+    pub fn apply(self, running: &Subscription) -> Result<Subscription, Refusal> {
+        // A new filter holds nothing of what is forced until it is confined.
+        let is_joined = self.filter.is_none() && running.forced.is_joined;
+        let changed = Subscription {
+            id: Arc::clone(&running.id),
+            topics: running.topics.clone(),
+            filter: self.filter.unwrap_or_else(|| running.filter.clone()),
+            batch: self.batch.unwrap_or(running.batch),
+            slow: self.slow.unwrap_or(running.slow),
+            max_rate: self.max_rate.unwrap_or(running.max_rate),
+            fields: self.fields.unwrap_or_else(|| running.fields.clone()),
+            leave: self.leave.unwrap_or(running.leave),
+            forced: Forced { is_joined, ..running.forced.clone() },
+        };
+        changed.check()?;
+        Ok(changed)
+    }
+}
+
+impl Subscription {
+    /// Whether what it asks for goes together.
+    ///
+    /// # Errors
+    /// The member that needs another.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.leave && self.filter.is_none() {
+            return Err(Refusal::of(
+                RefusalCode::BadField,
+                "leave",
+                "`leave` needs a `filter`: without one nothing stops matching",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether what it is sent depends on what it was sent before, so that no other connection is like it.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.max_rate.is_some() || self.leave
+    }
+}
+
+/// At most so many updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaxRate {
+    pub per: RatePer,
+    /// Milliseconds between two updates: 1 to 100,000.
+    pub every_ms: u32,
+}
+
+/// What a rate is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RatePer {
+    Key,
+    Subscription,
+}
+
+/// Many events in one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Batch {
+    /// At most so many events.
+    pub events_max: u16,
+    /// None of them waits longer than this, in milliseconds.
+    pub delay_ms: u32,
+}
+
+/// What happens to a subscription whose outbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Slow {
+    /// The connection is closed; its client resumes from the last position it saw.
+    #[default]
+    Disconnect,
+    /// The oldest events go, and a gap says which.
+    DropOldest,
+    /// Only the newest event of each key stays, and a notice says how many were passed over.
+    LatestPerKey,
+    /// The oldest events go, and nothing says so: the dialect has no word for it.
+    DropSilently,
+}
