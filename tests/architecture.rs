@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 6] = [
     &["event"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "admin", "ingest"],
+    &["conn", "admin", "store", "ingest"],
     &["config", "server", "cli"],
 ];
 

@@ -60,8 +60,17 @@ impl Carried {
         self.last.values()
     }
 
-    pub(super) fn floor(&mut self, topic: &TopicName, offset: u64, time_us: u64) {
-        self.floors.insert(topic.clone(), (offset, time_us));
+    /// Offsets that are left out from here on.
+    pub(super) fn raise_floors(&mut self, skipped: u64) {
+        for (offset, _) in self.floors.values_mut() {
+            *offset += skipped;
+        }
+    }
+
+    /// Takes in what a segment held of a topic.
+    pub(super) fn floor(&mut self, part: &Part) {
+        let floor = self.floors.entry(part.topic.clone()).or_default();
+        *floor = (floor.0.max(part.last), floor.1.max(part.last_us));
     }
 
     /// Takes in the next event.
@@ -167,9 +176,8 @@ pub(super) fn read<D: Disk>(disk: &mut D, folder: &str, salt: u32) -> Result<Car
             block.body.each(|record| carried.take(record.to_record()));
             continue;
         }
-        for part in block.parts {
-            let floor = carried.floors.entry(part.topic).or_default();
-            *floor = (floor.0.max(part.last), floor.1.max(part.last_us));
+        for part in &block.parts {
+            carried.floor(part);
         }
     }
     carried.is_short = lost == [true, true] || (len == 0);

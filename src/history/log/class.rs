@@ -88,15 +88,14 @@ impl<F: std::fmt::Debug> Log<F> {
             return Err(DiskError::Failed(std::io::Error::other(text)));
         }
         let recovery = Recovery { disk, folder: &folder, salt, by_index: true };
-        let found = recovery.run(&carried.floors())?;
+        let found = recovery.run(&carried)?;
         let is_used = |segment: &&Segment| segment.bytes > 0 || !segment.rotten.is_empty();
         let newest = found.segments.iter().rfind(is_used).map_or(carried.upto, |last| last.number);
         let number = newest + 1;
         skips.extend(skip_of(&found, &skips, lost_power, number));
-        if let Some(torn) = found.torn {
-            let file = disk.open(&path(&folder, &Segment::file_name(torn.segment)))?;
-            disk.truncate(&file, torn.from)?;
-            disk.sync(&file)?;
+        secure(disk, &folder, &found)?;
+        for number in &found.leftover {
+            unlink(disk, &folder, *number)?;
         }
         let mut sealed = found.segments.clone();
         for segment in &sealed {
@@ -303,6 +302,30 @@ impl<F: std::fmt::Debug> Log<F> {
         }
         Ok(())
     }
+}
+
+/// Cuts a torn end, and syncs what is left: whoever was killed before may not have, and from now on the segment counts as closed.
+fn secure<D: Disk>(disk: &mut D, folder: &str, found: &Recovered) -> Result<(), DiskError> {
+    let Some(newest) = found.segments.last() else { return Ok(()) };
+    let file = match disk.open(&path(folder, &Segment::file_name(newest.number))) {
+        Err(DiskError::Missing) => return Ok(()),
+        opened => opened?,
+    };
+    if let Some(torn) = found.torn {
+        disk.truncate(&file, torn.from)?;
+    }
+    disk.sync(&file)
+}
+
+/// Takes a segment and its index away.
+pub(super) fn unlink<D: Disk>(disk: &mut D, folder: &str, number: u64) -> Result<(), DiskError> {
+    for name in [Segment::index_name(number), Segment::file_name(number)] {
+        match disk.remove(&path(folder, &name)) {
+            Ok(()) | Err(DiskError::Missing) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Writes a closed segment's index, or takes away an empty one. An index for which there is no room is none: the segment is gone through instead.

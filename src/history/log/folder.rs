@@ -129,6 +129,29 @@ impl<F: std::fmt::Debug> Folder<F> {
     }
 }
 
+/// Mends what can be mended of a folder at rest: the manifest from its copy, torn ends, missing indexes. If newest offsets of topics are lost, the folder
+/// gets a new epoch, so that no position of the old one is taken for one of the new; answers whether it did.
+///
+/// # Errors
+/// There is no history, its manifest is rotten in both copies, or the disk fails.
+pub fn repair<D: Disk>(disk: &mut D, made: &Made) -> Result<bool, FolderError> {
+    let survey = survey(disk, false)?;
+    let mut manifest = survey.manifest;
+    let mut is_new = false;
+    for (class, _, mut carried) in survey.classes {
+        if carried.is_short {
+            manifest.epoch ^= made.random | 1;
+            is_new = true;
+        }
+        if !carried.rotten.is_empty() {
+            carried::write(disk, &class.id.to_string(), manifest.salt, &mut carried)?;
+        }
+    }
+    write_manifest(disk, &manifest)?;
+    Folder::open(disk, made, &[])?.close(disk)?;
+    Ok(is_new)
+}
+
 fn new_manifest(made: &Made) -> Manifest {
     let salt = u32::try_from(made.random >> 32).expect("32 bits are left");
     Manifest {
@@ -186,7 +209,7 @@ pub fn survey<D: Disk>(disk: &mut D, by_index: bool) -> Result<Survey, FolderErr
         let folder = class.id.to_string();
         let carried = carried::read(disk, &folder, manifest.salt)?;
         let recovery = Recovery { disk, folder: &folder, salt: manifest.salt, by_index };
-        let found = match recovery.run(&carried.floors()) {
+        let found = match recovery.run(&carried) {
             // It was about to be made.
             Err(DiskError::Missing) => Recovered::default(),
             found => found?,

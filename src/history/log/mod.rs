@@ -27,6 +27,7 @@ pub use folder::Folder;
 pub use folder::FolderError;
 pub use folder::Made;
 pub use folder::Survey;
+pub use folder::repair;
 pub use folder::survey;
 pub use manifest::Class;
 pub use manifest::FORMAT;

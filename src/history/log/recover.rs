@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::bytes::Taker;
 use super::bytes::checksum;
+use super::carried::Carried;
 use super::disk::Disk;
 use super::disk::DiskError;
 use super::disk::path;
@@ -44,6 +45,8 @@ pub struct Recovered {
     pub topics: BTreeMap<TopicName, Known>,
     /// The newest segment ends before its file does: the rest was never acknowledged as durable.
     pub torn: Option<Torn>,
+    /// Segments that were about to be unlinked: what must outlive them is carried already.
+    pub leftover: Vec<u64>,
     /// Segments whose index file was good, so that their blocks were not looked at.
     pub indexed: u64,
     /// Blocks with a rotten head or summary; nothing is lost.
@@ -95,14 +98,14 @@ pub(super) struct Recovery<'a, D> {
 }
 
 impl<D: Disk> Recovery<'_, D> {
-    /// What lies there. `floors`: what is known of topics whose events were unlinked.
+    /// What lies there. `carried`: what outlived segments that were unlinked, or were about to be.
     ///
     /// # Errors
     /// What the disk says.
-    pub(super) fn run(mut self, floors: &[Part]) -> Result<Recovered, DiskError> {
+    pub(super) fn run(mut self, carried: &Carried) -> Result<Recovered, DiskError> {
         let mut found = Recovered::default();
-        for floor in floors {
-            found.note(floor, 0);
+        for floor in &carried.floors() {
+            found.note(floor, carried.upto);
         }
         let mut numbers: Vec<u64> = self
             .disk
@@ -111,6 +114,8 @@ impl<D: Disk> Recovery<'_, D> {
             .filter_map(|name| Segment::number_of(name))
             .collect();
         numbers.sort_unstable();
+        let unlinked = numbers.partition_point(|number| *number <= carried.upto);
+        found.leftover = numbers.drain(..unlinked).collect();
         let mark = self.mark()?;
         let newest = numbers.last().copied();
         for number in numbers {
@@ -124,11 +129,12 @@ impl<D: Disk> Recovery<'_, D> {
             self.segment(&mut found, number, (newest == Some(number)).then_some(synced))?;
         }
         if let Some((number, 1..)) = mark
+            && number > carried.upto
             && newest.is_none_or(|newest| newest < number)
         {
             // There was a newer one, and it was synced.
             found.segments.push(Segment::new(number));
-            found.lose(Rotten::unknown(0, 0));
+            found.lose(&Rotten::unknown(0, 0));
         }
         Ok(found)
     }
@@ -183,13 +189,13 @@ impl<D: Disk> Recovery<'_, D> {
             if is_torn {
                 found.torn = Some(Torn { segment: number, from: rotten.from, to: len });
             } else {
-                found.lose(rotten);
+                found.lose(&rotten);
             }
         }
         if let Some(synced) = synced
             && len < synced
         {
-            found.lose(Rotten::unknown(len, len));
+            found.lose(&Rotten::unknown(len, len));
         }
         Ok(())
     }
@@ -220,8 +226,8 @@ impl Recovered {
 
     /// What a topic's next event says was there before it, and is not: of the last stretch of which not all is known.
     fn attribute(&mut self, lost: Part, at: u64) {
-        let stretches = self.segments.iter_mut().flat_map(|segment| &mut segment.rotten);
-        match stretches.filter(|rotten| !rotten.is_known).next_back() {
+        let mut stretches = self.segments.iter_mut().flat_map(|segment| &mut segment.rotten);
+        match stretches.rfind(|rotten| !rotten.is_known) {
             Some(rotten) => rotten.lost.push(lost),
             None => {
                 let rotten = Rotten { from: at, to: at, lost: vec![lost], is_known: true };
@@ -230,7 +236,7 @@ impl Recovered {
         }
     }
 
-    fn lose(&mut self, rotten: Rotten) {
+    fn lose(&mut self, rotten: &Rotten) {
         let segment = self.segments.last_mut().expect("one is gone through");
         let number = segment.number;
         segment.bytes = segment.bytes.max(rotten.to);

@@ -6,9 +6,11 @@
 use super::block::Body;
 use super::carried;
 use super::class::Log;
+use super::class::unlink;
 use super::disk::Disk;
 use super::disk::DiskError;
 use super::disk::path;
+use super::manifest::Skip;
 use super::scan::Found;
 use super::scan::Scan;
 use super::segment::Segment;
@@ -54,14 +56,8 @@ impl<F: std::fmt::Debug> Log<F> {
         };
         let number = oldest.number;
         self.carry(disk, number)?;
-        let gone = self.sealed.remove(0);
-        for name in [Segment::index_name(number), Segment::file_name(number)] {
-            match disk.remove(&path(&self.folder, &name)) {
-                Ok(()) | Err(DiskError::Missing) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        drop(gone);
+        self.sealed.remove(0);
+        unlink(disk, &self.folder, number)?;
         disk.sync_folder(&self.folder)?;
         Ok(true)
     }
@@ -99,18 +95,14 @@ impl<F: std::fmt::Debug> Log<F> {
             Err(DiskError::Missing) => {}
             Err(error) => return Err(error),
         }
-        for (topic, known) in &self.topics {
-            if known.segment <= number {
-                let (_, behind) = self.newest_of(topic);
-                // What is left out from a later segment on is so still.
-                let later: u64 = self
-                    .skips
-                    .iter()
-                    .filter(|skip| skip.segment > number.max(known.segment))
-                    .map(|skip| skip.offsets)
-                    .sum();
-                carried.floor(topic, behind - later, known.newest_us);
-            }
+        // What is newer may be lost with the power yet: only what goes now counts.
+        let new = |skip: &&Skip| carried.upto < skip.segment && skip.segment <= number;
+        let skipped = self.skips.iter().filter(new).map(|skip| skip.offsets).sum();
+        carried.raise_floors(skipped);
+        let segment = self.sealed.first().expect("it is the oldest");
+        let lost = segment.rotten.iter().flat_map(|rotten| &rotten.lost);
+        for part in segment.parts.values().chain(lost) {
+            carried.floor(part);
         }
         carried.upto = number;
         carried::write(disk, &self.folder, self.salt, &mut carried)?;
