@@ -4,6 +4,7 @@
 //! anybody may have seen is given twice.
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fanwire::event::Op;
@@ -171,21 +172,29 @@ impl Life {
     fn check(&mut self, log: &Log<usize>) {
         let read = all(&mut self.disk);
         let carried: Vec<Record> = log.carried().last().cloned().collect();
-        let known = |record: &Record| {
-            self.durable.contains(record)
-                || self.stored.contains(record)
-                || self.open.contains(record)
+        let by_place = |records: &[Record]| -> HashMap<(TopicName, u64), Record> {
+            let place = |record: &Record| (record.topic.clone(), record.offset);
+            records.iter().map(|record| (place(record), record.clone())).collect()
         };
-        assert!(read.iter().all(known), "something is read that was not written");
+        let known = by_place(&[&self.durable[..], &self.stored, &self.open].concat());
+        let held = by_place(&read);
+        let is_held = |record: &Record| {
+            held.get(&(record.topic.clone(), record.offset)).is_some_and(|held| held == record)
+        };
+        assert_eq!(held.len(), read.len(), "an event is there twice");
+        for record in &read {
+            let written = known.get(&(record.topic.clone(), record.offset));
+            assert_eq!(written, Some(record), "something is read that was not written");
+        }
         if !std::mem::take(&mut self.lost_power) {
-            // Of what is left out a process that was killed knows: it is there.
+            // The process alone was gone: what it had acknowledged as stored is there.
             self.durable.append(&mut self.stored);
         }
         // What is gone was let go of: whole segments, oldest first, so nothing newer than something that is there.
         let oldest_segment =
             log.sealed().first().map_or_else(|| log.active().number, |segment| segment.number);
         if log.carried().upto == 0 {
-            assert!(self.durable.iter().all(|record| read.contains(record)), "durable, and gone");
+            assert!(self.durable.iter().all(is_held), "durable, and gone");
         } else {
             assert!(oldest_segment > log.carried().upto);
             let mut last: BTreeMap<_, &Record> = BTreeMap::new();
@@ -203,7 +212,7 @@ impl Life {
                         && other.offset > record.offset
                 };
                 assert!(
-                    read.iter().any(is_same)
+                    is_held(record)
                         || carried.iter().any(is_same)
                         || self.stored.iter().chain(&self.open).any(|other| superseded(&other)),
                     "the last event of its key is gone: {record:?}"
@@ -214,7 +223,7 @@ impl Life {
         let kept: Vec<Record> = std::mem::take(&mut self.stored)
             .into_iter()
             .chain(std::mem::take(&mut self.open))
-            .filter(|record| read.contains(record))
+            .filter(is_held)
             .collect();
         self.durable.extend(kept);
     }

@@ -1,7 +1,7 @@
 //! `fanwire history import`: NDJSON, as `export` writes it or with less, into a folder.
 //!
 //! Invariants: a line says a topic and a payload at least; what it does not say follows from the lines before it. Offsets of a topic and stamps of a home ascend, over what is there as
-//! well, or the line is refused and nothing of its group is written. What was written before stays.
+//! well, or the line is refused; what stands before it is written.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -154,6 +154,8 @@ struct Importer<'a> {
     floor_us: u64,
     group: BTreeMap<u16, Vec<Record>>,
     count: usize,
+    /// How often a line says that something stood before it which was not there.
+    gaps: u64,
 }
 
 pub(super) fn run(args: &ImportArgs) -> Result<bool, HistoryError> {
@@ -174,11 +176,18 @@ pub(super) fn run(args: &ImportArgs) -> Result<bool, HistoryError> {
         floor_us: log.newest_us(),
         group: BTreeMap::new(),
         count: 0,
+        gaps: 0,
     };
     let outcome = importer.read(BufReader::new(input), log, &mut files);
     // What was written before a line that is wrong stays, and in order.
     folder.close(&mut files)?;
     let events = outcome?;
+    if importer.gaps > 0 {
+        let gaps = importer.gaps;
+        crate::cli::say(&format!(
+            "{gaps} times a line says that events stood before it that are not in the input: readers of this folder are not told of them"
+        ));
+    }
     println_events(events)
 }
 
@@ -210,13 +219,20 @@ impl Importer<'_> {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let (home, record) = self.parse(&line, log).map_err(wrong)?;
+            let (home, record, follows) = match self.parse(&line, log) {
+                Ok(parsed) => parsed,
+                Err(fault) => {
+                    self.write(log, files)?;
+                    return Err(wrong(fault));
+                }
+            };
             let known = self.newest.get(&record.topic).and_then(|known| known.2);
             if known.is_some_and(|known| known != home) {
                 // It moved between two shards: what came before lies before.
                 self.write(log, files)?;
             }
             self.take(home, record);
+            self.gaps += u64::from(!follows);
             events += 1;
             if self.count >= GROUP_EVENTS {
                 self.write(log, files)?;
@@ -241,7 +257,8 @@ impl Importer<'_> {
         Ok(())
     }
 
-    fn parse(&self, line: &[u8], log: &Log<File>) -> Result<(u16, Record), Fault> {
+    /// A line's home and record, and whether nothing is missing before it.
+    fn parse(&self, line: &[u8], log: &Log<File>) -> Result<(u16, Record, bool), Fault> {
         let line: Line<'_> = serde_json::from_slice(line).map_err(Fault::Json)?;
         let topic = TopicName::new(&line.topic).map_err(Fault::Topic)?;
         if !self.topics.iter().any(|pattern| pattern.matches(&topic)) {
@@ -272,7 +289,9 @@ impl Importer<'_> {
         }
         let before = line.before.map(|before| before_of(&before, offset, time_us)).transpose()?;
         let key = Arc::from(line.key);
-        Ok((line.home, Record { topic, previous, offset, time_us, op, key, payload, before }))
+        let follows = line.previous.is_none_or(|said| said == previous);
+        let record = Record { topic, previous, offset, time_us, op, key, payload, before };
+        Ok((line.home, record, follows))
     }
 
     fn take(&mut self, home: u16, record: Record) {
