@@ -19,9 +19,9 @@ use criterion::criterion_main;
 use fanwire::batch::Item;
 use fanwire::batch::Outbox;
 use fanwire::batch::Policy;
-use fanwire::dialect::DialectId;
-use fanwire::dialect::Slow;
+use fanwire::batch::Slow;
 use fanwire::dialect::View;
+use fanwire::dialect::native::NATIVE;
 use fanwire::event::Payload;
 use fanwire::event::Text;
 use fanwire::event::TopicPattern;
@@ -68,7 +68,7 @@ fn encode(c: &mut Criterion) {
         b.iter(|| {
             out.clear();
             let payload = Payload::Whole(&event.payload);
-            DialectId::Native.speaker().encode(&event, payload, &view, &mut out);
+            (NATIVE.speaker().encode)(&event, payload, &view, &mut out);
             black_box(&out);
         });
     });

@@ -8,6 +8,8 @@ pub mod clock;
 
 pub mod event;
 
+pub mod position;
+
 pub mod matcher;
 
 pub mod dialect;

@@ -13,9 +13,10 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// The floors of the house: a module may import what lies on a lower one. `main` is not a module and stands on top.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["limits", "clock", "dashboard"],
     &["event"],
+    &["position"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
     &["conn", "admin", "store", "ingest"],
@@ -23,16 +24,11 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 7] = [
+const STEPS: [(&str, &str, &str); 6] = [
     (
+        "dialect",
         "batch",
-        "dialect",
-        "an outbox announces gaps and skipped events in the dialect's nouns, and never speaks one",
-    ),
-    (
-        "history",
-        "dialect",
-        "a read says where to begin with the nouns of `since`, and a page says gaps",
+        "a subscription says what becomes of it when its outbox is full, in the outbox's words",
     ),
     ("dialect", "matcher", "a subscription holds its filter, which is parsed where it is decoded"),
     (
@@ -54,8 +50,10 @@ const STRICTER: [(&str, &[&str]); 2] = [
 ];
 
 /// State machines: they are handed bytes and the time, and run to completion.
-const PURE: [&str; 9] =
-    ["limits", "event", "dialect", "matcher", "batch", "wire", "auth", "history", "shard"];
+const PURE: [&str; 10] = [
+    "limits", "event", "position", "dialect", "matcher", "batch", "wire", "auth", "history",
+    "shard",
+];
 
 /// What a pure module never names, and what may stand behind it all the same.
 const IMPURE: [(&str, &[&str]); 12] = [
@@ -303,4 +301,89 @@ fn each_file_says_what_it_is_and_is_about_one_thing() {
         }
     }
     assert_none(&faults);
+}
+
+/// Traits that are seams: whoever is behind one answers for each of its methods.
+const SEAMS: [&str; 4] = ["Talk", "Sink", "Store", "Message"];
+
+/// The text between the next brace that opens and the one that closes it, and what is behind that.
+fn braced(text: &str) -> (&str, &str) {
+    let (_, inside) = text.split_once('{').expect("a brace opens");
+    let mut depth = 1;
+    for (at, character) in inside.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return inside.split_at(at);
+        }
+    }
+    panic!("a brace is not closed")
+}
+
+/// The functions of a block: each name, and its body if it has one.
+fn functions(block: &str) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    let mut rest = block;
+    while let Some((_, text)) = rest.split_once("fn ") {
+        let name = text.split(['(', '<']).next().unwrap_or_default().to_owned();
+        let end = text.find([';', '{']).unwrap_or(text.len());
+        let (_, behind) = text.split_at(end);
+        if behind.starts_with('{') {
+            let (body, after) = braced(behind);
+            found.push((name, Some(body.trim().to_owned())));
+            rest = after;
+        } else {
+            found.push((name, None));
+            rest = behind;
+        }
+    }
+    found
+}
+
+/// A source without its comments.
+fn code_of(source: &Source) -> String {
+    source.code().map(|(_, line)| line.to_owned() + "\n").collect()
+}
+
+#[test]
+fn no_method_of_a_seam_has_a_default_or_an_empty_body() {
+    let mut faults = String::new();
+    let mut seen = BTreeSet::new();
+    for source in sources(&["src", "tests"]) {
+        let code = code_of(&source);
+        for seam in SEAMS {
+            let declared = code.split(&format!("pub trait {seam}")).nth(1);
+            for (name, body) in declared.map(|text| functions(braced(text).0)).unwrap_or_default() {
+                seen.insert(seam);
+                if body.is_some() {
+                    writeln!(faults, "{}: {seam}::{name} has a default", source.path).unwrap();
+                }
+            }
+            for text in code.split(&format!("{seam} for ")).skip(1) {
+                for (name, body) in functions(braced(text).0) {
+                    let is_empty = body.is_none_or(|body| body.is_empty());
+                    // A party of a test may have no use for anything.
+                    if is_empty && source.path.starts_with("src") {
+                        writeln!(faults, "{}: {seam}::{name} is empty", source.path).unwrap();
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen.contains("Talk") && seen.contains("Store"), "{seen:?}");
+    assert_none(&faults);
+}
+
+#[test]
+fn empty_and_default_bodies_are_found() {
+    let text = "trait T { fn a(&self); fn b(&self) {} fn c(&self) { 1 } }";
+    let found = functions(braced(text).0);
+    let body = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        found,
+        [("a".to_owned(), None), ("b".to_owned(), body("")), ("c".to_owned(), body("1"))]
+    );
 }

@@ -126,8 +126,9 @@ fn settings() -> Settings {
     };
     let mut settings = roomy();
     settings.access = Arc::new(access);
-    settings.hyperbeam.options.derived = true;
-    settings.hyperbeam.options.regex = true;
+    let views = Arc::make_mut(&mut settings.views);
+    assert!(views.set("hyperbeam", "derived_topics", 1));
+    assert!(views.set("hyperbeam", "regex_topics", 1));
     settings
 }
 

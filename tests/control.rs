@@ -90,6 +90,7 @@ impl Busy {
             op: Op::Event,
             home: ShardId(idle),
             offset,
+            previous: offset - 1,
             time_us: offset,
             payload: Bytes::from_static(br#"{"altitude":31000,"callsign":"SWR86"}"#),
             fields: Fields::default(),

@@ -289,6 +289,6 @@ fn a_replay_waits_for_its_filters_and_loses_nothing() {
     assert_eq!(told, events / 10);
     let steps = events as u64 * 14 * 4 * 1000;
     let least_ms = (steps * 1000 / FILTER_SECOND_STEPS_MAX) as usize;
-    assert!(waited_ms * 10 > least_ms * 8, "it waited for {waited_ms} ms, not {least_ms}");
+    assert!(waited_ms * 10 >= least_ms * 8, "it waited for {waited_ms} ms, not {least_ms}");
     assert!(!scene.is_attacker_closed());
 }

@@ -3,14 +3,11 @@
 //! Alone in its binary, because it counts what this thread holds.
 
 #![cfg(test)]
-#![expect(unsafe_code, reason = "an allocator is unsafe by nature; this one counts and hands on")]
 
+#[path = "support/heap.rs"]
+mod heap;
 mod support;
 
-use std::alloc::GlobalAlloc;
-use std::alloc::Layout;
-use std::alloc::System;
-use std::cell::Cell;
 use std::net::IpAddr;
 
 use fanwire::shard::Settings;
@@ -18,6 +15,9 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use std::io::Write as _;
 
+use heap::KIB;
+use heap::MIB;
+use heap::grown;
 use support::asking::pipeline;
 use support::asking::settle;
 use support::asking::statuses;
@@ -28,60 +28,6 @@ use support::frames::masked;
 use support::world::Wire;
 use support::world::World;
 use support::world::roomy;
-
-thread_local! {
-    /// Bytes that this thread has set aside, and the most that it had.
-    static HELD: Cell<i64> = const { Cell::new(0) };
-    static PEAK: Cell<i64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn note(bytes: i64) {
-    let held = HELD.get() + bytes;
-    HELD.set(held);
-    PEAK.set(PEAK.get().max(held));
-}
-
-#[expect(clippy::cast_possible_wrap, reason = "a layout is never larger than an `isize`")]
-const fn signed(bytes: usize) -> i64 {
-    bytes as i64
-}
-
-// SAFETY: every call is handed on to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(signed(layout.size()));
-        // SAFETY: the caller's promise, handed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note(-signed(layout.size()));
-        // SAFETY: the caller's promise, handed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        note(signed(bytes) - signed(layout.size()));
-        // SAFETY: the caller's promise, handed on.
-        unsafe { System.realloc(pointer, layout, bytes) }
-    }
-}
-
-const KIB: i64 = 1024;
-const MIB: i64 = 1024 * KIB;
-
-/// By how much the most that was held grew while something was done, and what is held in the end.
-fn grown(work: impl FnOnce()) -> (i64, i64) {
-    let before = HELD.get();
-    PEAK.set(before);
-    work();
-    (PEAK.get() - before, HELD.get() - before)
-}
 
 #[test]
 fn a_pipeline_whose_client_does_not_read_holds_little_and_loses_nothing() {
@@ -254,7 +200,11 @@ fn an_upload_of_short_lines_is_published_piece_by_piece() {
 fn is_refused(what: &str, told: &str) -> bool {
     match what {
         "message" => told.ends_with("no room for messages in part, and this one holds the most"),
-        "upload" => told.starts_with("HTTP/1.1 503 ") && told.contains(r#""accepted":0"#),
+        "upload" => told.starts_with("HTTP/1.1 503 ")
+            && told.contains(r#""accepted":0"#)
+            && told.contains(
+                "there is no room for unfinished requests, and this one holds the most; try again",
+            ),
         _ => told.starts_with("HTTP/1.1 413 ") && told.contains(r#""full""#),
     }
 }

@@ -256,6 +256,9 @@ fn an_upload_that_ends_early_is_told_what_was_taken() {
             settle(&mut world);
             assert_eq!(told_status, status, "{end}: {told}");
             assert_eq!(told["error"]["code"], code, "{end}: {told}");
+            if code == "cut_off" {
+                assert_eq!(told["error"]["message"], "the request ended before it was complete");
+            }
             assert_eq!(told["accepted"], 3, "{end}: {told}");
             assert_eq!(
                 (&told["offset"], &told["epoch"], &told["topic"]),

@@ -48,8 +48,8 @@ fn on_a_dialects_own_port_its_paths_mean_it_alone() {
     for (driver, fd_tables) in WAYS {
         let running = start(driver, fd_tables, "");
         let at = |port| running.address_of(port).unwrap();
-        let (shared, peat) = (at(Port::Shared), at(Port::Peat));
-        let (hyperbeam, provisioning) = (at(Port::HyperBeam), at(Port::Provisioning));
+        let (shared, peat) = (at(Port::Shared), at(Port::Own("peat")));
+        let (hyperbeam, provisioning) = (at(Port::Own("hyperbeam")), at(Port::Own("provisioning")));
 
         let mut cast = Client::open(hyperbeam, "/ws?token=not-a-token&events=x", "").unwrap();
         let welcome = cast.hear();
@@ -83,6 +83,8 @@ fn on_a_dialects_own_port_its_paths_mean_it_alone() {
                 assert_eq!(status(address, elsewhere), "404", "{elsewhere}");
             }
             assert_eq!(refused(address, "/v1/ws"), "404");
+            let answer = ask(address, "GET /", "", "");
+            assert!(answer.contains("there is nothing here: this port is one dialect's own"));
         }
         for (address, target) in [
             (peat, "/ws"),
@@ -115,7 +117,7 @@ fn what_is_local_is_judged_by_the_listener_that_a_client_came_in_by() {
     let text = "listen = '0.0.0.0:0'\nshards = 2\npin = false\npeat.listen = '127.0.0.1:0'\n";
     let running = Server::start(&config(text)).unwrap();
     let shared = SocketAddr::from(([127, 0, 0, 1], running.address().port()));
-    let peat = running.address_of(Port::Peat).unwrap();
+    let peat = running.address_of(Port::Own("peat")).unwrap();
     for _ in 0..8 {
         assert_eq!(refused(shared, "/ws/subscribe"), "401");
         Client::open(peat, "/ws/subscribe", "").unwrap();

@@ -66,9 +66,10 @@ fn settings() -> Settings {
     settings.access = Arc::new(access);
     settings.own.logs = true;
     settings.own.figures_s = 1;
-    settings.hyperbeam.options.derived = true;
-    settings.hyperbeam.options.regex = true;
-    settings.hyperbeam.info_seen = true;
+    let views = Arc::make_mut(&mut settings.views);
+    assert!(views.set("hyperbeam", "derived_topics", 1));
+    assert!(views.set("hyperbeam", "regex_topics", 1));
+    assert!(views.set("hyperbeam", "info_seen", 1));
     settings
 }
 

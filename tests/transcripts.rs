@@ -57,21 +57,23 @@ fn access_with_keys() -> Access {
 
 fn naming_of<'s>(settings: &'s mut Settings, key: &str) -> &'s mut Naming {
     let views = Arc::make_mut(&mut settings.views);
-    let view = if key.starts_with("peat.") { &mut views.peat } else { &mut views.hyperbeam };
+    let (protocol, _) = key.split_once('.').expect("protocol.key");
+    let view = views.view_mut(protocol).expect("it is a protocol");
     Arc::make_mut(&mut view.naming)
 }
 
 fn set(settings: &mut Settings, key: &str, value: &str) {
     match key {
-        "hyperbeam.deletes" => {
-            Arc::make_mut(&mut settings.views).hyperbeam.deletes = value == "on";
+        "hyperbeam.deletes" | "provisioning.deletes" => {
+            let (protocol, _) = key.split_once('.').expect("protocol.key");
+            let views = Arc::make_mut(&mut settings.views);
+            views.view_mut(protocol).expect("it is a protocol").deletes = value == "on";
         }
-        "provisioning.deletes" => {
-            Arc::make_mut(&mut settings.views).provisioning.deletes = value == "on";
+        "hyperbeam.info_seen" | "hyperbeam.derived_topics" | "hyperbeam.regex_topics" => {
+            let (protocol, name) = key.split_once('.').expect("protocol.key");
+            let is_on = u64::from(value == "on");
+            assert!(Arc::make_mut(&mut settings.views).set(protocol, name, is_on), "{key}");
         }
-        "hyperbeam.info_seen" => settings.hyperbeam.info_seen = value == "on",
-        "hyperbeam.derived" => settings.hyperbeam.options.derived = value == "on",
-        "hyperbeam.regex" => settings.hyperbeam.options.regex = value == "on",
         "own.figures_s" => settings.own.figures_s = value.parse().expect("seconds"),
         "own.logs" => settings.own.logs = value == "on",
         "peat.prefix" | "hyperbeam.prefix" => naming_of(settings, key).prefix = value.into(),

@@ -8,9 +8,13 @@ use std::ops::ControlFlow;
 use fanwire::batch::Item;
 use fanwire::batch::Outbox;
 use fanwire::batch::Policy;
+use fanwire::batch::Slow;
 use fanwire::dialect::DialectId;
-use fanwire::dialect::Slow;
 use fanwire::dialect::View;
+use fanwire::dialect::hyperbeam;
+use fanwire::dialect::native;
+use fanwire::dialect::peat;
+use fanwire::dialect::provisioning;
 use fanwire::event::Payload;
 use fanwire::event::Text;
 use fanwire::event::TopicPattern;
@@ -82,10 +86,10 @@ pub(crate) const CASES: &[Case] = &[
     case("matcher/circle_and_band_2500", MATCHERS * 1_000, || matching(Wish::random_of_anyone)),
     case("matcher/callsign_2500", MATCHERS * 1_000, || matching(Wish::random_of_callsign)),
     case("matcher/subscribe_and_unsubscribe", 500, subscribing),
-    case("dialect/native/encode", 100, || encode(DialectId::Native)),
-    case("dialect/peat/encode", 100, || encode(DialectId::Peat)),
-    case("dialect/hyperbeam/encode", 100, || encode(DialectId::HyperBeam)),
-    case("dialect/provisioning/encode", 100, || encode(DialectId::Provisioning)),
+    case("dialect/native/encode", 100, || encode(native::NATIVE)),
+    case("dialect/peat/encode", 100, || encode(peat::PEAT)),
+    case("dialect/hyperbeam/encode", 100, || encode(hyperbeam::HYPERBEAM)),
+    case("dialect/provisioning/encode", 100, || encode(provisioning::PROVISIONING)),
     case("wire/frame/160B", 100, frame_message),
     case("wire/deflate/160B_shared_window", 256, deflate),
     case("outbox/push_pop", 1_000, outbox),
@@ -268,7 +272,7 @@ fn encode(dialect: DialectId) {
         for _ in 0..100 {
             out.clear();
             let payload = Payload::Whole(&event.payload);
-            dialect.speaker().encode(black_box(&event), payload, &view, &mut out);
+            (dialect.speaker().encode)(black_box(&event), payload, &view, &mut out);
         }
     };
     run();

@@ -58,6 +58,7 @@ fn event_of(report: &Report, interest: &Interest, scratch: &mut Scratch) -> Even
         op: Op::Upsert,
         home: ShardId(0),
         offset: 1,
+        previous: 0,
         time_us: 1,
         payload: payload.into(),
         fields,

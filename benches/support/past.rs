@@ -20,6 +20,7 @@ pub(crate) fn event(number: u64) -> Arc<Event> {
         op: Op::Upsert,
         home: ShardId(0),
         offset: number,
+        previous: number - 1,
         time_us: 1_786_600_000_000_000 + number,
         payload: Bytes::from_static(PAYLOAD.as_bytes()),
         fields: Fields::default(),

@@ -57,12 +57,6 @@ pub enum LimitError {
     Handshakes {
         per_second: u32,
     },
-    Messages {
-        per_second: u32,
-    },
-    Publish {
-        per_second: u32,
-    },
     /// Who counts has too many questions to answer already.
     Busy,
 }
@@ -75,8 +69,6 @@ impl LimitError {
             Self::UserConnections { .. } => "user_connections",
             Self::AddressConnections { .. } => "address_connections",
             Self::Handshakes { .. } => "handshakes_per_s",
-            Self::Messages { .. } => "messages_per_s",
-            Self::Publish { .. } => "publish_per_s",
             Self::Busy => "full",
         }
     }
@@ -94,12 +86,6 @@ impl fmt::Display for LimitError {
             }
             Self::Handshakes { per_second } => {
                 write!(f, "{name}: more than {per_second} handshakes a second")
-            }
-            Self::Messages { per_second } => {
-                write!(f, "{name}: more than {per_second} messages a second")
-            }
-            Self::Publish { per_second } => {
-                write!(f, "{name}: more than {per_second} events published a second")
             }
             Self::Busy => write!(f, "{name}: too many handshakes wait to be counted, try again"),
         }

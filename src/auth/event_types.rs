@@ -57,11 +57,16 @@ impl EventTypes {
         types.filter(|name| !self.allows(principal, name))
     }
 
+    /// The roles of which one is needed to see events of this type; `None`: it needs none.
+    #[must_use]
+    pub fn roles_for(&self, event_type: &str) -> Option<&[Box<str>]> {
+        self.rules.get(event_type).map(Vec::as_slice)
+    }
+
     /// Whether `principal` may see events of this type.
     #[must_use]
     pub fn allows(&self, principal: &Principal, event_type: &str) -> bool {
-        self.rules
-            .get(event_type)
+        self.roles_for(event_type)
             .is_none_or(|roles| roles.iter().any(|role| principal.has_role(role)))
     }
 }

@@ -134,8 +134,11 @@ impl Key {
             KeyKind::Ed25519 => DecodingKey::from_ed_pem(pem.as_bytes()),
         };
         let decoding = parsed.map_err(|_| KeyError::WrongKind { algorithm })?;
-        let bytes =
-            decoding.try_get_as_bytes().map_err(|_| KeyError::WrongKind { algorithm })?.len();
+        let der = decoding.try_get_as_bytes().map_err(|_| KeyError::WrongKind { algorithm })?;
+        let bytes = match algorithm.key_kind() {
+            KeyKind::Rsa => modulus_of(der).ok_or(KeyError::WrongKind { algorithm })?.len(),
+            _ => der.len(),
+        };
         check_size(algorithm, bytes)?;
         Ok(Self::pinned(id, algorithm, decoding))
     }
@@ -218,18 +221,39 @@ pub(super) fn check_secret(algorithm: Algorithm, secret: &[u8]) -> Result<(), Ke
 }
 
 fn check_size(algorithm: Algorithm, bytes: usize) -> Result<(), KeyError> {
-    // Of an RSA key in DER these bytes are the modulus and some thirty more, which leaves the lower bound
-    // sharp: the DER of 1024 bits has 140 bytes. The upper bound is the signature package's to keep.
     let fits = match algorithm {
         Algorithm::Es256 => bytes == 65,
         Algorithm::Es384 => bytes == 97,
         Algorithm::EdDsa => bytes == 32,
-        _ if !(RSA_BYTES_MIN..=2 * RSA_BYTES_MAX).contains(&bytes) => {
+        _ if !(RSA_BYTES_MIN..=RSA_BYTES_MAX).contains(&bytes) => {
             return Err(KeyError::RsaSize { bytes });
         }
         _ => true,
     };
     if fits { Ok(()) } else { Err(KeyError::WrongKind { algorithm }) }
+}
+
+/// The modulus of an RSA key in DER, without the zero that may stand before it.
+//= rfc8017#A.1.1
+//# RSAPublicKey ::= SEQUENCE {
+fn modulus_of(der: &[u8]) -> Option<&[u8]> {
+    let modulus = der_value(0x02, der_value(0x30, der)?)?;
+    Some(modulus.strip_prefix(&[0]).unwrap_or(modulus))
+}
+
+/// What stands behind a tag and its length in DER.
+fn der_value(tag: u8, der: &[u8]) -> Option<&[u8]> {
+    let (found, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first().filter(|_| *found == tag)?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(*first), rest),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
+            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+        }
+        _ => return None,
+    };
+    rest.get(..length)
 }
 
 #[cfg(test)]
@@ -289,7 +313,12 @@ mod tests {
         assert_eq!(private, KeyError::PrivateKey);
         let small =
             Key::from_public_pem(None, Algorithm::Rs256, fixtures::RSA_1024_PUBLIC).unwrap_err();
-        assert!(matches!(small, KeyError::RsaSize { .. }), "{small}");
+        assert_eq!(small, KeyError::RsaSize { bytes: 128 });
+        let modulus = |der: &[u8]| modulus_of(der).map(<[u8]>::len);
+        assert_eq!(modulus(&[0x30, 8, 2, 3, 0, 0xff, 1, 2, 1, 3]), Some(2));
+        for der in [&[][..], &[0x30], &[0x30, 0x82, 1], &[0x30, 3, 2, 9, 1], &[0x31, 3, 2, 1, 1]] {
+            assert_eq!(modulus(der), None, "{der:?}");
+        }
         let foreign = Key::from_public_pem(None, Algorithm::Rs256, "hello").unwrap_err();
         assert_eq!(foreign, KeyError::NotPublicPem { algorithm: Algorithm::Rs256 });
     }

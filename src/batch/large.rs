@@ -10,7 +10,6 @@ use std::sync::Arc;
 use super::budget::Budget;
 use super::budget::Counted;
 use super::kept::Kept;
-use crate::dialect::DialectId;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::Projection;
@@ -26,10 +25,14 @@ pub struct TextOf {
     pub home: ShardId,
     pub time_us: u64,
     pub op: Op,
-    pub dialect: DialectId,
+    pub encoding: Encoding,
     pub fields: Option<Arc<Projection>>,
     pub form: TextForm,
 }
+
+/// One of the ways in which events are written, named by whoever writes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoding(pub &'static str);
 
 /// What was done to a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +146,7 @@ mod tests {
             op: Op::Upsert,
             home: ShardId(0),
             offset: 1,
+            previous: 0,
             time_us,
             payload: Bytes::from(vec![b'x'; 100_000]),
             fields: Fields::default(),
@@ -155,7 +159,7 @@ mod tests {
             home: event.home,
             time_us: event.time_us,
             op: event.op,
-            dialect: DialectId::Peat,
+            encoding: Encoding("a dialect"),
             fields: None,
             form: TextForm::Whole,
         }

@@ -11,16 +11,15 @@ use std::sync::Arc;
 
 use super::budget::Budget;
 use super::budget::Counted;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
-use crate::dialect::Skipped;
-use crate::dialect::Slow;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::GAP_TOPICS_MAX;
 use crate::limits::SKIPPED_SETS_MAX;
+use crate::position::Gap;
+use crate::position::GapReason;
+use crate::position::Skipped;
 
 /// Bytes that an item costs besides what it holds.
 pub(crate) const ITEM_BYTES: usize = 48;
@@ -305,8 +304,8 @@ impl Outbox {
             *subs &= !dropping;
             let is_free = *subs == 0;
             if told != 0 {
-                let (topic, offset) = (event.topic.clone(), event.offset);
-                self.note_gap(&topic, offset, told);
+                let (topic, lost) = (event.topic.clone(), (event.previous + 1, event.offset));
+                self.note_gap(&topic, lost, told);
             }
             if is_free {
                 let waiting = self.items[index].take();
@@ -320,8 +319,9 @@ impl Outbox {
     }
 
     /// Notes that an event was dropped for these subscriptions. Each has one range for a topic, from the first that it lost to the last, and those with the
-    /// same range share a notice: were ranges kept by set, two of them that overlap could be told to one subscription.
-    fn note_gap(&mut self, topic: &TopicName, offset: u64, mut subs: u64) {
+    /// same range share a notice: were ranges kept by set, two of them that overlap could be told to one subscription. `first`: right behind the event before
+    /// it, so that a range meets what was told before it even where offsets have holes.
+    fn note_gap(&mut self, topic: &TopicName, (first, offset): (u64, u64), mut subs: u64) {
         let whole = self.gaps.iter_mut().find(|(gap, of)| *of == subs && gap.topic == *topic);
         if let Some((gap, _)) = whole {
             gap.to = offset;
@@ -337,7 +337,7 @@ impl Outbox {
             }
         }
         if subs != 0 {
-            moved.push((offset, subs));
+            moved.push((first, subs));
         }
         self.gaps.retain(|(_, of)| *of != 0);
         for (from, subs) in moved {
@@ -486,6 +486,20 @@ fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs: u64) {
     notice.from_us = notice.from_us.min(time_us);
     notice.to_us = notice.to_us.max(time_us);
     *noticed |= subs;
+}
+
+/// What happens to a subscription whose outbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Slow {
+    /// The connection is closed; its client resumes from the last position it saw.
+    #[default]
+    Disconnect,
+    /// The oldest events go, and a gap says which.
+    DropOldest,
+    /// Only the newest event of each key stays, and a notice says how many were passed over.
+    LatestPerKey,
+    /// The oldest events go, and nothing says so: the dialect has no word for it.
+    DropSilently,
 }
 
 /// Which of a connection's subscriptions have which slow policy, one bit each; all others disconnect.

@@ -84,6 +84,15 @@ pub enum Problem {
         needed: u64,
         all: u64,
         available: u64,
+        /// What `memory.bytes_max` would have to be.
+        bytes_max: u64,
+    },
+    /// What a shard may hold of what clients send has no room for one message.
+    TooLittleInput {
+        found: u64,
+        needed: u64,
+        shards: u64,
+        message_bytes: u64,
     },
 }
 
@@ -134,13 +143,23 @@ impl fmt::Display for Problem {
                 write!(f, "must be one of {}, and is \"{found}\"", of.join(", "))
             }
             Self::Unusable { reason } => write!(f, "cannot be used: {reason}"),
-            Self::TooLittleMemory { needed, all, available } => write!(
+            Self::TooLittleMemory { needed, all, available, bytes_max } => write!(
                 f,
-                "{} MiB of the {} MiB that everything may take at worst are due to this; there are {} MiB of memory",
+                "{} MiB of the {} MiB that everything may take at worst are due to this; there are {} MiB of memory: set it to less, or `memory.bytes_max` to at least {} MiB if the machine has as much",
                 needed.div_ceil(1 << 20),
                 all.div_ceil(1 << 20),
-                available >> 20
+                available >> 20,
+                bytes_max.div_ceil(1 << 20)
             ),
+            Self::TooLittleInput { found, needed, shards, message_bytes } => {
+                let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20) / *shards as f64;
+                write!(
+                    f,
+                    "leaves each of {shards} shards {:.1} MiB, and one message of `message_bytes_max` ({message_bytes} bytes) takes up to {:.1} MiB while it comes: set it to {needed} or more, `message_bytes_max` to less, or fewer `shards`",
+                    mib(*found),
+                    mib(*needed)
+                )
+            }
             Self::TooFewDescriptors { possible: 0, limit, reserved, shards, .. } => write!(
                 f,
                 "no connection fits: of {limit} open files {shards} shards need {reserved} for themselves; raise the limit (`ulimit -n`), or set fewer shards"

@@ -70,7 +70,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         default: "0",
         unit: "bytes",
-        doc: "What clients have begun to send and not ended, and what they publish on its way, an equal share for each shard. Beyond it those are refused that hold the most, of the address that holds the most: 503 or 413, or closed with 1009. A shard's share should have room for some messages of `message_bytes_max`. 0: a share of the memory.",
+        doc: "What clients have begun to send and not ended, and what they publish on its way, an equal share for each shard. Beyond it those are refused that hold the most, of the address that holds the most: 503 or 413, or closed with 1009. A shard's share must have room for one message of `message_bytes_max` and a quarter more, or the server does not start. 0: a share of the memory.",
     },
     Key {
         name: "memory.mesh_bytes_max",

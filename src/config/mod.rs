@@ -80,6 +80,14 @@ pub struct ViewConfig {
     pub deletes: bool,
 }
 
+/// What is set of one protocol.
+#[derive(Clone, Debug)]
+pub struct ProtocolSettings<'a> {
+    pub view: &'a ViewConfig,
+    /// By name.
+    pub more: Vec<(&'static str, u64)>,
+}
+
 /// What may be set of HyperBEAM's dialect besides its view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HyperBeamConfig {
@@ -223,6 +231,23 @@ impl Config {
     /// If there is no such key, or it cannot have that value.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
         parse::set_word(self, key, value)
+    }
+
+    /// What is set of each protocol that may be set, by its key.
+    #[must_use]
+    pub fn protocols(&self) -> [(&'static str, ProtocolSettings<'_>); 3] {
+        let hyperbeam = &self.hyperbeam;
+        let switches = [
+            ("derived_topics", u64::from(hyperbeam.derived_topics)),
+            ("regex_topics", u64::from(hyperbeam.regex_topics)),
+            ("info_seen", u64::from(hyperbeam.info_seen)),
+            ("idle_s", hyperbeam.idle_s),
+        ];
+        [
+            ("peat", ProtocolSettings { view: &self.peat, more: Vec::new() }),
+            ("hyperbeam", ProtocolSettings { view: &hyperbeam.view, more: switches.into() }),
+            ("provisioning", ProtocolSettings { view: &self.provisioning, more: Vec::new() }),
+        ]
     }
 
     /// Every field, for the defaults to be written over.

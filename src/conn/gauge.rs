@@ -7,8 +7,9 @@ use crate::limits::UNITS_TURN_MAX;
 use crate::limits::UNITS_TURN_MIN;
 use crate::limits::WORK_US;
 
+/// What one core has learned of its own pace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Gauge {
+pub struct Gauge {
     units: u64,
 }
 
@@ -20,7 +21,7 @@ impl Default for Gauge {
 
 impl Gauge {
     /// Notes what a turn's work did and took; how many units the next turn may do.
-    pub(super) fn worked(&mut self, units_done: u64, took_us: u64) -> u64 {
+    pub fn worked(&mut self, units_done: u64, took_us: u64) -> u64 {
         // A turn that had little to do says little about what much would take.
         if units_done >= self.units / 2 {
             let fitting = units_done.saturating_mul(WORK_US) / took_us.max(1);

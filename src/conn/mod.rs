@@ -26,6 +26,7 @@ pub use self::core::Left;
 pub use self::core::Pace;
 pub use self::core::run;
 pub use self::doorbell::Doorbell;
+pub use self::gauge::Gauge;
 pub use self::intake::take_in;
 pub use self::listener::Listener;
 pub use self::listener::ListenerOptions;

@@ -3,33 +3,27 @@
 //! Invariant: what a table does not state is not answered. Methods, `Allow`, HEAD, OPTIONS, 404, 405, 415 and 426 follow from the tables, for all
 //! dialects alike; no dialect answers them itself. Never sees a connection.
 
+use std::fmt;
+
 use crate::dialect::DialectId;
+use crate::dialect::MediaType;
+use crate::dialect::Refusal;
 use crate::dialect::Setup;
-use crate::dialect::Since;
+use crate::dialect::Step;
 use crate::dialect::Takes;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
+use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
-/// Which listener a connection came in by: a dialect's own, where its paths mean what they mean at home, or the one that all share.
+/// Which listener a connection came in by: a protocol's own, where its paths mean what they mean at home, or the one that all share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Port {
     #[default]
     Shared,
-    Peat,
-    HyperBeam,
-    Provisioning,
-}
-
-impl Port {
-    pub const ALL: [Self; 4] = [Self::Shared, Self::Peat, Self::HyperBeam, Self::Provisioning];
-
-    /// Its place in the list of all.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
+    /// The own one of the protocol with this key.
+    Own(&'static str),
 }
 
 /// One route.
@@ -68,13 +62,23 @@ impl Path {
     }
 }
 
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(path) => f.write_str(path),
+            Self::Below(start, rest) => write!(f, "{start}{{{rest}}}"),
+            Self::OneOf(paths) => f.write_str(&paths.join(" ")),
+        }
+    }
+}
+
 /// What is behind a door.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A WebSocket.
     WebSocket(Socket),
     /// An endless answer.
-    Stream(Stream),
+    Stream(OpensStream),
     /// An answer, once the body is there; or, of an upload, while it comes.
     Call(Call, Takes),
     /// An answer that is made outside of the core.
@@ -84,38 +88,48 @@ pub enum Kind {
 /// Who opens a WebSocket.
 #[derive(Clone, Copy, Debug)]
 pub enum Socket {
-    /// The native protocol, perhaps with a first subscription in the URL.
-    Native,
-    /// A dialect that remembers what was said.
+    /// A conversation.
     Talk(fn(&Head, &Setup<'_>) -> Result<Opening, NotOpened>),
     /// Every message comes back. Only there if the operator has set `echo`.
     Echo,
 }
 
 /// Who begins an event stream.
-#[derive(Clone, Copy, Debug)]
-pub enum Stream {
-    /// The native protocol: the URL states the one subscription.
-    Native,
-    /// A dialect that wants something, or, if it sees nothing of what was asked for, nothing.
-    Wants(fn(&Head, &Setup<'_>) -> Result<Wanted, NotOpened>),
-}
+pub type OpensStream = fn(&Head, &Setup<'_>) -> Result<Wanted, NotOpened>;
 
 /// What is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Call {
-    /// Events for the topic in the path: one, or one a line for as long as the client likes.
-    Publish,
-    /// A message for whoever has its topic.
-    Cast,
-    /// Which topics there are.
-    Topics,
-    /// Events of the Provisioning dialect.
-    Post,
-    /// A subscription over Connect, answered with a stream.
-    Subscribe,
+    /// Events for the topic in the path: one, or one a line for as long as the client likes. Published as they come.
+    Upload,
+    /// A conversation hears the whole body and answers.
+    Talk {
+        body: Body,
+        opens: fn(&Head, Option<&'static MediaType>, &Setup<'_>) -> Result<Calling, NotOpened>,
+        /// Whether the answer is a stream, so that the connection lasts.
+        lasts: bool,
+    },
     /// Tokens that are to open nothing any more.
     Revoke,
+}
+
+/// What a call's body may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    None,
+    /// At most so many bytes.
+    Bytes(usize),
+    /// At most so many, and at most one message.
+    Message(usize),
+    /// Lines, each of at most one message.
+    Lines,
+}
+
+/// A conversation that is to hear the body of a call.
+#[derive(Debug)]
+pub struct Calling {
+    pub dialect: DialectId,
+    pub talk: Box<dyn Talk>,
 }
 
 /// Who gets in.
@@ -133,13 +147,17 @@ pub enum Guard {
     Secret,
 }
 
-/// A conversation that begins.
+/// A conversation that begins on a WebSocket.
 #[derive(Debug)]
 pub struct Opening {
     pub dialect: DialectId,
     pub talk: Box<dyn Talk>,
+    /// The subprotocols of which the client may offer one.
+    pub protocols: &'static [&'static str],
     /// Whether permessage-deflate may be agreed.
     pub may_deflate: bool,
+    /// What the URL asks for: done right after the opening.
+    pub first: Vec<Step>,
 }
 
 /// What an event stream is to tell.
@@ -147,26 +165,42 @@ pub struct Opening {
 pub struct Wanted {
     pub dialect: DialectId,
     pub talk: Box<dyn Talk>,
-    /// `None`: nothing, for of what was asked the dialect sees nothing.
-    pub wish: Option<Wish>,
-    /// Where it begins for a client that comes back with a position that is none here.
-    pub since_lost: Since,
+    pub first: First,
+    /// How it is said that a client's token leaves nothing of it, or that it goes beyond a bound.
+    pub refused: fn(&Refusal) -> NotOpened,
 }
 
-/// A request that a dialect does not understand; it is answered 400.
+/// What an event stream begins with.
+#[derive(Debug)]
+pub enum First {
+    /// One subscription, all of whose topics must be allowed.
+    Subscribe(Wish),
+    /// What is left of this once it is confined to what the client may hear, which must be something. `None`: nothing, for of what was asked
+    /// the dialect sees nothing. `since_lost`: where it begins for a client that comes back with a position that is none here.
+    Want { wish: Option<Wish>, since_lost: Since },
+}
+
+/// A request that a dialect does not carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotOpened {
-    /// Which parameter, and why.
+    /// Which parameter is wrong, and why: 400.
     BadField(String),
+    /// What is wrong, or not allowed: 400, or 403.
+    Refused(Refusal),
     /// The dialect's own words, as JSON.
-    Said(Vec<u8>),
+    Said { status: u16, body: Vec<u8> },
+    /// Its answer needs HTTP/1.1: 505.
+    NeedsChunks,
 }
 
 impl Door {
     /// Whether a connection lasts that comes through it: those are counted.
     #[must_use]
     pub const fn lasts(&self) -> bool {
-        matches!(self.kind, Kind::WebSocket(_) | Kind::Stream(_) | Kind::Call(Call::Subscribe, _))
+        matches!(
+            self.kind,
+            Kind::WebSocket(_) | Kind::Stream(_) | Kind::Call(Call::Talk { lasts: true, .. }, _)
+        )
     }
 
     /// Whether HEAD is answered as well: where GET is answered with something to read.

@@ -5,12 +5,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::dialect::Gap;
-use crate::dialect::Live;
-use crate::dialect::Skipped;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::event::TopicName;
+use crate::position::Gap;
+use crate::position::Live;
+use crate::position::Skipped;
 
 /// What became of something that a conversation wanted, or what the server has to say besides events.
 #[derive(Clone, Debug, PartialEq, Eq)]

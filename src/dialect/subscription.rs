@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::batch::Slow;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Projection;
@@ -137,18 +138,4 @@ pub struct Batch {
     pub events_max: u16,
     /// None of them waits longer than this, in milliseconds.
     pub delay_ms: u32,
-}
-
-/// What happens to a subscription whose outbox is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Slow {
-    /// The connection is closed; its client resumes from the last position it saw.
-    #[default]
-    Disconnect,
-    /// The oldest events go, and a gap says which.
-    DropOldest,
-    /// Only the newest event of each key stays, and a notice says how many were passed over.
-    LatestPerKey,
-    /// The oldest events go, and nothing says so: the dialect has no word for it.
-    DropSilently,
 }

@@ -7,18 +7,23 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::clock::Now;
 use crate::dialect::Change;
+use crate::dialect::DialectId;
 use crate::dialect::Outcome;
 use crate::dialect::Placed;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Since;
+use crate::dialect::Setup;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Draft;
 use crate::event::TopicName;
+use crate::limits::RETRY_AFTER_S;
+use crate::position::Since;
 
 /// One client's side of a dialect.
 pub trait Talk: fmt::Debug + Send {
@@ -39,6 +44,9 @@ pub trait Talk: fmt::Debug + Send {
         context: &Context<'_>,
         steps: &mut Vec<Step>,
     );
+
+    /// The connection ends, and this is why, as a close code and its reason: appends a stream's last message, where the dialect has one.
+    fn ended(&mut self, code: u16, reason: &str, out: &mut Vec<u8>) -> Voiced;
 }
 
 /// What a client says.
@@ -94,12 +102,29 @@ pub enum Ticket {
 }
 
 /// What a conversation may ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Request {
     /// Orders these. Either all of them are asked for or, where one may not be published, none is.
     Publish(Vec<Draft>),
     /// The client says that it is whoever this token was given to.
     Identify { token: Box<str> },
+    /// Which topics there are, on all shards together.
+    Topics(Listing),
+}
+
+/// Which topics are listed.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing {
+    /// Whose subscribers' topics.
+    pub dialect: DialectId,
+    /// By which names a subscription of that dialect is listed.
+    pub names_of: fn(&Subscription, &View) -> Vec<String>,
+    /// Whether topics are listed as well that events were seen of.
+    pub with_seen: bool,
+    /// Whether a name says what others filter by: it is for whoever may hear all that the dialect sees.
+    pub is_filter: fn(&str, &Setup<'_>) -> bool,
+    /// At most so many names of each shard.
+    pub names_max: usize,
 }
 
 /// What became of a question.
@@ -113,13 +138,15 @@ pub enum Answer<'a> {
     Identified { expires_at_s: Option<u64> },
     /// It is not.
     NotIdentified { reason: &'a str },
+    /// In order, each once; those that the client may know of.
+    Topics(&'a [String]),
 }
 
 /// What became of one draft.
 pub type PublishResult = Result<Placed, RefusalCode>;
 
 /// One thing to be done for a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Step {
     /// Say this to it alone, as one message; `kind`: what an event stream calls it.
     Say { kind: &'static str, text: Box<[u8]> },
@@ -137,6 +164,22 @@ pub enum Step {
     Pay { steps: u64 },
     /// Say good-bye.
     Close { code: u16, reason: &'static str },
+    /// Answer the call with this.
+    Reply(Box<Response>),
+    /// Answer the call with a stream of messages: what is said and wanted from here on goes there.
+    Stream { dialect: DialectId, content_type: &'static str },
+    /// End the stream with this message, after everything that its client is owed.
+    Last(Box<[u8]>),
+}
+
+/// An answer over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    pub status: u16,
+    pub content_type: &'static str,
+    /// Further fields: name and value.
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Bytes,
 }
 
 impl Step {
@@ -144,6 +187,29 @@ impl Step {
     #[must_use]
     pub fn say(text: impl Into<Box<[u8]>>) -> Self {
         Self::Say { kind: "said", text: text.into() }
+    }
+}
+
+impl Response {
+    /// An answer in JSON.
+    #[must_use]
+    pub fn json(status: u16, body: Bytes) -> Self {
+        let retry = matches!(status, 429 | 503);
+        let headers = retry.then(|| ("retry-after", RETRY_AFTER_S.to_string()));
+        Self {
+            status,
+            content_type: "application/json",
+            headers: headers.into_iter().collect(),
+            body,
+        }
+    }
+
+    /// `{"error":{"code":…,"message":…}}`
+    #[must_use]
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let error = serde_json::json!({ "code": code, "message": message });
+        let body = serde_json::json!({ "error": error }).to_string();
+        Self::json(status, body.into())
     }
 }
 

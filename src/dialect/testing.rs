@@ -18,6 +18,7 @@ pub(crate) fn event(topic: &str, key: &str, op: Op, payload: &'static str) -> Ev
         op,
         home: ShardId(0),
         offset: 1,
+        previous: 0,
         time_us: 1_758_880_800_250_000,
         payload: Bytes::from_static(payload.as_bytes()),
         fields: Fields::default(),

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::dialect::DialectId;
+use crate::dialect::PROTOCOLS;
+use crate::dialect::Protocol;
 use crate::event::Naming;
 use crate::event::TopicError;
 use crate::event::TopicName;
@@ -59,25 +61,97 @@ impl View {
     }
 }
 
-/// The views of all dialects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// All protocols that are spoken: how each sees the events, and what is set of it.
+#[derive(Clone, Debug)]
 pub struct Views {
-    pub native: View,
-    pub peat: View,
-    pub hyperbeam: View,
-    pub provisioning: View,
+    all: Vec<Own>,
+}
+
+/// One protocol's.
+#[derive(Clone, Debug)]
+struct Own {
+    protocol: &'static Protocol,
+    view: View,
+    /// In the order in which they are declared.
+    settings: Vec<u64>,
+}
+
+/// All protocols that there are, with nothing set.
+impl Default for Views {
+    fn default() -> Self {
+        Self::new(PROTOCOLS)
+    }
 }
 
 impl Views {
+    /// These protocols, with nothing set.
+    #[must_use]
+    pub fn new(protocols: &[&'static Protocol]) -> Self {
+        let own = |protocol: &&'static Protocol| Own {
+            protocol,
+            view: View::default(),
+            settings: protocol.settings.iter().map(|setting| setting.default).collect(),
+        };
+        Self { all: protocols.iter().map(own).collect() }
+    }
+
+    /// The protocols.
+    pub fn protocols(&self) -> impl Iterator<Item = &'static Protocol> {
+        self.all.iter().map(|own| own.protocol)
+    }
+
     /// The view of one dialect.
     #[must_use]
     pub fn of(&self, dialect: DialectId) -> &View {
-        match dialect {
-            DialectId::Native | DialectId::NativeSse => &self.native,
-            DialectId::Peat | DialectId::PeatProto => &self.peat,
-            DialectId::HyperBeam => &self.hyperbeam,
-            DialectId::Provisioning => &self.provisioning,
-        }
+        self.of_protocol(dialect.speaker().protocol)
+    }
+
+    /// The view of one protocol.
+    ///
+    /// # Panics
+    /// If it is not spoken here.
+    #[must_use]
+    pub fn of_protocol(&self, protocol: &Protocol) -> &View {
+        &self.own(protocol).view
+    }
+
+    fn own(&self, protocol: &Protocol) -> &Own {
+        let own = self.all.iter().find(|own| std::ptr::eq(own.protocol, protocol));
+        own.expect("who speaks came in by a door of a protocol that is spoken")
+    }
+
+    /// The view of the protocol that the configuration calls so, to be changed.
+    pub fn view_mut(&mut self, key: &str) -> Option<&mut View> {
+        self.all.iter_mut().find(|own| own.protocol.key == key).map(|own| &mut own.view)
+    }
+
+    /// Sets something of a protocol; false: there is no such protocol or setting.
+    pub fn set(&mut self, key: &str, name: &str, value: u64) -> bool {
+        let Some(own) = self.all.iter_mut().find(|own| own.protocol.key == key) else {
+            return false;
+        };
+        let index = own.protocol.settings.iter().position(|setting| setting.name == name);
+        index.is_some_and(|index| {
+            own.settings[index] = value;
+            true
+        })
+    }
+
+    /// What is set of a protocol.
+    ///
+    /// # Panics
+    /// If it does not declare such a setting.
+    #[must_use]
+    pub fn setting(&self, protocol: &Protocol, name: &str) -> u64 {
+        let own = self.own(protocol);
+        let index = own.protocol.settings.iter().position(|setting| setting.name == name);
+        own.settings[index.expect("a protocol asks for what it declares")]
+    }
+
+    /// Whether something is switched on.
+    #[must_use]
+    pub fn is_on(&self, protocol: &Protocol, name: &str) -> bool {
+        self.setting(protocol, name) != 0
     }
 }
 

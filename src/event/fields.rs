@@ -175,6 +175,16 @@ pub fn extract_with_key(
     })
 }
 
+impl Fields {
+    /// Whether a payload is one that is taken. Its fields are found when it is published.
+    ///
+    /// # Errors
+    /// What is wrong with it, and at which byte.
+    pub fn check(payload: &[u8]) -> Result<(), PayloadError> {
+        parse(payload, &mut Scratch::default(), |_, _| ())
+    }
+}
+
 /// Parses `payload` and hands its tape to `use_tape`.
 fn parse<R>(
     payload: &[u8],
@@ -201,6 +211,20 @@ fn parse<R>(
     };
     *kept = tape.reset().0;
     used
+}
+
+/// Checks that a JSON object that was read by another reader lies no deeper than `JSON_DEPTH_MAX` levels.
+///
+/// # Errors
+/// At which byte it does.
+pub fn check_depth(payload: &str) -> Result<(), PayloadError> {
+    let opens = payload.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if opens <= JSON_DEPTH_MAX {
+        return Ok(());
+    }
+    let mut reader = Reader::new(payload);
+    while reader.next_token()?.is_some() {}
+    Ok(())
 }
 
 /// The fault that the strict reader finds in a text that the parser let pass: it is too deep.

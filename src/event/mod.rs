@@ -126,8 +126,10 @@ pub struct Event {
     pub op: Op,
     /// The shard that ordered it.
     pub home: ShardId,
-    /// Counts the topic's events from 1, without holes.
+    /// Ascends over the topic's events. Those given here count them; those that another system gave may have holes.
     pub offset: u64,
+    /// The offset of the topic's event before it; 0: there was none. Nothing happened between the two, whatever their difference.
+    pub previous: u64,
     /// When it was ordered: microseconds since 1970-01-01 UTC, strictly ascending per home shard.
     pub time_us: u64,
     /// One JSON object, exactly as it was published.

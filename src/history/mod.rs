@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 pub use memory::Memory;
 
-use crate::dialect::Gap;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::position::Gap;
 
 /// How much of a topic is kept, and how much of all topics together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,8 +17,6 @@ use super::topic::Evicted;
 use super::topic::Gone;
 use super::topic::Topic;
 use super::topics::Selected;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::event::Op;
@@ -26,6 +24,8 @@ use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::PAGE_EVENTS_MAX;
 use crate::limits::PAGE_WORK_MAX;
+use crate::position::Gap;
+use crate::position::GapReason;
 
 pub(super) fn read(memory: &Memory, read: &Read) -> Page {
     let mut writer = Writer { memory, read, page: Page::default(), bytes: 0 };

@@ -1,6 +1,6 @@
 //! One topic's past: a ring of events, and the last event of each key.
 //!
-//! Invariants: offsets in the ring are dense and ascending, stamps ascend; `last` and `keys` name the same events; each event of the ring knows how
+//! Invariants: offsets in the ring ascend, and each event names the one before it; stamps ascend; `last` and `keys` name the same events; each event of the ring knows how
 //! far back the event of its key lies that was the last until it came; `bytes` is the sum of what the ring holds.
 
 use std::collections::BTreeMap;
@@ -111,8 +111,8 @@ impl Topic {
     /// Adds the newest event. Answers the bytes of last events that came, and that went.
     pub(super) fn push(&mut self, event: &Arc<Event>) -> (usize, usize) {
         debug_assert!(
-            self.newest_offset() < event.offset,
-            "offsets ascend, and are dense while a topic is known"
+            self.newest_offset() == event.previous && event.previous < event.offset,
+            "offsets ascend, and each event names the one before it"
         );
         self.bytes += ring_weight(event);
         self.ring.push_back(Arc::clone(event));

@@ -265,6 +265,7 @@ pub(super) fn event(topic: &str, key: &str, op: Op, payload: &str) -> Event {
         op,
         home: ShardId(0),
         offset: 1,
+        previous: 0,
         time_us: 1,
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),

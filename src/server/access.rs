@@ -20,12 +20,10 @@ use crate::config::Problem;
 use crate::config::ViewConfig;
 use crate::dialect::View;
 use crate::dialect::Views;
-use crate::dialect::hyperbeam;
 use crate::event::Naming;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::shard::Access;
-use crate::shard::HyperBeam;
 use crate::shard::Listeners;
 use crate::shard::OwnEvents;
 use crate::shard::Port;
@@ -47,12 +45,17 @@ pub(super) fn file(config: &Config, key: &str, path: &str) -> Result<Vec<u8>, Co
 
 /// How each dialect sees the topics.
 pub(super) fn views(config: &Config) -> Result<Views, ConfigError> {
-    Ok(Views {
-        native: View::default(),
-        peat: view(config, "peat", &config.peat)?,
-        hyperbeam: view(config, "hyperbeam", &config.hyperbeam.view)?,
-        provisioning: view(config, "provisioning", &config.provisioning)?,
-    })
+    let mut views = Views::default();
+    for (key, settings) in config.protocols() {
+        if let Some(own) = views.view_mut(key) {
+            *own = view(config, key, settings.view)?;
+        }
+        for (name, value) in settings.more {
+            let is_known = views.set(key, name, value);
+            assert!(is_known, "{key}.{name} is configured and not declared");
+        }
+    }
+    Ok(views)
 }
 
 fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, ConfigError> {
@@ -78,18 +81,6 @@ fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, Config
     }
     let naming = Arc::new(Naming { prefix: config.prefix.as_str().into(), names });
     Ok(View { topics, naming, deletes: config.deletes })
-}
-
-/// What may be set of HyperBEAM's dialect.
-pub(super) fn hyperbeam(config: &Config) -> HyperBeam {
-    HyperBeam {
-        options: hyperbeam::Options {
-            derived: config.hyperbeam.derived_topics,
-            regex: config.hyperbeam.regex_topics,
-        },
-        info_seen: config.hyperbeam.info_seen,
-        idle_s: seconds(config.hyperbeam.idle_s),
-    }
 }
 
 /// What the server says of itself.
@@ -134,12 +125,11 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
 
 /// What each listener is bound to.
 fn listeners(config: &Config) -> Listeners {
-    let own = [
-        (Port::Peat, config.peat.listen),
-        (Port::HyperBeam, config.hyperbeam.view.listen),
-        (Port::Provisioning, config.provisioning.listen),
-    ];
-    own.iter().fold(Listeners::at(config.listen.ip()), |listeners, (port, address)| {
-        address.map_or(listeners, |address| listeners.with(*port, address.ip()))
-    })
+    let mut listeners = Listeners::at(config.listen.ip());
+    for (key, settings) in config.protocols() {
+        if let Some(address) = settings.view.listen {
+            listeners = listeners.with(Port::Own(key), address.ip());
+        }
+    }
+    listeners
 }

@@ -35,7 +35,7 @@ pub enum StartError {
 /// A key, and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    pub key: &'static str,
+    pub key: std::borrow::Cow<'static, str>,
     pub origin: Origin,
 }
 

@@ -188,13 +188,11 @@ where
     }
     drop(reserved);
     board.set_ready(true);
-    let own = |port| places.iter().find(|place| place.port == port).map(|place| place.address);
-    let own = |port| own(port).map(tracing::field::display);
+    let own = places[1..].iter().map(|place| (&*place.written.key, place.address));
+    let own: Vec<(&str, SocketAddr)> = own.collect();
     tracing::info!(
         address = %places[0].address,
-        peat = own(Port::Peat),
-        hyperbeam = own(Port::HyperBeam),
-        provisioning = own(Port::Provisioning),
+        own = ?own,
         shards = plan.shard_count,
         driver = %plan.driver,
         pinned = !plan.cpus.is_empty(),

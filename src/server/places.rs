@@ -3,6 +3,7 @@
 //! Invariants: an address that is taken, or given twice, stops the start with the key that names it; addresses are held from before the
 //! shards listen until all of them do, so that a port that was found free stays ours.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::error::StartError;
@@ -19,7 +20,7 @@ use crate::shard::Port;
 pub(super) struct Place {
     pub(super) port: Port,
     pub(super) address: SocketAddr,
-    written: Written,
+    pub(super) written: Written,
 }
 
 /// The places that are configured; the shared one first.
@@ -27,12 +28,12 @@ pub(super) struct Place {
 /// # Errors
 /// If two are the same.
 pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
-    let configured = [
-        (Port::Shared, "listen", Some(config.listen)),
-        (Port::Peat, "peat.listen", config.peat.listen),
-        (Port::HyperBeam, "hyperbeam.listen", config.hyperbeam.view.listen),
-        (Port::Provisioning, "provisioning.listen", config.provisioning.listen),
-    ];
+    let own = config
+        .protocols()
+        .into_iter()
+        .map(|(key, set)| (Port::Own(key), Cow::Owned(format!("{key}.listen")), set.view.listen));
+    let shared = (Port::Shared, Cow::Borrowed("listen"), Some(config.listen));
+    let configured = std::iter::once(shared).chain(own);
     let mut places: Vec<Place> = Vec::new();
     for (port, key, address) in configured {
         let Some(address) = address else { continue };
@@ -40,9 +41,9 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
         if let Some(twin) = twin {
             let reason =
                 format!("{address} is where `{}` listens already", twin.written.key).into();
-            return Err(config.places.error(key, Problem::Unusable { reason }));
+            return Err(config.places.error(&key, Problem::Unusable { reason }));
         }
-        let written = Written { key, origin: config.places.of(key) };
+        let written = Written { origin: config.places.of(&key), key };
         places.push(Place { port, address, written });
     }
     Ok(places)
@@ -87,7 +88,8 @@ mod tests {
         };
         assert_eq!(ports(""), [Port::Shared]);
         let all = "peat.listen = '127.0.0.1:0'\nhyperbeam.listen = '127.0.0.1:0'\nprovisioning.listen = '[::1]:0'";
-        assert_eq!(ports(all), Port::ALL);
+        let own = ["peat", "hyperbeam", "provisioning"].map(Port::Own);
+        assert_eq!(ports(all), [&[Port::Shared], &own[..]].concat());
         let twice = "listen = '127.0.0.1:9'\n[peat]\nlisten = '127.0.0.1:9'";
         assert_eq!(
             places(&config(twice)).unwrap_err().to_string(),

@@ -90,7 +90,7 @@ fn connections(
         Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
     };
     let wanted = match config.connections_max {
-        0 => memory::connections_default(shard_count, memory),
+        0 => memory::connections_default(config, shard_count, memory),
         set => set,
     };
     let has_own_tables = match config.fd_tables {
@@ -161,7 +161,6 @@ pub(super) fn settings(
         own: access::own(config),
         access: Arc::new(access::access(config)?),
         views: Arc::new(access::views(config)?),
-        hyperbeam: access::hyperbeam(config),
         ping_after_s: seconds(config.ping_after_s),
         request_timeout_s: seconds(config.request_timeout_s),
         upload_bytes_per_s_min: config.upload_bytes_per_s_min,

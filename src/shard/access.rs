@@ -50,25 +50,29 @@ pub struct Access {
 }
 
 /// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listeners([IpAddr; Port::ALL.len()]);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listeners {
+    shared: IpAddr,
+    own: Vec<(Port, IpAddr)>,
+}
 
 impl Listeners {
     /// All of them at one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
-        Self([address; Port::ALL.len()])
+        Self { shared: address, own: Vec::new() }
     }
 
     /// One of them at another address.
     #[must_use]
     pub fn with(mut self, port: Port, address: IpAddr) -> Self {
-        self.0[port.index()] = address;
+        self.own.push((port, address));
         self
     }
 
-    const fn of(&self, port: Port) -> IpAddr {
-        self.0[port.index()]
+    fn of(&self, port: Port) -> IpAddr {
+        let own = self.own.iter().find(|(own, _)| *own == port);
+        own.map_or(self.shared, |(_, address)| *address)
     }
 }
 

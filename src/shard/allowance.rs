@@ -13,22 +13,20 @@ use super::input::ConnRef;
 use super::input::Mesh;
 use super::lanes::Lane;
 use super::registrar::REGISTRAR;
+use super::tickets::Question;
 use crate::auth::Publisher;
 use crate::clock::Now;
 use crate::dialect::RefusalCode;
-use crate::event::Draft;
 use crate::limits::PUBLISH_PORTION_MS;
 use crate::limits::PUBLISH_PORTIONS_PER_S;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// What this shard was handed out, and the runs that wait for more.
+/// What this shard was handed out, and not used yet.
 #[derive(Debug, Default)]
 pub(super) struct Allowances {
     portions: Map<Publisher, Portion>,
     portions_max: usize,
-    /// At most one run for each connection.
-    parked: Map<ConnId, Vec<Draft>>,
 }
 
 /// Events that a publisher may still publish here, until then.
@@ -85,20 +83,6 @@ impl Allowances {
             self.portions.insert(publisher, Portion { events, until_ms });
         }
     }
-
-    pub(super) fn park(&mut self, id: ConnId, drafts: Vec<Draft>) {
-        self.parked.insert(id, drafts);
-    }
-
-    /// Whether a connection's run waits for the registrar.
-    pub(super) fn is_parked(&self, id: ConnId) -> bool {
-        self.parked.contains_key(&id)
-    }
-
-    /// A connection has ended.
-    pub(super) fn forget(&mut self, id: ConnId) {
-        self.parked.remove(&id);
-    }
 }
 
 impl Shard {
@@ -140,7 +124,10 @@ impl Shard {
         if self.conns.find_ref(conn).is_none() {
             return self.allowances.keep(publisher, events, now);
         }
-        let Some(drafts) = self.allowances.parked.remove(&conn.id) else { return };
+        if !matches!(self.tickets.find_mut(conn.id), Some(Question::Allowance(_))) {
+            return;
+        }
+        let Some(Question::Allowance(drafts)) = self.tickets.close(conn.id) else { return };
         let wanted = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
         if self.has_lost_its_token(conn.id, now) {
             self.allowances.keep(publisher, events, now);

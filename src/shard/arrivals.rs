@@ -60,6 +60,11 @@ impl Arrivals {
         self.queue.len() < ARRIVED_EVENTS_MAX && self.bytes < self.bytes_max
     }
 
+    /// Whether a page of the past may come in, too: the other half is for what is new, so that nobody is refused for those who read the past.
+    pub(super) fn has_room_for_page(&self) -> bool {
+        self.queue.len() < ARRIVED_EVENTS_MAX / 2 && self.bytes < self.bytes_max / 2
+    }
+
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }

@@ -52,7 +52,7 @@ pub(super) struct Voice {
 
 impl Voice {
     pub(super) const fn is_sse(self) -> bool {
-        matches!(self.transport, Transport::Sse { .. } | Transport::Connect)
+        matches!(self.transport, Transport::Sse { .. } | Transport::Messages)
     }
 }
 
@@ -66,8 +66,8 @@ pub(super) enum Transport {
     Sse {
         chunked: bool,
     },
-    /// A Connect call's stream of messages, in HTTP/1.1 chunks.
-    Connect,
+    /// A stream of messages, each in an envelope of the dialect's own and in an HTTP/1.1 chunk.
+    Messages,
 }
 
 /// What was agreed about the server's compression.

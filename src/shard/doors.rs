@@ -7,50 +7,22 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::dashboard;
+use crate::dialect::Body;
 use crate::dialect::Call;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::JSON;
 use crate::dialect::Kind;
+use crate::dialect::PROTOCOLS;
 use crate::dialect::Path;
 use crate::dialect::Port;
+use crate::dialect::Protocol;
 use crate::dialect::Socket;
 use crate::dialect::Takes;
-use crate::dialect::hyperbeam;
-use crate::dialect::native;
-use crate::dialect::peat;
-use crate::dialect::provisioning;
-use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
-use crate::limits::PEAT_REQUEST_BYTES_MAX;
-use crate::limits::PROVISIONING_POST_BYTES_MAX;
+use crate::dialect::Views;
 use crate::limits::REVOKE_BYTES_MAX;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
-
-/// One table: whose, on which listeners, and its doors.
-struct Table {
-    name: &'static str,
-    at: At,
-    doors: &'static [Door],
-}
-
-/// Which listeners have a table's doors.
-enum At {
-    Every,
-    Shared,
-    /// The one that all share, and the dialect's own.
-    Own(Port),
-}
-
-/// To add a dialect, add its line. Where two have the same path, the first whose parameters a request has is meant.
-const TABLES: [Table; 6] = [
-    Table { name: "Native", at: At::Shared, doors: native::DOORS },
-    Table { name: "peat-node", at: At::Own(Port::Peat), doors: peat::DOORS },
-    Table { name: "HyperBEAM", at: At::Own(Port::HyperBeam), doors: hyperbeam::DOORS },
-    Table { name: "Provisioning", at: At::Own(Port::Provisioning), doors: provisioning::DOORS },
-    Table { name: "Health", at: At::Every, doors: HEALTH },
-    Table { name: "The server itself", at: At::Shared, doors: ITS_OWN },
-];
 
 const fn page(path: Path, purpose: &'static str) -> Door {
     Door {
@@ -89,6 +61,17 @@ const ITS_OWN: &[Door] = &[
     },
 ];
 
+/// All doors of these protocols and of the server, in the order in which they are looked at.
+fn doors_at(views: &Views, port: Port) -> impl Iterator<Item = &'static Door> {
+    let is_here = move |protocol: &&'static Protocol| match port {
+        Port::Shared => true,
+        Port::Own(key) => protocol.key == key,
+    };
+    let of_protocols = views.protocols().filter(is_here).flat_map(|protocol| protocol.doors);
+    let own = if port == Port::Shared { ITS_OWN } else { &[] };
+    of_protocols.chain(HEALTH).chain(own)
+}
+
 /// A request's path, escapes resolved: what every decision about it is made by, lest an escape lead past one of them.
 pub(super) fn path_of(head: &Head) -> Cow<'_, str> {
     head.path_after("").unwrap_or_default()
@@ -119,24 +102,20 @@ pub(super) enum Found {
 pub(super) struct Doorway<'a> {
     port: Port,
     path: &'a str,
+    views: &'a Views,
     has_echo: bool,
 }
 
 impl<'a> Doorway<'a> {
-    pub(super) const fn new(port: Port, path: &'a str, has_echo: bool) -> Self {
-        Self { port, path, has_echo }
+    pub(super) const fn new(port: Port, path: &'a str, views: &'a Views, has_echo: bool) -> Self {
+        Self { port, path, views, has_echo }
     }
 
     fn doors(self) -> impl Iterator<Item = &'static Door> {
-        let here = move |table: &&Table| match table.at {
-            At::Every => true,
-            At::Shared => self.port == Port::Shared,
-            At::Own(own) => self.port == Port::Shared || self.port == own,
-        };
-        let doors = TABLES.iter().filter(here).flat_map(|table| table.doors);
         let is_on = move |door: &&Door| {
             self.has_echo || !matches!(door.kind, Kind::WebSocket(Socket::Echo))
         };
+        let doors = doors_at(self.views, self.port);
         doors.filter(is_on).filter(move |door| door.path.is(self.path))
     }
 
@@ -179,6 +158,27 @@ impl<'a> Doorway<'a> {
             || door.told_by.iter().any(|name| head.query_value(name).is_some())
     }
 
+    /// What would say which of several WebSockets is meant.
+    pub(super) fn why_undecided(self) -> String {
+        let told = self.views.protocols().filter_map(|protocol| {
+            let mut doors = protocol.doors.iter().filter(|door| door.path.is(self.path));
+            let names: Vec<String> =
+                doors.next()?.told_by.iter().map(|name| format!("?{name}=")).collect();
+            (!names.is_empty()).then(|| format!("{}'s with {}", protocol.name, names.join(" or ")))
+        });
+        let told: Vec<String> = told.collect();
+        let is_other = |door: &&Door| {
+            matches!((door.path, door.kind), (Path::Exactly(path), Kind::WebSocket(_))
+                if door.told_by.is_empty() && path.ends_with(self.path))
+        };
+        let others = self.views.protocols().flat_map(|protocol| protocol.doors).filter(is_other);
+        let mut others: Vec<String> = others.map(|door| door.path.to_string()).collect();
+        others.sort_unstable();
+        let last = others.pop().unwrap_or_default();
+        let (path, told, others) = (self.path, told.join(", "), others.join(", "));
+        format!("{path} is {told}; {others} and {last} need no parameter")
+    }
+
     /// Whether something is here for this method.
     pub(super) fn takes(self, method: Method) -> bool {
         self.methods().contains(&method)
@@ -211,20 +211,15 @@ impl<'a> Doorway<'a> {
 #[must_use]
 pub fn routes_page() -> String {
     let mut page = String::from(ROUTES_BEGIN);
-    for table in &TABLES {
-        let at = match table.at {
-            At::Every => "On every listener.".to_owned(),
-            At::Shared => "On `listen`.".to_owned(),
-            At::Own(port) => format!("On `listen` and on `{}.listen`.", key_of(port)),
+    for protocol in PROTOCOLS {
+        let at = match protocol.is_guest {
+            true => format!("On `listen` and on `{}.listen`.", protocol.key),
+            false => "On `listen`.".to_owned(),
         };
-        let written = write!(
-            page,
-            "\n## {}\n\n{at}\n\n| path | methods | is | who gets in | for |\n| --- | --- | --- | --- | --- |\n",
-            table.name
-        );
-        debug_assert!(written.is_ok(), "a string takes everything");
-        table.doors.iter().for_each(|door| put_row(&mut page, door));
+        put_table(&mut page, protocol.name, &at, protocol.doors);
     }
+    put_table(&mut page, "Health", "On every listener.", HEALTH);
+    put_table(&mut page, "The server itself", "On `listen`.", ITS_OWN);
     page
 }
 
@@ -244,13 +239,13 @@ What follows from the tables, for every route alike:
 - Who gets in, and what 401 and 403 mean: [SECURITY.md](SECURITY.md).
 ";
 
-fn key_of(port: Port) -> &'static str {
-    match port {
-        Port::Shared => "",
-        Port::Peat => "peat",
-        Port::HyperBeam => "hyperbeam",
-        Port::Provisioning => "provisioning",
-    }
+fn put_table(page: &mut String, name: &str, at: &str, doors: &[Door]) {
+    let written = write!(
+        page,
+        "\n## {name}\n\n{at}\n\n| path | methods | is | who gets in | for |\n| --- | --- | --- | --- | --- |\n"
+    );
+    debug_assert!(written.is_ok(), "a string takes everything");
+    doors.iter().for_each(|door| put_row(page, door));
 }
 
 fn put_row(page: &mut String, door: &Door) {
@@ -273,7 +268,7 @@ fn put_row(page: &mut String, door: &Door) {
         Kind::WebSocket(_) => "a WebSocket".to_owned(),
         Kind::Stream(_) => "an event stream".to_owned(),
         Kind::Page => "a page".to_owned(),
-        Kind::Call(call, takes) => body_of(call, takes),
+        Kind::Call(call, takes) => body_in_words(call, takes),
     };
     let guard = match door.guard {
         Guard::Nobody => "anyone",
@@ -288,12 +283,12 @@ fn put_row(page: &mut String, door: &Door) {
 }
 
 /// What a call's body may be, in words.
-fn body_of(call: Call, takes: Takes) -> String {
+fn body_in_words(call: Call, takes: Takes) -> String {
     let types = match takes {
         Takes::Anything => "of any type".to_owned(),
         Takes::OneOf(_) => format!("`{}`", takes.names("` or `")),
     };
-    match body_bytes_max(call) {
+    match body_of(call) {
         Body::None => "a call without a body".to_owned(),
         Body::Bytes(bytes) => format!("a call with a body of at most {bytes} bytes, {types}"),
         Body::Message(bytes) => {
@@ -306,25 +301,10 @@ fn body_of(call: Call, takes: Takes) -> String {
 }
 
 /// What a call's body may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
-    None,
-    /// At most so many bytes.
-    Bytes(usize),
-    /// At most so many, and at most one message.
-    Message(usize),
-    /// Lines, each of at most one message.
-    Lines,
-}
-
-/// What a call's body may be.
-pub(super) const fn body_bytes_max(call: Call) -> Body {
+pub(super) const fn body_of(call: Call) -> Body {
     match call {
-        Call::Topics => Body::None,
-        Call::Subscribe => Body::Bytes(PEAT_REQUEST_BYTES_MAX),
+        Call::Talk { body, .. } => body,
         Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
-        Call::Post => Body::Bytes(PROVISIONING_POST_BYTES_MAX),
-        Call::Cast => Body::Message(HYPERBEAM_CAST_BYTES_MAX),
-        Call::Publish => Body::Lines,
+        Call::Upload => Body::Lines,
     }
 }

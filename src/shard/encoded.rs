@@ -111,7 +111,7 @@ impl Encoded {
                 Payload::Chosen(&self.payload)
             }
         };
-        dialect.speaker().encode(event, payload, view, &mut body.text);
+        (dialect.speaker().encode)(event, payload, view, &mut body.text);
         body.fields = fields;
         self.bodies_used += 1;
         self.bodies_used - 1
@@ -129,7 +129,7 @@ impl Encoded {
         self.head.clear();
         let view = view_of(self.views.as_ref(), class.key.voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
-        class.key.voice.dialect.speaker().head(form, event, view, of, &mut self.head);
+        class.key.voice.dialect.speaker().put_head(form, event, view, of, &mut self.head);
         (&self.bodies[body], &self.head)
     }
 
@@ -139,7 +139,7 @@ impl Encoded {
         self.text.clear();
         let view = view_of(self.views.as_ref(), class.key.voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
-        class.key.voice.dialect.speaker().head(form, event, view, of, &mut self.text);
+        class.key.voice.dialect.speaker().put_head(form, event, view, of, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text.bytes);
         &self.text
     }
@@ -159,7 +159,7 @@ impl Encoded {
         self.head.clear();
         let view = view_of(self.views.as_ref(), voice.dialect);
         let of = Subs { of: &class.key.subs, set: subs };
-        voice.dialect.speaker().head(Form::Single, event, view, of, &mut self.head);
+        voice.dialect.speaker().put_head(Form::Single, event, view, of, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
         let is_same = |known: &&Known| {
             known.voice == voice

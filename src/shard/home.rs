@@ -88,7 +88,18 @@ impl Home {
             _ => None,
         };
         let home = self.id;
-        let event = Event { topic, key, op, home, offset, time_us, payload, fields, before };
+        let event = Event {
+            topic,
+            key,
+            op,
+            home,
+            offset,
+            previous: newest,
+            time_us,
+            payload,
+            fields,
+            before,
+        };
         let event = Arc::new(event);
         self.store.append(&event);
         Ok(event)

@@ -13,6 +13,7 @@ use crate::auth::LimitError;
 use crate::auth::Publisher;
 use crate::auth::Revoke;
 use crate::auth::Verifier;
+use crate::dialect::Listing;
 use crate::dialect::Placed;
 pub use crate::dialect::Port;
 use crate::dialect::RefusalCode;
@@ -82,8 +83,8 @@ pub enum Mesh {
     /// To every shard: the fields that this shard's filters read now.
     Interest(ShardId, Interest),
 
-    /// To every shard: which topics have subscribers of HyperBEAM there?
-    AskTopics(Address),
+    /// To every shard: which topics are listed there?
+    AskTopics(Address, Listing),
     /// From each.
     Topics { conn: ConnRef, topics: Vec<String> },
 }
@@ -109,7 +110,7 @@ impl Message for Mesh {
             | Self::Leave(_)
             | Self::Ask(_)
             | Self::Granted { .. }
-            | Self::AskTopics(_)
+            | Self::AskTopics(..)
             | Self::Topics { .. } => Lane::Control,
         }
     }
@@ -133,7 +134,7 @@ impl Message for Mesh {
             | Self::Keys(_)
             | Self::Revoke(_)
             | Self::Interest(..)
-            | Self::AskTopics(_) => 0,
+            | Self::AskTopics(..) => 0,
         };
         MESSAGE_BYTES + more
     }

@@ -175,6 +175,16 @@ impl<M> Outgoing<M> {
         pending.is_none_or(|pending| pending.has_room(lane)) && self.bytes(lane) < self.bytes_max
     }
 
+    /// Whether a lane to that party is at most half full, so that what can wait leaves room for what cannot.
+    pub(super) fn has_half(&self, party: impl Into<PartyId>, lane: Lane) -> bool {
+        let pending = self.parties.get(party.into().index());
+        let is_free = pending.is_none_or(|pending| {
+            let queue = pending.lane(lane);
+            queue.parcels.len() < MESH_PENDING_MAX / 2 && queue.bytes < MESH_PENDING_BYTES_MAX / 2
+        });
+        is_free && self.bytes(lane) < self.bytes_max / 2
+    }
+
     /// Whether that lane has room wherever something was ever sent.
     pub(super) fn has_room_everywhere(&self, lane: Lane) -> bool {
         self.parties.iter().all(|pending| pending.has_room(lane))
@@ -245,6 +255,16 @@ mod tests {
         }
         assert!(!outgoing.has_room(party, Lane::Control));
         assert!(outgoing.has_room(PartyId(6), Lane::Control));
+    }
+
+    #[test]
+    fn what_can_wait_leaves_half_of_a_lane_to_what_cannot() {
+        let mut outgoing = Outgoing::new(2 * MESH_PENDING_BYTES_MAX);
+        let party = PartyId(7);
+        assert!(outgoing.has_half(party, Lane::Data));
+        outgoing.to(party).push(Note(Lane::Data, 0, MESH_PENDING_BYTES_MAX / 2));
+        assert!(!outgoing.has_half(party, Lane::Data) && outgoing.has_room(party, Lane::Data));
+        assert!(outgoing.has_half(PartyId(6), Lane::Data), "another lane is not meant");
     }
 
     #[test]

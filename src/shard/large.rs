@@ -17,6 +17,7 @@ use super::encoded::Body;
 use super::encoded::Encoded;
 use super::voice;
 use super::voice::SseId;
+use crate::batch::Encoding;
 use crate::batch::Kept;
 use crate::batch::LargeEvent;
 use crate::batch::LargeEvents;
@@ -26,7 +27,6 @@ use crate::batch::TextOf;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::json;
-use crate::dialect::peat::connect;
 use crate::event::Event;
 use crate::event::Text;
 use crate::event::text::Coding;
@@ -71,10 +71,10 @@ pub(super) fn pieces(
     if voice::batch_of(class, subs).is_some() {
         let speaker = voice.dialect.speaker();
         let (mut head, mut tail) = (Vec::new(), Vec::new());
-        speaker.batch(BatchPart::Begin, event.time_us, &mut head);
+        speaker.put_run(BatchPart::Begin, event.time_us, &mut head);
         let (body, own_head) = encoded.parts(class, event, subs, Form::InBatch);
         head.extend_from_slice(own_head);
-        speaker.batch(BatchPart::End, 0, &mut tail);
+        speaker.put_run(BatchPart::End, 0, &mut tail);
         let sse_id = sse_id.filter(|_| voice.is_sse());
         making
             .put_message(voice, &Message { kind: "batch", head: &head, body, tail: &tail, sse_id });
@@ -105,7 +105,7 @@ impl Making<'_> {
         match voice.transport {
             Transport::WebSocket { .. } => self.put_frame(voice, message),
             Transport::Sse { chunked } => self.put_sse(chunked, message),
-            Transport::Connect => self.put_connect(message),
+            Transport::Messages => self.put_enveloped(voice, message),
         }
     }
 
@@ -155,11 +155,11 @@ impl Making<'_> {
         self.own.append(&mut after);
     }
 
-    fn put_connect(&mut self, message: &Message<'_>) {
+    fn put_enveloped(&mut self, voice: Voice, message: &Message<'_>) {
         let body = self.body(message.body, TextForm::Whole);
         let bytes = message.head.len() + length(&body) + message.tail.len();
         let mut envelope = Vec::new();
-        connect::put_envelope(bytes, &mut envelope);
+        voice::put_envelope(voice, bytes, &mut envelope);
         sse::put_chunk_head(&mut self.own, envelope.len() + bytes);
         self.own.append(&mut envelope);
         self.own.extend_from_slice(message.head);
@@ -225,7 +225,8 @@ impl Making<'_> {
 
     fn text_of(&self, body: &Body, form: TextForm) -> TextOf {
         let Event { home, time_us, op, .. } = *self.large.event();
-        TextOf { home, time_us, op, dialect: body.dialect, fields: body.fields.clone(), form }
+        let encoding = Encoding(body.dialect.speaker().name);
+        TextOf { home, time_us, op, encoding, fields: body.fields.clone(), form }
     }
 
     /// What a body is made into, once.

@@ -4,7 +4,6 @@
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
-use super::class::Voice;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -16,12 +15,13 @@ use super::solo::Solo;
 use crate::batch::Item;
 use crate::batch::Outbox;
 use crate::clock::Now;
-use crate::dialect::Silence;
 use crate::wire::frame;
 
 /// Close codes, RFC 6455 section 7.4.1 and ours.
 pub(super) const CLOSE_NORMAL: u16 = 1000;
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
+/// Never on the wire: the connection is gone without a word.
+const CLOSE_ABNORMAL: u16 = 1006;
 pub(super) const CLOSE_POLICY: u16 = 1008;
 pub(super) const CLOSE_SILENT: u16 = 1011;
 
@@ -47,11 +47,6 @@ impl Stopping {
             Self::Told => None,
         }
     }
-}
-
-/// Whether a client of this dialect is not pinged, but closed when it says nothing.
-fn closes_when_silent(voice: Option<Voice>) -> bool {
-    voice.is_some_and(|voice| voice.dialect.speaker().manners().silence == Silence::Closed)
 }
 
 /// Whole seconds since the start.
@@ -132,8 +127,7 @@ impl Shard {
     /// Takes a connection out of everything, and has its socket closed.
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
-        self.underway.remove(&id);
-        self.allowances.forget(id);
+        self.tickets.close(id);
         self.forget_account(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
@@ -141,6 +135,10 @@ impl Shard {
         }
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(&mut self.inbound);
+        }
+        if let Some(mut talk) = conn.talk.take().filter(|_| !conn.is_closing()) {
+            // Its peer is gone, so there is nobody to hear last words.
+            talk.ended(CLOSE_ABNORMAL, "", &mut Vec::new());
         }
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.is_counted);
@@ -164,7 +162,7 @@ impl Shard {
     /// A subscription's outbox is full, and nothing in it may be dropped.
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
         let Some(voice) = self.voice_of(id) else { return };
-        let Some((code, reason)) = voice.dialect.speaker().manners().slow else {
+        let Some((code, reason)) = voice.dialect.speaker().manners.slow else {
             unreachable!("what drops its oldest in silence is never full")
         };
         self.stats.slow_disconnects += 1;
@@ -183,6 +181,7 @@ impl Shard {
             self.put_stream_end(id, code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
+        self.say_end(id, code, reason, &mut Vec::new());
         frame::put_close(&mut bytes, code, reason);
         self.close_with(id, &bytes, AfterSent::Awaited, now);
     }
@@ -287,8 +286,9 @@ impl Shard {
                 let message = format_args!("a message did not arrive in time");
                 self.tell_log_of(Some(id), "warning", "limits", message, now);
             }
-            Session::WebSocket(_) if closes_when_silent(conn.voice) => {
-                if silent_s >= self.settings.hyperbeam.idle_s {
+            Session::WebSocket(_) if self.settings.idle_s_max(conn.voice).is_some() => {
+                let idle_s_max = self.settings.idle_s_max(conn.voice);
+                if idle_s_max.is_some_and(|most| silent_s >= most) {
                     self.close(id, CLOSE_NORMAL, "", now);
                 }
             }
@@ -370,6 +370,7 @@ impl Shard {
         }
         self.send_all_held(id, now);
         self.go_solo(id);
+        self.say_end(id, code, reason, &mut Vec::new());
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, code, reason);
         self.push_item(id, Item::Raw(bytes.into()));

@@ -43,11 +43,12 @@ mod solo;
 mod spending;
 mod stats;
 mod subscribe;
+mod tickets;
+mod topics;
 mod voice;
 mod want;
 mod work;
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -80,7 +81,6 @@ pub use lanes::Pending;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
-pub use settings::HyperBeam;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -93,6 +93,7 @@ use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::batch::LargeEvents;
 use crate::clock::Now;
+use crate::dialect::HOUSE;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::limits::UNITS_TURN;
@@ -158,8 +159,8 @@ pub struct Shard {
     /// Solo connections to be looked at.
     queue: pump::Queue,
     batch_deadlines: deadlines::Schedule<class::ClassId>,
-    /// Publish runs that home shards have not answered.
-    underway: HashMap<ConnId, publish::Underway, foldhash::fast::RandomState>,
+    /// What connections asked and other shards have not answered.
+    tickets: tickets::Tickets,
     /// What publishers may still publish, as far as the registrar has handed it out.
     allowances: allowance::Allowances,
     /// Uploads that found everything full, and when they try again.
@@ -224,7 +225,7 @@ impl Shard {
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
-        let anonymous = settings.access.anonymous(&views.provisioning).map(Arc::new);
+        let anonymous = settings.access.anonymous(views.of_protocol(HOUSE)).map(Arc::new);
         let rates_max = settings.memory.rates_max();
         Self {
             id,
@@ -261,7 +262,7 @@ impl Shard {
             dirty: Vec::new(),
             queue: pump::Queue::default(),
             batch_deadlines: deadlines::Schedule::default(),
-            underway: HashMap::default(),
+            tickets: tickets::Tickets::default(),
             allowances: allowance::Allowances::within(rates_max),
             is_revoking: false,
             keys_wished_ms: None,
@@ -328,7 +329,7 @@ impl Shard {
             }
             Mesh::Keys(verifier) => self.take_keys(verifier),
             Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
-            Mesh::AskTopics(asker) => self.tell_topics(asker),
+            Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
     }

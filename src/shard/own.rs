@@ -21,8 +21,10 @@ use super::lanes::Lane;
 use crate::auth::Bucket;
 use crate::auth::Rate;
 use crate::clock::Now;
+use crate::dialect::HOUSE;
+use crate::dialect::LOG_ENTRY;
+use crate::dialect::METRIC_UPDATE;
 use crate::dialect::json;
-use crate::dialect::provisioning;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::moment;
@@ -75,7 +77,7 @@ impl Shard {
             );
             let metadata = format!(r#"{{"interval":{every_s},"aggregation":"last"}}"#);
             let key = format!("{name}/{}", self.id.0);
-            drafts.extend(self.own_draft(provisioning::METRIC_UPDATE, &key, &data, &metadata, now));
+            drafts.extend(self.own_draft(METRIC_UPDATE, &key, &data, &metadata, now));
         }
         self.publish_own(drafts, now);
     }
@@ -144,7 +146,7 @@ impl Shard {
             String::from_utf8_lossy(&text)
         );
         let metadata = format!(r#"{{"source":"fanwire","thread":"shard-{}"}}"#, self.id.0);
-        let draft = self.own_draft(provisioning::LOG_ENTRY, "", &data, &metadata, now);
+        let draft = self.own_draft(LOG_ENTRY, "", &data, &metadata, now);
         self.publish_own(draft.into_iter().collect(), now);
     }
 
@@ -157,7 +159,7 @@ impl Shard {
         metadata: &str,
         now: Now,
     ) -> Option<Draft> {
-        let topic = self.settings.views.provisioning.topic_of(event_type)?;
+        let topic = self.settings.views.of_protocol(HOUSE).topic_of(event_type)?;
         let mut timestamp = Vec::new();
         moment::put_seconds(now.wall_us, &mut timestamp);
         let payload = format!(

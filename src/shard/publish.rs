@@ -17,6 +17,7 @@ use super::input::PublishRun;
 use super::input::PublishedRun;
 use super::input::weight_of;
 use super::lanes::Lane;
+use super::tickets::Question;
 use crate::clock::Now;
 use crate::dialect::Placed;
 pub(super) use crate::dialect::PublishResult;
@@ -71,7 +72,7 @@ impl Shard {
         match self.allow(publisher, drafts.len(), now) {
             Allowed::Events(allowed) => self.publish_allowed(publisher, drafts, allowed, now),
             Allowed::Asked => {
-                self.allowances.park(id, drafts);
+                self.tickets.open(id, Question::Allowance(drafts));
                 None
             }
             Allowed::Full => Some(drafts.iter().map(|_| Err(RefusalCode::Full)).collect()),
@@ -118,7 +119,7 @@ impl Shard {
         if underway.awaited == 0 {
             return Some(underway.into_results());
         }
-        self.underway.insert(publisher.id, underway);
+        self.tickets.open(publisher.id, Question::Places(underway));
         None
     }
 
@@ -135,11 +136,12 @@ impl Shard {
         if self.conns.find_ref(publisher).is_none() {
             return;
         }
-        let Some(underway) = self.underway.get_mut(&publisher.id) else { return };
+        let Some(Question::Places(underway)) = self.tickets.find_mut(publisher.id) else { return };
         underway.results.push((home, results.into()));
         underway.awaited -= 1;
-        if underway.awaited == 0 {
-            let underway = self.underway.remove(&publisher.id).expect("it was just there");
+        if underway.awaited == 0
+            && let Some(Question::Places(underway)) = self.tickets.close(publisher.id)
+        {
             self.published(publisher.id, &underway.into_results(), now);
         }
     }

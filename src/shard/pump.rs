@@ -414,7 +414,7 @@ impl<'a> Filling<'a> {
         };
         let speaker = self.voice.dialect.speaker();
         let part = if self.batch_events == 0 { BatchPart::Begin } else { BatchPart::Between };
-        speaker.batch(part, event.time_us, &mut scratch.batch);
+        speaker.put_run(part, event.time_us, &mut scratch.batch);
         let text = scratch.encoded.text(class, event, subs, Form::InBatch);
         scratch.batch.extend_from_slice(text);
         self.batch_events_max = if self.batch_events == 0 {
@@ -439,7 +439,7 @@ impl<'a> Filling<'a> {
         }
         self.batch_events = 0;
         let scratch = &mut *self.scratch;
-        self.voice.dialect.speaker().batch(BatchPart::End, 0, &mut scratch.batch);
+        self.voice.dialect.speaker().put_run(BatchPart::End, 0, &mut scratch.batch);
         let alone =
             self.class.is_some_and(|class| voice::is_deflated_alone(class, scratch.batch.len()));
         let sse_id =

@@ -92,11 +92,12 @@ impl Shard {
             .any(|(reader, wishes)| !wishes.is_empty() && self.has_room_for_page(reader))
     }
 
+    /// The past can wait, and leaves room for the present: where it filled a queue, a home would refuse publishes.
     fn has_room_for_page(&self, reader: ShardId) -> bool {
         if reader == self.id {
-            self.arrived.has_room()
+            self.arrived.has_room_for_page()
         } else {
-            self.outgoing.has_room(reader, Lane::Data)
+            self.outgoing.has_half(reader, Lane::Data)
         }
     }
 

@@ -20,11 +20,7 @@ use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Forced;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
-use crate::dialect::Live;
 use crate::dialect::Outcome;
-use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Mark;
@@ -39,11 +35,15 @@ use crate::limits::POSITION_AHEAD_US;
 use crate::limits::REPLAY_BYTES;
 use crate::limits::REPLAY_KEY_BYTES;
 use crate::matcher::Filter;
+use crate::position::Gap;
+use crate::position::GapReason;
+use crate::position::Live;
+use crate::position::Since;
 
 impl Shard {
     fn hears_once_live(&self, id: ConnId) -> bool {
         let voice = self.voice_of(id);
-        voice.is_some_and(|voice| voice.dialect.speaker().manners().hears_once_live)
+        voice.is_some_and(|voice| voice.dialect.speaker().manners.hears_once_live)
     }
 
     /// Asks every home shard that may have something to say.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::access::Access;
+use super::class::Voice;
 use super::session::Pace;
+use crate::dialect::Silence;
 use crate::dialect::Views;
-use crate::dialect::hyperbeam;
 use crate::history::Retention;
 use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::RATE_BYTES;
@@ -43,9 +44,8 @@ pub struct Settings {
     pub request_timeout_s: u32,
     /// Bytes for which what comes in part may take a second more than that.
     pub upload_bytes_per_s_min: u64,
-    /// How each dialect sees the events.
+    /// The protocols that are spoken: how each sees the events, and what is set of it.
     pub views: Arc<Views>,
-    pub hyperbeam: HyperBeam,
     /// What the server says of itself.
     pub own: OwnEvents,
     /// Who may do what.
@@ -55,6 +55,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Seconds after which a silent client is closed, if it is not pinged.
+    pub(super) fn idle_s_max(&self, voice: Option<Voice>) -> Option<u32> {
+        let speaker = voice?.dialect.speaker();
+        let Silence::Closed { after_s } = speaker.manners.silence else { return None };
+        let set = self.views.setting(speaker.protocol, after_s);
+        Some(u32::try_from(set).unwrap_or(u32::MAX))
+    }
+
     /// How long what comes in part may take.
     pub(super) fn pace(&self) -> Pace {
         Pace { timeout_s: self.request_timeout_s, bytes_per_s_min: self.upload_bytes_per_s_min }
@@ -146,20 +154,4 @@ pub struct OwnEvents {
     /// Seconds between two tellings of its figures; 0: never.
     pub figures_s: u32,
     pub logs: bool,
-}
-
-/// What may be set of HyperBEAM's dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HyperBeam {
-    pub options: hyperbeam::Options,
-    /// Whether `info` also lists topics that events were seen of, and not only those that someone listens to.
-    pub info_seen: bool,
-    /// A client that says nothing for so many seconds is closed with 1000.
-    pub idle_s: u32,
-}
-
-impl Default for HyperBeam {
-    fn default() -> Self {
-        Self { options: hyperbeam::Options::default(), info_seen: false, idle_s: 60 }
-    }
 }

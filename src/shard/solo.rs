@@ -13,7 +13,6 @@ use super::past_room::Wanted;
 use super::snapshot::Untold;
 use crate::batch::Outbox;
 use crate::batch::Owed;
-use crate::dialect::Live;
 use crate::dialect::SubId;
 use crate::event::Event;
 use crate::event::Mark;
@@ -24,6 +23,7 @@ use crate::limits::ANSWERS_BYTES_MAX;
 use crate::limits::OUTBOX_INPUT_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::REPLAY_KEY_BYTES;
+use crate::position::Live;
 
 /// The state of a connection that is not in step.
 #[derive(Debug, Default)]

@@ -20,16 +20,16 @@ use crate::batch::Outbox;
 use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Change;
-use crate::dialect::Gap;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Since;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::Subscription;
 use crate::dialect::Voiced;
 use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::position::Gap;
+use crate::position::Since;
 
 impl Shard {
     /// Takes a subscription on, and starts to tell it of the past that it asked for.

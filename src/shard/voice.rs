@@ -19,7 +19,6 @@ use crate::clock::Now;
 use crate::dialect::Batch;
 use crate::dialect::BatchPart;
 use crate::dialect::Subs;
-use crate::dialect::peat::connect;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
@@ -68,7 +67,7 @@ pub(super) fn window_bits(voice: Voice) -> Option<u8> {
         } => Some(window_bits),
         Transport::WebSocket { deflate: Deflate::Off }
         | Transport::Sse { .. }
-        | Transport::Connect => None,
+        | Transport::Messages => None,
     }
 }
 
@@ -88,7 +87,7 @@ pub(super) fn frame_event(
         }
         Transport::WebSocket { .. } => frame_plain(parts, out),
         Transport::Sse { chunked } => frame_sse(chunked, None, sse_id, parts, out),
-        Transport::Connect => frame_connect(parts, out),
+        Transport::Messages => frame_message(voice, parts, out),
     }
 }
 
@@ -102,7 +101,7 @@ pub(super) fn frame_batch(
 ) {
     match voice.transport {
         Transport::Sse { chunked } => frame_sse(chunked, Some("batch"), Some(sse_id), &[text], out),
-        Transport::WebSocket { .. } | Transport::Connect => {
+        Transport::WebSocket { .. } | Transport::Messages => {
             frame_event(voice, alone, &[text], None, out);
         }
     }
@@ -119,7 +118,7 @@ pub(super) fn frame_said(
     match voice.transport {
         Transport::WebSocket { .. } => frame_plain(&[text], out),
         Transport::Sse { chunked } => frame_sse(chunked, Some(kind), sse_id, &[text], out),
-        Transport::Connect => frame_connect(&[text], out),
+        Transport::Messages => frame_message(voice, &[text], out),
     }
 }
 
@@ -166,13 +165,19 @@ fn frame_sse(
     sse::put_chunk(out, &text);
 }
 
-fn frame_connect(parts: &[&[u8]], out: &mut Vec<u8>) {
+fn frame_message(voice: Voice, parts: &[&[u8]], out: &mut Vec<u8>) {
     let mut enveloped = Vec::new();
-    connect::put_envelope(parts.iter().map(|part| part.len()).sum(), &mut enveloped);
+    put_envelope(voice, parts.iter().map(|part| part.len()).sum(), &mut enveloped);
     for part in parts {
         enveloped.extend_from_slice(part);
     }
     sse::put_chunk(out, &enveloped);
+}
+
+/// Appends what stands before a message of so many bytes in a stream of messages.
+pub(super) fn put_envelope(voice: Voice, bytes: usize, out: &mut Vec<u8>) {
+    let envelope = voice.dialect.speaker().envelope;
+    envelope.expect("a call is answered with a stream in a dialect that has envelopes")(bytes, out);
 }
 
 /// `epoch.t1.t2…-hash.offset`, each number in base 36, without what is behind the hyphen if no event is known; nothing while one of the times is not.
@@ -257,11 +262,11 @@ pub(super) fn fill_batch(
     let open = class.open.get_or_insert_with(|| {
         let mut open =
             Box::new(OpenBatch { events_max: u16::MAX, due_ms: u64::MAX, ..OpenBatch::default() });
-        speaker.batch(BatchPart::Begin, time_us, &mut open.text);
+        speaker.put_run(BatchPart::Begin, time_us, &mut open.text);
         open
     });
     if open.events > 0 {
-        speaker.batch(BatchPart::Between, time_us, &mut open.text);
+        speaker.put_run(BatchPart::Between, time_us, &mut open.text);
     }
     open.text.extend_from_slice(text);
     open.events += 1;
@@ -348,7 +353,7 @@ impl Shard {
         let Some(mut open) = class.open.take() else { return };
         self.batch_deadlines.remove(open.due_ms, id);
         let voice = class.key.voice;
-        voice.dialect.speaker().batch(BatchPart::End, 0, &mut open.text);
+        voice.dialect.speaker().put_run(BatchPart::End, 0, &mut open.text);
         self.begin_frames(id);
         let class = self.classes.at(id);
         let alone = is_deflated_alone(class, open.text.len());

@@ -9,14 +9,15 @@ use super::input::ConnId;
 use super::settings::Bounds;
 use super::solo::Listener;
 use crate::clock::Now;
+use crate::dialect::HOUSE;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::event::TopicPattern;
 use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::position::Since;
 
 /// What a client is told that has not said who it is, where it has to.
 pub(super) const WHO_FIRST: &str = "say who you are first: send auth with a token";
@@ -90,14 +91,30 @@ impl Shard {
         };
         self.within_bounds(asked)?;
         let is_granted = |topic| who.principal.may_subscribe(topic);
-        if let Some(index) = asked.topics.iter().position(|topic| !is_granted(topic)) {
-            let field = format_args!("topics[{index}]");
-            let message = format_args!("{} is not allowed", asked.topics[index].as_str());
-            return Err(Refusal::of(RefusalCode::Forbidden, field, message));
+        if let Some(topic) = asked.topics.iter().find(|topic| !is_granted(topic)) {
+            // By its name: topics no longer stand as they were said.
+            let message = format_args!("{} is not allowed", topic.as_str());
+            return Err(Refusal::of(RefusalCode::Forbidden, "topics", message));
         }
-        who.confine(asked).ok_or_else(|| {
-            Refusal::of(RefusalCode::Forbidden, "topics", "none of these topics is allowed")
-        })
+        who.confine(asked).ok_or_else(|| self.why_barred(asked))
+    }
+
+    /// Why nothing is left of a subscription whose topics are granted: each is of a type of event that needs a role, and the first is named.
+    pub(super) fn why_barred(&self, asked: &Subscription) -> Refusal {
+        let event_types = &self.settings.access.event_types;
+        let roles = asked.topics.first().and_then(|topic| match topic {
+            TopicPattern::Exact(name) => {
+                let name = self.settings.views.of_protocol(HOUSE).name_of(name);
+                event_types.roles_for(&name).map(|roles| roles.join(" or "))
+            }
+            TopicPattern::Wild(_) => None,
+        });
+        let topic = asked.topics.first().map_or("", TopicPattern::as_str);
+        let message = match roles.as_deref() {
+            None | Some("") => format!("{topic} is for nobody (event_types)"),
+            Some(roles) => format!("{topic} needs the role {roles} (event_types)"),
+        };
+        Refusal::of(RefusalCode::Forbidden, "topics", message)
     }
 }
 
@@ -105,11 +122,13 @@ impl Shard {
     /// Whether a subscription is within what the operator allows.
     fn within_bounds(&self, asked: &Subscription) -> Result<(), Refusal> {
         let Bounds { topic_bytes_max, filter_bytes_max, .. } = self.settings.bounds;
-        let is_long = |topic: &TopicPattern| topic.as_str().len() > topic_bytes_max;
-        if let Some(index) = asked.topics.iter().position(is_long) {
-            let field = format_args!("topics[{index}]");
-            let message = format_args!("topic_bytes_max: at most {topic_bytes_max} bytes");
-            return Err(Refusal::of(RefusalCode::BadTopic, field, message));
+        let is_long = |topic: &&str| topic.len() > topic_bytes_max;
+        if let Some(topic) = asked.topics.iter().map(TopicPattern::as_str).find(is_long) {
+            let bytes = topic.len();
+            let message = format_args!(
+                "topic_bytes_max: {topic} has {bytes} bytes; at most {topic_bytes_max} are allowed"
+            );
+            return Err(Refusal::of(RefusalCode::BadTopic, "topics", message));
         }
         // What fits every text that is read at all need not be written again to be measured.
         let is_bounded = filter_bytes_max < FILTER_BYTES_MAX;

@@ -102,7 +102,8 @@ impl Topic<'_> {
             return self.hold(index, from, self.log.len() as u64, inside).map(|_| ());
         };
         let ends: Vec<u64> = match next.start {
-            Start::Resumed(position) => vec![position.max(from)],
+            // A snapshot may have been taken behind the last event that it told: what is between the two is told anew.
+            Start::Resumed(position) => vec![position],
             _ => {
                 let told = self.stretches[index].said.iter().map(newest_of).max();
                 let rest = self.stretches[index + 1..].iter().flat_map(|next| &next.said);

@@ -58,7 +58,6 @@ pub fn roomy() -> Settings {
         own: Default::default(),
         access: Arc::default(),
         views: Arc::default(),
-        hyperbeam: Default::default(),
         ping_after_s: 30,
         request_timeout_s: 30,
         upload_bytes_per_s_min: 1024,
@@ -151,16 +150,34 @@ pub struct World {
     /// Connections that were named as to be read again.
     pub resumed: BTreeSet<Wire>,
     pub now: Now,
+    pub costs: Costs,
+    /// Messages in each lane from one party to another; more wait where they come from.
+    pub inbox_messages_max: usize,
 }
 
-/// Microseconds that a `send` takes, and each KiB of it, and the fan-out of an event: what this machine takes, about.
-const SEND_US: u64 = 4;
-const SEND_KIB_US: u64 = 1;
-const EVENT_US: u64 = 1;
+/// What a core's work takes, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
+    pub send_ns: u64,
+    /// Each KiB that is sent.
+    pub kib_ns: u64,
+    /// The fan-out of an event.
+    pub event_ns: u64,
+    /// A step of a filter.
+    pub step_ns: u64,
+}
+
+/// What this machine takes, about.
+impl Default for Costs {
+    fn default() -> Self {
+        Self { send_ns: 4_000, kib_ns: 1_000, event_ns: 1_000, step_ns: 1 }
+    }
+}
 
 struct Sockets<'a> {
     /// What was sent so far took so long, in nanoseconds.
     spent_ns: u64,
+    costs: Costs,
     shard: usize,
     sockets: &'a mut BTreeMap<Wire, Socket>,
     places: &'a BTreeMap<u32, Wire>,
@@ -177,7 +194,7 @@ impl Sink for Sockets<'_> {
         let count = room.min(bytes.len());
         socket.buffer.extend(&bytes[..count]);
         socket.is_full = count < bytes.len();
-        self.spent_ns += SEND_US * 1_000 + count as u64 * SEND_KIB_US * 1_000 / 1_024;
+        self.spent_ns += self.costs.send_ns + count as u64 * self.costs.kib_ns / 1_024;
         Sent::Took(count)
     }
 
@@ -202,6 +219,8 @@ impl World {
             places: vec![BTreeMap::new(); count],
             resumed: BTreeSet::new(),
             now: Now { mono_ms: MONO_MS, wall_us: START_US },
+            costs: Costs::default(),
+            inbox_messages_max: usize::MAX,
         }
     }
 
@@ -278,10 +297,12 @@ impl World {
 
     /// One shard does what there is to do; says how long that takes, in microseconds. Time does not pass by itself.
     pub fn work(&mut self, shard: usize) -> u64 {
-        let places = &self.places[shard];
-        let mut sink = Sockets { spent_ns: 0, shard, sockets: &mut self.sockets, places };
+        let (places, costs) = (&self.places[shard], self.costs);
+        let steps_before = self.shards[shard].stats().filter_steps;
+        let mut sink = Sockets { spent_ns: 0, costs, shard, sockets: &mut self.sockets, places };
         let events = self.shards[shard].work(&mut sink, self.now);
-        let took_us = sink.spent_ns / 1_000 + events * EVENT_US;
+        let steps = self.shards[shard].stats().filter_steps - steps_before;
+        let took_us = (sink.spent_ns + events * costs.event_ns + steps * costs.step_ns) / 1_000;
         self.reap(shard);
         self.hand_on(shard);
         while let Some(id) = self.shards[shard].poll_resumed() {
@@ -307,7 +328,8 @@ impl World {
         for (to, way) in self.ways[shard].iter_mut().enumerate() {
             let pending = self.shards[shard].mesh_pending(PartyId(to as u16));
             for lane in Lane::ALL {
-                let parcels = std::iter::from_fn(|| pending.pop(lane));
+                let room = self.inbox_messages_max.saturating_sub(way.queue(lane).len());
+                let parcels = std::iter::from_fn(|| pending.pop(lane)).take(room);
                 way.queue(lane).extend(parcels.map(|parcel| parcel.message));
             }
         }
@@ -395,13 +417,7 @@ impl World {
     /// (`Shard::set_units`). What shards say to one another takes a turn.
     pub fn pass_ms(&mut self) {
         self.advance(1);
-        let drains = self.sockets.iter_mut().filter_map(|(wire, socket)| {
-            let due = socket.drain.as_mut()?.due(self.now.mono_ms);
-            (due > 0).then_some((*wire, due))
-        });
-        for (wire, due) in drains.collect::<Vec<_>>() {
-            self.drain(wire, due);
-        }
+        self.flow();
         if self.now.mono_ms.is_multiple_of(100) {
             self.tick();
         }
@@ -411,6 +427,17 @@ impl World {
         }
         for shard in 0..shards {
             self.work(shard);
+        }
+    }
+
+    /// Clients take what they are due in this millisecond.
+    pub fn flow(&mut self) {
+        let drains = self.sockets.iter_mut().filter_map(|(wire, socket)| {
+            let due = socket.drain.as_mut()?.due(self.now.mono_ms);
+            (due > 0).then_some((*wire, due))
+        });
+        for (wire, due) in drains.collect::<Vec<_>>() {
+            self.drain(wire, due);
         }
     }
 

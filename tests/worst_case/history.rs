@@ -79,6 +79,7 @@ fn append(memory: &mut Memory, kind: &Kind, number: usize) {
         op: Op::Upsert,
         home: ShardId(0),
         offset: newest + 1,
+        previous: newest,
         time_us: number as u64 + 1,
         payload: Bytes::from(vec![b' '; kind.payload_bytes]),
         fields: Fields::default(),

@@ -5,10 +5,14 @@
 #![cfg(test)]
 
 mod churn;
+mod connections;
+mod expressions;
 mod history;
 mod ledger;
 mod replays;
 mod shaping;
+mod streams;
 mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
+mod tables;

@@ -16,15 +16,25 @@ use crate::subject::Tools;
 
 pub(super) const CEILING: Attack = Attack {
     name: "ceiling",
-    about: "large events to many ids, pages of the past, answers and half messages that nobody takes or ends, names, filters and compressed publishes, all at once at a server of 128 MiB",
+    about: "large events to many ids, pages of the past, answers and half messages that nobody takes or ends, bodies, rates, names, filters, expressions and compressed messages, all at once at a server of 128 MiB",
     run: ceiling,
 };
 
-/// Bytes that the server may take, as it is told and as is measured.
-const BYTES_MAX: u64 = 128 << 20;
+/// MiB that each server may take, as it is told and as is measured; and its shards.
+const SERVERS: [(u64, u32); 3] = [(128, 1), (128, 2), (64, 1)];
+
+/// Attackers for each MiB that are kept when others come: about as many as a server of 128 MiB lets in.
+const CROWD_OF_MIB: u64 = 3;
 
 fn ceiling(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
-    let server = Server::start(tools, 1, &format!("[memory]\nbytes_max = {BYTES_MAX}\n"))?;
+    let servers = scale.of(&SERVERS[..1], &SERVERS[..]);
+    let figures: Result<Vec<_>, _> =
+        servers.iter().map(|(mib, shards)| attack(tools, scale, *mib, *shards)).collect();
+    Ok(figures?.into_iter().flatten().collect())
+}
+
+fn attack(tools: &Tools, scale: Scale, mib: u64, shards: u32) -> Result<Vec<Figure>, AttackError> {
+    let server = Server::start(tools, shards, &format!("[memory]\nbytes_max = {}\n", mib << 20))?;
     let mut stage = Stage::new()?;
     let mut witness = server.native()?;
     witness.say("{\"type\":\"subscribe\",\"id\":\"w\",\"topics\":[\"t/*\"]}")?;
@@ -33,26 +43,33 @@ fn ceiling(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     stage.publish(server.native()?, 100, 200, 4);
     stage.play(SECOND / 2)?;
     let mut crowd = Vec::new();
-    for round in 0..scale.of(2, 10) {
-        gather(&server, &mut crowd, round, scale);
-        for _ in 0..4 {
-            let mut publisher = server.native()?;
-            publisher.say(&memory::large_message())?;
+    let mut number = 0;
+    for round in 0..scale.of(10, 60) {
+        // Those who came first go: what they held is taken by others at once.
+        let kept = usize::try_from(mib * CROWD_OF_MIB).unwrap_or(usize::MAX);
+        crowd.drain(..crowd.len().saturating_sub(kept));
+        gather(&server, &mut crowd, &mut number);
+        // Whoever is refused has met a bound, which is what is wanted.
+        if let Ok(mut publisher) = server.native() {
+            drop(publisher.say(&memory::large_message()));
             crowd.push(publisher);
-            names(&server, &mut crowd, round, scale.of(500, 5_000));
-            stage.play(SECOND / 2)?;
-            go_on(&mut crowd);
         }
+        names(&server, &mut crowd, round, scale.of(500, 3_000));
+        stage.play(SECOND / 2)?;
+        go_on(&mut crowd);
     }
     stage.play(scale.of(1, 8) * SECOND)?;
     stage.drain(10 * SECOND)?;
     let felt = stage.felt(|pace| pace == Pace::Eager);
     let refused = stage.publisher.as_ref().map_or(0, |publisher| publisher.refused);
-    let most = BYTES_MAX as f64 / f64::from(1 << 20);
+    let of = format!("{mib} MiB, {shards} shards");
     Ok(vec![
-        Figure::bytes("peak of the whole process", server.peak()?, most),
-        Figure::none("a subscriber that reads was closed", felt.closed),
-        Figure::none("of the events taken it did not hear", felt.missing.saturating_sub(refused)),
+        Figure::bytes(format!("peak of the whole process ({of})"), server.peak()?, mib as f64),
+        Figure::none(format!("a subscriber that reads was closed ({of})"), felt.closed),
+        Figure::none(
+            format!("of the events taken it did not hear ({of})"),
+            felt.missing.saturating_sub(refused),
+        ),
     ])
 }
 
@@ -67,12 +84,14 @@ fn go_on(crowd: &mut [Peer]) {
 /// Makes an attacker of some kind.
 type Kind = fn(&Server, u32) -> Result<Peer, AttackError>;
 
-/// Attackers of every kind. One that is refused has met its bound, which is what is wanted.
-fn gather(server: &Server, crowd: &mut Vec<Peer>, round: u32, scale: Scale) {
-    let kinds: [Kind; 6] = [unread, past, filters, unfinished, pipelined, inflated];
-    for number in 0..scale.of(30, 60) {
+/// Some attackers of every kind. One that is refused has met its bound, which is what is wanted.
+fn gather(server: &Server, crowd: &mut Vec<Peer>, number: &mut u32) {
+    let kinds: [Kind; 10] =
+        [unread, past, filters, expressions, paced, classes, unfinished, body, pipelined, inflated];
+    for _ in 0..6 {
+        *number += 1;
         for kind in kinds {
-            crowd.extend(kind(server, round * 1000 + number));
+            crowd.extend(kind(server, *number));
         }
     }
 }
@@ -106,6 +125,50 @@ fn filters(server: &Server, number: u32) -> Result<Peer, AttackError> {
             "{{\"type\":\"subscribe\",\"id\":{index},\"topics\":[\"t/*\"],\"filter\":\"{filter}\"}}"
         ))?;
     }
+    Ok(peer)
+}
+
+/// Filters with expressions, each of its own.
+fn expressions(server: &Server, number: u32) -> Result<Peer, AttackError> {
+    let mut peer = small(server)?;
+    for index in 0..64 {
+        peer.say(&format!(
+            "{{\"type\":\"subscribe\",\"id\":{index},\"topics\":[\"t/*\"],\"filter\":\"p =~ '^[a-z]{{40}}{number}x{index}.*(x|y)+$'\"}}"
+        ))?;
+    }
+    Ok(peer)
+}
+
+/// Has events of many keys held back, and leaves to be told of.
+fn paced(server: &Server, _: u32) -> Result<Peer, AttackError> {
+    let mut peer = small(server)?;
+    for (id, wish) in
+        ["\"max_rate\":{\"hz\":0.01,\"per\":\"key\"}", "\"leave\":true,\"filter\":\"n >= 0\""]
+            .iter()
+            .enumerate()
+    {
+        peer.say(&format!(
+            "{{\"type\":\"subscribe\",\"id\":{id},\"topics\":[\"names/*\",\"t/*\",\"large\"],{wish}}}"
+        ))?;
+    }
+    Ok(peer)
+}
+
+/// Is told compressed messages, of a class of its own.
+fn classes(server: &Server, number: u32) -> Result<Peer, AttackError> {
+    let mut peer = Peer::connect(server.addr, Some(4096))?;
+    peer.upgrade("/v1/ws", "Sec-WebSocket-Extensions: permessage-deflate\r\n")?;
+    peer.say(&format!(
+        "{{\"type\":\"subscribe\",\"id\":\"c{number}\",\"topics\":[\"t/*\",\"large\"],\"fields\":[\"p\",\"f{number}\"]}}"
+    ))?;
+    Ok(peer)
+}
+
+/// Half of a body.
+fn body(server: &Server, _: u32) -> Result<Peer, AttackError> {
+    let mut peer = Peer::connect(server.addr, None)?;
+    peer.write(b"POST /v1/publish/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{\"p\":\"")?;
+    peer.write(&vec![b'x'; 900_000])?;
     Ok(peer)
 }
 

@@ -285,9 +285,13 @@ mod tests {
         ]);
         let mut fetcher = Fetcher::new(&url).unwrap();
         assert!(matches!(fetcher.fetch(), Err(FetchError::NotKeys(_))));
-        assert!(matches!(fetcher.fetch(), Err(FetchError::Status { code: 302 })));
+        let refused = fetcher.fetch().unwrap_err();
+        assert_eq!(refused.to_string(), "the answer was 302");
         assert!(matches!(fetcher.fetch(), Err(FetchError::Status { code: 500 })));
-        assert!(matches!(fetcher.fetch(), Err(FetchError::TooLarge)));
+        let refused = fetcher.fetch().unwrap_err().to_string();
+        assert_eq!(refused, format!("the answer has more than {JWKS_BYTES_MAX} bytes"));
+        let late = FetchError::TookTooLong.to_string();
+        assert_eq!(late, format!("it took longer than {JWKS_FETCH_S_MAX} s"));
         assert!(
             matches!(fetcher.fetch(), Err(FetchError::Status { code: 304 })),
             "nothing was asked after"

@@ -18,6 +18,7 @@ fn event(key: &str, offset: u64) -> Arc<Event> {
         op: Op::Upsert,
         home: ShardId(0),
         offset,
+        previous: offset - 1,
         time_us: offset * 10,
         payload: Bytes::from_static(b"{}"),
         fields: crate::event::Fields::default(),
@@ -219,4 +220,22 @@ fn with_nothing_left_everyone_still_has_a_little() {
         queued += 1;
     }
     assert!(outbox.bytes() <= OUTBOX_SPARE_BYTES && outbox.bytes() > OUTBOX_SPARE_BYTES / 2);
+}
+
+#[test]
+fn a_gap_begins_behind_the_event_before_it_where_offsets_have_holes() {
+    let mut outbox = Outbox::default();
+    let mut previous = 0;
+    for offset in [4, 9, 15, 16, 30] {
+        let event = Arc::new(Event { previous, ..(*event("k", offset)).clone() });
+        assert_eq!(outbox.push_event(&event, 1, &DROP, room_for(2)), Pushed::Queued);
+        previous = offset;
+        if offset == 4 {
+            assert_eq!(rest(&mut outbox), [4]);
+        }
+    }
+    // 9 and 15 went: whoever was told of 4 last finds nothing between it and the gap.
+    let gaps = outbox.take_gaps();
+    assert_eq!((gaps.len(), gaps[0].0.from, gaps[0].0.to), (1, 5, 15));
+    assert_eq!(rest(&mut outbox), [16, 30]);
 }

@@ -1,20 +1,27 @@
 //! HyperBEAM's doors.
 
 use super::Conversation;
+use super::Options;
+use super::calls::Casting;
+use super::calls::Info;
 use super::of_query;
+use crate::dialect::Body;
 use crate::dialect::Call;
-use crate::dialect::DialectId;
+use crate::dialect::Calling;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::Kind;
+use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
 use crate::dialect::Opening;
 use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Takes;
+use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
+use crate::wire::http::Name;
 
 /// All of them.
 pub const DOORS: &[Door] = &[
@@ -40,7 +47,7 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/~websocket@1.0/info"),
         method: Method::Get,
-        kind: Kind::Call(Call::Topics, Takes::Anything),
+        kind: Kind::Call(INFO, Takes::Anything),
         guard: Guard::Token,
         told_by: &[],
         purpose: "which topics there are",
@@ -51,7 +58,7 @@ pub const DOORS: &[Door] = &[
         //= hyperbeam#2.2
         //# on decode error or empty body the base
         //# message itself is used. Always answers `OK` immediately
-        kind: Kind::Call(Call::Cast, Takes::Anything),
+        kind: Kind::Call(CAST, Takes::Anything),
         guard: Guard::Token,
         told_by: &[],
         purpose: "casts a message",
@@ -60,8 +67,36 @@ pub const DOORS: &[Door] = &[
 
 fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let topic = head.query_value("topic").unwrap_or_default();
-    let topics = of_query(&topic, setup.hyperbeam, &setup.views.hyperbeam)
+    let topics = of_query(&topic, Options::of(setup), setup.views.of_protocol(&super::PROTOCOL))
         .map_err(|fault| NotOpened::BadField(fault.to_string()))?;
-    let talk = Box::new(Conversation::new(topics, setup.hyperbeam));
-    Ok(Opening { dialect: DialectId::HyperBeam, talk, may_deflate: false })
+    let talk = Box::new(Conversation::new(topics, Options::of(setup)));
+    Ok(Opening {
+        dialect: super::HYPERBEAM,
+        talk,
+        protocols: &[],
+        may_deflate: false,
+        first: Vec::new(),
+    })
+}
+
+const INFO: Call = Call::Talk { body: Body::None, opens: info, lasts: false };
+const CAST: Call =
+    Call::Talk { body: Body::Message(HYPERBEAM_CAST_BYTES_MAX), opens: cast, lasts: false };
+
+fn info(
+    head: &Head,
+    _media: Option<&'static MediaType>,
+    setup: &Setup<'_>,
+) -> Result<Calling, NotOpened> {
+    let host = head.value(Name::Host).filter(|host| !host.is_empty()).unwrap_or("localhost");
+    let talk = Box::new(Info::new(host, setup.views.is_on(&super::PROTOCOL, super::INFO_SEEN)));
+    Ok(Calling { dialect: super::HYPERBEAM, talk })
+}
+
+fn cast(
+    _head: &Head,
+    _media: Option<&'static MediaType>,
+    setup: &Setup<'_>,
+) -> Result<Calling, NotOpened> {
+    Ok(Calling { dialect: super::HYPERBEAM, talk: Box::new(Casting::new(Options::of(setup))) })
 }

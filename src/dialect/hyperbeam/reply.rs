@@ -76,8 +76,7 @@ pub(super) fn error(message: &str, now: Now) -> Box<[u8]> {
 }
 
 /// The body of `GET /~websocket@1.0/info`.
-#[must_use]
-pub fn info(host: &str, topics: &[String]) -> Vec<u8> {
+pub(super) fn info(host: &str, topics: &[String]) -> Vec<u8> {
     let mut text = Vec::with_capacity(192);
     text.extend_from_slice(br#"{"uri":"#);
     json::string(&format!("ws://{host}/ws"), &mut text);

@@ -12,7 +12,6 @@ use crate::dialect::Answer;
 use crate::dialect::Context;
 use crate::dialect::Outcome;
 use crate::dialect::Said;
-use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
@@ -20,6 +19,7 @@ use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
+use crate::position::Since;
 
 /// One client's conversation.
 #[derive(Debug)]
@@ -110,6 +110,11 @@ impl Talk for Conversation {
         _steps: &mut Vec<Step>,
     ) {
         unreachable!("this conversation asks nothing: {ticket:?}")
+    }
+
+    /// On a WebSocket the close frame says it.
+    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
     }
 }
 

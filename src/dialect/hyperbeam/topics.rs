@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::dialect::Slow;
+use crate::batch::Slow;
+use crate::dialect::Setup;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Arrays;
@@ -34,6 +35,14 @@ pub struct Options {
     pub derived: bool,
     /// `re:<regex>` stands for every topic that it matches.
     pub regex: bool,
+}
+
+impl Options {
+    /// What is set.
+    pub(super) fn of(setup: &Setup<'_>) -> Self {
+        let is_on = |name| setup.views.is_on(&super::PROTOCOL, name);
+        Self { derived: is_on(super::DERIVED_TOPICS), regex: is_on(super::REGEX_TOPICS) }
+    }
 }
 
 const PROCESS: &str = "process:";

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::dialect::Change;
 use crate::dialect::Refusal;
-use crate::dialect::Since;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::event::Draft;
+use crate::position::Since;
 
 /// What a client asks of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,7 +24,6 @@ use crate::dialect::Change;
 use crate::dialect::Forced;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Since;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::event::Draft;
@@ -32,10 +31,12 @@ use crate::event::Fields;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::event::fields::check_depth;
 use crate::limits::ID_BYTES_MAX;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::SUBSCRIPTION_TOPICS_MAX;
+use crate::position::Since;
 
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
@@ -182,6 +183,7 @@ fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {
         );
         return Err(Refusal::of(RefusalCode::TooLarge, "payload", message));
     }
+    check_depth(text).map_err(|e| Refusal::of(RefusalCode::BadJson, "payload", e))?;
     Ok(Bytes::copy_from_slice(text.as_bytes()))
 }
 
@@ -231,8 +233,8 @@ fn id_of(raw: &RawValue) -> Result<SubId, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Slow;
     use crate::dialect::Batch;
-    use crate::dialect::Slow;
 
     fn refused(text: &str) -> (&'static str, String, String) {
         let refusal = command(text).unwrap_err().refusal;

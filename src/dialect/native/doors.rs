@@ -1,15 +1,25 @@
 //! The native protocol's doors.
 
+use super::Conversation;
+use super::SUBPROTOCOL;
+use super::Stream;
+use super::url;
 use crate::dialect::Call;
 use crate::dialect::Door;
+use crate::dialect::First;
 use crate::dialect::Guard;
 use crate::dialect::JSON;
 use crate::dialect::Kind;
 use crate::dialect::LINES;
+use crate::dialect::NotOpened;
+use crate::dialect::Opening;
 use crate::dialect::Path;
+use crate::dialect::Setup;
 use crate::dialect::Socket;
-use crate::dialect::Stream;
+use crate::dialect::Step;
 use crate::dialect::Takes;
+use crate::dialect::Wanted;
+use crate::wire::http::Head;
 use crate::wire::http::Method;
 
 /// All of them.
@@ -17,7 +27,7 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/v1/ws"),
         method: Method::Get,
-        kind: Kind::WebSocket(Socket::Native),
+        kind: Kind::WebSocket(Socket::Talk(open)),
         guard: Guard::TokenOrLater,
         told_by: &[],
         purpose: "subscribes and publishes",
@@ -25,7 +35,7 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/v1/sse"),
         method: Method::Get,
-        kind: Kind::Stream(Stream::Native),
+        kind: Kind::Stream(stream),
         guard: Guard::Token,
         told_by: &[],
         purpose: "one subscription, stated in the URL",
@@ -33,9 +43,30 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Below("/v1/publish/", "topic"),
         method: Method::Post,
-        kind: Kind::Call(Call::Publish, Takes::OneOf(&[&JSON, &LINES])),
+        kind: Kind::Call(Call::Upload, Takes::OneOf(&[&JSON, &LINES])),
         guard: Guard::Token,
         told_by: &[],
         purpose: "publishes one object, or one a line",
     },
 ];
+
+fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
+    let asked = url::wish_if_any(head).map_err(NotOpened::Refused)?;
+    Ok(Opening {
+        dialect: super::NATIVE,
+        talk: Box::new(Conversation),
+        protocols: &[SUBPROTOCOL],
+        may_deflate: true,
+        first: asked.map(Step::Subscribe).into_iter().collect(),
+    })
+}
+
+fn stream(head: &Head, _setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
+    let wish = url::wish(head).map_err(NotOpened::Refused)?;
+    Ok(Wanted {
+        dialect: super::NATIVE_SSE,
+        talk: Box::new(Stream),
+        first: First::Subscribe(wish),
+        refused: |refusal| NotOpened::Refused(refusal.clone()),
+    })
+}

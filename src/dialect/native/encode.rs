@@ -4,13 +4,9 @@
 
 use crate::clock::Now;
 use crate::dialect::Form;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
-use crate::dialect::Live;
 use crate::dialect::Outcome;
 use crate::dialect::Placed;
 use crate::dialect::Refusal;
-use crate::dialect::Skipped;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::Voiced;
@@ -20,6 +16,10 @@ use crate::event::Event;
 use crate::event::Payload;
 use crate::event::Text;
 use crate::event::TopicName;
+use crate::position::Gap;
+use crate::position::GapReason;
+use crate::position::Live;
+use crate::position::Skipped;
 
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
 
@@ -298,6 +298,7 @@ mod tests {
             op: Op::Upsert,
             home: ShardId(0),
             offset: 42,
+            previous: 41,
             time_us: 1_786_600_000_000_456,
             payload: Bytes::from_static(b"{ \"altitude\": 38000.0 }"),
             fields: Fields::default(),

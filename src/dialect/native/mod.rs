@@ -9,6 +9,7 @@ mod encode;
 mod members;
 mod options;
 mod talk;
+mod url;
 
 pub use command::Command;
 pub use command::Malformed;
@@ -22,11 +23,11 @@ pub use talk::Stream;
 
 use crate::dialect::BatchPart;
 use crate::dialect::Dialect;
+use crate::dialect::DialectId;
 use crate::dialect::FLOOD;
-use crate::dialect::Form;
 use crate::dialect::Manners;
+use crate::dialect::Protocol;
 use crate::dialect::Silence;
-use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
 use crate::event::Payload;
@@ -35,67 +36,60 @@ use crate::event::Text;
 /// The name under which it is offered in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "fanwire.v1";
 
-/// The protocol over WebSocket.
-#[derive(Clone, Copy, Debug)]
-pub struct Native;
+/// The protocol.
+pub static PROTOCOL: Protocol =
+    Protocol { key: "native", name: "Native", doors: DOORS, is_guest: false, settings: &[] };
 
-impl Dialect for Native {
-    fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
-        encode::event_body(event, payload, out);
-    }
+/// Over WebSocket.
+pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);
+/// The same events over SSE: a client says nothing, and there is one subscription, so nothing names it.
+pub const NATIVE_SSE: DialectId = DialectId::of(&SSE);
 
-    fn head(&self, form: Form, _event: &Event, _view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {
-        encode::event_head(form, subs, out);
-    }
+static WEBSOCKET: Dialect = Dialect {
+    name: "native",
+    protocol: &PROTOCOL,
+    encode,
+    head: Some(|form, _event, _view, subs, out| encode::event_head(form, subs, out)),
+    apart: None,
+    run: Some(put_batch),
+    envelope: None,
+    manners: MANNERS,
+};
 
-    fn apart(&self, _subs: Subs<'_>) -> u64 {
-        0
-    }
+static SSE: Dialect = Dialect {
+    name: "native over SSE",
+    protocol: &PROTOCOL,
+    encode,
+    head: Some(|_form, _event, _view, _subs, out| out.push(b'{')),
+    apart: None,
+    run: Some(put_batch_sse),
+    envelope: None,
+    manners: Manners { hears_once_live: false, ..MANNERS },
+};
 
-    fn batch(&self, part: BatchPart, _time_us: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(match part {
-            BatchPart::Begin => br#"{"type":"batch","events":["#,
-            BatchPart::Between => b",",
-            BatchPart::End => b"]}",
-        });
-    }
+const MANNERS: Manners = Manners {
+    silence: Silence::Pinged,
+    slow: Some((4008, "slow subscriber: reconnect and resume")),
+    flood: FLOOD,
+    hears_once_live: true,
+};
 
-    fn manners(&self) -> Manners {
-        Manners {
-            silence: Silence::Pinged,
-            slow: Some((4008, "slow subscriber: reconnect and resume")),
-            flood: FLOOD,
-            hears_once_live: true,
-        }
-    }
+fn encode(event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
+    encode::event_body(event, payload, out);
 }
 
-/// The same events over SSE: a client says nothing, and there is one subscription, so nothing names it.
-#[derive(Clone, Copy, Debug)]
-pub struct NativeSse;
+fn put_batch(part: BatchPart, _time_us: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(match part {
+        BatchPart::Begin => br#"{"type":"batch","events":["#,
+        BatchPart::Between => b",",
+        BatchPart::End => b"]}",
+    });
+}
 
-impl Dialect for NativeSse {
-    fn encode(&self, event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
-        encode::event_body(event, payload, out);
-    }
-
-    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, out: &mut Vec<u8>) {
-        out.push(b'{');
-    }
-
-    fn apart(&self, _subs: Subs<'_>) -> u64 {
-        0
-    }
-
-    fn batch(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
-        match part {
-            // The stream's own line says what kind it is.
-            BatchPart::Begin => out.extend_from_slice(br#"{"events":["#),
-            BatchPart::Between | BatchPart::End => Native.batch(part, time_us, out),
-        }
-    }
-
-    fn manners(&self) -> Manners {
-        Manners { hears_once_live: false, ..Native.manners() }
+fn put_batch_sse(part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
+    match part {
+        // The stream's own line says what kind it is.
+        BatchPart::Begin => out.extend_from_slice(br#"{"events":["#),
+        BatchPart::Between | BatchPart::End => put_batch(part, time_us, out),
     }
 }

@@ -10,14 +10,12 @@ use serde_json::value::RawValue;
 
 use super::members::Members;
 use super::members::read;
+use crate::batch::Slow;
 use crate::dialect::Batch;
 use crate::dialect::MaxRate;
-use crate::dialect::Position;
 use crate::dialect::RatePer;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Since;
-use crate::dialect::Slow;
 use crate::dialect::Subscription;
 use crate::event::Projection;
 use crate::event::TopicName;
@@ -26,6 +24,8 @@ use crate::limits::BATCH_DELAY_MS_MAX;
 use crate::limits::BATCH_EVENTS_MAX;
 use crate::matcher::Filter;
 use crate::matcher::filter::FilterError;
+use crate::position::Position;
+use crate::position::Since;
 
 const BATCH_DELAY_MS_DEFAULT: u32 = 50;
 

@@ -76,6 +76,7 @@ impl Talk for Conversation {
                     }));
             }
             Answer::NotPublished { topic: _, refusal } => steps.push(refused(id, refusal)),
+            Answer::Topics(_) => unreachable!("the protocol has no question for topics"),
             Answer::Identified { expires_at_s } => {
                 let text = encode::authenticated(id, expires_at_s);
                 steps.push(said("authenticated", text));
@@ -85,6 +86,11 @@ impl Talk for Conversation {
                 steps.push(refused(id, &refusal));
             }
         }
+    }
+
+    /// On a WebSocket the close frame says it.
+    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
     }
 }
 
@@ -154,5 +160,10 @@ impl Talk for Stream {
         _steps: &mut Vec<Step>,
     ) {
         unreachable!("an event stream asks nothing: {ticket:?}")
+    }
+
+    /// An event stream just ends.
+    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
     }
 }

@@ -91,6 +91,7 @@ mod tests {
             op,
             home: ShardId(0),
             offset: 1,
+            previous: 0,
             time_us: 1,
             payload: Bytes::from_static(payload.as_bytes()),
             fields: crate::event::Fields::default(),

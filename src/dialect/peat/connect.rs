@@ -50,8 +50,8 @@ impl Codec {
     #[must_use]
     pub const fn dialect(self) -> DialectId {
         match self {
-            Self::Json => DialectId::Peat,
-            Self::Proto => DialectId::PeatProto,
+            Self::Json => super::PEAT,
+            Self::Proto => super::PEAT_PROTO,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! One message a change, no acknowledgement, no marker, no gap: what is dropped is dropped in silence. Invariants: a frame is the
 //! proto3-JSON of `DocumentChange` in declaration order; the payload is copied as text, never parsed or rewritten.
 
+mod call;
 mod change;
 pub mod connect;
 mod doors;
@@ -22,63 +23,47 @@ pub use request::Snapshot;
 pub use talk::Conversation;
 pub use talk::Stream;
 
-use crate::dialect::BatchPart;
 use crate::dialect::Dialect;
+use crate::dialect::DialectId;
 use crate::dialect::FLOOD;
-use crate::dialect::Form;
 use crate::dialect::Manners;
+use crate::dialect::Protocol;
 use crate::dialect::Silence;
-use crate::dialect::Subs;
-use crate::dialect::View;
-use crate::event::Event;
-use crate::event::Payload;
-use crate::event::Text;
+
+/// The protocol.
+pub static PROTOCOL: Protocol =
+    Protocol { key: "peat", name: "peat-node", doors: DOORS, is_guest: true, settings: &[] };
 
 /// Changes as proto3-JSON.
-#[derive(Clone, Copy, Debug)]
-pub struct Peat;
-
+pub const PEAT: DialectId = DialectId::of(&JSON);
 /// Changes as protobuf.
-#[derive(Clone, Copy, Debug)]
-pub struct PeatProto;
+pub const PEAT_PROTO: DialectId = DialectId::of(&PROTO);
 
-impl Dialect for Peat {
-    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
+static JSON: Dialect = Dialect {
+    name: "peat",
+    protocol: &PROTOCOL,
+    encode: |event, payload, view, out| {
         change::json(event, payload, &view.name_of(&event.topic), out);
-    }
+    },
+    head: None,
+    apart: None,
+    run: None,
+    envelope: Some(connect::put_envelope),
+    manners: MANNERS,
+};
 
-    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {
-    }
-
-    fn apart(&self, _subs: Subs<'_>) -> u64 {
-        0
-    }
-
-    fn batch(&self, _part: BatchPart, _time_us: u64, _out: &mut Vec<u8>) {}
-
-    fn manners(&self) -> Manners {
-        MANNERS
-    }
-}
-
-impl Dialect for PeatProto {
-    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
+static PROTO: Dialect = Dialect {
+    name: "peat in protobuf",
+    encode: |event, payload, view, out| {
         change::proto(event, payload, &view.name_of(&event.topic), out);
-    }
-
-    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {
-    }
-
-    fn apart(&self, _subs: Subs<'_>) -> u64 {
-        0
-    }
-
-    fn batch(&self, _part: BatchPart, _time_us: u64, _out: &mut Vec<u8>) {}
-
-    fn manners(&self) -> Manners {
-        MANNERS
-    }
-}
+    },
+    protocol: &PROTOCOL,
+    head: None,
+    apart: None,
+    run: None,
+    envelope: Some(connect::put_envelope),
+    manners: MANNERS,
+};
 
 /// Its clients never say anything that they must, so they are pinged and never closed for silence alone.
 const MANNERS: Manners =

@@ -9,14 +9,14 @@ use super::proto;
 use super::proto::ProtoError;
 use super::query::Query;
 use super::query::QueryError;
-use crate::dialect::Since;
-use crate::dialect::Slow;
+use crate::batch::Slow;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::event::TopicPattern;
 use crate::limits::PEAT_COLLECTIONS_MAX;
+use crate::position::Since;
 
 /// A subscriber's wishes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -55,9 +55,14 @@ impl Talk for Conversation {
     ) {
         unreachable!("this conversation asks nothing: {ticket:?}")
     }
+
+    /// On a WebSocket the close frame says it.
+    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
+    }
 }
 
-/// The conversation of an event stream, or of a call that is answered with a stream: its client says nothing after its request.
+/// The conversation of an event stream: its client says nothing after its request.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream;
 
@@ -83,5 +88,10 @@ impl Talk for Stream {
         _steps: &mut Vec<Step>,
     ) {
         unreachable!("a stream asks nothing: {ticket:?}")
+    }
+
+    /// An event stream just ends.
+    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
     }
 }

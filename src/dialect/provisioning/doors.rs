@@ -3,18 +3,22 @@
 use super::Conversation;
 use super::Endpoint;
 use super::Request;
+use super::post::Posting;
+use crate::dialect::Body;
 use crate::dialect::Call;
-use crate::dialect::DialectId;
+use crate::dialect::Calling;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::JSON;
 use crate::dialect::Kind;
+use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
 use crate::dialect::Opening;
 use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Takes;
+use crate::limits::PROVISIONING_POST_BYTES_MAX;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
@@ -51,7 +55,7 @@ pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/pv/events"),
         method: Method::Post,
-        kind: Kind::Call(Call::Post, Takes::OneOf(&[&JSON])),
+        kind: Kind::Call(POST, Takes::OneOf(&[&JSON])),
         guard: Guard::Token,
         told_by: &[],
         purpose: "publishes one event, or many",
@@ -75,5 +79,23 @@ fn open(head: &Head, endpoint: Endpoint) -> Result<Opening, NotOpened> {
         .map_err(|error| NotOpened::BadField(error.to_string()))?;
     let talk = Box::new(Conversation::new(&request));
     let may_deflate = request.compression;
-    Ok(Opening { dialect: DialectId::Provisioning, talk, may_deflate })
+    Ok(Opening {
+        dialect: super::PROVISIONING,
+        talk,
+        protocols: &[],
+        may_deflate,
+        first: Vec::new(),
+    })
+}
+
+const POST: Call =
+    Call::Talk { body: Body::Bytes(PROVISIONING_POST_BYTES_MAX), opens: post, lasts: false };
+
+fn post(
+    _head: &Head,
+    _media: Option<&'static MediaType>,
+    setup: &Setup<'_>,
+) -> Result<Calling, NotOpened> {
+    let talk = Box::new(Posting { event_bytes_max: setup.message_bytes_max });
+    Ok(Calling { dialect: super::PROVISIONING, talk })
 }

@@ -7,6 +7,7 @@
 mod doors;
 mod event;
 mod filters;
+mod post;
 mod request;
 mod selection;
 mod talk;
@@ -28,54 +29,54 @@ pub use types::SYSTEM_HEALTH_UPDATE;
 
 use crate::dialect::BatchPart;
 use crate::dialect::Dialect;
-use crate::dialect::Form;
+use crate::dialect::DialectId;
 use crate::dialect::Manners;
+use crate::dialect::Protocol;
 use crate::dialect::Silence;
-use crate::dialect::Subs;
-use crate::dialect::View;
-use crate::event::Event;
-use crate::event::Payload;
-use crate::event::Text;
 use crate::event::moment;
 
+/// The protocol.
+pub static PROTOCOL: Protocol = Protocol {
+    key: "provisioning",
+    name: "Provisioning",
+    doors: DOORS,
+    is_guest: true,
+    settings: &[],
+};
+
 /// The dialect.
-#[derive(Clone, Copy, Debug)]
-pub struct Provisioning;
+pub const PROVISIONING: DialectId = DialectId::of(&DIALECT);
 
-impl Dialect for Provisioning {
-    fn encode(&self, event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
+static DIALECT: Dialect = Dialect {
+    name: "provisioning",
+    protocol: &PROTOCOL,
+    encode: |event, payload, view, out| {
         event::encode(event, payload, &view.name_of(&event.topic), out);
-    }
-
-    fn head(&self, _form: Form, _event: &Event, _view: &View, _subs: Subs<'_>, _out: &mut Vec<u8>) {
-    }
-
-    fn apart(&self, _subs: Subs<'_>) -> u64 {
-        0
-    }
-
-    //= provisioning#5.7
-    //# then `{"type":"batch","timestamp",events:[full events]}`
-    fn batch(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
-        match part {
-            BatchPart::Begin => {
-                out.extend_from_slice(br#"{"type":"batch","timestamp":""#);
-                moment::put_seconds(time_us, out);
-                out.extend_from_slice(br#"","events":["#);
-            }
-            BatchPart::Between => out.push(b','),
-            BatchPart::End => out.extend_from_slice(b"]}"),
-        }
-    }
-
+    },
+    head: None,
+    apart: None,
+    run: Some(put_batch),
+    envelope: None,
     //= provisioning#5.5
     //# a lagging client is **disconnected**.
-    fn manners(&self) -> Manners {
-        Manners {
-            silence: Silence::Pinged,
-            slow: Some((1008, "slow subscriber")),
-            flood: "rate limit exceeded",
-            hears_once_live: false,
+    manners: Manners {
+        silence: Silence::Pinged,
+        slow: Some((1008, "slow subscriber")),
+        flood: "rate limit exceeded",
+        hears_once_live: false,
+    },
+};
+
+//= provisioning#5.7
+//# then `{"type":"batch","timestamp",events:[full events]}`
+fn put_batch(part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
+    match part {
+        BatchPart::Begin => {
+            out.extend_from_slice(br#"{"type":"batch","timestamp":""#);
+            moment::put_seconds(time_us, out);
+            out.extend_from_slice(br#"","events":["#);
         }
+        BatchPart::Between => out.push(b','),
+        BatchPart::End => out.extend_from_slice(b"]}"),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::filters::FilterFault;
 use super::filters::Filters;
+use crate::batch::Slow;
 use crate::dialect::Batch;
-use crate::dialect::Slow;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Op;

@@ -17,7 +17,6 @@ use crate::dialect::Context;
 use crate::dialect::Outcome;
 use crate::dialect::Request as Asked;
 use crate::dialect::Said;
-use crate::dialect::Since;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Talk;
@@ -26,6 +25,7 @@ use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::PROVISIONING_TYPES_MAX;
+use crate::position::Since;
 
 /// One client's conversation.
 #[derive(Debug)]
@@ -185,10 +185,15 @@ impl Talk for Conversation {
         match answer {
             Answer::Identified { .. } => self.begin(context, steps),
             Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
-            Answer::Published { .. } | Answer::NotPublished { .. } => {
-                unreachable!("this conversation publishes nothing")
+            Answer::Published { .. } | Answer::NotPublished { .. } | Answer::Topics(_) => {
+                unreachable!("this conversation asks who its client is, and nothing else")
             }
         }
+    }
+
+    /// On a WebSocket the close frame says it.
+    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
+        Voiced::Silent
     }
 }
 

@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::*;
-use crate::dialect::Gap;
-use crate::dialect::GapReason;
 use crate::event::Op;
 use crate::event::ShardId;
 use crate::event::TopicPattern;
@@ -16,6 +14,8 @@ use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_EVENTS_MAX;
 use crate::limits::PAGE_WORK_MAX;
 use crate::limits::SELECT_NAMES_MAX;
+use crate::position::Gap;
+use crate::position::GapReason;
 
 const ROOMY: Retention = Retention {
     topic_events_max: 1000,
@@ -42,15 +42,20 @@ impl Kept {
     }
 
     fn push(&mut self, topic: &str, key: &str, op: Op) {
+        let offset = self.offsets.get(topic).copied().unwrap_or_default() + 1;
+        self.push_at(offset, topic, key, op);
+    }
+
+    fn push_at(&mut self, offset: u64, topic: &str, key: &str, op: Op) {
         self.time_us += 10;
-        let offset = self.offsets.entry(topic.to_owned()).or_default();
-        *offset += 1;
+        let previous = self.offsets.insert(topic.to_owned(), offset).unwrap_or_default();
         let event = Event {
             topic: TopicName::new(topic).unwrap(),
             key: Arc::from(key),
             op,
             home: ShardId(0),
-            offset: *offset,
+            offset,
+            previous,
             time_us: self.time_us,
             payload: Bytes::from_static(b"{}"),
             fields: crate::event::Fields::default(),
@@ -469,5 +474,28 @@ fn the_first_news_of_each_key_comes_with_what_the_reader_may_have_had_of_it() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn offsets_with_holes_are_read_behind_any_position_and_a_hole_is_no_gap() {
+    const OFFSETS: [u64; 6] = [3, 10, 11, 40, 41, 5_000_000_000];
+    for held in [6, 3] {
+        let mut kept = Kept::new(Retention { topic_events_max: held, ..ROOMY });
+        for offset in OFFSETS {
+            kept.push_at(offset, "a", &(offset % 2).to_string(), Op::Upsert);
+        }
+        // Of six events three may be gone: 3, 10 and 11.
+        let evicted = if held == 3 { 11 } else { 0 };
+        for had in [0, 2, 3, 4, 9, 10, 11, 12, 39, 40, 42, 4_999_999_999, 5_000_000_000] {
+            let (events, gaps) = kept.read("a", &after(&[("a", had)], None));
+            let expected: Vec<u64> =
+                OFFSETS.into_iter().filter(|offset| *offset > had.max(evicted)).collect();
+            assert_eq!(offsets_of(&events), expected, "{held} held, {had} had");
+            let lost = if evicted > had { vec![(had + 1, 11, GapReason::Evicted)] } else { vec![] };
+            assert_eq!(gaps, lost, "{held} held, {had} had");
+        }
+        let (events, _) = kept.read("a", &Start::Tail { count: 2, counted_us: 0 });
+        assert_eq!(offsets_of(&events), [41, 5_000_000_000]);
     }
 }

@@ -35,6 +35,10 @@ use crate::matcher::filter::work::Work;
 const STEPS_PER_CACHE_BYTE: usize = 4;
 /// Steps that following one state for one byte takes.
 const STEPS_PER_STATE: usize = 8;
+/// Bytes of an expression besides its states and texts: its pools of caches, of which each has a place for some threads.
+const COMPILED_BYTES: usize = 8 * 1024;
+/// Bytes that the two kinds of caches take for each state: the sets of states that are being followed.
+const CACHE_BYTES_PER_STATE: usize = 64;
 
 /// A regular expression, compiled. Equal if written the same. Cheap to clone.
 #[derive(Clone)]
@@ -104,6 +108,16 @@ impl Regex {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.0.size
+    }
+
+    /// Bytes that it takes, with the caches that it fills as it runs on the one thread that runs it.
+    pub(in crate::matcher) fn weight_bytes(&self) -> usize {
+        let nfa = self.0.fallback.get_nfa();
+        // The text is in the filter that is told back, too.
+        let text = 4 * self.0.text.len();
+        // Lists that grow have room for twice as much.
+        let caches = 2 * REGEX_CACHE_BYTES_MAX + CACHE_BYTES_PER_STATE * nfa.states().len();
+        COMPILED_BYTES + text + nfa.memory_usage() + caches
     }
 
     /// What it says, for whoever wants to know what its matches must hold.

@@ -8,7 +8,6 @@ use super::Source;
 use super::Test;
 use super::canonical::Expr;
 use crate::limits::PATTERN_CHARS_MAX;
-use crate::limits::REGEX_BYTES_MAX;
 
 /// Bytes of a filter without its tests.
 const FILTER_BYTES: usize = 1024;
@@ -18,8 +17,6 @@ const TERM_BYTES: usize = 768;
 const SCALAR_BYTES: usize = 160;
 /// Bytes of a pattern with wildcards at most: a piece for each character.
 const PATTERN_BYTES: usize = 28 * PATTERN_CHARS_MAX;
-/// Bytes of a compiled expression at most, and of what it keeps while it runs.
-const REGEX_BYTES: usize = 2 * REGEX_BYTES_MAX;
 
 impl Filter {
     /// Bytes that it takes, with its place in an index.
@@ -53,7 +50,7 @@ fn of_test(test: &Test) -> usize {
             [&range.low, &range.high].into_iter().flatten().map(|edge| of_scalar(&edge.value)).sum()
         }
         Test::Like(_) => PATTERN_BYTES,
-        Test::Regex(_) => REGEX_BYTES,
+        Test::Regex(regex) => regex.weight_bytes(),
         Test::Within { longitude, area } => of_source(longitude) + area.weight_bytes(),
         Test::Exists | Test::Null => 0,
     }

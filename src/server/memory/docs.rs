@@ -17,8 +17,9 @@ const EXAMPLE: (u64, u64) = (2, 1 << 30);
 
 fn table() -> String {
     let (shards, available) = EXAMPLE;
-    let sizes =
-        Sizes::new(&Config::default(), connections_default(shards, available), shards, available);
+    let config = Config::default();
+    let connections = connections_default(&config, shards, available);
+    let sizes = Sizes::new(&config, connections, shards, available);
     let mut table =
         "\n| what is held | at most, of 1 GiB and two shards | key | at the bound |\n| --- | --- | --- | --- |\n".to_owned();
     for line in &LINES {

@@ -10,11 +10,14 @@ use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::HISTORY_BYTES_DEFAULT;
 use crate::limits::INFLATED_KEPT_BYTES_MAX;
+use crate::limits::INPUT_GROWTH_BYTES_MIN;
+use crate::limits::INPUT_GROWTH_SHARE;
 use crate::limits::LAST_BYTES_DEFAULT;
 use crate::limits::MEMORY_SHARES;
 use crate::limits::OUTBOX_SPARE_BYTES;
 use crate::limits::PARTIAL_SPARE_BYTES_MAX;
 use crate::limits::PARTIAL_SPARES_MAX;
+use crate::limits::PLACE_BYTES;
 use crate::limits::PROCESS_BYTES;
 use crate::limits::READ_BYTES;
 use crate::limits::REPLAY_SPARE_BYTES;
@@ -28,6 +31,7 @@ use crate::limits::TOPICS_BYTES_DEFAULT;
 pub(in crate::server) enum Part {
     Process,
     Shards,
+    Inflating,
     Flushes,
     DeflateStreams,
     Connections,
@@ -63,22 +67,35 @@ pub(super) enum Bound {
     Fixed(u64),
     /// So many bytes for each shard.
     EachShard(u64),
+    /// So many bytes for each shard, by what is configured.
+    EachShardSet(fn(&Config) -> u64),
     /// So many bytes for each connection; `share`: what part of the memory says how many there may be, if nobody does.
     EachConnection { bytes: u64, share: u64 },
     /// As set; else so many `MEMORY_SHARES`-ths of what the lines without a share leave, and at most `most` bytes.
     Budget { set: fn(&Config) -> u64, share: u64, most: u64 },
 }
 
-/// Bytes of one connection that is idle, and of the outbox and the pages of the past that it may have whatever others do.
+/// Bytes of one connection that is idle, of its place where users are counted, and of the outbox and the pages of the past that it may have whatever
+/// others do.
 pub(super) const EACH_CONNECTION_BYTES: u64 =
-    CONNECTION_BYTES + OUTBOX_SPARE_BYTES as u64 + REPLAY_SPARE_BYTES as u64;
+    CONNECTION_BYTES + PLACE_BYTES + OUTBOX_SPARE_BYTES as u64 + REPLAY_SPARE_BYTES as u64;
 
-/// Bytes of what a shard keeps to gather and inflate messages in.
-const INBOUND_BYTES: usize =
-    2 * INFLATED_KEPT_BYTES_MAX + PARTIAL_SPARES_MAX * PARTIAL_SPARE_BYTES_MAX;
+/// Bytes of what a shard keeps to gather messages in.
+const GATHERED_BYTES: usize = PARTIAL_SPARES_MAX * PARTIAL_SPARE_BYTES_MAX;
+
+/// Bytes that the buffer of one message of the greatest length may take: such buffers grow by a part of what they hold.
+pub(super) const fn message_buffer_bytes(config: &Config) -> u64 {
+    let bytes = config.message_bytes_max;
+    bytes + bytes / INPUT_GROWTH_SHARE as u64 + INPUT_GROWTH_BYTES_MIN as u64
+}
+
+/// Bytes of the two buffers into which a shard inflates a message.
+fn inflating_bytes(config: &Config) -> u64 {
+    2 * message_buffer_bytes(config).max(INFLATED_KEPT_BYTES_MAX as u64)
+}
 
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 15] = [
+pub(in crate::server) const LINES: [Line; 16] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -89,9 +106,16 @@ pub(in crate::server) const LINES: [Line; 15] = [
     Line {
         part: Part::Shards,
         name: "threads, their buffers and tables",
-        bound: Bound::EachShard(SHARD_BYTES + (READ_BYTES + INBOUND_BYTES) as u64),
+        bound: Bound::EachShard(SHARD_BYTES + (READ_BYTES + GATHERED_BYTES) as u64),
         key: "shards",
         at_limit: "does not grow",
+    },
+    Line {
+        part: Part::Inflating,
+        name: "the one compressed message that each shard inflates at a time",
+        bound: Bound::EachShardSet(inflating_bytes),
+        key: "message_bytes_max",
+        at_limit: "a longer one is closed with 1009",
     },
     Line {
         part: Part::Flushes,
@@ -109,15 +133,15 @@ pub(in crate::server) const LINES: [Line; 15] = [
     },
     Line {
         part: Part::Connections,
-        name: "connections, each with a small outbox and a small page",
-        bound: Bound::EachConnection { bytes: EACH_CONNECTION_BYTES, share: 8 },
+        name: "connections, each with its place among its user's, a small outbox and a small page",
+        bound: Bound::EachConnection { bytes: EACH_CONNECTION_BYTES, share: 10 },
         key: "connections_max",
         at_limit: "one more is closed at once",
     },
     Line {
         part: Part::Outboxes,
         name: "outboxes of those who do not keep up, and what they have begun to be sent",
-        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 16, most: u64::MAX },
+        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 13, most: u64::MAX },
         key: "outboxes_bytes_max",
         at_limit: "those that hold the most meet their slow policy",
     },
@@ -126,7 +150,7 @@ pub(in crate::server) const LINES: [Line; 15] = [
         name: "history, and the topics that have one",
         bound: Bound::Budget {
             set: |config| config.history.bytes_max,
-            share: 8,
+            share: 7,
             most: HISTORY_BYTES_DEFAULT,
         },
         key: "history.bytes_max",
@@ -192,7 +216,7 @@ pub(in crate::server) const LINES: [Line; 15] = [
         name: "input that has not ended, and drafts on their way",
         bound: Bound::Budget {
             set: |config| config.memory.input_bytes_max,
-            share: 6,
+            share: 8,
             most: u64::MAX,
         },
         key: "memory.input_bytes_max",
@@ -229,7 +253,7 @@ const _: () = {
         assert!(LINES[index].part as usize == index, "lines stand in the order of their parts");
         shares += match LINES[index].bound {
             Bound::EachConnection { share, .. } | Bound::Budget { share, .. } => share,
-            Bound::Fixed(_) | Bound::EachShard(_) => 0,
+            Bound::Fixed(_) | Bound::EachShard(_) | Bound::EachShardSet(_) => 0,
         };
         index += 1;
     }

@@ -29,21 +29,23 @@ const fn countable(available: u64) -> u64 {
 }
 
 /// What lines without a share leave for the others.
-fn shared(shard_count: u64, available: u64) -> u64 {
+fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
     let fixed = LINES.iter().map(|line| match line.bound {
         Bound::Fixed(bytes) => bytes,
         Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
+        Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
         Bound::EachConnection { .. } | Bound::Budget { .. } => 0,
     });
     countable(available).saturating_sub(fixed.fold(0, u64::saturating_add))
 }
 
 /// Connections of a server whose operator has not said how many, if the limit on open files allows them.
-pub(super) fn connections_default(shard_count: u64, available: u64) -> u64 {
+pub(super) fn connections_default(config: &Config, shard_count: u64, available: u64) -> u64 {
     let Bound::EachConnection { bytes, share } = LINES[Part::Connections as usize].bound else {
         unreachable!("connections are counted one by one")
     };
-    (shared(shard_count, available) / MEMORY_SHARES * share / bytes).clamp(1, CONNECTIONS_DEFAULT)
+    let room = shared(config, shard_count, available);
+    (room / MEMORY_SHARES * share / bytes).clamp(1, CONNECTIONS_DEFAULT)
 }
 
 /// What the process holds at most, line by line, all shards together.
@@ -53,10 +55,11 @@ pub(super) struct Sizes([u64; LINES.len()]);
 impl Sizes {
     /// What was set, and of the rest a part of the memory that there is.
     pub(super) fn new(config: &Config, connections: u64, shard_count: u64, available: u64) -> Self {
-        let shared = shared(shard_count, available);
+        let shared = shared(config, shard_count, available);
         Self(LINES.each_ref().map(|line| match line.bound {
             Bound::Fixed(bytes) => bytes,
             Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
+            Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
             Bound::EachConnection { bytes, .. } => bytes.saturating_mul(connections),
             Bound::Budget { set, share, most } => match set(config) {
                 0 => (shared / MEMORY_SHARES * share).min(most),
@@ -87,7 +90,7 @@ impl WorstCase {
     /// Of so many connections and shards.
     ///
     /// # Errors
-    /// If that is more than there is: names the key that takes the most of it.
+    /// If that is more than there is: names the key that takes the most of it. If a shard's part of what clients send has no room for one message.
     pub(super) fn new(
         config: &Config,
         connections: u64,
@@ -101,6 +104,7 @@ impl WorstCase {
             available,
         };
         if worst.sizes.total() <= countable(available) {
+            worst.check_input(config, shard_count)?;
             return Ok(worst);
         }
         let (needed, key) = worst.greatest();
@@ -108,8 +112,26 @@ impl WorstCase {
             needed,
             all: worst.sizes.total(),
             available: countable(available),
+            bytes_max: worst.sizes.total().saturating_mul(MEMORY_SLACK_SHARE)
+                / (MEMORY_SLACK_SHARE - 1),
         };
         Err(ConfigError::new(key, Origin::Machine, problem))
+    }
+
+    /// A message that a client may send is not to be refused for want of room when nobody else sends anything.
+    fn check_input(&self, config: &Config, shard_count: u64) -> Result<(), ConfigError> {
+        let needed = lines::message_buffer_bytes(config).saturating_mul(shard_count);
+        let found = self.sizes.of(Part::Input);
+        if needed <= found {
+            return Ok(());
+        }
+        let problem = Problem::TooLittleInput {
+            found,
+            needed,
+            shards: shard_count,
+            message_bytes: config.message_bytes_max,
+        };
+        Err(ConfigError::new("memory.input_bytes_max", Origin::Machine, problem))
     }
 
     /// Tells each line, for an operator who wants to know which key to change.
@@ -158,8 +180,8 @@ mod tests {
 
     #[test]
     fn what_nobody_set_fits_small_and_large_machines() {
-        for (mib, shards) in [(128, 1), (128, 2), (512, 2), (24_000, 2), (1 << 20, 64)] {
-            let connections = connections_default(shards, mib * MIB);
+        for (mib, shards) in [(64, 1), (128, 1), (128, 2), (512, 2), (24_000, 2), (1 << 20, 64)] {
+            let connections = connections_default(&Config::default(), shards, mib * MIB);
             let worst = WorstCase::new(&Config::default(), connections, shards, mib * MIB);
             assert!(worst.is_ok(), "{mib} MiB: {}", worst.unwrap_err());
         }
@@ -186,6 +208,47 @@ mod tests {
         assert_eq!(&*error.key, "connections_max");
         let error = WorstCase::new(&Config::default(), 1, 64, 128 * MIB).unwrap_err();
         assert_eq!(&*error.key, "shards");
+    }
+
+    #[test]
+    fn what_does_not_fit_says_what_would() {
+        let started = |shards, mib: u64| {
+            let config = Config::default();
+            let connections = connections_default(&config, shards, mib * MIB);
+            WorstCase::new(&config, connections, shards, mib * MIB)
+        };
+        let error = started(2, 64).unwrap_err();
+        assert_eq!(&*error.key, "shards");
+        let told = error.to_string();
+        let (_, rest) = told.split_once("at least ").expect("it says what would fit");
+        let mib: u64 = rest.split(' ').next().unwrap().parse().unwrap();
+        let config = Config::default();
+        let all = WorstCase::new(&config, 1, 2, mib * MIB);
+        // What is shared out of that is too little for a message, which is said next.
+        assert!(all.is_ok() || &*all.unwrap_err().key == "memory.input_bytes_max", "{told}");
+    }
+
+    #[test]
+    fn one_message_fits_what_a_shard_may_hold_of_input() {
+        let mut config = Config { message_bytes_max: 16 * MIB, ..Config::default() };
+        config.memory.input_bytes_max = 32 * MIB;
+        assert!(WorstCase::new(&config, 1000, 1, 1000 * MIB).is_ok());
+        let error = WorstCase::new(&config, 1000, 2, 1000 * MIB).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "this machine: `memory.input_bytes_max`: leaves each of 2 shards 16.0 MiB, and one message of `message_bytes_max` (16777216 bytes) takes up to 20.0 MiB while it comes: \
+             set it to 41951232 or more, `message_bytes_max` to less, or fewer `shards`"
+        );
+        config.memory.input_bytes_max = 41_951_232;
+        assert!(WorstCase::new(&config, 1000, 2, 1000 * MIB).is_ok());
+    }
+
+    #[test]
+    fn a_message_that_is_inflated_is_counted() {
+        let large = Config { message_bytes_max: 16 * MIB, ..Config::default() };
+        let [small, large] = [&Config::default(), &large]
+            .map(|config| Sizes::new(config, 1000, 2, 1000 * MIB).of(Part::Inflating));
+        assert!(small >= 2 * 2 * MIB && large >= 2 * 2 * 16 * MIB, "{small} and {large}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Requests that another shard had to be asked about, once it has answered: may this one come in, which topics are there?
+//! Requests that another shard had to be asked about, once it has answered: may this one come in?
 //!
 //! Invariant: an answer for a request that is no longer waiting for it changes nothing.
 
@@ -6,7 +6,6 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::lifecycle::CLOSE_POLICY;
 use super::Session;
-use super::cast;
 use super::http::Http;
 use super::http::State;
 use crate::auth::LimitError;
@@ -75,35 +74,6 @@ impl Shard {
         if has_ended {
             self.ended(id, now);
         }
-        self.resumed.push(id);
-    }
-
-    /// Tells the topics, now that all are there.
-    pub(super) fn answer_topics(&mut self, id: ConnId, mut http: Box<Http>, now: Now) -> Box<Http> {
-        let State::Topics(gathering) = http.take_state() else { unreachable!("it is one") };
-        let body = gathering.body(|name| self.may_know_of(id, name));
-        self.reply(id, &mut http, now, |out, answering| {
-            Reply::begin(out, 200, answering).body("application/json", &body);
-        });
-        http
-    }
-
-    /// Another shard has told its topics; once all have, the connection goes on.
-    pub(super) fn http_topics(
-        &mut self,
-        id: ConnId,
-        take: impl FnOnce(&mut cast::Gathering),
-        now: Now,
-    ) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => http,
-            session => return self.put_back(id, session),
-        };
-        if let State::Topics(gathering) = http.state_mut() {
-            take(gathering);
-        }
-        self.http_go_on(id, http, now);
         self.resumed.push(id);
     }
 }

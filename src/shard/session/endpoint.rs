@@ -3,50 +3,50 @@
 //! Invariants: whatever is not a door's own business (methods, HEAD, OPTIONS, pages of other origins, an upgrade that is missing) is answered
 //! here, for all doors alike. Never speaks a dialect.
 
+use std::sync::Arc;
+
 use super::super::Shard;
 use super::super::class::Transport;
 use super::super::class::Voice;
-use super::super::doors::Body;
 use super::super::doors::Doorway;
 use super::super::doors::Found;
-use super::super::doors::body_bytes_max;
+use super::super::doors::body_of;
 use super::super::doors::path_of;
 use super::super::input::ConnId;
 use super::AdminRequest;
+use super::calls::Asked;
 use super::gather::Action;
 use super::http::Http;
-use super::http::Opening;
 use super::http::State;
 use super::http::refusal_body;
 use super::identity::Entered;
-use super::stream::Asked;
-use super::stream::cursor_of;
-use super::stream::last_id;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::Body;
 use crate::dialect::Call;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
+use crate::dialect::First;
 use crate::dialect::Kind;
 use crate::dialect::LINES;
 use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
 use crate::dialect::NotTaken;
+use crate::dialect::OpensStream;
 use crate::dialect::Port;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Setup;
-use crate::dialect::Since;
 use crate::dialect::Socket;
-use crate::dialect::Stream;
+use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Wanted;
 use crate::dialect::Wish;
-use crate::dialect::native;
-use crate::dialect::peat;
-use crate::dialect::peat::connect;
+use crate::dialect::cursor_of;
+use crate::dialect::last_id;
 use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::PREFLIGHT_KEPT_S;
+use crate::position::Since;
 use crate::wire::http::Answering;
 use crate::wire::http::Connection;
 use crate::wire::http::Framing;
@@ -73,7 +73,8 @@ impl Shard {
     ) -> Option<Box<Http>> {
         http.set_answering(self.answering(head));
         let path = path_of(head);
-        let doorway = Doorway::new(http.port(), &path, self.settings.echo);
+        let views = Arc::clone(&self.settings.views);
+        let doorway = Doorway::new(http.port(), &path, &views, self.settings.echo);
         let door = match doorway.find(head) {
             Found::Door(door) => door,
             Found::Options => {
@@ -132,13 +133,13 @@ impl Shard {
         match door.kind {
             Kind::WebSocket(socket) => self.open_socket(id, http, head, socket, now),
             Kind::Stream(stream) => self.open_stream(id, http, head, stream, now),
-            Kind::Call(call, takes) => {
-                match takes.find(head) {
-                    Ok(media) => self.begin_call(id, &mut http, head, (call, media), now),
-                    Err(fault) => self.refuse_media(id, &mut http, &fault, now),
+            Kind::Call(call, takes) => match takes.find(head) {
+                Ok(media) => self.begin_call(id, http, head, (call, media), now),
+                Err(fault) => {
+                    self.refuse_media(id, &mut http, &fault, now);
+                    Some(http)
                 }
-                Some(http)
-            }
+            },
             Kind::Page => {
                 let Some(conn) = self.conns.conn_ref(id) else { return Some(http) };
                 let path = path_of(head).into_owned();
@@ -147,7 +148,7 @@ impl Shard {
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
                 self.admin.push_back((conn, AdminRequest { path, if_none_match }));
-                http.set_state(State::Asked);
+                http.set_state(State::Asked(Box::new(Asked::Page)));
                 Some(http)
             }
         }
@@ -162,16 +163,9 @@ impl Shard {
         now: Now,
     ) -> Option<Box<Http>> {
         let opening = match socket {
-            Socket::Echo => Opening::Echo,
-            Socket::Native => match Asked::read_if_any(head) {
-                Ok(asked) => Opening::Native { asked },
-                Err(refusal) => {
-                    self.refuse_for(id, &mut http, (400, &refusal), now);
-                    return Some(http);
-                }
-            },
+            Socket::Echo => None,
             Socket::Talk(open) => match open(head, &self.setup()) {
-                Ok(opening) => Opening::Talk(opening),
+                Ok(opening) => Some(opening),
                 Err(problem) => {
                     self.refuse_opening(id, &mut http, &problem, now);
                     return Some(http);
@@ -181,18 +175,29 @@ impl Shard {
         self.route_websocket(id, http, head, opening, now)
     }
 
-    fn setup(&self) -> Setup<'_> {
-        Setup { views: &self.settings.views, hyperbeam: self.settings.hyperbeam.options }
+    /// What doors depend on.
+    pub(in super::super) fn setup(&self) -> Setup<'_> {
+        Setup { views: &self.settings.views, message_bytes_max: self.settings.message_bytes_max }
     }
 
     fn refuse_opening(&mut self, id: ConnId, http: &mut Http, problem: &NotOpened, now: Now) {
-        self.reply(id, http, now, |out, answering| {
-            let reply = Reply::begin(out, 400, answering);
-            match problem {
-                NotOpened::BadField(message) => reply.error("bad_field", message),
-                NotOpened::Said(body) => reply.body("application/json", body),
+        match problem {
+            NotOpened::BadField(message) => {
+                self.reply(id, http, now, |out, answering| {
+                    Reply::begin(out, 400, answering).error("bad_field", message);
+                });
             }
-        });
+            NotOpened::Refused(refusal) => {
+                let status = if refusal.code == RefusalCode::Forbidden { 403 } else { 400 };
+                self.refuse_for(id, http, (status, refusal), now);
+            }
+            NotOpened::Said { status, body } => self.reply(id, http, now, |out, answering| {
+                Reply::begin(out, *status, answering).body("application/json", body);
+            }),
+            NotOpened::NeedsChunks => {
+                self.refuse(id, http, 505, ("http_version", "a call needs HTTP/1.1"), now);
+            }
+        }
     }
 
     /// Begins an event stream, or says why there is none: while a status can still be said.
@@ -201,77 +206,60 @@ impl Shard {
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        stream: Stream,
+        open: OpensStream,
         now: Now,
     ) -> Option<Box<Http>> {
-        let transport = Transport::Sse { chunked: head.version == Version::Http11 };
-        match stream {
-            Stream::Native => {
-                let checked = Asked::read(head).map_err(|refusal| (400, refusal)).and_then(
-                    |asked| match self.confined_or_refused(id, asked.subscription()) {
-                        Ok(_) => Ok(asked),
-                        Err(refusal) if refusal.code == RefusalCode::Forbidden => {
-                            Err((403, refusal))
-                        }
-                        Err(refusal) => Err((400, refusal)),
-                    },
-                );
-                let asked = match checked {
-                    Ok(asked) => asked,
-                    Err((status, refusal)) => {
-                        self.refuse_for(id, &mut http, (status, &refusal), now);
-                        return Some(http);
-                    }
-                };
-                let voice = Voice { dialect: DialectId::NativeSse, transport };
-                let talk = Box::new(native::Stream);
-                let back = self.begin_sse(id, http, head, (voice, talk), now);
-                if back.is_none() {
-                    self.subscribe_asked(id, &asked, now);
-                }
-                back
+        let opened =
+            open(head, &self.setup()).and_then(|wanted| self.begins(id, head, wanted, now));
+        let (dialect, talk, step) = match opened {
+            Ok(opened) => opened,
+            Err(problem) => {
+                self.refuse_opening(id, &mut http, &problem, now);
+                return Some(http);
             }
-            Stream::Wants(open) => {
-                let Wanted { dialect, talk, mut wish, since_lost } = match open(head, &self.setup())
-                {
-                    Ok(opened) => opened,
-                    Err(problem) => {
-                        self.refuse_opening(id, &mut http, &problem, now);
-                        return Some(http);
-                    }
-                };
-                if wish.as_ref().is_some_and(|wish| self.is_barred(id, wish)) {
-                    self.refuse_wish(id, &mut http, now);
-                    return Some(http);
+        };
+        let transport = Transport::Sse { chunked: head.version == Version::Http11 };
+        let back = self.begin_sse(id, http, head, (Voice { dialect, transport }, talk), now);
+        if back.is_none() {
+            let rest = self.talk_open(id, vec![step], now);
+            debug_assert!(rest.is_empty(), "a stream asks nothing");
+        }
+        back
+    }
+
+    /// What an event stream begins with, if its client may hear it.
+    fn begins(
+        &self,
+        id: ConnId,
+        head: &Head,
+        wanted: Wanted,
+        now: Now,
+    ) -> Result<(DialectId, Box<dyn Talk>, Step), NotOpened> {
+        let Wanted { dialect, talk, first, refused } = wanted;
+        let step = match first {
+            First::Subscribe(wish) => {
+                self.confined_or_refused(id, &wish.subscription).map_err(|e| refused(&e))?;
+                Step::Subscribe(wish)
+            }
+            First::Want { mut wish, since_lost } => {
+                if let Some(wish) = wish.as_ref().filter(|wish| self.is_barred(id, wish)) {
+                    return Err(refused(&self.why_barred(&wish.subscription)));
                 }
                 if let (Some(wish), Some(id)) = (&mut wish, last_id(head)) {
                     let since = cursor_of(&id).map_or(Since::Lost, Since::Cursor);
                     let is_here = since != Since::Lost && self.is_position_here(&since, now);
                     wish.since = if is_here { since } else { since_lost };
                 }
-                let voice = Voice { dialect, transport };
-                let back = self.begin_sse(id, http, head, (voice, talk), now);
-                if back.is_none() {
-                    self.want_one(id, wish, now);
-                }
-                back
+                Step::Want(wish.into_iter().collect())
             }
-        }
+        };
+        Ok((dialect, talk, step))
     }
 
     /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
     fn is_barred(&self, id: ConnId, wish: &Wish) -> bool {
         let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
         who.is_none_or(|who| who.confine(&wish.subscription).is_none())
-    }
-
-    fn refuse_wish(&mut self, id: ConnId, http: &mut Http, now: Now) {
-        self.reply(id, http, now, |out, answering| {
-            let mut body = Vec::new();
-            let message = "the token allows none of these collections with this query";
-            connect::put_error("permission_denied", message, &mut body);
-            Reply::begin(out, 403, answering).body("application/json", &body);
-        });
     }
 
     /// Makes a connection an event stream; to HEAD the head is all there is, and the connection stays what it was.
@@ -296,46 +284,39 @@ impl Shard {
         None
     }
 
-    pub(super) fn want_one(&mut self, id: ConnId, wish: Option<Wish>, now: Now) {
-        let wishes: Vec<Wish> = wish.into_iter().collect();
-        self.want(id, &wishes, now);
-    }
-
     /// Has a call's body gathered, or carries it out if it has none.
     fn begin_call(
         &mut self,
         id: ConnId,
-        http: &mut Http,
+        mut http: Box<Http>,
         head: &Head,
-        (call, media): (Call, Option<&MediaType>),
+        (call, media): (Call, Option<&'static MediaType>),
         now: Now,
-    ) {
-        let (bytes_max, action) = match call {
-            Call::Publish => {
-                return self.begin_upload(id, http, head, media == Some(&LINES), now);
+    ) -> Option<Box<Http>> {
+        let (body, action) = match call {
+            Call::Upload => {
+                self.begin_upload(id, &mut http, head, media == Some(&LINES), now);
+                return Some(http);
             }
-            Call::Topics => return self.gather_topics(id, http, head),
-            Call::Subscribe if head.version != Version::Http11 => {
-                // Its stream ends with a message, so it must be told from the connection's end.
-                return self.refuse(id, http, 505, ("http_version", "a call needs HTTP/1.1"), now);
-            }
-            Call::Subscribe => {
-                let version = head.value(Name::ConnectProtocolVersion);
-                let terms = connect::Terms::of(media, version);
-                (body_bytes_max(call), Action::Subscribe(terms))
-            }
-            Call::Cast => (body_bytes_max(call), Action::Cast),
-            Call::Post => (body_bytes_max(call), Action::Post),
-            Call::Revoke => (body_bytes_max(call), Action::Revoke),
+            Call::Talk { body, opens, .. } => match opens(head, media, &self.setup()) {
+                Ok(calling) if body == Body::None => return self.call(id, http, calling, &[], now),
+                Ok(calling) => (body, Action::Call(calling)),
+                Err(problem) => {
+                    self.refuse_opening(id, &mut http, &problem, now);
+                    return Some(http);
+                }
+            },
+            Call::Revoke => (body_of(call), Action::Revoke),
         };
         let message_bytes_max = self.settings.message_bytes_max;
-        let bytes_max = match bytes_max {
+        let bytes_max = match body {
             Body::None => 0,
             Body::Bytes(bytes) => bytes,
             Body::Message(bytes) => bytes.min(message_bytes_max),
             Body::Lines => message_bytes_max,
         };
-        self.gather_body(id, http, head, (bytes_max, action), now);
+        self.gather_body(id, &mut http, head, (bytes_max, action), now);
+        Some(http)
     }
 
     /// Says which types of bodies a call takes.
@@ -347,29 +328,6 @@ impl Shard {
                 .header(name, &value)
                 .body("application/json", &refusal_body(&refusal));
         });
-    }
-
-    /// Carries a call of the RPC out: its answer is a stream of changes, or of nothing but the error.
-    pub(super) fn peat_call(
-        &mut self,
-        id: ConnId,
-        http: &Http,
-        terms: connect::Terms,
-        body: &[u8],
-        now: Now,
-    ) {
-        let mut reply = Vec::new();
-        let content_type = terms.codec.content_type();
-        Reply::stream(&mut reply, content_type, Version::Http11, http.answering());
-        let voice = Voice { dialect: terms.codec.dialect(), transport: Transport::Connect };
-        self.begin_stream(id, reply, (voice, Box::new(peat::Stream)), now);
-        match connect::request(terms, body) {
-            Ok(request) => {
-                let wish = request.wish(&[], &self.settings.views.peat);
-                self.want_one(id, wish, now);
-            }
-            Err(error) => self.end_call(id, Some(&error), now),
-        }
     }
 
     /// Answers a request that means no door.
@@ -403,8 +361,8 @@ impl Shard {
                 self.refuse(id, http, 404, ("not_found", &message), now);
             }
             Found::Undecided => {
-                let message = "/ws is HyperBEAM's with ?topic=, Provisioning's with ?token= or ?events=; /hb/ws, /pv/ws and /v1/ws need no parameter";
-                self.refuse(id, http, 404, ("not_found", message), now);
+                let message = doorway.why_undecided();
+                self.refuse(id, http, 404, ("not_found", &message), now);
             }
             Found::NotUpgraded => self.refuse_upgrade(id, http, UpgradeError::NotAsked, now),
             Found::OtherMethods => {

@@ -9,7 +9,7 @@ use super::http::State;
 use super::unread::Unread;
 use crate::batch::Item;
 use crate::clock::Now;
-use crate::dialect::peat::connect;
+use crate::dialect::Calling;
 use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::CONTINUE;
@@ -17,14 +17,10 @@ use crate::wire::http::Head;
 use crate::wire::http::HttpError;
 
 /// What is done with a body once it is there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Action {
-    /// A subscription over Connect.
-    Subscribe(connect::Terms),
-    /// A message for whoever has its topic.
-    Cast,
-    /// Events of the Provisioning dialect.
-    Post,
+    /// A conversation hears it.
+    Call(Calling),
     /// Tokens that are to open nothing any more.
     Revoke,
 }
@@ -76,16 +72,14 @@ impl Shard {
             http.set_state(State::Gather(gathering));
             return Some(http);
         }
-        match gathering.action {
-            Action::Subscribe(terms) => {
-                self.peat_call(id, &http, terms, &gathering.body, now);
-                return None;
+        let Gathering { body, action, .. } = *gathering;
+        match action {
+            Action::Call(calling) => self.call(id, http, calling, &body, now),
+            Action::Revoke => {
+                self.carry_out_revocation(id, &mut http, &body, now);
+                Some(http)
             }
-            Action::Revoke => self.carry_out_revocation(id, &mut http, &gathering.body, now),
-            Action::Post => self.post(id, &mut http, &gathering.body, now),
-            Action::Cast => self.cast(id, &mut http, &gathering.body, now),
         }
-        Some(http)
     }
 }
 

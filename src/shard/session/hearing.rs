@@ -12,7 +12,7 @@ use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
 use super::Session;
-use super::talk::begins_with_publish;
+use super::talk::begins_with_question;
 use super::unread::Unread;
 use super::websocket::Heard;
 use super::websocket::WebSocket;
@@ -30,7 +30,7 @@ use crate::limits::HEARD_BYTES_MAX;
 use crate::limits::TICKETS_MAX;
 use crate::wire::decoder::Incoming;
 
-/// Publishes whose results are awaited.
+/// Questions whose answers are awaited: publishes that travel together, or one other.
 #[derive(Debug, Default)]
 struct Awaited {
     /// Who is answered, and for how many drafts each.
@@ -43,7 +43,7 @@ struct Awaited {
 /// What a connection was heard to say and is to be carried out later.
 #[derive(Debug, Default)]
 pub(in super::super) struct Waits {
-    publishing: Option<Awaited>,
+    asked: Option<Awaited>,
     /// What was said right behind them, in order.
     heard: VecDeque<Heard>,
     unread: Unread,
@@ -63,29 +63,29 @@ struct Run {
 struct Paused {
     taken: usize,
     heard: VecDeque<Heard>,
-    publishing: Option<Awaited>,
+    asked: Option<Awaited>,
 }
 
 impl Waits {
-    pub(super) fn is_publishing(&self) -> bool {
-        self.publishing.is_some()
+    pub(super) fn is_asking(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        let drafts = self.publishing.as_ref().map_or(0, |awaited| awaited.bytes);
+        let drafts = self.asked.as_ref().map_or(0, |awaited| awaited.bytes);
         let heard: usize = self.heard.iter().map(Heard::held_bytes).sum();
         size_of::<Self>() + self.unread.held_bytes() + drafts + heard
     }
 
     fn is_over(&self) -> bool {
-        self.publishing.is_none() && self.heard.is_empty() && self.unread.is_empty()
+        self.asked.is_none() && self.heard.is_empty() && self.unread.is_empty()
     }
 
     fn take(&mut self, paused: Paused) {
         self.unread.take(paused.taken);
         self.heard = paused.heard;
-        self.publishing = paused.publishing;
+        self.asked = paused.asked;
     }
 }
 
@@ -105,7 +105,7 @@ impl Shard {
         }
         let paused = self.hear(id, &mut websocket, VecDeque::new(), bytes, now);
         let is_over = paused.taken == bytes.len() && paused.heard.is_empty();
-        if !is_over || paused.publishing.is_some() {
+        if !is_over || paused.asked.is_some() {
             let mut waits = Box::<Waits>::default();
             waits.unread.extend(&bytes[paused.taken..]);
             waits.take(Paused { taken: 0, ..paused });
@@ -119,7 +119,7 @@ impl Shard {
         let Some(mut waits) = websocket.take_waits() else {
             return self.put_back(id, Session::WebSocket(websocket));
         };
-        if !waits.is_publishing() {
+        if !waits.is_asking() {
             let heard = std::mem::take(&mut waits.heard);
             let bytes = waits.unread.as_mut_slice();
             let paused = self.hear(id, &mut websocket, heard, bytes, now);
@@ -152,7 +152,7 @@ impl Shard {
         results: &[PublishResult],
         now: Now,
     ) {
-        let awaited = websocket.waits_mut().and_then(|waits| waits.publishing.take());
+        let awaited = websocket.waits_mut().and_then(|waits| waits.asked.take());
         let rest = awaited.and_then(|awaited| self.answer_published(id, &awaited, results, now));
         if let (Some(rest), Some(waits)) = (rest, websocket.waits_mut()) {
             waits.heard.push_front(rest);
@@ -206,7 +206,7 @@ impl Shard {
             if run.is_full() {
                 self.publish_run(id, &mut run, &mut paused, now);
             }
-            if paused.publishing.is_some() || !self.may_hear(id) {
+            if paused.asked.is_some() || !self.may_hear(id) {
                 break;
             }
             let said = match paused.heard.pop_front() {
@@ -231,8 +231,8 @@ impl Shard {
                 }
                 said if run.drafts.is_empty() => {
                     let rest = match said {
-                        Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
-                            self.refuse_publish(id, steps, now)
+                        Heard::Steps { steps, .. } if begins_with_question(&steps) => {
+                            self.ask_first(id, steps, &mut paused, now)
                         }
                         said => self.carry_out_heard(id, websocket, said, now),
                     };
@@ -262,17 +262,70 @@ impl Shard {
         }
     }
 
-    /// Answers a publish that is not allowed, the first of these steps; what is left of them.
-    fn refuse_publish(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Option<Heard> {
-        if let Step::Ask { ticket, what: Request::Publish(drafts) } = steps.remove(0) {
-            let answered = self.answer_not_published(id, ticket, &drafts, now);
-            steps.splice(0..0, answered);
+    /// Asks the first of these steps, if it is no publish that joins others; what is left of them.
+    fn ask_first(
+        &mut self,
+        id: ConnId,
+        mut steps: Vec<Step>,
+        paused: &mut Paused,
+        now: Now,
+    ) -> Option<Heard> {
+        if let Step::Ask { ticket, what } = steps.remove(0) {
+            match what {
+                Request::Publish(drafts) => {
+                    let answered = self.answer_not_published(id, ticket, &drafts, now);
+                    steps.splice(0..0, answered).for_each(drop);
+                }
+                Request::Topics(listing) => match self.list_topics(id, listing) {
+                    Some(topics) => {
+                        let answered = self.answer_listed(id, ticket, &topics, now);
+                        steps.splice(0..0, answered).for_each(drop);
+                    }
+                    None => {
+                        let tickets = vec![(ticket, 0)];
+                        paused.asked = Some(Awaited { tickets, ..Awaited::default() });
+                    }
+                },
+                Request::Identify { .. } => unreachable!("it is answered at once"),
+            }
         }
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
 
+    fn answer_listed(
+        &mut self,
+        id: ConnId,
+        ticket: Ticket,
+        topics: &[String],
+        now: Now,
+    ) -> Vec<Step> {
+        self.converse(id, now, |talk, context, steps| {
+            talk.answered(ticket, Answer::Topics(topics), context, steps);
+        })
+    }
+
+    /// All shards have told their topics.
+    pub(super) fn websocket_listed(
+        &mut self,
+        id: ConnId,
+        mut websocket: WebSocket,
+        topics: &[String],
+        now: Now,
+    ) {
+        let awaited = websocket.waits_mut().and_then(|waits| waits.asked.take());
+        let ticket = awaited.and_then(|mut awaited| awaited.tickets.pop());
+        if let Some((ticket, _)) = ticket {
+            let steps = self.answer_listed(id, ticket, topics, now);
+            let steps = self.take_steps(id, steps, now);
+            if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
+                waits.heard.push_front(Heard::Steps { steps, is_counted: true });
+            }
+        }
+        self.websocket_go_on(id, websocket, now);
+    }
+
     /// Tells a conversation that nothing of this was published, since one draft may not be.
-    pub(super) fn answer_not_published(
+    fn answer_not_published(
         &mut self,
         id: ConnId,
         ticket: Ticket,
@@ -368,7 +421,7 @@ impl Shard {
                     paused.heard.push_front(rest);
                 }
             }
-            None => paused.publishing = Some(awaited),
+            None => paused.asked = Some(awaited),
         }
     }
 

@@ -12,24 +12,18 @@ use super::super::input::Port;
 use super::super::lifecycle::seconds;
 use super::Response;
 use super::Session;
-use super::cast;
-use super::cast::Owed;
+use super::calls::Asked;
 use super::gather::Gathering;
 use super::pace::Pace;
-use super::stream::Asked;
 use super::unread::Unread;
 use super::upload::Upload;
 use super::websocket::Echo;
 use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
-use crate::dialect;
-use crate::dialect::DialectId;
 use crate::dialect::Door;
+use crate::dialect::Opening;
 use crate::dialect::Refusal;
-use crate::dialect::Step;
-use crate::dialect::Talk;
-use crate::dialect::native;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
@@ -39,7 +33,6 @@ use crate::wire::http::Connection;
 use crate::wire::http::Head;
 use crate::wire::http::HttpDate;
 use crate::wire::http::HttpError;
-use crate::wire::http::Reply;
 use crate::wire::http::parse_head;
 use crate::wire::upgrade::Terms;
 use crate::wire::upgrade::Upgrade;
@@ -70,19 +63,8 @@ pub(super) enum State {
     Entering(Box<(Head, &'static Door)>),
     /// A small body is being gathered.
     Gather(Box<Gathering>),
-    /// What was published is not known to have its place yet.
-    Casting {
-        owed: Owed,
-        drafts_bytes: usize,
-    },
-    /// What was posted is not known to have its place yet, and its answer waits for that.
-    Posting {
-        drafts_bytes: usize,
-    },
-    /// Topics are being gathered from the other shards.
-    Topics(Box<cast::Gathering>),
-    /// An admin request is being answered.
-    Asked,
+    /// Something was asked, and the answer waits for that.
+    Asked(Box<Asked>),
     /// The connection ends with what was said; nothing more is read.
     Ended,
 }
@@ -151,11 +133,7 @@ impl Http {
         match &self.state {
             State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked
-            | State::Entering(_)
-            | State::Casting { .. }
-            | State::Posting { .. }
-            | State::Topics(_) => true,
+            State::Asked(_) | State::Entering(_) => true,
             State::Ended => false,
         }
     }
@@ -172,7 +150,7 @@ impl Http {
 
     /// Whether all that it sent was published, and is only not known to have its place.
     pub(super) fn is_published(&self) -> bool {
-        matches!(self.state, State::Posting { .. } | State::Casting { .. })
+        matches!(&self.state, State::Asked(asked) if asked.held_bytes() > 0)
     }
 
     /// Whether it stands between two requests.
@@ -219,7 +197,7 @@ impl Http {
             State::Upload(upload) => upload.held_bytes(),
             State::Gather(gathering) => gathering.held_bytes(),
             State::Entering(entering) => entering.0.weight_bytes(),
-            State::Posting { drafts_bytes } | State::Casting { drafts_bytes, .. } => *drafts_bytes,
+            State::Asked(asked) => asked.held_bytes(),
             _ => 0,
         };
         self.input.held_bytes() + of_state
@@ -284,15 +262,7 @@ impl Shard {
                         break;
                     }
                 }
-                State::Topics(gathering) if gathering.is_complete() => {
-                    http = self.answer_topics(id, http, now);
-                }
-                State::Upload(_)
-                | State::Asked
-                | State::Entering(_)
-                | State::Casting { .. }
-                | State::Posting { .. }
-                | State::Topics(_) => break,
+                State::Upload(_) | State::Asked(_) | State::Entering(_) => break,
                 State::Ended => {
                     http.input = Unread::default();
                     break;
@@ -319,18 +289,17 @@ impl Shard {
         self.reply(id, http, now, |out, answering| error.write_reply(out, answering));
     }
 
-    /// Makes a connection a WebSocket, if its request is one for that.
+    /// Makes a connection a WebSocket, if its request is one for that; without an opening, one that echoes.
     pub(super) fn route_websocket(
         &mut self,
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        opening: Opening,
+        opening: Option<Opening>,
         now: Now,
     ) -> Option<Box<Http>> {
-        let protocols: &'static [&'static str] =
-            if matches!(opening, Opening::Native { .. }) { &[native::SUBPROTOCOL] } else { &[] };
-        let may_deflate = !matches!(&opening, Opening::Talk(talk) if !talk.may_deflate);
+        let (protocols, may_deflate) =
+            opening.as_ref().map_or((&[][..], true), |o| (o.protocols, o.may_deflate));
         let terms = Terms { protocols, deflate: self.settings.deflate && may_deflate };
         let upgrade = match Upgrade::check(head, &terms) {
             Ok(upgrade) => upgrade,
@@ -345,29 +314,18 @@ impl Shard {
         self.push_item(id, Item::Raw(reply[..].into()));
         self.reply_scratch = reply;
         let may_deflate = upgrade.deflate.is_some();
-        let mut echo = None;
-        let (dialect, talk, first): (_, Box<dyn Talk>, _) = match opening {
-            Opening::Native { asked } => {
-                let first = asked.map(|asked| Step::Subscribe(asked.into_wish()));
-                (Some(DialectId::Native), Box::new(native::Conversation), Vec::from_iter(first))
-            }
-            Opening::Echo => {
-                echo = Some(Echo { deflate: upgrade.deflate });
-                (None, Box::new(native::Conversation), Vec::new())
-            }
-            Opening::Talk(dialect::Opening { dialect, talk, .. }) => {
-                (Some(dialect), talk, Vec::new())
-            }
-        };
+        let echo = opening.is_none().then_some(Echo { deflate: upgrade.deflate });
         let bytes_max =
-            if dialect.is_some() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
-        if let (Some(dialect), Some(conn)) = (dialect, self.conns.find_mut(id)) {
+            if echo.is_none() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
+        let mut first = Vec::new();
+        if let (Some(opening), Some(conn)) = (opening, self.conns.find_mut(id)) {
             let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
-            conn.voice = Some(Voice { dialect, transport });
-            conn.talk = Some(talk);
+            conn.voice = Some(Voice { dialect: opening.dialect, transport });
+            conn.talk = Some(opening.talk);
+            first = opening.first;
         }
         let mut websocket = WebSocket::new(bytes_max, may_deflate, echo);
-        if self.conns.find(id).is_some_and(|conn| conn.who.is_none()) && dialect.is_some() {
+        if self.conns.find(id).is_some_and(|conn| conn.who.is_none()) && echo.is_none() {
             websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
         }
         let rest = self.talk_open(id, first, now);
@@ -430,29 +388,13 @@ impl Shard {
             Session::Http(http) => http,
             session => return self.put_back(id, session),
         };
-        if !matches!(http.state, State::Asked) {
+        if !matches!(&http.state, State::Asked(asked) if matches!(**asked, Asked::Page)) {
             return self.put_back(id, Session::Http(http));
         }
-        self.reply(id, &mut http, now, |out, answering| {
-            let mut reply = Reply::begin(out, response.status, answering);
-            for (name, value) in &response.headers {
-                reply = reply.header(name, value);
-            }
-            match response.status {
-                304 => reply.empty(),
-                _ => reply.body(response.content_type, &response.body),
-            }
-        });
+        self.respond(id, &mut http, response, now);
         self.http_go_on(id, http, now);
         self.resumed.push(id);
     }
-}
-
-/// What a connection is to become.
-pub(super) enum Opening {
-    Native { asked: Option<Asked> },
-    Echo,
-    Talk(dialect::Opening),
 }
 
 fn deflate_of(agreed: Option<Agreed>) -> Deflate {

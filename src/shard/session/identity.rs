@@ -20,12 +20,13 @@ use crate::auth::TokenError;
 use crate::clock::Now;
 use crate::dialect::Door;
 use crate::dialect::Guard;
+use crate::dialect::HOUSE;
 use crate::dialect::Outcome;
-use crate::dialect::Since;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::event::ShardId;
 use crate::limits::KEYS_WISH_MS;
+use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Name;
 use crate::wire::http::Reply;
@@ -242,7 +243,7 @@ impl Shard {
         if self.revocations.is_revoked(&principal) {
             return Err(NotLetIn::Revoked);
         }
-        let view = &self.settings.views.provisioning;
+        let view = self.settings.views.of_protocol(HOUSE);
         let who = Who::new(principal, &access.event_types, view);
         who.map(Arc::new).map_err(|_| NotLetIn::BadFilter)
     }

@@ -4,14 +4,13 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
-mod cast;
+mod calls;
 mod endpoint;
 mod gather;
 mod hearing;
 mod http;
 mod identity;
 mod pace;
-mod post;
 mod revoke;
 mod stream;
 mod talk;
@@ -21,12 +20,12 @@ mod upload_end;
 mod uploading;
 mod websocket;
 
-use bytes::Bytes;
-
 pub(super) use http::Http;
 pub(super) use pace::Pace;
 pub(super) use upload_end::Cut;
 pub(super) use websocket::WebSocket;
+
+pub use crate::dialect::Response;
 
 use super::Shard;
 use super::input::ConnId;
@@ -63,16 +62,6 @@ pub struct AdminRequest {
     pub path: String,
     /// The field `If-None-Match`, all its lines with commas between them.
     pub if_none_match: Option<String>,
-}
-
-/// An answer to one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    pub status: u16,
-    pub content_type: &'static str,
-    /// Further fields: name and value.
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Bytes,
 }
 
 impl Session {

@@ -1,7 +1,7 @@
 //! Conversations: a connection's is asked, and its steps are taken.
 //!
-//! Invariants: steps are taken in their order; a connection that is being closed takes none. A publish is not taken here: it travels
-//! with those that stand beside it (`hearing.rs`).
+//! Invariants: steps are taken in their order; a connection that is being closed takes none. Questions that are not
+//! answered at once are not taken here: publishes travel with those that stand beside them (`hearing.rs`).
 
 use super::super::Shard;
 use super::super::input::ConnId;
@@ -14,13 +14,19 @@ use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 
+/// Whether the next step is a question that is not answered at once.
+pub(super) fn begins_with_question(steps: &[Step]) -> bool {
+    let is_question = |what: &Request| matches!(what, Request::Publish(_) | Request::Topics(_));
+    matches!(steps.first(), Some(Step::Ask { what, .. }) if is_question(what))
+}
+
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Publish(_), .. }))
 }
 
 impl Shard {
-    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a publish.
+    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a question.
     pub(super) fn talk_open(&mut self, id: ConnId, first: Vec<Step>, now: Now) -> Vec<Step> {
         let mut steps = self.converse(id, now, |talk, context, steps| talk.open(context, steps));
         steps.extend(first);
@@ -51,9 +57,9 @@ impl Shard {
         steps
     }
 
-    /// Takes steps in their order, up to a publish; what is left of them.
+    /// Takes steps in their order, up to a question that is not answered at once; what is left of them.
     pub(super) fn take_steps(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Vec<Step> {
-        while !steps.is_empty() && !begins_with_publish(&steps) {
+        while !steps.is_empty() && !begins_with_question(&steps) {
             if self.is_closing(id) {
                 steps.clear();
                 break;
@@ -78,10 +84,14 @@ impl Shard {
                 Step::Close { code, reason } => self.close(id, code, reason, now),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
                     let answered = self.answer_identify(id, ticket, &token, now);
-                    steps.splice(0..0, answered);
+                    steps.splice(0..0, answered).for_each(drop);
                 }
-                Step::Ask { what: Request::Publish(_), .. } => {
-                    unreachable!("publishes are told apart before this")
+                Step::Last(message) => self.end_stream_with(id, &message, now),
+                Step::Ask { what: Request::Publish(_) | Request::Topics(_), .. } => {
+                    unreachable!("what is not answered at once is told apart before this")
+                }
+                step @ (Step::Reply(_) | Step::Stream { .. }) => {
+                    unreachable!("only a call is answered so: {step:?}")
                 }
             }
         }

@@ -71,17 +71,22 @@ impl Shard {
         results: &[PublishResult],
         now: Now,
     ) {
-        match http.state_mut() {
-            State::Casting { owed, .. } => {
-                let owed = *owed;
-                self.answer_cast(id, &mut http, owed, results, now);
+        match http.take_state() {
+            State::Asked(asked) => {
+                if let Some(http) = self.call_published(id, http, *asked, results, now) {
+                    self.http_go_on(id, http, now);
+                }
+                return;
             }
-            State::Posting { .. } => self.answer_post(id, &mut http, results, now),
-            State::Upload(upload) => {
+            State::Upload(mut upload) => {
                 upload.take_results(results, now);
-                self.hold(id, upload, now);
+                self.hold(id, &upload, now);
+                http.set_state(State::Upload(upload));
             }
-            _ => return self.put_back(id, Session::Http(http)),
+            state => {
+                http.set_state(state);
+                return self.put_back(id, Session::Http(http));
+            }
         }
         self.http_go_on(id, http, now);
     }

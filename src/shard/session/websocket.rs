@@ -232,7 +232,7 @@ impl Shard {
             self.tell_log_of(Some(id), "warning", "limits", message, now);
         }
         let Some(voice) = self.voice_of(id) else { return };
-        self.close(id, CLOSE_POLICY, voice.dialect.speaker().manners().flood, now);
+        self.close(id, CLOSE_POLICY, voice.dialect.speaker().manners.flood, now);
     }
 
     /// Whether a connection may publish to a topic.

@@ -36,34 +36,31 @@ def crc32c(data, salt=0):
     return ~crc & 0xFFFFFFFF
 
 
+def _count(data, at, count):
+    """A count of 15 goes on in the bytes behind it, up to the first that is not 255."""
+    if count == 15:
+        while True:
+            more = data[at]
+            at += 1
+            count += more
+            if more != 255:
+                break
+    return at, count
+
+
 def lz4_block(data, size):
     """An LZ4 block, without frame; what it holds must have this size."""
     out, at = bytearray(), 0
     while at < len(data):
         token = data[at]
-        at += 1
-        count = token >> 4
-        if count == 15:
-            while True:
-                more = data[at]
-                at += 1
-                count += more
-                if more != 255:
-                    break
+        at, count = _count(data, at + 1, token >> 4)
         out += data[at : at + count]
         at += count
         if at >= len(data):
             break
         distance = data[at] | data[at + 1] << 8
-        at += 2
-        count = (token & 15) + 4
-        if count == 19:
-            while True:
-                more = data[at]
-                at += 1
-                count += more
-                if more != 255:
-                    break
+        at, count = _count(data, at + 2, token & 15)
+        count += 4
         start = len(out) - distance
         if distance == 0 or start < 0:
             raise ValueError("lz4: a match before the beginning")

@@ -122,8 +122,9 @@ fn settings() -> Settings {
     let mut settings = roomy();
     settings.access =
         Arc::new(Access { verifier, event_types: EventTypes::default(), ..Access::default() });
-    settings.hyperbeam.options.derived = true;
-    settings.hyperbeam.options.regex = true;
+    let views = Arc::make_mut(&mut settings.views);
+    assert!(views.set("hyperbeam", "derived_topics", 1));
+    assert!(views.set("hyperbeam", "regex_topics", 1));
     settings
 }
 

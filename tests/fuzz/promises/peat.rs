@@ -122,6 +122,7 @@ fn event(op: Op, document: &'static str) -> Event {
         op,
         home: ShardId(0),
         offset: 1,
+        previous: 0,
         time_us: 1,
         payload: Bytes::from_static(document.as_bytes()),
         fields: Fields::default(),

@@ -1,9 +1,12 @@
 //! Every error text that a dialect's page quotes is one that a case produces, and every one that the code can say stands on the page.
 //!
 //! A page quotes its texts in tables whose first column says so, in code: `…`, `x` and `n` in it stand for whatever was wrong. A case is a line of a
-//! transcript, of a foreign client's test, or of the dialect's own tests.
+//! transcript, of a foreign client's test, or of the dialect's own tests. What is said in no dialect of its own is on a page that is made from the source.
 
 #![cfg(test)]
+
+mod page;
+mod source;
 
 use std::fs;
 use std::path::Path;
@@ -184,7 +187,7 @@ fn said(subject: &Subject) -> Vec<String> {
     };
     let mut sources = files(&format!("src/dialect/{}", subject.name));
     if subject.name == "provisioning" {
-        sources.push(root().join("src/shard/session/post.rs"));
+        sources.push(root().join("src/dialect/provisioning/post.rs"));
     }
     let literal = Regex::new(subject.literals).unwrap();
     for path in sources {

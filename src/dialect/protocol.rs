@@ -1,0 +1,173 @@
+//! What a folder declares of itself: its doors, what may be set of it, and how its messages are written.
+//!
+//! Invariant: everything that the rest of the server knows of a dialect stands in its declaration, so a dialect that is added is its folder
+//! and a line in the list. What a declaration leaves out does not exist: nothing is filled in for it.
+
+use std::fmt;
+use std::hash::Hash;
+use std::hash::Hasher;
+
+use crate::dialect::Door;
+use crate::dialect::Subs;
+use crate::dialect::View;
+use crate::event::Event;
+use crate::event::Payload;
+use crate::event::Text;
+
+/// A protocol, as its folder declares it.
+#[derive(Debug)]
+pub struct Protocol {
+    /// The word for it in the configuration, and for its listener.
+    pub key: &'static str,
+    /// What pages call it.
+    pub name: &'static str,
+    pub doors: &'static [Door],
+    /// Whether its clients came from somewhere: then it may have a listener of its own, and sees topics under names of its own.
+    pub is_guest: bool,
+    /// What may be set of it besides.
+    pub settings: &'static [Setting],
+}
+
+/// A number, or a switch that is 0 or 1, that an operator may set of one protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    pub name: &'static str,
+    pub default: u64,
+}
+
+/// What writes the message of one event.
+pub type Encode = fn(&Event, Payload<'_>, &View, &mut Text);
+/// What writes that part of a message which differs by subscriptions.
+pub type Head = fn(Form, &Event, &View, Subs<'_>, &mut Vec<u8>);
+/// What writes the punctuation of a message of several events.
+pub type Run = fn(BatchPart, u64, &mut Vec<u8>);
+
+/// How one protocol writes events, or one of its forms. Pure encoding: who talks with a client is a [`Talk`](crate::dialect::Talk).
+#[derive(Debug)]
+pub struct Dialect {
+    /// No other dialect has this name.
+    pub name: &'static str,
+    pub protocol: &'static Protocol,
+    /// Appends what every subscriber of an event is sent alike; stands after the head in one message. The payload is the event's, or what is
+    /// left of it where subscribers asked for some of its members only. The same each time it is asked for.
+    pub encode: Encode,
+    /// Appends what differs by the subscriptions that an event matches, and stands before the shared body. `None`: nothing differs.
+    pub head: Option<Head>,
+    /// Which of the subscriptions that an event matches are each sent a message of their own. `None`: all share one.
+    pub apart: Option<fn(Subs<'_>) -> u64>,
+    /// Appends the begin, the separator or the end of a message of several events, each written as head and body; the time in microseconds
+    /// since 1970 is the first one's. `None`: every event is a message of its own.
+    pub run: Option<Run>,
+    /// Appends what stands before a message of so many bytes in a stream of messages. `None`: it is never sent in one.
+    pub envelope: Option<fn(usize, &mut Vec<u8>)>,
+    pub manners: Manners,
+}
+
+impl Dialect {
+    /// Appends what differs by subscriptions, if anything does.
+    pub fn put_head(
+        &self,
+        form: Form,
+        event: &Event,
+        view: &View,
+        subs: Subs<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        if let Some(head) = self.head {
+            head(form, event, view, subs, out);
+        }
+    }
+
+    /// Appends a part of a message of several events.
+    ///
+    /// # Panics
+    /// If it has no such messages: then none of its subscriptions asks for them.
+    pub fn put_run(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
+        let run = self.run.expect("a dialect without batches asks for none");
+        run(part, time_us, out);
+    }
+
+    /// Which subscriptions are sent a message of their own.
+    #[must_use]
+    pub fn apart(&self, subs: Subs<'_>) -> u64 {
+        self.apart.map_or(0, |apart| apart(subs))
+    }
+}
+
+/// A dialect, by where it is declared.
+#[derive(Clone, Copy)]
+pub struct DialectId(&'static Dialect);
+
+impl DialectId {
+    #[must_use]
+    pub const fn of(dialect: &'static Dialect) -> Self {
+        Self(dialect)
+    }
+
+    /// How it writes.
+    #[must_use]
+    pub const fn speaker(self) -> &'static Dialect {
+        self.0
+    }
+}
+
+impl PartialEq for DialectId {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for DialectId {}
+
+// By name and not by address: what is hashed is in the same order in every process.
+impl Hash for DialectId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl fmt::Debug for DialectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}
+
+/// How a dialect treats its clients, where its specification says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manners {
+    pub silence: Silence,
+    /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped; `None`: its subscriptions all drop the
+    /// oldest in silence, so that there is always room.
+    pub slow: Option<(u16, &'static str)>,
+    /// What the reason of 1008 says to a client that sends more messages in a second than it may.
+    pub flood: &'static str,
+    /// Whether what a client says behind a subscription to the present is heard only once that is live.
+    pub hears_once_live: bool,
+}
+
+/// What a client that sends too many messages is told, where its dialect has no words of its own for that.
+pub const FLOOD: &str = "messages_per_s: too many messages in a second";
+
+/// What becomes of a client that says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It is pinged, and closed with 1011 if it does not answer that either.
+    Pinged,
+    /// It is closed with 1000 after as many seconds as this setting of the protocol says.
+    Closed { after_s: &'static str },
+}
+
+/// The punctuation of a message of several events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchPart {
+    Begin,
+    Between,
+    End,
+}
+
+/// Whether an event is a message of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    Single,
+    InBatch,
+}

@@ -1,0 +1,92 @@
+//! Where a subscriber stands, where it wants to begin, and what lies between that it is not told.
+//!
+//! Invariant: offsets count one topic's events, stamps those of one home shard; neither says how many events lie between two of them, for offsets
+//! that another system gave may have holes. Never speaks a dialect, never reads history.
+
+use crate::event::Mark;
+use crate::event::TopicName;
+use crate::event::TopicPattern;
+
+/// Where a subscription begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// With the next event.
+    Now,
+    /// With the oldest event that history holds.
+    Earliest,
+    /// With the last event of each key.
+    Last,
+    /// With the last event of each key of these topics, topic by topic as they are listed, in the order of the keys.
+    Snapshot(Vec<TopicPattern>),
+    /// With the last so many events of each topic.
+    Tail(u32),
+    /// With the first event ordered at this time or later, in microseconds since 1970.
+    Time(u64),
+    /// After a position.
+    Position(Position),
+    /// After a cursor: what was sent of each home shard, as SSE's `id` says it.
+    Cursor(Cursor),
+    /// After a position that is none here, of another server or of the future: with what history holds, and with a gap before it.
+    Lost,
+}
+
+/// The last offset seen of each topic.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Position {
+    pub epoch: Option<Box<str>>,
+    pub offsets: Vec<(TopicName, u64)>,
+    /// Topics not named begin after this moment; absent: with the next event.
+    pub time_us: Option<u64>,
+    /// What was told up to here was told under other filters, too: what they let pass may be inside.
+    pub filter_changed: bool,
+}
+
+/// Up to which moment the events of each home shard were sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub epoch: Box<str>,
+    pub times_us: Vec<u64>,
+    /// The last event that was told: where a gap of its topic begins.
+    pub mark: Option<Mark>,
+}
+
+/// The position at which live delivery begins.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Live {
+    pub epoch: Box<str>,
+    /// For each topic asked for by name, the offset after which live delivery begins.
+    pub offsets: Vec<(TopicName, u64)>,
+    pub time_us: u64,
+    /// Events that were replayed.
+    pub replayed: u64,
+}
+
+/// Events that are not coming.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The topic; of topics that were forgotten, whose names nobody knows, the pattern that was asked for.
+    pub topic: TopicPattern,
+    /// The first and the last offset, both inclusive.
+    pub from: u64,
+    pub to: u64,
+    pub reason: GapReason,
+}
+
+/// Why events are not coming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GapReason {
+    /// History no longer holds them.
+    Evicted,
+    /// The position was of another epoch.
+    Epoch,
+    /// The subscriber was too slow, and asked for `drop_oldest`.
+    Slow,
+}
+
+/// Events passed over, because a newer one of the same key follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub count: u64,
+    pub from_us: u64,
+    pub to_us: u64,
+}

@@ -1,0 +1,46 @@
+//! Questions of connections that other shards have still to answer: one table, whatever was asked.
+//!
+//! Invariants: a connection has at most one question here, so what is under way is bounded by what one may ask at once; an answer that
+//! nobody waits for any more changes nothing.
+
+use std::collections::HashMap;
+
+use super::input::ConnId;
+use super::publish::Underway;
+use super::topics::Gathering;
+use crate::event::Draft;
+
+/// What is being waited for.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// How many of these drafts may be published.
+    Allowance(Vec<Draft>),
+    /// Places for drafts that are on their way to their homes.
+    Places(Underway),
+    /// Topics of the other shards.
+    Topics(Gathering),
+}
+
+/// All questions of a shard's connections.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    open: HashMap<ConnId, Question, foldhash::fast::RandomState>,
+}
+
+impl Tickets {
+    /// A connection waits from here on.
+    pub(super) fn open(&mut self, id: ConnId, question: Question) {
+        let former = self.open.insert(id, question);
+        debug_assert!(former.is_none(), "a connection asks when it has been answered");
+    }
+
+    /// What a connection waits for.
+    pub(super) fn find_mut(&mut self, id: ConnId) -> Option<&mut Question> {
+        self.open.get_mut(&id)
+    }
+
+    /// The connection is answered, or has ended.
+    pub(super) fn close(&mut self, id: ConnId) -> Option<Question> {
+        self.open.remove(&id)
+    }
+}

@@ -1,0 +1,76 @@
+//! Crowds in virtual time: whatever one kind of client does, others wait no longer and the server holds no more than is said here.
+//!
+//! Each seed draws readers that are slow in any mix, a rate, and two kinds of attack, and plays them together for seconds of virtual time in which
+//! all work takes some. What is held on every seed: who keeps up hears everything, in time; a publisher is answered, a stranger
+//! is answered, whoever shows a token is let in and whoever is revoked is out, within 50 ms each; at half of the rate that saturates the core no
+//! publish is refused; and the server never holds more than its budgets. A failure prints its seed.
+
+#![cfg(test)]
+#![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
+
+mod attacks;
+mod crowd;
+#[path = "../support/heap.rs"]
+mod heap;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
+
+use attacks::Attack;
+use attacks::KINDS;
+use attacks::Kind;
+use crowd::Crowd;
+use heap::MIB;
+use stage::Stage;
+use support::random::Random;
+use support::seeds;
+
+/// How long a crowd is played, in microseconds, and what it may take to come to rest.
+const PLAYED_US: u64 = 1_000_000;
+/// As long as what drips may last, if something does.
+const DRIPPED_US: u64 = 2_600_000;
+const REST_US: u64 = 20_000_000;
+/// What the server may hold: its budgets, most of which are never full at once, and what is not for clients.
+const HELD_BYTES_MAX: i64 = 18 * MIB;
+
+fn play(seed: u64) {
+    let mut random = Random::new(seed);
+    // Every pair of kinds comes up, beside every mix.
+    let (one, other) = (seed as usize % KINDS.len(), seed as usize / KINDS.len() % KINDS.len());
+    let shards = 1 + random.below(3) as u16;
+    let slow_per_cent = *random.pick(&[0, 20, 50, 90]);
+    let load_per_cent = if random.one_in(4) { 300 } else { 40 };
+    let mut stage = Stage::new(random, shards);
+    let mut crowd = Crowd::new(&mut stage, slow_per_cent, load_per_cent);
+    let mut attacks: Vec<Attack> =
+        [one, other].into_iter().map(|kind| Attack::new(&mut stage, KINDS[kind])).collect();
+    attacks.dedup_by_key(|attack| attack.kind);
+    let began_us = stage.now_us();
+    let drips = attacks.iter().any(|attack| attack.kind == Kind::Drip);
+    let played_us = if drips { DRIPPED_US } else { PLAYED_US };
+    loop {
+        let is_over = stage.now_us() - began_us > played_us;
+        crowd.act(&mut stage, is_over);
+        attacks.iter_mut().for_each(|attack| attack.act(&mut stage, is_over));
+        if is_over && crowd.is_done() && attacks.iter().all(Attack::is_done) {
+            break;
+        }
+        assert!(stage.now_us() - began_us < played_us + REST_US, "it does not come to rest");
+        stage.turn();
+    }
+    let what = format!(
+        "{seed}: {:?} beside {slow_per_cent} % slow on {shards}, {load_per_cent} % load: turns of {} us, {} KiB held",
+        attacks.iter().map(|attack| attack.kind).collect::<Vec<_>>(),
+        stage.turn_us_max,
+        stage.held_max / heap::KIB
+    );
+    crowd.check(&stage);
+    attacks.iter().for_each(|attack| attack.check(&stage));
+    assert!(stage.held_max <= HELD_BYTES_MAX, "{what}");
+    println!("{what}");
+}
+
+#[test]
+fn nobody_harms_anybody() {
+    seeds::hold(1..27, play);
+}

@@ -1,0 +1,172 @@
+//! A dialect is added by its folder and a line in a list: the toy's folder is `tests/toy`, and its line is in [`PROTOCOLS`] here.
+//!
+//! What it has is a WebSocket, an event stream and a call, on a core of two shards; and what would make more than that necessary is looked
+//! for: code of the server that names a dialect.
+
+#![cfg(test)]
+
+mod support;
+mod toy;
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fanwire::dialect;
+use fanwire::dialect::Protocol;
+use fanwire::dialect::Views;
+use fanwire::shard::Settings;
+
+use support::frames::masked;
+use support::world::Wire;
+use support::world::World;
+use support::world::roomy;
+
+/// The line that the toy needs in the list.
+static PROTOCOLS: [&Protocol; 1] = [&toy::PROTOCOL];
+
+fn world() -> World {
+    let protocols = [dialect::PROTOCOLS, &PROTOCOLS].concat();
+    World::new(2, &Settings { views: Arc::new(Views::new(&protocols)), ..roomy() })
+}
+
+fn ask(world: &mut World, request: &str) -> Wire {
+    let wire = world.open(0, 1 << 20);
+    world.say(wire, request.as_bytes());
+    world.settle();
+    wire
+}
+
+fn heard(world: &mut World, wire: Wire) -> String {
+    String::from_utf8_lossy(&world.read(wire, 1 << 16)).into_owned()
+}
+
+fn say(world: &mut World, wire: Wire, opcode: u8, bytes: &[u8]) -> String {
+    world.say(wire, &masked(opcode, bytes));
+    world.settle();
+    heard(world, wire)
+}
+
+const UPGRADE: &str = "Host: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+#[test]
+fn the_toy_has_a_socket_a_stream_and_a_call() {
+    let mut world = world();
+    let socket = ask(
+        &mut world,
+        &format!("GET /toy/ws HTTP/1.1\r\n{UPGRADE}Sec-WebSocket-Protocol: toy\r\n\r\n"),
+    );
+    let welcome = heard(&mut world, socket);
+    assert!(welcome.contains("101") && welcome.contains("hello from"), "{welcome}");
+    assert!(say(&mut world, socket, 1, b"want a/b").contains("wanted a/b"));
+    assert!(say(&mut world, socket, 2, b"\xff\xfe\xfd").contains("3 bytes"));
+    assert!(say(&mut world, socket, 1, b"nonsense").contains("what?"));
+
+    let stream = ask(&mut world, "GET /toy/sse?topic=a/b HTTP/1.1\r\nHost: t\r\n\r\n");
+    let head = heard(&mut world, stream);
+    assert!(head.contains("200") && head.contains("text/event-stream"), "{head}");
+
+    let said = say(&mut world, socket, 1, br#"say a/b {"n":1}"#);
+    let placed = said.find("a/b has 1").expect(&said);
+    let event = said.find(r#"a/b {"n":1}"#).expect(&said);
+    assert!(placed < event, "who says something is answered before it hears it: {said}");
+    assert!(heard(&mut world, stream).contains(r#"data: a/b {"n":1}"#));
+
+    let call = ask(
+        &mut world,
+        "POST /toy/say?topic=a/b HTTP/1.1\r\nHost: t\r\nContent-Length: 7\r\n\r\n{\"n\":2}",
+    );
+    let answer = heard(&mut world, call);
+    assert!(answer.contains("200") && answer.ends_with(r#""a/b has 2""#), "{answer}");
+    assert!(heard(&mut world, socket).contains(r#"a/b {"n":2}"#));
+    assert!(heard(&mut world, stream).contains(r#"a/b {"n":2}"#));
+}
+
+#[test]
+fn what_follows_from_tables_follows_for_the_toy() {
+    let mut world = world();
+    for (request, status, field) in [
+        ("GET /toy/ws", "426", "upgrade: websocket"),
+        ("PUT /toy/sse", "405", "allow: GET, HEAD, OPTIONS"),
+        ("OPTIONS /toy/say", "204", "allow: POST, OPTIONS"),
+        ("HEAD /toy/sse?topic=a", "200", "text/event-stream"),
+        ("GET /toy/sse", "400", ""),
+    ] {
+        let wire = ask(&mut world, &format!("{request} HTTP/1.1\r\nHost: t\r\n\r\n"));
+        let answer = heard(&mut world, wire);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
+        let lower = answer.to_ascii_lowercase();
+        assert!(lower.contains(&field.to_ascii_lowercase()), "{request}: {answer}");
+    }
+}
+
+#[test]
+fn a_setting_of_the_toys_own_holds() {
+    let mut world = world();
+    let socket = ask(&mut world, &format!("GET /toy/ws HTTP/1.1\r\n{UPGRADE}\r\n"));
+    world.advance(6_000);
+    (0..10).for_each(|_| world.tick());
+    world.settle();
+    assert!(world.is_open(socket), "it may be silent for seven seconds");
+    heard(&mut world, socket);
+    world.advance(2_000);
+    (0..10).for_each(|_| world.tick());
+    world.settle();
+    let [high, low] = 1000_u16.to_be_bytes();
+    assert_eq!(world.read(socket, 100), [0x88, 2, high, low], "a close frame");
+}
+
+/// Words that are dialects' names. Bounds have theirs in capitals, all of them in `src/limits.rs`.
+const NAMES: [&str; 6] = ["hyperbeam", "HyperBeam", "peat", "Peat", "provisioning", "Provisioning"];
+
+/// Who names a dialect all the same, and why.
+const NAMED_IN: [(&str, &str); 4] = [
+    ("src/dialect/mod.rs", "the one list, with its modules"),
+    ("src/config/tables.rs", "pages of the configuration say whose names types of events have"),
+    ("src/config/keys.rs", "keys are a list of constants, each with its page"),
+    ("src/config/mod.rs", "and have fields"),
+];
+
+#[test]
+fn code_outside_of_a_dialects_folder_names_none() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    let mut naming: Vec<String> = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let own = ["native", "hyperbeam", "peat", "provisioning"];
+        let is_own = own.iter().any(|name| path.starts_with(&format!("src/dialect/{name}/")));
+        let is_client = path.starts_with("src/cli/") || path.contains("tests");
+        if is_own || is_client {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let names = |line: &str| {
+            let code = line.split("//").next().unwrap_or_default();
+            let words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.into_iter().any(|word| NAMES.contains(&word))
+        };
+        if code.lines().any(names) {
+            naming.push(path);
+        }
+    }
+    let mut allowed: Vec<String> = NAMED_IN.map(|(path, _)| path.to_owned()).into();
+    allowed.sort();
+    naming.sort();
+    assert_eq!(naming, allowed, "a dialect is added by its folder and one line");
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
