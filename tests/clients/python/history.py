@@ -1,4 +1,4 @@
-"""Reads a data folder from docs/HISTORY.md alone, and shares no code with the server: `python history.py FOLDER` prints its events.
+"""Reads a data folder as docs/HISTORY.md has it, and shares no code with the server: `python history.py FOLDER` prints its events.
 
 What cannot be read is said, never guessed at: a folder without a fault gives no faults.
 """

@@ -1,4 +1,4 @@
-"""What lies in a data folder is what docs/HISTORY.md says, as a reader sees it that was written from that page alone."""
+"""What lies in a data folder is what docs/HISTORY.md says, as a reader sees it that shares no code with the server."""
 
 import json
 import pathlib
