@@ -30,6 +30,8 @@ pub mod dashboard;
 
 pub mod admin;
 
+pub mod store;
+
 pub mod config;
 
 pub mod server;

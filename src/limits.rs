@@ -131,6 +131,24 @@ pub const SELECT_NAMES_MAX: usize = 1024;
 /// Topics that one tick forgets; the rest waits for the next one, or for the want of memory.
 pub const FORGET_PER_TICK_MAX: usize = 1024;
 
+/// Bytes of a block's summary or body in the log, unpacked; a head that says more is none. An event as large as it may be fits, with the one before it.
+pub const LOG_BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of events at which a block of the log is closed and the next one begun: what a reader unpacks at a time.
+pub const LOG_BLOCK_BYTES: usize = 256 * 1024;
+/// Events of one block of the log; the next ones are in another.
+pub const LOG_BLOCK_EVENTS_MAX: usize = 4096;
+/// Bytes between two places of a segment that are known without reading it; a reader goes through what lies between.
+pub const LOG_PLACE_BYTES: u64 = 256 * 1024;
+/// Bytes at which a segment of the log is sealed and the next one begun, unless it is said otherwise.
+pub const LOG_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+/// Events of one class that may lie in the log without being synced; at the limit they are synced before the next one is written, whatever
+/// the operator asked for. After a loss of power offsets go on so far behind, so that none is given twice.
+pub const LOG_UNSYNCED_EVENTS_MAX: u64 = 1_000_000;
+/// Offsets left out for a byte of the log whose events nobody knows: an event takes 6 bytes at least, and lz4 makes 255 of one at most.
+pub const LOG_SKIP_PER_BYTE: u64 = 64;
+/// Bytes of last events per key that are carried over from segments that are unlinked; at the limit those unchanged the longest go.
+pub const LOG_CARRIED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.
 pub const DEFLATE_STREAMS_MAX: usize = 16;
 /// Messages after which a class's shared deflate stream starts anew, so that those out of step may join it.
@@ -216,6 +234,11 @@ pub const FDS_RESERVED_SHARD: u64 = 12;
 pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
+const _: () = assert!(
+    LOG_BLOCK_BYTES + 2 * (PAYLOAD_BYTES_MAX + KEY_BYTES_MAX) + 64 <= LOG_BLOCK_BYTES_MAX
+        && LOG_BLOCK_EVENTS_MAX * (TOPIC_BYTES_MAX + 64) <= LOG_BLOCK_BYTES_MAX,
+    "whatever a block is given fits it"
+);
 const _: () = assert!(PART_BYTES_MIN <= LARGE_BYTES && LARGE_BYTES <= CLASS_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= FLUSH_BYTES_MAX, "one closed batch must fit a flush");
 const _: () = assert!(PAGE_BYTES_MAX <= OUTBOX_BYTES_MAX, "a page must fit an outbox");

@@ -40,6 +40,8 @@ enum Command {
     Demo(cli::DemoArgs),
     /// Make tokens, and say what is in one.
     Token(cli::TokenArgs),
+    /// Look into a data folder at rest: what is in it, whether it is sound, its events out and in.
+    History(cli::HistoryArgs),
 }
 
 fn main() -> ExitCode {
@@ -51,5 +53,6 @@ fn main() -> ExitCode {
         Command::Subscribe(arguments) => cli::subscribe(arguments),
         Command::Demo(arguments) => cli::demo(&arguments),
         Command::Token(arguments) => cli::token(&arguments),
+        Command::History(arguments) => cli::history(&arguments),
     }
 }

@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 7] = [
     &["position"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "admin", "ingest"],
+    &["conn", "admin", "store", "ingest"],
     &["config", "server", "cli"],
 ];
 

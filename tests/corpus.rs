@@ -30,6 +30,9 @@ mod head;
 #[path = "fuzz/promises/inflate.rs"]
 mod inflate;
 
+#[path = "fuzz/promises/log_block.rs"]
+mod log_block;
+
 #[path = "fuzz/promises/native.rs"]
 mod native;
 
@@ -56,7 +59,7 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 15] = [
+    let targets: [(&str, Promise); 16] = [
         ("body", body::hold),
         ("config", config::hold),
         ("confinement", confinement::hold),
@@ -65,6 +68,7 @@ fn every_corpus_keeps_its_promise() {
         ("filter", filter::hold),
         ("head", head::hold),
         ("inflate", inflate::hold),
+        ("log_block", log_block::hold),
         ("native", native::hold),
         ("payload", payload::hold),
         ("peat", peat::hold),

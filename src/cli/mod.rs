@@ -6,6 +6,7 @@
 mod connect;
 mod demo;
 mod endpoint;
+mod history;
 mod http;
 mod limits;
 mod publish;
@@ -26,6 +27,7 @@ pub use connect::TrustArgs;
 pub use demo::DemoArgs;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
+pub use history::HistoryArgs;
 pub use publish::PublishArgs;
 pub use serve::ServeArgs;
 pub use serve::serve;
@@ -65,6 +67,12 @@ pub fn subscribe(arguments: SubscribeArgs) -> ExitCode {
 #[must_use]
 pub fn demo(arguments: &DemoArgs) -> ExitCode {
     demo::demo(arguments)
+}
+
+/// `fanwire history`.
+#[must_use]
+pub fn history(arguments: &HistoryArgs) -> ExitCode {
+    history::run(arguments)
 }
 
 /// `fanwire token`.

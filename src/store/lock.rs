@@ -1,0 +1,83 @@
+//! Whose a data folder is: one process at a time, and whoever comes second is told who was first.
+//!
+//! Invariant: the lock is the kernel's (`flock`), so that it ends with its process, however that ends; what stands in the file is only for people. Of
+//! a folder on which nothing can be written the lock file is opened for reading, which locks as well.
+
+use std::fmt;
+use std::fs::File;
+use std::fs::TryLockError;
+use std::io;
+use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
+use std::io::Write;
+use std::path::Path;
+
+/// The file's name.
+const LOCK_NAME: &str = "lock";
+/// Bytes that are read of who holds it.
+const HOLDER_BYTES_MAX: u64 = 200;
+
+/// A folder is ours until this is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why a folder is not ours.
+#[derive(Debug)]
+pub enum LockError {
+    /// Somebody has it; as they put it.
+    Held(String),
+    Failed(io::Error),
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(holder) => write!(f, "it is in use by {holder}"),
+            Self::Failed(error) => write!(f, "cannot lock it: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for LockError {}
+
+impl Lock {
+    /// Takes a folder, and leaves word who has it.
+    ///
+    /// # Errors
+    /// Somebody else has it, or it cannot be locked.
+    pub fn take(folder: &Path, what: &str) -> Result<Self, LockError> {
+        let path = folder.join(LOCK_NAME);
+        let options =
+            File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let (mut file, is_ours_to_write) = match options {
+            Ok(file) => (file, true),
+            Err(error) => match File::open(&path) {
+                Ok(file) => (file, false),
+                Err(_) => return Err(LockError::Failed(error)),
+            },
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
+            Err(TryLockError::Error(error)) => return Err(LockError::Failed(error)),
+        }
+        if is_ours_to_write {
+            let said = format!("{what}, process {}\n", std::process::id());
+            file.set_len(0).map_err(LockError::Failed)?;
+            file.seek(SeekFrom::Start(0)).map_err(LockError::Failed)?;
+            file.write_all(said.as_bytes()).map_err(LockError::Failed)?;
+        }
+        Ok(Self { _file: file })
+    }
+}
+
+fn holder(file: &mut File) -> String {
+    let mut said = String::new();
+    match file.take(HOLDER_BYTES_MAX).read_to_string(&mut said) {
+        Ok(_) if !said.trim().is_empty() => said.trim().to_owned(),
+        _ => "a process that has not said who it is".to_owned(),
+    }
+}
