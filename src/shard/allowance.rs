@@ -90,7 +90,7 @@ impl Shard {
     pub(super) fn allow(&mut self, conn: ConnRef, events: usize, now: Now) -> Allowed {
         let events = u32::try_from(events).unwrap_or(u32::MAX);
         let Some(publisher) = self.publisher_of(conn.id) else { return Allowed::Events(events) };
-        if self.id == REGISTRAR {
+        if self.shards.here() == REGISTRAR {
             return Allowed::Events(self.registrar.allow(&publisher, events, now));
         }
         if self.allowances.take(&publisher, events, now) {
@@ -99,7 +99,7 @@ impl Shard {
         if !self.outgoing.has_room(REGISTRAR, Lane::Control) {
             return Allowed::Full;
         }
-        let address = Address { shard: self.id, conn };
+        let address = Address { shard: self.shards.here(), conn };
         self.outgoing.to(REGISTRAR).push(Mesh::Ask(Box::new(Ask { address, publisher, events })));
         Allowed::Asked
     }

@@ -133,7 +133,7 @@ impl Shard {
         }
         let (mut keeping, mut moving) = (members, members);
         for id in classes().flat_map(|class| &class.solos) {
-            let Some(solo) = self.conns.find(*id).and_then(|conn| conn.solo.as_deref()) else {
+            let Some(solo) = self.conns.solo(*id) else {
                 continue;
             };
             if solo.moves(now) {

@@ -56,7 +56,7 @@ impl Shard {
     pub(super) fn confine_waiting(&mut self, id: ConnId) {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.clone()) else { return };
         self.leave_open_batch(id, &who);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.outbox
                 .confine(|event| who.confine_event(event), |topics| who.hears_of_all(topics));
             for replay in &mut solo.replays {

@@ -124,7 +124,7 @@ impl Shard {
         subs: u64,
         now: Now,
     ) -> u64 {
-        let solo = self.conns.find(conn).and_then(|conn| conn.solo.as_deref());
+        let solo = self.conns.solo(conn);
         let not_live = solo.map_or(0, |solo| solo.not_live(event.home));
         self.shape(conn, event, subs & !not_live, now)
     }
@@ -176,7 +176,7 @@ impl Shard {
         self.begin_frames(id);
         let class = self.classes.at(id);
         let mark = voice::mark_of(class.key.voice, event);
-        let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
+        let sse_id = SseId { epoch: self.shards.epoch(), times_us: &self.cursor, mark };
         for subs in voice::messages(class, subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
             self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);
@@ -197,8 +197,7 @@ impl Shard {
         self.turn.spend(class.solos.len() as u64 * UNITS_QUEUED);
         self.queued_bytes += event.weight_bytes();
         for id in &class.solos {
-            let Some(solo) = self.conns.find_mut(*id).and_then(|conn| conn.solo.as_deref_mut())
-            else {
+            let Some(solo) = self.conns.solo_mut(*id) else {
                 continue;
             };
             let subs = subs & !solo.not_live(event.home);

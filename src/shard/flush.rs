@@ -302,9 +302,7 @@ impl Shard {
             }
             Some(rest) => {
                 self.go_solo(conn);
-                if let Some(solo) =
-                    self.conns.find_mut(conn).and_then(|conn| conn.solo.as_deref_mut())
-                {
+                if let Some(solo) = self.conns.solo_mut(conn) {
                     solo.owed.push_all_first(rest);
                     solo.blocked = true;
                     solo.moved_ms = now.mono_ms;

@@ -86,9 +86,9 @@ impl Shard {
         }
         self.ingest.told = version;
         let interest = self.matcher.interest().bounded();
-        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
-            self.outgoing.to(shard).push(Mesh::Interest(self.id, interest.clone()));
+        for shard in self.shards.others() {
+            self.outgoing.to(shard).push(Mesh::Interest(self.shards.here(), interest.clone()));
         }
-        self.ingest.learn(self.id, interest);
+        self.ingest.learn(self.shards.here(), interest);
     }
 }

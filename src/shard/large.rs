@@ -278,7 +278,7 @@ impl Shard {
         encoded.keep_parts();
         let class = self.classes.at(id);
         let mark = voice::mark_of(class.key.voice, event);
-        let sse_id = Some(SseId { epoch: &self.epoch, times_us: &self.cursor, mark });
+        let sse_id = Some(SseId { epoch: self.shards.epoch(), times_us: &self.cursor, mark });
         let pieces = pieces(encoded, &mut self.large, class, event, subs, sse_id);
         let messages = voice::messages_count(class, subs);
         class.push_pieces(pieces, messages, &self.frames);

@@ -26,6 +26,7 @@ mod intake;
 mod keys;
 mod lanes;
 mod large;
+mod life;
 mod lifecycle;
 mod own;
 mod pace;
@@ -39,6 +40,7 @@ mod roll;
 mod session;
 mod settings;
 mod shape;
+mod shards;
 mod snapshot;
 mod solo;
 mod spending;
@@ -52,7 +54,6 @@ mod voice;
 mod want;
 mod work;
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -97,8 +98,6 @@ use crate::clock::Now;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::matcher::Matcher;
-use crate::wire::decoder::Inbound;
-use crate::wire::http::HttpDate;
 
 /// Where a shard's bytes go.
 pub trait Sink {
@@ -121,12 +120,10 @@ pub enum Sent {
 /// One core's world.
 #[derive(Debug)]
 pub struct Shard {
-    id: ShardId,
-    shard_count: u16,
+    shards: shards::Shards,
     settings: Settings,
-    epoch: Arc<str>,
     conns: conns::Conns,
-    addresses: addresses::Addresses,
+    life: life::Life,
     classes: class::Classes,
     matcher: Matcher,
     home: home::Home,
@@ -152,6 +149,7 @@ pub struct Shard {
     is_class_full: bool,
     /// Classes with frames waiting.
     dirty: Vec<class::ClassId>,
+    stream_epoch: u32,
     /// Solo connections to be looked at.
     queue: pump::Queue,
     batch_deadlines: deadlines::Schedule<class::ClassId>,
@@ -159,30 +157,16 @@ pub struct Shard {
     tickets: tickets::Tickets,
     /// What publishers may still publish, as far as the registrar has handed it out.
     allowances: allowance::Allowances,
-    /// Uploads that found everything full, and when they try again.
-    held: deadlines::Deadlines<ConnRef>,
-    resumed: Vec<ConnId>,
-    gone: VecDeque<ConnId>,
-    admin: VecDeque<(ConnRef, AdminRequest)>,
-    inbound: Inbound,
-    /// Connections that have said more than could be carried out at once, and go on in the next turn; and bytes of what was carried out in this.
-    unheard: VecDeque<ConnRef>,
-    heard_bytes: usize,
     /// What is held of what has come in part.
     intake: intake::Intake,
     tokens: tokens::Tokens,
     registrar: registrar::Registrar,
     own: own::Own,
-    /// When it is, as answers say it: set with every accepted connection and every tick.
-    date: HttpDate,
     replay_serial: u32,
-    stream_epoch: u32,
-    swept: u32,
     /// What all outboxes may hold together.
     outboxes: Rc<Budget>,
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
-    stopping: Option<lifecycle::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Schedule<ConnRef>,
     spending: spending::Spending,
@@ -211,8 +195,7 @@ impl Shard {
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let rates_max = settings.memory.rates_max();
         Self {
-            id,
-            shard_count,
+            shards: shards::Shards::new(id, shard_count, epoch),
             tokens: tokens::Tokens::new(&settings),
             registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
@@ -220,9 +203,9 @@ impl Shard {
             past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
             intake: intake::Intake::new(settings.memory.input_bytes_max),
             settings,
-            epoch,
             conns: conns::Conns::default(),
-            addresses: addresses::Addresses::default(),
+            life: life::Life::default(),
+            stream_epoch: 0,
             classes: class::Classes::default(),
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
@@ -244,19 +227,8 @@ impl Shard {
             batch_deadlines: deadlines::Schedule::default(),
             tickets: tickets::Tickets::default(),
             allowances: allowance::Allowances::within(rates_max),
-            held: deadlines::Deadlines::default(),
-            resumed: Vec::new(),
-            gone: VecDeque::new(),
-            admin: VecDeque::new(),
-            inbound: Inbound::default(),
-            unheard: VecDeque::new(),
-            heard_bytes: 0,
-            date: HttpDate::default(),
             replay_serial: 0,
-            stream_epoch: 0,
-            swept: 0,
             outboxes,
-            stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),
             spending: spending::Spending::default(),
@@ -275,17 +247,20 @@ impl Shard {
 
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
-        if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
+        if self.conns.len() >= self.settings.connections_max || self.life.is_stopping() {
             return None;
         }
         let most = self.settings.access.limits.address_connections;
-        if !self.addresses.enter(peer, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
+        let most = most.saturating_add(ADDRESS_CONNECTIONS_SPARE);
+        let session = session::Session::new(port);
+        let conn = self.conns.insert(session, (peer, most), lifecycle::seconds(now));
+        if conn.is_none() {
             tracing::debug!(%peer, "its address has too many connections");
             return None;
         }
-        self.date.set(now.wall_us / 1_000_000);
+        self.life.set_date(now);
         self.stats.connections_opened += 1;
-        Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
+        conn
     }
 
     /// Takes in a message of another party.
@@ -320,21 +295,17 @@ impl Shard {
 
     /// A connection that wants its input again; it may have unread bytes.
     pub fn poll_resumed(&mut self) -> Option<ConnId> {
-        self.resumed.pop()
+        self.conns.pop_resumed()
     }
 
     /// A connection whose socket is to be closed. Its place is free from now on.
     pub fn poll_gone(&mut self) -> Option<ConnId> {
-        let id = self.gone.pop_front()?;
-        if let Some(conn) = self.conns.remove(id) {
-            self.addresses.leave(conn.peer);
-        }
-        Some(id)
+        self.conns.pop_gone()
     }
 
     /// A request that is answered outside of the core, through [`Shard::answer`].
     pub fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
-        self.admin.pop_front()
+        self.tickets.pop_outside()
     }
 
     /// The keys that tokens are checked with are others now. Who is connected stays.
@@ -345,14 +316,13 @@ impl Shard {
     /// When `work` must be called at the latest, in milliseconds since the start.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
-        let stopping = self.stopping.as_ref().and_then(lifecycle::Stopping::due_ms);
         [
             self.batch_deadlines.next_ms(),
             self.pace_deadlines.next_ms(),
-            self.held.next_ms(),
+            self.intake.due_ms(),
             self.rests.next_ms(),
             self.brake.due_ms(),
-            stopping,
+            self.life.due_ms(),
         ]
         .into_iter()
         .flatten()

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use super::Shard;
 use super::figures::FIGURES;
 use super::figures::Figure;
-use super::home::home_of;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -62,7 +61,7 @@ impl Shard {
     pub(super) fn tell_figures(&mut self, now: Now) {
         let every_s = self.settings.own.figures_s;
         let now_s = super::lifecycle::seconds(now);
-        if every_s == 0 || now_s < self.own.told_s + every_s || self.stopping.is_some() {
+        if every_s == 0 || now_s < self.own.told_s + every_s || self.life.is_stopping() {
             return;
         }
         self.own.told_s = now_s;
@@ -73,10 +72,10 @@ impl Shard {
             let data = format!(
                 r#"{{"metric_name":"{name}","metric_type":"{kind}","value":{},"labels":{{"shard":"{}"}}}}"#,
                 read(&stats),
-                self.id.0
+                self.shards.here().0
             );
             let metadata = format!(r#"{{"interval":{every_s},"aggregation":"last"}}"#);
-            let key = format!("{name}/{}", self.id.0);
+            let key = format!("{name}/{}", self.shards.here().0);
             drafts.extend(self.own_draft(METRIC_UPDATE, &key, &data, &metadata, now));
         }
         self.publish_own(drafts, now);
@@ -89,9 +88,9 @@ impl Shard {
             return;
         }
         let is_first = std::mem::replace(&mut self.own.looked_s, now_s) == 0;
-        if is_first && self.id.0 == 0 {
+        if is_first && self.shards.here().0 == 0 {
             let version = env!("CARGO_PKG_VERSION");
-            let shards = self.shard_count;
+            let shards = self.shards.count();
             self.tell_log(
                 "info",
                 "server",
@@ -145,7 +144,8 @@ impl Shard {
             r#"{{"level":"{level}","message":{},"component":"{component}","task_id":null,"details":{{{details}}}}}"#,
             String::from_utf8_lossy(&text)
         );
-        let metadata = format!(r#"{{"source":"fanwire","thread":"shard-{}"}}"#, self.id.0);
+        let metadata =
+            format!(r#"{{"source":"fanwire","thread":"shard-{}"}}"#, self.shards.here().0);
         let draft = self.own_draft(LOG_ENTRY, "", &data, &metadata, now);
         self.publish_own(draft.into_iter().collect(), now);
     }
@@ -173,13 +173,13 @@ impl Shard {
 
     fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {
         let Some(first) = drafts.first() else { return };
-        let home = home_of(&first.topic, self.shard_count);
-        if home == self.id {
+        let home = self.shards.home_of(&first.topic);
+        if home == self.shards.here() {
             self.place_run(drafts, now);
         } else if self.outgoing.has_room(home, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };
-            let publisher = Address { shard: self.id, conn };
+            let publisher = Address { shard: self.shards.here(), conn };
             let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
             self.outgoing.to(home).push(run);
         }

@@ -144,7 +144,7 @@ impl Solo {
 
 impl Shard {
     fn ask(&mut self, home: ShardId, wish: ReadWish, now: Now) {
-        if home == self.id {
+        if home == self.shards.here() {
             self.read_here(Box::new(wish), now);
         } else {
             self.outgoing.to(home).push(Mesh::Read(Box::new(wish)));
@@ -155,7 +155,7 @@ impl Shard {
     pub(super) fn ask_for_next_pages(&mut self, id: ConnId, now: Now) {
         let Some(reader) = self.conns.conn_ref(id) else { return };
         while self.ask_for_a_page(reader, false, now) {}
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         let is_resting = now.mono_ms < solo.rests_until_ms;
@@ -183,7 +183,7 @@ impl Shard {
         // Of one that was too large it is known what its events take, and as few of them as may be are asked for.
         let page_bytes = if wanted.bytes > 0 { PAGE_BYTES_MIN } else { bytes };
         replay.asked.push(Wanted { bytes, ..wanted });
-        let reader = Address { shard: self.id, conn: reader };
+        let reader = Address { shard: self.shards.here(), conn: reader };
         let wish = ReadWish { reader, replay: replay.serial, read, after_us, page_bytes };
         solo.past.asked_ms = now.mono_ms;
         solo.count_past();
@@ -226,7 +226,7 @@ impl Shard {
         {
             self.past_room.moved_ms = now.mono_ms;
             let conn = self.conns.find_ref(first).map(|_| first.id);
-            let solo = conn.and_then(|id| self.conns.find_mut(id)?.solo.as_deref_mut());
+            let solo = conn.and_then(|id| self.conns.solo_mut(id));
             if let Some(solo) = solo {
                 solo.past.in_line = false;
                 self.ask_for_a_page(first, true, now);
@@ -263,7 +263,7 @@ impl Shard {
         }
         let places = (0..self.conns.places()).map(ConnId);
         let holders = places.filter_map(|id| {
-            let solo = self.conns.find(id)?.solo.as_deref()?;
+            let solo = self.conns.solo(id)?;
             let bytes = solo.past.counted.bytes();
             let holds = bytes > 0 && solo.closing.is_none();
             holds.then(|| (bytes, Reverse(id), solo.past.in_line, solo.leaves_pages(now)))
@@ -277,7 +277,11 @@ impl Shard {
         while !self.can_go_on_with_past()
             && let Some((_, Reverse(id), ..)) = payers.pop()
         {
-            tracing::debug!(shard = self.id.0, conn = id.0, "its pages lie while others wait");
+            tracing::debug!(
+                shard = self.shards.here().0,
+                conn = id.0,
+                "its pages lie while others wait"
+            );
             self.close_stalled(id, now);
         }
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::allowance::Allowed;
-use super::home::home_of;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -92,7 +91,7 @@ impl Shard {
         let refused = wanted - drafts.len();
         self.stats.refused_rate += refused as u64;
         let homes: Vec<ShardId> =
-            drafts.iter().map(|draft| home_of(&draft.topic, self.shard_count)).collect();
+            drafts.iter().map(|draft| self.shards.home_of(&draft.topic)).collect();
         let mut by_home: Vec<(ShardId, Vec<Draft>)> = Vec::new();
         for (draft, home) in drafts.into_iter().zip(&homes) {
             match by_home.iter_mut().find(|(of, _)| of == home) {
@@ -102,7 +101,7 @@ impl Shard {
         }
         let mut underway = Underway { homes, results: Vec::new(), awaited: 0, refused };
         for (home, drafts) in by_home {
-            if home == self.id {
+            if home == self.shards.here() {
                 let results = self.place_run(drafts, now);
                 underway.results.push((home, results.into()));
             } else if !self.outgoing.has_room(home, Lane::Data) {
@@ -110,7 +109,7 @@ impl Shard {
                     .results
                     .push((home, drafts.iter().map(|_| Err(RefusalCode::Full)).collect()));
             } else {
-                let publisher = Address { shard: self.id, conn: publisher };
+                let publisher = Address { shard: self.shards.here(), conn: publisher };
                 let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
                 self.outgoing.to(home).push(run);
                 underway.awaited += 1;
@@ -126,7 +125,8 @@ impl Shard {
     /// Orders drafts of another shard's publisher.
     pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
         let results = self.place_run(run.drafts, now);
-        let answer = PublishedRun { publisher: run.publisher.conn, home: self.id, results };
+        let answer =
+            PublishedRun { publisher: run.publisher.conn, home: self.shards.here(), results };
         self.outgoing.to(run.publisher.shard).push(Mesh::Published(Box::new(answer)));
     }
 
@@ -148,7 +148,7 @@ impl Shard {
 
     /// Gives drafts of topics at home here their places, and sends them on their way to every shard.
     pub(super) fn place_run(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
-        if self.stopping.is_some() {
+        if self.life.is_stopping() {
             return drafts.iter().map(|_| Err(RefusalCode::ShuttingDown)).collect();
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
@@ -177,11 +177,11 @@ impl Shard {
     /// To every core's inbox, this one's included.
     fn spread(&mut self, events: Vec<Arc<Event>>) {
         // With one shard there is nobody to weigh them for.
-        let mut rest = if self.shard_count > 1 { &events[..] } else { &[] };
+        let mut rest = if self.shards.count() > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {
             let (run, after) = rest.split_at(run_length(rest));
             let weight_bytes = weight_of(run);
-            for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+            for shard in self.shards.others() {
                 self.outgoing.to(shard).push_weighed(Mesh::Events(run.into()), weight_bytes);
             }
             rest = after;

@@ -129,7 +129,7 @@ impl Shard {
     }
 
     fn pump_one<S: Sink>(&mut self, sink: &mut S, id: ConnId, scratch: &mut Scratch, now: Now) {
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         solo.dirty = false;
@@ -147,7 +147,7 @@ impl Shard {
     }
 
     fn is_keeping_up(&self, id: ConnId) -> bool {
-        let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
+        let solo = self.conns.solo(id);
         solo.is_some_and(|solo| self.keeps_up(solo))
     }
 
@@ -182,8 +182,7 @@ impl Shard {
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
                 let rest = &scratch.chunk[count..];
-                let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut())
-                else {
+                let Some(solo) = self.conns.solo_mut(id) else {
                     return false;
                 };
                 if !rest.is_empty() {
@@ -199,7 +198,7 @@ impl Shard {
 
     /// Sends the first pieces of what is owed; false when there is no room for all of them.
     fn send_owed<S: Sink>(&mut self, sink: &mut S, id: ConnId, now: Now) -> bool {
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return false;
         };
         let mut pieces = [&[][..]; PIECES_PER_SEND_MAX];
@@ -237,7 +236,7 @@ impl Shard {
             voice,
             talk: &mut conn.talk,
             class,
-            epoch: &self.epoch,
+            epoch: self.shards.epoch(),
             scratch,
             batch_events: 0,
             batch_events_max: 0,
@@ -306,7 +305,7 @@ impl Shard {
             solo.is_unheard = false;
             self.hear_later(id);
         }
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         solo.count_past();
@@ -326,7 +325,7 @@ impl Shard {
         if closing.is_none() {
             self.ask_for_next_pages(id, now);
         }
-        let has_more = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
+        let has_more = self.conns.solo(id);
         if has_more.is_some_and(|solo| !solo.owed.is_empty() || !solo.outbox.is_empty()) {
             self.mark_solo(id);
         }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use super::Shard;
 use super::access::Who;
 use super::access::common;
-use super::home::home_of;
 use super::input::ConnId;
 use super::input::PageAnswer;
 use super::past_room::Wanted;
@@ -81,7 +80,7 @@ impl Shard {
             asked: Vec::new(),
             state_bytes: REPLAY_BYTES + read_bytes(&shared),
             sent: HashMap::default(),
-            live: Live { epoch: (*self.epoch).into(), ..Live::default() },
+            live: Live { epoch: (*self.shards.epoch()).into(), ..Live::default() },
             untold,
             is_narrowed: false,
             is_live: listener.is_live,
@@ -91,8 +90,8 @@ impl Shard {
             unlearned: Vec::new(),
             is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
         };
-        let shard_count = usize::from(self.shard_count);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        let shard_count = usize::from(self.shards.count());
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.replays.push(replay);
             solo.cursor = first_cursor(since, &homes, shard_count);
             solo.mark = match since {
@@ -132,13 +131,13 @@ impl Shard {
         let is_past = |time_us: u64| time_us <= seen_us.saturating_add(POSITION_AHEAD_US);
         match since {
             Since::Cursor(cursor) => {
-                *cursor.epoch == *self.epoch
-                    && cursor.times_us.len() == usize::from(self.shard_count)
+                *cursor.epoch == *self.shards.epoch()
+                    && cursor.times_us.len() == usize::from(self.shards.count())
                     && cursor.times_us.iter().all(|time_us| is_past(*time_us))
             }
             // One of another epoch says for which topics it is lost.
             Since::Position(position) => {
-                position.epoch.as_deref() != Some(&*self.epoch)
+                position.epoch.as_deref() != Some(self.shards.epoch())
                     || position.time_us.is_none_or(is_past)
             }
             _ => true,
@@ -150,8 +149,8 @@ impl Shard {
         let mut homes: Vec<ShardId> = Vec::new();
         for topic in topics {
             match topic {
-                TopicPattern::Exact(name) => homes.push(home_of(name, self.shard_count)),
-                TopicPattern::Wild(_) => return (0..self.shard_count).map(ShardId).collect(),
+                TopicPattern::Exact(name) => homes.push(self.shards.home_of(name)),
+                TopicPattern::Wild(_) => return self.shards.all().collect(),
             }
         }
         homes.sort_unstable();
@@ -168,7 +167,7 @@ impl Shard {
             Since::Time(time_us) => {
                 Start::AfterTime { time_us: time_us.saturating_sub(1), mark: None }
             }
-            Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
+            Since::Position(position) if position.epoch.as_deref() == Some(self.shards.epoch()) => {
                 let mut offsets = position.offsets.clone();
                 offsets.sort_unstable();
                 Start::AfterOffsets { offsets: offsets.into(), others_us: position.time_us }
@@ -190,15 +189,14 @@ impl Shard {
                 Start::AfterTime { time_us: cursor.times_us[home.index()], mark: cursor.mark }
             }
             (_, Start::AfterOffsets { offsets, others_us }) => {
-                let is_here =
-                    |named: &&(TopicName, u64)| home_of(&named.0, self.shard_count) == home;
+                let is_here = |named: &&(TopicName, u64)| self.shards.home_of(&named.0) == home;
                 let offsets = offsets.iter().filter(is_here).cloned().collect();
                 Start::AfterOffsets { offsets, others_us: *others_us }
             }
             (_, Start::OtherEpoch { topics }) => {
                 let here = topics
                     .iter()
-                    .filter(|name| home_of(name, self.shard_count) == home)
+                    .filter(|name| self.shards.home_of(name) == home)
                     .cloned()
                     .collect();
                 Start::OtherEpoch { topics: here }
@@ -224,7 +222,7 @@ impl Shard {
             self.take_page(answer, now);
         }
         self.rest_after_page(reader, now);
-        let solo = self.conns.find_mut(reader.id).and_then(|conn| conn.solo.as_deref_mut());
+        let solo = self.conns.solo_mut(reader.id);
         if let Some(solo) = solo {
             solo.count_past();
             self.ask_for_next_pages(reader.id, now);
@@ -331,7 +329,7 @@ impl Shard {
 
     /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
     pub(super) fn refiltered(&mut self, id: ConnId, sub: u8) {
-        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
+        let solo = self.conns.solo_mut(id);
         for replay in solo.map_or(&mut [][..], |solo| &mut solo.replays) {
             replay.is_refiltered |= replay.sub == sub;
         }
@@ -344,7 +342,7 @@ impl Shard {
     }
 
     pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
-        let solo = self.conns.find_mut(id)?.solo.as_deref_mut()?;
+        let solo = self.conns.solo_mut(id)?;
         solo.replays.iter_mut().find(|replay| replay.serial == serial)
     }
 
@@ -371,7 +369,7 @@ impl Shard {
             let Some(event) = self.shape_past(id, event, set, Past { passes, is_news }, now) else {
                 continue;
             };
-            if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            if let Some(solo) = self.conns.solo_mut(id) {
                 solo.outbox.push(Item::Event { event, subs: set });
             }
         }
@@ -385,7 +383,7 @@ impl Shard {
 
     /// The present has begun at every home.
     pub(super) fn end_replay(&mut self, id: ConnId, serial: u32, now: Now) {
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         let Some(index) = solo.replays.iter().position(|replay| replay.serial == serial) else {
@@ -393,7 +391,7 @@ impl Shard {
         };
         let replay = solo.replays.remove(index);
         self.end_past(id, replay.sub, now);
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         if !solo.cursor.is_empty() {

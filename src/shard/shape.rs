@@ -349,7 +349,7 @@ impl Shard {
             // It is sent when its turn comes, and not gathered.
             self.go_solo(id);
         }
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             let bytes_max = self.settings.outbox_bytes_max;
             match solo.outbox.push_event(event, subs, &policy, bytes_max) {
                 Pushed::Full => self.outbox_full(id, now),

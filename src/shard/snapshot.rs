@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shard;
-use super::home::home_of;
 use super::input::ConnId;
 use super::input::PageAnswer;
 use super::past_room::Wanted;
@@ -67,10 +66,12 @@ impl Shard {
         for topic in topics {
             match topic {
                 TopicPattern::Exact(name) => {
-                    parts.push_back((home_of(name, self.shard_count), topic.clone()));
+                    parts.push_back((self.shards.home_of(name), topic.clone()));
                 }
                 TopicPattern::Wild(_) => {
-                    parts.extend((0..self.shard_count).map(|home| (ShardId(home), topic.clone())));
+                    parts.extend(
+                        (0..self.shards.count()).map(|home| (ShardId(home), topic.clone())),
+                    );
                 }
             }
         }
@@ -121,7 +122,7 @@ impl Shard {
             .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
         let shown = heard_of.filter_map(|event| self.shown(filter.as_ref(), &forced, event));
         let shown: Vec<Arc<Event>> = shown.collect();
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         let Some(replay) = solo.replays.iter_mut().find(|replay| replay.serial == serial) else {

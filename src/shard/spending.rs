@@ -128,8 +128,7 @@ impl Shard {
         if rest_ms == 0 {
             return;
         }
-        let Some(solo) = self.conns.find_mut(conn.id).and_then(|conn| conn.solo.as_deref_mut())
-        else {
+        let Some(solo) = self.conns.solo_mut(conn.id) else {
             return;
         };
         solo.rests_until_ms = solo.rests_until_ms.max(now.mono_ms) + rest_ms;

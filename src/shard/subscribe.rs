@@ -134,7 +134,7 @@ impl Shard {
     pub(super) fn forget(&mut self, id: ConnId, index: usize) {
         self.stats.subscriptions -= 1;
         self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
             let was_awaited = solo.is_live_awaited();
@@ -218,7 +218,7 @@ impl Shard {
     /// Queues something for one connection.
     pub(super) fn push_item(&mut self, id: ConnId, item: Item) {
         self.go_solo(id);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.outbox.push(item);
             self.mark_solo(id);
         }
@@ -276,7 +276,7 @@ impl Shard {
         rest.push_rest(large.map_or(&[], |large| &large.pieces), 0);
         class.remove_member(id, &mut self.conns);
         class.insert_solo(id, &mut self.conns);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.owed = rest;
         }
         self.mark_solo(id);

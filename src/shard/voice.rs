@@ -342,7 +342,7 @@ impl Shard {
         let alone = is_deflated_alone(class, open.text.len()).then_some(&self.codec.deflaters);
         // Whatever was fanned out before now, and is for this class, is in the batch or before it.
         let mark = open.told.last().and_then(|(event, _)| mark_of(voice, event));
-        let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
+        let sse_id = SseId { epoch: self.shards.epoch(), times_us: &self.cursor, mark };
         let frame = self.frames.add(|out| frame_batch(voice, alone, &open.text, sse_id, out));
         self.is_class_full |= push_frame(class, frame, &mut self.frames);
     }

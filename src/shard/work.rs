@@ -28,7 +28,7 @@ impl Shard {
             || self.tokens.is_revoking()
             || self.can_read_on()
             || self.can_go_on_with_past()
-            || !self.unheard.is_empty()
+            || self.intake.has_unheard()
     }
 
     /// Whether a round was begun and not ended: what arrives now waits for the next one.

@@ -81,7 +81,7 @@ impl Shard {
         let context = Context {
             now,
             view: self.settings.views.of(calling.dialect),
-            epoch: &self.epoch,
+            epoch: self.shards.epoch(),
             is_known: self.conns.find(id).is_some_and(|conn| conn.who.is_some()),
         };
         ask(&mut *calling.talk, &context);
@@ -169,7 +169,7 @@ impl Shard {
         }
         let topics: Vec<TopicName> = drafts.iter().map(|draft| draft.topic.clone()).collect();
         let drafts_bytes = drafts.iter().map(draft_bytes).sum();
-        self.heard_bytes += drafts_bytes;
+        self.intake.heard(drafts_bytes);
         self.ingest.find_fields(&mut drafts);
         match self.publish(id, drafts, now) {
             Some(results) => {
@@ -221,7 +221,7 @@ impl Shard {
             }
             session => self.put_back(id, session),
         }
-        self.resumed.push(id);
+        self.conns.resume(id);
         self.make_room(now);
     }
 

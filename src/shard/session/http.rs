@@ -240,7 +240,7 @@ impl Shard {
                         }
                         Err(error) => {
                             // Who asks is not known: not even which page.
-                            http.answering = Answering::nobody(self.date);
+                            http.answering = Answering::nobody(self.life.date());
                             self.http_fault(id, &mut http, error, now);
                             break;
                         }
@@ -361,7 +361,7 @@ impl Shard {
         has_lines: bool,
         now: Now,
     ) {
-        if self.stopping.is_some() {
+        if self.life.is_stopping() {
             let message = "the server is shutting down";
             return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
@@ -393,7 +393,7 @@ impl Shard {
         }
         self.respond(id, &mut http, response, now);
         self.http_go_on(id, http, now);
-        self.resumed.push(id);
+        self.conns.resume(id);
     }
 }
 

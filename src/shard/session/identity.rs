@@ -24,7 +24,6 @@ use crate::dialect::HOUSE;
 use crate::dialect::Outcome;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
-use crate::event::ShardId;
 use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Name;
@@ -303,7 +302,7 @@ impl Shard {
             return Err(NotRevoked::Busy);
         }
         self.tokens.revoke(what.clone(), wall_s(now)).map_err(NotRevoked::Full)?;
-        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+        for shard in self.shards.others() {
             self.outgoing.to(shard).push(Mesh::Revoke(Box::new(what.clone())));
         }
         self.tokens.close_revoked_soon();
