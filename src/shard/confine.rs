@@ -80,7 +80,7 @@ impl Shard {
             }
         }
         if self.classes.at(class).members.is_empty() {
-            self.batch_deadlines.remove(open.due_ms, class);
+            self.gathered.forget_batch(open.due_ms, class);
         } else {
             self.classes.at(class).open = Some(open);
         }

@@ -11,15 +11,10 @@ use super::class::ClassId;
 use super::codec::Codec;
 use super::encoded::Encoded;
 use super::input::ConnId;
-use super::voice;
-use super::voice::SseId;
 use crate::batch::Pushed;
 use crate::clock::Now;
-use crate::dialect::Form;
 use crate::event::Event;
 use crate::limits::FILTER_STEPS_PER_UNIT;
-use crate::limits::FLUSH_BYTES_MAX;
-use crate::limits::FLUSH_FRAMES_MAX;
 use crate::limits::OUTBOX_ROUNDS_MIN;
 use crate::limits::UNITS_EVENT;
 use crate::limits::UNITS_QUEUED;
@@ -46,9 +41,8 @@ impl Scratch {
 impl Shard {
     /// Tells one event to every class that wants it.
     pub(super) fn fan_out(&mut self, event: &Arc<Event>, now: Now) {
-        self.cursor[event.home.index()] = event.time_us;
+        self.gathered.begin_event(event);
         self.stats.events += 1;
-        self.events_since_flush += 1;
         self.turn.spend(UNITS_EVENT);
         let mut scratch = std::mem::take(&mut self.scratch);
         self.begin_second(now);
@@ -106,14 +100,14 @@ impl Shard {
             self.brake.told.push(id);
         }
         if !class.members.is_empty() {
-            self.append(id, event, subs, encoded, now);
+            self.gathered.append(&mut self.classes, id, (event, subs), encoded, now);
         }
-        let mut full = std::mem::take(&mut self.full);
+        let mut full = self.solos.take_full();
         self.queue_for_solos(id, event, subs, &mut full);
         for conn in full.drain(..) {
             self.outbox_full(conn, now);
         }
-        self.full = full;
+        self.solos.put_back_full(full);
     }
 
     /// Sees an event for a connection with a class of its own; returns the subscriptions that get it now.
@@ -131,56 +125,7 @@ impl Shard {
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.is_class_full
-            || self.is_flight_full()
-            || self.events_since_flush >= FLUSH_FRAMES_MAX
-            || self.queued_bytes >= self.outbox_share() / OUTBOX_ROUNDS_MIN
-    }
-
-    /// Whether a flight holds as many bytes of frames as it may; what is gathered beyond them is in pieces.
-    pub(super) fn is_flight_full(&self) -> bool {
-        self.frames.len() >= FLUSH_BYTES_MAX
-    }
-
-    /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
-    fn append(
-        &mut self,
-        id: ClassId,
-        event: &Arc<Event>,
-        subs: u64,
-        encoded: &mut Encoded,
-        now: Now,
-    ) {
-        if event.is_large() || self.is_flight_full() {
-            return self.append_pieces(id, event, subs, encoded);
-        }
-        if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
-            let class = self.classes.at(id);
-            let (text, _) = encoded.text(class, event, subs, Form::InBatch);
-            let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
-            if voice::fill_batch(class, batch, text, event.time_us, now) {
-                if let Some(due_before_ms) = due_before_ms {
-                    self.batch_deadlines.remove(due_before_ms, id);
-                }
-                self.batch_deadlines.insert(class.open.as_ref().map_or(0, |open| open.due_ms), id);
-            }
-            if let Some(open) = &mut class.open {
-                open.told.push((Arc::clone(event), subs));
-            }
-            if voice::is_batch_full(class) {
-                self.close_batch(id);
-            }
-            return;
-        }
-        self.close_batch(id);
-        self.begin_frames(id);
-        let class = self.classes.at(id);
-        let mark = voice::mark_of(class.key.voice, event);
-        let sse_id = SseId { epoch: self.shards.epoch(), times_us: &self.cursor, mark };
-        for subs in voice::messages(class, subs) {
-            let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
-            self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);
-        }
+        self.gathered.is_due(self.outbox_share() / OUTBOX_ROUNDS_MIN)
     }
 
     fn queue_for_solos(
@@ -195,7 +140,7 @@ impl Shard {
             return;
         }
         self.turn.spend(class.solos.len() as u64 * UNITS_QUEUED);
-        self.queued_bytes += event.weight_bytes();
+        self.gathered.queued(event.weight_bytes());
         for id in &class.solos {
             let Some(solo) = self.conns.solo_mut(*id) else {
                 continue;
@@ -210,7 +155,7 @@ impl Shard {
                 full.push(*id);
             } else if !solo.dirty && !solo.blocked {
                 solo.dirty = true;
-                self.queue.listeners.push_back(*id);
+                self.solos.push(*id, true);
             }
         }
     }

@@ -14,7 +14,6 @@ use super::solo::AfterSent;
 use super::solo::Closing;
 use super::solo::Solo;
 use crate::batch::Item;
-use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::wire::frame;
 
@@ -193,7 +192,7 @@ impl Shard {
             return;
         }
         let replies = std::mem::take(&mut solo.outbox).into_replies();
-        solo.outbox = Outbox::within(&self.outboxes);
+        solo.outbox = self.solos.outbox();
         for item in replies {
             solo.outbox.push(item);
         }

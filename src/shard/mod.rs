@@ -8,6 +8,7 @@ mod addresses;
 mod allowance;
 mod arrivals;
 mod brake;
+mod chunk;
 mod class;
 mod codec;
 mod confine;
@@ -19,6 +20,7 @@ mod fanout;
 mod figures;
 mod flush;
 mod forced;
+mod gathered;
 mod home;
 mod ingest;
 mod input;
@@ -41,8 +43,10 @@ mod session;
 mod settings;
 mod shape;
 mod shards;
+mod sink;
 mod snapshot;
 mod solo;
+mod solos;
 mod spending;
 mod stats;
 mod subscribe;
@@ -88,34 +92,16 @@ pub use settings::Bounds;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
+pub use sink::Sent;
+pub use sink::Sink;
 pub use stats::Stats;
 
 use crate::auth::Verifier;
 use crate::batch::Budget;
-use crate::batch::Frames;
-use crate::batch::LargeEvents;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::matcher::Matcher;
-
-/// Where a shard's bytes go.
-pub trait Sink {
-    /// Hands bytes to a connection's socket, which never blocks.
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
-
-    /// The same with bytes that lie in several places, at most [`PIECES_PER_SEND_MAX`](crate::limits::PIECES_PER_SEND_MAX) of them.
-    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent;
-}
-
-/// What a socket did with bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It took so many. Fewer than it was given, or none: it is full, and will say when it is writable.
-    Took(usize),
-    /// Its peer is gone.
-    Closed,
-}
 
 /// One core's world.
 #[derive(Debug)]
@@ -127,32 +113,18 @@ pub struct Shard {
     classes: class::Classes,
     matcher: Matcher,
     home: home::Home,
-    /// Up to which stamp of each home shard everything was fanned out here.
-    cursor: Vec<u64>,
     /// Messages for each other party.
     outgoing: lanes::Outgoing<Mesh>,
     arrived: arrivals::Arrivals,
     /// Requests for pages that wait until there is room and time for them.
     reads: reads::Reads,
-    frames: Frames,
-    large: LargeEvents,
-    events_since_flush: usize,
+    gathered: gathered::Gathered,
     /// What the classes gathered last, on its way to their members.
     flight: flush::Flight,
     turn: turn::Turn,
     brake: brake::Brake,
-    /// Events that had arrived when the round began and are not fanned out.
-    ungathered: usize,
-    /// Bytes of events that were queued for solo connections since the last flight began: the sum over events, not over connections.
-    queued_bytes: usize,
-    /// So much waits for some class that it must go out.
-    is_class_full: bool,
-    /// Classes with frames waiting.
-    dirty: Vec<class::ClassId>,
-    stream_epoch: u32,
-    /// Solo connections to be looked at.
-    queue: pump::Queue,
-    batch_deadlines: deadlines::Schedule<class::ClassId>,
+    /// Those who are not in step.
+    solos: solos::Solos,
     /// What connections asked and other shards have not answered.
     tickets: tickets::Tickets,
     /// What publishers may still publish, as far as the registrar has handed it out.
@@ -163,8 +135,6 @@ pub struct Shard {
     registrar: registrar::Registrar,
     own: own::Own,
     replay_serial: u32,
-    /// What all outboxes may hold together.
-    outboxes: Rc<Budget>,
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
     stats: Stats,
@@ -179,10 +149,8 @@ pub struct Shard {
     codec: Rc<codec::Codec>,
     scratch: fanout::Scratch,
     scratch_alone: encoded::Encoded,
-    full: Vec<ConnId>,
     /// What is being said, until its length is known.
     reply_scratch: Vec<u8>,
-    pump_scratch: pump::Scratch,
 }
 
 impl Shard {
@@ -193,6 +161,7 @@ impl Shard {
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
+        let gathered = gathered::Gathered::new(Arc::clone(&epoch), shard_count, &codec, &outboxes);
         let rates_max = settings.memory.rates_max();
         Self {
             shards: shards::Shards::new(id, shard_count, epoch),
@@ -205,30 +174,19 @@ impl Shard {
             settings,
             conns: conns::Conns::default(),
             life: life::Life::default(),
-            stream_epoch: 0,
             classes: class::Classes::default(),
             matcher: Matcher::default(),
-            // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
-            cursor: vec![1; usize::from(shard_count)],
             outgoing: lanes::Outgoing::new(outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
-            frames: Frames::default(),
-            large: LargeEvents::within(&outboxes),
-            events_since_flush: 0,
+            gathered,
             flight: flush::Flight::default(),
             turn: turn::Turn::default(),
             brake: brake::Brake::default(),
-            ungathered: 0,
-            queued_bytes: 0,
-            is_class_full: false,
-            dirty: Vec::new(),
-            queue: pump::Queue::default(),
-            batch_deadlines: deadlines::Schedule::default(),
+            solos: solos::Solos::new(outboxes, &codec),
             tickets: tickets::Tickets::default(),
             allowances: allowance::Allowances::within(rates_max),
             replay_serial: 0,
-            outboxes,
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),
             spending: spending::Spending::default(),
@@ -238,9 +196,7 @@ impl Shard {
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(&codec),
             scratch_alone: encoded::Encoded::new(&codec),
-            full: Vec::new(),
             reply_scratch: Vec::new(),
-            pump_scratch: pump::Scratch::new(&codec),
             codec,
         }
     }
@@ -317,7 +273,7 @@ impl Shard {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
         [
-            self.batch_deadlines.next_ms(),
+            self.gathered.due_ms(),
             self.pace_deadlines.next_ms(),
             self.intake.due_ms(),
             self.rests.next_ms(),

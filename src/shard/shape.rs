@@ -240,7 +240,7 @@ impl Shard {
     /// Sends what paced connections were kept waiting for.
     pub(super) fn end_windows(&mut self, now: Now) {
         // What is due and finds no room in this flight is due to the next.
-        while !self.is_flight_full()
+        while !self.gathered.is_full()
             && let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms)
         {
             if self.conns.find_ref(conn).is_some() {
@@ -255,7 +255,7 @@ impl Shard {
 
     /// How far an event stream has come that is in step: as far as this shard, but not beyond what it is kept waiting for.
     pub(super) fn cursor_before_held(&self, id: ConnId) -> Vec<u64> {
-        let mut cursor = self.cursor.clone();
+        let mut cursor = self.gathered.cursor().to_vec();
         let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
         let paces =
             shaping.into_iter().flat_map(|shaping| &shaping.subs).filter_map(|of| of.pace.as_ref());

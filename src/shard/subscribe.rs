@@ -15,9 +15,6 @@ use super::solo::Listener;
 use super::solo::Solo;
 use super::spending;
 use crate::batch::Item;
-use crate::batch::Kept;
-use crate::batch::Outbox;
-use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Change;
 use crate::dialect::Outcome;
@@ -231,7 +228,7 @@ impl Shard {
         let Some(solo) = conn.solo.as_deref_mut() else { return };
         if !solo.dirty && !solo.blocked {
             solo.dirty = true;
-            self.queue.push(id, is_listener);
+            self.solos.push(id, is_listener);
         }
     }
 
@@ -247,37 +244,23 @@ impl Shard {
             Vec::new()
         };
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let outbox = Outbox::within(&self.outboxes);
+        let outbox = self.solos.outbox();
         let past = self.past_room.begin();
         let solo = Box::new(Solo { outbox, cursor, past, ..Solo::default() });
         let synced = std::mem::replace(&mut conn.synced, 0);
         let class = conn.class;
         conn.solo = Some(solo);
         let Some(class) = class else { return };
-        self.close_batch(class);
-        let (flying, synced) = self.leave_flight(id, class, synced);
+        self.gathered.close_batch(&mut self.classes, class);
         let class = self.classes.at(class);
-        class.end_frames(&self.frames);
-        let late = class.late_frames(id);
-        let is_synced = class.stream.as_ref().is_some_and(|stream| {
-            late == 0 && !class.deflated.is_empty() && (stream.restarted || stream.epoch == synced)
-        });
-        let frames = if is_synced { &class.deflated[..] } else { &class.plain[late..] };
-        let mut owed = Vec::new();
-        self.frames.gather(frames, &mut owed);
-        let large = class.large.as_deref();
-        let messages = class.plain.len() - late + large.map_or(0, |large| large.messages);
-        self.stats.deliveries += messages as u64;
-        let mut rest = flying;
-        if !owed.is_empty() {
-            let kept = Kept::new(&self.outboxes, owed.into());
-            rest.push(Piece::Kept { kept, from: 0 });
-        }
-        rest.push_rest(large.map_or(&[], |large| &large.pieces), 0);
+        let outboxes = self.solos.outboxes();
+        let (mut owed, flying, synced) = self.flight.leave(id, class, synced, outboxes);
+        let waiting = self.gathered.owe(&mut owed, (id, synced), class, outboxes);
+        self.stats.deliveries += (flying + waiting) as u64;
         class.remove_member(id, &mut self.conns);
         class.insert_solo(id, &mut self.conns);
         if let Some(solo) = self.conns.solo_mut(id) {
-            solo.owed = rest;
+            solo.owed = owed;
         }
         self.mark_solo(id);
     }
@@ -287,7 +270,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.solo = None;
         let Some(class) = conn.class else { return };
-        self.close_batch(class);
+        self.gathered.close_batch(&mut self.classes, class);
         let class = self.classes.at(class);
         class.remove_solo(id, &mut self.conns);
         class.insert_member(id, &mut self.conns);
@@ -337,7 +320,7 @@ impl Shard {
         } else {
             self.flight.forget(id);
             if let (1, Some(open)) = (class.members.len(), &class.open) {
-                self.batch_deadlines.remove(open.due_ms, class_id);
+                self.gathered.forget_batch(open.due_ms, class_id);
             }
             class.remove_member(id, &mut self.conns);
         }

@@ -6,9 +6,8 @@
 //! never take all of a turn from those who are solo, and both leave time for reading, accepting and answering.
 
 use super::Shard;
-use super::Sink;
 use super::arrivals::Arrived;
-use super::class::Class;
+use super::sink::Sink;
 use crate::clock::Now;
 use crate::limits::FLIGHT_UNITS_SHARE;
 
@@ -24,7 +23,7 @@ impl Shard {
     pub fn has_work(&self) -> bool {
         self.may_tell()
             || self.flight.is_underway()
-            || !self.queue.is_empty()
+            || !self.solos.is_empty()
             || self.tokens.is_revoking()
             || self.can_read_on()
             || self.can_go_on_with_past()
@@ -34,7 +33,7 @@ impl Shard {
     /// Whether a round was begun and not ended: what arrives now waits for the next one.
     #[must_use]
     pub fn is_underway(&self) -> bool {
-        self.ungathered > 0 || self.flight.is_underway() || self.queue.is_underway()
+        self.arrived.is_in_round() || self.flight.is_underway() || self.solos.is_underway()
     }
 
     /// Says how many units one turn may do from now on; a `send` is `UNITS_SEND` of them.
@@ -56,17 +55,17 @@ impl Shard {
         self.close_revoked(now);
         self.read_on(now);
         loop {
-            let is_telling = !self.flight.is_underway() && !self.queue.is_underway();
+            let is_telling = !self.flight.is_underway() && !self.solos.is_underway();
             let has_gathered = !is_telling || self.gather(for_members, now);
             // Whoever queued much for others lets them take it before it queues more.
-            let has_queued = self.queued_bytes > 0;
+            let has_queued = self.gathered.has_queued();
             if has_gathered && is_telling {
-                self.launch();
+                self.flight.launch(&mut self.gathered, &mut self.classes, self.conns.places());
             }
             let has_flown = self.fly(sink, for_members, now);
             self.pump(sink, now);
-            self.large.forget_recent();
-            let is_over = has_gathered && has_flown && !self.queue.is_underway();
+            self.gathered.large().forget_recent();
+            let is_over = has_gathered && has_flown && !self.solos.is_underway();
             if !is_over || has_queued || !self.may_tell() || self.turn.spent() >= for_members {
                 break;
             }
@@ -86,45 +85,31 @@ impl Shard {
 
     /// Whether something waits that a round would tell.
     fn may_tell(&self) -> bool {
-        !self.dirty.is_empty() || (!self.arrived.is_empty() && !self.brake.is_on())
+        !self.gathered.is_empty() || (!self.arrived.is_empty() && !self.brake.is_on())
     }
 
     /// Fans out what had arrived when the round began, until a flight is full; false if that takes another turn.
     fn gather(&mut self, units_max: u64, now: Now) -> bool {
-        if self.ungathered == 0 && self.may_begin_round(now) {
-            self.ungathered = self.arrived.len();
+        if !self.arrived.is_in_round() && self.may_begin_round(now) {
+            self.arrived.begin_round();
         }
-        while self.ungathered > 0 {
+        while self.arrived.is_in_round() {
             if self.turn.spent() >= units_max {
                 return false;
             }
-            self.ungathered -= 1;
-            match self.arrived.pop() {
+            match self.arrived.pop_of_round() {
                 Some(Arrived::Event(event)) => self.fan_out(&event, now),
                 Some(Arrived::Page(answer)) => self.page_arrived(*answer, now),
-                None => self.ungathered = 0,
+                None => break,
             }
             if self.is_flush_due() {
                 break;
             }
         }
-        self.brake.leaves_events = self.ungathered > 0;
-        self.ungathered = 0;
+        self.brake.leaves_events = self.arrived.end_round();
         self.end_windows(now);
-        self.close_due_batches(now);
+        self.gathered.close_due_batches(&mut self.classes, now);
         self.end_rests(now);
         true
-    }
-
-    fn close_due_batches(&mut self, now: Now) {
-        while !self.is_flight_full()
-            && let Some(class) = self.batch_deadlines.pop_due(now.mono_ms)
-        {
-            let is_due =
-                |class: &Class| class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms);
-            if self.classes.find(class).is_some_and(is_due) {
-                self.close_batch(class);
-            }
-        }
     }
 }
