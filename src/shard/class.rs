@@ -359,6 +359,13 @@ impl Classes {
         self.by_key.len()
     }
 
+    /// The connection of a class that has no other.
+    pub(super) fn only_conn(&self, id: ClassId) -> Option<ConnId> {
+        let class = self.find(id)?;
+        class.key.alone?;
+        class.members.first().or_else(|| class.solos.first()).copied()
+    }
+
     /// Deflate streams in use; counted anew, because they go with the last member of their class.
     pub(super) fn count_streams(&mut self) -> usize {
         self.streams = self.slots.iter().flatten().filter(|class| class.stream.is_some()).count();

@@ -18,7 +18,7 @@ use super::class::Voice;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::session::Session;
-use super::shape::Shaping;
+use super::shaping::Shaping;
 use super::solo::Solo;
 use crate::dialect::Talk;
 

@@ -69,7 +69,7 @@ impl Shard {
                 scratch.forced.push((id, subs));
                 continue;
             }
-            if let Some(conn) = self.only_conn(id) {
+            if let Some(conn) = self.classes.only_conn(id) {
                 scratch.alone.push((conn, subs));
                 subs = self.shape_live(conn, event, subs, now);
             }

@@ -97,7 +97,7 @@ impl Shard {
                 if sight != wanted {
                     continue;
                 }
-                if let Some(conn) = self.only_conn(id) {
+                if let Some(conn) = self.classes.only_conn(id) {
                     alone.push((conn, subs));
                     subs = self.shape_live(conn, event, subs, now);
                 }

@@ -131,7 +131,7 @@ impl Shard {
 
     fn end_subscriptions(&mut self, id: ConnId) {
         self.stats.subscriptions -= self.subs_of(id).len() as u64;
-        self.forget_shaping(id);
+        self.shapings.forget(&mut self.conns, id);
         self.leave_class(id);
     }
 

@@ -42,6 +42,7 @@ mod roll;
 mod session;
 mod settings;
 mod shape;
+mod shaping;
 mod shards;
 mod sink;
 mod snapshot;
@@ -138,13 +139,10 @@ pub struct Shard {
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
     stats: Stats,
-    pace_deadlines: deadlines::Schedule<ConnRef>,
     spending: spending::Spending,
     /// Connections whose replays rest, since their filters have worked enough for a while.
     rests: deadlines::Deadlines<ConnRef>,
-    insiders: shape::Insiders,
-    /// Bytes of what is remembered of paced and leaving subscriptions.
-    shaping_bytes: usize,
+    shapings: shaping::Shapings,
     ingest: ingest::Ingest,
     codec: Rc<codec::Codec>,
     scratch: fanout::Scratch,
@@ -162,6 +160,7 @@ impl Shard {
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
         let gathered = gathered::Gathered::new(Arc::clone(&epoch), shard_count, &codec, &outboxes);
+        let shapings = shaping::Shapings::new(settings.memory.shaping_bytes_max);
         let rates_max = settings.memory.rates_max();
         Self {
             shards: shards::Shards::new(id, shard_count, epoch),
@@ -188,11 +187,9 @@ impl Shard {
             allowances: allowance::Allowances::within(rates_max),
             replay_serial: 0,
             stats: Stats::default(),
-            pace_deadlines: deadlines::Schedule::default(),
             spending: spending::Spending::default(),
             rests: deadlines::Deadlines::default(),
-            insiders: shape::Insiders::default(),
-            shaping_bytes: 0,
+            shapings,
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(&codec),
             scratch_alone: encoded::Encoded::new(&codec),
@@ -274,7 +271,7 @@ impl Shard {
     pub fn next_due_ms(&self) -> Option<u64> {
         [
             self.gathered.due_ms(),
-            self.pace_deadlines.next_ms(),
+            self.shapings.due_ms(),
             self.intake.due_ms(),
             self.rests.next_ms(),
             self.brake.due_ms(),

@@ -2,7 +2,6 @@
 //!
 //! Invariant: a frame once begun is ended before anything else is sent; gaps and notices stand before what follows them.
 
-
 use super::Shard;
 use super::chunk;
 use super::chunk::Scratch;

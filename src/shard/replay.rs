@@ -248,11 +248,11 @@ impl Shard {
         for (time_us, gap) in page.late_gaps {
             let (before, after) =
                 events.split_at(events.partition_point(|event| event.time_us <= time_us));
-            self.push_page_events(id, serial, set, before, now);
+            self.push_page_events(id, serial, sub, before, now);
             self.push_page_gap(id, serial, set, gap);
             events = after;
         }
-        self.push_page_events(id, serial, set, events, now);
+        self.push_page_events(id, serial, sub, events, now);
         if let Some(after_us) = page.more_after_us {
             if let Some(replay) = self.replay_of(id, serial) {
                 replay.next.push(Wanted::new(home, read, after_us));
@@ -320,7 +320,7 @@ impl Shard {
                 continue;
             }
             let passes = self.shown(filter.as_ref(), &forced, event).is_some();
-            if passes && !self.note_inside(reader.id, sub, event) {
+            if passes && !self.shapings.note_inside(&mut self.conns, reader.id, sub, event) {
                 return self.outbox_full(reader.id, now);
             }
         }
@@ -350,10 +350,11 @@ impl Shard {
         &mut self,
         id: ConnId,
         serial: u32,
-        set: u64,
+        sub: u8,
         events: &[Arc<Event>],
         now: Now,
     ) {
+        let set = 1 << sub;
         let (filter, forced) = self.terms_of(id, set);
         let narrowed = self.narrowed_to(id, serial);
         for event in events {
@@ -366,7 +367,7 @@ impl Shard {
             let Some(replay) = self.replay_of(id, serial) else { return };
             let is_news = replay.told(event);
             replay.live.replayed += u64::from(passes);
-            let Some(event) = self.shape_past(id, event, set, Past { passes, is_news }, now) else {
+            let Some(event) = self.shape_past(id, event, sub, Past { passes, is_news }, now) else {
                 continue;
             };
             if let Some(solo) = self.conns.solo_mut(id) {
