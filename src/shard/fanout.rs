@@ -18,12 +18,10 @@ use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::limits::OUTBOX_ROUNDS_MIN;
 use crate::limits::UNITS_EVENT;
 use crate::limits::UNITS_QUEUED;
-use crate::matcher::WishId;
 
 /// Buffers that live from event to event.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    wishes: Vec<WishId>,
     classes: Vec<ClassId>,
     encoded: Encoded,
     /// Classes for whose subscriptions more is forced than was matched.
@@ -45,21 +43,13 @@ impl Shard {
         self.stats.events += 1;
         self.turn.spend(UNITS_EVENT);
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.begin_second(now);
-        self.matcher.matches(event, &mut scratch.wishes);
-        let steps = self.matcher.steps_of_event();
+        self.spending.begin_second(&mut self.classes, now);
+        let (wanted, steps) = self.classes.match_event(event);
         self.stats.filter_steps += steps;
-        self.turn.spend(scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
+        self.turn.spend(wanted as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
         self.close_all_spent(now);
-        for wish in scratch.wishes.drain(..) {
-            let (id, sub) = self.classes.of_wish(wish);
-            // It is gone if its filters took too much for this event.
-            let Some(class) = self.classes.find_mut(id) else { continue };
-            if class.matched == 0 {
-                scratch.classes.push(id);
-            }
-            class.matched |= 1 << sub;
-        }
+        // One is gone if its filters took too much for this event.
+        self.classes.take_wanting(&mut scratch.classes);
         scratch.encoded.begin();
         scratch.alone.clear();
         for id in scratch.classes.drain(..) {

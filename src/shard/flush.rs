@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::Shard;
 use super::class::Class;
-use super::class::Classes;
+use super::classes::Classes;
 use super::conns::Conns;
 use super::gathered::Gathered;
 use super::input::ConnId;

@@ -134,7 +134,7 @@ impl Shard {
         forced: &Forced,
         event: &Arc<Event>,
     ) -> Option<Arc<Event>> {
-        if !self.passes_past(filter, event) {
+        if !self.spending.passes_past(filter, event, &mut self.ingest.scratch) {
             return None;
         }
         match sight(forced, event, &mut self.ingest.scratch) {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::class::Class;
 use super::class::ClassId;
-use super::class::Classes;
 use super::class::Deflate;
 use super::class::Stream;
 use super::class::Transport;
+use super::classes::Classes;
 use super::codec::Codec;
 use super::deadlines::Schedule;
 use super::encoded::Encoded;

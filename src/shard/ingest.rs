@@ -79,13 +79,13 @@ impl Ingest {
 impl Shard {
     /// Tells every shard which fields this one's filters read, if that has changed.
     pub(super) fn tell_interest(&mut self) {
-        let version = self.matcher.interest_version();
+        let version = self.classes.interest_version();
         // Without room it is told with the next one: what is not told yet costs a parse.
         if version == self.ingest.told || !self.outgoing.has_room_everywhere(Lane::Control) {
             return;
         }
         self.ingest.told = version;
-        let interest = self.matcher.interest().bounded();
+        let interest = self.classes.interest();
         for shard in self.shards.others() {
             self.outgoing.to(shard).push(Mesh::Interest(self.shards.here(), interest.clone()));
         }

@@ -10,6 +10,7 @@ mod arrivals;
 mod brake;
 mod chunk;
 mod class;
+mod classes;
 mod codec;
 mod confine;
 mod conns;
@@ -102,7 +103,6 @@ use crate::batch::Budget;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
-use crate::matcher::Matcher;
 
 /// One core's world.
 #[derive(Debug)]
@@ -111,8 +111,7 @@ pub struct Shard {
     settings: Settings,
     conns: conns::Conns,
     life: life::Life,
-    classes: class::Classes,
-    matcher: Matcher,
+    classes: classes::Classes,
     home: home::Home,
     /// Messages for each other party.
     outgoing: lanes::Outgoing<Mesh>,
@@ -135,13 +134,10 @@ pub struct Shard {
     tokens: tokens::Tokens,
     registrar: registrar::Registrar,
     own: own::Own,
-    replay_serial: u32,
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
     stats: Stats,
     spending: spending::Spending,
-    /// Connections whose replays rest, since their filters have worked enough for a while.
-    rests: deadlines::Deadlines<ConnRef>,
     shapings: shaping::Shapings,
     ingest: ingest::Ingest,
     codec: Rc<codec::Codec>,
@@ -173,8 +169,7 @@ impl Shard {
             settings,
             conns: conns::Conns::default(),
             life: life::Life::default(),
-            classes: class::Classes::default(),
-            matcher: Matcher::default(),
+            classes: classes::Classes::default(),
             outgoing: lanes::Outgoing::new(outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
@@ -185,10 +180,8 @@ impl Shard {
             solos: solos::Solos::new(outboxes, &codec),
             tickets: tickets::Tickets::default(),
             allowances: allowance::Allowances::within(rates_max),
-            replay_serial: 0,
             stats: Stats::default(),
             spending: spending::Spending::default(),
-            rests: deadlines::Deadlines::default(),
             shapings,
             ingest: ingest::Ingest::new(shard_count),
             scratch: fanout::Scratch::new(&codec),
@@ -273,7 +266,7 @@ impl Shard {
             self.gathered.due_ms(),
             self.shapings.due_ms(),
             self.intake.due_ms(),
-            self.rests.next_ms(),
+            self.past_room.due_ms(),
             self.brake.due_ms(),
             self.life.due_ms(),
         ]

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shard;
+use super::deadlines::Deadlines;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -63,6 +64,10 @@ pub(super) struct PastRoom {
     line: VecDeque<ConnRef>,
     /// When the line last moved, in milliseconds since the start.
     moved_ms: u64,
+    /// Connections whose replays rest, since their filters have worked enough for a while.
+    rests: Deadlines<ConnRef>,
+    /// What the replay that began last is called.
+    serial: u32,
 }
 
 /// What a connection holds of the past, and where it stands.
@@ -79,7 +84,34 @@ pub(super) struct PastHeld {
 
 impl PastRoom {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { budget: Budget::new(bytes_max), line: VecDeque::new(), moved_ms: 0 }
+        Self {
+            budget: Budget::new(bytes_max),
+            line: VecDeque::new(),
+            moved_ms: 0,
+            rests: Deadlines::default(),
+            serial: 0,
+        }
+    }
+
+    /// What the next replay is called.
+    pub(super) const fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    /// The replays of a connection rest until then, in milliseconds since the start.
+    pub(super) fn rest(&mut self, until_ms: u64, conn: ConnRef) {
+        self.rests.push(until_ms, conn);
+    }
+
+    /// The next connection whose replays have rested.
+    pub(super) fn pop_rested(&mut self, now: Now) -> Option<ConnRef> {
+        self.rests.pop_due(now.mono_ms)
+    }
+
+    /// When replays have rested.
+    pub(super) fn due_ms(&self) -> Option<u64> {
+        self.rests.next_ms()
     }
 
     /// For one connection.

@@ -62,8 +62,7 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
-        self.replay_serial = self.replay_serial.wrapping_add(1);
-        let serial = self.replay_serial;
+        let serial = self.past_room.next_serial();
         let shared = Arc::new(Read {
             topics: subscription.topics.clone(),
             start: self.start_of(since, &subscription.topics),

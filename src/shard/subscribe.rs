@@ -13,7 +13,6 @@ use super::class::weight_of;
 use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
-use super::spending;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Change;
@@ -297,21 +296,18 @@ impl Shard {
     /// The class of these subscriptions, for a connection that is about to enter it.
     fn class_of(&mut self, key: ClassKey, of: ConnId) -> ClassId {
         if let Some(id) = self.classes.find_key(&key) {
-            self.enter_account(of, id, false);
+            self.spending.enter(of, self.classes.steps(id));
             return id;
         }
-        let id = self.classes.insert(key);
-        self.enter_account(of, id, true);
-        let class = self.classes.at(id);
-        for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
-            self.matcher.insert(*wish, spending::payer(id), &sub.topics, sub.filter.as_ref());
-        }
+        let before = self.spending.before(of);
+        let id = self.classes.insert(key, before);
+        self.spending.enter(of, self.classes.steps(id));
         id
     }
 
     /// Takes a connection out of its class, and ends the class with its last one.
     pub(super) fn leave_class(&mut self, id: ConnId) {
-        self.leave_account(id);
+        self.spending.leave(id, self.conns.find(id), &self.classes);
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_solo = conn.solo.is_some();
         let Some(class_id) = conn.class.take() else { return };
@@ -325,11 +321,8 @@ impl Shard {
             }
             class.remove_member(id, &mut self.conns);
         }
-        if class.members.is_empty() && class.solos.is_empty() {
-            let class = self.classes.remove(class_id).expect("it was just there");
-            for wish in &class.wishes {
-                self.matcher.remove(*wish);
-            }
+        if class.is_empty() {
+            self.classes.remove(class_id);
         }
     }
 
