@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::brake::Brake;
 use super::input::PageAnswer;
 use super::input::weight_of;
 use crate::event::Event;
@@ -27,6 +28,8 @@ pub(super) struct Arrivals {
     bytes_max: usize,
     /// Entries that had arrived when the round began and are not fanned out.
     round: usize,
+    /// Whether it waits although there is time for it.
+    pub(super) brake: Brake,
 }
 
 impl Arrivals {
@@ -37,6 +40,7 @@ impl Arrivals {
             bytes: 0,
             bytes_max: bytes_max.min(ARRIVED_BYTES_MAX),
             round: 0,
+            brake: Brake::default(),
         }
     }
 
@@ -58,9 +62,14 @@ impl Arrivals {
         self.round = self.queue.len();
     }
 
-    /// The round is over; whether it leaves entries for the next one.
-    pub(super) fn end_round(&mut self) -> bool {
-        std::mem::take(&mut self.round) > 0
+    /// The round is over; it may leave entries for the next one.
+    pub(super) fn end_round(&mut self) {
+        self.brake.leaves_events = std::mem::take(&mut self.round) > 0;
+    }
+
+    /// Whether something waits that may be fanned out.
+    pub(super) fn has_next(&self) -> bool {
+        !self.is_empty() && !self.brake.is_on()
     }
 
     /// Whether a round has entries left.

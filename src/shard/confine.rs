@@ -82,7 +82,7 @@ impl Shard {
             }
         }
         if self.classes.at(class).members.is_empty() {
-            self.gathered.forget_batch(open.due_ms, class);
+            self.telling.gathered.forget_batch(open.due_ms, class);
         } else {
             self.classes.at(class).open = Some(open);
         }

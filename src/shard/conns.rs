@@ -20,7 +20,10 @@ use super::input::ConnRef;
 use super::session::Session;
 use super::shaping::Shaping;
 use super::solo::Solo;
+use crate::batch::Item;
+use crate::dialect::Outcome;
 use crate::dialect::Talk;
+use crate::dialect::Voiced;
 
 /// One connection.
 #[derive(Debug)]
@@ -72,6 +75,8 @@ pub(super) struct Conns {
     addresses: Addresses,
     /// Whose input is wanted again.
     resumed: Vec<ConnId>,
+    /// What is being said, until its length is known.
+    said: Vec<u8>,
     /// Those whose sockets are to be closed.
     gone: VecDeque<ConnId>,
 }
@@ -166,6 +171,17 @@ impl Conns {
 
     pub(super) fn solo_mut(&mut self, id: ConnId) -> Option<&mut Solo> {
         self.find_mut(id)?.solo.as_deref_mut()
+    }
+
+    /// Tells a connection's conversation something; what it says to it.
+    pub(super) fn tell(&mut self, id: ConnId, outcome: &Outcome<'_>) -> Option<Item> {
+        self.said.clear();
+        let Some(Slot::Taken(conn)) = self.slots.get_mut(id.index()) else { return None };
+        let talk = conn.talk.as_deref_mut()?;
+        match talk.told(outcome, &mut self.said) {
+            Voiced::As(kind) => Some(Item::Said { kind, text: self.said[..].into() }),
+            Voiced::Silent => None,
+        }
     }
 
     /// Has the loop ask whether a connection's input is wanted again.

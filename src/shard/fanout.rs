@@ -3,12 +3,10 @@
 //! Work is done per event, then per class of subscribers alike; a subscriber costs nothing here unless it is solo, and then one entry in
 //! its outbox. No I/O, no clock, no log, no async.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shard;
 use super::class::ClassId;
-use super::codec::Codec;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use crate::batch::Pushed;
@@ -19,34 +17,17 @@ use crate::limits::OUTBOX_ROUNDS_MIN;
 use crate::limits::UNITS_EVENT;
 use crate::limits::UNITS_QUEUED;
 
-/// Buffers that live from event to event.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    classes: Vec<ClassId>,
-    encoded: Encoded,
-    /// Classes for whose subscriptions more is forced than was matched.
-    forced: Vec<(ClassId, u64)>,
-    /// Connections that have a class of their own, and which of their subscriptions wanted the event.
-    alone: Vec<(ConnId, u64)>,
-}
-
-impl Scratch {
-    pub(super) fn new(codec: &Rc<Codec>) -> Self {
-        Self { encoded: Encoded::new(codec), ..Self::default() }
-    }
-}
-
 impl Shard {
     /// Tells one event to every class that wants it.
     pub(super) fn fan_out(&mut self, event: &Arc<Event>, now: Now) {
-        self.gathered.begin_event(event);
+        self.telling.gathered.begin_event(event);
         self.stats.events += 1;
-        self.turn.spend(UNITS_EVENT);
-        let mut scratch = std::mem::take(&mut self.scratch);
+        self.telling.turn.spend(UNITS_EVENT);
+        let mut scratch = self.telling.take_scratch();
         self.spending.begin_second(&mut self.classes, now);
         let (wanted, steps) = self.classes.match_event(event);
         self.stats.filter_steps += steps;
-        self.turn.spend(wanted as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
+        self.telling.turn.spend(wanted as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
         self.close_all_spent(now);
         // One is gone if its filters took too much for this event.
         self.classes.take_wanting(&mut scratch.classes);
@@ -73,7 +54,7 @@ impl Shard {
         }
         scratch.encoded.end();
         self.announce_leaves(event, &scratch.alone, now);
-        self.scratch = scratch;
+        self.telling.put_back_scratch(scratch);
     }
 
     /// Queues an event for a class: once for its members, and for each who is solo.
@@ -87,17 +68,17 @@ impl Shard {
     ) {
         let class = self.classes.at(id);
         if !std::mem::replace(&mut class.is_told, true) {
-            self.brake.told.push(id);
+            self.arrived.brake.told.push(id);
         }
         if !class.members.is_empty() {
-            self.gathered.append(&mut self.classes, id, (event, subs), encoded, now);
+            self.telling.gathered.append(&mut self.classes, id, (event, subs), encoded, now);
         }
-        let mut full = self.solos.take_full();
+        let mut full = self.telling.solos.take_full();
         self.queue_for_solos(id, event, subs, &mut full);
         for conn in full.drain(..) {
             self.outbox_full(conn, now);
         }
-        self.solos.put_back_full(full);
+        self.telling.solos.put_back_full(full);
     }
 
     /// Sees an event for a connection with a class of its own; returns the subscriptions that get it now.
@@ -115,7 +96,7 @@ impl Shard {
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.gathered.is_due(self.outbox_share() / OUTBOX_ROUNDS_MIN)
+        self.telling.gathered.is_due(self.outbox_share() / OUTBOX_ROUNDS_MIN)
     }
 
     fn queue_for_solos(
@@ -129,8 +110,8 @@ impl Shard {
         if class.solos.is_empty() {
             return;
         }
-        self.turn.spend(class.solos.len() as u64 * UNITS_QUEUED);
-        self.gathered.queued(event.weight_bytes());
+        self.telling.turn.spend(class.solos.len() as u64 * UNITS_QUEUED);
+        self.telling.gathered.queued(event.weight_bytes());
         for id in &class.solos {
             let Some(solo) = self.conns.solo_mut(*id) else {
                 continue;
@@ -145,7 +126,7 @@ impl Shard {
                 full.push(*id);
             } else if !solo.dirty && !solo.blocked {
                 solo.dirty = true;
-                self.solos.push(*id, true);
+                self.telling.solos.push(*id, true);
             }
         }
     }

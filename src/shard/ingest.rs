@@ -81,14 +81,14 @@ impl Shard {
     pub(super) fn tell_interest(&mut self) {
         let version = self.classes.interest_version();
         // Without room it is told with the next one: what is not told yet costs a parse.
-        if version == self.ingest.told || !self.outgoing.has_room_everywhere(Lane::Control) {
+        if version == self.intake.ingest.told || !self.outgoing.has_room_everywhere(Lane::Control) {
             return;
         }
-        self.ingest.told = version;
+        self.intake.ingest.told = version;
         let interest = self.classes.interest();
         for shard in self.shards.others() {
             self.outgoing.to(shard).push(Mesh::Interest(self.shards.here(), interest.clone()));
         }
-        self.ingest.learn(self.shards.here(), interest);
+        self.intake.ingest.learn(self.shards.here(), interest);
     }
 }

@@ -12,8 +12,10 @@ use std::net::IpAddr;
 
 use super::Shard;
 use super::deadlines::Deadlines;
+use super::ingest::Ingest;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::tickets::Tickets;
 use crate::auth::AddressKey;
 use crate::clock::Now;
 use crate::limits::HEARD_BYTES_MAX;
@@ -36,6 +38,10 @@ pub(super) struct Intake {
     heard_bytes: usize,
     /// Uploads that found everything full, and when they try again.
     retries: Deadlines<ConnRef>,
+    /// What is done with every payload.
+    pub(super) ingest: Ingest,
+    /// What was asked of somebody else, and is not answered.
+    pub(super) tickets: Tickets,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +55,7 @@ struct Holder {
 type Held = (usize, Reverse<u32>);
 
 impl Intake {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(super) fn new(bytes_max: usize, shard_count: u16) -> Self {
         Self {
             bytes_max,
             held: 0,
@@ -58,6 +64,8 @@ impl Intake {
             unheard: VecDeque::new(),
             heard_bytes: 0,
             retries: Deadlines::default(),
+            ingest: Ingest::new(shard_count),
+            tickets: Tickets::default(),
         }
     }
 
@@ -191,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_address_that_holds_the_most_pays_with_what_holds_the_most() {
-        let mut intake = Intake::new(1000);
+        let mut intake = Intake::new(1000, 1);
         for id in 0..8 {
             intake.set(ConnId(id), ip("10.0.0.1"), 100 + id as usize);
         }
@@ -208,7 +216,7 @@ mod tests {
 
     #[test]
     fn of_equals_the_one_that_came_first_pays_and_all_is_given_back() {
-        let mut intake = Intake::new(100);
+        let mut intake = Intake::new(100, 1);
         for id in 0..4 {
             intake.set(ConnId(id), ip("127.0.0.1"), 40);
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: it stops once, and for good. Never looks at a connection: whose turn it is, `lifecycle` asks.
 
+use super::own::Own;
 use crate::clock::Now;
 use crate::wire::http::HttpDate;
 
@@ -18,6 +19,8 @@ pub(super) struct Life {
     /// Which of the `SWEEP_TICKS` parts of the connections was looked at last.
     swept: u32,
     stopping: Option<Stopping>,
+    /// How far it has come with telling of itself.
+    pub(super) own: Own,
 }
 
 /// How far it has come with stopping.

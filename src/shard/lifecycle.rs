@@ -103,7 +103,7 @@ impl Shard {
     /// Takes a connection out of everything, and has its socket closed.
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
-        self.tickets.close(id);
+        self.intake.tickets.close(id);
         self.spending.forget(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
@@ -192,7 +192,7 @@ impl Shard {
             return;
         }
         let replies = std::mem::take(&mut solo.outbox).into_replies();
-        solo.outbox = self.solos.outbox();
+        solo.outbox = self.telling.solos.outbox();
         for item in replies {
             solo.outbox.push(item);
         }

@@ -19,7 +19,7 @@ mod doors;
 mod encoded;
 mod fanout;
 mod figures;
-mod flush;
+mod flight;
 mod forced;
 mod gathered;
 mod home;
@@ -39,6 +39,7 @@ mod pump;
 mod reads;
 mod registrar;
 mod replay;
+mod rights;
 mod roll;
 mod session;
 mod settings;
@@ -52,6 +53,7 @@ mod solos;
 mod spending;
 mod stats;
 mod subscribe;
+mod telling;
 mod tickets;
 mod tokens;
 mod topics;
@@ -61,7 +63,6 @@ mod want;
 mod work;
 
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
 pub use access::Access;
@@ -99,7 +100,6 @@ pub use sink::Sink;
 pub use stats::Stats;
 
 use crate::auth::Verifier;
-use crate::batch::Budget;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
@@ -118,76 +118,39 @@ pub struct Shard {
     arrived: arrivals::Arrivals,
     /// Requests for pages that wait until there is room and time for them.
     reads: reads::Reads,
-    gathered: gathered::Gathered,
-    /// What the classes gathered last, on its way to their members.
-    flight: flush::Flight,
-    turn: turn::Turn,
-    brake: brake::Brake,
-    /// Those who are not in step.
-    solos: solos::Solos,
-    /// What connections asked and other shards have not answered.
-    tickets: tickets::Tickets,
-    /// What publishers may still publish, as far as the registrar has handed it out.
-    allowances: allowance::Allowances,
+    telling: telling::Telling,
     /// What is held of what has come in part.
     intake: intake::Intake,
-    tokens: tokens::Tokens,
-    registrar: registrar::Registrar,
-    own: own::Own,
+    rights: rights::Rights,
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
     stats: Stats,
     spending: spending::Spending,
     shapings: shaping::Shapings,
-    ingest: ingest::Ingest,
-    codec: Rc<codec::Codec>,
-    scratch: fanout::Scratch,
-    scratch_alone: encoded::Encoded,
-    /// What is being said, until its length is known.
-    reply_scratch: Vec<u8>,
 }
 
 impl Shard {
     /// An empty shard. All shards of a process share an epoch.
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
-        let codec = Rc::new(codec::Codec::new(Arc::clone(&settings.views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
-        let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
-        let gathered = gathered::Gathered::new(Arc::clone(&epoch), shard_count, &codec, &outboxes);
-        let shapings = shaping::Shapings::new(settings.memory.shaping_bytes_max);
-        let rates_max = settings.memory.rates_max();
         Self {
-            shards: shards::Shards::new(id, shard_count, epoch),
-            tokens: tokens::Tokens::new(&settings),
-            registrar: registrar::Registrar::new(settings.access.limits, rates_max),
-            own: own::Own::default(),
-            home,
+            rights: rights::Rights::new(&settings),
+            home: home::Home::new(id, shard_count, settings.home_bounds(), settings.retention),
             past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
-            intake: intake::Intake::new(settings.memory.input_bytes_max),
+            intake: intake::Intake::new(settings.memory.input_bytes_max, shard_count),
+            telling: telling::Telling::new(&settings, shard_count, Arc::clone(&epoch)),
+            shapings: shaping::Shapings::new(settings.memory.shaping_bytes_max),
+            outgoing: lanes::Outgoing::new(outgoing_bytes),
+            arrived: arrivals::Arrivals::new(arrived_bytes),
+            reads: reads::Reads::new(shard_count),
+            shards: shards::Shards::new(id, shard_count, epoch),
             settings,
             conns: conns::Conns::default(),
             life: life::Life::default(),
             classes: classes::Classes::default(),
-            outgoing: lanes::Outgoing::new(outgoing_bytes),
-            arrived: arrivals::Arrivals::new(arrived_bytes),
-            reads: reads::Reads::new(shard_count),
-            gathered,
-            flight: flush::Flight::default(),
-            turn: turn::Turn::default(),
-            brake: brake::Brake::default(),
-            solos: solos::Solos::new(outboxes, &codec),
-            tickets: tickets::Tickets::default(),
-            allowances: allowance::Allowances::within(rates_max),
             stats: Stats::default(),
             spending: spending::Spending::default(),
-            shapings,
-            ingest: ingest::Ingest::new(shard_count),
-            scratch: fanout::Scratch::new(&codec),
-            scratch_alone: encoded::Encoded::new(&codec),
-            reply_scratch: Vec::new(),
-            codec,
         }
     }
 
@@ -228,7 +191,7 @@ impl Shard {
                 self.granted(conn, *publisher, events, now);
             }
             Mesh::Keys(verifier) => self.take_keys(verifier),
-            Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
+            Mesh::Interest(shard, interest) => self.intake.ingest.learn(shard, interest),
             Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
@@ -251,7 +214,7 @@ impl Shard {
 
     /// A request that is answered outside of the core, through [`Shard::answer`].
     pub fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
-        self.tickets.pop_outside()
+        self.intake.tickets.pop_outside()
     }
 
     /// The keys that tokens are checked with are others now. Who is connected stays.
@@ -263,11 +226,11 @@ impl Shard {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
         [
-            self.gathered.due_ms(),
+            self.telling.gathered.due_ms(),
             self.shapings.due_ms(),
             self.intake.due_ms(),
             self.past_room.due_ms(),
-            self.brake.due_ms(),
+            self.arrived.brake.due_ms(),
             self.life.due_ms(),
         ]
         .into_iter()

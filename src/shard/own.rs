@@ -61,10 +61,10 @@ impl Shard {
     pub(super) fn tell_figures(&mut self, now: Now) {
         let every_s = self.settings.own.figures_s;
         let now_s = super::lifecycle::seconds(now);
-        if every_s == 0 || now_s < self.own.told_s + every_s || self.life.is_stopping() {
+        if every_s == 0 || now_s < self.life.own.told_s + every_s || self.life.is_stopping() {
             return;
         }
-        self.own.told_s = now_s;
+        self.life.own.told_s = now_s;
         let stats = self.stats();
         let mut drafts = Vec::with_capacity(TOLD.len());
         for Figure { name, kind, read, .. } in FIGURES.iter().filter(|of| TOLD.contains(&of.name)) {
@@ -84,10 +84,10 @@ impl Shard {
     /// Tells, once a second at most, that it has begun, and of what was too much since it last looked.
     pub(super) fn tell_troubles(&mut self, now: Now) {
         let now_s = super::lifecycle::seconds(now);
-        if !self.settings.own.logs || now_s <= self.own.looked_s {
+        if !self.settings.own.logs || now_s <= self.life.own.looked_s {
             return;
         }
-        let is_first = std::mem::replace(&mut self.own.looked_s, now_s) == 0;
+        let is_first = std::mem::replace(&mut self.life.own.looked_s, now_s) == 0;
         if is_first && self.shards.here().0 == 0 {
             let version = env!("CARGO_PKG_VERSION");
             let shards = self.shards.count();
@@ -98,15 +98,15 @@ impl Shard {
                 now,
             );
         }
-        let refused = self.stats.refused_full - self.own.refused_told;
+        let refused = self.stats.refused_full - self.life.own.refused_told;
         if refused > 0 {
-            self.own.refused_told = self.stats.refused_full;
+            self.life.own.refused_told = self.stats.refused_full;
             let message = format_args!("{refused} events refused: the server is full");
             self.tell_log("warning", "publish", message, now);
         }
-        let dropped = self.stats.dropped - self.own.dropped_told;
+        let dropped = self.stats.dropped - self.life.own.dropped_told;
         if dropped > 0 {
-            self.own.dropped_told = self.stats.dropped;
+            self.life.own.dropped_told = self.stats.dropped;
             let message = format_args!("{dropped} events dropped for subscribers that fell behind");
             self.tell_log("warning", "outbox", message, now);
         }
@@ -133,7 +133,7 @@ impl Shard {
         now: Now,
     ) {
         if !self.settings.own.logs
-            || !self.own.logs.take(1, Rate::per_second(OWN_LOGS_PER_S), now.mono_ms)
+            || !self.life.own.logs.take(1, Rate::per_second(OWN_LOGS_PER_S), now.mono_ms)
         {
             return;
         }
@@ -166,7 +166,7 @@ impl Shard {
             r#"{{"event_type":"{event_type}","timestamp":"{}","data":{data},"metadata":{metadata}}}"#,
             String::from_utf8_lossy(&timestamp)
         );
-        let fields = self.ingest.take(payload.as_bytes()).ok()?;
+        let fields = self.intake.ingest.take(payload.as_bytes()).ok()?;
         let op = if key.is_empty() { Op::Event } else { Op::Upsert };
         Some(Draft { topic, key: Arc::from(key), op, payload: Bytes::from(payload), fields })
     }

@@ -71,7 +71,7 @@ impl Shard {
         match self.allow(publisher, drafts.len(), now) {
             Allowed::Events(allowed) => self.publish_allowed(publisher, drafts, allowed, now),
             Allowed::Asked => {
-                self.tickets.open(id, Question::Allowance(drafts));
+                self.intake.tickets.open(id, Question::Allowance(drafts));
                 None
             }
             Allowed::Full => Some(drafts.iter().map(|_| Err(RefusalCode::Full)).collect()),
@@ -118,7 +118,7 @@ impl Shard {
         if underway.awaited == 0 {
             return Some(underway.into_results());
         }
-        self.tickets.open(publisher.id, Question::Places(underway));
+        self.intake.tickets.open(publisher.id, Question::Places(underway));
         None
     }
 
@@ -136,11 +136,13 @@ impl Shard {
         if self.conns.find_ref(publisher).is_none() {
             return;
         }
-        let Some(Question::Places(underway)) = self.tickets.find_mut(publisher.id) else { return };
+        let Some(Question::Places(underway)) = self.intake.tickets.find_mut(publisher.id) else {
+            return;
+        };
         underway.results.push((home, results.into()));
         underway.awaited -= 1;
         if underway.awaited == 0
-            && let Some(Question::Places(underway)) = self.tickets.close(publisher.id)
+            && let Some(Question::Places(underway)) = self.intake.tickets.close(publisher.id)
         {
             self.published(publisher.id, &underway.into_results(), now);
         }

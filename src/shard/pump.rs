@@ -23,23 +23,23 @@ const CHUNKS_MAX: usize = 4;
 impl Shard {
     /// Sends solo connections that have something to send, and can take it, their next chunks: each once, as far as this turn's work goes.
     pub(super) fn pump<S: Sink>(&mut self, sink: &mut S, now: Now) {
-        let mut scratch = self.solos.take_scratch();
+        let mut scratch = self.telling.solos.take_scratch();
         // One of each kind at least, whatever else this turn did.
-        for at in 0..self.solos.asker_count() {
+        for at in 0..self.telling.solos.asker_count() {
             if at > 0 && self.is_spent() {
                 break;
             }
-            let Some(id) = self.solos.pop_asker() else { break };
+            let Some(id) = self.telling.solos.pop_asker() else { break };
             self.pump_one(sink, id, &mut scratch, now);
         }
-        for at in 0..self.solos.begin_round() {
+        for at in 0..self.telling.solos.begin_round() {
             if at > 0 && self.is_spent() {
                 break;
             }
-            let Some(id) = self.solos.pop_of_round() else { break };
+            let Some(id) = self.telling.solos.pop_of_round() else { break };
             self.pump_one(sink, id, &mut scratch, now);
         }
-        self.solos.put_back_scratch(scratch);
+        self.telling.solos.put_back_scratch(scratch);
     }
 
     fn pump_one<S: Sink>(&mut self, sink: &mut S, id: ConnId, scratch: &mut Scratch, now: Now) {
@@ -47,15 +47,15 @@ impl Shard {
             return;
         };
         solo.dirty = false;
-        let was_behind = self.brake.is_on() && !self.is_keeping_up(id);
+        let was_behind = self.arrived.brake.is_on() && !self.is_keeping_up(id);
         for _ in 0..CHUNKS_MAX {
-            self.turn.spend(UNITS_SEND);
+            self.telling.turn.spend(UNITS_SEND);
             if !self.send_chunk(sink, id, scratch, now) {
                 break;
             }
         }
         if was_behind && self.is_keeping_up(id) {
-            self.brake.caught_up();
+            self.arrived.brake.caught_up();
         }
         self.after_chunks(id, now);
     }
@@ -83,17 +83,17 @@ impl Shard {
             return self.send_owed(sink, id, now);
         }
         let class = conn.class.and_then(|class| self.classes.find(class));
-        let (epoch, large) = (self.shards.epoch(), self.gathered.large());
+        let (epoch, large) = (self.shards.epoch(), self.telling.gathered.large());
         let filled = chunk::fill(conn, class, epoch, large, scratch);
         self.stats.dropped += filled.dropped;
         self.stats.skipped += filled.skipped;
         self.stats.deliveries += filled.events;
-        self.turn.spend(filled.events * UNITS_ENCODED);
+        self.telling.turn.spend(filled.events * UNITS_ENCODED);
         if scratch.chunk.is_empty() {
             return self.send_owed(sink, id, now);
         }
         self.stats.sends += 1;
-        self.turn.spend((scratch.chunk.len() / UNIT_BYTES) as u64);
+        self.telling.turn.spend((scratch.chunk.len() / UNIT_BYTES) as u64);
         match sink.send(id, &scratch.chunk) {
             Sent::Closed => {
                 self.closed(id, now);
@@ -106,7 +106,7 @@ impl Shard {
                     return false;
                 };
                 if !rest.is_empty() {
-                    let kept = Kept::new(self.solos.outboxes(), rest.into());
+                    let kept = Kept::new(self.telling.solos.outboxes(), rest.into());
                     solo.owed.push(Piece::Kept { kept, from: 0 });
                 }
                 solo.blocked = !rest.is_empty();
@@ -129,7 +129,7 @@ impl Shard {
             pieces => sink.send_pieces(id, pieces),
         };
         self.stats.sends += 1;
-        self.turn.spend((bytes / UNIT_BYTES) as u64);
+        self.telling.turn.spend((bytes / UNIT_BYTES) as u64);
         match sent {
             Sent::Closed => {
                 self.closed(id, now);

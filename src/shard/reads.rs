@@ -106,7 +106,7 @@ impl Shard {
         else {
             return;
         };
-        self.turn.spend(UNITS_QUEUED * page.events.len() as u64);
+        self.telling.turn.spend(UNITS_QUEUED * page.events.len() as u64);
         let read = match wish.read.start {
             LAST if page.more_after_us.is_some() => {
                 let deleted_after_us = Some(self.home.stamped_us());

@@ -88,14 +88,14 @@ impl Shard {
             self.outgoing.to(REGISTRAR).push(Mesh::Enter(Box::new(entry)));
             return None;
         }
-        let result = self.registrar.enter(&entry, now);
+        let result = self.rights.registrar.enter(&entry, now);
         self.count(id, result);
         Some(result)
     }
 
     /// Another shard's connection wants in.
     pub(super) fn enter_here(&mut self, entry: &Entry, now: Now) {
-        let result = self.registrar.enter(entry, now);
+        let result = self.rights.registrar.enter(entry, now);
         let Address { shard, conn } = entry.address;
         self.outgoing.to(shard).push(Mesh::Entered { conn, result });
     }
@@ -121,7 +121,7 @@ impl Shard {
     /// A connection that was counted has ended.
     pub(super) fn leave(&mut self, address: Address) {
         if self.shards.here() == REGISTRAR {
-            self.registrar.leave(address);
+            self.rights.registrar.leave(address);
         } else {
             self.outgoing.to(REGISTRAR).push(Mesh::Leave(address));
         }

@@ -126,7 +126,8 @@ impl Shard {
     /// Whether what a client says of where it stands can be a position of this server: one of its epoch, that it has had. Times that are asked for
     /// may lie in the future; a place that was reached does not.
     pub(super) fn is_position_here(&self, since: &Since, now: Now) -> bool {
-        let seen_us = self.gathered.cursor().iter().copied().max().unwrap_or(0).max(now.wall_us);
+        let seen_us =
+            self.telling.gathered.cursor().iter().copied().max().unwrap_or(0).max(now.wall_us);
         let is_past = |time_us: u64| time_us <= seen_us.saturating_add(POSITION_AHEAD_US);
         match since {
             Since::Cursor(cursor) => {

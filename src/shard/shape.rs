@@ -78,7 +78,7 @@ impl Shard {
     /// Sends what paced connections were kept waiting for.
     pub(super) fn end_windows(&mut self, now: Now) {
         // What is due and finds no room in this flight is due to the next.
-        while !self.gathered.is_full()
+        while !self.telling.gathered.is_full()
             && let Some(conn) = self.shapings.pop_ended(now)
         {
             if self.conns.find_ref(conn).is_some() {
@@ -89,7 +89,7 @@ impl Shard {
 
     /// How far an event stream has come that is in step: as far as this shard, but not beyond what it is kept waiting for.
     pub(super) fn cursor_before_held(&self, id: ConnId) -> Vec<u64> {
-        let mut cursor = self.gathered.cursor().to_vec();
+        let mut cursor = self.telling.gathered.cursor().to_vec();
         let shaping = self.conns.find(id).and_then(|conn| conn.shaping.as_deref());
         for event in shaping.into_iter().flat_map(Shaping::held) {
             if let Some(sent) = cursor.get_mut(event.home.index()) {
@@ -151,11 +151,11 @@ impl Shard {
             }
             return;
         }
-        let mut scratch = std::mem::take(&mut self.scratch_alone);
+        let mut scratch = self.telling.take_alone();
         scratch.begin();
         self.emit(class, event, subs, &mut scratch, now);
         scratch.end();
-        self.scratch_alone = scratch;
+        self.telling.put_back_alone(scratch);
     }
 
     /// A subscription whose updates depend on what it was sent before begins, or has changed.

@@ -202,14 +202,9 @@ impl Shard {
         if self.is_closing(id) {
             return;
         }
-        let mut text = std::mem::take(&mut self.reply_scratch);
-        text.clear();
-        let talk = self.conns.find_mut(id).and_then(|conn| conn.talk.as_deref_mut());
-        let voiced = talk.map_or(Voiced::Silent, |talk| talk.told(outcome, &mut text));
-        if let Voiced::As(kind) = voiced {
-            self.push_item(id, Item::Said { kind, text: text[..].into() });
+        if let Some(item) = self.conns.tell(id, outcome) {
+            self.push_item(id, item);
         }
-        self.reply_scratch = text;
     }
 
     /// Queues something for one connection.
@@ -228,7 +223,7 @@ impl Shard {
         let Some(solo) = conn.solo.as_deref_mut() else { return };
         if !solo.dirty && !solo.blocked {
             solo.dirty = true;
-            self.solos.push(id, is_listener);
+            self.telling.solos.push(id, is_listener);
         }
     }
 
@@ -244,18 +239,18 @@ impl Shard {
             Vec::new()
         };
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let outbox = self.solos.outbox();
+        let outbox = self.telling.solos.outbox();
         let past = self.past_room.begin();
         let solo = Box::new(Solo { outbox, cursor, past, ..Solo::default() });
         let synced = std::mem::replace(&mut conn.synced, 0);
         let class = conn.class;
         conn.solo = Some(solo);
         let Some(class) = class else { return };
-        self.gathered.close_batch(&mut self.classes, class);
+        self.telling.gathered.close_batch(&mut self.classes, class);
         let class = self.classes.at(class);
-        let outboxes = self.solos.outboxes();
-        let (mut owed, flying, synced) = self.flight.leave(id, class, synced, outboxes);
-        let waiting = self.gathered.owe(&mut owed, (id, synced), class, outboxes);
+        let outboxes = self.telling.solos.outboxes();
+        let (mut owed, flying, synced) = self.telling.flight.leave(id, class, synced, outboxes);
+        let waiting = self.telling.gathered.owe(&mut owed, (id, synced), class, outboxes);
         self.stats.deliveries += (flying + waiting) as u64;
         class.remove_member(id, &mut self.conns);
         class.insert_solo(id, &mut self.conns);
@@ -270,7 +265,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.solo = None;
         let Some(class) = conn.class else { return };
-        self.gathered.close_batch(&mut self.classes, class);
+        self.telling.gathered.close_batch(&mut self.classes, class);
         let class = self.classes.at(class);
         class.remove_solo(id, &mut self.conns);
         class.insert_member(id, &mut self.conns);
@@ -315,9 +310,9 @@ impl Shard {
         if is_solo {
             class.remove_solo(id, &mut self.conns);
         } else {
-            self.flight.forget(id);
+            self.telling.flight.forget(id);
             if let (1, Some(open)) = (class.members.len(), &class.open) {
-                self.gathered.forget_batch(open.due_ms, class_id);
+                self.telling.gathered.forget_batch(open.due_ms, class_id);
             }
             class.remove_member(id, &mut self.conns);
         }

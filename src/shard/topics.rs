@@ -35,7 +35,7 @@ impl Shard {
             let asker = Address { shard: self.shards.here(), conn };
             self.outgoing.to(shard).push(Mesh::AskTopics(asker, listing));
         }
-        self.tickets.open(id, Question::Topics(gathering));
+        self.intake.tickets.open(id, Question::Topics(gathering));
         None
     }
 
@@ -50,11 +50,13 @@ impl Shard {
         if self.conns.find_ref(conn).is_none() {
             return;
         }
-        let Some(Question::Topics(gathering)) = self.tickets.find_mut(conn.id) else { return };
+        let Some(Question::Topics(gathering)) = self.intake.tickets.find_mut(conn.id) else {
+            return;
+        };
         gathering.topics.extend(topics);
         gathering.awaited -= 1;
         if gathering.awaited == 0
-            && let Some(Question::Topics(gathering)) = self.tickets.close(conn.id)
+            && let Some(Question::Topics(gathering)) = self.intake.tickets.close(conn.id)
         {
             let topics = self.known_of(conn.id, gathering);
             self.topics_listed(conn.id, &topics, now);

@@ -170,7 +170,7 @@ impl Shard {
         let topics: Vec<TopicName> = drafts.iter().map(|draft| draft.topic.clone()).collect();
         let drafts_bytes = drafts.iter().map(draft_bytes).sum();
         self.intake.heard(drafts_bytes);
-        self.ingest.find_fields(&mut drafts);
+        self.intake.ingest.find_fields(&mut drafts);
         match self.publish(id, drafts, now) {
             Some(results) => {
                 let answer = Answer::Published { topics: &topics, results: &results };

@@ -149,7 +149,7 @@ impl Shard {
                     .headers("if-none-match")
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
-                self.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
+                self.intake.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
                 http.set_state(State::Asked(Box::new(Asked::Page)));
                 Some(http)
             }

@@ -417,7 +417,7 @@ impl Shard {
     fn publish_run(&mut self, id: ConnId, run: &mut Run, paused: &mut Paused, now: Now) {
         let Run { mut drafts, awaited } = std::mem::take(run);
         self.intake.heard(awaited.bytes);
-        self.ingest.find_fields(&mut drafts);
+        self.intake.ingest.find_fields(&mut drafts);
         match self.publish(id, drafts, now) {
             Some(results) => {
                 if let Some(rest) = self.answer_published(id, &awaited, &results, now) {

@@ -308,11 +308,9 @@ impl Shard {
                 return Some(http);
             }
         };
-        let mut reply = std::mem::take(&mut self.reply_scratch);
-        reply.clear();
+        let mut reply = Vec::with_capacity(256);
         upgrade.write_reply(&mut reply);
-        self.push_item(id, Item::Raw(reply[..].into()));
-        self.reply_scratch = reply;
+        self.push_item(id, Item::Raw(reply.into()));
         let may_deflate = upgrade.deflate.is_some();
         let echo = opening.is_none().then_some(Echo { deflate: upgrade.deflate });
         let bytes_max =

@@ -24,7 +24,7 @@ impl Shard {
                 http.pause();
                 break;
             }
-            upload.read_on(http.input_mut(), &mut self.ingest);
+            upload.read_on(http.input_mut(), &mut self.intake.ingest);
             if upload.may_publish() {
                 self.intake.heard(upload.drafts_bytes());
                 if let Some(results) = self.publish(id, upload.begin_run(), now) {

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::Shard;
 use super::class::Class;
 use super::classes::Classes;
 use super::conns::Conns;
@@ -24,7 +23,6 @@ use crate::batch::Frames;
 use crate::batch::Kept;
 use crate::batch::Owed;
 use crate::batch::Piece;
-use crate::clock::Now;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::UNIT_BYTES;
@@ -101,11 +99,11 @@ struct Part {
 /// A member that could not be sent everything.
 #[derive(Debug)]
 pub(super) struct Unsent {
-    conn: ConnId,
+    pub(super) conn: ConnId,
     /// What was not taken; `None`: the connection is gone.
-    rest: Option<Owed>,
+    pub(super) rest: Option<Owed>,
     /// The socket took some of it, so a frame may have begun that must be ended.
-    is_begun: bool,
+    pub(super) is_begun: bool,
 }
 
 /// Bytes of scratch that are kept from flight to flight.
@@ -330,49 +328,6 @@ impl Ground<'_> {
         }
         let rest = Some(spans.rest(part, whole, taken, self.outboxes));
         unsent.push(Unsent { conn: id, rest, is_begun: taken > 0 });
-    }
-}
-
-impl Shard {
-    /// Sends on, while this turn has done less than `units_max`; false if some have not been sent it yet.
-    pub(super) fn fly<S: Sink>(&mut self, sink: &mut S, units_max: u64, now: Now) -> bool {
-        let ground = &mut Ground {
-            conns: &mut self.conns,
-            classes: &self.classes,
-            turn: &mut self.turn,
-            stats: &mut self.stats,
-            outboxes: self.solos.outboxes(),
-        };
-        let is_over = self.flight.fly(sink, ground, units_max);
-        let mut unsent = self.flight.take_unsent();
-        for unsent in unsent.drain(..) {
-            self.settle(unsent, now);
-        }
-        self.flight.put_back_unsent(unsent);
-        is_over
-    }
-
-    /// A member that could not be sent everything is no longer in step.
-    fn settle(&mut self, unsent: Unsent, now: Now) {
-        let Unsent { conn, rest, is_begun } = unsent;
-        match rest {
-            None => self.closed(conn, now),
-            Some(_) if self.solos.outboxes().is_exhausted() => {
-                self.outbox_full(conn, now);
-                if is_begun {
-                    // The frame would have to be ended before anything is said, and there is no room to hold it.
-                    self.remove(conn);
-                }
-            }
-            Some(rest) => {
-                self.go_solo(conn);
-                if let Some(solo) = self.conns.solo_mut(conn) {
-                    solo.owed.push_all_first(rest);
-                    solo.blocked = true;
-                    solo.moved_ms = now.mono_ms;
-                }
-            }
-        }
     }
 }
 
