@@ -9,7 +9,10 @@ use std::sync::Arc;
 use super::class::Class;
 use super::class::ClassId;
 use super::class::ClassKey;
+use super::conns::Conn;
 use super::input::ConnId;
+use super::spending::Spending;
+use crate::clock::Now;
 use crate::event::Event;
 use crate::event::Interest;
 use crate::matcher::Matcher;
@@ -31,6 +34,8 @@ pub(super) struct Classes {
     wishes: Vec<(ClassId, u8)>,
     wishes_free: Vec<u32>,
     matcher: Matcher,
+    /// What connections have spent apart from their classes' accounts.
+    pub(super) spending: Spending,
     /// Wishes that want the event at hand.
     wanted: Vec<WishId>,
     streams: usize,
@@ -43,7 +48,7 @@ impl Classes {
     }
 
     /// Makes a class without connections, for one whose filters have taken so many steps in this second already.
-    pub(super) fn insert(&mut self, key: ClassKey, spent: u64) -> ClassId {
+    fn insert(&mut self, key: ClassKey, spent: u64) -> ClassId {
         let id = ClassId(self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).expect("classes are fewer than connections")
@@ -110,14 +115,38 @@ impl Classes {
         }
     }
 
-    /// A second begins: the filters of every class may take as much again.
-    pub(super) const fn begin_second(&mut self) {
-        self.matcher.begin_second();
+    /// Begins a new second, if one has begun: the filters of every class may take as much again.
+    pub(super) fn begin_second(&mut self, now: Now) {
+        if self.spending.begin_second(now) {
+            self.matcher.begin_second();
+        }
     }
 
-    /// Steps that a class's filters have taken in this second.
-    pub(super) fn steps(&self, id: ClassId) -> u64 {
-        self.matcher.steps(payer(id))
+    /// Steps that the filters of a connection's class have taken in this second.
+    fn steps(&self, conn: Option<&Conn>) -> u64 {
+        let class = conn.and_then(|conn| conn.class);
+        class.map_or(0, |class| self.matcher.steps(payer(class)))
+    }
+
+    /// A connection has spent so much that is not for an event; what its filters have taken in this second.
+    pub(super) fn spend(&mut self, id: ConnId, conn: Option<&Conn>, steps: u64, now: Now) -> u64 {
+        self.begin_second(now);
+        self.spending.spend(id, steps);
+        self.spending.spent(id, self.steps(conn))
+    }
+
+    /// The class of these subscriptions, for a connection that is about to enter it.
+    pub(super) fn enter(&mut self, key: ClassKey, conn: ConnId) -> ClassId {
+        let before = self.spending.before(conn);
+        let id = self.find_key(&key).unwrap_or_else(|| self.insert(key, before));
+        self.spending.set(conn, before, self.matcher.steps(payer(id)));
+        id
+    }
+
+    /// A connection is about to leave its class: what it has spent goes with it.
+    pub(super) fn leave(&mut self, id: ConnId, conn: Option<&Conn>) {
+        let spent = self.spending.spent(id, self.steps(conn));
+        self.spending.set(id, spent, 0);
     }
 
     /// The connections of the next class whose filters have taken what they may.

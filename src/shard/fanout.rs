@@ -24,7 +24,7 @@ impl Shard {
         self.stats.events += 1;
         self.telling.turn.spend(UNITS_EVENT);
         let mut scratch = self.telling.take_scratch();
-        self.spending.begin_second(&mut self.classes, now);
+        self.classes.begin_second(now);
         let (wanted, steps) = self.classes.match_event(event);
         self.stats.filter_steps += steps;
         self.telling.turn.spend(wanted as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);

@@ -133,7 +133,7 @@ impl Shard {
         forced: &Forced,
         event: &Arc<Event>,
     ) -> Option<Arc<Event>> {
-        if !self.spending.passes_past(filter, event, &mut self.intake.ingest.scratch) {
+        if !self.classes.spending.passes_past(filter, event, &mut self.intake.ingest.scratch) {
             return None;
         }
         match sight(forced, event, &mut self.intake.ingest.scratch) {

@@ -104,7 +104,7 @@ impl Shard {
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
         self.intake.tickets.close(id);
-        self.spending.forget(id);
+        self.classes.spending.forget(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
             return;

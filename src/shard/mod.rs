@@ -125,7 +125,6 @@ pub struct Shard {
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
     stats: Stats,
-    spending: spending::Spending,
     shapings: shaping::Shapings,
 }
 
@@ -150,7 +149,6 @@ impl Shard {
             life: life::Life::default(),
             classes: classes::Classes::default(),
             stats: Stats::default(),
-            spending: spending::Spending::default(),
         }
     }
 

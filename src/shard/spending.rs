@@ -8,8 +8,6 @@
 use std::collections::HashMap;
 
 use super::Shard;
-use super::classes::Classes;
-use super::conns::Conn;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::lifecycle::CLOSE_POLICY;
@@ -48,19 +46,19 @@ struct Spent {
 
 impl Spending {
     /// Begins a new second, if one has begun.
-    pub(super) fn begin_second(&mut self, classes: &mut Classes, now: Now) {
+    pub(super) fn begin_second(&mut self, now: Now) -> bool {
         let second = now.mono_ms / 1000;
-        if self.second != second {
+        let begins = self.second != second;
+        if begins {
             self.second = second;
             self.of_conn.clear();
-            classes.begin_second();
         }
+        begins
     }
 
-    /// What a connection's filters have taken in this second.
-    fn spent(&self, id: ConnId, conn: Option<&Conn>, classes: &Classes) -> u64 {
+    /// What a connection's filters have taken in this second; its class's have taken `of_class`.
+    pub(super) fn spent(&self, id: ConnId, of_class: u64) -> u64 {
         let spent = self.of_conn.get(&id).copied().unwrap_or_default();
-        let of_class = conn.and_then(|conn| conn.class).map_or(0, |class| classes.steps(class));
         spent.before + of_class.saturating_sub(spent.class_before)
     }
 
@@ -69,25 +67,26 @@ impl Spending {
         self.of_conn.get(&id).map_or(0, |spent| spent.before)
     }
 
-    /// A connection enters a class that has spent so much; one that is new has taken over what the connection spent.
-    pub(super) fn enter(&mut self, id: ConnId, class_before: u64) {
-        let before = self.before(id);
-        if before + class_before > 0 {
-            self.of_conn.insert(id, Spent { before, class_before });
-        }
+    /// A connection spends so much on its own account.
+    pub(super) fn spend(&mut self, id: ConnId, steps: u64) {
+        self.of_conn.entry(id).or_default().before += steps;
     }
 
-    /// A connection leaves its class.
-    pub(super) fn leave(&mut self, id: ConnId, conn: Option<&Conn>, classes: &Classes) {
-        let before = self.spent(id, conn, classes);
-        if before > 0 {
-            self.of_conn.insert(id, Spent { before, class_before: 0 });
+    /// A connection enters a class that has spent so much, or leaves it with what it has spent `before`.
+    pub(super) fn set(&mut self, id: ConnId, before: u64, class_before: u64) {
+        if before + class_before > 0 {
+            self.of_conn.insert(id, Spent { before, class_before });
         }
     }
 
     /// A connection has ended.
     pub(super) fn forget(&mut self, id: ConnId) {
         self.of_conn.remove(&id);
+    }
+
+    /// A page has been told: what the filter took for it, and whether that was more for one of its events than it may take.
+    pub(super) fn take_page(&mut self) -> (u64, bool) {
+        (std::mem::take(&mut self.page_steps), std::mem::take(&mut self.is_page_spent))
     }
 
     /// Whether an event of the past passes a replay's filter, which is noted for the page at hand.
@@ -108,9 +107,7 @@ impl Spending {
 impl Shard {
     /// Has a connection pay for something that is not an event; false if it cannot: it is closed then, unless it is still asking, and to be refused.
     pub(super) fn charge(&mut self, id: ConnId, steps: u64, now: Now) -> bool {
-        self.spending.begin_second(&mut self.classes, now);
-        self.spending.of_conn.entry(id).or_default().before += steps;
-        let spent = self.spending.spent(id, self.conns.find(id), &self.classes);
+        let spent = self.classes.spend(id, self.conns.find(id), steps, now);
         let affords = spent <= FILTER_SECOND_STEPS_MAX;
         if !affords {
             self.close_spent(id, now);
@@ -125,8 +122,8 @@ impl Shard {
 
     /// A page has been told. The past can wait, so its filters' work makes it take longer: as long as the limit allows so much in.
     pub(super) fn rest_after_page(&mut self, conn: ConnRef, now: Now) {
-        let steps = std::mem::take(&mut self.spending.page_steps);
-        if std::mem::take(&mut self.spending.is_page_spent) {
+        let (steps, is_spent) = self.classes.spending.take_page();
+        if is_spent {
             return self.close_spent(conn.id, now);
         }
         let rest_ms = steps / (FILTER_SECOND_STEPS_MAX / 1000);

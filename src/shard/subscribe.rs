@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use super::Shard;
-use super::class::ClassId;
 use super::class::ClassKey;
 use super::class::Voice;
 use super::class::weight_of;
@@ -280,7 +279,7 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let class = self.class_of(ClassKey { voice, subs, alone }, id);
+        let class = self.classes.enter(ClassKey { voice, subs, alone }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
@@ -288,21 +287,9 @@ impl Shard {
         }
     }
 
-    /// The class of these subscriptions, for a connection that is about to enter it.
-    fn class_of(&mut self, key: ClassKey, of: ConnId) -> ClassId {
-        if let Some(id) = self.classes.find_key(&key) {
-            self.spending.enter(of, self.classes.steps(id));
-            return id;
-        }
-        let before = self.spending.before(of);
-        let id = self.classes.insert(key, before);
-        self.spending.enter(of, self.classes.steps(id));
-        id
-    }
-
     /// Takes a connection out of its class, and ends the class with its last one.
     pub(super) fn leave_class(&mut self, id: ConnId) {
-        self.spending.leave(id, self.conns.find(id), &self.classes);
+        self.classes.leave(id, self.conns.find(id));
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_solo = conn.solo.is_some();
         let Some(class_id) = conn.class.take() else { return };
