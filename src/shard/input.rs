@@ -19,6 +19,7 @@ pub use crate::dialect::Port;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::event::Interest;
 use crate::event::ShardId;
 use crate::event::TopicName;
@@ -152,6 +153,7 @@ pub(super) fn weight_of(events: &[Arc<Event>]) -> usize {
 #[derive(Debug)]
 pub struct PublishRun {
     pub publisher: Address,
+    pub home: HomeId,
     pub drafts: Vec<Draft>,
 }
 
@@ -159,7 +161,7 @@ pub struct PublishRun {
 #[derive(Debug)]
 pub struct PublishedRun {
     pub publisher: ConnRef,
-    pub home: ShardId,
+    pub home: HomeId,
     pub results: Vec<Result<Placed, RefusalCode>>,
 }
 
@@ -169,6 +171,7 @@ pub struct ReadWish {
     pub reader: Address,
     /// Which replay of that connection.
     pub replay: u32,
+    pub home: HomeId,
     pub read: Arc<Read>,
     pub after_us: u64,
     /// Bytes that the page may have.
@@ -180,7 +183,7 @@ pub struct ReadWish {
 pub struct PageAnswer {
     pub reader: ConnRef,
     pub replay: u32,
-    pub home: ShardId,
+    pub home: HomeId,
     /// What was asked, for the page after this one.
     pub read: Arc<Read>,
     pub page: Page,
