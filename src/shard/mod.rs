@@ -316,6 +316,8 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
+            // This shard is no store, and none was asked.
+            Mesh::Store(_) | Mesh::StoreSays(_) => {}
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);
