@@ -64,7 +64,6 @@ pub use doors::routes_page;
 pub use figures::FIGURES;
 pub use figures::Figure;
 pub use figures::FigureKind;
-pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
 pub use input::ConnId;
@@ -84,6 +83,7 @@ pub use lanes::Pending;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
+pub use settings::Durable;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -94,6 +94,8 @@ use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::batch::LargeEvents;
 use crate::clock::Now;
+use crate::event::HomeId;
+use crate::event::Homes;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::matcher::Matcher;
@@ -123,6 +125,7 @@ pub enum Sent {
 pub struct Shard {
     id: ShardId,
     shard_count: u16,
+    homes: Homes,
     settings: Settings,
     epoch: Arc<str>,
     conns: conns::Conns,
@@ -208,7 +211,17 @@ impl Shard {
         let codec = Rc::new(codec::Codec::new(Arc::clone(&settings.views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
+        let durable = settings
+            .durable
+            .as_ref()
+            .map_or_else(Arc::default, |durable| Arc::clone(&durable.topics));
+        let homes = Homes::new(shard_count, durable);
+        let home = home::Home::new(
+            HomeId::volatile(id),
+            homes.clone(),
+            settings.home_bounds(),
+            settings.retention,
+        );
         let rates_max = settings.memory.rates_max();
         Self {
             id,
@@ -226,7 +239,7 @@ impl Shard {
             classes: class::Classes::default(),
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
-            cursor: vec![1; usize::from(shard_count)],
+            cursor: vec![1; homes.count()],
             outgoing: lanes::Outgoing::new(outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
@@ -270,6 +283,7 @@ impl Shard {
             reply_scratch: Vec::new(),
             pump_scratch: pump::Scratch::new(&codec),
             codec,
+            homes,
         }
     }
 
@@ -302,6 +316,8 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
+            // This shard is no store, and none was asked.
+            Mesh::Store(_) | Mesh::StoreSays(_) => {}
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);
