@@ -304,7 +304,7 @@ pub const BRAKE_UNREAD_SHARE: usize = 8;
 /// Milliseconds for which a shard is held at most before it tells something again.
 pub const BRAKE_HELD_MS_MAX: u64 = 2_000;
 
-const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
+const _: () = assert!(2 * SHARDS_MAX as u32 <= u128::BITS, "a set of homes is one u128");
 
 /// Bytes that a connection may have left unread, events and all, before nothing more of what it says is carried out or read.
 pub const OUTBOX_INPUT_BYTES_MAX: usize = 1024 * 1024;

@@ -59,17 +59,17 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Nothing yet, of that many home shards; large events share the budget.
+    /// Nothing yet, of that many homes; large events share the budget.
     pub(super) fn new(
         epoch: Arc<str>,
-        shard_count: u16,
+        home_count: usize,
         codec: &Rc<Codec>,
         outboxes: &Rc<Budget>,
     ) -> Self {
         Self {
             epoch,
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
-            cursor: vec![1; usize::from(shard_count)],
+            cursor: vec![1; home_count],
             frames: Frames::default(),
             large: LargeEvents::within(outboxes),
             codec: Rc::clone(codec),

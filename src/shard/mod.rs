@@ -72,7 +72,6 @@ pub use doors::routes_page;
 pub use figures::FIGURES;
 pub use figures::Figure;
 pub use figures::FigureKind;
-pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
 pub use input::ConnId;
@@ -92,6 +91,7 @@ pub use lanes::Pending;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
+pub use settings::Durable;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -101,6 +101,8 @@ pub use stats::Stats;
 
 use crate::auth::Verifier;
 use crate::clock::Now;
+use crate::event::HomeId;
+use crate::event::Homes;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 
@@ -133,17 +135,28 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
+        let durable = settings
+            .durable
+            .as_ref()
+            .map_or_else(Arc::default, |durable| Arc::clone(&durable.topics));
+        let homes = Homes::new(shard_count, durable);
+        let home = home::Home::new(
+            HomeId::volatile(id),
+            homes.clone(),
+            settings.home_bounds(),
+            settings.retention,
+        );
         Self {
             rights: rights::Rights::new(&settings),
-            home: home::Home::new(id, shard_count, settings.home_bounds(), settings.retention),
+            home,
             past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
             intake: intake::Intake::new(settings.memory.input_bytes_max, shard_count),
-            telling: telling::Telling::new(&settings, shard_count, Arc::clone(&epoch)),
+            telling: telling::Telling::new(&settings, homes.count(), Arc::clone(&epoch)),
             shapings: shaping::Shapings::new(settings.memory.shaping_bytes_max),
             outgoing: lanes::Outgoing::new(outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
-            shards: shards::Shards::new(id, shard_count, epoch),
+            shards: shards::Shards::new(id, homes, epoch),
             settings,
             conns: conns::Conns::default(),
             life: life::Life::default(),
@@ -184,6 +197,8 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
+            // This shard is no store, and none was asked.
+            Mesh::Store(_) | Mesh::StoreSays(_) => {}
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);

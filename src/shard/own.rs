@@ -173,15 +173,16 @@ impl Shard {
 
     fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {
         let Some(first) = drafts.first() else { return };
-        let home = self.shards.home_of(&first.topic);
-        if home == self.shards.here() {
+        let home = self.shards.homes().of(&first.topic);
+        let shard = self.shards.homes().shard(home);
+        if shard == self.shards.here() {
             self.place_run(drafts, now);
-        } else if self.outgoing.has_room(home, Lane::Data) {
+        } else if self.outgoing.has_room(shard, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };
             let publisher = Address { shard: self.shards.here(), conn };
-            let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
-            self.outgoing.to(home).push(run);
+            let run = Mesh::Publish(Box::new(PublishRun { publisher, home, drafts }));
+            self.outgoing.to(shard).push(run);
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
-use crate::event::ShardId;
+use crate::event::HomeId;
 use crate::limits::DRAFT_BYTES;
 use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
@@ -37,9 +37,9 @@ pub(super) fn draft_bytes(draft: &Draft) -> usize {
 #[derive(Debug)]
 pub(super) struct Underway {
     /// The home of each draft, in order.
-    homes: Vec<ShardId>,
+    homes: Vec<HomeId>,
     /// The results that each home has sent.
-    results: Vec<(ShardId, VecDeque<PublishResult>)>,
+    results: Vec<(HomeId, VecDeque<PublishResult>)>,
     awaited: usize,
     /// Further drafts of the run, which its publisher may not publish just now.
     refused: usize,
@@ -90,9 +90,9 @@ impl Shard {
         drafts.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
         let refused = wanted - drafts.len();
         self.stats.refused_rate += refused as u64;
-        let homes: Vec<ShardId> =
-            drafts.iter().map(|draft| self.shards.home_of(&draft.topic)).collect();
-        let mut by_home: Vec<(ShardId, Vec<Draft>)> = Vec::new();
+        let homes: Vec<HomeId> =
+            drafts.iter().map(|draft| self.shards.homes().of(&draft.topic)).collect();
+        let mut by_home: Vec<(HomeId, Vec<Draft>)> = Vec::new();
         for (draft, home) in drafts.into_iter().zip(&homes) {
             match by_home.iter_mut().find(|(of, _)| of == home) {
                 Some((_, drafts)) => drafts.push(draft),
@@ -101,17 +101,18 @@ impl Shard {
         }
         let mut underway = Underway { homes, results: Vec::new(), awaited: 0, refused };
         for (home, drafts) in by_home {
-            if home == self.shards.here() {
+            let shard = self.shards.homes().shard(home);
+            if shard == self.shards.here() {
                 let results = self.place_run(drafts, now);
                 underway.results.push((home, results.into()));
-            } else if !self.outgoing.has_room(home, Lane::Data) {
+            } else if !self.outgoing.has_room(shard, Lane::Data) {
                 underway
                     .results
                     .push((home, drafts.iter().map(|_| Err(RefusalCode::Full)).collect()));
             } else {
                 let publisher = Address { shard: self.shards.here(), conn: publisher };
-                let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
-                self.outgoing.to(home).push(run);
+                let run = Mesh::Publish(Box::new(PublishRun { publisher, home, drafts }));
+                self.outgoing.to(shard).push(run);
                 underway.awaited += 1;
             }
         }
@@ -125,8 +126,7 @@ impl Shard {
     /// Orders drafts of another shard's publisher.
     pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
         let results = self.place_run(run.drafts, now);
-        let answer =
-            PublishedRun { publisher: run.publisher.conn, home: self.shards.here(), results };
+        let answer = PublishedRun { publisher: run.publisher.conn, home: run.home, results };
         self.outgoing.to(run.publisher.shard).push(Mesh::Published(Box::new(answer)));
     }
 

@@ -22,9 +22,9 @@ use crate::dialect::Forced;
 use crate::dialect::Outcome;
 use crate::dialect::Subscription;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::event::Mark;
 use crate::event::Op;
-use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::history::Read;
@@ -56,7 +56,7 @@ impl Shard {
     ) {
         let since = if self.is_position_here(since, now) { since } else { &Since::Lost };
         let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
-        let homes = self.homes_of(&subscription.topics);
+        let homes = self.shards.homes().of_patterns(&subscription.topics);
         let untold = match since {
             Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
             _ => None,
@@ -89,10 +89,10 @@ impl Shard {
             unlearned: Vec::new(),
             is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
         };
-        let shard_count = usize::from(self.shards.count());
+        let home_count = self.shards.homes().count();
         if let Some(solo) = self.conns.solo_mut(id) {
             solo.replays.push(replay);
-            solo.cursor = first_cursor(since, &homes, shard_count);
+            solo.cursor = first_cursor(since, &homes, home_count);
             solo.mark = match since {
                 Since::Cursor(cursor) => cursor.mark,
                 _ => None,
@@ -132,7 +132,7 @@ impl Shard {
         match since {
             Since::Cursor(cursor) => {
                 *cursor.epoch == *self.shards.epoch()
-                    && cursor.times_us.len() == usize::from(self.shards.count())
+                    && cursor.times_us.len() == self.shards.homes().count()
                     && cursor.times_us.iter().all(|time_us| is_past(*time_us))
             }
             // One of another epoch says for which topics it is lost.
@@ -142,20 +142,6 @@ impl Shard {
             }
             _ => true,
         }
-    }
-
-    /// The shards that order topics asked for.
-    fn homes_of(&self, topics: &[TopicPattern]) -> Vec<ShardId> {
-        let mut homes: Vec<ShardId> = Vec::new();
-        for topic in topics {
-            match topic {
-                TopicPattern::Exact(name) => homes.push(self.shards.home_of(name)),
-                TopicPattern::Wild(_) => return self.shards.all().collect(),
-            }
-        }
-        homes.sort_unstable();
-        homes.dedup();
-        homes
     }
 
     fn start_of(&self, since: &Since, topics: &[TopicPattern]) -> Start {
@@ -183,20 +169,20 @@ impl Shard {
     }
 
     /// What one home is asked: the same as every other, but for a cursor, which has a moment for each.
-    fn read_at(&self, home: ShardId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
+    fn read_at(&self, home: HomeId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
         let start = match (since, &shared.start) {
             (Since::Cursor(cursor), _) => {
                 Start::AfterTime { time_us: cursor.times_us[home.index()], mark: cursor.mark }
             }
             (_, Start::AfterOffsets { offsets, others_us }) => {
-                let is_here = |named: &&(TopicName, u64)| self.shards.home_of(&named.0) == home;
+                let is_here = |named: &&(TopicName, u64)| self.shards.homes().of(&named.0) == home;
                 let offsets = offsets.iter().filter(is_here).cloned().collect();
                 Start::AfterOffsets { offsets, others_us: *others_us }
             }
             (_, Start::OtherEpoch { topics }) => {
                 let here = topics
                     .iter()
-                    .filter(|name| self.shards.home_of(name) == home)
+                    .filter(|name| self.shards.homes().of(name) == home)
                     .cloned()
                     .collect();
                 Start::OtherEpoch { topics: here }
@@ -439,14 +425,14 @@ fn exact(topics: &[TopicPattern]) -> Vec<TopicName> {
 }
 
 /// Up to where a stream is known to have been told before its first event: where it says so itself. Homes that are not asked have nothing to tell.
-fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64> {
+fn first_cursor(since: &Since, homes: &[HomeId], home_count: usize) -> Vec<u64> {
     let known = match since {
         Since::Cursor(cursor) => return cursor.times_us.clone(),
         Since::Earliest | Since::Lost => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
         Since::Now | Since::Last | Since::Tail(_) | Since::Snapshot(_) | Since::Position(_) => 0,
     };
-    (0..shard_count)
+    (0..home_count)
         .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })
         .collect()
 }

@@ -1,24 +1,23 @@
-//! Which shard of the process this one is, how many there are, and which of them a topic is at home on.
+//! Which shard of the process this one is, how many there are, and where topics are at home.
 //!
 //! Invariant: it never changes while the shard lives. Never knows a party that is no shard.
 
 use std::sync::Arc;
 
-use super::home::home_of;
+use crate::event::Homes;
 use crate::event::ShardId;
-use crate::event::TopicName;
 
 /// The shards of a process, as one of them sees them.
 #[derive(Debug)]
 pub(super) struct Shards {
     here: ShardId,
-    count: u16,
+    homes: Homes,
     epoch: Arc<str>,
 }
 
 impl Shards {
-    pub(super) const fn new(here: ShardId, count: u16, epoch: Arc<str>) -> Self {
-        Self { here, count, epoch }
+    pub(super) const fn new(here: ShardId, homes: Homes, epoch: Arc<str>) -> Self {
+        Self { here, homes, epoch }
     }
 
     /// This shard.
@@ -27,7 +26,7 @@ impl Shards {
     }
 
     pub(super) const fn count(&self) -> u16 {
-        self.count
+        self.homes.shard_count()
     }
 
     /// What all of them call the time since the process began: an offset means nothing in another epoch.
@@ -36,7 +35,7 @@ impl Shards {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = ShardId> + use<> {
-        (0..self.count).map(ShardId)
+        (0..self.count()).map(ShardId)
     }
 
     /// All but this one.
@@ -45,8 +44,8 @@ impl Shards {
         self.all().filter(move |shard| *shard != here)
     }
 
-    /// The shard that orders a topic.
-    pub(super) fn home_of(&self, topic: &TopicName) -> ShardId {
-        home_of(topic, self.count)
+    /// Which shard orders which topic.
+    pub(super) const fn homes(&self) -> &Homes {
+        &self.homes
     }
 }

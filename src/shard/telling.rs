@@ -49,13 +49,13 @@ pub(super) struct Scratch {
 }
 
 impl Telling {
-    /// Nothing to tell, of that many home shards.
-    pub(super) fn new(settings: &Settings, shard_count: u16, epoch: Arc<str>) -> Self {
+    /// Nothing to tell, of that many homes.
+    pub(super) fn new(settings: &Settings, home_count: usize, epoch: Arc<str>) -> Self {
         let codec = Rc::new(Codec::new(Arc::clone(&settings.views)));
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         Self {
             turn: Turn::default(),
-            gathered: Gathered::new(epoch, shard_count, &codec, &outboxes),
+            gathered: Gathered::new(epoch, home_count, &codec, &outboxes),
             flight: Flight::default(),
             solos: Solos::new(outboxes, &codec),
             scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },

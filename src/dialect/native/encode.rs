@@ -280,8 +280,8 @@ mod tests {
     use crate::dialect::RefusalCode;
     use crate::dialect::Subscription;
     use crate::event::Fields;
+    use crate::event::HomeId;
     use crate::event::Op;
-    use crate::event::ShardId;
     use crate::event::TopicPattern;
 
     fn said(outcome_: &Outcome<'_>) -> String {
@@ -296,7 +296,7 @@ mod tests {
             topic: TopicName::new("adsb/ch").unwrap(),
             key: Arc::from("4067f2"),
             op: Op::Upsert,
-            home: ShardId(0),
+            home: HomeId(0),
             offset: 42,
             previous: 41,
             time_us: 1_786_600_000_000_456,
