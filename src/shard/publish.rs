@@ -91,6 +91,11 @@ impl Shard {
         drafts.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
         let refused = wanted - drafts.len();
         self.stats.refused_rate += refused as u64;
+        if drafts.iter().all(|draft| home_of(&draft.topic, self.shard_count) == self.id) {
+            let mut results = self.place_run(drafts, now);
+            results.extend((0..refused).map(|_| Err(RefusalCode::RateLimited)));
+            return Some(results);
+        }
         let homes: Vec<ShardId> =
             drafts.iter().map(|draft| home_of(&draft.topic, self.shard_count)).collect();
         let mut by_home: Vec<(ShardId, Vec<Draft>)> = Vec::new();
