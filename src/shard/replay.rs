@@ -93,10 +93,8 @@ impl Shard {
         };
         let shard_count = usize::from(self.shard_count);
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            // Nearly everyone has one replay at a time.
-            if solo.replays.is_empty() {
-                solo.replays.reserve_exact(1);
-            }
+            // Nearly everyone has one at a time.
+            solo.replays.reserve_exact(1);
             solo.replays.push(replay);
             solo.cursor = first_cursor(since, &homes, shard_count);
             solo.mark = match since {
