@@ -257,7 +257,7 @@ impl Access {
     ) -> bool {
         let forwarded = passed_on_by.is_some();
         let whence = Whence { listener: self.listeners.of(port), peer, forwarded };
-        self.anonymous.admit(&whence).is_some()
+        self.anonymous.admits(&whence)
     }
 
     /// Why a client without a token may not come in from there, and what would help.
