@@ -9,8 +9,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::Core;
-use super::Listening;
 use super::Remains;
+use super::entering::Listening;
 use crate::clock::Now;
 use crate::conn::tls::Fault;
 use crate::conn::tls::Handshake;
