@@ -43,7 +43,7 @@ impl<W: World> Core<W> {
                     self.begin_handshake(socket, peer, port, now);
                 }
                 Accepted::Conn(socket, peer) => {
-                    let Some(conn) = self.world.open(port, peer, now) else { continue };
+                    let Some(conn) = self.world.open(port, peer.into(), now) else { continue };
                     let watched = self.poll.add_conn(socket.as_fd(), conn);
                     self.sockets.insert(conn, socket);
                     if let Err(error) = watched {
