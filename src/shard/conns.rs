@@ -20,6 +20,7 @@ use super::input::ConnRef;
 use super::session::Session;
 use super::shaping::Shaping;
 use super::solo::Solo;
+use crate::auth::Named;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
@@ -48,6 +49,8 @@ pub(super) struct Conn {
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
     pub(super) who: Option<Arc<Who>>,
+    /// The certificate that it has shown, if that is one that the operator knows.
+    pub(super) named: Option<Box<Named>>,
     /// The registrar counts it.
     pub(super) is_counted: bool,
     /// Where it comes from.
@@ -120,6 +123,7 @@ impl Conns {
             is_heard_later: false,
             voice: None,
             who: None,
+            named: None,
             is_counted: false,
             peer,
             is_warned: false,

@@ -34,6 +34,7 @@ mod lifecycle;
 mod own;
 mod pace;
 mod past_room;
+mod peer;
 mod publish;
 mod pump;
 mod reads;
@@ -62,7 +63,6 @@ mod voice;
 mod want;
 mod work;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use access::Access;
@@ -88,6 +88,7 @@ pub use lanes::Message;
 pub use lanes::Parcel;
 pub use lanes::PartyId;
 pub use lanes::Pending;
+pub use peer::Peer;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
@@ -166,21 +167,25 @@ impl Shard {
     }
 
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
-    pub fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
+    pub fn open(&mut self, port: Port, peer: impl Into<Peer>, now: Now) -> Option<ConnRef> {
+        let Peer { address, certificate } = peer.into();
         if self.conns.len() >= self.settings.connections_max || self.life.is_stopping() {
             return None;
         }
         let most = self.settings.access.limits.address_connections;
         let most = most.saturating_add(ADDRESS_CONNECTIONS_SPARE);
-        let session = session::Session::new(port);
-        let conn = self.conns.insert(session, (peer, most), lifecycle::seconds(now));
-        if conn.is_none() {
-            tracing::debug!(%peer, "its address has too many connections");
+        let (session, heard_s) = (session::Session::new(port), lifecycle::seconds(now));
+        let Some(conn) = self.conns.insert(session, (address, most), heard_s) else {
+            tracing::debug!(peer = %address, "its address has too many connections");
             return None;
-        }
+        };
         self.life.set_date(now);
         self.stats.connections_opened += 1;
-        conn
+        let named = certificate.and_then(|shown| self.settings.access.certified.find(&shown));
+        if let (Some(named), Some(opened)) = (named, self.conns.find_mut(conn.id)) {
+            opened.named = Some(Box::new(named));
+        }
+        Some(conn)
     }
 
     /// Takes in a message of another party.

@@ -91,6 +91,8 @@ impl Shard {
         };
         let home_count = self.shards.homes().count();
         if let Some(solo) = self.conns.solo_mut(id) {
+            // Nearly everyone has one at a time.
+            solo.replays.reserve_exact(1);
             solo.replays.push(replay);
             solo.cursor = first_cursor(since, &homes, home_count);
             solo.mark = match since {
