@@ -303,7 +303,7 @@ fn body_in_words(call: Call, takes: Takes) -> String {
 /// What a call's body may be.
 pub(super) const fn body_of(call: Call) -> Body {
     match call {
-        Call::Talk { body, .. } => body,
+        Call::Respond { body, .. } => body,
         Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
         Call::Upload => Body::Lines,
     }

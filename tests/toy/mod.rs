@@ -34,6 +34,7 @@ use fanwire::wire::http::Method;
 
 use talk::Saying;
 use talk::Toy;
+use talk::put_outcome;
 use talk::wish;
 
 /// What is declared of it.
@@ -56,7 +57,8 @@ static DIALECT: Dialect = Dialect {
     head: None,
     apart: None,
     run: None,
-    envelope: None,
+    outcome: Some(put_outcome),
+    envelopes: None,
     manners: Manners {
         silence: Silence::Closed { after_s: "idle_s" },
         slow: None,
@@ -73,7 +75,7 @@ const DOORS: &[Door] = &[
     door("/toy/say", Method::Post, Kind::Call(SAY, Takes::OneOf(&[&JSON]))),
 ];
 
-const SAY: Call = Call::Talk { body: Body::Bytes(1000), opens: say, lasts: false };
+const SAY: Call = Call::Respond { body: Body::Bytes(1000), opens: say, lasts: false };
 
 const fn door(path: &'static str, method: Method, kind: Kind) -> Door {
     let (guard, told_by, purpose) = (Guard::Token, &[], "a test");
@@ -94,7 +96,6 @@ fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let view = setup.views.of(TOY);
     Ok(Wanted {
         dialect: TOY,
-        talk: Box::new(Toy),
         first: First::Want { wish: wish(&topic_of(head)?, view), since_lost: Since::Earliest },
         refused: |refusal| NotOpened::Refused(refusal.clone()),
     })
@@ -105,5 +106,5 @@ fn say(
     _media: Option<&'static MediaType>,
     _setup: &Setup<'_>,
 ) -> Result<Calling, NotOpened> {
-    Ok(Calling { dialect: TOY, talk: Box::new(Saying { topic: topic_of(head)? }) })
+    Ok(Calling { dialect: TOY, respond: Box::new(Saying { topic: topic_of(head)? }) })
 }

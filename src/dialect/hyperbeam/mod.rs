@@ -67,7 +67,8 @@ static DIALECT: Dialect = Dialect {
     head: Some(put_head),
     apart: Some(apart),
     run: None,
-    envelope: None,
+    outcome: None,
+    envelopes: None,
     //= hyperbeam#2.2
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason

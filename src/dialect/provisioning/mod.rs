@@ -56,7 +56,8 @@ static DIALECT: Dialect = Dialect {
     head: None,
     apart: None,
     run: Some(put_batch),
-    envelope: None,
+    outcome: None,
+    envelopes: None,
     //= provisioning#5.5
     //# a lagging client is **disconnected**.
     manners: Manners {
