@@ -37,6 +37,6 @@ pub(super) const KEYS: &[Key] = &[
         takes: Takes::List(|config| &mut config.tls.plain_listeners),
         default: "[]",
         unit: "",
-        doc: "Listeners that speak no TLS although there is a certificate, by the keys that they are set with: `[\"listen\", \"peat.listen\"]`.",
+        doc: "Listeners that speak no TLS although there is a certificate, by the keys that they are set with: `[\"listen\"]`, or a `listen` of a dialect.",
     },
 ];
