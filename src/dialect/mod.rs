@@ -2,7 +2,7 @@
 //!
 //! A dialect writes events ([`Dialect`]), talks with clients ([`Talk`]) and answers their calls ([`Respond`]). It never sees a socket, a
 //! connection or another dialect, and never reads the clock.
-//! To add one: its folder, a line in [`PROTOCOLS`], transcripts, a page.
+//! To add one: its folder, a line in [`PROTOCOLS`], transcripts, a page. Its routes and what an operator may set of it stand in its folder, too.
 
 mod door;
 
@@ -72,12 +72,14 @@ pub use protocol::Encode;
 pub use protocol::Envelopes;
 pub use protocol::FLOOD;
 pub use protocol::Form;
+pub use protocol::Guest;
 pub use protocol::Head;
 pub use protocol::Manners;
 pub use protocol::Protocol;
 pub use protocol::PutOutcome;
 pub use protocol::Run;
 pub use protocol::Setting;
+pub use protocol::SettingTakes;
 pub use protocol::Silence;
 pub use respond::Listing;
 pub use respond::Next;

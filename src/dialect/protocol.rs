@@ -23,17 +23,38 @@ pub struct Protocol {
     /// What pages call it.
     pub name: &'static str,
     pub doors: &'static [Door],
-    /// Whether its clients came from somewhere: then it may have a listener of its own, and sees topics under names of its own.
-    pub is_guest: bool,
+    /// `Some`: its clients came from somewhere. Then it may have a listener of its own, and sees topics under names of its own.
+    pub guest: Option<Guest>,
     /// What may be set of it besides.
     pub settings: &'static [Setting],
+}
+
+/// What the page of the configuration says of a protocol whose clients came from somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// As part of a sentence: `peat-node's dialect`.
+    pub called: &'static str,
+    /// Where its origin listens, as a sentence without a full stop.
+    pub origin: &'static str,
+    /// What deletes are told as if that is switched on, in a dialect that has no word for them. `None`: it has one.
+    pub deletes_as: Option<&'static str>,
 }
 
 /// A number, or a switch that is 0 or 1, that an operator may set of one protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub name: &'static str,
+    pub takes: SettingTakes,
     pub default: u64,
+    /// What it means, in whole sentences.
+    pub doc: &'static str,
+}
+
+/// Which values a setting may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingTakes {
+    Switch,
+    Number { min: u64, max: u64, unit: &'static str },
 }
 
 /// What writes the message of one event.

@@ -213,7 +213,7 @@ impl<'a> Doorway<'a> {
 pub fn routes_page() -> String {
     let mut page = String::from(ROUTES_BEGIN);
     for protocol in PROTOCOLS {
-        let at = match protocol.is_guest {
+        let at = match protocol.guest.is_some() {
             true => format!("On `listen` and on `{}.listen`.", protocol.key),
             false => "On `listen`.".to_owned(),
         };

@@ -14,6 +14,7 @@ use fanwire::dialect::Door;
 use fanwire::dialect::FLOOD;
 use fanwire::dialect::First;
 use fanwire::dialect::Guard;
+use fanwire::dialect::Guest;
 use fanwire::dialect::JSON;
 use fanwire::dialect::Kind;
 use fanwire::dialect::Manners;
@@ -23,6 +24,7 @@ use fanwire::dialect::Opening;
 use fanwire::dialect::Path;
 use fanwire::dialect::Protocol;
 use fanwire::dialect::Setting;
+use fanwire::dialect::SettingTakes;
 use fanwire::dialect::Setup;
 use fanwire::dialect::Silence;
 use fanwire::dialect::Socket;
@@ -42,8 +44,25 @@ pub(crate) static PROTOCOL: Protocol = Protocol {
     key: "toy",
     name: "Toy",
     doors: DOORS,
-    is_guest: true,
-    settings: &[Setting { name: "idle_s", default: 7 }],
+    guest: Some(Guest {
+        called: "the toy",
+        origin: "`127.0.0.1:7` is where nobody listens",
+        deletes_as: None,
+    }),
+    settings: &[
+        Setting {
+            name: "idle_s",
+            takes: SettingTakes::Number { min: 1, max: 60, unit: "seconds" },
+            default: 7,
+            doc: "How long a client may be silent.",
+        },
+        Setting {
+            name: "polite",
+            takes: SettingTakes::Switch,
+            default: 1,
+            doc: "Whether a client is greeted.",
+        },
+    ],
 };
 
 static DIALECT: Dialect = Dialect {
@@ -82,8 +101,9 @@ const fn door(path: &'static str, method: Method, kind: Kind) -> Door {
     Door { path: Path::Exactly(path), method, kind, guard, told_by, purpose }
 }
 
-fn open(_head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
-    let (talk, first) = (Box::new(Toy), Vec::new());
+fn open(_head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
+    let is_polite = setup.views.is_on(&PROTOCOL, "polite");
+    let (talk, first) = (Box::new(Toy { is_polite }), Vec::new());
     Ok(Opening { dialect: TOY, talk, protocols: &["toy"], may_deflate: true, first })
 }
 

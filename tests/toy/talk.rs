@@ -29,7 +29,9 @@ use fanwire::position::Since;
 
 /// A WebSocket's conversation.
 #[derive(Debug)]
-pub(super) struct Toy;
+pub(super) struct Toy {
+    pub(super) is_polite: bool,
+}
 
 /// A call's: what is said to this topic.
 #[derive(Debug)]
@@ -71,7 +73,9 @@ fn placed(name: &str, published: &Published<'_>) -> String {
 
 impl Talk for Toy {
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
-        steps.push(Step::say(format!("hello from {}", context.epoch).into_bytes()));
+        if self.is_polite {
+            steps.push(Step::say(format!("hello from {}", context.epoch).into_bytes()));
+        }
     }
 
     fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {

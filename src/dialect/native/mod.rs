@@ -37,7 +37,7 @@ pub const SUBPROTOCOL: &str = "fanwire.v1";
 
 /// The protocol.
 pub static PROTOCOL: Protocol =
-    Protocol { key: "native", name: "Native", doors: DOORS, is_guest: false, settings: &[] };
+    Protocol { key: "native", name: "Native", doors: DOORS, guest: None, settings: &[] };
 
 /// Over WebSocket.
 pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);

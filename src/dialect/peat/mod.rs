@@ -26,13 +26,23 @@ use crate::dialect::Dialect;
 use crate::dialect::DialectId;
 use crate::dialect::Envelopes;
 use crate::dialect::FLOOD;
+use crate::dialect::Guest;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Silence;
 
 /// The protocol.
-pub static PROTOCOL: Protocol =
-    Protocol { key: "peat", name: "peat-node", doors: DOORS, is_guest: true, settings: &[] };
+pub static PROTOCOL: Protocol = Protocol {
+    key: "peat",
+    name: "peat-node",
+    doors: DOORS,
+    guest: Some(Guest {
+        called: "peat-node's dialect",
+        origin: "`127.0.0.1:50051` is where a peat-node listens",
+        deletes_as: None,
+    }),
+    settings: &[],
+};
 
 /// Changes as proto3-JSON.
 pub const PEAT: DialectId = DialectId::of(&JSON);
