@@ -33,7 +33,7 @@ pub fn page() -> String {
     let mut page = HEAD.to_owned();
     let mut table = String::new();
     for key in every(PROTOCOLS) {
-        let (section, name) = key.name().split_once('.').unwrap_or(("", key.name()));
+        let (section, name) = key.name().split_once('.').unwrap_or_else(|| ("", key.name()));
         if section != table {
             section.clone_into(&mut table);
             page.push_str(&format!("\n[{section}]\n"));
