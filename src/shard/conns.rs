@@ -24,7 +24,6 @@ use crate::auth::Named;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
-use crate::dialect::Voiced;
 
 /// One connection.
 #[derive(Debug)]
@@ -177,15 +176,12 @@ impl Conns {
         self.find_mut(id)?.solo.as_deref_mut()
     }
 
-    /// Tells a connection's conversation something; what it says to it.
-    pub(super) fn tell(&mut self, id: ConnId, outcome: &Outcome<'_>) -> Option<Item> {
+    /// How a connection is told something; `None`: its dialect has no word for it.
+    pub(super) fn told(&mut self, id: ConnId, outcome: &Outcome<'_>) -> Option<Item> {
+        let voice = self.find(id)?.voice?;
         self.said.clear();
-        let Some(Slot::Taken(conn)) = self.slots.get_mut(id.index()) else { return None };
-        let talk = conn.talk.as_deref_mut()?;
-        match talk.told(outcome, &mut self.said) {
-            Voiced::As(kind) => Some(Item::Said { kind, text: self.said[..].into() }),
-            Voiced::Silent => None,
-        }
+        let kind = voice.dialect.speaker().put_outcome(outcome, &mut self.said)?;
+        Some(Item::Said { kind, text: self.said[..].into() })
     }
 
     /// Has the loop ask whether a connection's input is wanted again.
