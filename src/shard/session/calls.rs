@@ -9,6 +9,7 @@ use super::super::publish::draft_bytes;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::Session;
+use super::awaiting::Asked;
 use super::http::Http;
 use super::http::State;
 use crate::batch::Item;
@@ -20,34 +21,12 @@ use crate::dialect::Next;
 use crate::dialect::Published;
 use crate::dialect::Response;
 use crate::dialect::Tells;
-use crate::dialect::ThenListed;
 use crate::dialect::ThenPublished;
 use crate::event::Draft;
 use crate::event::TopicName;
 use crate::wire::http::Reply;
 use crate::wire::http::Version;
 use crate::wire::sse;
-
-/// A question whose answer a request waits for.
-#[derive(Debug)]
-pub(super) enum Asked {
-    /// Places for drafts of these topics, of so many bytes together.
-    Publish { dialect: DialectId, topics: Vec<TopicName>, drafts_bytes: usize, then: ThenPublished },
-    /// Which topics there are.
-    List(ThenListed),
-    /// A page that is made outside of the core.
-    Page,
-}
-
-impl Asked {
-    /// Bytes that wait with it.
-    pub(super) fn held_bytes(&self) -> usize {
-        match self {
-            Self::Publish { drafts_bytes, .. } => *drafts_bytes,
-            Self::List(_) | Self::Page => 0,
-        }
-    }
-}
 
 impl Shard {
     /// The body of a call is there. `None` if the connection is no longer HTTP.

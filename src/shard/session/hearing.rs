@@ -13,8 +13,10 @@ use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
 use super::Session;
 use super::talk::begins_with_publish;
-use super::unread::Unread;
-use super::websocket::Heard;
+use super::waits::Awaited;
+use super::waits::Heard;
+use super::waits::Paused;
+use super::waits::Waits;
 use super::websocket::WebSocket;
 use super::websocket::echo;
 use crate::clock::Now;
@@ -25,68 +27,15 @@ use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Ticket;
 use crate::event::Draft;
-use crate::event::TopicName;
 use crate::limits::DRAFTS_BYTES_MAX;
 use crate::limits::TICKETS_MAX;
 use crate::wire::decoder::Incoming;
-
-/// Publishes that travel together, and whose places are awaited.
-#[derive(Debug, Default)]
-struct Awaited {
-    /// Who is answered, and for how many drafts each.
-    tickets: Vec<(Ticket, usize)>,
-    /// Of all drafts, in order.
-    topics: Vec<TopicName>,
-    bytes: usize,
-}
-
-/// What a connection was heard to say and is to be carried out later.
-#[derive(Debug, Default)]
-pub(in super::super) struct Waits {
-    asked: Option<Awaited>,
-    /// What was said right behind them, in order.
-    heard: VecDeque<Heard>,
-    unread: Unread,
-    /// The client says nothing more after this.
-    has_ended: bool,
-}
 
 /// Publishes that stand side by side.
 #[derive(Default)]
 struct Run {
     drafts: Vec<Draft>,
     awaited: Awaited,
-}
-
-/// How far bytes were carried out.
-#[derive(Default)]
-struct Paused {
-    taken: usize,
-    heard: VecDeque<Heard>,
-    asked: Option<Awaited>,
-}
-
-impl Waits {
-    pub(super) fn is_asking(&self) -> bool {
-        self.asked.is_some()
-    }
-
-    /// Bytes that it holds.
-    pub(super) fn held_bytes(&self) -> usize {
-        let drafts = self.asked.as_ref().map_or(0, |awaited| awaited.bytes);
-        let heard: usize = self.heard.iter().map(Heard::held_bytes).sum();
-        size_of::<Self>() + self.unread.held_bytes() + drafts + heard
-    }
-
-    fn is_over(&self) -> bool {
-        self.asked.is_none() && self.heard.is_empty() && self.unread.is_empty()
-    }
-
-    fn take(&mut self, paused: Paused) {
-        self.unread.take(paused.taken);
-        self.heard = paused.heard;
-        self.asked = paused.asked;
-    }
 }
 
 impl Shard {

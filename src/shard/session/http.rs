@@ -12,8 +12,8 @@ use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::Response;
 use super::Session;
-use super::calls::Asked;
-use super::gather::Gathering;
+use super::awaiting::Asked;
+use super::awaiting::Gathering;
 use super::patience::Patience;
 use super::unread::Unread;
 use super::upload::Upload;
@@ -23,7 +23,6 @@ use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Door;
 use crate::dialect::Opening;
-use crate::dialect::Refusal;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
@@ -403,15 +402,4 @@ fn deflate_of(agreed: Option<Agreed>) -> Deflate {
         }
         Some(agreed) => Deflate::Takeover { window_bits: agreed.server_window_bits },
     }
-}
-
-/// `{"error":{"code":…,"message":…,"field":…}}`
-pub(super) fn refusal_body(refusal: &Refusal) -> Vec<u8> {
-    let mut error = serde_json::Map::new();
-    error.insert("code".into(), refusal.code.name().into());
-    error.insert("message".into(), (*refusal.message).into());
-    if let Some(field) = &refusal.field {
-        error.insert("field".into(), (**field).into());
-    }
-    serde_json::json!({ "error": error }).to_string().into_bytes()
 }

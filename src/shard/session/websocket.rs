@@ -6,20 +6,17 @@ use std::num::NonZeroU32;
 
 use super::super::Shard;
 use super::super::input::ConnId;
-use super::super::publish::draft_bytes;
 use super::super::solo::AfterSent;
 use super::super::want::WHO_FIRST;
-use super::hearing::Waits;
 use super::patience::Patience;
-use super::talk::begins_with_publish;
+use super::waits::Heard;
+use super::waits::Waits;
 use crate::auth::Bucket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Request;
 use crate::dialect::Said;
-use crate::dialect::Step;
 use crate::event::TopicName;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
@@ -55,47 +52,6 @@ pub(in super::super) struct WebSocket {
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Echo {
     pub(super) deflate: Option<Agreed>,
-}
-
-/// One thing that a client said, its bytes copied where they outlive the read.
-#[derive(Debug)]
-pub(super) enum Heard {
-    /// What its conversation wants to be done for a message; whether that was counted as one of those that it may send.
-    Steps {
-        steps: Vec<Step>,
-        is_counted: bool,
-    },
-    Echoed(Box<[u8]>),
-    Ping(Box<[u8]>),
-    Close {
-        code: Option<u16>,
-    },
-    /// Its bytes are no WebSocket's from here on.
-    Broken(Violation),
-}
-
-impl Heard {
-    /// Whether a publish is what comes next.
-    pub(super) fn is_publish(&self) -> bool {
-        matches!(self, Self::Steps { steps, .. } if begins_with_publish(steps))
-    }
-
-    /// Bytes that it holds of what was said.
-    pub(super) fn held_bytes(&self) -> usize {
-        match self {
-            Self::Steps { steps, .. } => steps.iter().map(step_bytes).sum(),
-            Self::Echoed(bytes) | Self::Ping(bytes) => bytes.len(),
-            Self::Close { .. } | Self::Broken(_) => 0,
-        }
-    }
-}
-
-fn step_bytes(step: &Step) -> usize {
-    let drafts = match step {
-        Step::Ask { what: Request::Publish(drafts), .. } => &drafts[..],
-        _ => &[],
-    };
-    size_of::<Step>() + drafts.iter().map(draft_bytes).sum::<usize>()
 }
 
 impl WebSocket {

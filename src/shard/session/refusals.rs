@@ -1,0 +1,75 @@
+//! The words for requests that are refused, or end before they are complete.
+
+use std::fmt;
+
+use crate::dialect::Refusal;
+use crate::wire::http::HttpError;
+
+/// How a request ended too soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Cut {
+    /// It took too long.
+    Late,
+    /// Its client says no more.
+    Ended,
+    /// The server stops.
+    Stopping,
+    /// Of all that is held of unfinished requests it holds the most, and there is no room.
+    NoRoom,
+    /// Its body is not what its head says.
+    Broken(HttpError),
+}
+
+impl Cut {
+    /// The status that answers it.
+    pub(super) const fn status(self) -> u16 {
+        match self {
+            Self::Late => 408,
+            Self::Ended => 400,
+            Self::Stopping | Self::NoRoom => 503,
+            Self::Broken(error) => error.status(),
+        }
+    }
+
+    /// The word for it.
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Late => "timeout",
+            Self::Ended => "cut_off",
+            Self::Stopping => "shutting_down",
+            Self::NoRoom => "full",
+            Self::Broken(error) => error.code(),
+        }
+    }
+
+    /// `{"error":{"code":…,"message":…}}`
+    pub(super) fn body(self) -> Vec<u8> {
+        let error = serde_json::json!({ "code": self.code(), "message": self.to_string() });
+        serde_json::json!({ "error": error }).to_string().into_bytes()
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Late => "the request did not arrive in time",
+            Self::Ended => "the request ended before it was complete",
+            Self::Stopping => "the server is shutting down",
+            Self::NoRoom => {
+                "there is no room for unfinished requests, and this one holds the most; try again"
+            }
+            Self::Broken(error) => return error.fmt(f),
+        })
+    }
+}
+
+/// `{"error":{"code":…,"message":…,"field":…}}`
+pub(super) fn refusal_body(refusal: &Refusal) -> Vec<u8> {
+    let mut error = serde_json::Map::new();
+    error.insert("code".into(), refusal.code.name().into());
+    error.insert("message".into(), (*refusal.message).into());
+    if let Some(field) = &refusal.field {
+        error.insert("field".into(), (**field).into());
+    }
+    serde_json::json!({ "error": error }).to_string().into_bytes()
+}
