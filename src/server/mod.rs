@@ -18,6 +18,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod written;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 //!
 //! Invariant: every end that can still be answered is answered, with the reason; and of an upload with what was taken, and up to where.
 
-
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::Session;
