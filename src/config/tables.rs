@@ -14,10 +14,10 @@ use super::KeyConfig;
 use super::RoleConfig;
 use super::error::ConfigError;
 use super::error::Problem;
+use super::file::File;
 use super::keys_auth::ALGORITHMS;
-use super::parse::File;
-use super::parse::strings;
-use super::parse::type_name;
+use super::takes::strings;
+use super::takes::type_name;
 
 /// A table of the operator's own names.
 pub(super) struct Table {

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-
 use super::grants;
 use super::keys;
 use super::tls;
