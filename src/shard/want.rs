@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::input::ConnId;
+use super::session::WHO_FIRST;
 use super::settings::Bounds;
 use super::solo::Listener;
 use crate::clock::Now;
@@ -18,9 +19,6 @@ use crate::event::TopicPattern;
 use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Since;
-
-/// What a client is told that has not said who it is, where it has to.
-pub(super) const WHO_FIRST: &str = "say who you are first: send auth with a token";
 
 impl Shard {
     /// From here on a connection has these subscriptions, by id, and no others.

@@ -5,7 +5,7 @@
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::publish::PublishResult;
-use super::super::publish::draft_bytes;
+use super::super::tickets::draft_bytes;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::Session;

@@ -10,7 +10,7 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
-use super::super::publish::draft_bytes;
+use super::super::tickets::draft_bytes;
 use super::Session;
 use super::talk::begins_with_publish;
 use super::waits::Awaited;

@@ -5,6 +5,9 @@ use std::fmt;
 use crate::dialect::Refusal;
 use crate::wire::http::HttpError;
 
+/// What a client is told that has not said who it is, where it has to.
+pub(in super::super) const WHO_FIRST: &str = "say who you are first: send auth with a token";
+
 /// How a request ended too soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Cut {

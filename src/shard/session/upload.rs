@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::ingest::Ingest;
-use super::super::publish::draft_bytes;
+use super::super::tickets::draft_bytes;
 use super::PublishResult;
 use super::refusals::Cut;
 use super::refusals::refusal_body;

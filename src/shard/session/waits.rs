@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::publish::draft_bytes;
+use super::super::tickets::draft_bytes;
 use super::talk::begins_with_publish;
 use super::unread::Unread;
 use crate::dialect::Request;

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::solo::AfterSent;
-use super::super::want::WHO_FIRST;
+use super::WHO_FIRST;
 use super::patience::Patience;
 use super::waits::Heard;
 use super::waits::Waits;
