@@ -104,7 +104,7 @@ impl Shard {
     fn publisher_of(&self, id: ConnId) -> Option<Publisher> {
         let conn = self.conns.find(id)?;
         let user = conn.who.as_ref().and_then(|who| who.principal.user.as_ref());
-        Publisher::of(user, conn.peer)
+        Publisher::of(user, conn.caller.peer)
     }
 
     /// Another shard's publisher wants to publish.

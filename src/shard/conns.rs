@@ -34,6 +34,18 @@ impl ClassId {
     }
 }
 
+/// From where a connection comes, and what is known of that.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) peer: IpAddr,
+    /// The certificate that it has shown, if that is one that the operator knows.
+    pub(super) named: Option<Box<Named>>,
+    /// The registrar counts it.
+    pub(super) is_counted: bool,
+    /// They were told that their token is soon over.
+    pub(super) is_warned: bool,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -57,14 +69,8 @@ pub(super) struct Conn {
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
     pub(super) who: Option<Arc<Who>>,
-    /// The certificate that it has shown, if that is one that the operator knows.
-    pub(super) named: Option<Box<Named>>,
-    /// The registrar counts it.
-    pub(super) is_counted: bool,
-    /// Where it comes from.
-    pub(super) peer: IpAddr,
-    /// They were told that their token is soon over.
-    pub(super) is_warned: bool,
+    /// From where it comes, and what is known of that.
+    pub(super) caller: Caller,
     /// What its paced and leaving subscriptions remember.
     pub(super) shaping: Option<Box<Shaping>>,
     /// `None`: in step with its class, or idle.
@@ -131,10 +137,7 @@ impl Conns {
             is_heard_later: false,
             voice: None,
             who: None,
-            named: None,
-            is_counted: false,
-            peer,
-            is_warned: false,
+            caller: Caller { peer, named: None, is_counted: false, is_warned: false },
             shaping: None,
             solo: None,
         });
@@ -211,7 +214,7 @@ impl Conns {
     pub(super) fn pop_gone(&mut self) -> Option<ConnId> {
         let id = self.gone.pop_front()?;
         if let Some(conn) = self.remove(id) {
-            self.addresses.leave(conn.peer);
+            self.addresses.leave(conn.caller.peer);
         }
         Some(id)
     }

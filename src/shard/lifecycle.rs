@@ -106,7 +106,7 @@ impl Shard {
             websocket.release(self.intake.inbound());
         }
         let generation = conn.generation;
-        let was_counted = std::mem::take(&mut conn.is_counted);
+        let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;
         conn.voice = None;
         conn.talk = None;
@@ -120,7 +120,7 @@ impl Shard {
 
     fn end_subscriptions(&mut self, id: ConnId) {
         self.stats.subscriptions -= self.subs_of(id).len() as u64;
-        self.shapings.forget(&mut self.conns, id);
+        self.telling.shapings.forget(&mut self.conns, id);
         self.leave_class(id);
     }
 

@@ -67,7 +67,7 @@ impl Shard {
         let conn = self.conns.conn_ref(id)?;
         let found = self.conns.find(id)?;
         let user = found.who.as_ref().and_then(|who| who.principal.user.clone());
-        let peer = found.peer;
+        let peer = found.caller.peer;
         if user.is_none() && AddressKey::of(peer).is_none() {
             return Some(Ok(()));
         }
@@ -105,7 +105,7 @@ impl Shard {
 
     fn count(&mut self, id: ConnId, result: Result<(), LimitError>) {
         if let (Ok(()), Some(conn)) = (result, self.conns.find_mut(id)) {
-            conn.is_counted = true;
+            conn.caller.is_counted = true;
         }
     }
 

@@ -308,7 +308,8 @@ impl Shard {
                 continue;
             }
             let passes = self.shown(filter.as_ref(), &forced, event).is_some();
-            if passes && !self.shapings.note_inside(&mut self.conns, reader.id, sub, event) {
+            if passes && !self.telling.shapings.note_inside(&mut self.conns, reader.id, sub, event)
+            {
                 return self.outbox_full(reader.id, now);
             }
         }

@@ -128,7 +128,7 @@ impl Shard {
     pub(super) fn forget(&mut self, id: ConnId, index: usize) {
         self.stats.subscriptions -= 1;
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
-        self.shapings.end(&mut self.conns, id, sub);
+        self.telling.shapings.end(&mut self.conns, id, sub);
         if let Some(solo) = self.conns.solo_mut(id) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));

@@ -1,4 +1,5 @@
-//! What `work` works with: what is gathered, what is on its way to those in step, those who are not, and how much of all that a turn does.
+//! What `work` works with: what is gathered, what is on its way to those in step, those who are not, what is held back for the slow by choice, and
+//! how much of all that a turn does.
 //!
 //! Invariant: members and solo connections share one budget for what they have yet to take. Never knows who listens: classes do.
 
@@ -16,6 +17,7 @@ use super::flight::Unsent;
 use super::gathered::Gathered;
 use super::input::ConnId;
 use super::settings::Settings;
+use super::shaping::Shapings;
 use super::sink::Sink;
 use super::solos::Solos;
 use super::stats::Stats;
@@ -29,6 +31,7 @@ pub(super) struct Telling {
     pub(super) gathered: Gathered,
     pub(super) flight: Flight,
     pub(super) solos: Solos,
+    pub(super) shapings: Shapings,
     /// Buffers that live from event to event.
     scratch: Scratch,
     /// What events are encoded with that are for one connection of a class of its own.
@@ -58,6 +61,7 @@ impl Telling {
             gathered: Gathered::new(epoch, home_count, &codec, &outboxes),
             flight: Flight::default(),
             solos: Solos::new(outboxes, &codec),
+            shapings: Shapings::new(settings.memory.shaping_bytes_max),
             scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
             alone: Encoded::new(&codec),
             codec,

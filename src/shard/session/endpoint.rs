@@ -93,7 +93,7 @@ impl Shard {
             Entered::Yes(http) => http,
             Entered::Refused(http) => return Some(http),
         };
-        let is_counted = self.conns.find(id).is_none_or(|conn| conn.is_counted);
+        let is_counted = self.conns.find(id).is_none_or(|conn| conn.caller.is_counted);
         if is_counted || !door.lasts() || http.answering().head_only {
             return self.route_known(id, http, head, door, now);
         }

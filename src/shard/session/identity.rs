@@ -240,7 +240,7 @@ impl Shard {
     /// Where a connection comes from.
     fn peer_of(&self, id: ConnId) -> IpAddr {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        self.conns.find(id).map_or(nowhere, |conn| conn.peer)
+        self.conns.find(id).map_or(nowhere, |conn| conn.caller.peer)
     }
 
     /// Who a token is.
@@ -268,7 +268,7 @@ impl Shard {
 
     /// Who a connection is by its certificate; `None`: it has shown none that the operator knows.
     fn certified(&self, id: ConnId, now: Now) -> Option<Result<Arc<Who>, NotLetIn>> {
-        let named = self.conns.find(id)?.named.as_deref()?;
+        let named = self.conns.find(id)?.caller.named.as_deref()?;
         let principal = self.settings.access.certified.principal(named)?;
         // A session that is resumed is not looked at again by whoever checks certificates.
         if principal.is_expired(wall_s(now)) {
@@ -303,7 +303,7 @@ impl Shard {
         let was_named = conn.who.as_ref().is_some_and(|who| who.principal.user.is_some());
         let is_alike = conn.who.as_ref().is_some_and(|before| before.hears_alike(&who));
         conn.who = Some(who);
-        conn.is_warned = false;
+        conn.caller.is_warned = false;
         // Whose name was known is counted already: so a connection has one question to the registrar at a time.
         if !was_named && let Some(Err(error)) = self.ask_registrar(id, now) {
             self.close(id, CLOSE_POLICY, &error.to_string(), now);
@@ -385,7 +385,8 @@ impl Shard {
             self.close(id, 4001, "token expired", now);
             return true;
         }
-        if now_s + EXPIRY_WARNED_S >= expires_at_s && !std::mem::replace(&mut conn.is_warned, true)
+        if now_s + EXPIRY_WARNED_S >= expires_at_s
+            && !std::mem::replace(&mut conn.caller.is_warned, true)
         {
             self.say(id, &Outcome::Expiring { expires_at_s });
         }
