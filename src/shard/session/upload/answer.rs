@@ -20,7 +20,7 @@ impl Upload {
     /// What was taken, up to where, and why it was no more.
     fn count_with(&self, code: &str, message: &str, epoch: &str) -> Vec<u8> {
         let mut body = if self.terms.ndjson { self.counts(epoch) } else { serde_json::Map::new() };
-        body.insert("accepted".into(), self.accepted.into());
+        body.insert("accepted".into(), self.tally.accepted.into());
         body.insert("error".into(), serde_json::json!({ "code": code, "message": message }));
         if let (true, Some(line)) = (self.terms.ndjson, self.draft_lines.first()) {
             body.insert("line".into(), (*line).into());
@@ -39,7 +39,7 @@ impl Upload {
         if let Some(cut) = self.cut {
             return (cut.status(), self.answer_early(cut, epoch));
         }
-        if let (false, Some((_, refusal))) = (self.terms.ndjson, self.errors.first()) {
+        if let (false, Some((_, refusal))) = (self.terms.ndjson, self.tally.errors.first()) {
             let status = match refusal.code {
                 RefusalCode::TooLarge => 413,
                 RefusalCode::TooManyTopics => 429,
@@ -47,7 +47,7 @@ impl Upload {
             };
             return (status, refusal_body(refusal));
         }
-        let status = match (self.accepted, self.rejected, self.terms.ordered) {
+        let status = match (self.tally.accepted, self.tally.rejected, self.terms.ordered) {
             (0, 1.., _) => 400,
             (_, _, true) => 200,
             (_, _, false) => 202,
@@ -58,15 +58,15 @@ impl Upload {
     /// `{"accepted":…,"topic":…,"epoch":…,"offset":…,"rejected":…,"errors":[…]}`
     fn counts(&self, epoch: &str) -> serde_json::Map<String, serde_json::Value> {
         let mut body = serde_json::Map::new();
-        body.insert("accepted".into(), self.accepted.into());
+        body.insert("accepted".into(), self.tally.accepted.into());
         body.insert("topic".into(), self.terms.topic.as_str().into());
         if self.terms.ordered {
             body.insert("epoch".into(), epoch.into());
-            body.insert("offset".into(), self.offset.into());
+            body.insert("offset".into(), self.tally.offset.into());
         }
         if self.terms.ndjson {
-            body.insert("rejected".into(), self.rejected.into());
-            let errors = self.errors.iter().map(|(line, refusal)| {
+            body.insert("rejected".into(), self.tally.rejected.into());
+            let errors = self.tally.errors.iter().map(|(line, refusal)| {
                 let mut error = serde_json::json!({ "line": line, "code": refusal.code.name(), "message": refusal.message });
                 if let Some(field) = &refusal.field {
                     error["field"] = (**field).into();
@@ -74,7 +74,7 @@ impl Upload {
                 error
             });
             body.insert("errors".into(), errors.collect::<Vec<_>>().into());
-            let omitted = self.rejected - self.errors.len() as u64;
+            let omitted = self.tally.rejected - self.tally.errors.len() as u64;
             if omitted > 0 {
                 body.insert("errors_omitted".into(), omitted.into());
             }
