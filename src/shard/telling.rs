@@ -9,18 +9,13 @@ use std::sync::Arc;
 use super::classes::Classes;
 use super::codec::Codec;
 use super::conns::ClassId;
-use super::conns::Conns;
 use super::encoded::Encoded;
 use super::flight::Flight;
-use super::flight::Ground;
-use super::flight::Unsent;
 use super::gathered::Gathered;
 use super::input::ConnId;
 use super::settings::Settings;
 use super::shaping::Shapings;
-use super::sink::Sink;
 use super::solos::Solos;
-use super::stats::Stats;
 use super::turn::Turn;
 use crate::batch::Budget;
 
@@ -94,20 +89,5 @@ impl Telling {
     /// Begins to send what was gathered to those of the slab's places.
     pub(super) fn launch(&mut self, classes: &mut Classes, places: u32) {
         self.flight.launch(&mut self.gathered, classes, places);
-    }
-
-    /// Sends on, while this turn has done less than `units_max`: false if some have not been sent it yet, and those that could not be sent all of
-    /// it. Their list is to be put back.
-    pub(super) fn fly<S: Sink>(
-        &mut self,
-        sink: &mut S,
-        (conns, classes): (&mut Conns, &Classes),
-        stats: &mut Stats,
-        units_max: u64,
-    ) -> (bool, Vec<Unsent>) {
-        let outboxes = self.solos.outboxes();
-        let ground = &mut Ground { conns, classes, turn: &mut self.turn, stats, outboxes };
-        let is_over = self.flight.fly(sink, ground, units_max);
-        (is_over, self.flight.take_unsent())
     }
 }
