@@ -106,7 +106,7 @@ impl Shard {
         is_due: impl Fn(u8, &Pace) -> bool,
         now: Now,
     ) -> Vec<(Arc<Event>, u64)> {
-        if self.voice_of(id).is_some_and(Voice::is_sse) {
+        if self.conns.voice_of(id).is_some_and(Voice::is_sse) {
             // Each of these events has an id of its own, which must not cover those that follow it.
             self.go_solo(id);
         }

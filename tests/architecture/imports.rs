@@ -167,7 +167,10 @@ fn from_root(files: &Files, module: &str, path: &str) -> Option<Vec<String>> {
         at.pop();
     }
     for name in names {
-        if name == "super" { drop(at.pop()) } else { at.push(name) }
+        match name {
+            "super" => at.truncate(at.len().saturating_sub(1)),
+            name => at.push(name),
+        }
     }
     Some(at.into_iter().map(str::to_owned).collect())
 }

@@ -91,8 +91,9 @@ impl Shard {
         (mut drafts, then): (Vec<Draft>, ThenPublished),
         now: Now,
     ) -> Option<Asked> {
-        if let Some(barred) = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic)) {
-            let refusal = &self.why_not_publish(id);
+        if let Some(barred) = drafts.iter().find(|draft| !self.conns.may_publish(id, &draft.topic))
+        {
+            let refusal = &self.conns.why_not_publish(id);
             let published = Published::Barred { topic: &barred.topic, refusal };
             self.answer_call(id, http, (dialect, then, published), now);
             return None;

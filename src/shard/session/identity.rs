@@ -3,6 +3,7 @@
 //! Invariants: whoever is not known, and may not be anonymous, subscribes to nothing and publishes nothing; a token that was revoked or is
 //! over opens nothing. A new token on an open connection must be the same user's, and never widens a running subscription.
 
+use super::super::conns::Conns;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -154,7 +155,7 @@ impl Shard {
         }
         let access = Arc::clone(&self.settings.access);
         let (has_keys, shown) = (access.verifier.is_some(), Shown::by(head));
-        let (port, peer) = (http.port(), self.peer_of(id));
+        let (port, peer) = (http.port(), self.conns.peer_of(id));
         let who = match shown {
             Shown::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),
@@ -235,12 +236,6 @@ impl Shard {
                 .header("www-authenticate", "Bearer")
                 .body("text/plain; charset=utf-8", b"Unauthorized");
         });
-    }
-
-    /// Where a connection comes from.
-    fn peer_of(&self, id: ConnId) -> IpAddr {
-        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        self.conns.find(id).map_or(nowhere, |conn| conn.caller.peer)
     }
 
     /// Who a token is.
@@ -391,5 +386,13 @@ impl Shard {
             self.say(id, &Outcome::Expiring { expires_at_s });
         }
         false
+    }
+}
+
+impl Conns {
+    /// Where a connection comes from.
+    fn peer_of(&self, id: ConnId) -> IpAddr {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        self.find(id).map_or(nowhere, |conn| conn.caller.peer)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is said is carried out in its order, for `hearing` hands it over so. Never looks inside a payload.
 
+use super::super::conns::Conns;
 use std::num::NonZeroU32;
 
 use super::super::Shard;
@@ -183,37 +184,19 @@ impl Shard {
 
     /// It said more in a second than it may.
     fn hear_no_more(&mut self, id: ConnId, now: Now) {
-        if !self.is_closing(id) {
+        if !self.conns.is_closing(id) {
             let message = format_args!("a client said more than it may in a second");
             self.tell_log_of(Some(id), "warning", "limits", message, now);
         }
-        let Some(voice) = self.voice_of(id) else { return };
+        let Some(voice) = self.conns.voice_of(id) else { return };
         self.close(id, CLOSE_POLICY, voice.dialect.speaker().manners.flood, now);
-    }
-
-    /// Whether a connection may publish to a topic.
-    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
-        let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
-        who.is_some_and(|who| who.principal.may_publish(topic))
-    }
-
-    /// Why it may not: nobody knows who it is, or what it may publish is something else.
-    pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
-        match self.conns.find(id).and_then(|conn| conn.who.as_ref()) {
-            None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),
-            Some(_) => Refusal::of(
-                RefusalCode::Forbidden,
-                "topic",
-                "publishing to this topic is not allowed",
-            ),
-        }
     }
 
     //= rfc6455#5.5.1
     //# If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
     //# response.
     fn answer_close(&mut self, id: ConnId, code: Option<u16>, now: Now) {
-        if self.is_closing(id) {
+        if self.conns.is_closing(id) {
             return self.close_after_sent(id, now);
         }
         let mut bytes = Vec::new();
@@ -242,4 +225,24 @@ pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
         }
     }
     Heard::Echoed(out.into())
+}
+
+impl Conns {
+    /// Whether a connection may publish to a topic.
+    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
+        let who = self.find(id).and_then(|conn| conn.who.as_ref());
+        who.is_some_and(|who| who.principal.may_publish(topic))
+    }
+
+    /// Why it may not: nobody knows who it is, or what it may publish is something else.
+    pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
+        match self.find(id).and_then(|conn| conn.who.as_ref()) {
+            None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),
+            Some(_) => Refusal::of(
+                RefusalCode::Forbidden,
+                "topic",
+                "publishing to this topic is not allowed",
+            ),
+        }
+    }
 }
