@@ -68,6 +68,7 @@ pub struct MemoryConfig {
     pub input_bytes_max: u64,
     pub mesh_bytes_max: u64,
     pub tables_bytes_max: u64,
+    pub tokens_bytes_max: u64,
 }
 
 /// How one dialect sees the topics. See `docs/dialects/mapping.md`.

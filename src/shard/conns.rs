@@ -16,6 +16,7 @@ use super::input::ConnRef;
 use super::session::Session;
 use super::shape::Shaping;
 use super::solo::Solo;
+use crate::batch::Counted;
 use crate::dialect::Talk;
 
 /// One connection.
@@ -41,6 +42,8 @@ pub(super) struct Conn {
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
     pub(super) who: Option<Arc<Who>>,
+    /// What their token says, of what all tokens may.
+    pub(super) who_counted: Counted,
     /// The registrar counts it.
     pub(super) is_counted: bool,
     /// Where it comes from.
@@ -98,6 +101,7 @@ impl Conns {
             is_heard_later: false,
             voice: None,
             who: None,
+            who_counted: Counted::default(),
             is_counted: false,
             peer,
             is_warned: false,
