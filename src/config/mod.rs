@@ -129,6 +129,7 @@ pub struct AuthConfig {
     pub anonymous: String,
     pub anonymous_role: String,
     pub admin_secret_file: String,
+    pub metrics: String,
     pub origins: String,
     pub hosts: String,
     pub user_connections: u64,

@@ -46,6 +46,8 @@ pub struct Access {
     pub limits: AccessLimits,
     /// What opens the admin endpoints; without one they are closed.
     pub admin: Option<Arc<AdminSecret>>,
+    /// Figures are for whoever shows what opens the admin endpoints.
+    pub hides_figures: bool,
     /// The addresses that connections come in by.
     pub listeners: Listeners,
 }
@@ -102,6 +104,7 @@ impl Default for Access {
             origins: Origins::default(),
             limits: AccessLimits::default(),
             admin: None,
+            hides_figures: false,
             listeners: Listeners::at(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         }
     }
