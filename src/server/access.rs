@@ -6,6 +6,8 @@ use std::fmt::Display;
 use std::fs;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::grants;
 use super::keys;
 use super::plan::seconds;
@@ -17,6 +19,7 @@ use crate::auth::Rate;
 use crate::auth::secret_in_file;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::config::DialectConfig;
 use crate::config::Problem;
 use crate::config::ViewConfig;
 use crate::dialect::View;
@@ -39,24 +42,28 @@ pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
-/// What a file holds.
-pub(super) fn file(config: &Config, key: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|error| unusable(config, key, format_args!("{path}: {error}")))
+/// What a file holds, which may be a secret: it is overwritten when it is no longer needed.
+pub(super) fn file(
+    config: &Config,
+    key: &str,
+    path: &str,
+) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    let bytes = fs::read(path);
+    let bytes = bytes.map_err(|error| unusable(config, key, format_args!("{path}: {error}")))?;
+    Ok(Zeroizing::new(bytes))
 }
 
 /// How each dialect sees the topics.
 pub(super) fn views(config: &Config) -> Result<Views, ConfigError> {
-    let mut views = Views::default();
-    for (key, settings) in config.protocols() {
-        if let Some(own) = views.view_mut(key) {
-            *own = view(config, key, settings.view)?;
-        }
-        for (name, value) in settings.more {
-            let is_known = views.set(key, name, value);
-            assert!(is_known, "{key}.{name} is configured and not declared");
-        }
-    }
-    Ok(views)
+    let own = |dialect: &DialectConfig| {
+        let DialectConfig { protocol, view: written, settings } = dialect;
+        let view = match protocol.guest {
+            Some(_) => view(config, protocol.key, written)?,
+            None => View::default(),
+        };
+        Ok((*protocol, view, settings.clone()))
+    };
+    config.dialects.iter().map(own).collect()
 }
 
 fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, ConfigError> {
@@ -105,10 +112,13 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
         }
     };
     let verifier = keys::verifier(config)?.map(Arc::new);
+    let certified = grants::certified(config)?;
+    let can_show_roles = verifier.is_some() || !certified.is_empty();
     Ok(Access {
         keys: None,
         anonymous: grants::anonymous(config)?,
-        event_types: grants::event_types(config, verifier.is_some()),
+        certified,
+        event_types: grants::event_types(config, can_show_roles),
         verifier,
         origins: Origins::new(&origins, &hosts)
             .map_err(|error| unusable(config, "auth.origins", error))?,
@@ -121,7 +131,7 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
         },
         hides_figures: hides_figures(config, admin.is_some())?,
         admin,
-        listeners: listeners(config),
+        listeners: listeners(config)?,
     })
 }
 
@@ -136,14 +146,16 @@ fn hides_figures(config: &Config, has_secret: bool) -> Result<bool, ConfigError>
 }
 
 /// What each listener is bound to.
-fn listeners(config: &Config) -> Listeners {
+fn listeners(config: &Config) -> Result<Listeners, ConfigError> {
     let mut listeners = Listeners::at(config.listen.ip());
-    for (key, settings) in config.protocols() {
-        if let Some(address) = settings.view.listen {
+    for (key, view) in config.guests() {
+        if let Some(address) = view.listen {
             listeners = listeners.with(Port::Own(key), address.ip());
         }
     }
-    let own = config.protocols().into_iter().map(|(key, _)| Port::Own(key));
+    let own = config.guests().map(|(key, _)| Port::Own(key));
     let ports = std::iter::once(Port::Shared).chain(own);
-    ports.filter(|port| tls::is_secured(config, *port)).fold(listeners, Listeners::encrypted)
+    let listeners =
+        ports.filter(|port| tls::is_secured(config, *port)).fold(listeners, Listeners::encrypted);
+    Ok(listeners.https(tls::https_port(config)?, seconds(config.tls.hsts_s)))
 }

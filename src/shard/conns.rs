@@ -16,6 +16,7 @@ use super::input::ConnRef;
 use super::session::Session;
 use super::shape::Shaping;
 use super::solo::Solo;
+use crate::auth::Named;
 use crate::batch::Counted;
 use crate::dialect::Talk;
 
@@ -44,6 +45,8 @@ pub(super) struct Conn {
     pub(super) who: Option<Arc<Who>>,
     /// What their token says, of what all tokens may.
     pub(super) who_counted: Counted,
+    /// The certificate that it has shown, if that is one that the operator knows.
+    pub(super) named: Option<Box<Named>>,
     /// The registrar counts it.
     pub(super) is_counted: bool,
     /// Where it comes from.
@@ -102,6 +105,7 @@ impl Conns {
             voice: None,
             who: None,
             who_counted: Counted::default(),
+            named: None,
             is_counted: false,
             peer,
             is_warned: false,

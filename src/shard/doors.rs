@@ -66,6 +66,7 @@ fn doors_at(views: &Views, port: Port) -> impl Iterator<Item = &'static Door> {
     let is_here = move |protocol: &&'static Protocol| match port {
         Port::Shared => true,
         Port::Own(key) => protocol.key == key,
+        Port::Redirect => false,
     };
     let of_protocols = views.protocols().filter(is_here).flat_map(|protocol| protocol.doors);
     let own = if port == Port::Shared { ITS_OWN } else { &[] };
@@ -212,7 +213,7 @@ impl<'a> Doorway<'a> {
 pub fn routes_page() -> String {
     let mut page = String::from(ROUTES_BEGIN);
     for protocol in PROTOCOLS {
-        let at = match protocol.is_guest {
+        let at = match protocol.guest.is_some() {
             true => format!("On `listen` and on `{}.listen`.", protocol.key),
             false => "On `listen`.".to_owned(),
         };
@@ -304,7 +305,7 @@ fn body_in_words(call: Call, takes: Takes) -> String {
 /// What a call's body may be.
 pub(super) const fn body_of(call: Call) -> Body {
     match call {
-        Call::Talk { body, .. } => body,
+        Call::Respond { body, .. } => body,
         Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
         Call::Upload => Body::Lines,
     }

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
+use fanwire::event::home_of;
 use fanwire::shard::MemoryBounds;
 use fanwire::shard::Settings;
-use fanwire::shard::home_of;
 
 use crate::ledger;
 use crate::support::client::Client;
