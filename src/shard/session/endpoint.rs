@@ -123,7 +123,7 @@ impl Shard {
             head_only: head.method == Method::Head,
             origin: origin.filter(|_| may_read).map(Into::into),
             hsts_s: access.listeners.hsts_s(port),
-            date: self.date,
+            date: self.life.date(),
         }
     }
 
@@ -153,7 +153,7 @@ impl Shard {
                     .headers("if-none-match")
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
-                self.admin.push_back((conn, AdminRequest { path, if_none_match }));
+                self.intake.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
                 http.set_state(State::Asked(Box::new(Asked::Page)));
                 Some(http)
             }
@@ -463,7 +463,7 @@ impl Shard {
         write: impl FnOnce(&mut Vec<u8>, &Answering),
     ) {
         let mut out = Vec::new();
-        write(&mut out, &Answering { date: self.date, ..http.answering().clone() });
+        write(&mut out, &Answering { date: self.life.date(), ..http.answering().clone() });
         self.push_item(id, Item::Raw(out.into()));
         if http.answering().stays() {
             http.set_state(State::Head);
