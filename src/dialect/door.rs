@@ -148,6 +148,8 @@ pub enum Guard {
     TokenShown,
     /// Who shows the admin secret.
     Secret,
+    /// Anyone, or who shows the admin secret: as the settings say of figures.
+    Figures,
 }
 
 /// A conversation that begins on a WebSocket.
