@@ -86,7 +86,7 @@ fn told(before: u16, behind: u16) -> Vec<String> {
 #[test]
 fn shards_serve_alike_whoever_stands_beside_the_one_they_ask() {
     let alone = told(0, 0);
-    let statuses: Vec<&str> = alone.iter().map(|told| &told[9..12]).collect();
+    let statuses: Vec<&str> = alone.iter().filter_map(|told| told.get(9..12)).collect();
     assert_eq!(statuses[..5], ["200", "200", "200", "401", "200"]);
     assert_eq!(statuses.iter().filter(|status| **status == "401").count(), 1, "{statuses:?}");
     assert!(alone[0].contains(r#""topic":"t3""#), "{}", alone[0]);
