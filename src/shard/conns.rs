@@ -20,6 +20,7 @@ use super::shaped::Shaping;
 use super::solo::Solo;
 use super::transport::Voice;
 use crate::auth::Named;
+use crate::batch::Counted;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
@@ -44,6 +45,16 @@ pub(super) struct Caller {
     pub(super) is_counted: bool,
     /// They were told that their token is soon over.
     pub(super) is_warned: bool,
+    /// What their token says, of what all tokens may.
+    pub(super) who_counted: Counted,
+}
+
+impl Caller {
+    /// Of whom nothing more is known.
+    fn new(peer: IpAddr) -> Self {
+        let who_counted = Counted::default();
+        Self { peer, named: None, is_counted: false, is_warned: false, who_counted }
+    }
 }
 
 /// One connection.
@@ -137,7 +148,7 @@ impl Conns {
             is_heard_later: false,
             voice: None,
             who: None,
-            caller: Caller { peer, named: None, is_counted: false, is_warned: false },
+            caller: Caller::new(peer),
             shaping: None,
             solo: None,
         });

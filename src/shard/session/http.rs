@@ -23,7 +23,9 @@ use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Door;
+use crate::dialect::MediaType;
 use crate::dialect::Opening;
+use crate::dialect::OpensUpload;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
@@ -348,14 +350,18 @@ impl Shard {
         id: ConnId,
         http: &mut Http,
         head: &Head,
-        has_lines: bool,
+        (opens, media): (OpensUpload, Option<&'static MediaType>),
         now: Now,
     ) {
         if self.life.is_stopping() {
             let message = "the server is shutting down";
             return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
-        match Upload::read(head, has_lines, self.settings.message_bytes_max) {
+        let uploading = match opens(head, media) {
+            Ok(uploading) => uploading,
+            Err(problem) => return self.refuse_opening(id, http, &problem, now),
+        };
+        match Upload::new(uploading, head.framing, self.settings.message_bytes_max) {
             Ok(upload) if !self.conns.may_publish(id, upload.topic()) => {
                 let refusal = self.conns.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::dialect::Refusal;
+use crate::dialect::Response;
 use crate::wire::http::HttpError;
 
 /// What a client is told that has not said who it is, where it has to.
@@ -45,10 +45,13 @@ impl Cut {
         }
     }
 
-    /// `{"error":{"code":…,"message":…}}`
-    pub(super) fn body(self) -> Vec<u8> {
-        let error = serde_json::json!({ "code": self.code(), "message": self.to_string() });
-        serde_json::json!({ "error": error }).to_string().into_bytes()
+    /// What answers it, with this status.
+    pub(super) fn response(self, status: u16) -> Response {
+        let response = Response::error(status, self.code(), &self.to_string());
+        match self {
+            Self::Stopping | Self::NoRoom => response.with_retry(),
+            Self::Late | Self::Ended | Self::Broken(_) => response,
+        }
     }
 }
 
@@ -64,15 +67,4 @@ impl fmt::Display for Cut {
             Self::Broken(error) => return error.fmt(f),
         })
     }
-}
-
-/// `{"error":{"code":…,"message":…,"field":…}}`
-pub(super) fn refusal_body(refusal: &Refusal) -> Vec<u8> {
-    let mut error = serde_json::Map::new();
-    error.insert("code".into(), refusal.code.name().into());
-    error.insert("message".into(), (*refusal.message).into());
-    if let Some(field) = &refusal.field {
-        error.insert("field".into(), (**field).into());
-    }
-    serde_json::json!({ "error": error }).to_string().into_bytes()
 }

@@ -9,9 +9,7 @@ use super::http::Http;
 use super::http::State;
 use super::refusals::Cut;
 use crate::clock::Now;
-use crate::limits::RETRY_AFTER_S;
 use crate::wire::http::Answering;
-use crate::wire::http::Reply;
 
 impl Shard {
     /// A request did not arrive in time, or nobody has anything to ask any more.
@@ -59,7 +57,7 @@ impl Shard {
 
     fn cut(&mut self, id: ConnId, http: &mut Http, cut: Cut, now: Now) {
         http.forget_input();
-        let (status, body) = match http.state_mut() {
+        let response = match http.state_mut() {
             State::Upload(upload) => {
                 if upload.end_early(cut) {
                     // What is under way is answered for, too.
@@ -68,21 +66,15 @@ impl Shard {
                 upload.answer(self.shards.epoch())
             }
             // A body that there is no room for is a body that is too large for now.
-            State::Gather(_) if cut == Cut::NoRoom => (413, cut.body()),
+            State::Gather(_) if cut == Cut::NoRoom => cut.response(413),
             // The request before this one is over, and whose this one is nobody knows.
             State::Head => {
                 http.set_answering(Answering::nobody(self.life.date()));
-                (cut.status(), cut.body())
+                cut.response(cut.status())
             }
-            _ => (cut.status(), cut.body()),
+            _ => cut.response(cut.status()),
         };
         http.answers_last();
-        self.reply(id, http, now, |out, answering| {
-            let mut reply = Reply::begin(out, status, answering);
-            if matches!(cut, Cut::Stopping | Cut::NoRoom) {
-                reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
-            }
-            reply.body("application/json", &body);
-        });
+        self.respond(id, http, &response, now);
     }
 }
