@@ -13,7 +13,8 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 8] = [
+const ONE_PURPOSE: [(&[&str], &str); 9] = [
+    (&["auth::grant", "auth::principal"], "what is granted, and to whom"),
     (&["wire::http::head", "wire::http::known"], "a head, and which of its names are known"),
     (&["matcher::filter::geo", "matcher::filter::polygon"], "areas, and those of many points"),
     (&["matcher::filter::search", "matcher::filter::wildcard"], "a pattern, and how it is found"),
@@ -24,6 +25,7 @@ const ONE_PURPOSE: [(&[&str], &str); 8] = [
             "dialect::protocol",
             "dialect::respond",
             "dialect::talk",
+            "dialect::upload",
             "dialect::view",
         ],
         "what a folder declares: its doors lead to its conversations, which know how it sees events",

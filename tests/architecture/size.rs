@@ -16,11 +16,11 @@ const FIELDS_MAX: usize = 14;
 const FUNCTIONS_MAX: usize = 34;
 
 /// Structs that may have more fields: how many, and why.
-const WIDER: [(&str, usize, &str); 7] = [
-    ("src/config/mod.rs: Config", 31, "a table: one field for each key that may be set"),
-    ("src/config/mod.rs: AuthConfig", 26, "a table: one field for each key of its section"),
-    ("src/shard/settings.rs: Settings", 18, "a table: what is set and the core needs to know"),
-    ("src/shard/stats.rs: Stats", 30, "a table: one field for each figure that is counted"),
+const WIDER: [(&str, usize, &str); 8] = [
+    ("src/config/mod.rs: Config", 40, "a table: one field for each key that may be set"),
+    ("src/config/mod.rs: AuthConfig", 32, "a table: one field for each key of its section"),
+    ("src/shard/settings.rs: Settings", 20, "a table: what is set and the core needs to know"),
+    ("src/shard/stats.rs: Stats", 36, "a table: one field for each figure that is counted"),
     (
         "src/conn/core.rs: Core",
         24,
