@@ -81,6 +81,10 @@ pub enum GapReason {
     Epoch,
     /// The subscriber was too slow, and asked for `drop_oldest`.
     Slow,
+    /// What they were written to can no longer be read.
+    Corrupt,
+    /// The store that holds them does not answer, or has failed; they may be there when it is asked again.
+    Unavailable,
 }
 
 /// Events passed over, because a newer one of the same key follows.

@@ -15,14 +15,12 @@ use crate::event::Homes;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
-use crate::history::Answer;
 use crate::history::Held;
 use crate::history::Memory;
 use crate::history::Page;
 use crate::history::Read;
 use crate::history::Retention;
 use crate::history::Start;
-use crate::history::Store;
 
 /// One shard's part in ordering.
 #[derive(Debug)]
@@ -56,7 +54,7 @@ impl Home {
     pub(super) fn place(&mut self, draft: Draft, now: Now) -> Result<Arc<Event>, RefusalCode> {
         debug_assert_eq!(self.homes.of(&draft.topic), self.id, "a draft goes to its topic's home");
         let (topic, newest) = match self.store.known(&draft.topic) {
-            Some(known) => known,
+            Some((name, newest, _)) => (name, newest),
             None if draft.topic.as_str().len() > self.topic_bytes_max => {
                 return Err(RefusalCode::BadTopic);
             }
@@ -101,7 +99,7 @@ impl Home {
         now: Now,
     ) -> Option<(Page, Option<Began>)> {
         let wish = Read { after_us, page_bytes, ..read.clone() };
-        let Answer::Now(page) = self.store.read(&wish) else { return None };
+        let page = self.store.read(&wish);
         // A snapshot is told of a moment that lies before it; live delivery begins with its first page.
         let begins = match read.start {
             Start::Snapshot { up_to_us, .. } => up_to_us == u64::MAX,
