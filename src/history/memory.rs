@@ -297,6 +297,11 @@ impl Memory {
         self.topics.iter().map(|topic| &topic.name)
     }
 
+    /// Every topic that had an event, as far as that is known.
+    pub fn every_topic(&self) -> impl Iterator<Item = &TopicName> {
+        self.topics.every_name()
+    }
+
     /// How many topics are known.
     #[must_use]
     pub fn topic_count(&self) -> usize {

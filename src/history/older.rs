@@ -28,7 +28,8 @@ use crate::position::GapReason;
 
 /// What is known of a topic that a read is about.
 struct Known<'a> {
-    name: &'a TopicName,
+    /// `None`: all of them together.
+    name: Option<&'a TopicName>,
     gone: Gone,
     ceiling: u64,
     /// It has events here.
@@ -37,7 +38,7 @@ struct Known<'a> {
 
 /// What is missing of one topic: above which offset, and up to which event.
 struct Missing<'a> {
-    name: &'a TopicName,
+    name: Option<&'a TopicName>,
     had: u64,
     upto: Evicted,
 }
@@ -60,7 +61,7 @@ impl Memory {
 
     /// Of many topics: as if all of them were wanted.
     fn lacks_of_many(&self, read: &Read) -> Option<u64> {
-        let all = Known { name: &ANY, gone: self.gone(), ceiling: u64::MAX, topic: None };
+        let all = Known { name: None, gone: self.gone(), ceiling: u64::MAX, topic: None };
         let unnamed = missing(&all, read).map(|missing| missing.upto.time_us);
         let Start::AfterOffsets { offsets, .. } = &read.start else { return unnamed };
         let named = offsets.iter().filter_map(|(name, _)| {
@@ -74,8 +75,8 @@ impl Memory {
         let names = self.names();
         let ceiling = names.ceiling(name);
         match names.index_of(name).and_then(|index| names.find(index)) {
-            Some(topic) => Some(Known { name, gone: topic.gone, ceiling, topic: Some(topic) }),
-            None => Some(Known { name, gone: names.left_by(name)?, ceiling, topic: None }),
+            Some(topic) => Some(Known { name: Some(name), gone: topic.gone, ceiling, topic: Some(topic) }),
+            None => Some(Known { name: Some(name), gone: names.left_by(name)?, ceiling, topic: None }),
         }
     }
 
@@ -83,13 +84,13 @@ impl Memory {
     fn known_of(&self, patterns: &[TopicPattern]) -> Option<Vec<Known<'_>>> {
         let selected = self.names().select(patterns)?;
         let known = selected.known.into_iter().map(|topic| Known {
-            name: &topic.name,
+            name: Some(&topic.name),
             gone: topic.gone,
             ceiling: topic.ceiling(),
             topic: Some(topic),
         });
         let forgotten = selected.forgotten.into_iter().map(|left| Known {
-            name: &left.name,
+            name: Some(&left.name),
             gone: left.gone,
             ceiling: left.gone.evicted.offset + left.gone.ahead,
             topic: None,
@@ -167,9 +168,9 @@ impl Memory {
         match self.known_of(&read.topics) {
             Some(known) => {
                 let missing = known.iter().filter_map(|known| missing(known, read));
-                let gaps = missing.map(|missing| {
-                    let Missing { name, had, upto } = missing;
-                    gap(name, had.min(upto.offset) + 1, upto.offset, GapReason::Unavailable)
+                let gaps = missing.filter_map(|Missing { name, had, upto }| {
+                    let from = had.min(upto.offset) + 1;
+                    Some(gap(name?, from, upto.offset, GapReason::Unavailable))
                 });
                 page.gaps.extend(gaps);
             }
@@ -221,10 +222,6 @@ impl Memory {
     }
 }
 
-/// The name of a topic that stands for all others: nobody names it.
-static ANY: std::sync::LazyLock<TopicName> =
-    std::sync::LazyLock::new(|| TopicName::new("-").expect("it is a name"));
-
 /// What memory lacks of a topic of what is asked for.
 fn missing<'a>(known: &Known<'a>, read: &Read) -> Option<Missing<'a>> {
     let Known { name, gone, .. } = *known;
@@ -234,10 +231,10 @@ fn missing<'a>(known: &Known<'a>, read: &Read) -> Option<Missing<'a>> {
         Start::Now => return None,
         Start::Earliest | Start::OtherEpoch { .. } => 0,
         Start::AfterTime { time_us, mark } => {
-            had = had_of(*mark, name);
+            had = name.map_or(0, |name| had_of(*mark, name));
             *time_us
         }
-        Start::AfterOffsets { offsets, others_us } => match find(offsets, name) {
+        Start::AfterOffsets { offsets, others_us } => match name.and_then(|name| find(offsets, name)) {
             Some(offset) if offset > known.ceiling => 0,
             Some(offset) => {
                 had = offset;

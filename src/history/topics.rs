@@ -120,9 +120,9 @@ impl Topics {
         }
     }
 
-    /// Topics that were forgotten.
-    pub(super) fn forgotten(&self) -> impl Iterator<Item = &TopicName> {
-        self.forgotten.values().map(|left| &left.name)
+    /// Every name that is known or forgotten, in order.
+    pub(super) fn every_name(&self) -> impl Iterator<Item = &TopicName> {
+        self.names.keys()
     }
 
     /// Makes a topic that is not there.

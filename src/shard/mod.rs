@@ -14,6 +14,7 @@ mod confine;
 mod conns;
 mod deadlines;
 mod doors;
+mod durable;
 mod encoded;
 mod fanout;
 mod figures;
@@ -133,6 +134,8 @@ pub struct Shard {
     classes: class::Classes,
     matcher: Matcher,
     home: home::Home,
+    /// Where durable topics are put in order, if there are any.
+    durable: Option<Box<durable::Durable>>,
     /// Up to which stamp of each home shard everything was fanned out here.
     cursor: Vec<u64>,
     /// Messages for each other party.
@@ -211,17 +214,20 @@ impl Shard {
         let codec = Rc::new(codec::Codec::new(Arc::clone(&settings.views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let durable = settings
-            .durable
-            .as_ref()
-            .map_or_else(Arc::default, |durable| Arc::clone(&durable.topics));
-        let homes = Homes::new(shard_count, durable);
+        let topics = settings.durable.as_ref().map(|durable| Arc::clone(&durable.topics));
+        let homes = Homes::new(shard_count, topics.unwrap_or_default());
         let home = home::Home::new(
             HomeId::volatile(id),
             homes.clone(),
             settings.home_bounds(),
-            settings.retention,
+            settings.retention_of_home(),
         );
+        let durable = settings.durable.as_ref().map(|durable| {
+            let id = HomeId::durable(id, shard_count);
+            let retention = settings.retention_of_durable();
+            let home = home::Home::new(id, homes.clone(), settings.home_bounds(), retention);
+            Box::new(durable::Durable::new(home, durable.store))
+        });
         let rates_max = settings.memory.rates_max();
         Self {
             id,
@@ -230,6 +236,7 @@ impl Shard {
             registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,
+            durable,
             past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
             intake: intake::Intake::new(settings.memory.input_bytes_max),
             settings,
@@ -240,7 +247,7 @@ impl Shard {
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
             cursor: vec![1; homes.count()],
-            outgoing: lanes::Outgoing::new(outgoing_bytes),
+            outgoing: lanes::Outgoing::new(shard_count, outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
@@ -316,8 +323,9 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
-            // This shard is no store, and none was asked.
-            Mesh::Store(_) | Mesh::StoreSays(_) => {}
+            // This shard is no store.
+            Mesh::Store(_) => {}
+            Mesh::StoreSays(answer) => self.store_said(answer, now),
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);

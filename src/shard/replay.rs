@@ -258,7 +258,7 @@ impl Shard {
     }
 
     /// Says that events are not coming, but for what was said of their topic before.
-    fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
+    pub(super) fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
         if self.narrowed_to(id, serial).is_some_and(|who| !who.hears_of_all(&gap.topic)) {
             return;
         }

@@ -72,6 +72,30 @@ impl Settings {
         Pace { timeout_s: self.request_timeout_s, bytes_per_s_min: self.upload_bytes_per_s_min }
     }
 
+    /// What a home keeps whose topics are not durable.
+    pub(super) fn retention_of_home(&self) -> Retention {
+        let share = if self.durable.is_some() { 2 } else { 1 };
+        let Retention { bytes_max, last_bytes_max, topics_bytes_max, .. } = self.retention;
+        Retention {
+            bytes_max: bytes_max / share,
+            last_bytes_max: last_bytes_max / share,
+            topics_bytes_max: topics_bytes_max / share,
+            ..self.retention
+        }
+    }
+
+    /// What a home of durable topics keeps in memory, which is the newest of what the store has: whatever goes first is the oldest of all topics, so that
+    /// there is one moment at which memory begins. How much is kept of each topic is the store's affair.
+    pub(super) fn retention_of_durable(&self) -> Retention {
+        Retention {
+            topic_events_max: usize::MAX,
+            topic_bytes_max: usize::MAX,
+            age_us_max: u64::MAX,
+            topic_keys_max: usize::MAX,
+            ..self.retention_of_home()
+        }
+    }
+
     /// Topics that a home may have, and the bytes of each one's name.
     pub(super) fn home_bounds(&self) -> (usize, usize) {
         (self.topics_max, self.bounds.topic_bytes_max)
