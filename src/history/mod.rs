@@ -133,3 +133,16 @@ pub struct Held {
     /// Bytes of topics that have nothing or were forgotten.
     pub topics_bytes: u64,
 }
+
+impl Held {
+    /// What two of them hold together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            bytes: self.bytes + other.bytes,
+            keys: self.keys + other.keys,
+            topics_bytes: self.topics_bytes + other.topics_bytes,
+        }
+    }
+}

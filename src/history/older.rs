@@ -75,8 +75,12 @@ impl Memory {
         let names = self.names();
         let ceiling = names.ceiling(name);
         match names.index_of(name).and_then(|index| names.find(index)) {
-            Some(topic) => Some(Known { name: Some(name), gone: topic.gone, ceiling, topic: Some(topic) }),
-            None => Some(Known { name: Some(name), gone: names.left_by(name)?, ceiling, topic: None }),
+            Some(topic) => {
+                Some(Known { name: Some(name), gone: topic.gone, ceiling, topic: Some(topic) })
+            }
+            None => {
+                Some(Known { name: Some(name), gone: names.left_by(name)?, ceiling, topic: None })
+            }
         }
     }
 
@@ -147,9 +151,9 @@ impl Memory {
             Start::OtherEpoch { topics } => topics.iter().collect(),
             Start::AfterOffsets { offsets, .. } => {
                 let is_asked = |name: &TopicName| read.topics.iter().any(|of| of.matches(name));
-                let ahead = offsets.iter().filter(|(name, offset)| {
-                    *offset > self.ceiling(name) && is_asked(name)
-                });
+                let ahead = offsets
+                    .iter()
+                    .filter(|(name, offset)| *offset > self.ceiling(name) && is_asked(name));
                 ahead.map(|(name, _)| name).collect()
             }
             _ => return,
@@ -234,17 +238,19 @@ fn missing<'a>(known: &Known<'a>, read: &Read) -> Option<Missing<'a>> {
             had = name.map_or(0, |name| had_of(*mark, name));
             *time_us
         }
-        Start::AfterOffsets { offsets, others_us } => match name.and_then(|name| find(offsets, name)) {
-            Some(offset) if offset > known.ceiling => 0,
-            Some(offset) => {
-                had = offset;
-                if offset >= upto.offset {
-                    return None;
+        Start::AfterOffsets { offsets, others_us } => {
+            match name.and_then(|name| find(offsets, name)) {
+                Some(offset) if offset > known.ceiling => 0,
+                Some(offset) => {
+                    had = offset;
+                    if offset >= upto.offset {
+                        return None;
+                    }
+                    0
                 }
-                0
+                None => (*others_us)?,
             }
-            None => (*others_us)?,
-        },
+        }
         Start::Tail { count, counted_us } => {
             let counted = known.topic.map_or(0, |topic| match counted_us {
                 0 => topic.ring.len(),

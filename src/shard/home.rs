@@ -77,11 +77,7 @@ impl Home {
         ahead: Ahead,
         now: Now,
     ) -> Result<Event, RefusalCode> {
-        debug_assert_eq!(
-            self.homes.of(&draft.topic),
-            self.id,
-            "a draft goes to its topic's home"
-        );
+        debug_assert_eq!(self.homes.of(&draft.topic), self.id, "a draft goes to its topic's home");
         let (topic, newest, ceiling) = match (ahead.newest, self.memory.known(&draft.topic)) {
             (Some((name, newest)), _) => (name, newest, newest),
             (None, Some(known)) => known,

@@ -291,7 +291,9 @@ mod tests {
         outgoing.to(PartyId(1)).push(Note(Lane::Data, 0, 1));
         outgoing.to(store).push(Note(Lane::Data, 0, 2 * MESH_PENDING_BYTES_MAX));
         assert!(!outgoing.has_room(store, Lane::Data));
-        assert!(outgoing.has_room_everywhere(Lane::Data) && outgoing.has_room(PartyId(1), Lane::Data));
+        assert!(
+            outgoing.has_room_everywhere(Lane::Data) && outgoing.has_room(PartyId(1), Lane::Data)
+        );
         assert!(outgoing.to(PartyId(1)).pop(Lane::Data).is_some());
         assert!(outgoing.is_empty(), "shards need not wait for it to stop");
     }

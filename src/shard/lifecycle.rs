@@ -233,6 +233,9 @@ impl Shard {
     pub fn tick(&mut self, now: Now) {
         self.date.set(now.wall_us / 1_000_000);
         self.home.expire(now);
+        if let Some(durable) = &mut self.durable {
+            durable.home.expire(now);
+        }
         self.give_up_on_store(now);
         self.tell_figures(now);
         self.tell_troubles(now);

@@ -98,6 +98,7 @@ use crate::clock::Now;
 use crate::event::HomeId;
 use crate::event::Homes;
 use crate::event::ShardId;
+use crate::history::Held;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
@@ -386,11 +387,13 @@ impl Shard {
     /// What has been counted.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let held = self.home.held();
+        let durable = self.durable.as_ref().map(|durable| &durable.home);
+        let held = durable.map_or_else(Held::default, home::Home::held).and(self.home.held());
+        let topics = self.home.topic_count() + durable.map_or(0, home::Home::topic_count);
         Stats {
             connections: self.conns.len() as u64,
             classes: self.classes.len() as u64,
-            topics: self.home.topic_count() as u64,
+            topics: topics as u64,
             history_events: held.events,
             history_bytes: held.bytes,
             history_keys: held.keys,

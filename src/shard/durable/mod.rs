@@ -118,7 +118,13 @@ impl Durable {
     }
 
     /// What the store is asked for a page.
-    fn page_ask(&self, ticket: u64, wish: &ReadWish, shard_count: u16, asked: (&Read, u64)) -> Mesh {
+    fn page_ask(
+        &self,
+        ticket: u64,
+        wish: &ReadWish,
+        shard_count: u16,
+        asked: (&Read, u64),
+    ) -> Mesh {
         let (read, until_us) = asked;
         Mesh::Store(asks::Ask::Page(Box::new(asks::PageAsk {
             shard: wish.home.shard(shard_count),
@@ -172,9 +178,7 @@ impl Shard {
             events: events.clone().into(),
             wants_sync: waiting.ack == Ack::Durable,
         };
-        self.outgoing
-            .to(durable.store)
-            .push(Mesh::Store(asks::Ask::Append(Box::new(append))));
+        self.outgoing.to(durable.store).push(Mesh::Store(asks::Ask::Append(Box::new(append))));
         let answered = (waiting.ack == Ack::None).then(|| results.clone());
         let asker = waiting.publisher.filter(|_| answered.is_none()).map(|publisher| Asker {
             publisher,
@@ -261,7 +265,10 @@ impl Shard {
     fn answer_asker(&mut self, asker: Asker, refused: Option<RefusalCode>, now: Now) {
         let Asker { publisher, mut results, ack: _ } = asker;
         if let Some(code) = refused {
-            results.iter_mut().filter(|result| result.is_ok()).for_each(|result| *result = Err(code));
+            results
+                .iter_mut()
+                .filter(|result| result.is_ok())
+                .for_each(|result| *result = Err(code));
         }
         let Address { shard, conn } = publisher;
         let home = HomeId::durable(self.id, self.shard_count);
@@ -306,7 +313,14 @@ impl Shard {
             read.start = Start::Tail { count, counted_us: settled_us };
             wish.read = Arc::new(Read { after_us: 0, ..read.clone() });
         }
-        self.ask_store(Asked { wish, read, until_us, settled_us, asked_ms: now.mono_ms, retries: 0 });
+        self.ask_store(Asked {
+            wish,
+            read,
+            until_us,
+            settled_us,
+            asked_ms: now.mono_ms,
+            retries: 0,
+        });
     }
 
     fn ask_store(&mut self, asked: Asked) {
@@ -361,11 +375,13 @@ impl Shard {
 
     /// Hands on pages for which there is room now, and asks for those that waited.
     pub(super) fn read_on_durably(&mut self, now: Now) {
-        let Some(mut pages) = self.durable.as_mut().map(|durable| std::mem::take(&mut durable.pages))
+        let Some(mut pages) =
+            self.durable.as_mut().map(|durable| std::mem::take(&mut durable.pages))
         else {
             return;
         };
-        while let Some((reader, answer)) = pages.next_ready(|reader| self.has_room_for_page(reader)) {
+        while let Some((reader, answer)) = pages.next_ready(|reader| self.has_room_for_page(reader))
+        {
             self.send_page(reader, answer);
         }
         let waiting: Vec<_> = std::iter::from_fn(|| pages.next_waiting()).collect();
