@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::input::Began;
+use super::settings::Settings;
 use crate::clock::Now;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
@@ -13,6 +14,7 @@ use crate::event::Event;
 use crate::event::HomeId;
 use crate::event::Homes;
 use crate::event::Op;
+use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::history::Held;
@@ -47,14 +49,21 @@ pub(super) struct Home {
 }
 
 impl Home {
-    pub(super) fn new(
-        id: HomeId,
-        homes: Homes,
-        (topics_max, topic_bytes_max): (usize, usize),
-        retention: Retention,
-    ) -> Self {
+    /// A shard's for what memory alone keeps.
+    pub(super) fn volatile(shard: ShardId, homes: &Homes, settings: &Settings) -> Self {
+        Self::new(HomeId::volatile(shard), homes, settings, settings.retention_of_home())
+    }
+
+    /// A shard's for durable topics.
+    pub(super) fn durable(shard: ShardId, homes: &Homes, settings: &Settings) -> Self {
+        let id = HomeId::durable(shard, homes.shard_count());
+        Self::new(id, homes, settings, settings.retention_of_durable())
+    }
+
+    fn new(id: HomeId, homes: &Homes, settings: &Settings, retention: Retention) -> Self {
+        let (topics_max, topic_bytes_max) = settings.home_bounds();
         let memory = Memory::new(retention);
-        Self { id, homes, topics_max, topic_bytes_max, stamped_us: 0, memory }
+        Self { id, homes: homes.clone(), topics_max, topic_bytes_max, stamped_us: 0, memory }
     }
 
     /// A moment that no event of this home has, later than all that have been given out.

@@ -96,7 +96,6 @@ use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::batch::LargeEvents;
 use crate::clock::Now;
-use crate::event::HomeId;
 use crate::event::Homes;
 use crate::event::ShardId;
 use crate::history::Held;
@@ -216,20 +215,9 @@ impl Shard {
         let codec = Rc::new(codec::Codec::new(Arc::clone(&settings.views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let topics = settings.durable.as_ref().map(|durable| Arc::clone(&durable.topics));
-        let homes = Homes::new(shard_count, topics.unwrap_or_default());
-        let home = home::Home::new(
-            HomeId::volatile(id),
-            homes.clone(),
-            settings.home_bounds(),
-            settings.retention_of_home(),
-        );
-        let durable = settings.durable.as_ref().map(|durable| {
-            let id = HomeId::durable(id, shard_count);
-            let retention = settings.retention_of_durable();
-            let home = home::Home::new(id, homes.clone(), settings.home_bounds(), retention);
-            Box::new(durable::Durable::new(home, durable.store))
-        });
+        let homes = settings.homes(shard_count);
+        let home = home::Home::volatile(id, &homes, &settings);
+        let durable = durable::Durable::of(id, &homes, &settings);
         let rates_max = settings.memory.rates_max();
         Self {
             id,

@@ -102,7 +102,7 @@ impl Shard {
         self.stats.refused_rate += refused as u64;
         let here = HomeId::volatile(self.id);
         if drafts.iter().all(|draft| self.homes.of(&draft.topic) == here) {
-            let mut results = self.place_run(drafts, now);
+            let mut results = self.place_volatile(drafts, now);
             results.extend((0..refused).map(|_| Err(RefusalCode::RateLimited)));
             return Some(results);
         }
@@ -167,7 +167,7 @@ impl Shard {
         }
     }
 
-    /// Gives drafts of topics at home here their places, and sends them on their way to every shard. `None`: of durable topics whoever waits is answered later.
+    /// Gives drafts of topics at home here their places. `None`: they are durable, and whoever waits is answered later.
     pub(super) fn place_run(
         &mut self,
         home: HomeId,
@@ -175,16 +175,29 @@ impl Shard {
         waiting: Waiting,
         now: Now,
     ) -> Option<Vec<PublishResult>> {
+        match home.is_durable(self.shard_count) {
+            true => self.place_durably(drafts, waiting, now),
+            false => Some(self.place_volatile(drafts, now)),
+        }
+    }
+
+    /// Why nothing can be ordered here just now.
+    pub(super) fn refuses_run(&mut self, count: usize) -> Option<RefusalCode> {
         if self.stopping.is_some() {
-            return Some(drafts.iter().map(|_| Err(RefusalCode::ShuttingDown)).collect());
+            return Some(RefusalCode::ShuttingDown);
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
-        if !has_room {
-            self.stats.refused_full += drafts.len() as u64;
-            return Some(drafts.iter().map(|_| Err(RefusalCode::Full)).collect());
+        if has_room {
+            return None;
         }
-        if home.is_durable(self.shard_count) {
-            return self.place_durably(drafts, waiting, now);
+        self.stats.refused_full += count as u64;
+        Some(RefusalCode::Full)
+    }
+
+    /// Gives drafts their places, and sends them on their way to every shard.
+    fn place_volatile(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
+        if let Some(code) = self.refuses_run(drafts.len()) {
+            return drafts.iter().map(|_| Err(code)).collect();
         }
         let mut results = Vec::with_capacity(drafts.len());
         let mut events = Vec::with_capacity(drafts.len());
@@ -201,7 +214,7 @@ impl Shard {
         }
         self.stats.published += events.len() as u64;
         self.spread(events);
-        Some(results)
+        results
     }
 
     /// To every core's inbox, this one's included.

@@ -8,6 +8,7 @@ use super::lanes::PartyId;
 use super::session::Pace;
 use crate::dialect::Silence;
 use crate::dialect::Views;
+use crate::event::Homes;
 use crate::event::TopicPattern;
 use crate::history::Retention;
 use crate::limits::FILTER_BYTES_MAX;
@@ -70,6 +71,12 @@ impl Settings {
     /// How long what comes in part may take.
     pub(super) fn pace(&self) -> Pace {
         Pace { timeout_s: self.request_timeout_s, bytes_per_s_min: self.upload_bytes_per_s_min }
+    }
+
+    /// All homes, of so many shards.
+    pub(super) fn homes(&self, shard_count: u16) -> Homes {
+        let topics = self.durable.as_ref().map(|durable| Arc::clone(&durable.topics));
+        Homes::new(shard_count, topics.unwrap_or_default())
     }
 
     /// What a home keeps whose topics are not durable.

@@ -396,7 +396,7 @@ fn many_topics_are_told_as_few_are() {
         assert_eq!(of(&few), of(&many), "{start:?}");
         let set = |gaps: Vec<Gap>| {
             let one = |gap: Gap| (gap.topic.as_str().to_owned(), gap.from, gap.to);
-            gaps.into_iter().map(one).collect::<std::collections::BTreeSet<_>>()
+            gaps.into_iter().map(one).collect::<BTreeSet<_>>()
         };
         assert_eq!(set(few_gaps), set(many_gaps), "{start:?}");
         assert!(dearest <= PAGE_WORK_MAX, "{start:?}: {dearest}");

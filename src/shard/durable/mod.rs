@@ -7,6 +7,7 @@
 mod line;
 mod pages;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub(super) use self::line::Asker;
@@ -25,6 +26,7 @@ use super::lanes::Lane;
 use super::lanes::PartyId;
 use super::publish::PublishResult;
 use super::publish::Waiting;
+use super::settings::Settings;
 use crate::clock::Now;
 use crate::dialect::Placed;
 use crate::dialect::RefusalCode;
@@ -32,6 +34,9 @@ use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
+use crate::event::Homes;
+use crate::event::ShardId;
+use crate::history::Page;
 use crate::history::Read;
 use crate::history::Start;
 use crate::history::asks;
@@ -46,7 +51,7 @@ pub(super) struct Durable {
     store: PartyId,
     line: Line,
     /// Stored, and asked for until it is synced: by the number of the run, ascending.
-    unsynced: std::collections::VecDeque<(u64, Asker)>,
+    unsynced: VecDeque<(u64, Asker)>,
     pages: Pages,
     /// The newest run's number.
     run: u64,
@@ -56,17 +61,19 @@ pub(super) struct Durable {
 }
 
 impl Durable {
-    pub(super) fn new(home: Home, store: PartyId) -> Self {
-        Self {
-            home,
-            store,
+    /// That of a shard, if there are durable topics.
+    pub(super) fn of(shard: ShardId, homes: &Homes, settings: &Settings) -> Option<Box<Self>> {
+        let durable = settings.durable.as_ref()?;
+        Some(Box::new(Self {
+            home: Home::durable(shard, homes, settings),
+            store: durable.store,
             line: Line::default(),
-            unsynced: std::collections::VecDeque::new(),
+            unsynced: VecDeque::new(),
             pages: Pages::default(),
             run: 0,
             attempt: 0,
             is_closed: false,
-        }
+        }))
     }
 
     /// Whether nothing is awaited of the store, or it has let everybody wait too long.
@@ -83,7 +90,7 @@ impl Durable {
 
     /// Everything stamped up to here has been spread, and everything later has not.
     fn settled_us(&self) -> u64 {
-        self.line.first_us().map_or(self.home.stamped_us(), |first_us| first_us - 1)
+        self.line.first_us().map_or_else(|| self.home.stamped_us(), |first_us| first_us - 1)
     }
 
     /// Why nothing can be published here just now.
@@ -157,6 +164,9 @@ impl Shard {
         waiting: Waiting,
         now: Now,
     ) -> Option<Vec<PublishResult>> {
+        if let Some(code) = self.refuses_run(drafts.len()) {
+            return Some(drafts.iter().map(|_| Err(code)).collect());
+        }
         let Some(durable) = &mut self.durable else {
             unreachable!("a topic is durable where there is a store")
         };
@@ -362,7 +372,7 @@ impl Shard {
         self.read_on_durably(now);
     }
 
-    fn page_came(&mut self, asked: &Asked, page: crate::history::Page) {
+    fn page_came(&mut self, asked: &Asked, page: Page) {
         let answer = self.page_answer(&asked.wish, page, None, asked.settled_us);
         let reader = asked.wish.reader;
         if self.has_room_for_page(reader.shard) {
