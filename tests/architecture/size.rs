@@ -28,6 +28,11 @@ const WIDER: [(&str, usize, &str); 8] = [
     ),
     ("src/cli/publish/mod.rs: Publisher", 18, "a command's arguments, and how far it has come"),
     (
+        "src/shard/session/upload.rs: Upload",
+        16,
+        "a body that is read line by line, and what became of the lines",
+    ),
+    (
         "src/shard/solo.rs: Replay",
         17,
         "what a client that comes back is to learn is not yet a part",
