@@ -148,6 +148,33 @@ pub const LOG_UNSYNCED_EVENTS_MAX: u64 = 1_000_000;
 pub const LOG_SKIP_PER_BYTE: u64 = 64;
 /// Bytes of last events per key that are carried over from segments that are unlinked; at the limit those unchanged the longest go.
 pub const LOG_CARRIED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the buffer in which a group is put together that are kept for the next one; a larger one is made anew.
+pub const LOG_BUFFER_KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of a last event that are reckoned with before it is read.
+pub const LOG_LAST_EVENT_BYTES: usize = 512;
+/// Bytes that are taken in all to know which event of each key of a data folder is its newest; at the limit an eighth of the keys, those unchanged the longest, are
+/// forgotten, and `since: last` says of them that they are gone.
+pub const LOG_KEYS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Segments of a class that are open for reading at a time; at the limit the one that was not asked for the longest is closed.
+pub const LOG_SEGMENTS_OPEN_MAX: usize = 8;
+/// Steps that are taken for one page of the log, but for those of the block at hand: at the limit it ends there, however few events are on it.
+pub const LOG_PAGE_WORK_MAX: usize = 16 * 1024;
+/// Steps of reading a block, besides those of its events.
+pub const LOG_BLOCK_WORK: usize = 64;
+/// Topics of which one page of the log says that something is gone; at the limit it ends there, and the next one goes on.
+pub const LOG_LOST_MAX: usize = 1024;
+
+/// Events that the store writes at a time; the next group has the rest. Also the runs that may wait for it: at the limit they stay in its inbox, and then with their homes, who
+/// refuse with `full`.
+pub const STORE_GROUP_EVENTS_MAX: usize = 8 * 1024;
+/// Bytes of events that the store writes at a time, but for a single larger run; twice as many may wait.
+pub const STORE_GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Wishes to read that wait for the store; one more is answered with `Busy`, and its reader is told of a gap.
+pub const STORE_PAGES_ASKED_MAX: usize = 64 * 1024;
+/// Microseconds after which the store looks again for segments that may be let go of, and for room if there was none.
+pub const STORE_TIDY_US: u64 = 1_000_000;
+/// Bytes that are written to see whether a disk that was full has room again.
+pub const STORE_PROBE_BYTES: usize = 256 * 1024;
 
 /// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.
 pub const DEFLATE_STREAMS_MAX: usize = 16;

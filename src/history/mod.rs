@@ -4,6 +4,7 @@
 //! I/O itself: a store that must is asked here, and answers later, as an input of the shard.
 
 pub mod asks;
+pub mod keeper;
 pub mod log;
 mod memory;
 mod merge;
