@@ -112,20 +112,13 @@ impl<D: Disk> Keeper<D> {
     }
 
     /// Says so, and when it is to be synced.
-    fn stored(
-        &mut self,
-        group: &[Append],
-        parts: &[Parts],
-        now_us: u64,
-        out: &mut Vec<Outcome>,
-    ) {
+    fn stored(&mut self, group: &[Append], parts: &[Parts], now_us: u64, out: &mut Vec<Outcome>) {
         for append in group {
             self.figures.events += append.events.len() as u64;
             let home = &mut self.homes[append.shard.index()];
             home.stored = append.run;
             home.attempt = append.attempt;
-            home.stamped_us =
-                append.events.last().map_or(home.stamped_us, |event| event.time_us);
+            home.stamped_us = append.events.last().map_or(home.stamped_us, |event| event.time_us);
         }
         for (class, parts) in self.classes.iter_mut().zip(parts) {
             for (shard, _) in parts {

@@ -132,7 +132,11 @@ impl<D: Disk> Keeper<D> {
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.waiting.iter().flat_map(|append| &append.events).map(|event| event.weight_bytes()).sum()
+        self.waiting
+            .iter()
+            .flat_map(|append| &append.events)
+            .map(|event| event.weight_bytes())
+            .sum()
     }
 
     /// Takes a wish to read in; answers at once that there are too many.
@@ -175,11 +179,11 @@ impl<D: Disk> Keeper<D> {
         Ok(Stepped::Idle { until_us: due.fold(self.tidy_us, u64::min) })
     }
 
-    /// Writes and syncs everything that waits, and leaves the folder in order. What was asked and not read is told that it will not be.
+    /// Writes and syncs everything that waits, and leaves the folder in order; hands back the disk. What was asked and not read is told that it will not be.
     ///
     /// # Errors
     /// What the disk says; then the next start finds a folder that was not left in order.
-    pub fn close(mut self, now_us: u64, out: &mut Vec<Outcome>) -> Result<(), DiskError> {
+    pub fn close(mut self, now_us: u64, out: &mut Vec<Outcome>) -> Result<D, DiskError> {
         while !self.waiting.is_empty() {
             self.write_group(now_us, out)?;
         }
@@ -194,7 +198,7 @@ impl<D: Disk> Keeper<D> {
             let shard = ShardId(u16::try_from(shard).expect("shards are few"));
             out.push((shard, Answer::Closed));
         }
-        Ok(())
+        Ok(disk)
     }
 
     /// What has been counted.

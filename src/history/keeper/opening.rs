@@ -92,7 +92,8 @@ impl<D: Disk> Keeper<D> {
         let classes: Vec<_> =
             setup.classes.iter().map(|class| (class.topics.clone(), class.limits)).collect();
         let shards_before = log::shards_of(&mut disk)?.filter(|before| *before != shards);
-        let Folder { manifest, logs, found, lost_power } = Folder::open(&mut disk, &made, &classes)?;
+        let Folder { manifest, logs, found, lost_power } =
+            Folder::open(&mut disk, &made, &classes)?;
         let homes = setup.homes.clone();
         let home_of: HomeOf = Arc::new(move |topic| homes.of(topic));
         let shelf_bytes = setup.shelves_bytes_max / logs.len().max(1);
@@ -155,8 +156,9 @@ impl<D: Disk> Keeper<D> {
         last_bytes_max: usize,
     ) -> Result<Vec<Restored>, DiskError> {
         let stamped_us = self.kept.iter().map(|kept| kept.log.newest_us()).max().unwrap_or(0);
+        let ceiling = self.kept.iter().map(|kept| kept.log.ceiling()).max().unwrap_or(0);
         let mut restored =
-            vec![Restored { stamped_us, ..Restored::default() }; self.homes.len()];
+            vec![Restored { stamped_us, ceiling, ..Restored::default() }; self.homes.len()];
         // In whichever class it lay: the operator may have put it in another one since.
         let mut topics: BTreeMap<&TopicName, RestoredTopic> = BTreeMap::new();
         for (topic, known, ceiling) in self.kept.iter().flat_map(|kept| kept.log.known_topics()) {

@@ -38,7 +38,10 @@ impl<D: Disk> Keeper<D> {
             until_us: ask.until_us,
             page_bytes: ask.page_bytes,
         };
-        debug_assert!(ask.home == HomeId::durable(ask.shard, ask.shard_count), "it asks for itself");
+        debug_assert!(
+            ask.home == HomeId::durable(ask.shard, ask.shard_count),
+            "it asks for itself"
+        );
         loop {
             let unexamined = match log::read(&mut self.disk, &mut self.kept, wish)? {
                 Ok(stretch) => return Ok(stretch),

@@ -35,6 +35,11 @@ impl<D: Disk> Keeper<D> {
     /// Whether there is room again: nobody publishes to a server that says that it is not ready.
     fn probe(&mut self) -> Result<bool, DiskError> {
         let disk = &mut self.disk;
+        // Left by a process that was killed.
+        match disk.remove(PROBE_NAME) {
+            Ok(()) | Err(DiskError::Missing) => {}
+            Err(error) => return Err(error),
+        }
         let written = match disk.create(PROBE_NAME) {
             Ok(file) => disk.write_at(&file, 0, &vec![0; STORE_PROBE_BYTES]),
             Err(error) => Err(error),

@@ -140,6 +140,8 @@ impl<F: std::fmt::Debug> Log<F> {
             Err(DiskError::Missing) => disk.create(&path(&folder, MARK_NAME))?,
             opened => opened?,
         };
+        // From now on it is written over, for which a full disk has room.
+        disk.write_at(&mark, 0, &mark_bytes(number, 0, salt))?;
         disk.sync_folder(&folder)?;
         let log = Self {
             folder,
@@ -196,6 +198,12 @@ impl<F: std::fmt::Debug> Log<F> {
     pub fn newest_of(&self, topic: &TopicName) -> (u64, u64) {
         let known = self.topics.get(topic).copied().unwrap_or_default();
         (known.newest, known.newest + skipped(&self.skips, known.segment))
+    }
+
+    /// The greatest offset that anybody may have seen of a topic that is not known.
+    #[must_use]
+    pub fn ceiling(&self) -> u64 {
+        skipped(&self.skips, 0)
     }
 
     /// Bytes of all segments.

@@ -223,13 +223,8 @@ pub fn survey<D: Disk>(disk: &mut D, by_index: bool) -> Result<Survey, FolderErr
     for class in &manifest.classes {
         let folder = class.id.to_string();
         let carried = carried::read(disk, &folder, manifest.salt)?;
-        let recovery = Recovery {
-            disk,
-            folder: &folder,
-            salt: manifest.salt,
-            by_index,
-            keys_bytes_max: 0,
-        };
+        let recovery =
+            Recovery { disk, folder: &folder, salt: manifest.salt, by_index, keys_bytes_max: 0 };
         let found = match recovery.run(&carried) {
             // It was about to be made.
             Err(DiskError::Missing) => Recovered::default(),

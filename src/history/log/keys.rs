@@ -166,7 +166,12 @@ impl Keys {
     }
 
     /// Takes in what an index says; `None`: it says nothing.
-    pub(super) fn take(&mut self, taker: &mut Taker<'_>, parts: &[Part], from_us: u64) -> Option<()> {
+    pub(super) fn take(
+        &mut self,
+        taker: &mut Taker<'_>,
+        parts: &[Part],
+        from_us: u64,
+    ) -> Option<()> {
         match taker.varint()? {
             NOT_KNOWN => return (self.bytes_max == 0).then_some(()),
             after_us => self.raise(after_us),

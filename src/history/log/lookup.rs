@@ -37,11 +37,7 @@ impl<F: std::fmt::Debug> Log<F> {
     }
 
     /// The first segment that holds something above these offsets, or stamped after a moment.
-    pub(super) fn first_above(
-        &self,
-        offsets: &[(TopicName, u64)],
-        others_us: Option<u64>,
-    ) -> u64 {
+    pub(super) fn first_above(&self, offsets: &[(TopicName, u64)], others_us: Option<u64>) -> u64 {
         let is_above = |segment: &&Segment| {
             others_us.is_some_and(|time_us| segment.last_us > time_us)
                 || offsets.iter().any(|(topic, offset)| {
@@ -86,7 +82,10 @@ impl<F: std::fmt::Debug> Log<F> {
     #[must_use]
     pub fn knows_rotten(&self, number: u64, at: u64) -> bool {
         self.segment(number).is_none_or(|segment| {
-            segment.rotten.iter().any(|rotten| rotten.from <= at && at < rotten.to.max(rotten.from + 1))
+            segment
+                .rotten
+                .iter()
+                .any(|rotten| rotten.from <= at && at < rotten.to.max(rotten.from + 1))
         })
     }
 

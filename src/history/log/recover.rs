@@ -111,8 +111,7 @@ impl<D: Disk> Recovery<'_, D> {
     /// # Errors
     /// What the disk says.
     pub(super) fn run(mut self, carried: &Carried) -> Result<Recovered, DiskError> {
-        let mut found =
-            Recovered { keys: Keys::new(self.keys_bytes_max), ..Recovered::default() };
+        let mut found = Recovered { keys: Keys::new(self.keys_bytes_max), ..Recovered::default() };
         for record in carried.last() {
             let (key, own) = (&*record.key, || Arc::clone(&record.key));
             found.keys.note((&record.topic, key), (record.op, record.time_us), own);

@@ -194,11 +194,8 @@ impl Walk {
             self.by_stamp.push(Reverse((open.shelved.events[open.next].1.time_us, index)));
         } else {
             open.bounds = Vec::new();
-            open.shelved = Arc::new(Shelved {
-                parts: Vec::new(),
-                homes: Vec::new(),
-                events: Vec::new(),
-            });
+            open.shelved =
+                Arc::new(Shelved { parts: Vec::new(), homes: Vec::new(), events: Vec::new() });
         }
     }
 
