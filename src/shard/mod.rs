@@ -30,6 +30,7 @@ mod lifecycle;
 mod own;
 mod pace;
 mod past_room;
+mod peer;
 mod publish;
 mod pump;
 mod reads;
@@ -53,7 +54,6 @@ mod want;
 mod work;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -80,6 +80,7 @@ pub use lanes::Message;
 pub use lanes::Parcel;
 pub use lanes::PartyId;
 pub use lanes::Pending;
+pub use peer::Peer;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
@@ -288,18 +289,25 @@ impl Shard {
     }
 
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
-    pub fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
+    pub fn open(&mut self, port: Port, peer: impl Into<Peer>, now: Now) -> Option<ConnRef> {
+        let Peer { address, certificate } = peer.into();
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
             return None;
         }
         let most = self.settings.access.limits.address_connections;
-        if !self.addresses.enter(peer, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
-            tracing::debug!(%peer, "its address has too many connections");
+        if !self.addresses.enter(address, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
+            tracing::debug!(peer = %address, "its address has too many connections");
             return None;
         }
         self.date.set(now.wall_us / 1_000_000);
         self.stats.connections_opened += 1;
-        Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
+        let heard_s = lifecycle::seconds(now);
+        let conn = self.conns.insert(session::Session::new(port), address, heard_s);
+        let named = certificate.and_then(|shown| self.settings.access.certified.find(&shown));
+        if let (Some(named), Some(opened)) = (named, self.conns.find_mut(conn.id)) {
+            opened.named = Some(Box::new(named));
+        }
+        Some(conn)
     }
 
     /// Takes in a message of another party.

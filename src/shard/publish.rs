@@ -91,6 +91,12 @@ impl Shard {
         drafts.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
         let refused = wanted - drafts.len();
         self.stats.refused_rate += refused as u64;
+        let here = HomeId::volatile(self.id);
+        if drafts.iter().all(|draft| self.homes.of(&draft.topic) == here) {
+            let mut results = self.place_run(drafts, now);
+            results.extend((0..refused).map(|_| Err(RefusalCode::RateLimited)));
+            return Some(results);
+        }
         let homes: Vec<HomeId> = drafts.iter().map(|draft| self.homes.of(&draft.topic)).collect();
         let mut by_home: Vec<(HomeId, Vec<Draft>)> = Vec::new();
         for (draft, home) in drafts.into_iter().zip(&homes) {

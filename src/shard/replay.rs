@@ -92,6 +92,8 @@ impl Shard {
         };
         let home_count = self.homes.count();
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            // Nearly everyone has one at a time.
+            solo.replays.reserve_exact(1);
             solo.replays.push(replay);
             solo.cursor = first_cursor(since, &homes, home_count);
             solo.mark = match since {

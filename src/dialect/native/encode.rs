@@ -56,7 +56,9 @@ pub(super) fn event_head(form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
 
 /// The first words.
 pub(super) fn welcome(epoch: &str) -> Vec<u8> {
-    let mut out = br#"{"type":"welcome","protocol":"fanwire.v1","server":""#.to_vec();
+    let head = br#"{"type":"welcome","protocol":"fanwire.v1","server":""#;
+    let mut out = Vec::with_capacity(head.len() + SERVER.len() + epoch.len() + 16);
+    out.extend_from_slice(head);
     out.extend_from_slice(SERVER.as_bytes());
     out.extend_from_slice(br#"","epoch":"#);
     string(epoch, &mut out);
