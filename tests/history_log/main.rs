@@ -39,6 +39,7 @@ fn made(boot: &str) -> Made {
         shards: 2,
         random: 0x1234_5678_9abc_def0,
         keys_bytes_max: 1 << 20,
+        carried_bytes_max: 1 << 20,
     }
 }
 

@@ -158,6 +158,7 @@ impl Life {
             random: 0x1234_5678_9abc_def0,
             shelves_bytes_max: 1 << (8 + self.random.below(12)),
             keys_bytes_max: 1 << 20,
+            carried_bytes_max: 1 << 20,
             last_bytes_max: 512 * self.random.below(40),
         }
     }

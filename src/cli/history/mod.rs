@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::history::log;
 use crate::history::log::FolderError;
 use crate::history::log::Made;
+use crate::limits::LOG_CARRIED_BYTES_MAX;
 use crate::limits::LOG_KEYS_BYTES_MAX;
 use crate::store::Files;
 use crate::store::Lock;
@@ -142,6 +143,7 @@ fn made() -> Result<Made, HistoryError> {
         shards: 1,
         random: u64::from_le_bytes(random),
         keys_bytes_max: LOG_KEYS_BYTES_MAX,
+        carried_bytes_max: LOG_CARRIED_BYTES_MAX,
     })
 }
 

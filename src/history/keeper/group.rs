@@ -85,10 +85,10 @@ impl<D: Disk> Keeper<D> {
             let class = &self.classes[index];
             let log = &mut self.kept[class.kept].log;
             match failed {
-                Some(_) => log.take_back(&mut self.disk, put)?,
+                Some(_) => log.take_back(&mut self.disk, &put)?,
                 None => {
                     self.figures.bytes += put.bytes();
-                    log.keep(put, &parts[index]);
+                    log.keep(&put, &parts[index]);
                 }
             }
         }

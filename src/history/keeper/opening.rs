@@ -51,6 +51,8 @@ pub struct Setup {
     pub shelves_bytes_max: usize,
     /// Bytes that are taken to know which event of each key is its newest.
     pub keys_bytes_max: usize,
+    /// Bytes of last events that outlive their segments.
+    pub carried_bytes_max: usize,
     /// Bytes of last events that each home has room for.
     pub last_bytes_max: usize,
 }
@@ -88,6 +90,7 @@ impl<D: Disk> Keeper<D> {
             shards,
             random: setup.random,
             keys_bytes_max: (setup.keys_bytes_max / count).max(1),
+            carried_bytes_max: setup.carried_bytes_max / count,
         };
         let classes: Vec<_> =
             setup.classes.iter().map(|class| (class.topics.clone(), class.limits)).collect();
@@ -177,15 +180,14 @@ impl<D: Disk> Keeper<D> {
                 restored[homes.shard(homes.of(topic)).index()].topics.push(known);
             }
         }
-        for index in 0..restored.len() {
-            let shard = ShardId(u16::try_from(index).expect("shards are few"));
+        for (shard, restored) in (0..homes.shard_count()).map(ShardId).zip(&mut restored) {
             let last = log::newest_of_keys(
                 &mut self.disk,
                 &mut self.kept,
                 crate::event::HomeId::durable(shard, homes.shard_count()),
                 last_bytes_max,
             )?;
-            (restored[index].last, restored[index].last_after_us) = last;
+            (restored.last, restored.last_after_us) = last;
         }
         Ok(restored)
     }

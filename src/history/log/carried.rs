@@ -1,7 +1,7 @@
 //! What outlives the segments that held it: the newest offset of each topic, and the last event of each key. One file, replaced as a whole.
 //!
 //! Invariants: it is the state at the end of the newest segment that was unlinked; what came after stands in the segments, and wins. It holds
-//! `LOG_CARRIED_BYTES_MAX` bytes of events at most; those unchanged the longest go first. Offsets stand in it twice, far from each other.
+//! as many bytes of events as it may at most; those unchanged the longest go first. Offsets stand in it twice, far from each other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,6 @@ use super::scan::Scan;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::LOG_BLOCK_EVENTS_MAX;
-use crate::limits::LOG_CARRIED_BYTES_MAX;
 
 /// Its name.
 pub const CARRIED_NAME: &str = "carried";
@@ -111,15 +110,15 @@ impl Carried {
     }
 
     /// Keeps within its bound.
-    fn shrink(&mut self) {
-        if self.bytes <= LOG_CARRIED_BYTES_MAX {
+    fn shrink(&mut self, bytes_max: usize) {
+        if self.bytes <= bytes_max {
             return;
         }
         let mut by_age: Vec<_> =
             self.last.iter().map(|(key, record)| (record.time_us, key.clone())).collect();
         by_age.sort_unstable();
         for (time_us, key) in by_age {
-            if self.bytes <= LOG_CARRIED_BYTES_MAX {
+            if self.bytes <= bytes_max {
                 break;
             }
             self.dropped_us = self.dropped_us.max(time_us);
@@ -134,9 +133,9 @@ pub(super) fn write<D: Disk>(
     disk: &mut D,
     folder: &str,
     salt: u32,
-    carried: &mut Carried,
+    (carried, bytes_max): (&mut Carried, usize),
 ) -> Result<(), DiskError> {
-    carried.shrink();
+    carried.shrink(bytes_max);
     carried.sort_floors();
     let floors = carried.floors();
     let mut out = Vec::new();

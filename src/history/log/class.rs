@@ -48,6 +48,7 @@ pub struct Log<F> {
     pub(super) topics: BTreeMap<TopicName, Known>,
     pub(super) skips: Vec<Skip>,
     pub(super) carried: Carried,
+    pub(super) carried_bytes_max: usize,
     /// Which event of each key is its newest.
     pub(super) keys: Keys,
     /// What cannot be read any more.
@@ -95,6 +96,8 @@ pub struct Opening {
     pub lost_power: bool,
     /// Bytes that may be taken to know which event of each key is its newest; 0: nobody asks for that.
     pub keys_bytes_max: usize,
+    /// Bytes of last events that outlive their segments; those unchanged the longest go.
+    pub carried_bytes_max: usize,
 }
 
 impl<F: std::fmt::Debug> Log<F> {
@@ -108,7 +111,9 @@ impl<F: std::fmt::Debug> Log<F> {
         disk: &mut D,
         opening: Opening,
     ) -> Result<(Self, Recovered), DiskError> {
-        let Opening { folder, salt, limits, mut skips, lost_power, keys_bytes_max } = opening;
+        let Opening { folder, salt, limits, mut skips, lost_power, .. } = opening;
+        let (keys_bytes_max, carried_bytes_max) =
+            (opening.keys_bytes_max, opening.carried_bytes_max);
         disk.make_folder(&folder)?;
         let carried = carried::read(disk, &folder, salt)?;
         if carried.is_short {
@@ -153,6 +158,7 @@ impl<F: std::fmt::Debug> Log<F> {
             topics: found.topics.clone(),
             skips,
             carried,
+            carried_bytes_max,
             keys,
             lost,
             unsynced_events: 0,
@@ -231,7 +237,7 @@ impl<F: std::fmt::Debug> Log<F> {
         group: &[(ShardId, Vec<Record>)],
     ) -> Result<(), DiskError> {
         let put = self.put(disk, group)?;
-        self.keep(put, group);
+        self.keep(&put, group);
         Ok(())
     }
 
@@ -278,7 +284,7 @@ impl<F: std::fmt::Debug> Log<F> {
     }
 
     /// Takes in what was put.
-    pub fn keep(&mut self, put: Put, group: &[(ShardId, Vec<Record>)]) {
+    pub fn keep(&mut self, put: &Put, group: &[(ShardId, Vec<Record>)]) {
         self.unsynced_events += put.events;
         for (head, parts) in &put.blocks {
             self.newest_us = self.newest_us.max(head.last_us);
@@ -305,7 +311,7 @@ impl<F: std::fmt::Debug> Log<F> {
     pub fn take_back<D: Disk<File = F>>(
         &mut self,
         disk: &mut D,
-        put: Put,
+        put: &Put,
     ) -> Result<(), DiskError> {
         let cut = disk.truncate(&self.active.file, put.at);
         self.is_dead |= cut.is_err();

@@ -59,6 +59,8 @@ pub struct Made {
     pub random: u64,
     /// Bytes that may be taken to know which event of each key is its newest, in each class; 0: nobody asks for that.
     pub keys_bytes_max: usize,
+    /// Bytes of last events that outlive their segments, in each class.
+    pub carried_bytes_max: usize,
 }
 
 /// A folder that is open for writing.
@@ -106,6 +108,7 @@ impl<F: std::fmt::Debug> Folder<F> {
                 skips: class.skips.clone(),
                 lost_power,
                 keys_bytes_max: made.keys_bytes_max,
+                carried_bytes_max: made.carried_bytes_max,
             };
             let (log, recovered) = Log::open(disk, opening)?;
             class.skips = log.skips().to_vec();
@@ -147,7 +150,8 @@ pub fn repair<D: Disk>(disk: &mut D, made: &Made) -> Result<bool, FolderError> {
             is_new = true;
         }
         if !carried.rotten.is_empty() {
-            carried::write(disk, &class.id.to_string(), manifest.salt, &mut carried)?;
+            let (folder, bytes_max) = (class.id.to_string(), made.carried_bytes_max);
+            carried::write(disk, &folder, manifest.salt, (&mut carried, bytes_max))?;
         }
     }
     write_manifest(disk, &manifest)?;

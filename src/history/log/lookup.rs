@@ -112,7 +112,7 @@ impl<F: std::fmt::Debug> Log<F> {
         recovery.segment(&mut found, number, None)?;
         let before = self.lost_events();
         for later in self.segments().filter(|segment| segment.number > number) {
-            found.take_indexed(later.clone());
+            found.take_indexed(later);
         }
         for examined in found.segments {
             if let Some(segment) = self.segment_mut(examined.number) {

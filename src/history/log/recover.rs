@@ -174,7 +174,7 @@ impl<D: Disk> Recovery<'_, D> {
                 Segment::from_index(&bytes, self.salt, (number, len), &mut found.keys)
             });
             if let Some(segment) = segment {
-                found.take_indexed(segment);
+                found.take_indexed(&segment);
                 return Ok(());
             }
         }
@@ -224,7 +224,7 @@ impl Recovered {
         self.segments.last_mut().expect("one is gone through").take(&block.head, &block.parts);
     }
 
-    pub(super) fn take_indexed(&mut self, segment: Segment) {
+    pub(super) fn take_indexed(&mut self, segment: &Segment) {
         let number = segment.number;
         self.indexed += 1;
         self.segments.push(Segment::new(number));

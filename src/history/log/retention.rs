@@ -107,7 +107,8 @@ impl<F: std::fmt::Debug> Log<F> {
             carried.floor(part);
         }
         carried.upto = number;
-        carried::write(disk, &self.folder, self.salt, &mut carried)?;
+        let bytes_max = self.carried_bytes_max;
+        carried::write(disk, &self.folder, self.salt, (&mut carried, bytes_max))?;
         self.carried = carried;
         Ok(())
     }

@@ -64,6 +64,15 @@ pub(super) enum Ahead {
     End,
 }
 
+/// A block that has not been looked at.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    number: u64,
+    entry: Entry,
+    /// The earliest stamp that may lie in it or behind it.
+    least_us: u64,
+}
+
 /// A way through a class.
 #[derive(Debug)]
 pub(super) struct Walk {
@@ -152,21 +161,21 @@ impl Walk {
     ) -> Result<Ahead, DiskError> {
         loop {
             let open_us = self.by_stamp.peek().map(|Reverse((time_us, _))| *time_us);
-            let Some((entry, least_us)) = self.next_entry(ground)? else {
+            let Some(next) = self.next_entry(ground)? else {
                 return Ok(open_us
                     .filter(|time_us| *time_us <= self.upto_us)
                     .map_or(Ahead::End, Ahead::Event));
             };
-            let is_open_first = open_us.is_some_and(|time_us| time_us < least_us);
-            if is_open_first || least_us > self.upto_us {
+            let is_open_first = open_us.is_some_and(|time_us| time_us < next.least_us);
+            if is_open_first || next.least_us > self.upto_us {
                 return Ok(open_us
                     .filter(|time_us| *time_us <= self.upto_us)
                     .map_or(Ahead::End, Ahead::Event));
             }
             if self.work >= work_max {
-                return Ok(Ahead::After(open_us.unwrap_or(u64::MAX).min(least_us)));
+                return Ok(Ahead::After(open_us.unwrap_or(u64::MAX).min(next.least_us)));
             }
-            self.load(ground, entry, bound)?;
+            self.load(ground, (next.number, next.entry), bound)?;
         }
     }
 
@@ -203,7 +212,7 @@ impl Walk {
     fn next_entry<D: Disk>(
         &mut self,
         ground: &mut Ground<'_, D>,
-    ) -> Result<Option<((u64, Entry), u64)>, DiskError> {
+    ) -> Result<Option<Next>, DiskError> {
         while let Some((number, _)) = self.segments.last().copied() {
             let segment = ground.log.segment(number);
             let is_wanted =
@@ -229,7 +238,7 @@ impl Walk {
                         && is_among(self.stamps.as_deref(), entry.first_us, entry.last_us)
                     {
                         let least_us = entry.least_us.min(later_us.unwrap_or(u64::MAX));
-                        return Ok(Some(((number, *entry), least_us)));
+                        return Ok(Some(Next { number, entry: *entry, least_us }));
                     }
                     self.entry += 1;
                 }
