@@ -15,6 +15,7 @@ mod places;
 mod plan;
 mod shard_thread;
 mod signals;
+mod storing;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -32,6 +33,7 @@ pub use error::StartError;
 pub use error::Written;
 pub use signals::Signal;
 pub use signals::Signals;
+pub use storing::DISK_FAILED_CODE;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
