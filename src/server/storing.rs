@@ -10,6 +10,7 @@ use std::io::Read as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 use super::access::unusable;
@@ -48,30 +49,37 @@ pub const DISK_FAILED_CODE: i32 = 74;
 /// The key of the folder.
 const DATA_DIR: &str = "data_dir";
 
-/// A store that is open, and has no thread yet.
-pub(super) struct OpenStore {
-    keeper: Keeper<Files>,
-    lock: Lock,
-    /// What each shard's home goes on from.
+/// What the shards go on from.
+#[derive(Debug)]
+pub(super) struct Past {
+    /// Of each shard's home.
     pub(super) restored: Vec<Restored>,
-    /// Which topics are durable.
-    pub(super) topics: Arc<[TopicPattern]>,
-    /// The epoch of their offsets.
+    /// The epoch of the offsets of durable topics.
     pub(super) epoch: String,
 }
 
-/// Opens the folder, if any topics are durable.
-pub(super) fn open(
-    config: &Config,
-    shard_count: u16,
-    sizes: &Sizes,
-) -> Result<Option<OpenStore>, StartError> {
-    if config.history.durable.is_empty() {
-        return Ok(None);
-    }
+/// A store that is open, and has no thread yet.
+struct OpenStore {
+    keeper: Keeper<Files>,
+    lock: Lock,
+    past: Past,
+}
+
+/// Which topics are durable; `None`: none are.
+pub(super) fn durable_topics(config: &Config) -> Result<Option<Arc<[TopicPattern]>>, ConfigError> {
     let classes = classes(config)?;
     let topics: Arc<[TopicPattern]> =
         classes.iter().flat_map(|class| class.patterns.iter().cloned()).collect();
+    Ok((!topics.is_empty()).then_some(topics))
+}
+
+/// Opens the folder.
+fn open(
+    config: &Config,
+    topics: &Arc<[TopicPattern]>,
+    (shard_count, sizes): (u16, &Sizes),
+) -> Result<OpenStore, StartError> {
+    let classes = classes(config)?;
     let folder = Path::new(&config.data_dir);
     let unusable = |error: &dyn Display| {
         unusable(config, DATA_DIR, format_args!("{}: {error}", folder.display()))
@@ -83,7 +91,7 @@ pub(super) fn open(
     let last_bytes = sizes.of(Part::Last) / (2 * u64::from(shard_count));
     let setup = Setup {
         classes,
-        homes: Homes::new(shard_count, Arc::clone(&topics)),
+        homes: Homes::new(shard_count, Arc::clone(topics)),
         boot: boot_id(),
         random: random().map_err(|error| StartError::Store(unusable(&error)))?,
         shelves_bytes_max: bytes / 2,
@@ -99,7 +107,7 @@ pub(super) fn open(
     })?;
     let epoch = format!("{:x}", keeper.epoch());
     let restored = tell(folder, opened);
-    Ok(Some(OpenStore { keeper, lock, restored, topics, epoch }))
+    Ok(OpenStore { keeper, lock, past: Past { restored, epoch } })
 }
 
 fn classes(config: &Config) -> Result<Vec<StoredClass>, ConfigError> {
@@ -177,6 +185,15 @@ pub(super) struct Storing {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Where a store has its place: in the mesh, in the memory, and where it is looked at.
+pub(super) struct StorePlace<'a, M> {
+    pub(super) party: Party<M>,
+    pub(super) shard_count: u16,
+    pub(super) sizes: &'a Sizes,
+    pub(super) board: &'a Arc<Board>,
+    pub(super) clock: Clock,
+}
+
 /// Leaves what a store has counted where metrics and readiness are asked for.
 struct OnBoard(Arc<Board>);
 
@@ -187,14 +204,17 @@ impl Watcher for OnBoard {
 }
 
 impl Storing {
-    /// Begins at once.
+    /// Opens the folder and begins; `past` is told what the shards go on from.
     pub(super) fn start(
-        party: Party<Mesh>,
-        store: OpenStore,
-        board: &Arc<Board>,
-        clock: Clock,
-    ) -> io::Result<Self> {
-        let OpenStore { keeper, lock, .. } = store;
+        config: &Config,
+        topics: &Arc<[TopicPattern]>,
+        past: &OnceLock<Past>,
+        place: StorePlace<'_, Mesh>,
+    ) -> Result<Self, StartError> {
+        let StorePlace { party, shard_count, sizes, board, clock } = place;
+        let store = open(config, topics, (shard_count, sizes))?;
+        let OpenStore { keeper, lock, past: found } = store;
+        past.set(found).expect("a server has one store");
         let watcher = OnBoard(Arc::clone(board));
         let party = StoreParty::new(party, (keeper, lock), clock, watcher);
         let doorbell = party.doorbell();
@@ -203,7 +223,8 @@ impl Storing {
             if let Err(error) = party.run() {
                 end_process(&error);
             }
-        })?;
+        });
+        let thread = thread.map_err(StartError::Thread)?;
         Ok(Self { doorbell, thread: Some(thread) })
     }
 }
