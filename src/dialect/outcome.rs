@@ -94,6 +94,14 @@ impl Refusal {
             RefusalCode::Full => {
                 Self::new(code, "the server is full; the event was not taken, try again")
             }
+            RefusalCode::DiskFull => Self::new(
+                code,
+                "the disk is full: the topic is durable, and the event was not taken; try again when there is room",
+            ),
+            RefusalCode::Unavailable => Self::new(
+                code,
+                "the store does not answer: the topic is durable, and whether the event is kept is not known",
+            ),
             RefusalCode::RateLimited => Self::new(code, RATE_LIMITED),
             RefusalCode::BadTopic => Self::of(
                 code,
@@ -137,6 +145,10 @@ pub enum RefusalCode {
     TooManyTopics,
     TooLarge,
     Full,
+    /// There is no room to store it.
+    DiskFull,
+    /// The store does not answer, or is gone.
+    Unavailable,
     RateLimited,
     Forbidden,
     ShuttingDown,
@@ -159,7 +171,8 @@ impl RefusalCode {
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::TooManyTopics => "too_many_topics",
             Self::TooLarge => "too_large",
-            Self::Full => "full",
+            Self::Full | Self::DiskFull => "full",
+            Self::Unavailable => "unavailable",
             Self::RateLimited => "rate_limited",
             Self::Forbidden => "forbidden",
             Self::ShuttingDown => "shutting_down",

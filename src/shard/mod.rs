@@ -14,6 +14,7 @@ mod confine;
 mod conns;
 mod deadlines;
 mod doors;
+mod durable;
 mod encoded;
 mod fanout;
 mod figures;
@@ -95,9 +96,9 @@ use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::batch::LargeEvents;
 use crate::clock::Now;
-use crate::event::HomeId;
 use crate::event::Homes;
 use crate::event::ShardId;
+use crate::history::Held;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::matcher::Matcher;
 use crate::wire::decoder::Inbound;
@@ -134,6 +135,8 @@ pub struct Shard {
     classes: class::Classes,
     matcher: Matcher,
     home: home::Home,
+    /// Where durable topics are put in order, if there are any.
+    durable: Option<Box<durable::Durable>>,
     /// Up to which stamp of each home shard everything was fanned out here.
     cursor: Vec<u64>,
     /// Messages for each other party.
@@ -212,17 +215,9 @@ impl Shard {
         let codec = Rc::new(codec::Codec::new(Arc::clone(&settings.views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let durable = settings
-            .durable
-            .as_ref()
-            .map_or_else(Arc::default, |durable| Arc::clone(&durable.topics));
-        let homes = Homes::new(shard_count, durable);
-        let home = home::Home::new(
-            HomeId::volatile(id),
-            homes.clone(),
-            settings.home_bounds(),
-            settings.retention,
-        );
+        let homes = settings.homes(shard_count);
+        let home = home::Home::volatile(id, &homes, &settings);
+        let durable = durable::Durable::of(id, &homes, &settings);
         let rates_max = settings.memory.rates_max();
         Self {
             id,
@@ -231,6 +226,7 @@ impl Shard {
             registrar: registrar::Registrar::new(settings.access.limits, rates_max),
             own: own::Own::default(),
             home,
+            durable,
             past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
             intake: intake::Intake::new(settings.memory.input_bytes_max),
             settings,
@@ -241,7 +237,7 @@ impl Shard {
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
             cursor: vec![1; homes.count()],
-            outgoing: lanes::Outgoing::new(outgoing_bytes),
+            outgoing: lanes::Outgoing::new(shard_count, outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
             frames: Frames::default(),
@@ -324,8 +320,9 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
-            // This shard is no store, and none was asked.
-            Mesh::Store(_) | Mesh::StoreSays(_) => {}
+            // This shard is no store.
+            Mesh::Store(_) => {}
+            Mesh::StoreSays(answer) => self.store_said(answer, now),
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);
@@ -386,11 +383,13 @@ impl Shard {
     /// What has been counted.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let held = self.home.held();
+        let durable = self.durable.as_ref().map(|durable| &durable.home);
+        let held = durable.map_or_else(Held::default, home::Home::held).and(self.home.held());
+        let topics = self.home.topic_count() + durable.map_or(0, home::Home::topic_count);
         Stats {
             connections: self.conns.len() as u64,
             classes: self.classes.len() as u64,
-            topics: self.home.topic_count() as u64,
+            topics: topics as u64,
             history_events: held.events,
             history_bytes: held.bytes,
             history_keys: held.keys,

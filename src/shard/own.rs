@@ -17,6 +17,7 @@ use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishRun;
 use super::lanes::Lane;
+use super::publish::Waiting;
 use crate::auth::Bucket;
 use crate::auth::Rate;
 use crate::clock::Now;
@@ -24,6 +25,7 @@ use crate::dialect::HOUSE;
 use crate::dialect::LOG_ENTRY;
 use crate::dialect::METRIC_UPDATE;
 use crate::dialect::json;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::moment;
@@ -175,7 +177,8 @@ impl Shard {
         let home = self.homes.of(&first.topic);
         let shard = self.homes.shard(home);
         if shard == self.id {
-            self.place_run(drafts, now);
+            let waiting = Waiting { publisher: None, ack: Ack::None };
+            self.place_run(home, drafts, waiting, now);
         } else if self.outgoing.has_room(shard, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };

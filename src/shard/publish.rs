@@ -21,6 +21,7 @@ use crate::clock::Now;
 use crate::dialect::Placed;
 pub(super) use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
@@ -32,6 +33,14 @@ use crate::limits::RUN_EVENTS_MAX;
 /// Bytes that a draft takes until it has its place and its publisher was told, about.
 pub(super) fn draft_bytes(draft: &Draft) -> usize {
     DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len()
+}
+
+/// Who waits for what becomes of a run, and until when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    /// `None`: nobody.
+    pub(super) publisher: Option<Address>,
+    pub(super) ack: Ack,
 }
 
 /// A run of drafts on its way to one or several homes.
@@ -93,7 +102,7 @@ impl Shard {
         self.stats.refused_rate += refused as u64;
         let here = HomeId::volatile(self.id);
         if drafts.iter().all(|draft| self.homes.of(&draft.topic) == here) {
-            let mut results = self.place_run(drafts, now);
+            let mut results = self.place_volatile(drafts, now);
             results.extend((0..refused).map(|_| Err(RefusalCode::RateLimited)));
             return Some(results);
         }
@@ -109,8 +118,11 @@ impl Shard {
         for (home, drafts) in by_home {
             let shard = self.homes.shard(home);
             if shard == self.id {
-                let results = self.place_run(drafts, now);
-                underway.results.push((home, results.into()));
+                let publisher = Some(Address { shard, conn: publisher });
+                match self.place_run(home, drafts, Waiting { publisher, ack: Ack::Ordered }, now) {
+                    Some(results) => underway.results.push((home, results.into())),
+                    None => underway.awaited += 1,
+                }
             } else if !self.outgoing.has_room(shard, Lane::Data) {
                 underway
                     .results
@@ -131,9 +143,12 @@ impl Shard {
 
     /// Orders drafts of another shard's publisher.
     pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
-        let results = self.place_run(run.drafts, now);
-        let answer = PublishedRun { publisher: run.publisher.conn, home: run.home, results };
-        self.outgoing.to(run.publisher.shard).push(Mesh::Published(Box::new(answer)));
+        let PublishRun { publisher, home, drafts } = run;
+        let waiting = Waiting { publisher: Some(publisher), ack: Ack::Ordered };
+        if let Some(results) = self.place_run(home, drafts, waiting, now) {
+            let answer = PublishedRun { publisher: publisher.conn, home, results };
+            self.outgoing.to(publisher.shard).push(Mesh::Published(Box::new(answer)));
+        }
     }
 
     /// A home has answered; once all have, the connection is told.
@@ -152,15 +167,37 @@ impl Shard {
         }
     }
 
-    /// Gives drafts of topics at home here their places, and sends them on their way to every shard.
-    pub(super) fn place_run(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
+    /// Gives drafts of topics at home here their places. `None`: they are durable, and whoever waits is answered later.
+    pub(super) fn place_run(
+        &mut self,
+        home: HomeId,
+        drafts: Vec<Draft>,
+        waiting: Waiting,
+        now: Now,
+    ) -> Option<Vec<PublishResult>> {
+        match home.is_durable(self.shard_count) {
+            true => self.place_durably(drafts, waiting, now),
+            false => Some(self.place_volatile(drafts, now)),
+        }
+    }
+
+    /// Why nothing can be ordered here just now.
+    pub(super) fn refuses_run(&mut self, count: usize) -> Option<RefusalCode> {
         if self.stopping.is_some() {
-            return drafts.iter().map(|_| Err(RefusalCode::ShuttingDown)).collect();
+            return Some(RefusalCode::ShuttingDown);
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
-        if !has_room {
-            self.stats.refused_full += drafts.len() as u64;
-            return drafts.iter().map(|_| Err(RefusalCode::Full)).collect();
+        if has_room {
+            return None;
+        }
+        self.stats.refused_full += count as u64;
+        Some(RefusalCode::Full)
+    }
+
+    /// Gives drafts their places, and sends them on their way to every shard.
+    fn place_volatile(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
+        if let Some(code) = self.refuses_run(drafts.len()) {
+            return drafts.iter().map(|_| Err(code)).collect();
         }
         let mut results = Vec::with_capacity(drafts.len());
         let mut events = Vec::with_capacity(drafts.len());
@@ -181,7 +218,7 @@ impl Shard {
     }
 
     /// To every core's inbox, this one's included.
-    fn spread(&mut self, events: Vec<Arc<Event>>) {
+    pub(super) fn spread(&mut self, events: Vec<Arc<Event>>) {
         // With one shard there is nobody to weigh them for.
         let mut rest = if self.shard_count > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {

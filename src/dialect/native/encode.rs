@@ -232,6 +232,8 @@ fn gap_members(gap: &Gap, out: &mut Vec<u8>) {
         GapReason::Evicted => b"evicted",
         GapReason::Epoch => b"epoch",
         GapReason::Slow => b"slow",
+        GapReason::Corrupt => b"corrupt",
+        GapReason::Unavailable => b"unavailable",
     });
     out.extend_from_slice(br#""}"#);
 }
