@@ -238,7 +238,7 @@ impl Life {
         let mut there = BTreeSet::new();
         let mut lost = Vec::new();
         for shard in (0..self.shards).map(ShardId) {
-            let told = self.read(shard, Start::Earliest, u64::MAX)?;
+            let told = self.read(shard, Start::OtherEpoch { topics: Vec::new() }, u64::MAX)?;
             there.extend(told.events.iter().map(|event| place(event)));
             lost.extend(told.lost);
             for event in &told.events {
@@ -396,12 +396,18 @@ impl Life {
             }
         };
         let is_last = matches!(start, Start::Last { .. });
+        let is_silent = matches!(start, Start::Earliest | Start::Tail { .. });
         let what = match start {
             Start::Last { .. } | Start::Tail { .. } => Kind::Newest,
             _ => Kind::All,
         };
         let said = format!("{start:?} until {until_us}");
-        let told = self.read(shard, start, until_us)?;
+        let mut told = self.read(shard, start, until_us)?;
+        if is_silent {
+            // What the retention let go of is none of it.
+            let everything = Start::OtherEpoch { topics: Vec::new() };
+            told.lost.extend(self.read(shard, everything, u64::MAX)?.lost);
+        }
         let by_place: BTreeMap<Place, &Arc<Event>> =
             told.events.iter().map(|event| (place(event), event)).collect();
         let wanted: Vec<_> = wanted.into_iter().filter(|event| event.time_us <= until_us).collect();

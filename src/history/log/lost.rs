@@ -40,10 +40,4 @@ impl Lost {
     pub(super) fn all(&self) -> impl Iterator<Item = &Part> {
         self.by_end.values().map(|(part, _)| part)
     }
-
-    /// Those of a topic that end above an offset.
-    pub(super) fn above(&self, topic: &TopicName, offset: u64) -> impl Iterator<Item = &Part> {
-        let ends = (topic.clone(), offset.saturating_add(1))..=(topic.clone(), u64::MAX);
-        self.by_end.range(ends).map(|(_, (part, _))| part)
-    }
 }

@@ -70,14 +70,15 @@ pub fn read<D: Disk>(
     kept: &mut [Kept<D::File>],
     wish: Wish<'_>,
 ) -> Result<Result<Stretch, Unexamined>, DiskError> {
-    let mut writer = Writer { wish, stretch: Stretch::default(), named: Vec::new(), bytes: 0 };
+    let mut writer = Writer { wish, stretch: Stretch::default(), bytes: 0 };
     if matches!(wish.read.start, Start::Now) {
         return Ok(Ok(writer.stretch));
     }
     let mut begins = Vec::with_capacity(kept.len());
     for kept in &mut *kept {
-        begins.push(Begin::of(disk, kept, wish)?);
-        writer.lost_of(kept);
+        let begin = Begin::of(disk, kept, wish)?;
+        writer.lost_of(kept, &begin.tails);
+        begins.push(begin);
     }
     let cap_us = writer.cap();
     writer.events(disk, kept, &mut begins, cap_us)?;
@@ -249,8 +250,6 @@ impl Wish<'_> {
 struct Writer<'a> {
     wish: Wish<'a>,
     stretch: Stretch,
-    /// What is lost of topics that were named, wherever it lies.
-    named: Vec<Lost>,
     bytes: usize,
 }
 
@@ -260,47 +259,49 @@ impl Writer<'_> {
         let end_us = stretch.more_after_us.unwrap_or(u64::MAX);
         // What stands behind this stretch is told with the next one.
         stretch.lost.retain(|lost| lost.last_us <= end_us);
-        stretch.lost.extend(self.named);
         let order = |lost: &Lost| (lost.last_us, lost.last);
         stretch.lost.sort_by(|one, other| {
             order(one).cmp(&order(other)).then_with(|| one.topic.cmp(&other.topic))
         });
-        stretch.lost.dedup();
         stretch
     }
 
-    /// What of a class is not there any more.
-    fn lost_of<F: std::fmt::Debug>(&mut self, kept: &Kept<F>) {
+    /// What of a class is not there any more and would belong to the stretch.
+    fn lost_of<F: std::fmt::Debug>(&mut self, kept: &Kept<F>, tails: &[(TopicName, u64)]) {
         let Kept { log, shelf } = kept;
         let wish = self.wish;
-        let is_ours = |topic: &TopicName| wish.wants(topic) && shelf.home_of(topic) == wish.home;
-        for (last_us, last, topic) in log.carried.floors_after(wish.after_us) {
-            if is_ours(topic) {
-                self.stretch.lost.push(let_go(topic, *last, *last_us));
-                if self.stretch.lost.len() > LOG_LOST_MAX {
-                    break;
+        let belongs = |topic: &TopicName, last: u64, last_us: u64| {
+            let bound = wish.bound(tails, topic, shelf.home_of(topic));
+            bound.is_some_and(|(offset, time_us)| last > offset && last_us > time_us)
+        };
+        // What was held when the first stretch was read is what was asked for; last events outlive their segments.
+        let is_retention_told = match wish.read.start {
+            Start::Earliest => wish.after_us > 0,
+            Start::OtherEpoch { .. } | Start::AfterTime { .. } | Start::AfterOffsets { .. } => true,
+            Start::Now | Start::Last { .. } | Start::Snapshot { .. } | Start::Tail { .. } => false,
+        };
+        if is_retention_told {
+            for (last_us, last, topic) in log.carried.floors_after(wish.after_us) {
+                if belongs(topic, *last, *last_us) {
+                    self.stretch.lost.push(let_go(topic, *last, *last_us));
+                    if self.stretch.lost.len() > LOG_LOST_MAX {
+                        break;
+                    }
                 }
             }
         }
         let rotten = log.lost.all().filter(|part| part.last_us > wish.after_us);
-        self.stretch.lost.extend(rotten.filter(|part| is_ours(&part.topic)).map(corrupt));
+        let rotten = rotten.filter(|part| belongs(&part.topic, part.last, part.last_us));
+        self.stretch.lost.extend(rotten.map(corrupt));
         let known_us = log.keys.after_us();
         if let Start::Last { .. } | Start::Snapshot { .. } = wish.read.start
             && known_us > wish.after_us
         {
             // Which of them were the last of their keys nobody knows any more.
-            let topics = log.topics.keys().filter(|topic| is_ours(topic)).take(LOG_LOST_MAX);
+            let topics = log.topics.keys().filter(|topic| belongs(topic, u64::MAX, u64::MAX));
+            let topics = topics.take(LOG_LOST_MAX);
             let told = topics.map(|topic| let_go(topic, log.newest_at(topic, known_us), known_us));
             self.stretch.lost.extend(told);
-        }
-        if let Start::AfterOffsets { offsets, .. } = &wish.read.start
-            && wish.after_us == 0
-        {
-            for (topic, offset) in offsets.iter().filter(|(topic, _)| is_ours(topic)) {
-                let floor = log.carried.floor_of(topic).filter(|(last, _)| last > offset);
-                self.named.extend(floor.map(|(last, last_us)| let_go(topic, last, last_us)));
-                self.named.extend(log.lost.above(topic, *offset).map(corrupt));
-            }
         }
     }
 
@@ -383,8 +384,6 @@ impl Writer<'_> {
         };
         if is_told {
             self.bytes += event.weight_bytes();
-            self.stretch.lacks_before |=
-                self.wish.read.with_before && !event.key.is_empty() && event.before.is_none();
             self.stretch.events.push(event);
         }
     }
