@@ -190,7 +190,7 @@ pub const STORE_SYNC_MS: u64 = 200;
 /// Milliseconds that it may be let lie by the configuration.
 pub const STORE_SYNC_MS_MAX: u64 = 60_000;
 /// Bytes of the store besides what its share of the memory is for: its lanes, the group that is written, the blocks that are read.
-pub const STORE_BYTES: u64 = 24 * 1024 * 1024;
+pub const STORE_BYTES: usize = 24 * 1024 * 1024;
 /// The store has one such part of the memory for history, if there is one: to know which event of each key is its newest, for last events that outlive their segments,
 /// and for blocks that were read of late. It is divided into so many again.
 pub const STORE_SHARE: u64 = 4;
@@ -201,9 +201,11 @@ pub const STORE_FIGURES_US: u64 = 100_000;
 /// Bytes that are written to see whether a disk that was full has room again.
 pub const STORE_PROBE_BYTES: usize = 256 * 1024;
 const _: () = assert!(
-    2 * INBOX_BYTES_MAX + 3 * STORE_GROUP_BYTES_MAX + 2 * LOG_BLOCK_BYTES_MAX
+    2 * INBOX_BYTES_MAX
+        + 3 * STORE_GROUP_BYTES_MAX
+        + 2 * LOG_BLOCK_BYTES_MAX
         + LOG_BUFFER_KEPT_BYTES_MAX
-        <= STORE_BYTES as usize
+        <= STORE_BYTES
 );
 
 /// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.

@@ -169,8 +169,10 @@ impl Server {
 /// How the store is begun, and for which topics.
 struct BeginStore<'a, M> {
     topics: Arc<[TopicPattern]>,
-    begin: Box<dyn FnOnce(StorePlace<'_, M>) -> Result<Storing, StartError> + 'a>,
+    begin: Box<Begin<'a, M>>,
 }
+
+type Begin<'a, M> = dyn FnOnce(StorePlace<'_, M>) -> Result<Storing, StartError> + 'a;
 
 /// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them, and a store keeps what durable topics are told.
 fn start<W, F, K>(
@@ -256,6 +258,13 @@ where
     let watching = certificates.map(|some| Watching::start(some, clock, renew));
     let watching = watching.transpose().map_err(StartError::Thread)?;
     board.set_ready(true);
+    tell(&plan, &places);
+    let threads = starting.threads;
+    Ok(Running { places, board, doorbells, threads, keeping, watching, storing })
+}
+
+/// Says where it listens, and what it takes at worst.
+fn tell(plan: &Plan, places: &[Place]) {
     let own = places[1..].iter().map(|place| (&*place.written.key, place.address));
     let own: Vec<(&str, SocketAddr)> = own.collect();
     tracing::info!(
@@ -270,8 +279,6 @@ where
     );
     tracing::info!("memory at worst: {}", plan.worst_case);
     plan.worst_case.tell_lines();
-    let threads = starting.threads;
-    Ok(Running { places, board, doorbells, threads, keeping, watching, storing })
 }
 
 /// What each shard needs to speak TLS, and where it is told of new certificates; nothing of either if there are none.

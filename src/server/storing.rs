@@ -85,8 +85,8 @@ fn open(
         unusable(config, DATA_DIR, format_args!("{}: {error}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(|error| StartError::Store(unusable(&error)))?;
-    let lock = Lock::take(folder, "fanwire serve")
-        .map_err(|error| StartError::Store(unusable(&error)))?;
+    let lock =
+        Lock::take(folder, "fanwire serve").map_err(|error| StartError::Store(unusable(&error)))?;
     let bytes = usize::try_from(sizes.of(Part::Store)).unwrap_or(usize::MAX);
     let last_bytes = sizes.of(Part::Last) / (2 * u64::from(shard_count));
     let setup = Setup {
@@ -118,9 +118,8 @@ fn classes(config: &Config) -> Result<Vec<StoredClass>, ConfigError> {
 fn class(config: &Config, index: usize, said: &DurableConfig) -> Result<StoredClass, ConfigError> {
     let key = format!("history.durable[{index}].topics");
     let pattern = |text: &String| {
-        TopicPattern::new(text).map_err(|error| {
-            unusable(config, &key, format_args!("`{text}`: {error}"))
-        })
+        TopicPattern::new(text)
+            .map_err(|error| unusable(config, &key, format_args!("`{text}`: {error}")))
     };
     let patterns = said.topics.iter().map(pattern).collect::<Result<_, _>>()?;
     let twin = config.history.durable[..index].iter().any(|other| other.topics == said.topics);
@@ -157,13 +156,21 @@ fn tell(folder: &Path, opened: Opened) -> Vec<Restored> {
         "history is kept on disk"
     );
     if opened.lost_power {
-        tracing::warn!("the machine lost power: what was not synced may be gone, and offsets of durable topics go on further behind");
+        tracing::warn!(
+            "the machine lost power: what was not synced may be gone, and offsets of durable topics go on further behind"
+        );
     }
     if opened.torn_bytes > 0 {
-        tracing::warn!(bytes = opened.torn_bytes, "the end of what was written last was torn, and is cut off");
+        tracing::warn!(
+            bytes = opened.torn_bytes,
+            "the end of what was written last was torn, and is cut off"
+        );
     }
     if opened.corrupt > 0 {
-        tracing::error!(events = opened.corrupt, "some of what is kept cannot be read any more: `fanwire history verify` says what");
+        tracing::error!(
+            events = opened.corrupt,
+            "some of what is kept cannot be read any more: `fanwire history verify` says what"
+        );
     }
     if let Some(before) = opened.shards_before {
         tracing::info!(before, "the folder was written with another number of shards");
@@ -241,6 +248,10 @@ impl Drop for Storing {
 }
 
 /// Nothing can be kept any more, and what was not synced may be gone though it is read back: whoever starts anew reads what is there.
+#[expect(
+    clippy::exit,
+    reason = "as a shard that panics ends the process, so does a disk that fails: nobody is to be told what is not so"
+)]
 fn end_process(error: &dyn Display) -> ! {
     // If standard error is closed nobody is there to be told.
     drop(writeln!(

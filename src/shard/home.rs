@@ -65,7 +65,15 @@ impl Home {
     fn new(id: HomeId, homes: &Homes, settings: &Settings, retention: Retention) -> Self {
         let (topics_max, topic_bytes_max) = settings.home_bounds();
         let memory = Memory::new(retention);
-        Self { id, homes: homes.clone(), topics_max, topic_bytes_max, stamped_us: 0, unknown_ceiling: 0, memory }
+        Self {
+            id,
+            homes: homes.clone(),
+            topics_max,
+            topic_bytes_max,
+            stamped_us: 0,
+            unknown_ceiling: 0,
+            memory,
+        }
     }
 
     /// A moment that no event of this home has, later than all that have been given out.

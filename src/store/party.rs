@@ -138,7 +138,9 @@ impl<W: Watcher> StoreParty<W> {
         if (now.is_full == 1) != self.was_full {
             self.was_full = now.is_full == 1;
             match self.was_full {
-                true => tracing::error!("the disk is full: durable topics take no events until there is room"),
+                true => tracing::error!(
+                    "the disk is full: durable topics take no events until there is room"
+                ),
                 false => tracing::info!("the disk has room again"),
             }
             self.noted_us = 0;

@@ -27,6 +27,7 @@ use crate::history::log::Kept;
 use crate::history::log::Limits;
 use crate::history::log::Made;
 use crate::history::log::Recovered;
+use crate::history::log::Segment;
 use crate::history::log::Shelf;
 
 /// Topics that are kept alike, and how.
@@ -138,7 +139,12 @@ impl<D: Disk> Keeper<D> {
 
     fn opened(&self, restored: Vec<Restored>, found: &[Recovered]) -> Opened {
         let torn = found.iter().filter_map(|found| found.torn);
-        let segments = found.iter().flat_map(|found| &found.segments);
+        let is_used = |segment: &&Segment| segment.bytes > 0 || !segment.rotten.is_empty();
+        let segments = found.iter().flat_map(|found| &found.segments).filter(is_used);
+        let unindexed = found.iter().flat_map(|found| {
+            let used = found.segments.iter().filter(is_used);
+            used.filter(|segment| found.is_unindexed(segment.number))
+        });
         Opened {
             restored,
             lost_power: self.lost_power,
@@ -146,7 +152,7 @@ impl<D: Disk> Keeper<D> {
             corrupt: self.figures().corrupt,
             mended: found.iter().map(|found| found.mended).sum(),
             segments: segments.clone().count() as u64,
-            unindexed: found.iter().map(|found| found.segments.len() as u64 - found.indexed).sum(),
+            unindexed: unindexed.count() as u64,
             events: segments.map(|segment| segment.events).sum(),
             shards_before: None,
         }

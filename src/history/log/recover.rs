@@ -77,6 +77,12 @@ impl Recovered {
             .flat_map(|segment| segment.rotten.iter().map(move |rotten| (segment.number, rotten)))
     }
 
+    /// Whether a segment has no index file that is good.
+    #[must_use]
+    pub fn is_unindexed(&self, number: u64) -> bool {
+        self.unindexed.contains(&number)
+    }
+
     /// The latest stamp in it.
     #[must_use]
     pub fn newest_us(&self) -> u64 {

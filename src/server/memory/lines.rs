@@ -224,7 +224,7 @@ pub(in crate::server) const LINES: [Line; 21] = [
     Line {
         part: Part::StoreBuffers,
         name: "store: what is on its way to the disk, and from it",
-        bound: Bound::Stored(STORE_BYTES),
+        bound: Bound::Stored(STORE_BYTES as u64),
         key: "history.durable",
         at_limit: "publishes are refused with `full`; requests for pages wait",
     },
