@@ -55,10 +55,12 @@ pub use media::LINES;
 pub use media::MediaType;
 pub use media::NotTaken;
 pub use media::Takes;
+pub use outcome::DISK_FULL;
 pub use outcome::Outcome;
 pub use outcome::RATE_LIMITED;
 pub use outcome::Refusal;
 pub use outcome::RefusalCode;
+pub use outcome::STORE_SILENT;
 pub use outcome::Subs;
 pub use protocol::BatchPart;
 pub use protocol::Dialect;
@@ -94,11 +96,27 @@ pub use talk::Wish;
 pub use view::View;
 pub use view::Views;
 
+use crate::event::Ack;
+
 /// Where an event was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
     pub offset: u64,
     pub time_us: u64,
+}
+
+impl Placed {
+    /// It was taken, and its publisher did not want to know where to.
+    pub const NOT_SAID: Self = Self { offset: 0, time_us: 0 };
+
+    /// What a publisher is told that wants an acknowledgement of a kind.
+    #[must_use]
+    pub const fn as_said(self, ack: Ack) -> Self {
+        match ack {
+            Ack::None => Self::NOT_SAID,
+            Ack::Ordered | Ack::Stored | Ack::Durable => self,
+        }
+    }
 }
 
 /// What an operator has set that opening a door depends on.

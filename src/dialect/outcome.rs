@@ -94,14 +94,9 @@ impl Refusal {
             RefusalCode::Full => {
                 Self::new(code, "the server is full; the event was not taken, try again")
             }
-            RefusalCode::DiskFull => Self::new(
-                code,
-                "the disk is full: the topic is durable, and the event was not taken; try again when there is room",
-            ),
-            RefusalCode::Unavailable => Self::new(
-                code,
-                "the store does not answer: the topic is durable, and whether the event is kept is not known",
-            ),
+            RefusalCode::DiskFull => Self::new(code, DISK_FULL),
+            RefusalCode::Unavailable => Self::new(code, STORE_SILENT),
+            RefusalCode::NotDurable => Self::of(code, "ack", NOT_DURABLE),
             RefusalCode::RateLimited => Self::new(code, RATE_LIMITED),
             RefusalCode::BadTopic => Self::of(
                 code,
@@ -129,6 +124,16 @@ impl Refusal {
 /// Why an event was not taken whose publisher has reached its rate.
 pub const RATE_LIMITED: &str = "publish_per_s: more events than one client may publish a second; the event was not taken, try again";
 
+/// Why an event of a durable topic was not taken for which there is no room.
+pub const DISK_FULL: &str = "the disk is full: the topic is durable, and the event was not taken; try again when there is room";
+
+/// Why nothing can be said of an event of a durable topic.
+pub const STORE_SILENT: &str =
+    "the store does not answer: the topic is durable, and whether the event is kept is not known";
+
+/// Why an event was not taken whose publisher wants to know more than can be.
+const NOT_DURABLE: &str = "the topic is not durable: `ack` is `none` or `ordered`, for nothing of it outlives the process";
+
 /// Each way to be refused. The words are `docs/dialects/native.md`'s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusalCode {
@@ -149,6 +154,8 @@ pub enum RefusalCode {
     DiskFull,
     /// The store does not answer, or is gone.
     Unavailable,
+    /// It was to be stored, and nothing of its topic is.
+    NotDurable,
     RateLimited,
     Forbidden,
     ShuttingDown,
@@ -173,6 +180,7 @@ impl RefusalCode {
             Self::TooLarge => "too_large",
             Self::Full | Self::DiskFull => "full",
             Self::Unavailable => "unavailable",
+            Self::NotDurable => "not_durable",
             Self::RateLimited => "rate_limited",
             Self::Forbidden => "forbidden",
             Self::ShuttingDown => "shutting_down",

@@ -194,7 +194,7 @@ impl Response {
     /// An answer in JSON.
     #[must_use]
     pub fn json(status: u16, body: Bytes) -> Self {
-        let retry = matches!(status, 429 | 503);
+        let retry = matches!(status, 429 | 503 | 507);
         let headers = retry.then(|| ("retry-after", RETRY_AFTER_S.to_string()));
         Self {
             status,

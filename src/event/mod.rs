@@ -115,6 +115,8 @@ pub struct Draft {
     pub payload: Bytes,
     /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
     pub fields: Fields,
+    /// When its publisher is told that it was taken.
+    pub ack: Ack,
 }
 
 impl Draft {

@@ -17,7 +17,6 @@ use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishRun;
 use super::lanes::Lane;
-use super::publish::Waiting;
 use crate::auth::Bucket;
 use crate::auth::Rate;
 use crate::clock::Now;
@@ -169,7 +168,14 @@ impl Shard {
         );
         let fields = self.ingest.take(payload.as_bytes()).ok()?;
         let op = if key.is_empty() { Op::Event } else { Op::Upsert };
-        Some(Draft { topic, key: Arc::from(key), op, payload: Bytes::from(payload), fields })
+        Some(Draft {
+            topic,
+            key: Arc::from(key),
+            op,
+            payload: Bytes::from(payload),
+            fields,
+            ack: Ack::None,
+        })
     }
 
     fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {
@@ -177,8 +183,7 @@ impl Shard {
         let home = self.homes.of(&first.topic);
         let shard = self.homes.shard(home);
         if shard == self.id {
-            let waiting = Waiting { publisher: None, ack: Ack::None };
-            self.place_run(home, drafts, waiting, now);
+            self.place_run(home, drafts, None, now);
         } else if self.outgoing.has_room(shard, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };

@@ -21,7 +21,6 @@ use crate::clock::Now;
 use crate::dialect::Placed;
 pub(super) use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
-use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
@@ -33,14 +32,6 @@ use crate::limits::RUN_EVENTS_MAX;
 /// Bytes that a draft takes until it has its place and its publisher was told, about.
 pub(super) fn draft_bytes(draft: &Draft) -> usize {
     DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len()
-}
-
-/// Who waits for what becomes of a run, and until when.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    /// `None`: nobody.
-    pub(super) publisher: Option<Address>,
-    pub(super) ack: Ack,
 }
 
 /// A run of drafts on its way to one or several homes.
@@ -119,7 +110,7 @@ impl Shard {
             let shard = self.homes.shard(home);
             if shard == self.id {
                 let publisher = Some(Address { shard, conn: publisher });
-                match self.place_run(home, drafts, Waiting { publisher, ack: Ack::Ordered }, now) {
+                match self.place_run(home, drafts, publisher, now) {
                     Some(results) => underway.results.push((home, results.into())),
                     None => underway.awaited += 1,
                 }
@@ -144,8 +135,7 @@ impl Shard {
     /// Orders drafts of another shard's publisher.
     pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
         let PublishRun { publisher, home, drafts } = run;
-        let waiting = Waiting { publisher: Some(publisher), ack: Ack::Ordered };
-        if let Some(results) = self.place_run(home, drafts, waiting, now) {
+        if let Some(results) = self.place_run(home, drafts, Some(publisher), now) {
             let answer = PublishedRun { publisher: publisher.conn, home, results };
             self.outgoing.to(publisher.shard).push(Mesh::Published(Box::new(answer)));
         }
@@ -172,11 +162,11 @@ impl Shard {
         &mut self,
         home: HomeId,
         drafts: Vec<Draft>,
-        waiting: Waiting,
+        publisher: Option<Address>,
         now: Now,
     ) -> Option<Vec<PublishResult>> {
         match home.is_durable(self.shard_count) {
-            true => self.place_durably(drafts, waiting, now),
+            true => self.place_durably(drafts, publisher, now),
             false => Some(self.place_volatile(drafts, now)),
         }
     }
@@ -203,12 +193,16 @@ impl Shard {
         let mut events = Vec::with_capacity(drafts.len());
         for draft in drafts {
             self.stats.published_bytes += draft.payload.len() as u64;
+            let ack = draft.ack;
+            if ack.needs_store() {
+                results.push(Err(RefusalCode::NotDurable));
+                continue;
+            }
             let placed = self.home.place(draft, now);
             results.push(
-                placed
-                    .as_ref()
-                    .map_err(|code| *code)
-                    .map(|event| Placed { offset: event.offset, time_us: event.time_us }),
+                placed.as_ref().map_err(|code| *code).map(|event| {
+                    Placed { offset: event.offset, time_us: event.time_us }.as_said(ack)
+                }),
             );
             events.extend(placed);
         }

@@ -102,12 +102,12 @@ impl Store {
             return;
         }
         match ask {
-            Ask::Append(run) => self.append(*run, now),
+            Ask::Append(run) => self.append(&run, now),
             Ask::Page(ask) => self.page(&ask, now),
         }
     }
 
-    fn append(&mut self, run: Append, now: Now) {
+    fn append(&mut self, run: &Append, now: Now) {
         let attempt = self.attempts.entry(run.shard).or_default();
         if run.attempt < *attempt {
             return;

@@ -17,6 +17,7 @@ use fanwire::dialect::Ticket;
 use fanwire::dialect::View;
 use fanwire::dialect::Voiced;
 use fanwire::dialect::Wish;
+use fanwire::event::Ack;
 use fanwire::event::Draft;
 use fanwire::event::Fields;
 use fanwire::event::Op;
@@ -49,6 +50,7 @@ fn publish(name: &str, payload: &str, view: &View) -> Option<Step> {
         op: Op::Event,
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
+        ack: Ack::default(),
     };
     let ticket = Ticket::Id(Some(Arc::from(name)));
     Some(Step::Ask { ticket, what: Request::Publish(vec![draft]) })

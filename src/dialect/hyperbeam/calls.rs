@@ -28,6 +28,7 @@ use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::View;
 use crate::dialect::Voiced;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
@@ -55,6 +56,7 @@ impl Casting {
             op: Op::Event,
             payload: Bytes::copy_from_slice(body),
             fields: Fields::default(),
+            ack: Ack::default(),
         })
     }
 }

@@ -9,12 +9,14 @@ use bytes::Bytes;
 use super::event::posted;
 use crate::dialect::Answer;
 use crate::dialect::Context;
+use crate::dialect::DISK_FULL;
 use crate::dialect::Outcome;
 use crate::dialect::PublishResult;
 use crate::dialect::RATE_LIMITED;
 use crate::dialect::RefusalCode;
 use crate::dialect::Request;
 use crate::dialect::Response;
+use crate::dialect::STORE_SILENT;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -22,6 +24,7 @@ use crate::dialect::Ticket;
 use crate::dialect::View;
 use crate::dialect::Voiced;
 use crate::dialect::json;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
@@ -54,6 +57,7 @@ impl Posting {
                 key: Arc::from(event.key),
                 payload: Bytes::from(event.text),
                 fields: Fields::default(),
+                ack: Ack::default(),
             });
         }
         Ok(drafts)
@@ -113,11 +117,17 @@ fn published(results: &[PublishResult]) -> Step {
         return reply(200, format!(r#"{{"accepted":{accepted}}}"#).into_bytes());
     };
     let status = match code {
-        RefusalCode::ShuttingDown => 503,
+        RefusalCode::ShuttingDown | RefusalCode::Unavailable => 503,
+        RefusalCode::DiskFull => 507,
         RefusalCode::BadTopic => 400,
         _ => 429,
     };
-    let reason = if *code == RefusalCode::RateLimited { RATE_LIMITED } else { code.name() };
+    let reason = match code {
+        RefusalCode::RateLimited => RATE_LIMITED,
+        RefusalCode::DiskFull => DISK_FULL,
+        RefusalCode::Unavailable => STORE_SILENT,
+        code => code.name(),
+    };
     let mut body = error(reason);
     body.pop();
     body.extend_from_slice(format!(r#","accepted":{accepted}}}"#).as_bytes());

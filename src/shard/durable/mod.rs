@@ -25,7 +25,6 @@ use super::input::ReadWish;
 use super::lanes::Lane;
 use super::lanes::PartyId;
 use super::publish::PublishResult;
-use super::publish::Waiting;
 use super::settings::Settings;
 use crate::clock::Now;
 use crate::dialect::Placed;
@@ -106,6 +105,7 @@ impl Durable {
         let mut results = Vec::with_capacity(drafts.len());
         let mut events = Vec::with_capacity(drafts.len());
         for draft in drafts {
+            let ack = draft.ack;
             let ahead = Ahead {
                 newest: self.line.newest_of(&draft.topic),
                 of_key: self.line.newest_of_key(&draft.topic, &draft.key).cloned(),
@@ -115,7 +115,8 @@ impl Durable {
                 Ok(event) => {
                     let event = Arc::new(event);
                     self.line.note(&event, self.run + 1);
-                    results.push(Ok(Placed { offset: event.offset, time_us: event.time_us }));
+                    let placed = Placed { offset: event.offset, time_us: event.time_us };
+                    results.push(Ok(placed.as_said(ack)));
                     events.push(event);
                 }
                 Err(code) => results.push(Err(code)),
@@ -161,7 +162,7 @@ impl Shard {
     pub(super) fn place_durably(
         &mut self,
         drafts: Vec<Draft>,
-        waiting: Waiting,
+        publisher: Option<Address>,
         now: Now,
     ) -> Option<Vec<PublishResult>> {
         if let Some(code) = self.refuses_run(drafts.len()) {
@@ -176,6 +177,10 @@ impl Shard {
             self.stats.refused_full += drafts.len() as u64;
             return Some(drafts.iter().map(|_| Err(code)).collect());
         }
+        // Whoever wants to know more waits for all of the run.
+        let ack = drafts.iter().map(|draft| draft.ack).max().unwrap_or_default();
+        self.stats.published_bytes +=
+            drafts.iter().map(|draft| draft.payload.len() as u64).sum::<u64>();
         let (results, events) = durable.order(drafts, now);
         if events.is_empty() {
             return Some(results);
@@ -186,15 +191,12 @@ impl Shard {
             run: durable.run,
             attempt: durable.attempt,
             events: events.clone().into(),
-            wants_sync: waiting.ack == Ack::Durable,
+            wants_sync: ack == Ack::Durable,
         };
         self.outgoing.to(durable.store).push(Mesh::Store(asks::Ask::Append(Box::new(append))));
-        let answered = (waiting.ack == Ack::None).then(|| results.clone());
-        let asker = waiting.publisher.filter(|_| answered.is_none()).map(|publisher| Asker {
-            publisher,
-            results,
-            ack: waiting.ack,
-        });
+        let answered = (ack == Ack::None).then(|| results.clone());
+        let publisher = publisher.filter(|_| answered.is_none());
+        let asker = publisher.map(|publisher| Asker { publisher, results, ack });
         let (number, since_ms) = (durable.run, now.mono_ms);
         durable.line.push(Run { number, events, asker, since_ms });
         answered

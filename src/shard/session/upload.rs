@@ -18,6 +18,7 @@ use super::upload_end::Cut;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::TopicName;
@@ -78,7 +79,7 @@ struct Terms {
     topic: TopicName,
     key: Key,
     op: Option<Op>,
-    ordered: bool,
+    ack: Ack,
     ndjson: bool,
 }
 
@@ -321,9 +322,13 @@ impl Upload {
                     }
                     return;
                 }
-                Err(RefusalCode::ShuttingDown) => {
+                Err(
+                    code @ (RefusalCode::ShuttingDown
+                    | RefusalCode::DiskFull
+                    | RefusalCode::Unavailable),
+                ) => {
                     self.draft_lines.drain(..index);
-                    self.refused = Some(RefusalCode::ShuttingDown);
+                    self.refused = Some(*code);
                     return;
                 }
                 Err(code) => {
@@ -358,7 +363,7 @@ impl Terms {
         let text = head.path_after("/v1/publish/").unwrap_or_default();
         let topic = TopicName::new(&text)
             .map_err(|e| (400, Refusal::of(RefusalCode::BadTopic, "topic", e)))?;
-        let (mut key, mut op, mut ordered) = (Key::None, None, true);
+        let (mut key, mut op, mut ack) = (Key::None, None, Ack::default());
         for (name, value) in head.query_pairs() {
             match (&*name, &*value) {
                 ("key_field", "") => return Err(bad("key_field", &"`key_field` is empty")),
@@ -369,13 +374,11 @@ impl Terms {
                 }
                 // Whose request it is has been found out before this.
                 ("token", _) => {}
-                ("ack", "ordered") => ordered = true,
-                ("ack", "none") => ordered = false,
                 ("ack", word) => {
-                    return Err(bad(
-                        "ack",
-                        &format_args!("ack is `ordered` or `none`, not {word:?}"),
-                    ));
+                    let message = format_args!(
+                        "ack is `none`, `ordered`, `stored` or `durable`, not {word:?}"
+                    );
+                    ack = Ack::from_name(word).ok_or_else(|| bad("ack", &message))?;
                 }
                 (name, _) => {
                     let message = format_args!("publishing has no parameter `{name}`");
@@ -401,7 +404,7 @@ impl Terms {
             }
             key = Key::Given(Arc::from(given));
         }
-        Ok(Self { topic, key, op, ordered, ndjson: has_lines })
+        Ok(Self { topic, key, op, ack, ndjson: has_lines })
     }
 
     fn draft(&self, bytes: &[u8], ingest: &mut Ingest) -> Result<Draft, Refusal> {
@@ -417,7 +420,7 @@ impl Terms {
         };
         let op = self.op.unwrap_or(if key.is_empty() { Op::Event } else { Op::Upsert });
         let payload = Bytes::copy_from_slice(bytes);
-        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields })
+        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields, ack: self.ack })
     }
 }
 

@@ -56,7 +56,7 @@ impl Shard {
         }
         self.reply(id, http, now, |out, answering| {
             let mut reply = Reply::begin(out, status, answering);
-            if matches!(status, 429 | 503) {
+            if matches!(status, 429 | 503 | 507) {
                 reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
             }
             reply.body("application/json", &body);

@@ -2,6 +2,7 @@
 //!
 //! Invariant: of an upload of lines every answer says how many events were taken and the offset of the last.
 
+use super::Ack;
 use super::Cut;
 use super::Refusal;
 use super::RefusalCode;
@@ -33,7 +34,11 @@ impl Upload {
         if let Some(code) = self.refused {
             let refusal = Refusal::of_publish(code, &self.terms.topic);
             let body = self.count_with(code.name(), &refusal.message, epoch);
-            let status = if code == RefusalCode::ShuttingDown { 503 } else { 429 };
+            let status = match code {
+                RefusalCode::ShuttingDown | RefusalCode::Unavailable => 503,
+                RefusalCode::DiskFull => 507,
+                _ => 429,
+            };
             return (status, body);
         }
         if let Some(cut) = self.cut {
@@ -47,10 +52,10 @@ impl Upload {
             };
             return (status, refusal_body(refusal));
         }
-        let status = match (self.accepted, self.rejected, self.terms.ordered) {
+        let status = match (self.accepted, self.rejected, self.terms.ack) {
             (0, 1.., _) => 400,
-            (_, _, true) => 200,
-            (_, _, false) => 202,
+            (_, _, Ack::None) => 202,
+            (_, _, Ack::Ordered | Ack::Stored | Ack::Durable) => 200,
         };
         (status, serde_json::Value::from(self.counts(epoch)).to_string().into_bytes())
     }
@@ -60,7 +65,7 @@ impl Upload {
         let mut body = serde_json::Map::new();
         body.insert("accepted".into(), self.accepted.into());
         body.insert("topic".into(), self.terms.topic.as_str().into());
-        if self.terms.ordered {
+        if self.terms.ack > Ack::None {
             body.insert("epoch".into(), epoch.into());
             body.insert("offset".into(), self.offset.into());
         }
