@@ -1,4 +1,4 @@
-//! What a conversation is told: verdicts on what it wanted, notices about what it is sent, and refusals.
+//! What clients are told besides events: what became of what they wanted and published, notices about what they are sent, and refusals.
 //!
 //! The words for it are the dialect's own; here are only the nouns. Invariant: a refusal names what was wrong, and where.
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
+use crate::event::Ack;
 use crate::event::TopicName;
 use crate::position::Gap;
 use crate::position::Live;
@@ -46,6 +47,39 @@ pub enum Outcome<'a> {
         id: Option<&'a SubId>,
         refusal: &'a Refusal,
     },
+}
+
+/// What became of drafts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published<'a> {
+    /// Of each draft, in order, its topic and its place, or why it has none.
+    Asked { topics: &'a [TopicName], results: &'a [PublishResult] },
+    /// The client may not publish this, so nothing was.
+    Barred { topic: &'a TopicName, refusal: &'a Refusal },
+}
+
+/// What became of one draft.
+pub type PublishResult = Result<Placed, RefusalCode>;
+
+/// Where an event was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub offset: u64,
+    pub time_us: u64,
+}
+
+impl Placed {
+    /// It was taken, and its publisher did not want to know where to.
+    pub const NOT_SAID: Self = Self { offset: 0, time_us: 0 };
+
+    /// What a publisher is told that wants an acknowledgement of a kind.
+    #[must_use]
+    pub const fn as_said(self, ack: Ack) -> Self {
+        match ack {
+            Ack::None => Self::NOT_SAID,
+            Ack::Ordered | Ack::Stored | Ack::Durable => self,
+        }
+    }
 }
 
 /// Some of a connection's subscriptions.

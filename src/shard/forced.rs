@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use super::Shard;
 use super::class::ClassId;
-use super::encoded::Encoded;
 use super::input::ConnId;
 use crate::clock::Now;
 use crate::dialect::Forced;
@@ -92,12 +91,12 @@ impl Shard {
         let twin = bare(event);
         for (wanted, event) in [(Sight::Whole, event), (Sight::Gone, &twin)] {
             // Not the bodies of the hot path: a twin is another event with the same place.
-            let mut encoded = Encoded::new(&self.codec);
+            let mut encoded = self.telling.encoded();
             for &(id, (mut subs, sight)) in &seen {
                 if sight != wanted {
                     continue;
                 }
-                if let Some(conn) = self.only_conn(id) {
+                if let Some(conn) = self.classes.only_conn(id) {
                     alone.push((conn, subs));
                     subs = self.shape_live(conn, event, subs, now);
                 }
@@ -116,7 +115,7 @@ impl Shard {
             if subs & (1 << index) == 0 {
                 continue;
             }
-            match sight(&sub.forced, event, &mut self.ingest.scratch) {
+            match sight(&sub.forced, event, &mut self.intake.ingest.scratch) {
                 Sight::Nothing => continue,
                 Sight::Whole if least == Sight::Nothing => least = Sight::Whole,
                 Sight::Whole => {}
@@ -134,10 +133,10 @@ impl Shard {
         forced: &Forced,
         event: &Arc<Event>,
     ) -> Option<Arc<Event>> {
-        if !self.passes_past(filter, event) {
+        if !self.classes.spending.passes_past(filter, event, &mut self.intake.ingest.scratch) {
             return None;
         }
-        match sight(forced, event, &mut self.ingest.scratch) {
+        match sight(forced, event, &mut self.intake.ingest.scratch) {
             Sight::Whole => Some(Arc::clone(event)),
             Sight::Gone => Some(bare(event)),
             Sight::Nothing => None,

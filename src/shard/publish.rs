@@ -24,7 +24,6 @@ use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
-use crate::event::ShardId;
 use crate::limits::DRAFT_BYTES;
 use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
@@ -72,7 +71,7 @@ impl Shard {
         match self.allow(publisher, drafts.len(), now) {
             Allowed::Events(allowed) => self.publish_allowed(publisher, drafts, allowed, now),
             Allowed::Asked => {
-                self.tickets.open(id, Question::Allowance(drafts));
+                self.intake.tickets.open(id, Question::Allowance(drafts));
                 None
             }
             Allowed::Full => Some(drafts.iter().map(|_| Err(RefusalCode::Full)).collect()),
@@ -91,13 +90,14 @@ impl Shard {
         drafts.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
         let refused = wanted - drafts.len();
         self.stats.refused_rate += refused as u64;
-        let here = HomeId::volatile(self.id);
-        if drafts.iter().all(|draft| self.homes.of(&draft.topic) == here) {
+        let here = HomeId::volatile(self.shards.here());
+        if drafts.iter().all(|draft| self.shards.homes().of(&draft.topic) == here) {
             let mut results = self.place_volatile(drafts, now);
             results.extend((0..refused).map(|_| Err(RefusalCode::RateLimited)));
             return Some(results);
         }
-        let homes: Vec<HomeId> = drafts.iter().map(|draft| self.homes.of(&draft.topic)).collect();
+        let homes: Vec<HomeId> =
+            drafts.iter().map(|draft| self.shards.homes().of(&draft.topic)).collect();
         let mut by_home: Vec<(HomeId, Vec<Draft>)> = Vec::new();
         for (draft, home) in drafts.into_iter().zip(&homes) {
             match by_home.iter_mut().find(|(of, _)| of == home) {
@@ -107,8 +107,8 @@ impl Shard {
         }
         let mut underway = Underway { homes, results: Vec::new(), awaited: 0, refused };
         for (home, drafts) in by_home {
-            let shard = self.homes.shard(home);
-            if shard == self.id {
+            let shard = self.shards.homes().shard(home);
+            if shard == self.shards.here() {
                 let publisher = Some(Address { shard, conn: publisher });
                 match self.place_run(home, drafts, publisher, now) {
                     Some(results) => underway.results.push((home, results.into())),
@@ -119,7 +119,7 @@ impl Shard {
                     .results
                     .push((home, drafts.iter().map(|_| Err(RefusalCode::Full)).collect()));
             } else {
-                let publisher = Address { shard: self.id, conn: publisher };
+                let publisher = Address { shard: self.shards.here(), conn: publisher };
                 let run = Mesh::Publish(Box::new(PublishRun { publisher, home, drafts }));
                 self.outgoing.to(shard).push(run);
                 underway.awaited += 1;
@@ -128,7 +128,7 @@ impl Shard {
         if underway.awaited == 0 {
             return Some(underway.into_results());
         }
-        self.tickets.open(publisher.id, Question::Places(underway));
+        self.intake.tickets.open(publisher.id, Question::Places(underway));
         None
     }
 
@@ -147,11 +147,13 @@ impl Shard {
         if self.conns.find_ref(publisher).is_none() {
             return;
         }
-        let Some(Question::Places(underway)) = self.tickets.find_mut(publisher.id) else { return };
+        let Some(Question::Places(underway)) = self.intake.tickets.find_mut(publisher.id) else {
+            return;
+        };
         underway.results.push((home, results.into()));
         underway.awaited -= 1;
         if underway.awaited == 0
-            && let Some(Question::Places(underway)) = self.tickets.close(publisher.id)
+            && let Some(Question::Places(underway)) = self.intake.tickets.close(publisher.id)
         {
             self.published(publisher.id, &underway.into_results(), now);
         }
@@ -165,7 +167,7 @@ impl Shard {
         publisher: Option<Address>,
         now: Now,
     ) -> Option<Vec<PublishResult>> {
-        match home.is_durable(self.shard_count) {
+        match home.is_durable(self.shards.count()) {
             true => self.place_durably(drafts, publisher, now),
             false => Some(self.place_volatile(drafts, now)),
         }
@@ -173,7 +175,7 @@ impl Shard {
 
     /// Why nothing can be ordered here just now.
     pub(super) fn refuses_run(&mut self, count: usize) -> Option<RefusalCode> {
-        if self.stopping.is_some() {
+        if self.life.is_stopping() {
             return Some(RefusalCode::ShuttingDown);
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
@@ -214,11 +216,11 @@ impl Shard {
     /// To every core's inbox, this one's included.
     pub(super) fn spread(&mut self, events: Vec<Arc<Event>>) {
         // With one shard there is nobody to weigh them for.
-        let mut rest = if self.shard_count > 1 { &events[..] } else { &[] };
+        let mut rest = if self.shards.count() > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {
             let (run, after) = rest.split_at(run_length(rest));
             let weight_bytes = weight_of(run);
-            for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+            for shard in self.shards.others() {
                 self.outgoing.to(shard).push_weighed(Mesh::Events(run.into()), weight_bytes);
             }
             rest = after;

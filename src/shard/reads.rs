@@ -89,7 +89,7 @@ impl Shard {
 
     /// Whether one of those that wait could be carried out.
     pub(super) fn can_read_on(&self) -> bool {
-        let waiting = (0..self.shard_count).map(ShardId).zip(&self.reads.waiting);
+        let waiting = (0..self.shards.count()).map(ShardId).zip(&self.reads.waiting);
         let can_read = waiting
             .into_iter()
             .any(|(reader, wishes)| !wishes.is_empty() && self.has_room_for_page(reader));
@@ -98,7 +98,7 @@ impl Shard {
 
     /// The past can wait, and leaves room for the present: where it filled a queue, a home would refuse publishes.
     pub(super) fn has_room_for_page(&self, reader: ShardId) -> bool {
-        if reader == self.id {
+        if reader == self.shards.here() {
             self.arrived.has_room_for_page()
         } else {
             self.outgoing.has_half(reader, Lane::Data)
@@ -106,7 +106,7 @@ impl Shard {
     }
 
     fn read(&mut self, wish: Box<ReadWish>, now: Now) {
-        if wish.home.is_durable(self.shard_count) {
+        if wish.home.is_durable(self.shards.count()) {
             return self.read_durable(wish, now);
         }
         let read = Read {
@@ -167,8 +167,8 @@ impl Shard {
     }
 
     pub(super) fn send_page(&mut self, reader: ShardId, answer: Box<PageAnswer>) {
-        self.turn.spend(UNITS_QUEUED * answer.page.events.len() as u64);
-        if reader == self.id {
+        self.telling.turn.spend(UNITS_QUEUED * answer.page.events.len() as u64);
+        if reader == self.shards.here() {
             self.arrived.push_page(answer);
         } else {
             self.outgoing.to(reader).push(Mesh::Page(answer));

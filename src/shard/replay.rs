@@ -57,14 +57,13 @@ impl Shard {
     ) {
         let since = if self.is_position_here(since, now) { since } else { &Since::Lost };
         let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
-        let homes = self.homes.of_patterns(&subscription.topics);
+        let homes = self.shards.homes().of_patterns(&subscription.topics);
         let untold = match since {
             Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
             _ => None,
         };
         let is_snapshot = untold.is_some();
-        self.replay_serial = self.replay_serial.wrapping_add(1);
-        let serial = self.replay_serial;
+        let serial = self.past_room.next_serial();
         let shared = Arc::new(Read {
             topics: subscription.topics.clone(),
             start: start_anywhere(since),
@@ -81,7 +80,7 @@ impl Shard {
             asked: Vec::new(),
             state_bytes: REPLAY_BYTES + read_bytes(&shared),
             sent: HashMap::default(),
-            live: Live { epoch: (*self.epoch).into(), ..Live::default() },
+            live: Live { epoch: (*self.shards.epoch()).into(), ..Live::default() },
             untold,
             is_narrowed: false,
             is_live: listener.is_live,
@@ -91,7 +90,7 @@ impl Shard {
             unlearned: Vec::new(),
             is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
         };
-        let home_count = self.homes.count();
+        let home_count = self.shards.homes().count();
         let cursor = first_cursor(since, &homes, home_count, |home, of| self.is_epoch_of(of, home));
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             // Nearly everyone has one at a time.
@@ -131,13 +130,16 @@ impl Shard {
     /// Whether what a client says of where it stands can be a position of this server: one of its epoch, that it has had. Times that are asked for
     /// may lie in the future; a place that was reached does not.
     pub(super) fn is_position_here(&self, since: &Since, now: Now) -> bool {
-        let seen_us = self.cursor.iter().copied().max().unwrap_or(0).max(now.wall_us);
+        let seen_us =
+            self.telling.gathered.cursor().iter().copied().max().unwrap_or(0).max(now.wall_us);
         let is_past = |time_us: u64| time_us <= seen_us.saturating_add(POSITION_AHEAD_US);
-        let is_known = |epoch: &str| is_epoch_of(epoch, &self.epoch, self.homes.has_durable());
+        let is_known = |epoch: &str| {
+            is_epoch_of(epoch, self.shards.epoch(), self.shards.homes().has_durable())
+        };
         match since {
             Since::Cursor(cursor) => {
                 is_known(&cursor.epoch)
-                    && cursor.times_us.len() == self.homes.count()
+                    && cursor.times_us.len() == self.shards.homes().count()
                     && cursor.times_us.iter().all(|time_us| is_past(*time_us))
             }
             // One of another epoch says for which topics it is lost.
@@ -151,12 +153,12 @@ impl Shard {
 
     /// Whether a position of that epoch is one of this home.
     fn is_epoch_of(&self, epoch: &str, home: HomeId) -> bool {
-        is_epoch_of(epoch, &self.epoch, home.is_durable(self.shard_count))
+        is_epoch_of(epoch, self.shards.epoch(), home.is_durable(self.shards.count()))
     }
 
     /// What one home is asked: the same as every other, but for positions, of which each is asked for its own part.
     fn read_at(&self, home: HomeId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
-        let is_here = |name: &TopicName| self.homes.of(name) == home;
+        let is_here = |name: &TopicName| self.shards.homes().of(name) == home;
         let start = match since {
             Since::Position(position)
                 if position.epoch.as_deref().is_some_and(|of| self.is_epoch_of(of, home)) =>
@@ -195,7 +197,7 @@ impl Shard {
             self.take_page(answer, now);
         }
         self.rest_after_page(reader, now);
-        let solo = self.conns.find_mut(reader.id).and_then(|conn| conn.solo.as_deref_mut());
+        let solo = self.conns.solo_mut(reader.id);
         if let Some(solo) = solo {
             solo.count_past();
             self.ask_for_next_pages(reader.id, now);
@@ -221,11 +223,11 @@ impl Shard {
         for (time_us, gap) in page.late_gaps {
             let (before, after) =
                 events.split_at(events.partition_point(|event| event.time_us <= time_us));
-            self.push_page_events(id, serial, set, before, now);
+            self.push_page_events(id, serial, sub, before, now);
             self.push_page_gap(id, serial, set, gap);
             events = after;
         }
-        self.push_page_events(id, serial, set, events, now);
+        self.push_page_events(id, serial, sub, events, now);
         if let Some(after_us) = page.more_after_us {
             if let Some(replay) = self.replay_of(id, serial) {
                 replay.next.push(Wanted::new(home, read, after_us));
@@ -293,7 +295,7 @@ impl Shard {
                 continue;
             }
             let passes = self.shown(filter.as_ref(), &forced, event).is_some();
-            if passes && !self.note_inside(reader.id, sub, event) {
+            if passes && !self.shapings.note_inside(&mut self.conns, reader.id, sub, event) {
                 return self.outbox_full(reader.id, now);
             }
         }
@@ -302,7 +304,7 @@ impl Shard {
 
     /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
     pub(super) fn refiltered(&mut self, id: ConnId, sub: u8) {
-        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
+        let solo = self.conns.solo_mut(id);
         for replay in solo.map_or(&mut [][..], |solo| &mut solo.replays) {
             replay.is_refiltered |= replay.sub == sub;
         }
@@ -315,7 +317,7 @@ impl Shard {
     }
 
     pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
-        let solo = self.conns.find_mut(id)?.solo.as_deref_mut()?;
+        let solo = self.conns.solo_mut(id)?;
         solo.replays.iter_mut().find(|replay| replay.serial == serial)
     }
 
@@ -323,10 +325,11 @@ impl Shard {
         &mut self,
         id: ConnId,
         serial: u32,
-        set: u64,
+        sub: u8,
         events: &[Arc<Event>],
         now: Now,
     ) {
+        let set = 1 << sub;
         let (filter, forced) = self.terms_of(id, set);
         let narrowed = self.narrowed_to(id, serial);
         for event in events {
@@ -339,10 +342,10 @@ impl Shard {
             let Some(replay) = self.replay_of(id, serial) else { return };
             let is_news = replay.told(event);
             replay.live.replayed += u64::from(passes);
-            let Some(event) = self.shape_past(id, event, set, Past { passes, is_news }, now) else {
+            let Some(event) = self.shape_past(id, event, sub, Past { passes, is_news }, now) else {
                 continue;
             };
-            if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            if let Some(solo) = self.conns.solo_mut(id) {
                 solo.outbox.push(Item::Event { event, subs: set });
             }
         }
@@ -356,7 +359,7 @@ impl Shard {
 
     /// The present has begun at every home.
     pub(super) fn end_replay(&mut self, id: ConnId, serial: u32, now: Now) {
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         let Some(index) = solo.replays.iter().position(|replay| replay.serial == serial) else {
@@ -364,7 +367,7 @@ impl Shard {
         };
         let replay = solo.replays.remove(index);
         self.end_past(id, replay.sub, now);
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         if !solo.cursor.is_empty() {

@@ -66,10 +66,10 @@ impl Shard {
         for topic in topics {
             match topic {
                 TopicPattern::Exact(name) => {
-                    parts.push_back((self.homes.of(name), topic.clone()));
+                    parts.push_back((self.shards.homes().of(name), topic.clone()));
                 }
                 TopicPattern::Wild(_) => {
-                    parts.extend(self.homes.all().map(|home| (home, topic.clone())));
+                    parts.extend(self.shards.homes().all().map(|home| (home, topic.clone())));
                 }
             }
         }
@@ -124,7 +124,7 @@ impl Shard {
             .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
         let shown = heard_of.filter_map(|event| self.shown(filter.as_ref(), &forced, event));
         let shown: Vec<Arc<Event>> = shown.collect();
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         let Some(replay) = solo.replays.iter_mut().find(|replay| replay.serial == serial) else {

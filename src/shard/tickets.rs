@@ -1,12 +1,15 @@
-//! Questions of connections that other shards have still to answer: one table, whatever was asked.
+//! Questions of connections that somebody else has still to answer: other shards, in one table whatever was asked, or whoever answers outside of the core.
 //!
 //! Invariants: a connection has at most one question here, so what is under way is bounded by what one may ask at once; an answer that
 //! nobody waits for any more changes nothing.
 
 use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use super::input::ConnId;
+use super::input::ConnRef;
 use super::publish::Underway;
+use super::session::AdminRequest;
 use super::topics::Gathering;
 use crate::event::Draft;
 
@@ -25,6 +28,8 @@ pub(super) enum Question {
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
     open: HashMap<ConnId, Question, foldhash::fast::RandomState>,
+    /// Requests that are answered outside of the core, and nobody has fetched.
+    outside: VecDeque<(ConnRef, AdminRequest)>,
 }
 
 impl Tickets {
@@ -32,6 +37,15 @@ impl Tickets {
     pub(super) fn open(&mut self, id: ConnId, question: Question) {
         let former = self.open.insert(id, question);
         debug_assert!(former.is_none(), "a connection asks when it has been answered");
+    }
+
+    /// A request that is answered outside of the core.
+    pub(super) fn ask_outside(&mut self, conn: ConnRef, request: AdminRequest) {
+        self.outside.push_back((conn, request));
+    }
+
+    pub(super) fn pop_outside(&mut self) -> Option<(ConnRef, AdminRequest)> {
+        self.outside.pop_front()
     }
 
     /// What a connection waits for.

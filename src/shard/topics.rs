@@ -12,7 +12,6 @@ use super::input::Mesh;
 use super::tickets::Question;
 use crate::clock::Now;
 use crate::dialect::Listing;
-use crate::event::ShardId;
 
 /// Topics that are being gathered.
 #[derive(Debug)]
@@ -27,16 +26,16 @@ impl Shard {
     pub(super) fn list_topics(&mut self, id: ConnId, listing: Listing) -> Option<Vec<String>> {
         let conn = self.conns.conn_ref(id)?;
         let topics = self.topics_here(&listing);
-        let awaited = self.shard_count - 1;
+        let awaited = self.shards.count() - 1;
         let gathering = Gathering { listing, awaited, topics };
         if awaited == 0 {
             return Some(self.known_of(id, gathering));
         }
-        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
-            let asker = Address { shard: self.id, conn };
+        for shard in self.shards.others() {
+            let asker = Address { shard: self.shards.here(), conn };
             self.outgoing.to(shard).push(Mesh::AskTopics(asker, listing));
         }
-        self.tickets.open(id, Question::Topics(gathering));
+        self.intake.tickets.open(id, Question::Topics(gathering));
         None
     }
 
@@ -51,11 +50,13 @@ impl Shard {
         if self.conns.find_ref(conn).is_none() {
             return;
         }
-        let Some(Question::Topics(gathering)) = self.tickets.find_mut(conn.id) else { return };
+        let Some(Question::Topics(gathering)) = self.intake.tickets.find_mut(conn.id) else {
+            return;
+        };
         gathering.topics.extend(topics);
         gathering.awaited -= 1;
         if gathering.awaited == 0
-            && let Some(Question::Topics(gathering)) = self.tickets.close(conn.id)
+            && let Some(Question::Topics(gathering)) = self.intake.tickets.close(conn.id)
         {
             let topics = self.known_of(conn.id, gathering);
             self.topics_listed(conn.id, &topics, now);

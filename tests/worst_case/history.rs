@@ -11,7 +11,6 @@ use fanwire::event::Op;
 use fanwire::event::TopicName;
 use fanwire::history::Memory;
 use fanwire::history::Retention;
-use fanwire::history::Store;
 
 use crate::ledger;
 

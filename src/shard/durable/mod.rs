@@ -152,9 +152,9 @@ impl Shard {
     pub fn restore(&mut self, restored: &asks::Restored) {
         let Some(durable) = &mut self.durable else { return };
         durable.home.restore(restored);
-        // Of homes that have told nothing since, nothing is missing to whoever begins now.
-        for home in self.homes.all().filter(|home| home.is_durable(self.shard_count)) {
-            self.cursor[home.index()] = restored.stamped_us.max(1);
+        let shard_count = self.shards.count();
+        for home in self.shards.homes().all().filter(|home| home.is_durable(shard_count)) {
+            self.telling.gathered.restore(home, restored.stamped_us);
         }
     }
 
@@ -187,7 +187,7 @@ impl Shard {
         }
         durable.run += 1;
         let append = asks::Append {
-            shard: self.id,
+            shard: self.shards.here(),
             run: durable.run,
             attempt: durable.attempt,
             events: events.clone().into(),
@@ -283,9 +283,9 @@ impl Shard {
                 .for_each(|result| *result = Err(code));
         }
         let Address { shard, conn } = publisher;
-        let home = HomeId::durable(self.id, self.shard_count);
+        let home = HomeId::durable(self.shards.here(), self.shards.count());
         let answer = PublishedRun { publisher: conn, home, results };
-        if shard == self.id {
+        if shard == self.shards.here() {
             self.home_answered(answer, now);
         } else {
             self.outgoing.to(shard).push(Mesh::Published(Box::new(answer)));
@@ -340,7 +340,7 @@ impl Shard {
         let (read, until_us) = (asked.read.clone(), asked.until_us);
         let wish = ReadWish { read: Arc::clone(&asked.wish.read), ..*asked.wish };
         let ticket = durable.pages.ask(asked);
-        let ask = durable.page_ask(ticket, &wish, self.shard_count, (&read, until_us));
+        let ask = durable.page_ask(ticket, &wish, self.shards.count(), (&read, until_us));
         self.outgoing.to(durable.store).push(ask);
     }
 
@@ -367,7 +367,7 @@ impl Shard {
             Err(fault) => Err(fault),
         };
         let page = page.unwrap_or_else(|fault| {
-            tracing::warn!(shard = self.id.0, ?fault, "the store could not read a page");
+            tracing::warn!(shard = self.shards.here().0, ?fault, "the store could not read a page");
             durable.home.unavailable(&asked.read, asked.until_us)
         });
         self.page_came(&asked, page);
@@ -416,7 +416,7 @@ impl Shard {
         let Some(durable) = &mut self.durable else { return };
         let before_ms = (now.mono_ms + 1).saturating_sub(STORE_RUN_MS_MAX);
         for asker in durable.line.take_late(before_ms) {
-            tracing::warn!(shard = self.id.0, "the store does not answer");
+            tracing::warn!(shard = self.shards.here().0, "the store does not answer");
             self.answer_asker(asker, Some(RefusalCode::Unavailable), now);
         }
         self.give_up_pages((now.mono_ms + 1).saturating_sub(STORE_PAGE_MS_MAX), now);

@@ -74,6 +74,6 @@ impl Shard {
         if has_ended {
             self.ended(id, now);
         }
-        self.resumed.push(id);
+        self.conns.resume(id);
     }
 }

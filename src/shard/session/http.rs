@@ -240,7 +240,7 @@ impl Shard {
                         }
                         Err(error) => {
                             // Who asks is not known: not even which page.
-                            http.answering = Answering::nobody(self.date);
+                            http.answering = Answering::nobody(self.life.date());
                             self.http_fault(id, &mut http, error, now);
                             break;
                         }
@@ -308,11 +308,9 @@ impl Shard {
                 return Some(http);
             }
         };
-        let mut reply = std::mem::take(&mut self.reply_scratch);
-        reply.clear();
+        let mut reply = Vec::with_capacity(256);
         upgrade.write_reply(&mut reply);
-        self.push_item(id, Item::Raw(reply[..].into()));
-        self.reply_scratch = reply;
+        self.push_item(id, Item::Raw(reply.into()));
         let may_deflate = upgrade.deflate.is_some();
         let echo = opening.is_none().then_some(Echo { deflate: upgrade.deflate });
         let bytes_max =
@@ -361,7 +359,7 @@ impl Shard {
         has_lines: bool,
         now: Now,
     ) {
-        if self.stopping.is_some() {
+        if self.life.is_stopping() {
             let message = "the server is shutting down";
             return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
@@ -393,7 +391,7 @@ impl Shard {
         }
         self.respond(id, &mut http, response, now);
         self.http_go_on(id, http, now);
-        self.resumed.push(id);
+        self.conns.resume(id);
     }
 }
 

@@ -118,7 +118,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match &mut conn.session {
             Session::WebSocket(websocket) => {
-                websocket.release(&mut self.inbound);
+                websocket.release(self.intake.inbound());
                 self.count_held(id);
                 let reason = "no room for messages in part, and this one holds the most";
                 self.close(id, CLOSE_TOO_LARGE, reason, now);
@@ -158,13 +158,13 @@ impl Shard {
             Session::WebSocket(websocket) => self.websocket_published(id, websocket, results, now),
             session => self.put_back(id, session),
         }
-        self.resumed.push(id);
+        self.conns.resume(id);
         self.make_room(now);
     }
 
     /// Tries again with uploads that found everything full.
     pub(super) fn retry_held(&mut self, now: Now) {
-        while let Some(conn) = self.held.pop_due(now.mono_ms) {
+        while let Some(conn) = self.intake.pop_retry(now) {
             if self.conns.find_ref(conn).is_some() {
                 self.retry_upload(conn.id, now);
             }
