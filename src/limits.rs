@@ -384,7 +384,8 @@ pub const ANSWERS_BYTES_MAX: usize = 64 * 1024;
 pub const DRAFTS_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that a draft takes besides its topic, key and payload, its answer among them.
 pub const DRAFT_BYTES: usize = 256;
-/// Questions of one connection that are not answered; at the limit nothing more of what it says is heard until one is.
+/// Questions of one connection that are not answered; at the limit nothing more of what it says is heard until they are. Questions about events are
+/// bounded by the drafts' bytes before; this is for those that bring none.
 pub const TICKETS_MAX: usize = 2048;
 const _: () =
     assert!(DRAFTS_BYTES_MAX / DRAFT_BYTES < TICKETS_MAX, "a run is bounded by its bytes first");

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::Shard;
 use super::input::Address;
+use super::input::AllowanceAsk;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
@@ -34,14 +35,6 @@ pub(super) struct Allowances {
 struct Portion {
     events: u32,
     until_ms: u64,
-}
-
-/// A shard's question to the registrar.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    pub address: Address,
-    pub publisher: Publisher,
-    pub events: u32,
 }
 
 /// What became of a question.
@@ -100,7 +93,11 @@ impl Shard {
             return Allowed::Full;
         }
         let address = Address { shard: self.shards.here(), conn };
-        self.outgoing.to(REGISTRAR).push(Mesh::Ask(Box::new(Ask { address, publisher, events })));
+        self.outgoing.to(REGISTRAR).push(Mesh::Ask(Box::new(AllowanceAsk {
+            address,
+            publisher,
+            events,
+        })));
         Allowed::Asked
     }
 
@@ -111,8 +108,8 @@ impl Shard {
     }
 
     /// Another shard's publisher wants to publish.
-    pub(super) fn grant(&mut self, ask: Ask, now: Now) {
-        let Ask { address: Address { shard, conn }, publisher, events } = ask;
+    pub(super) fn grant(&mut self, ask: AllowanceAsk, now: Now) {
+        let AllowanceAsk { address: Address { shard, conn }, publisher, events } = ask;
         let portion = self.settings.access.limits.publish.per_second / PUBLISH_PORTIONS_PER_S;
         let events = self.rights.registrar.allow(&publisher, events.max(portion), now);
         let publisher = Box::new(publisher);

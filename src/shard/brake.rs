@@ -8,7 +8,7 @@
 //! never held while nothing waits.
 
 use super::Shard;
-use super::class::ClassId;
+use super::conns::ClassId;
 use super::solo::Solo;
 use crate::clock::Now;
 use crate::limits::BRAKE_HELD_MS_MAX;

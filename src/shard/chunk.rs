@@ -3,12 +3,12 @@
 //! Invariants: gaps and notices stand before what follows them; a large event is no part of a chunk, but owed in pieces. Never sends anything.
 
 use super::class::Class;
-use super::class::Voice;
 use super::codec::Codec;
 use super::conns::Conn;
 use super::encoded::Encoded;
 use super::large;
 use super::solo::Reached;
+use super::transport::Voice;
 use super::voice;
 use super::voice::SseId;
 use crate::batch::Item;

@@ -10,29 +10,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::conns::Conns;
-use super::forced::Unmatched;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::sight::Unmatched;
+use super::transport::Voice;
 use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::batch::Piece;
 use crate::batch::Policy;
-use crate::dialect::DialectId;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
-
-/// A class of a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ClassId(pub(super) u32);
-
-impl ClassId {
-    pub(super) const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// Everything that decides which bytes a connection gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,47 +31,6 @@ pub(super) struct ClassKey {
     pub(super) subs: Vec<Arc<Subscription>>,
     /// A connection whose messages depend on what it was sent before is like no other.
     pub(super) alone: Option<ConnRef>,
-}
-
-/// How a connection is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Voice {
-    pub(super) dialect: DialectId,
-    pub(super) transport: Transport,
-}
-
-impl Voice {
-    pub(super) const fn is_sse(self) -> bool {
-        matches!(self.transport, Transport::Sse { .. } | Transport::Messages)
-    }
-}
-
-/// What a message is wrapped in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Transport {
-    WebSocket {
-        deflate: Deflate,
-    },
-    /// Server-sent events; `chunked`: in HTTP/1.1 chunks.
-    Sse {
-        chunked: bool,
-    },
-    /// A stream of messages, each in an envelope of the dialect's own and in an HTTP/1.1 chunk.
-    Messages,
-}
-
-/// What was agreed about the server's compression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Deflate {
-    Off,
-    /// The window is kept from message to message.
-    Takeover {
-        window_bits: u8,
-    },
-    /// Each message stands alone.
-    Alone {
-        window_bits: u8,
-    },
 }
 
 /// A deflate stream shared by all members.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::class::Class;
-use super::class::ClassId;
 use super::class::ClassKey;
+use super::conns::ClassId;
 use super::conns::Conn;
 use super::input::ConnId;
 use super::spending::Spending;

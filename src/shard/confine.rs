@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::access::Who;
-use super::forced::bare;
 use super::input::ConnId;
+use super::sight::bare;
 use crate::batch::Item;
 use crate::event::Event;
 use crate::event::Op;

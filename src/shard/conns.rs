@@ -13,17 +13,26 @@ use std::sync::Arc;
 
 use super::access::Who;
 use super::addresses::Addresses;
-use super::class::ClassId;
-use super::class::Voice;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::session::Session;
-use super::shaping::Shaping;
+use super::shaped::Shaping;
 use super::solo::Solo;
+use super::transport::Voice;
 use crate::auth::Named;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
+
+/// A class of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ClassId(pub(super) u32);
+
+impl ClassId {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// One connection.
 #[derive(Debug)]

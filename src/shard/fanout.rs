@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Shard;
-use super::class::ClassId;
+use super::conns::ClassId;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use crate::batch::Pushed;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::class::Class;
-use super::class::Transport;
-use super::class::Voice;
 use super::codec::Codec;
 use super::encoded::Body;
 use super::encoded::Encoded;
+use super::transport::Transport;
+use super::transport::Voice;
 use super::voice;
 use super::voice::SseId;
 use crate::batch::Encoding;

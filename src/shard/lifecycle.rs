@@ -4,11 +4,17 @@
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
+use super::closes::CLOSE_GOING_AWAY;
+use super::closes::CLOSE_NORMAL;
+use super::closes::CLOSE_POLICY;
+use super::closes::CLOSE_SILENT;
+use super::deadlines::seconds;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::life::SWEEP_TICKS;
 use super::session::Cut;
+use super::session::Patience;
 use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
@@ -16,17 +22,6 @@ use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::wire::frame;
-
-/// Close codes, RFC 6455 section 7.4.1 and ours.
-pub(super) const CLOSE_NORMAL: u16 = 1000;
-pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
-pub(super) const CLOSE_POLICY: u16 = 1008;
-pub(super) const CLOSE_SILENT: u16 = 1011;
-
-/// Whole seconds since the start.
-pub(super) fn seconds(now: Now) -> u32 {
-    u32::try_from(now.mono_ms / 1000).unwrap_or(u32::MAX)
-}
 
 impl Shard {
     /// A connection's socket can take bytes again.
@@ -238,9 +233,10 @@ impl Shard {
         }
         let Some(conn) = self.conns.find_mut(id) else { return };
         let silent_s = seconds(now).saturating_sub(conn.heard_s);
-        let pace = self.settings.pace();
+        let patience = Patience::of(&self.settings);
         // Whoever is not read is not late.
-        let is_late = conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(pace);
+        let is_late =
+            conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(patience);
         match &mut conn.session {
             // Who waits for an answer has nothing to say.
             Session::Http(http) if http.is_waiting() => conn.heard_s = seconds(now),

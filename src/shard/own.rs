@@ -61,7 +61,7 @@ impl Shard {
     /// Tells the figures, if it is time.
     pub(super) fn tell_figures(&mut self, now: Now) {
         let every_s = self.settings.own.figures_s;
-        let now_s = super::lifecycle::seconds(now);
+        let now_s = super::deadlines::seconds(now);
         if every_s == 0 || now_s < self.life.own.told_s + every_s || self.life.is_stopping() {
             return;
         }
@@ -84,7 +84,7 @@ impl Shard {
 
     /// Tells, once a second at most, that it has begun, and of what was too much since it last looked.
     pub(super) fn tell_troubles(&mut self, now: Now) {
-        let now_s = super::lifecycle::seconds(now);
+        let now_s = super::deadlines::seconds(now);
         if !self.settings.own.logs || now_s <= self.life.own.looked_s {
             return;
         }

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shard;
+use super::closes::CLOSE_POLICY;
 use super::deadlines::Deadlines;
 use super::input::Address;
 use super::input::ConnId;
@@ -19,7 +20,8 @@ use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
-use super::lifecycle::CLOSE_POLICY;
+use super::past::PastHeld;
+use super::past::Wanted;
 use super::solo::Replay;
 use super::solo::Solo;
 use crate::batch::Budget;
@@ -27,35 +29,12 @@ use crate::batch::Counted;
 use crate::batch::ITEM_BYTES;
 use crate::clock::Now;
 use crate::event::HomeId;
-use crate::history::Read;
-use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MIN;
 use crate::limits::PAGE_MS_MAX;
 use crate::limits::PAGE_ROOM_SHARE;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::REPLAY_STALLED_MS;
-
-/// A page to ask for, or one that was asked for.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) home: HomeId,
-    pub(super) read: Arc<Read>,
-    pub(super) after_us: u64,
-    /// Bytes that are set aside for it; before it was asked for: what it is known to need, or 0.
-    pub(super) bytes: usize,
-}
-
-impl Wanted {
-    pub(super) const fn new(home: HomeId, read: Arc<Read>, after_us: u64) -> Self {
-        Self { home, read, after_us, bytes: 0 }
-    }
-
-    /// Whether it is answered at once and without any event.
-    fn is_free(&self) -> bool {
-        matches!(self.read.start, Start::Now)
-    }
-}
 
 /// The budget of a shard's replays, and the line.
 #[derive(Debug)]
@@ -68,18 +47,6 @@ pub(super) struct PastRoom {
     rests: Deadlines<ConnRef>,
     /// What the replay that began last is called.
     serial: u32,
-}
-
-/// What a connection holds of the past, and where it stands.
-#[derive(Debug, Default)]
-pub(super) struct PastHeld {
-    /// Beyond what every connection may.
-    counted: Counted,
-    in_line: bool,
-    /// What it has begun to be sent was a page, or stands before one.
-    is_begun: bool,
-    /// When it last asked for a page, in milliseconds since the start.
-    asked_ms: u64,
 }
 
 impl PastRoom {

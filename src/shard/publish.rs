@@ -3,7 +3,6 @@
 //! Invariants: a connection has at most one run underway, so its events keep their order and what is under way is bounded by
 //! `DRAFTS_BYTES_MAX` and one message; an event that was refused was not taken, and no later one of the same run and home was.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shard;
@@ -17,6 +16,7 @@ use super::input::PublishedRun;
 use super::input::weight_of;
 use super::lanes::Lane;
 use super::tickets::Question;
+use super::tickets::Underway;
 use crate::clock::Now;
 use crate::dialect::Placed;
 pub(super) use crate::dialect::PublishResult;
@@ -31,32 +31,6 @@ use crate::limits::RUN_EVENTS_MAX;
 /// Bytes that a draft takes until it has its place and its publisher was told, about.
 pub(super) fn draft_bytes(draft: &Draft) -> usize {
     DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len()
-}
-
-/// A run of drafts on its way to one or several homes.
-#[derive(Debug)]
-pub(super) struct Underway {
-    /// The home of each draft, in order.
-    homes: Vec<HomeId>,
-    /// The results that each home has sent.
-    results: Vec<(HomeId, VecDeque<PublishResult>)>,
-    awaited: usize,
-    /// Further drafts of the run, which its publisher may not publish just now.
-    refused: usize,
-}
-
-impl Underway {
-    /// The results in the order of the drafts.
-    fn into_results(mut self) -> Vec<PublishResult> {
-        let mut in_order = Vec::with_capacity(self.homes.len());
-        for home in &self.homes {
-            let results = self.results.iter_mut().find(|(of, _)| of == home);
-            let result = results.and_then(|(_, results)| results.pop_front());
-            in_order.push(result.expect("a home answers every draft of a run"));
-        }
-        in_order.extend((0..self.refused).map(|_| Err(RefusalCode::RateLimited)));
-        in_order
-    }
 }
 
 impl Shard {

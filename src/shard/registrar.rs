@@ -4,13 +4,12 @@
 //! it was asked for is not. Whoever has no name and comes from this machine is not counted, and nobody is asked about them.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::Shard;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::input::Entry;
 use super::input::Mesh;
 use super::lanes::Lane;
 use crate::auth::AccessLimits;
@@ -30,14 +29,6 @@ pub(super) const REGISTRAR: ShardId = ShardId(0);
 pub(super) struct Registrar {
     admission: Admission,
     here: HashMap<Address, Admitted, foldhash::fast::RandomState>,
-}
-
-/// A connection that wants to be let in, or that says late whose it is.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub address: Address,
-    pub user: Option<Arc<str>>,
-    pub peer: IpAddr,
 }
 
 impl Registrar {

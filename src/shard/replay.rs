@@ -12,7 +12,7 @@ use super::access::Who;
 use super::access::common;
 use super::input::ConnId;
 use super::input::PageAnswer;
-use super::past_room::Wanted;
+use super::past::Wanted;
 use super::shape::Past;
 use super::solo::Listener;
 use super::solo::Replay;

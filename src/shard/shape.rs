@@ -8,11 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Shard;
-use super::class::Voice;
 use super::conns::Conn;
 use super::input::ConnId;
 use super::pace::Pace;
-use super::shaping::Shaping;
+use super::shaped::Shaping;
+use super::transport::Voice;
 use crate::batch::Item;
 use crate::batch::Pushed;
 use crate::clock::Now;

@@ -15,64 +15,13 @@ use super::keys::Keys;
 use super::keys::key_of;
 use super::pace::Offered;
 use super::pace::Pace;
+use super::shaped::Shaped;
 use crate::clock::Now;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::SHAPED_KEYS_MAX;
-
-/// What a connection's paced and leaving subscriptions remember.
-#[derive(Debug, Default)]
-pub(super) struct Shaping {
-    subs: Vec<Shaped>,
-    /// Bytes of it that the shard has counted.
-    counted: usize,
-}
-
-/// What one of them remembers.
-#[derive(Debug)]
-struct Shaped {
-    /// Which of the connection's subscriptions.
-    sub: u8,
-    pace: Option<Pace>,
-    /// Keys that were sent and have not left.
-    inside: Option<Keys>,
-}
-
-impl Shaped {
-    fn new(sub: u8, subscription: &Subscription) -> Self {
-        let inside = subscription.leave.then(Keys::default);
-        Self { sub, pace: subscription.max_rate.map(Pace::new), inside }
-    }
-
-    /// When the window ends that something is held until.
-    fn due_ms(&self) -> Option<u64> {
-        self.pace.as_ref().filter(|pace| !pace.held.is_empty()).map(|pace| pace.ends_ms)
-    }
-
-    fn bytes(&self) -> usize {
-        let paced = self.pace.as_ref().map_or(0, |pace| pace.sent.bytes() + pace.held.bytes());
-        paced + self.inside.as_ref().map_or(0, Keys::bytes)
-    }
-
-    /// Takes over what a changed subscription has sent before; returns the keys that nobody has to hear of any more.
-    fn follow(&mut self, before: Self) -> Keys {
-        if let (Some(pace), Some(before)) = (&mut self.pace, before.pace)
-            && pace.rate == before.rate
-        {
-            *pace = before;
-        }
-        match (&mut self.inside, before.inside) {
-            (Some(inside), Some(before)) => {
-                *inside = before;
-                Keys::default()
-            }
-            (None, Some(before)) => before,
-            (_, None) => Keys::default(),
-        }
-    }
-}
 
 /// Who has a key inside: looked up for each event, so that leaving costs nothing where nobody waits for it.
 type Insiders = HashMap<Key, Vec<ConnId>, foldhash::fast::RandomState>;
@@ -382,20 +331,5 @@ impl Shapings {
             }
             None => true,
         }
-    }
-}
-
-impl Shaping {
-    /// Takes an event's key out of those that are inside for one subscription; whether it was among them. `None`: it remembers none.
-    pub(super) fn take_inside(&mut self, sub: u8, event: &Event) -> Option<bool> {
-        let shaped = self.subs.iter_mut().find(|shaped| shaped.sub == sub)?;
-        let inside = shaped.inside.as_mut()?;
-        Some(inside.remove(&key_of(event)))
-    }
-
-    /// What rates keep the connection waiting for.
-    pub(super) fn held(&self) -> impl Iterator<Item = &Arc<Event>> {
-        let paces = self.subs.iter().filter_map(|shaped| shaped.pace.as_ref());
-        paces.flat_map(|pace| pace.held.values())
     }
 }

@@ -8,9 +8,9 @@
 use std::collections::HashMap;
 
 use super::Shard;
+use super::closes::CLOSE_POLICY;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::lifecycle::CLOSE_POLICY;
 use crate::clock::Now;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::class::ClassKey;
-use super::class::Voice;
 use super::class::weight_of;
 use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
+use super::transport::Voice;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Change;

@@ -5,9 +5,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::class::ClassId;
 use super::classes::Classes;
 use super::codec::Codec;
+use super::conns::ClassId;
 use super::conns::Conns;
 use super::encoded::Encoded;
 use super::flight::Flight;

@@ -3,15 +3,18 @@
 //! Invariants: a connection has at most one question here, so what is under way is bounded by what one may ask at once; an answer that
 //! nobody waits for any more changes nothing.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 
+use super::input::AdminRequest;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::publish::Underway;
-use super::session::AdminRequest;
-use super::topics::Gathering;
+use crate::dialect::Listing;
+use crate::dialect::PublishResult;
+use crate::dialect::RefusalCode;
 use crate::event::Draft;
+use crate::event::HomeId;
 
 /// What is being waited for.
 #[derive(Debug)]
@@ -21,7 +24,41 @@ pub(super) enum Question {
     /// Places for drafts that are on their way to their homes.
     Places(Underway),
     /// Topics of the other shards.
-    Topics(Gathering),
+    Topics(TopicsAwaited),
+}
+
+/// A run of drafts on its way to one or several homes.
+#[derive(Debug)]
+pub(super) struct Underway {
+    /// The home of each draft, in order.
+    pub(super) homes: Vec<HomeId>,
+    /// The results that each home has sent.
+    pub(super) results: Vec<(HomeId, VecDeque<PublishResult>)>,
+    pub(super) awaited: usize,
+    /// Further drafts of the run, which its publisher may not publish just now.
+    pub(super) refused: usize,
+}
+
+impl Underway {
+    /// The results in the order of the drafts.
+    pub(super) fn into_results(mut self) -> Vec<PublishResult> {
+        let mut in_order = Vec::with_capacity(self.homes.len());
+        for home in &self.homes {
+            let results = self.results.iter_mut().find(|(of, _)| of == home);
+            let result = results.and_then(|(_, results)| results.pop_front());
+            in_order.push(result.expect("a home answers every draft of a run"));
+        }
+        in_order.extend((0..self.refused).map(|_| Err(RefusalCode::RateLimited)));
+        in_order
+    }
+}
+
+/// Topics that are being gathered.
+#[derive(Debug)]
+pub(super) struct TopicsAwaited {
+    pub(super) listing: Listing,
+    pub(super) awaited: u16,
+    pub(super) topics: BTreeSet<String>,
 }
 
 /// All questions of a shard's connections.

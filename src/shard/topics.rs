@@ -10,16 +10,9 @@ use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::tickets::Question;
+use super::tickets::TopicsAwaited;
 use crate::clock::Now;
 use crate::dialect::Listing;
-
-/// Topics that are being gathered.
-#[derive(Debug)]
-pub(super) struct Gathering {
-    listing: Listing,
-    awaited: u16,
-    topics: BTreeSet<String>,
-}
 
 impl Shard {
     /// Asks every shard for its topics. `Some`: they are all there; else they come to `topics_listed`.
@@ -27,7 +20,7 @@ impl Shard {
         let conn = self.conns.conn_ref(id)?;
         let topics = self.topics_here(&listing);
         let awaited = self.shards.count() - 1;
-        let gathering = Gathering { listing, awaited, topics };
+        let gathering = TopicsAwaited { listing, awaited, topics };
         if awaited == 0 {
             return Some(self.known_of(id, gathering));
         }
@@ -79,7 +72,7 @@ impl Shard {
     }
 
     /// Those of which a client may know: that its token covers. What others filter by is for whoever may hear all that the dialect sees.
-    fn known_of(&self, id: ConnId, gathering: Gathering) -> Vec<String> {
+    fn known_of(&self, id: ConnId, gathering: TopicsAwaited) -> Vec<String> {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_deref()) else {
             return Vec::new();
         };

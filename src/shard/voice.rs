@@ -4,11 +4,11 @@
 //! for those in sync with it. Never decides who is sent what.
 
 use super::class::Class;
-use super::class::Deflate;
 use super::class::OpenBatch;
-use super::class::Transport;
-use super::class::Voice;
 use super::codec::Deflaters;
+use super::transport::Deflate;
+use super::transport::Transport;
+use super::transport::Voice;
 use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::clock::Now;

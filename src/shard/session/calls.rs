@@ -3,11 +3,11 @@
 //! Invariants: a call is answered once; while what it asked is not answered, nothing more is read of its connection.
 
 use super::super::Shard;
-use super::super::class::Transport;
-use super::super::class::Voice;
 use super::super::input::ConnId;
 use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
+use super::super::transport::Transport;
+use super::super::transport::Voice;
 use super::Session;
 use super::http::Http;
 use super::http::State;

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use super::super::Shard;
-use super::super::class::Transport;
-use super::super::class::Voice;
 use super::super::doors::Doorway;
 use super::super::doors::Found;
 use super::super::doors::body_of;
 use super::super::doors::path_of;
+use super::super::input::AdminRequest;
 use super::super::input::ConnId;
-use super::AdminRequest;
+use super::super::transport::Transport;
+use super::super::transport::Voice;
 use super::calls::Asked;
 use super::gather::Action;
 use super::http::Http;

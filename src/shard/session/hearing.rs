@@ -227,7 +227,7 @@ impl Shard {
                     let rest = run.push_first(steps);
                     paused.heard.extend(rest);
                 }
-                said if run.drafts.is_empty() => {
+                said if run.is_empty() => {
                     let rest = match said {
                         Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
                             self.refuse_first(id, steps, now)
@@ -244,7 +244,7 @@ impl Shard {
                 }
             }
         }
-        if !run.drafts.is_empty() {
+        if !run.is_empty() {
             self.publish_run(id, &mut run, &mut paused, now);
         }
         paused
@@ -399,6 +399,11 @@ impl Shard {
 }
 
 impl Run {
+    /// Whether nobody waits for it; of a question about no event there is no draft.
+    fn is_empty(&self) -> bool {
+        self.awaited.tickets.is_empty()
+    }
+
     fn is_full(&self) -> bool {
         self.awaited.bytes >= DRAFTS_BYTES_MAX || self.awaited.tickets.len() >= TICKETS_MAX
     }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::super::Shard;
 use super::super::access::Who;
+use super::super::closes::CLOSE_POLICY;
 use super::super::input::ConnId;
 use super::super::input::Mesh;
 use super::super::lanes::Lane;
-use super::super::lifecycle::CLOSE_POLICY;
 use super::http::Http;
 use crate::auth::Principal;
 use crate::auth::RevocationsFull;
