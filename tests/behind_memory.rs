@@ -190,7 +190,7 @@ impl Pair {
 
     /// A wish, as each server is to be told it.
     fn wish(&mut self, since: &Since) -> [Value; 2] {
-        let topics: &[&str] = *self.random.pick::<&[&str]>(&[
+        let topics: &[&str] = self.random.pick::<&[&str]>(&[
             &["**"],
             &["fleet/*"],
             &["fleet/a"],
