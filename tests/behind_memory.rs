@@ -6,7 +6,6 @@
 
 mod support;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,7 +25,6 @@ use support::random::Random;
 use support::seeds;
 use support::world::World;
 use support::world::roomy;
-use support::world::store::Kept;
 use support::world::store::Store;
 use support::world::store::Ways;
 
@@ -148,7 +146,9 @@ impl Pair {
         let shard_count = 1 + random.below(3);
         let count = u16::try_from(shard_count).unwrap();
         let mut little = World::of_epoch(EPOCH, count, &forgetful(&mut random, shard_count));
-        little.join_store(Store::new(Rc::new(RefCell::new(Kept::default())), ways, seed), 0);
+        let mut luck = Random::new(seed);
+        let store = Store::new(Rc::default(), ways, move |bound| luck.below(bound));
+        little.join_store(store, 0);
         let everything = World::new(count, &roomy());
         let sides = [Side::new(little, EPOCH), Side::new(everything, "e1")];
         Self { random, sides, shard_count, said: 0, offsets: BTreeMap::new(), places: Vec::new() }

@@ -20,6 +20,7 @@ use fanwire::shard::Settings;
 
 use support::client::Client;
 use support::client::Told;
+use support::random::Random;
 use support::world::World;
 use support::world::roomy;
 use support::world::store::Kept;
@@ -47,7 +48,9 @@ impl Server {
         let retention = Retention { bytes_max: 6_000, ..roomy().retention };
         let settings = Settings { durable: Some(durable), retention, ..roomy() };
         let mut world = World::of_epoch(epoch, shard_count, &settings);
-        world.join_store(Store::new(Rc::clone(&kept), ways, 7), usize::MAX);
+        let mut luck = Random::new(7);
+        let store = Store::new(Rc::clone(&kept), ways, move |bound| luck.below(bound));
+        world.join_store(store, usize::MAX);
         Self { world, kept }
     }
 

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,8 +29,6 @@ use fanwire::history::asks::Stretch;
 use fanwire::history::asks::Why;
 use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
-
-use super::super::random::Random;
 
 /// What is on its disk, and outlives it.
 #[derive(Debug, Default)]
@@ -63,12 +62,31 @@ pub struct Ways {
     pub lags: usize,
 }
 
+/// A number below the one given, by chance.
+struct Chance(Box<dyn FnMut(usize) -> usize>);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        (self.0)(bound)
+    }
+
+    fn one_in(&mut self, times: usize) -> bool {
+        times > 0 && self.below(times) == 0
+    }
+}
+
+impl fmt::Debug for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chance")
+    }
+}
+
 /// A store.
 #[derive(Debug)]
 pub struct Store {
     pub kept: Rc<RefCell<Kept>>,
     pub ways: Ways,
-    random: Random,
+    chance: Chance,
     /// Answers, and when they are due: those about runs in order, pages in any.
     acks: Vec<(u64, PartyId, Answer)>,
     pages: Vec<(u64, PartyId, Answer)>,
@@ -82,11 +100,15 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(kept: Rc<RefCell<Kept>>, ways: Ways, seed: u64) -> Self {
+    pub fn new(
+        kept: Rc<RefCell<Kept>>,
+        ways: Ways,
+        chance: impl FnMut(usize) -> usize + 'static,
+    ) -> Self {
         Self {
             kept,
             ways,
-            random: Random::new(seed),
+            chance: Chance(Box::new(chance)),
             acks: Vec::new(),
             pages: Vec::new(),
             attempts: BTreeMap::new(),
@@ -113,10 +135,10 @@ impl Store {
             return;
         }
         let to = PartyId::from(run.shard);
-        let mut due_ms = now.mono_ms + self.random.below(self.ways.store_ms + 1) as u64;
+        let mut due_ms = now.mono_ms + self.chance.below(self.ways.store_ms + 1) as u64;
         due_ms = due_ms.max(self.acks.last().map_or(0, |(due_ms, ..)| *due_ms));
         let refuses = self.ways.refuses_one_in;
-        if refuses > 0 && self.random.one_in(refuses) {
+        if self.chance.one_in(refuses) {
             *attempt = run.attempt + 1;
             let (attempt, run, why) = (run.attempt, run.run, Refusal::Full);
             return self.acks.push((due_ms, to, Answer::Refused { attempt, run, why }));
@@ -131,7 +153,7 @@ impl Store {
         drop(kept);
         self.acks.push((due_ms, to, Answer::Stored { run: run.run }));
         if run.wants_sync {
-            let sync_ms = due_ms + self.random.below(self.ways.sync_ms + 1) as u64;
+            let sync_ms = due_ms + self.chance.below(self.ways.sync_ms + 1) as u64;
             self.acks.push((sync_ms, to, Answer::Synced { run: run.run }));
         }
     }
@@ -139,20 +161,20 @@ impl Store {
     fn page(&mut self, ask: &PageAsk, now: Now) {
         self.page_count += 1;
         let forgets = self.ways.forgets_one_in;
-        if forgets > 0 && self.random.one_in(forgets) {
+        if self.chance.one_in(forgets) {
             return;
         }
         let fails = self.ways.fails_one_in;
-        let result = if fails > 0 && self.random.one_in(fails) {
+        let result = if self.chance.one_in(fails) {
             Err(Fault::Failed)
         } else {
             let events_max = match self.ways.page_events_max {
                 0 => usize::MAX,
-                most => 1 + self.random.below(most),
+                most => 1 + self.chance.below(most),
             };
             Ok(self.kept.borrow().read(ask, events_max, self.ways.lags))
         };
-        let due_ms = now.mono_ms + self.random.below(self.ways.page_ms + 1) as u64;
+        let due_ms = now.mono_ms + self.chance.below(self.ways.page_ms + 1) as u64;
         let answer = Answer::Page(Box::new(PageAnswer { ticket: ask.ticket, result }));
         self.pages.push((due_ms, PartyId::from(ask.shard), answer));
     }

@@ -25,7 +25,7 @@ struct Newest {
 
 /// The keys of a class.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub struct Keys {
     topics: Map<TopicName, Map<Arc<str>, Newest>>,
     bytes: usize,
     bytes_max: usize,
@@ -41,7 +41,8 @@ const TOPIC_BYTES: usize = 256;
 
 impl Keys {
     /// Of none yet; for no bytes: of none ever.
-    pub(super) fn new(bytes_max: usize) -> Self {
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
         Self { topics: Map::default(), bytes: 0, bytes_max, after_us: 0 }
     }
 

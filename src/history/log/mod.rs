@@ -38,6 +38,7 @@ pub use folder::Survey;
 pub use folder::repair;
 pub use folder::shards_of;
 pub use folder::survey;
+pub use keys::Keys;
 pub use manifest::Class;
 pub use manifest::FORMAT;
 pub use manifest::Manifest;

@@ -177,7 +177,7 @@ impl<D: Disk> Recovery<'_, D> {
             let name = Segment::index_name(number);
             let index = read_small(self.disk, (self.folder, &name), INDEX_BYTES_MAX)?;
             let segment = index.and_then(|bytes| {
-                Segment::from_index(&bytes, self.salt, (number, len), &mut found.keys)
+                Segment::from_index(&bytes, self.salt, Some((number, len)), &mut found.keys)
             });
             if let Some(segment) = segment {
                 found.take_indexed(&segment);

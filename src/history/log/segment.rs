@@ -116,7 +116,7 @@ impl Segment {
 
     /// Its index file, with the keys that changed last in it.
     #[must_use]
-    pub(super) fn to_index(&self, salt: u32, keys: &Keys) -> Vec<u8> {
+    pub fn to_index(&self, salt: u32, keys: &Keys) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         for number in [
             self.number,
@@ -151,12 +151,12 @@ impl Segment {
         out
     }
 
-    /// From its index file, which must be of a segment of this number and so many bytes; takes in the keys, too. `None`: it is rotten, of another, or none.
+    /// From its index file, which must be of a segment of this number and so many bytes, if that is known; takes in the keys, too. `None`: it is rotten, of another, or none.
     #[must_use]
-    pub(super) fn from_index(
+    pub fn from_index(
         bytes: &[u8],
         salt: u32,
-        (number, len): (u64, u64),
+        of: Option<(u64, u64)>,
         keys: &mut Keys,
     ) -> Option<Self> {
         let (said, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
@@ -192,7 +192,7 @@ impl Segment {
             let lost = take_parts(&mut taker)?;
             segment.rotten.push(Rotten { from, to, lost, is_known });
         }
-        if segment.number != number || segment.bytes != len {
+        if of.is_some_and(|of| of != (segment.number, segment.bytes)) {
             return None;
         }
         let parts: Vec<Part> = segment.parts.values().cloned().collect();
