@@ -85,7 +85,7 @@ impl Server {
         std::mem::take(&mut client.told)
     }
 
-    fn subscriber(&mut self, topic: &str, since: Value) -> Client {
+    fn subscriber(&mut self, topic: &str, since: &Value) -> Client {
         let mut client = self.connect();
         let wish = json!({"type": "subscribe", "id": "s", "topics": [topic], "since": since});
         client.say(&mut self.world, &wish);
@@ -124,8 +124,11 @@ fn offsets(told: &[Told]) -> Vec<u64> {
     told.iter().filter_map(offset).collect()
 }
 
+/// An offset, if it was said; or a code and a message.
+type Answer = Result<Option<u64>, (String, String)>;
+
 /// Answers to publishes: which was asked for, and the offset or what went wrong.
-fn answers(told: &[Told]) -> Vec<(String, Result<Option<u64>, (String, String)>)> {
+fn answers(told: &[Told]) -> Vec<(String, Answer)> {
     let answer = |told: &Told| {
         let Told::Other(said) = told else { return None };
         let id = said["id"].as_str().unwrap_or_default().to_owned();
@@ -305,7 +308,7 @@ fn a_silent_store_costs_those_who_wait_for_it_and_nobody_else() {
     let mut others = server.live("**");
     server.told(&mut others);
     server.store().is_stuck = true;
-    let mut reader = server.subscriber("kept/a", json!("earliest"));
+    let mut reader = server.subscriber("kept/a", &json!("earliest"));
     let told = server.told(&mut reader);
     assert!(
         !is_live(&told) && offsets(&told).is_empty(),
@@ -341,7 +344,7 @@ fn a_silent_store_costs_those_who_wait_for_it_and_nobody_else() {
     server.publish(&waiting, "kept/a", "ordered");
     server.pass(10);
     assert_eq!(answers(&server.told(&mut waiting)), [("ordered".to_owned(), Ok(Some(42)))]);
-    let mut reader = server.subscriber("kept/a", json!("earliest"));
+    let mut reader = server.subscriber("kept/a", &json!("earliest"));
     server.pass(10);
     assert_eq!(offsets(&server.told(&mut reader)), (1..=42).collect::<Vec<_>>());
 }
@@ -357,7 +360,7 @@ fn a_store_that_ends_costs_readers_a_gap_and_publishers_their_answers() {
     server.told(&mut publisher);
     server.store().is_stuck = true;
     server.publish(&publisher, "kept/a", "durable");
-    let mut reader = server.subscriber("kept/a", json!("earliest"));
+    let mut reader = server.subscriber("kept/a", &json!("earliest"));
     server.pass(1);
     for (to, message) in server.world.store.as_mut().unwrap().close(2) {
         server.world.shards[to.index()].inbox(message, server.world.now);
@@ -368,7 +371,7 @@ fn a_store_that_ends_costs_readers_a_gap_and_publishers_their_answers() {
     assert_eq!(gaps(&told)[0].2, "unavailable");
     assert_eq!(answers(&server.told(&mut publisher))[0].1.clone().unwrap_err().0, "unavailable");
     // Whoever comes later is told at once.
-    let mut later = server.subscriber("kept/*", json!("earliest"));
+    let mut later = server.subscriber("kept/*", &json!("earliest"));
     let told = server.told(&mut later);
     assert!(is_live(&told) && gaps(&told)[0].2 == "unavailable", "{told:?}");
     server.publish(&publisher, "passing", "ordered");
@@ -388,7 +391,7 @@ fn a_new_process_goes_on_where_the_last_one_was_whatever_its_shards() {
         // Wall clocks go on, and this one goes back.
         server.world.advance(if life == 2 { 0 } else { 5_000 * life as u64 });
         let publisher = server.connect();
-        let mut subscriber = server.subscriber("**", since.clone());
+        let mut subscriber = server.subscriber("**", &since);
         for number in 0..30 {
             let topic = ["kept/a", "kept/b", "kept/c", "passing"][number % 4];
             server.publish(&publisher, topic, "stored");
