@@ -173,6 +173,9 @@ pub struct Restored {
     pub stamped_us: u64,
     /// Every topic of which offsets were given, also those of which no event is kept. Only topics at home there, each once.
     pub topics: Vec<RestoredTopic>,
+    /// The greatest offset that anybody may have seen of a topic that is not among them: its first event lies behind it. Greater than 0 once the machine lost
+    /// power, with which all that there was of a topic may have gone.
+    pub ceiling: u64,
     /// The newest events of their keys, no deletes, in the order of their stamps: the most recently changed keys of all topics above, as many as memory is to hold.
     pub last: Vec<Arc<Event>>,
     /// Of keys that changed after this moment all are in `last`; 0: of all keys.
