@@ -105,9 +105,9 @@ pub(crate) fn patched(page: &str, session: &Session) -> Option<String> {
 fn place_of(text: &str, scenario: &str) -> (usize, usize) {
     const HEADING: &str = "\n### ";
     let named = format!("\n`{scenario}`: ");
-    let Some(at) = text.find(&named) else { return (text.len(), text.len()) };
-    let begin = text[..at].rfind(HEADING).map_or(0, |at| at + 1);
-    let end = text[at..].find(HEADING).map_or(text.len(), |length| at + length + 1);
+    let Some((head, tail)) = text.split_once(&named) else { return (text.len(), text.len()) };
+    let begin = head.rfind(HEADING).map_or(0, |at| at + 1);
+    let end = tail.find(HEADING).map_or(text.len(), |at| text.len() - tail.len() + at + 1);
     (begin, end)
 }
 
@@ -157,7 +157,7 @@ mod tests {
         let once = patched(&page, &part).unwrap();
         let of = |page: &str, name: &str| {
             let (begin, end) = place_of(page, name);
-            page[begin..end].to_owned()
+            page.get(begin..end).unwrap().to_owned()
         };
         for name in ["broadcast-10k", "window-4"] {
             let (old, new) = (of(&page, name), of(&once, name));
