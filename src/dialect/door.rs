@@ -152,6 +152,8 @@ pub enum Guard {
     TokenShown,
     /// Clients that show the admin secret.
     Secret,
+    /// Anyone, or who shows the admin secret: as the settings say of figures.
+    Figures,
 }
 
 /// A conversation that begins on a WebSocket.

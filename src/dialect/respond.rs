@@ -91,7 +91,7 @@ impl Response {
     pub fn json(status: u16, body: impl Into<Bytes>) -> Self {
         let (content_type, headers) = ("application/json", Vec::new());
         let response = Self { status, content_type, headers, body: body.into() };
-        if matches!(status, 429 | 503) { response.with_retry() } else { response }
+        if matches!(status, 429 | 503 | 507) { response.with_retry() } else { response }
     }
 
     /// The same, and when to try again.

@@ -25,6 +25,7 @@ use crate::dialect::HOUSE;
 use crate::dialect::LOG_ENTRY;
 use crate::dialect::METRIC_UPDATE;
 use crate::dialect::json;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::moment;
@@ -169,7 +170,14 @@ impl Shard {
         );
         let fields = self.intake.ingest.find(payload.as_bytes()).ok()?;
         let op = if key.is_empty() { Op::Event } else { Op::Upsert };
-        Some(Draft { topic, key: Arc::from(key), op, payload: Bytes::from(payload), fields })
+        Some(Draft {
+            topic,
+            key: Arc::from(key),
+            op,
+            payload: Bytes::from(payload),
+            fields,
+            ack: Ack::None,
+        })
     }
 
     fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {
@@ -177,7 +185,7 @@ impl Shard {
         let home = self.shards.homes().of(&first.topic);
         let shard = self.shards.homes().shard(home);
         if shard == self.shards.here() {
-            self.place_run(drafts, now);
+            self.place_run(home, drafts, None, now);
         } else if self.outgoing.has_room(shard, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };

@@ -21,6 +21,7 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Response;
 use crate::dialect::Uploaded;
 use crate::dialect::Uploading;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::PayloadError;
@@ -46,7 +47,7 @@ struct Terms {
     topic: TopicName,
     key: Key,
     op: Option<Op>,
-    ordered: bool,
+    ack: Ack,
     ndjson: bool,
 }
 
@@ -65,7 +66,7 @@ impl Terms {
         let text = head.path_after(PATH).unwrap_or_default();
         let topic =
             TopicName::new(&text).map_err(|e| Refusal::of(RefusalCode::BadTopic, "topic", e))?;
-        let (mut key, mut op, mut ordered) = (Key::None, None, true);
+        let (mut key, mut op, mut ack) = (Key::None, None, Ack::default());
         for (name, value) in head.query_pairs() {
             match (&*name, &*value) {
                 ("key_field", "") => return Err(bad("key_field", &"`key_field` is empty")),
@@ -76,13 +77,11 @@ impl Terms {
                 }
                 // Whose request it is has been found out before this.
                 ("token", _) => {}
-                ("ack", "ordered") => ordered = true,
-                ("ack", "none") => ordered = false,
                 ("ack", word) => {
-                    return Err(bad(
-                        "ack",
-                        &format_args!("ack is `ordered` or `none`, not {word:?}"),
-                    ));
+                    let message = format_args!(
+                        "ack is `none`, `ordered`, `stored` or `durable`, not {word:?}"
+                    );
+                    ack = Ack::from_name(word).ok_or_else(|| bad("ack", &message))?;
                 }
                 (name, _) => {
                     let message = format_args!("publishing has no parameter `{name}`");
@@ -108,7 +107,7 @@ impl Terms {
             }
             key = Key::Given(Arc::from(given));
         }
-        Ok(Self { topic, key, op, ordered, ndjson: has_lines })
+        Ok(Self { topic, key, op, ack, ndjson: has_lines })
     }
 }
 
@@ -125,13 +124,17 @@ impl Lines for Terms {
         };
         let op = self.op.unwrap_or(if key.is_empty() { Op::Event } else { Op::Upsert });
         let payload = Bytes::copy_from_slice(bytes);
-        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields })
+        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields, ack: self.ack })
     }
 
     fn answer(&self, uploaded: &Uploaded<'_>) -> Response {
         match uploaded.ended {
             Some(Ended::Refused(code)) => {
-                let status = if code == RefusalCode::ShuttingDown { 503 } else { 429 };
+                let status = match code {
+                    RefusalCode::ShuttingDown | RefusalCode::Unavailable => 503,
+                    RefusalCode::DiskFull => 507,
+                    _ => 429,
+                };
                 let message = Refusal::of_publish(code, &self.topic).message;
                 Response::json(status, self.counts_with(uploaded, code.name(), &message))
             }
@@ -155,10 +158,10 @@ impl Terms {
             };
             return Response::refusal(status, refusal);
         }
-        let status = match (uploaded.accepted, uploaded.rejected, self.ordered) {
+        let status = match (uploaded.accepted, uploaded.rejected, self.ack) {
             (0, 1.., _) => 400,
-            (_, _, true) => 200,
-            (_, _, false) => 202,
+            (_, _, Ack::None) => 202,
+            (_, _, Ack::Ordered | Ack::Stored | Ack::Durable) => 200,
         };
         Response::json(status, Value::from(self.counts(uploaded)).to_string())
     }
@@ -179,7 +182,7 @@ impl Terms {
         let mut body = Map::new();
         body.insert("accepted".into(), uploaded.accepted.into());
         body.insert("topic".into(), self.topic.as_str().into());
-        if self.ordered {
+        if self.ack > Ack::None {
             body.insert("epoch".into(), uploaded.epoch.into());
             body.insert("offset".into(), uploaded.offset.into());
         }

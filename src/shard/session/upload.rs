@@ -300,9 +300,13 @@ impl Upload {
                     }
                     return;
                 }
-                Err(RefusalCode::ShuttingDown) => {
+                Err(
+                    code @ (RefusalCode::ShuttingDown
+                    | RefusalCode::DiskFull
+                    | RefusalCode::Unavailable),
+                ) => {
                     self.draft_lines.drain(..index);
-                    self.refused = Some(RefusalCode::ShuttingDown);
+                    self.refused = Some(*code);
                     return;
                 }
                 Err(code) => {
