@@ -54,6 +54,18 @@ impl Server {
         Self { world, kept }
     }
 
+    /// One of which memory has let go of some, and who published it: forty events.
+    fn with_past() -> (Self, Client) {
+        let mut server = Self::new(Ways::default());
+        let mut publisher = server.connect();
+        for _ in 0..40 {
+            server.publish(&publisher, "kept/a", "ordered");
+        }
+        server.pass(10);
+        server.told(&mut publisher);
+        (server, publisher)
+    }
+
     fn store(&mut self) -> &mut Store {
         self.world.store.as_mut().unwrap()
     }
@@ -298,13 +310,7 @@ fn a_full_disk_is_said_costs_no_subscriber_and_is_forgotten_when_there_is_room()
 
 #[test]
 fn a_silent_store_costs_those_who_wait_for_it_and_nobody_else() {
-    let mut server = Server::new(Ways::default());
-    let mut publisher = server.connect();
-    for _ in 0..40 {
-        server.publish(&publisher, "kept/a", "ordered");
-    }
-    server.pass(10);
-    server.told(&mut publisher);
+    let (mut server, mut publisher) = Server::with_past();
     let mut others = server.live("**");
     server.told(&mut others);
     server.store().is_stuck = true;
@@ -351,13 +357,7 @@ fn a_silent_store_costs_those_who_wait_for_it_and_nobody_else() {
 
 #[test]
 fn a_store_that_ends_costs_readers_a_gap_and_publishers_their_answers() {
-    let mut server = Server::new(Ways::default());
-    let mut publisher = server.connect();
-    for _ in 0..40 {
-        server.publish(&publisher, "kept/a", "ordered");
-    }
-    server.pass(10);
-    server.told(&mut publisher);
+    let (mut server, mut publisher) = Server::with_past();
     server.store().is_stuck = true;
     server.publish(&publisher, "kept/a", "durable");
     let mut reader = server.subscriber("kept/a", &json!("earliest"));

@@ -30,6 +30,8 @@ mod subscription;
 
 mod talk;
 
+mod upload;
+
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -45,6 +47,7 @@ pub use door::Kind;
 pub use door::NotOpened;
 pub use door::Opening;
 pub use door::OpensStream;
+pub use door::OpensUpload;
 pub use door::Path;
 pub use door::Port;
 pub use door::Socket;
@@ -107,6 +110,11 @@ pub use talk::Step;
 pub use talk::Talk;
 pub use talk::Ticket;
 pub use talk::Wish;
+pub use upload::Ended;
+pub use upload::FindFields;
+pub use upload::Lines;
+pub use upload::Uploaded;
+pub use upload::Uploading;
 pub use view::View;
 pub use view::Views;
 

@@ -20,6 +20,7 @@ use super::lanes::Lane;
 use crate::auth::Bucket;
 use crate::auth::Rate;
 use crate::clock::Now;
+use crate::dialect::FindFields;
 use crate::dialect::HOUSE;
 use crate::dialect::LOG_ENTRY;
 use crate::dialect::METRIC_UPDATE;
@@ -167,7 +168,7 @@ impl Shard {
             r#"{{"event_type":"{event_type}","timestamp":"{}","data":{data},"metadata":{metadata}}}"#,
             String::from_utf8_lossy(&timestamp)
         );
-        let fields = self.intake.ingest.take(payload.as_bytes()).ok()?;
+        let fields = self.intake.ingest.find(payload.as_bytes()).ok()?;
         let op = if key.is_empty() { Op::Event } else { Op::Upsert };
         Some(Draft {
             topic,

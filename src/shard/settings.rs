@@ -126,6 +126,8 @@ pub struct MemoryBounds {
     pub mesh_bytes_max: usize,
     /// Rates, revocations, places of users and addresses.
     pub tables_bytes_max: usize,
+    /// What tokens of those who are connected say.
+    pub tokens_bytes_max: usize,
 }
 
 impl MemoryBounds {
@@ -158,6 +160,7 @@ impl Default for MemoryBounds {
             input_bytes_max: MEMORY_BOUND_DEFAULT,
             mesh_bytes_max: MEMORY_BOUND_DEFAULT,
             tables_bytes_max: MEMORY_BOUND_DEFAULT,
+            tokens_bytes_max: MEMORY_BOUND_DEFAULT,
         }
     }
 }
