@@ -12,7 +12,6 @@ use super::Home;
 use super::Keeper;
 use super::SyncPolicy;
 use crate::event::Homes;
-use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::history::asks::Restored;
@@ -186,14 +185,18 @@ impl<D: Disk> Keeper<D> {
                 restored[homes.shard(homes.of(topic)).index()].topics.push(known);
             }
         }
-        for (shard, restored) in (0..homes.shard_count()).map(ShardId).zip(&mut restored) {
-            let last = log::newest_of_keys(
-                &mut self.disk,
-                &mut self.kept,
-                crate::event::HomeId::durable(shard, homes.shard_count()),
-                last_bytes_max,
-            )?;
-            (restored.last, restored.last_after_us) = last;
+        let shards = homes.shard_count();
+        let (last, last_after_us) = log::newest_of_keys(
+            &mut self.disk,
+            &self.kept,
+            |home| home.is_durable(shards),
+            last_bytes_max.saturating_mul(restored.len()),
+        )?;
+        for event in last {
+            restored[homes.shard(event.home).index()].last.push(event);
+        }
+        for restored in &mut restored {
+            restored.last_after_us = last_after_us;
         }
         Ok(restored)
     }

@@ -25,6 +25,7 @@ use crate::history::Start;
 use crate::history::asks::Lost;
 use crate::history::asks::Stretch;
 use crate::history::asks::Why;
+use crate::limits::LOG_BLOCK_BYTES;
 use crate::limits::LOG_LAST_EVENT_BYTES;
 use crate::limits::LOG_LOST_MAX;
 use crate::limits::LOG_PAGE_WORK_MAX;
@@ -90,33 +91,34 @@ pub fn read<D: Disk>(
     Ok(Ok(writer.into_stretch()))
 }
 
-/// The newest events of their keys of one home, no deletes, in the order of their stamps: those that changed last, as many as fit so many bytes. And the moment after which none is missing; 0:
-/// none is at all.
+/// The newest events of their keys, no deletes, in the order of their stamps, of topics whose home `wants`: those that changed last, as many as fit so many bytes. And the moment after which none
+/// is missing; 0: none is at all. What is read for it is not kept.
 ///
 /// # Errors
 /// What the disk says.
 pub fn newest_of_keys<D: Disk>(
     disk: &mut D,
-    kept: &mut [Kept<D::File>],
-    home: HomeId,
+    kept: &[Kept<D::File>],
+    wants: impl Fn(HomeId) -> bool,
     bytes_max: usize,
 ) -> Result<(Vec<Arc<Event>>, u64), DiskError> {
     let mut stamps: Vec<u64> = Vec::new();
-    for Kept { log, shelf } in &*kept {
-        stamps.extend(log.keys.stamps((0, u64::MAX), |topic| shelf.home_of(topic) == home));
+    for Kept { log, shelf } in kept {
+        stamps.extend(log.keys.stamps((0, u64::MAX), |topic| wants(shelf.home_of(topic))));
     }
     stamps.sort_unstable();
     let passed = stamps.len().saturating_sub(bytes_max / LOG_LAST_EVENT_BYTES);
     let mut after_us = passed.checked_sub(1).map_or(0, |place| stamps[place]);
-    for Kept { log, .. } in &*kept {
+    for Kept { log, .. } in kept {
         after_us = after_us.max(log.keys.after_us());
     }
     let stamps = stamps.split_off(stamps.partition_point(|time_us| *time_us <= after_us));
     let mut events = Vec::with_capacity(stamps.len());
-    for Kept { log, shelf } in &mut *kept {
+    for Kept { log, shelf } in kept {
+        let shelf = &mut shelf.emptied(LOG_BLOCK_BYTES);
         let mut walk = Walk::new(log, 0, (after_us, u64::MAX));
         walk.only(stamps.clone());
-        let bound = |_: &Part, of: HomeId| (of == home).then_some((0, after_us));
+        let bound = |_: &Part, of: HomeId| wants(of).then_some((0, after_us));
         walk.begin_with(shelf.carried(log), bound);
         let mut ground = Ground { disk, log, shelf };
         while let Ahead::Event(_) = walk.ahead(&mut ground, usize::MAX, &bound)? {

@@ -98,6 +98,11 @@ impl<F: std::fmt::Debug> Shelf<F> {
         }
     }
 
+    /// Another one, empty, for so many bytes.
+    pub(super) fn emptied(&self, bytes_max: usize) -> Self {
+        Self::new(Arc::clone(&self.home_of), bytes_max)
+    }
+
     /// Which home a topic has now.
     pub(super) fn home_of(&self, topic: &TopicName) -> HomeId {
         (self.home_of)(topic)
