@@ -12,10 +12,10 @@ use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::HttpError;
 
-/// A question whose answer a request waits for.
+/// The answer that a call's response waits for.
 #[derive(Debug)]
-pub(super) enum Asked {
-    /// Places for drafts of these topics, of so many bytes together.
+pub(super) enum AnswerAwaited {
+    /// Places for drafts of these topics, which take `drafts_bytes` together.
     Publish { dialect: DialectId, topics: Vec<TopicName>, drafts_bytes: usize, then: ThenPublished },
     /// Which topics there are.
     List(ThenListed),
@@ -23,8 +23,8 @@ pub(super) enum Asked {
     Page,
 }
 
-impl Asked {
-    /// Bytes that wait with it.
+impl AnswerAwaited {
+    /// Bytes of drafts whose places are awaited.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Publish { drafts_bytes, .. } => *drafts_bytes,
@@ -42,15 +42,15 @@ pub(super) enum Action {
     Revoke,
 }
 
-/// A body on its way.
+/// The body of a call, of which a part has come.
 #[derive(Debug)]
-pub(super) struct Gathering {
+pub(super) struct PartialBody {
     pub(super) decoder: BodyDecoder,
     pub(super) body: Vec<u8>,
     pub(super) action: Action,
 }
 
-impl Gathering {
+impl PartialBody {
     /// Bytes of the body that have come.
     pub(super) fn come_bytes(&self) -> u64 {
         self.body.len() as u64

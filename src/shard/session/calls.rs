@@ -9,7 +9,7 @@ use super::super::tickets::draft_bytes;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::Session;
-use super::awaiting::Asked;
+use super::awaiting::AnswerAwaited;
 use super::http::Http;
 use super::http::State;
 use crate::batch::Item;
@@ -53,7 +53,7 @@ impl Shard {
                     self.respond(id, &mut http, &(then.0)(&topics), now);
                     None
                 }
-                None => Some(Asked::List(then)),
+                None => Some(AnswerAwaited::List(then)),
             },
             Next::Stream { dialect, content_type, tells } => {
                 let mut head = Vec::new();
@@ -68,7 +68,7 @@ impl Shard {
             }
         };
         if let Some(asked) = asked {
-            http.set_state(State::Asked(Box::new(asked)));
+            http.set_state(State::Awaiting(Box::new(asked)));
         }
         Some(http)
     }
@@ -90,7 +90,7 @@ impl Shard {
         dialect: DialectId,
         (mut drafts, then): (Vec<Draft>, ThenPublished),
         now: Now,
-    ) -> Option<Asked> {
+    ) -> Option<AnswerAwaited> {
         if let Some(barred) = drafts.iter().find(|draft| !self.conns.may_publish(id, &draft.topic))
         {
             let refusal = &self.conns.why_not_publish(id);
@@ -103,9 +103,9 @@ impl Shard {
         self.intake.heard(drafts_bytes);
         self.intake.ingest.find_fields(&mut drafts);
         let Some(results) = self.publish(id, drafts, now) else {
-            return Some(Asked::Publish { dialect, topics, drafts_bytes, then });
+            return Some(AnswerAwaited::Publish { dialect, topics, drafts_bytes, then });
         };
-        let published = Published::Asked { topics: &topics, results: &results };
+        let published = Published::Answered { topics: &topics, results: &results };
         self.answer_call(id, http, (dialect, then, published), now);
         None
     }
@@ -126,14 +126,14 @@ impl Shard {
         &mut self,
         id: ConnId,
         http: &mut Http,
-        asked: Asked,
+        asked: AnswerAwaited,
         results: &[PublishResult],
         now: Now,
     ) {
-        let Asked::Publish { dialect, topics, then, .. } = asked else {
+        let AnswerAwaited::Publish { dialect, topics, then, .. } = asked else {
             unreachable!("nothing else is answered with places: {asked:?}")
         };
-        let published = Published::Asked { topics: &topics, results };
+        let published = Published::Answered { topics: &topics, results };
         self.answer_call(id, http, (dialect, then, published), now);
     }
 
@@ -142,8 +142,8 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut conn.session, Session::Busy) {
             Session::Http(mut http) => match http.take_state() {
-                State::Asked(asked) if matches!(*asked, Asked::List(_)) => {
-                    if let Asked::List(then) = *asked {
+                State::Awaiting(awaited) if matches!(*awaited, AnswerAwaited::List(_)) => {
+                    if let AnswerAwaited::List(then) = *awaited {
                         self.respond(id, &mut http, &(then.0)(topics), now);
                     }
                     self.http_go_on(id, http, now);

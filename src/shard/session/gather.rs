@@ -5,7 +5,7 @@
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::awaiting::Action;
-use super::awaiting::Gathering;
+use super::awaiting::PartialBody;
 use super::http::Http;
 use super::http::State;
 use crate::batch::Item;
@@ -30,7 +30,7 @@ impl Shard {
                     self.push_item(id, Item::Raw(CONTINUE.into()));
                 }
                 http.reads_body(head);
-                let gathering = Gathering { decoder, body: Vec::new(), action };
+                let gathering = PartialBody { decoder, body: Vec::new(), action };
                 http.set_state(State::Gather(Box::new(gathering)));
             }
             Err(error) => self.http_fault(id, http, error, now),
@@ -53,7 +53,7 @@ impl Shard {
             http.set_state(State::Gather(gathering));
             return Some(http);
         }
-        let Gathering { body, action, .. } = *gathering;
+        let PartialBody { body, action, .. } = *gathering;
         match action {
             Action::Call(calling) => self.call(id, http, calling, &body, now),
             Action::Revoke => {

@@ -14,9 +14,9 @@ use super::super::publish::PublishResult;
 use super::super::tickets::draft_bytes;
 use super::Session;
 use super::talk::begins_with_publish;
-use super::waits::Awaited;
 use super::waits::Heard;
 use super::waits::Paused;
+use super::waits::RunAwaited;
 use super::waits::Waits;
 use super::websocket::WebSocket;
 use super::websocket::echo;
@@ -36,7 +36,7 @@ use crate::wire::decoder::Incoming;
 #[derive(Default)]
 struct Run {
     drafts: Vec<Draft>,
-    awaited: Awaited,
+    awaited: RunAwaited,
 }
 
 impl Shard {
@@ -105,7 +105,7 @@ impl Shard {
     fn answer_published(
         &mut self,
         id: ConnId,
-        awaited: &Awaited,
+        awaited: &RunAwaited,
         results: &[PublishResult],
         now: Now,
     ) -> Option<Heard> {
@@ -115,7 +115,7 @@ impl Shard {
             let range = from..from + count;
             from = range.end;
             let (topics, results) = (&awaited.topics[range.clone()], &results[range]);
-            let answer = Answer::Published(Published::Asked { topics, results });
+            let answer = Answer::Published(Published::Answered { topics, results });
             steps.extend(self.answer_in_talk(id, ticket.clone(), answer, now));
         }
         let steps = self.take_steps(id, steps, now);

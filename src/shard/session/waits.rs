@@ -13,10 +13,10 @@ use crate::dialect::Ticket;
 use crate::event::TopicName;
 use crate::wire::decoder::Violation;
 
-/// One thing that a client said, its bytes copied where they outlive the read.
+/// A message or control frame of a client, its bytes copied where they outlive the read.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// What its conversation wants to be done for a message; whether that was counted as one of those that it may send.
+    /// The steps that its conversation wants for a message; `is_counted`: the message was charged to the rate limit.
     Steps {
         steps: Vec<Step>,
         is_counted: bool,
@@ -56,7 +56,7 @@ fn step_bytes(step: &Step) -> usize {
 
 /// Publishes that travel together, and whose places are awaited.
 #[derive(Debug, Default)]
-pub(super) struct Awaited {
+pub(super) struct RunAwaited {
     /// Who is answered, and for how many drafts each.
     pub(super) tickets: Vec<(Ticket, usize)>,
     /// Of all drafts, in order.
@@ -67,7 +67,7 @@ pub(super) struct Awaited {
 /// What a connection was heard to say and is to be carried out later.
 #[derive(Debug, Default)]
 pub(in super::super) struct Waits {
-    pub(super) asked: Option<Awaited>,
+    pub(super) asked: Option<RunAwaited>,
     /// What was said right behind them, in order.
     pub(super) heard: VecDeque<Heard>,
     pub(super) unread: Unread,
@@ -80,7 +80,7 @@ pub(in super::super) struct Waits {
 pub(super) struct Paused {
     pub(super) taken: usize,
     pub(super) heard: VecDeque<Heard>,
-    pub(super) asked: Option<Awaited>,
+    pub(super) asked: Option<RunAwaited>,
 }
 
 impl Waits {
