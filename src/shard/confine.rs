@@ -66,7 +66,7 @@ impl Shard {
         }
         let (confine, hears_of) =
             (|event: &_| who.confine_event(event), |topic: &_| who.hears_of(topic));
-        self.shapings.confine(&mut self.conns, id, confine, hears_of);
+        self.telling.shapings.confine(&mut self.conns, id, confine, hears_of);
     }
 
     /// Takes a connection out of step; of the batch that its class is filling it has an outbox's worth of events instead, those that are granted.

@@ -287,7 +287,7 @@ impl Shard {
     }
 
     fn close_stalled(&mut self, id: ConnId, now: Now) {
-        let voice = self.voice_of(id);
+        let voice = self.conns.voice_of(id);
         match voice.and_then(|voice| voice.dialect.speaker().manners.slow) {
             Some(_) => self.outbox_full(id, now),
             None => self.close(id, CLOSE_POLICY, "slow", now),
