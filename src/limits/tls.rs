@@ -2,6 +2,8 @@
 //!
 //! Invariant: as of all limits, each is related to what it has to fit at compile time.
 
+use super::READ_BYTES;
+
 /// Handshakes of TLS that a core has underway; at the limit one that has waited for its client for a while goes, and if there is none, nobody is
 /// accepted on these listeners before one has ended.
 pub const TLS_HANDSHAKES_MAX: usize = 256;
