@@ -533,7 +533,13 @@ pub const REVOKE_BYTES_MAX: usize = 4096;
 /// Log entries of its own that one shard publishes a second; further ones are in the log only.
 pub const OWN_LOGS_PER_S: u32 = 10;
 
-/// Handshakes of TLS that a core has underway; at the limit one that has waited for its client for a while goes, and if there is none, nobody is
+/// Bytes of the header that a proxy writes before everything else (PROXY protocol); a longer one closes the connection.
+pub const PROXY_HEADER_BYTES_MAX: usize = 2048;
+/// Proxies that a request may have passed, of those that are trusted to say so; one that has passed more is refused with 400.
+pub const PROXY_HOPS_MAX: usize = 16;
+const _: () = assert!(PROXY_HEADER_BYTES_MAX <= TLS_HANDSHAKE_INPUT_BYTES_MAX);
+
+/// Handshakes of TLS that a core has underway, and connections of which a proxy's header is awaited; at the limit one that has waited for its client for a while goes, and if there is none, nobody is
 /// accepted on these listeners before one has ended.
 pub const TLS_HANDSHAKES_MAX: usize = 256;
 /// Milliseconds that a handshake may take; one that takes longer is closed.

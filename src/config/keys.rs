@@ -58,10 +58,15 @@ const _: () = assert!(OUTBOX_BYTES_MAX == 1024 * 1024, "the default below says s
 const _: () = assert!(SUBSCRIPTIONS_MAX == 64 && TOPIC_BYTES_MAX == 255, "the defaults say so");
 const _: () = assert!(FILTER_BYTES_MAX == 16384, "the default below says so");
 
-/// Every key, in the order in which the page lists them.
+/// Every key, in the order in which the page lists them: those of no table stand before all tables, as they must in a file.
 pub(super) fn every() -> impl Iterator<Item = &'static Key> {
-    let about_memory = KEYS.iter().chain(super::keys_memory::KEYS);
-    about_memory.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
+    let is_of_table = |key: &&Key| key.name.contains('.');
+    all().filter(move |key| !is_of_table(key)).chain(all().filter(is_of_table))
+}
+
+fn all() -> impl Iterator<Item = &'static Key> {
+    let about_others = KEYS.iter().chain(super::keys_proxy::KEYS).chain(super::keys_memory::KEYS);
+    about_others.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
 }
 
 /// Those about the server and its dialects.

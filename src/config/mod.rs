@@ -9,6 +9,7 @@ mod error;
 mod keys;
 mod keys_auth;
 mod keys_memory;
+mod keys_proxy;
 mod keys_tls;
 mod parse;
 mod places;
@@ -207,6 +208,9 @@ pub struct Config {
     pub driver: DriverChoice,
     pub pin: bool,
     pub fd_tables: FdTables,
+    pub trusted_proxies: Vec<String>,
+    pub proxy_field: String,
+    pub proxy_listeners: Vec<String>,
     pub connections_max: u64,
     pub topics_max: u64,
     pub message_bytes_max: u64,
@@ -279,6 +283,12 @@ impl Config {
         parse::set_word(self, key, value)
     }
 
+    /// Whether something comes before a connection is one of the server's: a handshake, or the header of a proxy.
+    #[must_use]
+    pub fn has_handshakes(&self) -> bool {
+        self.tls.is_on() || !self.proxy_listeners.is_empty()
+    }
+
     /// What is set of each protocol that may be set, by its key.
     #[must_use]
     pub fn protocols(&self) -> [(&'static str, ProtocolSettings<'_>); 3] {
@@ -304,6 +314,9 @@ impl Config {
             driver: DriverChoice::Auto,
             pin: false,
             fd_tables: FdTables::Auto,
+            trusted_proxies: Vec::new(),
+            proxy_field: String::new(),
+            proxy_listeners: Vec::new(),
             connections_max: 0,
             topics_max: 0,
             message_bytes_max: 0,

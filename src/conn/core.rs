@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
 
 use monoio::net::UnixStream;
 
@@ -34,6 +35,7 @@ use super::timer::Timer;
 use super::tls::Handshakes;
 use super::tls::Tls;
 use super::world::World;
+use crate::auth::Networks;
 use crate::clock::Clock;
 use crate::clock::Now;
 use crate::limits::ADMIN_PER_TURN_MAX;
@@ -89,6 +91,7 @@ pub struct Core<W: World> {
     lingering: Lingering,
     listeners: Vec<Open>,
     tls: Option<Tls>,
+    proxies: Arc<Networks>,
     handshakes: Handshakes,
     /// What records have been opened to, for as long as it takes to hand it on.
     plain: Vec<u8>,
@@ -118,6 +121,15 @@ pub struct Open {
     pub listener: Listener,
     /// TLS, and what is spoken on the port inside of it.
     pub is_secured: bool,
+    /// A proxy that is trusted says first, of each connection, for whom it is.
+    pub takes_header: bool,
+}
+
+impl Open {
+    /// Whether something comes before a connection is the shard's.
+    const fn has_handshake(&self) -> bool {
+        self.is_secured || self.takes_header
+    }
 }
 
 /// All that a core listens on, and what it needs where it speaks TLS.
@@ -125,6 +137,8 @@ pub struct Open {
 pub struct Entrance {
     pub listeners: Vec<Open>,
     pub tls: Option<Tls>,
+    /// Whose headers are believed where they are awaited.
+    pub proxies: Arc<Networks>,
 }
 
 impl<W: World> std::fmt::Debug for Core<W> {
@@ -176,7 +190,7 @@ impl<W: World> Core<W> {
         clock: Clock,
         pace: Pace,
     ) -> io::Result<Self> {
-        let Entrance { listeners, tls } = entrance;
+        let Entrance { listeners, tls, proxies } = entrance;
         let poll = Poll::new()?;
         let timer = Timer::new()?;
         poll.add_alarm(timer.as_fd())?;
@@ -201,6 +215,7 @@ impl<W: World> Core<W> {
             lingering,
             listeners,
             tls,
+            proxies,
             handshakes: Handshakes::default(),
             plain: Vec::new(),
             records_shed: 0,

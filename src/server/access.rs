@@ -14,6 +14,7 @@ use super::plan::seconds;
 use super::tls;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
+use crate::auth::Networks;
 use crate::auth::Origins;
 use crate::auth::Rate;
 use crate::auth::secret_in_file;
@@ -30,6 +31,8 @@ use crate::shard::Access;
 use crate::shard::Listeners;
 use crate::shard::OwnEvents;
 use crate::shard::Port;
+use crate::shard::Proxies;
+use crate::wire::http::ForwardedBy;
 
 /// What a key says cannot be used, with the place where it says so.
 pub(super) fn unusable(config: &Config, key: &str, reason: impl Display) -> ConfigError {
@@ -132,7 +135,25 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
         },
         admin,
         listeners: listeners(config)?,
+        proxies: proxies(config)?,
     })
+}
+
+/// Who is trusted to say whom a request is from.
+fn proxies(config: &Config) -> Result<Proxies, ConfigError> {
+    let trusted = Networks::parse(config.trusted_proxies.iter().map(String::as_str));
+    let trusted = trusted.map_err(|error| unusable(config, "trusted_proxies", error))?;
+    let key = "proxy_listeners";
+    tls::check_listeners(config, key, &config.proxy_listeners)?;
+    if trusted.is_empty() && !config.proxy_listeners.is_empty() {
+        let reason = "nobody may connect there: set `trusted_proxies`";
+        return Err(unusable(config, key, reason));
+    }
+    let by = match config.proxy_field.as_str() {
+        "Forwarded" => ForwardedBy::Forwarded,
+        _ => ForwardedBy::XForwardedFor,
+    };
+    Ok(Proxies { trusted: Arc::new(trusted), by })
 }
 
 /// What each listener is bound to.

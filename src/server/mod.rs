@@ -272,6 +272,7 @@ impl Starting {
                 clock,
                 links,
                 tls,
+                proxies: Arc::clone(&plan.settings.access.proxies.trusted),
                 desk: desk(id),
                 go: step,
                 report: report.clone(),

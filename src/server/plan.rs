@@ -97,7 +97,7 @@ fn connections(
     limit: u64,
     memory: u64,
 ) -> Result<(u64, bool), ConfigError> {
-    let handshakes = if config.tls.is_on() { TLS_HANDSHAKES_MAX as u64 } else { 0 };
+    let handshakes = if config.has_handshakes() { TLS_HANDSHAKES_MAX as u64 } else { 0 };
     let reserved = FDS_RESERVED + (FDS_RESERVED_SHARD + handshakes) * shard_count;
     let per_table = limit.saturating_sub(reserved);
     let fit = |has_own: bool| {

@@ -44,9 +44,13 @@ pub(super) struct Conn {
     pub(super) who: Option<Arc<Who>>,
     /// The certificate that it has shown, if that is one that the operator knows.
     pub(super) named: Option<Box<Named>>,
+    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
+    pub(super) proxy: Option<Box<IpAddr>>,
+    /// A proxy has said in front of everything that it speaks for somebody.
+    pub(super) is_passed_on: bool,
     /// The registrar counts it.
     pub(super) is_counted: bool,
-    /// Where it comes from.
+    /// Where it comes from, as far as those who pass it on are to be believed.
     pub(super) peer: IpAddr,
     /// They were told that their token is soon over.
     pub(super) is_warned: bool,
@@ -102,6 +106,8 @@ impl Conns {
             voice: None,
             who: None,
             named: None,
+            proxy: None,
+            is_passed_on: false,
             is_counted: false,
             peer,
             is_warned: false,

@@ -29,6 +29,7 @@ mod large;
 mod lifecycle;
 mod own;
 mod pace;
+mod passed_on;
 mod past_room;
 mod peer;
 mod publish;
@@ -80,6 +81,7 @@ pub use lanes::Message;
 pub use lanes::Parcel;
 pub use lanes::PartyId;
 pub use lanes::Pending;
+pub use passed_on::Proxies;
 pub use peer::Peer;
 pub use session::AdminRequest;
 pub use session::Response;
@@ -290,12 +292,15 @@ impl Shard {
 
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: impl Into<Peer>, now: Now) -> Option<ConnRef> {
-        let Peer { address, certificate } = peer.into();
+        let Peer { address, certificate, is_passed_on } = peer.into();
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
             return None;
         }
         let most = self.settings.access.limits.address_connections;
-        if !self.addresses.enter(address, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
+        // A proxy that is trusted speaks for many: whom it speaks for is counted, once that is known.
+        let is_proxy = self.settings.access.proxies.trusted.contain(address);
+        let most = most.saturating_add(ADDRESS_CONNECTIONS_SPARE);
+        if !is_proxy && !self.addresses.enter(address, most) {
             tracing::debug!(peer = %address, "its address has too many connections");
             return None;
         }
@@ -304,8 +309,10 @@ impl Shard {
         let heard_s = lifecycle::seconds(now);
         let conn = self.conns.insert(session::Session::new(port), address, heard_s);
         let named = certificate.and_then(|shown| self.settings.access.certified.find(&shown));
-        if let (Some(named), Some(opened)) = (named, self.conns.find_mut(conn.id)) {
-            opened.named = Some(Box::new(named));
+        if let Some(opened) = self.conns.find_mut(conn.id) {
+            opened.named = named.map(Box::new);
+            opened.proxy = is_proxy.then(|| Box::new(address));
+            opened.is_passed_on = is_passed_on;
         }
         Some(conn)
     }
@@ -350,7 +357,7 @@ impl Shard {
     /// A connection whose socket is to be closed. Its place is free from now on.
     pub fn poll_gone(&mut self) -> Option<ConnId> {
         let id = self.gone.pop_front()?;
-        if let Some(conn) = self.conns.remove(id) {
+        if let Some(conn) = self.conns.remove(id).filter(|conn| conn.proxy.is_none()) {
             self.addresses.leave(conn.peer);
         }
         Some(id)

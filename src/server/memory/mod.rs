@@ -30,16 +30,13 @@ const fn countable(available: u64) -> u64 {
 
 /// What lines without a share leave for the others.
 fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
-    let is_secured = config.tls.is_on();
     let fixed = LINES.iter().map(|line| match line.bound {
         Bound::Fixed(bytes) => bytes,
         Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
         Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
-        Bound::EachShardSecured(bytes) if is_secured => bytes(config).saturating_mul(shard_count),
         Bound::EachConnection { .. }
         | Bound::Budget { .. }
         | Bound::EachSecured(_)
-        | Bound::EachShardSecured(_)
         | Bound::OfSecured { .. } => 0,
     });
     countable(available).saturating_sub(fixed.fold(0, u64::saturating_add))
@@ -70,10 +67,7 @@ impl Sizes {
             Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
             Bound::EachConnection { bytes, .. } => bytes.saturating_mul(connections),
             Bound::EachSecured(bytes) if is_secured => bytes(config).saturating_mul(connections),
-            Bound::EachShardSecured(bytes) if is_secured => {
-                bytes(config).saturating_mul(shard_count)
-            }
-            Bound::EachSecured(_) | Bound::EachShardSecured(_) | Bound::OfSecured { .. } => 0,
+            Bound::EachSecured(_) | Bound::OfSecured { .. } => 0,
             Bound::Budget { set, share, most } => match set(config) {
                 0 => (shared / MEMORY_SHARES * share).min(most),
                 set => set,

@@ -42,7 +42,21 @@ const ALPN: &[u8] = b"http/1.1";
 fn listeners(config: &Config) -> impl Iterator<Item = (String, Port)> {
     let own =
         config.protocols().into_iter().map(|(key, _)| (format!("{key}.listen"), Port::Own(key)));
-    std::iter::once(("listen".to_owned(), Port::Shared)).chain(own)
+    let redirect = ("tls.redirect_listen".to_owned(), Port::Redirect);
+    std::iter::once(("listen".to_owned(), Port::Shared)).chain(own).chain([redirect])
+}
+
+/// Refuses a list of listeners that names something else.
+pub(super) fn check_listeners(
+    config: &Config,
+    key: &str,
+    named: &[String],
+) -> Result<(), ConfigError> {
+    let is_none = |name: &&String| listeners(config).all(|(key, _)| key != **name);
+    let Some(unknown) = named.iter().find(is_none) else { return Ok(()) };
+    let names: Vec<String> = listeners(config).map(|(key, _)| key).collect();
+    let reason = format!("\"{unknown}\" is no listener; they are {}", names.join(", "));
+    Err(unusable(config, key, reason))
 }
 
 /// Where certificates come from.
@@ -94,14 +108,7 @@ impl Certificates {
     /// What is configured; `None`: no TLS.
     pub(super) fn new(config: &Config) -> Result<Option<Self>, ConfigError> {
         let tls = &config.tls;
-        for plain in &tls.plain_listeners {
-            if listeners(config).all(|(key, _)| key != *plain) {
-                let names: Vec<String> = listeners(config).map(|(key, _)| key).collect();
-                let names = names.join(", ");
-                let reason = format!("\"{plain}\" is no listener; they are {names}");
-                return Err(unusable(config, "tls.plain_listeners", reason));
-            }
-        }
+        check_listeners(config, "tls.plain_listeners", &tls.plain_listeners)?;
         let mut files = Vec::new();
         match (tls.certificate_file.as_str(), tls.key_file.as_str()) {
             ("", "") => {}

@@ -76,6 +76,12 @@ impl Shard {
             self.redirect(id, &mut http, head, now);
             return Some(http);
         }
+        if let Err(error) = self.find_client(id, head) {
+            http.answers_last();
+            let message = error.to_string();
+            self.refuse(id, &mut http, 400, ("bad_field", &message), now);
+            return Some(http);
+        }
         let path = path_of(head);
         let views = Arc::clone(&self.settings.views);
         let doorway = Doorway::new(http.port(), &path, &views, self.settings.echo);
