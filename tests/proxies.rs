@@ -119,6 +119,13 @@ fn who_was_passed_on_is_nobody_on_this_machine() {
     ] {
         assert_eq!(scene.status(&passed_on(header, HEAR)), 401, "{}", header.escape_ascii());
         assert_eq!(scene.status(&passed_on(header, HEALTH)), 200);
+        let mut socket = scene.connect();
+        let last = b"GET /v1/sse?topic=a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        socket.write_all(&passed_on(header, last)).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let why = "only clients on this machine, and a PROXY header says that a proxy passed this connection on";
+        assert!(answer.contains(why), "{answer}");
     }
 }
 

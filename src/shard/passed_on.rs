@@ -81,7 +81,7 @@ impl Shard {
     /// What says that a request was passed on, if anything does.
     pub(super) fn passed_on_by<'h>(&self, id: ConnId, head: &'h Head) -> Option<&'h str> {
         let is_passed_on = self.conns.find(id).is_some_and(|conn| conn.is_passed_on);
-        head.passed_on_by().or(is_passed_on.then_some("PROXY"))
+        head.passed_on_by().or_else(|| is_passed_on.then_some("PROXY"))
     }
 }
 
