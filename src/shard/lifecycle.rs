@@ -20,8 +20,6 @@ use crate::wire::frame;
 /// Close codes, RFC 6455 section 7.4.1 and ours.
 pub(super) const CLOSE_NORMAL: u16 = 1000;
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
-/// Never on the wire: the connection is gone without a word.
-const CLOSE_ABNORMAL: u16 = 1006;
 pub(super) const CLOSE_POLICY: u16 = 1008;
 pub(super) const CLOSE_SILENT: u16 = 1011;
 
@@ -136,10 +134,6 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(&mut self.inbound);
         }
-        if let Some(mut talk) = conn.talk.take().filter(|_| !conn.is_closing()) {
-            // Its peer is gone, so there is nobody to hear last words.
-            talk.ended(CLOSE_ABNORMAL, "", &mut Vec::new());
-        }
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.is_counted);
         conn.session = Session::Gone;
@@ -181,7 +175,6 @@ impl Shard {
             self.put_stream_end(id, code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
-        self.say_end(id, code, reason, &mut Vec::new());
         frame::put_close(&mut bytes, code, reason);
         self.close_with(id, &bytes, AfterSent::Awaited, now);
     }
@@ -370,7 +363,6 @@ impl Shard {
         }
         self.send_all_held(id, now);
         self.go_solo(id);
-        self.say_end(id, code, reason, &mut Vec::new());
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, code, reason);
         self.push_item(id, Item::Raw(bytes.into()));

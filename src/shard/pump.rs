@@ -30,8 +30,6 @@ use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
 use crate::dialect::Subs;
-use crate::dialect::Talk;
-use crate::dialect::Voiced;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
@@ -90,7 +88,6 @@ const NOWHERE: Reached<'_> = (&[], None);
 /// What a connection's chunk is made with.
 struct Filling<'a> {
     voice: Voice,
-    talk: &'a mut Option<Box<dyn Talk>>,
     class: Option<&'a Class>,
     epoch: &'a str,
     scratch: &'a mut Scratch,
@@ -235,7 +232,6 @@ impl Shard {
         let class = conn.class.and_then(|class| self.classes.find(class));
         let mut filling = Filling {
             voice,
-            talk: &mut conn.talk,
             class,
             epoch: &self.epoch,
             scratch,
@@ -462,8 +458,8 @@ impl<'a> Filling<'a> {
     {
         let of = self.class.map_or(&[][..], |class| &class.key.subs[..]);
         let mut text = Vec::new();
-        let Some(talk) = self.talk.as_deref_mut() else { return };
-        if let Voiced::As(kind) = talk.told(&outcome(Subs { of, set }), &mut text) {
+        let outcome = outcome(Subs { of, set });
+        if let Some(kind) = self.voice.dialect.speaker().put_outcome(&outcome, &mut text) {
             voice::frame_said(self.voice, kind, &text, None, &mut self.scratch.chunk);
         }
     }

@@ -26,7 +26,6 @@ use crate::dialect::RefusalCode;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::Subscription;
-use crate::dialect::Voiced;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Gap;
 use crate::position::Since;
@@ -205,11 +204,10 @@ impl Shard {
         if self.is_closing(id) {
             return;
         }
+        let Some(voice) = self.voice_of(id) else { return };
         let mut text = std::mem::take(&mut self.reply_scratch);
         text.clear();
-        let talk = self.conns.find_mut(id).and_then(|conn| conn.talk.as_deref_mut());
-        let voiced = talk.map_or(Voiced::Silent, |talk| talk.told(outcome, &mut text));
-        if let Voiced::As(kind) = voiced {
+        if let Some(kind) = voice.dialect.speaker().put_outcome(outcome, &mut text) {
             self.push_item(id, Item::Said { kind, text: text[..].into() });
         }
         self.reply_scratch = text;
@@ -355,13 +353,10 @@ impl Shard {
 
     /// Says that events of some of a connection's subscriptions are not coming.
     pub(super) fn say_gap(&mut self, id: ConnId, set: u64, gap: &Gap) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let Some(talk) = conn.talk.as_deref_mut() else { return };
-        let class = conn.class.and_then(|class| self.classes.find(class));
-        let of = class.map_or(&[][..], |class| &class.key.subs[..]);
+        let Some(voice) = self.voice_of(id) else { return };
+        let outcome = Outcome::Gap { subs: Subs { of: self.subs_of(id), set }, gap };
         let mut text = Vec::new();
-        let outcome = Outcome::Gap { subs: Subs { of, set }, gap };
-        if let Voiced::As(kind) = talk.told(&outcome, &mut text) {
+        if let Some(kind) = voice.dialect.speaker().put_outcome(&outcome, &mut text) {
             self.push_item(id, Item::Said { kind, text: text.into() });
         }
     }

@@ -159,8 +159,7 @@ fn frame_message(voice: Voice, parts: &[&[u8]], out: &mut Vec<u8>) {
 
 /// Appends what stands before a message of so many bytes in a stream of messages.
 pub(super) fn put_envelope(voice: Voice, bytes: usize, out: &mut Vec<u8>) {
-    let envelope = voice.dialect.speaker().envelope;
-    envelope.expect("a call is answered with a stream in a dialect that has envelopes")(bytes, out);
+    (voice.dialect.speaker().envelopes().put)(bytes, out);
 }
 
 /// `epoch.t1.t2…-hash.offset`, each number in base 36, without what is behind the hyphen if no event is known; nothing while one of the times is not.

@@ -39,7 +39,6 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Step;
-use crate::dialect::Talk;
 use crate::dialect::Wanted;
 use crate::dialect::Wish;
 use crate::dialect::cursor_of;
@@ -224,7 +223,7 @@ impl Shard {
     ) -> Option<Box<Http>> {
         let opened =
             open(head, &self.setup()).and_then(|wanted| self.begins(id, head, wanted, now));
-        let (dialect, talk, step) = match opened {
+        let (dialect, step) = match opened {
             Ok(opened) => opened,
             Err(problem) => {
                 self.refuse_opening(id, &mut http, &problem, now);
@@ -232,9 +231,9 @@ impl Shard {
             }
         };
         let transport = Transport::Sse { chunked: head.version == Version::Http11 };
-        let back = self.begin_sse(id, http, head, (Voice { dialect, transport }, talk), now);
+        let back = self.begin_sse(id, http, head, Voice { dialect, transport }, now);
         if back.is_none() {
-            let rest = self.talk_open(id, vec![step], now);
+            let rest = self.take_steps(id, vec![step], now);
             debug_assert!(rest.is_empty(), "a stream asks nothing");
         }
         back
@@ -247,8 +246,8 @@ impl Shard {
         head: &Head,
         wanted: Wanted,
         now: Now,
-    ) -> Result<(DialectId, Box<dyn Talk>, Step), NotOpened> {
-        let Wanted { dialect, talk, first, refused } = wanted;
+    ) -> Result<(DialectId, Step), NotOpened> {
+        let Wanted { dialect, first, refused } = wanted;
         let step = match first {
             First::Subscribe(wish) => {
                 self.confined_or_refused(id, &wish.subscription).map_err(|e| refused(&e))?;
@@ -266,7 +265,7 @@ impl Shard {
                 Step::Want(wish.into_iter().collect())
             }
         };
-        Ok((dialect, talk, step))
+        Ok((dialect, step))
     }
 
     /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
@@ -281,7 +280,7 @@ impl Shard {
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        spoken: (Voice, Box<dyn Talk>),
+        voice: Voice,
         now: Now,
     ) -> Option<Box<Http>> {
         if http.answering().head_only {
@@ -293,7 +292,7 @@ impl Shard {
         }
         let mut reply = Vec::new();
         Reply::stream(&mut reply, sse::CONTENT_TYPE, head.version, http.answering());
-        self.begin_stream(id, reply, spoken, now);
+        self.begin_stream(id, reply, voice, now);
         None
     }
 
@@ -311,7 +310,7 @@ impl Shard {
                 self.begin_upload(id, &mut http, head, media == Some(&LINES), now);
                 return Some(http);
             }
-            Call::Talk { body, opens, .. } => match opens(head, media, &self.setup()) {
+            Call::Respond { body, opens, .. } => match opens(head, media, &self.setup()) {
                 Ok(calling) if body == Body::None => return self.call(id, http, calling, &[], now),
                 Ok(calling) => (body, Action::Call(calling)),
                 Err(problem) => {

@@ -12,13 +12,14 @@ use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
 use super::Session;
-use super::talk::begins_with_question;
+use super::talk::begins_with_publish;
 use super::unread::Unread;
 use super::websocket::Heard;
 use super::websocket::WebSocket;
 use super::websocket::echo;
 use crate::clock::Now;
 use crate::dialect::Answer;
+use crate::dialect::Published;
 use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
@@ -30,7 +31,7 @@ use crate::limits::HEARD_BYTES_MAX;
 use crate::limits::TICKETS_MAX;
 use crate::wire::decoder::Incoming;
 
-/// Questions whose answers are awaited: publishes that travel together, or one other.
+/// Publishes that travel together, and whose places are awaited.
 #[derive(Debug, Default)]
 struct Awaited {
     /// Who is answered, and for how many drafts each.
@@ -174,10 +175,8 @@ impl Shard {
             let range = from..from + count;
             from = range.end;
             let (topics, results) = (&awaited.topics[range.clone()], &results[range]);
-            let answer = Answer::Published { topics, results };
-            steps.extend(self.converse(id, now, |talk, context, steps| {
-                talk.answered(ticket.clone(), answer, context, steps);
-            }));
+            let answer = Answer::Published(Published::Asked { topics, results });
+            steps.extend(self.answer_in_talk(id, ticket.clone(), answer, now));
         }
         let steps = self.take_steps(id, steps, now);
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
@@ -231,8 +230,8 @@ impl Shard {
                 }
                 said if run.drafts.is_empty() => {
                     let rest = match said {
-                        Heard::Steps { steps, .. } if begins_with_question(&steps) => {
-                            self.ask_first(id, steps, &mut paused, now)
+                        Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
+                            self.refuse_first(id, steps, now)
                         }
                         said => self.carry_out_heard(id, websocket, said, now),
                     };
@@ -262,70 +261,17 @@ impl Shard {
         }
     }
 
-    /// Asks the first of these steps, if it is no publish that joins others; what is left of them.
-    fn ask_first(
-        &mut self,
-        id: ConnId,
-        mut steps: Vec<Step>,
-        paused: &mut Paused,
-        now: Now,
-    ) -> Option<Heard> {
-        if let Step::Ask { ticket, what } = steps.remove(0) {
-            match what {
-                Request::Publish(drafts) => {
-                    let answered = self.answer_not_published(id, ticket, &drafts, now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Request::Topics(listing) => match self.list_topics(id, listing) {
-                    Some(topics) => {
-                        let answered = self.answer_listed(id, ticket, &topics, now);
-                        steps.splice(0..0, answered).for_each(drop);
-                    }
-                    None => {
-                        let tickets = vec![(ticket, 0)];
-                        paused.asked = Some(Awaited { tickets, ..Awaited::default() });
-                    }
-                },
-                Request::Identify { .. } => unreachable!("it is answered at once"),
-            }
+    /// Answers the first of these steps, a publish that may not join others; what is left of them.
+    fn refuse_first(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Option<Heard> {
+        if let Step::Ask { ticket, what: Request::Publish(drafts) } = steps.remove(0) {
+            let answered = self.answer_barred(id, ticket, &drafts, now);
+            steps.splice(0..0, answered).for_each(drop);
         }
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
 
-    fn answer_listed(
-        &mut self,
-        id: ConnId,
-        ticket: Ticket,
-        topics: &[String],
-        now: Now,
-    ) -> Vec<Step> {
-        self.converse(id, now, |talk, context, steps| {
-            talk.answered(ticket, Answer::Topics(topics), context, steps);
-        })
-    }
-
-    /// All shards have told their topics.
-    pub(super) fn websocket_listed(
-        &mut self,
-        id: ConnId,
-        mut websocket: WebSocket,
-        topics: &[String],
-        now: Now,
-    ) {
-        let awaited = websocket.waits_mut().and_then(|waits| waits.asked.take());
-        let ticket = awaited.and_then(|mut awaited| awaited.tickets.pop());
-        if let Some((ticket, _)) = ticket {
-            let steps = self.answer_listed(id, ticket, topics, now);
-            let steps = self.take_steps(id, steps, now);
-            if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
-                waits.heard.push_front(Heard::Steps { steps, is_counted: true });
-            }
-        }
-        self.websocket_go_on(id, websocket, now);
-    }
-
     /// Tells a conversation that nothing of this was published, since one draft may not be.
-    fn answer_not_published(
+    fn answer_barred(
         &mut self,
         id: ConnId,
         ticket: Ticket,
@@ -335,9 +281,8 @@ impl Shard {
         let barred = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic));
         let Some(Draft { topic, .. }) = barred else { return Vec::new() };
         let refusal = &self.why_not_publish(id);
-        self.converse(id, now, |talk, context, steps| {
-            talk.answered(ticket, Answer::NotPublished { topic, refusal }, context, steps);
-        })
+        let answer = Answer::Published(Published::Barred { topic, refusal });
+        self.answer_in_talk(id, ticket, answer, now)
     }
 
     /// The next thing that is said, and how many bytes that took.

@@ -73,10 +73,7 @@ impl Shard {
     ) {
         match http.take_state() {
             State::Asked(asked) => {
-                if let Some(http) = self.call_published(id, http, *asked, results, now) {
-                    self.http_go_on(id, http, now);
-                }
-                return;
+                self.call_published(id, &mut http, *asked, results, now);
             }
             State::Upload(mut upload) => {
                 upload.take_results(results, now);

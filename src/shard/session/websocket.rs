@@ -273,7 +273,7 @@ impl Shard {
 pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
     let (opcode, payload) = match said {
         Said::Text(text) => (OpCode::Text, text.as_bytes()),
-        Said::Binary(bytes) | Said::Packet(bytes) => (OpCode::Binary, bytes),
+        Said::Binary(bytes) => (OpCode::Binary, bytes),
     };
     let mut out = Vec::new();
     match echo.deflate {
