@@ -542,6 +542,10 @@ const _: () = assert!(PROXY_HEADER_BYTES_MAX <= TLS_HANDSHAKE_INPUT_BYTES_MAX);
 /// Handshakes of TLS that a core has underway, and connections of which a proxy's header is awaited; at the limit one that has waited for its client for a while goes, and if there is none, nobody is
 /// accepted on these listeners before one has ended.
 pub const TLS_HANDSHAKES_MAX: usize = 256;
+/// Milliseconds after which a client that is sent away is asked to come back at the earliest: what a server needs to start again.
+pub const RETURN_MS_MIN: u64 = 500;
+/// Clients that are asked to come back in a second, as long as `return_spread_s` allows; at that bound more come in a second.
+pub const RETURNS_PER_S: u64 = 1000;
 /// Milliseconds that a handshake may take; one that takes longer is closed.
 pub const TLS_HANDSHAKE_MS_MAX: u64 = 10_000;
 /// Milliseconds for which a handshake that waits for its client is let wait even if there is no place for others.

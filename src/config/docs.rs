@@ -17,7 +17,7 @@ and resume where they were.
 
 | what the process is told | and |
 | --- | --- |
-| SIGTERM, SIGINT | it stops: `/readyz` is 503, nobody new is let in, what was accepted is delivered, clients are closed with 1001, and after `drain_timeout_s` at the latest it ends. A second one ends it at once |
+| SIGTERM, SIGINT | it stops: `/readyz` is 503, nobody new is let in, new work is refused with 503, what was accepted is delivered, clients are told when to come back (`return_spread_s`) and closed with 1001, and after `drain_timeout_s` at the latest it ends. A second one ends it at once |
 | SIGHUP | it says in the log that nothing is read anew, and goes on; also when its terminal goes away |
 
 It ends with 0 if it was told to stop, 2 if the arguments or the configuration are at fault, 1 if what they ask for cannot be done here (a port that is taken). Standard error has the reason, and the log.

@@ -306,6 +306,13 @@ const KEYS: &[Key] = &[
         doc: "How long stopping may take as a whole; connections that are left by then are cut off.",
     },
     Key {
+        name: "return_spread_s",
+        takes: Takes::Number { min: 0, max: 3600, field: |config| &mut config.return_spread_s },
+        default: "10",
+        unit: "seconds",
+        doc: "Over how long clients come back that are sent away because the server stops: as many a second as there are divided by this, but at least 1000. Clients of the native protocol and of event streams are told when; those of dialects that have no word for it are closed one after the other, within half of `drain_timeout_s`.",
+    },
+    Key {
         name: "history.topic_events_max",
         takes: Takes::Number {
             min: 0,

@@ -206,6 +206,7 @@ pub struct Config {
     pub upload_bytes_per_s_min: u64,
     pub close_timeout_s: u64,
     pub drain_timeout_s: u64,
+    pub return_spread_s: u64,
     pub history: HistoryConfig,
     /// All protocols that are spoken, and what is set of each.
     pub dialects: Vec<DialectConfig>,
@@ -311,6 +312,7 @@ impl Config {
             upload_bytes_per_s_min: 0,
             close_timeout_s: 0,
             drain_timeout_s: 0,
+            return_spread_s: 0,
             history: HistoryConfig::default(),
             dialects: protocols.iter().map(DialectConfig::blank).collect(),
             own: OwnConfig::default(),

@@ -28,6 +28,7 @@ use crate::limits::SHARDS_MAX;
 use crate::limits::TLS_HANDSHAKES_MAX;
 use crate::shard::Bounds;
 use crate::shard::MemoryBounds;
+use crate::shard::Returns;
 use crate::shard::Settings;
 
 /// What is started.
@@ -179,6 +180,11 @@ pub(super) fn settings(
         request_timeout_s: seconds(config.request_timeout_s),
         upload_bytes_per_s_min: config.upload_bytes_per_s_min,
         close_timeout_s: seconds(config.close_timeout_s),
+        returns: Returns {
+            spread_ms: config.return_spread_s * 1000,
+            // Half of the time that there is: whoever is closed last is to have time to read what it is owed.
+            paced_ms: config.return_spread_s.min(config.drain_timeout_s / 2) * 1000,
+        },
         durable: None,
     })
 }

@@ -1,4 +1,4 @@
-//! How connections end: by their peers, by the server, by time, and all of them when the server stops.
+//! How connections end: by their peers, by the server, by time.
 //!
 //! Invariants: a connection that ends leaves its class at once; its place is given away only after its socket was asked for by
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
@@ -7,7 +7,6 @@ use super::Shard;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::session::Cut;
 use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
@@ -25,28 +24,6 @@ pub(super) const CLOSE_SILENT: u16 = 1011;
 
 /// Ticks in which every connection is looked at once: one in so many is, each tick.
 pub(super) const SWEEP_TICKS: u32 = 10;
-/// How long a stopping shard waits for events that are still on their way between shards.
-const STOP_SETTLE_MS: u64 = 50;
-
-/// How far a shard has come with stopping.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Stopping {
-    /// What was accepted is still being delivered; then, at this time at the earliest, connections are told.
-    Settling {
-        until_ms: u64,
-    },
-    Told,
-}
-
-impl Stopping {
-    pub(super) fn due_ms(&self) -> Option<u64> {
-        match self {
-            Self::Settling { until_ms } => Some(*until_ms),
-            Self::Told => None,
-        }
-    }
-}
-
 /// Whole seconds since the start.
 pub(super) fn seconds(now: Now) -> u32 {
     u32::try_from(now.mono_ms / 1000).unwrap_or(u32::MAX)
@@ -311,53 +288,10 @@ impl Shard {
         }
     }
 
-    /// Begins to stop: nothing new is accepted, and what was accepted is delivered.
-    pub fn stop(&mut self, now: Now) {
-        if self.stopping.is_none() {
-            if self.id.0 == 0 {
-                self.tell_log("info", "server", format_args!("the server stops"), now);
-            }
-            self.stopping = Some(Stopping::Settling { until_ms: now.mono_ms + STOP_SETTLE_MS });
-        }
-    }
-
-    /// Whether a stopping shard has nobody left.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        matches!(self.stopping, Some(Stopping::Told)) && self.conns.len() == 0
-    }
-
-    /// Once nothing is on its way any more, everyone is told.
-    pub(super) fn go_on_stopping(&mut self, now: Now) {
-        let Some(Stopping::Settling { until_ms }) = self.stopping else { return };
-        let is_settled = !self.has_work()
-            && self.arrived.is_empty()
-            && self.reads.is_empty()
-            && self.outgoing.is_empty();
-        if now.mono_ms < until_ms || !is_settled {
-            return;
-        }
-        self.stopping = Some(Stopping::Told);
-        for index in 0..self.conns.places() {
-            let id = ConnId(index);
-            match self.conns.find(id).map(|conn| &conn.session) {
-                Some(Session::WebSocket(_)) => {
-                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now);
-                }
-                Some(Session::Sse { .. }) => self.end_sse(id, now),
-                Some(Session::Http(http)) if http.is_coming() => {
-                    self.cut_short(id, Cut::Stopping, now);
-                }
-                Some(Session::Http(_)) => self.close_after_sent(id, now),
-                Some(Session::Busy | Session::Gone) | None => {}
-            }
-        }
-    }
-
     /// Says good-bye after everything that is still owed, rather than instead of it; nothing if that was said already.
     //= rfc6455#5.5.1
     //# The application MUST NOT send any more data frames after sending a Close frame.
-    fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+    pub(super) fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
         if self.is_closing(id) {
             return;
         }

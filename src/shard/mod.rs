@@ -14,6 +14,7 @@ mod confine;
 mod conns;
 mod deadlines;
 mod doors;
+mod draining;
 mod encoded;
 mod fanout;
 mod figures;
@@ -62,6 +63,7 @@ pub use access::Access;
 pub use access::Listeners;
 pub use allowance::Ask;
 pub use doors::routes_page;
+pub use draining::Returns;
 pub use figures::FIGURES;
 pub use figures::Figure;
 pub use figures::FigureKind;
@@ -188,7 +190,7 @@ pub struct Shard {
     outboxes: Rc<Budget>,
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
-    stopping: Option<lifecycle::Stopping>,
+    stopping: Option<draining::Stopping>,
     stats: Stats,
     pace_deadlines: deadlines::Schedule<ConnRef>,
     spending: spending::Spending,
@@ -376,7 +378,7 @@ impl Shard {
     /// When `work` must be called at the latest, in milliseconds since the start.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
-        let stopping = self.stopping.as_ref().and_then(lifecycle::Stopping::due_ms);
+        let stopping = self.stopping.as_ref().and_then(draining::Stopping::due_ms);
         [
             self.batch_deadlines.next_ms(),
             self.pace_deadlines.next_ms(),

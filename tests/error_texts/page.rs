@@ -28,7 +28,6 @@ const SECTIONS: [Section; 7] = [
             "src/wire/upgrade.rs",
             "src/dialect/media.rs",
             "src/shard/session/endpoint.rs",
-            "src/shard/session/http.rs",
             "src/dialect/peat/doors.rs",
             "src/dialect/native/url.rs",
             "src/shard/session/upload.rs",

@@ -361,10 +361,6 @@ impl Shard {
         has_lines: bool,
         now: Now,
     ) {
-        if self.stopping.is_some() {
-            let message = "the server is shutting down";
-            return self.refuse(id, http, 503, ("shutting_down", message), now);
-        }
         match Upload::read(head, has_lines, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let refusal = self.why_not_publish(id);
