@@ -575,6 +575,10 @@ pub const TLS_RECORDS_SHARE: u64 = 4;
 pub const TLS_FILES_S: u64 = 2;
 /// New configurations of TLS that wait for a core; at the limit the newest waits with whoever made it.
 pub const TLS_RENEWALS_MAX: usize = 1;
+/// Settings read anew that wait for a core; at the limit whoever reads them waits, for `RELOAD_MS_MAX` at most.
+pub const SETTINGS_RENEWALS_MAX: usize = 4;
+/// Milliseconds that a core may take to hear of settings that were read anew; then that is said in the log, and it hears of the next ones.
+pub const RELOAD_MS_MAX: u64 = 5_000;
 /// Certificates that may be configured; more stop the start.
 pub const TLS_CERTIFICATES_MAX: usize = 64;
 /// Clients that may be known by a certificate; more stop the start.

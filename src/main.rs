@@ -40,6 +40,8 @@ enum Command {
     Demo(cli::DemoArgs),
     /// Make tokens, and say what is in one.
     Token(cli::TokenArgs),
+    /// Whether a configuration would do, what differs between two, what a key means.
+    Config(cli::ConfigArgs),
     /// Look into a data folder at rest: what is in it, whether it is sound, its events out and in.
     History(cli::HistoryArgs),
 }
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Subscribe(arguments) => cli::subscribe(arguments),
         Command::Demo(arguments) => cli::demo(&arguments),
         Command::Token(arguments) => cli::token(&arguments),
+        Command::Config(arguments) => cli::config(&arguments),
         Command::History(arguments) => cli::history(&arguments),
     }
 }

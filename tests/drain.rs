@@ -174,7 +174,8 @@ fn start(arguments: &[&str]) -> (Process, SocketAddr) {
     let address = line.split(" address=").nth(1).unwrap().split(' ').next().unwrap();
     let address = address.parse().unwrap();
     // Whatever else it says is read, or it would wait for somebody to.
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    let read = move || std::io::copy(&mut log, &mut std::io::sink());
+    let _reader = std::thread::Builder::new().spawn(read).unwrap();
     (Process(child), address)
 }
 
@@ -183,7 +184,7 @@ fn what_was_acknowledged_before_the_end_has_been_told() {
     let (mut server, address) = start(&[]);
     let mut subscriber = Client::open(address, "/v1/ws?topic=drain", "").unwrap();
     while subscriber.hear()["type"] != "live" {}
-    let publisher = std::thread::spawn(move || {
+    let publishing = move || {
         let mut client = Client::open(address, "/v1/ws", "").unwrap();
         let mut acknowledged = 0_u64;
         let mut asked = 0_u64;
@@ -204,7 +205,8 @@ fn what_was_acknowledged_before_the_end_has_been_told() {
                 }
             }
         }
-    });
+    };
+    let publisher = std::thread::Builder::new().spawn(publishing).unwrap();
     let mut told = 0;
     let mut is_told_to_return = false;
     loop {

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands that talk to a
 //! server use only what any client could use: the public protocol.
 
+mod config;
 mod connect;
 mod demo;
 mod endpoint;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use crate::clock::Clock;
 
+pub use config::ConfigArgs;
 pub use connect::TrustArgs;
 pub use demo::DemoArgs;
 pub use endpoint::Endpoint;
@@ -73,6 +75,12 @@ pub fn demo(arguments: &DemoArgs) -> ExitCode {
 #[must_use]
 pub fn history(arguments: &HistoryArgs) -> ExitCode {
     history::run(arguments)
+}
+
+/// `fanwire config`.
+#[must_use]
+pub fn config(arguments: &ConfigArgs) -> ExitCode {
+    config::run(arguments)
 }
 
 /// `fanwire token`.

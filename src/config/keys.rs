@@ -267,6 +267,16 @@ const KEYS: &[Key] = &[
         doc: "Whether `/echo` exists: it sends back what it gets. For conformance suites; not for the open.",
     },
     Key {
+        name: "log",
+        takes: Takes::Choice {
+            of: &["off", "error", "warn", "info", "debug", "trace"],
+            set: |config, word| word.clone_into(&mut config.log),
+        },
+        default: "\"info\"",
+        unit: "",
+        doc: "How much is said in the log, on standard error. `--log` on the command line wins.",
+    },
+    Key {
         name: "ping_after_s",
         takes: Takes::Number { min: 1, max: 3600, field: |config| &mut config.ping_after_s },
         default: "30",

@@ -4,6 +4,7 @@
 //! meaning; `docs/CONFIG.md` is made from them. A mistake is never passed over: an unknown key, a wrong type or an impossible value stops the start, and says which key, file
 //! and line. Nothing is read from the environment. Never changes while the server runs.
 
+mod changes;
 mod dialects;
 mod docs;
 mod error;
@@ -26,6 +27,9 @@ use std::path::Path;
 use crate::dialect::PROTOCOLS;
 use crate::dialect::Protocol;
 
+pub use changes::Change;
+pub use changes::Explained;
+pub use changes::When;
 pub use dialects::DialectConfig;
 pub use dialects::ViewConfig;
 pub use docs::page;
@@ -201,6 +205,7 @@ pub struct Config {
     pub peer_timeout_s: u64,
     pub deflate: bool,
     pub echo: bool,
+    pub log: String,
     pub ping_after_s: u64,
     pub request_timeout_s: u64,
     pub upload_bytes_per_s_min: u64,
@@ -307,6 +312,7 @@ impl Config {
             peer_timeout_s: 0,
             deflate: false,
             echo: false,
+            log: String::new(),
             ping_after_s: 0,
             request_timeout_s: 0,
             upload_bytes_per_s_min: 0,

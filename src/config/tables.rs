@@ -12,6 +12,7 @@ use super::ClientConfig;
 use super::Config;
 use super::KeyConfig;
 use super::RoleConfig;
+use super::changes::written;
 use super::error::ConfigError;
 use super::error::Problem;
 use super::keys_auth::ALGORITHMS;
@@ -111,7 +112,8 @@ impl<'a> Member<'a> {
     }
 
     fn note(&self, config: &mut Config, file: &File<'_>) {
-        config.places.note(&self.key, file.origin(self.value.span().start));
+        let value = self.value.get_ref();
+        config.places.note(&self.key, file.origin(self.value.span().start), &written(value));
     }
 }
 
@@ -189,7 +191,7 @@ fn certificates(
             member.note(config, file);
         }
         none_missing(&key, at, [("file", &said.file), ("key_file", &said.key_file)], file)?;
-        config.places.note(&key, file.origin(at));
+        config.places.note(&key, file.origin(at), "");
         config.tls.certificates.push(said);
     }
     Ok(())
@@ -215,7 +217,7 @@ fn clients(
             member.note(config, file);
         }
         none_missing(&key, at, [("name", &said.name)], file)?;
-        config.places.note(&key, file.origin(at));
+        config.places.note(&key, file.origin(at), "");
         config.tls.clients.push(said);
     }
     Ok(())
@@ -240,7 +242,7 @@ fn roles(
             }
             member.note(config, file);
         }
-        config.places.note(&member.key, file.origin(member.at));
+        config.places.note(&member.key, file.origin(member.at), "");
         config.roles.insert(role.to_owned(), said);
     }
     Ok(())

@@ -16,6 +16,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 
+use flume::Receiver;
 use monoio::net::UnixStream;
 
 use super::gauge::Gauge;
@@ -51,6 +52,7 @@ use crate::shard::Lane;
 use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Response;
+use crate::shard::Settings;
 use crate::shard::Stats;
 use entering::Listening;
 use stopping::Stopping;
@@ -92,6 +94,7 @@ pub struct Core<W: World> {
     listeners: Vec<Open>,
     tls: Option<Tls>,
     proxies: Arc<Networks>,
+    settings: Receiver<Arc<Settings>>,
     handshakes: Handshakes,
     /// What records have been opened to, for as long as it takes to hand it on.
     plain: Vec<u8>,
@@ -139,6 +142,8 @@ pub struct Entrance {
     pub tls: Option<Tls>,
     /// Whose headers are believed where they are awaited.
     pub proxies: Arc<Networks>,
+    /// Settings that were read anew, the newest last.
+    pub settings: Receiver<Arc<Settings>>,
 }
 
 impl<W: World> std::fmt::Debug for Core<W> {
@@ -190,7 +195,7 @@ impl<W: World> Core<W> {
         clock: Clock,
         pace: Pace,
     ) -> io::Result<Self> {
-        let Entrance { listeners, tls, proxies } = entrance;
+        let Entrance { listeners, tls, proxies, settings } = entrance;
         let poll = Poll::new()?;
         let timer = Timer::new()?;
         poll.add_alarm(timer.as_fd())?;
@@ -216,6 +221,7 @@ impl<W: World> Core<W> {
             listeners,
             tls,
             proxies,
+            settings,
             handshakes: Handshakes::default(),
             plain: Vec::new(),
             records_shed: 0,
@@ -346,6 +352,9 @@ impl<W: World> Core<W> {
             return;
         }
         self.next_tick_ms = now.mono_ms + TICK_MS;
+        if let Some(settings) = self.settings.try_iter().last() {
+            self.world.renew(&settings);
+        }
         self.world.tick(now);
         self.lingering.tick(&mut self.buffer, now.mono_ms);
         self.tick_tls(now);

@@ -13,6 +13,7 @@ mod keys;
 mod memory;
 mod places;
 mod plan;
+mod reload;
 mod shard_thread;
 mod signals;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use rustls::ServerConfig;
 
 pub use error::StartError;
 pub use error::Written;
+pub use reload::Reloaded;
 pub use signals::Signal;
 pub use signals::Signals;
 
@@ -48,6 +50,7 @@ use crate::conn::Tls;
 use crate::conn::World;
 use crate::conn::weave;
 use crate::event::ShardId;
+use crate::limits::SETTINGS_RENEWALS_MAX;
 use crate::limits::TLS_RENEWALS_MAX;
 use crate::shard::PartyId;
 use crate::shard::Port;
@@ -72,6 +75,10 @@ pub struct Running {
     keeping: Option<Keeping>,
     /// Looks whether certificates have changed, if there are any.
     watching: Option<Watching>,
+    /// What it runs with.
+    config: Config,
+    /// Where each shard is told of settings that are read anew.
+    renew: Vec<Sender<Arc<Settings>>>,
 }
 
 impl Running {
@@ -216,7 +223,9 @@ where
     );
     tracing::info!("memory at worst: {}", plan.worst_case);
     plan.worst_case.tell_lines();
-    Ok(Running { places, board, doorbells, threads: starting.threads, keeping, watching })
+    let (threads, renew) = (starting.threads, starting.renew);
+    let config = config.clone();
+    Ok(Running { places, board, doorbells, threads, keeping, watching, config, renew })
 }
 
 /// What each shard needs to speak TLS, and where it is told of new certificates; nothing of either if there are none.
@@ -239,6 +248,7 @@ fn tls_of(
 struct Starting {
     threads: Vec<JoinHandle<Option<Left>>>,
     go: Vec<Sender<Go>>,
+    renew: Vec<Sender<Arc<Settings>>>,
     reports: Receiver<Result<(), StartError>>,
 }
 
@@ -256,9 +266,10 @@ impl Starting {
         F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
     {
         let (report, reports) = flume::bounded(usize::from(plan.shard_count));
-        let mut starting = Self { threads: Vec::new(), go: Vec::new(), reports };
+        let mut starting = Self { threads: Vec::new(), go: Vec::new(), renew: Vec::new(), reports };
         for ((id, links), tls) in (0..plan.shard_count).map(ShardId).zip(links).zip(tls) {
             let (go, step) = flume::bounded(1);
+            let (renew, renewed) = flume::bounded(SETTINGS_RENEWALS_MAX);
             let job = Job {
                 driver: plan.driver.driver,
                 cpu: plan.cpus.get(id.index()).copied(),
@@ -272,6 +283,7 @@ impl Starting {
                 clock,
                 links,
                 tls,
+                settings: renewed,
                 proxies: Arc::clone(&plan.settings.access.proxies.trusted),
                 desk: desk(id),
                 go: step,
@@ -283,6 +295,7 @@ impl Starting {
             let thread = std::thread::Builder::new().name(format!("shard-{}", id.0)).spawn(body);
             starting.threads.push(thread.map_err(StartError::Thread)?);
             starting.go.push(go);
+            starting.renew.push(renew);
         }
         Ok(starting)
     }

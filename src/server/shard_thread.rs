@@ -33,6 +33,7 @@ use crate::conn::Tls;
 use crate::conn::World;
 use crate::shard::AdminRequest;
 use crate::shard::Response;
+use crate::shard::Settings;
 use crate::shard::Stats;
 
 /// What a thread is given.
@@ -48,6 +49,8 @@ pub(super) struct Job<W: World> {
     pub(super) tls: Option<Tls>,
     /// Who may say for whom a connection is.
     pub(super) proxies: Arc<Networks>,
+    /// Settings that are read anew.
+    pub(super) settings: Receiver<Arc<Settings>>,
     pub(super) desk: FrontDesk,
     /// The next step; closed if there is nothing to be done after all.
     pub(super) go: Receiver<Go>,
@@ -126,7 +129,8 @@ fn begin<W: World>(
         listeners.push(Open { port, listener, is_secured, takes_header });
     }
     let desk = Box::new(job.desk);
-    let entrance = Entrance { listeners, tls: job.tls, proxies: job.proxies };
+    let entrance =
+        Entrance { listeners, tls: job.tls, proxies: job.proxies, settings: job.settings };
     let core = Core::new(world(), desk, entrance, job.links, job.clock, job.pace);
     let core = core.map_err(StartError::Shard)?;
     tell(&job.report, Ok(()));

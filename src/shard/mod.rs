@@ -37,6 +37,7 @@ mod publish;
 mod pump;
 mod reads;
 mod registrar;
+mod renewal;
 mod replay;
 mod roll;
 mod session;

@@ -29,14 +29,19 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn new(settings: &Settings) -> Self {
-        let anonymous = settings.access.anonymous(settings.views.of_protocol(HOUSE)).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
         // How long a certificate is good for nobody here decides.
         let rules = rules.filter(|_| settings.access.certified.is_empty());
         let kept_s = rules.and_then(TokenRules::revocation_kept_s);
         // As long as the settings say, and as many as there is memory for.
         let revocations = Revocations::bounded(kept_s, settings.memory.revocations_max());
+        let anonymous = anonymous(settings);
         Self { anonymous, revocations, is_revoking: false, keys_wished_ms: None }
+    }
+
+    /// Others may come without a token from now on. What was revoked stays so.
+    pub(super) fn renew(&mut self, settings: &Settings) {
+        self.anonymous = anonymous(settings);
     }
 
     /// Whoever comes without a token, if they may.
@@ -81,4 +86,9 @@ impl Tokens {
         }
         !is_wished
     }
+}
+
+/// Whoever comes without a token, if they may.
+fn anonymous(settings: &Settings) -> Option<Arc<Who>> {
+    settings.access.anonymous(settings.views.of_protocol(HOUSE)).map(Arc::new)
 }

@@ -72,6 +72,9 @@ pub(super) struct Certificates {
     read_as: Vec<Stamp>,
 }
 
+/// The text of a file of authorities, and who checks what they have signed.
+type Authorities = (Vec<u8>, Arc<dyn ClientCertVerifier>);
+
 /// What a file was when it was read; `None`: it was not there.
 type Stamp = Option<(i64, i64, u64, u64)>;
 
@@ -161,11 +164,7 @@ impl Certificates {
     pub(super) fn load(&mut self, clock: Clock) -> Result<Arc<ServerConfig>, ConfigError> {
         // Whatever happens to a file from here on is a change.
         self.read_as = self.stamps();
-        let mut shown = Vec::new();
-        for (key, file, key_file) in &self.files {
-            let found = self.read(file, key_file);
-            shown.push(found.map_err(|reason| unusable(&self.config, key, reason))?);
-        }
+        let mut shown = self.certified()?;
         if let Some(own) = &mut self.self_signed {
             let made = own
                 .current(clock)
@@ -192,8 +191,47 @@ impl Certificates {
         Ok(Arc::new(made))
     }
 
+    /// What the files hold.
+    fn certified(&self) -> Result<Vec<CertifiedKey>, ConfigError> {
+        let read = |(key, file, key_file): &(String, String, String)| {
+            let found = self.read(file, key_file);
+            found.map_err(|reason| unusable(&self.config, key, reason))
+        };
+        self.files.iter().map(read).collect()
+    }
+
+    /// Whether everything can be used that there is. Makes nothing.
+    ///
+    /// # Errors
+    /// What cannot.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        ByName::new(self.certified()?)
+            .map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
+        self.authorities().map(drop)
+    }
+
+    /// Goes on in the place of another: who has begun a session with that one resumes it here, as far as the same authorities checked it.
+    pub(super) fn follow(&mut self, former: Self) {
+        self.tickets = former.tickets;
+        self.authorities = former.authorities;
+    }
+
     /// Who checks what clients show, if they are asked.
     fn clients(&mut self) -> Result<Option<Arc<dyn ClientCertVerifier>>, ConfigError> {
+        let (text, verifier) = match self.authorities()? {
+            Some((text, verifier)) => (text, Some(verifier)),
+            None => (Vec::new(), None),
+        };
+        if text != self.authorities {
+            self.tickets = aws_lc_rs::Ticketer::new()
+                .map_err(|error| unusable(&self.config, "tls.client_ca_file", error))?;
+            self.authorities = text;
+        }
+        Ok(verifier)
+    }
+
+    /// What the file of clients' authorities holds, and who checks by them, if clients are asked.
+    fn authorities(&self) -> Result<Option<Authorities>, ConfigError> {
         let tls = &self.config.tls;
         let (key, path) = ("tls.client_ca_file", tls.client_ca_file.as_str());
         if path.is_empty() {
@@ -203,12 +241,7 @@ impl Certificates {
         let made = clients::verifier(&text, tls.client_required, &self.provider);
         let made =
             made.map_err(|reason| unusable(&self.config, key, format_args!("{path}: {reason}")))?;
-        if *text != self.authorities {
-            self.tickets =
-                aws_lc_rs::Ticketer::new().map_err(|error| unusable(&self.config, key, error))?;
-            self.authorities.clone_from(&text);
-        }
-        Ok(Some(made))
+        Ok(Some((text.to_vec(), made)))
     }
 
     fn read(&self, file: &str, key_file: &str) -> Result<CertifiedKey, String> {
