@@ -296,12 +296,13 @@ fn a_hangup_has_the_configuration_read_anew() {
     assert!(line.contains(&place), "{line}");
     assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "));
     // A level of the log that leaves out what it would say of that, and then one that does not.
-    std::fs::write(config.path(), "echo = true\ntopics_max = 10\nlog = 'error'\n").unwrap();
+    std::fs::write(config.path(), "echo = false\ntopics_max = 10\nlog = 'error'\n").unwrap();
     server.signal(Signal::HUP);
+    while !server.ask("/echo").starts_with("HTTP/1.1 404 ") {}
     let line = after(&mut server, "echo = 1\n", "stays as it was");
     assert!(line.contains("`echo`: must be true or false"), "{line}");
     let line = after(&mut server, "echo = true\nlog = 'info'\ntopics_max = 10\n", "read anew");
-    assert!(line.contains("changed=log needs_restart= "), "{line}");
+    assert!(line.contains("changed=echo, log needs_restart=\n"), "{line}");
     server.signal(Signal::TERM);
     let (status, log) = server.end();
     assert!(status.success() && log.contains("stopped"), "{status}: {log}");

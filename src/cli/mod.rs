@@ -6,6 +6,7 @@
 mod config;
 mod connect;
 mod demo;
+mod doctor;
 mod endpoint;
 mod history;
 mod http;
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 pub use config::ConfigArgs;
 pub use connect::TrustArgs;
 pub use demo::DemoArgs;
+pub use doctor::DoctorArgs;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
 pub use history::HistoryArgs;
@@ -81,6 +83,12 @@ pub fn history(arguments: &HistoryArgs) -> ExitCode {
 #[must_use]
 pub fn config(arguments: &ConfigArgs) -> ExitCode {
     config::run(arguments)
+}
+
+/// `fanwire doctor`.
+#[must_use]
+pub fn doctor(arguments: &DoctorArgs) -> ExitCode {
+    doctor::run(arguments)
 }
 
 /// `fanwire token`.

@@ -5,6 +5,7 @@
 //! table of descriptors, listeners after.
 
 mod access;
+mod doctor;
 mod driver;
 mod error;
 mod fd_table;
@@ -29,6 +30,8 @@ use flume::Receiver;
 use flume::Sender;
 use rustls::ServerConfig;
 
+pub use doctor::Finding;
+pub use doctor::Severity;
 pub use error::StartError;
 pub use error::Written;
 pub use reload::Reloaded;

@@ -44,12 +44,17 @@ fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
 
 /// Connections of a server whose operator has not said how many, if the limit on open files allows them.
 pub(super) fn connections_default(config: &Config, shard_count: u64, available: u64) -> u64 {
+    connections_possible(config, shard_count, available).clamp(1, CONNECTIONS_DEFAULT)
+}
+
+/// Connections for which there is memory beside everything else.
+pub(super) fn connections_possible(config: &Config, shard_count: u64, available: u64) -> u64 {
     let Bound::EachConnection { bytes, share } = LINES[Part::Connections as usize].bound else {
         unreachable!("connections are counted one by one")
     };
     let keys = if config.tls.is_on() { lines::secured_bytes(config) } else { 0 };
     let room = shared(config, shard_count, available);
-    (room / MEMORY_SHARES * share / (bytes + keys)).clamp(1, CONNECTIONS_DEFAULT)
+    room / MEMORY_SHARES * share / (bytes + keys)
 }
 
 /// What the process holds at most, line by line, all shards together.

@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 
 use super::access::file;
 use super::access::unusable;
+use crate::auth::Certificate;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -70,6 +72,16 @@ pub(super) struct Certificates {
     config: Config,
     /// What the files were before they were read last.
     read_as: Vec<Stamp>,
+}
+
+/// A certificate that the server would show.
+#[derive(Clone, Debug)]
+pub(super) struct LookedAt {
+    pub(super) file: String,
+    /// Seconds since 1970.
+    pub(super) begins_at_s: u64,
+    pub(super) ends_at_s: u64,
+    pub(super) is_rsa: bool,
 }
 
 /// The text of a file of authorities, and who checks what they have signed.
@@ -198,6 +210,21 @@ impl Certificates {
             found.map_err(|reason| unusable(&self.config, key, reason))
         };
         self.files.iter().map(read).collect()
+    }
+
+    /// What the files hold that can be read: how long each is good, and by what kind of key.
+    pub(super) fn looked_at(&self) -> Vec<LookedAt> {
+        let look = |(_, file, key_file): &(String, String, String)| {
+            let certified = self.read(file, key_file).ok()?;
+            let read = Certificate::read(certified.cert.first()?).ok()?;
+            Some(LookedAt {
+                file: file.clone(),
+                begins_at_s: read.begins_at_s,
+                ends_at_s: read.ends_at_s,
+                is_rsa: certified.key.algorithm() == SignatureAlgorithm::RSA,
+            })
+        };
+        self.files.iter().filter_map(look).collect()
     }
 
     /// Whether everything can be used that there is. Makes nothing.
