@@ -17,6 +17,10 @@ use fanwire::config::Config;
 use fanwire::dialect;
 use fanwire::dialect::Protocol;
 use fanwire::dialect::Views;
+use fanwire::event::ShardId;
+use fanwire::event::TopicName;
+use fanwire::event::home_of;
+use fanwire::limits::TICKETS_MAX;
 use fanwire::server::Server;
 use fanwire::shard::Settings;
 
@@ -121,6 +125,59 @@ fn a_setting_of_the_toys_own_holds() {
     world.settle();
     let [high, low] = 1000_u16.to_be_bytes();
     assert_eq!(world.read(socket, 100), [0x88, 2, high, low], "a close frame");
+}
+
+/// What a client was told, message by message; none is longer than 125 bytes.
+fn messages(bytes: &[u8]) -> Vec<String> {
+    let (mut rest, mut all) = (bytes, Vec::new());
+    while let [0x81, length, after @ ..] = rest {
+        let (text, after) = after.split_at(usize::from(*length));
+        all.push(String::from_utf8_lossy(text).into_owned());
+        rest = after;
+    }
+    all
+}
+
+#[test]
+fn every_question_is_answered_once_and_so_many_wait_at_a_time() {
+    const QUESTIONS: usize = 3 * TICKETS_MAX;
+    let mut world = world();
+    let socket = ask(&mut world, &format!("GET /toy/ws HTTP/1.1\r\n{UPGRADE}\r\n"));
+    heard(&mut world, socket);
+    // A draft whose home is the other core has to be waited for, and with it all that is asked right behind it.
+    let is_far = |topic: &String| home_of(&TopicName::new(topic).unwrap(), 2) != ShardId(0);
+    let far = (0..).map(|n| format!("t{n}")).find(is_far).unwrap();
+    let mut said = masked(1, format!("say {far} {{}}").as_bytes());
+    let first_bytes = said.len();
+    for number in 0..QUESTIONS {
+        said.extend(masked(1, format!("say n{number:05}").as_bytes()));
+    }
+    let question_bytes = (said.len() - first_bytes) / QUESTIONS;
+    world.say(socket, &said);
+    assert!(!world.wants_input(socket), "it waits for its answers");
+    world.tick();
+    let held = world.shards[0].stats().input_bytes;
+    let unread = (QUESTIONS + 1 - TICKETS_MAX) * question_bytes;
+    assert!(held >= unread as u64, "{held} bytes wait to be read, not {unread}");
+    world.settle();
+    let told = messages(&world.read(socket, usize::MAX));
+    let mut expected = vec![format!("{far} has 1")];
+    expected.extend((0..QUESTIONS).map(|number| format!("n{number:05} has nothing")));
+    assert_eq!(told.len(), expected.len());
+    assert_eq!(told, expected, "each is answered, in the order asked");
+}
+
+#[test]
+fn a_question_about_no_event_is_answered_alone() {
+    let mut world = world();
+    let socket = ask(&mut world, &format!("GET /toy/ws HTTP/1.1\r\n{UPGRADE}\r\n"));
+    heard(&mut world, socket);
+    assert!(say(&mut world, socket, 1, b"say a").contains("a has nothing"));
+    let both = [masked(1, b"say a"), masked(1, b"want b")].concat();
+    world.say(socket, &both);
+    world.settle();
+    let told = messages(&world.read(socket, usize::MAX));
+    assert_eq!(told, ["a has nothing", "wanted b"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::brake::Brake;
 use super::input::PageAnswer;
 use super::input::weight_of;
 use crate::event::Event;
@@ -25,12 +26,22 @@ pub(super) struct Arrivals {
     queue: VecDeque<Arrived>,
     bytes: usize,
     bytes_max: usize,
+    /// Entries that had arrived when the round began and are not fanned out.
+    round: usize,
+    /// Whether it waits although there is time for it.
+    pub(super) brake: Brake,
 }
 
 impl Arrivals {
     /// None yet; at most so many bytes, and `ARRIVED_BYTES_MAX`.
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { queue: VecDeque::new(), bytes: 0, bytes_max: bytes_max.min(ARRIVED_BYTES_MAX) }
+        Self {
+            queue: VecDeque::new(),
+            bytes: 0,
+            bytes_max: bytes_max.min(ARRIVED_BYTES_MAX),
+            round: 0,
+            brake: Brake::default(),
+        }
     }
 
     /// Events of one home, in its order.
@@ -46,8 +57,34 @@ impl Arrivals {
         self.queue.push_back(Arrived::Page(answer));
     }
 
+    /// A round begins, of what has arrived.
+    pub(super) fn begin_round(&mut self) {
+        self.round = self.queue.len();
+    }
+
+    /// The round is over; it may leave entries for the next one.
+    pub(super) fn end_round(&mut self) {
+        self.brake.leaves_events = std::mem::take(&mut self.round) > 0;
+    }
+
+    /// Whether something waits that may be fanned out.
+    pub(super) fn has_next(&self) -> bool {
+        !self.is_empty() && !self.brake.is_on()
+    }
+
+    /// Whether a round has entries left.
+    pub(super) const fn is_in_round(&self) -> bool {
+        self.round > 0
+    }
+
+    /// The next entry of the round.
+    pub(super) fn pop_of_round(&mut self) -> Option<Arrived> {
+        self.round = self.round.checked_sub(1)?;
+        self.pop()
+    }
+
     /// The oldest entry.
-    pub(super) fn pop(&mut self) -> Option<Arrived> {
+    fn pop(&mut self) -> Option<Arrived> {
         let arrived = self.queue.pop_front()?;
         self.bytes -= match &arrived {
             Arrived::Event(event) => event.weight_bytes(),
@@ -63,10 +100,6 @@ impl Arrivals {
     /// Whether a page of the past may come in, too: the other half is for what is new, so that nobody is refused for those who read the past.
     pub(super) fn has_room_for_page(&self) -> bool {
         self.queue.len() < ARRIVED_EVENTS_MAX / 2 && self.bytes < self.bytes_max / 2
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

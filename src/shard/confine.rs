@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::access::Who;
-use super::forced::bare;
 use super::input::ConnId;
+use super::sight::bare;
 use crate::batch::Item;
 use crate::event::Event;
 use crate::event::Op;
@@ -56,7 +56,7 @@ impl Shard {
     pub(super) fn confine_waiting(&mut self, id: ConnId) {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.clone()) else { return };
         self.leave_open_batch(id, &who);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.outbox
                 .confine(|event| who.confine_event(event), |topics| who.hears_of_all(topics));
             for replay in &mut solo.replays {
@@ -64,7 +64,9 @@ impl Shard {
                 replay.live.offsets.retain(|(topic, _)| who.hears_of(topic));
             }
         }
-        self.confine_shaping(id, |event| who.confine_event(event), |topic| who.hears_of(topic));
+        let (confine, hears_of) =
+            (|event: &_| who.confine_event(event), |topic: &_| who.hears_of(topic));
+        self.shapings.confine(&mut self.conns, id, confine, hears_of);
     }
 
     /// Takes a connection out of step; of the batch that its class is filling it has an outbox's worth of events instead, those that are granted.
@@ -80,7 +82,7 @@ impl Shard {
             }
         }
         if self.classes.at(class).members.is_empty() {
-            self.batch_deadlines.remove(open.due_ms, class);
+            self.telling.gathered.forget_batch(open.due_ms, class);
         } else {
             self.classes.at(class).open = Some(open);
         }

@@ -6,101 +6,48 @@
 use std::collections::VecDeque;
 
 use super::Shard;
-use super::class::Transport;
+use super::closes::CLOSE_GOING_AWAY;
 use super::input::ConnId;
-use super::input::ConnRef;
-use super::lifecycle::CLOSE_GOING_AWAY;
+use super::returns::Spread;
 use super::session::Cut;
 use super::session::Session;
+use super::transport::Transport;
 use crate::clock::Now;
 use crate::dialect::Outcome;
 use crate::limits::RETURN_MS_MIN;
 use crate::limits::RETURNS_PER_S;
 
-/// How long a stopping shard waits for events that are still on their way between shards.
-const STOP_SETTLE_MS: u64 = 50;
-
-/// How far a shard has come with stopping.
-#[derive(Debug)]
-pub(super) enum Stopping {
-    /// What was accepted is still being delivered; then, at this time at the earliest, connections are told.
-    Settling { until_ms: u64 },
-    /// Everyone is sent away but these, whose time has not come, in its order.
-    Telling { left: VecDeque<(u64, ConnRef)> },
-}
-
-/// What an operator has set about when clients that are sent away come back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Returns {
-    /// Over how many milliseconds they are spread at most.
-    pub spread_ms: u64,
-    /// The same for those that are closed one after the other, because their dialect has no word for it.
-    pub paced_ms: u64,
-}
-
-/// The moments at which the clients of one shard come back, in the order of their places.
-#[derive(Clone, Copy, Debug)]
-struct Spread {
-    window_ms: u64,
-    clients: u64,
-    shards: u64,
-    shard: u64,
-}
-
-impl Spread {
-    /// When this one comes back, in milliseconds from now. Shards alternate, so that all clients together are spread evenly.
-    const fn at_ms(self, client: u64) -> u64 {
-        let place = client * self.shards + self.shard;
-        self.window_ms * place / (self.clients * self.shards)
-    }
-}
-
-impl Stopping {
-    pub(super) fn due_ms(&self) -> Option<u64> {
-        match self {
-            Self::Settling { until_ms } => Some(*until_ms),
-            Self::Telling { left } => left.front().map(|(at_ms, _)| *at_ms),
-        }
-    }
-}
-
 impl Shard {
     /// Begins to stop: nothing new is accepted, and what was accepted is delivered.
     pub fn stop(&mut self, now: Now) {
-        if self.stopping.is_none() {
-            if self.id.0 == 0 {
-                self.tell_log("info", "server", format_args!("the server stops"), now);
-            }
-            self.stopping = Some(Stopping::Settling { until_ms: now.mono_ms + STOP_SETTLE_MS });
+        // Before it stops, since nothing is published after that.
+        if !self.life.is_stopping() && self.shards.here().0 == 0 {
+            self.tell_log("info", "server", format_args!("the server stops"), now);
         }
-    }
-
-    /// Whether nothing new is accepted.
-    pub(super) const fn is_stopping(&self) -> bool {
-        self.stopping.is_some()
+        self.life.begin_stopping(now);
     }
 
     /// Whether a stopping shard has nobody left.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        let is_told = matches!(&self.stopping, Some(Stopping::Telling { left }) if left.is_empty());
-        is_told && self.conns.len() == 0
+        self.life.is_end_told() && self.conns.len() == 0
     }
 
     /// Once nothing is on its way any more, everyone is sent away, each at its time.
     pub(super) fn go_on_stopping(&mut self, now: Now) {
-        match &self.stopping {
-            None => {}
-            Some(Stopping::Settling { until_ms }) => {
-                let is_settled = !self.has_work()
-                    && self.arrived.is_empty()
-                    && self.reads.is_empty()
-                    && self.outgoing.is_empty();
-                if now.mono_ms >= *until_ms && is_settled {
-                    self.send_away_all(now);
-                }
+        if self.life.may_tell_end(now) {
+            let is_settled = !self.has_work()
+                && self.arrived.is_empty()
+                && self.reads.is_empty()
+                && self.outgoing.is_empty();
+            if is_settled {
+                self.send_away_all(now);
             }
-            Some(Stopping::Telling { .. }) => self.send_away_due(now),
+        }
+        while let Some(conn) = self.life.pop_told(now) {
+            if self.conns.see(conn).is_some() {
+                self.send_away(conn.id, now);
+            }
         }
     }
 
@@ -110,10 +57,10 @@ impl Shard {
         let places = || (0..self.conns.places()).map(ConnId);
         let lasting = places().filter_map(|id| self.conns.find(id));
         let clients = lasting.filter(|conn| lasts(&conn.session)).count() as u64;
-        let shards = u64::from(self.shard_count);
+        let shards = u64::from(self.shards.count());
         let window_ms = |most_ms: u64| (clients * shards * 1000 / RETURNS_PER_S).min(most_ms);
         let spread = |most_ms: u64| {
-            let (window_ms, shard) = (window_ms(most_ms), u64::from(self.id.0));
+            let (window_ms, shard) = (window_ms(most_ms), u64::from(self.shards.here().0));
             Spread { window_ms, clients: clients.max(1), shards, shard }
         };
         let (told, paced) =
@@ -148,8 +95,7 @@ impl Shard {
                 Some(Session::Busy | Session::Gone) | None => {}
             }
         }
-        self.stopping = Some(Stopping::Telling { left });
-        self.send_away_due(now);
+        self.life.tell_end(left);
     }
 
     /// Whether its dialect, or the stream that it is spoken on, has a word for when to come back.
@@ -162,16 +108,6 @@ impl Shard {
         }
     }
 
-    fn send_away_due(&mut self, now: Now) {
-        while let Some(Stopping::Telling { left }) = &mut self.stopping
-            && let Some((_, conn)) = left.pop_front_if(|(at_ms, _)| *at_ms <= now.mono_ms)
-        {
-            if self.conns.see(conn).is_some() {
-                self.send_away(conn.id, now);
-            }
-        }
-    }
-
     fn send_away(&mut self, id: ConnId, now: Now) {
         match self.conns.find(id).map(|conn| &conn.session) {
             Some(Session::WebSocket(_)) => {
@@ -180,23 +116,5 @@ impl Shard {
             Some(Session::Sse { .. }) => self.end_sse(id, now),
             _ => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_of_all_shards_together_come_back_one_after_the_other() {
-        let shards = 3;
-        let at = |shard| {
-            let spread = Spread { window_ms: 9000, clients: 100, shards, shard };
-            (0..100).map(move |client| spread.at_ms(client))
-        };
-        let mut all: Vec<u64> = (0..shards).flat_map(at).collect();
-        all.sort_unstable();
-        let expected: Vec<u64> = (0..300).map(|place| place * 30).collect();
-        assert_eq!(all, expected);
     }
 }

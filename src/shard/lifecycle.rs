@@ -4,30 +4,22 @@
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
+use super::closes::CLOSE_NORMAL;
+use super::closes::CLOSE_POLICY;
+use super::closes::CLOSE_SILENT;
+use super::deadlines::seconds;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::life::SWEEP_TICKS;
+use super::session::Patience;
 use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
 use super::solo::Solo;
 use crate::batch::Item;
-use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::wire::frame;
-
-/// Close codes, RFC 6455 section 7.4.1 and ours.
-pub(super) const CLOSE_NORMAL: u16 = 1000;
-pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
-pub(super) const CLOSE_POLICY: u16 = 1008;
-pub(super) const CLOSE_SILENT: u16 = 1011;
-
-/// Ticks in which every connection is looked at once: one in so many is, each tick.
-pub(super) const SWEEP_TICKS: u32 = 10;
-/// Whole seconds since the start.
-pub(super) fn seconds(now: Now) -> u32 {
-    u32::try_from(now.mono_ms / 1000).unwrap_or(u32::MAX)
-}
 
 impl Shard {
     /// A connection's socket can take bytes again.
@@ -82,8 +74,8 @@ impl Shard {
     /// Takes back that a connection is to be closed, because its peer said no more while it waited and has been answered only now; true if it
     /// was. Whoever is told so says `ended` again when the answer has begun.
     pub(super) fn lives_on(&mut self, id: ConnId) -> bool {
-        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
-        solo.is_some_and(|solo| self.stopping.is_none() && solo.closing.take().is_some())
+        let solo = self.conns.solo_mut(id);
+        solo.is_some_and(|solo| !self.life.is_stopping() && solo.closing.take().is_some())
     }
 
     /// Whether something that a connection has said is still to be answered.
@@ -102,14 +94,14 @@ impl Shard {
     /// Takes a connection out of everything, and has its socket closed.
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
-        self.tickets.close(id);
-        self.forget_account(id);
+        self.intake.tickets.close(id);
+        self.classes.spending.forget(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
             return;
         }
         if let Session::WebSocket(websocket) = &mut conn.session {
-            websocket.release(&mut self.inbound);
+            websocket.release(self.intake.inbound());
         }
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.is_counted);
@@ -118,15 +110,15 @@ impl Shard {
         conn.talk = None;
         conn.solo = None;
         self.count_held(id);
-        self.gone.push_back(id);
+        self.conns.close_socket(id);
         if was_counted {
-            self.leave(Address { shard: self.id, conn: ConnRef { id, generation } });
+            self.leave(Address { shard: self.shards.here(), conn: ConnRef { id, generation } });
         }
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
         self.stats.subscriptions -= self.subs_of(id).len() as u64;
-        self.forget_shaping(id);
+        self.shapings.forget(&mut self.conns, id);
         self.leave_class(id);
     }
 
@@ -137,7 +129,11 @@ impl Shard {
             unreachable!("what drops its oldest in silence is never full")
         };
         self.stats.slow_disconnects += 1;
-        tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
+        tracing::debug!(
+            shard = self.shards.here().0,
+            conn = id.0,
+            "slow subscriber: its outbox is full"
+        );
         let message = format_args!("a subscriber fell behind, and is closed");
         self.tell_log_of(Some(id), "warning", "outbox", message, now);
         self.close(id, code, reason, now);
@@ -160,7 +156,7 @@ impl Shard {
     pub(super) fn close_after_sent(&mut self, id: ConnId, now: Now) {
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
         self.go_solo(id);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.closing = Some(Closing { due_ms, after_sent: AfterSent::Gone });
             solo.dirty = false;
         }
@@ -175,14 +171,14 @@ impl Shard {
         self.go_solo(id);
         self.end_subscriptions(id);
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         if solo.closing.is_some() {
             return;
         }
         let replies = std::mem::take(&mut solo.outbox).into_replies();
-        solo.outbox = Outbox::within(&self.outboxes);
+        solo.outbox = self.telling.solos.outbox();
         for item in replies {
             solo.outbox.push(item);
         }
@@ -201,17 +197,16 @@ impl Shard {
 
     /// To be called every 100 ms.
     pub fn tick(&mut self, now: Now) {
-        self.date.set(now.wall_us / 1_000_000);
+        self.life.set_date(now);
         self.home.expire(now);
         self.tell_figures(now);
         self.tell_troubles(now);
         self.classes.count_streams();
-        self.swept = (self.swept + 1) % SWEEP_TICKS;
-        if self.swept == 0 {
+        let first = self.life.sweep();
+        if first == 0 {
             self.end_stalled_replays(now);
         }
-        let (first, places) = (self.swept, self.conns.places());
-        for index in (first..places).step_by(SWEEP_TICKS as usize) {
+        for index in (first..self.conns.places()).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
         }
     }
@@ -232,9 +227,10 @@ impl Shard {
         }
         let Some(conn) = self.conns.find_mut(id) else { return };
         let silent_s = seconds(now).saturating_sub(conn.heard_s);
-        let pace = self.settings.pace();
+        let patience = Patience::of(&self.settings);
         // Whoever is not read is not late.
-        let is_late = conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(pace);
+        let is_late =
+            conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(patience);
         match &mut conn.session {
             // Who waits for an answer has nothing to say.
             Session::Http(http) if http.is_waiting() => conn.heard_s = seconds(now),
@@ -306,7 +302,7 @@ impl Shard {
     /// Ends subscriptions after what waits was sent.
     pub(super) fn end_politely(&mut self, id: ConnId, after_sent: AfterSent, now: Now) {
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.replays.clear();
             solo.count_past();
             solo.closing = Some(Closing { due_ms, after_sent });

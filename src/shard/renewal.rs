@@ -19,7 +19,8 @@ impl Shard {
         let keeper = old.access.keys;
         // Whoever fetches keys puts them beside the configured ones, and tells all shards of both.
         let verifier = if keeper.is_some() { &old.access.verifier } else { &new.access.verifier };
-        if let (Some(keeper), Some(configured), REGISTRAR) = (keeper, &new.access.verifier, self.id)
+        if let (Some(keeper), Some(configured), REGISTRAR) =
+            (keeper, &new.access.verifier, self.shards.here())
         {
             self.outgoing.to(keeper).push(Mesh::Keys(Arc::clone(configured)));
         }
@@ -45,7 +46,7 @@ impl Shard {
             returns: new.returns,
             ..old
         };
-        self.tokens.renew(&self.settings);
-        self.registrar.set_limits(self.settings.access.limits);
+        self.rights.tokens.renew(&self.settings);
+        self.rights.registrar.set_limits(self.settings.access.limits);
     }
 }

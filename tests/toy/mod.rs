@@ -1,6 +1,6 @@
 //! A dialect that is nobody's, as small as one can be: a WebSocket, an event stream and a call.
 //!
-//! `want TOPIC` subscribes, `say TOPIC JSON` publishes, and every binary message is answered with its length. Invariant: this folder and one
+//! `want TOPIC` subscribes, `say TOPIC JSON` publishes, `say NAME` publishes nothing, and every binary message is answered with its length. Invariant: this folder and one
 //! line in a list are all there is of it.
 
 mod talk;

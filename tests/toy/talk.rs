@@ -64,9 +64,15 @@ fn publish(name: &str, payload: &str, view: &View) -> Option<Step> {
     Some(Step::Ask { ticket, what: Request::Publish(vec![draft]) })
 }
 
+/// Publishes no event at all; which is answered like any other question.
+fn nothing(name: &str) -> Step {
+    Step::Ask { ticket: Ticket::Id(Some(Arc::from(name))), what: Request::Publish(Vec::new()) }
+}
+
 fn placed(name: &str, published: &Published<'_>) -> String {
     match published {
         Published::Asked { results: [Ok(placed)], .. } => format!("{name} has {}", placed.offset),
+        Published::Asked { results: [], .. } => format!("{name} has nothing"),
         published => format!("{name}: {published:?}"),
     }
 }
@@ -88,6 +94,7 @@ impl Talk for Toy {
         let step = match text.splitn(3, ' ').collect::<Vec<_>>()[..] {
             ["want", name] => wish(name, context.view).map(Step::Subscribe),
             ["say", name, payload] => publish(name, payload, context.view),
+            ["say", name] => Some(nothing(name)),
             _ => None,
         };
         steps.push(step.unwrap_or_else(|| Step::say(&b"what?"[..])));

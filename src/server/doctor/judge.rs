@@ -256,9 +256,9 @@ mod tests {
         }
     }
 
-    fn about(host: &Host, what: &str) -> Option<(Severity, String)> {
+    fn about(read: &Host, what: &str) -> Option<(Severity, String)> {
         let (config, plan) = plan(500);
-        let findings = super::host(&config, &plan, host);
+        let findings = host(&config, &plan, read);
         let found = findings.into_iter().find(|finding| finding.about == what)?;
         Some((found.severity, found.found + " / " + &found.advice.unwrap_or_default()))
     }
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_host_that_has_everything_is_fine() {
         let (config, plan) = plan(500);
-        for finding in super::host(&config, &plan, &roomy()) {
+        for finding in host(&config, &plan, &roomy()) {
             assert_eq!(finding.severity, Severity::Fine, "{finding:?}");
         }
         let (_, text) = about(&roomy(), "subscribers").unwrap();

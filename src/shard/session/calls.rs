@@ -3,11 +3,11 @@
 //! Invariants: a call is answered once; while what it asked is not answered, nothing more is read of its connection.
 
 use super::super::Shard;
-use super::super::class::Transport;
-use super::super::class::Voice;
 use super::super::input::ConnId;
 use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
+use super::super::transport::Transport;
+use super::super::transport::Voice;
 use super::Session;
 use super::http::Http;
 use super::http::State;
@@ -98,7 +98,7 @@ impl Shard {
         Context {
             now,
             view: self.settings.views.of(dialect),
-            epoch: &self.epoch,
+            epoch: self.shards.epoch(),
             is_known: self.conns.find(id).is_some_and(|conn| conn.who.is_some()),
         }
     }
@@ -120,8 +120,8 @@ impl Shard {
         }
         let topics: Vec<TopicName> = drafts.iter().map(|draft| draft.topic.clone()).collect();
         let drafts_bytes = drafts.iter().map(draft_bytes).sum();
-        self.heard_bytes += drafts_bytes;
-        self.ingest.find_fields(&mut drafts);
+        self.intake.heard(drafts_bytes);
+        self.intake.ingest.find_fields(&mut drafts);
         let Some(results) = self.publish(id, drafts, now) else {
             return Some(Asked::Publish { dialect, topics, drafts_bytes, then });
         };
@@ -175,7 +175,7 @@ impl Shard {
             },
             session => self.put_back(id, session),
         }
-        self.resumed.push(id);
+        self.conns.resume(id);
         self.make_room(now);
     }
 

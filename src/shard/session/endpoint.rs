@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use super::super::Shard;
-use super::super::class::Transport;
-use super::super::class::Voice;
 use super::super::doors::Doorway;
 use super::super::doors::Found;
 use super::super::doors::body_of;
 use super::super::doors::path_of;
+use super::super::input::AdminRequest;
 use super::super::input::ConnId;
-use super::AdminRequest;
+use super::super::transport::Transport;
+use super::super::transport::Voice;
 use super::calls::Asked;
 use super::gather::Action;
 use super::http::Http;
@@ -133,7 +133,7 @@ impl Shard {
             head_only: head.method == Method::Head,
             origin: origin.filter(|_| may_read).map(Into::into),
             hsts_s: access.listeners.hsts_s(port),
-            date: self.date,
+            date: self.life.date(),
         }
     }
 
@@ -147,7 +147,7 @@ impl Shard {
         now: Now,
     ) -> Option<Box<Http>> {
         let is_work = !matches!(door.kind, Kind::Page) && door.guard != Guard::Secret;
-        if is_work && self.is_stopping() {
+        if is_work && self.life.is_stopping() {
             self.refuse_work(id, &mut http, now);
             return Some(http);
         }
@@ -168,7 +168,7 @@ impl Shard {
                     .headers("if-none-match")
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
-                self.admin.push_back((conn, AdminRequest { path, if_none_match }));
+                self.intake.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
                 http.set_state(State::Asked(Box::new(Asked::Page)));
                 Some(http)
             }
@@ -488,7 +488,7 @@ impl Shard {
         write: impl FnOnce(&mut Vec<u8>, &Answering),
     ) {
         let mut out = Vec::new();
-        write(&mut out, &Answering { date: self.date, ..http.answering().clone() });
+        write(&mut out, &Answering { date: self.life.date(), ..http.answering().clone() });
         self.push_item(id, Item::Raw(out.into()));
         if http.answering().stays() {
             http.set_state(State::Head);

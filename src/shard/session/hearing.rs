@@ -27,7 +27,6 @@ use crate::dialect::Ticket;
 use crate::event::Draft;
 use crate::event::TopicName;
 use crate::limits::DRAFTS_BYTES_MAX;
-use crate::limits::HEARD_BYTES_MAX;
 use crate::limits::TICKETS_MAX;
 use crate::wire::decoder::Incoming;
 
@@ -228,7 +227,7 @@ impl Shard {
                     let rest = run.push_first(steps);
                     paused.heard.extend(rest);
                 }
-                said if run.drafts.is_empty() => {
+                said if run.is_empty() => {
                     let rest = match said {
                         Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
                             self.refuse_first(id, steps, now)
@@ -245,7 +244,7 @@ impl Shard {
                 }
             }
         }
-        if !run.drafts.is_empty() {
+        if !run.is_empty() {
             self.publish_run(id, &mut run, &mut paused, now);
         }
         paused
@@ -296,10 +295,10 @@ impl Shard {
         let echoes = websocket.echo();
         // What shards share for decoding stays where it is, so the conversation is asked without the shard.
         let mut conn = self.conns.find_mut(id);
-        let (views, epoch) = (&*self.settings.views, &*self.epoch);
+        let (views, epoch) = (&*self.settings.views, self.shards.epoch());
         let mut heard = None;
         let decoder = websocket.decoder_mut();
-        let fed = decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
+        let fed = decoder.feed(bytes, self.intake.inbound(), &mut |incoming| {
             let mut hear = |said: Said<'_>| match echoes {
                 Some(echoes) => echo(said, echoes),
                 None => {
@@ -345,7 +344,7 @@ impl Shard {
 
     /// Whether this turn takes more drafts, which is asked before any of a connection; if not, the connection has its turn in the next.
     pub(super) fn has_time_for(&mut self, id: ConnId, run_bytes: usize) -> bool {
-        let has_time = self.heard_bytes + run_bytes < HEARD_BYTES_MAX;
+        let has_time = self.intake.has_time_for(run_bytes);
         if !has_time {
             self.hear_later(id);
         }
@@ -356,15 +355,15 @@ impl Shard {
     pub(in super::super) fn hear_later(&mut self, id: ConnId) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         if !std::mem::replace(&mut conn.is_heard_later, true) {
-            self.unheard.push_back(ConnRef { id, generation: conn.generation });
+            self.intake.hear_later(ConnRef { id, generation: conn.generation });
         }
     }
 
     /// Publishes a run; its results are awaited, or answered at once.
     fn publish_run(&mut self, id: ConnId, run: &mut Run, paused: &mut Paused, now: Now) {
         let Run { mut drafts, awaited } = std::mem::take(run);
-        self.heard_bytes += awaited.bytes;
-        self.ingest.find_fields(&mut drafts);
+        self.intake.heard(awaited.bytes);
+        self.intake.ingest.find_fields(&mut drafts);
         match self.publish(id, drafts, now) {
             Some(results) => {
                 if let Some(rest) = self.answer_published(id, &awaited, &results, now) {
@@ -377,9 +376,8 @@ impl Shard {
 
     /// Goes on with those who had to wait for others, each once.
     pub(in super::super) fn hear_on(&mut self, now: Now) {
-        self.heard_bytes = 0;
-        for _ in 0..self.unheard.len() {
-            let Some(conn) = self.unheard.pop_front() else { return };
+        for _ in 0..self.intake.begin_hearing() {
+            let Some(conn) = self.intake.pop_unheard() else { return };
             if let Some(found) = self.conns.find_ref(conn) {
                 found.is_heard_later = false;
                 self.go_on(conn.id, now);
@@ -395,12 +393,17 @@ impl Shard {
             Session::WebSocket(websocket) => self.websocket_go_on(id, websocket, now),
             session => self.put_back(id, session),
         }
-        self.resumed.push(id);
+        self.conns.resume(id);
         self.make_room(now);
     }
 }
 
 impl Run {
+    /// Whether nobody waits for it; of a question about no event there is no draft.
+    fn is_empty(&self) -> bool {
+        self.awaited.tickets.is_empty()
+    }
+
     fn is_full(&self) -> bool {
         self.awaited.bytes >= DRAFTS_BYTES_MAX || self.awaited.tickets.len() >= TICKETS_MAX
     }

@@ -3,11 +3,11 @@
 //! Invariant: its client says nothing more, so nothing waits here.
 
 use super::super::Shard;
-use super::super::class::Transport;
-use super::super::class::Voice;
+use super::super::closes::CLOSE_GOING_AWAY;
+use super::super::deadlines::seconds;
 use super::super::input::ConnId;
-use super::super::lifecycle::CLOSE_GOING_AWAY;
-use super::super::lifecycle::seconds;
+use super::super::transport::Transport;
+use super::super::transport::Voice;
 use super::Session;
 use crate::batch::Item;
 use crate::clock::Now;

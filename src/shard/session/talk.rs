@@ -57,7 +57,7 @@ impl Shard {
     ) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(conn) = self.conns.find_mut(id) {
-            conn.converse(&self.settings.views, &self.epoch, now, |talk, context| {
+            conn.converse(&self.settings.views, self.shards.epoch(), now, |talk, context| {
                 ask(talk, context, &mut steps);
             });
         }
