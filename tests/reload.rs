@@ -170,6 +170,18 @@ fn limits_and_switches_hold_for_everybody_at_once() {
 }
 
 #[test]
+fn proxies_are_trusted_and_trusted_no_more() {
+    let mut scene = Scene::new("");
+    let address = scene.address();
+    let unreadable = || status(address, "GET /healthz", "X-Forwarded-For: localhost\r\n");
+    assert_eq!(unreadable(), "200", "nobody reads it");
+    assert_eq!(scene.taken("trusted_proxies = ['127.0.0.1']\n").0, ["trusted_proxies"]);
+    until("it is read", || unreadable() == "400");
+    assert_eq!(scene.taken("").0, ["trusted_proxies"]);
+    until("nobody reads it", || unreadable() == "200");
+}
+
+#[test]
 fn what_cannot_be_changes_nothing_and_says_why() {
     let good = format!("{KEYS}auth.key_file = '@one'\n");
     let mut scene = Scene::new(&good);

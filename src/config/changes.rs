@@ -40,7 +40,7 @@ pub struct Explained {
 }
 
 /// Keys of no table, and of tables of which others need a restart, that a running server takes.
-const RELOADED: [&str; 15] = [
+const RELOADED: [&str; 17] = [
     "log",
     "echo",
     "deflate",
@@ -54,6 +54,8 @@ const RELOADED: [&str; 15] = [
     "return_spread_s",
     "own.figures_s",
     "own.logs",
+    "trusted_proxies",
+    "proxy_field",
     "tls.certificate_file",
     "tls.key_file",
 ];

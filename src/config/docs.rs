@@ -13,7 +13,7 @@ file. An unknown key, a wrong type or an impossible value stops the start, with 
 environment.
 
 On SIGHUP the file and the files that it names are read anew, and checked as at a start. If anything is wrong, nothing changes, and the log says what, with file and line. Else what may change while the server runs holds from then on, for everybody, and nobody is disconnected:
-keys and everything else in `auth` (but `auth.jwks_url`), roles, types of events, limits, certificates, `log`; the log names what has changed and what needs a restart. What clients that are connected were granted stays until they show a token again. Certificates are read again
+keys and everything else in `auth` (but `auth.jwks_url`), roles, types of events, limits, certificates, trusted proxies, `log`; the log names what has changed and what needs a restart. What clients that are connected were granted stays until they show a token again. Certificates are read again
 when their files change, too, and a key set from `auth.jwks_url` is fetched again and again. For the rest, restart the server: its clients come back and resume where they were.
 
 `fanwire config check FILE` says whether a server would start with a file, `fanwire config diff FILE FILE` what a second one sets otherwise and what of it needs a restart, `fanwire config explain KEY --config FILE` what a key means, what it is set to, and where.

@@ -353,6 +353,7 @@ impl<W: World> Core<W> {
         }
         self.next_tick_ms = now.mono_ms + TICK_MS;
         if let Some(settings) = self.settings.try_iter().last() {
+            self.proxies = Arc::clone(&settings.access.proxies.trusted);
             self.world.renew(&settings);
         }
         self.world.tick(now);

@@ -48,6 +48,10 @@ impl Proxies {
     /// Whom a request is from that has come by a trusted proxy: the nearest hop that is not trusted itself, or the last that anybody names.
     fn client(&self, proxy: IpAddr, head: &Head) -> Result<IpAddr, NotSaid> {
         let mut client = proxy;
+        // It may have been trusted only when it connected.
+        if !self.trusted.contain(proxy) {
+            return Ok(client);
+        }
         for (passed, hop) in self.by.hops(head.headers(self.by.as_str())).enumerate() {
             match hop {
                 Hop::Address(address) => client = address,
@@ -138,6 +142,8 @@ mod tests {
         let field = |value: &str| format!("X-Forwarded-For: {value}\r\n");
         let by = ForwardedBy::XForwardedFor;
         let message = "header field X-Forwarded-For names no address where it must";
+        let field_of_stranger = "X-Forwarded-For: 203.0.113.9\r\n";
+        assert_eq!(client(&["192.0.2.0/24"], by, field_of_stranger), "10.0.0.1");
         for value in ["", "localhost", "203.0.113.9,", "203.0.113.9, 10.0.0.7, x"] {
             assert_eq!(client(&ours, by, &field(value)), message, "{value}");
         }

@@ -27,9 +27,8 @@ impl Shard {
         let access = Access {
             verifier: verifier.clone(),
             keys: keeper,
-            // Where the server listens, and who may say for whom it does, is as it was.
+            // Where the server listens is as it was.
             listeners: old.access.listeners.clone(),
-            proxies: old.access.proxies.clone(),
             ..(*new.access).clone()
         };
         self.settings = Settings {

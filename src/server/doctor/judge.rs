@@ -7,11 +7,11 @@ use super::Finding;
 use super::host::Host;
 use super::storage::Storage;
 use crate::config::Config;
+use crate::config::FdTables;
 use crate::limits::BACKLOG;
-use crate::limits::FDS_RESERVED;
-use crate::limits::FDS_RESERVED_SHARD;
 use crate::server::memory;
 use crate::server::plan::Plan;
+use crate::server::plan::fit;
 use crate::server::tls::LookedAt;
 
 const MIB: u64 = 1 << 20;
@@ -61,8 +61,8 @@ fn is_slow(source: &str) -> bool {
 
 fn subscribers(config: &Config, plan: &Plan, connections: u64, host: &Host) -> Finding {
     let shards = u64::from(plan.shard_count);
-    let reserved = FDS_RESERVED + FDS_RESERVED_SHARD * shards;
-    let by_files = host.open_files.saturating_sub(reserved).saturating_mul(shards);
+    let has_own = config.fd_tables != FdTables::Shared;
+    let by_files = fit(config, shards, host.open_files, has_own);
     let by_memory = memory::connections_possible(config, shards, plan.worst_case.available);
     let found = format!(
         "a server would hold {connections} subscribers here, on {shards} shards: open files allow {by_files}, memory ({} MiB) {by_memory}",
