@@ -61,16 +61,13 @@ impl Server {
     pub fn examine(config: &Config, data: Option<&Path>, clock: Clock) -> Vec<Finding> {
         let mut findings = Vec::new();
         let plan = Plan::new(config);
-        match (&plan, Self::check(config)) {
-            (_, Err(error)) => findings.push(Finding::error(
-                "configuration",
-                &error,
-                "a server does not start with it: mend it, and ask again",
-            )),
-            (_, Ok(())) => {
-                findings.push(Finding::fine("configuration", "a server would start with it"))
+        findings.push(match Self::check(config) {
+            Ok(()) => Finding::fine("configuration", "a server would start with it"),
+            Err(error) => {
+                let advice = "a server does not start with it: mend it, and ask again";
+                Finding::error("configuration", &error, advice)
             }
-        }
+        });
         if let Ok(plan) = &plan {
             findings.extend(judge::host(config, plan, &Host::read()));
         }
