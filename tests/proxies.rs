@@ -164,7 +164,7 @@ fn it_comes_before_tls() {
     for header in [LINE.to_vec(), block([203, 0, 113, 9])] {
         let mut socket = scene.connect();
         socket.write_all(&header).unwrap();
-        let mut stream = on(socket, "localhost", &trusting(&[certificate.clone()]));
+        let mut stream = on(socket, "localhost", &trusting(std::slice::from_ref(&certificate)));
         stream.write_all(HEALTH).unwrap();
         assert_eq!(status(&mut stream), 200);
     }
