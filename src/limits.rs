@@ -54,6 +54,20 @@ pub const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Pages of history that a home reads between two rounds of fanning out; at the limit requests wait for the next round, so that many who
 /// reconnect at once do not hold up a revocation.
 pub const PAGES_PER_TURN_MAX: usize = 16;
+/// Events of a home of durable topics that lie with the store and are not stored; at the limit publishes to these topics are refused with `full`.
+pub const STORE_LINE_EVENTS_MAX: usize = 16 * 1024;
+/// Bytes of such events, but for one run; at the limit likewise.
+pub const STORE_LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Milliseconds that a publisher waits for the store; then it is told that nobody knows what becomes of its events, and until the store has answered
+/// further publishes to durable topics are refused with `unavailable`.
+pub const STORE_RUN_MS_MAX: u64 = 30_000;
+/// Pages that a home has asked the store for, or that have come from there and are not on their way; at the limit further requests wait, of which there
+/// is one for each subscription and home.
+pub const STORE_PAGES_MAX: usize = 16;
+/// Milliseconds that a reader waits for a page of the store; then it is told of a gap, and goes on with what memory holds.
+pub const STORE_PAGE_MS_MAX: u64 = 10_000;
+/// How often a page of last events is asked for again since the store read it before what memory still holds; then its reader is told of a gap.
+pub const STORE_PAGE_RETRIES_MAX: u8 = 3;
 
 /// When a shard holds too much of what has come in part, those that hold the most let go of theirs until one such part of the budget is free: looking for
 /// them costs a pass over all.
@@ -256,6 +270,7 @@ const _: () =
     assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
 const _: () = assert!(RUN_BYTES_MAX <= INBOX_BYTES_MAX && RUN_BYTES_MAX <= MESH_PENDING_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX <= INBOX_BYTES_MAX, "a page fits an inbox");
+const _: () = assert!(STORE_PAGE_MS_MAX < STORE_RUN_MS_MAX);
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;

@@ -80,6 +80,7 @@ pub struct MemoryConfig {
     pub input_bytes_max: u64,
     pub mesh_bytes_max: u64,
     pub tables_bytes_max: u64,
+    pub tokens_bytes_max: u64,
 }
 
 /// What the server says of itself, as events.
@@ -111,6 +112,7 @@ pub struct AuthConfig {
     pub anonymous: String,
     pub anonymous_role: String,
     pub admin_secret_file: String,
+    pub metrics: String,
     pub origins: String,
     pub hosts: String,
     pub user_connections: u64,

@@ -13,6 +13,7 @@ use crate::dialect::Setup;
 use crate::dialect::Step;
 use crate::dialect::Takes;
 use crate::dialect::Talk;
+use crate::dialect::Uploading;
 use crate::dialect::Wish;
 use crate::position::Since;
 use crate::wire::http::Head;
@@ -100,11 +101,14 @@ pub enum Socket {
 /// Who begins an event stream.
 pub type OpensStream = fn(&Head, &Setup<'_>) -> Result<Wanted, NotOpened>;
 
+/// Who begins an upload, whose body is of this type.
+pub type OpensUpload = fn(&Head, Option<&'static MediaType>) -> Result<Uploading, NotOpened>;
+
 /// What is carried out.
 #[derive(Clone, Copy, Debug)]
 pub enum Call {
-    /// Events for the topic in the path: one, or one a line for as long as the client likes. Published as they come.
-    Upload,
+    /// Events, one or one a line for as long as the client likes. Published as they come.
+    Upload(OpensUpload),
     /// A dialect hears the whole body and answers.
     Respond {
         body: Body,
@@ -148,6 +152,8 @@ pub enum Guard {
     TokenShown,
     /// Who shows the admin secret.
     Secret,
+    /// Anyone, or who shows the admin secret: as the settings say of figures.
+    Figures,
 }
 
 /// A conversation that begins on a WebSocket.

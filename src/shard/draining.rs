@@ -39,7 +39,8 @@ impl Shard {
             let is_settled = !self.has_work()
                 && self.arrived.is_empty()
                 && self.reads.is_empty()
-                && self.outgoing.is_empty();
+                && self.outgoing.is_empty()
+                && self.durable.as_ref().is_none_or(|durable| durable.is_settled(now));
             if is_settled {
                 self.send_away_all(now);
             }

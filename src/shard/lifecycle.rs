@@ -199,6 +199,10 @@ impl Shard {
     pub fn tick(&mut self, now: Now) {
         self.life.set_date(now);
         self.home.expire(now);
+        if let Some(durable) = &mut self.durable {
+            durable.home.expire(now);
+        }
+        self.give_up_on_store(now);
         self.tell_figures(now);
         self.tell_troubles(now);
         self.classes.count_streams();

@@ -90,6 +90,7 @@ fn settings() -> Settings {
             input_bytes_max: BUDGET,
             mesh_bytes_max: 4 * BUDGET,
             tables_bytes_max: BUDGET,
+            tokens_bytes_max: BUDGET,
         },
         request_timeout_s: 1,
         ..roomy()

@@ -21,6 +21,7 @@ use fanwire::dialect::Then;
 use fanwire::dialect::Ticket;
 use fanwire::dialect::View;
 use fanwire::dialect::Wish;
+use fanwire::event::Ack;
 use fanwire::event::Draft;
 use fanwire::event::Fields;
 use fanwire::event::Op;
@@ -55,6 +56,7 @@ fn draft(name: &str, payload: &str, view: &View) -> Option<Draft> {
         op: Op::Event,
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
+        ack: Ack::default(),
     })
 }
 

@@ -111,6 +111,8 @@ impl Crowd {
             crew.start("readers", &Plan::Crowd(plan), &[])?;
         }
         let mut crowd = Self { crew, processes };
+        // What is said before would be read with the plan.
+        crowd.await_all("readers to begin", REST_NS_MAX, |word| matches!(word, Word::Ready))?;
         crowd.order(&Order::Connect)?;
         crowd.await_all("readers to join", JOIN_NS_MAX, |word| {
             matches!(word, Word::Joined { .. })

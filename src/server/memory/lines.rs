@@ -53,6 +53,7 @@ pub(in crate::server) enum Part {
     Input,
     Mesh,
     Tables,
+    Tokens,
 }
 
 /// What a line says, whatever the machine.
@@ -125,7 +126,7 @@ fn client_bytes(config: &Config) -> u64 {
 }
 
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 19] = [
+pub(in crate::server) const LINES: [Line; 20] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -185,7 +186,7 @@ pub(in crate::server) const LINES: [Line; 19] = [
     Line {
         part: Part::Outboxes,
         name: "outboxes of those who do not keep up, and what they have begun to be sent",
-        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 13, most: u64::MAX },
+        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 11, most: u64::MAX },
         key: "outboxes_bytes_max",
         at_limit: "those that hold the most meet their slow policy",
     },
@@ -294,6 +295,17 @@ pub(in crate::server) const LINES: [Line; 19] = [
         },
         key: "memory.tables_bytes_max",
         at_limit: "the newcomer is refused",
+    },
+    Line {
+        part: Part::Tokens,
+        name: "tokens of those who are connected: roles, patterns, filters",
+        bound: Bound::Budget {
+            set: |config| config.memory.tokens_bytes_max,
+            share: 2,
+            most: TABLES_BYTES_DEFAULT,
+        },
+        key: "memory.tokens_bytes_max",
+        at_limit: "the newcomer is refused with 503, a token shown later is not taken",
     },
 ];
 

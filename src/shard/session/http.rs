@@ -22,8 +22,9 @@ use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Door;
+use crate::dialect::MediaType;
 use crate::dialect::Opening;
-use crate::dialect::Refusal;
+use crate::dialect::OpensUpload;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
@@ -356,10 +357,14 @@ impl Shard {
         id: ConnId,
         http: &mut Http,
         head: &Head,
-        has_lines: bool,
+        (opens, media): (OpensUpload, Option<&'static MediaType>),
         now: Now,
     ) {
-        match Upload::read(head, has_lines, self.settings.message_bytes_max) {
+        let uploading = match opens(head, media) {
+            Ok(uploading) => uploading,
+            Err(problem) => return self.refuse_opening(id, http, &problem, now),
+        };
+        match Upload::new(uploading, head.framing, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let refusal = self.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
@@ -399,15 +404,4 @@ fn deflate_of(agreed: Option<Agreed>) -> Deflate {
         }
         Some(agreed) => Deflate::Takeover { window_bits: agreed.server_window_bits },
     }
-}
-
-/// `{"error":{"code":…,"message":…,"field":…}}`
-pub(super) fn refusal_body(refusal: &Refusal) -> Vec<u8> {
-    let mut error = serde_json::Map::new();
-    error.insert("code".into(), refusal.code.name().into());
-    error.insert("message".into(), (*refusal.message).into());
-    if let Some(field) = &refusal.field {
-        error.insert("field".into(), (**field).into());
-    }
-    serde_json::json!({ "error": error }).to_string().into_bytes()
 }
