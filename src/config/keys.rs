@@ -323,6 +323,13 @@ const KEYS: &[Key] = &[
         doc: "Over how long clients come back that are sent away because the server stops: as many a second as there are divided by this, but at least 1000. Clients of the native protocol and of event streams are told when; those of dialects that have no word for it are closed one after the other, within half of `drain_timeout_s`.",
     },
     Key {
+        name: "data_dir",
+        takes: Takes::Text { field: |config| &mut config.data_dir },
+        default: "\"fanwire-data\"",
+        unit: "",
+        doc: "The folder of what outlasts a restart, made if it is not there; only looked at if `[[history.durable]]` names topics. One server has it at a time.",
+    },
+    Key {
         name: "history.topic_events_max",
         takes: Takes::Number {
             min: 0,
