@@ -24,7 +24,7 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 6] = [
+const STEPS: [(&str, &str, &str); 7] = [
     (
         "dialect",
         "batch",
@@ -36,6 +36,7 @@ const STEPS: [(&str, &str, &str); 6] = [
         "wire",
         "a door names its method, and its parameters are read from a request's head",
     ),
+    ("store", "conn", "the store is a party of the mesh, and hears by its lanes"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),

@@ -144,7 +144,7 @@ pub struct Stretch {
     pub as_of_us: u64,
 }
 
-/// Events of one topic that cannot be read any more.
+/// Events of one topic that cannot be read any more. What the retention let go of is one of them for each topic, with nothing before it or within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
     pub topic: TopicName,
@@ -173,6 +173,9 @@ pub struct Restored {
     pub stamped_us: u64,
     /// Every topic of which offsets were given, also those of which no event is kept. Only topics at home there, each once.
     pub topics: Vec<RestoredTopic>,
+    /// The greatest offset that anybody may have seen of a topic that is not among them: its first event lies behind it. Greater than 0 once the machine lost
+    /// power, with which all that there was of a topic may have gone.
+    pub ceiling: u64,
     /// The newest events of their keys, no deletes, in the order of their stamps: the most recently changed keys of all topics above, as many as memory is to hold.
     pub last: Vec<Arc<Event>>,
     /// Of keys that changed after this moment all are in `last`; 0: of all keys.

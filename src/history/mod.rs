@@ -4,6 +4,7 @@
 //! go of is asked of the store ([`asks`]), which answers later, as an input of the shard.
 
 pub mod asks;
+pub mod keeper;
 pub mod log;
 mod memory;
 mod merge;

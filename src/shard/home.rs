@@ -45,6 +45,8 @@ pub(super) struct Home {
     topics_max: usize,
     topic_bytes_max: usize,
     stamped_us: u64,
+    /// Above it every topic begins of which nothing is known: somebody may have seen so much of it before the machine lost power.
+    unknown_ceiling: u64,
     memory: Memory,
 }
 
@@ -63,7 +65,15 @@ impl Home {
     fn new(id: HomeId, homes: &Homes, settings: &Settings, retention: Retention) -> Self {
         let (topics_max, topic_bytes_max) = settings.home_bounds();
         let memory = Memory::new(retention);
-        Self { id, homes: homes.clone(), topics_max, topic_bytes_max, stamped_us: 0, memory }
+        Self {
+            id,
+            homes: homes.clone(),
+            topics_max,
+            topic_bytes_max,
+            stamped_us: 0,
+            unknown_ceiling: 0,
+            memory,
+        }
     }
 
     /// A moment that no event of this home has, later than all that have been given out.
@@ -93,7 +103,7 @@ impl Home {
             (None, None) => {
                 self.admit(&draft.topic, ahead.topic_count)?;
                 let newest = self.memory.newest_offset(&draft.topic);
-                let ceiling = self.memory.ceiling(&draft.topic);
+                let ceiling = self.memory.ceiling(&draft.topic).max(self.unknown_ceiling);
                 (draft.topic, newest, ceiling)
             }
         };
@@ -138,6 +148,7 @@ impl Home {
     /// Goes on from what a store holds.
     pub(super) fn restore(&mut self, restored: &Restored) {
         self.stamped_us = self.stamped_us.max(restored.stamped_us);
+        self.unknown_ceiling = restored.ceiling;
         self.memory.restore(restored);
     }
 

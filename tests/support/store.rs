@@ -220,6 +220,8 @@ impl Kept {
                 Some(floor) => (floor.1, floor.2) = (event.offset, event.time_us),
                 None => lost.insert(0, (0, event.offset, event.time_us, Why::Retention)),
             }
+            // What could not be read and would have gone by now has.
+            lost.retain(|lost| lost.3 == Why::Retention || lost.1 > event.offset);
         }
     }
 
@@ -248,7 +250,7 @@ impl Kept {
         let stamps = self.events.iter().map(|event| event.time_us);
         let gone = self.lost.values().flatten().map(|lost| lost.2);
         let stamped_us = stamps.chain(gone).max().unwrap_or(0);
-        Restored { stamped_us, topics: topics.collect(), last, last_after_us }
+        Restored { stamped_us, topics: topics.collect(), ceiling: 0, last, last_after_us }
     }
 
     /// The newest event of each key that is no delete, by stamp, as of a moment.
