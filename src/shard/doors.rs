@@ -307,6 +307,6 @@ pub(super) const fn body_of(call: Call) -> Body {
     match call {
         Call::Respond { body, .. } => body,
         Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
-        Call::Upload => Body::Lines,
+        Call::Upload(_) => Body::Lines,
     }
 }

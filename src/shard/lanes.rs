@@ -151,13 +151,15 @@ impl<M> Pending<M> {
 #[derive(Debug)]
 pub(super) struct Outgoing<M> {
     parties: Vec<Pending<M>>,
-    /// Bytes that may wait for all of them together.
+    /// The first so many are shards: what waits for them counts together, and what waits for another party by itself.
+    shard_count: usize,
+    /// Bytes that may wait for all shards together, and for each other party.
     bytes_max: usize,
 }
 
 impl<M> Outgoing<M> {
-    pub(super) const fn new(bytes_max: usize) -> Self {
-        Self { parties: Vec::new(), bytes_max }
+    pub(super) fn new(shard_count: u16, bytes_max: usize) -> Self {
+        Self { parties: Vec::new(), shard_count: usize::from(shard_count), bytes_max }
     }
 
     /// What waits for one of them.
@@ -171,33 +173,48 @@ impl<M> Outgoing<M> {
 
     /// Whether a lane to that party has room.
     pub(super) fn has_room(&self, party: impl Into<PartyId>, lane: Lane) -> bool {
-        let pending = self.parties.get(party.into().index());
-        pending.is_none_or(|pending| pending.has_room(lane)) && self.bytes(lane) < self.bytes_max
+        let party = party.into();
+        let pending = self.parties.get(party.index());
+        pending.is_none_or(|pending| pending.has_room(lane))
+            && self.bytes_beside(party, lane) < self.bytes_max
     }
 
     /// Whether a lane to that party is at most half full, so that what can wait leaves room for what cannot.
     pub(super) fn has_half(&self, party: impl Into<PartyId>, lane: Lane) -> bool {
-        let pending = self.parties.get(party.into().index());
+        let party = party.into();
+        let pending = self.parties.get(party.index());
         let is_free = pending.is_none_or(|pending| {
             let queue = pending.lane(lane);
             queue.parcels.len() < MESH_PENDING_MAX / 2 && queue.bytes < MESH_PENDING_BYTES_MAX / 2
         });
-        is_free && self.bytes(lane) < self.bytes_max / 2
+        is_free && self.bytes_beside(party, lane) < self.bytes_max / 2
     }
 
-    /// Whether that lane has room wherever something was ever sent.
+    /// Whether that lane has room to every shard.
     pub(super) fn has_room_everywhere(&self, lane: Lane) -> bool {
-        self.parties.iter().all(|pending| pending.has_room(lane))
-            && self.bytes(lane) < self.bytes_max
+        self.to_shards().all(|pending| pending.has_room(lane))
+            && self.bytes_to_shards(lane) < self.bytes_max
     }
 
-    /// Bytes of that lane to all parties.
-    fn bytes(&self, lane: Lane) -> usize {
-        self.parties.iter().map(|pending| pending.bytes(lane)).sum()
+    fn to_shards(&self) -> impl Iterator<Item = &Pending<M>> {
+        self.parties.iter().take(self.shard_count)
     }
 
+    fn bytes_to_shards(&self, lane: Lane) -> usize {
+        self.to_shards().map(|pending| pending.bytes(lane)).sum()
+    }
+
+    /// Bytes of that lane that count where that party is concerned.
+    fn bytes_beside(&self, party: PartyId, lane: Lane) -> usize {
+        if party.index() < self.shard_count {
+            return self.bytes_to_shards(lane);
+        }
+        self.parties.get(party.index()).map_or(0, |pending| pending.bytes(lane))
+    }
+
+    /// Whether nothing waits for any shard.
     pub(super) fn is_empty(&self) -> bool {
-        self.parties.iter().all(Pending::is_empty)
+        self.to_shards().all(Pending::is_empty)
     }
 }
 
@@ -240,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_lane_is_full_by_messages_or_by_bytes_and_the_other_is_not() {
-        let mut outgoing = Outgoing::new(2 * MESH_PENDING_BYTES_MAX);
+        let mut outgoing = Outgoing::new(8, 2 * MESH_PENDING_BYTES_MAX);
         let party = PartyId(7);
         assert!(outgoing.has_room(party, Lane::Data), "nobody has sent anything yet");
         outgoing.to(party).push(Note(Lane::Data, 0, MESH_PENDING_BYTES_MAX));
@@ -259,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_can_wait_leaves_half_of_a_lane_to_what_cannot() {
-        let mut outgoing = Outgoing::new(2 * MESH_PENDING_BYTES_MAX);
+        let mut outgoing = Outgoing::new(8, 2 * MESH_PENDING_BYTES_MAX);
         let party = PartyId(7);
         assert!(outgoing.has_half(party, Lane::Data));
         outgoing.to(party).push(Note(Lane::Data, 0, MESH_PENDING_BYTES_MAX / 2));
@@ -268,8 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn a_party_that_does_not_listen_is_no_concern_of_the_shards() {
+        let mut outgoing = Outgoing::new(2, 2 * MESH_PENDING_BYTES_MAX);
+        let store = PartyId(2);
+        outgoing.to(PartyId(1)).push(Note(Lane::Data, 0, 1));
+        outgoing.to(store).push(Note(Lane::Data, 0, 2 * MESH_PENDING_BYTES_MAX));
+        assert!(!outgoing.has_room(store, Lane::Data));
+        assert!(
+            outgoing.has_room_everywhere(Lane::Data) && outgoing.has_room(PartyId(1), Lane::Data)
+        );
+        assert!(outgoing.to(PartyId(1)).pop(Lane::Data).is_some());
+        assert!(outgoing.is_empty(), "shards need not wait for it to stop");
+    }
+
+    #[test]
     fn what_waits_for_all_together_is_bounded_too() {
-        let mut outgoing = Outgoing::new(100);
+        let mut outgoing = Outgoing::new(10, 100);
         for party in 0..4 {
             assert!(outgoing.has_room(PartyId(9), Lane::Data));
             outgoing.to(PartyId(party)).push(Note(Lane::Data, 0, 25));
