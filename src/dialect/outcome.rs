@@ -53,7 +53,7 @@ pub enum Outcome<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published<'a> {
     /// Of each draft, in order, its topic and its place, or why it has none.
-    Asked { topics: &'a [TopicName], results: &'a [PublishResult] },
+    Answered { topics: &'a [TopicName], results: &'a [PublishResult] },
     /// The client may not publish this, so nothing was.
     Barred { topic: &'a TopicName, refusal: &'a Refusal },
 }

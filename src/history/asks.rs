@@ -144,7 +144,7 @@ pub struct Stretch {
     pub as_of_us: u64,
 }
 
-/// Events of one topic that cannot be read any more.
+/// Events of one topic that cannot be read any more. What the retention let go of is one of them for each topic, with nothing before it or within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
     pub topic: TopicName,

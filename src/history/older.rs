@@ -165,9 +165,11 @@ impl Memory {
         }
     }
 
-    /// What a reader is told instead of what the store was asked for, if that does not come.
+    /// What a reader is told instead of what the store was asked for, if that does not come: that all is missing that memory lacks by now, which may be more
+    /// than when it was asked for.
     #[must_use]
-    pub fn unavailable(&self, read: &Read, until_us: u64) -> Page {
+    pub fn unavailable(&self, read: &Read, asked_until_us: u64) -> Page {
+        let until_us = self.lacks(read).unwrap_or(asked_until_us);
         let mut page = Page { more_after_us: Some(until_us), ..Page::default() };
         match self.known_of(&read.topics) {
             Some(known) => {

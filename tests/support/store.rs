@@ -220,6 +220,8 @@ impl Kept {
                 Some(floor) => (floor.1, floor.2) = (event.offset, event.time_us),
                 None => lost.insert(0, (0, event.offset, event.time_us, Why::Retention)),
             }
+            // What could not be read and would have gone by now has.
+            lost.retain(|lost| lost.3 == Why::Retention || lost.1 > event.offset);
         }
     }
 

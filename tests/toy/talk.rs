@@ -73,8 +73,10 @@ fn nothing(name: &str) -> Step {
 
 fn placed(name: &str, published: &Published<'_>) -> String {
     match published {
-        Published::Asked { results: [Ok(placed)], .. } => format!("{name} has {}", placed.offset),
-        Published::Asked { results: [], .. } => format!("{name} has nothing"),
+        Published::Answered { results: [Ok(placed)], .. } => {
+            format!("{name} has {}", placed.offset)
+        }
+        Published::Answered { results: [], .. } => format!("{name} has nothing"),
         published => format!("{name}: {published:?}"),
     }
 }

@@ -71,10 +71,10 @@ impl Respond for Casting {
 
 fn answer(published: Published<'_>) -> Response {
     match published {
-        Published::Asked { results, .. } if results.contains(&Err(RefusalCode::RateLimited)) => {
+        Published::Answered { results, .. } if results.contains(&Err(RefusalCode::RateLimited)) => {
             Response::error(429, RefusalCode::RateLimited.name(), RATE_LIMITED)
         }
-        Published::Asked { .. } | Published::Barred { .. } => accepted(),
+        Published::Answered { .. } | Published::Barred { .. } => accepted(),
     }
 }
 

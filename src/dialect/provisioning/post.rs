@@ -71,7 +71,7 @@ impl Respond for Posting {
 /// What became of a post's events.
 fn answer(published: Published<'_>, context: &Context<'_>) -> Response {
     let results = match published {
-        Published::Asked { results, .. } => results,
+        Published::Answered { results, .. } => results,
         Published::Barred { topic, .. } => {
             let name = context.view.name_of(topic);
             return Response::json(403, error(&format!("publishing {name} is not allowed")));

@@ -14,7 +14,7 @@ use super::super::input::AdminRequest;
 use super::super::input::ConnId;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
-use super::calls::Asked;
+use super::calls::AnswerAwaited;
 use super::gather::Action;
 use super::http::Http;
 use super::http::State;
@@ -153,7 +153,7 @@ impl Shard {
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
                 self.intake.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
-                http.set_state(State::Asked(Box::new(Asked::Page)));
+                http.set_state(State::Awaiting(Box::new(AnswerAwaited::Page)));
                 Some(http)
             }
         }

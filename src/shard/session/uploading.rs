@@ -64,8 +64,8 @@ impl Shard {
         now: Now,
     ) {
         match http.take_state() {
-            State::Asked(asked) => {
-                self.call_published(id, &mut http, *asked, results, now);
+            State::Awaiting(awaited) => {
+                self.call_published(id, &mut http, *awaited, results, now);
             }
             State::Upload(mut upload) => {
                 upload.take_results(results, now);
