@@ -8,9 +8,12 @@
 mod access;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/tls.rs"]
+mod tls;
 
 pub use access::*;
 pub use filters::*;
+pub use tls::*;
 
 /// Bytes of a topic name; a longer one is refused with `bad_topic`.
 pub const TOPIC_BYTES_MAX: usize = 255;
@@ -463,56 +466,11 @@ pub const PROXY_HEADER_BYTES_MAX: usize = 2048;
 pub const PROXY_HOPS_MAX: usize = 16;
 const _: () = assert!(PROXY_HEADER_BYTES_MAX <= TLS_HANDSHAKE_INPUT_BYTES_MAX);
 
-/// Handshakes of TLS that a core has underway, and connections of which a proxy's header is awaited; at the limit one that has waited for its client for a while goes, and if there is none, nobody is
-/// accepted on these listeners before one has ended.
-pub const TLS_HANDSHAKES_MAX: usize = 256;
 /// Milliseconds after which a client that is sent away is asked to come back at the earliest: what a server needs to start again.
 pub const RETURN_MS_MIN: u64 = 500;
 /// Clients that are asked to come back in a second, as long as `return_spread_s` allows; at that bound more come in a second.
 pub const RETURNS_PER_S: u64 = 1000;
-/// Milliseconds that a handshake may take; one that takes longer is closed.
-pub const TLS_HANDSHAKE_MS_MAX: u64 = 10_000;
-/// Milliseconds for which a handshake that waits for its client is let wait even if there is no place for others.
-pub const TLS_HANDSHAKE_PATIENCE_MS: u64 = 1_000;
-/// Steps of handshakes that one turn of a core takes, each of which may cost a signature; the rest is taken by the next turn.
-pub const TLS_STEPS_PER_TURN_MAX: usize = 16;
-/// Bytes of one client's side of a handshake that have come and are not yet made use of; more closes it.
-pub const TLS_HANDSHAKE_INPUT_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of one handshake: what has come, our answer, and the library's own state.
-pub const TLS_HANDSHAKE_BYTES: usize = 32 * 1024;
-/// Bytes of one connection's TLS when it is idle: keys, sequence numbers, and the library's state around them.
-pub const TLS_CONNECTION_BYTES: u64 = 4 * 1024;
-/// Bytes of one connection's TLS beyond those if clients may show certificates: the library keeps what was shown.
-pub const TLS_CLIENT_BYTES: u64 = TLS_CLIENT_CHAIN_BYTES_MAX as u64 + 1024;
-/// Bytes of plaintext in one record that we send (RFC 8446 section 5.1).
-pub const TLS_RECORD_BYTES: usize = 16 * 1024;
-/// Bytes of a record beyond its plaintext at most: five of header, and what keys and paddings add (RFC 5246 section 6.2.3).
-pub const TLS_OVERHEAD_BYTES: usize = 2048 + 5;
-/// Bytes that a connection may hold of records that have come in part; more than one record is no TLS, and closes it.
-pub const TLS_CARRY_BYTES_MAX: usize = TLS_RECORD_BYTES + TLS_OVERHEAD_BYTES;
-/// Bytes of our records that a connection may hold because its socket does not take them: what is left of one, and answers to the peer's own
-/// messages; more of those closes the connection.
-pub const TLS_REST_BYTES_MAX: usize = TLS_RECORD_BYTES + TLS_OVERHEAD_BYTES + 2048;
-/// What part of the memory for outboxes is for records that have come or gone in part, if there is TLS.
-pub const TLS_RECORDS_SHARE: u64 = 4;
-/// Seconds after which certificates' files are looked at again.
-pub const TLS_FILES_S: u64 = 2;
-/// New configurations of TLS that wait for a core; at the limit the newest waits with whoever made it.
-pub const TLS_RENEWALS_MAX: usize = 1;
 /// Settings read anew that wait for a core; at the limit whoever reads them waits, for `RELOAD_MS_MAX` at most.
 pub const SETTINGS_RENEWALS_MAX: usize = 4;
 /// Milliseconds that a core may take to hear of settings that were read anew; then that is said in the log, and it hears of the next ones.
 pub const RELOAD_MS_MAX: u64 = 5_000;
-/// Certificates that may be configured; more stop the start.
-pub const TLS_CERTIFICATES_MAX: usize = 64;
-/// Clients that may be known by a certificate; more stop the start.
-pub const TLS_CLIENTS_MAX: usize = 1024;
-/// Bytes of a client's certificate and of those that it was signed with, together; a client with more is refused in its handshake.
-pub const TLS_CLIENT_CHAIN_BYTES_MAX: usize = 8 * 1024;
-/// Names of a client's certificate; one with more is known by none of them, and refused.
-pub const CERTIFICATE_NAMES_MAX: usize = 64;
-/// Days for which a certificate that the server has signed itself is good.
-pub const TLS_SELF_SIGNED_DAYS: u64 = 30;
-const _: () =
-    assert!(TLS_CARRY_BYTES_MAX < READ_BYTES, "what is held is read on behind in the one buffer");
-const _: () = assert!(TLS_HANDSHAKE_INPUT_BYTES_MAX <= TLS_CARRY_BYTES_MAX);

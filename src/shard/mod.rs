@@ -138,8 +138,6 @@ pub struct Shard {
     /// What is held of what has come in part.
     intake: intake::Intake,
     rights: rights::Rights,
-    /// What all replays may hold together, and who waits.
-    past_room: past_room::PastRoom,
     stats: Stats,
 }
 
@@ -155,7 +153,6 @@ impl Shard {
             rights: rights::Rights::new(&settings),
             home,
             durable,
-            past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
             intake: intake::Intake::new(settings.memory.input_bytes_max, shard_count),
             telling: telling::Telling::new(&settings, homes.count(), Arc::clone(&epoch)),
             outgoing: lanes::Outgoing::new(shard_count, outgoing_bytes),
@@ -257,7 +254,7 @@ impl Shard {
             self.telling.gathered.due_ms(),
             self.telling.shapings.due_ms(),
             self.intake.due_ms(),
-            self.past_room.due_ms(),
+            self.telling.past_room.due_ms(),
             self.arrived.brake.due_ms(),
             self.life.due_ms(),
         ]

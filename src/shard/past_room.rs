@@ -163,10 +163,10 @@ impl Shard {
         let may_wait = wants && !solo.past.in_line && solo.closing.is_none();
         if may_wait && !solo.has_pages() && !is_resting && solo.has_room_for_pages() {
             solo.past.in_line = true;
-            if self.past_room.line.is_empty() {
-                self.past_room.moved_ms = now.mono_ms;
+            if self.telling.past_room.line.is_empty() {
+                self.telling.past_room.moved_ms = now.mono_ms;
             }
-            self.past_room.line.push_back(reader);
+            self.telling.past_room.line.push_back(reader);
         }
     }
 
@@ -202,7 +202,7 @@ impl Shard {
         let is_ready = now.mono_ms >= solo.rests_until_ms && solo.has_room_for_pages();
         solo.replays.iter().enumerate().find_map(|(at, replay)| {
             replay.next.iter().enumerate().find_map(|(index, wanted)| {
-                let bytes = self.past_room.page_bytes(solo, wanted, is_its_turn)?;
+                let bytes = self.telling.past_room.page_bytes(solo, wanted, is_its_turn)?;
                 (is_ready || wanted.is_free()).then_some((at, index, bytes))
             })
         })
@@ -210,21 +210,23 @@ impl Shard {
 
     /// Whether whoever is first in line need wait no longer.
     pub(super) fn can_go_on_with_past(&self) -> bool {
-        let Some(first) = self.past_room.line.front() else { return false };
+        let Some(first) = self.telling.past_room.line.front() else { return false };
         let solo = self.conns.see(*first).and_then(|conn| conn.solo.as_deref());
         let wanted = solo.and_then(|solo| {
             let next = solo.replays.iter().find_map(|replay| replay.next.first())?;
             Some((solo, next))
         });
-        wanted.is_none_or(|(solo, next)| self.past_room.page_bytes(solo, next, true).is_some())
+        wanted.is_none_or(|(solo, next)| {
+            self.telling.past_room.page_bytes(solo, next, true).is_some()
+        })
     }
 
     /// Lets those who wait go on, in their order, as far as there is room.
     pub(super) fn go_on_with_past(&mut self, now: Now) {
         while self.can_go_on_with_past()
-            && let Some(first) = self.past_room.line.pop_front()
+            && let Some(first) = self.telling.past_room.line.pop_front()
         {
-            self.past_room.moved_ms = now.mono_ms;
+            self.telling.past_room.moved_ms = now.mono_ms;
             let conn = self.conns.find_ref(first).map(|_| first.id);
             let solo = conn.and_then(|id| self.conns.solo_mut(id));
             if let Some(solo) = solo {
@@ -248,7 +250,7 @@ impl Shard {
         let bytes: usize = events.map(|event| ITEM_BYTES + event.weight_bytes()).sum();
         let held = solo.past_bytes();
         let more = beyond_spare(held + bytes) - beyond_spare(held);
-        if bytes <= asked.bytes || more <= self.past_room.room(&solo.past) {
+        if bytes <= asked.bytes || more <= self.telling.past_room.room(&solo.past) {
             return Some(asked);
         }
         solo.replays[at].next.push(Wanted { bytes, ..asked });
@@ -257,8 +259,8 @@ impl Shard {
 
     /// Closes connections that leave their pages lying while others wait for room, those that hold the most first. To be called once a second.
     pub(super) fn end_stalled_replays(&mut self, now: Now) {
-        let waited_ms = now.mono_ms.saturating_sub(self.past_room.moved_ms);
-        if self.past_room.line.is_empty() || waited_ms < REPLAY_STALLED_MS {
+        let waited_ms = now.mono_ms.saturating_sub(self.telling.past_room.moved_ms);
+        if self.telling.past_room.line.is_empty() || waited_ms < REPLAY_STALLED_MS {
             return;
         }
         let places = (0..self.conns.places()).map(ConnId);

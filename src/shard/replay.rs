@@ -60,7 +60,7 @@ impl Shard {
             _ => None,
         };
         let is_snapshot = untold.is_some();
-        let serial = self.past_room.next_serial();
+        let serial = self.telling.past_room.next_serial();
         let shared = Arc::new(Read {
             topics: subscription.topics.clone(),
             start: start_anywhere(since),

@@ -134,12 +134,12 @@ impl Shard {
             return;
         };
         solo.rests_until_ms = solo.rests_until_ms.max(now.mono_ms) + rest_ms;
-        self.past_room.rest(solo.rests_until_ms, conn);
+        self.telling.past_room.rest(solo.rests_until_ms, conn);
     }
 
     /// Goes on with the replays that have rested.
     pub(super) fn end_rests(&mut self, now: Now) {
-        while let Some(conn) = self.past_room.pop_rested(now) {
+        while let Some(conn) = self.telling.past_room.pop_rested(now) {
             if self.conns.find_ref(conn).is_some() {
                 self.ask_for_next_pages(conn.id, now);
             }

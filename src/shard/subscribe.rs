@@ -241,7 +241,7 @@ impl Shard {
         };
         let Some(conn) = self.conns.find_mut(id) else { return };
         let outbox = self.telling.solos.outbox();
-        let past = self.past_room.begin();
+        let past = self.telling.past_room.begin();
         let solo = Box::new(Solo { outbox, cursor, past, ..Solo::default() });
         let synced = std::mem::replace(&mut conn.synced, 0);
         let class = conn.class;

@@ -13,6 +13,7 @@ use super::encoded::Encoded;
 use super::flight::Flight;
 use super::gathered::Gathered;
 use super::input::ConnId;
+use super::past_room::PastRoom;
 use super::settings::Settings;
 use super::shaping::Shapings;
 use super::solos::Solos;
@@ -27,6 +28,8 @@ pub(super) struct Telling {
     pub(super) flight: Flight,
     pub(super) solos: Solos,
     pub(super) shapings: Shapings,
+    /// What all replays may hold together, and who waits.
+    pub(super) past_room: PastRoom,
     /// Buffers that live from event to event.
     scratch: Scratch,
     /// What events are encoded with that are for one connection of a class of its own.
@@ -56,6 +59,7 @@ impl Telling {
             gathered: Gathered::new(epoch, home_count, &codec, &outboxes),
             flight: Flight::default(),
             solos: Solos::new(outboxes, &codec),
+            past_room: PastRoom::new(settings.memory.replays_bytes_max),
             shapings: Shapings::new(settings.memory.shaping_bytes_max),
             scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
             alone: Encoded::new(&codec),

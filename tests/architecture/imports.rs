@@ -137,7 +137,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &["known", "tables"],
         ],
     ),
-    ("admin", &[&["board", "jwks", "jwks::*", "log"]]),
+    ("admin", &[&["board", "jwks", "jwks::*", "log", "store_figures"]]),
 ];
 
 /// Each file's name as a module, and the code in it that is no test's.

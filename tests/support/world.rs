@@ -1,5 +1,7 @@
 //! Shards, other parties, the lanes between all of them, and sockets that can be full; time passes when it is told to.
 
+#[path = "drain.rs"]
+mod drain;
 #[path = "party.rs"]
 pub mod party;
 #[path = "store.rs"]
@@ -29,6 +31,7 @@ use fanwire::shard::Settings;
 use fanwire::shard::Shard;
 use fanwire::shard::Sink;
 
+pub use self::drain::Drain;
 use self::party::Party;
 use self::store::Store;
 
@@ -84,35 +87,6 @@ pub struct Socket {
     pub drain: Option<Drain>,
     /// What has been read so while time passed.
     pub heard: Vec<u8>,
-}
-
-/// A client that reads while time passes.
-#[derive(Clone, Copy, Debug)]
-pub struct Drain {
-    /// Bytes that it takes each virtual second.
-    pub bytes_per_s: u64,
-    /// It comes round once in so many milliseconds, and then takes what it is due for all of them.
-    pub every_ms: u64,
-    /// When it comes first, in `Now::mono_ms`.
-    pub next_ms: u64,
-}
-
-impl Drain {
-    /// One that reads so many bytes a second, a little each millisecond, from now on.
-    pub fn steady(bytes_per_s: u64) -> Self {
-        Self { bytes_per_s, every_ms: 1, next_ms: 0 }
-    }
-
-    /// Bytes that it takes now.
-    fn due(&mut self, now_ms: u64) -> usize {
-        if now_ms < self.next_ms {
-            return 0;
-        }
-        self.next_ms = now_ms + self.every_ms;
-        // Fractions of a byte are made good by the millisecond at which they are whole.
-        let bytes = |ms: u64| u128::from(self.bytes_per_s) * u128::from(ms) / 1000;
-        usize::try_from(bytes(now_ms) - bytes(now_ms - self.every_ms.min(now_ms))).unwrap()
-    }
 }
 
 /// A connection as its client sees it.

@@ -12,10 +12,10 @@ use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::HttpError;
 
-/// A question whose answer a request waits for.
+/// The answer that a call's response waits for.
 #[derive(Debug)]
 pub(super) enum AnswerAwaited {
-    /// Places for drafts of these topics, of so many bytes together.
+    /// Places for drafts of these topics, which take `drafts_bytes` together.
     Publish { dialect: DialectId, topics: Vec<TopicName>, drafts_bytes: usize, then: ThenPublished },
     /// Which topics there are.
     List(ThenListed),
@@ -24,7 +24,7 @@ pub(super) enum AnswerAwaited {
 }
 
 impl AnswerAwaited {
-    /// Bytes that wait with it.
+    /// Bytes of drafts whose places are awaited.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Publish { drafts_bytes, .. } => *drafts_bytes,
@@ -42,7 +42,7 @@ pub(super) enum Action {
     Revoke,
 }
 
-/// A body on its way.
+/// The body of a call, of which a part has come.
 #[derive(Debug)]
 pub(super) struct PartialBody {
     pub(super) decoder: BodyDecoder,

@@ -13,10 +13,10 @@ use crate::dialect::Ticket;
 use crate::event::TopicName;
 use crate::wire::decoder::Violation;
 
-/// One thing that a client said, its bytes copied where they outlive the read.
+/// A message or control frame of a client, its bytes copied where they outlive the read.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// What its conversation wants to be done for a message; whether that was counted as one of those that it may send.
+    /// The steps that its conversation wants for a message; `is_counted`: the message was charged to the rate limit.
     Steps {
         steps: Vec<Step>,
         is_counted: bool,
