@@ -31,7 +31,7 @@ const SECTIONS: [Section; 7] = [
             "src/shard/session/http.rs",
             "src/dialect/peat/doors.rs",
             "src/dialect/native/url.rs",
-            "src/shard/session/upload.rs",
+            "src/dialect/native/upload.rs",
             "src/shard/session/upload_end.rs",
             "src/dialect/provisioning/post.rs",
             "src/shard/session/revoke.rs",
