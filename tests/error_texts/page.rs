@@ -30,6 +30,7 @@ const SECTIONS: [Section; 7] = [
             "src/shard/session/endpoint.rs",
             "src/dialect/peat/doors.rs",
             "src/dialect/native/url.rs",
+            "src/dialect/native/upload.rs",
             "src/shard/session/upload.rs",
             "src/shard/session/upload_end.rs",
             "src/dialect/provisioning/post.rs",
