@@ -459,3 +459,18 @@ const _: () = assert!(PROVISIONING_TYPES_MAX <= SUBSCRIPTIONS_MAX);
 pub const REVOKE_BYTES_MAX: usize = 4096;
 /// Log entries of its own that one shard publishes a second; further ones are in the log only.
 pub const OWN_LOGS_PER_S: u32 = 10;
+
+/// Bytes of the header that a proxy writes before everything else (PROXY protocol); a longer one closes the connection.
+pub const PROXY_HEADER_BYTES_MAX: usize = 2048;
+/// Proxies that a request may have passed, of those that are trusted to say so; one that has passed more is refused with 400.
+pub const PROXY_HOPS_MAX: usize = 16;
+const _: () = assert!(PROXY_HEADER_BYTES_MAX <= TLS_HANDSHAKE_INPUT_BYTES_MAX);
+
+/// Milliseconds after which a client that is sent away is asked to come back at the earliest: what a server needs to start again.
+pub const RETURN_MS_MIN: u64 = 500;
+/// Clients that are asked to come back in a second, as long as `return_spread_s` allows; at that bound more come in a second.
+pub const RETURNS_PER_S: u64 = 1000;
+/// Settings read anew that wait for a core; at the limit whoever reads them waits, for `RELOAD_MS_MAX` at most.
+pub const SETTINGS_RENEWALS_MAX: usize = 4;
+/// Milliseconds that a core may take to hear of settings that were read anew; then that is said in the log, and it hears of the next ones.
+pub const RELOAD_MS_MAX: u64 = 5_000;

@@ -40,6 +40,10 @@ enum Command {
     Demo(cli::DemoArgs),
     /// Make tokens, and say what is in one.
     Token(cli::TokenArgs),
+    /// Whether a configuration would do, what differs between two, what a key means.
+    Config(cli::ConfigArgs),
+    /// How many subscribers this host will hold, and what to change for more.
+    Doctor(cli::DoctorArgs),
     /// Look into a data folder at rest: what is in it, whether it is sound, its events out and in.
     History(cli::HistoryArgs),
 }
@@ -56,6 +60,8 @@ fn main() -> ExitCode {
         Command::Subscribe(arguments) => cli::subscribe(arguments),
         Command::Demo(arguments) => cli::demo(&arguments),
         Command::Token(arguments) => cli::token(&arguments),
+        Command::Config(arguments) => cli::config(&arguments),
+        Command::Doctor(arguments) => cli::doctor(&arguments),
         Command::History(arguments) => cli::history(&arguments),
     }
 }

@@ -45,6 +45,9 @@ mod payload;
 #[path = "fuzz/promises/peat.rs"]
 mod peat;
 
+#[path = "fuzz/promises/proxy.rs"]
+mod proxy;
+
 #[path = "fuzz/promises/talk.rs"]
 mod talk;
 
@@ -62,7 +65,7 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 17] = [
+    let targets: [(&str, Promise); 18] = [
         ("body", body::hold),
         ("certificate", certificate::hold),
         ("config", config::hold),
@@ -76,6 +79,7 @@ fn every_corpus_keeps_its_promise() {
         ("native", native::hold),
         ("payload", payload::hold),
         ("peat", peat::hold),
+        ("proxy", proxy::hold),
         ("talk", talk::hold),
         ("shard", shard::hold),
         ("upgrade", upgrade::hold),

@@ -279,16 +279,33 @@ fn what_is_advised_where_descriptors_are_few_helps() {
 }
 
 #[test]
-fn a_hangup_is_answered_in_the_log_and_changes_nothing() {
-    let mut server = Server::start(&[]);
-    server.signal(Signal::HUP);
-    let mut line = String::new();
-    while !line.contains("SIGHUP") {
-        line.clear();
-        assert_ne!(server.log.read_line(&mut line).unwrap(), 0, "it ended without a word");
-    }
-    assert!(line.contains("nothing is read anew"), "{line}");
+fn a_hangup_has_the_configuration_read_anew() {
+    let config = Scratch::new("anew", "echo = false\ntopics_max = 10\n");
+    let mut server = Server::start(&["--config", config.path()]);
+    let after = |server: &mut Server, text: &str, word: &str| {
+        std::fs::write(config.path(), text).unwrap();
+        server.signal(Signal::HUP);
+        let mut line = String::new();
+        while !line.contains(word) {
+            line.clear();
+            assert_ne!(server.log.read_line(&mut line).unwrap(), 0, "it ended without a word");
+        }
+        line
+    };
+    let line = after(&mut server, "echo = true\ntopics_max = 20\n", "read anew");
+    assert!(line.contains("changed=echo needs_restart=topics_max"), "{line}");
+    let line = after(&mut server, "echo = true\ntopics_mx = 20\n", "stays as it was");
+    let place = format!("{}:2: `topics_mx`: there is no such key", config.path());
+    assert!(line.contains(&place), "{line}");
     assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "));
+    // A level of the log that leaves out what it would say of that, and then one that does not.
+    std::fs::write(config.path(), "echo = false\ntopics_max = 10\nlog = 'error'\n").unwrap();
+    server.signal(Signal::HUP);
+    while !server.ask("/echo").starts_with("HTTP/1.1 404 ") {}
+    let line = after(&mut server, "echo = 1\n", "stays as it was");
+    assert!(line.contains("`echo`: must be true or false"), "{line}");
+    let line = after(&mut server, "echo = true\nlog = 'info'\ntopics_max = 10\n", "read anew");
+    assert!(line.contains("changed=echo, log needs_restart=\n"), "{line}");
     server.signal(Signal::TERM);
     let (status, log) = server.end();
     assert!(status.success() && log.contains("stopped"), "{status}: {log}");

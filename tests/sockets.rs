@@ -98,6 +98,7 @@ fn what_anyone_publishes_reaches_everyone_in_order() {
         for mut client in
             subscribers.into_iter().chain(publishers.into_iter().map(|(_, client)| client))
         {
+            assert_eq!(client.hear()["type"], "reconnect");
             assert!(matches!(client.next(), Heard::Close(1001, _)));
         }
         assert_eq!(running.join(), 0);

@@ -318,6 +318,7 @@ fn attacks(args: &cli::Attacks) -> Result<(), Failed> {
     }
     let scale = if args.short { Scale::Short } else { Scale::Whole };
     let tools = args.tools.tools();
+    let load = proc::load();
     let mut outcomes = Vec::new();
     for attack in chosen {
         say(&format!("{}: {}", attack.name, attack.about));
@@ -325,7 +326,7 @@ fn attacks(args: &cli::Attacks) -> Result<(), Failed> {
         outcomes.push(attack::run(attack, &tools, scale));
         say(&format!("{}: {} s", attack.name, (clock::now_ns() - began_ns) / clock::SECOND));
     }
-    let table = attack::markdown(&outcomes, scale);
+    let table = attack::markdown(&outcomes, scale, &load);
     let at = |error| Failed::Output { path: PathBuf::from("standard output"), error };
     writeln!(io::stdout(), "{table}").map_err(at)?;
     if let Some(docs) = &args.docs {

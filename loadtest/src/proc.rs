@@ -10,6 +10,7 @@ use crate::num;
 pub(crate) use procfs::ProcError;
 
 use procfs::Current as _;
+use procfs::LoadAverage;
 use procfs::Meminfo;
 use procfs::process::ClearRefs;
 use procfs::process::Process;
@@ -124,6 +125,11 @@ pub(crate) fn family(pid: u32) -> Result<Vec<u32>, ProcError> {
         family.extend(parents.iter().filter(|(_, parent)| *parent == elder).map(|(pid, _)| *pid));
     }
     Ok(family)
+}
+
+/// How many threads ran or wanted to, on average over the last minute; nothing where that is not to be seen.
+pub(crate) fn load() -> String {
+    LoadAverage::current().map(|load| format!("{:.2}", load.one)).unwrap_or_default()
 }
 
 /// Resident bytes, cheap enough to sample while a run goes on.

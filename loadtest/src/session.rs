@@ -329,7 +329,7 @@ fn machine(driver: &str) -> Machine {
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         processor: model.trim_start_matches([' ', '\t', ':']).to_owned(),
         cores: num::count(crate::crew::cores()),
-        load_before: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
+        load_before: crate::proc::load(),
         driver: driver.to_owned(),
     }
 }

@@ -174,6 +174,11 @@ impl Admission {
         }
     }
 
+    /// Whoever comes from now on is held to these; who is here stays, and is counted.
+    pub const fn set_limits(&mut self, limits: AccessLimits) {
+        self.limits = limits;
+    }
+
     /// A handshake begins: to be asked before the token is looked at, which is what costs.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub(crate) const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const RESPONSE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How long a connection may take to be made.
 pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
-/// The longest that a `Retry-After` is obeyed; a longer one is cut to this.
+/// The longest that a `Retry-After`, or a server that says when to come back, is obeyed; more is cut to this.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// How long the publisher goes on trying to reach a server that it has lost; after it it gives up and prints its totals.
 pub(crate) const RECONNECT_PATIENCE: Duration = Duration::from_secs(120);

@@ -3,8 +3,10 @@
 //! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands that talk to a
 //! server use only what any client could use: the public protocol.
 
+mod config;
 mod connect;
 mod demo;
+mod doctor;
 mod endpoint;
 mod history;
 mod http;
@@ -23,8 +25,10 @@ use std::process::ExitCode;
 
 use crate::clock::Clock;
 
+pub use config::ConfigArgs;
 pub use connect::TrustArgs;
 pub use demo::DemoArgs;
+pub use doctor::DoctorArgs;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
 pub use history::HistoryArgs;
@@ -73,6 +77,18 @@ pub fn demo(arguments: &DemoArgs) -> ExitCode {
 #[must_use]
 pub fn history(arguments: &HistoryArgs) -> ExitCode {
     history::run(arguments)
+}
+
+/// `fanwire config`.
+#[must_use]
+pub fn config(arguments: &ConfigArgs) -> ExitCode {
+    config::run(arguments)
+}
+
+/// `fanwire doctor`.
+#[must_use]
+pub fn doctor(arguments: &DoctorArgs) -> ExitCode {
+    doctor::run(arguments)
 }
 
 /// `fanwire token`.

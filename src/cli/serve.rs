@@ -2,7 +2,7 @@
 //!
 //! What goes wrong before the server listens is said in one line on standard error; the exit code is 2 if what was asked for is at fault
 //! (arguments, configuration) and 1 if it cannot be done here (the port is taken). A server that was told to stop exits with 0. SIGHUP is
-//! answered in the log, and changes nothing.
+//! the order to read the configuration anew: what may change does, and the log says what.
 
 use std::fmt;
 use std::io;
@@ -13,11 +13,18 @@ use std::time::Duration;
 
 use clap::Args;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::reload::Handle;
 
 use crate::admin::log::Log;
+use crate::config::Change;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::limits::LOG_FLUSH_MS;
+use crate::server::Reloaded;
+use crate::server::Running;
 use crate::server::Server;
 use crate::server::Signals;
 use crate::server::StartError;
@@ -44,8 +51,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<String>,
     /// How much is logged to standard error: off, error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    pub log: LevelFilter,
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<LevelFilter>,
 }
 
 impl ServeArgs {
@@ -83,11 +90,11 @@ pub fn serve(args: &ServeArgs) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(&error, FAILED),
     };
-    let log = match log_to_stderr(args.log) {
+    let (log, level) = match log_to_stderr(args.log.unwrap_or(LevelFilter::INFO)) {
         Ok(log) => log,
         Err(error) => return fail(&error, FAILED),
     };
-    let code = serve_until_stopped(args, &signals);
+    let code = serve_until_stopped(args, &signals, &level);
     log.flush(LOG_FLUSH);
     match code {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,9 +106,14 @@ pub fn serve(args: &ServeArgs) -> ExitCode {
 const LOG_FLUSH: Duration = Duration::from_millis(LOG_FLUSH_MS);
 
 /// What went wrong, and the exit code for it.
-fn serve_until_stopped(args: &ServeArgs, signals: &Signals) -> Result<(), (String, u8)> {
+fn serve_until_stopped(
+    args: &ServeArgs,
+    signals: &Signals,
+    level: &Level,
+) -> Result<(), (String, u8)> {
     let config = args.to_config().map_err(|error| (error.to_string(), MISTAKEN))?;
-    let running = Server::start(&config).map_err(|error| match error {
+    level.set(args, &config);
+    let mut running = Server::start(&config).map_err(|error| match error {
         StartError::Config(_) => (error.to_string(), MISTAKEN),
         _ => (error.to_string(), FAILED),
     })?;
@@ -111,9 +123,7 @@ fn serve_until_stopped(args: &ServeArgs, signals: &Signals) -> Result<(), (Strin
                 tracing::info!(%signal, "stopping; again to stop at once");
                 break;
             }
-            Ok(signal) => {
-                tracing::info!(%signal, "nothing is read anew while the server runs: restart it to change settings or keys");
-            }
+            Ok(_) => read_anew(args, &mut running, level),
             Err(error) => {
                 tracing::error!(%error, "cannot wait for signals; stopping");
                 break;
@@ -128,25 +138,65 @@ fn serve_until_stopped(args: &ServeArgs, signals: &Signals) -> Result<(), (Strin
     Ok(())
 }
 
+/// Reads the configuration anew, and says what came of it.
+fn read_anew(args: &ServeArgs, running: &mut Running, level: &Level) {
+    let config = match args.to_config() {
+        Ok(config) => config,
+        Err(error) => {
+            return tracing::error!(%error, "the configuration is not taken, and everything stays as it was");
+        }
+    };
+    match running.reload(&config) {
+        Ok(Reloaded { taken, at_restart }) => {
+            level.set(args, &config);
+            let keys = |changes: &[Change]| {
+                let keys: Vec<&str> = changes.iter().map(|change| &*change.key).collect();
+                keys.join(", ")
+            };
+            let (now, later) = (keys(&taken), keys(&at_restart));
+            tracing::info!(changed = %now, needs_restart = %later, "the configuration was read anew");
+        }
+        Err(error) => {
+            tracing::error!(%error, "the configuration is not taken, and everything stays as it was");
+        }
+    }
+}
+
+/// How much is logged, which may change.
+struct Level(Option<Handle<LevelFilter, Registry>>);
+
+impl Level {
+    /// As the command line says, else the configuration.
+    fn set(&self, args: &ServeArgs, config: &Config) {
+        let level = args.log.or_else(|| config.log.parse().ok()).unwrap_or(LevelFilter::INFO);
+        let Some(handle) = &self.0 else { return };
+        if let Err(error) = handle.reload(level) {
+            tracing::warn!(%error, "the log's level stays as it was");
+        }
+    }
+}
+
 /// The exit code if what was asked for is at fault: the same as for wrong arguments.
 const MISTAKEN: u8 = 2;
 /// The exit code if it cannot be done here.
 const FAILED: u8 = 1;
 
-fn log_to_stderr(level: LevelFilter) -> io::Result<Log> {
+fn log_to_stderr(level: LevelFilter) -> io::Result<(Log, Level)> {
     let log = Log::start(io::stderr())?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let (filter, handle) = reload::Layer::new(level);
+    let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         // What goes wrong with writing must not be written to the same place.
         .log_internal_errors(false)
         .with_writer(log.clone());
     // A program that embeds the server may have set up its own log already, and keeps it.
-    if let Err(error) = tracing::subscriber::set_global_default(subscriber.finish()) {
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
+    if let Err(error) = tracing::subscriber::set_global_default(subscriber) {
         tracing::debug!(%error, "logging is set up already");
+        return Ok((log, Level(None)));
     }
-    Ok(log)
+    Ok((log, Level(Some(handle))))
 }
 
 fn fail(error: &dyn fmt::Display, code: u8) -> ExitCode {

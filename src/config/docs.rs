@@ -12,13 +12,16 @@ const HEAD: &str = "<!-- Made from src/config and the folders of src/dialect by 
 file. An unknown key, a wrong type or an impossible value stops the start, with the key, the file and the line. Nothing is read from the
 environment.
 
-The file, and the files that it names, are read once, when the server starts (but certificates are read again when their files change, and a key set from `auth.jwks_url` is fetched again and again). To change a setting or a key, restart the server: its clients come back
-and resume where they were.
+On SIGHUP the file and the files that it names are read anew, and checked as at a start. If anything is wrong, nothing changes, and the log says what, with file and line. Else what may change while the server runs holds from then on, for everybody, and nobody is disconnected:
+keys and everything else in `auth` (but `auth.jwks_url`), roles, types of events, limits, certificates, trusted proxies, `log`; the log names what has changed and what needs a restart. What clients that are connected were granted stays until they show a token again. Certificates are read again
+when their files change, too, and a key set from `auth.jwks_url` is fetched again and again. For the rest, restart the server: its clients come back and resume where they were.
+
+`fanwire config check FILE` says whether a server would start with a file, `fanwire config diff FILE FILE` what a second one sets otherwise and what of it needs a restart, `fanwire config explain KEY --config FILE` what a key means, what it is set to, and where.
 
 | what the process is told | and |
 | --- | --- |
-| SIGTERM, SIGINT | it stops: `/readyz` is 503, nobody new is let in, what was accepted is delivered, clients are closed with 1001, and after `drain_timeout_s` at the latest it ends. A second one ends it at once |
-| SIGHUP | it says in the log that nothing is read anew, and goes on; also when its terminal goes away |
+| SIGTERM, SIGINT | it stops: `/readyz` is 503, nobody new is let in, new work is refused with 503, what was accepted is delivered, clients are told when to come back (`return_spread_s`) and closed with 1001, and after `drain_timeout_s` at the latest it ends. A second one ends it at once |
+| SIGHUP | it reads its configuration anew, and goes on; also when its terminal goes away |
 
 It ends with 0 if it was told to stop, 2 if the arguments or the configuration are at fault, 1 if what they ask for cannot be done here (a port or a folder that is taken), and 74 if the disk of durable topics has failed: then it is to be started again. Standard error has the reason, and the log.
 

@@ -25,10 +25,15 @@ const _: () = assert!(OUTBOX_BYTES_MAX == 1024 * 1024, "the default below says s
 const _: () = assert!(SUBSCRIPTIONS_MAX == 64 && TOPIC_BYTES_MAX == 255, "the defaults say so");
 const _: () = assert!(FILTER_BYTES_MAX == 16384, "the default below says so");
 
-/// Every key of the server's own, in the order in which the page lists them.
+/// Every key of the server's own, in the order in which the page lists them: those of no table stand before all tables, as they must in a file.
 pub(super) fn every() -> impl Iterator<Item = &'static Key> {
-    let about_memory = KEYS.iter().chain(super::keys_memory::KEYS);
-    about_memory.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
+    let is_of_table = |key: &&Key| key.name.contains('.');
+    all().filter(move |key| !is_of_table(key)).chain(all().filter(is_of_table))
+}
+
+fn all() -> impl Iterator<Item = &'static Key> {
+    let about_others = KEYS.iter().chain(super::keys_proxy::KEYS).chain(super::keys_memory::KEYS);
+    about_others.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
 }
 
 /// Those about the server.
@@ -203,6 +208,16 @@ const KEYS: &[Key] = &[
         doc: "Whether `/echo` exists: it sends back what it gets. For conformance suites; not for the open.",
     },
     Key {
+        name: "log",
+        takes: Takes::Choice {
+            of: &["off", "error", "warn", "info", "debug", "trace"],
+            set: |config, word| word.clone_into(&mut config.log),
+        },
+        default: "\"info\"",
+        unit: "",
+        doc: "How much is said in the log, on standard error. `--log` on the command line wins.",
+    },
+    Key {
         name: "ping_after_s",
         takes: Takes::Number { min: 1, max: 3600, field: |config| &mut config.ping_after_s },
         default: "30",
@@ -240,6 +255,13 @@ const KEYS: &[Key] = &[
         default: "10",
         unit: "seconds",
         doc: "How long stopping may take as a whole; connections that are left by then are cut off.",
+    },
+    Key {
+        name: "return_spread_s",
+        takes: Takes::Number { min: 0, max: 3600, field: |config| &mut config.return_spread_s },
+        default: "10",
+        unit: "seconds",
+        doc: "Over how long clients come back that are sent away because the server stops: as many a second as there are divided by this, but at least 1000. Clients of the native protocol and of event streams are told when; those of dialects that have no word for it are closed one after the other, within half of `drain_timeout_s`.",
     },
     Key {
         name: "data_dir",

@@ -4,6 +4,7 @@
 //! meaning; `docs/CONFIG.md` is made from them. A mistake is never passed over: an unknown key, a wrong type or an impossible value stops the start, and says which key, file
 //! and line. Nothing is read from the environment. Never changes while the server runs.
 
+mod changes;
 mod dialects;
 mod docs;
 mod error;
@@ -11,6 +12,7 @@ mod file;
 mod keys;
 mod keys_auth;
 mod keys_memory;
+mod keys_proxy;
 mod keys_tls;
 mod known;
 mod parse;
@@ -27,6 +29,9 @@ use std::path::Path;
 use crate::dialect::PROTOCOLS;
 use crate::dialect::Protocol;
 
+pub use changes::Change;
+pub use changes::Explained;
+pub use changes::When;
 pub use dialects::DialectConfig;
 pub use dialects::ViewConfig;
 pub use docs::page;
@@ -220,6 +225,9 @@ pub struct Config {
     pub driver: DriverChoice,
     pub pin: bool,
     pub fd_tables: FdTables,
+    pub trusted_proxies: Vec<String>,
+    pub proxy_field: String,
+    pub proxy_listeners: Vec<String>,
     pub connections_max: u64,
     pub topics_max: u64,
     pub message_bytes_max: u64,
@@ -232,11 +240,13 @@ pub struct Config {
     pub peer_timeout_s: u64,
     pub deflate: bool,
     pub echo: bool,
+    pub log: String,
     pub ping_after_s: u64,
     pub request_timeout_s: u64,
     pub upload_bytes_per_s_min: u64,
     pub close_timeout_s: u64,
     pub drain_timeout_s: u64,
+    pub return_spread_s: u64,
     pub data_dir: String,
     pub history: HistoryConfig,
     /// All protocols that are spoken, and what is set of each.
@@ -298,11 +308,18 @@ impl Config {
         parse::set_word(self, key, value)
     }
 
+    /// Whether something comes before a connection is one of the server's: a handshake, or the header of a proxy.
+    #[must_use]
+    pub fn has_handshakes(&self) -> bool {
+        self.tls.is_on() || !self.proxy_listeners.is_empty()
+    }
+
     /// Topics whose history is to be kept on disk, as the command line says it; all of its bounds are the usual ones.
     pub fn keep_durable(&mut self, topics: Vec<String>) {
         let key = format!("history.durable[{}]", self.history.durable.len());
-        self.places.note(&format!("{key}.topics"), Origin::CommandLine);
-        self.places.note(&key, Origin::CommandLine);
+        let text = toml::Value::from(topics.clone()).to_string();
+        self.places.note(&format!("{key}.topics"), Origin::CommandLine, &text);
+        self.places.note(&key, Origin::CommandLine, "");
         self.history.durable.push(DurableConfig { topics, ..DurableConfig::default() });
     }
 
@@ -325,6 +342,9 @@ impl Config {
             driver: DriverChoice::Auto,
             pin: false,
             fd_tables: FdTables::Auto,
+            trusted_proxies: Vec::new(),
+            proxy_field: String::new(),
+            proxy_listeners: Vec::new(),
             connections_max: 0,
             topics_max: 0,
             message_bytes_max: 0,
@@ -337,11 +357,13 @@ impl Config {
             peer_timeout_s: 0,
             deflate: false,
             echo: false,
+            log: String::new(),
             ping_after_s: 0,
             request_timeout_s: 0,
             upload_bytes_per_s_min: 0,
             close_timeout_s: 0,
             drain_timeout_s: 0,
+            return_spread_s: 0,
             data_dir: String::new(),
             history: HistoryConfig::default(),
             dialects: protocols.iter().map(DialectConfig::blank).collect(),

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use toml::de::DeValue;
 
 use super::Config;
+use super::changes::written;
 use super::error::ConfigError;
 use super::error::Origin;
 use super::error::Problem;
@@ -42,7 +43,7 @@ pub(super) fn set(
     let known = find(config, key).map_err(error)?;
     known.set(config, value.get_ref()).map_err(error)?;
     if *origin != Origin::Default {
-        config.places.note(known.name(), origin.clone());
+        config.places.note(known.name(), origin.clone(), &written(value.get_ref()));
     }
     Ok(())
 }
@@ -54,8 +55,9 @@ pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(),
     if !known.is_word() {
         return set(config, key, word, &Origin::CommandLine);
     }
-    known.set(config, &DeValue::String(word.into())).map_err(error)?;
-    config.places.note(known.name(), Origin::CommandLine);
+    let value = DeValue::String(word.into());
+    known.set(config, &value).map_err(error)?;
+    config.places.note(known.name(), Origin::CommandLine, &written(&value));
     Ok(())
 }
 
@@ -94,7 +96,7 @@ fn set_entry(
             known
                 .set(config, other)
                 .map_err(|problem| file.error(key, value.span().start, problem))?;
-            config.places.note(known.name(), file.origin(value.span().start));
+            config.places.note(known.name(), file.origin(value.span().start), &written(other));
             Ok(())
         }
     }

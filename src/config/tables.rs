@@ -14,6 +14,7 @@ use super::DurableConfig;
 use super::KeyConfig;
 use super::RoleConfig;
 use super::SyncConfig;
+use super::changes::written;
 use super::error::ConfigError;
 use super::error::Problem;
 use super::file::File;
@@ -136,7 +137,8 @@ impl<'a> Member<'a> {
     }
 
     fn note(&self, config: &mut Config, file: &File<'_>) {
-        config.places.note(&self.key, file.origin(self.value.span().start));
+        let value = self.value.get_ref();
+        config.places.note(&self.key, file.origin(self.value.span().start), &written(value));
     }
 }
 
@@ -227,7 +229,7 @@ fn durable(
             member.note(config, file);
         }
         none_missing(&key, at, [("topics", &said.topics.join(","))], file)?;
-        config.places.note(&key, file.origin(at));
+        config.places.note(&key, file.origin(at), "");
         config.history.durable.push(said);
     }
     Ok(())
@@ -270,7 +272,7 @@ fn certificates(
             member.note(config, file);
         }
         none_missing(&key, at, [("file", &said.file), ("key_file", &said.key_file)], file)?;
-        config.places.note(&key, file.origin(at));
+        config.places.note(&key, file.origin(at), "");
         config.tls.certificates.push(said);
     }
     Ok(())
@@ -296,7 +298,7 @@ fn clients(
             member.note(config, file);
         }
         none_missing(&key, at, [("name", &said.name)], file)?;
-        config.places.note(&key, file.origin(at));
+        config.places.note(&key, file.origin(at), "");
         config.tls.clients.push(said);
     }
     Ok(())
@@ -321,7 +323,7 @@ fn roles(
             }
             member.note(config, file);
         }
-        config.places.note(&member.key, file.origin(member.at));
+        config.places.note(&member.key, file.origin(member.at), "");
         config.roles.insert(role.to_owned(), said);
     }
     Ok(())

@@ -14,7 +14,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
 
+use flume::Receiver;
 use monoio::net::UnixStream;
 
 use super::gauge::Gauge;
@@ -34,6 +36,7 @@ use super::timer::Timer;
 use super::tls::Handshakes;
 use super::tls::Tls;
 use super::world::World;
+use crate::auth::Networks;
 use crate::clock::Clock;
 use crate::clock::Now;
 use crate::limits::ADMIN_PER_TURN_MAX;
@@ -49,6 +52,7 @@ use crate::shard::Lane;
 use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Response;
+use crate::shard::Settings;
 use crate::shard::Stats;
 use entering::Listening;
 use stopping::Stopping;
@@ -89,6 +93,8 @@ pub struct Core<W: World> {
     lingering: Lingering,
     listeners: Vec<Open>,
     tls: Option<Tls>,
+    proxies: Arc<Networks>,
+    settings: Receiver<Arc<Settings>>,
     handshakes: Handshakes,
     /// What records have been opened to, for as long as it takes to hand it on.
     plain: Vec<u8>,
@@ -118,6 +124,15 @@ pub struct Open {
     pub listener: Listener,
     /// TLS, and what is spoken on the port inside of it.
     pub is_secured: bool,
+    /// A proxy that is trusted says first, of each connection, for whom it is.
+    pub takes_header: bool,
+}
+
+impl Open {
+    /// Whether something comes before a connection is the shard's.
+    const fn has_handshake(&self) -> bool {
+        self.is_secured || self.takes_header
+    }
 }
 
 /// All that a core listens on, and what it needs where it speaks TLS.
@@ -125,6 +140,10 @@ pub struct Open {
 pub struct Entrance {
     pub listeners: Vec<Open>,
     pub tls: Option<Tls>,
+    /// Whose headers are believed where they are awaited.
+    pub proxies: Arc<Networks>,
+    /// Settings that were read anew, the newest last.
+    pub settings: Receiver<Arc<Settings>>,
 }
 
 impl<W: World> std::fmt::Debug for Core<W> {
@@ -176,7 +195,7 @@ impl<W: World> Core<W> {
         clock: Clock,
         pace: Pace,
     ) -> io::Result<Self> {
-        let Entrance { listeners, tls } = entrance;
+        let Entrance { listeners, tls, proxies, settings } = entrance;
         let poll = Poll::new()?;
         let timer = Timer::new()?;
         poll.add_alarm(timer.as_fd())?;
@@ -201,6 +220,8 @@ impl<W: World> Core<W> {
             lingering,
             listeners,
             tls,
+            proxies,
+            settings,
             handshakes: Handshakes::default(),
             plain: Vec::new(),
             records_shed: 0,
@@ -331,6 +352,10 @@ impl<W: World> Core<W> {
             return;
         }
         self.next_tick_ms = now.mono_ms + TICK_MS;
+        if let Some(settings) = self.settings.try_iter().last() {
+            self.proxies = Arc::clone(&settings.access.proxies.trusted);
+            self.world.renew(&settings);
+        }
         self.world.tick(now);
         self.lingering.tick(&mut self.buffer, now.mono_ms);
         self.tick_tls(now);

@@ -17,6 +17,7 @@ use crate::shard::Pending;
 use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Sent;
+use crate::shard::Settings;
 use crate::shard::Sink;
 use crate::shard::Stats;
 
@@ -217,6 +218,8 @@ impl World for Echo {
     fn next_due_ms(&self) -> Option<u64> {
         None
     }
+
+    fn renew(&mut self, _settings: &Settings) {}
 
     fn stop(&mut self, _now: Now) {
         self.is_stopping = true;

@@ -13,6 +13,7 @@ use crate::shard::Peer;
 use crate::shard::Pending;
 use crate::shard::Port;
 use crate::shard::Response;
+use crate::shard::Settings;
 use crate::shard::Shard;
 use crate::shard::Sink;
 use crate::shard::Stats;
@@ -81,6 +82,9 @@ pub trait World {
 
     /// When `work` must run, in `Now::mono_ms`.
     fn next_due_ms(&self) -> Option<u64>;
+
+    /// Settings have been read anew: those hold from now on that may change.
+    fn renew(&mut self, settings: &Settings);
 
     /// Take nothing new, finish what was begun.
     fn stop(&mut self, now: Now);
@@ -174,6 +178,10 @@ impl World for Shard {
 
     fn next_due_ms(&self) -> Option<u64> {
         Self::next_due_ms(self)
+    }
+
+    fn renew(&mut self, settings: &Settings) {
+        Self::renew(self, settings);
     }
 
     fn stop(&mut self, now: Now) {

@@ -35,6 +35,10 @@ pub enum Outcome<'a> {
     Expiring {
         expires_at_s: u64,
     },
+    /// The server stops: come back, but not before so many milliseconds have passed.
+    Reconnect {
+        after_ms: u64,
+    },
     Gap {
         subs: Subs<'a>,
         gap: &'a Gap,

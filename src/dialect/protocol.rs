@@ -193,6 +193,8 @@ pub struct Manners {
     pub flood: &'static str,
     /// Whether what a client says behind a subscription to the present is heard only once that is live.
     pub hears_once_live: bool,
+    /// Whether it has a word for when a client is to come back; if not, clients are closed one after the other when the server stops.
+    pub says_reconnect: bool,
 }
 
 /// What a client that sends too many messages is told, where its dialect has no words of its own for that.

@@ -4,8 +4,8 @@
 
 use super::READ_BYTES;
 
-/// Handshakes of TLS that a core has underway; at the limit one that has waited for its client for a while goes, and if there is none, nobody is
-/// accepted on these listeners before one has ended.
+/// Handshakes of TLS that a core has underway, and connections of which a proxy's header is awaited; at the limit one that has waited for its
+/// client for a while goes, and if there is none, nobody is accepted on these listeners before one has ended.
 pub const TLS_HANDSHAKES_MAX: usize = 256;
 /// Milliseconds that a handshake may take; one that takes longer is closed.
 pub const TLS_HANDSHAKE_MS_MAX: u64 = 10_000;

@@ -13,6 +13,7 @@ use super::written::seconds;
 use super::written::unusable;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
+use crate::auth::Networks;
 use crate::auth::Origins;
 use crate::auth::Rate;
 use crate::auth::secret_in_file;
@@ -29,6 +30,8 @@ use crate::shard::Access;
 use crate::shard::Listeners;
 use crate::shard::OwnEvents;
 use crate::shard::Port;
+use crate::shard::Proxies;
+use crate::wire::http::ForwardedBy;
 
 /// How each dialect sees the topics.
 pub(super) fn views(config: &Config) -> Result<Views, ConfigError> {
@@ -109,7 +112,25 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
         hides_figures: hides_figures(config, admin.is_some())?,
         admin,
         listeners: listeners(config)?,
+        proxies: proxies(config)?,
     })
+}
+
+/// Who is trusted to say whom a request is from.
+fn proxies(config: &Config) -> Result<Proxies, ConfigError> {
+    let trusted = Networks::parse(config.trusted_proxies.iter().map(String::as_str));
+    let trusted = trusted.map_err(|error| unusable(config, "trusted_proxies", error))?;
+    let key = "proxy_listeners";
+    tls::check_listeners(config, key, &config.proxy_listeners)?;
+    if trusted.is_empty() && !config.proxy_listeners.is_empty() {
+        let reason = "nobody may connect there: set `trusted_proxies`";
+        return Err(unusable(config, key, reason));
+    }
+    let by = match config.proxy_field.as_str() {
+        "Forwarded" => ForwardedBy::Forwarded,
+        _ => ForwardedBy::XForwardedFor,
+    };
+    Ok(Proxies { trusted: Arc::new(trusted), by })
 }
 
 /// Whether figures need the admin secret, which there must be then.

@@ -18,7 +18,6 @@ use super::written::parts;
 use super::written::unusable;
 use crate::admin::jwks::JwksKeeper;
 use crate::auth::Algorithm;
-use crate::auth::Jwks;
 use crate::auth::JwksOrigin;
 use crate::auth::Key;
 use crate::auth::KeyKind;
@@ -171,19 +170,26 @@ impl Drop for Keeping {
 
 /// Fetches keys when that is due, tells them to the shards, and hears what they wish for.
 pub(super) fn keep(job: Job<Mesh>, first: Sender<()>) {
-    let Job { mut party, mut keeper, configured, clock, shard_count } = job;
+    let Job { mut party, mut keeper, mut configured, clock, shard_count } = job;
     let mut first = Some(first);
+    let mut fetched: Vec<Key> = Vec::new();
     loop {
         if keeper.due_in(clock.now().mono_ms).is_zero()
             && let Some(jwks) = keeper.fetch(clock)
         {
-            hand_out(&configured, jwks, shard_count, &mut party);
+            fetched = jwks.keys;
+            hand_out(&configured, fetched.clone(), shard_count, &mut party);
         }
         // Whoever waits for the first one hears that by this end being gone.
         party.hand_on();
         drop(first.take());
         match party.hear(keeper.due_in(clock.now().mono_ms)) {
             Heard::Message(Mesh::KeysWanted) => keeper.wish(),
+            // The configuration was read anew.
+            Heard::Message(Mesh::Keys(verifier)) => {
+                configured = verifier;
+                hand_out(&configured, fetched.clone(), shard_count, &mut party);
+            }
             Heard::Message(_) | Heard::Nothing => {}
             Heard::Stop => return,
         }
@@ -191,8 +197,8 @@ pub(super) fn keep(job: Job<Mesh>, first: Sender<()>) {
 }
 
 /// Tells every shard to check tokens with these keys, too.
-fn hand_out(configured: &Verifier, jwks: Jwks, shard_count: u16, party: &mut Party<Mesh>) {
-    let keys = match configured.keys().joined(jwks.keys) {
+fn hand_out(configured: &Verifier, fetched: Vec<Key>, shard_count: u16, party: &mut Party<Mesh>) {
+    let keys = match configured.keys().joined(fetched) {
         Ok(keys) => keys,
         Err(error) => {
             return tracing::warn!(%error, "fetched keys do not go with the configured ones");

@@ -5,6 +5,7 @@
 //! table of descriptors, listeners after.
 
 mod access;
+mod doctor;
 mod driver;
 mod error;
 mod fd_table;
@@ -13,6 +14,7 @@ mod keys;
 mod memory;
 mod places;
 mod plan;
+mod reload;
 mod shard_thread;
 mod signals;
 mod storing;
@@ -31,8 +33,11 @@ use flume::Receiver;
 use flume::Sender;
 use rustls::ServerConfig;
 
+pub use doctor::Finding;
+pub use doctor::Severity;
 pub use error::StartError;
 pub use error::Written;
+pub use reload::Reloaded;
 pub use signals::Signal;
 pub use signals::Signals;
 pub use storing::DISK_FAILED_CODE;
@@ -53,6 +58,7 @@ use crate::conn::World;
 use crate::conn::weave;
 use crate::event::ShardId;
 use crate::event::TopicPattern;
+use crate::limits::SETTINGS_RENEWALS_MAX;
 use crate::limits::TLS_RENEWALS_MAX;
 use crate::position::epoch_with_durable;
 use crate::shard::Durable;
@@ -82,6 +88,10 @@ pub struct Running {
     keeping: Option<Keeping>,
     /// Looks whether certificates have changed, if there are any.
     watching: Option<Watching>,
+    /// What it runs with.
+    config: Config,
+    /// Where each shard is told of settings that are read anew.
+    renew: Vec<Sender<Arc<Settings>>>,
     /// Keeps what durable topics are told, if there are any.
     storing: Option<Storing>,
 }
@@ -260,8 +270,8 @@ where
     let watching = watching.transpose().map_err(StartError::Thread)?;
     board.set_ready(true);
     tell(&plan, &places);
-    let threads = starting.threads;
-    Ok(Running { places, board, doorbells, threads, keeping, watching, storing })
+    let (threads, renew, config) = (starting.threads, starting.renew, config.clone());
+    Ok(Running { places, board, doorbells, threads, keeping, watching, storing, config, renew })
 }
 
 /// Says where it listens, and what it takes at worst.
@@ -302,6 +312,7 @@ fn tls_of(
 struct Starting {
     threads: Vec<JoinHandle<Option<Left>>>,
     go: Vec<Sender<Go>>,
+    renew: Vec<Sender<Arc<Settings>>>,
     reports: Receiver<Result<(), StartError>>,
 }
 
@@ -319,9 +330,10 @@ impl Starting {
         F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
     {
         let (report, reports) = flume::bounded(usize::from(plan.shard_count));
-        let mut starting = Self { threads: Vec::new(), go: Vec::new(), reports };
+        let mut starting = Self { threads: Vec::new(), go: Vec::new(), renew: Vec::new(), reports };
         for ((id, links), tls) in (0..plan.shard_count).map(ShardId).zip(links).zip(tls) {
             let (go, step) = flume::bounded(1);
+            let (renew, renewed) = flume::bounded(SETTINGS_RENEWALS_MAX);
             let job = Job {
                 driver: plan.driver.driver,
                 cpu: plan.cpus.get(id.index()).copied(),
@@ -335,6 +347,8 @@ impl Starting {
                 clock,
                 links,
                 tls,
+                settings: renewed,
+                proxies: Arc::clone(&plan.settings.access.proxies.trusted),
                 desk: desk(id),
                 go: step,
                 report: report.clone(),
@@ -345,6 +359,7 @@ impl Starting {
             let thread = std::thread::Builder::new().name(format!("shard-{}", id.0)).spawn(body);
             starting.threads.push(thread.map_err(StartError::Thread)?);
             starting.go.push(go);
+            starting.renew.push(renew);
         }
         Ok(starting)
     }

@@ -23,6 +23,8 @@ pub(super) struct Place {
     pub(super) address: SocketAddr,
     /// It speaks TLS.
     pub(super) is_secured: bool,
+    /// A proxy says first for whom a connection is.
+    pub(super) takes_header: bool,
     pub(super) written: Written,
 }
 
@@ -47,9 +49,10 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
                 format!("{address} is where `{}` listens already", twin.written.key).into();
             return Err(config.places.error(&key, Problem::Unusable { reason }));
         }
-        let written = Written { origin: config.places.of(&key), key };
         let is_secured = tls::is_secured(config, port);
-        places.push(Place { port, address, is_secured, written });
+        let takes_header = config.proxy_listeners.iter().any(|listener| **listener == *key);
+        let written = Written { origin: config.places.of(&key), key };
+        places.push(Place { port, address, is_secured, takes_header, written });
     }
     Ok(places)
 }

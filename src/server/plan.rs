@@ -29,6 +29,7 @@ use crate::limits::SHARDS_MAX;
 use crate::limits::TLS_HANDSHAKES_MAX;
 use crate::shard::Bounds;
 use crate::shard::MemoryBounds;
+use crate::shard::Returns;
 use crate::shard::Settings;
 
 /// What is started.
@@ -98,12 +99,8 @@ fn connections(
     limit: u64,
     memory: u64,
 ) -> Result<(u64, bool), ConfigError> {
-    let handshakes = if config.tls.is_on() { TLS_HANDSHAKES_MAX as u64 } else { 0 };
-    let reserved = FDS_RESERVED + (FDS_RESERVED_SHARD + handshakes) * shard_count;
-    let per_table = limit.saturating_sub(reserved);
-    let fit = |has_own: bool| {
-        Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
-    };
+    let reserved = reserved(config, shard_count);
+    let fit = |has_own: bool| fit(config, shard_count, limit, has_own);
     let wanted = match config.connections_max {
         0 => memory::connections_default(config, shard_count, memory),
         set => set,
@@ -126,6 +123,18 @@ fn connections(
         return Err(ConfigError::new("connections_max", Origin::Machine, problem));
     }
     Ok((wanted.min(possible), has_own_tables))
+}
+
+/// Descriptors that shards need before anyone is connected.
+fn reserved(config: &Config, shard_count: u64) -> u64 {
+    let handshakes = if config.has_handshakes() { TLS_HANDSHAKES_MAX as u64 } else { 0 };
+    FDS_RESERVED + (FDS_RESERVED_SHARD + handshakes) * shard_count
+}
+
+/// Connections that the limit on open files allows; `has_own`: each shard has a table of descriptors of its own.
+pub(super) fn fit(config: &Config, shard_count: u64, limit: u64, has_own: bool) -> u64 {
+    let per_table = limit.saturating_sub(reserved(config, shard_count));
+    Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
 }
 
 impl Descriptors {
@@ -181,6 +190,11 @@ pub(super) fn settings(
         request_timeout_s: seconds(config.request_timeout_s),
         upload_bytes_per_s_min: config.upload_bytes_per_s_min,
         close_timeout_s: seconds(config.close_timeout_s),
+        returns: Returns {
+            spread_ms: config.return_spread_s * 1000,
+            // Half of the time that there is: whoever is closed last is to have time to read what it is owed.
+            paced_ms: config.return_spread_s.min(config.drain_timeout_s / 2) * 1000,
+        },
         durable: None,
     })
 }

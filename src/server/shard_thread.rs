@@ -18,6 +18,7 @@ use super::error::StartError;
 use super::fd_table;
 use super::places::Place;
 use crate::admin::FrontDesk;
+use crate::auth::Networks;
 use crate::clock::Clock;
 use crate::conn;
 use crate::conn::Core;
@@ -32,6 +33,7 @@ use crate::conn::Tls;
 use crate::conn::World;
 use crate::shard::AdminRequest;
 use crate::shard::Response;
+use crate::shard::Settings;
 use crate::shard::Stats;
 
 /// What a thread is given.
@@ -45,6 +47,10 @@ pub(super) struct Job<W: World> {
     pub(super) links: Links<W::Message>,
     /// What is needed to speak TLS, if any listener does.
     pub(super) tls: Option<Tls>,
+    /// Who may say for whom a connection is.
+    pub(super) proxies: Arc<Networks>,
+    /// Settings that are read anew.
+    pub(super) settings: Receiver<Arc<Settings>>,
     pub(super) desk: FrontDesk,
     /// The next step; closed if there is nothing to be done after all.
     pub(super) go: Receiver<Go>,
@@ -118,11 +124,13 @@ fn begin<W: World>(
     let Ok(Go::Listen(places)) = job.go.recv() else { return Ok(None) };
     let mut listeners = Vec::with_capacity(places.len());
     for place in &*places {
-        let (port, is_secured) = (place.port, place.is_secured);
-        listeners.push(Open { port, listener: place.open(job.options)?, is_secured });
+        let Place { port, is_secured, takes_header, .. } = *place;
+        let listener = place.open(job.options)?;
+        listeners.push(Open { port, listener, is_secured, takes_header });
     }
     let desk = Box::new(job.desk);
-    let entrance = Entrance { listeners, tls: job.tls };
+    let entrance =
+        Entrance { listeners, tls: job.tls, proxies: job.proxies, settings: job.settings };
     let core = Core::new(world(), desk, entrance, job.links, job.clock, job.pace);
     let core = core.map_err(StartError::Shard)?;
     tell(&job.report, Ok(()));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::input::Port;
 use super::lanes::PartyId;
+use super::passed_on::Proxies;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
 use crate::auth::Anonymous;
@@ -53,6 +54,7 @@ pub struct Access {
     pub hides_figures: bool,
     /// The addresses that connections come in by.
     pub listeners: Listeners,
+    pub proxies: Proxies,
 }
 
 /// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by. And whether what
@@ -132,6 +134,7 @@ impl Default for Access {
             admin: None,
             hides_figures: false,
             listeners: Listeners::at(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            proxies: Proxies::default(),
         }
     }
 }
@@ -337,6 +340,9 @@ impl Access {
         let is_local = |address: IpAddr| address.to_canonical().is_loopback();
         let whom = match (self.anonymous.access, passed_on_by) {
             (AnonymousAccess::Nowhere, _) => "nobody without a token".to_owned(),
+            (_, Some("PROXY")) if is_local(listener) => {
+                "only clients on this machine, and a PROXY header says that a proxy passed this connection on".to_owned()
+            }
             (_, Some(field)) if is_local(listener) && is_local(peer) => format!(
                 "only clients on this machine, and header field {field} says that a proxy passed this request on"
             ),

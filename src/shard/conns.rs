@@ -38,7 +38,12 @@ impl ClassId {
 /// From where a connection comes, and what is known of that.
 #[derive(Debug)]
 pub(super) struct Caller {
+    /// Where it comes from, as far as those who pass it on are to be believed.
     pub(super) peer: IpAddr,
+    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
+    pub(super) proxy: Option<Box<IpAddr>>,
+    /// A proxy has said in front of everything that it speaks for somebody.
+    pub(super) is_passed_on: bool,
     /// The certificate that it has shown, if that is one that the operator knows.
     pub(super) named: Option<Box<Named>>,
     /// The registrar counts it.
@@ -51,9 +56,16 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Of whom nothing more is known.
-    fn new(peer: IpAddr) -> Self {
-        let who_counted = Counted::default();
-        Self { peer, named: None, is_counted: false, is_warned: false, who_counted }
+    fn new(peer: IpAddr, is_proxy: bool) -> Self {
+        Self {
+            peer,
+            proxy: is_proxy.then(|| Box::new(peer)),
+            is_passed_on: false,
+            named: None,
+            is_counted: false,
+            is_warned: false,
+            who_counted: Counted::default(),
+        }
     }
 }
 
@@ -116,14 +128,14 @@ enum Slot {
 }
 
 impl Conns {
-    /// Gives away the lowest free place; `None`: the peer's address has `most` already.
+    /// Gives away the lowest free place; `None`: the peer's address has `most` already. Without a `most` it is a trusted proxy, and not counted.
     pub(super) fn insert(
         &mut self,
         session: Session,
-        (peer, most): (IpAddr, u32),
+        (peer, most): (IpAddr, Option<u32>),
         heard_s: u32,
     ) -> Option<ConnRef> {
-        if !self.addresses.enter(peer, most) {
+        if most.is_some_and(|most| !self.addresses.enter(peer, most)) {
             return None;
         }
         let id = match self.free.pop() {
@@ -148,7 +160,7 @@ impl Conns {
             is_heard_later: false,
             voice: None,
             who: None,
-            caller: Caller::new(peer),
+            caller: Caller::new(peer, most.is_none()),
             shaping: None,
             solo: None,
         });
@@ -224,7 +236,7 @@ impl Conns {
     /// A connection whose socket is to be closed. Its place is free from now on.
     pub(super) fn pop_gone(&mut self) -> Option<ConnId> {
         let id = self.gone.pop_front()?;
-        if let Some(conn) = self.remove(id) {
+        if let Some(conn) = self.remove(id).filter(|conn| conn.caller.proxy.is_none()) {
             self.addresses.leave(conn.caller.peer);
         }
         Some(id)

@@ -172,6 +172,12 @@ impl Shard {
         self.intake.set(id, conn.caller.peer, bytes);
     }
 
+    /// Takes note of it once more: it is another address that holds it.
+    pub(super) fn recount_held(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find(id) else { return };
+        self.intake.set(id, conn.caller.peer, conn.held_bytes);
+    }
+
     /// If all hold too much of what came in part, those pay that hold the most.
     pub(super) fn make_room(&mut self, now: Now) {
         if self.intake.held <= self.intake.bytes_max {

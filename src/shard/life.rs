@@ -2,6 +2,9 @@
 //!
 //! Invariant: it stops once, and for good. Never looks at a connection: whose turn it is, `lifecycle` asks.
 
+use std::collections::VecDeque;
+
+use super::input::ConnRef;
 use super::own::Own;
 use crate::clock::Now;
 use crate::wire::http::HttpDate;
@@ -24,13 +27,12 @@ pub(super) struct Life {
 }
 
 /// How far it has come with stopping.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Stopping {
     /// What was accepted is still being delivered; then, at this time at the earliest, connections are told.
-    Settling {
-        until_ms: u64,
-    },
-    Told,
+    Settling { until_ms: u64 },
+    /// Everyone is sent away but these, whose time has not come, in its order.
+    Telling { left: VecDeque<(u64, ConnRef)> },
 }
 
 impl Life {
@@ -65,21 +67,28 @@ impl Life {
         matches!(self.stopping, Some(Stopping::Settling { until_ms }) if now.mono_ms >= until_ms)
     }
 
-    /// Every connection is told.
-    pub(super) const fn end_told(&mut self) {
-        self.stopping = Some(Stopping::Told);
+    /// Every connection is told, but those that are left, each of which has its time.
+    pub(super) fn tell_end(&mut self, left: VecDeque<(u64, ConnRef)>) {
+        self.stopping = Some(Stopping::Telling { left });
+    }
+
+    /// A connection whose time has come.
+    pub(super) fn pop_told(&mut self, now: Now) -> Option<ConnRef> {
+        let Some(Stopping::Telling { left }) = &mut self.stopping else { return None };
+        left.pop_front_if(|(at_ms, _)| *at_ms <= now.mono_ms).map(|(_, conn)| conn)
     }
 
     /// Whether every connection was told.
-    pub(super) const fn is_end_told(&self) -> bool {
-        matches!(self.stopping, Some(Stopping::Told))
+    pub(super) fn is_end_told(&self) -> bool {
+        matches!(&self.stopping, Some(Stopping::Telling { left }) if left.is_empty())
     }
 
     /// When there is something to do for it at the latest.
-    pub(super) const fn due_ms(&self) -> Option<u64> {
-        match self.stopping {
-            Some(Stopping::Settling { until_ms }) => Some(until_ms),
-            Some(Stopping::Told) | None => None,
+    pub(super) fn due_ms(&self) -> Option<u64> {
+        match &self.stopping {
+            Some(Stopping::Settling { until_ms }) => Some(*until_ms),
+            Some(Stopping::Telling { left }) => left.front().map(|(at_ms, _)| *at_ms),
+            None => None,
         }
     }
 }

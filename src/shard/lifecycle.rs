@@ -1,10 +1,9 @@
-//! How connections end: by their peers, by the server, by time, and all of them when the server stops.
+//! How connections end: by their peers, by the server, by time.
 //!
 //! Invariants: a connection that ends leaves its class at once; its place is given away only after its socket was asked for by
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
-use super::closes::CLOSE_GOING_AWAY;
 use super::closes::CLOSE_NORMAL;
 use super::closes::CLOSE_POLICY;
 use super::closes::CLOSE_SILENT;
@@ -14,7 +13,6 @@ use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::life::SWEEP_TICKS;
-use super::session::Cut;
 use super::session::Patience;
 use super::session::Session;
 use super::solo::AfterSent;
@@ -284,55 +282,10 @@ impl Shard {
         }
     }
 
-    /// Begins to stop: nothing new is accepted, and what was accepted is delivered.
-    pub fn stop(&mut self, now: Now) {
-        // Before it stops, since nothing is published after that.
-        if !self.life.is_stopping() && self.shards.here().0 == 0 {
-            self.tell_log("info", "server", format_args!("the server stops"), now);
-        }
-        self.life.begin_stopping(now);
-    }
-
-    /// Whether a stopping shard has nobody left.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.life.is_end_told() && self.conns.len() == 0
-    }
-
-    /// Once nothing is on its way any more, everyone is told.
-    pub(super) fn go_on_stopping(&mut self, now: Now) {
-        if !self.life.may_tell_end(now) {
-            return;
-        }
-        let is_settled = !self.has_work()
-            && self.arrived.is_empty()
-            && self.reads.is_empty()
-            && self.outgoing.is_empty()
-            && self.durable.as_ref().is_none_or(|durable| durable.is_settled(now));
-        if !is_settled {
-            return;
-        }
-        self.life.end_told();
-        for index in 0..self.conns.places() {
-            let id = ConnId(index);
-            match self.conns.find(id).map(|conn| &conn.session) {
-                Some(Session::WebSocket(_)) => {
-                    self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now);
-                }
-                Some(Session::Sse { .. }) => self.end_sse(id, now),
-                Some(Session::Http(http)) if http.is_coming() => {
-                    self.cut_short(id, Cut::Stopping, now);
-                }
-                Some(Session::Http(_)) => self.close_after_sent(id, now),
-                Some(Session::Busy | Session::Gone) | None => {}
-            }
-        }
-    }
-
     /// Says good-bye after everything that is still owed, rather than instead of it; nothing if that was said already.
     //= rfc6455#5.5.1
     //# The application MUST NOT send any more data frames after sending a Close frame.
-    fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+    pub(super) fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
         if self.conns.is_closing(id) {
             return;
         }

@@ -17,6 +17,7 @@ mod confine;
 mod conns;
 mod deadlines;
 mod doors;
+mod draining;
 mod durable;
 mod encoded;
 mod fanout;
@@ -35,6 +36,7 @@ mod life;
 mod lifecycle;
 mod own;
 mod pace;
+mod passed_on;
 mod past;
 mod past_room;
 mod peer;
@@ -42,7 +44,9 @@ mod publish;
 mod pump;
 mod reads;
 mod registrar;
+mod renewal;
 mod replay;
+mod returns;
 mod rights;
 mod roll;
 mod session;
@@ -95,7 +99,9 @@ pub use lanes::Message;
 pub use lanes::Parcel;
 pub use lanes::PartyId;
 pub use lanes::Pending;
+pub use passed_on::Proxies;
 pub use peer::Peer;
+pub use returns::Returns;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::Durable;
@@ -163,22 +169,26 @@ impl Shard {
 
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: impl Into<Peer>, now: Now) -> Option<ConnRef> {
-        let Peer { address, certificate } = peer.into();
+        let Peer { address, certificate, is_passed_on } = peer.into();
         if self.conns.len() >= self.settings.connections_max || self.life.is_stopping() {
             return None;
         }
+        // A proxy that is trusted speaks for many: whom it speaks for is counted, once that is known.
+        let is_proxy = self.settings.access.proxies.trusted.contain(address);
         let most = self.settings.access.limits.address_connections;
         let most = most.saturating_add(ADDRESS_CONNECTIONS_SPARE);
         let (session, heard_s) = (session::Session::new(port), deadlines::seconds(now));
-        let Some(conn) = self.conns.insert(session, (address, most), heard_s) else {
+        let counted = (!is_proxy).then_some(most);
+        let Some(conn) = self.conns.insert(session, (address, counted), heard_s) else {
             tracing::debug!(peer = %address, "its address has too many connections");
             return None;
         };
         self.life.set_date(now);
         self.stats.connections_opened += 1;
         let named = certificate.and_then(|shown| self.settings.access.certified.find(&shown));
-        if let (Some(named), Some(opened)) = (named, self.conns.find_mut(conn.id)) {
-            opened.caller.named = Some(Box::new(named));
+        if let Some(opened) = self.conns.find_mut(conn.id) {
+            opened.caller.named = named.map(Box::new);
+            opened.caller.is_passed_on = is_passed_on;
         }
         Some(conn)
     }
@@ -234,6 +244,7 @@ impl Shard {
     /// The keys that tokens are checked with are others now. Who is connected stays.
     fn take_keys(&mut self, verifier: Arc<Verifier>) {
         Arc::make_mut(&mut self.settings.access).verifier = Some(verifier);
+        self.rights.tokens.renew(&self.settings);
     }
 
     /// When `work` must be called at the latest, in milliseconds since the start.

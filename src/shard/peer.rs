@@ -13,10 +13,12 @@ pub struct Peer {
     pub address: IpAddr,
     /// What it has shown in its handshake, and was checked there.
     pub certificate: Option<Box<Certificate>>,
+    /// A proxy has said that, before anything else.
+    pub is_passed_on: bool,
 }
 
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {
-        Self { address, certificate: None }
+        Self { address, certificate: None, is_passed_on: false }
     }
 }

@@ -37,6 +37,11 @@ impl Registrar {
         Self { admission: Admission::within(limits, rates_max), here: HashMap::default() }
     }
 
+    /// Whoever comes from now on is held to these.
+    pub(super) fn set_limits(&mut self, limits: AccessLimits) {
+        self.admission.set_limits(limits);
+    }
+
     fn enter(&mut self, entry: &Entry, now: Now) -> Result<(), LimitError> {
         if let Some(admitted) = self.here.get_mut(&entry.address) {
             return match &entry.user {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::access::Access;
 use super::lanes::PartyId;
+use super::returns::Returns;
 use super::transport::Voice;
 use crate::dialect::Silence;
 use crate::dialect::Views;
@@ -54,6 +55,7 @@ pub struct Settings {
     pub access: Arc<Access>,
     /// How long a connection that is being closed may take to read what it is still sent.
     pub close_timeout_s: u32,
+    pub returns: Returns,
     /// Which topics are kept by a store, and which party that is; `None`: memory is all the history there is.
     pub durable: Option<Durable>,
 }

@@ -36,7 +36,6 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn new(settings: &Settings) -> Self {
-        let anonymous = settings.access.anonymous(settings.views.of_protocol(HOUSE)).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
         // How long a certificate is good for nobody here decides.
         let rules = rules.filter(|_| settings.access.certified.is_empty());
@@ -44,13 +43,19 @@ impl Tokens {
         // As long as the settings say, and as many as there is memory for.
         let revocations = Revocations::bounded(kept_s, settings.memory.revocations_max());
         Self {
-            anonymous,
+            anonymous: anonymous(settings),
             revocations,
             budget: Budget::new(settings.memory.tokens_bytes_max),
             role_filters: RoleFilters::of(&settings.access),
             is_revoking: false,
             keys_wished_ms: None,
         }
+    }
+
+    /// Others may come without a token from now on. What was revoked stays so.
+    pub(super) fn renew(&mut self, settings: &Settings) {
+        self.anonymous = anonymous(settings);
+        self.role_filters = RoleFilters::of(&settings.access);
     }
 
     /// Whoever comes without a token, if they may.
@@ -114,4 +119,9 @@ impl Tokens {
         }
         !is_wished
     }
+}
+
+/// Whoever comes without a token, if they may.
+fn anonymous(settings: &Settings) -> Option<Arc<Who>> {
+    settings.access.anonymous(settings.views.of_protocol(HOUSE)).map(Arc::new)
 }

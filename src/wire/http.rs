@@ -11,6 +11,8 @@ pub mod error;
 
 pub mod fields;
 
+pub mod forwarded;
+
 pub mod head;
 
 mod host;
@@ -25,6 +27,8 @@ pub use body::BodyDecoder;
 pub use body::Decoded;
 pub use date::HttpDate;
 pub use error::HttpError;
+pub use forwarded::ForwardedBy;
+pub use forwarded::Hop;
 pub use head::Framing;
 pub use head::Head;
 pub use head::Method;

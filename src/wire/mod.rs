@@ -13,6 +13,8 @@ pub mod grow;
 
 pub mod http;
 
+pub mod proxy;
+
 pub mod sse;
 
 pub mod upgrade;

@@ -25,6 +25,7 @@ use fanwire::shard::Mesh;
 use fanwire::shard::Message;
 use fanwire::shard::PartyId;
 use fanwire::shard::Port;
+use fanwire::shard::Returns;
 use fanwire::shard::Sent;
 use fanwire::shard::Settings;
 use fanwire::shard::Shard;
@@ -68,6 +69,7 @@ pub fn roomy() -> Settings {
         request_timeout_s: 30,
         upload_bytes_per_s_min: 1024,
         close_timeout_s: 5,
+        returns: Returns { spread_ms: 10_000, paced_ms: 5_000 },
         durable: None,
     }
 }

@@ -83,6 +83,7 @@ static DIALECT: Dialect = Dialect {
         slow: None,
         flood: FLOOD,
         hears_once_live: false,
+        says_reconnect: false,
     },
 };
 

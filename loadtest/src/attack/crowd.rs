@@ -125,9 +125,9 @@ impl Crowd {
         self.order(&Order::Measure)
     }
 
-    /// So many events were said: has them hear the rest, and say what they have felt.
-    pub(crate) fn settle(&mut self, said: u64) -> Result<(Felt, Vec<Counts>), AttackError> {
-        self.order(&Order::Settle { sent: vec![said] })?;
+    /// So many events were taken: has them hear the rest, and say what they have felt.
+    pub(crate) fn settle(&mut self, taken: u64) -> Result<(Felt, Vec<Counts>), AttackError> {
+        self.order(&Order::Settle { sent: vec![taken] })?;
         let words = self.await_all("what readers felt", 2 * REST_NS_MAX, |word| {
             matches!(word, Word::Felt(_))
         })?;
@@ -204,12 +204,12 @@ fn hear(plan: &CrowdPlan) -> Result<(), AttackError> {
                 }
             }
             Some(Order::Settle { sent }) => {
-                let said = sent.iter().sum();
+                let taken = sent.iter().sum();
                 let until_ns = clock::now_ns() + REST_NS_MAX;
-                while !readers.have_heard(said) && clock::now_ns() < until_ns {
+                while !readers.have_heard(taken) && clock::now_ns() < until_ns {
                     readers.turn()?;
                 }
-                let (felt, latencies) = (readers.felt(said), readers.latencies.counts());
+                let (felt, latencies) = (readers.felt(taken), readers.latencies.counts());
                 return Ok(child::say(&Word::Felt(CrowdFelt { felt, latencies }))?);
             }
             Some(_) | None => {}

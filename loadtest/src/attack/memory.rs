@@ -134,8 +134,10 @@ fn churn(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
 
 fn topics(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let known = scale.of(20_000, 400_000);
+    // All are named before the first is forgotten.
+    let age_s = scale.of(4, 20);
     let configuration =
-        format!("topics_max = {known}\n[history]\nage_s_max = 1\ntopic_keys_max = 0\n");
+        format!("topics_max = {known}\n[history]\nage_s_max = {age_s}\ntopic_keys_max = 0\n");
     let server = Server::start(tools, 1, &configuration)?;
     let before = server.resident()?;
     let mut refused = 0;
@@ -145,7 +147,8 @@ fn topics(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
                 "{{\"type\":\"publish\",\"id\":{number},\"topic\":\"names/{round}/{number}\",\"op\":\"event\",\"payload\":{{}}}}"
             )
         })?;
-        let is_empty = within(30 * SECOND, || Ok(server.metric("fanwire_topics")? < 1.0))?;
+        let is_empty =
+            within((30 + age_s) * SECOND, || Ok(server.metric("fanwire_topics")? < 1.0))?;
         if !is_empty {
             refused += known;
         }

@@ -62,6 +62,8 @@ impl Peer {
         }
         // Closing resets, so that ports are free for the next attack at once.
         sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO))?;
+        // What is said in two messages must not wait for the first one's acknowledgement.
+        sockopt::set_tcp_nodelay(&socket, true)?;
         net::connect(&socket, &addr)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self { socket, unread: Vec::new(), unsaid: Vec::new(), is_websocket: false, end: None })

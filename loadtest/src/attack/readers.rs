@@ -1,7 +1,7 @@
 //! Those who hear: each reads at a pace of its own, all in one thread.
 //!
-//! Invariants: a reader with a pace reads that much and no more; every event carries its number and the moment it was due, so that lateness
-//! and losses are seen by whoever hears it. Who turns slow in the midst of it counts as slow from the beginning.
+//! Invariants: a reader with a pace reads that much and no more; every event carries the moment it was due, so that its lateness is
+//! seen by whoever hears it. Who turns slow in the midst of it counts as slow from the beginning.
 
 use super::AttackError;
 use super::peer::Peer;
@@ -55,17 +55,15 @@ struct Reader {
     pace: Pace,
     /// It reads whatever comes: always, or until it takes its pace.
     is_heard: bool,
-    /// The number of the newest event that was heard.
-    newest: u64,
-    /// Events that were passed over between two that were heard.
-    missing: u64,
+    /// Events that were heard; of several topics they come in any order, and each once.
+    heard: u64,
 }
 
 /// What readers have felt who read eagerly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Felt {
     pub(crate) closed: u64,
-    /// Events that were passed over, or had not come by the end.
+    /// Events that had not come by the end.
     pub(crate) missing: u64,
 }
 
@@ -124,7 +122,7 @@ impl Readers {
     }
 
     fn push(&mut self, peer: Peer, pace: Pace) -> usize {
-        self.readers.push(Reader { peer, pace, is_heard: false, newest: 0, missing: 0 });
+        self.readers.push(Reader { peer, pace, is_heard: false, heard: 0 });
         self.readers.len() - 1
     }
 
@@ -193,17 +191,17 @@ impl Readers {
     }
 
     /// Whether all who read eagerly have heard so many events, or are closed.
-    pub(crate) fn have_heard(&self, newest: u64) -> bool {
+    pub(crate) fn have_heard(&self, taken: u64) -> bool {
         let mut eager = self.readers.iter().filter(|it| it.pace == Pace::Eager);
-        eager.all(|it| it.newest >= newest || it.peer.end.is_some())
+        eager.all(|it| it.heard >= taken || it.peer.end.is_some())
     }
 
-    /// What those have felt who read eagerly, when so many events were said.
-    pub(crate) fn felt(&self, said: u64) -> Felt {
+    /// What those have felt who read eagerly, when so many events were taken.
+    pub(crate) fn felt(&self, taken: u64) -> Felt {
         let mut felt = Felt::default();
         for reader in self.readers.iter().filter(|it| it.pace == Pace::Eager) {
             felt.closed += u64::from(reader.peer.end.is_some());
-            felt.missing += reader.missing + said.saturating_sub(reader.newest);
+            felt.missing += taken.saturating_sub(reader.heard);
         }
         felt
     }
@@ -218,15 +216,10 @@ impl Reader {
         now_ns: u64,
         mut timed: Option<(&mut Latencies, u64)>,
     ) -> Result<usize, AttackError> {
-        let (newest, missing) = (&mut self.newest, &mut self.missing);
+        let heard = &mut self.heard;
         self.peer.read(buffer, bytes_max, &mut |message| {
-            let (Some(number), Some(due_ns)) =
-                (member(message, b"\"n\":"), member(message, b"\"due\":"))
-            else {
-                return;
-            };
-            *missing += number.saturating_sub(*newest + 1);
-            *newest = number.max(*newest);
+            let Some(due_ns) = member(message, b"\"due\":") else { return };
+            *heard += 1;
             if let Some((latencies, from_ns)) = &mut timed
                 && due_ns >= *from_ns
             {

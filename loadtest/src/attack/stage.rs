@@ -103,16 +103,18 @@ impl Stage {
         while clock::now_ns() < until_ns {
             self.turn()?;
             let Some(publisher) = &self.publisher else { break };
-            if publisher.is_answered() && self.readers.have_heard(publisher.said) {
+            if publisher.is_answered()
+                && self.readers.have_heard(publisher.said - publisher.refused)
+            {
                 break;
             }
         }
-        let said = self.said();
-        let mut felt = self.readers.felt(said);
+        let taken = self.said() - self.refused();
+        let mut felt = self.readers.felt(taken);
         let mut latencies = Latencies::new();
         latencies.add(&self.readers.latencies.counts());
         if let Some(crowd) = &mut self.crowd {
-            let (theirs, counts) = crowd.settle(said)?;
+            let (theirs, counts) = crowd.settle(taken)?;
             felt.closed += theirs.closed;
             felt.missing += theirs.missing;
             counts.iter().for_each(|counts| latencies.add(counts));

@@ -10,11 +10,11 @@ const MARKERS: (&str, &str) = (
     "<!-- Written by `fanwire-load attacks` up to here. -->",
 );
 
-/// A row for each figure.
-pub(crate) fn markdown(outcomes: &[Outcome], scale: Scale) -> String {
+/// A row for each figure; `load`: the machine's load averages when it began.
+pub(crate) fn markdown(outcomes: &[Outcome], scale: Scale, load: &str) -> String {
     let form = scale.of("short form: times may be 20 times their goal", "whole");
     let mut text = format!(
-        "Measured, {form}.\n\n| attack | what others feel | measured | at most |\n| --- | --- | ---: | ---: |\n"
+        "Measured, {form}; load average {load} when it began.\n\n| attack | what others feel | measured | at most |\n| --- | --- | ---: | ---: |\n"
     );
     for outcome in outcomes {
         let name = outcome.attack.name;
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_missed_bound_is_told() {
         let figures = Ok(vec![Figure::none("lost", 3), Figure::bytes("peak", 1 << 20, 32.0)]);
-        let text = markdown(&[Outcome { attack: ALL[0], figures }], Scale::Whole);
+        let text = markdown(&[Outcome { attack: ALL[0], figures }], Scale::Whole, "0.50");
         assert!(text.contains("| slow-readers | lost | 3 **missed** | 0 |"), "{text}");
         assert!(text.contains("| slow-readers | peak | 1.0 MiB | 32.0 MiB |"), "{text}");
     }

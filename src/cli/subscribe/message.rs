@@ -27,6 +27,10 @@ pub(crate) enum Message<'a> {
         replayed: u64,
     },
     Error(ServerError),
+    /// The server stops: come back after so many milliseconds.
+    Reconnect {
+        after_ms: u64,
+    },
     /// An answer that needs no reaction.
     Other,
 }
@@ -118,6 +122,9 @@ impl<'a> Message<'a> {
                     .map(serde_json::from_str)
                     .transpose()?
                     .unwrap_or(0),
+            }),
+            "reconnect" => Ok(Self::Reconnect {
+                after_ms: serde_json::from_str(members.required("after_ms")?)?,
             }),
             "error" => Ok(Self::Error(serde_json::from_slice(text)?)),
             _ => Ok(Self::Other),

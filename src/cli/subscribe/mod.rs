@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,6 +24,7 @@ use tokio::time::sleep;
 use crate::cli::connect::TrustArgs;
 use crate::cli::connect::Way;
 use crate::cli::endpoint::Endpoint;
+use crate::cli::limits::RETRY_AFTER_MAX;
 use crate::cli::say;
 use crate::cli::subscribe::journal::Journal;
 use crate::cli::subscribe::journal::JournalError;
@@ -214,6 +216,8 @@ struct Subscriber {
     wanted: Option<u64>,
     stop: Stop,
     backoff: Backoff,
+    /// When a server that stops has said to come back, from then.
+    advised: Option<Duration>,
     said_forgetful: bool,
 }
 
@@ -240,6 +244,7 @@ impl Subscriber {
             wanted: arguments.count,
             stop: Stop::listen().map_err(SubscribeError::Start)?,
             backoff: Backoff::new(entropy()),
+            advised: None,
             said_forgetful: false,
             arguments,
         })
@@ -255,7 +260,7 @@ impl Subscriber {
                 Err(error) if error.is_passing() => error,
                 Err(error) => return Err(error),
             };
-            let wait = self.backoff.wait();
+            let wait = self.advised.take().unwrap_or_else(|| self.backoff.wait());
             self.tell(&format!("{error}; trying again in {:.1} s", wait.as_secs_f64()));
             if let Either::Second(()) = either(sleep(wait), self.stop.asked()).await {
                 return Ok(());
@@ -328,6 +333,10 @@ impl Subscriber {
                     0 => "live".to_owned(),
                     _ => format!("live, after {replayed} events from history"),
                 });
+                Ok(None)
+            }
+            Message::Reconnect { after_ms } => {
+                self.advised = Some(Duration::from_millis(after_ms).min(RETRY_AFTER_MAX));
                 Ok(None)
             }
             Message::Error(error) => Err(SubscribeError::Server(Box::new(error))),

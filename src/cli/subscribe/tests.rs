@@ -118,6 +118,28 @@ fn a_lost_connection_is_resumed_where_it_was() {
 }
 
 #[test]
+fn who_is_told_when_to_come_back_comes_then() {
+    let clock = crate::clock::Clock::start();
+    let scripts = vec![
+        vec![
+            WELCOME,
+            Step::Hear,
+            SUBSCRIBED,
+            LIVE,
+            FIRST,
+            // Later than anything that it would have waited by itself.
+            Step::Say(r#"{"type":"reconnect","after_ms":1500}"#),
+            Step::Close(1001),
+        ],
+        vec![WELCOME, Step::Hear, SUBSCRIBED, SECOND],
+    ];
+    let subscribed = subscribed(&["--topic=t", "--count=2"], scripts);
+    subscribed.outcome.unwrap();
+    assert_eq!(subscribed.printed, [FIRST_LINE, SECOND_LINE]);
+    assert!(clock.now().mono_ms >= 1500, "it came too early");
+}
+
+#[test]
 fn a_restarted_server_says_what_is_missing_once() {
     const GAP: Step =
         Step::Say(r#"{"type":"gap","subs":[1],"topic":"t","from":1,"to":1,"reason":"epoch"}"#);

@@ -10,6 +10,8 @@ import { Progress } from './position.js';
 const REQUESTS_MAX = 10_000;
 /** Wait before the first and between later attempts to connect, in milliseconds; the actual wait is half of it to all of it. */
 const BACKOFF_MS = { min: 100, max: 10_000 };
+/** A server that stops is obeyed for so long, and no longer. */
+const ADVICE_MS_MAX = 3_600_000;
 /** After so long without a message we ask whether the server is still there, and after so long again we say it is not. */
 const SILENCE_MS = 20_000;
 /** Close codes after which the same connection would only be closed again: our mistake, or a token that ended. */
@@ -48,6 +50,8 @@ export class Fanwire {
   #random;
   #socket;
   #failures = 0;
+  /** When a server that stops has said to come back, in milliseconds from then. */
+  #advice_ms;
   #retryTimer;
   #silenceTimer;
   #asked = false;
@@ -206,7 +210,8 @@ export class Fanwire {
     }
     const ceiling = Math.min(BACKOFF_MS.max, BACKOFF_MS.min * 2 ** Math.min(this.#failures, 16));
     // Spread, so that the clients of a restarted server do not return in step.
-    const wait_ms = Math.round(ceiling / 2 + (this.#random() * ceiling) / 2);
+    const wait_ms = this.#advice_ms ?? Math.round(ceiling / 2 + (this.#random() * ceiling) / 2);
+    this.#advice_ms = undefined;
     this.#failures += 1;
     this.#become('waiting', { code, reason, wait_ms });
     this.#retryTimer = this.#timers.setTimeout(() => this.#open(), wait_ms);
@@ -273,6 +278,9 @@ export class Fanwire {
       case 'published':
       case 'pong':
         return this.#settle(message);
+      case 'reconnect':
+        this.#advice_ms = Math.min(Math.max(0, message.after_ms), ADVICE_MS_MAX);
+        return;
       case 'error':
         return this.#refused(message);
       case 'welcome':

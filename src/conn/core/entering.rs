@@ -33,13 +33,13 @@ impl<W: World> Core<W> {
                 return false;
             }
             let Some(open) = self.listeners.get(index) else { return false };
-            if open.is_secured && !self.has_room_for_handshake(now) {
+            if open.has_handshake() && !self.has_room_for_handshake(now) {
                 return false;
             }
             let Some(open) = self.listeners.get(index) else { return false };
             let port = open.port;
             match open.listener.accept() {
-                Accepted::Conn(socket, peer) if open.is_secured => {
+                Accepted::Conn(socket, peer) if open.has_handshake() => {
                     self.begin_handshake(socket, peer, port, now);
                 }
                 Accepted::Conn(socket, peer) => {

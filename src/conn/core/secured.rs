@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::Core;
+use super::Open;
 use super::Remains;
 use super::entering::Listening;
 use crate::clock::Now;
@@ -18,7 +19,6 @@ use crate::conn::tls::Outcome;
 use crate::conn::world::World;
 use crate::limits::TLS_STEPS_PER_TURN_MAX;
 use crate::shard::ConnId;
-use crate::shard::Peer;
 use crate::shard::Port;
 use crate::shard::Stats;
 
@@ -34,8 +34,16 @@ impl<W: World> Core<W> {
 
     /// Begins a handshake with a client that was just accepted.
     pub(super) fn begin_handshake(&mut self, socket: OwnedFd, peer: IpAddr, port: Port, now: Now) {
-        let Some(tls) = &self.tls else { return };
-        let handshake = match Handshake::new(socket, peer, port, Arc::clone(&tls.config)) {
+        let has = |open: &&Open| open.port == port;
+        let Some(open) = self.listeners.iter().find(has) else { return };
+        let (is_secured, takes_header) = (open.is_secured, open.takes_header);
+        if takes_header && !self.proxies.contain(peer) {
+            return tracing::debug!(%peer, "it is no proxy that is trusted: its connection is closed");
+        }
+        let tls = self.tls.as_ref().filter(|_| is_secured);
+        let config = tls.map(|tls| Arc::clone(&tls.config));
+        let handshake = match Handshake::new(socket, peer, port, config) {
+            Ok(handshake) if takes_header => handshake.behind_proxy(),
             Ok(handshake) => handshake,
             Err(error) => return tracing::warn!(%peer, %error, "cannot begin a handshake"),
         };
@@ -80,12 +88,13 @@ impl<W: World> Core<W> {
     /// Makes a handshake that is done a connection of the shard, with what its client has said already.
     fn promote(&mut self, handshake: Handshake, now: Now) {
         let (port, address) = (handshake.port, handshake.peer);
-        let peer = Peer { address, certificate: handshake.certificate() };
-        let Some(conn) = self.world.open(port, peer, now) else { return };
+        let Some(conn) = self.world.open(port, handshake.far_end(), now) else { return };
         let (socket, secure, mut plain) = handshake.finish();
         let watched = self.poll.promote(socket.as_fd(), conn);
         self.sockets.insert(conn, socket);
-        self.sockets.secure(conn.id, secure);
+        if let Some(secure) = secure {
+            self.sockets.secure(conn.id, secure);
+        }
         if let Err(error) = watched {
             tracing::warn!(peer = %address, %error, "cannot watch a connection: it is closed");
             return self.die(conn.id, now);
@@ -164,9 +173,9 @@ impl<W: World> Core<W> {
         }
     }
 
-    /// Whether the kernel does as it is told with the listeners that speak TLS.
+    /// Whether the kernel does as it is told with the listeners whose connections do not begin at once.
     fn set_secured_listening(&self, on: bool) -> bool {
-        let mut secured = (0..).zip(&self.listeners).filter(|(_, open)| open.is_secured);
+        let mut secured = (0..).zip(&self.listeners).filter(|(_, open)| open.has_handshake());
         secured
             .all(|(index, open)| self.poll.set_listening(open.listener.as_fd(), index, on).is_ok())
     }

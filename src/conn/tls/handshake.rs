@@ -1,4 +1,4 @@
-//! One handshake: what has come of it, what is to be sent, and what it is about.
+//! One handshake: what has come of it, what is to be sent, and what it is about. Before it, or in its place, comes the header of a proxy, where one is awaited.
 //!
 //! Invariant: holds at most `TLS_HANDSHAKE_INPUT_BYTES_MAX` of what the client sends. A client that does not speak TLS is told so in its own language,
 //! as far as that is HTTP. Never waits.
@@ -23,14 +23,19 @@ use rustls::unbuffered::UnbufferedStatus;
 use super::secure::Secure;
 use crate::auth::Certificate;
 use crate::limits::TLS_HANDSHAKE_INPUT_BYTES_MAX;
+use crate::shard::Peer;
 use crate::shard::Port;
+use crate::wire::proxy::parse_proxy_header;
 
 /// A connection that is not yet one for the shard.
 pub(in crate::conn) struct Handshake {
     pub(in crate::conn) socket: OwnedFd,
     pub(in crate::conn) peer: IpAddr,
     pub(in crate::conn) port: Port,
-    tls: UnbufferedServerConnection,
+    /// Whether a proxy has to say first for whom the connection is.
+    header: Header,
+    /// `None`: what follows is said in the clear.
+    tls: Option<UnbufferedServerConnection>,
     input: Vec<u8>,
     output: Vec<u8>,
     /// What has come right behind the handshake, opened.
@@ -45,6 +50,15 @@ impl std::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Handshake").field("peer", &self.peer).finish_non_exhaustive()
     }
+}
+
+/// How it stands with a proxy's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Header {
+    /// There is to be none.
+    None,
+    Awaited,
+    Read,
 }
 
 /// What came of going on with a handshake.
@@ -70,13 +84,14 @@ impl Handshake {
         socket: OwnedFd,
         peer: IpAddr,
         port: Port,
-        config: Arc<ServerConfig>,
+        config: Option<Arc<ServerConfig>>,
     ) -> Result<Self, Box<rustls::Error>> {
-        let tls = UnbufferedServerConnection::new(config).map_err(Box::new)?;
+        let tls = config.map(UnbufferedServerConnection::new).transpose().map_err(Box::new)?;
         Ok(Self {
             socket,
             peer,
             port,
+            header: Header::None,
             tls,
             input: Vec::new(),
             output: Vec::new(),
@@ -86,10 +101,31 @@ impl Handshake {
         })
     }
 
+    /// The same, but that a proxy says first for whom it is.
+    pub(in crate::conn) fn behind_proxy(mut self) -> Self {
+        self.header = Header::Awaited;
+        self
+    }
+
     /// Goes on as far as it can: `scratch` is read into.
     pub(in crate::conn) fn step(&mut self, scratch: &mut [u8]) -> Step {
         if let Err(error) = self.read(scratch) {
             return Step::Failed(error.to_string().into());
+        }
+        if self.header == Header::Awaited {
+            match parse_proxy_header(&self.input) {
+                Ok(Some(header)) => {
+                    self.input.drain(..header.length);
+                    self.peer = header.source.unwrap_or(self.peer);
+                    self.header = Header::Read;
+                }
+                Ok(None) if self.has_ended => return Step::Failed("the client left".into()),
+                Ok(None) => return Step::Waits,
+                Err(error) => return Step::Failed(error.to_string().into()),
+            }
+        }
+        if self.tls.is_none() {
+            return Step::Done;
         }
         if !self.speaks_tls {
             match self.input.first() {
@@ -123,8 +159,8 @@ impl Handshake {
     }
 
     /// What the client has shown of itself, if it has and that can be read.
-    pub(in crate::conn) fn certificate(&self) -> Option<Box<Certificate>> {
-        match Certificate::read(self.tls.peer_certificates()?.first()?) {
+    fn certificate(&self) -> Option<Box<Certificate>> {
+        match Certificate::read(self.tls.as_ref()?.peer_certificates()?.first()?) {
             Ok(certificate) => Some(Box::new(certificate)),
             Err(error) => {
                 tracing::debug!(peer = %self.peer, %error, "it counts for none");
@@ -133,9 +169,18 @@ impl Handshake {
         }
     }
 
+    /// Who is at the far end, as it has come out.
+    pub(in crate::conn) fn far_end(&self) -> Peer {
+        let is_passed_on = self.header == Header::Read;
+        Peer { address: self.peer, certificate: self.certificate(), is_passed_on }
+    }
+
     /// What is left for the connection, and what its client has said already.
-    pub(in crate::conn) fn finish(self) -> (OwnedFd, Secure, Vec<u8>) {
-        (self.socket, Secure::new(self.tls, self.input, self.output), self.plain)
+    pub(in crate::conn) fn finish(self) -> (OwnedFd, Option<Secure>, Vec<u8>) {
+        match self.tls {
+            Some(tls) => (self.socket, Some(Secure::new(tls, self.input, self.output)), self.plain),
+            None => (self.socket, None, self.input),
+        }
     }
 
     fn read(&mut self, scratch: &mut [u8]) -> io::Result<()> {
@@ -154,8 +199,9 @@ impl Handshake {
 
     /// Takes in what has come; true: the handshake is done, and what is left of the input is the connection's.
     fn process(&mut self) -> Result<bool, Box<rustls::Error>> {
+        let Some(tls) = &mut self.tls else { return Ok(true) };
         loop {
-            let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.input);
+            let UnbufferedStatus { discard, state } = tls.process_tls_records(&mut self.input);
             let mut goes_on = true;
             let mut failed = None;
             match state {
@@ -173,16 +219,16 @@ impl Handshake {
             }
             self.input.drain(..discard);
             if let Some(error) = failed {
-                if self.tls.wants_write()
+                if tls.wants_write()
                     && let Ok(ConnectionState::EncodeTlsData(alert)) =
-                        self.tls.process_tls_records(&mut self.input).state
+                        tls.process_tls_records(&mut self.input).state
                 {
                     encode(alert, &mut self.output);
                 }
                 return Err(Box::new(error));
             }
             if !goes_on {
-                return Ok(!self.tls.is_handshaking());
+                return Ok(!tls.is_handshaking());
             }
         }
     }

@@ -187,7 +187,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let handshake =
-            Handshake::new(ours.into(), peer, Port::Shared, Arc::clone(config)).unwrap();
+            Handshake::new(ours.into(), peer, Port::Shared, Some(Arc::clone(config))).unwrap();
         let place = all.add(handshake, now_ms);
         assert!(matches!(all.step(&mut vec![0; 64 * 1024], now_ms), Some(None)));
         (place, theirs)
@@ -234,7 +234,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let handshake =
-            Handshake::new(ours.into(), peer, Port::Shared, Arc::clone(config)).unwrap();
+            Handshake::new(ours.into(), peer, Port::Shared, Some(Arc::clone(config))).unwrap();
         (all.add(handshake, 0), theirs)
     }
 

@@ -139,6 +139,11 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Option<&'stat
             number(*expires_at_s, out);
             out.push(b'}');
         }
+        Outcome::Reconnect { after_ms } => {
+            out.extend_from_slice(br#"{"type":"reconnect","after_ms":"#);
+            number(*after_ms, out);
+            out.push(b'}');
+        }
         Outcome::Gap { subs, gap } => {
             out.extend_from_slice(br#"{"type":"gap","subs":["#);
             ids(*subs, out);
@@ -164,6 +169,7 @@ const fn kind_of(outcome: &Outcome<'_>) -> &'static str {
         Outcome::Updated { .. } => "updated",
         Outcome::Unsubscribed { .. } => "unsubscribed",
         Outcome::Expiring { .. } => "token_expiring",
+        Outcome::Reconnect { .. } => "reconnect",
         Outcome::Gap { .. } => "gap",
         Outcome::Skipped { .. } => "skipped",
         Outcome::Refused { .. } => "error",
@@ -189,7 +195,8 @@ pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Option<&'
         Outcome::Subscribed { .. }
         | Outcome::Updated { .. }
         | Outcome::Unsubscribed { .. }
-        | Outcome::Expiring { .. } => return None,
+        | Outcome::Expiring { .. }
+        | Outcome::Reconnect { .. } => return None,
     }
     Some(kind_of(outcome))
 }

@@ -74,6 +74,7 @@ const MANNERS: Manners = Manners {
     slow: Some((4008, "slow subscriber: reconnect and resume")),
     flood: FLOOD,
     hears_once_live: true,
+    says_reconnect: true,
 };
 
 fn encode(event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {

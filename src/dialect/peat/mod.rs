@@ -81,5 +81,10 @@ static PROTO: Dialect = Dialect {
 const ENVELOPES: Envelopes = Envelopes { put: connect::put_envelope, put_end: call::put_end };
 
 /// Its clients never say anything that they must, so they are pinged and never closed for silence alone.
-const MANNERS: Manners =
-    Manners { silence: Silence::Pinged, slow: None, flood: FLOOD, hears_once_live: false };
+const MANNERS: Manners = Manners {
+    silence: Silence::Pinged,
+    slow: None,
+    flood: FLOOD,
+    hears_once_live: false,
+    says_reconnect: false,
+};

@@ -70,6 +70,7 @@ static DIALECT: Dialect = Dialect {
         slow: Some((1008, "slow subscriber")),
         flood: "rate limit exceeded",
         hears_once_live: false,
+        says_reconnect: false,
     },
 };
 

@@ -86,8 +86,6 @@ pub(super) enum Bound {
     EachConnection { bytes: u64, share: u64 },
     /// So many bytes for each connection, by what is configured, if there is TLS.
     EachSecured(fn(&Config) -> u64),
-    /// So many bytes for each shard, by what is configured, if there is TLS.
-    EachShardSecured(fn(&Config) -> u64),
     /// One such part of another line, which has so much less, if there is TLS.
     OfSecured { of: Part, share: u64 },
     /// One such part of another line, which has so much less, if history is kept on disk.
@@ -124,6 +122,9 @@ pub(super) fn secured_bytes(config: &Config) -> u64 {
 
 /// Bytes of the handshakes of one shard.
 fn handshakes_bytes(config: &Config) -> u64 {
+    if !config.has_handshakes() {
+        return 0;
+    }
     TLS_HANDSHAKES_MAX as u64 * (TLS_HANDSHAKE_BYTES as u64 + client_bytes(config))
 }
 
@@ -185,8 +186,8 @@ pub(in crate::server) const LINES: [Line; 22] = [
     },
     Line {
         part: Part::Handshakes,
-        name: "TLS: handshakes that are underway",
-        bound: Bound::EachShardSecured(handshakes_bytes),
+        name: "TLS: handshakes that are underway, and headers of proxies",
+        bound: Bound::EachShardSet(handshakes_bytes),
         key: "shards",
         at_limit: "whoever keeps the server waiting longest goes; else nobody is accepted before one has ended",
     },
@@ -341,7 +342,6 @@ const _: () = {
             | Bound::EachShard(_)
             | Bound::EachShardSet(_)
             | Bound::EachSecured(_)
-            | Bound::EachShardSecured(_)
             | Bound::OfSecured { .. }
             | Bound::OfStored { .. }
             | Bound::Stored(_) => 0,

@@ -35,16 +35,13 @@ const fn stored(config: &Config, bytes: u64) -> u64 {
 
 /// What lines without a share leave for the others.
 fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
-    let is_secured = config.tls.is_on();
     let fixed = LINES.iter().map(|line| match line.bound {
         Bound::Fixed(bytes) => bytes,
         Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
         Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
-        Bound::EachShardSecured(bytes) if is_secured => bytes(config).saturating_mul(shard_count),
         Bound::EachConnection { .. }
         | Bound::Budget { .. }
         | Bound::EachSecured(_)
-        | Bound::EachShardSecured(_)
         | Bound::OfSecured { .. }
         | Bound::OfStored { .. } => 0,
         Bound::Stored(bytes) => stored(config, bytes),
@@ -54,12 +51,17 @@ fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
 
 /// Connections of a server whose operator has not said how many, if the limit on open files allows them.
 pub(super) fn connections_default(config: &Config, shard_count: u64, available: u64) -> u64 {
+    connections_possible(config, shard_count, available).clamp(1, CONNECTIONS_DEFAULT)
+}
+
+/// Connections for which there is memory beside everything else.
+pub(super) fn connections_possible(config: &Config, shard_count: u64, available: u64) -> u64 {
     let Bound::EachConnection { bytes, share } = LINES[Part::Connections as usize].bound else {
         unreachable!("connections are counted one by one")
     };
     let keys = if config.tls.is_on() { lines::secured_bytes(config) } else { 0 };
     let room = shared(config, shard_count, available);
-    (room / MEMORY_SHARES * share / (bytes + keys)).clamp(1, CONNECTIONS_DEFAULT)
+    room / MEMORY_SHARES * share / (bytes + keys)
 }
 
 /// What the process holds at most, line by line, all shards together.
@@ -77,11 +79,7 @@ impl Sizes {
             Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
             Bound::EachConnection { bytes, .. } => bytes.saturating_mul(connections),
             Bound::EachSecured(bytes) if is_secured => bytes(config).saturating_mul(connections),
-            Bound::EachShardSecured(bytes) if is_secured => {
-                bytes(config).saturating_mul(shard_count)
-            }
-            Bound::EachSecured(_) | Bound::EachShardSecured(_) | Bound::OfSecured { .. } => 0,
-            Bound::OfStored { .. } => 0,
+            Bound::EachSecured(_) | Bound::OfSecured { .. } | Bound::OfStored { .. } => 0,
             Bound::Stored(bytes) => stored(config, bytes),
             Bound::Budget { set, share, most } => match set(config) {
                 0 => (shared / MEMORY_SHARES * share).min(most),

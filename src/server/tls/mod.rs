@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 
 use super::written::file;
 use super::written::unusable;
+use crate::auth::Certificate;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -41,7 +43,21 @@ const ALPN: &[u8] = b"http/1.1";
 /// The keys that listeners are set with, and what each is.
 fn listeners(config: &Config) -> impl Iterator<Item = (String, Port)> {
     let own = config.guests().map(|(key, _)| (format!("{key}.listen"), Port::Own(key)));
-    std::iter::once(("listen".to_owned(), Port::Shared)).chain(own)
+    let redirect = ("tls.redirect_listen".to_owned(), Port::Redirect);
+    std::iter::once(("listen".to_owned(), Port::Shared)).chain(own).chain([redirect])
+}
+
+/// Refuses a list of listeners that names something else.
+pub(super) fn check_listeners(
+    config: &Config,
+    key: &str,
+    named: &[String],
+) -> Result<(), ConfigError> {
+    let is_none = |name: &&String| listeners(config).all(|(key, _)| key != **name);
+    let Some(unknown) = named.iter().find(is_none) else { return Ok(()) };
+    let names: Vec<String> = listeners(config).map(|(key, _)| key).collect();
+    let reason = format!("\"{unknown}\" is no listener; they are {}", names.join(", "));
+    Err(unusable(config, key, reason))
 }
 
 /// Where certificates come from.
@@ -57,6 +73,19 @@ pub(super) struct Certificates {
     /// What the files were before they were read last.
     read_as: Vec<Stamp>,
 }
+
+/// A certificate that the server would show.
+#[derive(Clone, Debug)]
+pub(super) struct LookedAt {
+    pub(super) file: String,
+    /// Seconds since 1970.
+    pub(super) begins_at_s: u64,
+    pub(super) ends_at_s: u64,
+    pub(super) is_rsa: bool,
+}
+
+/// The text of a file of authorities, and who checks what they have signed.
+type Authorities = (Vec<u8>, Arc<dyn ClientCertVerifier>);
 
 /// What a file was when it was read; `None`: it was not there.
 type Stamp = Option<(i64, i64, u64, u64)>;
@@ -93,14 +122,7 @@ impl Certificates {
     /// What is configured; `None`: no TLS.
     pub(super) fn new(config: &Config) -> Result<Option<Self>, ConfigError> {
         let tls = &config.tls;
-        for plain in &tls.plain_listeners {
-            if listeners(config).all(|(key, _)| key != *plain) {
-                let names: Vec<String> = listeners(config).map(|(key, _)| key).collect();
-                let names = names.join(", ");
-                let reason = format!("\"{plain}\" is no listener; they are {names}");
-                return Err(unusable(config, "tls.plain_listeners", reason));
-            }
-        }
+        check_listeners(config, "tls.plain_listeners", &tls.plain_listeners)?;
         let mut files = Vec::new();
         match (tls.certificate_file.as_str(), tls.key_file.as_str()) {
             ("", "") => {}
@@ -154,11 +176,7 @@ impl Certificates {
     pub(super) fn load(&mut self, clock: Clock) -> Result<Arc<ServerConfig>, ConfigError> {
         // Whatever happens to a file from here on is a change.
         self.read_as = self.stamps();
-        let mut shown = Vec::new();
-        for (key, file, key_file) in &self.files {
-            let found = self.read(file, key_file);
-            shown.push(found.map_err(|reason| unusable(&self.config, key, reason))?);
-        }
+        let mut shown = self.certified()?;
         if let Some(own) = &mut self.self_signed {
             let made = own
                 .current(clock)
@@ -185,8 +203,62 @@ impl Certificates {
         Ok(Arc::new(made))
     }
 
+    /// What the files hold.
+    fn certified(&self) -> Result<Vec<CertifiedKey>, ConfigError> {
+        let read = |(key, file, key_file): &(String, String, String)| {
+            let found = self.read(file, key_file);
+            found.map_err(|reason| unusable(&self.config, key, reason))
+        };
+        self.files.iter().map(read).collect()
+    }
+
+    /// What the files hold that can be read: how long each is good, and by what kind of key.
+    pub(super) fn looked_at(&self) -> Vec<LookedAt> {
+        let look = |(_, file, key_file): &(String, String, String)| {
+            let certified = self.read(file, key_file).ok()?;
+            let read = Certificate::read(certified.cert.first()?).ok()?;
+            Some(LookedAt {
+                file: file.clone(),
+                begins_at_s: read.begins_at_s,
+                ends_at_s: read.ends_at_s,
+                is_rsa: certified.key.algorithm() == SignatureAlgorithm::RSA,
+            })
+        };
+        self.files.iter().filter_map(look).collect()
+    }
+
+    /// Whether everything can be used that there is. Makes nothing.
+    ///
+    /// # Errors
+    /// What cannot.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        ByName::new(self.certified()?)
+            .map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
+        self.authorities().map(drop)
+    }
+
+    /// Goes on in the place of another: who has begun a session with that one resumes it here, as far as the same authorities checked it.
+    pub(super) fn follow(&mut self, former: Self) {
+        self.tickets = former.tickets;
+        self.authorities = former.authorities;
+    }
+
     /// Who checks what clients show, if they are asked.
     fn clients(&mut self) -> Result<Option<Arc<dyn ClientCertVerifier>>, ConfigError> {
+        let (text, verifier) = match self.authorities()? {
+            Some((text, verifier)) => (text, Some(verifier)),
+            None => (Vec::new(), None),
+        };
+        if text != self.authorities {
+            self.tickets = aws_lc_rs::Ticketer::new()
+                .map_err(|error| unusable(&self.config, "tls.client_ca_file", error))?;
+            self.authorities = text;
+        }
+        Ok(verifier)
+    }
+
+    /// What the file of clients' authorities holds, and who checks by them, if clients are asked.
+    fn authorities(&self) -> Result<Option<Authorities>, ConfigError> {
         let tls = &self.config.tls;
         let (key, path) = ("tls.client_ca_file", tls.client_ca_file.as_str());
         if path.is_empty() {
@@ -196,12 +268,7 @@ impl Certificates {
         let made = clients::verifier(&text, tls.client_required, &self.provider);
         let made =
             made.map_err(|reason| unusable(&self.config, key, format_args!("{path}: {reason}")))?;
-        if *text != self.authorities {
-            self.tickets =
-                aws_lc_rs::Ticketer::new().map_err(|error| unusable(&self.config, key, error))?;
-            self.authorities.clone_from(&text);
-        }
-        Ok(Some(made))
+        Ok(Some((text.to_vec(), made)))
     }
 
     fn read(&self, file: &str, key_file: &str) -> Result<CertifiedKey, String> {

@@ -24,8 +24,8 @@ type Told = (Sender<Arc<ServerConfig>>, Option<Arc<ServerConfig>>);
 /// The thread that looks.
 #[derive(Debug)]
 pub(in crate::server) struct Watching {
-    /// Closed: stop.
-    wake: Option<Sender<()>>,
+    /// Other certificates to look after. Closed: stop.
+    wake: Option<Sender<Certificates>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -42,6 +42,13 @@ impl Watching {
         let body = move || watch(certificates, clock, shards, &woken);
         Ok(Self { wake: Some(wake), thread: Some(thread.spawn(body)?) })
     }
+
+    /// Looks after others from now on, and shows them at once.
+    pub(in crate::server) fn renew(&self, certificates: Certificates) {
+        // The thread ends only when this end is dropped.
+        let told = self.wake.as_ref().is_some_and(|wake| wake.send(certificates).is_ok());
+        debug_assert!(told, "somebody looks");
+    }
 }
 
 impl Drop for Watching {
@@ -57,12 +64,17 @@ fn watch(
     mut certificates: Certificates,
     clock: Clock,
     mut shards: Vec<Told>,
-    woken: &Receiver<()>,
+    woken: &Receiver<Certificates>,
 ) {
     loop {
         match woken.recv_timeout(Duration::from_secs(TLS_FILES_S)) {
             Err(RecvTimeoutError::Disconnected) => return,
-            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(mut others) => {
+                std::mem::swap(&mut certificates, &mut others);
+                certificates.follow(others);
+                load(&mut certificates, clock, &mut shards);
+            }
         }
         look(&mut certificates, clock, &mut shards);
     }

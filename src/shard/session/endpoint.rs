@@ -27,6 +27,7 @@ use crate::dialect::Call;
 use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::First;
+use crate::dialect::Guard;
 use crate::dialect::Kind;
 use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
@@ -61,6 +62,9 @@ use crate::wire::upgrade::UpgradeError;
 const FIELDS_ALLOWED: &str = "Authorization, Cache-Control, Connect-Protocol-Version, Connect-Timeout-Ms, Content-Type, Fanwire-Key, If-None-Match, \
      Last-Event-ID, X-User-Agent";
 
+/// Seconds after which a request that a stopping server has refused may be made again.
+const RETRY_AFTER_STOP: &str = "1";
+
 impl Shard {
     /// Answers a request, or turns the connection into what it asks for; `None` if it no longer is HTTP.
     pub(super) fn route(
@@ -73,6 +77,12 @@ impl Shard {
         http.set_answering(self.answering(head, http.port()));
         if http.port() == Port::Redirect {
             self.redirect(id, &mut http, head, now);
+            return Some(http);
+        }
+        if let Err(error) = self.find_client(id, head) {
+            http.answers_last();
+            let message = error.to_string();
+            self.refuse(id, &mut http, 400, ("bad_field", &message), now);
             return Some(http);
         }
         let path = path_of(head);
@@ -136,6 +146,11 @@ impl Shard {
         door: &'static Door,
         now: Now,
     ) -> Option<Box<Http>> {
+        let is_work = !matches!(door.kind, Kind::Page) && door.guard != Guard::Secret;
+        if is_work && self.life.is_stopping() {
+            self.refuse_work(id, &mut http, now);
+            return Some(http);
+        }
         match door.kind {
             Kind::WebSocket(socket) => self.open_socket(id, http, head, socket, now),
             Kind::Stream(stream) => self.open_stream(id, http, head, stream, now),
@@ -158,6 +173,16 @@ impl Shard {
                 Some(http)
             }
         }
+    }
+
+    /// Takes nothing new, for the server stops.
+    fn refuse_work(&mut self, id: ConnId, http: &mut Http, now: Now) {
+        http.answers_last();
+        self.reply(id, http, now, |out, answering| {
+            Reply::begin(out, 503, answering)
+                .header("retry-after", RETRY_AFTER_STOP)
+                .error("shutting_down", "the server is shutting down");
+        });
     }
 
     fn open_socket(

@@ -353,10 +353,6 @@ impl Shard {
         (opens, media): (OpensUpload, Option<&'static MediaType>),
         now: Now,
     ) {
-        if self.life.is_stopping() {
-            let message = "the server is shutting down";
-            return self.refuse(id, http, 503, ("shutting_down", message), now);
-        }
         let uploading = match opens(head, media) {
             Ok(uploading) => uploading,
             Err(problem) => return self.refuse_opening(id, http, &problem, now),

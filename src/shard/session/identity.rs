@@ -165,6 +165,7 @@ impl Shard {
         let access = Arc::clone(&self.settings.access);
         let (has_keys, shown) = (access.verifier.is_some(), Shown::by(head));
         let (port, peer) = (http.port(), self.conns.peer_of(id));
+        let passed_on_by = self.passed_on_by(id, head);
         let who = match shown {
             Shown::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),
@@ -186,14 +187,14 @@ impl Shard {
             },
             // Who has keys to check tokens with wants its clients to show one.
             _ if has_keys && door.guard == Guard::TokenShown => None,
-            _ if access.admits_anonymous(port, peer, head.passed_on_by()) => {
+            _ if access.admits_anonymous(port, peer, passed_on_by) => {
                 self.rights.tokens.anonymous()
             }
             _ => None,
         };
         let may_say_later = has_keys && door.guard != Guard::Token;
         if who.is_none() && !may_say_later {
-            let message = access.why_unknown(port, peer, head.passed_on_by());
+            let message = access.why_unknown(port, peer, passed_on_by);
             self.refuse(id, &mut http, 401, ("unauthorized", &message), now);
             return Entered::Refused(http);
         }

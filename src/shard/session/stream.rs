@@ -78,6 +78,15 @@ impl Shard {
         }
     }
 
+    /// Tells an event stream's client when to come back.
+    pub(in super::super) fn say_retry(&mut self, id: ConnId, after_ms: u64) {
+        let mut retry = Vec::new();
+        sse::put_retry(&mut retry, u32::try_from(after_ms).unwrap_or(u32::MAX));
+        if let Some(bytes) = self.sse_bytes(id, &retry) {
+            self.push_item(id, Item::Raw(bytes.into()));
+        }
+    }
+
     /// Ends a stream after everything that it is owed.
     pub(in super::super) fn end_sse(&mut self, id: ConnId, now: Now) {
         let mut bytes = Vec::new();

@@ -71,6 +71,22 @@ test('a lost connection is made again, later each time, and resumed', () => {
   assert.deepEqual(states, ['connecting', 'open', 'waiting 100', 'connecting', 'waiting 200', 'connecting', 'open']);
 });
 
+test('a server that stops says when to come back, once', () => {
+  const it = puppet();
+  const waits = [];
+  it.client.onstate = (state, detail) => state === 'waiting' && waits.push(detail.wait_ms);
+  hearing(it, 's', []);
+  it.socket.welcome();
+  it.socket.say({ type: 'reconnect', after_ms: 4321 });
+  it.socket.vanish();
+  it.clock.pass(4320);
+  assert.equal(it.sockets.length, 1);
+  it.clock.pass(1);
+  assert.equal(it.sockets.length, 2);
+  it.socket.vanish();
+  assert.deepEqual(waits, [4321, 200], 'and from then on the client decides itself');
+});
+
 test('a restarted server says what is missing, and a replay that is cut short tells nothing twice', () => {
   const it = puppet();
   const heard = [];

@@ -140,6 +140,8 @@ class Foreign(unittest.IsolatedAsyncioTestCase):
                 socket = await opened(server, "/v1/ws", "default")
                 await socket.recv()
                 server.stop()
+                told = json.loads(await asyncio.wait_for(socket.recv(), PATIENCE_S))
+                self.assertEqual(told["type"], "reconnect")
                 with self.assertRaises(ConnectionClosed):
                     await asyncio.wait_for(socket.recv(), PATIENCE_S)
                 self.assertEqual(socket.close_code, 1001)

@@ -1,0 +1,83 @@
+//! A configuration that is read anew while the server runs, and one that is only looked at.
+//!
+//! Invariants: everything is checked as for a start before anything is changed, so a configuration that cannot be changes nothing; what needs a restart is named and left as it is. Nobody is
+//! disconnected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Running;
+use super::Server;
+use super::error::StartError;
+use super::keys;
+use super::places;
+use super::plan::Plan;
+use super::tls::Certificates;
+use crate::config::Change;
+use crate::config::Config;
+use crate::config::When;
+use crate::limits::RELOAD_MS_MAX;
+
+/// What came of reading a configuration anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// What holds from now on.
+    pub taken: Vec<Change>,
+    /// What will hold after a restart.
+    pub at_restart: Vec<Change>,
+}
+
+impl Server {
+    /// Whether a server could start with this, as far as can be known without listening. Writes nothing.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn check(config: &Config) -> Result<(), StartError> {
+        checked(config).map(drop)
+    }
+}
+
+/// A plan, and what reads certificates if there are any, both as they would be at the start.
+fn checked(config: &Config) -> Result<(Plan, Option<Certificates>), StartError> {
+    let plan = Plan::new(config)?;
+    keys::keeper(config)?;
+    let certificates = Certificates::new(config)?;
+    if let Some(certificates) = &certificates {
+        certificates.check()?;
+    }
+    places::places(config)?;
+    Ok((plan, certificates))
+}
+
+impl Running {
+    /// Takes of a configuration what may change while the server runs.
+    ///
+    /// # Errors
+    /// If a server could not start with it: then nothing has changed.
+    pub fn reload(&mut self, config: &Config) -> Result<Reloaded, StartError> {
+        let (plan, certificates) = checked(config)?;
+        // With or without TLS is how cores began.
+        let stays = |change: &Change| {
+            change.key.starts_with("tls.") && config.tls.is_on() != self.config.tls.is_on()
+        };
+        let (taken, at_restart): (Vec<Change>, Vec<Change>) = self
+            .config
+            .changes(config)
+            .into_iter()
+            .partition(|change| change.when == When::Reload && !stays(change));
+        if let (Some(watching), Some(certificates)) = (&self.watching, certificates) {
+            watching.renew(certificates);
+        }
+        let settings = Arc::new(plan.settings);
+        for (shard, renew) in self.renew.iter().enumerate() {
+            let told =
+                renew.send_timeout(Arc::clone(&settings), Duration::from_millis(RELOAD_MS_MAX));
+            if told.is_err() {
+                tracing::error!(shard, "a core has not taken the settings that were read anew");
+            }
+        }
+        // What waits for a restart is still to be named the next time.
+        self.config.take(config, &taken);
+        Ok(Reloaded { taken, at_restart })
+    }
+}
