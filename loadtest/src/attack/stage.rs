@@ -12,6 +12,8 @@ use crate::latency::Latencies;
 use crate::limits::READ_BYTES;
 use crate::num;
 
+use std::collections::BTreeSet;
+
 use memchr::memmem;
 use rustix::event::epoll;
 use rustix::event::epoll::Event;
@@ -41,10 +43,33 @@ pub(crate) struct Reader {
     pub(crate) peer: Peer,
     pace: Pace,
     due_ns: u64,
-    /// The number of the newest event that was heard.
+    heard: Heard,
+}
+
+/// Which events a reader has heard. Those of one topic come in their order; between topics that several shards order there is none, so an
+/// event is missing only if it does not come later, either.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The number of the newest one.
     newest: u64,
-    /// Events that were passed over between two that were heard.
-    missing: u64,
+    /// Those before it that have not come.
+    passed_over: BTreeSet<u64>,
+}
+
+impl Heard {
+    fn note(&mut self, number: u64) {
+        if number > self.newest {
+            self.passed_over.extend(self.newest + 1..number);
+            self.newest = number;
+        } else {
+            self.passed_over.remove(&number);
+        }
+    }
+
+    /// How many of so many events, which have numbers from 1 on, have not come.
+    fn missing_of(&self, said: u64) -> u64 {
+        num::count(self.passed_over.len()) + said.saturating_sub(self.newest)
+    }
 }
 
 /// What readers of one kind have felt.
@@ -97,7 +122,7 @@ impl Stage {
             let place = EventData::new_u64(num::count(self.readers.len()));
             epoll::add(&self.epoll, &peer, place, EventFlags::IN)?;
         }
-        self.readers.push(Reader { peer, pace, due_ns: 0, newest: 0, missing: 0 });
+        self.readers.push(Reader { peer, pace, due_ns: 0, heard: Heard::default() });
         Ok(())
     }
 
@@ -138,18 +163,17 @@ impl Stage {
             publisher.due_ns = u64::MAX;
         }
         while clock::now_ns() < until_ns {
-            let mut newest = u64::MAX;
+            let (mut said, mut refused, mut is_answered) = (0, 0, true);
             if let Some(publisher) = &mut self.publisher {
                 publisher.turn(&mut self.buffer)?;
-                newest = publisher.said;
-                if publisher.taken + publisher.refused < publisher.said {
-                    newest = u64::MAX;
-                }
+                (said, refused) = (publisher.said, publisher.refused);
+                is_answered = publisher.taken + refused >= said;
             }
             self.read_eager()?;
             self.read_paced()?;
-            let eager = self.readers.iter().filter(|it| it.pace == Pace::Eager);
-            if eager.into_iter().all(|it| it.newest >= newest || it.peer.end.is_some()) {
+            let mut eager = self.readers.iter().filter(|it| it.pace == Pace::Eager);
+            let has_all = |it: &Reader| it.heard.missing_of(said) <= refused;
+            if is_answered && eager.all(|it| has_all(it) || it.peer.end.is_some()) {
                 return Ok(());
             }
         }
@@ -163,7 +187,7 @@ impl Stage {
         for reader in self.readers.iter().filter(|reader| of(reader.pace)) {
             felt.closed += u64::from(reader.peer.end.is_some());
             if reader.pace == Pace::Eager {
-                felt.missing += reader.missing + said.saturating_sub(reader.newest);
+                felt.missing += reader.heard.missing_of(said);
             }
         }
         felt
@@ -211,15 +235,14 @@ impl Reader {
         now_ns: u64,
         mut latencies: Option<&mut Latencies>,
     ) -> Result<(), AttackError> {
-        let (newest, missing) = (&mut self.newest, &mut self.missing);
+        let heard = &mut self.heard;
         self.peer.read(buffer, bytes_max, &mut |message| {
             let (Some(number), Some(due_ns)) =
                 (member(message, b"\"n\":"), member(message, b"\"due\":"))
             else {
                 return;
             };
-            *missing += number.saturating_sub(*newest + 1);
-            *newest = number.max(*newest);
+            heard.note(number);
             if let Some(latencies) = &mut latencies {
                 latencies.record(now_ns.saturating_sub(due_ns));
             }
@@ -271,6 +294,18 @@ fn member(message: &[u8], name: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_late_from_another_shard_is_not_missing() {
+        let mut heard = Heard::default();
+        for number in [2, 1, 3, 6, 5, 5] {
+            heard.note(number);
+        }
+        assert_eq!(heard.missing_of(6), 1, "4 alone");
+        assert_eq!(heard.missing_of(8), 3, "and 7 and 8");
+        heard.note(4);
+        assert_eq!(heard.missing_of(6), 0);
+    }
 
     #[test]
     fn a_member_is_read_wherever_it_stands() {
