@@ -8,6 +8,7 @@ mod kept;
 mod large;
 mod outbox;
 mod owed;
+mod policy;
 
 pub use budget::Budget;
 pub use budget::Counted;
@@ -22,8 +23,8 @@ pub use large::TextOf;
 pub(crate) use outbox::ITEM_BYTES;
 pub use outbox::Item;
 pub use outbox::Outbox;
-pub use outbox::Policy;
 pub use outbox::Pushed;
-pub use outbox::Slow;
 pub use owed::Owed;
 pub use owed::Piece;
+pub use policy::Policy;
+pub use policy::Slow;

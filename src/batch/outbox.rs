@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::budget::Budget;
 use super::budget::Counted;
+use super::policy::Policy;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::event::TopicName;
@@ -129,7 +130,8 @@ impl Outbox {
     /// Bytes of events that happened since it was behind. What is told of the past, and what the server says, takes no room from them: pages are asked
     /// for when there is room for them and answers end with the client's own input, so that both are bounded whether anyone is slow or not, and who is told
     /// of them has not fallen behind. (The shard's budget counts answers, too.)
-    fn event_bytes(&self) -> usize {
+    #[must_use]
+    pub fn event_bytes(&self) -> usize {
         self.counted.bytes() - self.answer_bytes
     }
 
@@ -354,6 +356,16 @@ impl Outbox {
         }
     }
 
+    /// Lets go of what goes beyond so many bytes of events, as the subscriptions' policy says.
+    pub fn shed(&mut self, policy: &Policy, bytes_max: usize) -> Pushed {
+        while self.event_bytes() > bytes_max {
+            if !self.drop_oldest(policy) {
+                return Pushed::Full;
+            }
+        }
+        Pushed::Queued
+    }
+
     fn drop_leading_holes(&mut self) {
         while self.items.front().is_some_and(Option::is_none) {
             self.items.pop_front();
@@ -486,48 +498,6 @@ fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs: u64) {
     notice.from_us = notice.from_us.min(time_us);
     notice.to_us = notice.to_us.max(time_us);
     *noticed |= subs;
-}
-
-/// What happens to a subscription whose outbox is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Slow {
-    /// The connection is closed; its client resumes from the last position it saw.
-    #[default]
-    Disconnect,
-    /// The oldest events go, and a gap says which.
-    DropOldest,
-    /// Only the newest event of each key stays, and a notice says how many were passed over.
-    LatestPerKey,
-    /// The oldest events go, and nothing says so: the dialect has no word for it.
-    DropSilently,
-}
-
-/// Which of a connection's subscriptions have which slow policy, one bit each; all others disconnect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    pub drop_oldest: u64,
-    pub latest: u64,
-    /// Of those that drop the oldest: whose gaps are not announced.
-    pub silent: u64,
-}
-
-impl Policy {
-    /// The policy of a list of subscriptions.
-    pub fn of(policies: impl Iterator<Item = Slow>) -> Self {
-        let mut policy = Self::default();
-        for (index, slow) in policies.enumerate() {
-            match slow {
-                Slow::Disconnect => {}
-                Slow::DropOldest => policy.drop_oldest |= 1 << index,
-                Slow::LatestPerKey => policy.latest |= 1 << index,
-                Slow::DropSilently => {
-                    policy.drop_oldest |= 1 << index;
-                    policy.silent |= 1 << index;
-                }
-            }
-        }
-        policy
-    }
 }
 
 #[cfg(test)]

@@ -293,7 +293,7 @@ impl Shard {
         let Unsent { conn, rest, is_begun } = unsent;
         match rest {
             None => self.closed(conn, now),
-            Some(_) if self.outboxes.is_exhausted() => {
+            Some(_) if self.is_outbox_refused(now) => {
                 self.outbox_full(conn, now);
                 if is_begun {
                     // The frame would have to be ended before anything is said, and there is no room to hold it.

@@ -161,10 +161,9 @@ impl Shard {
 
     /// A subscription's outbox is full, and nothing in it may be dropped.
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
-        let Some(voice) = self.voice_of(id) else { return };
-        let Some((code, reason)) = voice.dialect.speaker().manners.slow else {
-            unreachable!("what drops its oldest in silence is never full")
-        };
+        let slow = self.voice_of(id).and_then(|voice| voice.dialect.speaker().manners.slow);
+        // What drops its oldest in silence is full only if it has begun to be sent more than there is room for.
+        let (code, reason) = slow.unwrap_or((CLOSE_POLICY, "slow"));
         self.stats.slow_disconnects += 1;
         tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
         let message = format_args!("a subscriber fell behind, and is closed");

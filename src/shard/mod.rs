@@ -34,6 +34,7 @@ mod publish;
 mod pump;
 mod reads;
 mod registrar;
+mod relief;
 mod replay;
 mod roll;
 mod session;
@@ -180,6 +181,7 @@ pub struct Shard {
     swept: u32,
     /// What all outboxes may hold together.
     outboxes: Rc<Budget>,
+    relief: relief::Relief,
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
     stopping: Option<lifecycle::Stopping>,
@@ -256,6 +258,7 @@ impl Shard {
             stream_epoch: 0,
             swept: 0,
             outboxes,
+            relief: relief::Relief::default(),
             stopping: None,
             stats: Stats::default(),
             pace_deadlines: deadlines::Schedule::default(),

@@ -18,7 +18,6 @@ use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
-use super::lifecycle::CLOSE_POLICY;
 use super::solo::Replay;
 use super::solo::Solo;
 use crate::batch::Budget;
@@ -114,7 +113,7 @@ const fn beyond_spare(bytes: usize) -> usize {
 impl Solo {
     /// Bytes of the past that are held for this connection, and that its replays remember.
     fn past_bytes(&self) -> usize {
-        let begun = if self.past.is_begun { self.owed.len() } else { 0 };
+        let begun = if self.is_begun_with_past() { self.owed.len() } else { 0 };
         let replays = self.replays.iter().map(Replay::held_bytes).sum::<usize>();
         self.outbox.past_bytes() + begun + replays
     }
@@ -124,6 +123,11 @@ impl Solo {
         let is_told = self.outbox.past_bytes() > 0 || !self.replays.is_empty();
         self.past.is_begun = is_told || self.past.is_begun && !self.owed.is_empty();
         self.past.counted.set(beyond_spare(self.past_bytes()));
+    }
+
+    /// Whether what it has begun to be sent is of the past.
+    pub(super) fn is_begun_with_past(&self) -> bool {
+        self.past.is_begun && !self.owed.is_empty()
     }
 
     /// Whether pages of it are on their way, or wait to be sent: when they have gone, it asks for more by itself.
@@ -278,15 +282,7 @@ impl Shard {
             && let Some((_, Reverse(id), ..)) = payers.pop()
         {
             tracing::debug!(shard = self.id.0, conn = id.0, "its pages lie while others wait");
-            self.close_stalled(id, now);
-        }
-    }
-
-    fn close_stalled(&mut self, id: ConnId, now: Now) {
-        let voice = self.voice_of(id);
-        match voice.and_then(|voice| voice.dialect.speaker().manners.slow) {
-            Some(_) => self.outbox_full(id, now),
-            None => self.close(id, CLOSE_POLICY, "slow", now),
+            self.outbox_full(id, now);
         }
     }
 }

@@ -17,6 +17,7 @@ use super::input::ConnId;
 use super::large;
 use super::solo::AfterSent;
 use super::solo::Reached;
+use super::solo::Solo;
 use super::voice;
 use super::voice::SseId;
 use crate::batch::Item;
@@ -53,15 +54,31 @@ pub(super) struct Queue {
     pub(super) listeners: VecDeque<ConnId>,
     /// Subscribers whose turn it is: nothing new is fanned out before they have had it.
     round: VecDeque<ConnId>,
+    /// Subscribers for whom only the past waits: what is new does not wait for them.
+    past: VecDeque<ConnId>,
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, id: ConnId, is_listener: bool) {
+    /// Puts a connection in the line where it belongs, unless it stands there.
+    pub(super) fn push(&mut self, id: ConnId, solo: &mut Solo, is_listener: bool) {
+        if solo.dirty || solo.blocked {
+            return;
+        }
+        if is_listener && solo.is_told_past() {
+            if !std::mem::replace(&mut solo.is_past_due, true) {
+                self.past.push_back(id);
+            }
+            return;
+        }
+        solo.dirty = true;
         if is_listener { &mut self.listeners } else { &mut self.askers }.push_back(id);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.askers.is_empty() && self.listeners.is_empty() && self.round.is_empty()
+        self.askers.is_empty()
+            && self.listeners.is_empty()
+            && self.round.is_empty()
+            && self.past.is_empty()
     }
 
     /// Whether subscribers whose turn it is are still to be looked at.
@@ -113,7 +130,7 @@ impl Shard {
                 break;
             }
             let Some(id) = self.queue.askers.pop_front() else { break };
-            self.pump_one(sink, id, &mut scratch, now);
+            self.pump_one(sink, id, CHUNKS_MAX, &mut scratch, now);
         }
         if self.queue.round.is_empty() {
             std::mem::swap(&mut self.queue.round, &mut self.queue.listeners);
@@ -123,20 +140,50 @@ impl Shard {
                 break;
             }
             let Some(id) = self.queue.round.pop_front() else { break };
-            self.pump_one(sink, id, &mut scratch, now);
+            self.pump_one(sink, id, CHUNKS_MAX, &mut scratch, now);
         }
+        self.pump_past(sink, &mut scratch, now);
         self.pump_scratch = scratch;
     }
 
-    fn pump_one<S: Sink>(&mut self, sink: &mut S, id: ConnId, scratch: &mut Scratch, now: Now) {
+    /// Tells of the past: a chunk in each turn, and more while nothing new waits to be told.
+    fn pump_past<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch, now: Now) {
+        for at in 0..self.queue.past.len() {
+            let is_awaited = self.may_tell();
+            if at > 0 && (is_awaited || self.is_spent()) {
+                break;
+            }
+            let Some(id) = self.queue.past.pop_front() else { break };
+            let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
+            // Something new may wait for it by now, and it stands in the other line.
+            if solo.is_some_and(|solo| std::mem::take(&mut solo.is_past_due) && !solo.dirty) {
+                let chunks_max = if is_awaited { 1 } else { CHUNKS_MAX };
+                self.pump_one(sink, id, chunks_max, scratch, now);
+            }
+        }
+    }
+
+    fn pump_one<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        id: ConnId,
+        chunks_max: usize,
+        scratch: &mut Scratch,
+        now: Now,
+    ) {
         let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
             return;
         };
         solo.dirty = false;
+        let is_of_past = solo.is_told_past();
         let was_behind = self.brake.is_on() && !self.is_keeping_up(id);
-        for _ in 0..CHUNKS_MAX {
+        for _ in 0..chunks_max {
             self.turn.spend(UNITS_SEND);
             if !self.send_chunk(sink, id, scratch, now) {
+                break;
+            }
+            // It has a line of its own, in which it goes on.
+            if !is_of_past && self.is_told_past(id) {
                 break;
             }
         }
@@ -144,6 +191,11 @@ impl Shard {
             self.brake.caught_up();
         }
         self.after_chunks(id, now);
+    }
+
+    fn is_told_past(&self, id: ConnId) -> bool {
+        let solo = self.conns.find(id).and_then(|conn| conn.solo.as_deref());
+        solo.is_some_and(Solo::is_told_past)
     }
 
     fn is_keeping_up(&self, id: ConnId) -> bool {

@@ -11,7 +11,6 @@ use super::Shard;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
-use super::lanes::Lane;
 use super::replay::LAST;
 use crate::clock::Now;
 use crate::event::ShardId;
@@ -92,12 +91,12 @@ impl Shard {
             .any(|(reader, wishes)| !wishes.is_empty() && self.has_room_for_page(reader))
     }
 
-    /// The past can wait, and leaves room for the present: where it filled a queue, a home would refuse publishes.
+    /// The past can wait, and has room of its own: where it filled a queue, a home would refuse publishes.
     fn has_room_for_page(&self, reader: ShardId) -> bool {
         if reader == self.id {
             self.arrived.has_room_for_page()
         } else {
-            self.outgoing.has_half(reader, Lane::Data)
+            self.outgoing.has_room_for_past(reader)
         }
     }
 

@@ -52,6 +52,7 @@ impl Shard {
     pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
         let (told, spent_before) = (self.stats.events, self.turn.spent());
         let for_members = self.turn.units_max() - self.turn.units_max() / FLIGHT_UNITS_SHARE;
+        self.outboxes.set_share(self.outbox_share());
         self.tell_interest();
         self.close_revoked(now);
         self.read_on(now);
@@ -71,6 +72,7 @@ impl Shard {
                 break;
             }
         }
+        self.relieve_outboxes(now);
         self.go_on_with_past(now);
         self.hear_on(now);
         self.retry_held(now);
@@ -85,7 +87,7 @@ impl Shard {
     }
 
     /// Whether something waits that a round would tell.
-    fn may_tell(&self) -> bool {
+    pub(super) fn may_tell(&self) -> bool {
         !self.dirty.is_empty() || (!self.arrived.is_empty() && !self.brake.is_on())
     }
 

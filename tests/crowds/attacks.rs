@@ -82,8 +82,7 @@ impl Attack {
         let connections = match kind {
             Kind::Large | Kind::Pipeline => 40,
             Kind::Unfinished => 60,
-            Kind::Drip | Kind::Windows => 10,
-            Kind::Past => 4,
+            Kind::Drip | Kind::Windows | Kind::Past => 10,
             Kind::Names | Kind::Lines | Kind::Last => 2,
             Kind::Churn | Kind::Order | Kind::Filters | Kind::Expressions => 1,
         };
@@ -154,9 +153,8 @@ impl Attack {
             Kind::Churn | Kind::Expressions | Kind::Last => 10_000,
             Kind::Names | Kind::Windows | Kind::Order => 20_000,
             Kind::Lines | Kind::Pipeline | Kind::Unfinished => 30_000,
-            Kind::Drip => 100_000,
+            Kind::Drip | Kind::Past => 100_000,
             Kind::Filters => 150_000,
-            Kind::Past => 500_000,
         }
     }
 

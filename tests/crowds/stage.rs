@@ -24,6 +24,7 @@ use fanwire::limits::INBOX_MESSAGES_MAX;
 use fanwire::limits::READ_BYTES;
 use fanwire::limits::READS_PER_TURN_MAX;
 use fanwire::limits::TICK_MS;
+use fanwire::limits::UNITS_TURN;
 use fanwire::limits::WORK_US;
 use fanwire::shard::Access;
 use fanwire::shard::MemoryBounds;
@@ -49,6 +50,8 @@ const SET_ASIDE_NS: u64 = 40;
 const SET_ASIDE_KIB_NS: u64 = 100;
 const READ_NS: u64 = 2_000;
 const READ_KIB_NS: u64 = 1_000;
+/// About what a unit of the shard's work takes here.
+const UNIT_NS: u64 = 1_000;
 /// A turn takes at least so long.
 const TURN_US_MIN: u64 = 200;
 
@@ -82,18 +85,29 @@ fn settings() -> Settings {
         access: Arc::new(access()),
         retention,
         outbox_bytes_max: BUDGET / 8,
-        outboxes_bytes_max: 4 * BUDGET,
+        outboxes_bytes_max: BUDGET,
         memory: MemoryBounds {
             subscriptions_bytes_max: BUDGET,
             shaping_bytes_max: BUDGET,
             replays_bytes_max: BUDGET,
             input_bytes_max: BUDGET,
+            // So that an event of a megabyte leaves room for what comes beside it.
             mesh_bytes_max: 4 * BUDGET,
             tables_bytes_max: BUDGET,
         },
         request_timeout_s: 1,
         ..roomy()
     }
+}
+
+/// What a core has learned that has been busy for a while, and how many units it does in a turn.
+fn settled_gauge() -> (Gauge, u64) {
+    let mut gauge = Gauge::default();
+    let mut units = UNITS_TURN;
+    for _ in 0..100 {
+        units = gauge.worked(units, units * UNIT_NS / 1_000);
+    }
+    (gauge, units)
 }
 
 /// What clients have said and no core has read.
@@ -120,11 +134,13 @@ impl Stage {
             Costs { send_ns: SEND_US * 1_000, kib_ns: KIB_US * 1_000, ..Costs::default() };
         world.inbox_messages_max = INBOX_MESSAGES_MAX;
         let count = usize::from(shards);
+        let gauge = settled_gauge();
+        world.shards.iter_mut().for_each(|shard| shard.set_units(gauge.1));
         Self {
             ticked_ms: world.now.mono_ms,
             world,
             random,
-            gauges: vec![Gauge::default(); count],
+            gauges: vec![gauge.0; count],
             unread: vec![Unread::new(); count],
             unread_bytes: 0,
             held_before: heap::held(),
