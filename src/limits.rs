@@ -316,7 +316,7 @@ pub const BRAKE_UNREAD_SHARE: usize = 8;
 /// Milliseconds for which a shard is held at most before it tells something again.
 pub const BRAKE_HELD_MS_MAX: u64 = 2_000;
 
-const _: () = assert!(SHARDS_MAX as u32 <= u64::BITS, "a set of shards is one u64");
+const _: () = assert!(2 * SHARDS_MAX as u32 <= u128::BITS, "a set of homes is one u128");
 
 /// Bytes that a connection may have left unread, events and all, before nothing more of what it says is carried out or read.
 pub const OUTBOX_INPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -560,6 +560,8 @@ pub const TLS_HANDSHAKE_INPUT_BYTES_MAX: usize = 16 * 1024;
 pub const TLS_HANDSHAKE_BYTES: usize = 32 * 1024;
 /// Bytes of one connection's TLS when it is idle: keys, sequence numbers, and the library's state around them.
 pub const TLS_CONNECTION_BYTES: u64 = 4 * 1024;
+/// Bytes of one connection's TLS beyond those if clients may show certificates: the library keeps what was shown.
+pub const TLS_CLIENT_BYTES: u64 = TLS_CLIENT_CHAIN_BYTES_MAX as u64 + 1024;
 /// Bytes of plaintext in one record that we send (RFC 8446 section 5.1).
 pub const TLS_RECORD_BYTES: usize = 16 * 1024;
 /// Bytes of a record beyond its plaintext at most: five of header, and what keys and paddings add (RFC 5246 section 6.2.3).
@@ -577,6 +579,12 @@ pub const TLS_FILES_S: u64 = 2;
 pub const TLS_RENEWALS_MAX: usize = 1;
 /// Certificates that may be configured; more stop the start.
 pub const TLS_CERTIFICATES_MAX: usize = 64;
+/// Clients that may be known by a certificate; more stop the start.
+pub const TLS_CLIENTS_MAX: usize = 1024;
+/// Bytes of a client's certificate and of those that it was signed with, together; a client with more is refused in its handshake.
+pub const TLS_CLIENT_CHAIN_BYTES_MAX: usize = 8 * 1024;
+/// Names of a client's certificate; one with more is known by none of them, and refused.
+pub const CERTIFICATE_NAMES_MAX: usize = 64;
 /// Days for which a certificate that the server has signed itself is good.
 pub const TLS_SELF_SIGNED_DAYS: u64 = 30;
 const _: () =

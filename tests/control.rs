@@ -22,11 +22,11 @@ use fanwire::event::Fields;
 use fanwire::event::Op;
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
+use fanwire::event::home_of;
 use fanwire::shard::Access;
 use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
 use fanwire::shard::Settings;
-use fanwire::shard::home_of;
 
 use support::transcript::SECRET;
 use support::transcript::with_tokens;
@@ -88,7 +88,7 @@ impl Busy {
             topic: topic.clone(),
             key: Arc::from("k"),
             op: Op::Event,
-            home: ShardId(idle),
+            home: fanwire::event::HomeId(idle),
             offset,
             previous: offset - 1,
             time_us: offset,

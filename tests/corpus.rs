@@ -9,6 +9,9 @@ use std::path::PathBuf;
 #[path = "fuzz/promises/body.rs"]
 mod body;
 
+#[path = "fuzz/promises/certificate.rs"]
+mod certificate;
+
 #[path = "fuzz/promises/config.rs"]
 mod config;
 
@@ -59,8 +62,9 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 16] = [
+    let targets: [(&str, Promise); 17] = [
         ("body", body::hold),
+        ("certificate", certificate::hold),
         ("config", config::hold),
         ("confinement", confinement::hold),
         ("decoder", decoder::hold),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use fanwire::event::Event;
+use fanwire::event::HomeId;
 use fanwire::event::Interest;
 use fanwire::event::Op;
-use fanwire::event::ShardId;
 use fanwire::event::TopicName;
 use fanwire::event::TopicPattern;
 use fanwire::event::fields;
@@ -45,7 +45,7 @@ fn event_of(payload: String, interest: &Interest, scratch: &mut Scratch) -> Even
         topic: TopicName::new("adsb/ch").unwrap(),
         key: Arc::from("4067f2"),
         op: Op::Upsert,
-        home: ShardId(0),
+        home: HomeId(0),
         offset: 1,
         previous: 0,
         time_us: 1,

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use fanwire::event::Event;
 use fanwire::event::Fields;
+use fanwire::event::HomeId;
 use fanwire::event::Op;
-use fanwire::event::ShardId;
 use fanwire::event::TopicName;
 use fanwire::history::Retention;
 
@@ -18,7 +18,7 @@ pub(crate) fn event(number: u64) -> Arc<Event> {
         topic: TopicName::new("adsb/ch").expect("it is a topic"),
         key: Arc::from(format!("{:06x}", 0x4b_1800 + number % 500)),
         op: Op::Upsert,
-        home: ShardId(0),
+        home: HomeId(0),
         offset: number,
         previous: number - 1,
         time_us: 1_786_600_000_000_000 + number,

@@ -239,7 +239,7 @@ impl Hand {
                     return Err(CrewError::Failed { child: self.name.clone(), what });
                 }
                 word => {
-                    self.done |= matches!(word, Word::Settled(_));
+                    self.done |= matches!(word, Word::Settled(_) | Word::Felt(_));
                     words.push(word);
                 }
             }

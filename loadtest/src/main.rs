@@ -164,6 +164,7 @@ fn child() -> ExitCode {
         Plan::Worker(plan) => worker::run(plan),
         Plan::Publisher(plan) => publisher::run(plan),
         Plan::Floor(plan) => floor::run(&plan),
+        Plan::Crowd(plan) => attack::run_crowd(&plan),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -294,7 +295,9 @@ fn attacks(args: &cli::Attacks) -> Result<(), Failed> {
     let mut outcomes = Vec::new();
     for attack in chosen {
         say(&format!("{}: {}", attack.name, attack.about));
+        let began_ns = clock::now_ns();
         outcomes.push(attack::run(attack, &tools, scale));
+        say(&format!("{}: {} s", attack.name, (clock::now_ns() - began_ns) / clock::SECOND));
     }
     let table = attack::markdown(&outcomes, scale);
     let at = |error| Failed::Output { path: PathBuf::from("standard output"), error };

@@ -3,6 +3,8 @@
 //!
 //! Invariant: a child's first line is its plan; it answers each order with one word at most and reports progress unasked.
 
+use crate::attack::CrowdFelt;
+use crate::attack::CrowdPlan;
 use crate::latency::Counts;
 use crate::speech::Listen;
 use crate::speech::Say;
@@ -20,6 +22,7 @@ pub(crate) enum Plan {
     Worker(WorkerPlan),
     Publisher(PublisherPlan),
     Floor(FloorPlan),
+    Crowd(CrowdPlan),
 }
 
 /// A process that holds subscribers.
@@ -88,11 +91,11 @@ pub(crate) struct FloorPlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    /// Worker: connect and join all.
+    /// Worker, crowd: connect and join all.
     Connect,
-    /// Worker: from here on it counts.
+    /// Worker, crowd: from here on it counts.
     Measure,
-    /// Worker: so many events were sent, by topic; say what became of them, and end.
+    /// Worker, crowd: so many events were sent, by topic; say what became of them, and end.
     Settle { sent: Vec<u64> },
     /// Publisher: publish for so long at the plan's pace, then wait until all has arrived.
     Publish { ns: u64 },
@@ -108,12 +111,14 @@ pub(crate) enum Word {
     Listening { subscribers: u16, publishers: u16 },
     /// Child: the plan is understood.
     Ready,
-    /// Worker: all have joined.
+    /// Worker, crowd: all have joined.
     Joined { ns: u64 },
     /// Worker: running totals.
     Progress(Progress),
     /// Worker: the last word.
     Settled(Settled),
+    /// Crowd: the last word.
+    Felt(CrowdFelt),
     /// Publisher: an order is done.
     Published(Published),
     /// Child: it cannot go on.

@@ -1,9 +1,11 @@
 //! The secret of the admin endpoint: not a token, and no token opens it.
 //!
 //! Invariants: how long a comparison takes tells nothing about the secret but its length; it is never
-//! printed.
+//! printed, and overwritten when it is no longer needed.
 
 use std::fmt;
+
+use zeroize::Zeroizing;
 
 /// Bytes that the secret must have: 128 bits, written in hex.
 const BYTES_MIN: usize = 32;
@@ -24,7 +26,7 @@ impl std::error::Error for AdminSecretTooShort {}
 
 /// What a caller of the admin endpoint must show as its bearer token.
 #[derive(Clone)]
-pub struct AdminSecret(Box<[u8]>);
+pub struct AdminSecret(Zeroizing<Box<[u8]>>);
 
 impl AdminSecret {
     /// Keeps a copy of the secret.
@@ -35,7 +37,7 @@ impl AdminSecret {
         if secret.len() < BYTES_MIN {
             Err(AdminSecretTooShort { bytes: secret.len() })
         } else {
-            Ok(Self(secret.into()))
+            Ok(Self(Zeroizing::new(secret.into())))
         }
     }
 

@@ -66,15 +66,20 @@ impl Default for Anonymous {
 }
 
 impl Anonymous {
-    /// Who a request without a token is; `None`: it needs one.
+    /// Whether a request without a token is let in; if not, it needs one.
     #[must_use]
-    pub fn admit(&self, whence: &Whence) -> Option<Principal> {
-        let admitted = match self.access {
+    pub fn admits(&self, whence: &Whence) -> bool {
+        match self.access {
             AnonymousAccess::Nowhere => false,
             AnonymousAccess::Loopback => whence.is_loopback(),
             AnonymousAccess::Anywhere => true,
-        };
-        admitted.then(|| self.principal())
+        }
+    }
+
+    /// Who a request without a token is; `None`: it needs one.
+    #[must_use]
+    pub fn admit(&self, whence: &Whence) -> Option<Principal> {
+        self.admits(whence).then(|| self.principal())
     }
 
     pub(super) fn principal(&self) -> Principal {

@@ -89,19 +89,34 @@ impl Mapping {
         if let Some(text) = claims.text(&self.grants_claim) {
             said.read(&self.grants_claim, text.get())?;
         }
-        for role in roles.iter().filter_map(|name| self.roles.get(name)) {
-            said.add_role(role);
-        }
         Ok(Principal {
-            user: Some(user),
-            roles,
             jti: claims.string("jti")?.map(String::into_boxed_str),
             issued_at_s: span.issued_at_s,
             expires_at_s: span.expires_at_s,
+            ..self.of(user, roles, said)
+        })
+    }
+
+    /// Who is known without a token to these roles: what they grant, and where they say nothing what is granted then.
+    #[must_use]
+    pub fn of_roles(&self, user: Arc<str>, roles: Vec<Box<str>>) -> Principal {
+        self.of(user, roles, Said::default())
+    }
+
+    fn of(&self, user: Arc<str>, roles: Vec<Box<str>>, mut said: Said) -> Principal {
+        for role in roles.iter().filter_map(|name| self.roles.get(name)) {
+            said.add_role(role);
+        }
+        Principal {
+            user: Some(user),
+            roles,
+            jti: None,
+            issued_at_s: None,
+            expires_at_s: None,
             subscribe: said.subscribe.unwrap_or_else(|| self.subscribe_unsaid.clone()),
             publish: said.publish.unwrap_or_else(|| self.publish_unsaid.clone()),
             forced_filters: said.filters,
-        })
+        }
     }
 
     fn user(&self, claims: &Claims) -> Result<Arc<str>, TokenError> {

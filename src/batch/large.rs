@@ -11,9 +11,9 @@ use super::budget::Budget;
 use super::budget::Counted;
 use super::kept::Kept;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::event::Op;
 use crate::event::Projection;
-use crate::event::ShardId;
 use crate::limits::LARGE_TEXTS_BYTES_MAX;
 
 /// Texts that are kept for a moment without anybody who is owed them, for the next one who is told the same.
@@ -22,7 +22,7 @@ const RECENT_MAX: usize = 2;
 /// What an event was made into. Of one home no two events have the same stamp, but for one and its twin that says that its key leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextOf {
-    pub home: ShardId,
+    pub home: HomeId,
     pub time_us: u64,
     pub op: Op,
     pub encoding: Encoding,
@@ -144,7 +144,7 @@ mod tests {
             topic: TopicName::new("t").unwrap(),
             key: Arc::from(""),
             op: Op::Upsert,
-            home: ShardId(0),
+            home: HomeId(0),
             offset: 1,
             previous: 0,
             time_us,

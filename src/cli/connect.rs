@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,12 +13,15 @@ use std::task::Context;
 use std::task::Poll;
 
 use rustls::ClientConfig;
+use rustls::ConfigBuilder;
 use rustls::RootCertStore;
+use rustls::client::WantsClientCert;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::danger::ServerCertVerified;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::UnixTime;
 use rustls::pki_types::pem::PemObject;
@@ -42,6 +46,12 @@ pub struct TrustArgs {
     /// Take any certificate: whoever is in between can read and change everything.
     #[arg(long, conflicts_with = "ca")]
     pub insecure: bool,
+    /// Show the certificate of this PEM file to a server that asks who you are.
+    #[arg(long, value_name = "FILE", requires = "certificate_key")]
+    pub certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub certificate_key: Option<PathBuf>,
 }
 
 /// A server, and how it is connected to.
@@ -113,12 +123,27 @@ fn client_config(trust: &TrustArgs) -> io::Result<ClientConfig> {
         .map_err(io::Error::other)?;
     if trust.insecure {
         let anyone = Arc::new(Anyone(provider));
-        return Ok(builder
-            .dangerous()
-            .with_custom_certificate_verifier(anyone)
-            .with_no_client_auth());
+        let builder = builder.dangerous().with_custom_certificate_verifier(anyone);
+        return as_whom(builder, trust);
     }
-    Ok(builder.with_root_certificates(authorities(trust)?).with_no_client_auth())
+    as_whom(builder.with_root_certificates(authorities(trust)?), trust)
+}
+
+/// Shows a certificate, if there is one.
+fn as_whom(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    trust: &TrustArgs,
+) -> io::Result<ClientConfig> {
+    let (Some(file), Some(key_file)) = (&trust.certificate, &trust.certificate_key) else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let named = |path: &Path, error: &dyn fmt::Display| {
+        io::Error::other(format!("{}: {error}", path.display()))
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let chain = chain.map_err(|error| named(file, &error))?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| named(key_file, &error))?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| named(file, &error))
 }
 
 fn authorities(trust: &TrustArgs) -> io::Result<RootCertStore> {
@@ -224,10 +249,8 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::path::Path;
 
     use rustls::ServerConfig;
-    use rustls::pki_types::PrivateKeyDer;
     use tokio::io::AsyncReadExt;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
@@ -281,20 +304,20 @@ mod tests {
 
     #[test]
     fn a_server_is_trusted_by_its_authority_and_by_name() {
-        let ours = TrustArgs { ca: Some(fixture("ca.pem")), insecure: false };
+        let ours = TrustArgs { ca: Some(fixture("ca.pem")), ..TrustArgs::default() };
         let by_name = |address: SocketAddr| format!("wss://localhost:{}", address.port());
         let by_address = |address: SocketAddr| format!("https://{address}");
         assert_eq!(heard(by_name, &ours).unwrap(), "hello");
         assert_eq!(heard(by_address, &ours).unwrap(), "hello");
         let stranger = heard(by_name, &TrustArgs::default()).unwrap_err().to_string();
         assert!(stranger.contains("certificate") || stranger.contains("authorities"), "{stranger}");
-        let anyone = TrustArgs { ca: None, insecure: true };
+        let anyone = TrustArgs { insecure: true, ..TrustArgs::default() };
         assert_eq!(heard(by_address, &anyone).unwrap(), "hello");
     }
 
     #[test]
     fn a_file_without_authorities_is_named() {
-        let trust = TrustArgs { ca: Some(fixture("README.md")), insecure: false };
+        let trust = TrustArgs { ca: Some(fixture("README.md")), ..TrustArgs::default() };
         let way = Way::new(Endpoint::parse("https://localhost").unwrap(), &trust);
         let error = way.unwrap_err().to_string();
         assert!(error.contains("README.md") && error.contains("--ca"), "{error}");

@@ -155,6 +155,12 @@ pub struct TlsConfig {
     pub self_signed: Vec<String>,
     pub folder: String,
     pub plain_listeners: Vec<String>,
+    pub client_ca_file: String,
+    pub client_required: bool,
+    pub clients: Vec<ClientConfig>,
+    pub redirect_listen: Option<SocketAddr>,
+    pub redirect_port: u64,
+    pub hsts_s: u64,
 }
 
 impl TlsConfig {
@@ -165,6 +171,16 @@ impl TlsConfig {
             || !self.certificates.is_empty()
             || !self.self_signed.is_empty()
     }
+}
+
+/// A client that is known by a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// With its kind in front: `dns:feeder.example.org`.
+    pub name: String,
+    /// Empty: what stands behind the kind.
+    pub user: String,
+    pub roles: Vec<String>,
 }
 
 /// One of several certificates.

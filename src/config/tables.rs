@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use toml::de::DeValue;
 
 use super::CertificateConfig;
+use super::ClientConfig;
 use super::Config;
 use super::KeyConfig;
 use super::RoleConfig;
@@ -39,6 +40,12 @@ pub(super) const TABLES: &[Table] = &[
         read: certificates,
         example: "[[tls.certificates]]\nfile = \"example.org.pem\"\nkey_file = \"example.org.key\"\n",
         doc: "Several certificates, each as in `tls.certificate_file` and `tls.key_file`. A client is shown the one for the name that it asks for (SNI); who asks for none, or for another, is shown the first. Of several for one name (an ECDSA and an RSA key) it is shown the first that it can check.",
+    },
+    Table {
+        name: "tls.clients",
+        read: clients,
+        example: "[[tls.clients]]\nname = \"dns:feeder.example.org\"\nuser = \"feeder\"\nroles = [\"feeder\"]\n",
+        doc: "Clients that are known by a certificate (`tls.client_ca_file`). `name` is one of its names, with its kind in front: `dns:`, `uri:`, `email:`, `ip:`, `cn:` (a common name) or `subject:` (the whole subject, as `openssl x509 -noout -subject -nameopt RFC2253,-esc_msb` shows it); `dns:*.example.org` is for any one label. Of several that a certificate has the first that stands here counts. `user` is who that is (by default what stands behind the kind), and `roles` say what they may do.",
     },
     Table {
         name: "roles",
@@ -150,10 +157,10 @@ fn tables<'a>(
 }
 
 /// Members that each of a list of tables must have.
-fn none_missing(
+fn none_missing<const COUNT: usize>(
     key: &str,
     at: usize,
-    members: [(&str, &String); 2],
+    members: [(&str, &String); COUNT],
     file: &File<'_>,
 ) -> Result<(), ConfigError> {
     let Some((what, _)) = members.into_iter().find(|(_, text)| text.is_empty()) else {
@@ -184,6 +191,32 @@ fn certificates(
         none_missing(&key, at, [("file", &said.file), ("key_file", &said.key_file)], file)?;
         config.places.note(&key, file.origin(at));
         config.tls.certificates.push(said);
+    }
+    Ok(())
+}
+
+fn clients(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    for one in tables(name, "a list of tables: [[tls.clients]]", at, value, file)? {
+        let One { key, at, table } = one?;
+        let mut said = ClientConfig::default();
+        for (what, member) in Member::all(&key, table) {
+            match what {
+                "name" => said.name = member.text(file)?,
+                "user" => said.user = member.text(file)?,
+                "roles" => said.roles = member.list(file)?,
+                _ => return Err(member.unknown(file)),
+            }
+            member.note(config, file);
+        }
+        none_missing(&key, at, [("name", &said.name)], file)?;
+        config.places.note(&key, file.origin(at));
+        config.tls.clients.push(said);
     }
     Ok(())
 }

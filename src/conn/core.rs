@@ -5,23 +5,21 @@
 //! of either has its turn next. A message for another party that does not fit stays, in order, and is
 //! tried again. It is the only task of its runtime, so it never has to yield to another.
 
+mod entering;
+mod reading;
 mod secured;
+mod stopping;
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::sync::atomic::Ordering;
 
 use monoio::net::UnixStream;
-use rustix::io::Errno;
-use rustix::net::RecvFlags;
-use rustix::net::recv;
 
 use super::gauge::Gauge;
 use super::intake::take_in;
 use super::linger::Lingering;
-use super::listener::Accepted;
 use super::listener::Listener;
 use super::mesh::HandedOn;
 use super::mesh::Links;
@@ -38,14 +36,10 @@ use super::tls::Tls;
 use super::world::World;
 use crate::clock::Clock;
 use crate::clock::Now;
-use crate::limits::ACCEPTS_PER_TURN_MAX;
 use crate::limits::ADMIN_PER_TURN_MAX;
-use crate::limits::BACKLOG;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::NAP_US;
 use crate::limits::READ_BYTES;
-use crate::limits::READS_PER_TURN_MAX;
-use crate::limits::SHORTAGE_TOLD_MS;
 use crate::limits::TICK_MS;
 use crate::limits::WORK_US;
 use crate::shard::AdminRequest;
@@ -56,6 +50,8 @@ use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Response;
 use crate::shard::Stats;
+use entering::Listening;
+use stopping::Stopping;
 
 /// Who answers what the shard does not, and is told ten times a second how things stand.
 pub trait Desk {
@@ -129,23 +125,6 @@ pub struct Open {
 pub struct Entrance {
     pub listeners: Vec<Open>,
     pub tls: Option<Tls>,
-}
-
-/// Whether new connections are accepted. All listeners do alike: what one lacks, the others lack too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Listening {
-    On,
-    /// Out of descriptors or memory, until the next tick.
-    Resting,
-    /// So many handshakes are underway that listeners of TLS rest until one has ended.
-    Crowded,
-}
-
-/// A core that was asked to stop.
-#[derive(Debug)]
-struct Stopping {
-    until_ms: u64,
-    is_drained: bool,
 }
 
 impl<W: World> std::fmt::Debug for Core<W> {
@@ -324,78 +303,6 @@ impl<W: World> Core<W> {
         }
     }
 
-    /// Of a connection that is not read nobody else would find out that its peer has left.
-    fn look_for_end(&mut self, conn: ConnId, ready: Ready, now: Now) {
-        if ready.is_dead() {
-            return self.die(conn, now);
-        }
-        let Some(socket) = self.sockets.socket(conn) else { return };
-        // What it sent before it ended is read first, once it is wanted.
-        if let Ok((0, _)) = recv(socket, &mut [0_u8; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK) {
-            self.end(conn, now);
-        }
-    }
-
-    /// Reads until there is no more, the shard has had enough, or others have waited long enough.
-    fn read(&mut self, conn: ConnId, to_the_end: bool, now: Now) {
-        for _ in 0..READS_PER_TURN_MAX {
-            if !self.world.wants_input(conn) {
-                return;
-            }
-            if self.clock.mono_us() >= self.read_until_us {
-                break;
-            }
-            let secure = self.sockets.secure_of(conn);
-            let carried = secure.map(|secure| secure.carry_into(&mut self.buffer));
-            let room = &mut self.buffer[carried.unwrap_or(0)..];
-            let room_length = room.len();
-            let Some(socket) = self.sockets.socket(conn) else { return };
-            match recv(socket, room, RecvFlags::DONTWAIT) {
-                Ok((0, _)) => return self.end(conn, now),
-                Ok((length, _)) => {
-                    match carried {
-                        None => self.world.received(conn, &mut self.buffer[..length], now),
-                        Some(carried) => {
-                            if !self.received_sealed(conn, carried + length, now) {
-                                return;
-                            }
-                        }
-                    }
-                    // epoll(7): for a stream, a short read means that there is no more; only its end would not show.
-                    if length < room_length && !to_the_end {
-                        return;
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => return self.die(conn, now),
-            }
-        }
-        self.read_later(conn);
-    }
-
-    fn read_later(&mut self, conn: ConnId) {
-        if self.sockets.set_unread(conn, true) {
-            self.unread.push_back(conn);
-        }
-    }
-
-    /// Reads on where the last turn stopped, in the order in which they were put off.
-    fn read_on(&mut self, now: Now) -> bool {
-        let count = self.unread.len();
-        for _ in 0..count {
-            if self.clock.mono_us() >= self.read_until_us {
-                break;
-            }
-            let Some(conn) = self.unread.pop_front() else { break };
-            // A place that was given away since has no such mark; reading it once too often would do no harm anyway.
-            if self.sockets.set_unread(conn, false) {
-                self.read(conn, true, now);
-            }
-        }
-        count > 0
-    }
-
     fn end(&mut self, conn: ConnId, now: Now) {
         if self.sockets.set_ended(conn) {
             self.world.ended(conn, now);
@@ -412,73 +319,6 @@ impl<W: World> Core<W> {
         if let Some(remains) = self.sockets.remove(conn) {
             self.lingering.add(remains, &mut self.buffer, now.mono_ms);
         }
-    }
-
-    /// Accepts who waits at one of the listeners, some at a time; true if there may be more.
-    fn accept(&mut self, index: usize, now: Now) -> bool {
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
-            if self.listening == Listening::Resting {
-                return false;
-            }
-            let Some(open) = self.listeners.get(index) else { return false };
-            if open.is_secured && !self.has_room_for_handshake(now) {
-                return false;
-            }
-            let Some(open) = self.listeners.get(index) else { return false };
-            let port = open.port;
-            match open.listener.accept() {
-                Accepted::Conn(socket, peer) if open.is_secured => {
-                    self.begin_handshake(socket, peer, port, now);
-                }
-                Accepted::Conn(socket, peer) => {
-                    let Some(conn) = self.world.open(port, peer, now) else { continue };
-                    let watched = self.poll.add_conn(socket.as_fd(), conn);
-                    self.sockets.insert(conn, socket);
-                    if let Err(error) = watched {
-                        tracing::warn!(%peer, %error, "cannot watch a connection: it is closed");
-                        self.die(conn.id, now);
-                    }
-                }
-                Accepted::Nobody => return false,
-                Accepted::Left => {}
-                Accepted::Exhausted(error) => {
-                    self.rest(error, now);
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    fn rest(&mut self, error: Errno, now: Now) {
-        let is_told =
-            self.shortage_told_ms.is_some_and(|told_ms| now.mono_ms < told_ms + SHORTAGE_TOLD_MS);
-        if !is_told {
-            self.shortage_told_ms = Some(now.mono_ms);
-            let open = self.sockets.open();
-            tracing::warn!(%error, open, "cannot accept connections for now; trying again every {TICK_MS} ms");
-        }
-        if let Err(error) = self.set_listening(false) {
-            tracing::error!(%error, "cannot rest");
-        }
-        self.listening = Listening::Resting;
-    }
-
-    fn listen_again(&mut self, now: Now) {
-        if self.set_listening(true).is_err() {
-            return;
-        }
-        self.listening = Listening::On;
-        for index in 0..self.listeners.len() {
-            self.accept(index, now);
-        }
-    }
-
-    fn set_listening(&self, on: bool) -> io::Result<()> {
-        for (index, open) in (0..).zip(&self.listeners) {
-            self.poll.set_listening(open.listener.as_fd(), index, on)?;
-        }
-        Ok(())
     }
 
     fn take_inbox(&mut self, now: Now) -> bool {
@@ -521,40 +361,6 @@ impl<W: World> Core<W> {
             self.is_mesh_stuck |= is_stuck;
         }
         was_busy
-    }
-
-    /// Stops, if that was asked for, and notes how far it has come.
-    fn stop(&mut self, now: Now) {
-        if self.stopping.is_none() && self.links.doorbell.stop_wanted() {
-            // Who was connected already is told properly; closing the listener would reset them.
-            for index in 0..self.listeners.len() {
-                let mut turns = BACKLOG as usize / ACCEPTS_PER_TURN_MAX;
-                while turns > 0 && self.accept(index, now) {
-                    turns -= 1;
-                }
-            }
-            self.finish_handshakes(now);
-            self.listeners.clear();
-            self.world.stop(now);
-            self.world.work(&mut self.sockets, now);
-            let until_ms = now.mono_ms + self.pace.drain_timeout_ms;
-            self.stopping = Some(Stopping { until_ms, is_drained: false });
-        }
-        let Some(stopping) = &mut self.stopping else { return };
-        if !stopping.is_drained && self.world.is_drained() && self.lingering.is_empty() {
-            stopping.is_drained = true;
-            self.links.unfinished.fetch_sub(1, Ordering::SeqCst);
-            for peer in &self.links.peers {
-                peer.doorbell.ring();
-            }
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        self.stopping.as_ref().is_some_and(|stopping| {
-            let are_all_drained = self.links.unfinished.load(Ordering::SeqCst) == 0;
-            are_all_drained || self.clock.now().mono_ms >= stopping.until_ms
-        })
     }
 
     /// For how many microseconds a core that was busy may wait at its sockets; says that it sleeps, if it may.

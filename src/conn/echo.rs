@@ -3,8 +3,6 @@
 //! What it hears on one core it also tells the next one, which counts it: so the links between cores are used as well. A byte `x` makes it
 //! close the connection, a `p` makes it pause until the next tick.
 
-use std::net::IpAddr;
-
 use super::world::World;
 use crate::clock::Now;
 use crate::event::ShardId;
@@ -14,6 +12,7 @@ use crate::shard::ConnRef;
 use crate::shard::Lane;
 use crate::shard::Message;
 use crate::shard::PartyId;
+use crate::shard::Peer;
 use crate::shard::Pending;
 use crate::shard::Port;
 use crate::shard::Response;
@@ -87,7 +86,7 @@ impl Echo {
 impl World for Echo {
     type Message = Count;
 
-    fn open(&mut self, _port: Port, _peer: IpAddr, _now: Now) -> Option<ConnRef> {
+    fn open(&mut self, _port: Port, _peer: Peer, _now: Now) -> Option<ConnRef> {
         if self.open_count() >= self.connections_max {
             return None;
         }

@@ -2,8 +2,6 @@
 //!
 //! One implementation serves, `shard::Shard`; the loop's own tests bring another that echoes. No method may block, and none fails.
 
-use std::net::IpAddr;
-
 use crate::clock::Now;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
@@ -11,6 +9,7 @@ use crate::shard::ConnRef;
 use crate::shard::Mesh;
 use crate::shard::Message;
 use crate::shard::PartyId;
+use crate::shard::Peer;
 use crate::shard::Pending;
 use crate::shard::Port;
 use crate::shard::Response;
@@ -24,7 +23,7 @@ pub trait World {
     type Message: Message;
 
     /// A connection was accepted; `None`: there is no place for it, close the socket.
-    fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef>;
+    fn open(&mut self, port: Port, peer: Peer, now: Now) -> Option<ConnRef>;
 
     /// Bytes came in; all of them are taken.
     fn received(&mut self, conn: ConnId, bytes: &mut [u8], now: Now);
@@ -97,7 +96,7 @@ pub trait World {
 impl World for Shard {
     type Message = Mesh;
 
-    fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
+    fn open(&mut self, port: Port, peer: Peer, now: Now) -> Option<ConnRef> {
         Self::open(self, port, peer, now)
     }
 

@@ -24,6 +24,8 @@ pub enum Port {
     Shared,
     /// The own one of the protocol with this key.
     Own(&'static str),
+    /// The one that only says where the same is to be had encrypted.
+    Redirect,
 }
 
 /// One route.

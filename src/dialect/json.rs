@@ -2,8 +2,9 @@
 //!
 //! Invariant: what is appended is one valid JSON value.
 
-use std::io::Write;
+use std::borrow::Cow;
 
+use serde::Deserialize;
 use serde::de::Deserializer;
 use serde::de::MapAccess;
 use serde::de::Visitor;
@@ -23,7 +24,7 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
 
 /// A number.
 pub fn number(value: u64, out: &mut Vec<u8>) {
-    write!(out, "{value}").expect("a Vec takes every write");
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// A list of strings.
@@ -37,6 +38,10 @@ pub fn strings<'a>(texts: impl IntoIterator<Item = &'a str>, out: &mut Vec<u8>) 
     }
     out.push(b']');
 }
+
+/// A string of a text, without a copy unless something in it is escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Word<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// An object's members in the order written, their values as they are written. A name may stand twice.
 pub type Members<'a> = Vec<(String, &'a RawValue)>;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::event::Event;
 use crate::event::Fields;
+use crate::event::HomeId;
 use crate::event::Op;
-use crate::event::ShardId;
 use crate::event::TopicName;
 
 /// An event of 2025-09-26T10:00:00Z.
@@ -16,7 +16,7 @@ pub(crate) fn event(topic: &str, key: &str, op: Op, payload: &'static str) -> Ev
         topic: TopicName::new(topic).unwrap(),
         key: Arc::from(key),
         op,
-        home: ShardId(0),
+        home: HomeId(0),
         offset: 1,
         previous: 0,
         time_us: 1_758_880_800_250_000,

@@ -9,6 +9,8 @@ pub mod fields;
 
 mod finder;
 
+mod home;
+
 pub mod interest;
 
 pub mod json;
@@ -33,6 +35,9 @@ use crate::limits::LARGE_BYTES;
 
 pub use fields::Fields;
 pub use fields::PayloadError;
+pub use home::HomeId;
+pub use home::Homes;
+pub use home::home_of;
 pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
@@ -124,8 +129,8 @@ pub struct Event {
     /// Empty: about nothing in particular.
     pub key: Arc<str>,
     pub op: Op,
-    /// The shard that ordered it.
-    pub home: ShardId,
+    /// Who ordered it.
+    pub home: HomeId,
     /// Ascends over the topic's events. Those given here count them; those that another system gave may have holes.
     pub offset: u64,
     /// The offset of the topic's event before it; 0: there was none. Nothing happened between the two, whatever their difference.

@@ -43,6 +43,14 @@ pub(super) enum Stream<'a> {
     Forgotten(btree_map::Range<'a, u64, Forgotten>),
 }
 
+impl Topic {
+    /// The events of the ring from a place on.
+    pub(super) fn steps(&self, from: usize) -> impl Iterator<Item = (u64, Step<'_>)> {
+        let events = self.ring.range(from.min(self.ring.len())..).enumerate();
+        events.map(move |(at, event)| (event.time_us, Step::Event(self, event, from + at)))
+    }
+}
+
 impl<'a> Stream<'a> {
     #[inline]
     fn next(&mut self) -> Option<(u64, Step<'a>)> {
@@ -137,9 +145,13 @@ impl<'a> Merge<'a> {
         let next = first.collect();
         Self { streams, next }
     }
+}
+
+impl<'a> Iterator for Merge<'a> {
+    type Item = (u64, Step<'a>);
 
     #[inline]
-    pub(super) fn next(&mut self) -> Option<(u64, Step<'a>)> {
+    fn next(&mut self) -> Option<(u64, Step<'a>)> {
         if let [only] = &mut self.streams[..] {
             return only.next();
         }

@@ -3,6 +3,7 @@
 //! Invariants: a gap is an answer, not an error; a page is in the order in which the home shard stamped its events. Never does
 //! I/O itself: a store that must is asked here, and answers later, as an input of the shard.
 
+pub mod asks;
 pub mod log;
 mod memory;
 mod merge;

@@ -8,9 +8,9 @@ use crate::event::Arrays;
 use crate::event::Event;
 use crate::event::FieldPath;
 use crate::event::Fields;
+use crate::event::HomeId;
 use crate::event::Number;
 use crate::event::Op;
-use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::matcher::filter::Area;
 use crate::matcher::filter::Edge;
@@ -263,7 +263,7 @@ pub(super) fn event(topic: &str, key: &str, op: Op, payload: &str) -> Event {
         topic: TopicName::new(topic).unwrap(),
         key: Arc::from(key),
         op,
-        home: ShardId(0),
+        home: HomeId(0),
         offset: 1,
         previous: 0,
         time_us: 1,

@@ -6,6 +6,8 @@ use std::fmt::Display;
 use std::fs;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::grants;
 use super::keys;
 use super::plan::seconds;
@@ -39,9 +41,15 @@ pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
-/// What a file holds.
-pub(super) fn file(config: &Config, key: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|error| unusable(config, key, format_args!("{path}: {error}")))
+/// What a file holds, which may be a secret: it is overwritten when it is no longer needed.
+pub(super) fn file(
+    config: &Config,
+    key: &str,
+    path: &str,
+) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    let bytes = fs::read(path);
+    let bytes = bytes.map_err(|error| unusable(config, key, format_args!("{path}: {error}")))?;
+    Ok(Zeroizing::new(bytes))
 }
 
 /// How each dialect sees the topics.
@@ -105,10 +113,13 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
         }
     };
     let verifier = keys::verifier(config)?.map(Arc::new);
+    let certified = grants::certified(config)?;
+    let can_show_roles = verifier.is_some() || !certified.is_empty();
     Ok(Access {
         keys: None,
         anonymous: grants::anonymous(config)?,
-        event_types: grants::event_types(config, verifier.is_some()),
+        certified,
+        event_types: grants::event_types(config, can_show_roles),
         verifier,
         origins: Origins::new(&origins, &hosts)
             .map_err(|error| unusable(config, "auth.origins", error))?,
@@ -120,12 +131,12 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
             publish: rate(auth.publish_per_s),
         },
         admin,
-        listeners: listeners(config),
+        listeners: listeners(config)?,
     })
 }
 
 /// What each listener is bound to.
-fn listeners(config: &Config) -> Listeners {
+fn listeners(config: &Config) -> Result<Listeners, ConfigError> {
     let mut listeners = Listeners::at(config.listen.ip());
     for (key, settings) in config.protocols() {
         if let Some(address) = settings.view.listen {
@@ -134,5 +145,7 @@ fn listeners(config: &Config) -> Listeners {
     }
     let own = config.protocols().into_iter().map(|(key, _)| Port::Own(key));
     let ports = std::iter::once(Port::Shared).chain(own);
-    ports.filter(|port| tls::is_secured(config, *port)).fold(listeners, Listeners::encrypted)
+    let listeners =
+        ports.filter(|port| tls::is_secured(config, *port)).fold(listeners, Listeners::encrypted);
+    Ok(listeners.https(tls::https_port(config)?, seconds(config.tls.hsts_s)))
 }

@@ -9,13 +9,18 @@ use std::sync::Arc;
 use super::access::unusable;
 use crate::auth::Anonymous;
 use crate::auth::AnonymousAccess;
+use crate::auth::Certified;
 use crate::auth::EventTypes;
 use crate::auth::Grants;
 use crate::auth::Mapping;
+use crate::auth::NAME_KINDS;
 use crate::auth::Role;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::event::TopicPattern;
+use crate::limits::TLS_CLIENTS_MAX;
+use crate::limits::TOKEN_ROLES_MAX;
+use crate::limits::USER_BYTES_MAX;
 use crate::matcher::Filter;
 
 /// Which claims mean what, and what roles may do.
@@ -71,6 +76,48 @@ fn filter(config: &Config, key: &str, text: &str) -> Result<Arc<str>, ConfigErro
     Filter::parse(text).map_err(|error| unusable(config, key, error))?;
     let quoted = || serde_json::Value::from(text).to_string();
     Ok(if is_json { text.into() } else { quoted().into() })
+}
+
+/// Who is known by a certificate, and what their roles grant.
+pub(super) fn certified(config: &Config) -> Result<Certified, ConfigError> {
+    let tls = &config.tls;
+    let mapping = mapping(config)?;
+    let key = |index: usize, what: &str| format!("tls.clients[{index}].{what}");
+    if !tls.clients.is_empty() && tls.client_ca_file.is_empty() {
+        let reason = "no client is asked for a certificate: set `tls.client_ca_file`";
+        return Err(unusable(config, "tls.clients[0]", reason));
+    }
+    if tls.clients.len() > TLS_CLIENTS_MAX {
+        let reason = format!("{} clients; at most {TLS_CLIENTS_MAX} may be", tls.clients.len());
+        return Err(unusable(config, &format!("tls.clients[{TLS_CLIENTS_MAX}]"), reason));
+    }
+    let mut clients = Vec::with_capacity(tls.clients.len());
+    for (index, client) in tls.clients.iter().enumerate() {
+        let named = client.name.split_once(':');
+        let named = named.filter(|(kind, name)| NAME_KINDS.contains(kind) && !name.is_empty());
+        let (_, name) = named.ok_or_else(|| {
+            let kinds = NAME_KINDS.join(":, ");
+            let reason = format!("it is no name with its kind in front ({kinds}:)");
+            unusable(config, &key(index, "name"), reason)
+        })?;
+        if tls.clients[..index].iter().any(|other| other.name == client.name) {
+            let reason = "another stands before it with the same name";
+            return Err(unusable(config, &key(index, "name"), reason));
+        }
+        let user = if client.user.is_empty() { name } else { &client.user };
+        if user.len() > USER_BYTES_MAX {
+            let reason = format!("a user's name has at most {USER_BYTES_MAX} bytes");
+            let blamed = if client.user.is_empty() { "name" } else { "user" };
+            return Err(unusable(config, &key(index, blamed), reason));
+        }
+        if client.roles.len() > TOKEN_ROLES_MAX {
+            let reason = format!("at most {TOKEN_ROLES_MAX} roles");
+            return Err(unusable(config, &key(index, "roles"), reason));
+        }
+        let roles = client.roles.iter().map(|role| role.as_str().into()).collect();
+        clients.push((client.name.as_str().into(), mapping.of_roles(user.into(), roles)));
+    }
+    Ok(Certified::new(clients))
 }
 
 /// Which roles may see which types of event. Without keys nobody can show a role, so that only what is set needs one.

@@ -36,7 +36,9 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
         .into_iter()
         .map(|(key, set)| (Port::Own(key), Cow::Owned(format!("{key}.listen")), set.view.listen));
     let shared = (Port::Shared, Cow::Borrowed("listen"), Some(config.listen));
-    let configured = std::iter::once(shared).chain(own);
+    let redirect =
+        (Port::Redirect, Cow::Borrowed("tls.redirect_listen"), config.tls.redirect_listen);
+    let configured = std::iter::once(shared).chain(own).chain([redirect]);
     let mut places: Vec<Place> = Vec::new();
     for (port, key, address) in configured {
         let Some(address) = address else { continue };

@@ -179,6 +179,7 @@ pub(super) fn settings(
         request_timeout_s: seconds(config.request_timeout_s),
         upload_bytes_per_s_min: config.upload_bytes_per_s_min,
         close_timeout_s: seconds(config.close_timeout_s),
+        durable: None,
     })
 }
 

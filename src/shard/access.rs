@@ -13,6 +13,7 @@ use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
 use crate::auth::Anonymous;
 use crate::auth::AnonymousAccess;
+use crate::auth::Certified;
 use crate::auth::EventTypes;
 use crate::auth::Origins;
 use crate::auth::Principal;
@@ -40,6 +41,8 @@ pub struct Access {
     /// The party that fetches keys, if they are fetched.
     pub keys: Option<PartyId>,
     pub anonymous: Anonymous,
+    /// Who is known by a certificate.
+    pub certified: Certified,
     pub event_types: EventTypes,
     pub origins: Origins,
     pub limits: AccessLimits,
@@ -56,13 +59,16 @@ pub struct Listeners {
     shared: IpAddr,
     own: Vec<(Port, IpAddr)>,
     encrypted: Vec<Port>,
+    /// Where `https` is spoken, and for how long browsers are told to speak nothing else.
+    https_port: u16,
+    hsts_s: u32,
 }
 
 impl Listeners {
     /// All of them at one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
-        Self { shared: address, own: Vec::new(), encrypted: Vec::new() }
+        Self { shared: address, own: Vec::new(), encrypted: Vec::new(), https_port: 443, hsts_s: 0 }
     }
 
     /// One of them at another address.
@@ -85,6 +91,25 @@ impl Listeners {
         self.encrypted.contains(&port)
     }
 
+    /// Who asks in the clear is sent to this port, and who is answered encrypted is to ask in no other way for so many seconds.
+    #[must_use]
+    pub fn https(mut self, port: u16, hsts_s: u32) -> Self {
+        (self.https_port, self.hsts_s) = (port, hsts_s);
+        self
+    }
+
+    pub(super) const fn https_port(&self) -> u16 {
+        self.https_port
+    }
+
+    /// What is said of that on a listener: nothing where it is not encrypted.
+    //= rfc6797#7.2
+    //# An HSTS Host MUST NOT include the STS header field in HTTP responses
+    //# conveyed over non-secure transport.
+    pub(super) fn hsts_s(&self, port: Port) -> u32 {
+        if self.is_encrypted(port) { self.hsts_s } else { 0 }
+    }
+
     fn of(&self, port: Port) -> IpAddr {
         let own = self.own.iter().find(|(own, _)| *own == port);
         own.map_or(self.shared, |(_, address)| *address)
@@ -97,6 +122,7 @@ impl Default for Access {
             verifier: None,
             keys: None,
             anonymous: Anonymous::default(),
+            certified: Certified::default(),
             event_types: EventTypes::open(),
             origins: Origins::default(),
             limits: AccessLimits::default(),
@@ -257,7 +283,7 @@ impl Access {
     ) -> bool {
         let forwarded = passed_on_by.is_some();
         let whence = Whence { listener: self.listeners.of(port), peer, forwarded };
-        self.anonymous.admit(&whence).is_some()
+        self.anonymous.admits(&whence)
     }
 
     /// Why a client without a token may not come in from there, and what would help.

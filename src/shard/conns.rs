@@ -16,6 +16,7 @@ use super::input::ConnRef;
 use super::session::Session;
 use super::shape::Shaping;
 use super::solo::Solo;
+use crate::auth::Named;
 use crate::dialect::Talk;
 
 /// One connection.
@@ -41,6 +42,8 @@ pub(super) struct Conn {
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
     pub(super) who: Option<Arc<Who>>,
+    /// The certificate that it has shown, if that is one that the operator knows.
+    pub(super) named: Option<Box<Named>>,
     /// The registrar counts it.
     pub(super) is_counted: bool,
     /// Where it comes from.
@@ -98,6 +101,7 @@ impl Conns {
             is_heard_later: false,
             voice: None,
             who: None,
+            named: None,
             is_counted: false,
             peer,
             is_warned: false,

@@ -66,6 +66,7 @@ fn doors_at(views: &Views, port: Port) -> impl Iterator<Item = &'static Door> {
     let is_here = move |protocol: &&'static Protocol| match port {
         Port::Shared => true,
         Port::Own(key) => protocol.key == key,
+        Port::Redirect => false,
     };
     let of_protocols = views.protocols().filter(is_here).flat_map(|protocol| protocol.doors);
     let own = if port == Port::Shared { ITS_OWN } else { &[] };

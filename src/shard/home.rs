@@ -3,7 +3,6 @@
 //! Invariants: a topic's offsets are dense from 1, but for one that was forgotten, and never given twice; stamps strictly ascend over all topics of the home, and the moment that was
 //! handed out as the beginning of the present lies before every later event. Never fans out, never knows who is subscribed.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use super::input::Began;
@@ -11,8 +10,9 @@ use crate::clock::Now;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::HomeId;
+use crate::event::Homes;
 use crate::event::Op;
-use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::history::Answer;
@@ -24,19 +24,11 @@ use crate::history::Retention;
 use crate::history::Start;
 use crate::history::Store;
 
-/// The shard that orders a topic.
-#[must_use]
-pub fn home_of(topic: &TopicName, shard_count: u16) -> ShardId {
-    let hash = foldhash::fast::FixedState::default().hash_one(topic.as_str());
-    let index = hash % u64::from(shard_count);
-    ShardId(u16::try_from(index).expect("it is below a u16"))
-}
-
 /// One shard's part in ordering.
 #[derive(Debug)]
 pub(super) struct Home {
-    id: ShardId,
-    shard_count: u16,
+    id: HomeId,
+    homes: Homes,
     topics_max: usize,
     topic_bytes_max: usize,
     stamped_us: u64,
@@ -45,13 +37,13 @@ pub(super) struct Home {
 
 impl Home {
     pub(super) fn new(
-        id: ShardId,
-        shard_count: u16,
+        id: HomeId,
+        homes: Homes,
         (topics_max, topic_bytes_max): (usize, usize),
         retention: Retention,
     ) -> Self {
         let store = Memory::new(retention);
-        Self { id, shard_count, topics_max, topic_bytes_max, stamped_us: 0, store }
+        Self { id, homes, topics_max, topic_bytes_max, stamped_us: 0, store }
     }
 
     /// A moment that no event of this home has, later than all that have been given out.
@@ -62,11 +54,7 @@ impl Home {
 
     /// Gives a draft its place, and keeps it.
     pub(super) fn place(&mut self, draft: Draft, now: Now) -> Result<Arc<Event>, RefusalCode> {
-        debug_assert_eq!(
-            home_of(&draft.topic, self.shard_count),
-            self.id,
-            "a draft goes to its topic's home"
-        );
+        debug_assert_eq!(self.homes.of(&draft.topic), self.id, "a draft goes to its topic's home");
         let (topic, newest) = match self.store.known(&draft.topic) {
             Some(known) => known,
             None if draft.topic.as_str().len() > self.topic_bytes_max => {
@@ -126,7 +114,7 @@ impl Home {
     fn began(&mut self, topics: &[TopicPattern], now: Now) -> Began {
         let time_us = self.stamp(now);
         let here = topics.iter().filter_map(|pattern| match pattern {
-            TopicPattern::Exact(name) if home_of(name, self.shard_count) == self.id => Some(name),
+            TopicPattern::Exact(name) if self.homes.of(name) == self.id => Some(name),
             _ => None,
         });
         let offsets = here.map(|name| (name.clone(), self.store.newest_offset(name))).collect();

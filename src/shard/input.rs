@@ -19,11 +19,13 @@ pub use crate::dialect::Port;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::event::Interest;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::history::Page;
 use crate::history::Read;
+use crate::history::asks;
 
 /// A connection of a shard: its place in the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +85,11 @@ pub enum Mesh {
     /// To every shard: the fields that this shard's filters read now.
     Interest(ShardId, Interest),
 
+    /// To the store: keep this, or read that.
+    Store(asks::Ask),
+    /// From it, to the shard whose home asked.
+    StoreSays(asks::Answer),
+
     /// To every shard: which topics are listed there?
     AskTopics(Address, Listing),
     /// From each.
@@ -95,6 +102,14 @@ impl Message for Mesh {
             // A page and what its home spreads after it arrive in this order, or replay and live delivery would not meet. Drafts are
             // as much to take in as events are.
             Self::Publish(_) | Self::Events(_) | Self::Page(_) => Lane::Data,
+            // Runs arrive in order, and are as much to take in as events are; a page of the past can wait, and be waited for.
+            Self::Store(asks::Ask::Append(_)) | Self::StoreSays(asks::Answer::Page(_)) => {
+                Lane::Data
+            }
+            // What was asked for was stored long before; it costs little until it is read.
+            Self::Store(asks::Ask::Page(_)) => Lane::Control,
+            // Publishers wait for it, and whole lines of runs.
+            Self::StoreSays(_) => Lane::Control,
             // What has been decided and must hold soon: it is about no event in particular, so it may overtake all of them.
             Self::Revoke(_) | Self::Keys(_) | Self::KeysWanted | Self::Interest(..) => {
                 Lane::Control
@@ -125,10 +140,16 @@ impl Message for Mesh {
             Self::Published(run) => size_of_val(&*run.results),
             Self::Events(events) => weight_of(events),
             Self::Page(answer) => weight_of(&answer.page.events),
+            Self::Store(asks::Ask::Append(run)) => weight_of(&run.events),
+            Self::StoreSays(asks::Answer::Page(page)) => {
+                page.result.as_ref().map_or(0, |stretch| weight_of(&stretch.events))
+            }
             Self::Topics { topics, .. } => {
                 topics.iter().map(|topic| topic.len() + size_of::<String>()).sum()
             }
             Self::Read(_)
+            | Self::Store(_)
+            | Self::StoreSays(_)
             | Self::Enter(_)
             | Self::Entered { .. }
             | Self::Leave(_)
@@ -156,6 +177,7 @@ pub(super) fn weight_of(events: &[Arc<Event>]) -> usize {
 #[derive(Debug)]
 pub struct PublishRun {
     pub publisher: Address,
+    pub home: HomeId,
     pub drafts: Vec<Draft>,
 }
 
@@ -163,7 +185,7 @@ pub struct PublishRun {
 #[derive(Debug)]
 pub struct PublishedRun {
     pub publisher: ConnRef,
-    pub home: ShardId,
+    pub home: HomeId,
     pub results: Vec<Result<Placed, RefusalCode>>,
 }
 
@@ -173,6 +195,7 @@ pub struct ReadWish {
     pub reader: Address,
     /// Which replay of that connection.
     pub replay: u32,
+    pub home: HomeId,
     pub read: Arc<Read>,
     pub after_us: u64,
     /// Bytes that the page may have.
@@ -184,7 +207,7 @@ pub struct ReadWish {
 pub struct PageAnswer {
     pub reader: ConnRef,
     pub replay: u32,
-    pub home: ShardId,
+    pub home: HomeId,
     /// What was asked, for the page after this one.
     pub read: Arc<Read>,
     pub page: Page,

@@ -30,6 +30,7 @@ mod lifecycle;
 mod own;
 mod pace;
 mod past_room;
+mod peer;
 mod publish;
 mod pump;
 mod reads;
@@ -54,7 +55,6 @@ mod want;
 mod work;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -65,7 +65,6 @@ pub use doors::routes_page;
 pub use figures::FIGURES;
 pub use figures::Figure;
 pub use figures::FigureKind;
-pub use home::home_of;
 pub use input::Address;
 pub use input::Began;
 pub use input::ConnId;
@@ -82,9 +81,11 @@ pub use lanes::Message;
 pub use lanes::Parcel;
 pub use lanes::PartyId;
 pub use lanes::Pending;
+pub use peer::Peer;
 pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
+pub use settings::Durable;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -95,6 +96,8 @@ use crate::batch::Budget;
 use crate::batch::Frames;
 use crate::batch::LargeEvents;
 use crate::clock::Now;
+use crate::event::HomeId;
+use crate::event::Homes;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 use crate::matcher::Matcher;
@@ -124,6 +127,7 @@ pub enum Sent {
 pub struct Shard {
     id: ShardId,
     shard_count: u16,
+    homes: Homes,
     settings: Settings,
     epoch: Arc<str>,
     conns: conns::Conns,
@@ -210,7 +214,17 @@ impl Shard {
         let codec = Rc::new(codec::Codec::new(Arc::clone(&settings.views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let outboxes = Budget::new(settings.outboxes_bytes_max);
-        let home = home::Home::new(id, shard_count, settings.home_bounds(), settings.retention);
+        let durable = settings
+            .durable
+            .as_ref()
+            .map_or_else(Arc::default, |durable| Arc::clone(&durable.topics));
+        let homes = Homes::new(shard_count, durable);
+        let home = home::Home::new(
+            HomeId::volatile(id),
+            homes.clone(),
+            settings.home_bounds(),
+            settings.retention,
+        );
         let rates_max = settings.memory.rates_max();
         Self {
             id,
@@ -228,7 +242,7 @@ impl Shard {
             classes: class::Classes::default(),
             matcher: Matcher::default(),
             // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
-            cursor: vec![1; usize::from(shard_count)],
+            cursor: vec![1; homes.count()],
             outgoing: lanes::Outgoing::new(outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
@@ -273,22 +287,30 @@ impl Shard {
             reply_scratch: Vec::new(),
             pump_scratch: pump::Scratch::new(&codec),
             codec,
+            homes,
         }
     }
 
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
-    pub fn open(&mut self, port: Port, peer: IpAddr, now: Now) -> Option<ConnRef> {
+    pub fn open(&mut self, port: Port, peer: impl Into<Peer>, now: Now) -> Option<ConnRef> {
+        let Peer { address, certificate } = peer.into();
         if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
             return None;
         }
         let most = self.settings.access.limits.address_connections;
-        if !self.addresses.enter(peer, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
-            tracing::debug!(%peer, "its address has too many connections");
+        if !self.addresses.enter(address, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
+            tracing::debug!(peer = %address, "its address has too many connections");
             return None;
         }
         self.date.set(now.wall_us / 1_000_000);
         self.stats.connections_opened += 1;
-        Some(self.conns.insert(session::Session::new(port), peer, lifecycle::seconds(now)))
+        let heard_s = lifecycle::seconds(now);
+        let conn = self.conns.insert(session::Session::new(port), address, heard_s);
+        let named = certificate.and_then(|shown| self.settings.access.certified.find(&shown));
+        if let (Some(named), Some(opened)) = (named, self.conns.find_mut(conn.id)) {
+            opened.named = Some(Box::new(named));
+        }
+        Some(conn)
     }
 
     /// Takes in a message of another party.
@@ -305,6 +327,8 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
+            // This shard is no store, and none was asked.
+            Mesh::Store(_) | Mesh::StoreSays(_) => {}
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);

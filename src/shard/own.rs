@@ -11,7 +11,6 @@ use bytes::Bytes;
 use super::Shard;
 use super::figures::FIGURES;
 use super::figures::Figure;
-use super::home::home_of;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -173,15 +172,16 @@ impl Shard {
 
     fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {
         let Some(first) = drafts.first() else { return };
-        let home = home_of(&first.topic, self.shard_count);
-        if home == self.id {
+        let home = self.homes.of(&first.topic);
+        let shard = self.homes.shard(home);
+        if shard == self.id {
             self.place_run(drafts, now);
-        } else if self.outgoing.has_room(home, Lane::Data) {
+        } else if self.outgoing.has_room(shard, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };
             let publisher = Address { shard: self.id, conn };
-            let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
-            self.outgoing.to(home).push(run);
+            let run = Mesh::Publish(Box::new(PublishRun { publisher, home, drafts }));
+            self.outgoing.to(shard).push(run);
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::batch::Budget;
 use crate::batch::Counted;
 use crate::batch::ITEM_BYTES;
 use crate::clock::Now;
-use crate::event::ShardId;
+use crate::event::HomeId;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
@@ -37,7 +37,7 @@ use crate::limits::REPLAY_STALLED_MS;
 /// A page to ask for, or one that was asked for.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    pub(super) home: ShardId,
+    pub(super) home: HomeId,
     pub(super) read: Arc<Read>,
     pub(super) after_us: u64,
     /// Bytes that are set aside for it; before it was asked for: what it is known to need, or 0.
@@ -45,7 +45,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) const fn new(home: ShardId, read: Arc<Read>, after_us: u64) -> Self {
+    pub(super) const fn new(home: HomeId, read: Arc<Read>, after_us: u64) -> Self {
         Self { home, read, after_us, bytes: 0 }
     }
 
@@ -147,11 +147,12 @@ impl Solo {
 }
 
 impl Shard {
-    fn ask(&mut self, home: ShardId, wish: ReadWish, now: Now) {
-        if home == self.id {
+    fn ask(&mut self, home: HomeId, wish: ReadWish, now: Now) {
+        let shard = self.homes.shard(home);
+        if shard == self.id {
             self.read_here(Box::new(wish), now);
         } else {
-            self.outgoing.to(home).push(Mesh::Read(Box::new(wish)));
+            self.outgoing.to(shard).push(Mesh::Read(Box::new(wish)));
         }
     }
 
@@ -188,7 +189,7 @@ impl Shard {
         let page_bytes = if wanted.bytes > 0 { PAGE_BYTES_MIN } else { bytes };
         replay.asked.push(Wanted { bytes, ..wanted });
         let reader = Address { shard: self.id, conn: reader };
-        let wish = ReadWish { reader, replay: replay.serial, read, after_us, page_bytes };
+        let wish = ReadWish { reader, replay: replay.serial, home, read, after_us, page_bytes };
         solo.past.asked_ms = now.mono_ms;
         solo.count_past();
         self.ask(home, wish, now);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::allowance::Allowed;
-use super::home::home_of;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -24,6 +23,7 @@ pub(super) use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::event::ShardId;
 use crate::limits::DRAFT_BYTES;
 use crate::limits::RUN_BYTES_MAX;
@@ -38,9 +38,9 @@ pub(super) fn draft_bytes(draft: &Draft) -> usize {
 #[derive(Debug)]
 pub(super) struct Underway {
     /// The home of each draft, in order.
-    homes: Vec<ShardId>,
+    homes: Vec<HomeId>,
     /// The results that each home has sent.
-    results: Vec<(ShardId, VecDeque<PublishResult>)>,
+    results: Vec<(HomeId, VecDeque<PublishResult>)>,
     awaited: usize,
     /// Further drafts of the run, which its publisher may not publish just now.
     refused: usize,
@@ -91,9 +91,14 @@ impl Shard {
         drafts.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
         let refused = wanted - drafts.len();
         self.stats.refused_rate += refused as u64;
-        let homes: Vec<ShardId> =
-            drafts.iter().map(|draft| home_of(&draft.topic, self.shard_count)).collect();
-        let mut by_home: Vec<(ShardId, Vec<Draft>)> = Vec::new();
+        let here = HomeId::volatile(self.id);
+        if drafts.iter().all(|draft| self.homes.of(&draft.topic) == here) {
+            let mut results = self.place_run(drafts, now);
+            results.extend((0..refused).map(|_| Err(RefusalCode::RateLimited)));
+            return Some(results);
+        }
+        let homes: Vec<HomeId> = drafts.iter().map(|draft| self.homes.of(&draft.topic)).collect();
+        let mut by_home: Vec<(HomeId, Vec<Draft>)> = Vec::new();
         for (draft, home) in drafts.into_iter().zip(&homes) {
             match by_home.iter_mut().find(|(of, _)| of == home) {
                 Some((_, drafts)) => drafts.push(draft),
@@ -102,17 +107,18 @@ impl Shard {
         }
         let mut underway = Underway { homes, results: Vec::new(), awaited: 0, refused };
         for (home, drafts) in by_home {
-            if home == self.id {
+            let shard = self.homes.shard(home);
+            if shard == self.id {
                 let results = self.place_run(drafts, now);
                 underway.results.push((home, results.into()));
-            } else if !self.outgoing.has_room(home, Lane::Data) {
+            } else if !self.outgoing.has_room(shard, Lane::Data) {
                 underway
                     .results
                     .push((home, drafts.iter().map(|_| Err(RefusalCode::Full)).collect()));
             } else {
                 let publisher = Address { shard: self.id, conn: publisher };
-                let run = Mesh::Publish(Box::new(PublishRun { publisher, drafts }));
-                self.outgoing.to(home).push(run);
+                let run = Mesh::Publish(Box::new(PublishRun { publisher, home, drafts }));
+                self.outgoing.to(shard).push(run);
                 underway.awaited += 1;
             }
         }
@@ -126,7 +132,7 @@ impl Shard {
     /// Orders drafts of another shard's publisher.
     pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
         let results = self.place_run(run.drafts, now);
-        let answer = PublishedRun { publisher: run.publisher.conn, home: self.id, results };
+        let answer = PublishedRun { publisher: run.publisher.conn, home: run.home, results };
         self.outgoing.to(run.publisher.shard).push(Mesh::Published(Box::new(answer)));
     }
 

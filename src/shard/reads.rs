@@ -126,7 +126,7 @@ impl Shard {
         let answer = Box::new(PageAnswer {
             reader: wish.reader.conn,
             replay: wish.replay,
-            home: self.id,
+            home: wish.home,
             read,
             page,
             began,

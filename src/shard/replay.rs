@@ -10,7 +10,6 @@ use std::sync::Arc;
 use super::Shard;
 use super::access::Who;
 use super::access::common;
-use super::home::home_of;
 use super::input::ConnId;
 use super::input::PageAnswer;
 use super::past_room::Wanted;
@@ -23,9 +22,9 @@ use crate::dialect::Forced;
 use crate::dialect::Outcome;
 use crate::dialect::Subscription;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::event::Mark;
 use crate::event::Op;
-use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::history::Read;
@@ -57,7 +56,7 @@ impl Shard {
     ) {
         let since = if self.is_position_here(since, now) { since } else { &Since::Lost };
         let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
-        let homes = self.homes_of(&subscription.topics);
+        let homes = self.homes.of_patterns(&subscription.topics);
         let untold = match since {
             Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
             _ => None,
@@ -91,10 +90,12 @@ impl Shard {
             unlearned: Vec::new(),
             is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
         };
-        let shard_count = usize::from(self.shard_count);
+        let home_count = self.homes.count();
         if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            // Nearly everyone has one at a time.
+            solo.replays.reserve_exact(1);
             solo.replays.push(replay);
-            solo.cursor = first_cursor(since, &homes, shard_count);
+            solo.cursor = first_cursor(since, &homes, home_count);
             solo.mark = match since {
                 Since::Cursor(cursor) => cursor.mark,
                 _ => None,
@@ -133,7 +134,7 @@ impl Shard {
         match since {
             Since::Cursor(cursor) => {
                 *cursor.epoch == *self.epoch
-                    && cursor.times_us.len() == usize::from(self.shard_count)
+                    && cursor.times_us.len() == self.homes.count()
                     && cursor.times_us.iter().all(|time_us| is_past(*time_us))
             }
             // One of another epoch says for which topics it is lost.
@@ -143,20 +144,6 @@ impl Shard {
             }
             _ => true,
         }
-    }
-
-    /// The shards that order topics asked for.
-    fn homes_of(&self, topics: &[TopicPattern]) -> Vec<ShardId> {
-        let mut homes: Vec<ShardId> = Vec::new();
-        for topic in topics {
-            match topic {
-                TopicPattern::Exact(name) => homes.push(home_of(name, self.shard_count)),
-                TopicPattern::Wild(_) => return (0..self.shard_count).map(ShardId).collect(),
-            }
-        }
-        homes.sort_unstable();
-        homes.dedup();
-        homes
     }
 
     fn start_of(&self, since: &Since, topics: &[TopicPattern]) -> Start {
@@ -184,23 +171,19 @@ impl Shard {
     }
 
     /// What one home is asked: the same as every other, but for a cursor, which has a moment for each.
-    fn read_at(&self, home: ShardId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
+    fn read_at(&self, home: HomeId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
         let start = match (since, &shared.start) {
             (Since::Cursor(cursor), _) => {
                 Start::AfterTime { time_us: cursor.times_us[home.index()], mark: cursor.mark }
             }
             (_, Start::AfterOffsets { offsets, others_us }) => {
-                let is_here =
-                    |named: &&(TopicName, u64)| home_of(&named.0, self.shard_count) == home;
+                let is_here = |named: &&(TopicName, u64)| self.homes.of(&named.0) == home;
                 let offsets = offsets.iter().filter(is_here).cloned().collect();
                 Start::AfterOffsets { offsets, others_us: *others_us }
             }
             (_, Start::OtherEpoch { topics }) => {
-                let here = topics
-                    .iter()
-                    .filter(|name| home_of(name, self.shard_count) == home)
-                    .cloned()
-                    .collect();
+                let here =
+                    topics.iter().filter(|name| self.homes.of(name) == home).cloned().collect();
                 Start::OtherEpoch { topics: here }
             }
             _ => return Arc::clone(shared),
@@ -440,14 +423,14 @@ fn exact(topics: &[TopicPattern]) -> Vec<TopicName> {
 }
 
 /// Up to where a stream is known to have been told before its first event: where it says so itself. Homes that are not asked have nothing to tell.
-fn first_cursor(since: &Since, homes: &[ShardId], shard_count: usize) -> Vec<u64> {
+fn first_cursor(since: &Since, homes: &[HomeId], home_count: usize) -> Vec<u64> {
     let known = match since {
         Since::Cursor(cursor) => return cursor.times_us.clone(),
         Since::Earliest | Since::Lost => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
         Since::Now | Since::Last | Since::Tail(_) | Since::Snapshot(_) | Since::Position(_) => 0,
     };
-    (0..shard_count)
+    (0..home_count)
         .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })
         .collect()
 }

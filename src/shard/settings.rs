@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::access::Access;
 use super::class::Voice;
+use super::lanes::PartyId;
 use super::session::Pace;
 use crate::dialect::Silence;
 use crate::dialect::Views;
+use crate::event::TopicPattern;
 use crate::history::Retention;
 use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::RATE_BYTES;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub access: Arc<Access>,
     /// How long a connection that is being closed may take to read what it is still sent.
     pub close_timeout_s: u32,
+    /// Which topics are kept by a store, and which party that is; `None`: memory is all the history there is.
+    pub durable: Option<Durable>,
 }
 
 impl Settings {
@@ -72,6 +76,14 @@ impl Settings {
     pub(super) fn home_bounds(&self) -> (usize, usize) {
         (self.topics_max, self.bounds.topic_bytes_max)
     }
+}
+
+/// Topics whose history a store keeps.
+#[derive(Clone, Debug)]
+pub struct Durable {
+    pub store: PartyId,
+    /// Not empty.
+    pub topics: Arc<[TopicPattern]>,
 }
 
 /// What a shard may hold, in bytes: its shares of lines of `server/memory`, where the behaviour at each bound stands.

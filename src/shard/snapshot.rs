@@ -8,14 +8,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shard;
-use super::home::home_of;
 use super::input::ConnId;
 use super::input::PageAnswer;
 use super::past_room::Wanted;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::event::Event;
-use crate::event::ShardId;
+use crate::event::HomeId;
 use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
@@ -25,12 +24,12 @@ use crate::limits::PAGE_BYTES_MAX;
 #[derive(Debug, Default)]
 pub(super) struct Untold {
     /// One home's topics at a time.
-    parts: VecDeque<(ShardId, TopicPattern)>,
+    parts: VecDeque<(HomeId, TopicPattern)>,
 }
 
 impl Untold {
     /// The next part's first page. Of a home that has begun to be live, only what was stamped before that.
-    fn next(&mut self, began_us: &[(ShardId, u64)]) -> Option<(ShardId, Arc<Read>)> {
+    fn next(&mut self, began_us: &[(HomeId, u64)]) -> Option<(HomeId, Arc<Read>)> {
         let (home, topic) = self.parts.pop_front()?;
         let live_from = began_us.iter().find(|(began, _)| *began == home);
         let up_to_us = live_from.map_or(u64::MAX, |(_, time_us)| *time_us);
@@ -67,10 +66,10 @@ impl Shard {
         for topic in topics {
             match topic {
                 TopicPattern::Exact(name) => {
-                    parts.push_back((home_of(name, self.shard_count), topic.clone()));
+                    parts.push_back((self.homes.of(name), topic.clone()));
                 }
                 TopicPattern::Wild(_) => {
-                    parts.extend((0..self.shard_count).map(|home| (ShardId(home), topic.clone())));
+                    parts.extend(self.homes.all().map(|home| (home, topic.clone())));
                 }
             }
         }

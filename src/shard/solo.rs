@@ -15,8 +15,8 @@ use crate::batch::Outbox;
 use crate::batch::Owed;
 use crate::dialect::SubId;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::event::Mark;
-use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::history::Read;
 use crate::limits::ANSWERS_BYTES_MAX;
@@ -129,7 +129,7 @@ impl Solo {
     }
 
     /// Which subscriptions must not get live events of this home, because its past is still being told.
-    pub(super) fn not_live(&self, home: ShardId) -> u64 {
+    pub(super) fn not_live(&self, home: HomeId) -> u64 {
         self.replays
             .iter()
             .filter(|replay| replay.waits_for(home))
@@ -144,8 +144,8 @@ pub(super) struct Replay {
     /// Which of the connection's subscriptions.
     pub(super) sub: u8,
     pub(super) id: SubId,
-    /// Home shards whose past has not been told to the end, one bit each.
-    pub(super) homes: u64,
+    /// Homes whose past has not been told to the end, one bit each.
+    pub(super) homes: u128,
     /// Pages to ask for once there is room.
     pub(super) next: Vec<Wanted>,
     /// Pages that were asked for and have not come; at most one of each home.
@@ -159,7 +159,7 @@ pub(super) struct Replay {
     pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
 
     /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
-    pub(super) unlearned: Vec<(ShardId, Arc<Read>)>,
+    pub(super) unlearned: Vec<(HomeId, Arc<Read>)>,
     /// Such a client had another filter before: what no longer passes may be inside all the same.
     pub(super) is_refiltered: bool,
 
@@ -173,7 +173,7 @@ pub(super) struct Replay {
     /// It asked for nothing of the past: nothing that its client says is carried out until it is live.
     pub(super) is_awaited: bool,
     /// When the present began, at each home where it has.
-    pub(super) began_us: Vec<(ShardId, u64)>,
+    pub(super) began_us: Vec<(HomeId, u64)>,
 }
 
 impl Replay {
@@ -199,12 +199,12 @@ impl Replay {
         is_news
     }
 
-    pub(super) fn waits_for(&self, home: ShardId) -> bool {
+    pub(super) fn waits_for(&self, home: HomeId) -> bool {
         !self.is_live && self.homes & (1 << home.0) != 0
     }
 
     /// Notes where the present begins at one home; true if it now has begun at all of them.
-    pub(super) fn began(&mut self, home: ShardId, began: Began) -> bool {
+    pub(super) fn began(&mut self, home: HomeId, began: Began) -> bool {
         self.homes &= !(1 << home.0);
         let names = began.offsets.iter().map(|(topic, _)| topic.as_str().len());
         self.state_bytes += names.map(|len| REPLAY_KEY_BYTES + len).sum::<usize>();

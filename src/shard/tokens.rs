@@ -31,6 +31,8 @@ impl Tokens {
     pub(super) fn new(settings: &Settings) -> Self {
         let anonymous = settings.access.anonymous(settings.views.of_protocol(HOUSE)).map(Arc::new);
         let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
+        // How long a certificate is good for nobody here decides.
+        let rules = rules.filter(|_| settings.access.certified.is_empty());
         let kept_s = rules.and_then(TokenRules::revocation_kept_s);
         // As long as the settings say, and as many as there is memory for.
         let revocations = Revocations::bounded(kept_s, settings.memory.revocations_max());

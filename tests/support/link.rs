@@ -19,11 +19,11 @@ use fanwire::config::Config;
 use fanwire::config::DriverChoice;
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
+use fanwire::event::home_of;
 use fanwire::server::Running;
 use fanwire::server::Server;
 use fanwire::shard::Settings;
 use fanwire::shard::Shard;
-use fanwire::shard::home_of;
 use rustls::ClientConfig;
 
 use super::client::Client;

@@ -19,6 +19,7 @@ use fanwire::config::Config;
 use fanwire::server::Running;
 use fanwire::server::Server;
 use rcgen::CertificateParams;
+use rcgen::Issuer;
 use rcgen::KeyPair;
 use rustls::ClientConfig;
 use rustls::ClientConnection;
@@ -27,6 +28,7 @@ use rustls::StreamOwned;
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
 /// A client's end of a connection that is encrypted.
@@ -72,6 +74,79 @@ impl Drop for Folder {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.0));
     }
+}
+
+/// Who signs clients' certificates.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+/// A client's certificate and key, as its library takes them.
+pub type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+impl Authority {
+    pub fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let made = params.self_signed(&key).unwrap();
+        Self { pem: pem("CERTIFICATE", made.der()), issuer: Issuer::new(params, key) }
+    }
+
+    /// Writes what others know it by.
+    pub fn publish(&self, folder: &Folder, name: &str) {
+        folder.replace(name, &self.pem);
+    }
+
+    /// Signs a certificate for a client, with what is filled in.
+    pub fn sign(&self, fill: impl FnOnce(&mut CertificateParams)) -> Shown {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        fill(&mut params);
+        let made = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        (vec![made.der().clone()], key)
+    }
+
+    /// The same for one name of a host.
+    pub fn sign_host(&self, name: &str) -> Shown {
+        let name = name.to_owned().try_into().unwrap();
+        self.sign(|params| params.subject_alt_names = vec![rcgen::SanType::DnsName(name)])
+    }
+}
+
+/// A client that trusts this certificate, shows another if it has one, and speaks these versions.
+pub fn showing(
+    trusted: &CertificateDer<'static>,
+    shown: Option<&Shown>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    let builder = builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots);
+    Arc::new(match shown {
+        Some((chain, key)) => {
+            builder.with_client_auth_cert(chain.clone(), key.clone_key()).unwrap()
+        }
+        None => builder.with_no_client_auth(),
+    })
+}
+
+/// Writes what a client shows where a command finds it.
+pub fn write_shown(folder: &Folder, file: &str, (chain, key): &Shown) {
+    let all: String = chain.iter().map(|one| pem("CERTIFICATE", one)).collect();
+    folder.replace(&format!("{file}.pem"), &all);
+    folder.replace(&format!("{file}.key"), &pem("PRIVATE KEY", key.secret_der()));
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

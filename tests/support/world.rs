@@ -62,6 +62,7 @@ pub fn roomy() -> Settings {
         request_timeout_s: 30,
         upload_bytes_per_s_min: 1024,
         close_timeout_s: 5,
+        durable: None,
     }
 }
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use fanwire::event::Event;
 use fanwire::event::Fields;
+use fanwire::event::HomeId;
 use fanwire::event::Op;
-use fanwire::event::ShardId;
 use fanwire::event::TopicName;
 use fanwire::matcher::Filter;
 
@@ -29,7 +29,7 @@ fn event(number: u64, text: &str) -> Event {
         topic: TopicName::new("t").unwrap(),
         key: Arc::from(""),
         op: Op::Upsert,
-        home: ShardId(0),
+        home: HomeId(0),
         offset: number,
         previous: number.saturating_sub(1),
         time_us: number,

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use fanwire::event::Event;
 use fanwire::event::Fields;
+use fanwire::event::HomeId;
 use fanwire::event::Op;
-use fanwire::event::ShardId;
 use fanwire::event::TopicName;
 use fanwire::history::Memory;
 use fanwire::history::Retention;
@@ -77,7 +77,7 @@ fn append(memory: &mut Memory, kind: &Kind, number: usize) {
         topic,
         key: Arc::from((kind.key)(number)),
         op: Op::Upsert,
-        home: ShardId(0),
+        home: HomeId(0),
         offset: newest + 1,
         previous: newest,
         time_us: number as u64 + 1,

@@ -7,8 +7,8 @@ use super::Scale;
 use super::input;
 use super::memory;
 use super::peer::Peer;
+use super::readers::Pace;
 use super::server::Server;
-use super::stage::Pace;
 use super::stage::Stage;
 use crate::clock::SECOND;
 use crate::limits::READ_BYTES;
@@ -59,9 +59,8 @@ fn attack(tools: &Tools, scale: Scale, mib: u64, shards: u32) -> Result<Vec<Figu
         go_on(&mut crowd);
     }
     stage.play(scale.of(1, 8) * SECOND)?;
-    stage.drain(10 * SECOND)?;
-    let felt = stage.felt(|pace| pace == Pace::Eager);
-    let refused = stage.publisher.as_ref().map_or(0, |publisher| publisher.refused);
+    let (felt, _) = stage.end(10 * SECOND)?;
+    let refused = stage.refused();
     let of = format!("{mib} MiB, {shards} shards");
     Ok(vec![
         Figure::bytes(format!("peak of the whole process ({of})"), server.peak()?, mib as f64),

@@ -4,9 +4,11 @@ use super::Attack;
 use super::AttackError;
 use super::Figure;
 use super::Scale;
+use super::crowd::Crowd;
+use super::crowd::Group;
 use super::peer::Peer;
+use super::readers::Pace;
 use super::server::Server;
-use super::stage::Pace;
 use super::stage::Stage;
 use crate::clock;
 use crate::clock::MILLI;
@@ -43,12 +45,8 @@ fn revoke_with(
     );
     let server = Server::start(tools, 2, &configuration)?;
     let mut stage = Stage::new()?;
-    for _ in 0..scale.of(200, 2_000) {
-        let mut peer = Peer::connect(server.addr, None)?;
-        peer.upgrade("/v1/ws?topic=t/*", "")?;
-        peer.wait_for("\"type\":\"live\"")?;
-        stage.add(peer, Pace::Eager)?;
-    }
+    let readers = Group::of(scale.of(200, 2_000), Pace::Eager);
+    stage.add_crowd(Crowd::gather(server.addr, "/v1/ws?topic=t/*", &[readers])?)?;
     stage.publish(server.native()?, scale.of(3_000, 20_000), 300, 64);
     stage.play(2 * SECOND)?;
     let mut longest_ns = 0;

@@ -6,9 +6,9 @@ use super::Figure;
 use super::Scale;
 use super::Unit;
 use super::peer::Peer;
+use super::readers::Pace;
 use super::server::Server;
 use super::server::within;
-use super::stage::Pace;
 use super::stage::Stage;
 use crate::clock;
 use crate::clock::SECOND;
@@ -140,7 +140,11 @@ fn topics(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let before = server.resident()?;
     let mut refused = 0;
     for round in 0..2 {
-        refused = name_topics(&server, round, known)?;
+        refused = publish_each(&server, known, |number| {
+            format!(
+                "{{\"type\":\"publish\",\"id\":{number},\"topic\":\"names/{round}/{number}\",\"op\":\"event\",\"payload\":{{}}}}"
+            )
+        })?;
         let is_empty = within(30 * SECOND, || Ok(server.metric("fanwire_topics")? < 1.0))?;
         if !is_empty {
             refused += known;
@@ -157,17 +161,19 @@ fn topics(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     ])
 }
 
-/// Publishes one event of each of so many new topics; how many were refused.
-fn name_topics(server: &Server, round: u32, count: u64) -> Result<u64, AttackError> {
+/// Says so many messages that publish, each by its number; how many were refused.
+pub(super) fn publish_each(
+    server: &Server,
+    count: u64,
+    message: impl Fn(u64) -> String,
+) -> Result<u64, AttackError> {
     let mut peer = server.native()?;
     let mut buffer = vec![0; crate::limits::READ_BYTES];
     let (mut said, mut answered, mut refused) = (0, 0, 0);
     let until_ns = clock::now_ns() + 120 * SECOND;
     while answered < count && clock::now_ns() < until_ns && peer.end.is_none() {
         while said < count && said - answered < 200 && peer.unsaid_bytes() == 0 {
-            peer.say(&format!(
-                "{{\"type\":\"publish\",\"id\":{said},\"topic\":\"names/{round}/{said}\",\"op\":\"event\",\"payload\":{{}}}}"
-            ))?;
+            peer.say(&message(said))?;
             said += 1;
         }
         peer.go_on()?;

@@ -5,18 +5,25 @@
 
 mod ceiling;
 mod control;
+mod costs;
+mod crowd;
 mod filters;
 mod input;
 mod memory;
 mod overload;
 mod peer;
+mod readers;
 mod server;
 mod stage;
 mod table;
 
+pub(crate) use crowd::CrowdFelt;
+pub(crate) use crowd::CrowdPlan;
+pub(crate) use crowd::run as run_crowd;
 pub(crate) use table::filled;
 pub(crate) use table::markdown;
 
+use crate::crew::CrewError;
 use crate::proc::ProcError;
 use crate::subject::SubjectError;
 use crate::subject::Tools;
@@ -58,6 +65,7 @@ pub(crate) enum Unit {
     Millis,
     Count,
     Times,
+    Percent,
 }
 
 /// One thing that was measured, and the most that it may be.
@@ -106,11 +114,12 @@ pub(crate) struct Attack {
 /// Every attack there is.
 pub(crate) const ALL: &[Attack] = &[
     overload::SLOW,
-    overload::UNREAD,
     overload::HEALTH,
     memory::LARGE,
     memory::CHURN,
     memory::TOPICS,
+    costs::IDLE,
+    costs::LAST,
     control::REVOKE,
     input::DRIP,
     input::PIPELINE,
@@ -146,6 +155,7 @@ pub(crate) enum AttackError {
     Io(io::Error),
     Subject(SubjectError),
     Proc(ProcError),
+    Crew(CrewError),
     /// The server did not do what has nothing to do with the attack.
     Unanswered {
         wanted: &'static str,
@@ -161,6 +171,7 @@ impl fmt::Display for AttackError {
             Self::Io(error) => write!(f, "a socket or file: {error}"),
             Self::Subject(error) => error.fmt(f),
             Self::Proc(error) => error.fmt(f),
+            Self::Crew(error) => error.fmt(f),
             Self::Unanswered { wanted } => write!(f, "waited in vain for {wanted}"),
             Self::NoSuchAttack { name } => {
                 let names: Vec<&str> = ALL.iter().map(|attack| attack.name).collect();
@@ -181,6 +192,12 @@ impl From<io::Error> for AttackError {
 impl From<rustix::io::Errno> for AttackError {
     fn from(error: rustix::io::Errno) -> Self {
         Self::Io(error.into())
+    }
+}
+
+impl From<CrewError> for AttackError {
+    fn from(error: CrewError) -> Self {
+        Self::Crew(error)
     }
 }
 

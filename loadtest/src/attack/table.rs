@@ -43,6 +43,7 @@ fn told(value: f64, unit: Unit) -> String {
         Unit::Millis => format!("{value:.1} ms"),
         Unit::Count => format!("{value:.0}"),
         Unit::Times => format!("{value:.2} x"),
+        Unit::Percent => format!("{value:.1} %"),
     }
 }
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::event::HomeId;
 use crate::event::Op;
-use crate::event::ShardId;
 use crate::limits::OUTBOX_SPARE_BYTES;
 
 const DROP: Policy = Policy { drop_oldest: 1, latest: 0, silent: 0 };
@@ -16,7 +16,7 @@ fn event(key: &str, offset: u64) -> Arc<Event> {
         topic: TopicName::new("t").unwrap(),
         key: Arc::from(key),
         op: Op::Upsert,
-        home: ShardId(0),
+        home: HomeId(0),
         offset,
         previous: offset - 1,
         time_us: offset * 10,

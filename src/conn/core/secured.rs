@@ -9,8 +9,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::Core;
-use super::Listening;
 use super::Remains;
+use super::entering::Listening;
 use crate::clock::Now;
 use crate::conn::tls::Fault;
 use crate::conn::tls::Handshake;
@@ -18,6 +18,7 @@ use crate::conn::tls::Outcome;
 use crate::conn::world::World;
 use crate::limits::TLS_STEPS_PER_TURN_MAX;
 use crate::shard::ConnId;
+use crate::shard::Peer;
 use crate::shard::Port;
 use crate::shard::Stats;
 
@@ -78,14 +79,15 @@ impl<W: World> Core<W> {
 
     /// Makes a handshake that is done a connection of the shard, with what its client has said already.
     fn promote(&mut self, handshake: Handshake, now: Now) {
-        let (port, peer) = (handshake.port, handshake.peer);
+        let (port, address) = (handshake.port, handshake.peer);
+        let peer = Peer { address, certificate: handshake.certificate() };
         let Some(conn) = self.world.open(port, peer, now) else { return };
         let (socket, secure, mut plain) = handshake.finish();
         let watched = self.poll.promote(socket.as_fd(), conn);
         self.sockets.insert(conn, socket);
         self.sockets.secure(conn.id, secure);
         if let Err(error) = watched {
-            tracing::warn!(%peer, %error, "cannot watch a connection: it is closed");
+            tracing::warn!(peer = %address, %error, "cannot watch a connection: it is closed");
             return self.die(conn.id, now);
         }
         if !plain.is_empty() {

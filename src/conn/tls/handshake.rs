@@ -21,6 +21,7 @@ use rustls::unbuffered::EncodeTlsData;
 use rustls::unbuffered::UnbufferedStatus;
 
 use super::secure::Secure;
+use crate::auth::Certificate;
 use crate::limits::TLS_HANDSHAKE_INPUT_BYTES_MAX;
 use crate::shard::Port;
 
@@ -118,6 +119,17 @@ impl Handshake {
             Step::Failed("the client says too much".into())
         } else {
             Step::Waits
+        }
+    }
+
+    /// What the client has shown of itself, if it has and that can be read.
+    pub(in crate::conn) fn certificate(&self) -> Option<Box<Certificate>> {
+        match Certificate::read(self.tls.peer_certificates()?.first()?) {
+            Ok(certificate) => Some(Box::new(certificate)),
+            Err(error) => {
+                tracing::debug!(peer = %self.peer, %error, "it counts for none");
+                None
+            }
         }
     }
 

@@ -26,6 +26,7 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
+use crate::dialect::json::Word;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
@@ -57,13 +58,13 @@ pub fn command(text: &str) -> Result<Command, Malformed> {
 }
 
 fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
-    let kind: String = match members.take("type") {
+    let Word(kind) = match members.take("type") {
         Some(raw) => read(raw, "type", "a string")?,
         None => {
             return Err(Refusal::of(RefusalCode::UnknownType, "type", "the message has no `type`"));
         }
     };
-    let command = match kind.as_str() {
+    let command = match &*kind {
         "subscribe" => subscribe(members, required(id)?)?,
         "update" => update(members, required(id)?)?,
         "unsubscribe" => Command::Unsubscribe { id: required(id)? },
@@ -71,7 +72,7 @@ fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusa
         "ping" => Command::Ping { id },
         "auth" => {
             let raw = members.take("token").ok_or_else(|| missing("token"))?;
-            let token: String = read(raw, "token", "a string")?;
+            let Word(token) = read(raw, "token", "a string")?;
             Command::Authenticate { id, token: token.into() }
         }
         _ => {
@@ -137,10 +138,10 @@ fn optional<T>(
 
 fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
     let raw = members.take("topic").ok_or_else(|| missing("topic"))?;
-    let name: String = read(raw, "topic", "a string")?;
+    let Word(name) = read(raw, "topic", "a string")?;
     let topic =
         TopicName::new(&name).map_err(|e| Refusal::of(RefusalCode::BadTopic, "topic", e))?;
-    let key: String = members
+    let Word(key) = members
         .take("key")
         .map(|raw| read(raw, "key", "a string"))
         .transpose()?
@@ -154,7 +155,7 @@ fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refu
         None if key.is_empty() => Op::Event,
         None => Op::Upsert,
         Some(raw) => {
-            let word: String = read(raw, "op", "a string")?;
+            let Word(word) = read(raw, "op", "a string")?;
             Op::from_name(&word).ok_or_else(|| {
                 bad("op", format_args!("op is `upsert`, `delete` or `event`, not {word:?}"))
             })?
@@ -188,7 +189,7 @@ fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {
 }
 
 fn topics(raw: &RawValue) -> Result<Vec<TopicPattern>, Refusal> {
-    let texts: Vec<String> = read(raw, "topics", "a list of strings")?;
+    let texts: Vec<Word<'_>> = read(raw, "topics", "a list of strings")?;
     if texts.is_empty() || texts.len() > SUBSCRIPTION_TOPICS_MAX {
         let message = format_args!(
             "topics has {} members; 1 to {SUBSCRIPTION_TOPICS_MAX} are allowed",
@@ -197,7 +198,7 @@ fn topics(raw: &RawValue) -> Result<Vec<TopicPattern>, Refusal> {
         return Err(bad("topics", message));
     }
     let mut topics = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
+    for (index, Word(text)) in texts.iter().enumerate() {
         let pattern = TopicPattern::new(text)
             .map_err(|e| Refusal::of(RefusalCode::BadTopic, format_args!("topics[{index}]"), e))?;
         if !topics.contains(&pattern) {
@@ -213,7 +214,7 @@ fn topics(raw: &RawValue) -> Result<Vec<TopicPattern>, Refusal> {
 fn id_of(raw: &RawValue) -> Result<SubId, Refusal> {
     let text = raw.get();
     if text.starts_with('"') {
-        let id: String = read(raw, "id", "a string or an integer")?;
+        let Word(id) = read(raw, "id", "a string or an integer")?;
         if id.is_empty() || id.len() > ID_BYTES_MAX {
             return Err(bad(
                 "id",
@@ -227,7 +228,7 @@ fn id_of(raw: &RawValue) -> Result<SubId, Refusal> {
     if id > INTEGER_MAX {
         return Err(bad("id", format_args!("id is {id}; at most {INTEGER_MAX} is allowed")));
     }
-    Ok(Arc::from(id.to_string()))
+    Ok(Arc::from(itoa::Buffer::new().format(id)))
 }
 
 #[cfg(test)]

@@ -56,7 +56,9 @@ pub(super) fn event_head(form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
 
 /// The first words.
 pub(super) fn welcome(epoch: &str) -> Vec<u8> {
-    let mut out = br#"{"type":"welcome","protocol":"fanwire.v1","server":""#.to_vec();
+    let head = br#"{"type":"welcome","protocol":"fanwire.v1","server":""#;
+    let mut out = Vec::with_capacity(head.len() + SERVER.len() + epoch.len() + 16);
+    out.extend_from_slice(head);
     out.extend_from_slice(SERVER.as_bytes());
     out.extend_from_slice(br#"","epoch":"#);
     string(epoch, &mut out);
@@ -280,8 +282,8 @@ mod tests {
     use crate::dialect::RefusalCode;
     use crate::dialect::Subscription;
     use crate::event::Fields;
+    use crate::event::HomeId;
     use crate::event::Op;
-    use crate::event::ShardId;
     use crate::event::TopicPattern;
 
     fn said(outcome_: &Outcome<'_>) -> String {
@@ -296,7 +298,7 @@ mod tests {
             topic: TopicName::new("adsb/ch").unwrap(),
             key: Arc::from("4067f2"),
             op: Op::Upsert,
-            home: ShardId(0),
+            home: HomeId(0),
             offset: 42,
             previous: 41,
             time_us: 1_786_600_000_000_456,

@@ -2,6 +2,7 @@
 //!
 //! Never guesses: a text that is not JSON is refused with the byte at which it is not.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::Deserializer;
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use super::options::bad;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
+use crate::dialect::json::Word;
 
 /// Reads a value of a type.
 pub(super) fn read<'a, T: serde::Deserialize<'a>>(
@@ -24,7 +26,7 @@ pub(super) fn read<'a, T: serde::Deserialize<'a>>(
 }
 
 /// An object's members in the order written, each taken at most once.
-pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Refusal> {
@@ -75,7 +77,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
         let mut members = Vec::with_capacity(8);
-        while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
+        while let Some((Word(key), value)) = map.next_entry::<Word<'de>, &'de RawValue>()? {
             members.push((key, value));
         }
         Ok(Members(members))

@@ -32,6 +32,7 @@ pub struct Conversation;
 
 impl Talk for Conversation {
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        steps.reserve_exact(1);
         steps.push(said("welcome", encode::welcome(context.epoch)));
     }
 

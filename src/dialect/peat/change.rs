@@ -81,7 +81,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::event::ShardId;
+    use crate::event::HomeId;
     use crate::event::TopicName;
 
     fn event(key: &str, op: Op, payload: &'static str) -> Event {
@@ -89,7 +89,7 @@ mod tests {
             topic: TopicName::new("platforms").unwrap(),
             key: Arc::from(key),
             op,
-            home: ShardId(0),
+            home: HomeId(0),
             offset: 1,
             previous: 0,
             time_us: 1,

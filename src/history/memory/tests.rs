@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::*;
+use crate::event::HomeId;
 use crate::event::Op;
-use crate::event::ShardId;
 use crate::event::TopicPattern;
 use crate::history::Page;
 use crate::history::Start;
@@ -53,7 +53,7 @@ impl Kept {
             topic: TopicName::new(topic).unwrap(),
             key: Arc::from(key),
             op,
-            home: ShardId(0),
+            home: HomeId(0),
             offset,
             previous,
             time_us: self.time_us,

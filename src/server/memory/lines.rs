@@ -23,6 +23,7 @@ use crate::limits::READ_BYTES;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::SHARD_BYTES;
 use crate::limits::TABLES_BYTES_DEFAULT;
+use crate::limits::TLS_CLIENT_BYTES;
 use crate::limits::TLS_CONNECTION_BYTES;
 use crate::limits::TLS_HANDSHAKE_BYTES;
 use crate::limits::TLS_HANDSHAKES_MAX;
@@ -78,10 +79,10 @@ pub(super) enum Bound {
     EachShardSet(fn(&Config) -> u64),
     /// So many bytes for each connection; `share`: what part of the memory says how many there may be, if nobody does.
     EachConnection { bytes: u64, share: u64 },
-    /// So many bytes for each connection, if there is TLS.
-    EachSecured(u64),
-    /// So many bytes for each shard, if there is TLS.
-    EachShardSecured(u64),
+    /// So many bytes for each connection, by what is configured, if there is TLS.
+    EachSecured(fn(&Config) -> u64),
+    /// So many bytes for each shard, by what is configured, if there is TLS.
+    EachShardSecured(fn(&Config) -> u64),
     /// One such part of another line, which has so much less, if there is TLS.
     OfSecured { of: Part, share: u64 },
     /// As set; else so many `MEMORY_SHARES`-ths of what the lines without a share leave, and at most `most` bytes.
@@ -105,6 +106,21 @@ pub(super) const fn message_buffer_bytes(config: &Config) -> u64 {
 /// Bytes of the two buffers into which a shard inflates a message.
 fn inflating_bytes(config: &Config) -> u64 {
     2 * message_buffer_bytes(config).max(INFLATED_KEPT_BYTES_MAX as u64)
+}
+
+/// Bytes of what TLS keeps for one connection.
+pub(super) fn secured_bytes(config: &Config) -> u64 {
+    TLS_CONNECTION_BYTES + client_bytes(config)
+}
+
+/// Bytes of the handshakes of one shard.
+fn handshakes_bytes(config: &Config) -> u64 {
+    TLS_HANDSHAKES_MAX as u64 * (TLS_HANDSHAKE_BYTES as u64 + client_bytes(config))
+}
+
+/// Bytes of what one client may show of itself.
+fn client_bytes(config: &Config) -> u64 {
+    if config.tls.client_ca_file.is_empty() { 0 } else { TLS_CLIENT_BYTES }
 }
 
 /// Every line, in the order of the parts.
@@ -153,15 +169,15 @@ pub(in crate::server) const LINES: [Line; 19] = [
     },
     Line {
         part: Part::Secured,
-        name: "TLS: keys of connections",
-        bound: Bound::EachSecured(TLS_CONNECTION_BYTES),
+        name: "TLS: keys of connections, and certificates that clients have shown",
+        bound: Bound::EachSecured(secured_bytes),
         key: "connections_max",
         at_limit: "one more is closed at once",
     },
     Line {
         part: Part::Handshakes,
         name: "TLS: handshakes that are underway",
-        bound: Bound::EachShardSecured((TLS_HANDSHAKES_MAX * TLS_HANDSHAKE_BYTES) as u64),
+        bound: Bound::EachShardSecured(handshakes_bytes),
         key: "shards",
         at_limit: "whoever keeps the server waiting longest goes; else nobody is accepted before one has ended",
     },

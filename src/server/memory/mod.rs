@@ -22,7 +22,6 @@ use crate::config::Problem;
 use crate::limits::CONNECTIONS_DEFAULT;
 use crate::limits::MEMORY_SHARES;
 use crate::limits::MEMORY_SLACK_SHARE;
-use crate::limits::TLS_CONNECTION_BYTES;
 
 /// What of the memory may be counted: the rest is lost between what is allocated, whatever it is.
 const fn countable(available: u64) -> u64 {
@@ -36,7 +35,7 @@ fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
         Bound::Fixed(bytes) => bytes,
         Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
         Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
-        Bound::EachShardSecured(bytes) if is_secured => bytes.saturating_mul(shard_count),
+        Bound::EachShardSecured(bytes) if is_secured => bytes(config).saturating_mul(shard_count),
         Bound::EachConnection { .. }
         | Bound::Budget { .. }
         | Bound::EachSecured(_)
@@ -51,7 +50,7 @@ pub(super) fn connections_default(config: &Config, shard_count: u64, available: 
     let Bound::EachConnection { bytes, share } = LINES[Part::Connections as usize].bound else {
         unreachable!("connections are counted one by one")
     };
-    let keys = if config.tls.is_on() { TLS_CONNECTION_BYTES } else { 0 };
+    let keys = if config.tls.is_on() { lines::secured_bytes(config) } else { 0 };
     let room = shared(config, shard_count, available);
     (room / MEMORY_SHARES * share / (bytes + keys)).clamp(1, CONNECTIONS_DEFAULT)
 }
@@ -70,8 +69,10 @@ impl Sizes {
             Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
             Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
             Bound::EachConnection { bytes, .. } => bytes.saturating_mul(connections),
-            Bound::EachSecured(bytes) if is_secured => bytes.saturating_mul(connections),
-            Bound::EachShardSecured(bytes) if is_secured => bytes.saturating_mul(shard_count),
+            Bound::EachSecured(bytes) if is_secured => bytes(config).saturating_mul(connections),
+            Bound::EachShardSecured(bytes) if is_secured => {
+                bytes(config).saturating_mul(shard_count)
+            }
             Bound::EachSecured(_) | Bound::EachShardSecured(_) | Bound::OfSecured { .. } => 0,
             Bound::Budget { set, share, most } => match set(config) {
                 0 => (shared / MEMORY_SHARES * share).min(most),

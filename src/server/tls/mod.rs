@@ -4,6 +4,7 @@
 //! resuming sessions are the same on every shard and outlive every change. Never disconnects anybody.
 
 mod by_name;
+mod clients;
 mod self_signed;
 mod watch;
 
@@ -19,8 +20,11 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::NoServerSessionStorage;
 use rustls::server::ProducesTickets;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
 
+use super::access::file;
 use super::access::unusable;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -48,6 +52,8 @@ pub(super) struct Certificates {
     self_signed: Option<SelfSigned>,
     provider: Arc<CryptoProvider>,
     tickets: Arc<dyn ProducesTickets>,
+    /// The text of the file of clients' authorities by which sessions were begun: whoever resumes one is not checked again.
+    authorities: Vec<u8>,
     config: Config,
     /// What the files were before they were read last.
     read_as: Vec<Stamp>,
@@ -61,7 +67,27 @@ pub(super) fn is_secured(config: &Config, port: Port) -> bool {
     let tls = &config.tls;
     let is_plain =
         || listeners(config).any(|(key, of)| of == port && tls.plain_listeners.contains(&key));
-    tls.is_on() && !is_plain()
+    tls.is_on() && port != Port::Redirect && !is_plain()
+}
+
+/// The port by which clients reach the listener that all dialects share, encrypted.
+pub(super) fn https_port(config: &Config) -> Result<u16, ConfigError> {
+    let tls = &config.tls;
+    let port = u16::try_from(tls.redirect_port).unwrap_or(0);
+    let port = if port == 0 { config.listen.port() } else { port };
+    if tls.redirect_listen.is_none() {
+        return Ok(port);
+    }
+    let key = "tls.redirect_listen";
+    if !is_secured(config, Port::Shared) {
+        let reason = "there is nothing to send clients to: `listen` does not speak TLS";
+        return Err(unusable(config, key, reason));
+    }
+    if port == 0 {
+        let reason = "`listen` takes any port, so set `tls.redirect_port`";
+        return Err(unusable(config, key, reason));
+    }
+    Ok(port)
 }
 
 impl Certificates {
@@ -105,7 +131,15 @@ impl Certificates {
             return Err(unusable(config, "tls.certificates", reason));
         }
         if !tls.is_on() {
+            if !tls.client_ca_file.is_empty() {
+                let reason = "there is no TLS to show a certificate in";
+                return Err(unusable(config, "tls.client_ca_file", reason));
+            }
             return Ok(None);
+        }
+        if tls.client_required && tls.client_ca_file.is_empty() {
+            let reason = "nobody can show a certificate: set `tls.client_ca_file`";
+            return Err(unusable(config, "tls.client_required", reason));
         }
         let provider = Arc::new(aws_lc_rs::default_provider());
         let tickets = aws_lc_rs::Ticketer::new()
@@ -113,8 +147,8 @@ impl Certificates {
         let names = Some(&tls.self_signed).filter(|names| !names.is_empty());
         let self_signed = names.map(|names| SelfSigned::new(names, &tls.folder));
         let config = config.clone();
-        let read_as = Vec::new();
-        Ok(Some(Self { files, self_signed, provider, tickets, config, read_as }))
+        let (read_as, authorities) = (Vec::new(), Vec::new());
+        Ok(Some(Self { files, self_signed, provider, tickets, authorities, config, read_as }))
     }
 
     /// Reads the files, and makes what is missing.
@@ -139,13 +173,36 @@ impl Certificates {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
-        let mut made = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
+        let builder = match self.clients()? {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
+        };
+        let mut made = builder.with_cert_resolver(Arc::new(resolver));
         made.alpn_protocols = vec![ALPN.to_vec()];
         made.ticketer = Arc::clone(&self.tickets);
         // A session that is resumed is in its ticket: nothing is remembered here of those who have left.
         made.session_storage = Arc::new(NoServerSessionStorage {});
         made.send_tls13_tickets = 1;
         Ok(Arc::new(made))
+    }
+
+    /// Who checks what clients show, if they are asked.
+    fn clients(&mut self) -> Result<Option<Arc<dyn ClientCertVerifier>>, ConfigError> {
+        let tls = &self.config.tls;
+        let (key, path) = ("tls.client_ca_file", tls.client_ca_file.as_str());
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let text = file(&self.config, key, path)?;
+        let made = clients::verifier(&text, tls.client_required, &self.provider);
+        let made =
+            made.map_err(|reason| unusable(&self.config, key, format_args!("{path}: {reason}")))?;
+        if *text != self.authorities {
+            self.tickets =
+                aws_lc_rs::Ticketer::new().map_err(|error| unusable(&self.config, key, error))?;
+            self.authorities.clone_from(&text);
+        }
+        Ok(Some(made))
     }
 
     fn read(&self, file: &str, key_file: &str) -> Result<CertifiedKey, String> {
@@ -156,7 +213,8 @@ impl Certificates {
         if chain.is_empty() {
             return Err(format!("{file}: there is no certificate in it"));
         }
-        let key = PrivateKeyDer::from_pem_file(key_file)
+        let text = fs::read(key_file).map_err(|error| format!("{key_file}: {error}"))?;
+        let key = PrivateKeyDer::from_pem_slice(&Zeroizing::new(text))
             .map_err(|error| format!("{key_file}: {error}"))?;
         certified(chain, key, &self.provider)
             .map_err(|error| format!("{file} with {key_file}: {error}"))
@@ -165,6 +223,7 @@ impl Certificates {
     /// What the files are now.
     fn stamps(&self) -> Vec<Stamp> {
         let paths = self.files.iter().flat_map(|(_, file, key_file)| [file, key_file]);
+        let paths = paths.chain([&self.config.tls.client_ca_file]);
         let stamp = |path: &String| {
             let found = fs::metadata(path).ok()?;
             Some((found.mtime(), found.mtime_nsec(), found.ino(), found.size()))
@@ -179,11 +238,13 @@ impl Certificates {
     }
 }
 
-/// A certificate with the key that belongs to it.
+/// A certificate with the key that belongs to it, which is overwritten once the library has made its own of it.
 fn certified(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, String> {
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| error.to_string())
+    let key = Zeroizing::new(key);
+    let certified = CertifiedKey::from_der(chain, key.clone_key(), provider);
+    certified.map_err(|error| error.to_string())
 }

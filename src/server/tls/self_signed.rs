@@ -21,6 +21,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
+use zeroize::Zeroizing;
+
 use crate::clock::Clock;
 use crate::limits::TLS_SELF_SIGNED_DAYS;
 
@@ -85,7 +87,7 @@ impl SelfSigned {
 
     /// What a file holds, if it is for these names.
     fn kept(&self, path: &Path) -> Option<(u64, Pair)> {
-        let text = fs::read_to_string(path).ok()?;
+        let text = Zeroizing::new(fs::read_to_string(path).ok()?);
         let line = |head: &str| text.lines().find_map(|line| line.strip_prefix(head));
         if line(NAMES)? != self.names.join(" ") {
             return None;
@@ -97,7 +99,7 @@ impl SelfSigned {
     }
 
     /// A new one, and its private key, in PEM.
-    fn made(&self, now_s: u64) -> Result<(String, String), rcgen::Error> {
+    fn made(&self, now_s: u64) -> Result<(String, Zeroizing<String>), rcgen::Error> {
         let mut params = CertificateParams::new(self.names.clone())?;
         params.distinguished_name.push(DnType::CommonName, "fanwire, self-signed");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -108,14 +110,15 @@ impl SelfSigned {
         params.not_after = date_time_ymd(year, month, day);
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
-        Ok((pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", &key.serialize_der())))
+        let secret = Zeroizing::new(key.serialize_der());
+        Ok((pem("CERTIFICATE", certificate.der()), Zeroizing::new(pem("PRIVATE KEY", &secret))))
     }
 
     /// Each file is there as a whole or not at all.
     fn keep(&self, folder: &Path, certificate: &str, key: &str) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         let (names, due_s) = (self.names.join(" "), self.due_s);
-        let own = format!("{NAMES}{names}\n{DUE}{due_s}\n{certificate}{key}");
+        let own = Zeroizing::new(format!("{NAMES}{names}\n{DUE}{due_s}\n{certificate}{key}"));
         replace(&folder.join("self-signed.pem"), &own, 0o600)?;
         replace(&folder.join("self-signed.crt"), certificate, 0o644)
     }
@@ -132,8 +135,10 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 /// RFC 7468, in lines of 64 characters.
 fn pem(label: &str, der: &[u8]) -> String {
     use base64::Engine;
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut pem = format!("-----BEGIN {label}-----\n");
+    let text = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(der));
+    // Room for all of it: what grows leaves copies behind, and it may be a secret.
+    let mut pem = String::with_capacity(2 * (text.len() + label.len()) + 64);
+    pem.push_str(&format!("-----BEGIN {label}-----\n"));
     for line in text.as_bytes().chunks(64) {
         pem.extend(line.iter().map(|byte| char::from(*byte)));
         pem.push('\n');

@@ -72,6 +72,10 @@ impl Shard {
         now: Now,
     ) -> Option<Box<Http>> {
         http.set_answering(self.answering(head, http.port()));
+        if http.port() == Port::Redirect {
+            self.redirect(id, &mut http, head, now);
+            return Some(http);
+        }
         let path = path_of(head);
         let views = Arc::clone(&self.settings.views);
         let doorway = Doorway::new(http.port(), &path, &views, self.settings.echo);
@@ -119,6 +123,7 @@ impl Shard {
             connection: if stays { Connection::KeepAlive } else { Connection::Close },
             head_only: head.method == Method::Head,
             origin: origin.filter(|_| may_read).map(Into::into),
+            hsts_s: access.listeners.hsts_s(port),
             date: self.date,
         }
     }

@@ -358,7 +358,8 @@ impl Shard {
             let mut hear = |said: Said<'_>| match echoes {
                 Some(echoes) => echo(said, echoes),
                 None => {
-                    let mut steps = Vec::new();
+                    // Nearly everything that is said is one thing to be done.
+                    let mut steps = Vec::with_capacity(1);
                     if let Some(conn) = conn.as_deref_mut() {
                         conn.converse(views, epoch, now, |talk, context| {
                             talk.hear(said, context, &mut steps);
@@ -463,10 +464,12 @@ impl Run {
     fn push_first(&mut self, mut steps: Vec<Step>) -> Option<Heard> {
         if let Step::Ask { ticket, what: Request::Publish(drafts) } = steps.remove(0) {
             self.awaited.tickets.push((ticket, drafts.len()));
-            for draft in drafts {
-                self.awaited.bytes += draft_bytes(&draft);
-                self.awaited.topics.push(draft.topic.clone());
-                self.drafts.push(draft);
+            self.awaited.bytes += drafts.iter().map(draft_bytes).sum::<usize>();
+            self.awaited.topics.extend(drafts.iter().map(|draft| draft.topic.clone()));
+            if self.drafts.is_empty() {
+                self.drafts = drafts;
+            } else {
+                self.drafts.extend(drafts);
             }
         }
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })

@@ -14,6 +14,7 @@ use super::super::input::Mesh;
 use super::super::lanes::Lane;
 use super::super::lifecycle::CLOSE_POLICY;
 use super::http::Http;
+use crate::auth::Principal;
 use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
 use crate::auth::TokenError;
@@ -41,6 +42,10 @@ const NOT_COVERED: &str = "token";
 pub(super) enum NotLetIn {
     Token(TokenError),
     Revoked,
+    /// What the client showed in its handshake was revoked,
+    CertificateRevoked,
+    /// or is over.
+    CertificateOver,
     /// It is another user's than the connection's.
     OtherUser,
     /// The filter that it forces is none that this server understands.
@@ -56,6 +61,8 @@ impl std::fmt::Display for NotLetIn {
         match self {
             Self::Token(error) => error.fmt(f),
             Self::Revoked => write!(f, "the token was revoked"),
+            Self::CertificateRevoked => write!(f, "the client's certificate was revoked"),
+            Self::CertificateOver => write!(f, "the client's certificate is over"),
             Self::OtherUser => write!(f, "the token is another user's than the connection's"),
             Self::BadFilter => write!(f, "the token's filter cannot be read"),
             Self::NoKeys => write!(f, "this server has no keys to check a token with"),
@@ -161,6 +168,13 @@ impl Shard {
                 self.refuse_token(id, &mut http, door, &NotLetIn::OtherScheme, now);
                 return Entered::Refused(http);
             }
+            _ if let Some(certified) = self.certified(id, now) => match certified {
+                Ok(who) => Some(who),
+                Err(error) => {
+                    self.refuse_token(id, &mut http, door, &error, now);
+                    return Entered::Refused(http);
+                }
+            },
             // Who has keys to check tokens with wants its clients to show one.
             _ if has_keys && door.guard == Guard::TokenShown => None,
             _ if access.admits_anonymous(port, peer, head.passed_on_by()) => {
@@ -244,9 +258,27 @@ impl Shard {
         if self.tokens.is_revoked(&principal) {
             return Err(NotLetIn::Revoked);
         }
+        self.who_of(principal)
+    }
+
+    fn who_of(&self, principal: Principal) -> Result<Arc<Who>, NotLetIn> {
         let view = self.settings.views.of_protocol(HOUSE);
-        let who = Who::new(principal, &access.event_types, view);
+        let who = Who::new(principal, &self.settings.access.event_types, view);
         who.map(Arc::new).map_err(|_| NotLetIn::BadFilter)
+    }
+
+    /// Who a connection is by its certificate; `None`: it has shown none that the operator knows.
+    fn certified(&self, id: ConnId, now: Now) -> Option<Result<Arc<Who>, NotLetIn>> {
+        let named = self.conns.find(id)?.named.as_deref()?;
+        let principal = self.settings.access.certified.principal(named)?;
+        // A session that is resumed is not looked at again by whoever checks certificates.
+        if principal.is_expired(wall_s(now)) {
+            return Some(Err(NotLetIn::CertificateOver));
+        }
+        if self.tokens.is_revoked(&principal) {
+            return Some(Err(NotLetIn::CertificateRevoked));
+        }
+        Some(self.who_of(principal))
     }
 
     /// Has fresh keys fetched, if somebody fetches them. The same wish is not repeated at once.

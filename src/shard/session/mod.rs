@@ -11,6 +11,7 @@ mod hearing;
 mod http;
 mod identity;
 mod pace;
+mod redirect;
 mod revoke;
 mod stream;
 mod talk;

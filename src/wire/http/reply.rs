@@ -25,6 +25,8 @@ pub struct Answering {
     pub head_only: bool,
     /// The page that asks, if it is one that may read the answer.
     pub origin: Option<Box<str>>,
+    /// For how many seconds its host is asked by `https` alone; 0: nothing is said of that.
+    pub hsts_s: u32,
     pub date: HttpDate,
 }
 
@@ -32,7 +34,7 @@ impl Answering {
     /// Of a request that could not be read, after which the connection ends.
     #[must_use]
     pub const fn nobody(date: HttpDate) -> Self {
-        Self { connection: Connection::Close, head_only: false, origin: None, date }
+        Self { connection: Connection::Close, head_only: false, origin: None, hsts_s: 0, date }
     }
 
     /// The same, but that the connection ends.
@@ -80,6 +82,10 @@ impl<'o> Reply<'o> {
         // Whoever keeps a copy keeps one for each page: the next may not read what this one may.
         out.extend_from_slice(b"\r\nvary: origin\r\n");
         let reply = Self { out, status, head_only: answering.head_only };
+        let reply = match answering.hsts_s {
+            0 => reply,
+            seconds => reply.header("strict-transport-security", &format!("max-age={seconds}")),
+        };
         match &answering.origin {
             None => reply,
             Some(origin) => reply

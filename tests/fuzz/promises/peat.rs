@@ -10,8 +10,8 @@ use fanwire::dialect::peat::Request;
 use fanwire::dialect::peat::connect;
 use fanwire::event::Event;
 use fanwire::event::Fields;
+use fanwire::event::HomeId;
 use fanwire::event::Op;
-use fanwire::event::ShardId;
 use fanwire::event::TopicName;
 use serde_json::Value;
 
@@ -120,7 +120,7 @@ fn event(op: Op, document: &'static str) -> Event {
         topic: TopicName::new("a").expect("a topic"),
         key: Arc::from("k"),
         op,
-        home: ShardId(0),
+        home: HomeId(0),
         offset: 1,
         previous: 0,
         time_us: 1,

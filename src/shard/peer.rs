@@ -1,0 +1,22 @@
+//! Who is at the far end of a connection, as far as its socket and what stands before its first request say it.
+//!
+//! Never looks at a request: what that says of its sender is heard only of whom the operator trusts to say it.
+
+use std::net::IpAddr;
+
+use crate::auth::Certificate;
+
+/// The far end of a connection that was just accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is.
+    pub address: IpAddr,
+    /// What it has shown in its handshake, and was checked there.
+    pub certificate: Option<Box<Certificate>>,
+}
+
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Self {
+        Self { address, certificate: None }
+    }
+}
