@@ -40,8 +40,8 @@ use super::support::world::roomy;
 
 pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 /// Microseconds that a `send` takes, and each KiB that is sent: much, so that few subscribers and events are a load.
-pub(crate) const SEND_US: u64 = 20;
-pub(crate) const KIB_US: u64 = 15;
+pub(crate) const SEND_US: u64 = 60;
+pub(crate) const KIB_US: u64 = 10;
 /// Bytes of each budget of a shard.
 const BUDGET: usize = 2 << 20;
 
@@ -177,6 +177,8 @@ impl Stage {
     /// One turn of each core, and what time it takes.
     pub(crate) fn turn(&mut self) {
         let mut took_us = TURN_US_MIN;
+        // What clients have heard meanwhile is theirs.
+        heap::take_peak();
         for shard in 0..self.world.shards.len() {
             let mut meter = Meter::new();
             self.world.take_in(shard);
