@@ -31,7 +31,7 @@ use support::seeds;
 const PLAYED_US: u64 = 1_000_000;
 /// As long as what drips may last, if something does.
 const DRIPPED_US: u64 = 2_600_000;
-const REST_US: u64 = 20_000_000;
+const REST_US: u64 = 8_000_000;
 /// What the server may hold: its budgets, most of which are never full at once, and what is not for clients.
 const HELD_BYTES_MAX: i64 = 18 * MIB;
 /// Microseconds that a turn of a core may take: four times what it is meant to.
