@@ -20,9 +20,9 @@ SECONDS_MAX = 300
 
 SABOTAGES = [
     # The promise, the file, what stands there, what is put in its place, seeds.
-    ("A1 slow readers do not hold the source", "src/shard/brake.rs",
-     "        if self.brake.held.is_some() {\n            return",
-     "        if self.outboxes.held() > 64 * 1024 {\n            return false;\n        }\n        if self.brake.held.is_some() {\n            return",
+    ("A1 slow readers do not hold the source", "src/shard/work.rs",
+     "        if self.ungathered == 0 && self.may_begin_round(now) {",
+     "        if self.outboxes.held() > 64 * 1024 {\n            self.turn.spend(1 << 40);\n            return true;\n        }\n        if self.ungathered == 0 && self.may_begin_round(now) {",
      "1..3"),
     ("A1 who reads does not pay for what others hold", "src/shard/work.rs",
      "        self.outboxes.set_share(self.outbox_share());\n", "", "1..31"),
