@@ -56,12 +56,18 @@ impl Unmatched {
     }
 }
 
-fn sight(forced: &Forced, event: &Event, scratch: &mut Scratch) -> Sight {
+/// What is seen of an event through what is forced; what that took is added to `steps`. A filter that takes more than it may lets nothing be seen.
+fn sight(forced: &Forced, event: &Event, scratch: &mut Scratch, steps: &mut u64) -> Sight {
     if forced.filters.is_empty() || (forced.is_joined && event.op != Op::Delete) {
         return Sight::Whole;
     }
-    let mut passes =
-        |event: &Event| forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch));
+    let mut passes = |event: &Event| {
+        forced.filters.iter().all(|filter| {
+            let evaluated = filter.ask(event, scratch);
+            *steps += evaluated.steps;
+            evaluated.passes
+        })
+    };
     match &event.before {
         _ if passes(event) => Sight::Whole,
         Some(before) if event.op == Op::Delete && passes(before) => Sight::Gone,
@@ -89,12 +95,14 @@ impl Shard {
     ) {
         let seen: Vec<(ClassId, (u64, Sight))> =
             classes.iter().map(|(id, subs)| (*id, self.seen(*id, event, *subs))).collect();
+        // Before anything of the event is told to whoever asked for too much of it.
+        self.close_all_spent(now);
         let twin = bare(event);
         for (wanted, event) in [(Sight::Whole, event), (Sight::Gone, &twin)] {
             // Not the bodies of the hot path: a twin is another event with the same place.
             let mut encoded = Encoded::new(&self.codec);
             for &(id, (mut subs, sight)) in &seen {
-                if sight != wanted {
+                if sight != wanted || self.classes.find(id).is_none() {
                     continue;
                 }
                 if let Some(conn) = self.only_conn(id) {
@@ -110,13 +118,13 @@ impl Shard {
 
     /// Which of these subscriptions of a class are told of an event, and how much of it at most.
     fn seen(&mut self, id: ClassId, event: &Event, subs: u64) -> (u64, Sight) {
-        let (mut seen, mut least) = (0, Sight::Nothing);
+        let (mut seen, mut least, mut steps) = (0, Sight::Nothing, 0);
         let class = self.classes.at(id);
         for (index, sub) in class.key.subs.iter().enumerate() {
             if subs & (1 << index) == 0 {
                 continue;
             }
-            match sight(&sub.forced, event, &mut self.ingest.scratch) {
+            match sight(&sub.forced, event, &mut self.ingest.scratch, &mut steps) {
                 Sight::Nothing => continue,
                 Sight::Whole if least == Sight::Nothing => least = Sight::Whole,
                 Sight::Whole => {}
@@ -124,6 +132,7 @@ impl Shard {
             }
             seen |= 1 << index;
         }
+        self.charge_class(id, steps);
         (seen, least)
     }
 
@@ -137,7 +146,10 @@ impl Shard {
         if !self.passes_past(filter, event) {
             return None;
         }
-        match sight(forced, event, &mut self.ingest.scratch) {
+        let mut steps = 0;
+        let sight = sight(forced, event, &mut self.ingest.scratch, &mut steps);
+        self.spending.looked_at_page(steps);
+        match sight {
             Sight::Whole => Some(Arc::clone(event)),
             Sight::Gone => Some(bare(event)),
             Sight::Nothing => None,

@@ -243,6 +243,8 @@ impl Shard {
         for index in (first..places).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
         }
+        // Each place that is looked at costs about a unit.
+        self.turn.spend(u64::from(places / SWEEP_TICKS));
     }
 
     /// Once a second for each connection: is it heard, does it read, does it come to an end?

@@ -266,6 +266,7 @@ impl Shard {
         if self.past_room.line.is_empty() || waited_ms < REPLAY_STALLED_MS {
             return;
         }
+        self.turn.spend(u64::from(self.conns.places()));
         let places = (0..self.conns.places()).map(ConnId);
         let holders = places.filter_map(|id| {
             let solo = self.conns.find(id)?.solo.as_deref()?;

@@ -3,6 +3,7 @@
 //! Invariants: of each key the newest event is sent in the end; what a subscription is sent ascends; a key that was sent, and no longer
 //! passes, is announced once. State like this is one connection's own, so its class has no other member.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::event::Fields;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::SHAPED_KEYS_MAX;
+use crate::limits::UNITS_EVENT;
 
 /// What a connection's paced and leaving subscriptions remember.
 #[derive(Debug, Default)]
@@ -115,9 +117,9 @@ fn leave_of(event: &Event) -> Arc<Event> {
 }
 
 /// The same for one connection: what its token keeps from it is not in it.
-fn leave_for(conn: Option<&Conn>, event: &Event) -> Arc<Event> {
+fn leave_for(conn: Option<&Conn>, event: &Event, steps: &Cell<u64>) -> Arc<Event> {
     let who = conn.and_then(|conn| conn.who.as_deref());
-    if who.is_some_and(|who| who.lets_see(event)) {
+    if who.is_some_and(|who| who.lets_see(event, steps)) {
         return leave_of(event);
     }
     let payload = Bytes::from_static(b"{}");
@@ -231,7 +233,9 @@ impl Shard {
             return;
         }
         for (id, subs) in leaving {
-            let leave = leave_for(self.conns.find(id), event);
+            let steps = Cell::new(0);
+            let leave = leave_for(self.conns.find(id), event, &steps);
+            self.charge_looking(id, steps.get(), now);
             let subs = self.shape(id, &leave, subs, now);
             self.emit_to(id, &leave, subs, now);
         }
@@ -239,16 +243,19 @@ impl Shard {
 
     /// Sends what paced connections were kept waiting for.
     pub(super) fn end_windows(&mut self, now: Now) {
-        // What is due and finds no room in this flight is due to the next.
+        // What is due and finds no room in this flight, or no time in this turn, is due to the next.
         while !self.is_flight_full()
             && let Some(conn) = self.pace_deadlines.pop_due(now.mono_ms)
         {
             if self.conns.find_ref(conn).is_some() {
-                for (event, subs) in
-                    self.take_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now)
-                {
+                let held = self.take_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now);
+                self.turn.spend(held.len() as u64 * UNITS_EVENT);
+                for (event, subs) in held {
                     self.emit_to(conn.id, &event, subs, now);
                 }
+            }
+            if self.is_spent() {
+                break;
             }
         }
     }
@@ -501,8 +508,10 @@ impl Shard {
         past: Past,
         now: Now,
     ) -> Option<Arc<Event>> {
+        let steps = Cell::new(0);
         let conn = self.conns.find_mut(id)?;
-        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_know(event));
+        let may_see =
+            past.passes || conn.who.as_deref().is_some_and(|who| who.lets_know(event, &steps));
         let Some(shaping) = conn.shaping.as_deref_mut() else {
             return past.passes.then(|| Arc::clone(event));
         };
@@ -516,10 +525,11 @@ impl Shard {
                 if !(was_inside || past.is_news && may_see) {
                     return None;
                 }
-                leave_for(self.conns.find(id), event)
+                leave_for(self.conns.find(id), event, &steps)
             }
             None => return None,
         };
+        self.spending.looked_at_page(steps.get());
         (self.shape_by(id, &event, set, now, Pace::offer_past) != 0).then_some(event)
     }
 }

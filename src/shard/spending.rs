@@ -17,7 +17,9 @@ use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Event;
+use crate::limits::FILTER_FREE_STEPS;
 use crate::limits::FILTER_SECOND_STEPS_MAX;
+use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::matcher::Filter;
 use crate::matcher::PayerId;
 
@@ -43,6 +45,13 @@ struct Spent {
     before: u64,
     /// What its class had spent when it entered.
     class_before: u64,
+}
+
+impl Spending {
+    /// Filters took so many steps for the page at hand.
+    pub(super) const fn looked_at_page(&mut self, steps: u64) {
+        self.page_steps += steps;
+    }
 }
 
 pub(super) const fn payer(class: ClassId) -> PayerId {
@@ -109,11 +118,29 @@ impl Shard {
         filter.is_none_or(|filter| self.charge(id, filter.making_steps(), now))
     }
 
+    /// Has a connection pay for what looking at an event, or at what waits for it, took of the filters that its token forces on it.
+    pub(super) fn charge_looking(&mut self, id: ConnId, steps: u64, now: Now) {
+        if steps > FILTER_FREE_STEPS {
+            self.stats.filter_steps += steps;
+            self.turn.spend(steps / FILTER_STEPS_PER_UNIT);
+            self.charge(id, steps, now);
+        }
+    }
+
+    /// The same of a class, for the event that is being told.
+    pub(super) fn charge_class(&mut self, class: ClassId, steps: u64) {
+        if steps > FILTER_FREE_STEPS {
+            self.stats.filter_steps += steps;
+            self.turn.spend(steps / FILTER_STEPS_PER_UNIT);
+            self.matcher.charge(payer(class), steps);
+        }
+    }
+
     /// Whether an event of the past passes a replay's filter.
     pub(super) fn passes_past(&mut self, filter: Option<&Filter>, event: &Event) -> bool {
         let Some(filter) = filter else { return true };
         let evaluated = filter.ask(event, &mut self.ingest.scratch);
-        self.spending.page_steps += evaluated.steps;
+        self.spending.looked_at_page(evaluated.steps);
         self.spending.is_page_spent |= evaluated.is_spent;
         evaluated.passes
     }
@@ -124,6 +151,8 @@ impl Shard {
         if std::mem::take(&mut self.spending.is_page_spent) {
             return self.close_spent(conn.id, now);
         }
+        self.stats.filter_steps += steps;
+        self.turn.spend(steps / FILTER_STEPS_PER_UNIT);
         let rest_ms = steps / (FILTER_SECOND_STEPS_MAX / 1000);
         if rest_ms == 0 {
             return;

@@ -11,6 +11,7 @@ use super::arrivals::Arrived;
 use super::class::Class;
 use crate::clock::Now;
 use crate::limits::FLIGHT_UNITS_SHARE;
+use crate::limits::UNITS_EVENT;
 
 impl Shard {
     /// Whether the shard takes more data from its inbox now. Control it always takes.
@@ -125,7 +126,11 @@ impl Shard {
             let is_due =
                 |class: &Class| class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms);
             if self.classes.find(class).is_some_and(is_due) {
+                self.turn.spend(UNITS_EVENT);
                 self.close_batch(class);
+            }
+            if self.is_spent() {
+                break;
             }
         }
     }

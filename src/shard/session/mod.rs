@@ -35,6 +35,7 @@ use super::input::Port;
 use super::lifecycle::seconds;
 use super::publish::PublishResult;
 use crate::clock::Now;
+use crate::limits::UNITS_EVENT;
 
 const CLOSE_TOO_LARGE: u16 = 1009;
 
@@ -165,8 +166,12 @@ impl Shard {
     /// Tries again with uploads that found everything full.
     pub(super) fn retry_held(&mut self, now: Now) {
         while let Some(conn) = self.held.pop_due(now.mono_ms) {
+            self.turn.spend(UNITS_EVENT);
             if self.conns.find_ref(conn).is_some() {
                 self.retry_upload(conn.id, now);
+            }
+            if self.is_spent() {
+                break;
             }
         }
     }
