@@ -3,6 +3,15 @@
 //! Invariant: a server that starts can hold everything these limits allow. Nothing here is ever changed at run time; what an
 //! operator may set is in `config`, whose defaults come from here.
 
+// By their paths, since the models of `tests/model` take this file in, too.
+#[path = "limits/access.rs"]
+mod access;
+#[path = "limits/filters.rs"]
+mod filters;
+
+pub use access::*;
+pub use filters::*;
+
 /// Bytes of a topic name; a longer one is refused with `bad_topic`.
 pub const TOPIC_BYTES_MAX: usize = 255;
 /// Segments of a topic name or pattern; more are refused with `bad_topic`.
@@ -95,11 +104,11 @@ pub const MEMORY_SHARES: u64 = 64;
 pub const MEMORY_SLACK_SHARE: u64 = 5;
 /// Bytes of the place that a connection has where users and addresses are counted: two tables as empty as they may be, and the name of a user.
 pub const PLACE_BYTES: u64 = 768;
-/// Bytes of the process when nothing is connected: its code, its own threads' stacks, the keys that tokens are checked with, the huge pages that the allocator
-/// begins with. `tests/idle_memory.rs` measures it and the next.
-pub const PROCESS_BYTES: u64 = 12 * 1024 * 1024;
-/// Bytes of a shard when nothing is connected to it, besides its read buffer: its thread, runtime, scratch buffers and tables, in a huge page of their own.
-pub const SHARD_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes of the process when nothing is connected: its code, its own threads' stacks, the keys that tokens are checked with. `tests/idle_memory.rs`
+/// measures it and the next.
+pub const PROCESS_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of a shard when nothing is connected to it, besides its read buffer: its thread, runtime, scratch buffers and tables.
+pub const SHARD_BYTES: u64 = 512 * 1024;
 /// Bytes of what is remembered of forgotten topics that nobody asked for.
 pub const TOPICS_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Bytes of rates, revocations and the like that nobody asked for.
@@ -327,7 +336,8 @@ pub const ANSWERS_BYTES_MAX: usize = 64 * 1024;
 pub const DRAFTS_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that a draft takes besides its topic, key and payload, its answer among them.
 pub const DRAFT_BYTES: usize = 256;
-/// Questions of one connection that are not answered; at the limit nothing more of what it says is heard until one is.
+/// Questions of one connection that are not answered; at the limit nothing more of what it says is heard until they are. Questions about events are
+/// bounded by the drafts' bytes before; this is for those that bring none.
 pub const TICKETS_MAX: usize = 2048;
 const _: () =
     assert!(DRAFTS_BYTES_MAX / DRAFT_BYTES < TICKETS_MAX, "a run is bounded by its bytes first");
@@ -358,152 +368,6 @@ pub const PUBLISH_PORTIONS_PER_S: u32 = 32;
 pub const PUBLISH_PORTION_MS: u64 = 1000;
 /// What a refused publisher is asked to wait, in seconds (`Retry-After`).
 pub const RETRY_AFTER_S: u32 = 1;
-
-/// Bytes of a token; a longer one is refused before anything in it is looked at.
-pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
-/// Roles that one token may name; a token with more is refused.
-pub const TOKEN_ROLES_MAX: usize = 32;
-/// Audiences that one token may name; a token with more is refused.
-pub const TOKEN_AUDIENCES_MAX: usize = 32;
-/// Topic patterns of one list of a token (`subscribe`, `publish`); a token with more is refused.
-pub const TOKEN_PATTERNS_MAX: usize = 64;
-/// Bytes of a user's name; a token with a longer one is refused.
-pub const USER_BYTES_MAX: usize = 255;
-/// Seconds by which clocks may differ; a larger setting is refused at start.
-pub const TOKEN_LEEWAY_S_MAX: u64 = 300;
-/// Seconds that a token may live, from its issue to its expiry, unless set otherwise: 400 days. One that lives longer is
-/// refused, so that a revocation need not be kept for ever.
-pub const TOKEN_LIFETIME_S: u64 = 400 * 24 * 3600;
-/// Keys that tokens are checked against, from settings and key sets together; a set with more is refused as a whole.
-pub const KEYS_MAX: usize = 64;
-/// Keys tried for a token that does not say which signed it; those beyond are not tried. Bounds what one handshake can cost.
-pub const KEYS_TRIED_MAX: usize = 4;
-/// Bytes of a key set (JWKS) as text; a longer one is refused and the former stays.
-pub const JWKS_BYTES_MAX: usize = 256 * 1024;
-/// Seconds between fetches of a key set whose answer does not say how long it is good for.
-pub const JWKS_REFRESH_S: u64 = 3600;
-/// Seconds between fetches at least, however short the answer says it is good for.
-pub const JWKS_REFRESH_S_MIN: u64 = 60;
-/// Seconds between fetches at most, so that a withdrawn key is gone after a day.
-pub const JWKS_REFRESH_S_MAX: u64 = 24 * 3600;
-/// Seconds from a fetch to the next one because of a token with an unknown key: wishes that come sooner wait till then.
-pub const JWKS_WISH_S_MIN: u64 = 30;
-/// Seconds from a failed fetch to the next; doubled each time.
-pub const JWKS_RETRY_S_MIN: u64 = 1;
-/// Seconds from a failed fetch to the next at most.
-pub const JWKS_RETRY_S_MAX: u64 = 300;
-/// Seconds that one fetch may take from beginning to end; then it has failed.
-pub const JWKS_FETCH_S_MAX: u64 = 10;
-/// Revocations remembered; at the limit a new one is refused and says so, for to forget one would let its token in again.
-pub const REVOCATIONS_MAX: usize = 100_000;
-/// Rates remembered by user or address; at the limit those at rest are forgotten, and if there are none the newcomer is refused.
-pub const RATES_MAX: usize = 65_536;
-/// Bytes of a rate with the name of whom it is about, in a table as empty as it may be.
-pub const RATE_BYTES: usize = 256;
-/// Bytes of a revocation, likewise.
-pub const REVOCATION_BYTES: usize = 384;
-/// Origins and hosts in the allow-list for browsers; more are refused at start.
-pub const ORIGINS_MAX: usize = 256;
-/// Connections of one user, unless set otherwise; the next is refused with 429.
-pub const USER_CONNECTIONS: u32 = 10;
-/// Connections from one address, unless set otherwise; the next is refused with 429.
-pub const ADDRESS_CONNECTIONS: u32 = 1_000;
-/// Connections beyond those that one address may have open on one shard, so that they are told why they may not stay; one more is closed at once. Counted
-/// from the moment a connection is accepted, whatever it says.
-pub const ADDRESS_CONNECTIONS_SPARE: u32 = 64;
-/// Handshakes a second from one address, unless set otherwise; the next is refused with 429.
-pub const HANDSHAKES_PER_S: u32 = 100;
-/// Messages a second on one connection, unless set otherwise; the next closes it with 1008.
-pub const MESSAGES_PER_S: u32 = 100;
-/// Events a second that one client may publish, unless set otherwise; the next is refused and not taken.
-pub const PUBLISH_PER_S: u32 = 10_000;
-
-const _: () = assert!(JWKS_REFRESH_S_MIN <= JWKS_REFRESH_S && JWKS_REFRESH_S <= JWKS_REFRESH_S_MAX);
-const _: () = assert!(JWKS_RETRY_S_MIN > 0 && JWKS_RETRY_S_MIN < JWKS_RETRY_S_MAX);
-const _: () = assert!(KEYS_TRIED_MAX <= KEYS_MAX);
-const _: () = assert!(TOKEN_LEEWAY_S_MAX < TOKEN_LIFETIME_S);
-const _: () = assert!(USER_BYTES_MAX < TOKEN_BYTES_MAX);
-
-/// Levels of arrays and objects in a payload or a filter; a deeper text is refused with `bad_json` or `bad_filter`. As deep as
-/// the readers of most languages go by default, so that what we take can be read by those to whom we give it.
-pub const JSON_DEPTH_MAX: usize = 128;
-/// Member names in the path of a field; a filter with a longer one is refused with `bad_filter`.
-pub const PATH_STEPS_MAX: usize = 16;
-/// Bytes of all member names of a path together; a filter with more is refused with `bad_filter`.
-pub const PATH_BYTES_MAX: usize = 255;
-/// Paths that are looked for when an event is taken in; the rest is found by each shard that has a filter on it, which costs that shard
-/// a parse of its own.
-pub const INTEREST_PATHS_MAX: usize = 1024;
-/// Bytes of an interest, paths and tree; paths beyond it are left out, too, with the same consequence.
-pub const INTEREST_BYTES_MAX: usize = 256 * 1024;
-/// Interests of a shard's past that it keeps for events that are on their way; an event of an older one is parsed by each shard that has a filter.
-pub const FORMER_INTERESTS_MAX: usize = 4;
-
-/// Bytes of a filter as it is written; a longer one is refused with `bad_filter`.
-pub const FILTER_BYTES_MAX: usize = 16 * 1024;
-/// Levels of `and`, `or`, `not` and parentheses in a filter; a deeper one is refused with `bad_filter`.
-pub const FILTER_DEPTH_MAX: usize = 32;
-/// Tests in a filter; one with more is refused with `bad_filter`.
-pub const FILTER_TERMS_MAX: usize = 256;
-/// Values in one list of a filter; a longer one is refused with `bad_filter`.
-pub const FILTER_LIST_MAX: usize = 1024;
-/// Regular expressions in a filter; one with more is refused with `bad_filter`.
-pub const FILTER_REGEXES_MAX: usize = 8;
-/// Fields that a filter reads, alternatives included; one with more is refused with `bad_filter`.
-pub const FILTER_PATHS_MAX: usize = 256;
-/// Alternatives in one `first(…)`; more are refused with `bad_filter`.
-pub const FILTER_FIRST_MAX: usize = 8;
-/// Characters in one pattern with wildcards, folded if it disregards case; a longer one is refused with `bad_filter`. Looking for a
-/// part with single characters in it takes a step for each 64 of them and character of the text.
-pub const PATTERN_CHARS_MAX: usize = 256;
-/// Bytes of one regular expression as it is written; a longer one is refused with `bad_filter`.
-pub const REGEX_TEXT_BYTES_MAX: usize = 2048;
-/// Levels of groups, classes and repetitions in a regular expression; a deeper one is refused with `bad_filter`.
-pub const REGEX_DEPTH_MAX: u32 = 32;
-/// What all regular expressions of a filter may be made of, counted before they are compiled: bytes to tell apart, repetitions written out; more is
-/// refused with `bad_filter`. What compiling takes grows with it: about a millisecond at the limit.
-pub const REGEX_SIZE_MAX: u64 = 4096;
-/// Bytes that one compiled regular expression may take; a larger one is refused with `bad_filter`.
-pub const REGEX_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of states that one regular expression keeps ready; at the limit they are forgotten and made anew.
-pub const REGEX_CACHE_BYTES_MAX: usize = 128 * 1024;
-/// What a filter may cost: the steps that it takes for an event in which every field that it reads is a text of 1 KiB. A dearer one is refused with
-/// `bad_filter`.
-pub const FILTER_COST_MAX: u64 = 64 * 1024;
-/// Steps that one connection's filters may take for one event, about 4 ms; at the limit the connection is closed with 1008.
-pub const FILTER_EVENT_STEPS_MAX: u64 = 4_000_000;
-/// Steps that one connection's filters may take in one second, a 25th of a core; at the limit the connection is closed with 1008. A replay waits instead.
-pub const FILTER_SECOND_STEPS_MAX: u64 = 40_000_000;
-/// Steps that a refused filter takes of what its connection's filters may take in a second: as much as the dearest one that is taken, about a
-/// millisecond.
-pub const FILTER_REFUSED_STEPS: u64 = 1_000_000;
-/// Steps of one filter and event that nobody is charged for: what a filter of a few plain tests takes.
-pub const FILTER_FREE_STEPS: u64 = 64;
-/// Steps of filters that count as a unit of a turn's work: both are so many nanoseconds.
-pub const FILTER_STEPS_PER_UNIT: u64 = 50;
-const _: () = assert!(FILTER_EVENT_STEPS_MAX <= FILTER_SECOND_STEPS_MAX);
-const _: () = assert!(
-    FILTER_COST_MAX <= FILTER_EVENT_STEPS_MAX,
-    "what is taken can be asked about an event of usual size"
-);
-/// Points of a polygon; more are refused with `bad_filter`.
-pub const POLYGON_POINTS_MAX: usize = 256;
-const _: () = assert!(
-    FILTER_PATHS_MAX <= INTEREST_PATHS_MAX,
-    "one filter alone must be able to find all its fields"
-);
-/// Alternatives (an `and` of tests each) that a filter is indexed by; one with more is found by what all of them need, or, if
-/// that is nothing, evaluated for every event of its topics.
-pub const FILTER_CLAUSES_MAX: usize = 32;
-/// Distinct (field, kind of value) pairs that a shard's filters are indexed by; tests of further ones are not indexed, but evaluated
-/// where the other tests of their filter lead to it.
-pub const MATCHER_DIMENSIONS_MAX: usize = 16 * 1024;
-/// Names in one path of a subscription's `fields`; more are refused with `bad_field`.
-pub const PROJECTION_DEPTH_MAX: usize = 16;
-/// Keys that a paced or leaving subscription may hold; beyond it the connection is closed with 4008, for nothing may be lost in silence.
-pub const SHAPED_KEYS_MAX: usize = 100_000;
-/// Bytes of such a key without its texts: in its table, in the one of who has it inside, and what counts who holds its texts.
-pub const SHAPED_KEY_BYTES: usize = 256;
 
 /// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
 pub const PEAT_QUERY_LEVELS_MAX: usize = 16;

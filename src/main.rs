@@ -45,6 +45,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // The allocator does not ask for huge pages (its feature `no_thp`); where the system gives them to everybody, they are refused. One of 2 MiB
+    // for each thread is more than an idle server takes else (docs/decisions/0033). A kernel that cannot refuse them gives them: no fault.
+    rustix::thread::disable_transparent_huge_pages(true).ok();
     // SAFETY: the option is one of this version's, and no other thread is there yet.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_DELAY_MS) };
     match CommandLine::parse().command {

@@ -43,8 +43,9 @@ const STEPS: [(&str, &str, &str); 6] = [
 
 /// Modules that import less than their floor allows.
 const STRICTER: [(&str, &[&str]); 2] = [
-    // Every key's bounds are numbers from there, and nothing that is configured may reach back.
-    ("config", &["limits"]),
+    // Every key's bounds are numbers from there, what may be set of a dialect is declared in its folder, and nothing that is configured may
+    // reach back.
+    ("config", &["limits", "dialect"]),
     // Bytes without a socket: whoever reads them adds the meaning.
     ("wire", &["limits"]),
 ];

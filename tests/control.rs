@@ -11,12 +11,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanwire::auth::AdminSecret;
-use fanwire::auth::Algorithm;
-use fanwire::auth::Key;
-use fanwire::auth::KeySet;
-use fanwire::auth::Mapping;
-use fanwire::auth::TokenRules;
-use fanwire::auth::Verifier;
 use fanwire::event::Event;
 use fanwire::event::Fields;
 use fanwire::event::Op;
@@ -28,12 +22,10 @@ use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
 use fanwire::shard::Settings;
 
-use support::transcript::SECRET;
+use support::keys;
 use support::transcript::with_tokens;
 use support::world::Wire;
 use support::world::World;
-use support::world::party::Manner;
-use support::world::party::Party;
 use support::world::roomy;
 
 /// Microseconds within which what was decided holds.
@@ -45,18 +37,8 @@ const RUN_EVENTS: u64 = 256;
 const SUBSCRIBERS: usize = 20;
 const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 
-fn verifier(secrets: &[(&str, &[u8])]) -> Verifier {
-    let key = |(name, secret): &(&str, &[u8])| {
-        Key::from_secret(Some(name), Algorithm::Hs256, secret).unwrap()
-    };
-    let first = Key::from_secret(None, Algorithm::Hs256, SECRET).unwrap();
-    let keys = std::iter::once(first).chain(secrets.iter().map(key)).collect();
-    let keys = KeySet::new(keys).unwrap();
-    Verifier::new(keys, TokenRules::default(), Mapping::default()).unwrap()
-}
-
 fn settings() -> Settings {
-    let mut access = Access { verifier: Some(Arc::new(verifier(&[]))), ..Access::default() };
+    let mut access = Access { verifier: Some(Arc::new(keys::verifier(&[]))), ..Access::default() };
     access.admin = Some(Arc::new(AdminSecret::new(ADMIN.as_bytes()).unwrap()));
     access.keys = Some(PartyId(2));
     access.limits.user_connections = 10_000;
@@ -213,28 +195,10 @@ fn a_thousand_revocations() {
 
 #[test]
 fn a_new_key() {
-    const SECOND: &[u8] = b"fedcba9876543210fedcba9876543210";
     let mut busy = Busy::new(1);
-    let keeper = Party::new(
-        Manner::default(),
-        |_| 0,
-        |message| match message {
-            Mesh::KeysWanted => {
-                let keys = Arc::new(verifier(&[("second", SECOND)]));
-                (0..2).map(|shard| (PartyId(shard), Mesh::Keys(Arc::clone(&keys)))).collect()
-            }
-            _ => Vec::new(),
-        },
-    );
+    let keeper = keys::keeper(2);
     assert_eq!(busy.world.join(keeper), PartyId(2));
-    let token = {
-        let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
-        header.kid = Some("second".to_owned());
-        let exp = busy.world.now.wall_us / 1_000_000 + 3_000;
-        let claims = serde_json::json!({"sub": "ada", "exp": exp});
-        let key = jsonwebtoken::EncodingKey::from_secret(SECOND);
-        jsonwebtoken::encode(&header, &claims, &key).unwrap()
-    };
+    let token = keys::token_of_second(&busy.world);
     let first = busy.connect(1, &token);
     busy.until(|_| {}, |world| says(world, first, "HTTP/1.1 401 "));
     // It comes again, as it was asked to, and is known.

@@ -15,14 +15,18 @@ mod frames;
 #[expect(clippy::string_slice, reason = "what is said is cut where ASCII stands")]
 mod crowd;
 
+#[path = "large_event/kind.rs"]
+#[expect(clippy::string_slice, reason = "what is said is cut where ASCII stands")]
+mod kind;
+
 use std::alloc::GlobalAlloc;
 use std::alloc::Layout;
 use std::alloc::System;
 use std::cell::Cell;
 
 use crowd::Crowd;
-use crowd::Kind;
-use crowd::SUBSCRIBERS;
+use kind::Kind;
+use kind::SUBSCRIBERS;
 
 /// Bytes by which the server may grow on account of one event.
 const GROWTH_BYTES_MAX: i64 = 32 << 20;

@@ -21,15 +21,18 @@ use rustix::process::kill_process;
 
 /// A server that is killed if a test fails.
 struct Server {
-    child: Child,
+    child: Bound,
     log: BufReader<std::process::ChildStderr>,
     first_line: String,
 }
 
-impl Drop for Server {
+/// A process that ends with the test that started it, even if that fails.
+struct Bound(Child);
+
+impl Drop for Bound {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.child.kill().unwrap();
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.0.kill().unwrap();
         }
     }
 }
@@ -46,8 +49,8 @@ impl Server {
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut child = Bound(command.spawn().unwrap());
+        let mut log = BufReader::new(child.0.stderr.take().unwrap());
         let mut first_line = String::new();
         log.read_line(&mut first_line).unwrap();
         Self { child, log, first_line }
@@ -74,13 +77,13 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
 
     fn end(&mut self) -> (ExitStatus, String) {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
-        (self.child.wait().unwrap(), rest)
+        (self.child.0.wait().unwrap(), rest)
     }
 }
 
@@ -169,7 +172,7 @@ fn without_free_descriptors_it_waits_and_says_so_once() {
     let mut server = Server::start(&["--shards", "1", "--driver", "epoll"]);
     let limit = rustix::process::Rlimit { current: Some(40), maximum: Some(40) };
     rustix::process::prlimit(
-        Some(Pid::from_child(&server.child)),
+        Some(Pid::from_child(&server.child.0)),
         rustix::process::Resource::Nofile,
         limit,
     )
@@ -337,7 +340,7 @@ fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
                 Some(reader)
             }
         };
-        let mut child = command.spawn().unwrap();
+        let mut child = Bound(command.spawn().unwrap());
         drop(command);
         let lost = |child: &mut Child| -> u64 {
             let metrics = answer_of(child, address, "/metrics");
@@ -346,7 +349,7 @@ fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
         };
         // Each is worth a line: a violation of the protocol is logged at `debug`.
         let mut violations = 0_u32;
-        while lost(&mut child) < 3 {
+        while lost(&mut child.0) < 3 {
             let mut socket = TcpStream::connect(address).unwrap();
             let request = "GET /v1/ws HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\u{1}\u{1}";
             socket.write_all(request.as_bytes()).unwrap();
@@ -356,9 +359,9 @@ fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
             violations += 1;
             assert!(violations < 20_000, "{kind}: nothing was lost");
         }
-        assert!(answer_of(&mut child, address, "/readyz").starts_with("HTTP/1.1 200 "), "{kind}");
-        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-        assert!(child.wait().unwrap().success(), "{kind}");
+        assert!(answer_of(&mut child.0, address, "/readyz").starts_with("HTTP/1.1 200 "), "{kind}");
+        kill_process(Pid::from_child(&child.0), Signal::TERM).unwrap();
+        assert!(child.0.wait().unwrap().success(), "{kind}");
         drop(unread);
     }
 }

@@ -1,6 +1,6 @@
-//! What becomes of a subscription whose client falls behind, as it was asked for.
+//! What becomes of a subscription whose outbox is full.
 //!
-//! Invariant: a policy concerns a connection's own subscriptions, one bit each, and nobody else's.
+//! Invariant: what may not be lost in silence closes its connection. Never drops anything itself.
 
 /// What happens to a subscription whose outbox is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

@@ -1,11 +1,10 @@
 //! `docs/CONFIG.md`, made from the list of keys; a test fails when it is stale.
 
-use super::keys::Key;
-use super::keys::Takes;
-use super::keys::every;
+use super::known::every;
 use super::tables::TABLES;
+use crate::dialect::PROTOCOLS;
 
-const HEAD: &str = "<!-- Made from src/config/keys.rs by `UPDATE_DOCS=1 cargo test config::docs`. Do not edit. -->
+const HEAD: &str = "<!-- Made from src/config and the folders of src/dialect by `UPDATE_DOCS=1 cargo test config::docs`. Do not edit. -->
 
 # Configuration
 
@@ -32,23 +31,23 @@ The whole file, with every key at its default:
 #[must_use]
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
-    let mut table = "";
-    for key in every() {
-        let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
+    let mut table = String::new();
+    for key in every(PROTOCOLS) {
+        let (section, name) = key.name().split_once('.').unwrap_or_else(|| ("", key.name()));
         if section != table {
-            table = section;
+            section.clone_into(&mut table);
             page.push_str(&format!("\n[{section}]\n"));
         }
-        page.push_str(&format!("{name} = {}\n", key.default));
+        page.push_str(&format!("{name} = {}\n", key.default()));
     }
     page.push_str("```\n\n| key | values | default | meaning |\n| --- | --- | --- | --- |\n");
-    for key in every() {
+    for key in every(PROTOCOLS) {
         page.push_str(&format!(
             "| `{}` | {} | `{}` | {} |\n",
-            key.name,
-            values(key),
-            key.default,
-            key.doc
+            key.name(),
+            key.values(),
+            key.default(),
+            key.doc()
         ));
     }
     page.push_str("\n## Tables with names of your own\n");
@@ -56,19 +55,6 @@ pub fn page() -> String {
         page.push_str(&format!("\n{}\n\n```toml\n{}```\n", table.doc, table.example));
     }
     page
-}
-
-fn values(key: &Key) -> String {
-    match &key.takes {
-        Takes::Address(_) | Takes::AddressOrNone(_) => key.unit.to_owned(),
-        Takes::Text { .. } => "a string".to_owned(),
-        Takes::List(_) => "a list of strings".to_owned(),
-        Takes::Switch(_) => "`true`, `false`".to_owned(),
-        Takes::Number { min, max, .. } => format!("{min} to {max} {}", key.unit),
-        Takes::Choice { of, .. } => {
-            of.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
-        }
-    }
 }
 
 #[cfg(test)]
@@ -90,23 +76,19 @@ mod tests {
     #[test]
     fn what_pages_set_can_be_set_and_each_dialect_has_the_port_of_its_origin() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for (name, listen, port) in [
-            ("peat", (|config| config.peat.listen) as fn(&Config) -> _, 50_051),
-            ("hyperbeam", |config| config.hyperbeam.view.listen, 8734),
-            ("provisioning", |config| config.provisioning.listen, 9090),
-        ] {
+        for (name, port) in [("peat", 50_051), ("hyperbeam", 8734), ("provisioning", 9090)] {
             let examples = examples(&root.join(format!("docs/dialects/{name}.md")));
             let ports: Vec<u16> = examples
                 .iter()
-                .filter_map(listen)
-                .map(|address: std::net::SocketAddr| address.port())
+                .flat_map(Config::guests)
+                .filter(|(key, _)| *key == name)
+                .filter_map(|(_, view)| view.listen)
+                .map(|address| address.port())
                 .collect();
             assert_eq!(ports, [port], "{name}");
         }
         let all = examples(&root.join("docs/dialects/mapping.md"));
-        assert!(all.iter().any(|one| one.peat.listen.is_some()
-            && one.hyperbeam.view.listen.is_some()
-            && one.provisioning.listen.is_some()));
+        assert!(all.iter().any(|one| one.guests().all(|(_, view)| view.listen.is_some())));
         for page in ["docs/SECURITY.md", "docs/CONFIG.md", "docs/dialects/native.md", "README.md"] {
             examples(&root.join(page));
         }

@@ -45,7 +45,7 @@ pub enum Problem {
     Syntax(Box<str>),
     UnknownKey {
         /// The key that was probably meant.
-        meant: Option<&'static str>,
+        meant: Option<Box<str>>,
     },
     /// A value where a table belongs, or the reverse, or the wrong kind of value.
     WrongType {

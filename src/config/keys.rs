@@ -14,36 +14,62 @@ use crate::limits::SHARDS_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::limits::TOPIC_BYTES_MAX;
 
-/// Something that may be set.
+/// Something that may be set of the server; what may be set of a dialect is declared in its folder (`dialects`).
 pub(super) struct Key {
     /// With its table's name in front: `history.age_s_max`.
     pub(super) name: &'static str,
-    pub(super) takes: Takes,
+    pub(super) takes: Takes<Config>,
     /// As it would be written in the file.
     pub(super) default: &'static str,
     pub(super) unit: &'static str,
     pub(super) doc: &'static str,
 }
 
-/// What kind of value a key has, which ones are possible, and where it is put.
-pub(super) enum Takes {
-    Address(fn(&mut Config) -> &mut SocketAddr),
+/// What kind of value a key has, which ones are possible, and where in `C` it is put.
+pub(super) enum Takes<C> {
+    Address(fn(&mut C) -> &mut SocketAddr),
     /// An address, or an empty string for none.
-    AddressOrNone(fn(&mut Config) -> &mut Option<SocketAddr>),
-    Switch(fn(&mut Config) -> &mut bool),
+    AddressOrNone(fn(&mut C) -> &mut Option<SocketAddr>),
+    Switch(fn(&mut C) -> &mut bool),
     Number {
         min: u64,
         max: u64,
-        field: fn(&mut Config) -> &mut u64,
+        field: fn(&mut C) -> &mut u64,
     },
     Text {
-        field: fn(&mut Config) -> &mut String,
+        field: fn(&mut C) -> &mut String,
     },
-    List(fn(&mut Config) -> &mut Vec<String>),
+    List(fn(&mut C) -> &mut Vec<String>),
     Choice {
         of: &'static [&'static str],
-        set: fn(&mut Config, &str),
+        set: fn(&mut C, &str),
     },
+}
+
+impl<C> Takes<C> {
+    /// Which values are possible, as the page says it.
+    pub(super) fn values(&self, unit: &str) -> String {
+        match self {
+            Self::Address(_) | Self::AddressOrNone(_) => unit.to_owned(),
+            Self::Text { .. } => "a string".to_owned(),
+            Self::List(_) => "a list of strings".to_owned(),
+            Self::Switch(_) => "`true`, `false`".to_owned(),
+            Self::Number { min, max, .. } => format!("{min} to {max} {unit}"),
+            Self::Choice { of, .. } => {
+                of.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    /// Whether a value is a word, which needs no quotes on the command line.
+    pub(super) const fn is_word(&self) -> bool {
+        match self {
+            Self::Address(_) | Self::AddressOrNone(_) | Self::Text { .. } | Self::Choice { .. } => {
+                true
+            }
+            Self::Switch(_) | Self::Number { .. } | Self::List(_) => false,
+        }
+    }
 }
 
 const KIB: u64 = 1024;
@@ -58,13 +84,13 @@ const _: () = assert!(OUTBOX_BYTES_MAX == 1024 * 1024, "the default below says s
 const _: () = assert!(SUBSCRIPTIONS_MAX == 64 && TOPIC_BYTES_MAX == 255, "the defaults say so");
 const _: () = assert!(FILTER_BYTES_MAX == 16384, "the default below says so");
 
-/// Every key, in the order in which the page lists them.
+/// Every key of the server's own, in the order in which the page lists them.
 pub(super) fn every() -> impl Iterator<Item = &'static Key> {
     let about_memory = KEYS.iter().chain(super::keys_memory::KEYS);
     about_memory.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
 }
 
-/// Those about the server and its dialects.
+/// Those about the server.
 const KEYS: &[Key] = &[
     Key {
         name: "listen",
@@ -335,132 +361,6 @@ const KEYS: &[Key] = &[
         default: "0",
         unit: "bytes",
         doc: "Bytes of the last events per key of all topics together, an equal share for each shard; the longest unchanged go first. 0: a share of the memory, and 256 MiB at most.",
-    },
-    Key {
-        name: "peat.listen",
-        takes: Takes::AddressOrNone(|config| &mut config.peat.listen),
-        default: "\"\"",
-        unit: "address:port, or `\"\"`",
-        doc: "A port of its own for peat-node's dialect, where the paths of its origin mean it alone: `127.0.0.1:50051` is where a peat-node listens. Empty: it is on the shared port only.",
-    },
-    Key {
-        name: "peat.topics",
-        takes: Takes::Text { field: |config| &mut config.peat.topics },
-        default: "\"**\"",
-        unit: "",
-        doc: "Topics and patterns, with commas between them, that peat-node's dialect sees; beyond them it sees nothing, and `all` means these.",
-    },
-    Key {
-        name: "peat.prefix",
-        takes: Takes::Text { field: |config| &mut config.peat.prefix },
-        default: "\"\"",
-        unit: "",
-        doc: "Stands before a name of peat-node's dialect to make its topic: with `x/` the name `a` is the topic `x/a`. Empty: a topic is its own name.",
-    },
-    Key {
-        name: "peat.names",
-        takes: Takes::Text { field: |config| &mut config.peat.names },
-        default: "\"\"",
-        unit: "",
-        doc: "Names of their own for topics, as `name=topic`, with commas between them: `aircraft=adsb/ch`.",
-    },
-    Key {
-        name: "hyperbeam.listen",
-        takes: Takes::AddressOrNone(|config| &mut config.hyperbeam.view.listen),
-        default: "\"\"",
-        unit: "address:port, or `\"\"`",
-        doc: "A port of its own for HyperBEAM's dialect, where the paths of its origin mean it alone: `127.0.0.1:8734` is where a HyperBEAM node listens. Empty: it is on the shared port only.",
-    },
-    Key {
-        name: "hyperbeam.topics",
-        takes: Takes::Text { field: |config| &mut config.hyperbeam.view.topics },
-        default: "\"**\"",
-        unit: "",
-        doc: "Topics and patterns, with commas between them, that HyperBEAM's dialect sees; beyond them it sees nothing, and `all` means these.",
-    },
-    Key {
-        name: "hyperbeam.prefix",
-        takes: Takes::Text { field: |config| &mut config.hyperbeam.view.prefix },
-        default: "\"\"",
-        unit: "",
-        doc: "Stands before a name of HyperBEAM's dialect to make its topic: with `x/` the name `a` is the topic `x/a`. Empty: a topic is its own name.",
-    },
-    Key {
-        name: "hyperbeam.names",
-        takes: Takes::Text { field: |config| &mut config.hyperbeam.view.names },
-        default: "\"\"",
-        unit: "",
-        doc: "Names of their own for topics, as `name=topic`, with commas between them: `aircraft=adsb/ch`.",
-    },
-    Key {
-        name: "hyperbeam.deletes",
-        takes: Takes::Switch(|config| &mut config.hyperbeam.view.deletes),
-        default: "false",
-        unit: "",
-        doc: "Whether deletes are told as messages. The dialect has no word for them.",
-    },
-    Key {
-        name: "hyperbeam.derived_topics",
-        takes: Takes::Switch(|config| &mut config.hyperbeam.derived_topics),
-        default: "false",
-        unit: "",
-        doc: "Whether `process:<id>` and `hashpath:<h>` are topics of every message that has such a member.",
-    },
-    Key {
-        name: "hyperbeam.regex_topics",
-        takes: Takes::Switch(|config| &mut config.hyperbeam.regex_topics),
-        default: "false",
-        unit: "",
-        doc: "Whether clients may subscribe to `re:<regex>`.",
-    },
-    Key {
-        name: "hyperbeam.info_seen",
-        takes: Takes::Switch(|config| &mut config.hyperbeam.info_seen),
-        default: "false",
-        unit: "",
-        doc: "Whether `info` also lists topics that events were seen of.",
-    },
-    Key {
-        name: "hyperbeam.idle_s",
-        takes: Takes::Number { min: 1, max: DAY_S, field: |config| &mut config.hyperbeam.idle_s },
-        default: "60",
-        unit: "seconds",
-        doc: "A HyperBEAM client that says nothing for so long is closed with 1000.",
-    },
-    Key {
-        name: "provisioning.listen",
-        takes: Takes::AddressOrNone(|config| &mut config.provisioning.listen),
-        default: "\"\"",
-        unit: "address:port, or `\"\"`",
-        doc: "A port of its own for the Provisioning dialect, where the paths of its origin mean it alone: `127.0.0.1:9090` is where the platform listens. Empty: it is on the shared port only.",
-    },
-    Key {
-        name: "provisioning.topics",
-        takes: Takes::Text { field: |config| &mut config.provisioning.topics },
-        default: "\"**\"",
-        unit: "",
-        doc: "Topics and patterns, with commas between them, that the Provisioning dialect sees; beyond them it sees nothing, and `all` means these.",
-    },
-    Key {
-        name: "provisioning.prefix",
-        takes: Takes::Text { field: |config| &mut config.provisioning.prefix },
-        default: "\"\"",
-        unit: "",
-        doc: "Stands before a name of the Provisioning dialect to make its topic: with `x/` the name `a` is the topic `x/a`. Empty: a topic is its own name.",
-    },
-    Key {
-        name: "provisioning.names",
-        takes: Takes::Text { field: |config| &mut config.provisioning.names },
-        default: "\"\"",
-        unit: "",
-        doc: "Names of their own for topics, as `name=topic`, with commas between them: `aircraft=adsb/ch`.",
-    },
-    Key {
-        name: "provisioning.deletes",
-        takes: Takes::Switch(|config| &mut config.provisioning.deletes),
-        default: "false",
-        unit: "",
-        doc: "Whether deletes are told as events. The dialect has no word for them.",
     },
     Key {
         name: "own.figures_s",

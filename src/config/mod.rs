@@ -1,15 +1,17 @@
 //! As written, then checked: what an operator may set.
 //!
-//! Invariants: every key stands once, in `keys`, with its type, bounds, default, unit and meaning; `docs/CONFIG.md` is made from that
-//! list. A mistake is never passed over: an unknown key, a wrong type or an impossible value stops the start, and says which key, file
+//! Invariants: every key stands once, in `keys` or, if it is about a dialect, in that dialect's folder, with its type, bounds, default, unit and
+//! meaning; `docs/CONFIG.md` is made from them. A mistake is never passed over: an unknown key, a wrong type or an impossible value stops the start, and says which key, file
 //! and line. Nothing is read from the environment. Never changes while the server runs.
 
+mod dialects;
 mod docs;
 mod error;
 mod keys;
 mod keys_auth;
 mod keys_memory;
 mod keys_tls;
+mod known;
 mod parse;
 mod places;
 mod tables;
@@ -20,6 +22,11 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::dialect::PROTOCOLS;
+use crate::dialect::Protocol;
+
+pub use dialects::DialectConfig;
+pub use dialects::ViewConfig;
 pub use docs::page;
 pub use error::ConfigError;
 pub use error::Origin;
@@ -68,35 +75,6 @@ pub struct MemoryConfig {
     pub input_bytes_max: u64,
     pub mesh_bytes_max: u64,
     pub tables_bytes_max: u64,
-}
-
-/// How one dialect sees the topics. See `docs/dialects/mapping.md`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ViewConfig {
-    /// A listener of the dialect's own.
-    pub listen: Option<SocketAddr>,
-    pub topics: String,
-    pub prefix: String,
-    pub names: String,
-    pub deletes: bool,
-}
-
-/// What is set of one protocol.
-#[derive(Clone, Debug)]
-pub struct ProtocolSettings<'a> {
-    pub view: &'a ViewConfig,
-    /// By name.
-    pub more: Vec<(&'static str, u64)>,
-}
-
-/// What may be set of HyperBEAM's dialect besides its view.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HyperBeamConfig {
-    pub view: ViewConfig,
-    pub derived_topics: bool,
-    pub regex_topics: bool,
-    pub info_seen: bool,
-    pub idle_s: u64,
 }
 
 /// What the server says of itself, as events.
@@ -225,9 +203,8 @@ pub struct Config {
     pub close_timeout_s: u64,
     pub drain_timeout_s: u64,
     pub history: HistoryConfig,
-    pub peat: ViewConfig,
-    pub hyperbeam: HyperBeamConfig,
-    pub provisioning: ViewConfig,
+    /// All protocols that are spoken, and what is set of each.
+    pub dialects: Vec<DialectConfig>,
     pub own: OwnConfig,
     pub memory: MemoryConfig,
     pub tls: TlsConfig,
@@ -241,16 +218,22 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let mut config = Self::blank();
-        for key in keys::every() {
-            let set = parse::set(&mut config, key.name, key.default, &Origin::Default);
-            set.expect("a test has set each default");
-        }
-        config
+        Self::of(PROTOCOLS)
     }
 }
 
 impl Config {
+    /// The defaults, where these protocols are spoken.
+    #[must_use]
+    pub fn of(protocols: &[&'static Protocol]) -> Self {
+        let mut config = Self::blank(protocols);
+        for key in known::every(protocols) {
+            let set = parse::set(&mut config, key.name(), key.default(), &Origin::Default);
+            set.expect("a test has set each default");
+        }
+        config
+    }
+
     /// The defaults, and what a file says otherwise.
     ///
     /// # Errors
@@ -279,25 +262,19 @@ impl Config {
         parse::set_word(self, key, value)
     }
 
-    /// What is set of each protocol that may be set, by its key.
-    #[must_use]
-    pub fn protocols(&self) -> [(&'static str, ProtocolSettings<'_>); 3] {
-        let hyperbeam = &self.hyperbeam;
-        let switches = [
-            ("derived_topics", u64::from(hyperbeam.derived_topics)),
-            ("regex_topics", u64::from(hyperbeam.regex_topics)),
-            ("info_seen", u64::from(hyperbeam.info_seen)),
-            ("idle_s", hyperbeam.idle_s),
-        ];
-        [
-            ("peat", ProtocolSettings { view: &self.peat, more: Vec::new() }),
-            ("hyperbeam", ProtocolSettings { view: &hyperbeam.view, more: switches.into() }),
-            ("provisioning", ProtocolSettings { view: &self.provisioning, more: Vec::new() }),
-        ]
+    /// What is set of those protocols that may have a listener of their own.
+    pub fn guests(&self) -> impl Iterator<Item = (&'static str, &ViewConfig)> {
+        let guests = self.dialects.iter().filter(|dialect| dialect.protocol.guest.is_some());
+        guests.map(|dialect| (dialect.protocol.key, &dialect.view))
+    }
+
+    /// The protocols that are spoken.
+    fn protocols(&self) -> Vec<&'static Protocol> {
+        self.dialects.iter().map(|dialect| dialect.protocol).collect()
     }
 
     /// Every field, for the defaults to be written over.
-    fn blank() -> Self {
+    fn blank(protocols: &[&'static Protocol]) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             shards: 0,
@@ -322,9 +299,7 @@ impl Config {
             close_timeout_s: 0,
             drain_timeout_s: 0,
             history: HistoryConfig::default(),
-            peat: ViewConfig::default(),
-            hyperbeam: HyperBeamConfig::default(),
-            provisioning: ViewConfig::default(),
+            dialects: protocols.iter().map(DialectConfig::blank).collect(),
             own: OwnConfig::default(),
             memory: MemoryConfig::default(),
             tls: TlsConfig::default(),

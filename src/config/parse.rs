@@ -1,6 +1,6 @@
 //! From TOML to checked values.
 //!
-//! Every key and value passes through `set_value`, whether it comes from a file, the command line or the list of defaults.
+//! Every key and value passes through `put`, whether it comes from a file, the command line or the list of defaults.
 
 use std::path::Path;
 
@@ -12,10 +12,11 @@ use super::Config;
 use super::error::ConfigError;
 use super::error::Origin;
 use super::error::Problem;
-use super::keys::Key;
 use super::keys::Takes;
-use super::keys::every;
+use super::known::Known;
+use super::known::every;
 use super::tables;
+use crate::dialect::Protocol;
 
 /// Sets everything that a file's text sets.
 pub(super) fn set_all(config: &mut Config, text: &str, path: &Path) -> Result<(), ConfigError> {
@@ -37,10 +38,10 @@ pub(super) fn set(
     let error = |problem| ConfigError::new(key, origin.clone(), problem);
     let value =
         DeValue::parse(value).map_err(|syntax| error(Problem::Syntax(syntax.message().into())))?;
-    let known = find(key).map_err(error)?;
-    set_value(config, known, value.get_ref()).map_err(error)?;
+    let known = find(config, key).map_err(error)?;
+    known.set(config, value.get_ref()).map_err(error)?;
     if *origin != Origin::Default {
-        config.places.note(known.name, origin.clone());
+        config.places.note(known.name(), origin.clone());
     }
     Ok(())
 }
@@ -48,17 +49,13 @@ pub(super) fn set(
 /// Sets one key to a word of the command line: text stands there without quotes.
 pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(), ConfigError> {
     let error = |problem| ConfigError::new(key, Origin::CommandLine, problem);
-    let known = find(key).map_err(error)?;
-    match known.takes {
-        Takes::Address(_) | Takes::AddressOrNone(_) | Takes::Text { .. } | Takes::Choice { .. } => {
-            set_value(config, known, &DeValue::String(word.into())).map_err(error)?;
-            config.places.note(known.name, Origin::CommandLine);
-            Ok(())
-        }
-        Takes::Switch(_) | Takes::Number { .. } | Takes::List(_) => {
-            set(config, key, word, &Origin::CommandLine)
-        }
+    let known = find(config, key).map_err(error)?;
+    if !known.is_word() {
+        return set(config, key, word, &Origin::CommandLine);
     }
+    known.set(config, &DeValue::String(word.into())).map_err(error)?;
+    config.places.note(known.name(), Origin::CommandLine);
+    Ok(())
 }
 
 /// A file, to say where in it something stands.
@@ -100,8 +97,8 @@ fn set_entry(
     if tables::set(config, key, key_at, value.get_ref(), file)? {
         return Ok(());
     }
-    let is_table =
-        every().any(|known| known.name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
+    let is_table = every(&config.protocols())
+        .any(|known| known.name().strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
     match value.get_ref() {
         DeValue::Table(table) if is_table => set_table(config, &format!("{key}."), table, file),
         other if is_table => {
@@ -109,22 +106,29 @@ fn set_entry(
             Err(file.error(key, key_at, problem))
         }
         other => {
-            let known = find(key).map_err(|problem| file.error(key, key_at, problem))?;
-            set_value(config, known, other)
+            let known = find(config, key).map_err(|problem| file.error(key, key_at, problem))?;
+            known
+                .set(config, other)
                 .map_err(|problem| file.error(key, value.span().start, problem))?;
-            config.places.note(known.name, file.origin(value.span().start));
+            config.places.note(known.name(), file.origin(value.span().start));
             Ok(())
         }
     }
 }
 
-fn find(key: &str) -> Result<&'static Key, Problem> {
-    every().find(|known| known.name == key).ok_or_else(|| Problem::UnknownKey { meant: meant(key) })
+fn find(config: &Config, key: &str) -> Result<Known, Problem> {
+    let protocols = config.protocols();
+    let found = every(&protocols).find(|known| known.name() == key);
+    found.ok_or_else(|| Problem::UnknownKey { meant: meant(&protocols, key) })
 }
 
-fn set_value(config: &mut Config, key: &Key, value: &DeValue<'_>) -> Result<(), Problem> {
+/// Puts a value where it belongs.
+///
+/// # Errors
+/// If it is none of those that are possible.
+pub(super) fn put<C>(config: &mut C, takes: &Takes<C>, value: &DeValue<'_>) -> Result<(), Problem> {
     let wrong = |wanted| Problem::WrongType { wanted, found: type_name(value) };
-    match &key.takes {
+    match takes {
         Takes::Address(field) => {
             let DeValue::String(text) = value else { return Err(wrong("a string")) };
             *field(config) =
@@ -197,8 +201,10 @@ pub(super) const fn type_name(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The key that differs least, if it differs little.
-fn meant(key: &str) -> Option<&'static str> {
-    let near = every().map(|known| (distance(key, known.name), known.name)).min()?;
+fn meant(protocols: &[&'static Protocol], key: &str) -> Option<Box<str>> {
+    let near = every(protocols)
+        .map(|known| (distance(key, known.name()), Box::from(known.name())))
+        .min()?;
     (near.0 <= 2).then_some(near.1)
 }
 
@@ -221,6 +227,7 @@ fn distance(from: &str, to: &str) -> usize {
 mod tests {
     use super::super::DriverChoice;
     use super::*;
+    use crate::dialect::PROTOCOLS;
 
     fn parsed(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("fanwire.toml")).map_err(|error| error.to_string())
@@ -228,18 +235,20 @@ mod tests {
 
     #[test]
     fn each_default_is_possible() {
-        for key in every() {
-            let mut config = Config::blank();
-            set(&mut config, key.name, key.default, &Origin::Default).unwrap();
+        for key in every(PROTOCOLS) {
+            let mut config = Config::blank(PROTOCOLS);
+            set(&mut config, key.name(), key.default(), &Origin::Default).unwrap();
         }
         assert_eq!(parsed("").unwrap(), Config::default());
     }
 
     #[test]
     fn each_key_is_known_once_and_documented() {
-        for key in every() {
-            assert_eq!(every().filter(|other| other.name == key.name).count(), 1, "{}", key.name);
-            assert!(key.doc.ends_with('.'), "{}", key.name);
+        for key in every(PROTOCOLS) {
+            let name = key.name();
+            let count = every(PROTOCOLS).filter(|other| other.name() == name).count();
+            assert_eq!(count, 1, "{name}");
+            assert!(key.doc().ends_with('.'), "{name}");
         }
     }
 
@@ -361,9 +370,14 @@ mod tests {
 
     #[test]
     fn a_dialect_has_a_listener_if_it_is_given_one() {
-        assert_eq!(parsed("peat.listen = ''").unwrap().peat.listen, None);
-        let config = parsed("hyperbeam.listen = '[::1]:8734'").unwrap();
-        assert_eq!(config.hyperbeam.view.listen, Some("[::1]:8734".parse().unwrap()));
+        let listens = |text| {
+            let config = parsed(text).unwrap();
+            let all = config.guests().map(|(key, view)| (key, view.listen));
+            all.filter(|(_, listen)| listen.is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(listens("peat.listen = ''"), []);
+        let address = "[::1]:8734".parse().unwrap();
+        assert_eq!(listens("hyperbeam.listen = '[::1]:8734'"), [("hyperbeam", Some(address))]);
     }
 
     #[test]

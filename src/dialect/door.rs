@@ -8,6 +8,7 @@ use std::fmt;
 use crate::dialect::DialectId;
 use crate::dialect::MediaType;
 use crate::dialect::Refusal;
+use crate::dialect::Respond;
 use crate::dialect::Setup;
 use crate::dialect::Step;
 use crate::dialect::Takes;
@@ -104,8 +105,8 @@ pub type OpensStream = fn(&Head, &Setup<'_>) -> Result<Wanted, NotOpened>;
 pub enum Call {
     /// Events for the topic in the path: one, or one a line for as long as the client likes. Published as they come.
     Upload,
-    /// A conversation hears the whole body and answers.
-    Talk {
+    /// A dialect hears the whole body and answers.
+    Respond {
         body: Body,
         opens: fn(&Head, Option<&'static MediaType>, &Setup<'_>) -> Result<Calling, NotOpened>,
         /// Whether the answer is a stream, so that the connection lasts.
@@ -127,11 +128,11 @@ pub enum Body {
     Lines,
 }
 
-/// A conversation that is to hear the body of a call.
+/// What is to hear the body of a call.
 #[derive(Debug)]
 pub struct Calling {
     pub dialect: DialectId,
-    pub talk: Box<dyn Talk>,
+    pub respond: Box<dyn Respond>,
 }
 
 /// Who gets in.
@@ -166,7 +167,6 @@ pub struct Opening {
 #[derive(Debug)]
 pub struct Wanted {
     pub dialect: DialectId,
-    pub talk: Box<dyn Talk>,
     pub first: First,
     /// How it is said that a client's token leaves nothing of it, or that it goes beyond a bound.
     pub refused: fn(&Refusal) -> NotOpened,
@@ -201,7 +201,7 @@ impl Door {
     pub const fn lasts(&self) -> bool {
         matches!(
             self.kind,
-            Kind::WebSocket(_) | Kind::Stream(_) | Kind::Call(Call::Talk { lasts: true, .. }, _)
+            Kind::WebSocket(_) | Kind::Stream(_) | Kind::Call(Call::Respond { lasts: true, .. }, _)
         )
     }
 

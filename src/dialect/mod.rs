@@ -1,8 +1,8 @@
 //! What it sounds like: one self-contained folder per protocol.
 //!
-//! A dialect writes events ([`Dialect`]) and talks with clients ([`Talk`]). It never sees a socket, a connection or another dialect, and
-//! never reads the clock.
-//! To add one: its folder, a line in [`PROTOCOLS`], transcripts, a page.
+//! A dialect writes events ([`Dialect`]), talks with clients ([`Talk`]) and answers their calls ([`Respond`]). It never sees a socket, a
+//! connection or another dialect, and never reads the clock.
+//! To add one: its folder, a line in [`PROTOCOLS`], transcripts, a page. Its routes and what an operator may set of it stand in its folder, too.
 
 mod door;
 
@@ -23,6 +23,8 @@ pub mod provisioning;
 mod outcome;
 
 mod protocol;
+
+mod respond;
 
 mod subscription;
 
@@ -56,6 +58,9 @@ pub use media::MediaType;
 pub use media::NotTaken;
 pub use media::Takes;
 pub use outcome::Outcome;
+pub use outcome::Placed;
+pub use outcome::PublishResult;
+pub use outcome::Published;
 pub use outcome::RATE_LIMITED;
 pub use outcome::Refusal;
 pub use outcome::RefusalCode;
@@ -64,14 +69,26 @@ pub use protocol::BatchPart;
 pub use protocol::Dialect;
 pub use protocol::DialectId;
 pub use protocol::Encode;
+pub use protocol::Envelopes;
 pub use protocol::FLOOD;
 pub use protocol::Form;
+pub use protocol::Guest;
 pub use protocol::Head;
 pub use protocol::Manners;
 pub use protocol::Protocol;
+pub use protocol::PutOutcome;
 pub use protocol::Run;
 pub use protocol::Setting;
+pub use protocol::SettingTakes;
 pub use protocol::Silence;
+pub use respond::Listing;
+pub use respond::Next;
+pub use respond::Respond;
+pub use respond::Response;
+pub use respond::Tells;
+pub use respond::Then;
+pub use respond::ThenListed;
+pub use respond::ThenPublished;
 pub use subscription::Batch;
 pub use subscription::Change;
 pub use subscription::Forced;
@@ -80,26 +97,16 @@ pub use subscription::RatePer;
 pub use subscription::SubId;
 pub use subscription::Subscription;
 pub use talk::Answer;
+pub use talk::Ask;
 pub use talk::Context;
-pub use talk::Listing;
-pub use talk::PublishResult;
 pub use talk::Request;
-pub use talk::Response;
 pub use talk::Said;
 pub use talk::Step;
 pub use talk::Talk;
 pub use talk::Ticket;
-pub use talk::Voiced;
 pub use talk::Wish;
 pub use view::View;
 pub use view::Views;
-
-/// Where an event was put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    pub offset: u64,
-    pub time_us: u64,
-}
 
 /// What an operator has set that opening a door depends on.
 #[derive(Clone, Copy, Debug)]

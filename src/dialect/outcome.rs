@@ -1,4 +1,4 @@
-//! What a conversation is told: verdicts on what it wanted, notices about what it is sent, and refusals.
+//! What clients are told besides events: what became of what they wanted and published, notices about what they are sent, and refusals.
 //!
 //! The words for it are the dialect's own; here are only the nouns. Invariant: a refusal names what was wrong, and where.
 
@@ -46,6 +46,25 @@ pub enum Outcome<'a> {
         id: Option<&'a SubId>,
         refusal: &'a Refusal,
     },
+}
+
+/// What became of drafts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published<'a> {
+    /// Of each draft, in order, its topic and its place, or why it has none.
+    Asked { topics: &'a [TopicName], results: &'a [PublishResult] },
+    /// The client may not publish this, so nothing was.
+    Barred { topic: &'a TopicName, refusal: &'a Refusal },
+}
+
+/// What became of one draft.
+pub type PublishResult = Result<Placed, RefusalCode>;
+
+/// Where an event was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub offset: u64,
+    pub time_us: u64,
 }
 
 /// Some of a connection's subscriptions.

@@ -8,6 +8,7 @@ use std::hash::Hash;
 use std::hash::Hasher;
 
 use crate::dialect::Door;
+use crate::dialect::Outcome;
 use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
@@ -22,17 +23,38 @@ pub struct Protocol {
     /// What pages call it.
     pub name: &'static str,
     pub doors: &'static [Door],
-    /// Whether its clients came from somewhere: then it may have a listener of its own, and sees topics under names of its own.
-    pub is_guest: bool,
+    /// `Some`: its clients came from somewhere. Then it may have a listener of its own, and sees topics under names of its own.
+    pub guest: Option<Guest>,
     /// What may be set of it besides.
     pub settings: &'static [Setting],
+}
+
+/// What the page of the configuration says of a protocol whose clients came from somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// As part of a sentence: `peat-node's dialect`.
+    pub called: &'static str,
+    /// Where its origin listens, as a sentence without a full stop.
+    pub origin: &'static str,
+    /// What deletes are told as if that is switched on, in a dialect that has no word for them. `None`: it has one.
+    pub deletes_as: Option<&'static str>,
 }
 
 /// A number, or a switch that is 0 or 1, that an operator may set of one protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub name: &'static str,
+    pub takes: SettingTakes,
     pub default: u64,
+    /// What it means, in whole sentences.
+    pub doc: &'static str,
+}
+
+/// Which values a setting may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingTakes {
+    Switch,
+    Number { min: u64, max: u64, unit: &'static str },
 }
 
 /// What writes the message of one event.
@@ -41,6 +63,8 @@ pub type Encode = fn(&Event, Payload<'_>, &View, &mut Text);
 pub type Head = fn(Form, &Event, &View, Subs<'_>, &mut Vec<u8>);
 /// What writes the punctuation of a message of several events.
 pub type Run = fn(BatchPart, u64, &mut Vec<u8>);
+/// What says an outcome, and what an event stream calls that message; `None`: there are no words for this one.
+pub type PutOutcome = fn(&Outcome<'_>, &mut Vec<u8>) -> Option<&'static str>;
 
 /// How one protocol writes events, or one of its forms. Pure encoding: who talks with a client is a [`Talk`](crate::dialect::Talk).
 #[derive(Debug)]
@@ -58,9 +82,20 @@ pub struct Dialect {
     /// Appends the begin, the separator or the end of a message of several events, each written as head and body; the time in microseconds
     /// since 1970 is the first one's. `None`: every event is a message of its own.
     pub run: Option<Run>,
-    /// Appends what stands before a message of so many bytes in a stream of messages. `None`: it is never sent in one.
-    pub envelope: Option<fn(usize, &mut Vec<u8>)>,
+    /// Appends what a client is told of what becomes of its subscriptions. `None`: there are no words for any of it.
+    pub outcome: Option<PutOutcome>,
+    /// How a call is answered with a stream of messages. `None`: none is.
+    pub envelopes: Option<Envelopes>,
     pub manners: Manners,
+}
+
+/// What a stream of messages has besides them.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelopes {
+    /// Appends what stands before a message of so many bytes.
+    pub put: fn(usize, &mut Vec<u8>),
+    /// Appends the last message, envelope and all: a close code and its reason say why it is the last, as they would on a WebSocket.
+    pub put_end: fn(u16, &str, &mut Vec<u8>),
 }
 
 impl Dialect {
@@ -85,6 +120,21 @@ impl Dialect {
     pub fn put_run(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
         let run = self.run.expect("a dialect without batches asks for none");
         run(part, time_us, out);
+    }
+
+    /// Appends what a client is told of an outcome, if there are words for it.
+    #[must_use]
+    pub fn put_outcome(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Option<&'static str> {
+        self.outcome.and_then(|put| put(outcome, out))
+    }
+
+    /// How streams of messages are written.
+    ///
+    /// # Panics
+    /// If there are none: then no call is answered with one.
+    #[must_use]
+    pub fn envelopes(&self) -> Envelopes {
+        self.envelopes.expect("a call is answered with a stream in a dialect that has envelopes")
     }
 
     /// Which subscriptions are sent a message of their own.

@@ -83,16 +83,23 @@ impl Default for Views {
     }
 }
 
+/// Protocols that are spoken, how each sees the events, and what is set of it, in the order in which it is declared.
+impl FromIterator<(&'static Protocol, View, Vec<u64>)> for Views {
+    fn from_iter<I: IntoIterator<Item = (&'static Protocol, View, Vec<u64>)>>(all: I) -> Self {
+        let own = |(protocol, view, settings)| Own { protocol, view, settings };
+        Self { all: all.into_iter().map(own).collect() }
+    }
+}
+
 impl Views {
     /// These protocols, with nothing set.
     #[must_use]
     pub fn new(protocols: &[&'static Protocol]) -> Self {
-        let own = |protocol: &&'static Protocol| Own {
-            protocol,
-            view: View::default(),
-            settings: protocol.settings.iter().map(|setting| setting.default).collect(),
+        let default = |protocol: &&'static Protocol| {
+            let settings = protocol.settings.iter().map(|setting| setting.default).collect();
+            (*protocol, View::default(), settings)
         };
-        Self { all: protocols.iter().map(own).collect() }
+        protocols.iter().map(default).collect()
     }
 
     /// The protocols.

@@ -19,6 +19,7 @@ use crate::auth::Rate;
 use crate::auth::secret_in_file;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::config::DialectConfig;
 use crate::config::Problem;
 use crate::config::ViewConfig;
 use crate::dialect::View;
@@ -54,17 +55,15 @@ pub(super) fn file(
 
 /// How each dialect sees the topics.
 pub(super) fn views(config: &Config) -> Result<Views, ConfigError> {
-    let mut views = Views::default();
-    for (key, settings) in config.protocols() {
-        if let Some(own) = views.view_mut(key) {
-            *own = view(config, key, settings.view)?;
-        }
-        for (name, value) in settings.more {
-            let is_known = views.set(key, name, value);
-            assert!(is_known, "{key}.{name} is configured and not declared");
-        }
-    }
-    Ok(views)
+    let own = |dialect: &DialectConfig| {
+        let DialectConfig { protocol, view: written, settings } = dialect;
+        let view = match protocol.guest {
+            Some(_) => view(config, protocol.key, written)?,
+            None => View::default(),
+        };
+        Ok((*protocol, view, settings.clone()))
+    };
+    config.dialects.iter().map(own).collect()
 }
 
 fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, ConfigError> {
@@ -138,12 +137,12 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
 /// What each listener is bound to.
 fn listeners(config: &Config) -> Result<Listeners, ConfigError> {
     let mut listeners = Listeners::at(config.listen.ip());
-    for (key, settings) in config.protocols() {
-        if let Some(address) = settings.view.listen {
+    for (key, view) in config.guests() {
+        if let Some(address) = view.listen {
             listeners = listeners.with(Port::Own(key), address.ip());
         }
     }
-    let own = config.protocols().into_iter().map(|(key, _)| Port::Own(key));
+    let own = config.guests().map(|(key, _)| Port::Own(key));
     let ports = std::iter::once(Port::Shared).chain(own);
     let listeners =
         ports.filter(|port| tls::is_secured(config, *port)).fold(listeners, Listeners::encrypted);

@@ -32,9 +32,8 @@ pub(super) struct Place {
 /// If two are the same.
 pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
     let own = config
-        .protocols()
-        .into_iter()
-        .map(|(key, set)| (Port::Own(key), Cow::Owned(format!("{key}.listen")), set.view.listen));
+        .guests()
+        .map(|(key, view)| (Port::Own(key), Cow::Owned(format!("{key}.listen")), view.listen));
     let shared = (Port::Shared, Cow::Borrowed("listen"), Some(config.listen));
     let redirect =
         (Port::Redirect, Cow::Borrowed("tls.redirect_listen"), config.tls.redirect_listen);

@@ -252,9 +252,7 @@ fn each_dialect_may_have_a_listener_of_its_own_on_every_shard() {
         for fd_tables in [FdTables::Shared, FdTables::Own] {
             let mut config = Config { fd_tables, ..config(driver) };
             let any = Some(config.listen);
-            config.peat.listen = any;
-            config.hyperbeam.view.listen = any;
-            config.provisioning.listen = any;
+            config.dialects.iter_mut().for_each(|dialect| dialect.view.listen = any);
             let running = echo(&config);
             let addresses: Vec<SocketAddr> = [
                 Port::Shared,

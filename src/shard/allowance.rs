@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::Shard;
 use super::input::Address;
+use super::input::AllowanceAsk;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
@@ -34,14 +35,6 @@ pub(super) struct Allowances {
 struct Portion {
     events: u32,
     until_ms: u64,
-}
-
-/// A shard's question to the registrar.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    pub address: Address,
-    pub publisher: Publisher,
-    pub events: u32,
 }
 
 /// What became of a question.
@@ -90,17 +83,21 @@ impl Shard {
     pub(super) fn allow(&mut self, conn: ConnRef, events: usize, now: Now) -> Allowed {
         let events = u32::try_from(events).unwrap_or(u32::MAX);
         let Some(publisher) = self.publisher_of(conn.id) else { return Allowed::Events(events) };
-        if self.id == REGISTRAR {
-            return Allowed::Events(self.registrar.allow(&publisher, events, now));
+        if self.shards.here() == REGISTRAR {
+            return Allowed::Events(self.rights.registrar.allow(&publisher, events, now));
         }
-        if self.allowances.take(&publisher, events, now) {
+        if self.rights.allowances.take(&publisher, events, now) {
             return Allowed::Events(events);
         }
         if !self.outgoing.has_room(REGISTRAR, Lane::Control) {
             return Allowed::Full;
         }
-        let address = Address { shard: self.id, conn };
-        self.outgoing.to(REGISTRAR).push(Mesh::Ask(Box::new(Ask { address, publisher, events })));
+        let address = Address { shard: self.shards.here(), conn };
+        self.outgoing.to(REGISTRAR).push(Mesh::Ask(Box::new(AllowanceAsk {
+            address,
+            publisher,
+            events,
+        })));
         Allowed::Asked
     }
 
@@ -111,10 +108,10 @@ impl Shard {
     }
 
     /// Another shard's publisher wants to publish.
-    pub(super) fn grant(&mut self, ask: Ask, now: Now) {
-        let Ask { address: Address { shard, conn }, publisher, events } = ask;
+    pub(super) fn grant(&mut self, ask: AllowanceAsk, now: Now) {
+        let AllowanceAsk { address: Address { shard, conn }, publisher, events } = ask;
         let portion = self.settings.access.limits.publish.per_second / PUBLISH_PORTIONS_PER_S;
-        let events = self.registrar.allow(&publisher, events.max(portion), now);
+        let events = self.rights.registrar.allow(&publisher, events.max(portion), now);
         let publisher = Box::new(publisher);
         self.outgoing.to(shard).push(Mesh::Granted { conn, publisher, events });
     }
@@ -122,19 +119,19 @@ impl Shard {
     /// The registrar has answered.
     pub(super) fn granted(&mut self, conn: ConnRef, publisher: Publisher, events: u32, now: Now) {
         if self.conns.find_ref(conn).is_none() {
-            return self.allowances.keep(publisher, events, now);
+            return self.rights.allowances.keep(publisher, events, now);
         }
-        if !matches!(self.tickets.find_mut(conn.id), Some(Question::Allowance(_))) {
+        if !matches!(self.intake.tickets.find_mut(conn.id), Some(Question::Allowance(_))) {
             return;
         }
-        let Some(Question::Allowance(drafts)) = self.tickets.close(conn.id) else { return };
+        let Some(Question::Allowance(drafts)) = self.intake.tickets.close(conn.id) else { return };
         let wanted = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
         if self.has_lost_its_token(conn.id, now) {
-            self.allowances.keep(publisher, events, now);
+            self.rights.allowances.keep(publisher, events, now);
             let refused: Vec<_> = drafts.iter().map(|_| Err(RefusalCode::Forbidden)).collect();
             return self.published(conn.id, &refused, now);
         }
-        self.allowances.keep(publisher, events.saturating_sub(wanted), now);
+        self.rights.allowances.keep(publisher, events.saturating_sub(wanted), now);
         if let Some(results) = self.publish_allowed(conn, drafts, events, now) {
             self.published(conn.id, &results, now);
         }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::brake::Brake;
 use super::input::PageAnswer;
 use super::input::weight_of;
 use crate::event::Event;
@@ -30,6 +31,10 @@ pub(super) struct Arrivals {
     page_bytes: usize,
     event_bytes: usize,
     bytes_max: usize,
+    /// Entries that had arrived when the round began and are not fanned out.
+    round: usize,
+    /// Whether it waits although there is time for it.
+    pub(super) brake: Brake,
 }
 
 impl Arrivals {
@@ -41,6 +46,8 @@ impl Arrivals {
             page_bytes: 0,
             event_bytes: 0,
             bytes_max: bytes_max.min(ARRIVED_BYTES_MAX),
+            round: 0,
+            brake: Brake::default(),
         }
     }
 
@@ -58,8 +65,34 @@ impl Arrivals {
         self.queue.push_back(Arrived::Page(answer));
     }
 
+    /// A round begins, of what has arrived.
+    pub(super) fn begin_round(&mut self) {
+        self.round = self.queue.len();
+    }
+
+    /// The round is over; it may leave entries for the next one.
+    pub(super) fn end_round(&mut self) {
+        self.brake.leaves_events = std::mem::take(&mut self.round) > 0;
+    }
+
+    /// Whether something waits that may be fanned out.
+    pub(super) fn has_next(&self) -> bool {
+        !self.is_empty() && !self.brake.is_on()
+    }
+
+    /// Whether a round has entries left.
+    pub(super) const fn is_in_round(&self) -> bool {
+        self.round > 0
+    }
+
+    /// The next entry of the round.
+    pub(super) fn pop_of_round(&mut self) -> Option<Arrived> {
+        self.round = self.round.checked_sub(1)?;
+        self.pop()
+    }
+
     /// The oldest entry.
-    pub(super) fn pop(&mut self) -> Option<Arrived> {
+    fn pop(&mut self) -> Option<Arrived> {
         let arrived = self.queue.pop_front()?;
         match &arrived {
             Arrived::Event(event) => self.event_bytes -= event.weight_bytes(),
@@ -84,10 +117,6 @@ impl Arrivals {
 
     const fn page_bytes_max(&self) -> usize {
         self.bytes_max / MESH_PAST_SHARE
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

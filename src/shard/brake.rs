@@ -8,7 +8,7 @@
 //! never held while nothing waits.
 
 use super::Shard;
-use super::class::ClassId;
+use super::conns::ClassId;
 use super::solo::Solo;
 use crate::clock::Now;
 use crate::limits::BRAKE_HELD_MS_MAX;
@@ -98,25 +98,25 @@ impl Brake {
 impl Shard {
     /// Whether a round may begin: between two of them it is seen who keeps up.
     pub(super) fn may_begin_round(&mut self, now: Now) -> bool {
-        if self.brake.held.is_some() {
-            return self.brake.release(now.mono_ms);
+        if self.arrived.brake.held.is_some() {
+            return self.arrived.brake.release(now.mono_ms);
         }
-        self.brake.round_ended(now.mono_ms);
-        if self.brake.credit_ms > 0 {
+        self.arrived.brake.round_ended(now.mono_ms);
+        if self.arrived.brake.credit_ms > 0 {
             let wanted = self.lacking(now);
-            self.brake.hold(wanted, now.mono_ms);
-            if self.brake.is_on() {
+            self.arrived.brake.hold(wanted, now.mono_ms);
+            if self.arrived.brake.is_on() {
                 self.stats.held += 1;
                 return false;
             }
-            self.brake.held = None;
+            self.arrived.brake.held = None;
         }
         self.forget_told();
         true
     }
 
     fn forget_told(&mut self) {
-        for id in self.brake.told.drain(..) {
+        for id in self.arrived.brake.told.drain(..) {
             if let Some(class) = self.classes.find_mut(id) {
                 class.is_told = false;
             }
@@ -125,7 +125,7 @@ impl Shard {
 
     /// How many of those who were told something would have to catch up for enough to keep up; 0: enough do, or nobody moves.
     fn lacking(&self, now: Now) -> usize {
-        let classes = || self.brake.told.iter().filter_map(|id| self.classes.find(*id));
+        let classes = || self.arrived.brake.told.iter().filter_map(|id| self.classes.find(*id));
         let members: usize = classes().map(|class| class.members.len()).sum();
         let solos: usize = classes().map(|class| class.solos.len()).sum();
         if members * BRAKE_SHARE >= members + solos {
@@ -133,7 +133,7 @@ impl Shard {
         }
         let (mut keeping, mut moving) = (members, members);
         for id in classes().flat_map(|class| &class.solos) {
-            let Some(solo) = self.conns.find(*id).and_then(|conn| conn.solo.as_deref()) else {
+            let Some(solo) = self.conns.solo(*id) else {
                 continue;
             };
             if solo.moves(now) {

@@ -1,4 +1,4 @@
-//! Classes: the connections to whom the same events go as the same bytes.
+//! A class: the connections to whom the same events go as the same bytes.
 //!
 //! Invariants: a connection with subscriptions is in exactly one class, there either in step (`members`) or alone (`solos`), and knows its
 //! seat in that list, so that coming and going takes the same time in a class of two and of two hundred thousand; a class without connections
@@ -10,29 +10,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::conns::Conns;
-use super::forced::Unmatched;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::sight::Unmatched;
+use super::transport::Voice;
 use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::batch::Piece;
 use crate::batch::Policy;
-use crate::dialect::DialectId;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
-
-/// A class of a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ClassId(pub(super) u32);
-
-impl ClassId {
-    pub(super) const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// Everything that decides which bytes a connection gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,47 +31,6 @@ pub(super) struct ClassKey {
     pub(super) subs: Vec<Arc<Subscription>>,
     /// A connection whose messages depend on what it was sent before is like no other.
     pub(super) alone: Option<ConnRef>,
-}
-
-/// How a connection is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Voice {
-    pub(super) dialect: DialectId,
-    pub(super) transport: Transport,
-}
-
-impl Voice {
-    pub(super) const fn is_sse(self) -> bool {
-        matches!(self.transport, Transport::Sse { .. } | Transport::Messages)
-    }
-}
-
-/// What a message is wrapped in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Transport {
-    WebSocket {
-        deflate: Deflate,
-    },
-    /// Server-sent events; `chunked`: in HTTP/1.1 chunks.
-    Sse {
-        chunked: bool,
-    },
-    /// A stream of messages, each in an envelope of the dialect's own and in an HTTP/1.1 chunk.
-    Messages,
-}
-
-/// What was agreed about the server's compression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Deflate {
-    Off,
-    /// The window is kept from message to message.
-    Takeover {
-        window_bits: u8,
-    },
-    /// Each message stands alone.
-    Alone {
-        window_bits: u8,
-    },
 }
 
 /// A deflate stream shared by all members.
@@ -159,6 +108,40 @@ pub(super) fn weight_of(subs: &[Arc<Subscription>]) -> usize {
 }
 
 impl Class {
+    /// Of nobody yet, with its subscriptions' wishes.
+    pub(super) fn new(key: Arc<ClassKey>, wishes: Vec<WishId>) -> Self {
+        Self {
+            unmatched: Unmatched::of(&key.subs),
+            policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
+            weight_bytes: weight_of(&key.subs),
+            key,
+            wishes,
+            members: Vec::new(),
+            solos: Vec::new(),
+            late: HashMap::default(),
+            plain: Vec::new(),
+            waiting_bytes: 0,
+            deflated: Vec::new(),
+            large: None,
+            stream: None,
+            open: None,
+            matched: 0,
+            is_told: false,
+            is_dirty: false,
+            due: 0,
+        }
+    }
+
+    /// Whether no connection is left.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.solos.is_empty()
+    }
+
+    /// All its connections.
+    pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
+        self.members.iter().chain(&self.solos).copied()
+    }
+
     /// Frames of those waiting that are not for this member.
     pub(super) fn late_frames(&self, conn: ConnId) -> usize {
         if self.late.is_empty() {
@@ -251,130 +234,5 @@ fn stand_up(list: &mut Vec<ConnId>, conn: ConnId, conns: &mut Conns) {
     list.swap_remove(index);
     if let Some(moved) = list.get(index).and_then(|moved| conns.find_mut(*moved)) {
         moved.seat = seat;
-    }
-}
-
-/// The classes of a shard.
-#[derive(Debug, Default)]
-pub(super) struct Classes {
-    slots: Vec<Option<Box<Class>>>,
-    free: Vec<u32>,
-    by_key: HashMap<Arc<ClassKey>, ClassId, foldhash::fast::RandomState>,
-    /// Of each wish, the class and which of its subscriptions it is.
-    wishes: Vec<(ClassId, u8)>,
-    wishes_free: Vec<u32>,
-    streams: usize,
-    bytes: usize,
-}
-
-impl Classes {
-    pub(super) fn find_key(&self, key: &ClassKey) -> Option<ClassId> {
-        self.by_key.get(key).copied()
-    }
-
-    /// Makes a class without connections; its wishes still have to be told to the matcher.
-    pub(super) fn insert(&mut self, key: ClassKey) -> ClassId {
-        let id = ClassId(self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).expect("classes are fewer than connections")
-        }));
-        let wishes = (0..key.subs.len()).map(|index| self.new_wish(id, index)).collect();
-        let weight_bytes = weight_of(&key.subs);
-        self.bytes += weight_bytes;
-        let key = Arc::new(key);
-        self.by_key.insert(Arc::clone(&key), id);
-        self.slots[id.index()] = Some(Box::new(Class {
-            unmatched: Unmatched::of(&key.subs),
-            policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
-            key,
-            wishes,
-            members: Vec::new(),
-            solos: Vec::new(),
-            late: HashMap::default(),
-            plain: Vec::new(),
-            waiting_bytes: 0,
-            deflated: Vec::new(),
-            large: None,
-            stream: None,
-            open: None,
-            matched: 0,
-            is_told: false,
-            is_dirty: false,
-            due: 0,
-            weight_bytes,
-        }));
-        id
-    }
-
-    fn new_wish(&mut self, class: ClassId, index: usize) -> WishId {
-        let place = (class, u8::try_from(index).expect("subscriptions are at most 64"));
-        match self.wishes_free.pop() {
-            Some(wish) => {
-                self.wishes[wish as usize] = place;
-                WishId(wish)
-            }
-            None => {
-                self.wishes.push(place);
-                WishId(
-                    u32::try_from(self.wishes.len() - 1)
-                        .expect("wishes are bounded by connections"),
-                )
-            }
-        }
-    }
-
-    pub(super) fn remove(&mut self, id: ClassId) -> Option<Box<Class>> {
-        let class = self.slots.get_mut(id.index())?.take()?;
-        self.by_key.remove(&class.key);
-        self.bytes -= class.weight_bytes;
-        self.wishes_free.extend(class.wishes.iter().map(|wish| wish.0));
-        self.free.push(id.0);
-        Some(class)
-    }
-
-    /// The class and which of its subscriptions a wish is.
-    pub(super) fn of_wish(&self, wish: WishId) -> (ClassId, u8) {
-        self.wishes[wish.0 as usize]
-    }
-
-    pub(super) fn at(&mut self, id: ClassId) -> &mut Class {
-        self.slots[id.index()]
-            .as_deref_mut()
-            .expect("a connection or a wish names it, so it exists")
-    }
-
-    pub(super) fn find(&self, id: ClassId) -> Option<&Class> {
-        self.slots.get(id.index())?.as_deref()
-    }
-
-    pub(super) fn find_mut(&mut self, id: ClassId) -> Option<&mut Class> {
-        self.slots.get_mut(id.index())?.as_deref_mut()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
-        self.slots.iter().flatten().map(|class| &**class)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.by_key.len()
-    }
-
-    /// Deflate streams in use; counted anew, because they go with the last member of their class.
-    pub(super) fn count_streams(&mut self) -> usize {
-        self.streams = self.slots.iter().flatten().filter(|class| class.stream.is_some()).count();
-        self.streams
-    }
-
-    /// Bytes of all of them, with what finds their subscriptions.
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    pub(super) fn streams(&self) -> usize {
-        self.streams
-    }
-
-    pub(super) fn stream_made(&mut self) {
-        self.streams += 1;
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::access::Who;
-use super::forced::bare;
 use super::input::ConnId;
+use super::sight::bare;
 use crate::batch::Item;
 use crate::event::Event;
 use crate::event::Op;
@@ -58,7 +58,7 @@ impl Shard {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.clone()) else { return 0 };
         let steps = &Cell::new(0);
         self.leave_open_batch(id, &who, steps);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.outbox.confine(
                 |event| who.confine_event(event, steps),
                 |topics| who.hears_of_all(topics),
@@ -68,11 +68,9 @@ impl Shard {
                 replay.live.offsets.retain(|(topic, _)| who.hears_of(topic));
             }
         }
-        self.confine_shaping(
-            id,
-            |event| who.confine_event(event, steps),
-            |topic| who.hears_of(topic),
-        );
+        let (confine, hears_of) =
+            (|event: &_| who.confine_event(event, steps), |topic: &_| who.hears_of(topic));
+        self.shapings.confine(&mut self.conns, id, confine, hears_of);
         steps.get()
     }
 
@@ -89,7 +87,7 @@ impl Shard {
             }
         }
         if self.classes.at(class).members.is_empty() {
-            self.batch_deadlines.remove(open.due_ms, class);
+            self.telling.gathered.forget_batch(open.due_ms, class);
         } else {
             self.classes.at(class).open = Some(open);
         }

@@ -1,23 +1,38 @@
-//! The shard's connections, in a slab: ids are reused lowest first, so that slab order stays allocation order.
+//! Who is here: the shard's connections, in a slab, and which of them the loop is to be told of.
+//!
+//! Ids are reused lowest first, so that slab order stays allocation order.
 //!
 //! Invariants: a free place has no session; a place's generation changes each time it is given away. A connection that is in step owns
 //! nothing beyond its place here and its number in its class.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access::Who;
-use super::class::ClassId;
-use super::class::Voice;
+use super::addresses::Addresses;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::session::Session;
-use super::shape::Shaping;
+use super::shaped::Shaping;
 use super::solo::Solo;
+use super::transport::Voice;
 use crate::auth::Named;
+use crate::batch::Item;
+use crate::dialect::Outcome;
 use crate::dialect::Talk;
+
+/// A class of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ClassId(pub(super) u32);
+
+impl ClassId {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// One connection.
 #[derive(Debug)]
@@ -68,6 +83,13 @@ impl Conn {
 pub(super) struct Conns {
     slots: Vec<Slot>,
     free: BinaryHeap<Reverse<u32>>,
+    addresses: Addresses,
+    /// Whose input is wanted again.
+    resumed: Vec<ConnId>,
+    /// What is being said, until its length is known.
+    said: Vec<u8>,
+    /// Those whose sockets are to be closed.
+    gone: VecDeque<ConnId>,
 }
 
 #[derive(Debug)]
@@ -77,8 +99,16 @@ enum Slot {
 }
 
 impl Conns {
-    /// Gives away the lowest free place.
-    pub(super) fn insert(&mut self, session: Session, peer: IpAddr, heard_s: u32) -> ConnRef {
+    /// Gives away the lowest free place; `None`: the peer's address has `most` already.
+    pub(super) fn insert(
+        &mut self,
+        session: Session,
+        (peer, most): (IpAddr, u32),
+        heard_s: u32,
+    ) -> Option<ConnRef> {
+        if !self.addresses.enter(peer, most) {
+            return None;
+        }
         let id = match self.free.pop() {
             Some(Reverse(id)) => id,
             None => {
@@ -108,11 +138,11 @@ impl Conns {
             shaping: None,
             solo: None,
         });
-        ConnRef { id: ConnId(id), generation }
+        Some(ConnRef { id: ConnId(id), generation })
     }
 
     /// Takes a place back.
-    pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
+    fn remove(&mut self, id: ConnId) -> Option<Conn> {
         let slot = self.slots.get_mut(id.index())?;
         let Slot::Taken(Conn { generation, .. }) = *slot else { return None };
         let Slot::Taken(conn) = std::mem::replace(slot, Slot::Free { generation }) else {
@@ -144,6 +174,46 @@ impl Conns {
     /// The same, to look at only.
     pub(super) fn see(&self, conn: ConnRef) -> Option<&Conn> {
         self.find(conn.id).filter(|found| found.generation == conn.generation)
+    }
+
+    /// What a connection that is not in step has of its own.
+    pub(super) fn solo(&self, id: ConnId) -> Option<&Solo> {
+        self.find(id)?.solo.as_deref()
+    }
+
+    pub(super) fn solo_mut(&mut self, id: ConnId) -> Option<&mut Solo> {
+        self.find_mut(id)?.solo.as_deref_mut()
+    }
+
+    /// How a connection is told something; `None`: its dialect has no word for it.
+    pub(super) fn told(&mut self, id: ConnId, outcome: &Outcome<'_>) -> Option<Item> {
+        let voice = self.find(id)?.voice?;
+        self.said.clear();
+        let kind = voice.dialect.speaker().put_outcome(outcome, &mut self.said)?;
+        Some(Item::Said { kind, text: self.said[..].into() })
+    }
+
+    /// Has the loop ask whether a connection's input is wanted again.
+    pub(super) fn resume(&mut self, id: ConnId) {
+        self.resumed.push(id);
+    }
+
+    pub(super) fn pop_resumed(&mut self) -> Option<ConnId> {
+        self.resumed.pop()
+    }
+
+    /// Has a connection's socket closed.
+    pub(super) fn close_socket(&mut self, id: ConnId) {
+        self.gone.push_back(id);
+    }
+
+    /// A connection whose socket is to be closed. Its place is free from now on.
+    pub(super) fn pop_gone(&mut self) -> Option<ConnId> {
+        let id = self.gone.pop_front()?;
+        if let Some(conn) = self.remove(id) {
+            self.addresses.leave(conn.peer);
+        }
+        Some(id)
     }
 
     pub(super) fn conn_ref(&self, id: ConnId) -> Option<ConnRef> {

@@ -8,6 +8,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::collections::BinaryHeap;
 
+use crate::clock::Now;
+
+/// Whole seconds since the start.
+pub(super) fn seconds(now: Now) -> u32 {
+    u32::try_from(now.mono_ms / 1000).unwrap_or(u32::MAX)
+}
+
 /// Deadlines that are taken out when their reason goes: at most one for each thing, if whoever schedules it anew takes the old one out.
 #[derive(Debug)]
 pub(super) struct Schedule<T>(BTreeSet<(u64, T)>);

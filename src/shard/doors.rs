@@ -213,7 +213,7 @@ impl<'a> Doorway<'a> {
 pub fn routes_page() -> String {
     let mut page = String::from(ROUTES_BEGIN);
     for protocol in PROTOCOLS {
-        let at = match protocol.is_guest {
+        let at = match protocol.guest.is_some() {
             true => format!("On `listen` and on `{}.listen`.", protocol.key),
             false => "On `listen`.".to_owned(),
         };
@@ -304,7 +304,7 @@ fn body_in_words(call: Call, takes: Takes) -> String {
 /// What a call's body may be.
 pub(super) const fn body_of(call: Call) -> Body {
     match call {
-        Call::Talk { body, .. } => body,
+        Call::Respond { body, .. } => body,
         Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
         Call::Upload => Body::Lines,
     }

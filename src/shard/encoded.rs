@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::class::Class;
-use super::class::Voice;
 use super::codec::Codec;
 use super::codec::Deflaters;
+use super::transport::Voice;
 use super::voice;
 use super::voice::SseId;
 use crate::batch::FrameId;

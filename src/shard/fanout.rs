@@ -3,69 +3,34 @@
 //! Work is done per event, then per class of subscribers alike; a subscriber costs nothing here unless it is solo, and then one entry in
 //! its outbox. No I/O, no clock, no log, no async.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shard;
-use super::class::ClassId;
-use super::codec::Codec;
+use super::conns::ClassId;
 use super::encoded::Encoded;
 use super::input::ConnId;
-use super::voice;
-use super::voice::SseId;
 use crate::batch::Pushed;
 use crate::clock::Now;
-use crate::dialect::Form;
 use crate::event::Event;
 use crate::limits::FILTER_STEPS_PER_UNIT;
-use crate::limits::FLUSH_BYTES_MAX;
-use crate::limits::FLUSH_FRAMES_MAX;
 use crate::limits::OUTBOX_ROUNDS_MIN;
 use crate::limits::UNITS_EVENT;
 use crate::limits::UNITS_QUEUED;
-use crate::matcher::WishId;
-
-/// Buffers that live from event to event.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    wishes: Vec<WishId>,
-    classes: Vec<ClassId>,
-    encoded: Encoded,
-    /// Classes for whose subscriptions more is forced than was matched.
-    forced: Vec<(ClassId, u64)>,
-    /// Connections that have a class of their own, and which of their subscriptions wanted the event.
-    alone: Vec<(ConnId, u64)>,
-}
-
-impl Scratch {
-    pub(super) fn new(codec: &Rc<Codec>) -> Self {
-        Self { encoded: Encoded::new(codec), ..Self::default() }
-    }
-}
 
 impl Shard {
     /// Tells one event to every class that wants it.
     pub(super) fn fan_out(&mut self, event: &Arc<Event>, now: Now) {
-        self.cursor[event.home.index()] = event.time_us;
+        self.telling.gathered.begin_event(event);
         self.stats.events += 1;
-        self.events_since_flush += 1;
-        self.turn.spend(UNITS_EVENT);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        self.begin_second(now);
-        self.matcher.matches(event, &mut scratch.wishes);
-        let steps = self.matcher.steps_of_event();
+        self.telling.turn.spend(UNITS_EVENT);
+        let mut scratch = self.telling.take_scratch();
+        self.classes.begin_second(now);
+        let (wanted, steps) = self.classes.match_event(event);
         self.stats.filter_steps += steps;
-        self.turn.spend(scratch.wishes.len() as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
+        self.telling.turn.spend(wanted as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
         self.close_all_spent(now);
-        for wish in scratch.wishes.drain(..) {
-            let (id, sub) = self.classes.of_wish(wish);
-            // It is gone if its filters took too much for this event.
-            let Some(class) = self.classes.find_mut(id) else { continue };
-            if class.matched == 0 {
-                scratch.classes.push(id);
-            }
-            class.matched |= 1 << sub;
-        }
+        // One is gone if its filters took too much for this event.
+        self.classes.take_wanting(&mut scratch.classes);
         scratch.encoded.begin();
         scratch.alone.clear();
         for id in scratch.classes.drain(..) {
@@ -75,7 +40,7 @@ impl Shard {
                 scratch.forced.push((id, subs));
                 continue;
             }
-            if let Some(conn) = self.only_conn(id) {
+            if let Some(conn) = self.classes.only_conn(id) {
                 scratch.alone.push((conn, subs));
                 subs = self.shape_live(conn, event, subs, now);
             }
@@ -89,7 +54,7 @@ impl Shard {
         }
         scratch.encoded.end();
         self.announce_leaves(event, &scratch.alone, now);
-        self.scratch = scratch;
+        self.telling.put_back_scratch(scratch);
     }
 
     /// Queues an event for a class: once for its members, and for each who is solo.
@@ -103,17 +68,17 @@ impl Shard {
     ) {
         let class = self.classes.at(id);
         if !std::mem::replace(&mut class.is_told, true) {
-            self.brake.told.push(id);
+            self.arrived.brake.told.push(id);
         }
         if !class.members.is_empty() {
-            self.append(id, event, subs, encoded, now);
+            self.telling.gathered.append(&mut self.classes, id, (event, subs), encoded, now);
         }
-        let mut full = std::mem::take(&mut self.full);
+        let mut full = self.telling.solos.take_full();
         self.queue_for_solos(id, event, subs, &mut full);
         for conn in full.drain(..) {
             self.outbox_full(conn, now);
         }
-        self.full = full;
+        self.telling.solos.put_back_full(full);
     }
 
     /// Sees an event for a connection with a class of its own; returns the subscriptions that get it now.
@@ -124,63 +89,14 @@ impl Shard {
         subs: u64,
         now: Now,
     ) -> u64 {
-        let solo = self.conns.find(conn).and_then(|conn| conn.solo.as_deref());
+        let solo = self.conns.solo(conn);
         let not_live = solo.map_or(0, |solo| solo.not_live(event.home));
         self.shape(conn, event, subs & !not_live, now)
     }
 
     /// Whether what was gathered must go out before the next event is taken.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.is_class_full
-            || self.is_flight_full()
-            || self.events_since_flush >= FLUSH_FRAMES_MAX
-            || self.queued_bytes >= self.outbox_share() / OUTBOX_ROUNDS_MIN
-    }
-
-    /// Whether a flight holds as many bytes of frames as it may; what is gathered beyond them is in pieces.
-    pub(super) fn is_flight_full(&self) -> bool {
-        self.frames.len() >= FLUSH_BYTES_MAX
-    }
-
-    /// Adds the event to what a class's members are sent next: encoded once per event and kind of class, deflated once per class.
-    fn append(
-        &mut self,
-        id: ClassId,
-        event: &Arc<Event>,
-        subs: u64,
-        encoded: &mut Encoded,
-        now: Now,
-    ) {
-        if event.is_large() || self.is_flight_full() {
-            return self.append_pieces(id, event, subs, encoded);
-        }
-        if let Some(batch) = voice::batch_of(self.classes.at(id), subs) {
-            let class = self.classes.at(id);
-            let (text, _) = encoded.text(class, event, subs, Form::InBatch);
-            let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
-            if voice::fill_batch(class, batch, text, event.time_us, now) {
-                if let Some(due_before_ms) = due_before_ms {
-                    self.batch_deadlines.remove(due_before_ms, id);
-                }
-                self.batch_deadlines.insert(class.open.as_ref().map_or(0, |open| open.due_ms), id);
-            }
-            if let Some(open) = &mut class.open {
-                open.told.push((Arc::clone(event), subs));
-            }
-            if voice::is_batch_full(class) {
-                self.close_batch(id);
-            }
-            return;
-        }
-        self.close_batch(id);
-        self.begin_frames(id);
-        let class = self.classes.at(id);
-        let mark = voice::mark_of(class.key.voice, event);
-        let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
-        for subs in voice::messages(class, subs) {
-            let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
-            self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);
-        }
+        self.telling.gathered.is_due(self.outbox_share() / OUTBOX_ROUNDS_MIN)
     }
 
     fn queue_for_solos(
@@ -194,11 +110,10 @@ impl Shard {
         if class.solos.is_empty() {
             return;
         }
-        self.turn.spend(class.solos.len() as u64 * UNITS_QUEUED);
-        self.queued_bytes += event.weight_bytes();
+        self.telling.turn.spend(class.solos.len() as u64 * UNITS_QUEUED);
+        self.telling.gathered.queued(event.weight_bytes());
         for id in &class.solos {
-            let Some(solo) = self.conns.find_mut(*id).and_then(|conn| conn.solo.as_deref_mut())
-            else {
+            let Some(solo) = self.conns.solo_mut(*id) else {
                 continue;
             };
             let subs = subs & !solo.not_live(event.home);
@@ -211,7 +126,7 @@ impl Shard {
                 full.push(*id);
             } else if !solo.dirty && !solo.blocked {
                 solo.dirty = true;
-                self.queue.listeners.push_back(*id);
+                self.telling.solos.push(*id, true);
             }
         }
     }

@@ -79,16 +79,16 @@ impl Ingest {
 impl Shard {
     /// Tells every shard which fields this one's filters read, if that has changed.
     pub(super) fn tell_interest(&mut self) {
-        let version = self.matcher.interest_version();
+        let version = self.classes.interest_version();
         // Without room it is told with the next one: what is not told yet costs a parse.
-        if version == self.ingest.told || !self.outgoing.has_room_everywhere(Lane::Control) {
+        if version == self.intake.ingest.told || !self.outgoing.has_room_everywhere(Lane::Control) {
             return;
         }
-        self.ingest.told = version;
-        let interest = self.matcher.interest().bounded();
-        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
-            self.outgoing.to(shard).push(Mesh::Interest(self.id, interest.clone()));
+        self.intake.ingest.told = version;
+        let interest = self.classes.interest();
+        for shard in self.shards.others() {
+            self.outgoing.to(shard).push(Mesh::Interest(self.shards.here(), interest.clone()));
         }
-        self.ingest.learn(self.id, interest);
+        self.intake.ingest.learn(self.shards.here(), interest);
     }
 }

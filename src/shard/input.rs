@@ -3,12 +3,11 @@
 //! Invariant: from one party to another the messages of a lane arrive in the order in which they were sent; replay and live delivery meet
 //! without a seam because of it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::allowance::Ask;
 use super::lanes::Lane;
 use super::lanes::Message;
-pub use super::registrar::Entry;
 use crate::auth::LimitError;
 use crate::auth::Publisher;
 use crate::auth::Revoke;
@@ -73,7 +72,7 @@ pub enum Mesh {
     /// To it: this one has left.
     Leave(Address),
     /// To the shard that counts: how many events may this publisher publish?
-    Ask(Box<Ask>),
+    Ask(Box<AllowanceAsk>),
     /// From it.
     Granted { conn: ConnRef, publisher: Box<Publisher>, events: u32 },
     /// To the party that fetches keys: a token came whose key is not known, it may be a new one.
@@ -220,4 +219,29 @@ pub struct Began {
     pub time_us: u64,
     /// The newest offset of each topic of that home which was asked for by name.
     pub offsets: Vec<(TopicName, u64)>,
+}
+
+/// A shard's question to the registrar.
+#[derive(Clone, Debug)]
+pub struct AllowanceAsk {
+    pub address: Address,
+    pub publisher: Publisher,
+    pub events: u32,
+}
+
+/// A connection that wants to be let in, or that says late whose it is.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub address: Address,
+    pub user: Option<Arc<str>>,
+    pub peer: IpAddr,
+}
+
+/// A request that is answered outside of the core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminRequest {
+    /// Escapes resolved.
+    pub path: String,
+    /// The field `If-None-Match`, all its lines with commas between them.
+    pub if_none_match: Option<String>,
 }

@@ -7,22 +7,41 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::Shard;
+use super::deadlines::Deadlines;
+use super::ingest::Ingest;
 use super::input::ConnId;
+use super::input::ConnRef;
+use super::tickets::Tickets;
 use crate::auth::AddressKey;
 use crate::clock::Now;
+use crate::limits::HEARD_BYTES_MAX;
 use crate::limits::INPUT_FREED_SHARE;
+use crate::wire::decoder::Inbound;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// The budget, and who holds what of it.
+/// The budget, who holds what of it, and who is gone on with when.
 #[derive(Debug)]
 pub(super) struct Intake {
     bytes_max: usize,
     held: usize,
     holders: Map<ConnId, Holder>,
+    /// What WebSockets' decoders share.
+    inbound: Inbound,
+    /// Connections that have said more than could be carried out at once, and go on in the next turn.
+    unheard: VecDeque<ConnRef>,
+    /// Bytes of drafts that were carried out in this turn.
+    heard_bytes: usize,
+    /// Uploads that found everything full, and when they try again.
+    retries: Deadlines<ConnRef>,
+    /// What is done with every payload.
+    pub(super) ingest: Ingest,
+    /// What was asked of somebody else, and is not answered.
+    pub(super) tickets: Tickets,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +55,67 @@ struct Holder {
 type Held = (usize, Reverse<u32>);
 
 impl Intake {
-    pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, held: 0, holders: Map::default() }
+    pub(super) fn new(bytes_max: usize, shard_count: u16) -> Self {
+        Self {
+            bytes_max,
+            held: 0,
+            holders: Map::default(),
+            inbound: Inbound::default(),
+            unheard: VecDeque::new(),
+            heard_bytes: 0,
+            retries: Deadlines::default(),
+            ingest: Ingest::new(shard_count),
+            tickets: Tickets::default(),
+        }
+    }
+
+    /// What WebSockets' decoders share.
+    pub(super) const fn inbound(&mut self) -> &mut Inbound {
+        &mut self.inbound
+    }
+
+    /// Whether a turn in which drafts were carried out takes so many bytes more.
+    pub(super) const fn has_time_for(&self, bytes: usize) -> bool {
+        self.heard_bytes + bytes < HEARD_BYTES_MAX
+    }
+
+    /// So many bytes of drafts are carried out in this turn.
+    pub(super) const fn heard(&mut self, bytes: usize) {
+        self.heard_bytes += bytes;
+    }
+
+    /// Has a connection gone on with at the end of this turn, or the next; nobody stands in that line twice.
+    pub(super) fn hear_later(&mut self, conn: ConnRef) {
+        self.unheard.push_back(conn);
+    }
+
+    /// Whether somebody has said more than was carried out.
+    pub(super) fn has_unheard(&self) -> bool {
+        !self.unheard.is_empty()
+    }
+
+    /// A new turn begins for drafts; how many connections are to be gone on with in it.
+    pub(super) fn begin_hearing(&mut self) -> usize {
+        self.heard_bytes = 0;
+        self.unheard.len()
+    }
+
+    pub(super) fn pop_unheard(&mut self) -> Option<ConnRef> {
+        self.unheard.pop_front()
+    }
+
+    /// An upload found everything full.
+    pub(super) fn retry_at(&mut self, due_ms: u64, conn: ConnRef) {
+        self.retries.push(due_ms, conn);
+    }
+
+    pub(super) fn pop_retry(&mut self, now: Now) -> Option<ConnRef> {
+        self.retries.pop_due(now.mono_ms)
+    }
+
+    /// When an upload tries again.
+    pub(super) fn due_ms(&self) -> Option<u64> {
+        self.retries.next_ms()
     }
 
     /// Bytes that are held.
@@ -121,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_address_that_holds_the_most_pays_with_what_holds_the_most() {
-        let mut intake = Intake::new(1000);
+        let mut intake = Intake::new(1000, 1);
         for id in 0..8 {
             intake.set(ConnId(id), ip("10.0.0.1"), 100 + id as usize);
         }
@@ -138,7 +216,7 @@ mod tests {
 
     #[test]
     fn of_equals_the_one_that_came_first_pays_and_all_is_given_back() {
-        let mut intake = Intake::new(100);
+        let mut intake = Intake::new(100, 1);
         for id in 0..4 {
             intake.set(ConnId(id), ip("127.0.0.1"), 40);
         }

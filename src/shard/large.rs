@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Shard;
 use super::class::Class;
-use super::class::ClassId;
-use super::class::Transport;
-use super::class::Voice;
 use super::codec::Codec;
 use super::encoded::Body;
 use super::encoded::Encoded;
+use super::transport::Transport;
+use super::transport::Voice;
 use super::voice;
 use super::voice::SseId;
 use crate::batch::Encoding;
@@ -262,26 +260,4 @@ fn written(text: &Text) -> Vec<u8> {
         }
     }
     out
-}
-
-impl Shard {
-    /// Adds an event to what a class's members are sent next, in pieces.
-    pub(super) fn append_pieces(
-        &mut self,
-        id: ClassId,
-        event: &Arc<Event>,
-        subs: u64,
-        encoded: &mut Encoded,
-    ) {
-        self.close_batch(id);
-        self.begin_frames(id);
-        encoded.keep_parts();
-        let class = self.classes.at(id);
-        let mark = voice::mark_of(class.key.voice, event);
-        let sse_id = Some(SseId { epoch: &self.epoch, times_us: &self.cursor, mark });
-        let pieces = pieces(encoded, &mut self.large, class, event, subs, sse_id);
-        let messages = voice::messages_count(class, subs);
-        class.push_pieces(pieces, messages, &self.frames);
-        self.is_class_full = true;
-    }
 }

@@ -4,55 +4,24 @@
 //! `poll_gone`. A connection that is being closed is sent its last words within a bounded time, or not at all.
 
 use super::Shard;
+use super::closes::CLOSE_GOING_AWAY;
+use super::closes::CLOSE_NORMAL;
+use super::closes::CLOSE_POLICY;
+use super::closes::CLOSE_SILENT;
+use super::deadlines::seconds;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::life::SWEEP_TICKS;
 use super::session::Cut;
+use super::session::Patience;
 use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
 use super::solo::Solo;
 use crate::batch::Item;
-use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::wire::frame;
-
-/// Close codes, RFC 6455 section 7.4.1 and ours.
-pub(super) const CLOSE_NORMAL: u16 = 1000;
-pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
-/// Never on the wire: the connection is gone without a word.
-const CLOSE_ABNORMAL: u16 = 1006;
-pub(super) const CLOSE_POLICY: u16 = 1008;
-pub(super) const CLOSE_SILENT: u16 = 1011;
-
-/// Ticks in which every connection is looked at once: one in so many is, each tick.
-pub(super) const SWEEP_TICKS: u32 = 10;
-/// How long a stopping shard waits for events that are still on their way between shards.
-const STOP_SETTLE_MS: u64 = 50;
-
-/// How far a shard has come with stopping.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Stopping {
-    /// What was accepted is still being delivered; then, at this time at the earliest, connections are told.
-    Settling {
-        until_ms: u64,
-    },
-    Told,
-}
-
-impl Stopping {
-    pub(super) fn due_ms(&self) -> Option<u64> {
-        match self {
-            Self::Settling { until_ms } => Some(*until_ms),
-            Self::Told => None,
-        }
-    }
-}
-
-/// Whole seconds since the start.
-pub(super) fn seconds(now: Now) -> u32 {
-    u32::try_from(now.mono_ms / 1000).unwrap_or(u32::MAX)
-}
 
 impl Shard {
     /// A connection's socket can take bytes again.
@@ -107,8 +76,8 @@ impl Shard {
     /// Takes back that a connection is to be closed, because its peer said no more while it waited and has been answered only now; true if it
     /// was. Whoever is told so says `ended` again when the answer has begun.
     pub(super) fn lives_on(&mut self, id: ConnId) -> bool {
-        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
-        solo.is_some_and(|solo| self.stopping.is_none() && solo.closing.take().is_some())
+        let solo = self.conns.solo_mut(id);
+        solo.is_some_and(|solo| !self.life.is_stopping() && solo.closing.take().is_some())
     }
 
     /// Whether something that a connection has said is still to be answered.
@@ -127,18 +96,14 @@ impl Shard {
     /// Takes a connection out of everything, and has its socket closed.
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
-        self.tickets.close(id);
-        self.forget_account(id);
+        self.intake.tickets.close(id);
+        self.classes.spending.forget(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {
             return;
         }
         if let Session::WebSocket(websocket) = &mut conn.session {
-            websocket.release(&mut self.inbound);
-        }
-        if let Some(mut talk) = conn.talk.take().filter(|_| !conn.is_closing()) {
-            // Its peer is gone, so there is nobody to hear last words.
-            talk.ended(CLOSE_ABNORMAL, "", &mut Vec::new());
+            websocket.release(self.intake.inbound());
         }
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.is_counted);
@@ -147,15 +112,15 @@ impl Shard {
         conn.talk = None;
         conn.solo = None;
         self.count_held(id);
-        self.gone.push_back(id);
+        self.conns.close_socket(id);
         if was_counted {
-            self.leave(Address { shard: self.id, conn: ConnRef { id, generation } });
+            self.leave(Address { shard: self.shards.here(), conn: ConnRef { id, generation } });
         }
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
         self.stats.subscriptions -= self.subs_of(id).len() as u64;
-        self.forget_shaping(id);
+        self.shapings.forget(&mut self.conns, id);
         self.leave_class(id);
     }
 
@@ -165,7 +130,11 @@ impl Shard {
         // What drops its oldest in silence is full only if it has begun to be sent more than there is room for.
         let (code, reason) = slow.unwrap_or((CLOSE_POLICY, "slow"));
         self.stats.slow_disconnects += 1;
-        tracing::debug!(shard = self.id.0, conn = id.0, "slow subscriber: its outbox is full");
+        tracing::debug!(
+            shard = self.shards.here().0,
+            conn = id.0,
+            "slow subscriber: its outbox is full"
+        );
         let message = format_args!("a subscriber fell behind, and is closed");
         self.tell_log_of(Some(id), "warning", "outbox", message, now);
         self.close(id, code, reason, now);
@@ -180,7 +149,6 @@ impl Shard {
             self.put_stream_end(id, code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
-        self.say_end(id, code, reason, &mut Vec::new());
         frame::put_close(&mut bytes, code, reason);
         self.close_with(id, &bytes, AfterSent::Awaited, now);
     }
@@ -189,7 +157,7 @@ impl Shard {
     pub(super) fn close_after_sent(&mut self, id: ConnId, now: Now) {
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
         self.go_solo(id);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.closing = Some(Closing { due_ms, after_sent: AfterSent::Gone });
             solo.dirty = false;
         }
@@ -204,14 +172,14 @@ impl Shard {
         self.go_solo(id);
         self.end_subscriptions(id);
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         if solo.closing.is_some() {
             return;
         }
         let replies = std::mem::take(&mut solo.outbox).into_replies();
-        solo.outbox = Outbox::within(&self.outboxes);
+        solo.outbox = self.telling.solos.outbox();
         for item in replies {
             solo.outbox.push(item);
         }
@@ -230,21 +198,20 @@ impl Shard {
 
     /// To be called every 100 ms.
     pub fn tick(&mut self, now: Now) {
-        self.date.set(now.wall_us / 1_000_000);
+        self.life.set_date(now);
         self.home.expire(now);
         self.tell_figures(now);
         self.tell_troubles(now);
         self.classes.count_streams();
-        self.swept = (self.swept + 1) % SWEEP_TICKS;
-        if self.swept == 0 {
+        let first = self.life.sweep();
+        if first == 0 {
             self.end_stalled_replays(now);
         }
-        let (first, places) = (self.swept, self.conns.places());
-        for index in (first..places).step_by(SWEEP_TICKS as usize) {
+        for index in (first..self.conns.places()).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
         }
         // Each place that is looked at costs about a unit.
-        self.turn.spend(u64::from(places / SWEEP_TICKS));
+        self.telling.turn.spend(u64::from(self.conns.places() / SWEEP_TICKS));
     }
 
     /// Once a second for each connection: is it heard, does it read, does it come to an end?
@@ -263,9 +230,10 @@ impl Shard {
         }
         let Some(conn) = self.conns.find_mut(id) else { return };
         let silent_s = seconds(now).saturating_sub(conn.heard_s);
-        let pace = self.settings.pace();
+        let patience = Patience::of(&self.settings);
         // Whoever is not read is not late.
-        let is_late = conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(pace);
+        let is_late =
+            conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(patience);
         match &mut conn.session {
             // Who waits for an answer has nothing to say.
             Session::Http(http) if http.is_waiting() => conn.heard_s = seconds(now),
@@ -321,31 +289,32 @@ impl Shard {
 
     /// Begins to stop: nothing new is accepted, and what was accepted is delivered.
     pub fn stop(&mut self, now: Now) {
-        if self.stopping.is_none() {
-            if self.id.0 == 0 {
-                self.tell_log("info", "server", format_args!("the server stops"), now);
-            }
-            self.stopping = Some(Stopping::Settling { until_ms: now.mono_ms + STOP_SETTLE_MS });
+        // Before it stops, since nothing is published after that.
+        if !self.life.is_stopping() && self.shards.here().0 == 0 {
+            self.tell_log("info", "server", format_args!("the server stops"), now);
         }
+        self.life.begin_stopping(now);
     }
 
     /// Whether a stopping shard has nobody left.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        matches!(self.stopping, Some(Stopping::Told)) && self.conns.len() == 0
+        self.life.is_end_told() && self.conns.len() == 0
     }
 
     /// Once nothing is on its way any more, everyone is told.
     pub(super) fn go_on_stopping(&mut self, now: Now) {
-        let Some(Stopping::Settling { until_ms }) = self.stopping else { return };
+        if !self.life.may_tell_end(now) {
+            return;
+        }
         let is_settled = !self.has_work()
             && self.arrived.is_empty()
             && self.reads.is_empty()
             && self.outgoing.is_empty();
-        if now.mono_ms < until_ms || !is_settled {
+        if !is_settled {
             return;
         }
-        self.stopping = Some(Stopping::Told);
+        self.life.end_told();
         for index in 0..self.conns.places() {
             let id = ConnId(index);
             match self.conns.find(id).map(|conn| &conn.session) {
@@ -371,7 +340,6 @@ impl Shard {
         }
         self.send_all_held(id, now);
         self.go_solo(id);
-        self.say_end(id, code, reason, &mut Vec::new());
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, code, reason);
         self.push_item(id, Item::Raw(bytes.into()));
@@ -381,7 +349,7 @@ impl Shard {
     /// Ends subscriptions after what waits was sent.
     pub(super) fn end_politely(&mut self, id: ConnId, after_sent: AfterSent, now: Now) {
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.replays.clear();
             solo.count_past();
             solo.closing = Some(Closing { due_ms, after_sent });

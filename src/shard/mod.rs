@@ -8,7 +8,10 @@ mod addresses;
 mod allowance;
 mod arrivals;
 mod brake;
+mod chunk;
 mod class;
+mod classes;
+mod closes;
 mod codec;
 mod confine;
 mod conns;
@@ -17,8 +20,9 @@ mod doors;
 mod encoded;
 mod fanout;
 mod figures;
-mod flush;
+mod flight;
 mod forced;
+mod gathered;
 mod home;
 mod ingest;
 mod input;
@@ -26,9 +30,11 @@ mod intake;
 mod keys;
 mod lanes;
 mod large;
+mod life;
 mod lifecycle;
 mod own;
 mod pace;
+mod past;
 mod past_room;
 mod peer;
 mod publish;
@@ -37,35 +43,43 @@ mod reads;
 mod registrar;
 mod relief;
 mod replay;
+mod rights;
 mod roll;
 mod session;
 mod settings;
 mod shape;
+mod shaped;
+mod shaping;
+mod shards;
+mod sight;
+mod sink;
 mod snapshot;
 mod solo;
+mod solos;
 mod spending;
 mod stats;
 mod subscribe;
+mod telling;
 mod tickets;
 mod tokens;
 mod topics;
+mod transport;
 mod turn;
 mod voice;
 mod want;
 mod work;
 
-use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 
 pub use access::Access;
 pub use access::Listeners;
-pub use allowance::Ask;
 pub use doors::routes_page;
 pub use figures::FIGURES;
 pub use figures::Figure;
 pub use figures::FigureKind;
 pub use input::Address;
+pub use input::AdminRequest;
+pub use input::AllowanceAsk;
 pub use input::Began;
 pub use input::ConnId;
 pub use input::ConnRef;
@@ -82,138 +96,52 @@ pub use lanes::Parcel;
 pub use lanes::PartyId;
 pub use lanes::Pending;
 pub use peer::Peer;
-pub use session::AdminRequest;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::Durable;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
+pub use sink::Sent;
+pub use sink::Sink;
 pub use stats::Stats;
 
 use crate::auth::Verifier;
-use crate::batch::Budget;
-use crate::batch::Frames;
-use crate::batch::LargeEvents;
 use crate::clock::Now;
 use crate::event::HomeId;
 use crate::event::Homes;
 use crate::event::ShardId;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
-use crate::matcher::Matcher;
-use crate::wire::decoder::Inbound;
-use crate::wire::http::HttpDate;
-
-/// Where a shard's bytes go.
-pub trait Sink {
-    /// Hands bytes to a connection's socket, which never blocks.
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Sent;
-
-    /// The same with bytes that lie in several places, at most [`PIECES_PER_SEND_MAX`](crate::limits::PIECES_PER_SEND_MAX) of them.
-    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent;
-}
-
-/// What a socket did with bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It took so many. Fewer than it was given, or none: it is full, and will say when it is writable.
-    Took(usize),
-    /// Its peer is gone.
-    Closed,
-}
 
 /// One core's world.
 #[derive(Debug)]
 pub struct Shard {
-    id: ShardId,
-    shard_count: u16,
-    homes: Homes,
+    shards: shards::Shards,
     settings: Settings,
-    epoch: Arc<str>,
     conns: conns::Conns,
-    addresses: addresses::Addresses,
-    classes: class::Classes,
-    matcher: Matcher,
+    life: life::Life,
+    classes: classes::Classes,
     home: home::Home,
-    /// Up to which stamp of each home shard everything was fanned out here.
-    cursor: Vec<u64>,
     /// Messages for each other party.
     outgoing: lanes::Outgoing<Mesh>,
     arrived: arrivals::Arrivals,
     /// Requests for pages that wait until there is room and time for them.
     reads: reads::Reads,
-    frames: Frames,
-    large: LargeEvents,
-    events_since_flush: usize,
-    /// What the classes gathered last, on its way to their members.
-    flight: flush::Flight,
-    turn: turn::Turn,
-    brake: brake::Brake,
-    /// Events that had arrived when the round began and are not fanned out.
-    ungathered: usize,
-    /// Bytes of events that were queued for solo connections since the last flight began: the sum over events, not over connections.
-    queued_bytes: usize,
-    /// So much waits for some class that it must go out.
-    is_class_full: bool,
-    /// Classes with frames waiting.
-    dirty: Vec<class::ClassId>,
-    /// Solo connections to be looked at.
-    queue: pump::Queue,
-    batch_deadlines: deadlines::Schedule<class::ClassId>,
-    /// What connections asked and other shards have not answered.
-    tickets: tickets::Tickets,
-    /// What publishers may still publish, as far as the registrar has handed it out.
-    allowances: allowance::Allowances,
-    /// Uploads that found everything full, and when they try again.
-    held: deadlines::Deadlines<ConnRef>,
-    resumed: Vec<ConnId>,
-    gone: VecDeque<ConnId>,
-    admin: VecDeque<(ConnRef, AdminRequest)>,
-    inbound: Inbound,
-    /// Connections that have said more than could be carried out at once, and go on in the next turn; and bytes of what was carried out in this.
-    unheard: VecDeque<ConnRef>,
-    heard_bytes: usize,
+    telling: telling::Telling,
     /// What is held of what has come in part.
     intake: intake::Intake,
-    tokens: tokens::Tokens,
-    registrar: registrar::Registrar,
-    own: own::Own,
-    /// When it is, as answers say it: set with every accepted connection and every tick.
-    date: HttpDate,
-    replay_serial: u32,
-    stream_epoch: u32,
-    swept: u32,
-    /// What all outboxes may hold together.
-    outboxes: Rc<Budget>,
-    relief: relief::Relief,
+    rights: rights::Rights,
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
-    stopping: Option<lifecycle::Stopping>,
     stats: Stats,
-    pace_deadlines: deadlines::Schedule<ConnRef>,
-    spending: spending::Spending,
-    /// Connections whose replays rest, since their filters have worked enough for a while.
-    rests: deadlines::Deadlines<ConnRef>,
-    insiders: shape::Insiders,
-    /// Bytes of what is remembered of paced and leaving subscriptions.
-    shaping_bytes: usize,
-    ingest: ingest::Ingest,
-    codec: Rc<codec::Codec>,
-    scratch: fanout::Scratch,
-    scratch_alone: encoded::Encoded,
-    full: Vec<ConnId>,
-    /// What is being said, until its length is known.
-    reply_scratch: Vec<u8>,
-    pump_scratch: pump::Scratch,
+    shapings: shaping::Shapings,
 }
 
 impl Shard {
     /// An empty shard. All shards of a process share an epoch.
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
-        let codec = Rc::new(codec::Codec::new(Arc::clone(&settings.views)));
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
-        let outboxes = Budget::new(settings.outboxes_bytes_max);
         let durable = settings
             .durable
             .as_ref()
@@ -225,87 +153,40 @@ impl Shard {
             settings.home_bounds(),
             settings.retention,
         );
-        let rates_max = settings.memory.rates_max();
         Self {
-            id,
-            shard_count,
-            tokens: tokens::Tokens::new(&settings),
-            registrar: registrar::Registrar::new(settings.access.limits, rates_max),
-            own: own::Own::default(),
+            rights: rights::Rights::new(&settings),
             home,
             past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
-            intake: intake::Intake::new(settings.memory.input_bytes_max),
-            settings,
-            epoch,
-            conns: conns::Conns::default(),
-            addresses: addresses::Addresses::default(),
-            classes: class::Classes::default(),
-            matcher: Matcher::default(),
-            // Not 0, which would be "not known": of a home that has told nothing yet, nothing is missing.
-            cursor: vec![1; homes.count()],
+            intake: intake::Intake::new(settings.memory.input_bytes_max, shard_count),
+            telling: telling::Telling::new(&settings, homes.count(), Arc::clone(&epoch)),
+            shapings: shaping::Shapings::new(settings.memory.shaping_bytes_max),
             outgoing: lanes::Outgoing::new(outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
-            frames: Frames::default(),
-            large: LargeEvents::within(&outboxes),
-            events_since_flush: 0,
-            flight: flush::Flight::default(),
-            turn: turn::Turn::default(),
-            brake: brake::Brake::default(),
-            ungathered: 0,
-            queued_bytes: 0,
-            is_class_full: false,
-            dirty: Vec::new(),
-            queue: pump::Queue::default(),
-            batch_deadlines: deadlines::Schedule::default(),
-            tickets: tickets::Tickets::default(),
-            allowances: allowance::Allowances::within(rates_max),
-            held: deadlines::Deadlines::default(),
-            resumed: Vec::new(),
-            gone: VecDeque::new(),
-            admin: VecDeque::new(),
-            inbound: Inbound::default(),
-            unheard: VecDeque::new(),
-            heard_bytes: 0,
-            date: HttpDate::default(),
-            replay_serial: 0,
-            stream_epoch: 0,
-            swept: 0,
-            outboxes,
-            relief: relief::Relief::default(),
-            stopping: None,
+            shards: shards::Shards::new(id, homes, epoch),
+            settings,
+            conns: conns::Conns::default(),
+            life: life::Life::default(),
+            classes: classes::Classes::default(),
             stats: Stats::default(),
-            pace_deadlines: deadlines::Schedule::default(),
-            spending: spending::Spending::default(),
-            rests: deadlines::Deadlines::default(),
-            insiders: shape::Insiders::default(),
-            shaping_bytes: 0,
-            ingest: ingest::Ingest::new(shard_count),
-            scratch: fanout::Scratch::new(&codec),
-            scratch_alone: encoded::Encoded::new(&codec),
-            full: Vec::new(),
-            reply_scratch: Vec::new(),
-            pump_scratch: pump::Scratch::new(&codec),
-            codec,
-            homes,
         }
     }
 
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: impl Into<Peer>, now: Now) -> Option<ConnRef> {
         let Peer { address, certificate } = peer.into();
-        if self.conns.len() >= self.settings.connections_max || self.stopping.is_some() {
+        if self.conns.len() >= self.settings.connections_max || self.life.is_stopping() {
             return None;
         }
         let most = self.settings.access.limits.address_connections;
-        if !self.addresses.enter(address, most.saturating_add(ADDRESS_CONNECTIONS_SPARE)) {
+        let most = most.saturating_add(ADDRESS_CONNECTIONS_SPARE);
+        let (session, heard_s) = (session::Session::new(port), deadlines::seconds(now));
+        let Some(conn) = self.conns.insert(session, (address, most), heard_s) else {
             tracing::debug!(peer = %address, "its address has too many connections");
             return None;
-        }
-        self.date.set(now.wall_us / 1_000_000);
+        };
+        self.life.set_date(now);
         self.stats.connections_opened += 1;
-        let heard_s = lifecycle::seconds(now);
-        let conn = self.conns.insert(session::Session::new(port), address, heard_s);
         let named = certificate.and_then(|shown| self.settings.access.certified.find(&shown));
         if let (Some(named), Some(opened)) = (named, self.conns.find_mut(conn.id)) {
             opened.named = Some(Box::new(named));
@@ -334,7 +215,7 @@ impl Shard {
                 self.granted(conn, *publisher, events, now);
             }
             Mesh::Keys(verifier) => self.take_keys(verifier),
-            Mesh::Interest(shard, interest) => self.ingest.learn(shard, interest),
+            Mesh::Interest(shard, interest) => self.intake.ingest.learn(shard, interest),
             Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
@@ -347,21 +228,17 @@ impl Shard {
 
     /// A connection that wants its input again; it may have unread bytes.
     pub fn poll_resumed(&mut self) -> Option<ConnId> {
-        self.resumed.pop()
+        self.conns.pop_resumed()
     }
 
     /// A connection whose socket is to be closed. Its place is free from now on.
     pub fn poll_gone(&mut self) -> Option<ConnId> {
-        let id = self.gone.pop_front()?;
-        if let Some(conn) = self.conns.remove(id) {
-            self.addresses.leave(conn.peer);
-        }
-        Some(id)
+        self.conns.pop_gone()
     }
 
     /// A request that is answered outside of the core, through [`Shard::answer`].
     pub fn poll_admin(&mut self) -> Option<(ConnRef, AdminRequest)> {
-        self.admin.pop_front()
+        self.intake.tickets.pop_outside()
     }
 
     /// The keys that tokens are checked with are others now. Who is connected stays.
@@ -372,14 +249,13 @@ impl Shard {
     /// When `work` must be called at the latest, in milliseconds since the start.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
-        let stopping = self.stopping.as_ref().and_then(lifecycle::Stopping::due_ms);
         [
-            self.batch_deadlines.next_ms(),
-            self.pace_deadlines.next_ms(),
-            self.held.next_ms(),
-            self.rests.next_ms(),
-            self.brake.due_ms(),
-            stopping,
+            self.telling.gathered.due_ms(),
+            self.shapings.due_ms(),
+            self.intake.due_ms(),
+            self.past_room.due_ms(),
+            self.arrived.brake.due_ms(),
+            self.life.due_ms(),
         ]
         .into_iter()
         .flatten()

@@ -60,11 +60,11 @@ impl Shard {
     /// Tells the figures, if it is time.
     pub(super) fn tell_figures(&mut self, now: Now) {
         let every_s = self.settings.own.figures_s;
-        let now_s = super::lifecycle::seconds(now);
-        if every_s == 0 || now_s < self.own.told_s + every_s || self.stopping.is_some() {
+        let now_s = super::deadlines::seconds(now);
+        if every_s == 0 || now_s < self.life.own.told_s + every_s || self.life.is_stopping() {
             return;
         }
-        self.own.told_s = now_s;
+        self.life.own.told_s = now_s;
         let stats = self.stats();
         let mut drafts = Vec::with_capacity(TOLD.len());
         for Figure { name, kind, read, .. } in FIGURES.iter().filter(|of| TOLD.contains(&of.name)) {
@@ -72,10 +72,10 @@ impl Shard {
             let data = format!(
                 r#"{{"metric_name":"{name}","metric_type":"{kind}","value":{},"labels":{{"shard":"{}"}}}}"#,
                 read(&stats),
-                self.id.0
+                self.shards.here().0
             );
             let metadata = format!(r#"{{"interval":{every_s},"aggregation":"last"}}"#);
-            let key = format!("{name}/{}", self.id.0);
+            let key = format!("{name}/{}", self.shards.here().0);
             drafts.extend(self.own_draft(METRIC_UPDATE, &key, &data, &metadata, now));
         }
         self.publish_own(drafts, now);
@@ -83,14 +83,14 @@ impl Shard {
 
     /// Tells, once a second at most, that it has begun, and of what was too much since it last looked.
     pub(super) fn tell_troubles(&mut self, now: Now) {
-        let now_s = super::lifecycle::seconds(now);
-        if !self.settings.own.logs || now_s <= self.own.looked_s {
+        let now_s = super::deadlines::seconds(now);
+        if !self.settings.own.logs || now_s <= self.life.own.looked_s {
             return;
         }
-        let is_first = std::mem::replace(&mut self.own.looked_s, now_s) == 0;
-        if is_first && self.id.0 == 0 {
+        let is_first = std::mem::replace(&mut self.life.own.looked_s, now_s) == 0;
+        if is_first && self.shards.here().0 == 0 {
             let version = env!("CARGO_PKG_VERSION");
-            let shards = self.shard_count;
+            let shards = self.shards.count();
             self.tell_log(
                 "info",
                 "server",
@@ -98,15 +98,15 @@ impl Shard {
                 now,
             );
         }
-        let refused = self.stats.refused_full - self.own.refused_told;
+        let refused = self.stats.refused_full - self.life.own.refused_told;
         if refused > 0 {
-            self.own.refused_told = self.stats.refused_full;
+            self.life.own.refused_told = self.stats.refused_full;
             let message = format_args!("{refused} events refused: the server is full");
             self.tell_log("warning", "publish", message, now);
         }
-        let dropped = self.stats.dropped - self.own.dropped_told;
+        let dropped = self.stats.dropped - self.life.own.dropped_told;
         if dropped > 0 {
-            self.own.dropped_told = self.stats.dropped;
+            self.life.own.dropped_told = self.stats.dropped;
             let message = format_args!("{dropped} events dropped for subscribers that fell behind");
             self.tell_log("warning", "outbox", message, now);
         }
@@ -133,7 +133,7 @@ impl Shard {
         now: Now,
     ) {
         if !self.settings.own.logs
-            || !self.own.logs.take(1, Rate::per_second(OWN_LOGS_PER_S), now.mono_ms)
+            || !self.life.own.logs.take(1, Rate::per_second(OWN_LOGS_PER_S), now.mono_ms)
         {
             return;
         }
@@ -144,7 +144,8 @@ impl Shard {
             r#"{{"level":"{level}","message":{},"component":"{component}","task_id":null,"details":{{{details}}}}}"#,
             String::from_utf8_lossy(&text)
         );
-        let metadata = format!(r#"{{"source":"fanwire","thread":"shard-{}"}}"#, self.id.0);
+        let metadata =
+            format!(r#"{{"source":"fanwire","thread":"shard-{}"}}"#, self.shards.here().0);
         let draft = self.own_draft(LOG_ENTRY, "", &data, &metadata, now);
         self.publish_own(draft.into_iter().collect(), now);
     }
@@ -165,21 +166,21 @@ impl Shard {
             r#"{{"event_type":"{event_type}","timestamp":"{}","data":{data},"metadata":{metadata}}}"#,
             String::from_utf8_lossy(&timestamp)
         );
-        let fields = self.ingest.take(payload.as_bytes()).ok()?;
+        let fields = self.intake.ingest.take(payload.as_bytes()).ok()?;
         let op = if key.is_empty() { Op::Event } else { Op::Upsert };
         Some(Draft { topic, key: Arc::from(key), op, payload: Bytes::from(payload), fields })
     }
 
     fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {
         let Some(first) = drafts.first() else { return };
-        let home = self.homes.of(&first.topic);
-        let shard = self.homes.shard(home);
-        if shard == self.id {
+        let home = self.shards.homes().of(&first.topic);
+        let shard = self.shards.homes().shard(home);
+        if shard == self.shards.here() {
             self.place_run(drafts, now);
         } else if self.outgoing.has_room(shard, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };
-            let publisher = Address { shard: self.id, conn };
+            let publisher = Address { shard: self.shards.here(), conn };
             let run = Mesh::Publish(Box::new(PublishRun { publisher, home, drafts }));
             self.outgoing.to(shard).push(run);
         }

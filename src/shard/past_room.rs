@@ -12,12 +12,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shard;
+use super::deadlines::Deadlines;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
+use super::past::PastHeld;
+use super::past::Wanted;
 use super::solo::Replay;
 use super::solo::Solo;
 use crate::batch::Budget;
@@ -25,35 +28,12 @@ use crate::batch::Counted;
 use crate::batch::ITEM_BYTES;
 use crate::clock::Now;
 use crate::event::HomeId;
-use crate::history::Read;
-use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MIN;
 use crate::limits::PAGE_MS_MAX;
 use crate::limits::PAGE_ROOM_SHARE;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::REPLAY_STALLED_MS;
-
-/// A page to ask for, or one that was asked for.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) home: HomeId,
-    pub(super) read: Arc<Read>,
-    pub(super) after_us: u64,
-    /// Bytes that are set aside for it; before it was asked for: what it is known to need, or 0.
-    pub(super) bytes: usize,
-}
-
-impl Wanted {
-    pub(super) const fn new(home: HomeId, read: Arc<Read>, after_us: u64) -> Self {
-        Self { home, read, after_us, bytes: 0 }
-    }
-
-    /// Whether it is answered at once and without any event.
-    fn is_free(&self) -> bool {
-        matches!(self.read.start, Start::Now)
-    }
-}
 
 /// The budget of a shard's replays, and the line.
 #[derive(Debug)]
@@ -62,23 +42,42 @@ pub(super) struct PastRoom {
     line: VecDeque<ConnRef>,
     /// When the line last moved, in milliseconds since the start.
     moved_ms: u64,
-}
-
-/// What a connection holds of the past, and where it stands.
-#[derive(Debug, Default)]
-pub(super) struct PastHeld {
-    /// Beyond what every connection may.
-    counted: Counted,
-    in_line: bool,
-    /// What it has begun to be sent was a page, or stands before one.
-    is_begun: bool,
-    /// When it last asked for a page, in milliseconds since the start.
-    asked_ms: u64,
+    /// Connections whose replays rest, since their filters have worked enough for a while.
+    rests: Deadlines<ConnRef>,
+    /// What the replay that began last is called.
+    serial: u32,
 }
 
 impl PastRoom {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { budget: Budget::new(bytes_max), line: VecDeque::new(), moved_ms: 0 }
+        Self {
+            budget: Budget::new(bytes_max),
+            line: VecDeque::new(),
+            moved_ms: 0,
+            rests: Deadlines::default(),
+            serial: 0,
+        }
+    }
+
+    /// What the next replay is called.
+    pub(super) const fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    /// The replays of a connection rest until then, in milliseconds since the start.
+    pub(super) fn rest(&mut self, until_ms: u64, conn: ConnRef) {
+        self.rests.push(until_ms, conn);
+    }
+
+    /// The next connection whose replays have rested.
+    pub(super) fn pop_rested(&mut self, now: Now) -> Option<ConnRef> {
+        self.rests.pop_due(now.mono_ms)
+    }
+
+    /// When replays have rested.
+    pub(super) fn due_ms(&self) -> Option<u64> {
+        self.rests.next_ms()
     }
 
     /// For one connection.
@@ -148,8 +147,8 @@ impl Solo {
 
 impl Shard {
     fn ask(&mut self, home: HomeId, wish: ReadWish, now: Now) {
-        let shard = self.homes.shard(home);
-        if shard == self.id {
+        let shard = self.shards.homes().shard(home);
+        if shard == self.shards.here() {
             self.read_here(Box::new(wish), now);
         } else {
             self.outgoing.to(shard).push(Mesh::Read(Box::new(wish)));
@@ -160,7 +159,7 @@ impl Shard {
     pub(super) fn ask_for_next_pages(&mut self, id: ConnId, now: Now) {
         let Some(reader) = self.conns.conn_ref(id) else { return };
         while self.ask_for_a_page(reader, false, now) {}
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         let is_resting = now.mono_ms < solo.rests_until_ms;
@@ -188,7 +187,7 @@ impl Shard {
         // Of one that was too large it is known what its events take, and as few of them as may be are asked for.
         let page_bytes = if wanted.bytes > 0 { PAGE_BYTES_MIN } else { bytes };
         replay.asked.push(Wanted { bytes, ..wanted });
-        let reader = Address { shard: self.id, conn: reader };
+        let reader = Address { shard: self.shards.here(), conn: reader };
         let wish = ReadWish { reader, replay: replay.serial, home, read, after_us, page_bytes };
         solo.past.asked_ms = now.mono_ms;
         solo.count_past();
@@ -231,7 +230,7 @@ impl Shard {
         {
             self.past_room.moved_ms = now.mono_ms;
             let conn = self.conns.find_ref(first).map(|_| first.id);
-            let solo = conn.and_then(|id| self.conns.find_mut(id)?.solo.as_deref_mut());
+            let solo = conn.and_then(|id| self.conns.solo_mut(id));
             if let Some(solo) = solo {
                 solo.past.in_line = false;
                 self.ask_for_a_page(first, true, now);
@@ -266,10 +265,10 @@ impl Shard {
         if self.past_room.line.is_empty() || waited_ms < REPLAY_STALLED_MS {
             return;
         }
-        self.turn.spend(u64::from(self.conns.places()));
+        self.telling.turn.spend(u64::from(self.conns.places()));
         let places = (0..self.conns.places()).map(ConnId);
         let holders = places.filter_map(|id| {
-            let solo = self.conns.find(id)?.solo.as_deref()?;
+            let solo = self.conns.solo(id)?;
             let bytes = solo.past.counted.bytes();
             let holds = bytes > 0 && solo.closing.is_none();
             holds.then(|| (bytes, Reverse(id), solo.past.in_line, solo.leaves_pages(now)))
@@ -283,7 +282,11 @@ impl Shard {
         while !self.can_go_on_with_past()
             && let Some((_, Reverse(id), ..)) = payers.pop()
         {
-            tracing::debug!(shard = self.id.0, conn = id.0, "its pages lie while others wait");
+            tracing::debug!(
+                shard = self.shards.here().0,
+                conn = id.0,
+                "its pages lie while others wait"
+            );
             self.outbox_full(id, now);
         }
     }

@@ -3,7 +3,6 @@
 //! Invariants: a connection has at most one run underway, so its events keep their order and what is under way is bounded by
 //! `DRAFTS_BYTES_MAX` and one message; an event that was refused was not taken, and no later one of the same run and home was.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shard;
@@ -17,6 +16,7 @@ use super::input::PublishedRun;
 use super::input::weight_of;
 use super::lanes::Lane;
 use super::tickets::Question;
+use super::tickets::Underway;
 use crate::clock::Now;
 use crate::dialect::Placed;
 pub(super) use crate::dialect::PublishResult;
@@ -24,7 +24,6 @@ use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
-use crate::event::ShardId;
 use crate::limits::DRAFT_BYTES;
 use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
@@ -32,32 +31,6 @@ use crate::limits::RUN_EVENTS_MAX;
 /// Bytes that a draft takes until it has its place and its publisher was told, about.
 pub(super) fn draft_bytes(draft: &Draft) -> usize {
     DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len()
-}
-
-/// A run of drafts on its way to one or several homes.
-#[derive(Debug)]
-pub(super) struct Underway {
-    /// The home of each draft, in order.
-    homes: Vec<HomeId>,
-    /// The results that each home has sent.
-    results: Vec<(HomeId, VecDeque<PublishResult>)>,
-    awaited: usize,
-    /// Further drafts of the run, which its publisher may not publish just now.
-    refused: usize,
-}
-
-impl Underway {
-    /// The results in the order of the drafts.
-    fn into_results(mut self) -> Vec<PublishResult> {
-        let mut in_order = Vec::with_capacity(self.homes.len());
-        for home in &self.homes {
-            let results = self.results.iter_mut().find(|(of, _)| of == home);
-            let result = results.and_then(|(_, results)| results.pop_front());
-            in_order.push(result.expect("a home answers every draft of a run"));
-        }
-        in_order.extend((0..self.refused).map(|_| Err(RefusalCode::RateLimited)));
-        in_order
-    }
 }
 
 impl Shard {
@@ -72,7 +45,7 @@ impl Shard {
         match self.allow(publisher, drafts.len(), now) {
             Allowed::Events(allowed) => self.publish_allowed(publisher, drafts, allowed, now),
             Allowed::Asked => {
-                self.tickets.open(id, Question::Allowance(drafts));
+                self.intake.tickets.open(id, Question::Allowance(drafts));
                 None
             }
             Allowed::Full => Some(drafts.iter().map(|_| Err(RefusalCode::Full)).collect()),
@@ -91,13 +64,14 @@ impl Shard {
         drafts.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
         let refused = wanted - drafts.len();
         self.stats.refused_rate += refused as u64;
-        let here = HomeId::volatile(self.id);
-        if drafts.iter().all(|draft| self.homes.of(&draft.topic) == here) {
+        let here = HomeId::volatile(self.shards.here());
+        if drafts.iter().all(|draft| self.shards.homes().of(&draft.topic) == here) {
             let mut results = self.place_run(drafts, now);
             results.extend((0..refused).map(|_| Err(RefusalCode::RateLimited)));
             return Some(results);
         }
-        let homes: Vec<HomeId> = drafts.iter().map(|draft| self.homes.of(&draft.topic)).collect();
+        let homes: Vec<HomeId> =
+            drafts.iter().map(|draft| self.shards.homes().of(&draft.topic)).collect();
         let mut by_home: Vec<(HomeId, Vec<Draft>)> = Vec::new();
         for (draft, home) in drafts.into_iter().zip(&homes) {
             match by_home.iter_mut().find(|(of, _)| of == home) {
@@ -107,8 +81,8 @@ impl Shard {
         }
         let mut underway = Underway { homes, results: Vec::new(), awaited: 0, refused };
         for (home, drafts) in by_home {
-            let shard = self.homes.shard(home);
-            if shard == self.id {
+            let shard = self.shards.homes().shard(home);
+            if shard == self.shards.here() {
                 let results = self.place_run(drafts, now);
                 underway.results.push((home, results.into()));
             } else if !self.outgoing.has_room(shard, Lane::Data) {
@@ -116,7 +90,7 @@ impl Shard {
                     .results
                     .push((home, drafts.iter().map(|_| Err(RefusalCode::Full)).collect()));
             } else {
-                let publisher = Address { shard: self.id, conn: publisher };
+                let publisher = Address { shard: self.shards.here(), conn: publisher };
                 let run = Mesh::Publish(Box::new(PublishRun { publisher, home, drafts }));
                 self.outgoing.to(shard).push(run);
                 underway.awaited += 1;
@@ -125,7 +99,7 @@ impl Shard {
         if underway.awaited == 0 {
             return Some(underway.into_results());
         }
-        self.tickets.open(publisher.id, Question::Places(underway));
+        self.intake.tickets.open(publisher.id, Question::Places(underway));
         None
     }
 
@@ -142,11 +116,13 @@ impl Shard {
         if self.conns.find_ref(publisher).is_none() {
             return;
         }
-        let Some(Question::Places(underway)) = self.tickets.find_mut(publisher.id) else { return };
+        let Some(Question::Places(underway)) = self.intake.tickets.find_mut(publisher.id) else {
+            return;
+        };
         underway.results.push((home, results.into()));
         underway.awaited -= 1;
         if underway.awaited == 0
-            && let Some(Question::Places(underway)) = self.tickets.close(publisher.id)
+            && let Some(Question::Places(underway)) = self.intake.tickets.close(publisher.id)
         {
             self.published(publisher.id, &underway.into_results(), now);
         }
@@ -154,7 +130,7 @@ impl Shard {
 
     /// Gives drafts of topics at home here their places, and sends them on their way to every shard.
     pub(super) fn place_run(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
-        if self.stopping.is_some() {
+        if self.life.is_stopping() {
             return drafts.iter().map(|_| Err(RefusalCode::ShuttingDown)).collect();
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
@@ -183,11 +159,11 @@ impl Shard {
     /// To every core's inbox, this one's included.
     fn spread(&mut self, events: Vec<Arc<Event>>) {
         // With one shard there is nobody to weigh them for.
-        let mut rest = if self.shard_count > 1 { &events[..] } else { &[] };
+        let mut rest = if self.shards.count() > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {
             let (run, after) = rest.split_at(run_length(rest));
             let weight_bytes = weight_of(run);
-            for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+            for shard in self.shards.others() {
                 self.outgoing.to(shard).push_weighed(Mesh::Events(run.into()), weight_bytes);
             }
             rest = after;

@@ -85,7 +85,7 @@ impl Shard {
 
     /// Whether one of those that wait could be carried out.
     pub(super) fn can_read_on(&self) -> bool {
-        let waiting = (0..self.shard_count).map(ShardId).zip(&self.reads.waiting);
+        let waiting = self.shards.all().zip(&self.reads.waiting);
         waiting
             .into_iter()
             .any(|(reader, wishes)| !wishes.is_empty() && self.has_room_for_page(reader))
@@ -93,7 +93,7 @@ impl Shard {
 
     /// The past can wait, and has room of its own: where it filled a queue, a home would refuse publishes.
     fn has_room_for_page(&self, reader: ShardId) -> bool {
-        if reader == self.id {
+        if reader == self.shards.here() {
             self.arrived.has_room_for_page()
         } else {
             self.outgoing.has_room_for_past(reader)
@@ -105,7 +105,7 @@ impl Shard {
         else {
             return;
         };
-        self.turn.spend(UNITS_QUEUED * page.events.len() as u64);
+        self.telling.turn.spend(UNITS_QUEUED * page.events.len() as u64);
         let read = match wish.read.start {
             LAST if page.more_after_us.is_some() => {
                 let deleted_after_us = Some(self.home.stamped_us());
@@ -131,7 +131,7 @@ impl Shard {
             page,
             began,
         });
-        if wish.reader.shard == self.id {
+        if wish.reader.shard == self.shards.here() {
             self.arrived.push_page(answer);
         } else {
             self.outgoing.to(wish.reader.shard).push(Mesh::Page(answer));

@@ -4,13 +4,12 @@
 //! it was asked for is not. Whoever has no name and comes from this machine is not counted, and nobody is asked about them.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::Shard;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::input::Entry;
 use super::input::Mesh;
 use super::lanes::Lane;
 use crate::auth::AccessLimits;
@@ -30,14 +29,6 @@ pub(super) const REGISTRAR: ShardId = ShardId(0);
 pub(super) struct Registrar {
     admission: Admission,
     here: HashMap<Address, Admitted, foldhash::fast::RandomState>,
-}
-
-/// A connection that wants to be let in, or that says late whose it is.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub address: Address,
-    pub user: Option<Arc<str>>,
-    pub peer: IpAddr,
 }
 
 impl Registrar {
@@ -80,22 +71,22 @@ impl Shard {
         if user.is_none() && AddressKey::of(peer).is_none() {
             return Some(Ok(()));
         }
-        let entry = Entry { address: Address { shard: self.id, conn }, user, peer };
-        if self.id != REGISTRAR {
+        let entry = Entry { address: Address { shard: self.shards.here(), conn }, user, peer };
+        if self.shards.here() != REGISTRAR {
             if !self.outgoing.has_room(REGISTRAR, Lane::Control) {
                 return Some(Err(LimitError::Busy));
             }
             self.outgoing.to(REGISTRAR).push(Mesh::Enter(Box::new(entry)));
             return None;
         }
-        let result = self.registrar.enter(&entry, now);
+        let result = self.rights.registrar.enter(&entry, now);
         self.count(id, result);
         Some(result)
     }
 
     /// Another shard's connection wants in.
     pub(super) fn enter_here(&mut self, entry: &Entry, now: Now) {
-        let result = self.registrar.enter(entry, now);
+        let result = self.rights.registrar.enter(entry, now);
         let Address { shard, conn } = entry.address;
         self.outgoing.to(shard).push(Mesh::Entered { conn, result });
     }
@@ -104,7 +95,7 @@ impl Shard {
     pub(super) fn entered(&mut self, conn: ConnRef, result: Result<(), LimitError>, now: Now) {
         if self.conns.find_ref(conn).is_none() {
             if result.is_ok() {
-                self.leave(Address { shard: self.id, conn });
+                self.leave(Address { shard: self.shards.here(), conn });
             }
             return;
         }
@@ -120,8 +111,8 @@ impl Shard {
 
     /// A connection that was counted has ended.
     pub(super) fn leave(&mut self, address: Address) {
-        if self.id == REGISTRAR {
-            self.registrar.leave(address);
+        if self.shards.here() == REGISTRAR {
+            self.rights.registrar.leave(address);
         } else {
             self.outgoing.to(REGISTRAR).push(Mesh::Leave(address));
         }

@@ -8,13 +8,6 @@ use super::Shard;
 use super::input::ConnId;
 use crate::batch::Pushed;
 use crate::clock::Now;
-use crate::limits::OUTBOXES_RELIEF_MS;
-
-/// When there was nobody to give way, and it need not be looked again so soon.
-#[derive(Debug, Default)]
-pub(super) struct Relief {
-    again_ms: u64,
-}
 
 /// Somebody who holds more than their share.
 struct Holder {
@@ -28,14 +21,14 @@ struct Holder {
 impl Shard {
     /// Has those who hold more than their share give way, if all together hold more than they may.
     pub(super) fn relieve_outboxes(&mut self, now: Now) {
-        if !self.outboxes.is_over() || now.mono_ms < self.relief.again_ms {
+        if !self.telling.solos.wants_relief(now) {
             return;
         }
         let share = self.outbox_share();
         let mut holders = self.holders_above(share);
         holders.sort_unstable_by_key(|holder| (holder.queued, u64::MAX - holder.moved_ms));
         for holder in holders.iter().rev().filter(|holder| holder.queued > share) {
-            if self.outboxes.is_relieved() {
+            if self.telling.solos.outboxes().is_relieved() {
                 break;
             }
             self.shed(holder.id, share, now);
@@ -43,32 +36,32 @@ impl Shard {
         // What has begun to be sent is given up only if even that is not enough: its connection goes with it.
         holders.sort_unstable_by_key(|holder| holder.moved_ms);
         for holder in holders.iter().filter(|holder| holder.owed > share) {
-            if !self.outboxes.is_exhausted() {
+            if !self.telling.solos.outboxes().is_exhausted() {
                 break;
             }
             self.outbox_full(holder.id, now);
             self.remove(holder.id);
         }
-        if self.outboxes.is_over() {
-            self.relief.again_ms = now.mono_ms + OUTBOXES_RELIEF_MS;
+        if self.telling.solos.outboxes().is_over() {
+            self.telling.solos.put_relief_off(now);
         }
     }
 
     /// Whether somebody who falls behind may hold nothing, not even what it has begun to be sent: so much is held that nobody can give way for.
     pub(super) fn is_outbox_refused(&mut self, now: Now) -> bool {
-        if self.outboxes.is_exhausted() {
+        if self.telling.solos.outboxes().is_exhausted() {
             self.relieve_outboxes(now);
         }
-        self.outboxes.is_exhausted()
+        self.telling.solos.outboxes().is_exhausted()
     }
 
     /// Those who hold more than so many bytes.
     fn holders_above(&mut self, share: usize) -> Vec<Holder> {
         let places = self.conns.places();
         // Each place that is looked at costs about a unit.
-        self.turn.spend(u64::from(places));
+        self.telling.turn.spend(u64::from(places));
         let holders = (0..places).map(ConnId).filter_map(|id| {
-            let solo = self.conns.find(id)?.solo.as_deref()?;
+            let solo = self.conns.solo(id)?;
             let (queued, owed) = (solo.outbox.event_bytes(), solo.owed.len());
             let holds = queued > share || owed > share;
             holds.then_some(Holder { id, queued, owed, moved_ms: solo.moved_ms })

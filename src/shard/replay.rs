@@ -12,7 +12,7 @@ use super::access::Who;
 use super::access::common;
 use super::input::ConnId;
 use super::input::PageAnswer;
-use super::past_room::Wanted;
+use super::past::Wanted;
 use super::shape::Past;
 use super::solo::Listener;
 use super::solo::Replay;
@@ -56,14 +56,13 @@ impl Shard {
     ) {
         let since = if self.is_position_here(since, now) { since } else { &Since::Lost };
         let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
-        let homes = self.homes.of_patterns(&subscription.topics);
+        let homes = self.shards.homes().of_patterns(&subscription.topics);
         let untold = match since {
             Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
             _ => None,
         };
         let is_snapshot = untold.is_some();
-        self.replay_serial = self.replay_serial.wrapping_add(1);
-        let serial = self.replay_serial;
+        let serial = self.past_room.next_serial();
         let shared = Arc::new(Read {
             topics: subscription.topics.clone(),
             start: self.start_of(since, &subscription.topics),
@@ -80,7 +79,7 @@ impl Shard {
             asked: Vec::new(),
             state_bytes: REPLAY_BYTES + read_bytes(&shared),
             sent: HashMap::default(),
-            live: Live { epoch: (*self.epoch).into(), ..Live::default() },
+            live: Live { epoch: (*self.shards.epoch()).into(), ..Live::default() },
             untold,
             is_narrowed: false,
             is_live: listener.is_live,
@@ -90,8 +89,8 @@ impl Shard {
             unlearned: Vec::new(),
             is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
         };
-        let home_count = self.homes.count();
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        let home_count = self.shards.homes().count();
+        if let Some(solo) = self.conns.solo_mut(id) {
             // Nearly everyone has one at a time.
             solo.replays.reserve_exact(1);
             solo.replays.push(replay);
@@ -129,17 +128,18 @@ impl Shard {
     /// Whether what a client says of where it stands can be a position of this server: one of its epoch, that it has had. Times that are asked for
     /// may lie in the future; a place that was reached does not.
     pub(super) fn is_position_here(&self, since: &Since, now: Now) -> bool {
-        let seen_us = self.cursor.iter().copied().max().unwrap_or(0).max(now.wall_us);
+        let seen_us =
+            self.telling.gathered.cursor().iter().copied().max().unwrap_or(0).max(now.wall_us);
         let is_past = |time_us: u64| time_us <= seen_us.saturating_add(POSITION_AHEAD_US);
         match since {
             Since::Cursor(cursor) => {
-                *cursor.epoch == *self.epoch
-                    && cursor.times_us.len() == self.homes.count()
+                *cursor.epoch == *self.shards.epoch()
+                    && cursor.times_us.len() == self.shards.homes().count()
                     && cursor.times_us.iter().all(|time_us| is_past(*time_us))
             }
             // One of another epoch says for which topics it is lost.
             Since::Position(position) => {
-                position.epoch.as_deref() != Some(&*self.epoch)
+                position.epoch.as_deref() != Some(self.shards.epoch())
                     || position.time_us.is_none_or(is_past)
             }
             _ => true,
@@ -155,7 +155,7 @@ impl Shard {
             Since::Time(time_us) => {
                 Start::AfterTime { time_us: time_us.saturating_sub(1), mark: None }
             }
-            Since::Position(position) if position.epoch.as_deref() == Some(&*self.epoch) => {
+            Since::Position(position) if position.epoch.as_deref() == Some(self.shards.epoch()) => {
                 let mut offsets = position.offsets.clone();
                 offsets.sort_unstable();
                 Start::AfterOffsets { offsets: offsets.into(), others_us: position.time_us }
@@ -177,13 +177,16 @@ impl Shard {
                 Start::AfterTime { time_us: cursor.times_us[home.index()], mark: cursor.mark }
             }
             (_, Start::AfterOffsets { offsets, others_us }) => {
-                let is_here = |named: &&(TopicName, u64)| self.homes.of(&named.0) == home;
+                let is_here = |named: &&(TopicName, u64)| self.shards.homes().of(&named.0) == home;
                 let offsets = offsets.iter().filter(is_here).cloned().collect();
                 Start::AfterOffsets { offsets, others_us: *others_us }
             }
             (_, Start::OtherEpoch { topics }) => {
-                let here =
-                    topics.iter().filter(|name| self.homes.of(name) == home).cloned().collect();
+                let here = topics
+                    .iter()
+                    .filter(|name| self.shards.homes().of(name) == home)
+                    .cloned()
+                    .collect();
                 Start::OtherEpoch { topics: here }
             }
             _ => return Arc::clone(shared),
@@ -207,7 +210,7 @@ impl Shard {
             self.take_page(answer, now);
         }
         self.rest_after_page(reader, now);
-        let solo = self.conns.find_mut(reader.id).and_then(|conn| conn.solo.as_deref_mut());
+        let solo = self.conns.solo_mut(reader.id);
         if let Some(solo) = solo {
             solo.count_past();
             self.ask_for_next_pages(reader.id, now);
@@ -233,11 +236,11 @@ impl Shard {
         for (time_us, gap) in page.late_gaps {
             let (before, after) =
                 events.split_at(events.partition_point(|event| event.time_us <= time_us));
-            self.push_page_events(id, serial, set, before, now);
+            self.push_page_events(id, serial, sub, before, now);
             self.push_page_gap(id, serial, set, gap);
             events = after;
         }
-        self.push_page_events(id, serial, set, events, now);
+        self.push_page_events(id, serial, sub, events, now);
         if let Some(after_us) = page.more_after_us {
             if let Some(replay) = self.replay_of(id, serial) {
                 replay.next.push(Wanted::new(home, read, after_us));
@@ -305,7 +308,7 @@ impl Shard {
                 continue;
             }
             let passes = self.shown(filter.as_ref(), &forced, event).is_some();
-            if passes && !self.note_inside(reader.id, sub, event) {
+            if passes && !self.shapings.note_inside(&mut self.conns, reader.id, sub, event) {
                 return self.outbox_full(reader.id, now);
             }
         }
@@ -314,7 +317,7 @@ impl Shard {
 
     /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
     pub(super) fn refiltered(&mut self, id: ConnId, sub: u8) {
-        let solo = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut());
+        let solo = self.conns.solo_mut(id);
         for replay in solo.map_or(&mut [][..], |solo| &mut solo.replays) {
             replay.is_refiltered |= replay.sub == sub;
         }
@@ -327,7 +330,7 @@ impl Shard {
     }
 
     pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
-        let solo = self.conns.find_mut(id)?.solo.as_deref_mut()?;
+        let solo = self.conns.solo_mut(id)?;
         solo.replays.iter_mut().find(|replay| replay.serial == serial)
     }
 
@@ -335,10 +338,11 @@ impl Shard {
         &mut self,
         id: ConnId,
         serial: u32,
-        set: u64,
+        sub: u8,
         events: &[Arc<Event>],
         now: Now,
     ) {
+        let set = 1 << sub;
         let (filter, forced) = self.terms_of(id, set);
         let narrowed = self.narrowed_to(id, serial);
         for event in events {
@@ -351,10 +355,10 @@ impl Shard {
             let Some(replay) = self.replay_of(id, serial) else { return };
             let is_news = replay.told(event);
             replay.live.replayed += u64::from(passes);
-            let Some(event) = self.shape_past(id, event, set, Past { passes, is_news }, now) else {
+            let Some(event) = self.shape_past(id, event, sub, Past { passes, is_news }, now) else {
                 continue;
             };
-            if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+            if let Some(solo) = self.conns.solo_mut(id) {
                 solo.outbox.push(Item::Event { event, subs: set });
             }
         }
@@ -368,7 +372,7 @@ impl Shard {
 
     /// The present has begun at every home.
     pub(super) fn end_replay(&mut self, id: ConnId, serial: u32, now: Now) {
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         let Some(index) = solo.replays.iter().position(|replay| replay.serial == serial) else {
@@ -376,7 +380,7 @@ impl Shard {
         };
         let replay = solo.replays.remove(index);
         self.end_past(id, replay.sub, now);
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         if !solo.cursor.is_empty() {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::access::Access;
-use super::class::Voice;
 use super::lanes::PartyId;
-use super::session::Pace;
+use super::transport::Voice;
 use crate::dialect::Silence;
 use crate::dialect::Views;
 use crate::event::TopicPattern;
@@ -65,11 +64,6 @@ impl Settings {
         let Silence::Closed { after_s } = speaker.manners.silence else { return None };
         let set = self.views.setting(speaker.protocol, after_s);
         Some(u32::try_from(set).unwrap_or(u32::MAX))
-    }
-
-    /// How long what comes in part may take.
-    pub(super) fn pace(&self) -> Pace {
-        Pace { timeout_s: self.request_timeout_s, bytes_per_s_min: self.upload_bytes_per_s_min }
     }
 
     /// Topics that a home may have, and the bytes of each one's name.

@@ -10,42 +10,15 @@ use std::sync::Arc;
 use super::Shard;
 use super::input::ConnId;
 use super::input::PageAnswer;
-use super::past_room::Wanted;
+use super::past::Untold;
+use super::past::Wanted;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::event::Event;
-use crate::event::HomeId;
 use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
-
-/// What of a snapshot is still to be told.
-#[derive(Debug, Default)]
-pub(super) struct Untold {
-    /// One home's topics at a time.
-    parts: VecDeque<(HomeId, TopicPattern)>,
-}
-
-impl Untold {
-    /// The next part's first page. Of a home that has begun to be live, only what was stamped before that.
-    fn next(&mut self, began_us: &[(HomeId, u64)]) -> Option<(HomeId, Arc<Read>)> {
-        let (home, topic) = self.parts.pop_front()?;
-        let live_from = began_us.iter().find(|(began, _)| *began == home);
-        let up_to_us = live_from.map_or(u64::MAX, |(_, time_us)| *time_us);
-        let start = Start::Snapshot { up_to_us };
-        Some((
-            home,
-            Arc::new(Read {
-                topics: vec![topic],
-                start,
-                after_us: 0,
-                page_bytes: PAGE_BYTES_MAX,
-                with_before: false,
-            }),
-        ))
-    }
-}
 
 /// The page that follows one, in the same part.
 fn next_page(read: &Read, up_to_us: u64) -> Arc<Read> {
@@ -66,10 +39,10 @@ impl Shard {
         for topic in topics {
             match topic {
                 TopicPattern::Exact(name) => {
-                    parts.push_back((self.homes.of(name), topic.clone()));
+                    parts.push_back((self.shards.homes().of(name), topic.clone()));
                 }
                 TopicPattern::Wild(_) => {
-                    parts.extend(self.homes.all().map(|home| (home, topic.clone())));
+                    parts.extend(self.shards.homes().all().map(|home| (home, topic.clone())));
                 }
             }
         }
@@ -120,7 +93,7 @@ impl Shard {
             .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
         let shown = heard_of.filter_map(|event| self.shown(filter.as_ref(), &forced, event));
         let shown: Vec<Arc<Event>> = shown.collect();
-        let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) else {
+        let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         let Some(replay) = solo.replays.iter_mut().find(|replay| replay.serial == serial) else {

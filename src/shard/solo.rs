@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::input::Began;
-use super::past_room::PastHeld;
-use super::past_room::Wanted;
-use super::snapshot::Untold;
+use super::past::PastHeld;
+use super::past::Untold;
+use super::past::Wanted;
 use crate::batch::Outbox;
 use crate::batch::Owed;
 use crate::dialect::SubId;

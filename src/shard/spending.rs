@@ -8,20 +8,20 @@
 use std::collections::HashMap;
 
 use super::Shard;
-use super::class::ClassId;
+use super::closes::CLOSE_POLICY;
+use super::conns::ClassId;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::lifecycle::CLOSE_POLICY;
 use crate::clock::Now;
 use crate::dialect::Outcome;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Event;
+use crate::event::fields::Scratch;
 use crate::limits::FILTER_FREE_STEPS;
 use crate::limits::FILTER_SECOND_STEPS_MAX;
 use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::matcher::Filter;
-use crate::matcher::PayerId;
 
 /// The reason with which a connection is closed whose filters took too much.
 const REASON: &str = "filter_work";
@@ -48,65 +48,75 @@ struct Spent {
 }
 
 impl Spending {
-    /// Filters took so many steps for the page at hand.
-    pub(super) const fn looked_at_page(&mut self, steps: u64) {
-        self.page_steps += steps;
-    }
-}
-
-pub(super) const fn payer(class: ClassId) -> PayerId {
-    PayerId(class.0)
-}
-
-impl Shard {
     /// Begins a new second, if one has begun.
-    pub(super) fn begin_second(&mut self, now: Now) {
+    pub(super) fn begin_second(&mut self, now: Now) -> bool {
         let second = now.mono_ms / 1000;
-        if self.spending.second != second {
-            self.spending.second = second;
-            self.spending.of_conn.clear();
-            self.matcher.begin_second();
+        let begins = self.second != second;
+        if begins {
+            self.second = second;
+            self.of_conn.clear();
         }
+        begins
     }
 
-    /// What a connection's filters have taken in this second.
-    fn spent(&self, id: ConnId) -> u64 {
-        let spent = self.spending.of_conn.get(&id).copied().unwrap_or_default();
-        let class = self.conns.find(id).and_then(|conn| conn.class);
-        let of_class = class.map_or(0, |class| self.matcher.steps(payer(class)));
+    /// What a connection's filters have taken in this second; its class's have taken `of_class`.
+    pub(super) fn spent(&self, id: ConnId, of_class: u64) -> u64 {
+        let spent = self.of_conn.get(&id).copied().unwrap_or_default();
         spent.before + of_class.saturating_sub(spent.class_before)
     }
 
-    /// A connection enters a class; `is_new`: which has no other, and takes over what it spent.
-    pub(super) fn enter_account(&mut self, id: ConnId, class: ClassId, is_new: bool) {
-        let before = self.spending.of_conn.get(&id).map_or(0, |spent| spent.before);
-        if is_new {
-            self.matcher.open_account(payer(class), before);
-        }
-        let class_before = self.matcher.steps(payer(class));
-        if before + class_before > 0 {
-            self.spending.of_conn.insert(id, Spent { before, class_before });
-        }
+    /// What a connection spent before it entered its class.
+    pub(super) fn before(&self, id: ConnId) -> u64 {
+        self.of_conn.get(&id).map_or(0, |spent| spent.before)
     }
 
-    /// A connection leaves its class.
-    pub(super) fn leave_account(&mut self, id: ConnId) {
-        let before = self.spent(id);
-        if before > 0 {
-            self.spending.of_conn.insert(id, Spent { before, class_before: 0 });
+    /// A connection spends so much on its own account.
+    pub(super) fn spend(&mut self, id: ConnId, steps: u64) {
+        self.of_conn.entry(id).or_default().before += steps;
+    }
+
+    /// A connection enters a class that has spent so much, or leaves it with what it has spent `before`.
+    pub(super) fn set(&mut self, id: ConnId, before: u64, class_before: u64) {
+        if before + class_before > 0 {
+            self.of_conn.insert(id, Spent { before, class_before });
         }
     }
 
     /// A connection has ended.
-    pub(super) fn forget_account(&mut self, id: ConnId) {
-        self.spending.of_conn.remove(&id);
+    pub(super) fn forget(&mut self, id: ConnId) {
+        self.of_conn.remove(&id);
     }
 
+    /// A page has been told: what the filter took for it, and whether that was more for one of its events than it may take.
+    pub(super) fn take_page(&mut self) -> (u64, bool) {
+        (std::mem::take(&mut self.page_steps), std::mem::take(&mut self.is_page_spent))
+    }
+
+    /// Filters took so many steps for the page at hand.
+    pub(super) const fn looked_at_page(&mut self, steps: u64) {
+        self.page_steps += steps;
+    }
+
+    /// Whether an event of the past passes a replay's filter, which is noted for the page at hand.
+    pub(super) fn passes_past(
+        &mut self,
+        filter: Option<&Filter>,
+        event: &Event,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let Some(filter) = filter else { return true };
+        let evaluated = filter.ask(event, scratch);
+        self.looked_at_page(evaluated.steps);
+        self.is_page_spent |= evaluated.is_spent;
+        evaluated.passes
+    }
+}
+
+impl Shard {
     /// Has a connection pay for something that is not an event; false if it cannot: it is closed then, unless it is still asking, and to be refused.
     pub(super) fn charge(&mut self, id: ConnId, steps: u64, now: Now) -> bool {
-        self.begin_second(now);
-        self.spending.of_conn.entry(id).or_default().before += steps;
-        let affords = self.spent(id) <= FILTER_SECOND_STEPS_MAX;
+        let spent = self.classes.spend(id, self.conns.find(id), steps, now);
+        let affords = spent <= FILTER_SECOND_STEPS_MAX;
         if !affords {
             self.close_spent(id, now);
         }
@@ -121,8 +131,7 @@ impl Shard {
     /// Has a connection pay for what looking at an event, or at what waits for it, took of the filters that its token forces on it.
     pub(super) fn charge_looking(&mut self, id: ConnId, steps: u64, now: Now) {
         if steps > FILTER_FREE_STEPS {
-            self.stats.filter_steps += steps;
-            self.turn.spend(steps / FILTER_STEPS_PER_UNIT);
+            self.note_steps(steps);
             self.charge(id, steps, now);
         }
     }
@@ -130,44 +139,38 @@ impl Shard {
     /// The same of a class, for the event that is being told.
     pub(super) fn charge_class(&mut self, class: ClassId, steps: u64) {
         if steps > FILTER_FREE_STEPS {
-            self.stats.filter_steps += steps;
-            self.turn.spend(steps / FILTER_STEPS_PER_UNIT);
-            self.matcher.charge(payer(class), steps);
+            self.note_steps(steps);
+            self.classes.charge(class, steps);
         }
     }
 
-    /// Whether an event of the past passes a replay's filter.
-    pub(super) fn passes_past(&mut self, filter: Option<&Filter>, event: &Event) -> bool {
-        let Some(filter) = filter else { return true };
-        let evaluated = filter.ask(event, &mut self.ingest.scratch);
-        self.spending.looked_at_page(evaluated.steps);
-        self.spending.is_page_spent |= evaluated.is_spent;
-        evaluated.passes
+    /// Filters took so many steps of this turn outside of the matcher.
+    fn note_steps(&mut self, steps: u64) {
+        self.stats.filter_steps += steps;
+        self.telling.turn.spend(steps / FILTER_STEPS_PER_UNIT);
     }
 
     /// A page has been told. The past can wait, so its filters' work makes it take longer: as long as the limit allows so much in.
     pub(super) fn rest_after_page(&mut self, conn: ConnRef, now: Now) {
-        let steps = std::mem::take(&mut self.spending.page_steps);
-        if std::mem::take(&mut self.spending.is_page_spent) {
+        let (steps, is_spent) = self.classes.spending.take_page();
+        if is_spent {
             return self.close_spent(conn.id, now);
         }
-        self.stats.filter_steps += steps;
-        self.turn.spend(steps / FILTER_STEPS_PER_UNIT);
+        self.note_steps(steps);
         let rest_ms = steps / (FILTER_SECOND_STEPS_MAX / 1000);
         if rest_ms == 0 {
             return;
         }
-        let Some(solo) = self.conns.find_mut(conn.id).and_then(|conn| conn.solo.as_deref_mut())
-        else {
+        let Some(solo) = self.conns.solo_mut(conn.id) else {
             return;
         };
         solo.rests_until_ms = solo.rests_until_ms.max(now.mono_ms) + rest_ms;
-        self.rests.push(solo.rests_until_ms, conn);
+        self.past_room.rest(solo.rests_until_ms, conn);
     }
 
     /// Goes on with the replays that have rested.
     pub(super) fn end_rests(&mut self, now: Now) {
-        while let Some(conn) = self.rests.pop_due(now.mono_ms) {
+        while let Some(conn) = self.past_room.pop_rested(now) {
             if self.conns.find_ref(conn).is_some() {
                 self.ask_for_next_pages(conn.id, now);
             }
@@ -176,9 +179,7 @@ impl Shard {
 
     /// Closes those whose filters have spent what they may.
     pub(super) fn close_all_spent(&mut self, now: Now) {
-        while let Some(PayerId(class)) = self.matcher.pop_spent() {
-            let Some(class) = self.classes.find(ClassId(class)) else { continue };
-            let conns: Vec<ConnId> = class.members.iter().chain(&class.solos).copied().collect();
+        while let Some(conns) = self.classes.pop_spent() {
             for id in conns {
                 self.close_spent(id, now);
             }

@@ -6,18 +6,13 @@
 use std::sync::Arc;
 
 use super::Shard;
-use super::class::ClassId;
 use super::class::ClassKey;
-use super::class::Voice;
 use super::class::weight_of;
 use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
-use super::spending;
+use super::transport::Voice;
 use crate::batch::Item;
-use crate::batch::Kept;
-use crate::batch::Outbox;
-use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Change;
 use crate::dialect::Outcome;
@@ -26,7 +21,6 @@ use crate::dialect::RefusalCode;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::Subscription;
-use crate::dialect::Voiced;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Gap;
 use crate::position::Since;
@@ -133,8 +127,9 @@ impl Shard {
     /// Takes one subscription, by its place, out of what a solo connection is still owed.
     pub(super) fn forget(&mut self, id: ConnId, index: usize) {
         self.stats.subscriptions -= 1;
-        self.end_shaping(id, u8::try_from(index).expect("subscriptions are at most 64"));
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        let sub = u8::try_from(index).expect("subscriptions are at most 64");
+        self.shapings.end(&mut self.conns, id, sub);
+        if let Some(solo) = self.conns.solo_mut(id) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
             let was_awaited = solo.is_live_awaited();
@@ -205,20 +200,15 @@ impl Shard {
         if self.is_closing(id) {
             return;
         }
-        let mut text = std::mem::take(&mut self.reply_scratch);
-        text.clear();
-        let talk = self.conns.find_mut(id).and_then(|conn| conn.talk.as_deref_mut());
-        let voiced = talk.map_or(Voiced::Silent, |talk| talk.told(outcome, &mut text));
-        if let Voiced::As(kind) = voiced {
-            self.push_item(id, Item::Said { kind, text: text[..].into() });
+        if let Some(item) = self.conns.told(id, outcome) {
+            self.push_item(id, item);
         }
-        self.reply_scratch = text;
     }
 
     /// Queues something for one connection.
     pub(super) fn push_item(&mut self, id: ConnId, item: Item) {
         self.go_solo(id);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             solo.outbox.push(item);
             self.mark_solo(id);
         }
@@ -229,7 +219,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_listener = conn.class.is_some();
         let Some(solo) = conn.solo.as_deref_mut() else { return };
-        self.queue.push(id, solo, is_listener);
+        self.telling.solos.mark(id, solo, is_listener);
     }
 
     /// Takes a connection out of step: what its class has gathered for it so far is now owed to it alone.
@@ -244,37 +234,23 @@ impl Shard {
             Vec::new()
         };
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let outbox = Outbox::within(&self.outboxes);
+        let outbox = self.telling.solos.outbox();
         let past = self.past_room.begin();
         let solo = Box::new(Solo { outbox, cursor, past, ..Solo::default() });
         let synced = std::mem::replace(&mut conn.synced, 0);
         let class = conn.class;
         conn.solo = Some(solo);
         let Some(class) = class else { return };
-        self.close_batch(class);
-        let (flying, synced) = self.leave_flight(id, class, synced);
+        self.telling.gathered.close_batch(&mut self.classes, class);
         let class = self.classes.at(class);
-        class.end_frames(&self.frames);
-        let late = class.late_frames(id);
-        let is_synced = class.stream.as_ref().is_some_and(|stream| {
-            late == 0 && !class.deflated.is_empty() && (stream.restarted || stream.epoch == synced)
-        });
-        let frames = if is_synced { &class.deflated[..] } else { &class.plain[late..] };
-        let mut owed = Vec::new();
-        self.frames.gather(frames, &mut owed);
-        let large = class.large.as_deref();
-        let messages = class.plain.len() - late + large.map_or(0, |large| large.messages);
-        self.stats.deliveries += messages as u64;
-        let mut rest = flying;
-        if !owed.is_empty() {
-            let kept = Kept::new(&self.outboxes, owed.into());
-            rest.push(Piece::Kept { kept, from: 0 });
-        }
-        rest.push_rest(large.map_or(&[], |large| &large.pieces), 0);
+        let outboxes = self.telling.solos.outboxes();
+        let (mut owed, flying, synced) = self.telling.flight.leave(id, class, synced, outboxes);
+        let waiting = self.telling.gathered.owe(&mut owed, (id, synced), class, outboxes);
+        self.stats.deliveries += (flying + waiting) as u64;
         class.remove_member(id, &mut self.conns);
         class.insert_solo(id, &mut self.conns);
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
-            solo.owed = rest;
+        if let Some(solo) = self.conns.solo_mut(id) {
+            solo.owed = owed;
         }
         self.mark_solo(id);
     }
@@ -284,7 +260,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.solo = None;
         let Some(class) = conn.class else { return };
-        self.close_batch(class);
+        self.telling.gathered.close_batch(&mut self.classes, class);
         let class = self.classes.at(class);
         class.remove_solo(id, &mut self.conns);
         class.insert_member(id, &mut self.conns);
@@ -299,7 +275,7 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let class = self.class_of(ClassKey { voice, subs, alone }, id);
+        let class = self.classes.enter(ClassKey { voice, subs, alone }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
@@ -307,24 +283,9 @@ impl Shard {
         }
     }
 
-    /// The class of these subscriptions, for a connection that is about to enter it.
-    fn class_of(&mut self, key: ClassKey, of: ConnId) -> ClassId {
-        if let Some(id) = self.classes.find_key(&key) {
-            self.enter_account(of, id, false);
-            return id;
-        }
-        let id = self.classes.insert(key);
-        self.enter_account(of, id, true);
-        let class = self.classes.at(id);
-        for (wish, sub) in class.wishes.iter().zip(&class.key.subs) {
-            self.matcher.insert(*wish, spending::payer(id), &sub.topics, sub.filter.as_ref());
-        }
-        id
-    }
-
     /// Takes a connection out of its class, and ends the class with its last one.
     pub(super) fn leave_class(&mut self, id: ConnId) {
-        self.leave_account(id);
+        self.classes.leave(id, self.conns.find(id));
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_solo = conn.solo.is_some();
         let Some(class_id) = conn.class.take() else { return };
@@ -332,17 +293,14 @@ impl Shard {
         if is_solo {
             class.remove_solo(id, &mut self.conns);
         } else {
-            self.flight.forget(id);
+            self.telling.flight.forget(id);
             if let (1, Some(open)) = (class.members.len(), &class.open) {
-                self.batch_deadlines.remove(open.due_ms, class_id);
+                self.telling.gathered.forget_batch(open.due_ms, class_id);
             }
             class.remove_member(id, &mut self.conns);
         }
-        if class.members.is_empty() && class.solos.is_empty() {
-            let class = self.classes.remove(class_id).expect("it was just there");
-            for wish in &class.wishes {
-                self.matcher.remove(*wish);
-            }
+        if class.is_empty() {
+            self.classes.remove(class_id);
         }
     }
 
@@ -352,13 +310,10 @@ impl Shard {
 
     /// Says that events of some of a connection's subscriptions are not coming.
     pub(super) fn say_gap(&mut self, id: ConnId, set: u64, gap: &Gap) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let Some(talk) = conn.talk.as_deref_mut() else { return };
-        let class = conn.class.and_then(|class| self.classes.find(class));
-        let of = class.map_or(&[][..], |class| &class.key.subs[..]);
+        let Some(voice) = self.voice_of(id) else { return };
+        let outcome = Outcome::Gap { subs: Subs { of: self.subs_of(id), set }, gap };
         let mut text = Vec::new();
-        let outcome = Outcome::Gap { subs: Subs { of, set }, gap };
-        if let Voiced::As(kind) = talk.told(&outcome, &mut text) {
+        if let Some(kind) = voice.dialect.speaker().put_outcome(&outcome, &mut text) {
             self.push_item(id, Item::Said { kind, text: text.into() });
         }
     }

@@ -1,14 +1,20 @@
-//! Questions of connections that other shards have still to answer: one table, whatever was asked.
+//! Questions of connections that somebody else has still to answer: other shards, in one table whatever was asked, or whoever answers outside of the core.
 //!
 //! Invariants: a connection has at most one question here, so what is under way is bounded by what one may ask at once; an answer that
 //! nobody waits for any more changes nothing.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::collections::VecDeque;
 
+use super::input::AdminRequest;
 use super::input::ConnId;
-use super::publish::Underway;
-use super::topics::Gathering;
+use super::input::ConnRef;
+use crate::dialect::Listing;
+use crate::dialect::PublishResult;
+use crate::dialect::RefusalCode;
 use crate::event::Draft;
+use crate::event::HomeId;
 
 /// What is being waited for.
 #[derive(Debug)]
@@ -18,13 +24,49 @@ pub(super) enum Question {
     /// Places for drafts that are on their way to their homes.
     Places(Underway),
     /// Topics of the other shards.
-    Topics(Gathering),
+    Topics(TopicsAwaited),
+}
+
+/// A run of drafts on its way to one or several homes.
+#[derive(Debug)]
+pub(super) struct Underway {
+    /// The home of each draft, in order.
+    pub(super) homes: Vec<HomeId>,
+    /// The results that each home has sent.
+    pub(super) results: Vec<(HomeId, VecDeque<PublishResult>)>,
+    pub(super) awaited: usize,
+    /// Further drafts of the run, which its publisher may not publish just now.
+    pub(super) refused: usize,
+}
+
+impl Underway {
+    /// The results in the order of the drafts.
+    pub(super) fn into_results(mut self) -> Vec<PublishResult> {
+        let mut in_order = Vec::with_capacity(self.homes.len());
+        for home in &self.homes {
+            let results = self.results.iter_mut().find(|(of, _)| of == home);
+            let result = results.and_then(|(_, results)| results.pop_front());
+            in_order.push(result.expect("a home answers every draft of a run"));
+        }
+        in_order.extend((0..self.refused).map(|_| Err(RefusalCode::RateLimited)));
+        in_order
+    }
+}
+
+/// Topics that are being gathered.
+#[derive(Debug)]
+pub(super) struct TopicsAwaited {
+    pub(super) listing: Listing,
+    pub(super) awaited: u16,
+    pub(super) topics: BTreeSet<String>,
 }
 
 /// All questions of a shard's connections.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
     open: HashMap<ConnId, Question, foldhash::fast::RandomState>,
+    /// Requests that are answered outside of the core, and nobody has fetched.
+    outside: VecDeque<(ConnRef, AdminRequest)>,
 }
 
 impl Tickets {
@@ -32,6 +74,15 @@ impl Tickets {
     pub(super) fn open(&mut self, id: ConnId, question: Question) {
         let former = self.open.insert(id, question);
         debug_assert!(former.is_none(), "a connection asks when it has been answered");
+    }
+
+    /// A request that is answered outside of the core.
+    pub(super) fn ask_outside(&mut self, conn: ConnRef, request: AdminRequest) {
+        self.outside.push_back((conn, request));
+    }
+
+    pub(super) fn pop_outside(&mut self) -> Option<(ConnRef, AdminRequest)> {
+        self.outside.pop_front()
     }
 
     /// What a connection waits for.

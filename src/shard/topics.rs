@@ -10,33 +10,25 @@ use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::tickets::Question;
+use super::tickets::TopicsAwaited;
 use crate::clock::Now;
 use crate::dialect::Listing;
-use crate::event::ShardId;
-
-/// Topics that are being gathered.
-#[derive(Debug)]
-pub(super) struct Gathering {
-    listing: Listing,
-    awaited: u16,
-    topics: BTreeSet<String>,
-}
 
 impl Shard {
     /// Asks every shard for its topics. `Some`: they are all there; else they come to `topics_listed`.
     pub(super) fn list_topics(&mut self, id: ConnId, listing: Listing) -> Option<Vec<String>> {
         let conn = self.conns.conn_ref(id)?;
         let topics = self.topics_here(&listing);
-        let awaited = self.shard_count - 1;
-        let gathering = Gathering { listing, awaited, topics };
+        let awaited = self.shards.count() - 1;
+        let gathering = TopicsAwaited { listing, awaited, topics };
         if awaited == 0 {
             return Some(self.known_of(id, gathering));
         }
-        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
-            let asker = Address { shard: self.id, conn };
+        for shard in self.shards.others() {
+            let asker = Address { shard: self.shards.here(), conn };
             self.outgoing.to(shard).push(Mesh::AskTopics(asker, listing));
         }
-        self.tickets.open(id, Question::Topics(gathering));
+        self.intake.tickets.open(id, Question::Topics(gathering));
         None
     }
 
@@ -51,11 +43,13 @@ impl Shard {
         if self.conns.find_ref(conn).is_none() {
             return;
         }
-        let Some(Question::Topics(gathering)) = self.tickets.find_mut(conn.id) else { return };
+        let Some(Question::Topics(gathering)) = self.intake.tickets.find_mut(conn.id) else {
+            return;
+        };
         gathering.topics.extend(topics);
         gathering.awaited -= 1;
         if gathering.awaited == 0
-            && let Some(Question::Topics(gathering)) = self.tickets.close(conn.id)
+            && let Some(Question::Topics(gathering)) = self.intake.tickets.close(conn.id)
         {
             let topics = self.known_of(conn.id, gathering);
             self.topics_listed(conn.id, &topics, now);
@@ -77,7 +71,7 @@ impl Shard {
     }
 
     /// Those of which a client may know: that its token covers. What others filter by is for whoever may hear all that the dialect sees.
-    fn known_of(&self, id: ConnId, gathering: Gathering) -> Vec<String> {
+    fn known_of(&self, id: ConnId, gathering: TopicsAwaited) -> Vec<String> {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_deref()) else {
             return Vec::new();
         };

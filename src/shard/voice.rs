@@ -3,15 +3,12 @@
 //! Invariant: of each message that waits for a class there is one frame that anyone can read and, if the class has a deflate stream, one
 //! for those in sync with it. Never decides who is sent what.
 
-use super::Shard;
 use super::class::Class;
-use super::class::ClassId;
-use super::class::Deflate;
 use super::class::OpenBatch;
-use super::class::Stream;
-use super::class::Transport;
-use super::class::Voice;
 use super::codec::Deflaters;
+use super::transport::Deflate;
+use super::transport::Transport;
+use super::transport::Voice;
 use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::clock::Now;
@@ -23,10 +20,6 @@ use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::limits::CLASS_BYTES_MAX;
 use crate::limits::DEFLATE_ALONE_BYTES_MIN;
-use crate::limits::DEFLATE_EPOCH_MESSAGES;
-use crate::limits::DEFLATE_STREAMS_MAX;
-use crate::wire::deflate::Deflater;
-use crate::wire::deflate::LEVEL_DEFAULT;
 use crate::wire::frame::Coding;
 use crate::wire::frame::Header;
 use crate::wire::frame::OpCode;
@@ -159,8 +152,7 @@ fn frame_message(voice: Voice, parts: &[&[u8]], out: &mut Vec<u8>) {
 
 /// Appends what stands before a message of so many bytes in a stream of messages.
 pub(super) fn put_envelope(voice: Voice, bytes: usize, out: &mut Vec<u8>) {
-    let envelope = voice.dialect.speaker().envelope;
-    envelope.expect("a call is answered with a stream in a dialect that has envelopes")(bytes, out);
+    (voice.dialect.speaker().envelopes().put)(bytes, out);
 }
 
 /// `epoch.t1.t2…-hash.offset`, each number in base 36, without what is behind the hyphen if no event is known; nothing while one of the times is not.
@@ -289,63 +281,6 @@ fn payload_of(frame: &[u8]) -> &[u8] {
         _ => 2,
     };
     &frame[header_bytes..]
-}
-
-impl Shard {
-    /// Prepares a class for its first frame since the last flush: it will have to be flushed, and its stream may start anew.
-    pub(super) fn begin_frames(&mut self, id: ClassId) {
-        let class = self.classes.at(id);
-        if !class.is_dirty {
-            class.is_dirty = true;
-            self.dirty.push(id);
-        }
-        if !class.plain.is_empty() {
-            return;
-        }
-        let Transport::WebSocket { deflate: Deflate::Takeover { window_bits } } =
-            class.key.voice.transport
-        else {
-            return;
-        };
-        if class.stream.is_none() && self.classes.streams() < DEFLATE_STREAMS_MAX {
-            self.classes.stream_made();
-            let deflater = Box::new(Deflater::new(LEVEL_DEFAULT, window_bits));
-            let stream = Stream {
-                deflater,
-                epoch: self.stream_epoch,
-                messages: DEFLATE_EPOCH_MESSAGES,
-                restarted: false,
-            };
-            self.classes.at(id).stream = Some(stream);
-        }
-        let class = self.classes.at(id);
-        let Some(stream) = &mut class.stream else { return };
-        stream.restarted = stream.messages >= DEFLATE_EPOCH_MESSAGES;
-        if stream.restarted {
-            // Unique in the shard, so that no connection is in sync by chance with a class it was never in.
-            self.stream_epoch = self.stream_epoch.wrapping_add(1).max(1);
-            stream.epoch = self.stream_epoch;
-            stream.messages = 0;
-            stream.deflater.reset();
-        }
-    }
-
-    /// Ends a class's open batch, if there is one, and queues it as one frame.
-    pub(super) fn close_batch(&mut self, id: ClassId) {
-        let class = self.classes.at(id);
-        let Some(mut open) = class.open.take() else { return };
-        self.batch_deadlines.remove(open.due_ms, id);
-        let voice = class.key.voice;
-        voice.dialect.speaker().put_run(BatchPart::End, 0, &mut open.text);
-        self.begin_frames(id);
-        let class = self.classes.at(id);
-        let alone = is_deflated_alone(class, open.text.len()).then_some(&self.codec.deflaters);
-        // Whatever was fanned out before now, and is for this class, is in the batch or before it.
-        let mark = open.told.last().and_then(|(event, _)| mark_of(voice, event));
-        let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
-        let frame = self.frames.add(|out| frame_batch(voice, alone, &open.text, sse_id, out));
-        self.is_class_full |= push_frame(class, frame, &mut self.frames);
-    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Shard {
             told.push((Listener { sub, is_live: place.is_some() }, wish));
         }
         self.enter_class(id, subs);
-        let is_stream = self.voice_of(id).is_some_and(super::class::Voice::is_sse);
+        let is_stream = self.voice_of(id).is_some_and(super::transport::Voice::is_sse);
         for (listener, wish) in told {
             // Without a past to tell and without a position to name, the next event is the first one.
             if wish.since != Since::Now || is_stream {

@@ -6,12 +6,12 @@
 //! never take all of a turn from those who are solo, and both leave time for reading, accepting and answering.
 
 use super::Shard;
-use super::Sink;
 use super::arrivals::Arrived;
-use super::class::Class;
+use super::flight::Unsent;
+use super::sink::Sink;
+use super::telling::Telling;
 use crate::clock::Now;
 use crate::limits::FLIGHT_UNITS_SHARE;
-use crate::limits::UNITS_EVENT;
 
 impl Shard {
     /// Whether the shard takes more data from its inbox now. Control it always takes.
@@ -24,52 +24,60 @@ impl Shard {
     #[must_use]
     pub fn has_work(&self) -> bool {
         self.may_tell()
-            || self.flight.is_underway()
-            || !self.queue.is_empty()
-            || self.tokens.is_revoking()
+            || self.telling.flight.is_underway()
+            || !self.telling.solos.is_empty()
+            || self.rights.tokens.is_revoking()
             || self.can_read_on()
             || self.can_go_on_with_past()
-            || !self.unheard.is_empty()
+            || self.intake.has_unheard()
     }
 
     /// Whether a round was begun and not ended: what arrives now waits for the next one.
     #[must_use]
     pub fn is_underway(&self) -> bool {
-        self.ungathered > 0 || self.flight.is_underway() || self.queue.is_underway()
+        self.arrived.is_in_round()
+            || self.telling.flight.is_underway()
+            || self.telling.solos.is_underway()
     }
 
     /// Says how many units one turn may do from now on; a `send` is `UNITS_SEND` of them.
     pub fn set_units(&mut self, units: u64) {
-        self.turn.set_units_max(units);
+        self.telling.turn.set_units_max(units);
     }
 
     /// Units that the last turn did.
     #[must_use]
     pub const fn units_done(&self) -> u64 {
-        self.turn.done()
+        self.telling.turn.done()
     }
 
     /// Does a turn's work; says how many events were fanned out.
     pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
-        let (told, spent_before) = (self.stats.events, self.turn.spent());
-        let for_members = self.turn.units_max() - self.turn.units_max() / FLIGHT_UNITS_SHARE;
-        self.outboxes.set_share(self.outbox_share());
+        let (told, spent_before) = (self.stats.events, self.telling.turn.spent());
+        let for_members =
+            self.telling.turn.units_max() - self.telling.turn.units_max() / FLIGHT_UNITS_SHARE;
+        self.telling.solos.outboxes().set_share(self.outbox_share());
         self.tell_interest();
         self.close_revoked(now);
         self.read_on(now);
         loop {
-            let is_telling = !self.flight.is_underway() && !self.queue.is_underway();
+            let is_telling =
+                !self.telling.flight.is_underway() && !self.telling.solos.is_underway();
             let has_gathered = !is_telling || self.gather(for_members, now);
             // Whoever queued much for others lets them take it before it queues more.
-            let has_queued = self.queued_bytes > 0;
+            let has_queued = self.telling.gathered.has_queued();
             if has_gathered && is_telling {
-                self.launch();
+                self.telling.launch(&mut self.classes, self.conns.places());
             }
             let has_flown = self.fly(sink, for_members, now);
             self.pump(sink, now);
-            self.large.forget_recent();
-            let is_over = has_gathered && has_flown && !self.queue.is_underway();
-            if !is_over || has_queued || !self.may_tell() || self.turn.spent() >= for_members {
+            self.telling.gathered.large().forget_recent();
+            let is_over = has_gathered && has_flown && !self.telling.solos.is_underway();
+            if !is_over
+                || has_queued
+                || !self.may_tell()
+                || self.telling.turn.spent() >= for_members
+            {
                 break;
             }
         }
@@ -78,59 +86,76 @@ impl Shard {
         self.hear_on(now);
         self.retry_held(now);
         self.go_on_stopping(now);
-        self.turn.end(spent_before);
+        self.telling.turn.end(spent_before);
         self.stats.events - told
     }
 
     /// Whether this turn has done what it may.
     pub(super) const fn is_spent(&self) -> bool {
-        self.turn.is_spent()
+        self.telling.turn.is_spent()
     }
 
     /// Whether something waits that a round would tell.
     pub(super) fn may_tell(&self) -> bool {
-        !self.dirty.is_empty() || (!self.arrived.is_empty() && !self.brake.is_on())
+        !self.telling.gathered.is_empty() || self.arrived.has_next()
     }
 
     /// Fans out what had arrived when the round began, until a flight is full; false if that takes another turn.
     fn gather(&mut self, units_max: u64, now: Now) -> bool {
-        if self.ungathered == 0 && self.may_begin_round(now) {
-            self.ungathered = self.arrived.len();
+        if !self.arrived.is_in_round() && self.may_begin_round(now) {
+            self.arrived.begin_round();
         }
-        while self.ungathered > 0 {
-            if self.turn.spent() >= units_max {
+        while self.arrived.is_in_round() {
+            if self.telling.turn.spent() >= units_max {
                 return false;
             }
-            self.ungathered -= 1;
-            match self.arrived.pop() {
+            match self.arrived.pop_of_round() {
                 Some(Arrived::Event(event)) => self.fan_out(&event, now),
                 Some(Arrived::Page(answer)) => self.page_arrived(*answer, now),
-                None => self.ungathered = 0,
+                None => break,
             }
             if self.is_flush_due() {
                 break;
             }
         }
-        self.brake.leaves_events = self.ungathered > 0;
-        self.ungathered = 0;
+        self.arrived.end_round();
         self.end_windows(now);
-        self.close_due_batches(now);
+        let Telling { gathered, turn, .. } = &mut self.telling;
+        gathered.close_due_batches(&mut self.classes, turn, now);
         self.end_rests(now);
         true
     }
 
-    fn close_due_batches(&mut self, now: Now) {
-        while !self.is_flight_full()
-            && let Some(class) = self.batch_deadlines.pop_due(now.mono_ms)
-        {
-            let is_due =
-                |class: &Class| class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms);
-            if self.classes.find(class).is_some_and(is_due) {
-                self.turn.spend(UNITS_EVENT);
-                self.close_batch(class);
+    /// Sends on, while this turn has done less than `units_max`; false if some have not been sent it yet.
+    pub(super) fn fly<S: Sink>(&mut self, sink: &mut S, units_max: u64, now: Now) -> bool {
+        let audience = (&mut self.conns, &self.classes);
+        let (is_over, mut unsent) = self.telling.fly(sink, audience, &mut self.stats, units_max);
+        for unsent in unsent.drain(..) {
+            self.settle(unsent, now);
+        }
+        self.telling.flight.put_back_unsent(unsent);
+        is_over
+    }
+
+    /// A member that could not be sent everything is no longer in step.
+    fn settle(&mut self, unsent: Unsent, now: Now) {
+        let Unsent { conn, rest, is_begun } = unsent;
+        match rest {
+            None => self.closed(conn, now),
+            Some(_) if self.is_outbox_refused(now) => {
+                self.outbox_full(conn, now);
+                if is_begun {
+                    // The frame would have to be ended before anything is said, and there is no room to hold it.
+                    self.remove(conn);
+                }
             }
-            if self.is_spent() {
-                break;
+            Some(rest) => {
+                self.go_solo(conn);
+                if let Some(solo) = self.conns.solo_mut(conn) {
+                    solo.owed.push_all_first(rest);
+                    solo.blocked = true;
+                    solo.moved_ms = now.mono_ms;
+                }
             }
         }
     }

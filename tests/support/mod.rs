@@ -11,6 +11,7 @@ pub mod asking;
 pub mod client;
 pub mod frames;
 pub mod http;
+pub mod keys;
 pub mod link;
 pub mod random;
 pub mod script;

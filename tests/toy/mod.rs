@@ -1,6 +1,6 @@
 //! A dialect that is nobody's, as small as one can be: a WebSocket, an event stream and a call.
 //!
-//! `want TOPIC` subscribes, `say TOPIC JSON` publishes, and every binary message is answered with its length. Invariant: this folder and one
+//! `want TOPIC` subscribes, `say TOPIC JSON` publishes, `say NAME` publishes nothing, and every binary message is answered with its length. Invariant: this folder and one
 //! line in a list are all there is of it.
 
 mod talk;
@@ -14,6 +14,7 @@ use fanwire::dialect::Door;
 use fanwire::dialect::FLOOD;
 use fanwire::dialect::First;
 use fanwire::dialect::Guard;
+use fanwire::dialect::Guest;
 use fanwire::dialect::JSON;
 use fanwire::dialect::Kind;
 use fanwire::dialect::Manners;
@@ -23,6 +24,7 @@ use fanwire::dialect::Opening;
 use fanwire::dialect::Path;
 use fanwire::dialect::Protocol;
 use fanwire::dialect::Setting;
+use fanwire::dialect::SettingTakes;
 use fanwire::dialect::Setup;
 use fanwire::dialect::Silence;
 use fanwire::dialect::Socket;
@@ -34,6 +36,7 @@ use fanwire::wire::http::Method;
 
 use talk::Saying;
 use talk::Toy;
+use talk::put_outcome;
 use talk::wish;
 
 /// What is declared of it.
@@ -41,8 +44,25 @@ pub(crate) static PROTOCOL: Protocol = Protocol {
     key: "toy",
     name: "Toy",
     doors: DOORS,
-    is_guest: true,
-    settings: &[Setting { name: "idle_s", default: 7 }],
+    guest: Some(Guest {
+        called: "the toy",
+        origin: "`127.0.0.1:7` is where nobody listens",
+        deletes_as: None,
+    }),
+    settings: &[
+        Setting {
+            name: "idle_s",
+            takes: SettingTakes::Number { min: 1, max: 60, unit: "seconds" },
+            default: 7,
+            doc: "How long a client may be silent.",
+        },
+        Setting {
+            name: "polite",
+            takes: SettingTakes::Switch,
+            default: 1,
+            doc: "Whether a client is greeted.",
+        },
+    ],
 };
 
 static DIALECT: Dialect = Dialect {
@@ -56,7 +76,8 @@ static DIALECT: Dialect = Dialect {
     head: None,
     apart: None,
     run: None,
-    envelope: None,
+    outcome: Some(put_outcome),
+    envelopes: None,
     manners: Manners {
         silence: Silence::Closed { after_s: "idle_s" },
         slow: None,
@@ -73,15 +94,16 @@ const DOORS: &[Door] = &[
     door("/toy/say", Method::Post, Kind::Call(SAY, Takes::OneOf(&[&JSON]))),
 ];
 
-const SAY: Call = Call::Talk { body: Body::Bytes(1000), opens: say, lasts: false };
+const SAY: Call = Call::Respond { body: Body::Bytes(1000), opens: say, lasts: false };
 
 const fn door(path: &'static str, method: Method, kind: Kind) -> Door {
     let (guard, told_by, purpose) = (Guard::Token, &[], "a test");
     Door { path: Path::Exactly(path), method, kind, guard, told_by, purpose }
 }
 
-fn open(_head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
-    let (talk, first) = (Box::new(Toy), Vec::new());
+fn open(_head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
+    let is_polite = setup.views.is_on(&PROTOCOL, "polite");
+    let (talk, first) = (Box::new(Toy { is_polite }), Vec::new());
     Ok(Opening { dialect: TOY, talk, protocols: &["toy"], may_deflate: true, first })
 }
 
@@ -94,7 +116,6 @@ fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let view = setup.views.of(TOY);
     Ok(Wanted {
         dialect: TOY,
-        talk: Box::new(Toy),
         first: First::Want { wish: wish(&topic_of(head)?, view), since_lost: Since::Earliest },
         refused: |refusal| NotOpened::Refused(refusal.clone()),
     })
@@ -105,5 +126,5 @@ fn say(
     _media: Option<&'static MediaType>,
     _setup: &Setup<'_>,
 ) -> Result<Calling, NotOpened> {
-    Ok(Calling { dialect: TOY, talk: Box::new(Saying { topic: topic_of(head)? }) })
+    Ok(Calling { dialect: TOY, respond: Box::new(Saying { topic: topic_of(head)? }) })
 }

@@ -12,22 +12,18 @@ use super::cast::Cast;
 use super::cast::cast;
 use super::is_filtered;
 use super::reply;
-use crate::dialect::Answer;
 use crate::dialect::Context;
 use crate::dialect::Listing;
-use crate::dialect::Outcome;
+use crate::dialect::Next;
+use crate::dialect::Published;
 use crate::dialect::RATE_LIMITED;
 use crate::dialect::RefusalCode;
-use crate::dialect::Request;
+use crate::dialect::Respond;
 use crate::dialect::Response;
-use crate::dialect::Said;
 use crate::dialect::Setup;
-use crate::dialect::Step;
 use crate::dialect::Subscription;
-use crate::dialect::Talk;
-use crate::dialect::Ticket;
+use crate::dialect::Then;
 use crate::dialect::View;
-use crate::dialect::Voiced;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
@@ -59,61 +55,34 @@ impl Casting {
     }
 }
 
-impl Talk for Casting {
-    fn open(&mut self, _context: &Context<'_>, steps: &mut Vec<Step>) {
-        debug_assert!(steps.is_empty(), "a call begins with its body");
-    }
-
-    fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
-        let draft = match said {
-            Said::Packet(body) | Said::Binary(body) => self.draft(body, context.view),
-            Said::Text(text) => self.draft(text.as_bytes(), context.view),
-        };
-        steps.push(match draft {
-            Some(draft) => Step::Ask { ticket: Ticket::Only, what: Request::Publish(vec![draft]) },
-            None => accepted(),
-        });
-    }
-
-    /// There is nobody to tell but by the answer.
-    fn told(&mut self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
-    }
-
-    fn answered(
-        &mut self,
-        _ticket: Ticket,
-        answer: Answer<'_>,
-        _context: &Context<'_>,
-        steps: &mut Vec<Step>,
-    ) {
-        steps.push(match answer {
-            Answer::Published { results, .. }
-                if results.contains(&Err(RefusalCode::RateLimited)) =>
-            {
-                Step::Reply(Box::new(Response::error(
-                    429,
-                    RefusalCode::RateLimited.name(),
-                    RATE_LIMITED,
-                )))
-            }
-            _ => accepted(),
-        });
-    }
-
-    /// The answer has been given.
-    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
+impl Respond for Casting {
+    fn respond(self: Box<Self>, body: &[u8], context: &Context<'_>) -> Next {
+        match self.draft(body, context.view) {
+            Some(draft) => Next::Publish {
+                drafts: vec![draft],
+                then: Then(Box::new(|published, _| answer(published))),
+            },
+            None => Next::Reply(accepted()),
+        }
     }
 }
 
-fn accepted() -> Step {
-    Step::Reply(Box::new(Response {
+fn answer(published: Published<'_>) -> Response {
+    match published {
+        Published::Asked { results, .. } if results.contains(&Err(RefusalCode::RateLimited)) => {
+            Response::error(429, RefusalCode::RateLimited.name(), RATE_LIMITED)
+        }
+        Published::Asked { .. } | Published::Barred { .. } => accepted(),
+    }
+}
+
+fn accepted() -> Response {
+    Response {
         status: 200,
         content_type: "text/plain; charset=utf-8",
         headers: Vec::new(),
         body: Bytes::from_static(b"OK"),
-    }))
+    }
 }
 
 /// Tells which topics there are.
@@ -130,14 +99,10 @@ impl Info {
     }
 }
 
-impl Talk for Info {
-    fn open(&mut self, _context: &Context<'_>, steps: &mut Vec<Step>) {
-        debug_assert!(steps.is_empty(), "a call begins with its body");
-    }
-
+impl Respond for Info {
     //= model#9
     //# `info.topics` = topics with subscribers by default, plus seen topics with a switch
-    fn hear(&mut self, _said: Said<'_>, _context: &Context<'_>, steps: &mut Vec<Step>) {
+    fn respond(self: Box<Self>, _body: &[u8], _context: &Context<'_>) -> Next {
         let listing = Listing {
             dialect: super::HYPERBEAM,
             names_of,
@@ -145,31 +110,8 @@ impl Talk for Info {
             is_filter: |name, setup: &Setup<'_>| is_filtered(name, Options::of(setup)),
             names_max: HYPERBEAM_INFO_TOPICS_MAX,
         };
-        steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Topics(listing) });
-    }
-
-    /// There is nobody to tell but by the answer.
-    fn told(&mut self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
-    }
-
-    fn answered(
-        &mut self,
-        ticket: Ticket,
-        answer: Answer<'_>,
-        _context: &Context<'_>,
-        steps: &mut Vec<Step>,
-    ) {
-        let Answer::Topics(topics) = answer else {
-            unreachable!("topics are asked for, and nothing else: {ticket:?}")
-        };
-        let body = reply::info(&self.host, topics).into();
-        steps.push(Step::Reply(Box::new(Response::json(200, body))));
-    }
-
-    /// The answer has been given.
-    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
+        let answer = move |topics: &[String]| Response::json(200, reply::info(&self.host, topics));
+        Next::List { listing, then: Then(Box::new(answer)) }
     }
 }
 

@@ -79,9 +79,9 @@ fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     })
 }
 
-const INFO: Call = Call::Talk { body: Body::None, opens: info, lasts: false };
+const INFO: Call = Call::Respond { body: Body::None, opens: info, lasts: false };
 const CAST: Call =
-    Call::Talk { body: Body::Message(HYPERBEAM_CAST_BYTES_MAX), opens: cast, lasts: false };
+    Call::Respond { body: Body::Message(HYPERBEAM_CAST_BYTES_MAX), opens: cast, lasts: false };
 
 fn info(
     head: &Head,
@@ -89,8 +89,8 @@ fn info(
     setup: &Setup<'_>,
 ) -> Result<Calling, NotOpened> {
     let host = head.value(Name::Host).filter(|host| !host.is_empty()).unwrap_or("localhost");
-    let talk = Box::new(Info::new(host, setup.views.is_on(&super::PROTOCOL, super::INFO_SEEN)));
-    Ok(Calling { dialect: super::HYPERBEAM, talk })
+    let with_seen = setup.views.is_on(&super::PROTOCOL, super::INFO_SEEN);
+    Ok(Calling { dialect: super::HYPERBEAM, respond: Box::new(Info::new(host, with_seen)) })
 }
 
 fn cast(
@@ -98,5 +98,5 @@ fn cast(
     _media: Option<&'static MediaType>,
     setup: &Setup<'_>,
 ) -> Result<Calling, NotOpened> {
-    Ok(Calling { dialect: super::HYPERBEAM, talk: Box::new(Casting::new(Options::of(setup))) })
+    Ok(Calling { dialect: super::HYPERBEAM, respond: Box::new(Casting::new(Options::of(setup))) })
 }

@@ -23,9 +23,11 @@ use crate::dialect::Dialect;
 use crate::dialect::DialectId;
 use crate::dialect::FLOOD;
 use crate::dialect::Form;
+use crate::dialect::Guest;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Setting;
+use crate::dialect::SettingTakes;
 use crate::dialect::Silence;
 use crate::dialect::Subs;
 use crate::dialect::View;
@@ -39,22 +41,43 @@ pub static PROTOCOL: Protocol = Protocol {
     key: "hyperbeam",
     name: "HyperBEAM",
     doors: DOORS,
-    is_guest: true,
+    guest: Some(Guest {
+        called: "HyperBEAM's dialect",
+        origin: "`127.0.0.1:8734` is where a HyperBEAM node listens",
+        deletes_as: Some("messages"),
+    }),
     settings: &[
-        Setting { name: DERIVED_TOPICS, default: 0 },
-        Setting { name: REGEX_TOPICS, default: 0 },
-        Setting { name: INFO_SEEN, default: 0 },
-        Setting { name: IDLE_S, default: 60 },
+        Setting {
+            name: DERIVED_TOPICS,
+            takes: SettingTakes::Switch,
+            default: 0,
+            doc: "Whether `process:<id>` and `hashpath:<h>` are topics of every message that has such a member.",
+        },
+        Setting {
+            name: REGEX_TOPICS,
+            takes: SettingTakes::Switch,
+            default: 0,
+            doc: "Whether clients may subscribe to `re:<regex>`.",
+        },
+        Setting {
+            name: INFO_SEEN,
+            takes: SettingTakes::Switch,
+            default: 0,
+            doc: "Whether `info` also lists topics that events were seen of.",
+        },
+        Setting {
+            name: IDLE_S,
+            takes: SettingTakes::Number { min: 1, max: 24 * 60 * 60, unit: "seconds" },
+            default: 60,
+            doc: "A HyperBEAM client that says nothing for so long is closed with 1000.",
+        },
     ],
 };
 
-/// Whether `process:<id>` and `hashpath:<h>` are topics of every message that has such a member.
+/// The settings' names; what each means stands above.
 pub const DERIVED_TOPICS: &str = "derived_topics";
-/// Whether clients may subscribe to `re:<regex>`.
 pub const REGEX_TOPICS: &str = "regex_topics";
-/// Whether `info` also lists topics that events were seen of, and not only those that someone listens to.
 pub const INFO_SEEN: &str = "info_seen";
-/// A client that says nothing for so many seconds is closed with 1000.
 pub const IDLE_S: &str = "idle_s";
 
 /// The dialect.
@@ -67,7 +90,8 @@ static DIALECT: Dialect = Dialect {
     head: Some(put_head),
     apart: Some(apart),
     run: None,
-    envelope: None,
+    outcome: None,
+    envelopes: None,
     //= hyperbeam#2.2
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason

@@ -8,14 +8,11 @@ use serde_json::value::RawValue;
 use super::reply;
 use super::topics;
 use super::topics::Options;
-use crate::dialect::Answer;
+use crate::dialect::Ask;
 use crate::dialect::Context;
-use crate::dialect::Outcome;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
-use crate::dialect::Ticket;
-use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
@@ -97,24 +94,8 @@ impl Talk for Conversation {
         }
     }
 
-    /// The dialect has no words for any of it: what is dropped, is dropped in silence.
-    fn told(&mut self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
-    }
-
-    fn answered(
-        &mut self,
-        ticket: Ticket,
-        _answer: Answer<'_>,
-        _context: &Context<'_>,
-        _steps: &mut Vec<Step>,
-    ) {
-        unreachable!("this conversation asks nothing: {ticket:?}")
-    }
-
-    /// On a WebSocket the close frame says it.
-    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
+    fn asker(&mut self) -> Option<&mut dyn Ask> {
+        None
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::Conversation;
 use super::SUBPROTOCOL;
-use super::Stream;
 use super::url;
 use crate::dialect::Call;
 use crate::dialect::Door;
@@ -65,7 +64,6 @@ fn stream(head: &Head, _setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let wish = url::wish(head).map_err(NotOpened::Refused)?;
     Ok(Wanted {
         dialect: super::NATIVE_SSE,
-        talk: Box::new(Stream),
         first: First::Subscribe(wish),
         refused: |refusal| NotOpened::Refused(refusal.clone()),
     })

@@ -9,7 +9,6 @@ use crate::dialect::Placed;
 use crate::dialect::Refusal;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
-use crate::dialect::Voiced;
 use crate::dialect::json::number;
 use crate::dialect::json::string;
 use crate::event::Event;
@@ -113,7 +112,7 @@ pub(super) fn authenticated(id: Option<&SubId>, expires_at_s: Option<u64>) -> Ve
 }
 
 /// One message for what became of what was wanted, or for a notice; and the word for it.
-pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> &'static str {
+pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Option<&'static str> {
     let kind = kind_of(outcome);
     match outcome {
         Outcome::Subscribed { id } => named(kind, id, out),
@@ -152,7 +151,7 @@ pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> &'static str 
         }
         Outcome::Refused { id, refusal } => refused(*id, refusal, out),
     }
-    kind
+    Some(kind)
 }
 
 /// The word for what is told.
@@ -170,7 +169,7 @@ const fn kind_of(outcome: &Outcome<'_>) -> &'static str {
 }
 
 /// The same over SSE, where there is one subscription and no command: only what concerns the stream of events is said.
-pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Voiced {
+pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Option<&'static str> {
     match outcome {
         Outcome::Live { live, .. } => {
             out.push(b'{');
@@ -188,9 +187,9 @@ pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Voiced {
         Outcome::Subscribed { .. }
         | Outcome::Updated { .. }
         | Outcome::Unsubscribed { .. }
-        | Outcome::Expiring { .. } => return Voiced::Silent,
+        | Outcome::Expiring { .. } => return None,
     }
-    Voiced::As(kind_of(outcome))
+    Some(kind_of(outcome))
 }
 
 fn named(kind: &str, id: &SubId, out: &mut Vec<u8>) {
@@ -288,7 +287,7 @@ mod tests {
 
     fn said(outcome_: &Outcome<'_>) -> String {
         let mut out = Vec::new();
-        outcome(outcome_, &mut out);
+        assert!(outcome(outcome_, &mut out).is_some());
         String::from_utf8(out).unwrap()
     }
 

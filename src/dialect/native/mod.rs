@@ -19,7 +19,6 @@ pub use options::parameter;
 pub use options::parse_since;
 pub use options::parse_since_text;
 pub use talk::Conversation;
-pub use talk::Stream;
 
 use crate::dialect::BatchPart;
 use crate::dialect::Dialect;
@@ -38,7 +37,7 @@ pub const SUBPROTOCOL: &str = "fanwire.v1";
 
 /// The protocol.
 pub static PROTOCOL: Protocol =
-    Protocol { key: "native", name: "Native", doors: DOORS, is_guest: false, settings: &[] };
+    Protocol { key: "native", name: "Native", doors: DOORS, guest: None, settings: &[] };
 
 /// Over WebSocket.
 pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);
@@ -52,7 +51,8 @@ static WEBSOCKET: Dialect = Dialect {
     head: Some(|form, _event, _view, subs, out| encode::event_head(form, subs, out)),
     apart: None,
     run: Some(put_batch),
-    envelope: None,
+    outcome: Some(encode::outcome),
+    envelopes: None,
     manners: MANNERS,
 };
 
@@ -63,7 +63,8 @@ static SSE: Dialect = Dialect {
     head: Some(|_form, _event, _view, _subs, out| out.push(b'{')),
     apart: None,
     run: Some(put_batch_sse),
-    envelope: None,
+    outcome: Some(encode::outcome_sse),
+    envelopes: None,
     manners: Manners { hears_once_live: false, ..MANNERS },
 };
 

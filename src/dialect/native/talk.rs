@@ -7,9 +7,10 @@ use super::command::Malformed;
 use super::decode::command;
 use super::encode;
 use crate::dialect::Answer;
+use crate::dialect::Ask;
 use crate::dialect::Context;
-use crate::dialect::Outcome;
 use crate::dialect::PublishResult;
+use crate::dialect::Published;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Request;
@@ -18,7 +19,6 @@ use crate::dialect::Step;
 use crate::dialect::SubId;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::event::TopicName;
 use crate::limits::FILTER_REFUSED_STEPS;
@@ -53,10 +53,12 @@ impl Talk for Conversation {
         }
     }
 
-    fn told(&mut self, outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Voiced {
-        Voiced::As(encode::outcome(outcome, out))
+    fn asker(&mut self) -> Option<&mut dyn Ask> {
+        Some(self)
     }
+}
 
+impl Ask for Conversation {
     fn answered(
         &mut self,
         ticket: Ticket,
@@ -69,15 +71,16 @@ impl Talk for Conversation {
             Ticket::Only => None,
         };
         match answer {
-            Answer::Published { topics, results } => {
+            Answer::Published(Published::Asked { topics, results }) => {
                 let placed = topics.iter().zip(results);
                 steps
                     .extend(placed.filter_map(|(topic, result)| {
                         published(id, topic, *result, context.epoch)
                     }));
             }
-            Answer::NotPublished { topic: _, refusal } => steps.push(refused(id, refusal)),
-            Answer::Topics(_) => unreachable!("the protocol has no question for topics"),
+            Answer::Published(Published::Barred { topic: _, refusal }) => {
+                steps.push(refused(id, refusal));
+            }
             Answer::Identified { expires_at_s } => {
                 let text = encode::authenticated(id, expires_at_s);
                 steps.push(said("authenticated", text));
@@ -87,11 +90,6 @@ impl Talk for Conversation {
                 steps.push(refused(id, &refusal));
             }
         }
-    }
-
-    /// On a WebSocket the close frame says it.
-    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
     }
 }
 
@@ -133,38 +131,5 @@ fn published(
         }
         (Ok(_), None) => None,
         (Err(code), id) => Some(refused(id, &Refusal::of_publish(code, topic))),
-    }
-}
-
-/// An event stream's conversation: its client says nothing, and is told only what concerns the stream.
-#[derive(Clone, Copy, Debug)]
-pub struct Stream;
-
-impl Talk for Stream {
-    fn open(&mut self, _context: &Context<'_>, steps: &mut Vec<Step>) {
-        debug_assert!(steps.is_empty(), "a stream begins with what its URL asks for");
-    }
-
-    fn hear(&mut self, said: Said<'_>, _context: &Context<'_>, _steps: &mut Vec<Step>) {
-        unreachable!("an event stream's client says nothing: {said:?}")
-    }
-
-    fn told(&mut self, outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Voiced {
-        encode::outcome_sse(outcome, out)
-    }
-
-    fn answered(
-        &mut self,
-        ticket: Ticket,
-        _answer: Answer<'_>,
-        _context: &Context<'_>,
-        _steps: &mut Vec<Step>,
-    ) {
-        unreachable!("an event stream asks nothing: {ticket:?}")
-    }
-
-    /// An event stream just ends.
-    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
     }
 }

@@ -64,7 +64,6 @@ fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
     let view = &setup.views.of_protocol(&super::PROTOCOL);
     Ok(Wanted {
         dialect: super::PEAT,
-        talk: Box::new(super::Stream),
         first: First::Want { wish: request.wish(&[], view), since_lost: request.since_lost(view) },
         refused: |_| {
             let mut body = Vec::new();
@@ -85,7 +84,7 @@ fn refused(error: &RequestError) -> NotOpened {
 }
 
 const CALL: Call =
-    Call::Talk { body: Body::Bytes(PEAT_REQUEST_BYTES_MAX), opens: call, lasts: true };
+    Call::Respond { body: Body::Bytes(PEAT_REQUEST_BYTES_MAX), opens: call, lasts: true };
 
 fn call(
     head: &Head,
@@ -97,5 +96,8 @@ fn call(
         return Err(NotOpened::NeedsChunks);
     }
     let terms = connect::Terms::of(media, head.value(Name::ConnectProtocolVersion));
-    Ok(Calling { dialect: terms.codec.dialect(), talk: Box::new(super::call::Subscribe { terms }) })
+    Ok(Calling {
+        dialect: terms.codec.dialect(),
+        respond: Box::new(super::call::Subscribe { terms }),
+    })
 }

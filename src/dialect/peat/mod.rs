@@ -1,6 +1,6 @@
 //! peat-node's subscription: `/ws/subscribe`, `/sse/subscribe` and the Connect call behind them. `docs/dialects/peat.md` is its page.
 //!
-//! One message a change, no acknowledgement, no marker, no gap: what is dropped is dropped in silence. Invariants: a frame is the
+//! One message a change, no acknowledgement, no marker, no gap: the dialect has no words for them, and what is dropped is dropped in silence. Invariants: a frame is the
 //! proto3-JSON of `DocumentChange` in declaration order; the payload is copied as text, never parsed or rewritten.
 
 mod call;
@@ -21,18 +21,28 @@ pub use request::Request;
 pub use request::RequestError;
 pub use request::Snapshot;
 pub use talk::Conversation;
-pub use talk::Stream;
 
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Envelopes;
 use crate::dialect::FLOOD;
+use crate::dialect::Guest;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Silence;
 
 /// The protocol.
-pub static PROTOCOL: Protocol =
-    Protocol { key: "peat", name: "peat-node", doors: DOORS, is_guest: true, settings: &[] };
+pub static PROTOCOL: Protocol = Protocol {
+    key: "peat",
+    name: "peat-node",
+    doors: DOORS,
+    guest: Some(Guest {
+        called: "peat-node's dialect",
+        origin: "`127.0.0.1:50051` is where a peat-node listens",
+        deletes_as: None,
+    }),
+    settings: &[],
+};
 
 /// Changes as proto3-JSON.
 pub const PEAT: DialectId = DialectId::of(&JSON);
@@ -48,7 +58,8 @@ static JSON: Dialect = Dialect {
     head: None,
     apart: None,
     run: None,
-    envelope: Some(connect::put_envelope),
+    outcome: None,
+    envelopes: Some(ENVELOPES),
     manners: MANNERS,
 };
 
@@ -61,9 +72,13 @@ static PROTO: Dialect = Dialect {
     head: None,
     apart: None,
     run: None,
-    envelope: Some(connect::put_envelope),
+    outcome: None,
+    envelopes: Some(ENVELOPES),
     manners: MANNERS,
 };
+
+/// Those of a Connect call.
+const ENVELOPES: Envelopes = Envelopes { put: connect::put_envelope, put_end: call::put_end };
 
 /// Its clients never say anything that they must, so they are pinged and never closed for silence alone.
 const MANNERS: Manners =

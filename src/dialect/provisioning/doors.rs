@@ -89,13 +89,13 @@ fn open(head: &Head, endpoint: Endpoint) -> Result<Opening, NotOpened> {
 }
 
 const POST: Call =
-    Call::Talk { body: Body::Bytes(PROVISIONING_POST_BYTES_MAX), opens: post, lasts: false };
+    Call::Respond { body: Body::Bytes(PROVISIONING_POST_BYTES_MAX), opens: post, lasts: false };
 
 fn post(
     _head: &Head,
     _media: Option<&'static MediaType>,
     setup: &Setup<'_>,
 ) -> Result<Calling, NotOpened> {
-    let talk = Box::new(Posting { event_bytes_max: setup.message_bytes_max });
-    Ok(Calling { dialect: super::PROVISIONING, talk })
+    let respond = Box::new(Posting { event_bytes_max: setup.message_bytes_max });
+    Ok(Calling { dialect: super::PROVISIONING, respond })
 }

@@ -30,6 +30,7 @@ pub use types::SYSTEM_HEALTH_UPDATE;
 use crate::dialect::BatchPart;
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Guest;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Silence;
@@ -40,7 +41,11 @@ pub static PROTOCOL: Protocol = Protocol {
     key: "provisioning",
     name: "Provisioning",
     doors: DOORS,
-    is_guest: true,
+    guest: Some(Guest {
+        called: "the Provisioning dialect",
+        origin: "`127.0.0.1:9090` is where the platform listens",
+        deletes_as: Some("events"),
+    }),
     settings: &[],
 };
 
@@ -56,7 +61,8 @@ static DIALECT: Dialect = Dialect {
     head: None,
     apart: None,
     run: Some(put_batch),
-    envelope: None,
+    outcome: None,
+    envelopes: None,
     //= provisioning#5.5
     //# a lagging client is **disconnected**.
     manners: Manners {

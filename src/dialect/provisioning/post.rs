@@ -7,21 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::event::posted;
-use crate::dialect::Answer;
+use super::talk::error;
 use crate::dialect::Context;
-use crate::dialect::Outcome;
-use crate::dialect::PublishResult;
+use crate::dialect::Next;
+use crate::dialect::Published;
 use crate::dialect::RATE_LIMITED;
 use crate::dialect::RefusalCode;
-use crate::dialect::Request;
+use crate::dialect::Respond;
 use crate::dialect::Response;
-use crate::dialect::Said;
-use crate::dialect::Step;
-use crate::dialect::Talk;
-use crate::dialect::Ticket;
+use crate::dialect::Then;
 use crate::dialect::View;
-use crate::dialect::Voiced;
-use crate::dialect::json;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
@@ -60,57 +55,27 @@ impl Posting {
     }
 }
 
-impl Talk for Posting {
-    fn open(&mut self, _context: &Context<'_>, steps: &mut Vec<Step>) {
-        debug_assert!(steps.is_empty(), "a call begins with its body");
-    }
-
-    fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
-        let body = match said {
-            Said::Packet(body) | Said::Binary(body) => body,
-            Said::Text(text) => text.as_bytes(),
-        };
-        steps.push(match self.drafts(body, context.view) {
-            Ok(drafts) => Step::Ask { ticket: Ticket::Only, what: Request::Publish(drafts) },
-            Err((status, reason)) => reply(status, error(&reason)),
-        });
-    }
-
-    /// There is nobody to tell but by the answer.
-    fn told(&mut self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
-    }
-
-    fn answered(
-        &mut self,
-        _ticket: Ticket,
-        answer: Answer<'_>,
-        context: &Context<'_>,
-        steps: &mut Vec<Step>,
-    ) {
-        steps.push(match answer {
-            Answer::Published { results, .. } => published(results),
-            Answer::NotPublished { topic, .. } => {
-                let name = context.view.name_of(topic);
-                reply(403, error(&format!("publishing {name} is not allowed")))
-            }
-            Answer::Identified { .. } | Answer::NotIdentified { .. } | Answer::Topics(_) => {
-                unreachable!("a post publishes, and asks nothing else")
-            }
-        });
-    }
-
-    /// The answer has been given.
-    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
+impl Respond for Posting {
+    fn respond(self: Box<Self>, body: &[u8], context: &Context<'_>) -> Next {
+        match self.drafts(body, context.view) {
+            Ok(drafts) => Next::Publish { drafts, then: Then(Box::new(answer)) },
+            Err((status, reason)) => Next::Reply(Response::json(status, error(&reason))),
+        }
     }
 }
 
 /// What became of a post's events.
-fn published(results: &[PublishResult]) -> Step {
+fn answer(published: Published<'_>, context: &Context<'_>) -> Response {
+    let results = match published {
+        Published::Asked { results, .. } => results,
+        Published::Barred { topic, .. } => {
+            let name = context.view.name_of(topic);
+            return Response::json(403, error(&format!("publishing {name} is not allowed")));
+        }
+    };
     let accepted = results.iter().filter(|result| result.is_ok()).count();
     let Some(code) = results.iter().find_map(|result| result.as_ref().err()) else {
-        return reply(200, format!(r#"{{"accepted":{accepted}}}"#).into_bytes());
+        return Response::json(200, format!(r#"{{"accepted":{accepted}}}"#));
     };
     let status = match code {
         RefusalCode::ShuttingDown => 503,
@@ -121,17 +86,5 @@ fn published(results: &[PublishResult]) -> Step {
     let mut body = error(reason);
     body.pop();
     body.extend_from_slice(format!(r#","accepted":{accepted}}}"#).as_bytes());
-    reply(status, body)
-}
-
-fn reply(status: u16, body: Vec<u8>) -> Step {
-    Step::Reply(Box::new(Response::json(status, body.into())))
-}
-
-/// `{"type":"error","error":…}`, as the dialect says it elsewhere.
-fn error(reason: &str) -> Vec<u8> {
-    let mut text = br#"{"type":"error","error":"#.to_vec();
-    json::string(reason, &mut text);
-    text.push(b'}');
-    text
+    Response::json(status, body)
 }

@@ -12,16 +12,15 @@ use super::request::Request;
 use super::selection::Selection;
 use super::types;
 use crate::dialect::Answer;
+use crate::dialect::Ask;
 use crate::dialect::Batch;
 use crate::dialect::Context;
-use crate::dialect::Outcome;
 use crate::dialect::Request as Asked;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::dialect::Voiced;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::limits::PROVISIONING_TYPES_MAX;
@@ -170,11 +169,12 @@ impl Talk for Conversation {
         }
     }
 
-    /// The dialect has no words for what becomes of a wish, and none for gaps.
-    fn told(&mut self, _outcome: &Outcome<'_>, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
+    fn asker(&mut self) -> Option<&mut dyn Ask> {
+        Some(self)
     }
+}
 
+impl Ask for Conversation {
     fn answered(
         &mut self,
         _ticket: Ticket,
@@ -185,15 +185,10 @@ impl Talk for Conversation {
         match answer {
             Answer::Identified { .. } => self.begin(context, steps),
             Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
-            Answer::Published { .. } | Answer::NotPublished { .. } | Answer::Topics(_) => {
+            Answer::Published(_) => {
                 unreachable!("this conversation asks who its client is, and nothing else")
             }
         }
-    }
-
-    /// On a WebSocket the close frame says it.
-    fn ended(&mut self, _code: u16, _reason: &str, _out: &mut Vec<u8>) -> Voiced {
-        Voiced::Silent
     }
 }
 
@@ -210,11 +205,12 @@ fn events_of(members: &json::Members<'_>) -> Result<Vec<String>, String> {
     Ok(events)
 }
 
-fn error(reason: &str) -> Box<[u8]> {
+/// `{"type":"error","error":…}`
+pub(super) fn error(reason: &str) -> Vec<u8> {
     let mut text = br#"{"type":"error","error":"#.to_vec();
     json::string(reason, &mut text);
     text.push(b'}');
-    text.into()
+    text
 }
 
 fn too_many_types() -> Box<[u8]> {

@@ -40,8 +40,7 @@ const ALPN: &[u8] = b"http/1.1";
 
 /// The keys that listeners are set with, and what each is.
 fn listeners(config: &Config) -> impl Iterator<Item = (String, Port)> {
-    let own =
-        config.protocols().into_iter().map(|(key, _)| (format!("{key}.listen"), Port::Own(key)));
+    let own = config.guests().map(|(key, _)| (format!("{key}.listen"), Port::Own(key)));
     std::iter::once(("listen".to_owned(), Port::Shared)).chain(own)
 }
 

@@ -3,8 +3,8 @@
 //! Invariant: an answer for a request that is no longer waiting for it changes nothing.
 
 use super::super::Shard;
+use super::super::closes::CLOSE_POLICY;
 use super::super::input::ConnId;
-use super::super::lifecycle::CLOSE_POLICY;
 use super::Session;
 use super::http::Http;
 use super::http::State;
@@ -74,6 +74,6 @@ impl Shard {
         if has_ended {
             self.ended(id, now);
         }
-        self.resumed.push(id);
+        self.conns.resume(id);
     }
 }

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use super::super::Shard;
-use super::super::class::Transport;
-use super::super::class::Voice;
 use super::super::doors::Doorway;
 use super::super::doors::Found;
 use super::super::doors::body_of;
 use super::super::doors::path_of;
+use super::super::input::AdminRequest;
 use super::super::input::ConnId;
-use super::AdminRequest;
+use super::super::transport::Transport;
+use super::super::transport::Voice;
 use super::calls::Asked;
 use super::gather::Action;
 use super::http::Http;
@@ -39,7 +39,6 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Step;
-use crate::dialect::Talk;
 use crate::dialect::Wanted;
 use crate::dialect::Wish;
 use crate::dialect::cursor_of;
@@ -124,7 +123,7 @@ impl Shard {
             head_only: head.method == Method::Head,
             origin: origin.filter(|_| may_read).map(Into::into),
             hsts_s: access.listeners.hsts_s(port),
-            date: self.date,
+            date: self.life.date(),
         }
     }
 
@@ -154,7 +153,7 @@ impl Shard {
                     .headers("if-none-match")
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
-                self.admin.push_back((conn, AdminRequest { path, if_none_match }));
+                self.intake.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
                 http.set_state(State::Asked(Box::new(Asked::Page)));
                 Some(http)
             }
@@ -218,7 +217,7 @@ impl Shard {
     ) -> Option<Box<Http>> {
         let opened =
             open(head, &self.setup()).and_then(|wanted| self.begins(id, head, wanted, now));
-        let (dialect, talk, step) = match opened {
+        let (dialect, step) = match opened {
             Ok(opened) => opened,
             Err(problem) => {
                 self.refuse_opening(id, &mut http, &problem, now);
@@ -226,9 +225,9 @@ impl Shard {
             }
         };
         let transport = Transport::Sse { chunked: head.version == Version::Http11 };
-        let back = self.begin_sse(id, http, head, (Voice { dialect, transport }, talk), now);
+        let back = self.begin_sse(id, http, head, Voice { dialect, transport }, now);
         if back.is_none() {
-            let rest = self.talk_open(id, vec![step], now);
+            let rest = self.take_steps(id, vec![step], now);
             debug_assert!(rest.is_empty(), "a stream asks nothing");
         }
         back
@@ -241,8 +240,8 @@ impl Shard {
         head: &Head,
         wanted: Wanted,
         now: Now,
-    ) -> Result<(DialectId, Box<dyn Talk>, Step), NotOpened> {
-        let Wanted { dialect, talk, first, refused } = wanted;
+    ) -> Result<(DialectId, Step), NotOpened> {
+        let Wanted { dialect, first, refused } = wanted;
         let step = match first {
             First::Subscribe(wish) => {
                 self.confined_or_refused(id, &wish.subscription).map_err(|e| refused(&e))?;
@@ -260,7 +259,7 @@ impl Shard {
                 Step::Want(wish.into_iter().collect())
             }
         };
-        Ok((dialect, talk, step))
+        Ok((dialect, step))
     }
 
     /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
@@ -275,7 +274,7 @@ impl Shard {
         id: ConnId,
         mut http: Box<Http>,
         head: &Head,
-        spoken: (Voice, Box<dyn Talk>),
+        voice: Voice,
         now: Now,
     ) -> Option<Box<Http>> {
         if http.answering().head_only {
@@ -287,7 +286,7 @@ impl Shard {
         }
         let mut reply = Vec::new();
         Reply::stream(&mut reply, sse::CONTENT_TYPE, head.version, http.answering());
-        self.begin_stream(id, reply, spoken, now);
+        self.begin_stream(id, reply, voice, now);
         None
     }
 
@@ -305,7 +304,7 @@ impl Shard {
                 self.begin_upload(id, &mut http, head, media == Some(&LINES), now);
                 return Some(http);
             }
-            Call::Talk { body, opens, .. } => match opens(head, media, &self.setup()) {
+            Call::Respond { body, opens, .. } => match opens(head, media, &self.setup()) {
                 Ok(calling) if body == Body::None => return self.call(id, http, calling, &[], now),
                 Ok(calling) => (body, Action::Call(calling)),
                 Err(problem) => {
@@ -464,7 +463,7 @@ impl Shard {
         write: impl FnOnce(&mut Vec<u8>, &Answering),
     ) {
         let mut out = Vec::new();
-        write(&mut out, &Answering { date: self.date, ..http.answering().clone() });
+        write(&mut out, &Answering { date: self.life.date(), ..http.answering().clone() });
         self.push_item(id, Item::Raw(out.into()));
         if http.answering().stays() {
             http.set_state(State::Head);

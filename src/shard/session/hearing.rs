@@ -12,13 +12,14 @@ use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
 use super::super::publish::draft_bytes;
 use super::Session;
-use super::talk::begins_with_question;
+use super::talk::begins_with_publish;
 use super::unread::Unread;
 use super::websocket::Heard;
 use super::websocket::WebSocket;
 use super::websocket::echo;
 use crate::clock::Now;
 use crate::dialect::Answer;
+use crate::dialect::Published;
 use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
@@ -26,11 +27,10 @@ use crate::dialect::Ticket;
 use crate::event::Draft;
 use crate::event::TopicName;
 use crate::limits::DRAFTS_BYTES_MAX;
-use crate::limits::HEARD_BYTES_MAX;
 use crate::limits::TICKETS_MAX;
 use crate::wire::decoder::Incoming;
 
-/// Questions whose answers are awaited: publishes that travel together, or one other.
+/// Publishes that travel together, and whose places are awaited.
 #[derive(Debug, Default)]
 struct Awaited {
     /// Who is answered, and for how many drafts each.
@@ -174,10 +174,8 @@ impl Shard {
             let range = from..from + count;
             from = range.end;
             let (topics, results) = (&awaited.topics[range.clone()], &results[range]);
-            let answer = Answer::Published { topics, results };
-            steps.extend(self.converse(id, now, |talk, context, steps| {
-                talk.answered(ticket.clone(), answer, context, steps);
-            }));
+            let answer = Answer::Published(Published::Asked { topics, results });
+            steps.extend(self.answer_in_talk(id, ticket.clone(), answer, now));
         }
         let steps = self.take_steps(id, steps, now);
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
@@ -229,10 +227,10 @@ impl Shard {
                     let rest = run.push_first(steps);
                     paused.heard.extend(rest);
                 }
-                said if run.drafts.is_empty() => {
+                said if run.is_empty() => {
                     let rest = match said {
-                        Heard::Steps { steps, .. } if begins_with_question(&steps) => {
-                            self.ask_first(id, steps, &mut paused, now)
+                        Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
+                            self.refuse_first(id, steps, now)
                         }
                         said => self.carry_out_heard(id, websocket, said, now),
                     };
@@ -246,7 +244,7 @@ impl Shard {
                 }
             }
         }
-        if !run.drafts.is_empty() {
+        if !run.is_empty() {
             self.publish_run(id, &mut run, &mut paused, now);
         }
         paused
@@ -262,70 +260,17 @@ impl Shard {
         }
     }
 
-    /// Asks the first of these steps, if it is no publish that joins others; what is left of them.
-    fn ask_first(
-        &mut self,
-        id: ConnId,
-        mut steps: Vec<Step>,
-        paused: &mut Paused,
-        now: Now,
-    ) -> Option<Heard> {
-        if let Step::Ask { ticket, what } = steps.remove(0) {
-            match what {
-                Request::Publish(drafts) => {
-                    let answered = self.answer_not_published(id, ticket, &drafts, now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Request::Topics(listing) => match self.list_topics(id, listing) {
-                    Some(topics) => {
-                        let answered = self.answer_listed(id, ticket, &topics, now);
-                        steps.splice(0..0, answered).for_each(drop);
-                    }
-                    None => {
-                        let tickets = vec![(ticket, 0)];
-                        paused.asked = Some(Awaited { tickets, ..Awaited::default() });
-                    }
-                },
-                Request::Identify { .. } => unreachable!("it is answered at once"),
-            }
+    /// Answers the first of these steps, a publish that may not join others; what is left of them.
+    fn refuse_first(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Option<Heard> {
+        if let Step::Ask { ticket, what: Request::Publish(drafts) } = steps.remove(0) {
+            let answered = self.answer_barred(id, ticket, &drafts, now);
+            steps.splice(0..0, answered).for_each(drop);
         }
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
 
-    fn answer_listed(
-        &mut self,
-        id: ConnId,
-        ticket: Ticket,
-        topics: &[String],
-        now: Now,
-    ) -> Vec<Step> {
-        self.converse(id, now, |talk, context, steps| {
-            talk.answered(ticket, Answer::Topics(topics), context, steps);
-        })
-    }
-
-    /// All shards have told their topics.
-    pub(super) fn websocket_listed(
-        &mut self,
-        id: ConnId,
-        mut websocket: WebSocket,
-        topics: &[String],
-        now: Now,
-    ) {
-        let awaited = websocket.waits_mut().and_then(|waits| waits.asked.take());
-        let ticket = awaited.and_then(|mut awaited| awaited.tickets.pop());
-        if let Some((ticket, _)) = ticket {
-            let steps = self.answer_listed(id, ticket, topics, now);
-            let steps = self.take_steps(id, steps, now);
-            if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
-                waits.heard.push_front(Heard::Steps { steps, is_counted: true });
-            }
-        }
-        self.websocket_go_on(id, websocket, now);
-    }
-
     /// Tells a conversation that nothing of this was published, since one draft may not be.
-    fn answer_not_published(
+    fn answer_barred(
         &mut self,
         id: ConnId,
         ticket: Ticket,
@@ -335,9 +280,8 @@ impl Shard {
         let barred = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic));
         let Some(Draft { topic, .. }) = barred else { return Vec::new() };
         let refusal = &self.why_not_publish(id);
-        self.converse(id, now, |talk, context, steps| {
-            talk.answered(ticket, Answer::NotPublished { topic, refusal }, context, steps);
-        })
+        let answer = Answer::Published(Published::Barred { topic, refusal });
+        self.answer_in_talk(id, ticket, answer, now)
     }
 
     /// The next thing that is said, and how many bytes that took.
@@ -351,10 +295,10 @@ impl Shard {
         let echoes = websocket.echo();
         // What shards share for decoding stays where it is, so the conversation is asked without the shard.
         let mut conn = self.conns.find_mut(id);
-        let (views, epoch) = (&*self.settings.views, &*self.epoch);
+        let (views, epoch) = (&*self.settings.views, self.shards.epoch());
         let mut heard = None;
         let decoder = websocket.decoder_mut();
-        let fed = decoder.feed(bytes, &mut self.inbound, &mut |incoming| {
+        let fed = decoder.feed(bytes, self.intake.inbound(), &mut |incoming| {
             let mut hear = |said: Said<'_>| match echoes {
                 Some(echoes) => echo(said, echoes),
                 None => {
@@ -400,7 +344,7 @@ impl Shard {
 
     /// Whether this turn takes more drafts, which is asked before any of a connection; if not, the connection has its turn in the next.
     pub(super) fn has_time_for(&mut self, id: ConnId, run_bytes: usize) -> bool {
-        let has_time = self.heard_bytes + run_bytes < HEARD_BYTES_MAX;
+        let has_time = self.intake.has_time_for(run_bytes);
         if !has_time {
             self.hear_later(id);
         }
@@ -411,15 +355,15 @@ impl Shard {
     pub(in super::super) fn hear_later(&mut self, id: ConnId) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         if !std::mem::replace(&mut conn.is_heard_later, true) {
-            self.unheard.push_back(ConnRef { id, generation: conn.generation });
+            self.intake.hear_later(ConnRef { id, generation: conn.generation });
         }
     }
 
     /// Publishes a run; its results are awaited, or answered at once.
     fn publish_run(&mut self, id: ConnId, run: &mut Run, paused: &mut Paused, now: Now) {
         let Run { mut drafts, awaited } = std::mem::take(run);
-        self.heard_bytes += awaited.bytes;
-        self.ingest.find_fields(&mut drafts);
+        self.intake.heard(awaited.bytes);
+        self.intake.ingest.find_fields(&mut drafts);
         match self.publish(id, drafts, now) {
             Some(results) => {
                 if let Some(rest) = self.answer_published(id, &awaited, &results, now) {
@@ -432,9 +376,8 @@ impl Shard {
 
     /// Goes on with those who had to wait for others, each once.
     pub(in super::super) fn hear_on(&mut self, now: Now) {
-        self.heard_bytes = 0;
-        for _ in 0..self.unheard.len() {
-            let Some(conn) = self.unheard.pop_front() else { return };
+        for _ in 0..self.intake.begin_hearing() {
+            let Some(conn) = self.intake.pop_unheard() else { return };
             if let Some(found) = self.conns.find_ref(conn) {
                 found.is_heard_later = false;
                 self.go_on(conn.id, now);
@@ -450,12 +393,17 @@ impl Shard {
             Session::WebSocket(websocket) => self.websocket_go_on(id, websocket, now),
             session => self.put_back(id, session),
         }
-        self.resumed.push(id);
+        self.conns.resume(id);
         self.make_room(now);
     }
 }
 
 impl Run {
+    /// Whether nobody waits for it; of a question about no event there is no draft.
+    fn is_empty(&self) -> bool {
+        self.awaited.tickets.is_empty()
+    }
+
     fn is_full(&self) -> bool {
         self.awaited.bytes >= DRAFTS_BYTES_MAX || self.awaited.tickets.len() >= TICKETS_MAX
     }

@@ -4,17 +4,17 @@
 //! WebSocket; an error that leaves the framing in doubt ends the connection.
 
 use super::super::Shard;
-use super::super::class::Deflate;
-use super::super::class::Transport;
-use super::super::class::Voice;
+use super::super::deadlines::seconds;
 use super::super::input::ConnId;
 use super::super::input::Port;
-use super::super::lifecycle::seconds;
+use super::super::transport::Deflate;
+use super::super::transport::Transport;
+use super::super::transport::Voice;
 use super::Response;
 use super::Session;
 use super::calls::Asked;
 use super::gather::Gathering;
-use super::pace::Pace;
+use super::patience::Patience;
 use super::unread::Unread;
 use super::upload::Upload;
 use super::websocket::Echo;
@@ -178,7 +178,7 @@ impl Http {
     }
 
     /// Once a second: whether a request, or a line of one that lasts, has been coming for longer than it may at this pace.
-    pub(super) fn is_late(&mut self, pace: Pace) -> bool {
+    pub(super) fn is_late(&mut self, patience: Patience) -> bool {
         let come = match &self.state {
             State::Head if self.input.is_empty() => None,
             State::Head => Some(0),
@@ -188,7 +188,7 @@ impl Http {
         };
         let Some(come) = come.filter(|_| !self.is_owing()) else { return false };
         self.coming_s = self.coming_s.saturating_add(1);
-        pace.is_late(self.coming_s, come)
+        patience.is_late(self.coming_s, come)
     }
 
     /// Bytes that it holds of what its client has said.
@@ -240,7 +240,7 @@ impl Shard {
                         }
                         Err(error) => {
                             // Who asks is not known: not even which page.
-                            http.answering = Answering::nobody(self.date);
+                            http.answering = Answering::nobody(self.life.date());
                             self.http_fault(id, &mut http, error, now);
                             break;
                         }
@@ -308,11 +308,9 @@ impl Shard {
                 return Some(http);
             }
         };
-        let mut reply = std::mem::take(&mut self.reply_scratch);
-        reply.clear();
+        let mut reply = Vec::with_capacity(256);
         upgrade.write_reply(&mut reply);
-        self.push_item(id, Item::Raw(reply[..].into()));
-        self.reply_scratch = reply;
+        self.push_item(id, Item::Raw(reply.into()));
         let may_deflate = upgrade.deflate.is_some();
         let echo = opening.is_none().then_some(Echo { deflate: upgrade.deflate });
         let bytes_max =
@@ -361,7 +359,7 @@ impl Shard {
         has_lines: bool,
         now: Now,
     ) {
-        if self.stopping.is_some() {
+        if self.life.is_stopping() {
             let message = "the server is shutting down";
             return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
@@ -393,7 +391,7 @@ impl Shard {
         }
         self.respond(id, &mut http, response, now);
         self.http_go_on(id, http, now);
-        self.resumed.push(id);
+        self.conns.resume(id);
     }
 }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::super::Shard;
 use super::super::access::Who;
+use super::super::closes::CLOSE_POLICY;
 use super::super::input::ConnId;
 use super::super::input::Mesh;
 use super::super::lanes::Lane;
-use super::super::lifecycle::CLOSE_POLICY;
 use super::http::Http;
 use crate::auth::Principal;
 use crate::auth::RevocationsFull;
@@ -25,7 +25,6 @@ use crate::dialect::HOUSE;
 use crate::dialect::Outcome;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
-use crate::event::ShardId;
 use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Name;
@@ -178,7 +177,7 @@ impl Shard {
             // Who has keys to check tokens with wants its clients to show one.
             _ if has_keys && door.guard == Guard::TokenShown => None,
             _ if access.admits_anonymous(port, peer, head.passed_on_by()) => {
-                self.tokens.anonymous()
+                self.rights.tokens.anonymous()
             }
             _ => None,
         };
@@ -255,7 +254,7 @@ impl Shard {
             }
             NotLetIn::Token(error)
         })?;
-        if self.tokens.is_revoked(&principal) {
+        if self.rights.tokens.is_revoked(&principal) {
             return Err(NotLetIn::Revoked);
         }
         self.who_of(principal)
@@ -275,7 +274,7 @@ impl Shard {
         if principal.is_expired(wall_s(now)) {
             return Some(Err(NotLetIn::CertificateOver));
         }
-        if self.tokens.is_revoked(&principal) {
+        if self.rights.tokens.is_revoked(&principal) {
             return Some(Err(NotLetIn::CertificateRevoked));
         }
         Some(self.who_of(principal))
@@ -284,7 +283,7 @@ impl Shard {
     /// Has fresh keys fetched, if somebody fetches them. The same wish is not repeated at once.
     fn wish_keys(&mut self, now: Now) {
         if let Some(keeper) = self.settings.access.keys
-            && self.tokens.wish_keys(now.mono_ms)
+            && self.rights.tokens.wish_keys(now.mono_ms)
             && self.outgoing.has_room(keeper, Lane::Control)
         {
             self.outgoing.to(keeper).push(Mesh::KeysWanted);
@@ -334,32 +333,32 @@ impl Shard {
         if !self.outgoing.has_room_everywhere(Lane::Control) {
             return Err(NotRevoked::Busy);
         }
-        self.tokens.revoke(what.clone(), wall_s(now)).map_err(NotRevoked::Full)?;
-        for shard in (0..self.shard_count).map(ShardId).filter(|shard| *shard != self.id) {
+        self.rights.tokens.revoke(what.clone(), wall_s(now)).map_err(NotRevoked::Full)?;
+        for shard in self.shards.others() {
             self.outgoing.to(shard).push(Mesh::Revoke(Box::new(what.clone())));
         }
-        self.tokens.close_revoked_soon();
+        self.rights.tokens.close_revoked_soon();
         Ok(())
     }
 
     /// Another shard has had tokens revoked.
     pub(in super::super) fn revoke_here(&mut self, what: Revoke, now: Now) {
-        if let Err(error) = self.tokens.revoke(what, wall_s(now)) {
+        if let Err(error) = self.rights.tokens.revoke(what, wall_s(now)) {
             // The shard that was asked had room, and all shards remember the same.
             tracing::error!(%error, "a revocation was not remembered here");
         }
-        self.tokens.close_revoked_soon();
+        self.rights.tokens.close_revoked_soon();
     }
 
     /// Closes who is here with a token that was revoked: once for all revocations that have come, and before anything is fanned out or sent.
     pub(in super::super) fn close_revoked(&mut self, now: Now) {
-        if !self.tokens.take_revoking() {
+        if !self.rights.tokens.take_revoking() {
             return;
         }
         for index in 0..self.conns.places() {
             let id = ConnId(index);
             let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
-            if who.is_some_and(|who| self.tokens.is_revoked(&who.principal)) {
+            if who.is_some_and(|who| self.rights.tokens.is_revoked(&who.principal)) {
                 self.close(id, CLOSE_POLICY, "token revoked", now);
             }
         }
@@ -371,7 +370,7 @@ impl Shard {
             return false;
         };
         let is_over = who.principal.expires_at_s.is_some_and(|at_s| wall_s(now) >= at_s);
-        is_over || self.tokens.is_revoked(&who.principal)
+        is_over || self.rights.tokens.is_revoked(&who.principal)
     }
 
     /// Once a second: is the token over, or soon? True if the connection was closed for it.

@@ -10,7 +10,7 @@ mod gather;
 mod hearing;
 mod http;
 mod identity;
-mod pace;
+mod patience;
 mod redirect;
 mod revoke;
 mod stream;
@@ -22,17 +22,17 @@ mod uploading;
 mod websocket;
 
 pub(super) use http::Http;
-pub(super) use pace::Pace;
+pub(super) use patience::Patience;
 pub(super) use upload_end::Cut;
 pub(super) use websocket::WebSocket;
 
 pub use crate::dialect::Response;
 
 use super::Shard;
+use super::deadlines::seconds;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Port;
-use super::lifecycle::seconds;
 use super::publish::PublishResult;
 use crate::clock::Now;
 use crate::limits::UNITS_EVENT;
@@ -57,25 +57,16 @@ pub(super) enum Session {
     Gone,
 }
 
-/// A request that is answered outside of the core.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminRequest {
-    /// Escapes resolved.
-    pub path: String,
-    /// The field `If-None-Match`, all its lines with commas between them.
-    pub if_none_match: Option<String>,
-}
-
 impl Session {
     pub(super) fn new(port: Port) -> Self {
         Self::Http(Box::new(Http::new(port)))
     }
 
     /// Once a second: whether what is coming in part has been coming for too long.
-    pub(super) fn is_late(&mut self, pace: Pace) -> bool {
+    pub(super) fn is_late(&mut self, patience: Patience) -> bool {
         match self {
-            Self::Http(http) => http.is_late(pace),
-            Self::WebSocket(websocket) => websocket.is_message_late(pace),
+            Self::Http(http) => http.is_late(patience),
+            Self::WebSocket(websocket) => websocket.is_message_late(patience),
             Self::Sse { .. } | Self::Busy | Self::Gone => false,
         }
     }
@@ -119,7 +110,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match &mut conn.session {
             Session::WebSocket(websocket) => {
-                websocket.release(&mut self.inbound);
+                websocket.release(self.intake.inbound());
                 self.count_held(id);
                 let reason = "no room for messages in part, and this one holds the most";
                 self.close(id, CLOSE_TOO_LARGE, reason, now);
@@ -159,14 +150,14 @@ impl Shard {
             Session::WebSocket(websocket) => self.websocket_published(id, websocket, results, now),
             session => self.put_back(id, session),
         }
-        self.resumed.push(id);
+        self.conns.resume(id);
         self.make_room(now);
     }
 
     /// Tries again with uploads that found everything full.
     pub(super) fn retry_held(&mut self, now: Now) {
-        while let Some(conn) = self.held.pop_due(now.mono_ms) {
-            self.turn.spend(UNITS_EVENT);
+        while let Some(conn) = self.intake.pop_retry(now) {
+            self.telling.turn.spend(UNITS_EVENT);
             if self.conns.find_ref(conn).is_some() {
                 self.retry_upload(conn.id, now);
             }

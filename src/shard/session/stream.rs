@@ -3,69 +3,46 @@
 //! Invariant: its client says nothing more, so nothing waits here.
 
 use super::super::Shard;
-use super::super::class::Transport;
-use super::super::class::Voice;
+use super::super::closes::CLOSE_GOING_AWAY;
+use super::super::deadlines::seconds;
 use super::super::input::ConnId;
-use super::super::lifecycle::CLOSE_GOING_AWAY;
-use super::super::lifecycle::seconds;
+use super::super::transport::Transport;
+use super::super::transport::Voice;
 use super::Session;
 use crate::batch::Item;
 use crate::clock::Now;
-use crate::dialect::Talk;
-use crate::dialect::Voiced;
 use crate::wire::sse;
 
 impl Shard {
     /// Makes a connection an endless reply.
-    pub(super) fn begin_stream(
-        &mut self,
-        id: ConnId,
-        head: Vec<u8>,
-        (voice, talk): (Voice, Box<dyn Talk>),
-        now: Now,
-    ) {
+    pub(super) fn begin_stream(&mut self, id: ConnId, head: Vec<u8>, voice: Voice, now: Now) {
         self.push_item(id, Item::Raw(head.into()));
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.session = Session::Sse { said_s: seconds(now) };
         conn.voice = Some(voice);
-        conn.talk = Some(talk);
         self.count_held(id);
-    }
-
-    /// Has a connection's conversation say its last words.
-    pub(in super::super) fn say_end(
-        &mut self,
-        id: ConnId,
-        code: u16,
-        reason: &str,
-        out: &mut Vec<u8>,
-    ) {
-        let Some(conn) = self.conns.find_mut(id).filter(|conn| !conn.is_closing()) else { return };
-        if let Some(talk) = conn.talk.as_deref_mut()
-            && talk.ended(code, reason, out) == Voiced::Silent
-        {
-            out.clear();
-        }
     }
 
     /// Appends what tells a stream's client that it has ended: a close code and its reason say why, as they would on a WebSocket.
     pub(in super::super) fn put_stream_end(
-        &mut self,
+        &self,
         id: ConnId,
         code: u16,
         reason: &str,
         out: &mut Vec<u8>,
     ) {
-        let mut last = Vec::new();
-        self.say_end(id, code, reason, &mut last);
-        match self.voice_of(id).map(|voice| voice.transport) {
-            Some(Transport::Messages | Transport::Sse { chunked: true }) => {
-                if !last.is_empty() {
+        let Some(voice) = self.voice_of(id) else { return };
+        match voice.transport {
+            Transport::Messages => {
+                let mut last = Vec::new();
+                if !self.is_closing(id) {
+                    (voice.dialect.speaker().envelopes().put_end)(code, reason, &mut last);
                     sse::put_chunk(out, &last);
                 }
                 out.extend_from_slice(sse::LAST_CHUNK);
             }
-            Some(Transport::Sse { chunked: false } | Transport::WebSocket { .. }) | None => {}
+            Transport::Sse { chunked: true } => out.extend_from_slice(sse::LAST_CHUNK),
+            Transport::Sse { chunked: false } | Transport::WebSocket { .. } => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! Conversations: a connection's is asked, and its steps are taken.
 //!
-//! Invariants: steps are taken in their order; a connection that is being closed takes none. Questions that are not
-//! answered at once are not taken here: publishes travel with those that stand beside them (`hearing.rs`).
+//! Invariants: steps are taken in their order; a connection that is being closed takes none. Publishes are not taken here: they travel with
+//! those that stand beside them (`hearing.rs`).
 
 use super::super::Shard;
 use super::super::conns::Conn;
@@ -15,12 +15,6 @@ use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Views;
-
-/// Whether the next step is a question that is not answered at once.
-pub(super) fn begins_with_question(steps: &[Step]) -> bool {
-    let is_question = |what: &Request| matches!(what, Request::Publish(_) | Request::Topics(_));
-    matches!(steps.first(), Some(Step::Ask { what, .. }) if is_question(what))
-}
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
@@ -47,7 +41,7 @@ impl Conn {
 }
 
 impl Shard {
-    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a question.
+    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a publish.
     pub(super) fn talk_open(&mut self, id: ConnId, first: Vec<Step>, now: Now) -> Vec<Step> {
         let mut steps = self.converse(id, now, |talk, context, steps| talk.open(context, steps));
         steps.extend(first);
@@ -63,16 +57,16 @@ impl Shard {
     ) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(conn) = self.conns.find_mut(id) {
-            conn.converse(&self.settings.views, &self.epoch, now, |talk, context| {
+            conn.converse(&self.settings.views, self.shards.epoch(), now, |talk, context| {
                 ask(talk, context, &mut steps);
             });
         }
         steps
     }
 
-    /// Takes steps in their order, up to a question that is not answered at once; what is left of them.
+    /// Takes steps in their order, up to a publish; what is left of them.
     pub(super) fn take_steps(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Vec<Step> {
-        while !steps.is_empty() && !begins_with_question(&steps) {
+        while !steps.is_empty() && !begins_with_publish(&steps) {
             if self.is_closing(id) {
                 steps.clear();
                 break;
@@ -99,12 +93,8 @@ impl Shard {
                     let answered = self.answer_identify(id, ticket, &token, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
-                Step::Last(message) => self.end_stream_with(id, &message, now),
-                Step::Ask { what: Request::Publish(_) | Request::Topics(_), .. } => {
-                    unreachable!("what is not answered at once is told apart before this")
-                }
-                step @ (Step::Reply(_) | Step::Stream { .. }) => {
-                    unreachable!("only a call is answered so: {step:?}")
+                Step::Ask { what: Request::Publish(_), .. } => {
+                    unreachable!("a publish is told apart before this")
                 }
             }
         }
@@ -116,12 +106,24 @@ impl Shard {
         let who = self.conns.find(id).and_then(|conn| conn.who.as_deref());
         let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
         let reason = identified.err().map(|error| error.to_string());
+        let answer = match &reason {
+            None => Answer::Identified { expires_at_s },
+            Some(reason) => Answer::NotIdentified { reason },
+        };
+        self.answer_in_talk(id, ticket, answer, now)
+    }
+
+    /// What a connection's conversation wants to be done, now that something it asked is answered.
+    pub(super) fn answer_in_talk(
+        &mut self,
+        id: ConnId,
+        ticket: Ticket,
+        answer: Answer<'_>,
+        now: Now,
+    ) -> Vec<Step> {
         self.converse(id, now, |talk, context, steps| {
-            let answer = match &reason {
-                None => Answer::Identified { expires_at_s },
-                Some(reason) => Answer::NotIdentified { reason },
-            };
-            talk.answered(ticket, answer, context, steps);
+            let asker = talk.asker().expect("who asks hears the answer");
+            asker.answered(ticket, answer, context, steps);
         })
     }
 

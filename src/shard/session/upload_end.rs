@@ -125,13 +125,13 @@ impl Shard {
                     // What is under way is answered for, too.
                     return;
                 }
-                upload.answer(&self.epoch)
+                upload.answer(self.shards.epoch())
             }
             // A body that there is no room for is a body that is too large for now.
             State::Gather(_) if cut == Cut::NoRoom => (413, cut.body()),
             // The request before this one is over, and whose this one is nobody knows.
             State::Head => {
-                http.set_answering(Answering::nobody(self.date));
+                http.set_answering(Answering::nobody(self.life.date()));
                 (cut.status(), cut.body())
             }
             _ => (cut.status(), cut.body()),

@@ -24,9 +24,9 @@ impl Shard {
                 http.pause();
                 break;
             }
-            upload.read_on(http.input_mut(), &mut self.ingest);
+            upload.read_on(http.input_mut(), &mut self.intake.ingest);
             if upload.may_publish() {
-                self.heard_bytes += upload.drafts_bytes();
+                self.intake.heard(upload.drafts_bytes());
                 if let Some(results) = self.publish(id, upload.begin_run(), now) {
                     upload.take_results(&results, now);
                 }
@@ -50,7 +50,7 @@ impl Shard {
     }
 
     fn answer_upload(&mut self, id: ConnId, http: &mut Http, upload: &Upload, now: Now) {
-        let (status, body) = upload.answer(&self.epoch);
+        let (status, body) = upload.answer(self.shards.epoch());
         if !upload.is_whole() {
             http.answers_last();
         }
@@ -73,10 +73,7 @@ impl Shard {
     ) {
         match http.take_state() {
             State::Asked(asked) => {
-                if let Some(http) = self.call_published(id, http, *asked, results, now) {
-                    self.http_go_on(id, http, now);
-                }
-                return;
+                self.call_published(id, &mut http, *asked, results, now);
             }
             State::Upload(mut upload) => {
                 upload.take_results(results, now);
@@ -96,7 +93,7 @@ impl Shard {
         if upload.is_held()
             && let Some(conn) = self.conns.conn_ref(id)
         {
-            self.held.push(now.mono_ms + upload.retry_ms(), conn);
+            self.intake.retry_at(now.mono_ms + upload.retry_ms(), conn);
         }
     }
 
@@ -116,6 +113,6 @@ impl Shard {
             self.hold(id, upload, now);
         }
         self.http_go_on(id, http, now);
-        self.resumed.push(id);
+        self.conns.resume(id);
     }
 }

@@ -10,7 +10,7 @@ use super::super::publish::draft_bytes;
 use super::super::solo::AfterSent;
 use super::super::want::WHO_FIRST;
 use super::hearing::Waits;
-use super::pace::Pace;
+use super::patience::Patience;
 use super::talk::begins_with_publish;
 use crate::auth::Bucket;
 use crate::batch::Item;
@@ -157,13 +157,13 @@ impl WebSocket {
     }
 
     /// Once a second: whether a message has been coming for longer than it may at this pace.
-    pub(in super::super) fn is_message_late(&mut self, pace: Pace) -> bool {
+    pub(in super::super) fn is_message_late(&mut self, patience: Patience) -> bool {
         // While something waits, nothing is read.
         if self.decoder.is_idle() || self.waits.is_some() {
             return false;
         }
         self.coming_s = self.coming_s.saturating_add(1);
-        pace.is_late(self.coming_s, self.decoder.message_bytes() as u64)
+        patience.is_late(self.coming_s, self.decoder.message_bytes() as u64)
     }
 
     pub(in super::super) fn identify_by_s(&self) -> Option<u32> {
@@ -273,7 +273,7 @@ impl Shard {
 pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
     let (opcode, payload) = match said {
         Said::Text(text) => (OpCode::Text, text.as_bytes()),
-        Said::Binary(bytes) | Said::Packet(bytes) => (OpCode::Binary, bytes),
+        Said::Binary(bytes) => (OpCode::Binary, bytes),
     };
     let mut out = Vec::new();
     match echo.deflate {

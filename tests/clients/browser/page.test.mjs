@@ -85,8 +85,8 @@ async function ask(page, url, options = {}) {
   }, [url, options]);
 }
 
-test('a page of an allowed origin publishes in every dialect, and reads what went wrong', async () => {
-  const server = await serve('epoll', { 'auth.origins': site.origin });
+test('a page of an allowed origin publishes in every dialect, and reads what went wrong', async (t) => {
+  const server = await serve(t, 'epoll', { 'auth.origins': site.origin });
   try {
     const page = await pageAt(site.origin);
     const base = `http://${server.address}`;
@@ -110,8 +110,8 @@ test('a page of an allowed origin publishes in every dialect, and reads what wen
   }
 });
 
-test('a page is told by a status why it may not', async () => {
-  const server = await serveWithKeys('epoll', { 'auth.origins': site.origin, 'auth.anonymous': 'nowhere' });
+test('a page is told by a status why it may not', async (t) => {
+  const server = await serveWithKeys(t, 'epoll', { 'auth.origins': site.origin, 'auth.anonymous': 'nowhere' });
   try {
     const page = await pageAt(site.origin);
     const base = `http://${server.address}`;
@@ -126,9 +126,9 @@ test('a page is told by a status why it may not', async () => {
   }
 });
 
-test('a page that publishes faster than it may reads when to try again', async () => {
+test('a page that publishes faster than it may reads when to try again', async (t) => {
   // A page without a token is on this machine, which is not counted (`auth.publish_per_s`), so it shows one.
-  const server = await serveWithKeys('epoll', { 'auth.origins': site.origin, 'auth.publish_per_s': 3 });
+  const server = await serveWithKeys(t, 'epoll', { 'auth.origins': site.origin, 'auth.publish_per_s': 3 });
   try {
     const page = await pageAt(site.origin);
     const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${tokenOf({ sub: 'ada', fanwire: { publish: ['**'] } })}` };
@@ -145,8 +145,8 @@ test('a page that publishes faster than it may reads when to try again', async (
   }
 });
 
-test('a page of another origin gets nothing, and publishes nothing', async () => {
-  const server = await serve('epoll', { 'auth.origins': site.origin });
+test('a page of another origin gets nothing, and publishes nothing', async (t) => {
+  const server = await serve(t, 'epoll', { 'auth.origins': site.origin });
   try {
     const page = await pageAt(stranger.origin);
     const base = `http://${server.address}`;
@@ -166,8 +166,8 @@ test('a page of another origin gets nothing, and publishes nothing', async () =>
   }
 });
 
-test('a page reconnects through a polyfill where it was', async () => {
-  const server = await serve('epoll', { 'auth.origins': site.origin });
+test('a page reconnects through a polyfill where it was', async (t) => {
+  const server = await serve(t, 'epoll', { 'auth.origins': site.origin });
   const way = await wayTo(server.address);
   try {
     const page = await pageAt(site.origin);
@@ -194,8 +194,8 @@ test('a page reconnects through a polyfill where it was', async () => {
   }
 });
 
-test('a map over an event stream has no ghosts', async () => {
-  const server = await serve('epoll', { 'auth.origins': site.origin });
+test('a map over an event stream has no ghosts', async (t) => {
+  const server = await serve(t, 'epoll', { 'auth.origins': site.origin });
   try {
     const page = await pageAt(site.origin);
     await publish(server.address, 'fleet', { altitude: 100 }, 'low');
@@ -225,8 +225,8 @@ test('a map over an event stream has no ghosts', async () => {
   }
 });
 
-test('a page with a token publishes and keeps a map without ghosts through a polyfill: what leaves, what is deleted, what its token hides, however often it is cut off', async () => {
-  const server = await serveWithKeys('epoll', { 'auth.origins': site.origin });
+test('a page with a token publishes and keeps a map without ghosts through a polyfill: what leaves, what is deleted, what its token hides, however often it is cut off', async (t) => {
+  const server = await serveWithKeys(t, 'epoll', { 'auth.origins': site.origin });
   const way = await wayTo(server.address);
   try {
     const page = await pageAt(site.origin);

@@ -11,36 +11,29 @@ import { fileURLToPath } from 'node:url';
 import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
-import { serve as start } from '../ws/server.mjs';
+import { serve as serveFor } from '../ws/server.mjs';
 
 const binary = process.env.FANWIRE_BIN ?? fileURLToPath(new URL('../../../target/debug/fanwire', import.meta.url));
 
 /** Opens nothing but the servers of these tests. */
 const SECRET = '0123456789abcdef0123456789abcdef';
 
-/** A server that goes with this process, even if a test that failed did not stop it. */
-export async function serve(driver, settings) {
-  const server = await start(driver, settings);
-  process.once('exit', server.beginToStop);
-  const stop = () => {
-    process.off('exit', server.beginToStop);
-    return server.stop();
-  };
-  return { ...server, stop };
+/** What closes the clients of the test that runs; one runs at a time. */
+const closers = [];
+
+/** A server for a test. It ends with the test, and so do the test's clients: those that come back would do so for ever. */
+export async function serve(t, driver, settings) {
+  t.after(() => closers.splice(0).forEach((close) => close()));
+  return serveFor(t, driver, settings);
 }
 
 /** A server that looks at tokens. */
-export async function serveWithKeys(driver, settings = {}) {
+export async function serveWithKeys(t, driver, settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-keys-'));
+  t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'secret');
   writeFileSync(file, SECRET);
-  const server = await serve(driver, { 'auth.key_file': file, ...settings });
-  const stop = async () => {
-    const code = await server.stop();
-    rmSync(folder, { recursive: true });
-    return code;
-  };
-  return { ...server, stop };
+  return serve(t, driver, { 'auth.key_file': file, ...settings });
 }
 
 /** A token (HS256) with these claims, good for ten minutes. */
@@ -87,6 +80,7 @@ export class Ear {
 /** Plain RFC 6455, like websocat: prints what comes. `headers` are the request's. */
 export async function listen(url, headers = {}) {
   const socket = new WebSocket(url, { headers, perMessageDeflate: false });
+  closers.push(() => socket.terminate());
   const ear = new Ear();
   socket.on('message', (data) => ear.hear(String(data)));
   socket.on('close', (code, reason) => ear.hear(`close ${code} ${reason}`.trim()));
@@ -112,6 +106,7 @@ export async function refusal(url, headers = {}) {
 export async function watch(url, headers = {}) {
   const withHeaders = (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...headers } });
   const source = new EventSource(url, { fetch: withHeaders });
+  closers.push(() => source.close());
   const ear = new Ear();
   source.onmessage = ({ data }) => ear.hear(data);
   await new Promise((resolve, reject) => {
@@ -134,6 +129,7 @@ export class PageClient extends EventEmitter {
   constructor(url, token, { reconnectInterval = 5000, maxReconnectAttempts = 10 } = {}) {
     super();
     Object.assign(this, { url, token, reconnectInterval, maxReconnectAttempts });
+    closers.push(() => this.ws && this.disconnect());
   }
 
   connect() {

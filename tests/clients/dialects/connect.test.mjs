@@ -43,8 +43,8 @@ for (const driver of await drivers()) {
   for (const useBinaryFormat of [false, true]) {
     const name = `${driver}, ${useBinaryFormat ? 'protobuf' : 'JSON'}`;
 
-    test(`${name}: snapshot, live, delete`, { timeout: 60_000 }, async () => {
-      const server = await serve(driver);
+    test(`${name}: snapshot, live, delete`, { timeout: 60_000 }, async (t) => {
+      const server = await serve(t, driver);
       await put(server.address, 'platforms', { n: 1 }, { key: 'bravo' });
       await put(server.address, 'platforms', { n: 2 }, { key: 'alpha:1' });
       await put(server.address, 'commands', { q: '"\\ \u2028' }, { key: 'c' });
@@ -65,8 +65,8 @@ for (const driver of await drivers()) {
       assert.equal(await server.stop(), 0);
     });
 
-    test(`${name}: a query of every node`, { timeout: 60_000 }, async () => {
-      const server = await serve(driver);
+    test(`${name}: a query of every node`, { timeout: 60_000 }, async (t) => {
+      const server = await serve(t, driver);
       const clauses = [
         { q: { case: 'or', value: { clauses: [eq('t', '"a"'), eq('t', '"b"')] } } },
         { q: { case: 'not', value: { q: { case: 'lt', value: { field: 'n', value: '5' } } } } },
@@ -87,8 +87,8 @@ for (const driver of await drivers()) {
       assert.equal(await server.stop(), 0);
     });
 
-    test(`${name}: what is wrong has its code and its text`, { timeout: 60_000 }, async () => {
-      const server = await serve(driver);
+    test(`${name}: what is wrong has its code and its text`, { timeout: 60_000 }, async (t) => {
+      const server = await serve(t, driver);
       const peat = client(server.address, { useBinaryFormat });
       const refused = (query) => failure(peat.subscribe({ query }));
       assert.deepEqual(await refused(eq('', '1')), ['InvalidArgument', 'invalid subscription query: query field path is empty']);
@@ -110,8 +110,8 @@ for (const driver of await drivers()) {
       assert.equal(await server.stop(), 0);
     });
 
-    test(`${name}: tokens`, { timeout: 60_000 }, async () => {
-      const server = await serveWithKeys(driver, { 'auth.anonymous': 'nowhere' });
+    test(`${name}: tokens`, { timeout: 60_000 }, async (t) => {
+      const server = await serveWithKeys(t, driver, { 'auth.anonymous': 'nowhere' });
       const peat = client(server.address, { useBinaryFormat });
       assert.equal((await failure(peat.subscribe({})))[0], 'Unauthenticated');
       const headers = (token) => ({ headers: { Authorization: `Bearer ${token}` } });
@@ -125,8 +125,8 @@ for (const driver of await drivers()) {
   }
 }
 
-test('the server stops: unavailable', { timeout: 60_000 }, async () => {
-  const server = await serve('epoll');
+test('the server stops: unavailable', { timeout: 60_000 }, async (t) => {
+  const server = await serve(t, 'epoll');
   await put(server.address, 'a', {}, { key: '1' });
   const call = client(server.address, {}).subscribe({ collections: ['a'] });
   const next = changes(call);

@@ -27,8 +27,8 @@ function page(url, token, options) {
 }
 
 for (const driver of await drivers()) {
-  test(`${driver}: the same aircraft on all of them at once`, { timeout: 120_000 }, async () => {
-    const server = await serveWithKeys(driver);
+  test(`${driver}: the same aircraft on all of them at once`, { timeout: 120_000 }, async (t) => {
+    const server = await serveWithKeys(t, driver);
     const ws = `ws://${server.address}`;
     const token = tokenOf({ sub: 'ada', role: ['admin'] });
 
@@ -74,8 +74,8 @@ for (const driver of await drivers()) {
     assert.match(await beam.next(), /^close 1001 /);
   });
 
-  test(`${driver}: a HyperBEAM client's whole conversation`, { timeout: 60_000 }, async () => {
-    const server = await serveWithKeys(driver);
+  test(`${driver}: a HyperBEAM client's whole conversation`, { timeout: 60_000 }, async (t) => {
+    const server = await serveWithKeys(t, driver);
     const beam = await listen(`ws://${server.address}/ws?topic=a`);
     const said = async (text) => {
       beam.socket.send(text);
@@ -107,8 +107,8 @@ for (const driver of await drivers()) {
     assert.equal(await server.stop(), 0);
   });
 
-  test(`${driver}: the page's client comes back, and loses batches`, { timeout: 60_000 }, async () => {
-    const server = await serveWithKeys(driver);
+  test(`${driver}: the page's client comes back, and loses batches`, { timeout: 60_000 }, async (t) => {
+    const server = await serveWithKeys(t, driver);
     const url = `ws://${server.address}/ws`;
     const token = tokenOf({ sub: 'ada', role: 'developer' });
     const { client, ear, connected } = page(url, token, { reconnectInterval: 50 });
@@ -147,8 +147,8 @@ for (const driver of await drivers()) {
     assert.equal(await server.stop(), 0);
   });
 
-  test(`${driver}: an expired token closes 4001, and the page's client comes back with a fresh one`, { timeout: 60_000 }, async () => {
-    const server = await serveWithKeys(driver, { 'auth.leeway_s': 0 });
+  test(`${driver}: an expired token closes 4001, and the page's client comes back with a fresh one`, { timeout: 60_000 }, async (t) => {
+    const server = await serveWithKeys(t, driver, { 'auth.leeway_s': 0 });
     const soon = Math.floor(Date.now() / 1000) + 2;
     const { client, ear, connected } = page(`ws://${server.address}/ws`, tokenOf({ sub: 'ada', exp: soon }), { reconnectInterval: 50 });
     const closed = new Promise((resolve) => client.once('disconnected', resolve));
@@ -163,8 +163,8 @@ for (const driver of await drivers()) {
     assert.equal(await server.stop(), 0);
   });
 
-  test(`${driver}: a viewer's token never sees a log entry`, { timeout: 60_000 }, async () => {
-    const server = await serveWithKeys(driver);
+  test(`${driver}: a viewer's token never sees a log entry`, { timeout: 60_000 }, async (t) => {
+    const server = await serveWithKeys(t, driver);
     const ws = `ws://${server.address}`;
     const as = (name, role) => ({ Authorization: `Bearer ${tokenOf({ sub: name, role })}` });
     // What was there before them, and what comes.
@@ -198,8 +198,8 @@ for (const driver of await drivers()) {
     assert.equal(await server.stop(), 0);
   });
 
-  test(`${driver}: the server's own figures and log entries, and Prometheus beside them`, { timeout: 60_000 }, async () => {
-    const server = await serveWithKeys(driver, { 'own.figures_s': 1, 'own.logs': true });
+  test(`${driver}: the server's own figures and log entries, and Prometheus beside them`, { timeout: 60_000 }, async (t) => {
+    const server = await serveWithKeys(t, driver, { 'own.figures_s': 1, 'own.logs': true });
     const token = tokenOf({ sub: 'ada', role: 'developer' });
     const metrics = await listen(`ws://${server.address}/metrics?token=${token}`);
     const logs = await listen(`ws://${server.address}/logs?level=warn&component=auth&token=${token}`);
@@ -222,8 +222,8 @@ for (const driver of await drivers()) {
     assert.equal(await server.stop(), 0);
   });
 
-  test(`${driver}: a user has ten connections, of whatever kind; the eleventh is refused`, { timeout: 60_000 }, async () => {
-    const server = await serveWithKeys(driver);
+  test(`${driver}: a user has ten connections, of whatever kind; the eleventh is refused`, { timeout: 60_000 }, async (t) => {
+    const server = await serveWithKeys(t, driver);
     const ws = `ws://${server.address}`;
     const token = tokenOf({ sub: 'ada', role: 'admin' });
     const paths = ['/ws', '/pv/ws', '/metrics', '/logs', '/ws/subscribe', '/hb/ws', '/v1/ws', '/ws?events=task', '/ws'];
@@ -247,8 +247,8 @@ for (const driver of await drivers()) {
   });
 }
 
-test('a stream that breaks off goes on where it was', { timeout: 60_000 }, async () => {
-  const server = await serveWithKeys('epoll');
+test('a stream that breaks off goes on where it was', { timeout: 60_000 }, async (t) => {
+  const server = await serveWithKeys(t, 'epoll');
   const [host, port] = server.address.split(':');
   const pipes = new Set();
   const proxy = createServer((near) => {
@@ -258,6 +258,10 @@ test('a stream that breaks off goes on where it was', { timeout: 60_000 }, async
     pipes.add(near);
   });
   await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    proxy.close();
+    for (const pipe of pipes) pipe.destroy();
+  });
   // Every home shard has said something, so that a position is known of each.
   for (let n = 0; n < 40; n += 1) await put(server.address, `topic${n}`, {});
   await put(server.address, 'a', { n: 1 }, { key: 'k' });
@@ -273,7 +277,5 @@ test('a stream that breaks off goes on where it was', { timeout: 60_000 }, async
   const numbers = (await stream.take(3)).map((text) => JSON.parse(JSON.parse(text).jsonData).n);
   assert.deepEqual(numbers, [3, 4, 5], 'each once, though all have one key');
   stream.source.close();
-  proxy.close();
-  for (const pipe of pipes) pipe.destroy();
   assert.equal(await server.stop(), 0);
 });

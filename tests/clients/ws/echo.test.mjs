@@ -39,9 +39,10 @@ async function exchange(socket, send, expected, isBinary) {
 
 for (const driver of await drivers()) {
   for (const [name, perMessageDeflate] of Object.entries(OFFERS)) {
-    test(`${driver}, ${name}: everything comes back as it was`, { timeout: 120_000 }, async () => {
-      const server = await serve(driver, { echo: true });
+    test(`${driver}, ${name}: everything comes back as it was`, { timeout: 120_000 }, async (t) => {
+      const server = await serve(t, driver, { echo: true });
       const socket = new WebSocket(`ws://${server.address}/echo`, { perMessageDeflate, maxPayload: 1 << 25 });
+      t.after(() => socket.terminate());
       await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
       assert.equal(socket.extensions.includes('permessage-deflate'), perMessageDeflate !== false);
       for (const bytes of [0, 1, 125, 126, 127, 65_535, 65_536, 300_000, 16 * 1024 * 1024]) {

@@ -19,8 +19,17 @@ function toml(settings) {
   return Object.entries(lines).map(([table, keys]) => (table ? `[${table}]\n` : '') + keys.join('\n')).join('\n');
 }
 
-/** Starts a server and resolves once it listens. `stop` resolves with its exit code. */
-export async function serve(driver, settings = {}) {
+/**
+ * Starts a server for a test and resolves once it listens. `stop` resolves with its exit code. The server ends with the test `t`, even with one
+ * that failed before it stopped it: what is left running would keep this process from ending.
+ */
+export async function serve(t, driver, settings) {
+  const server = await start(driver, settings);
+  t.after(server.end);
+  return server;
+}
+
+async function start(driver, settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-'));
   const config = join(folder, 'fanwire.toml');
   writeFileSync(config, toml({ shards: 2, pin: false, connections_max: 200, ...settings }));
@@ -35,6 +44,9 @@ export async function serve(driver, settings = {}) {
       if (found) resolve(found[1]);
     });
     ended.then((code) => reject(new Error(`the server ended with ${code}: ${log}`)));
+  }).catch((error) => {
+    rmSync(folder, { recursive: true });
+    throw error;
   });
   let isStopping = false;
   // A second signal would mean: at once.
@@ -42,19 +54,22 @@ export async function serve(driver, settings = {}) {
     if (!isStopping) server.kill('SIGTERM');
     isStopping = true;
   };
-  const stop = async () => {
+  const stop = () => {
     beginToStop();
-    const code = await ended;
-    rmSync(folder, { recursive: true });
-    return code;
+    return ended;
   };
-  return { address, beginToStop, stop };
+  const end = async () => {
+    if (server.exitCode === null && server.signalCode === null) server.kill('SIGKILL');
+    await ended;
+    rmSync(folder, { recursive: true });
+  };
+  return { address, beginToStop, stop, end };
 }
 
 /** The drivers that this kernel allows. */
 export async function drivers() {
   try {
-    await (await serve('io_uring')).stop();
+    await (await start('io_uring')).end();
     return ['epoll', 'io_uring'];
   } catch (error) {
     console.log(`io_uring is left out: ${error.message}`);

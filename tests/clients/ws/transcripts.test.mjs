@@ -95,8 +95,8 @@ function say({ socket }, text) {
   else socket.send(text);
 }
 
-async function play({ settings, steps }, driver, perMessageDeflate) {
-  const server = await serve(driver, settings);
+async function play(t, { settings, steps }, driver, perMessageDeflate) {
+  const server = await serve(t, driver, settings);
   const names = new Names();
   const welcome = '{"type":"welcome","protocol":"fanwire.v1","server":"fanwire/@version","epoch":"@epoch"}';
   const open = async () => {
@@ -146,6 +146,6 @@ for (const driver of await drivers()) {
     if (!isPossible(transcript)) continue;
     // One driver plain, the other compressed: the two have nothing to do with each other.
     const deflate = driver === 'epoll';
-    test(`${driver}: ${transcript.name}`, { timeout: 60_000 }, () => play(transcript, driver, deflate));
+    test(`${driver}: ${transcript.name}`, { timeout: 60_000 }, (t) => play(t, transcript, driver, deflate));
   }
 }

@@ -3,16 +3,24 @@
 //! Invariant: time counts in looks at a connection, one a second and only while it is read: whoever is looked at late, or is not read, is not
 //! late for it.
 
+use super::super::settings::Settings;
+
 /// What was set of it.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Pace {
+pub(in super::super) struct Patience {
     /// Seconds that anything may take.
     pub(in super::super) timeout_s: u32,
     /// Bytes that buy one more.
     pub(in super::super) bytes_per_s_min: u64,
 }
 
-impl Pace {
+impl Patience {
+    /// How long the settings let it take.
+    pub(in super::super) fn of(settings: &Settings) -> Self {
+        let Settings { request_timeout_s, upload_bytes_per_s_min, .. } = *settings;
+        Self { timeout_s: request_timeout_s, bytes_per_s_min: upload_bytes_per_s_min }
+    }
+
     /// Whether something of which so much has come in so many seconds is not going to be waited for.
     pub(in super::super) fn is_late(self, coming_s: u32, bytes: u64) -> bool {
         let bought_s = bytes / self.bytes_per_s_min.max(1);
@@ -26,9 +34,9 @@ mod tests {
 
     #[test]
     fn whoever_sends_at_the_least_rate_is_waited_for() {
-        let pace = Pace { timeout_s: 10, bytes_per_s_min: 100 };
-        assert!(!pace.is_late(9, 0) && pace.is_late(10, 0));
-        assert!(!pace.is_late(10, 100) && pace.is_late(11, 199));
-        assert!((0..100_000).all(|second| !pace.is_late(second, u64::from(second) * 100)));
+        let patience = Patience { timeout_s: 10, bytes_per_s_min: 100 };
+        assert!(!patience.is_late(9, 0) && patience.is_late(10, 0));
+        assert!(!patience.is_late(10, 100) && patience.is_late(11, 199));
+        assert!((0..100_000).all(|second| !patience.is_late(second, u64::from(second) * 100)));
     }
 }

@@ -7,20 +7,22 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::Sent;
-use super::Shard;
-use super::Sink;
 use super::class::Class;
-use super::class::ClassId;
+use super::classes::Classes;
+use super::conns::Conns;
+use super::gathered::Gathered;
 use super::input::ConnId;
 use super::roll::Roll;
+use super::sink::Sent;
+use super::sink::Sink;
+use super::stats::Stats;
+use super::turn::Turn;
 use crate::batch::Budget;
 use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::batch::Kept;
 use crate::batch::Owed;
 use crate::batch::Piece;
-use crate::clock::Now;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::PIECES_PER_SEND_MAX;
 use crate::limits::UNIT_BYTES;
@@ -94,13 +96,14 @@ struct Part {
     late: Late,
 }
 
+/// A member that could not be sent everything.
 #[derive(Debug)]
-struct Unsent {
-    conn: ConnId,
+pub(super) struct Unsent {
+    pub(super) conn: ConnId,
     /// What was not taken; `None`: the connection is gone.
-    rest: Option<Owed>,
+    pub(super) rest: Option<Owed>,
     /// The socket took some of it, so a frame may have begun that must be ended.
-    is_begun: bool,
+    pub(super) is_begun: bool,
 }
 
 /// Bytes of scratch that are kept from flight to flight.
@@ -150,76 +153,115 @@ impl Flight {
     }
 }
 
-impl Shard {
-    /// Begins to send everything that waits. Nothing may be underway.
-    pub(super) fn launch(&mut self) {
-        self.events_since_flush = 0;
-        self.is_class_full = false;
-        self.queued_bytes = 0;
-        let places = self.conns.places();
-        let flight = &mut self.flight;
-        debug_assert!(!flight.is_underway(), "one flight at a time");
-        std::mem::swap(&mut flight.frames, &mut self.frames);
-        for id in self.dirty.drain(..) {
+/// What a flight needs of its shard.
+pub(super) struct Ground<'a> {
+    pub(super) conns: &'a mut Conns,
+    pub(super) classes: &'a Classes,
+    pub(super) turn: &'a mut Turn,
+    pub(super) stats: &'a mut Stats,
+    pub(super) outboxes: &'a Rc<Budget>,
+}
+
+impl Flight {
+    /// Begins to send everything that was gathered to those of the slab's places. Nothing may be underway.
+    pub(super) fn launch(&mut self, gathered: &mut Gathered, classes: &mut Classes, places: u32) {
+        debug_assert!(!self.is_underway(), "one flight at a time");
+        let mut frames = std::mem::take(&mut self.frames);
+        let dirty = gathered.hand_over(&mut frames);
+        self.frames = frames;
+        for id in dirty {
             // Everyone may have left since, and another class may have the place and stand in the list twice.
-            let Some(class) = self.classes.find_mut(id) else { continue };
+            let Some(class) = classes.find_mut(id) else { continue };
             let is_empty = class.plain.is_empty() && class.large.is_none();
             if !std::mem::take(&mut class.is_dirty) || is_empty {
                 continue;
             }
-            class.due = u32::try_from(flight.spans.len()).expect("classes are bounded far below");
-            flight.due.extend(&class.members, places);
-            flight.gather(class);
+            class.due = u32::try_from(self.spans.len()).expect("classes are bounded far below");
+            self.due.extend(&class.members, places);
+            self.gather(class);
         }
-        if !flight.is_underway() {
-            flight.clear();
+        if !self.is_underway() {
+            self.clear();
         }
     }
 
     /// Sends on, while this turn has done less than `units_max`; false if some have not been sent it yet.
-    pub(super) fn fly<S: Sink>(&mut self, sink: &mut S, units_max: u64, now: Now) -> bool {
-        if !self.flight.is_underway() {
+    pub(super) fn fly<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        ground: &mut Ground<'_>,
+        units_max: u64,
+    ) -> bool {
+        if !self.is_underway() {
             return true;
         }
-        let mut flight = std::mem::take(&mut self.flight);
-        let Flight { frames, gathered, scattered, scratch, spans, due, unsent } = &mut flight;
+        let Self { frames, gathered, scattered, scratch, spans, due, unsent } = self;
         let source = &mut Source { frames, gathered, scattered, scratch };
-        while self.turn.spent() < units_max
+        while ground.turn.spent() < units_max
             && let Some(mut row) = due.take_row()
         {
-            while self.turn.spent() < units_max
+            while ground.turn.spent() < units_max
                 && let Some(conn) = row.pop()
             {
                 let spans = match &mut spans[..] {
                     [only] => only,
                     many => {
-                        let class = self.conns.find(conn).and_then(|found| found.class);
-                        let Some(class) = class else { continue };
-                        &mut many[self.classes.at(class).due as usize]
+                        let class = ground.conns.find(conn).and_then(|found| found.class);
+                        let Some(class) = class.and_then(|class| ground.classes.find(class)) else {
+                            continue;
+                        };
+                        &mut many[class.due as usize]
                     }
                 };
-                self.turn.spend(spans.units);
+                ground.turn.spend(spans.units);
                 if spans.pieces.is_empty() {
-                    self.send_to_member(sink, conn, spans, source, unsent);
+                    ground.send_to_member(sink, conn, spans, source, unsent);
                 } else {
-                    self.send_pieces_to_member(sink, conn, spans, source, unsent);
+                    ground.send_pieces_to_member(sink, conn, spans, source, unsent);
                 }
             }
             due.put_back(&row);
         }
         let is_over = due.is_empty();
-        let mut unsent = std::mem::take(&mut flight.unsent);
         if is_over {
-            flight.clear();
+            self.clear();
         }
-        self.flight = flight;
-        for unsent in unsent.drain(..) {
-            self.settle(unsent, now);
-        }
-        self.flight.unsent = unsent;
         is_over
     }
 
+    /// Members that could not be sent everything; the list is to be put back.
+    pub(super) fn take_unsent(&mut self) -> Vec<Unsent> {
+        std::mem::take(&mut self.unsent)
+    }
+
+    pub(super) fn put_back_unsent(&mut self, unsent: Vec<Unsent>) {
+        self.unsent = unsent;
+    }
+
+    /// Takes a member of a class off the roll; what it has not been sent yet, how many messages that is, and the epoch of its class's stream that
+    /// it is in sync with after that.
+    pub(super) fn leave(
+        &mut self,
+        id: ConnId,
+        class: &Class,
+        synced: u32,
+        outboxes: &Rc<Budget>,
+    ) -> (Owed, usize, u32) {
+        let Self { frames, gathered, scattered, scratch, spans, due, .. } = self;
+        if !due.remove(id) {
+            return (Owed::default(), 0, synced);
+        }
+        let spans = &mut spans[class.due as usize];
+        let part = spans.part(id, |epoch, begins| begins || epoch == synced);
+        let synced = if part.variant == 1 { spans.epoch } else { synced };
+        let messages = spans.frame_count - part.late.frames;
+        let source = &mut Source { frames, gathered, scattered, scratch };
+        let whole = part.span.of(source);
+        (spans.rest(part, whole, 0, outboxes), messages, synced)
+    }
+}
+
+impl Ground<'_> {
     #[inline]
     fn send_to_member<S: Sink>(
         &mut self,
@@ -242,7 +284,7 @@ impl Shard {
             Sent::Took(count) if count == bytes.len() => self.stats.bytes_sent += count as u64,
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
-                let rest = Some(spans.rest(part, whole, count, &self.outboxes));
+                let rest = Some(spans.rest(part, whole, count, self.outboxes));
                 unsent.push(Unsent { conn: id, rest, is_begun: count > 0 });
             }
             Sent::Closed => unsent.push(Unsent::gone(id)),
@@ -284,48 +326,8 @@ impl Shard {
                 break;
             }
         }
-        let rest = Some(spans.rest(part, whole, taken, &self.outboxes));
+        let rest = Some(spans.rest(part, whole, taken, self.outboxes));
         unsent.push(Unsent { conn: id, rest, is_begun: taken > 0 });
-    }
-
-    /// A member that could not be sent everything is no longer in step.
-    fn settle(&mut self, unsent: Unsent, now: Now) {
-        let Unsent { conn, rest, is_begun } = unsent;
-        match rest {
-            None => self.closed(conn, now),
-            Some(_) if self.is_outbox_refused(now) => {
-                self.outbox_full(conn, now);
-                if is_begun {
-                    // The frame would have to be ended before anything is said, and there is no room to hold it.
-                    self.remove(conn);
-                }
-            }
-            Some(rest) => {
-                self.go_solo(conn);
-                if let Some(solo) =
-                    self.conns.find_mut(conn).and_then(|conn| conn.solo.as_deref_mut())
-                {
-                    solo.owed.push_all_first(rest);
-                    solo.blocked = true;
-                    solo.moved_ms = now.mono_ms;
-                }
-            }
-        }
-    }
-
-    /// Takes a member off the roll; what it has not been sent yet, and the epoch of its class's stream that it is in sync with after that.
-    pub(super) fn leave_flight(&mut self, id: ConnId, class: ClassId, synced: u32) -> (Owed, u32) {
-        let Flight { frames, gathered, scattered, scratch, spans, due, .. } = &mut self.flight;
-        if !due.remove(id) {
-            return (Owed::default(), synced);
-        }
-        let spans = &mut spans[self.classes.at(class).due as usize];
-        let part = spans.part(id, |epoch, begins| begins || epoch == synced);
-        let synced = if part.variant == 1 { spans.epoch } else { synced };
-        self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
-        let source = &mut Source { frames, gathered, scattered, scratch };
-        let whole = part.span.of(source);
-        (spans.rest(part, whole, 0, &self.outboxes), synced)
     }
 }
 

@@ -1,0 +1,144 @@
+//! What may be set of dialects, as their folders declare it: the same few keys for each whose clients came from somewhere, and its own settings.
+//!
+//! Invariant: no dialect is named here, so one that is added can be configured at once, and the page lists its keys.
+
+use std::net::SocketAddr;
+
+use super::keys::Takes;
+use crate::dialect::Guest;
+use crate::dialect::Protocol;
+use crate::dialect::Setting;
+use crate::dialect::SettingTakes;
+
+/// How one dialect sees the topics. See `docs/dialects/mapping.md`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ViewConfig {
+    /// A listener of the dialect's own.
+    pub listen: Option<SocketAddr>,
+    pub topics: String,
+    pub prefix: String,
+    pub names: String,
+    pub deletes: bool,
+}
+
+/// What is set of one protocol.
+#[derive(Clone, Debug)]
+pub struct DialectConfig {
+    pub protocol: &'static Protocol,
+    /// Blank, if it cannot be set.
+    pub view: ViewConfig,
+    /// In the order in which they are declared.
+    pub settings: Vec<u64>,
+}
+
+impl DialectConfig {
+    /// Nothing is set; the defaults are written over it.
+    pub(super) fn blank(protocol: &&'static Protocol) -> Self {
+        let settings = vec![0; protocol.settings.len()];
+        Self { protocol, view: ViewConfig::default(), settings }
+    }
+}
+
+impl PartialEq for DialectConfig {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.protocol, other.protocol)
+            && (&self.view, &self.settings) == (&other.view, &other.settings)
+    }
+}
+
+impl Eq for DialectConfig {}
+
+/// Where a value of a dialect's is put.
+pub(super) enum Slot {
+    View(Takes<ViewConfig>),
+    Setting { index: usize, takes: SettingTakes },
+}
+
+/// Something that may be set of one dialect.
+pub(super) struct DialectKey {
+    /// With the protocol's word in front: `peat.listen`.
+    pub(super) name: String,
+    pub(super) slot: Slot,
+    /// As it would be written in the file.
+    pub(super) default: String,
+    pub(super) unit: &'static str,
+    pub(super) doc: String,
+}
+
+/// Everything that may be set of a protocol, in the order in which the page lists it.
+pub(super) fn keys_of(protocol: &Protocol) -> impl Iterator<Item = DialectKey> {
+    let of_guest = protocol.guest.iter().flat_map(|guest| guest_keys(protocol.key, guest));
+    let settings = protocol.settings.iter().enumerate();
+    of_guest.chain(settings.map(|(index, setting)| setting_key(protocol.key, index, setting)))
+}
+
+fn setting_key(table: &str, index: usize, setting: &Setting) -> DialectKey {
+    let (default, unit) = match setting.takes {
+        SettingTakes::Switch => ((setting.default != 0).to_string(), ""),
+        SettingTakes::Number { unit, .. } => (setting.default.to_string(), unit),
+    };
+    DialectKey {
+        name: format!("{table}.{}", setting.name),
+        slot: Slot::Setting { index, takes: setting.takes },
+        default,
+        unit,
+        doc: setting.doc.to_owned(),
+    }
+}
+
+fn guest_keys(table: &str, guest: &Guest) -> Vec<DialectKey> {
+    let Guest { called, origin, deletes_as } = guest;
+    let key = |name: &str, takes, default: &str, unit, doc| DialectKey {
+        name: format!("{table}.{name}"),
+        slot: Slot::View(takes),
+        default: default.to_owned(),
+        unit,
+        doc,
+    };
+    let mut keys = vec![
+        key(
+            "listen",
+            Takes::AddressOrNone(|view| &mut view.listen),
+            "\"\"",
+            "address:port, or `\"\"`",
+            format!(
+                "A port of its own for {called}, where the paths of its origin mean it alone: {origin}. Empty: it is on the shared port only."
+            ),
+        ),
+        key(
+            "topics",
+            Takes::Text { field: |view| &mut view.topics },
+            "\"**\"",
+            "",
+            format!(
+                "Topics and patterns, with commas between them, that {called} sees; beyond them it sees nothing, and `all` means these."
+            ),
+        ),
+        key(
+            "prefix",
+            Takes::Text { field: |view| &mut view.prefix },
+            "\"\"",
+            "",
+            format!(
+                "Stands before a name of {called} to make its topic: with `x/` the name `a` is the topic `x/a`. Empty: a topic is its own name."
+            ),
+        ),
+        key(
+            "names",
+            Takes::Text { field: |view| &mut view.names },
+            "\"\"",
+            "",
+            "Names of their own for topics, as `name=topic`, with commas between them: `aircraft=adsb/ch`.".to_owned(),
+        ),
+    ];
+    if let Some(deletes_as) = deletes_as {
+        keys.push(key(
+            "deletes",
+            Takes::Switch(|view| &mut view.deletes),
+            "false",
+            "",
+            format!("Whether deletes are told as {deletes_as}. The dialect has no word for them."),
+        ));
+    }
+    keys
+}

@@ -1,0 +1,85 @@
+//! What a shard does as time passes, and whether it is being stopped.
+//!
+//! Invariant: it stops once, and for good. Never looks at a connection: whose turn it is, `lifecycle` asks.
+
+use super::own::Own;
+use crate::clock::Now;
+use crate::wire::http::HttpDate;
+
+/// Ticks in which every connection is looked at once: one in so many is, each tick.
+pub(super) const SWEEP_TICKS: u32 = 10;
+/// How long a stopping shard waits for events that are still on their way between shards.
+const STOP_SETTLE_MS: u64 = 50;
+
+/// How far a shard has come.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    /// When it is, as answers say it: set with every accepted connection and every tick.
+    date: HttpDate,
+    /// Which of the `SWEEP_TICKS` parts of the connections was looked at last.
+    swept: u32,
+    stopping: Option<Stopping>,
+    /// How far it has come with telling of itself.
+    pub(super) own: Own,
+}
+
+/// How far it has come with stopping.
+#[derive(Clone, Copy, Debug)]
+enum Stopping {
+    /// What was accepted is still being delivered; then, at this time at the earliest, connections are told.
+    Settling {
+        until_ms: u64,
+    },
+    Told,
+}
+
+impl Life {
+    /// The time as an answer's head says it.
+    pub(super) const fn date(&self) -> HttpDate {
+        self.date
+    }
+
+    pub(super) fn set_date(&mut self, now: Now) {
+        self.date.set(now.wall_us / 1_000_000);
+    }
+
+    /// Which connections are looked at in this tick: the first one's place, and every `SWEEP_TICKS`th behind it.
+    pub(super) const fn sweep(&mut self) -> u32 {
+        self.swept = (self.swept + 1) % SWEEP_TICKS;
+        self.swept
+    }
+
+    /// Begins to stop, if it has not.
+    pub(super) fn begin_stopping(&mut self, now: Now) {
+        let until_ms = now.mono_ms + STOP_SETTLE_MS;
+        self.stopping.get_or_insert(Stopping::Settling { until_ms });
+    }
+
+    /// Whether nothing new is accepted.
+    pub(super) const fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// Whether connections are to be told that the server stops, as soon as nothing is on its way any more.
+    pub(super) fn may_tell_end(&self, now: Now) -> bool {
+        matches!(self.stopping, Some(Stopping::Settling { until_ms }) if now.mono_ms >= until_ms)
+    }
+
+    /// Every connection is told.
+    pub(super) const fn end_told(&mut self) {
+        self.stopping = Some(Stopping::Told);
+    }
+
+    /// Whether every connection was told.
+    pub(super) const fn is_end_told(&self) -> bool {
+        matches!(self.stopping, Some(Stopping::Told))
+    }
+
+    /// When there is something to do for it at the latest.
+    pub(super) const fn due_ms(&self) -> Option<u64> {
+        match self.stopping {
+            Some(Stopping::Settling { until_ms }) => Some(until_ms),
+            Some(Stopping::Told) | None => None,
+        }
+    }
+}

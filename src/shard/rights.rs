@@ -1,0 +1,29 @@
+//! Who may come in, and what they may do: tokens, who is counted, how much each may still publish.
+//!
+//! Invariant: what is forbidden on one shard is forbidden on all, and limits hold over all of them together, which is why one counts for the others.
+
+use super::allowance::Allowances;
+use super::registrar::Registrar;
+use super::settings::Settings;
+use super::tokens::Tokens;
+
+/// One shard's part in it.
+#[derive(Debug)]
+pub(super) struct Rights {
+    pub(super) tokens: Tokens,
+    /// On the shard that counts: everyone who is counted.
+    pub(super) registrar: Registrar,
+    /// What publishers may still publish, as far as the registrar has handed it out.
+    pub(super) allowances: Allowances,
+}
+
+impl Rights {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let rates_max = settings.memory.rates_max();
+        Self {
+            tokens: Tokens::new(settings),
+            registrar: Registrar::new(settings.access.limits, rates_max),
+            allowances: Allowances::within(rates_max),
+        }
+    }
+}

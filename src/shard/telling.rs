@@ -1,0 +1,109 @@
+//! What `work` works with: what is gathered, what is on its way to those in step, those who are not, and how much of all that a turn does.
+//!
+//! Invariant: members and solo connections share one budget for what they have yet to take. Never knows who listens: classes do.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::classes::Classes;
+use super::codec::Codec;
+use super::conns::ClassId;
+use super::conns::Conns;
+use super::encoded::Encoded;
+use super::flight::Flight;
+use super::flight::Ground;
+use super::flight::Unsent;
+use super::gathered::Gathered;
+use super::input::ConnId;
+use super::settings::Settings;
+use super::sink::Sink;
+use super::solos::Solos;
+use super::stats::Stats;
+use super::turn::Turn;
+use crate::batch::Budget;
+
+/// One shard's.
+#[derive(Debug)]
+pub(super) struct Telling {
+    pub(super) turn: Turn,
+    pub(super) gathered: Gathered,
+    pub(super) flight: Flight,
+    pub(super) solos: Solos,
+    /// Buffers that live from event to event.
+    scratch: Scratch,
+    /// What events are encoded with that are for one connection of a class of its own.
+    alone: Encoded,
+    codec: Rc<Codec>,
+}
+
+/// What one event is for whom, while it is fanned out.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Classes that want it.
+    pub(super) classes: Vec<ClassId>,
+    pub(super) encoded: Encoded,
+    /// Classes for whose subscriptions more is forced than was matched.
+    pub(super) forced: Vec<(ClassId, u64)>,
+    /// Connections that have a class of their own, and which of their subscriptions wanted the event.
+    pub(super) alone: Vec<(ConnId, u64)>,
+}
+
+impl Telling {
+    /// Nothing to tell, of that many homes.
+    pub(super) fn new(settings: &Settings, home_count: usize, epoch: Arc<str>) -> Self {
+        let codec = Rc::new(Codec::new(Arc::clone(&settings.views)));
+        let outboxes = Budget::new(settings.outboxes_bytes_max);
+        Self {
+            turn: Turn::default(),
+            gathered: Gathered::new(epoch, home_count, &codec, &outboxes),
+            flight: Flight::default(),
+            solos: Solos::new(outboxes, &codec),
+            scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
+            alone: Encoded::new(&codec),
+            codec,
+        }
+    }
+
+    /// Something to encode events with.
+    pub(super) fn encoded(&self) -> Encoded {
+        Encoded::new(&self.codec)
+    }
+
+    /// What events are fanned out with, which is to be put back.
+    pub(super) fn take_scratch(&mut self) -> Scratch {
+        std::mem::take(&mut self.scratch)
+    }
+
+    pub(super) fn put_back_scratch(&mut self, scratch: Scratch) {
+        self.scratch = scratch;
+    }
+
+    /// What events are encoded with that are for one connection, which is to be put back.
+    pub(super) fn take_alone(&mut self) -> Encoded {
+        std::mem::take(&mut self.alone)
+    }
+
+    pub(super) fn put_back_alone(&mut self, alone: Encoded) {
+        self.alone = alone;
+    }
+
+    /// Begins to send what was gathered to those of the slab's places.
+    pub(super) fn launch(&mut self, classes: &mut Classes, places: u32) {
+        self.flight.launch(&mut self.gathered, classes, places);
+    }
+
+    /// Sends on, while this turn has done less than `units_max`: false if some have not been sent it yet, and those that could not be sent all of
+    /// it. Their list is to be put back.
+    pub(super) fn fly<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        (conns, classes): (&mut Conns, &Classes),
+        stats: &mut Stats,
+        units_max: u64,
+    ) -> (bool, Vec<Unsent>) {
+        let outboxes = self.solos.outboxes();
+        let ground = &mut Ground { conns, classes, turn: &mut self.turn, stats, outboxes };
+        let is_over = self.flight.fly(sink, ground, units_max);
+        (is_over, self.flight.take_unsent())
+    }
+}

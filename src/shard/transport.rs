@@ -1,0 +1,44 @@
+//! How a connection is spoken to: its dialect, and what its messages are wrapped in.
+
+use crate::dialect::DialectId;
+
+/// How a connection is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Voice {
+    pub(super) dialect: DialectId,
+    pub(super) transport: Transport,
+}
+
+impl Voice {
+    pub(super) const fn is_sse(self) -> bool {
+        matches!(self.transport, Transport::Sse { .. } | Transport::Messages)
+    }
+}
+
+/// What a message is wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Transport {
+    WebSocket {
+        deflate: Deflate,
+    },
+    /// Server-sent events; `chunked`: in HTTP/1.1 chunks.
+    Sse {
+        chunked: bool,
+    },
+    /// A stream of messages, each in an envelope of the dialect's own and in an HTTP/1.1 chunk.
+    Messages,
+}
+
+/// What was agreed about the server's compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Deflate {
+    Off,
+    /// The window is kept from message to message.
+    Takeover {
+        window_bits: u8,
+    },
+    /// Each message stands alone.
+    Alone {
+        window_bits: u8,
+    },
+}
