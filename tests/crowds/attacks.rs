@@ -132,9 +132,8 @@ impl Attack {
         }
         let is_socket = !matches!(self.kind, Kind::Drip | Kind::Lines | Kind::Pipeline);
         if self.kind == Kind::Inflated {
-            let head = upgrade("/v1/ws");
-            let extensions = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
-            stage.say(wire, (head[..head.len() - 2].to_owned() + extensions).as_bytes());
+            let extensions = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+            stage.say(wire, upgrade("/v1/ws").replace("\r\n\r\n", extensions).as_bytes());
         } else if is_socket {
             stage.say(wire, upgrade("/v1/ws").as_bytes());
         }
@@ -239,34 +238,39 @@ impl Attack {
                     self.publish(stage, wire, topic, &key, &json!({"x": count}));
                 }
             }
-            Kind::Inflated => {
-                let payload = json!({"p": "x".repeat(400 * KIB)});
-                let message =
-                    json!({"type": "publish", "id": 1, "topic": "inflated", "payload": payload});
-                let frame = frames::deflated(message.to_string().as_bytes());
-                let said = frame.repeat(24 * KIB / frame.len());
-                for wire in &self.wires {
-                    stage.say(*wire, &said);
-                }
+            Kind::Inflated => self.inflate(stage),
+            Kind::Flood => self.flood(stage),
+            Kind::Past => self.ask_for_past(stage),
+        }
+    }
+
+    fn inflate(&self, stage: &mut Stage) {
+        let payload = json!({"p": "x".repeat(400 * KIB)});
+        let message = json!({"type": "publish", "id": 1, "topic": "inflated", "payload": payload});
+        let frame = frames::deflated(message.to_string().as_bytes());
+        let said = frame.repeat(24 * KIB / frame.len());
+        for wire in &self.wires {
+            stage.say(*wire, &said);
+        }
+    }
+
+    fn flood(&self, stage: &mut Stage) {
+        for (index, wire) in self.wires.iter().enumerate() {
+            let mut said = Vec::new();
+            for n in 0..200 {
+                let message = json!({"type": "publish", "id": 1, "topic": format!("flood/{}", n % 7), "payload": {"n": index}});
+                said.extend(says(&message));
             }
-            Kind::Flood => {
-                for (index, wire) in self.wires.iter().enumerate() {
-                    let mut said = Vec::new();
-                    for n in 0..200 {
-                        let message = json!({"type": "publish", "id": 1, "topic": format!("flood/{}", n % 7), "payload": {"n": index}});
-                        said.extend(says(&message));
-                    }
-                    stage.say(*wire, &said);
-                }
-            }
-            Kind::Past => {
-                for index in 0..self.wires.len() {
-                    let wish = json!({"type": "subscribe", "id": count, "topics": ["**"], "since": "earliest", "slow": "drop_oldest"});
-                    stage.say(self.wires[index], &says(&wish));
-                    let end = json!({"type": "unsubscribe", "id": count - 1});
-                    stage.say(self.wires[index], &says(&end));
-                }
-            }
+            stage.say(*wire, &said);
+        }
+    }
+
+    fn ask_for_past(&self, stage: &mut Stage) {
+        for index in 0..self.wires.len() {
+            let wish = json!({"type": "subscribe", "id": self.count, "topics": ["**"], "since": "earliest", "slow": "drop_oldest"});
+            stage.say(self.wires[index], &says(&wish));
+            let end = json!({"type": "unsubscribe", "id": self.count - 1});
+            stage.say(self.wires[index], &says(&end));
         }
     }
 
