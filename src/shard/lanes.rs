@@ -51,9 +51,7 @@ pub trait Message: Send + 'static {
     fn weight_bytes(&self) -> usize;
 
     /// Whether it is of the past, which can wait: it has room of its own, and takes none from what is new.
-    fn is_past(&self) -> bool {
-        false
-    }
+    fn is_past(&self) -> bool;
 }
 
 /// A message and what it weighs.
