@@ -28,7 +28,6 @@ use fanwire::event::TopicPattern;
 use fanwire::history::Memory;
 use fanwire::history::Read;
 use fanwire::history::Start;
-use fanwire::history::Store;
 use fanwire::limits::PAGE_BYTES_MAX;
 
 use past::PAYLOAD;

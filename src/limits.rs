@@ -59,6 +59,20 @@ pub const INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Pages of history that a home reads between two rounds of fanning out; at the limit requests wait for the next round, so that many who
 /// reconnect at once do not hold up a revocation.
 pub const PAGES_PER_TURN_MAX: usize = 16;
+/// Events of a home of durable topics that lie with the store and are not stored; at the limit publishes to these topics are refused with `full`.
+pub const STORE_LINE_EVENTS_MAX: usize = 16 * 1024;
+/// Bytes of such events, but for one run; at the limit likewise.
+pub const STORE_LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Milliseconds that a publisher waits for the store; then it is told that nobody knows what becomes of its events, and until the store has answered
+/// further publishes to durable topics are refused with `unavailable`.
+pub const STORE_RUN_MS_MAX: u64 = 30_000;
+/// Pages that a home has asked the store for, or that have come from there and are not on their way; at the limit further requests wait, of which there
+/// is one for each subscription and home.
+pub const STORE_PAGES_MAX: usize = 16;
+/// Milliseconds that a reader waits for a page of the store; then it is told of a gap, and goes on with what memory holds.
+pub const STORE_PAGE_MS_MAX: u64 = 10_000;
+/// How often a page of last events is asked for again since the store read it before what memory still holds; then its reader is told of a gap.
+pub const STORE_PAGE_RETRIES_MAX: u8 = 3;
 
 /// When a shard holds too much of what has come in part, those that hold the most let go of theirs until one such part of the budget is free: looking for
 /// them costs a pass over all.
@@ -165,8 +179,53 @@ pub const LOG_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 pub const LOG_UNSYNCED_EVENTS_MAX: u64 = 1_000_000;
 /// Offsets left out for a byte of the log whose events nobody knows: an event takes 6 bytes at least, and lz4 makes 255 of one at most.
 pub const LOG_SKIP_PER_BYTE: u64 = 64;
-/// Bytes of last events per key that are carried over from segments that are unlinked; at the limit those unchanged the longest go.
+/// Bytes of last events per key that the tools for a folder carry over from segments that are unlinked; at the limit those unchanged the longest go. A server's share of the memory says how many.
 pub const LOG_CARRIED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the buffer in which a group is put together that are kept for the next one; a larger one is made anew.
+pub const LOG_BUFFER_KEPT_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a last event that are reckoned with before it is read.
+pub const LOG_LAST_EVENT_BYTES: usize = 512;
+/// Bytes that the tools for a folder take to know which event of each key is its newest, and a server at most; at the limit an eighth of the keys, those unchanged the longest, are
+/// forgotten, and `since: last` says of them that they are gone.
+pub const LOG_KEYS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Segments of a class that are open for reading at a time; at the limit the one that was not asked for the longest is closed.
+pub const LOG_SEGMENTS_OPEN_MAX: usize = 8;
+/// Steps that are taken for one page of the log, but for those of the block at hand: at the limit it ends there, however few events are on it.
+pub const LOG_PAGE_WORK_MAX: usize = 16 * 1024;
+/// Steps of reading a block, besides those of its events.
+pub const LOG_BLOCK_WORK: usize = 64;
+/// Topics of which one page of the log says that something is gone; at the limit it ends there, and the next one goes on.
+pub const LOG_LOST_MAX: usize = 1024;
+
+/// Events that the store writes at a time; the next group has the rest. Also the runs that may wait for it: at the limit they stay in its inbox, and then with their homes, who
+/// refuse with `full`.
+pub const STORE_GROUP_EVENTS_MAX: usize = 8 * 1024;
+/// Bytes of events that the store writes at a time, but for a single larger run; twice as many may wait.
+pub const STORE_GROUP_BYTES_MAX: usize = RUN_BYTES_MAX;
+/// Wishes to read that wait for the store; one more is answered with `Busy`, and its reader is told of a gap.
+pub const STORE_PAGES_ASKED_MAX: usize = 64 * 1024;
+/// Milliseconds that what was written may lie unsynced, unless it is said otherwise.
+pub const STORE_SYNC_MS: u64 = 200;
+/// Milliseconds that it may be let lie by the configuration.
+pub const STORE_SYNC_MS_MAX: u64 = 60_000;
+/// Bytes of the store besides what its share of the memory is for: its lanes, the group that is written, the blocks that are read.
+pub const STORE_BYTES: usize = 24 * 1024 * 1024;
+/// The store has one such part of the memory for history, if there is one: to know which event of each key is its newest, for last events that outlive their segments,
+/// and for blocks that were read of late. It is divided into so many again.
+pub const STORE_SHARE: u64 = 4;
+/// Microseconds after which the store looks again for segments that may be let go of, and for room if there was none.
+pub const STORE_TIDY_US: u64 = 1_000_000;
+/// Microseconds between two looks of the store at what it has counted.
+pub const STORE_FIGURES_US: u64 = 100_000;
+/// Bytes that are written to see whether a disk that was full has room again.
+pub const STORE_PROBE_BYTES: usize = 256 * 1024;
+const _: () = assert!(
+    2 * INBOX_BYTES_MAX
+        + 3 * STORE_GROUP_BYTES_MAX
+        + 2 * LOG_BLOCK_BYTES_MAX
+        + LOG_BUFFER_KEPT_BYTES_MAX
+        <= STORE_BYTES
+);
 
 /// Deflate streams that the classes of one shard may own (about 315 KB each); classes beyond it send plain frames.
 pub const DEFLATE_STREAMS_MAX: usize = 16;
@@ -266,6 +325,7 @@ const _: () =
     assert!(INBOX_PER_TURN_MAX <= INBOX_MESSAGES_MAX, "a turn takes no more than an inbox holds");
 const _: () = assert!(RUN_BYTES_MAX <= INBOX_BYTES_MAX && RUN_BYTES_MAX <= MESH_PENDING_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX <= INBOX_BYTES_MAX, "a page fits an inbox");
+const _: () = assert!(STORE_PAGE_MS_MAX < STORE_RUN_MS_MAX);
 
 /// Bytes of a request head, request line and fields together; more are refused with 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;

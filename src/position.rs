@@ -7,6 +7,24 @@ use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 
+/// What stands between the two parts of an epoch: that of durable topics, which lasts as long as their folder, and that of the process. Without durable topics
+/// there is only the latter.
+const EPOCH_SEPARATOR: char = '_';
+
+/// The epoch of a process some of whose topics are durable.
+#[must_use]
+pub fn epoch_with_durable(durable: &str, process: &str) -> String {
+    format!("{durable}{EPOCH_SEPARATOR}{process}")
+}
+
+/// Whether offsets and stamps of a position are those of this epoch: of durable topics those that lasted are, of others only what this process gave.
+#[must_use]
+pub fn is_epoch_of(position: &str, epoch: &str, is_durable: bool) -> bool {
+    let durable = |epoch: &str| epoch.split_once(EPOCH_SEPARATOR).map(|(part, _)| part.to_owned());
+    position == epoch
+        || (is_durable && durable(position).is_some() && durable(position) == durable(epoch))
+}
+
 /// Where a subscription begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Since {
@@ -81,6 +99,10 @@ pub enum GapReason {
     Epoch,
     /// The subscriber was too slow, and asked for `drop_oldest`.
     Slow,
+    /// What they were written to can no longer be read.
+    Corrupt,
+    /// The store that holds them does not answer, or has failed; they may be there when it is asked again.
+    Unavailable,
 }
 
 /// Events passed over, because a newer one of the same key follows.

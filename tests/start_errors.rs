@@ -57,6 +57,10 @@ fn settings_that_cannot_be() {
             "`auth.user_claim`: cannot be used: it names no claim",
         ),
         (
+            "listen = '127.0.0.1:0'\n[auth]\nmetrics = 'secret'",
+            "`auth.metrics`: cannot be used: there is no secret: set `auth.admin_secret_file`",
+        ),
+        (
             "listen = '127.0.0.1:0'\n[auth]\norigins = 'example.com'",
             "\"example.com\" is not an origin such as `https://app.example.com`",
         ),

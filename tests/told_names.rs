@@ -9,6 +9,7 @@ mod support;
 
 use std::sync::Arc;
 
+use fanwire::auth::AdminSecret;
 use fanwire::auth::Algorithm;
 use fanwire::auth::EventTypes;
 use fanwire::auth::Key;
@@ -19,6 +20,7 @@ use fanwire::auth::Verifier;
 use fanwire::shard::Access;
 use fanwire::shard::Settings;
 
+use support::asking::settle;
 use support::frames::masked;
 use support::transcript::SECRET;
 use support::transcript::with_tokens;
@@ -84,6 +86,23 @@ fn ask(world: &mut World, shard: usize, target: &str, token: &str) -> Wire {
     wire
 }
 
+/// peat-node's changes as a Connect call: every collection, with what there is already.
+fn call(world: &mut World, token: &str) -> Wire {
+    let body = r#"{"includeInitialSnapshot":true}"#;
+    let wire = world.open(0, 1 << 20);
+    let mut request = format!(
+        "POST /peat.sidecar.v1.PeatSidecar/Subscribe HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/connect+json\r\nContent-Length: {}\r\n\r\n",
+        body.len() + 5
+    )
+    .into_bytes();
+    request.push(0);
+    request.extend_from_slice(&u32::try_from(body.len()).unwrap().to_be_bytes());
+    request.extend_from_slice(body.as_bytes());
+    world.say(wire, &request);
+    world.settle();
+    wire
+}
+
 fn say(world: &mut World, wire: Wire, text: &str) {
     world.say(wire, &masked(1, text.as_bytes()));
     world.settle();
@@ -138,6 +157,7 @@ fn names_are_told_to_those_who_may_hear_of_them() {
             for target in STREAMS {
                 wires.push((who, target, ask(&mut world, 0, target, &token)));
             }
+            wires.push((who, "a Connect call", call(&mut world, &token)));
         }
         do_in_secret(&mut world);
         for _ in 0..4 {
@@ -162,7 +182,16 @@ fn names_are_told_to_those_who_may_hear_of_them() {
             late,
             r#"{"type":"subscribe","id":"t","topics":["**"],"since":"earliest"}"#,
         );
+        // Positions that name what the token does not cover, of this epoch and of another.
+        for (id, epoch) in ["e1", "other"].iter().enumerate() {
+            let text = format!(
+                r#"{{"type":"subscribe","id":{id},"topics":["**"],"since":{{"epoch":"{epoch}","offsets":{{"{0}/b":0,"{0}":9,"open/a":0}}}}}}"#,
+                SECRETS[0]
+            );
+            say(&mut world, late, &text);
+        }
         wires.push(("confined", "native, afterwards", late));
+        wires.push(("confined", "a Connect call, afterwards", call(&mut world, &token)));
         let (mut entries, mut figures) = (0, 0);
         for (who, target, wire) in wires {
             let bytes = world.read(wire, usize::MAX);
@@ -179,4 +208,80 @@ fn names_are_told_to_those_who_may_hear_of_them() {
         }
         assert!(entries > 1 && figures > 1, "{entries} and {figures}: the operator hears them");
     }
+}
+
+/// Whether a topic is there cannot be told from how it is refused: neither to subscribe to, nor to publish, nor by a position.
+#[test]
+fn what_is_refused_does_not_say_whether_it_is_there() {
+    let mut world = World::new(3, &settings());
+    do_in_secret(&mut world);
+    let token = with_tokens(CONFINED);
+    let (there, nowhere) = ("geheim/b", "nichts/b");
+    let commands: [fn(&str) -> String; 5] = [
+        |topic| format!(r#"{{"type":"subscribe","id":1,"topics":["{topic}"],"since":"last"}}"#),
+        |topic| format!(r#"{{"type":"publish","id":1,"topic":"{topic}","payload":{{}}}}"#),
+        |topic| format!(r#"{{"type":"update","id":1,"filter":"$topic = '{topic}'"}}"#),
+        |topic| format!(r#"{{"type":"unsubscribe","id":"{topic}"}}"#),
+        |topic| {
+            let since = format!(r#"{{"epoch":"e1","offsets":{{"{topic}":1}}}}"#);
+            format!(r#"{{"type":"subscribe","id":1,"topics":["{topic}","**"],"since":{since}}}"#)
+        },
+    ];
+    for command in commands {
+        let answers = [there, nowhere].map(|topic| {
+            let wire = ask(&mut world, 0, "/v1/ws?", &token);
+            world.read(wire, usize::MAX);
+            say(&mut world, wire, &command(topic));
+            String::from_utf8_lossy(&world.read(wire, usize::MAX)).replace(topic, "…")
+        });
+        let [told, control] = answers.map(|answer| without_times(&answer));
+        assert!(told == control && !told.is_empty(), "{told}\n{control}");
+    }
+    for request in ["POST /v1/publish/", "POST /hb/ws/", "GET /v1/sse?topic="] {
+        let answers = [there, nowhere].map(|topic| {
+            let wire = world.open(0, 1 << 20);
+            let head = format!(
+                "{request}{topic} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 2\r\n\r\n{{}}"
+            );
+            world.say(wire, head.as_bytes());
+            world.settle();
+            String::from_utf8_lossy(&world.read(wire, usize::MAX)).replace(topic, "…")
+        });
+        let [told, control] = answers.map(|answer| without_times(&answer));
+        assert!(told == control && !told.is_empty(), "{request}:\n{told}\n{control}");
+    }
+}
+
+/// Figures are totals of the whole server: where they are nobody's business, they are for whoever shows the admin secret.
+#[test]
+fn figures_are_for_whom_the_settings_say() {
+    const ADMIN: &str = "admin-admin-admin-admin-admin-admin";
+    let mut settings = settings();
+    for (hides, shown, status) in [
+        (false, "", 200),
+        (true, "", 401),
+        (true, "Authorization: Bearer nothing\r\n", 401),
+        (true, "Authorization: Bearer {token}\r\n", 401),
+        (true, "Authorization: Bearer {admin}\r\n", 200),
+    ] {
+        let access = Arc::make_mut(&mut settings.access);
+        access.admin = Some(Arc::new(AdminSecret::new(ADMIN.as_bytes()).unwrap()));
+        access.hides_figures = hides;
+        let mut world = World::new(1, &settings);
+        let wire = world.open(0, 1 << 20);
+        let shown = shown.replace("{admin}", ADMIN).replace("{token}", &with_tokens(EVERYTHING));
+        world.say(wire, format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{shown}\r\n").as_bytes());
+        settle(&mut world);
+        let told = String::from_utf8_lossy(&world.read(wire, usize::MAX)).into_owned();
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{hides} {shown}: {told}");
+    }
+}
+
+/// An answer but for moments. Both names are as long, so that lengths are alike.
+fn without_times(answer: &str) -> String {
+    let mut text = String::new();
+    for part in answer.split_inclusive("\"time_us\":") {
+        text.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    text
 }

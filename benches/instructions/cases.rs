@@ -23,7 +23,6 @@ use fanwire::event::fields::Scratch;
 use fanwire::history::Memory;
 use fanwire::history::Read;
 use fanwire::history::Start;
-use fanwire::history::Store;
 use fanwire::limits::PAGE_BYTES_MAX;
 use fanwire::matcher::Filter;
 use fanwire::matcher::WishId;

@@ -86,6 +86,10 @@ pub(crate) struct ReportAll {
     /// Only scenarios whose names contain one of these, e.g. burst,window.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<String>,
+    /// Also puts the tables into PERFORMANCE.md of this directory, between its markers: with --only the sections and goals of what was measured,
+    /// and nothing else.
+    #[arg(long)]
+    pub(crate) docs: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) session: SessionArgs,
 }

@@ -196,7 +196,8 @@ fn run(args: &cli::Run) -> Result<(), Failed> {
         scenario.subscribers = args.subscribers.unwrap_or(scenario.subscribers);
         scenarios.push(scenario);
     }
-    session(&scenarios, &args.subject, &args.session)
+    let session = session(&scenarios, &args.subject, &args.session)?;
+    soundness(&session, !args.subject.is_empty())
 }
 
 fn report_all(args: &cli::ReportAll) -> Result<(), Failed> {
@@ -212,10 +213,26 @@ fn report_all(args: &cli::ReportAll) -> Result<(), Failed> {
         }
         scenarios.retain(|it| !it.telemetry);
     }
-    session(&scenarios, &[], &args.session)
+    let session = session(&scenarios, &[], &args.session)?;
+    if let Some(docs) = &args.docs {
+        document(&session, docs, !args.only.is_empty())?;
+    }
+    soundness(&session, false)
 }
 
-fn session(scenarios: &[Scenario], subjects: &[String], args: &SessionArgs) -> Result<(), Failed> {
+/// Whether every run of a session came to something; `all`: rivals', too.
+fn soundness(session: &Session, all: bool) -> Result<(), Failed> {
+    match session.unsound(all) {
+        0 => Ok(()),
+        runs => Err(Failed::Unsound { runs }),
+    }
+}
+
+fn session(
+    scenarios: &[Scenario],
+    subjects: &[String],
+    args: &SessionArgs,
+) -> Result<Session, Failed> {
     let mut scenarios = scenarios.to_vec();
     for scenario in &mut scenarios {
         scenario.seconds = args.seconds.unwrap_or(scenario.seconds);
@@ -240,8 +257,7 @@ fn session(scenarios: &[Scenario], subjects: &[String], args: &SessionArgs) -> R
     let session = Session::run(&program, before, command, &mut |session| keep(session, out))?;
     keep(&session, out).map_err(at)?;
     write_report(&session, out)?;
-    let unsound = session.unsound(!subjects.is_empty());
-    if unsound == 0 { Ok(()) } else { Err(Failed::Unsound { runs: unsound }) }
+    Ok(session)
 }
 
 /// A word to whoever waits; nobody is left to tell if standard error is gone.
@@ -266,16 +282,26 @@ fn read(out: &Path) -> Result<Session, Failed> {
 fn render(out: &Path, docs: Option<&Path>) -> Result<(), Failed> {
     let session = read(out)?;
     write_report(&session, out)?;
-    let Some(docs) = docs else { return Ok(()) };
+    docs.map_or(Ok(()), |docs| document(&session, docs, false))
+}
+
+/// Puts a session's tables into the repository's page, and its pictures beside it; `is_part`: what it has not measured stays.
+fn document(session: &Session, docs: &Path, is_part: bool) -> Result<(), Failed> {
     let at = |error| Failed::Output { path: docs.to_owned(), error };
     let pictures = docs.join(report::PICTURES);
     std::fs::create_dir_all(&pictures).map_err(at)?;
-    for (name, picture) in report::pictures(&session) {
+    // Of a part the overview would show the part.
+    let made = report::pictures(session).into_iter();
+    for (name, picture) in made.filter(|(name, _)| !is_part || name != "overview.svg") {
         std::fs::write(pictures.join(name), picture).map_err(at)?;
     }
     let page = docs.join("PERFORMANCE.md");
     let text = std::fs::read_to_string(&page).map_err(at)?;
-    let text = report::filled(&text, &report::document(&session)).ok_or_else(|| {
+    let text = match is_part {
+        true => report::patched(&text, session),
+        false => report::filled(&text, &report::document(session)),
+    };
+    let text = text.ok_or_else(|| {
         at(io::Error::other(format!("PERFORMANCE.md has no line {}", report::MARKERS.0)))
     })?;
     std::fs::write(page, text).map_err(at)

@@ -7,10 +7,13 @@
 
 use crate::num;
 
-use std::fmt;
-use std::fs;
-use std::io;
+pub(crate) use procfs::ProcError;
 
+use procfs::Current as _;
+use procfs::Meminfo;
+use procfs::process::ClearRefs;
+use procfs::process::Process;
+use procfs::process::all_processes;
 use rustix::param::page_size;
 use serde::Deserialize;
 use serde::Serialize;
@@ -37,26 +40,6 @@ pub(crate) struct Memory {
     pub(crate) slab: u64,
 }
 
-/// What could not be found out.
-#[derive(Debug)]
-pub(crate) enum ProcError {
-    Unreadable { path: String, error: io::Error },
-    Malformed { path: String },
-}
-
-impl fmt::Display for ProcError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { path, error } => write!(f, "{path}: {error}"),
-            Self::Malformed { path } => {
-                write!(f, "{path} is not what the kernel's documentation says")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ProcError {}
-
 /// A thread and how long it has run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thread {
@@ -77,10 +60,11 @@ impl Snapshot {
     pub(crate) fn take(pids: &[u32]) -> Result<Self, ProcError> {
         let mut snapshot = Self { softirq_ns: softirq_ns()?, ..Self::default() };
         for &pid in pids {
-            snapshot.threads.extend(threads(pid)?);
-            let (user, system) = ticks(pid)?;
-            snapshot.user_ticks += user;
-            snapshot.system_ticks += system;
+            let process = process(pid)?;
+            snapshot.threads.extend(threads(&process)?);
+            let stat = process.stat()?;
+            snapshot.user_ticks += stat.utime;
+            snapshot.system_ticks += stat.stime;
         }
         Ok(snapshot)
     }
@@ -108,26 +92,31 @@ impl Snapshot {
     }
 }
 
+/// One process.
+fn process(pid: u32) -> Result<Process, ProcError> {
+    Process::new(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
 /// Memory of some processes, and the machine's slab.
 pub(crate) fn memory(pids: &[u32]) -> Result<Memory, ProcError> {
-    let mut memory = Memory { slab: kilobytes("/proc/meminfo", "Slab:")?, ..Memory::default() };
-    for pid in pids {
-        let path = format!("/proc/{pid}/smaps_rollup");
-        memory.resident += kilobytes(&path, "Rss:")?;
-        memory.anonymous += kilobytes(&path, "Anonymous:")?;
+    let mut memory = Memory { slab: Meminfo::current()?.slab, ..Memory::default() };
+    for &pid in pids {
+        let rollup = process(pid)?.smaps_rollup()?.memory_map_rollup;
+        for map in &rollup {
+            let of = |name: &str| map.extension.map.get(name).copied().unwrap_or(0);
+            memory.resident += of("Rss");
+            memory.anonymous += of("Anonymous");
+        }
     }
     Ok(memory)
 }
 
 /// A process and all its descendants: nginx has workers, a launcher has a server.
 pub(crate) fn family(pid: u32) -> Result<Vec<u32>, ProcError> {
-    let mut parents = Vec::new();
-    for pid in all()? {
-        // A process may end between the listing and the reading; then it is of no family.
-        if let Ok(parent) = parent(pid) {
-            parents.push((pid, parent));
-        }
-    }
+    // A process may end between the listing and the reading; then it is of no family.
+    let stats = all_processes()?.filter_map(|process| process.ok()?.stat().ok());
+    let id = |pid: i32| u32::try_from(pid).unwrap_or(0);
+    let parents: Vec<(u32, u32)> = stats.map(|stat| (id(stat.pid), id(stat.ppid))).collect();
     let mut family = vec![pid];
     let mut at = 0;
     while let Some(&elder) = family.get(at) {
@@ -137,100 +126,41 @@ pub(crate) fn family(pid: u32) -> Result<Vec<u32>, ProcError> {
     Ok(family)
 }
 
-fn all() -> Result<Vec<u32>, ProcError> {
-    let unreadable = |error| ProcError::Unreadable { path: "/proc".to_owned(), error };
-    let mut pids = Vec::new();
-    for entry in fs::read_dir("/proc").map_err(unreadable)? {
-        pids.extend(
-            entry.map_err(unreadable)?.file_name().to_str().and_then(|it| it.parse::<u32>().ok()),
-        );
-    }
-    Ok(pids)
-}
-
-fn parent(pid: u32) -> Result<u32, ProcError> {
-    let path = format!("/proc/{pid}/stat");
-    let text = read(&path)?;
-    let fields = text.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    let parent = fields.split_ascii_whitespace().nth(1).and_then(|it| it.parse().ok());
-    parent.ok_or(ProcError::Malformed { path })
-}
-
-/// Resident bytes from statm, cheap enough to sample while a run goes on.
+/// Resident bytes, cheap enough to sample while a run goes on.
 pub(crate) fn resident(pid: u32) -> Result<u64, ProcError> {
-    let path = format!("/proc/{pid}/statm");
-    let pages = read(&path)?.split_ascii_whitespace().nth(1).and_then(|it| it.parse::<u64>().ok());
-    Ok(pages.ok_or(ProcError::Malformed { path })? * num::count(page_size()))
+    Ok(process(pid)?.statm()?.resident * num::count(page_size()))
 }
 
 /// The most bytes that were ever resident, or since [`forget_peak`].
 pub(crate) fn peak(pid: u32) -> Result<u64, ProcError> {
-    kilobytes(&format!("/proc/{pid}/status"), "VmHWM:")
+    let kib = process(pid)?.status()?.vmhwm;
+    Ok(kib.ok_or_else(|| ProcError::Other("a process without a peak".to_owned()))? * 1024)
 }
 
-/// From now on [`peak`] counts anew (proc(5), `clear_refs`).
+/// From now on [`peak`] counts anew.
 pub(crate) fn forget_peak(pid: u32) -> Result<(), ProcError> {
-    let path = format!("/proc/{pid}/clear_refs");
-    fs::write(&path, "5").map_err(|error| ProcError::Unreadable { path, error })
+    process(pid)?.clear_refs(ClearRefs::PeakRSS)
 }
 
-fn threads(pid: u32) -> Result<Vec<Thread>, ProcError> {
-    let path = format!("/proc/{pid}/task");
-    let unreadable = |error| ProcError::Unreadable { path: path.clone(), error };
-    let mut threads = Vec::new();
-    for entry in fs::read_dir(&path).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let Some(id) = name.to_str().and_then(|it| it.parse().ok()) else { continue };
-        // A thread may end between the listing and the reading; then it is not of the living.
-        if let Ok(run_ns) = run_ns(&format!("{path}/{id}/schedstat")) {
-            threads.push(Thread { id, run_ns });
-        }
-    }
-    Ok(threads)
-}
-
-fn run_ns(path: &str) -> Result<u64, ProcError> {
-    let first = read(path)?.split_ascii_whitespace().next().and_then(|it| it.parse().ok());
-    first.ok_or_else(|| ProcError::Malformed { path: path.to_owned() })
-}
-
-fn ticks(pid: u32) -> Result<(u64, u64), ProcError> {
-    let path = format!("/proc/{pid}/stat");
-    let text = read(&path)?;
-    // The command's name may hold spaces and brackets; the fields count from the last bracket. utime is field 14.
-    let fields = text.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    let mut fields =
-        fields.split_ascii_whitespace().skip(11).map_while(|it| it.parse::<u64>().ok());
-    match (fields.next(), fields.next()) {
-        (Some(user), Some(system)) => Ok((user, system)),
-        _ => Err(ProcError::Malformed { path }),
-    }
+fn threads(process: &Process) -> Result<Vec<Thread>, ProcError> {
+    // A thread may end between the listing and the reading; then it is not of the living.
+    let threads = process.tasks()?.filter_map(|task| {
+        let task = task.ok()?;
+        let run_ns = task.schedstat().ok()?.sum_exec_runtime;
+        Some(Thread { id: u32::try_from(task.tid).ok()?, run_ns })
+    });
+    Ok(threads.collect())
 }
 
 /// Run time of the threads that do the network's deferred work. Where they are not to be seen it is unknown, and 0.
 fn softirq_ns() -> Result<u64, ProcError> {
     let mut total = 0;
-    for pid in all()? {
-        let named = fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|it| it.starts_with("ksoftirqd"));
-        if named {
-            total += run_ns(&format!("/proc/{pid}/schedstat"))?;
+    for process in all_processes()?.flatten() {
+        if process.stat().is_ok_and(|stat| stat.comm.starts_with("ksoftirqd")) {
+            total += process.schedstat()?.sum_exec_runtime;
         }
     }
     Ok(total)
-}
-
-fn kilobytes(path: &str, key: &str) -> Result<u64, ProcError> {
-    let text = read(path)?;
-    let line = text.lines().find_map(|line| line.strip_prefix(key));
-    let value = line
-        .and_then(|it| it.split_ascii_whitespace().next())
-        .and_then(|it| it.parse::<u64>().ok());
-    Ok(value.ok_or_else(|| ProcError::Malformed { path: path.to_owned() })? * 1024)
-}
-
-fn read(path: &str) -> Result<String, ProcError> {
-    fs::read_to_string(path).map_err(|error| ProcError::Unreadable { path: path.to_owned(), error })
 }
 
 #[cfg(test)]
@@ -244,7 +174,8 @@ mod tests {
         assert!(!snapshot.threads.is_empty());
         assert!(memory(&[pid]).unwrap().resident > 0);
         assert!(resident(pid).unwrap() > 0);
-        assert!(family(parent(pid).unwrap()).unwrap().contains(&pid));
+        let parent = u32::try_from(process(pid).unwrap().stat().unwrap().ppid).unwrap();
+        assert!(family(parent).unwrap().contains(&pid));
     }
 
     #[test]
@@ -274,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_names_its_path() {
-        let error = memory(&[u32::MAX]).unwrap_err().to_string();
-        assert!(error.contains("/proc/4294967295"), "{error}");
+        let error = memory(&[i32::MAX.unsigned_abs()]).unwrap_err().to_string();
+        assert!(error.contains("/proc/2147483647"), "{error}");
     }
 }

@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::metrics;
+use super::store_figures::STORE_FIGURES;
 use crate::event::ShardId;
+use crate::history::keeper::Figures;
 use crate::shard::FIGURES;
 use crate::shard::Stats;
 
@@ -17,6 +19,10 @@ use crate::shard::Stats;
 pub struct Board {
     cells: Vec<[AtomicU64; FIGURES.len()]>,
     is_ready: AtomicBool,
+    /// What the store has counted, if there is one.
+    store: [AtomicU64; STORE_FIGURES.len()],
+    has_store: AtomicBool,
+    is_store_full: AtomicBool,
 }
 
 impl Board {
@@ -25,7 +31,13 @@ impl Board {
     pub fn new(shard_count: u16) -> Self {
         let cells =
             (0..shard_count).map(|_| [const { AtomicU64::new(0) }; FIGURES.len()]).collect();
-        Self { cells, is_ready: AtomicBool::new(false) }
+        Self {
+            cells,
+            is_ready: AtomicBool::new(false),
+            store: [const { AtomicU64::new(0) }; STORE_FIGURES.len()],
+            has_store: AtomicBool::new(false),
+            is_store_full: AtomicBool::new(false),
+        }
     }
 
     /// Says whether connections are taken.
@@ -33,10 +45,25 @@ impl Board {
         self.is_ready.store(is_ready, Ordering::SeqCst);
     }
 
-    /// Whether connections are taken.
+    /// Whether connections are taken, and events of all topics.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::SeqCst)
+        self.is_ready.load(Ordering::SeqCst) && !self.is_store_full.load(Ordering::SeqCst)
+    }
+
+    /// Takes note of what the store has counted. Whoever finds its disk full is sent elsewhere.
+    pub fn note_store(&self, figures: &Figures) {
+        for (cell, metric) in self.store.iter().zip(STORE_FIGURES) {
+            cell.store((metric.read)(figures), Ordering::Relaxed);
+        }
+        self.has_store.store(true, Ordering::SeqCst);
+        self.is_store_full.store(figures.is_full == 1, Ordering::SeqCst);
+    }
+
+    /// What the store has counted, in the order of `STORE_FIGURES`; nothing, if there is none.
+    pub(super) fn store(&self) -> impl Iterator<Item = u64> {
+        let count = if self.has_store.load(Ordering::SeqCst) { self.store.len() } else { 0 };
+        self.store.iter().take(count).map(|cell| cell.load(Ordering::Relaxed))
     }
 
     /// Takes note of a shard's counts.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::board::Board;
 use super::log;
+use super::store_figures::STORE_FIGURES;
 use crate::shard::FIGURES;
 use crate::shard::FigureKind;
 
@@ -15,6 +16,9 @@ pub(super) fn render(board: &Board) -> String {
     let mut page = String::with_capacity(128 * (FIGURES.len() + 4));
     for (index, metric) in FIGURES.iter().enumerate() {
         append(&mut page, metric.name, metric.kind, metric.help, board.sum(index));
+    }
+    for (metric, value) in STORE_FIGURES.iter().zip(board.store()) {
+        append(&mut page, metric.name, metric.kind, metric.help, value);
     }
     append(
         &mut page,

@@ -8,6 +8,7 @@ mod desk;
 pub mod jwks;
 pub mod log;
 mod metrics;
+mod store_figures;
 
 pub use board::Board;
 pub use desk::FrontDesk;

@@ -4,6 +4,7 @@
 //! pattern. Both ways: nothing is let through that was not granted, and nothing is refused because two grants
 //! cover it only together.
 
+use super::principal::COUNTS_BYTES;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::TOPIC_SEGMENTS_MAX;
@@ -48,6 +49,12 @@ impl Grants {
         let longest = if is_open(wanted) { TOPIC_SEGMENTS_MAX } else { written };
         (written..=longest)
             .all(|count| self.0.iter().any(|grant| covers_length(grant.as_str(), wanted, count)))
+    }
+
+    /// Bytes that it holds beside itself.
+    pub(super) fn held_bytes(&self) -> usize {
+        let texts = self.0.iter().map(|pattern| COUNTS_BYTES + pattern.as_str().len());
+        self.0.capacity() * size_of::<TopicPattern>() + texts.sum::<usize>()
     }
 
     /// Adds the patterns of `other`.

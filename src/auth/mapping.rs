@@ -82,6 +82,11 @@ fn given<'de, D: serde::Deserializer<'de>>(text: D) -> Result<Option<&'de RawVal
 }
 
 impl Mapping {
+    /// The filters that roles force, as they stand in principals.
+    pub(super) fn filters(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.roles.values().filter_map(|role| role.filter.as_ref())
+    }
+
     pub(super) fn principal(&self, claims: &Claims, span: Span) -> Result<Principal, TokenError> {
         let user = self.user(claims)?;
         let roles = self.roles_of(claims)?;

@@ -11,6 +11,9 @@ use crate::event::TopicPattern;
 
 use super::grant::Grants;
 
+/// Bytes of a text beside its own: the counts of who shares it, and what the allocator rounds up.
+pub(super) const COUNTS_BYTES: usize = 2 * size_of::<usize>() + 8;
+
 /// Someone, and what they may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -32,6 +35,20 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Bytes that it holds, itself included.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let text = |text: &str| COUNTS_BYTES + text.len();
+        let roles = self.roles.iter().map(|role| size_of_val(role) + text(role));
+        let filters = self.forced_filters.iter().map(|filter| size_of_val(filter) + text(filter));
+        size_of::<Self>()
+            + self.user.as_deref().map_or(0, text)
+            + self.jti.as_deref().map_or(0, text)
+            + roles.chain(filters).sum::<usize>()
+            + self.subscribe.held_bytes()
+            + self.publish.held_bytes()
+    }
+
     /// Whether every topic that `wanted` can match is granted.
     #[must_use]
     pub fn may_subscribe(&self, wanted: &TopicPattern) -> bool {

@@ -4,6 +4,7 @@
 //! keys are rotated. Never fetches a key, never asks what time it is.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::limits::TOKEN_LEEWAY_S_MAX;
 
@@ -64,6 +65,11 @@ impl Verifier {
     #[must_use]
     pub fn keys(&self) -> &KeySet {
         &self.keys
+    }
+
+    /// The filters that roles force, as they stand in the principals of those who have the roles.
+    pub fn role_filters(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.mapping.filters()
     }
 
     /// Its rules.

@@ -37,6 +37,12 @@ pub struct ServeArgs {
     /// How they wait for the kernel: auto, io_uring or epoll
     #[arg(long, value_name = "DRIVER")]
     pub driver: Option<String>,
+    /// Topics whose history is kept on disk, by pattern; may be said several times
+    #[arg(long, value_name = "TOPICS")]
+    pub durable: Vec<String>,
+    /// The folder of what is kept on disk
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<String>,
     /// How much is logged to standard error: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: LevelFilter,
@@ -52,12 +58,18 @@ impl ServeArgs {
             Some(path) => Config::load(path)?,
             None => Config::default(),
         };
-        for (key, value) in
-            [("listen", &self.listen), ("shards", &self.shards), ("driver", &self.driver)]
-        {
+        for (key, value) in [
+            ("listen", &self.listen),
+            ("shards", &self.shards),
+            ("driver", &self.driver),
+            ("data_dir", &self.data_dir),
+        ] {
             if let Some(value) = value {
                 config.set(key, value)?;
             }
+        }
+        if !self.durable.is_empty() {
+            config.keep_durable(self.durable.clone());
         }
         Ok(config)
     }
@@ -164,6 +176,15 @@ mod tests {
         let config =
             config(&["--listen", "127.0.0.1:1", "--shards", "2", "--driver", "epoll"]).unwrap();
         assert_eq!((config.listen.port(), config.shards), (1, 2));
+    }
+
+    #[test]
+    fn topics_are_kept_on_disk_as_the_line_says() {
+        let line = ["--durable", "fleet/**", "--durable", "adsb/*", "--data-dir", "here"];
+        let config = config(&line).unwrap();
+        assert_eq!(config.history.durable.len(), 1);
+        assert_eq!(config.history.durable[0].topics, ["fleet/**", "adsb/*"]);
+        assert_eq!(config.data_dir, "here");
     }
 
     #[test]

@@ -20,7 +20,7 @@ and resume where they were.
 | SIGTERM, SIGINT | it stops: `/readyz` is 503, nobody new is let in, what was accepted is delivered, clients are closed with 1001, and after `drain_timeout_s` at the latest it ends. A second one ends it at once |
 | SIGHUP | it says in the log that nothing is read anew, and goes on; also when its terminal goes away |
 
-It ends with 0 if it was told to stop, 2 if the arguments or the configuration are at fault, 1 if what they ask for cannot be done here (a port that is taken). Standard error has the reason, and the log.
+It ends with 0 if it was told to stop, 2 if the arguments or the configuration are at fault, 1 if what they ask for cannot be done here (a port or a folder that is taken), and 74 if the disk of durable topics has failed: then it is to be started again. Standard error has the reason, and the log.
 
 The whole file, with every key at its default:
 

@@ -301,6 +301,13 @@ const KEYS: &[Key] = &[
         doc: "How long stopping may take as a whole; connections that are left by then are cut off.",
     },
     Key {
+        name: "data_dir",
+        takes: Takes::Text { field: |config| &mut config.data_dir },
+        default: "\"fanwire-data\"",
+        unit: "",
+        doc: "The folder of what outlasts a restart, made if it is not there; only looked at if `[[history.durable]]` names topics. One server has it at a time.",
+    },
+    Key {
         name: "history.topic_events_max",
         takes: Takes::Number {
             min: 0,

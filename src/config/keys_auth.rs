@@ -161,6 +161,16 @@ pub(super) const KEYS: &[Key] = &[
         doc: "What opens `/v1/admin/…`, in a file. Empty: nothing does.",
     },
     Key {
+        name: "auth.metrics",
+        takes: Takes::Choice {
+            of: &["anyone", "secret"],
+            set: |config, word| word.clone_into(&mut config.auth.metrics),
+        },
+        default: "\"anyone\"",
+        unit: "",
+        doc: "Who may read the figures at `/metrics`: totals of the whole server, without any name. `secret`: who shows the admin secret (`Authorization: Bearer`), as Prometheus can with `authorization.credentials_file`; the live page then shows none.",
+    },
+    Key {
         name: "auth.origins",
         takes: Takes::Text { field: |config| &mut config.auth.origins },
         default: "\"\"",

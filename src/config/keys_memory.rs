@@ -94,4 +94,15 @@ pub(super) const KEYS: &[Key] = &[
         unit: "bytes",
         doc: "Rates, revocations, places of users and addresses, an equal share for each shard; beyond it the newcomer is refused. 0: a share of the memory.",
     },
+    Key {
+        name: "memory.tokens_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.tokens_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "What tokens of those who are connected say, beyond 512 bytes each: names, roles, patterns and filters, an equal share for each shard; the newcomer is refused with 503. 0: a share of the memory.",
+    },
 ];

@@ -33,6 +33,8 @@ pub use error::Origin;
 pub use error::Problem;
 pub use places::Places;
 
+use crate::limits::STORE_SYNC_MS;
+
 /// Which way of waiting for the kernel the runtimes use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DriverChoice {
@@ -62,6 +64,35 @@ pub struct HistoryConfig {
     pub age_s_max: u64,
     pub bytes_max: u64,
     pub last_bytes_max: u64,
+    /// Topics whose history is kept on disk.
+    pub durable: Vec<DurableConfig>,
+}
+
+/// Topics whose history is kept on disk, and how much of it. 0: without bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DurableConfig {
+    pub topics: Vec<String>,
+    pub age_s_max: u64,
+    pub bytes_max: u64,
+    pub topic_events_max: u64,
+    pub sync: SyncConfig,
+}
+
+/// When what was written to the disk is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncConfig {
+    /// With each group.
+    Always,
+    /// So many milliseconds after the first event that is not.
+    Every { ms: u64 },
+    /// When somebody waits for it, and at the end.
+    Off,
+}
+
+impl Default for SyncConfig {
+    fn default() -> Self {
+        Self::Every { ms: STORE_SYNC_MS }
+    }
 }
 
 /// How much memory may be taken, and for what. See `docs/CONFIG.md` for each.
@@ -75,6 +106,7 @@ pub struct MemoryConfig {
     pub input_bytes_max: u64,
     pub mesh_bytes_max: u64,
     pub tables_bytes_max: u64,
+    pub tokens_bytes_max: u64,
 }
 
 /// What the server says of itself, as events.
@@ -106,6 +138,7 @@ pub struct AuthConfig {
     pub anonymous: String,
     pub anonymous_role: String,
     pub admin_secret_file: String,
+    pub metrics: String,
     pub origins: String,
     pub hosts: String,
     pub user_connections: u64,
@@ -202,6 +235,7 @@ pub struct Config {
     pub upload_bytes_per_s_min: u64,
     pub close_timeout_s: u64,
     pub drain_timeout_s: u64,
+    pub data_dir: String,
     pub history: HistoryConfig,
     /// All protocols that are spoken, and what is set of each.
     pub dialects: Vec<DialectConfig>,
@@ -262,6 +296,14 @@ impl Config {
         parse::set_word(self, key, value)
     }
 
+    /// Topics whose history is to be kept on disk, as the command line says it; all of its bounds are the usual ones.
+    pub fn keep_durable(&mut self, topics: Vec<String>) {
+        let key = format!("history.durable[{}]", self.history.durable.len());
+        self.places.note(&format!("{key}.topics"), Origin::CommandLine);
+        self.places.note(&key, Origin::CommandLine);
+        self.history.durable.push(DurableConfig { topics, ..DurableConfig::default() });
+    }
+
     /// What is set of those protocols that may have a listener of their own.
     pub fn guests(&self) -> impl Iterator<Item = (&'static str, &ViewConfig)> {
         let guests = self.dialects.iter().filter(|dialect| dialect.protocol.guest.is_some());
@@ -298,6 +340,7 @@ impl Config {
             upload_bytes_per_s_min: 0,
             close_timeout_s: 0,
             drain_timeout_s: 0,
+            data_dir: String::new(),
             history: HistoryConfig::default(),
             dialects: protocols.iter().map(DialectConfig::blank).collect(),
             own: OwnConfig::default(),

@@ -358,6 +358,18 @@ mod tests {
                 "fanwire.toml:2: `auth.role_claims`: must be a list of strings, and is a string",
             ),
             (
+                "[[history.durable]]\ntopics = ['a']\nsync = 'often'",
+                "fanwire.toml:3: `history.durable[0].sync`: cannot be used: it must be \"always\", \"off\" or a duration from \"1ms\" to \"60s\", and is \"often\"",
+            ),
+            (
+                "[[history.durable]]\nage_s_max = -1",
+                "fanwire.toml:2: `history.durable[0].age_s_max`: must be from 0 to 31622400000, and is -1",
+            ),
+            (
+                "[history]\nage_s_max = 9\n[[history.durable]]\nbytes_max = 7",
+                "fanwire.toml:3: `history.durable[0]`: cannot be used: it has no `topics`",
+            ),
+            (
                 "[peat]\nlisten = '1'",
                 "fanwire.toml:2: `peat.listen`: must be an IP address and a port",
             ),

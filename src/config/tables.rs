@@ -10,14 +10,17 @@ use toml::de::DeValue;
 use super::CertificateConfig;
 use super::ClientConfig;
 use super::Config;
+use super::DurableConfig;
 use super::KeyConfig;
 use super::RoleConfig;
+use super::SyncConfig;
 use super::error::ConfigError;
 use super::error::Problem;
 use super::keys_auth::ALGORITHMS;
 use super::parse::File;
 use super::parse::strings;
 use super::parse::type_name;
+use crate::limits::STORE_SYNC_MS_MAX;
 
 /// A table of the operator's own names.
 pub(super) struct Table {
@@ -46,6 +49,12 @@ pub(super) const TABLES: &[Table] = &[
         read: clients,
         example: "[[tls.clients]]\nname = \"dns:feeder.example.org\"\nuser = \"feeder\"\nroles = [\"feeder\"]\n",
         doc: "Clients that are known by a certificate (`tls.client_ca_file`). `name` is one of its names, with its kind in front: `dns:`, `uri:`, `email:`, `ip:`, `cn:` (a common name) or `subject:` (the whole subject, as `openssl x509 -noout -subject -nameopt RFC2253,-esc_msb` shows it); `dns:*.example.org` is for any one label. Of several that a certificate has the first that stands here counts. `user` is who that is (by default what stands behind the kind), and `roles` say what they may do.",
+    },
+    Table {
+        name: "history.durable",
+        read: durable,
+        example: "[[history.durable]]\ntopics = [\"fleet/**\"]\nage_s_max = 2592000\nbytes_max = 10737418240\ntopic_events_max = 0\nsync = \"200ms\"\n",
+        doc: "Topics whose history is kept on disk, in `data_dir`, and outlasts a restart ([HISTORY](HISTORY.md)); of several tables that name a topic the first one holds. What is older than `age_s_max` seconds, beyond `bytes_max` bytes as they lie on the disk, or beyond the last `topic_events_max` events of each topic is let go of, in whole segments of 16 MiB; 0, or left out: without bound. `sync`: how long what was written may lie unsynced, so that it is lost with the power: `\"always\"` (not at all), a duration from `\"1ms\"` to `\"60s\"`, or `\"off\"` (as long as the system likes; a publisher that asks for `ack=durable` has it synced at once). The usual: `\"200ms\"`.",
     },
     Table {
         name: "roles",
@@ -102,6 +111,22 @@ impl<'a> Member<'a> {
         match self.value.get_ref() {
             DeValue::String(text) => Ok(text.as_ref().to_owned()),
             _ => Err(self.wrong(file, "a string")),
+        }
+    }
+
+    /// A whole number, up to a bound.
+    fn number(&self, max: u64, file: &File<'_>) -> Result<u64, ConfigError> {
+        let DeValue::Integer(number) = self.value.get_ref() else {
+            return Err(self.wrong(file, "a whole number"));
+        };
+        let found = i128::from_str_radix(number.as_str(), number.radix());
+        match found.map(u64::try_from) {
+            Ok(Ok(found)) if found <= max => Ok(found),
+            _ => {
+                let found = number.as_str().into();
+                let problem = Problem::OutOfRange { found, min: 0, max };
+                Err(file.error(&self.key, self.value.span().start, problem))
+            }
         }
     }
 
@@ -168,6 +193,62 @@ fn none_missing<const COUNT: usize>(
     };
     let reason = format!("it has no `{what}`").into();
     Err(file.error(key, at, Problem::Unusable { reason }))
+}
+
+fn durable(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    for one in tables(name, "a list of tables: [[history.durable]]", at, value, file)? {
+        let One { key, at, table } = one?;
+        let mut said = DurableConfig::default();
+        for (what, member) in Member::all(&key, table) {
+            match what {
+                "topics" => said.topics = member.list(file)?,
+                "age_s_max" => said.age_s_max = member.number(AGE_S_MAX, file)?,
+                "bytes_max" => said.bytes_max = member.number(BYTES_MAX, file)?,
+                "topic_events_max" => said.topic_events_max = member.number(BYTES_MAX, file)?,
+                "sync" => {
+                    let text = member.text(file)?;
+                    said.sync = sync(&text).ok_or_else(|| {
+                        let reason = format!(
+                            "it must be \"always\", \"off\" or a duration from \"1ms\" to \"{}s\", and is \"{text}\"",
+                            STORE_SYNC_MS_MAX / 1000
+                        );
+                        let problem = Problem::Unusable { reason: reason.into() };
+                        file.error(&member.key, member.value.span().start, problem)
+                    })?;
+                }
+                _ => return Err(member.unknown(file)),
+            }
+            member.note(config, file);
+        }
+        none_missing(&key, at, [("topics", &said.topics.join(","))], file)?;
+        config.places.note(&key, file.origin(at));
+        config.history.durable.push(said);
+    }
+    Ok(())
+}
+
+/// Seconds of an age, at most: a thousand years.
+const AGE_S_MAX: u64 = 1000 * 366 * 24 * 3600;
+/// Bytes, or events, at most.
+const BYTES_MAX: u64 = 1 << 60;
+
+/// When to sync, as an operator says it.
+fn sync(text: &str) -> Option<SyncConfig> {
+    let ms = match text {
+        "always" => return Some(SyncConfig::Always),
+        "off" => return Some(SyncConfig::Off),
+        text => match text.strip_suffix("ms") {
+            Some(ms) => ms.trim().parse().ok()?,
+            None => text.strip_suffix('s')?.trim().parse::<u64>().ok()?.checked_mul(1000)?,
+        },
+    };
+    (1..=STORE_SYNC_MS_MAX).contains(&ms).then_some(SyncConfig::Every { ms })
 }
 
 fn certificates(

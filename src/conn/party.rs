@@ -50,6 +50,24 @@ impl<M: Message> Party<M> {
         &mut self.pending[to.index()]
     }
 
+    /// What waits for another party, to be looked at.
+    #[must_use]
+    pub fn waiting(&self, to: PartyId) -> &Pending<M> {
+        &self.pending[to.index()]
+    }
+
+    /// The next message of a lane, for a party that takes several at once; whether it is to stop or not.
+    #[must_use]
+    pub fn take(&self, lane: Lane) -> Option<M> {
+        self.links.inbox.take(lane)
+    }
+
+    /// Whether nothing is there to be heard.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        Lane::ALL.into_iter().all(|lane| self.links.inbox.is_empty(lane))
+    }
+
     /// The next thing it is told, control before data, within so long. Hands on what waits first.
     pub fn hear(&mut self, wait: Duration) -> Heard<M> {
         self.hand_on();

@@ -125,14 +125,16 @@ async function figures() {
     fanwire.ping().then(({ time_us }) => lag.compare(asked, Date.now(), time_us), () => {});
   }
   try {
-    const page = await (await fetch('/metrics')).text();
+    const answer = await fetch('/metrics');
+    if (!answer.ok) throw new Error('figures are not for everyone here');
+    const page = await answer.text();
     rate.take(sample(page, 'fanwire_events_total') ?? 0, performance.now());
     $('rate').textContent = countText(rate.value);
     $('total').textContent = countText(sample(page, 'fanwire_events_total'));
     $('connections').textContent = countText(sample(page, 'fanwire_connections'));
     painter.curve($('spark'), rate.curve);
   } catch {
-    $('rate').textContent = $('connections').textContent = '–';
+    $('rate').textContent = $('total').textContent = $('connections').textContent = '–';
   }
 }
 

@@ -13,6 +13,7 @@ use crate::dialect::Setup;
 use crate::dialect::Step;
 use crate::dialect::Takes;
 use crate::dialect::Talk;
+use crate::dialect::Uploading;
 use crate::dialect::Wish;
 use crate::position::Since;
 use crate::wire::http::Head;
@@ -75,44 +76,47 @@ impl fmt::Display for Path {
     }
 }
 
-/// What is behind a door.
+/// What a route leads to.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A WebSocket.
     WebSocket(Socket),
-    /// An endless answer.
+    /// An event stream: a response without an end.
     Stream(OpensStream),
-    /// An answer, once the body is there; or, of an upload, while it comes.
+    /// A call: a request with a body, answered once that has come; an upload's body is published while it comes.
     Call(Call, Takes),
-    /// An answer that is made outside of the core.
+    /// A page that is made outside of the core: health, metrics, the dashboard.
     Page,
 }
 
-/// Who opens a WebSocket.
+/// What is spoken on a WebSocket.
 #[derive(Clone, Copy, Debug)]
 pub enum Socket {
-    /// A conversation.
+    /// A dialect's conversation, which this begins.
     Talk(fn(&Head, &Setup<'_>) -> Result<Opening, NotOpened>),
     /// Every message comes back. Only there if the operator has set `echo`.
     Echo,
 }
 
-/// Who begins an event stream.
+/// Begins an event stream: reads its request's head.
 pub type OpensStream = fn(&Head, &Setup<'_>) -> Result<Wanted, NotOpened>;
 
-/// What is carried out.
+/// Begins an upload: reads its request's head, whose body is of this media type.
+pub type OpensUpload = fn(&Head, Option<&'static MediaType>) -> Result<Uploading, NotOpened>;
+
+/// What a call does.
 #[derive(Clone, Copy, Debug)]
 pub enum Call {
-    /// Events for the topic in the path: one, or one a line for as long as the client likes. Published as they come.
-    Upload,
-    /// A dialect hears the whole body and answers.
+    /// Events, one or one a line for as long as the client likes. Published as they come.
+    Upload(OpensUpload),
+    /// A dialect's [`Respond`] is given the whole body, and answers.
     Respond {
         body: Body,
         opens: fn(&Head, Option<&'static MediaType>, &Setup<'_>) -> Result<Calling, NotOpened>,
-        /// Whether the answer is a stream, so that the connection lasts.
+        /// Whether the response is a stream, so that the connection lasts.
         lasts: bool,
     },
-    /// Tokens that are to open nothing any more.
+    /// Revokes tokens.
     Revoke,
 }
 
@@ -120,34 +124,36 @@ pub enum Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     None,
-    /// At most so many bytes.
+    /// A body of at most so many bytes.
     Bytes(usize),
-    /// At most so many, and at most one message.
+    /// A body of at most so many bytes, and of at most `message_bytes_max`.
     Message(usize),
-    /// Lines, each of at most one message.
+    /// Lines, each of at most `message_bytes_max` bytes.
     Lines,
 }
 
-/// What is to hear the body of a call.
+/// A call whose body is still to come, and who answers it.
 #[derive(Debug)]
 pub struct Calling {
     pub dialect: DialectId,
     pub respond: Box<dyn Respond>,
 }
 
-/// Who gets in.
+/// Which clients a route lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Anyone, pages of any site included.
+    /// All, pages of any site included.
     Nobody,
-    /// Who shows a token, or may be anonymous.
+    /// Clients that show a token, or may be anonymous.
     Token,
-    /// The same; and who does neither may show a token later, and can do nothing until then.
+    /// As `Token`; and a client that does neither may show a token later, and can do nothing until then.
     TokenOrLater,
-    /// Where there are keys, who shows a token, at once or later; where there are none, who may be anonymous.
+    /// Where keys are configured, clients that show a token, at once or later; where none are, clients that may be anonymous.
     TokenShown,
-    /// Who shows the admin secret.
+    /// Clients that show the admin secret.
     Secret,
+    /// Anyone, or who shows the admin secret: as the settings say of figures.
+    Figures,
 }
 
 /// A conversation that begins on a WebSocket.
@@ -159,7 +165,7 @@ pub struct Opening {
     pub protocols: &'static [&'static str],
     /// Whether permessage-deflate may be agreed.
     pub may_deflate: bool,
-    /// What the URL asks for: done right after the opening.
+    /// What the URL asks for: steps that are taken right after `Talk::open`.
     pub first: Vec<Step>,
 }
 

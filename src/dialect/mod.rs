@@ -30,6 +30,8 @@ mod subscription;
 
 mod talk;
 
+mod upload;
+
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -45,6 +47,7 @@ pub use door::Kind;
 pub use door::NotOpened;
 pub use door::Opening;
 pub use door::OpensStream;
+pub use door::OpensUpload;
 pub use door::Path;
 pub use door::Port;
 pub use door::Socket;
@@ -57,6 +60,7 @@ pub use media::LINES;
 pub use media::MediaType;
 pub use media::NotTaken;
 pub use media::Takes;
+pub use outcome::DISK_FULL;
 pub use outcome::Outcome;
 pub use outcome::Placed;
 pub use outcome::PublishResult;
@@ -64,6 +68,7 @@ pub use outcome::Published;
 pub use outcome::RATE_LIMITED;
 pub use outcome::Refusal;
 pub use outcome::RefusalCode;
+pub use outcome::STORE_SILENT;
 pub use outcome::Subs;
 pub use protocol::BatchPart;
 pub use protocol::Dialect;
@@ -105,6 +110,11 @@ pub use talk::Step;
 pub use talk::Talk;
 pub use talk::Ticket;
 pub use talk::Wish;
+pub use upload::Ended;
+pub use upload::FindFields;
+pub use upload::Lines;
+pub use upload::Uploaded;
+pub use upload::Uploading;
 pub use view::View;
 pub use view::Views;
 

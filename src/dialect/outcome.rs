@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
+use crate::event::Ack;
 use crate::event::TopicName;
 use crate::position::Gap;
 use crate::position::Live;
@@ -52,7 +53,7 @@ pub enum Outcome<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published<'a> {
     /// Of each draft, in order, its topic and its place, or why it has none.
-    Asked { topics: &'a [TopicName], results: &'a [PublishResult] },
+    Answered { topics: &'a [TopicName], results: &'a [PublishResult] },
     /// The client may not publish this, so nothing was.
     Barred { topic: &'a TopicName, refusal: &'a Refusal },
 }
@@ -65,6 +66,20 @@ pub type PublishResult = Result<Placed, RefusalCode>;
 pub struct Placed {
     pub offset: u64,
     pub time_us: u64,
+}
+
+impl Placed {
+    /// It was taken, and its publisher did not want to know where to.
+    pub const NOT_SAID: Self = Self { offset: 0, time_us: 0 };
+
+    /// What a publisher is told that wants an acknowledgement of a kind.
+    #[must_use]
+    pub const fn as_said(self, ack: Ack) -> Self {
+        match ack {
+            Ack::None => Self::NOT_SAID,
+            Ack::Ordered | Ack::Stored | Ack::Durable => self,
+        }
+    }
 }
 
 /// Some of a connection's subscriptions.
@@ -113,6 +128,9 @@ impl Refusal {
             RefusalCode::Full => {
                 Self::new(code, "the server is full; the event was not taken, try again")
             }
+            RefusalCode::DiskFull => Self::new(code, DISK_FULL),
+            RefusalCode::Unavailable => Self::new(code, STORE_SILENT),
+            RefusalCode::NotDurable => Self::of(code, "ack", NOT_DURABLE),
             RefusalCode::RateLimited => Self::new(code, RATE_LIMITED),
             RefusalCode::BadTopic => Self::of(
                 code,
@@ -140,6 +158,16 @@ impl Refusal {
 /// Why an event was not taken whose publisher has reached its rate.
 pub const RATE_LIMITED: &str = "publish_per_s: more events than one client may publish a second; the event was not taken, try again";
 
+/// Why an event of a durable topic was not taken for which there is no room.
+pub const DISK_FULL: &str = "the disk is full: the topic is durable, and the event was not taken; try again when there is room";
+
+/// Why nothing can be said of an event of a durable topic.
+pub const STORE_SILENT: &str =
+    "the store does not answer: the topic is durable, and whether the event is kept is not known";
+
+/// Why an event was not taken whose publisher wants to know more than can be.
+const NOT_DURABLE: &str = "the topic is not durable: `ack` is `none` or `ordered`, for nothing of it outlives the process";
+
 /// Each way to be refused. The words are `docs/dialects/native.md`'s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusalCode {
@@ -156,6 +184,12 @@ pub enum RefusalCode {
     TooManyTopics,
     TooLarge,
     Full,
+    /// There is no room to store it.
+    DiskFull,
+    /// The store does not answer, or is gone.
+    Unavailable,
+    /// It was to be stored, and nothing of its topic is.
+    NotDurable,
     RateLimited,
     Forbidden,
     ShuttingDown,
@@ -178,7 +212,9 @@ impl RefusalCode {
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::TooManyTopics => "too_many_topics",
             Self::TooLarge => "too_large",
-            Self::Full => "full",
+            Self::Full | Self::DiskFull => "full",
+            Self::Unavailable => "unavailable",
+            Self::NotDurable => "not_durable",
             Self::RateLimited => "rate_limited",
             Self::Forbidden => "forbidden",
             Self::ShuttingDown => "shutting_down",

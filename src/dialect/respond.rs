@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::dialect::Context;
 use crate::dialect::DialectId;
 use crate::dialect::Published;
+use crate::dialect::Refusal;
 use crate::dialect::Setup;
 use crate::dialect::Subscription;
 use crate::dialect::View;
@@ -88,14 +89,26 @@ impl Response {
     /// An answer in JSON.
     #[must_use]
     pub fn json(status: u16, body: impl Into<Bytes>) -> Self {
-        let retry = matches!(status, 429 | 503);
-        let headers = retry.then(|| ("retry-after", RETRY_AFTER_S.to_string()));
-        Self {
-            status,
-            content_type: "application/json",
-            headers: headers.into_iter().collect(),
-            body: body.into(),
+        let (content_type, headers) = ("application/json", Vec::new());
+        let response = Self { status, content_type, headers, body: body.into() };
+        if matches!(status, 429 | 503 | 507) { response.with_retry() } else { response }
+    }
+
+    /// The same, and when to try again.
+    #[must_use]
+    pub fn with_retry(self) -> Self {
+        Self { headers: vec![("retry-after", RETRY_AFTER_S.to_string())], ..self }
+    }
+
+    /// `{"error":{"code":…,"message":…,"field":…}}`
+    #[must_use]
+    pub fn refusal(status: u16, refusal: &Refusal) -> Self {
+        let mut error =
+            serde_json::json!({ "code": refusal.code.name(), "message": refusal.message });
+        if let Some(field) = &refusal.field {
+            error["field"] = (**field).into();
         }
+        Self::json(status, serde_json::json!({ "error": error }).to_string())
     }
 
     /// `{"error":{"code":…,"message":…}}`

@@ -19,19 +19,19 @@ use crate::position::Since;
 
 /// One client's side of a dialect.
 pub trait Talk: fmt::Debug + Send {
-    /// The connection is open. Who the client is, is known now or learned later by `Request::Identify`.
+    /// The WebSocket is open. Who its client is, is known (`Context::is_known`) or learned later by `Request::Identify`.
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>);
 
-    /// The client said something.
+    /// The client sent a message.
     fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>);
 
-    /// Who hears the answers to what it asks. `None`: it asks nothing.
+    /// The part of the conversation that hears answers. `None`: this conversation asks nothing.
     fn asker(&mut self) -> Option<&mut dyn Ask>;
 }
 
 /// A conversation that asks.
 pub trait Ask {
-    /// What it asked is answered.
+    /// A question of the conversation is answered.
     fn answered(
         &mut self,
         ticket: Ticket,
@@ -41,17 +41,17 @@ pub trait Ask {
     );
 }
 
-/// What a client says.
+/// A message of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said<'a> {
-    /// A message that is text.
+    /// A text message, RFC 6455 section 5.6.
     Text(&'a str),
-    /// A message that is binary.
+    /// A binary message.
     Binary(&'a [u8]),
 }
 
 impl<'a> Said<'a> {
-    /// As text, be it said so or in binary; what is no text is heard as nothing.
+    /// The message as text, whichever opcode it had; binary that is not UTF-8 is an empty text.
     #[must_use]
     pub fn text(self) -> &'a str {
         match self {
@@ -61,7 +61,7 @@ impl<'a> Said<'a> {
     }
 }
 
-/// What a conversation may know of the world.
+/// What a conversation is told of the server and its client with each call.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub now: Now,
@@ -83,9 +83,9 @@ pub enum Ticket {
 /// What a conversation may ask.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Orders these. Either all of them are asked for or, where one may not be published, none is.
+    /// Publishes these drafts: all of them, or none where the client may not publish one of them.
     Publish(Vec<Draft>),
-    /// The client says that it is whoever this token was given to.
+    /// Authenticates the client by this token.
     Identify { token: Box<str> },
 }
 
@@ -94,30 +94,30 @@ pub enum Request {
 pub enum Answer<'a> {
     /// What became of drafts.
     Published(Published<'a>),
-    /// It is.
+    /// The client is who the token names; when the token expires, in seconds since 1970.
     Identified { expires_at_s: Option<u64> },
-    /// It is not.
+    /// The token is refused.
     NotIdentified { reason: &'a str },
 }
 
 /// One thing to be done for a client.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Say this to it alone, as one message; `kind`: what an event stream calls it.
+    /// Sends the client this message; `kind`: what an event stream calls it.
     Say { kind: &'static str, text: Box<[u8]> },
-    /// From here on these are its subscriptions, by id; whatever else it has ends in silence.
+    /// From here on these are the client's subscriptions, by id; its other subscriptions end without a word.
     Want(Vec<Wish>),
-    /// One subscription more. What became of it is told.
+    /// Subscribes; the outcome is told (`Dialect::outcome`).
     Subscribe(Wish),
-    /// Changes a running subscription. What became of it is told.
+    /// Changes a running subscription; the outcome is told.
     Update { id: SubId, change: Box<Change> },
-    /// Ends a subscription. What became of it is told.
+    /// Ends a subscription; the outcome is told.
     Unsubscribe { id: SubId },
-    /// Ask; the answer names the ticket.
+    /// Asks a question; the answer comes to `Ask::answered` with this ticket.
     Ask { ticket: Ticket, what: Request },
-    /// So many steps of a filter's work were done to read what the client said. Who cannot pay is closed.
+    /// Charges the client with so many steps of a filter's work, done to read its message. A client that has used up its allowance is closed.
     Pay { steps: u64 },
-    /// Say good-bye.
+    /// Closes the WebSocket with this code and reason.
     Close { code: u16, reason: &'static str },
 }
 

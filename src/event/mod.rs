@@ -7,6 +7,8 @@ pub mod projection;
 
 pub mod fields;
 
+mod ack;
+
 mod finder;
 
 mod home;
@@ -33,6 +35,7 @@ use bytes::Bytes;
 
 use crate::limits::LARGE_BYTES;
 
+pub use ack::Ack;
 pub use fields::Fields;
 pub use fields::PayloadError;
 pub use home::HomeId;
@@ -112,6 +115,8 @@ pub struct Draft {
     pub payload: Bytes,
     /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
     pub fields: Fields,
+    /// When its publisher is told that it was taken.
+    pub ack: Ack,
 }
 
 impl Draft {

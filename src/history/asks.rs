@@ -125,25 +125,26 @@ pub enum Fault {
 /// - `AfterOffsets`: of a topic that is named, those with a greater offset; of others those stamped after `others_us`, or none.
 /// - `Tail`: of each topic the last `count` of those stamped up to `counted_us` (0: of all), and all that came after that.
 /// - `Last`: events which are the newest of their key and no deletes, whatever of the key was stored up to `as_of_us`; and with `deleted_after_us`
-///   every delete stamped after that.
+///   every delete stamped after that and after `after_us`.
 /// - `Snapshot`: as `Last`, without deletes; `up_to_us` bounds it as `until_us` does.
+///
+/// With `Read::with_before` the first event of a key names the one before it (`Event::before`) if the reader may have had that (`Start::is_before`). Where it does
+/// not, nothing is wrong but this: a client that is confined by a filter of its token is not told that the key has left its sight.
 ///
 /// Events with the same stamp are never in two stretches.
 #[derive(Debug, Default)]
 pub struct Stretch {
     pub events: Vec<Arc<Event>>,
-    /// What is not there any more of the topics asked for, as far as its newest event was stamped after `after_us` and within the stretch; and in the first stretch of
-    /// `AfterOffsets` whatever of a topic that is named lies above the offset named. More does no harm. In the order of `last_us`.
+    /// What is not there any more of the topics asked for and would belong to it, as far as its newest event was stamped after `after_us` and within the stretch; of `Last`,
+    /// `Snapshot` and `Tail` only what may have held something that belongs to it, of `OtherEpoch` also what the retention let go of. In the order of `last_us`.
     pub lost: Vec<Lost>,
     /// The stretch ends here, and more follows; `None`: it reaches `until_us`. It may end early, even without any event, but lies after `after_us`.
     pub more_after_us: Option<u64>,
     /// Of `Last` and `Snapshot`: everything of this home stamped up to here was looked at. What came later, the home looks at itself.
     pub as_of_us: u64,
-    /// Some event stands there without the one before it (`Event::before`), though `Read::with_before` asked for it and it may have been stored.
-    pub lacks_before: bool,
 }
 
-/// Events of one topic that cannot be read any more.
+/// Events of one topic that cannot be read any more. What the retention let go of is one of them for each topic, with nothing before it or within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
     pub topic: TopicName,
@@ -172,6 +173,9 @@ pub struct Restored {
     pub stamped_us: u64,
     /// Every topic of which offsets were given, also those of which no event is kept. Only topics at home there, each once.
     pub topics: Vec<RestoredTopic>,
+    /// The greatest offset that anybody may have seen of a topic that is not among them: its first event lies behind it. Greater than 0 once the machine lost
+    /// power, with which all that there was of a topic may have gone.
+    pub ceiling: u64,
     /// The newest events of their keys, no deletes, in the order of their stamps: the most recently changed keys of all topics above, as many as memory is to hold.
     pub last: Vec<Arc<Event>>,
     /// Of keys that changed after this moment all are in `last`; 0: of all keys.

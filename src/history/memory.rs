@@ -3,19 +3,19 @@
 //! Invariants: `bytes <= bytes_max`, `last_bytes <= last_bytes_max` and what idle and forgotten topics take `<= topics_bytes_max` after every
 //! call; what goes first is the oldest of all topics. A topic that has nothing any more is forgotten. Never blocks, never answers later.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::Answer;
 use super::Held;
+use super::Page;
 use super::Read;
 use super::Retention;
-use super::Store;
 use super::merge::Stream;
 use super::page;
 use super::topic::Class;
+use super::topic::Gone;
 use super::topic::LAST_TOPIC_BYTES;
 use super::topic::Topic;
 use super::topic::ring_weight;
@@ -27,6 +27,9 @@ use crate::limits::FORGET_PER_TICK_MAX;
 /// Events, or last events, of all topics in the order of their stamps: topic and stamp. An entry whose event has already gone is passed over.
 type Order = VecDeque<(u32, u64)>;
 
+/// Topics by a stamp each. Topics that another home ordered before this process began may have equal ones.
+type Stamped = BTreeSet<(u64, u32)>;
+
 /// The history of the topics of one home shard.
 #[derive(Debug)]
 pub struct Memory {
@@ -37,11 +40,15 @@ pub struct Memory {
     /// Every last event of a key, oldest first.
     last_order: Order,
     /// Topics without events that had some, by the stamp of the newest: whoever goes through the order of all would not meet them.
-    quiet: BTreeMap<u64, u32>,
+    quiet: Stamped,
     /// Topics without last events that had to let go of some, by the stamp of the newest of those.
-    lastless: BTreeMap<u64, u32>,
+    lastless: Stamped,
     /// Topics that have nothing, and some that have something again.
     idle: VecDeque<u32>,
+    /// The newest of each kind that is no longer held of any topic.
+    gone: Gone,
+    /// A store stands behind it: what is not held is not lost, and no topic's newest offset is ever let go of.
+    is_backed: bool,
     events: usize,
     bytes: usize,
     last_bytes: usize,
@@ -71,9 +78,11 @@ impl Memory {
             topics: Topics::default(),
             order: Order::new(),
             last_order: Order::new(),
-            quiet: BTreeMap::new(),
-            lastless: BTreeMap::new(),
+            quiet: Stamped::new(),
+            lastless: Stamped::new(),
             idle: VecDeque::new(),
+            gone: Gone::default(),
+            is_backed: false,
             events: 0,
             bytes: 0,
             last_bytes: 0,
@@ -89,15 +98,15 @@ impl Memory {
         let gone = topic.gone;
         if now.is_quiet != before.is_quiet && gone.evicted.offset > 0 {
             match now.is_quiet {
-                true => self.quiet.insert(gone.evicted.time_us, index),
-                false => self.quiet.remove(&gone.evicted.time_us),
+                true => self.quiet.insert((gone.evicted.time_us, index)),
+                false => self.quiet.remove(&(gone.evicted.time_us, index)),
             };
         }
         if now.is_lastless != before.is_lastless {
             match (now.is_lastless, gone.last_evicted.offset > 0) {
-                (true, true) => self.lastless.insert(gone.last_evicted.time_us, index),
-                (false, true) => self.lastless.remove(&gone.last_evicted.time_us),
-                (_, false) => None,
+                (true, true) => self.lastless.insert((gone.last_evicted.time_us, index)),
+                (false, true) => self.lastless.remove(&(gone.last_evicted.time_us, index)),
+                (_, false) => false,
             };
             match now.is_lastless {
                 true => self.last_bytes -= LAST_TOPIC_BYTES,
@@ -135,7 +144,7 @@ impl Memory {
         self.idle_bytes += topic.weight_bytes();
         let last_evicted = topic.gone.last_evicted;
         if last_evicted.offset > 0 {
-            self.lastless.insert(last_evicted.time_us, index);
+            self.lastless.insert((last_evicted.time_us, index));
         }
         index
     }
@@ -145,6 +154,7 @@ impl Memory {
         let before = Before::of(topic);
         let bytes = topic.evict_oldest();
         let is_empty = topic.ring.is_empty();
+        self.gone.take(topic.gone);
         self.bytes -= bytes;
         self.events -= 1;
         if is_empty {
@@ -157,6 +167,7 @@ impl Memory {
         let before = Before::of(topic);
         let bytes = topic.evict_key();
         let is_empty = topic.last.is_empty();
+        self.gone.take(topic.gone);
         self.last_bytes -= bytes;
         self.keys -= 1;
         if is_empty {
@@ -215,7 +226,7 @@ impl Memory {
             self.evict_key_of(oldest);
         }
         while self.idle_bytes + self.topics.forgotten_bytes() > retention.topics_bytes_max
-            && (self.forget_idle() || self.topics.raise_floor())
+            && (self.forget_idle() || (!self.is_backed && self.topics.raise_floor()))
         {}
     }
 
@@ -227,8 +238,8 @@ impl Memory {
             if topic.class == Class::Idle {
                 self.idle_bytes -= topic.weight_bytes();
                 let gone = topic.gone;
-                self.quiet.remove(&gone.evicted.time_us);
-                self.lastless.remove(&gone.last_evicted.time_us);
+                self.quiet.remove(&(gone.evicted.time_us, index));
+                self.lastless.remove(&(gone.last_evicted.time_us, index));
                 self.topics.forget(index);
                 return true;
             }
@@ -260,15 +271,24 @@ impl Memory {
         self.topics.newest_offset(name)
     }
 
-    /// The name of a topic that is known, for its events to share.
+    /// The greatest offset of a topic that may have been given: the newest, or more if some were lost.
     #[must_use]
-    pub fn known(&self, name: &TopicName) -> Option<(TopicName, u64)> {
-        let topic = self.topics.find(self.topics.index_of(name)?)?;
-        Some((topic.name.clone(), topic.newest_offset()))
+    pub fn ceiling(&self, name: &TopicName) -> u64 {
+        self.topics.ceiling(name)
     }
 
-    /// Makes room for one more topic if there are `topics_max`; false: every topic has something.
+    /// The name of a topic that is known, for its events to share, with its newest offset and its ceiling.
+    #[must_use]
+    pub fn known(&self, name: &TopicName) -> Option<(TopicName, u64, u64)> {
+        let topic = self.topics.find(self.topics.index_of(name)?)?;
+        Some((topic.name.clone(), topic.newest_offset(), topic.ceiling()))
+    }
+
+    /// Makes room for one more topic if there are `topics_max`; false: every topic has something, or there is no room to remember one more.
     pub fn make_room(&mut self, topics_max: usize) -> bool {
+        if self.is_backed && self.topics.forgotten_bytes() >= self.retention.topics_bytes_max {
+            return false;
+        }
         self.topics.len() < topics_max || self.forget_idle()
     }
 
@@ -277,10 +297,61 @@ impl Memory {
         self.topics.iter().map(|topic| &topic.name)
     }
 
+    /// Every topic that had an event, as far as that is known.
+    pub fn every_topic(&self) -> impl Iterator<Item = &TopicName> {
+        self.topics.every_name()
+    }
+
     /// How many topics are known.
     #[must_use]
     pub fn topic_count(&self) -> usize {
         self.topics.len()
+    }
+
+    /// A store stands behind it from now on.
+    pub(super) const fn back(&mut self) {
+        self.is_backed = true;
+    }
+
+    pub(super) const fn is_backed(&self) -> bool {
+        self.is_backed
+    }
+
+    /// The newest of each kind that is no longer held of any topic.
+    pub(super) const fn gone(&self) -> Gone {
+        self.gone
+    }
+
+    /// A topic goes on after what a store holds of it.
+    pub(super) fn restore_topic(&mut self, name: TopicName, gone: Gone) {
+        self.gone.take(gone);
+        self.topics.leave(name, gone);
+    }
+
+    /// The last event of a key, of a topic that was restored. Stamps do not descend.
+    pub(super) fn restore_last(&mut self, event: &Arc<Event>) {
+        let is_new = self.topics.index_of(&event.topic).is_none();
+        let index = self.topic_index(&event.topic);
+        let topic = self.topics.at(index);
+        if is_new && topic.gone.evicted.offset > 0 {
+            self.quiet.insert((topic.gone.evicted.time_us, index));
+        }
+        let before = Before::of(topic);
+        self.last_bytes += topic.restore_last(event);
+        self.keys += 1;
+        self.last_order.push_back((index, event.time_us));
+        self.settle(index, before);
+        self.shrink_all();
+    }
+
+    /// Events that are held, in the order of their stamps, from after a moment on.
+    pub(super) fn events_after(&self, time_us: u64) -> impl Iterator<Item = &Arc<Event>> {
+        let index = self.order.partition_point(|(_, stamp)| *stamp <= time_us);
+        self.order.range(index..).filter_map(|(index, time_us)| {
+            let topic = self.topics.find(*index)?;
+            let place = topic.ring.binary_search_by_key(time_us, |event| event.time_us).ok()?;
+            topic.ring.get(place)
+        })
     }
 
     pub(super) const fn names(&self) -> &Topics {
@@ -301,7 +372,7 @@ impl Memory {
 
     /// Topics without events, and those that were forgotten, by the stamp of their newest event.
     pub(super) fn quiet_after(&self, time_us: u64) -> [Stream<'_>; 2] {
-        let after = (Bound::Excluded(time_us), Bound::Unbounded);
+        let after = (Bound::Excluded((time_us, u32::MAX)), Bound::Unbounded);
         [
             Stream::Quiet { topics: &self.topics, by_stamp: self.quiet.range(after) },
             Stream::Forgotten(self.topics.forgotten_after(time_us)),
@@ -310,7 +381,7 @@ impl Memory {
 
     /// Topics without last events, by the stamp of the newest that had to go.
     pub(super) fn lastless_after(&self, time_us: u64) -> Stream<'_> {
-        let after = (Bound::Excluded(time_us), Bound::Unbounded);
+        let after = (Bound::Excluded((time_us, u32::MAX)), Bound::Unbounded);
         Stream::Lastless { topics: &self.topics, by_stamp: self.lastless.range(after) }
     }
 }
@@ -318,8 +389,9 @@ impl Memory {
 /// Entries of an order that may be passed over however little is held.
 const ORDER_SPARE: usize = 64;
 
-impl Store for Memory {
-    fn append(&mut self, event: &Arc<Event>) {
+impl Memory {
+    /// Keeps an event that was just stamped. Stamps ascend.
+    pub fn append(&mut self, event: &Arc<Event>) {
         let index = self.topic_index(&event.topic);
         let topic = self.topics.at(index);
         let before = Before::of(topic);
@@ -341,15 +413,20 @@ impl Store for Memory {
         self.tidy();
     }
 
-    fn last(&self, topic: &TopicName, key: &str) -> Option<Arc<Event>> {
+    /// The last event of a key, if it is held and the key was not deleted.
+    #[must_use]
+    pub fn last(&self, topic: &TopicName, key: &str) -> Option<Arc<Event>> {
         self.topics.find(self.topics.index_of(topic)?)?.last_of(key)
     }
 
-    fn read(&mut self, read: &Read) -> Answer {
-        Answer::Now(page::read(self, read))
+    /// Reads one page, bounded by `PAGE_EVENTS_MAX`, `Read::page_bytes` and `PAGE_WORK_MAX`.
+    #[must_use]
+    pub fn read(&self, read: &Read) -> Page {
+        page::read(self, read)
     }
 
-    fn expire(&mut self, now_us: u64) {
+    /// Lets go of what is older than the retention allows.
+    pub fn expire(&mut self, now_us: u64) {
         if let Some(oldest_kept_us) = now_us.checked_sub(self.retention.age_us_max) {
             while let Some((oldest, time_us)) = self.oldest()
                 && time_us < oldest_kept_us
@@ -366,7 +443,9 @@ impl Store for Memory {
         self.shrink_all();
     }
 
-    fn held(&self) -> Held {
+    /// Events and bytes held, for the metrics.
+    #[must_use]
+    pub fn held(&self) -> Held {
         Held {
             events: self.events as u64,
             bytes: (self.bytes + self.last_bytes) as u64,

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::btree_map;
+use std::collections::btree_set;
 use std::collections::vec_deque;
 use std::sync::Arc;
 
@@ -38,9 +39,9 @@ pub(super) enum Stream<'a> {
     LastOf { topic: &'a Topic, events: btree_map::Range<'a, u64, Arc<Event>> },
     Order { topics: &'a Topics, order: InOrder<'a> },
     LastOrder { topics: &'a Topics, order: InOrder<'a> },
-    Quiet { topics: &'a Topics, by_stamp: btree_map::Range<'a, u64, u32> },
-    Lastless { topics: &'a Topics, by_stamp: btree_map::Range<'a, u64, u32> },
-    Forgotten(btree_map::Range<'a, u64, Forgotten>),
+    Quiet { topics: &'a Topics, by_stamp: btree_set::Range<'a, (u64, u32)> },
+    Lastless { topics: &'a Topics, by_stamp: btree_set::Range<'a, (u64, u32)> },
+    Forgotten(btree_map::Range<'a, (u64, u64), Forgotten>),
 }
 
 impl Topic {
@@ -92,7 +93,7 @@ impl<'a> Stream<'a> {
                 Some((*time_us, of(topics, index).map_or(Step::Nothing, Step::Lastless)))
             }
             Self::Forgotten(steps) => {
-                let (time_us, left) = steps.next()?;
+                let ((time_us, _), left) = steps.next()?;
                 Some((*time_us, Step::Forgotten(left)))
             }
         }

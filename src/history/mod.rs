@@ -1,12 +1,14 @@
-//! What happened before you subscribed: the seam behind which events are kept.
+//! What happened before you subscribed: memory holds the newest part of it, and a store may stand behind that.
 //!
-//! Invariants: a gap is an answer, not an error; a page is in the order in which the home shard stamped its events. Never does
-//! I/O itself: a store that must is asked here, and answers later, as an input of the shard.
+//! Invariants: a gap is an answer, not an error; a page is in the order in which its home stamped its events. Never does I/O itself: what memory has let
+//! go of is asked of the store ([`asks`]), which answers later, as an input of the shard.
 
 pub mod asks;
+pub mod keeper;
 pub mod log;
 mod memory;
 mod merge;
+mod older;
 mod page;
 mod topic;
 mod topics;
@@ -123,33 +125,7 @@ pub struct Page {
     pub work: usize,
 }
 
-/// What a store says when it is asked to read.
-#[derive(Debug)]
-pub enum Answer {
-    Now(Page),
-    /// The page comes as an input of the shard.
-    Later,
-}
-
-/// Where events are kept. No method has a default body.
-pub trait Store {
-    /// Keeps an event that was just stamped. Stamps ascend.
-    fn append(&mut self, event: &Arc<Event>);
-
-    /// The last event of a key, if it is held and the key was not deleted.
-    fn last(&self, topic: &TopicName, key: &str) -> Option<Arc<Event>>;
-
-    /// Reads one page, bounded by `PAGE_EVENTS_MAX`, `Read::page_bytes` and `PAGE_WORK_MAX`.
-    fn read(&mut self, read: &Read) -> Answer;
-
-    /// Lets go of what is older than the retention allows.
-    fn expire(&mut self, now_us: u64);
-
-    /// Events and bytes held, for the metrics.
-    fn held(&self) -> Held;
-}
-
-/// What a store holds.
+/// What memory holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     pub events: u64,
@@ -157,4 +133,17 @@ pub struct Held {
     pub keys: u64,
     /// Bytes of topics that have nothing or were forgotten.
     pub topics_bytes: u64,
+}
+
+impl Held {
+    /// What two of them hold together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            bytes: self.bytes + other.bytes,
+            keys: self.keys + other.keys,
+            topics_bytes: self.topics_bytes + other.topics_bytes,
+        }
+    }
 }

@@ -168,7 +168,7 @@ impl<'a> Writer<'a> {
                 Some(counted.saturating_sub(*count as usize).max(by_time(0)))
             }
             Start::AfterOffsets { offsets, others_us } => match find(offsets, &topic.name) {
-                Some(offset) if offset > topic.newest_offset() => Some(by_time(0)),
+                Some(offset) if offset > topic.ceiling() => Some(by_time(0)),
                 Some(offset) => Some(topic.index_after_offset(offset).max(by_time(0))),
                 None => others_us.map(by_time),
             },
@@ -183,7 +183,7 @@ impl<'a> Writer<'a> {
                 let named = offsets.iter().filter_map(|(name, offset)| {
                     let topics = self.memory.names();
                     let topic = topics.find(topics.index_of(name)?)?;
-                    let is_ahead = *offset > topic.newest_offset();
+                    let is_ahead = *offset > topic.ceiling();
                     let index = if is_ahead { 0 } else { topic.index_after_offset(*offset) };
                     Some(topic.ring.get(index)?.time_us - 1)
                 });
@@ -203,7 +203,9 @@ impl<'a> Writer<'a> {
             Some(twin) => self.push(&twin),
             None => self.push(event),
         }
-        if place == 0
+        // What a store holds of it was told before, and that said with it.
+        let is_first = place == 0 && !(self.memory.is_backed() && topic.gone.evicted.offset > 0);
+        if is_first
             && let Start::OtherEpoch { topics: named } = &self.read.start
             && !named.contains(&topic.name)
         {
@@ -278,7 +280,7 @@ impl<'a> Writer<'a> {
                 for (name, offset) in offsets.iter() {
                     let topic = topics.index_of(name).and_then(|index| topics.find(index));
                     let left = topics.left_by(name);
-                    if *offset > topics.newest_offset(name) {
+                    if *offset > topics.ceiling(name) {
                         // The reader says that it has had more of the topic than there was: its position is of another numbering.
                         if self.wants(name) {
                             let gone = topic.map_or(left, |topic| Some(topic.gone));
@@ -455,12 +457,12 @@ impl<'a> Writer<'a> {
 const GAP_BYTES: usize = 128;
 
 /// What a reader says that it has had of a topic, besides the moment; 0: it does not say.
-fn had_of(mark: Option<Mark>, name: &TopicName) -> u64 {
+pub(super) fn had_of(mark: Option<Mark>, name: &TopicName) -> u64 {
     mark.and_then(|mark| mark.offset_of(name)).unwrap_or(0)
 }
 
 /// The offset that a position names for a topic.
-fn find(offsets: &[(TopicName, u64)], name: &TopicName) -> Option<u64> {
+pub(super) fn find(offsets: &[(TopicName, u64)], name: &TopicName) -> Option<u64> {
     let place = offsets.binary_search_by(|(known, _)| known.cmp(name)).ok()?;
     Some(offsets[place].1)
 }

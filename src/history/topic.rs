@@ -39,6 +39,22 @@ pub(super) struct Gone {
     pub(super) last_evicted: Evicted,
     /// The newest delete that is no longer held.
     pub(super) delete_evicted: Evicted,
+    /// Offsets above the newest that may have been given to events which are lost; 0 once another was given.
+    pub(super) ahead: u64,
+}
+
+impl Gone {
+    /// Takes in what has gone of one topic: the latest of each kind by its stamp.
+    pub(super) fn take(&mut self, other: Self) {
+        let latest = |one: &mut Evicted, other: Evicted| {
+            if other.time_us > one.time_us {
+                *one = other;
+            }
+        };
+        latest(&mut self.evicted, other.evicted);
+        latest(&mut self.last_evicted, other.last_evicted);
+        latest(&mut self.delete_evicted, other.delete_evicted);
+    }
 }
 
 #[derive(Debug)]
@@ -108,12 +124,25 @@ impl Topic {
         self.ring.back().map_or(self.gone.evicted.offset, |event| event.offset)
     }
 
+    /// The greatest offset that may have been given.
+    pub(super) fn ceiling(&self) -> u64 {
+        self.newest_offset() + self.gone.ahead
+    }
+
+    /// Takes a last event of a key over from the store. Answers its bytes.
+    pub(super) fn restore_last(&mut self, event: &Arc<Event>) -> usize {
+        self.keys.insert(Arc::clone(&event.key), event.time_us);
+        self.last.insert(event.time_us, Arc::clone(event));
+        last_weight(event)
+    }
+
     /// Adds the newest event. Answers the bytes of last events that came, and that went.
     pub(super) fn push(&mut self, event: &Arc<Event>) -> (usize, usize) {
         debug_assert!(
             self.newest_offset() == event.previous && event.previous < event.offset,
             "offsets ascend, and each event names the one before it"
         );
+        self.gone.ahead = 0;
         self.bytes += ring_weight(event);
         self.ring.push_back(Arc::clone(event));
         let gone = self.remember_last(event);

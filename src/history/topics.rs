@@ -21,8 +21,8 @@ use crate::limits::SELECT_NAMES_MAX;
 #[derive(Clone, Copy, Debug)]
 enum Slot {
     Known(u32),
-    /// By the stamp of its newest event, which no other topic's event has.
-    Forgotten(u64),
+    /// By the stamp of its newest event, and a number, since another home may have given an equal one.
+    Forgotten((u64, u64)),
 }
 
 /// What is left of a forgotten topic.
@@ -58,7 +58,9 @@ pub(super) struct Topics {
     /// Every name that is known or forgotten, in order.
     names: BTreeMap<TopicName, Slot>,
     /// By the stamp of their newest event.
-    forgotten: BTreeMap<u64, Forgotten>,
+    forgotten: BTreeMap<(u64, u64), Forgotten>,
+    /// How many were forgotten ever.
+    forgotten_count: u64,
     forgotten_bytes: usize,
     /// The greatest offset and the newest stamp of topics of which nothing is left.
     floor: Evicted,
@@ -91,7 +93,7 @@ impl Topics {
     /// What is known of a topic that is not there: what it left, or else the floor.
     pub(super) fn left_by(&self, name: &TopicName) -> Option<Gone> {
         match self.names.get(name)? {
-            Slot::Forgotten(time_us) => self.forgotten.get(time_us).map(|left| left.gone),
+            Slot::Forgotten(place) => self.forgotten.get(place).map(|left| left.gone),
             Slot::Known(_) => None,
         }
     }
@@ -108,6 +110,21 @@ impl Topics {
         }
     }
 
+    /// The greatest offset that may have been given to an event of a topic.
+    pub(super) fn ceiling(&self, name: &TopicName) -> u64 {
+        match self.index_of(name).and_then(|index| self.find(index)) {
+            Some(topic) => topic.ceiling(),
+            None => self
+                .left_by(name)
+                .map_or(self.floor.offset, |gone| gone.evicted.offset + gone.ahead),
+        }
+    }
+
+    /// Every name that is known or forgotten, in order.
+    pub(super) fn every_name(&self) -> impl Iterator<Item = &TopicName> {
+        self.names.keys()
+    }
+
     /// Makes a topic that is not there.
     pub(super) fn insert(&mut self, name: &TopicName) -> u32 {
         let index = self.free.pop().unwrap_or_else(|| {
@@ -115,7 +132,7 @@ impl Topics {
             u32::try_from(self.slots.len() - 1).expect("topics are bounded far below")
         });
         let left = match self.names.insert(name.clone(), Slot::Known(index)) {
-            Some(Slot::Forgotten(time_us)) => self.forgotten.remove(&time_us),
+            Some(Slot::Forgotten(place)) => self.forgotten.remove(&place),
             _ => None,
         };
         let topic = match left {
@@ -139,11 +156,17 @@ impl Topics {
         debug_assert!(topic.ring.is_empty() && topic.last.is_empty(), "it has nothing");
         self.by_name.remove(&topic.name);
         self.free.push(index);
-        let time_us = topic.gone.evicted.time_us;
-        self.names.insert(topic.name.clone(), Slot::Forgotten(time_us));
-        let left = Forgotten { name: topic.name.clone(), gone: topic.gone };
+        self.leave(topic.name.clone(), topic.gone);
+    }
+
+    /// Remembers where a topic goes on of which nothing is held.
+    pub(super) fn leave(&mut self, name: TopicName, gone: Gone) {
+        let place = (gone.evicted.time_us, self.forgotten_count);
+        self.forgotten_count += 1;
+        self.names.insert(name.clone(), Slot::Forgotten(place));
+        let left = Forgotten { name, gone };
         self.forgotten_bytes += left.weight_bytes();
-        self.forgotten.insert(time_us, left);
+        self.forgotten.insert(place, left);
     }
 
     pub(super) const fn forgotten_bytes(&self) -> usize {
@@ -152,7 +175,7 @@ impl Topics {
 
     /// Lets go of the forgotten topic whose newest event is the oldest; false if there is none.
     pub(super) fn raise_floor(&mut self) -> bool {
-        let Some((time_us, left)) = self.forgotten.pop_first() else { return false };
+        let Some(((time_us, _), left)) = self.forgotten.pop_first() else { return false };
         self.forgotten_bytes -= left.weight_bytes();
         self.names.remove(&left.name);
         self.floor.offset = self.floor.offset.max(left.gone.evicted.offset);
@@ -161,8 +184,8 @@ impl Topics {
     }
 
     /// Forgotten topics whose newest event was stamped after a moment, in the order of the stamps.
-    pub(super) fn forgotten_after(&self, time_us: u64) -> Range<'_, u64, Forgotten> {
-        self.forgotten.range((Bound::Excluded(time_us), Bound::Unbounded))
+    pub(super) fn forgotten_after(&self, time_us: u64) -> Range<'_, (u64, u64), Forgotten> {
+        self.forgotten.range((Bound::Excluded((time_us, u64::MAX)), Bound::Unbounded))
     }
 
     /// The topics that a read is about. `None`: to find them all would mean to look at too many names.
@@ -182,8 +205,8 @@ impl Topics {
                 if pattern.matches(name) && !before.iter().any(|other| other.matches(name)) {
                     match slot {
                         Slot::Known(index) => selected.known.extend(self.find(*index)),
-                        Slot::Forgotten(time_us) => {
-                            selected.forgotten.extend(self.forgotten.get(time_us));
+                        Slot::Forgotten(place) => {
+                            selected.forgotten.extend(self.forgotten.get(place));
                         }
                     }
                 }

@@ -43,6 +43,9 @@ pub const REVOCATIONS_MAX: usize = 100_000;
 pub const RATES_MAX: usize = 65_536;
 /// Bytes of a rate with the name of whom it is about, in a table as empty as it may be.
 pub const RATE_BYTES: usize = 256;
+/// Bytes of who is on a connection (name, roles, what they may hear and say, filters) that every connection may have; what is beyond them comes out of
+/// its shard's part of `memory.tokens_bytes_max`, and whoever finds no room there is refused with 503.
+pub const WHO_SPARE_BYTES: usize = 512;
 /// Bytes of a revocation, likewise.
 pub const REVOCATION_BYTES: usize = 384;
 /// Origins and hosts in the allow-list for browsers; more are refused at start.

@@ -129,9 +129,20 @@ pub(super) fn access(config: &Config) -> Result<Access, ConfigError> {
             messages: rate(auth.messages_per_s),
             publish: rate(auth.publish_per_s),
         },
+        hides_figures: hides_figures(config, admin.is_some())?,
         admin,
         listeners: listeners(config)?,
     })
+}
+
+/// Whether figures need the admin secret, which there must be then.
+fn hides_figures(config: &Config, has_secret: bool) -> Result<bool, ConfigError> {
+    let hides = config.auth.metrics == "secret";
+    if hides && !has_secret {
+        let reason = "there is no secret: set `auth.admin_secret_file`";
+        return Err(unusable(config, "auth.metrics", reason));
+    }
+    Ok(hides)
 }
 
 /// What each listener is bound to.

@@ -28,6 +28,8 @@ pub enum StartError {
     Shard(io::Error),
     /// A thread could not be started.
     Thread(io::Error),
+    /// The folder of what outlasts a restart cannot be had, or cannot be read.
+    Store(ConfigError),
     /// A doorbell or a table of descriptors could not be made.
     Descriptors(io::Error),
 }
@@ -59,7 +61,7 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(error) => error.fmt(f),
+            Self::Config(error) | Self::Store(error) => error.fmt(f),
             Self::AddressInUse { written, address } => {
                 write!(f, "{written}: somebody listens on {address} already")
             }

@@ -15,12 +15,14 @@ mod places;
 mod plan;
 mod shard_thread;
 mod signals;
+mod storing;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ pub use error::StartError;
 pub use error::Written;
 pub use signals::Signal;
 pub use signals::Signals;
+pub use storing::DISK_FAILED_CODE;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
@@ -48,7 +51,10 @@ use crate::conn::Tls;
 use crate::conn::World;
 use crate::conn::weave;
 use crate::event::ShardId;
+use crate::event::TopicPattern;
 use crate::limits::TLS_RENEWALS_MAX;
+use crate::position::epoch_with_durable;
+use crate::shard::Durable;
 use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Settings;
@@ -58,6 +64,9 @@ use places::Place;
 use plan::Plan;
 use shard_thread::Go;
 use shard_thread::Job;
+use storing::Past;
+use storing::StorePlace;
+use storing::Storing;
 use tls::Certificates;
 use tls::Watching;
 
@@ -72,6 +81,8 @@ pub struct Running {
     keeping: Option<Keeping>,
     /// Looks whether certificates have changed, if there are any.
     watching: Option<Watching>,
+    /// Keeps what durable topics are told, if there are any.
+    storing: Option<Storing>,
 }
 
 impl Running {
@@ -107,6 +118,8 @@ impl Running {
         if let Some(keeping) = self.keeping {
             keeping.let_go();
         }
+        // Shards may have had something to keep until they ended.
+        drop(self.storing);
         cut_off
     }
 }
@@ -133,15 +146,41 @@ impl Server {
     pub fn start(config: &Config) -> Result<Running, StartError> {
         // All that a new epoch must do is differ from the one before: positions of a former life are then recognised.
         let epoch: Arc<str> = format!("{:x}", Clock::start().now().wall_us).into();
-        let world = move |id, shard_count, settings| {
-            Shard::new(id, shard_count, settings, Arc::clone(&epoch))
+        let topics = storing::durable_topics(config)?;
+        let past = Arc::new(OnceLock::<Past>::new());
+        let found = Arc::clone(&past);
+        let world = move |id: ShardId, shard_count, settings| {
+            let Some(past) = found.get() else {
+                return Shard::new(id, shard_count, settings, Arc::clone(&epoch));
+            };
+            let epoch = epoch_with_durable(&past.epoch, &epoch).into();
+            let mut shard = Shard::new(id, shard_count, settings, epoch);
+            shard.restore(&past.restored[id.index()]);
+            shard
         };
-        start(config, world, keys::keep)
+        let store = topics.as_ref().map(|topics| BeginStore {
+            topics: Arc::clone(topics),
+            begin: Box::new(|place| Storing::start(config, topics, &past, place)),
+        });
+        start(config, world, keys::keep, store)
     }
 }
 
-/// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them.
-fn start<W, F, K>(config: &Config, world: F, keep: K) -> Result<Running, StartError>
+/// How the store is begun, and for which topics.
+struct BeginStore<'a, M> {
+    topics: Arc<[TopicPattern]>,
+    begin: Box<Begin<'a, M>>,
+}
+
+type Begin<'a, M> = dyn FnOnce(StorePlace<'_, M>) -> Result<Storing, StartError> + 'a;
+
+/// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them, and a store keeps what durable topics are told.
+fn start<W, F, K>(
+    config: &Config,
+    world: F,
+    keep: K,
+    store: Option<BeginStore<'_, W::Message>>,
+) -> Result<Running, StartError>
 where
     W: World + 'static,
     F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
@@ -158,11 +197,16 @@ where
     // The shards are the first parties; behind them comes who fetches keys, if they are fetched.
     let keys_party = keeper.is_some().then_some(PartyId(plan.shard_count));
     Arc::make_mut(&mut plan.settings.access).keys = keys_party;
-    let party_count = plan.shard_count + u16::from(keys_party.is_some());
+    // And behind them the store, if there is one.
+    let store_party = PartyId(plan.shard_count + u16::from(keys_party.is_some()));
+    plan.settings.durable = store
+        .as_ref()
+        .map(|store| Durable { store: store_party, topics: Arc::clone(&store.topics) });
+    let party_count = store_party.0 + u16::from(store.is_some());
     let (_, _, inbox_bytes) = plan.settings.memory.mesh_parts();
     let mut links = weave::<W::Message>(party_count, plan.shard_count, inbox_bytes)
         .map_err(StartError::Descriptors)?;
-    let others = links.split_off(usize::from(plan.shard_count));
+    let mut others = links.split_off(usize::from(plan.shard_count)).into_iter();
     let doorbells: Vec<_> = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();
     let clock = Clock::start();
     let certificates_shown = certificates.as_mut().map(|some| some.load(clock)).transpose()?;
@@ -174,7 +218,8 @@ where
     starting.step()?;
     // Its sockets are opened only now, so that no shard's own table holds on to them.
     let verifier = plan.settings.access.verifier.clone();
-    let keeping = match (others.into_iter().next(), keeper, verifier) {
+    let keys_links = keys_party.and_then(|_| others.next());
+    let keeping = match (keys_links, keeper, verifier) {
         (Some(links), Some(keeper), Some(configured)) => {
             let (party, shard_count) = (Party::new(links), plan.shard_count);
             let job = keys::Job { party, keeper, configured, clock, shard_count };
@@ -184,6 +229,17 @@ where
     };
     // Whoever comes first is to be known, too.
     keeping.iter().for_each(Keeping::wait_for_first);
+    // Its files, too.
+    let storing = match (store, others.next()) {
+        (Some(store), Some(links)) => Some((store.begin)(StorePlace {
+            party: Party::new(links),
+            shard_count: plan.shard_count,
+            sizes: &plan.worst_case.sizes,
+            board: &board,
+            clock,
+        })?),
+        _ => None,
+    };
     // Held until every shard listens beside it, so that a port that was found free stays ours.
     let mut reserved = Vec::with_capacity(places.len());
     for place in &mut places {
@@ -202,6 +258,13 @@ where
     let watching = certificates.map(|some| Watching::start(some, clock, renew));
     let watching = watching.transpose().map_err(StartError::Thread)?;
     board.set_ready(true);
+    tell(&plan, &places);
+    let threads = starting.threads;
+    Ok(Running { places, board, doorbells, threads, keeping, watching, storing })
+}
+
+/// Says where it listens, and what it takes at worst.
+fn tell(plan: &Plan, places: &[Place]) {
     let own = places[1..].iter().map(|place| (&*place.written.key, place.address));
     let own: Vec<(&str, SocketAddr)> = own.collect();
     tracing::info!(
@@ -216,7 +279,6 @@ where
     );
     tracing::info!("memory at worst: {}", plan.worst_case);
     plan.worst_case.tell_lines();
-    Ok(Running { places, board, doorbells, threads: starting.threads, keeping, watching })
 }
 
 /// What each shard needs to speak TLS, and where it is told of new certificates; nothing of either if there are none.

@@ -163,6 +163,7 @@ pub(super) fn settings(
             input_bytes_max: share(sizes.of(Part::Input)),
             mesh_bytes_max: share(sizes.of(Part::Mesh)),
             tables_bytes_max: share(sizes.of(Part::Tables)),
+            tokens_bytes_max: share(sizes.of(Part::Tokens)),
         },
         message_bytes_max: count(config.message_bytes_max),
         bounds: Bounds {

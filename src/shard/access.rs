@@ -28,6 +28,7 @@ use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::event::fields::Scratch;
+use crate::limits::WHO_SPARE_BYTES;
 use crate::matcher::Filter;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Scalar;
@@ -50,6 +51,8 @@ pub struct Access {
     pub limits: AccessLimits,
     /// What opens the admin endpoints; without one they are closed.
     pub admin: Option<Arc<AdminSecret>>,
+    /// Figures are for whoever shows what opens the admin endpoints.
+    pub hides_figures: bool,
     /// The addresses that connections come in by.
     pub listeners: Listeners,
 }
@@ -129,6 +132,7 @@ impl Default for Access {
             origins: Origins::default(),
             limits: AccessLimits::default(),
             admin: None,
+            hides_figures: false,
             listeners: Listeners::at(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         }
     }
@@ -142,6 +146,24 @@ pub(super) struct Who {
     forced: Vec<Filter>,
     /// Topics of event types that none of their roles may see.
     barred: Vec<TopicName>,
+    held_bytes: usize,
+}
+
+/// The filters that roles force, read once: whoever has the role has the same.
+#[derive(Debug, Default)]
+pub(super) struct RoleFilters(Vec<(Arc<str>, Filter)>);
+
+impl RoleFilters {
+    pub(super) fn of(access: &Access) -> Self {
+        let texts = access.verifier.iter().flat_map(|verifier| verifier.role_filters());
+        let read = |text: &Arc<str>| Some((Arc::clone(text), Filter::parse_value(text).ok()?));
+        Self(texts.filter_map(read).collect())
+    }
+
+    fn find(&self, text: &Arc<str>) -> Option<Filter> {
+        let known = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, text));
+        known.map(|(_, filter)| filter.clone())
+    }
 }
 
 /// A forced filter that is no filter: its bearer is let in nowhere.
@@ -153,16 +175,31 @@ impl Who {
         principal: Principal,
         types: &EventTypes,
         view: &View,
+        roles: &RoleFilters,
     ) -> Result<Self, BadForcedFilter> {
         let mut forced: Vec<Filter> = Vec::new();
+        let mut own_bytes = 0;
         for text in &principal.forced_filters {
-            let filter = Filter::parse_value(text).map_err(|_| BadForcedFilter)?;
+            let filter = match roles.find(text) {
+                Some(filter) => filter,
+                None => {
+                    let filter = Filter::parse_value(text).map_err(|_| BadForcedFilter)?;
+                    own_bytes += filter.weight_bytes();
+                    filter
+                }
+            };
             if !forced.contains(&filter) {
                 forced.push(filter);
             }
         }
         let barred = types.barred(&principal).filter_map(|name| view.topic_of(name)).collect();
-        Ok(Self { principal, forced, barred })
+        let held_bytes = own_bytes + principal.held_bytes();
+        Ok(Self { principal, forced, barred, held_bytes })
+    }
+
+    /// Bytes that they hold beyond those that every connection may have; what roles force is there once, whoever has them.
+    pub(super) fn beyond_spare_bytes(&self) -> usize {
+        self.held_bytes.saturating_sub(WHO_SPARE_BYTES)
     }
 
     /// What is left of a subscription; `None`: nothing.
@@ -328,7 +365,7 @@ impl Access {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let whence = Whence { listener: loopback, peer: loopback, forwarded: false };
         let principal = self.anonymous.admit(&whence)?;
-        Who::new(principal, &self.event_types, view).ok()
+        Who::new(principal, &self.event_types, view, &RoleFilters::default()).ok()
     }
 }
 

@@ -20,6 +20,7 @@ use super::shaped::Shaping;
 use super::solo::Solo;
 use super::transport::Voice;
 use crate::auth::Named;
+use crate::batch::Counted;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
@@ -57,6 +58,8 @@ pub(super) struct Conn {
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
     pub(super) who: Option<Arc<Who>>,
+    /// What their token says, of what all tokens may.
+    pub(super) who_counted: Counted,
     /// The certificate that it has shown, if that is one that the operator knows.
     pub(super) named: Option<Box<Named>>,
     /// The registrar counts it.
@@ -131,6 +134,7 @@ impl Conns {
             is_heard_later: false,
             voice: None,
             who: None,
+            who_counted: Counted::default(),
             named: None,
             is_counted: false,
             peer,

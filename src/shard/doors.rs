@@ -38,7 +38,7 @@ const fn page(path: Path, purpose: &'static str) -> Door {
 const HEALTH: &[Door] = &[
     page(Path::Exactly("/healthz"), "whether it lives"),
     page(Path::Exactly("/readyz"), "whether it takes connections"),
-    page(Path::Exactly("/metrics"), "figures for Prometheus"),
+    Door { guard: Guard::Figures, ..page(Path::Exactly("/metrics"), "figures for Prometheus") },
 ];
 
 const ITS_OWN: &[Door] = &[
@@ -277,6 +277,7 @@ fn put_row(page: &mut String, door: &Door) {
         Guard::TokenOrLater => "a token, at once or later, or anonymous",
         Guard::TokenShown => "where keys are set a token, at once or later; else anonymous",
         Guard::Secret => "the admin secret",
+        Guard::Figures => "anyone; with `auth.metrics = \"secret\"` the admin secret",
     };
     let purpose = door.purpose;
     let written = writeln!(page, "| {path}{told_by} | {method} | {kind} | {guard} | {purpose} |");
@@ -306,6 +307,6 @@ pub(super) const fn body_of(call: Call) -> Body {
     match call {
         Call::Respond { body, .. } => body,
         Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
-        Call::Upload => Body::Lines,
+        Call::Upload(_) => Body::Lines,
     }
 }

@@ -30,6 +30,7 @@ use crate::clock::Now;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::limits::FLUSH_BYTES_MAX;
@@ -88,6 +89,11 @@ impl Gathered {
     pub(super) fn begin_event(&mut self, event: &Event) {
         self.cursor[event.home.index()] = event.time_us;
         self.events += 1;
+    }
+
+    /// A home goes on from what a store holds: of what was told up to here, nothing is missing to whoever begins now.
+    pub(super) fn restore(&mut self, home: HomeId, time_us: u64) {
+        self.cursor[home.index()] = time_us.max(1);
     }
 
     /// Up to which stamp of each home shard everything was fanned out here.

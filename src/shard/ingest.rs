@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use super::Shard;
 use super::input::Mesh;
 use super::lanes::Lane;
+use crate::dialect::FindFields;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Interest;
@@ -51,28 +52,28 @@ impl Ingest {
         self.former.push_back(std::mem::replace(&mut self.merged, merged));
     }
 
-    /// Checks a payload and finds its fields.
-    pub(super) fn take(&mut self, payload: &[u8]) -> Result<Fields, PayloadError> {
-        fields::extract(payload, &mut self.scratch, &self.merged)
-    }
-
-    /// The same, and the text of the member that holds the key.
-    pub(super) fn take_with_key(
-        &mut self,
-        payload: &[u8],
-        field: &str,
-    ) -> Result<(Fields, KeyField), PayloadError> {
-        fields::extract_with_key(payload, &mut self.scratch, &self.merged, field)
-    }
-
     /// Finds the fields of drafts whose payloads were checked as they were read.
     pub(super) fn find_fields(&mut self, drafts: &mut [Draft]) {
         if self.merged.is_empty() {
             return;
         }
         for draft in drafts {
-            draft.fields = self.take(&draft.payload).unwrap_or_default();
+            draft.fields = self.find(&draft.payload).unwrap_or_default();
         }
+    }
+}
+
+impl FindFields for Ingest {
+    fn find(&mut self, payload: &[u8]) -> Result<Fields, PayloadError> {
+        fields::extract(payload, &mut self.scratch, &self.merged)
+    }
+
+    fn find_with_key(
+        &mut self,
+        payload: &[u8],
+        field: &str,
+    ) -> Result<(Fields, KeyField), PayloadError> {
+        fields::extract_with_key(payload, &mut self.scratch, &self.merged, field)
     }
 }
 

@@ -187,13 +187,15 @@ impl<M> Pending<M> {
 #[derive(Debug)]
 pub(super) struct Outgoing<M> {
     parties: Vec<Pending<M>>,
-    /// Bytes that may wait for all of them together.
+    /// The first so many are shards: what waits for them counts together, and what waits for another party by itself.
+    shard_count: usize,
+    /// Bytes that may wait for all shards together, and for each other party.
     bytes_max: usize,
 }
 
 impl<M> Outgoing<M> {
-    pub(super) const fn new(bytes_max: usize) -> Self {
-        Self { parties: Vec::new(), bytes_max }
+    pub(super) fn new(shard_count: u16, bytes_max: usize) -> Self {
+        Self { parties: Vec::new(), shard_count: usize::from(shard_count), bytes_max }
     }
 
     /// What waits for one of them.
@@ -207,31 +209,51 @@ impl<M> Outgoing<M> {
 
     /// Whether a lane to that party has room.
     pub(super) fn has_room(&self, party: impl Into<PartyId>, lane: Lane) -> bool {
-        let pending = self.parties.get(party.into().index());
-        pending.is_none_or(|pending| pending.has_room(lane)) && self.has_bytes_left(lane)
+        let party = party.into();
+        let pending = self.parties.get(party.index());
+        pending.is_none_or(|pending| pending.has_room(lane))
+            && self.bytes_beside(party, lane) < self.new_bytes_max()
     }
 
     /// Whether that party may be told more of the past.
     pub(super) fn has_room_for_past(&self, party: impl Into<PartyId>) -> bool {
         let past = |pending: &Pending<M>| pending.lane(Lane::Data).past;
         let to_it = self.parties.get(party.into().index()).map(past).unwrap_or_default();
-        let to_all: usize = self.parties.iter().map(|pending| past(pending).bytes).sum();
+        let to_all: usize = self.to_shards().map(|pending| past(pending).bytes).sum();
         to_it.parcels < MESH_PAGES_MAX && to_all < self.bytes_max / MESH_PAST_SHARE
     }
 
-    /// Whether that lane has room wherever something was ever sent.
+    /// Bytes of what is new that may wait for all together.
+    const fn new_bytes_max(&self) -> usize {
+        self.bytes_max - self.bytes_max / MESH_PAST_SHARE
+    }
+
+    /// Whether that lane has room to every shard.
     pub(super) fn has_room_everywhere(&self, lane: Lane) -> bool {
-        self.parties.iter().all(|pending| pending.has_room(lane)) && self.has_bytes_left(lane)
+        self.to_shards().all(|pending| pending.has_room(lane))
+            && self.bytes_to_shards(lane) < self.new_bytes_max()
     }
 
-    /// Whether more of what is new may wait in that lane to all parties.
-    fn has_bytes_left(&self, lane: Lane) -> bool {
-        let bytes: usize = self.parties.iter().map(|pending| pending.lane(lane).new_ones().1).sum();
-        bytes < self.bytes_max - self.bytes_max / MESH_PAST_SHARE
+    fn to_shards(&self) -> impl Iterator<Item = &Pending<M>> {
+        self.parties.iter().take(self.shard_count)
     }
 
+    /// Bytes of what is new in that lane to all shards.
+    fn bytes_to_shards(&self, lane: Lane) -> usize {
+        self.to_shards().map(|pending| pending.lane(lane).new_ones().1).sum()
+    }
+
+    /// Bytes of that lane that count where that party is concerned.
+    fn bytes_beside(&self, party: PartyId, lane: Lane) -> usize {
+        if party.index() < self.shard_count {
+            return self.bytes_to_shards(lane);
+        }
+        self.parties.get(party.index()).map_or(0, |pending| pending.lane(lane).new_ones().1)
+    }
+
+    /// Whether nothing waits for any shard.
     pub(super) fn is_empty(&self) -> bool {
-        self.parties.iter().all(Pending::is_empty)
+        self.to_shards().all(Pending::is_empty)
     }
 }
 
@@ -281,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_lane_is_full_by_messages_or_by_bytes_and_the_other_is_not() {
-        let mut outgoing = Outgoing::new(2 * MESH_PENDING_BYTES_MAX);
+        let mut outgoing = Outgoing::new(8, 2 * MESH_PENDING_BYTES_MAX);
         let party = PartyId(7);
         assert!(outgoing.has_room(party, Lane::Data), "nobody has sent anything yet");
         outgoing.to(party).push(Note(Lane::Data, 0, MESH_PENDING_BYTES_MAX));
@@ -300,7 +322,7 @@ mod tests {
 
     #[test]
     fn the_past_has_room_of_its_own() {
-        let mut outgoing = Outgoing::new(400);
+        let mut outgoing = Outgoing::new(8, 400);
         let (party, other) = (PartyId(7), PartyId(6));
         assert!(outgoing.has_room_for_past(party));
         outgoing.to(party).push(Note(Lane::Data, PAST, 100));
@@ -325,8 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn a_party_that_does_not_listen_is_no_concern_of_the_shards() {
+        let mut outgoing = Outgoing::new(2, 2 * MESH_PENDING_BYTES_MAX);
+        let store = PartyId(2);
+        outgoing.to(PartyId(1)).push(Note(Lane::Data, 0, 1));
+        outgoing.to(store).push(Note(Lane::Data, 0, 2 * MESH_PENDING_BYTES_MAX));
+        assert!(!outgoing.has_room(store, Lane::Data));
+        assert!(
+            outgoing.has_room_everywhere(Lane::Data) && outgoing.has_room(PartyId(1), Lane::Data)
+        );
+        assert!(outgoing.to(PartyId(1)).pop(Lane::Data).is_some());
+        assert!(outgoing.is_empty(), "shards need not wait for it to stop");
+    }
+
+    #[test]
     fn what_waits_for_all_together_is_bounded_too() {
-        let mut outgoing = Outgoing::new(400);
+        let mut outgoing = Outgoing::new(10, 400);
         for party in 0..4 {
             assert!(outgoing.has_room(PartyId(9), Lane::Data));
             outgoing.to(PartyId(party)).push(Note(Lane::Data, 0, 75));

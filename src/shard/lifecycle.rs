@@ -200,6 +200,10 @@ impl Shard {
     pub fn tick(&mut self, now: Now) {
         self.life.set_date(now);
         self.home.expire(now);
+        if let Some(durable) = &mut self.durable {
+            durable.home.expire(now);
+        }
+        self.give_up_on_store(now);
         self.tell_figures(now);
         self.tell_troubles(now);
         self.classes.count_streams();
@@ -310,7 +314,8 @@ impl Shard {
         let is_settled = !self.has_work()
             && self.arrived.is_empty()
             && self.reads.is_empty()
-            && self.outgoing.is_empty();
+            && self.outgoing.is_empty()
+            && self.durable.as_ref().is_none_or(|durable| durable.is_settled(now));
         if !is_settled {
             return;
         }

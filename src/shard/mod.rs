@@ -17,6 +17,7 @@ mod confine;
 mod conns;
 mod deadlines;
 mod doors;
+mod durable;
 mod encoded;
 mod fanout;
 mod figures;
@@ -108,9 +109,8 @@ pub use stats::Stats;
 
 use crate::auth::Verifier;
 use crate::clock::Now;
-use crate::event::HomeId;
-use crate::event::Homes;
 use crate::event::ShardId;
+use crate::history::Held;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
 
 /// One core's world.
@@ -122,6 +122,8 @@ pub struct Shard {
     life: life::Life,
     classes: classes::Classes,
     home: home::Home,
+    /// Where durable topics are put in order, if there are any.
+    durable: Option<Box<durable::Durable>>,
     /// Messages for each other party.
     outgoing: lanes::Outgoing<Mesh>,
     arrived: arrivals::Arrivals,
@@ -142,25 +144,18 @@ impl Shard {
     #[must_use]
     pub fn new(id: ShardId, shard_count: u16, settings: Settings, epoch: Arc<str>) -> Self {
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
-        let durable = settings
-            .durable
-            .as_ref()
-            .map_or_else(Arc::default, |durable| Arc::clone(&durable.topics));
-        let homes = Homes::new(shard_count, durable);
-        let home = home::Home::new(
-            HomeId::volatile(id),
-            homes.clone(),
-            settings.home_bounds(),
-            settings.retention,
-        );
+        let homes = settings.homes(shard_count);
+        let home = home::Home::volatile(id, &homes, &settings);
+        let durable = durable::Durable::of(id, &homes, &settings);
         Self {
             rights: rights::Rights::new(&settings),
             home,
+            durable,
             past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
             intake: intake::Intake::new(settings.memory.input_bytes_max, shard_count),
             telling: telling::Telling::new(&settings, homes.count(), Arc::clone(&epoch)),
             shapings: shaping::Shapings::new(settings.memory.shaping_bytes_max),
-            outgoing: lanes::Outgoing::new(outgoing_bytes),
+            outgoing: lanes::Outgoing::new(shard_count, outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
             shards: shards::Shards::new(id, homes, epoch),
@@ -208,8 +203,9 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
-            // This shard is no store, and none was asked.
-            Mesh::Store(_) | Mesh::StoreSays(_) => {}
+            // This shard is no store.
+            Mesh::Store(_) => {}
+            Mesh::StoreSays(answer) => self.store_said(answer, now),
             Mesh::Ask(ask) => self.grant(*ask, now),
             Mesh::Granted { conn, publisher, events } => {
                 self.granted(conn, *publisher, events, now);
@@ -265,11 +261,13 @@ impl Shard {
     /// What has been counted.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let held = self.home.held();
+        let durable = self.durable.as_ref().map(|durable| &durable.home);
+        let held = durable.map_or_else(Held::default, home::Home::held).and(self.home.held());
+        let topics = self.home.topic_count() + durable.map_or(0, home::Home::topic_count);
         Stats {
             connections: self.conns.len() as u64,
             classes: self.classes.len() as u64,
-            topics: self.home.topic_count() as u64,
+            topics: topics as u64,
             history_events: held.events,
             history_bytes: held.bytes,
             history_keys: held.keys,

@@ -20,10 +20,12 @@ use super::lanes::Lane;
 use crate::auth::Bucket;
 use crate::auth::Rate;
 use crate::clock::Now;
+use crate::dialect::FindFields;
 use crate::dialect::HOUSE;
 use crate::dialect::LOG_ENTRY;
 use crate::dialect::METRIC_UPDATE;
 use crate::dialect::json;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Op;
 use crate::event::moment;
@@ -166,9 +168,16 @@ impl Shard {
             r#"{{"event_type":"{event_type}","timestamp":"{}","data":{data},"metadata":{metadata}}}"#,
             String::from_utf8_lossy(&timestamp)
         );
-        let fields = self.intake.ingest.take(payload.as_bytes()).ok()?;
+        let fields = self.intake.ingest.find(payload.as_bytes()).ok()?;
         let op = if key.is_empty() { Op::Event } else { Op::Upsert };
-        Some(Draft { topic, key: Arc::from(key), op, payload: Bytes::from(payload), fields })
+        Some(Draft {
+            topic,
+            key: Arc::from(key),
+            op,
+            payload: Bytes::from(payload),
+            fields,
+            ack: Ack::None,
+        })
     }
 
     fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {
@@ -176,7 +185,7 @@ impl Shard {
         let home = self.shards.homes().of(&first.topic);
         let shard = self.shards.homes().shard(home);
         if shard == self.shards.here() {
-            self.place_run(drafts, now);
+            self.place_run(home, drafts, None, now);
         } else if self.outgoing.has_room(shard, Lane::Data) {
             // Nobody: the answer finds no connection.
             let conn = ConnRef { id: ConnId(u32::MAX), generation: 0 };

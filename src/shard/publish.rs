@@ -66,7 +66,7 @@ impl Shard {
         self.stats.refused_rate += refused as u64;
         let here = HomeId::volatile(self.shards.here());
         if drafts.iter().all(|draft| self.shards.homes().of(&draft.topic) == here) {
-            let mut results = self.place_run(drafts, now);
+            let mut results = self.place_volatile(drafts, now);
             results.extend((0..refused).map(|_| Err(RefusalCode::RateLimited)));
             return Some(results);
         }
@@ -83,8 +83,11 @@ impl Shard {
         for (home, drafts) in by_home {
             let shard = self.shards.homes().shard(home);
             if shard == self.shards.here() {
-                let results = self.place_run(drafts, now);
-                underway.results.push((home, results.into()));
+                let publisher = Some(Address { shard, conn: publisher });
+                match self.place_run(home, drafts, publisher, now) {
+                    Some(results) => underway.results.push((home, results.into())),
+                    None => underway.awaited += 1,
+                }
             } else if !self.outgoing.has_room(shard, Lane::Data) {
                 underway
                     .results
@@ -105,9 +108,11 @@ impl Shard {
 
     /// Orders drafts of another shard's publisher.
     pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
-        let results = self.place_run(run.drafts, now);
-        let answer = PublishedRun { publisher: run.publisher.conn, home: run.home, results };
-        self.outgoing.to(run.publisher.shard).push(Mesh::Published(Box::new(answer)));
+        let PublishRun { publisher, home, drafts } = run;
+        if let Some(results) = self.place_run(home, drafts, Some(publisher), now) {
+            let answer = PublishedRun { publisher: publisher.conn, home, results };
+            self.outgoing.to(publisher.shard).push(Mesh::Published(Box::new(answer)));
+        }
     }
 
     /// A home has answered; once all have, the connection is told.
@@ -128,26 +133,52 @@ impl Shard {
         }
     }
 
-    /// Gives drafts of topics at home here their places, and sends them on their way to every shard.
-    pub(super) fn place_run(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
+    /// Gives drafts of topics at home here their places. `None`: they are durable, and whoever waits is answered later.
+    pub(super) fn place_run(
+        &mut self,
+        home: HomeId,
+        drafts: Vec<Draft>,
+        publisher: Option<Address>,
+        now: Now,
+    ) -> Option<Vec<PublishResult>> {
+        match home.is_durable(self.shards.count()) {
+            true => self.place_durably(drafts, publisher, now),
+            false => Some(self.place_volatile(drafts, now)),
+        }
+    }
+
+    /// Why nothing can be ordered here just now.
+    pub(super) fn refuses_run(&mut self, count: usize) -> Option<RefusalCode> {
         if self.life.is_stopping() {
-            return drafts.iter().map(|_| Err(RefusalCode::ShuttingDown)).collect();
+            return Some(RefusalCode::ShuttingDown);
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
-        if !has_room {
-            self.stats.refused_full += drafts.len() as u64;
-            return drafts.iter().map(|_| Err(RefusalCode::Full)).collect();
+        if has_room {
+            return None;
+        }
+        self.stats.refused_full += count as u64;
+        Some(RefusalCode::Full)
+    }
+
+    /// Gives drafts their places, and sends them on their way to every shard.
+    fn place_volatile(&mut self, drafts: Vec<Draft>, now: Now) -> Vec<PublishResult> {
+        if let Some(code) = self.refuses_run(drafts.len()) {
+            return drafts.iter().map(|_| Err(code)).collect();
         }
         let mut results = Vec::with_capacity(drafts.len());
         let mut events = Vec::with_capacity(drafts.len());
         for draft in drafts {
             self.stats.published_bytes += draft.payload.len() as u64;
+            let ack = draft.ack;
+            if ack.needs_store() {
+                results.push(Err(RefusalCode::NotDurable));
+                continue;
+            }
             let placed = self.home.place(draft, now);
             results.push(
-                placed
-                    .as_ref()
-                    .map_err(|code| *code)
-                    .map(|event| Placed { offset: event.offset, time_us: event.time_us }),
+                placed.as_ref().map_err(|code| *code).map(|event| {
+                    Placed { offset: event.offset, time_us: event.time_us }.as_said(ack)
+                }),
             );
             events.extend(placed);
         }
@@ -157,7 +188,7 @@ impl Shard {
     }
 
     /// To every core's inbox, this one's included.
-    fn spread(&mut self, events: Vec<Arc<Event>>) {
+    pub(super) fn spread(&mut self, events: Vec<Arc<Event>>) {
         // With one shard there is nobody to weigh them for.
         let mut rest = if self.shards.count() > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {

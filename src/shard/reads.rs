@@ -8,12 +8,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shard;
+use super::input::Began;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
 use super::replay::LAST;
 use crate::clock::Now;
 use crate::event::ShardId;
+use crate::history::Page;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGES_PER_TURN_MAX;
@@ -64,7 +66,7 @@ impl Shard {
             && self.has_room_for_page(reader);
         if goes_now {
             self.reads.left -= costs;
-            self.read(&wish, now);
+            self.read(wish, now);
         } else {
             self.reads.waiting[reader.index()].push_back(wish);
         }
@@ -78,21 +80,23 @@ impl Shard {
             && let Some(wish) = reads.pop(|reader| self.has_room_for_page(reader))
         {
             reads.left -= 1;
-            self.read(&wish, now);
+            self.read(wish, now);
         }
         self.reads = reads;
+        self.read_on_durably(now);
     }
 
     /// Whether one of those that wait could be carried out.
     pub(super) fn can_read_on(&self) -> bool {
-        let waiting = self.shards.all().zip(&self.reads.waiting);
-        waiting
+        let waiting = (0..self.shards.count()).map(ShardId).zip(&self.reads.waiting);
+        let can_read = waiting
             .into_iter()
-            .any(|(reader, wishes)| !wishes.is_empty() && self.has_room_for_page(reader))
+            .any(|(reader, wishes)| !wishes.is_empty() && self.has_room_for_page(reader));
+        can_read || self.can_read_on_durably()
     }
 
     /// The past can wait, and has room of its own: where it filled a queue, a home would refuse publishes.
-    fn has_room_for_page(&self, reader: ShardId) -> bool {
+    pub(super) fn has_room_for_page(&self, reader: ShardId) -> bool {
         if reader == self.shards.here() {
             self.arrived.has_room_for_page()
         } else {
@@ -100,22 +104,50 @@ impl Shard {
         }
     }
 
-    fn read(&mut self, wish: &ReadWish, now: Now) {
-        let Some((page, began)) = self.home.read(&wish.read, (wish.after_us, wish.page_bytes), now)
-        else {
-            return;
+    fn read(&mut self, wish: Box<ReadWish>, now: Now) {
+        if wish.home.is_durable(self.shards.count()) {
+            return self.read_durable(wish, now);
+        }
+        let read = Read {
+            after_us: wish.after_us,
+            page_bytes: wish.page_bytes,
+            ..Read::clone(&wish.read)
         };
-        self.telling.turn.spend(UNITS_QUEUED * page.events.len() as u64);
+        let settled_us = self.home.stamped_us();
+        let (page, began) = self.home.read(&read, settled_us, now);
+        self.answer_read(&wish, page, began, self.home.stamped_us());
+    }
+
+    /// Sends a page that was read here to whoever asked for it.
+    pub(super) fn answer_read(
+        &mut self,
+        wish: &ReadWish,
+        page: Page,
+        began: Option<Began>,
+        settled_us: u64,
+    ) {
+        let answer = self.page_answer(wish, page, began, settled_us);
+        self.send_page(wish.reader.shard, answer);
+    }
+
+    /// A page as its reader is told of it. `settled_us`: what was told up to here when it was read.
+    pub(super) fn page_answer(
+        &self,
+        wish: &ReadWish,
+        page: Page,
+        began: Option<Began>,
+        settled_us: u64,
+    ) -> Box<PageAnswer> {
         let read = match wish.read.start {
             LAST if page.more_after_us.is_some() => {
-                let deleted_after_us = Some(self.home.stamped_us());
+                let deleted_after_us = Some(settled_us);
                 Arc::new(Read {
                     start: Start::Last { deleted_after_us },
                     ..Read::clone(&wish.read)
                 })
             }
             Start::Tail { count, counted_us: 0 } if page.more_after_us.is_some() => {
-                let counted_us = self.home.stamped_us();
+                let counted_us = settled_us;
                 Arc::new(Read {
                     start: Start::Tail { count, counted_us },
                     ..Read::clone(&wish.read)
@@ -123,18 +155,22 @@ impl Shard {
             }
             _ => Arc::clone(&wish.read),
         };
-        let answer = Box::new(PageAnswer {
+        Box::new(PageAnswer {
             reader: wish.reader.conn,
             replay: wish.replay,
             home: wish.home,
             read,
             page,
             began,
-        });
-        if wish.reader.shard == self.shards.here() {
+        })
+    }
+
+    pub(super) fn send_page(&mut self, reader: ShardId, answer: Box<PageAnswer>) {
+        self.telling.turn.spend(UNITS_QUEUED * answer.page.events.len() as u64);
+        if reader == self.shards.here() {
             self.arrived.push_page(answer);
         } else {
-            self.outgoing.to(wish.reader.shard).push(Mesh::Page(answer));
+            self.outgoing.to(reader).push(Mesh::Page(answer));
         }
     }
 }

@@ -38,6 +38,7 @@ use crate::position::Gap;
 use crate::position::GapReason;
 use crate::position::Live;
 use crate::position::Since;
+use crate::position::is_epoch_of;
 
 impl Shard {
     fn hears_once_live(&self, id: ConnId) -> bool {
@@ -65,7 +66,7 @@ impl Shard {
         let serial = self.past_room.next_serial();
         let shared = Arc::new(Read {
             topics: subscription.topics.clone(),
-            start: self.start_of(since, &subscription.topics),
+            start: start_anywhere(since),
             after_us: 0,
             page_bytes: PAGE_BYTES_MAX,
             with_before: subscription.leave && is_return,
@@ -90,11 +91,12 @@ impl Shard {
             is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
         };
         let home_count = self.shards.homes().count();
-        if let Some(solo) = self.conns.solo_mut(id) {
+        let cursor = first_cursor(since, &homes, home_count, |home, of| self.is_epoch_of(of, home));
+        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
             // Nearly everyone has one at a time.
             solo.replays.reserve_exact(1);
             solo.replays.push(replay);
-            solo.cursor = first_cursor(since, &homes, home_count);
+            solo.cursor = cursor;
             solo.mark = match since {
                 Since::Cursor(cursor) => cursor.mark,
                 _ => None,
@@ -131,73 +133,58 @@ impl Shard {
         let seen_us =
             self.telling.gathered.cursor().iter().copied().max().unwrap_or(0).max(now.wall_us);
         let is_past = |time_us: u64| time_us <= seen_us.saturating_add(POSITION_AHEAD_US);
+        let is_known = |epoch: &str| {
+            is_epoch_of(epoch, self.shards.epoch(), self.shards.homes().has_durable())
+        };
         match since {
             Since::Cursor(cursor) => {
-                *cursor.epoch == *self.shards.epoch()
+                is_known(&cursor.epoch)
                     && cursor.times_us.len() == self.shards.homes().count()
                     && cursor.times_us.iter().all(|time_us| is_past(*time_us))
             }
             // One of another epoch says for which topics it is lost.
             Since::Position(position) => {
-                position.epoch.as_deref() != Some(self.shards.epoch())
+                !position.epoch.as_deref().is_some_and(is_known)
                     || position.time_us.is_none_or(is_past)
             }
             _ => true,
         }
     }
 
-    fn start_of(&self, since: &Since, topics: &[TopicPattern]) -> Start {
-        match since {
-            Since::Now | Since::Snapshot(_) => Start::Now,
-            Since::Earliest => Start::Earliest,
-            Since::Last => LAST,
-            Since::Tail(count) => Start::Tail { count: *count, counted_us: 0 },
-            Since::Time(time_us) => {
-                Start::AfterTime { time_us: time_us.saturating_sub(1), mark: None }
-            }
-            Since::Position(position) if position.epoch.as_deref() == Some(self.shards.epoch()) => {
-                let mut offsets = position.offsets.clone();
+    /// Whether a position of that epoch is one of this home.
+    fn is_epoch_of(&self, epoch: &str, home: HomeId) -> bool {
+        is_epoch_of(epoch, self.shards.epoch(), home.is_durable(self.shards.count()))
+    }
+
+    /// What one home is asked: the same as every other, but for positions, of which each is asked for its own part.
+    fn read_at(&self, home: HomeId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
+        let is_here = |name: &TopicName| self.shards.homes().of(name) == home;
+        let start = match since {
+            Since::Position(position)
+                if position.epoch.as_deref().is_some_and(|of| self.is_epoch_of(of, home)) =>
+            {
+                let offsets = position.offsets.iter().filter(|(name, _)| is_here(name));
+                let mut offsets: Vec<(TopicName, u64)> = offsets.cloned().collect();
                 offsets.sort_unstable();
                 Start::AfterOffsets { offsets: offsets.into(), others_us: position.time_us }
             }
             Since::Position(position) => {
-                let mut named: Vec<TopicName> =
-                    position.offsets.iter().map(|(name, _)| name.clone()).collect();
-                named.retain(|name| topics.iter().any(|pattern| pattern.matches(name)));
-                Start::OtherEpoch { topics: named }
+                let is_asked =
+                    |name: &TopicName| shared.topics.iter().any(|pattern| pattern.matches(name));
+                let named = position.offsets.iter().map(|(name, _)| name);
+                let named = named.filter(|name| is_here(name) && is_asked(name));
+                Start::OtherEpoch { topics: named.cloned().collect() }
             }
-            Since::Cursor(_) | Since::Lost => Start::OtherEpoch { topics: exact(topics) },
-        }
-    }
-
-    /// What one home is asked: the same as every other, but for a cursor, which has a moment for each.
-    fn read_at(&self, home: HomeId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
-        let start = match (since, &shared.start) {
-            (Since::Cursor(cursor), _) => {
+            Since::Cursor(cursor) if self.is_epoch_of(&cursor.epoch, home) => {
                 Start::AfterTime { time_us: cursor.times_us[home.index()], mark: cursor.mark }
             }
-            (_, Start::AfterOffsets { offsets, others_us }) => {
-                let is_here = |named: &&(TopicName, u64)| self.shards.homes().of(&named.0) == home;
-                let offsets = offsets.iter().filter(is_here).cloned().collect();
-                Start::AfterOffsets { offsets, others_us: *others_us }
-            }
-            (_, Start::OtherEpoch { topics }) => {
-                let here = topics
-                    .iter()
-                    .filter(|name| self.shards.homes().of(name) == home)
-                    .cloned()
-                    .collect();
-                Start::OtherEpoch { topics: here }
+            Since::Cursor(_) | Since::Lost => {
+                let named = exact(&shared.topics).filter(|name| is_here(name));
+                Start::OtherEpoch { topics: named.cloned().collect() }
             }
             _ => return Arc::clone(shared),
         };
-        Arc::new(Read {
-            topics: shared.topics.clone(),
-            start,
-            after_us: 0,
-            page_bytes: PAGE_BYTES_MAX,
-            with_before: shared.with_before,
-        })
+        Arc::new(Read { start, ..Read::clone(shared) })
     }
 
     /// Takes a page in: its gaps and events go to the connection's outbox, and the next page is asked for, or the present begins.
@@ -263,7 +250,7 @@ impl Shard {
     }
 
     /// Says that events are not coming, but for what was said of their topic before.
-    fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
+    pub(super) fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
         if self.narrowed_to(id, serial).is_some_and(|who| !who.hears_of_all(&gap.topic)) {
             return;
         }
@@ -418,23 +405,43 @@ fn read_bytes(read: &Read) -> usize {
     named + size_of_val(&read.topics[..])
 }
 
-fn exact(topics: &[TopicPattern]) -> Vec<TopicName> {
-    let names = topics.iter().filter_map(|topic| match topic {
-        TopicPattern::Exact(name) => Some(name.clone()),
+/// Where reading begins at every home, if that is the same at all of them.
+fn start_anywhere(since: &Since) -> Start {
+    match since {
+        Since::Earliest => Start::Earliest,
+        Since::Last => LAST,
+        Since::Tail(count) => Start::Tail { count: *count, counted_us: 0 },
+        Since::Time(time_us) => Start::AfterTime { time_us: time_us.saturating_sub(1), mark: None },
+        Since::Now | Since::Snapshot(_) => Start::Now,
+        Since::Position(_) | Since::Cursor(_) | Since::Lost => Start::Now,
+    }
+}
+
+fn exact(topics: &[TopicPattern]) -> impl Iterator<Item = &TopicName> {
+    topics.iter().filter_map(|topic| match topic {
+        TopicPattern::Exact(name) => Some(name),
         TopicPattern::Wild(_) => None,
-    });
-    names.collect()
+    })
 }
 
 /// Up to where a stream is known to have been told before its first event: where it says so itself. Homes that are not asked have nothing to tell.
-fn first_cursor(since: &Since, homes: &[HomeId], home_count: usize) -> Vec<u64> {
-    let known = match since {
-        Since::Cursor(cursor) => return cursor.times_us.clone(),
-        Since::Earliest | Since::Lost => 1,
+fn first_cursor(
+    since: &Since,
+    homes: &[HomeId],
+    home_count: usize,
+    of: impl Fn(HomeId, &str) -> bool,
+) -> Vec<u64> {
+    let known_at = |home: HomeId| match since {
+        Since::Cursor(cursor) if of(home, &cursor.epoch) => cursor.times_us[home.index()],
+        Since::Cursor(_) | Since::Earliest | Since::Lost => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
         Since::Now | Since::Last | Since::Tail(_) | Since::Snapshot(_) | Since::Position(_) => 0,
     };
-    (0..home_count)
-        .map(|index| if homes.iter().any(|home| home.index() == index) { known } else { 1 })
-        .collect()
+    let all = (0..).map(HomeId).take(home_count);
+    all.map(|home| match since {
+        Since::Cursor(_) => known_at(home),
+        _ if homes.contains(&home) => known_at(home),
+        _ => 1,
+    })
+    .collect()
 }

@@ -7,6 +7,7 @@ use super::lanes::PartyId;
 use super::transport::Voice;
 use crate::dialect::Silence;
 use crate::dialect::Views;
+use crate::event::Homes;
 use crate::event::TopicPattern;
 use crate::history::Retention;
 use crate::limits::FILTER_BYTES_MAX;
@@ -66,6 +67,36 @@ impl Settings {
         Some(u32::try_from(set).unwrap_or(u32::MAX))
     }
 
+    /// All homes, of so many shards.
+    pub(super) fn homes(&self, shard_count: u16) -> Homes {
+        let topics = self.durable.as_ref().map(|durable| Arc::clone(&durable.topics));
+        Homes::new(shard_count, topics.unwrap_or_default())
+    }
+
+    /// What a home keeps whose topics are not durable.
+    pub(super) fn retention_of_home(&self) -> Retention {
+        let share = if self.durable.is_some() { 2 } else { 1 };
+        let Retention { bytes_max, last_bytes_max, topics_bytes_max, .. } = self.retention;
+        Retention {
+            bytes_max: bytes_max / share,
+            last_bytes_max: last_bytes_max / share,
+            topics_bytes_max: topics_bytes_max / share,
+            ..self.retention
+        }
+    }
+
+    /// What a home of durable topics keeps in memory, which is the newest of what the store has: whatever goes first is the oldest of all topics, so that
+    /// there is one moment at which memory begins. How much is kept of each topic is the store's affair.
+    pub(super) fn retention_of_durable(&self) -> Retention {
+        Retention {
+            topic_events_max: usize::MAX,
+            topic_bytes_max: usize::MAX,
+            age_us_max: u64::MAX,
+            topic_keys_max: usize::MAX,
+            ..self.retention_of_home()
+        }
+    }
+
     /// Topics that a home may have, and the bytes of each one's name.
     pub(super) fn home_bounds(&self) -> (usize, usize) {
         (self.topics_max, self.bounds.topic_bytes_max)
@@ -95,6 +126,8 @@ pub struct MemoryBounds {
     pub mesh_bytes_max: usize,
     /// Rates, revocations, places of users and addresses.
     pub tables_bytes_max: usize,
+    /// What tokens of those who are connected say.
+    pub tokens_bytes_max: usize,
 }
 
 impl MemoryBounds {
@@ -127,6 +160,7 @@ impl Default for MemoryBounds {
             input_bytes_max: MEMORY_BOUND_DEFAULT,
             mesh_bytes_max: MEMORY_BOUND_DEFAULT,
             tables_bytes_max: MEMORY_BOUND_DEFAULT,
+            tokens_bytes_max: MEMORY_BOUND_DEFAULT,
         }
     }
 }

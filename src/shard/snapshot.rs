@@ -63,6 +63,7 @@ impl Shard {
         let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
         let id = reader.id;
         let Some(replay) = self.replay_of(id, serial) else { return };
+        let set = 1 << replay.sub;
         if let Some(began) = began {
             replay.began_us.push((home, began.time_us));
             let _all_began: bool = replay.began(home, began);
@@ -76,6 +77,9 @@ impl Shard {
             replay.next.push(Wanted::new(home, next_page(&read, up_to_us), after_us));
         }
         let is_part_told = page.more_after_us.is_none();
+        for gap in page.gaps {
+            self.push_page_gap(id, serial, set, gap);
+        }
         self.push_past(id, serial, &page.events);
         if is_part_told && !self.tell_next_part(id, serial) {
             self.end_replay(id, serial, now);

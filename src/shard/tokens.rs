@@ -1,10 +1,12 @@
 //! What is known of tokens besides the keys that they are checked with: who comes without one, which open nothing any more, when keys were wished for.
 //!
-//! Invariants: as many revocations are remembered as there is memory for; the same wish for keys is not repeated within `KEYS_WISH_MS`. Never
+//! Invariants: as many revocations are remembered as there is memory for, and as much of tokens; the same wish for keys is not repeated within `KEYS_WISH_MS`. Never
 //! verifies a token.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::access::RoleFilters;
 use super::access::Who;
 use super::settings::Settings;
 use crate::auth::Principal;
@@ -12,6 +14,8 @@ use crate::auth::Revocations;
 use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
 use crate::auth::TokenRules;
+use crate::batch::Budget;
+use crate::batch::Counted;
 use crate::dialect::HOUSE;
 use crate::limits::KEYS_WISH_MS;
 
@@ -21,6 +25,9 @@ pub(super) struct Tokens {
     /// Whoever comes without a token.
     anonymous: Option<Arc<Who>>,
     revocations: Revocations,
+    /// What tokens of those who are connected say, beyond what every connection may have.
+    budget: Rc<Budget>,
+    role_filters: RoleFilters,
     /// Tokens were revoked, and who is here with one is not closed yet.
     is_revoking: bool,
     /// When fresh keys were last wished for, in milliseconds since the start.
@@ -36,12 +43,38 @@ impl Tokens {
         let kept_s = rules.and_then(TokenRules::revocation_kept_s);
         // As long as the settings say, and as many as there is memory for.
         let revocations = Revocations::bounded(kept_s, settings.memory.revocations_max());
-        Self { anonymous, revocations, is_revoking: false, keys_wished_ms: None }
+        Self {
+            anonymous,
+            revocations,
+            budget: Budget::new(settings.memory.tokens_bytes_max),
+            role_filters: RoleFilters::of(&settings.access),
+            is_revoking: false,
+            keys_wished_ms: None,
+        }
     }
 
     /// Whoever comes without a token, if they may.
     pub(super) fn anonymous(&self) -> Option<Arc<Who>> {
         self.anonymous.clone()
+    }
+
+    /// The filters that roles force.
+    pub(super) const fn role_filters(&self) -> &RoleFilters {
+        &self.role_filters
+    }
+
+    /// Counts what someone's token says, in the place of what was counted before; `None`: there is no room for it.
+    pub(super) fn count(&self, who: &Who, before: &Counted) -> Option<Counted> {
+        let bytes = who.beyond_spare_bytes();
+        if bytes > before.bytes() && bytes - before.bytes() > self.budget.free() {
+            return None;
+        }
+        let mut counted = Counted::default();
+        if bytes > 0 {
+            counted = Counted::of(&self.budget);
+            counted.set(bytes);
+        }
+        Some(counted)
     }
 
     pub(super) fn is_revoked(&self, principal: &Principal) -> bool {

@@ -64,7 +64,8 @@ impl Shard {
         let mut topics: BTreeSet<String> =
             subs.flat_map(|sub| (listing.names_of)(sub, view)).collect();
         if listing.with_seen {
-            let seen = self.home.topics().filter(|topic| view.sees(topic));
+            let durable = self.durable.iter().flat_map(|durable| durable.home.every_topic());
+            let seen = self.home.topics().chain(durable).filter(|topic| view.sees(topic));
             topics.extend(seen.map(|topic| view.name_of(topic).into_owned()));
         }
         topics.into_iter().take(listing.names_max).collect()

@@ -4,8 +4,11 @@
 
 mod files;
 mod lock;
+mod party;
 
 pub use files::Files;
 pub use files::boot_id;
 pub use lock::Lock;
 pub use lock::LockError;
+pub use party::StoreParty;
+pub use party::Watcher;

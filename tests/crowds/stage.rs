@@ -94,6 +94,7 @@ fn settings() -> Settings {
             // So that an event of a megabyte leaves room for what comes beside it.
             mesh_bytes_max: 4 * BUDGET,
             tables_bytes_max: BUDGET,
+            tokens_bytes_max: BUDGET,
         },
         request_timeout_s: 1,
         ..roomy()

@@ -135,7 +135,13 @@ fn what_cannot_be_published() {
     let mut wrong = Wrong::default();
     for (target, fields, body, status, message) in [
         ("/v1/publish/a?key_field=", "", "{}", 400, "`key_field` is empty"),
-        ("/v1/publish/a?ack=soon", "", "{}", 400, "ack is `ordered` or `none`, not \"soon\""),
+        (
+            "/v1/publish/a?ack=soon",
+            "",
+            "{}",
+            400,
+            "ack is `none`, `ordered`, `stored` or `durable`, not \"soon\"",
+        ),
         (
             "/v1/publish/a?key_field=k",
             "Fanwire-Key: k\r\n",

@@ -68,6 +68,21 @@ impl Sim {
         &self.inodes[self.names[name]].now
     }
 
+    pub(super) fn synced_len(&self, name: &str) -> usize {
+        let inode = &self.inodes[self.names[name]];
+        inode.synced.len().min(inode.now.len())
+    }
+
+    /// Changes a bit for good.
+    pub(super) fn flip(&mut self, name: &str, bit: usize) {
+        let inode = &mut self.inodes[self.names[name]];
+        for bytes in [&mut inode.now, &mut inode.synced] {
+            if let Some(byte) = bytes.get_mut(bit / 8) {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+    }
+
     pub(super) fn bytes_mut(&mut self, name: &str) -> &mut Vec<u8> {
         &mut self.inodes[self.names[name]].now
     }
@@ -172,11 +187,13 @@ impl Disk for Sim {
     fn write_at(&mut self, file: &usize, at: u64, bytes: &[u8]) -> Result<(), DiskError> {
         let was_killed = self.is_killed;
         let answer = self.changes();
+        // What is written over needs no room.
+        let over = self.inodes[*file].now.len().saturating_sub(at as usize).min(bytes.len());
+        let room = self.room.saturating_add(over);
         let part = match &answer {
-            Ok(()) if bytes.len() <= self.room => bytes.len(),
-            Ok(()) => self.room,
+            Ok(()) => bytes.len().min(room),
             Err(_) if was_killed => 0,
-            Err(_) => self.random.below(bytes.len() + 1),
+            Err(_) => self.random.below(bytes.len() + 1).min(room),
         };
         let now = &mut self.inodes[*file].now;
         let end = at as usize + part;
@@ -184,7 +201,7 @@ impl Disk for Sim {
             now.resize(end, 0);
         }
         now[at as usize..end].copy_from_slice(&bytes[..part]);
-        self.room -= part;
+        self.room -= part.saturating_sub(over);
         answer?;
         if part < bytes.len() { Err(DiskError::Full) } else { Ok(()) }
     }

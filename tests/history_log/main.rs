@@ -6,6 +6,7 @@
 mod damage;
 mod disk;
 mod life;
+mod store;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -33,7 +34,13 @@ use support::random::Random;
 
 /// What a class is opened with in these tests.
 fn made(boot: &str) -> Made {
-    Made { boot: boot.to_owned(), shards: 2, random: 0x1234_5678_9abc_def0 }
+    Made {
+        boot: boot.to_owned(),
+        shards: 2,
+        random: 0x1234_5678_9abc_def0,
+        keys_bytes_max: 1 << 20,
+        carried_bytes_max: 1 << 20,
+    }
 }
 
 fn record(topic: &str, previous: u64, offset: u64, time_us: u64, payload: &str) -> Record {

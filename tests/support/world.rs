@@ -2,6 +2,8 @@
 
 #[path = "party.rs"]
 pub mod party;
+#[path = "store.rs"]
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -27,6 +29,7 @@ use fanwire::shard::Shard;
 use fanwire::shard::Sink;
 
 use self::party::Party;
+use self::store::Store;
 
 /// Wall-clock time at the start.
 pub const START_US: u64 = 1_786_600_000_000_000;
@@ -145,6 +148,8 @@ pub struct World {
     ways: Vec<Vec<Way>>,
     /// Parties that are no shards; the first one's id is the count of shards.
     pub parties: Vec<Party>,
+    /// The party that keeps durable topics, if there is one; it comes behind the others.
+    pub store: Option<Store>,
     pub sockets: BTreeMap<Wire, Socket>,
     /// The connection that has a place now.
     places: Vec<BTreeMap<u32, Wire>>,
@@ -206,7 +211,12 @@ impl Sink for Sockets<'_> {
 
 impl World {
     pub fn new(shard_count: u16, settings: &Settings) -> Self {
-        let epoch: Arc<str> = Arc::from("e1");
+        Self::of_epoch("e1", shard_count, settings)
+    }
+
+    /// A server that has begun with an epoch.
+    pub fn of_epoch(epoch: &str, shard_count: u16, settings: &Settings) -> Self {
+        let epoch: Arc<str> = Arc::from(epoch);
         let count = usize::from(shard_count);
         Self {
             shards: (0..shard_count)
@@ -216,6 +226,7 @@ impl World {
                 .collect(),
             ways: (0..count).map(|_| (0..count).map(|_| Way::default()).collect()).collect(),
             parties: Vec::new(),
+            store: None,
             sockets: BTreeMap::new(),
             places: vec![BTreeMap::new(); count],
             resumed: BTreeSet::new(),
@@ -346,6 +357,18 @@ impl World {
         id
     }
 
+    /// The store, whose id `Settings::durable` names; what it holds is what homes go on from.
+    pub fn join_store(&mut self, store: Store, last_max: usize) {
+        let shard_count = u16::try_from(self.shards.len()).unwrap();
+        for (shard, id) in self.shards.iter_mut().zip((0..).map(ShardId)) {
+            shard.restore(&store.kept.borrow().restored(id, shard_count, last_max));
+        }
+        self.store = Some(store);
+        for ways in &mut self.ways {
+            ways.push(Way::default());
+        }
+    }
+
     fn reap(&mut self, shard: usize) {
         while let Some(id) = self.shards[shard].poll_gone() {
             let wire = self.places[shard].remove(&id.0).expect("a place that goes was given away");
@@ -400,6 +423,22 @@ impl World {
                 any = true;
                 self.shards[to.index()].inbox(message, self.now);
             }
+        }
+        let at = shard_count + self.parties.len();
+        let Some(store) = &mut self.store else { return any };
+        for ways in &mut self.ways {
+            let Way { control, data } = &mut ways[at];
+            if store.is_stuck {
+                break;
+            }
+            for message in control.drain(..).chain(data.drain(..)) {
+                any = true;
+                store.hear(message, self.now);
+            }
+        }
+        for (to, message) in store.answers(self.now) {
+            any = true;
+            self.shards[to.index()].inbox(message, self.now);
         }
         any
     }

@@ -21,6 +21,7 @@ use fanwire::dialect::Then;
 use fanwire::dialect::Ticket;
 use fanwire::dialect::View;
 use fanwire::dialect::Wish;
+use fanwire::event::Ack;
 use fanwire::event::Draft;
 use fanwire::event::Fields;
 use fanwire::event::Op;
@@ -55,6 +56,7 @@ fn draft(name: &str, payload: &str, view: &View) -> Option<Draft> {
         op: Op::Event,
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
+        ack: Ack::default(),
     })
 }
 
@@ -71,8 +73,10 @@ fn nothing(name: &str) -> Step {
 
 fn placed(name: &str, published: &Published<'_>) -> String {
     match published {
-        Published::Asked { results: [Ok(placed)], .. } => format!("{name} has {}", placed.offset),
-        Published::Asked { results: [], .. } => format!("{name} has nothing"),
+        Published::Answered { results: [Ok(placed)], .. } => {
+            format!("{name} has {}", placed.offset)
+        }
+        Published::Answered { results: [], .. } => format!("{name} has nothing"),
         published => format!("{name}: {published:?}"),
     }
 }

@@ -11,7 +11,6 @@ use fanwire::event::Op;
 use fanwire::event::TopicName;
 use fanwire::history::Memory;
 use fanwire::history::Retention;
-use fanwire::history::Store;
 
 use crate::ledger;
 
@@ -71,8 +70,10 @@ const KINDS: [Kind; 5] = [
 
 fn append(memory: &mut Memory, kind: &Kind, number: usize) {
     let name = TopicName::new(&(kind.topic)(number)).unwrap();
-    let (topic, newest) =
-        memory.known(&name).unwrap_or_else(|| (name.clone(), memory.newest_offset(&name)));
+    let (topic, newest) = memory.known(&name).map_or_else(
+        || (name.clone(), memory.newest_offset(&name)),
+        |(topic, newest, _)| (topic, newest),
+    );
     let event = Event {
         topic,
         key: Arc::from((kind.key)(number)),

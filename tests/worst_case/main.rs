@@ -8,7 +8,10 @@ mod churn;
 mod connections;
 mod expressions;
 mod history;
+mod input;
+#[path = "../support/ledger.rs"]
 mod ledger;
+mod mesh;
 mod replays;
 mod shaping;
 mod streams;
@@ -16,3 +19,4 @@ mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;
+mod tokens;

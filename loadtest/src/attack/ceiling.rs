@@ -1,4 +1,4 @@
-//! The ceiling: everything of the other pages at once, at a server that may take 128 MiB.
+//! The ceiling: everything of the other pages at once, at servers that may take 64 or 128 MiB.
 
 use super::Attack;
 use super::AttackError;
@@ -16,12 +16,12 @@ use crate::subject::Tools;
 
 pub(super) const CEILING: Attack = Attack {
     name: "ceiling",
-    about: "large events to many ids, pages of the past, answers and half messages that nobody takes or ends, bodies, rates, names, filters, expressions and compressed messages, all at once at a server of 128 MiB",
+    about: "large events to many ids, pages of the past, answers and half messages that nobody takes or ends, bodies, rates, names, filters, expressions and compressed messages, all at once at servers of 64 and 128 MiB",
     run: ceiling,
 };
 
-/// MiB that each server may take, as it is told and as is measured; and its shards.
-const SERVERS: [(u64, u32); 3] = [(128, 1), (128, 2), (64, 1)];
+/// MiB that each server may take, as it is told and as is measured; and its shards. The smallest is nearest to its bounds soonest.
+const SERVERS: [(u64, u32); 3] = [(64, 1), (128, 1), (128, 2)];
 
 /// Attackers for each MiB that are kept when others come: about as many as a server of 128 MiB lets in.
 const CROWD_OF_MIB: u64 = 3;
@@ -44,7 +44,7 @@ fn attack(tools: &Tools, scale: Scale, mib: u64, shards: u32) -> Result<Vec<Figu
     stage.play(SECOND / 2)?;
     let mut crowd = Vec::new();
     let mut number = 0;
-    for round in 0..scale.of(10, 60) {
+    for round in 0..scale.of(5, 60) {
         // Those who came first go: what they held is taken by others at once.
         let kept = usize::try_from(mib * CROWD_OF_MIB).unwrap_or(usize::MAX);
         crowd.drain(..crowd.len().saturating_sub(kept));
@@ -54,12 +54,12 @@ fn attack(tools: &Tools, scale: Scale, mib: u64, shards: u32) -> Result<Vec<Figu
             drop(publisher.say(&memory::large_message()));
             crowd.push(publisher);
         }
-        names(&server, &mut crowd, round, scale.of(500, 3_000));
+        names(&server, &mut crowd, round, scale.of(300, 3_000));
         stage.play(SECOND / 2)?;
         go_on(&mut crowd);
     }
     stage.play(scale.of(1, 8) * SECOND)?;
-    let (felt, _) = stage.end(10 * SECOND)?;
+    let (felt, _) = stage.end(60 * SECOND)?;
     let refused = stage.refused();
     let of = format!("{mib} MiB, {shards} shards");
     Ok(vec![

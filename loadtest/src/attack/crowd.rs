@@ -111,6 +111,8 @@ impl Crowd {
             crew.start("readers", &Plan::Crowd(plan), &[])?;
         }
         let mut crowd = Self { crew, processes };
+        // What is said before would be read with the plan.
+        crowd.await_all("readers to begin", REST_NS_MAX, |word| matches!(word, Word::Ready))?;
         crowd.order(&Order::Connect)?;
         crowd.await_all("readers to join", JOIN_NS_MAX, |word| {
             matches!(word, Word::Joined { .. })
@@ -191,7 +193,12 @@ fn hear(plan: &CrowdPlan) -> Result<(), AttackError> {
             }
             Some(Order::Measure) => {
                 let now_ns = clock::now_ns();
-                readers.latencies.clear();
+                // Until all turn slow together everyone keeps up, which is not what is asked about.
+                let together = plan.groups.iter().filter_map(|group| match group.turns {
+                    Turns::Together { ns } => Some(ns),
+                    Turns::FromTheBeginning | Turns::OneByOne { .. } => None,
+                });
+                readers.time_from(now_ns + together.max().unwrap_or(0));
                 for (place, after_ns) in turning.drain(..) {
                     readers.turn_slow(place, now_ns + after_ns);
                 }

@@ -102,6 +102,8 @@ pub(crate) struct Readers {
     due: BinaryHeap<Reverse<(u64, usize)>>,
     /// Of those who read eagerly: from when an event was due to when it was heard.
     pub(crate) latencies: Latencies,
+    /// Events that were due before this are not timed.
+    timed_from_ns: u64,
     buffer: Vec<u8>,
 }
 
@@ -112,6 +114,7 @@ impl Readers {
             readers: Vec::new(),
             due: BinaryHeap::new(),
             latencies: Latencies::new(),
+            timed_from_ns: 0,
             buffer: vec![0; READ_BYTES],
         })
     }
@@ -131,6 +134,12 @@ impl Readers {
         let place = self.push(peer, pace);
         self.listen(place)?;
         Ok(place)
+    }
+
+    /// Events are timed that are due from this moment on.
+    pub(crate) fn time_from(&mut self, at_ns: u64) {
+        self.latencies.clear();
+        self.timed_from_ns = at_ns;
     }
 
     /// From this moment on one has its pace.
@@ -162,7 +171,8 @@ impl Readers {
         let now_ns = clock::now_ns();
         for ready in ready.iter().take(found) {
             let Some(reader) = self.readers.get_mut(num::index(ready.data.u64())) else { continue };
-            let latencies = (reader.pace == Pace::Eager).then_some(&mut self.latencies);
+            let timed = (&mut self.latencies, self.timed_from_ns);
+            let latencies = (reader.pace == Pace::Eager).then_some(timed);
             reader.hear(&mut self.buffer, READ_BYTES, now_ns, latencies)?;
             if reader.peer.end.is_some() {
                 epoll::delete(&self.epoll, &reader.peer)?;
@@ -230,7 +240,7 @@ impl Reader {
         buffer: &mut [u8],
         bytes_max: usize,
         now_ns: u64,
-        mut latencies: Option<&mut Latencies>,
+        mut timed: Option<(&mut Latencies, u64)>,
     ) -> Result<usize, AttackError> {
         let heard = &mut self.heard;
         self.peer.read(buffer, bytes_max, &mut |message| {
@@ -240,7 +250,9 @@ impl Reader {
                 return;
             };
             heard.note(number);
-            if let Some(latencies) = &mut latencies {
+            if let Some((latencies, from_ns)) = &mut timed
+                && due_ns >= *from_ns
+            {
                 latencies.record(now_ns.saturating_sub(due_ns));
             }
         })

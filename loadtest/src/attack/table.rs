@@ -70,6 +70,21 @@ mod tests {
     }
 
     #[test]
+    fn every_attack_stands_beside_what_it_is_about() {
+        let page = include_str!("../../../docs/SECURITY.md");
+        let (_, rest) = page.split_once("| what is promised | attack |").unwrap();
+        let (promises, _) = rest.split_once(MARKERS.0).unwrap();
+        for attack in ALL {
+            assert!(promises.contains(&format!("`{}`", attack.name)), "{}", attack.name);
+        }
+        let cells = promises.lines().filter_map(|line| line.split('|').nth(2));
+        for name in cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+            assert!(ALL.iter().any(|attack| attack.name == name), "{name} is no attack");
+        }
+        assert!(filled(page, "new").is_some());
+    }
+
+    #[test]
     fn what_stands_outside_the_markers_stays() {
         let page = format!("before\n{}\nold\n{}\nafter", MARKERS.0, MARKERS.1);
         let filled = filled(&page, "new").unwrap();

@@ -7,6 +7,7 @@ use crate::report::markdown::preamble;
 use crate::report::markdown::reasons;
 use crate::report::markdown::table;
 use crate::report::plots;
+use crate::scenario::Scenario;
 use crate::session::Session;
 
 /// The folder of the pictures, beside the page.
@@ -61,17 +62,53 @@ pub(crate) fn document(session: &Session) -> String {
     ));
     text.push_str(&goal_table(session));
     for scenario in &session.scenarios {
-        let Some(table) = table(session, scenario) else { continue };
-        text.push_str(&table);
-        for plot in plots::of(session, scenario) {
-            if is_shown(&scenario.name, plot.key) {
-                let (name, key, title) = (&scenario.name, plot.key, plot.title);
-                text.push_str(&format!("\n![{title}]({PICTURES}/{name}-{key}.svg)\n"));
-            }
-        }
+        text.push_str(&section(session, scenario).unwrap_or_default());
     }
     text.push_str(&reasons(session));
     text
+}
+
+/// One scenario, with its pictures; `None` if nobody ran it.
+fn section(session: &Session, scenario: &Scenario) -> Option<String> {
+    let mut text = table(session, scenario)?;
+    for plot in plots::of(session, scenario) {
+        if is_shown(&scenario.name, plot.key) {
+            let (name, key, title) = (&scenario.name, plot.key, plot.title);
+            text.push_str(&format!("\n![{title}]({PICTURES}/{name}-{key}.svg)\n"));
+        }
+    }
+    Some(text)
+}
+
+/// `page` with what a session of some scenarios has measured in the place of what stood there of them: their sections, each with the session that it
+/// is from, and the goals that are about them. What the session did not measure stays. `None` if the page has no markers.
+pub(crate) fn patched(page: &str, session: &Session) -> Option<String> {
+    let (before, rest) = page.split_once(MARKERS.0)?;
+    let (old, after) = rest.split_once(MARKERS.1)?;
+    let mut text = old.to_owned();
+    for row in goal_table(session).lines().skip(2).filter(|row| row.starts_with("| ")) {
+        let name = format!("{} | ", row.split(" | ").next().unwrap_or(row));
+        let lines = text.lines().map(|line| if line.starts_with(&name) { row } else { line });
+        text = lines.collect::<Vec<_>>().join("\n");
+    }
+    for scenario in &session.scenarios {
+        let Some(section) = section(session, scenario) else { continue };
+        let apart = format!("Measured apart from the rest: {}", preamble(session).trim());
+        let section = format!("{}\n\n{apart}\n", section.trim());
+        let (begin, end) = place_of(&text, &scenario.name);
+        text.replace_range(begin..end, &format!("{section}\n"));
+    }
+    Some(format!("{before}{}\n\n{}\n\n{}{after}", MARKERS.0, text.trim(), MARKERS.1))
+}
+
+/// Where the section of a scenario stands; behind all others if it has none.
+fn place_of(text: &str, scenario: &str) -> (usize, usize) {
+    const HEADING: &str = "\n### ";
+    let named = format!("\n`{scenario}`: ");
+    let Some((head, tail)) = text.split_once(&named) else { return (text.len(), text.len()) };
+    let begin = head.rfind(HEADING).map_or(0, |at| at + 1);
+    let end = tail.find(HEADING).map_or(text.len(), |at| text.len() - tail.len() + at + 1);
+    (begin, end)
 }
 
 /// `page` with `new` between its markers; `None` if it has none.
@@ -94,6 +131,45 @@ mod tests {
         assert!(once.starts_with("a\n") && once.ends_with("\nz\n") && !once.contains("old"));
         assert_eq!(filled(&once, "new"), Some(once));
         assert_eq!(filled("no marker", "new"), None);
+    }
+
+    fn measured(names: &[&str]) -> Session {
+        let mut session = Session::default();
+        for name in names {
+            let text = format!(
+                "name = \"{name}\"\ntitle = \"{name} titled\"\nsubscribers = 10\nseconds = 9.0"
+            );
+            session.scenarios.push(toml::from_str(&text).unwrap());
+            let outcome =
+                Outcome { scenario: (*name).to_owned(), deliveries: 1, ..Outcome::default() };
+            session.outcomes.push(Outcome { subject: "floor".to_owned(), ..outcome.clone() });
+            session.outcomes.push(Outcome { subject: "fanwire".to_owned(), ..outcome });
+        }
+        session
+    }
+
+    #[test]
+    fn what_a_part_did_not_measure_stays() {
+        let whole = measured(&["broadcast-10k", "burst-4", "window-4"]);
+        let page = format!("a\n{}\n{}\nz\n", MARKERS.0, MARKERS.1);
+        let page = filled(&page, &document(&whole)).unwrap();
+        let part = Session { command: "part".to_owned(), ..measured(&["burst-4", "burst-64"]) };
+        let once = patched(&page, &part).unwrap();
+        let of = |page: &str, name: &str| {
+            let (begin, end) = place_of(page, name);
+            page.get(begin..end).unwrap().to_owned()
+        };
+        for name in ["broadcast-10k", "window-4"] {
+            let (old, new) = (of(&page, name), of(&once, name));
+            assert!(new.starts_with(&format!("### {name} titled")), "{new}");
+            assert_eq!(old.contains("apart"), new.contains("apart"), "{name}: {new}");
+        }
+        assert!(of(&once, "burst-4").contains("Measured apart from the rest: `part`"), "{once}");
+        assert!(of(&once, "burst-64").contains("burst-64 titled"), "it is new:\n{once}");
+        assert_eq!(once.matches("### ").count(), 4, "{once}");
+        assert!(once.starts_with("a\n") && once.ends_with("\nz\n"));
+        assert_eq!(patched(&once, &part), Some(once.clone()), "twice is once");
+        assert_eq!(patched("no markers", &part), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) use docs::MARKERS;
 pub(crate) use docs::PICTURES;
 pub(crate) use docs::document;
 pub(crate) use docs::filled;
+pub(crate) use docs::patched;
 pub(crate) use docs::pictures;
 pub(crate) use html::html;
 pub(crate) use markdown::markdown;

@@ -17,6 +17,8 @@ use crate::clock::Clock;
 use crate::history::log;
 use crate::history::log::FolderError;
 use crate::history::log::Made;
+use crate::limits::LOG_CARRIED_BYTES_MAX;
+use crate::limits::LOG_KEYS_BYTES_MAX;
 use crate::store::Files;
 use crate::store::Lock;
 use crate::store::LockError;
@@ -136,7 +138,13 @@ fn made() -> Result<Made, HistoryError> {
     let mut random = [0; 8];
     aws_lc_rs::rand::fill(&mut random)
         .map_err(|_| HistoryError::Stream(io::Error::other("no random numbers to be had")))?;
-    Ok(Made { boot: boot_id(), shards: 1, random: u64::from_le_bytes(random) })
+    Ok(Made {
+        boot: boot_id(),
+        shards: 1,
+        random: u64::from_le_bytes(random),
+        keys_bytes_max: LOG_KEYS_BYTES_MAX,
+        carried_bytes_max: LOG_CARRIED_BYTES_MAX,
+    })
 }
 
 fn repair(folder: &Path) -> Result<bool, HistoryError> {

@@ -52,7 +52,7 @@ export interface Gap {
   topic: string;
   from: number;
   to: number;
-  reason: 'evicted' | 'epoch' | 'slow';
+  reason: 'evicted' | 'epoch' | 'slow' | 'corrupt' | 'unavailable';
 }
 
 /** Events that were passed over because a newer one of the same key follows. */

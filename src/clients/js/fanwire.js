@@ -91,7 +91,7 @@ export class Fanwire {
   subscribe(what, handlers) {
     const options = typeof what === 'string' || Array.isArray(what) ? { topics: what } : { ...what };
     if (typeof options.topics === 'string') options.topics = [options.topics];
-    const id = options.id ?? `s${this.#nextId++}`;
+    const id = options.id ?? this.#freeId();
     delete options.id;
     for (const name of Object.keys(options)) {
       if (!OPTIONS.includes(name)) throw new TypeError(`a subscription has no option \`${name}\``);
@@ -133,6 +133,14 @@ export class Fanwire {
     this.#socket = undefined;
     this.#end(closedError());
     this.#become('closed');
+  }
+
+  /**
+   * The first of s1, s2, … that no subscription has; one that is ending has its own until the server has said so. Clients that want the same call it
+   * the same then, whatever they did before, and a server writes what it tells them once for all.
+   */
+  #freeId() {
+    for (let number = 1; ; number += 1) if (!this.#subscriptions.has(`s${number}`)) return `s${number}`;
   }
 
   #begin() {

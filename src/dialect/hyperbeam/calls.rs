@@ -24,6 +24,7 @@ use crate::dialect::Setup;
 use crate::dialect::Subscription;
 use crate::dialect::Then;
 use crate::dialect::View;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
@@ -51,6 +52,7 @@ impl Casting {
             op: Op::Event,
             payload: Bytes::copy_from_slice(body),
             fields: Fields::default(),
+            ack: Ack::default(),
         })
     }
 }
@@ -69,10 +71,10 @@ impl Respond for Casting {
 
 fn answer(published: Published<'_>) -> Response {
     match published {
-        Published::Asked { results, .. } if results.contains(&Err(RefusalCode::RateLimited)) => {
+        Published::Answered { results, .. } if results.contains(&Err(RefusalCode::RateLimited)) => {
             Response::error(429, RefusalCode::RateLimited.name(), RATE_LIMITED)
         }
-        Published::Asked { .. } | Published::Barred { .. } => accepted(),
+        Published::Answered { .. } | Published::Barred { .. } => accepted(),
     }
 }
 

@@ -86,10 +86,10 @@ impl Talk for Conversation {
     }
 
     fn hear(&mut self, heard: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
-        match wish_of(heard.text()) {
-            Ok(Asked::Subscribe(topics)) => self.subscribe(&topics, context, steps),
-            Ok(Asked::Unsubscribe(topics)) => self.unsubscribe(&topics, context, steps),
-            Ok(Asked::Ping) => steps.push(Step::say(reply::pong(context.now))),
+        match message_of(heard.text()) {
+            Ok(Message::Subscribe(topics)) => self.subscribe(&topics, context, steps),
+            Ok(Message::Unsubscribe(topics)) => self.unsubscribe(&topics, context, steps),
+            Ok(Message::Ping) => steps.push(Step::say(reply::pong(context.now))),
             Err(message) => steps.push(Step::say(reply::error(message, context.now))),
         }
     }
@@ -99,22 +99,22 @@ impl Talk for Conversation {
     }
 }
 
-enum Asked {
+enum Message {
     Subscribe(Vec<String>),
     Unsubscribe(Vec<String>),
     Ping,
 }
 
-fn wish_of(text: &str) -> Result<Asked, &'static str> {
+fn message_of(text: &str) -> Result<Message, &'static str> {
     if serde_json::from_str::<&RawValue>(text).is_err() {
         return Err("Invalid JSON");
     }
     let members = json::members(text).map_err(|_| "Message must be a JSON object")?;
     let kind = json::member(&members, "type").and_then(json::text_of);
     match kind.as_deref() {
-        Some("subscribe") => topics_of(&members).map(Asked::Subscribe),
-        Some("unsubscribe") => topics_of(&members).map(Asked::Unsubscribe),
-        Some("ping") => Ok(Asked::Ping),
+        Some("subscribe") => topics_of(&members).map(Message::Subscribe),
+        Some("unsubscribe") => topics_of(&members).map(Message::Unsubscribe),
+        Some("ping") => Ok(Message::Ping),
         _ => Err("Unknown message type"),
     }
 }

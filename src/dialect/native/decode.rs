@@ -27,6 +27,7 @@ use crate::dialect::RefusalCode;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::json::Word;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
@@ -166,10 +167,19 @@ fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refu
         None if op == Op::Delete => Bytes::from_static(b"{}"),
         None => return Err(missing("payload")),
     };
-    Ok(Command::Publish {
-        id,
-        draft: Draft { topic, key: Arc::from(key), op, payload, fields: Fields::default() },
-    })
+    let ack = match members.take("ack") {
+        None => Ack::default(),
+        Some(raw) => {
+            let Word(word) = read(raw, "ack", "a string")?;
+            Ack::from_name(&word).ok_or_else(|| {
+                let message =
+                    format_args!("ack is `none`, `ordered`, `stored` or `durable`, not {word:?}");
+                bad("ack", message)
+            })?
+        }
+    };
+    let (key, fields) = (Arc::from(key), Fields::default());
+    Ok(Command::Publish { id, draft: Draft { topic, key, op, payload, fields, ack } })
 }
 
 fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {

@@ -2,6 +2,7 @@
 
 use super::Conversation;
 use super::SUBPROTOCOL;
+use super::upload;
 use super::url;
 use crate::dialect::Call;
 use crate::dialect::Door;
@@ -40,9 +41,9 @@ pub const DOORS: &[Door] = &[
         purpose: "one subscription, stated in the URL",
     },
     Door {
-        path: Path::Below("/v1/publish/", "topic"),
+        path: Path::Below(upload::PATH, "topic"),
         method: Method::Post,
-        kind: Kind::Call(Call::Upload, Takes::OneOf(&[&JSON, &LINES])),
+        kind: Kind::Call(Call::Upload(upload::open), Takes::OneOf(&[&JSON, &LINES])),
         guard: Guard::Token,
         told_by: &[],
         purpose: "publishes one object, or one a line",

@@ -72,12 +72,14 @@ pub(super) fn published(id: &SubId, topic: &TopicName, placed: Placed, epoch: &s
     out.extend_from_slice(id.as_bytes());
     out.extend_from_slice(br#","topic":"#);
     string(topic.as_str(), &mut out);
-    out.extend_from_slice(br#","epoch":"#);
-    string(epoch, &mut out);
-    out.extend_from_slice(br#","offset":"#);
-    number(placed.offset, &mut out);
-    out.extend_from_slice(br#","time_us":"#);
-    number(placed.time_us, &mut out);
+    if placed != Placed::NOT_SAID {
+        out.extend_from_slice(br#","epoch":"#);
+        string(epoch, &mut out);
+        out.extend_from_slice(br#","offset":"#);
+        number(placed.offset, &mut out);
+        out.extend_from_slice(br#","time_us":"#);
+        number(placed.time_us, &mut out);
+    }
     out.push(b'}');
     out
 }
@@ -231,6 +233,8 @@ fn gap_members(gap: &Gap, out: &mut Vec<u8>) {
         GapReason::Evicted => b"evicted",
         GapReason::Epoch => b"epoch",
         GapReason::Slow => b"slow",
+        GapReason::Corrupt => b"corrupt",
+        GapReason::Unavailable => b"unavailable",
     });
     out.extend_from_slice(br#""}"#);
 }

@@ -9,6 +9,7 @@ mod encode;
 mod members;
 mod options;
 mod talk;
+mod upload;
 mod url;
 
 pub use command::Command;

@@ -71,7 +71,7 @@ impl Ask for Conversation {
             Ticket::Only => None,
         };
         match answer {
-            Answer::Published(Published::Asked { topics, results }) => {
+            Answer::Published(Published::Answered { topics, results }) => {
                 let placed = topics.iter().zip(results);
                 steps
                     .extend(placed.filter_map(|(topic, result)| {

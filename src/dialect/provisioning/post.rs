@@ -9,14 +9,17 @@ use bytes::Bytes;
 use super::event::posted;
 use super::talk::error;
 use crate::dialect::Context;
+use crate::dialect::DISK_FULL;
 use crate::dialect::Next;
 use crate::dialect::Published;
 use crate::dialect::RATE_LIMITED;
 use crate::dialect::RefusalCode;
 use crate::dialect::Respond;
 use crate::dialect::Response;
+use crate::dialect::STORE_SILENT;
 use crate::dialect::Then;
 use crate::dialect::View;
+use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Op;
@@ -49,6 +52,7 @@ impl Posting {
                 key: Arc::from(event.key),
                 payload: Bytes::from(event.text),
                 fields: Fields::default(),
+                ack: Ack::default(),
             });
         }
         Ok(drafts)
@@ -67,7 +71,7 @@ impl Respond for Posting {
 /// What became of a post's events.
 fn answer(published: Published<'_>, context: &Context<'_>) -> Response {
     let results = match published {
-        Published::Asked { results, .. } => results,
+        Published::Answered { results, .. } => results,
         Published::Barred { topic, .. } => {
             let name = context.view.name_of(topic);
             return Response::json(403, error(&format!("publishing {name} is not allowed")));
@@ -78,11 +82,17 @@ fn answer(published: Published<'_>, context: &Context<'_>) -> Response {
         return Response::json(200, format!(r#"{{"accepted":{accepted}}}"#));
     };
     let status = match code {
-        RefusalCode::ShuttingDown => 503,
+        RefusalCode::ShuttingDown | RefusalCode::Unavailable => 503,
+        RefusalCode::DiskFull => 507,
         RefusalCode::BadTopic => 400,
         _ => 429,
     };
-    let reason = if *code == RefusalCode::RateLimited { RATE_LIMITED } else { code.name() };
+    let reason = match code {
+        RefusalCode::RateLimited => RATE_LIMITED,
+        RefusalCode::DiskFull => DISK_FULL,
+        RefusalCode::Unavailable => STORE_SILENT,
+        code => code.name(),
+    };
     let mut body = error(reason);
     body.pop();
     body.extend_from_slice(format!(r#","accepted":{accepted}}}"#).as_bytes());

@@ -15,7 +15,7 @@ use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Batch;
 use crate::dialect::Context;
-use crate::dialect::Request as Asked;
+use crate::dialect::Request as Question;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
@@ -126,7 +126,7 @@ impl Conversation {
         match kind.as_deref() {
             Some("auth") => match json::member(&members, "token").and_then(json::text_of) {
                 Some(token) => {
-                    let what = Asked::Identify { token: token.into() };
+                    let what = Question::Identify { token: token.into() };
                     Ok(vec![Step::Ask { ticket: Ticket::Only, what }])
                 }
                 None => Err("token is required".to_owned()),

@@ -271,11 +271,11 @@ pub fn put_block(
     (head, parts)
 }
 
-/// Appends a block without events: of each topic only the newest offset, in summary and body alike.
-pub fn put_floors(out: &mut Vec<u8>, place: Place, floors: &[Part]) {
+/// Appends a block without events: of each topic only the newest offset, in summary and body alike. `time_us` stands in its head.
+pub fn put_floors(out: &mut Vec<u8>, (place, time_us): (Place, u64), floors: &[Part]) {
     let mut raw_body = Vec::new();
     put_body(&mut raw_body, (floors, &[]), &[], 0);
-    put_parts_block(out, place, (0, 0, 0), floors, &raw_body, 0);
+    put_parts_block(out, place, (0, time_us, time_us), floors, &raw_body, 0);
 }
 
 fn put_parts_block(

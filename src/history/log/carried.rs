@@ -1,7 +1,7 @@
 //! What outlives the segments that held it: the newest offset of each topic, and the last event of each key. One file, replaced as a whole.
 //!
 //! Invariants: it is the state at the end of the newest segment that was unlinked; what came after stands in the segments, and wins. It holds
-//! `LOG_CARRIED_BYTES_MAX` bytes of events at most; those unchanged the longest go first. Offsets stand in it twice, far from each other.
+//! as many bytes of events as it may at most; those unchanged the longest go first. Offsets stand in it twice, far from each other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,6 @@ use super::scan::Scan;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::LOG_BLOCK_EVENTS_MAX;
-use crate::limits::LOG_CARRIED_BYTES_MAX;
 
 /// Its name.
 pub const CARRIED_NAME: &str = "carried";
@@ -35,6 +34,10 @@ pub struct Carried {
     floors: BTreeMap<TopicName, (u64, u64)>,
     last: BTreeMap<(TopicName, Arc<str>), Record>,
     bytes: usize,
+    /// Last events that were stamped up to here may be missing: there was no room for them.
+    pub(super) dropped_us: u64,
+    /// The floors by their stamps: stamp, offset, topic.
+    by_stamp: Vec<(u64, u64, TopicName)>,
     /// What of it cannot be read.
     pub rotten: Vec<Rotten>,
     /// Newest offsets of topics may be missing.
@@ -58,6 +61,26 @@ impl Carried {
     /// The last events of keys.
     pub fn last(&self) -> impl Iterator<Item = &Record> {
         self.last.values()
+    }
+
+    /// The newest offset of a topic that was unlinked, and its stamp.
+    pub(super) fn floor_of(&self, topic: &TopicName) -> Option<(u64, u64)> {
+        self.floors.get(topic).copied()
+    }
+
+    /// Floors stamped after a moment, in the order of their stamps: stamp, offset, topic.
+    pub(super) fn floors_after(&self, time_us: u64) -> &[(u64, u64, TopicName)] {
+        let begin = self.by_stamp.partition_point(|(last_us, ..)| *last_us <= time_us);
+        &self.by_stamp[begin..]
+    }
+
+    /// Puts the floors in the order of their stamps again.
+    fn sort_floors(&mut self) {
+        let floor = |(topic, (offset, time_us)): (&TopicName, &(u64, u64))| {
+            (*time_us, *offset, topic.clone())
+        };
+        self.by_stamp = self.floors.iter().map(floor).collect();
+        self.by_stamp.sort_unstable();
     }
 
     /// Offsets that are left out from here on.
@@ -87,17 +110,18 @@ impl Carried {
     }
 
     /// Keeps within its bound.
-    fn shrink(&mut self) {
-        if self.bytes <= LOG_CARRIED_BYTES_MAX {
+    fn shrink(&mut self, bytes_max: usize) {
+        if self.bytes <= bytes_max {
             return;
         }
         let mut by_age: Vec<_> =
             self.last.iter().map(|(key, record)| (record.time_us, key.clone())).collect();
         by_age.sort_unstable();
-        for (_, key) in by_age {
-            if self.bytes <= LOG_CARRIED_BYTES_MAX {
+        for (time_us, key) in by_age {
+            if self.bytes <= bytes_max {
                 break;
             }
+            self.dropped_us = self.dropped_us.max(time_us);
             let gone = self.last.remove(&key).expect("it was listed");
             self.bytes -= gone.weight_bytes();
         }
@@ -109,9 +133,10 @@ pub(super) fn write<D: Disk>(
     disk: &mut D,
     folder: &str,
     salt: u32,
-    carried: &mut Carried,
+    (carried, bytes_max): (&mut Carried, usize),
 ) -> Result<(), DiskError> {
-    carried.shrink();
+    carried.shrink(bytes_max);
+    carried.sort_floors();
     let floors = carried.floors();
     let mut out = Vec::new();
     let place = |out: &Vec<u8>| Place {
@@ -123,7 +148,7 @@ pub(super) fn write<D: Disk>(
     // Before and behind: what is lost of one stands in the other. One block at least, so that the file says up to where it holds.
     for run in floors.chunks(FLOORS_PER_BLOCK).chain(floors.is_empty().then_some(&[][..])) {
         let at = place(&out);
-        put_floors(&mut out, at, run);
+        put_floors(&mut out, (at, carried.dropped_us), run);
     }
     let mut records: Vec<Record> = carried.last.values().cloned().collect();
     records.sort_by_key(|record| record.time_us);
@@ -135,7 +160,7 @@ pub(super) fn write<D: Disk>(
     }
     for run in floors.chunks(FLOORS_PER_BLOCK).chain(floors.is_empty().then_some(&[][..])) {
         let at = place(&out);
-        put_floors(&mut out, at, run);
+        put_floors(&mut out, (at, carried.dropped_us), run);
     }
     replace(disk, (folder, CARRIED_NAME), &out)
 }
@@ -176,10 +201,12 @@ pub(super) fn read<D: Disk>(disk: &mut D, folder: &str, salt: u32) -> Result<Car
             block.body.each(|record| carried.take(record.to_record()));
             continue;
         }
+        carried.dropped_us = carried.dropped_us.max(block.head.last_us);
         for part in &block.parts {
             carried.floor(part);
         }
     }
+    carried.sort_floors();
     carried.is_short = lost == [true, true] || (len == 0);
     Ok(carried)
 }

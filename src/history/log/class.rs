@@ -4,7 +4,9 @@
 //! holds at most `LOG_UNSYNCED_EVENTS_MAX` events. After a sync that failed, or a write that failed for another reason than want of room, it does nothing any more.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::block::Head;
 use super::block::Place;
 use super::block::put_block;
 use super::carried;
@@ -14,7 +16,10 @@ use super::disk::Disk;
 use super::disk::DiskError;
 use super::disk::path;
 use super::disk::replace;
+use super::keys::Keys;
+use super::lost::Lost;
 use super::manifest::Skip;
+use super::record::Part;
 use super::record::Record;
 use super::recover::Known;
 use super::recover::MARK_NAME;
@@ -27,6 +32,7 @@ use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::limits::LOG_BLOCK_BYTES;
 use crate::limits::LOG_BLOCK_EVENTS_MAX;
+use crate::limits::LOG_BUFFER_KEPT_BYTES_MAX;
 use crate::limits::LOG_SKIP_PER_BYTE;
 use crate::limits::LOG_UNSYNCED_EVENTS_MAX;
 
@@ -37,11 +43,16 @@ pub struct Log<F> {
     pub(super) salt: u32,
     pub(super) limits: Limits,
     pub(super) sealed: Vec<Segment>,
-    active: Active<F>,
+    pub(super) active: Active<F>,
     mark: F,
     pub(super) topics: BTreeMap<TopicName, Known>,
     pub(super) skips: Vec<Skip>,
     pub(super) carried: Carried,
+    pub(super) carried_bytes_max: usize,
+    /// Which event of each key is its newest.
+    pub(super) keys: Keys,
+    /// What cannot be read any more.
+    pub(super) lost: Lost,
     unsynced_events: u64,
     newest_us: u64,
     buffer: Vec<u8>,
@@ -50,10 +61,28 @@ pub struct Log<F> {
 
 /// The segment that is written.
 #[derive(Debug)]
-struct Active<F> {
-    segment: Segment,
+pub(super) struct Active<F> {
+    pub(super) segment: Segment,
     file: F,
     synced: u64,
+}
+
+/// A group that was written and of which nothing is known yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Put {
+    at: u64,
+    bytes: u64,
+    events: u64,
+    blocks: Vec<(Head, Vec<Part>)>,
+}
+
+impl Put {
+    /// Bytes of it.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 /// What a class is opened with.
@@ -65,6 +94,10 @@ pub struct Opening {
     pub skips: Vec<Skip>,
     /// The machine lost power since, as far as one can tell: what was not synced is gone, and may have been seen.
     pub lost_power: bool,
+    /// Bytes that may be taken to know which event of each key is its newest; 0: nobody asks for that.
+    pub keys_bytes_max: usize,
+    /// Bytes of last events that outlive their segments; those unchanged the longest go.
+    pub carried_bytes_max: usize,
 }
 
 impl<F: std::fmt::Debug> Log<F> {
@@ -78,7 +111,9 @@ impl<F: std::fmt::Debug> Log<F> {
         disk: &mut D,
         opening: Opening,
     ) -> Result<(Self, Recovered), DiskError> {
-        let Opening { folder, salt, limits, mut skips, lost_power } = opening;
+        let Opening { folder, salt, limits, mut skips, lost_power, .. } = opening;
+        let (keys_bytes_max, carried_bytes_max) =
+            (opening.keys_bytes_max, opening.carried_bytes_max);
         disk.make_folder(&folder)?;
         let carried = carried::read(disk, &folder, salt)?;
         if carried.is_short {
@@ -87,8 +122,8 @@ impl<F: std::fmt::Debug> Log<F> {
             );
             return Err(DiskError::Failed(std::io::Error::other(text)));
         }
-        let recovery = Recovery { disk, folder: &folder, salt, by_index: true };
-        let found = recovery.run(&carried)?;
+        let recovery = Recovery { disk, folder: &folder, salt, by_index: true, keys_bytes_max };
+        let mut found = recovery.run(&carried)?;
         let is_used = |segment: &&Segment| segment.bytes > 0 || !segment.rotten.is_empty();
         let newest = found.segments.iter().rfind(is_used).map_or(carried.upto, |last| last.number);
         let number = newest + 1;
@@ -98,15 +133,20 @@ impl<F: std::fmt::Debug> Log<F> {
             unlink(disk, &folder, *number)?;
         }
         let mut sealed = found.segments.clone();
-        for segment in &sealed {
-            settle(disk, &folder, salt, segment)?;
+        let mut keys = std::mem::take(&mut found.keys);
+        for segment in sealed.iter().filter(|segment| found.unindexed.contains(&segment.number)) {
+            settle(disk, &folder, salt, (segment, &keys))?;
         }
+        keys.forget_deletes();
         sealed.retain(|segment| is_used(&segment));
+        let lost = Lost::of(sealed.iter());
         let file = disk.create(&path(&folder, &Segment::file_name(number)))?;
         let mark = match disk.open(&path(&folder, MARK_NAME)) {
             Err(DiskError::Missing) => disk.create(&path(&folder, MARK_NAME))?,
             opened => opened?,
         };
+        // From now on it is written over, for which a full disk has room.
+        disk.write_at(&mark, 0, &mark_bytes(number, 0, salt))?;
         disk.sync_folder(&folder)?;
         let log = Self {
             folder,
@@ -118,6 +158,9 @@ impl<F: std::fmt::Debug> Log<F> {
             topics: found.topics.clone(),
             skips,
             carried,
+            carried_bytes_max,
+            keys,
+            lost,
             unsynced_events: 0,
             newest_us: found.newest_us(),
             buffer: Vec::new(),
@@ -163,16 +206,28 @@ impl<F: std::fmt::Debug> Log<F> {
         (known.newest, known.newest + skipped(&self.skips, known.segment))
     }
 
+    /// The greatest offset that anybody may have seen of a topic that is not known.
+    #[must_use]
+    pub fn ceiling(&self) -> u64 {
+        skipped(&self.skips, 0)
+    }
+
     /// Bytes of all segments.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.sealed.iter().map(|segment| segment.bytes).sum::<u64>() + self.active.segment.bytes
     }
 
+    /// Events that are written and not synced.
+    #[must_use]
+    pub const fn unsynced_events(&self) -> u64 {
+        self.unsynced_events
+    }
+
     /// Writes a group: what each home ordered, in its order. When it has answered, the group survives the end of the process.
     ///
     /// # Errors
-    /// `Full`: nothing of it was written, and it may be tried again. Anything else is the log's end.
+    /// As [`Log::put`].
     ///
     /// # Panics
     /// If offsets or stamps do not ascend.
@@ -181,6 +236,23 @@ impl<F: std::fmt::Debug> Log<F> {
         disk: &mut D,
         group: &[(ShardId, Vec<Record>)],
     ) -> Result<(), DiskError> {
+        let put = self.put(disk, group)?;
+        self.keep(&put, group);
+        Ok(())
+    }
+
+    /// Writes a group, of which nothing is known yet: [`Log::keep`] it or [`Log::take_back`] what was put before anything else is done.
+    ///
+    /// # Errors
+    /// `Full`: nothing of it was written, and it may be tried again. Anything else is the log's end.
+    ///
+    /// # Panics
+    /// If offsets or stamps do not ascend.
+    pub fn put<D: Disk<File = F>>(
+        &mut self,
+        disk: &mut D,
+        group: &[(ShardId, Vec<Record>)],
+    ) -> Result<Put, DiskError> {
         self.alive()?;
         let events: u64 = group.iter().map(|(_, records)| records.len() as u64).sum();
         if self.unsynced_events + events > LOG_UNSYNCED_EVENTS_MAX {
@@ -206,8 +278,15 @@ impl<F: std::fmt::Debug> Log<F> {
         if let Err(error) = disk.write_at(&self.active.file, at, &self.buffer) {
             return Err(self.failed_write(disk, at, error));
         }
-        self.unsynced_events += events;
-        for (head, parts) in &blocks {
+        let bytes = self.buffer.len() as u64;
+        self.buffer.shrink_to(LOG_BUFFER_KEPT_BYTES_MAX);
+        Ok(Put { at, bytes, events, blocks })
+    }
+
+    /// Takes in what was put.
+    pub fn keep(&mut self, put: &Put, group: &[(ShardId, Vec<Record>)]) {
+        self.unsynced_events += put.events;
+        for (head, parts) in &put.blocks {
             self.newest_us = self.newest_us.max(head.last_us);
             self.active.segment.take(head, parts);
             for part in parts {
@@ -219,7 +298,24 @@ impl<F: std::fmt::Debug> Log<F> {
                 self.topics.insert(part.topic.clone(), known);
             }
         }
-        Ok(())
+        for record in group.iter().flat_map(|(_, records)| records) {
+            let (key, own) = (&*record.key, || Arc::clone(&record.key));
+            self.keys.note((&record.topic, key), (record.op, record.time_us), own);
+        }
+    }
+
+    /// Cuts off again what was put.
+    ///
+    /// # Errors
+    /// What the disk says, and then it is the log's end.
+    pub fn take_back<D: Disk<File = F>>(
+        &mut self,
+        disk: &mut D,
+        put: &Put,
+    ) -> Result<(), DiskError> {
+        let cut = disk.truncate(&self.active.file, put.at);
+        self.is_dead |= cut.is_err();
+        cut
     }
 
     /// What lies behind the end now would stand before the next group.
@@ -280,9 +376,10 @@ impl<F: std::fmt::Debug> Log<F> {
         disk.sync_folder(&self.folder)?;
         let next = Active { segment: Segment::new(number), file, synced: 0 };
         let sealed = std::mem::replace(&mut self.active, next).segment;
-        settle(disk, &self.folder, self.salt, &sealed)?;
+        let settled = settle(disk, &self.folder, self.salt, (&sealed, &self.keys));
+        self.keys.forget_deletes();
         self.sealed.push(sealed);
-        Ok(())
+        settled
     }
 
     /// Syncs, and leaves everything as the next start has it quickest.
@@ -292,7 +389,7 @@ impl<F: std::fmt::Debug> Log<F> {
     pub fn close<D: Disk<File = F>>(mut self, disk: &mut D) -> Result<(), DiskError> {
         self.sync(disk)?;
         disk.sync(&self.mark)?;
-        settle(disk, &self.folder, self.salt, &self.active.segment)
+        settle(disk, &self.folder, self.salt, (&self.active.segment, &self.keys))
     }
 
     pub(super) fn alive(&self) -> Result<(), DiskError> {
@@ -329,11 +426,11 @@ pub(super) fn unlink<D: Disk>(disk: &mut D, folder: &str, number: u64) -> Result
 }
 
 /// Writes a closed segment's index, or takes away an empty one. An index for which there is no room is none: the segment is gone through instead.
-fn settle<D: Disk>(
+pub(super) fn settle<D: Disk>(
     disk: &mut D,
     folder: &str,
     salt: u32,
-    segment: &Segment,
+    (segment, keys): (&Segment, &Keys),
 ) -> Result<(), DiskError> {
     if segment.bytes == 0 {
         return match disk.remove(&path(folder, &Segment::file_name(segment.number))) {
@@ -342,7 +439,7 @@ fn settle<D: Disk>(
         };
     }
     let name = Segment::index_name(segment.number);
-    match replace(disk, (folder, &name), &segment.to_index(salt)) {
+    match replace(disk, (folder, &name), &segment.to_index(salt, keys)) {
         Ok(()) | Err(DiskError::Full) => Ok(()),
         Err(error) => Err(error),
     }

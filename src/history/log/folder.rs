@@ -57,6 +57,10 @@ pub struct Made {
     pub shards: u16,
     /// A random number, for a folder that is new.
     pub random: u64,
+    /// Bytes that may be taken to know which event of each key is its newest, in each class; 0: nobody asks for that.
+    pub keys_bytes_max: usize,
+    /// Bytes of last events that outlive their segments, in each class.
+    pub carried_bytes_max: usize,
 }
 
 /// A folder that is open for writing.
@@ -103,6 +107,8 @@ impl<F: std::fmt::Debug> Folder<F> {
                 limits: limits.map_or_else(Limits::default, |(_, limits)| *limits),
                 skips: class.skips.clone(),
                 lost_power,
+                keys_bytes_max: made.keys_bytes_max,
+                carried_bytes_max: made.carried_bytes_max,
             };
             let (log, recovered) = Log::open(disk, opening)?;
             class.skips = log.skips().to_vec();
@@ -144,7 +150,8 @@ pub fn repair<D: Disk>(disk: &mut D, made: &Made) -> Result<bool, FolderError> {
             is_new = true;
         }
         if !carried.rotten.is_empty() {
-            carried::write(disk, &class.id.to_string(), manifest.salt, &mut carried)?;
+            let (folder, bytes_max) = (class.id.to_string(), made.carried_bytes_max);
+            carried::write(disk, &folder, manifest.salt, (&mut carried, bytes_max))?;
         }
     }
     write_manifest(disk, &manifest)?;
@@ -161,6 +168,18 @@ fn new_manifest(made: &Made) -> Manifest {
         shards: made.shards,
         is_clean: true,
         classes: Vec::new(),
+    }
+}
+
+/// How many shards whoever wrote last in a folder had; `None`: it is new.
+///
+/// # Errors
+/// As [`Folder::open`].
+pub fn shards_of<D: Disk>(disk: &mut D) -> Result<Option<u16>, FolderError> {
+    match read_manifest(disk) {
+        Ok(manifest) => Ok(Some(manifest.shards)),
+        Err(FolderError::Absent) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -208,7 +227,8 @@ pub fn survey<D: Disk>(disk: &mut D, by_index: bool) -> Result<Survey, FolderErr
     for class in &manifest.classes {
         let folder = class.id.to_string();
         let carried = carried::read(disk, &folder, manifest.salt)?;
-        let recovery = Recovery { disk, folder: &folder, salt: manifest.salt, by_index };
+        let recovery =
+            Recovery { disk, folder: &folder, salt: manifest.salt, by_index, keys_bytes_max: 0 };
         let found = match recovery.run(&carried) {
             // It was about to be made.
             Err(DiskError::Missing) => Recovered::default(),

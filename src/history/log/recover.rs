@@ -4,6 +4,7 @@
 //! what it held is said: by its own summary, or by the next event of the topic, which knows the one before it. Never writes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::bytes::Taker;
 use super::bytes::checksum;
@@ -12,6 +13,7 @@ use super::disk::Disk;
 use super::disk::DiskError;
 use super::disk::path;
 use super::disk::read_small;
+use super::keys::Keys;
 use super::record::Part;
 use super::scan::Block;
 use super::scan::Found;
@@ -51,6 +53,10 @@ pub struct Recovered {
     pub indexed: u64,
     /// Blocks with a rotten head or summary; nothing is lost.
     pub mended: u64,
+    /// Which event of each key is its newest, if that was asked for.
+    pub(super) keys: Keys,
+    /// Segments without an index file that is good.
+    pub(super) unindexed: Vec<u64>,
 }
 
 /// The end of a write that was cut off.
@@ -69,6 +75,12 @@ impl Recovered {
         self.segments
             .iter()
             .flat_map(|segment| segment.rotten.iter().map(move |rotten| (segment.number, rotten)))
+    }
+
+    /// Whether a segment has no index file that is good.
+    #[must_use]
+    pub fn is_unindexed(&self, number: u64) -> bool {
+        self.unindexed.contains(&number)
     }
 
     /// The latest stamp in it.
@@ -95,6 +107,8 @@ pub(super) struct Recovery<'a, D> {
     pub(super) salt: u32,
     /// Index files are believed; else every block is looked at.
     pub(super) by_index: bool,
+    /// Bytes of keys whose newest events are to be known; 0: none.
+    pub(super) keys_bytes_max: usize,
 }
 
 impl<D: Disk> Recovery<'_, D> {
@@ -103,7 +117,12 @@ impl<D: Disk> Recovery<'_, D> {
     /// # Errors
     /// What the disk says.
     pub(super) fn run(mut self, carried: &Carried) -> Result<Recovered, DiskError> {
-        let mut found = Recovered::default();
+        let mut found = Recovered { keys: Keys::new(self.keys_bytes_max), ..Recovered::default() };
+        for record in carried.last() {
+            let (key, own) = (&*record.key, || Arc::clone(&record.key));
+            found.keys.note((&record.topic, key), (record.op, record.time_us), own);
+        }
+        found.keys.raise(carried.dropped_us);
         for floor in &carried.floors() {
             found.note(floor, carried.upto);
         }
@@ -146,7 +165,7 @@ impl<D: Disk> Recovery<'_, D> {
     }
 
     /// `synced`: it is the newest one, and so much of it is known to be synced.
-    fn segment(
+    pub(super) fn segment(
         &mut self,
         found: &mut Recovered,
         number: u64,
@@ -157,22 +176,15 @@ impl<D: Disk> Recovery<'_, D> {
         if self.by_index {
             let name = Segment::index_name(number);
             let index = read_small(self.disk, (self.folder, &name), INDEX_BYTES_MAX)?;
-            let segment = index.and_then(|bytes| Segment::from_index(&bytes, self.salt));
-            if let Some(segment) = segment
-                && segment.number == number
-                && segment.bytes == len
-            {
-                for part in segment.parts.values() {
-                    found.note(part, number);
-                }
-                for part in segment.rotten.iter().flat_map(|rotten| &rotten.lost) {
-                    found.note(part, number);
-                }
-                found.indexed += 1;
-                found.segments.push(segment);
+            let segment = index.and_then(|bytes| {
+                Segment::from_index(&bytes, self.salt, Some((number, len)), &mut found.keys)
+            });
+            if let Some(segment) = segment {
+                found.take_indexed(&segment);
                 return Ok(());
             }
         }
+        found.unindexed.push(number);
         let mut scan = Scan::new(self.salt, number, 0, len);
         found.segments.push(Segment::new(number));
         while let Some(item) = scan.next(self.disk, &file)? {
@@ -206,22 +218,52 @@ impl Recovered {
         let number = block.head.segment;
         self.mended += u64::from(block.is_mended);
         for part in &block.parts {
-            let known = self.topics.get(&part.topic).map(|known| known.newest);
-            let is_unknown = self.rotten().any(|(_, rotten)| !rotten.is_known);
-            let newest = known.unwrap_or(if is_unknown { 0 } else { part.previous });
-            if newest < part.previous {
-                let lost = Part {
-                    topic: part.topic.clone(),
-                    previous: newest,
-                    last: part.previous,
-                    count: 0,
-                    last_us: 0,
-                };
-                self.attribute(lost, block.head.at);
-            }
+            self.follow(part, block.head.at);
             self.note(part, number);
         }
+        let keys = &mut self.keys;
+        let is_whole = block.body.each(|record| {
+            let own = || Arc::from(record.key);
+            keys.note((record.topic, record.key), (record.op, record.time_us), own);
+        });
+        debug_assert!(is_whole, "the scan has read it");
         self.segments.last_mut().expect("one is gone through").take(&block.head, &block.parts);
+    }
+
+    pub(super) fn take_indexed(&mut self, segment: &Segment) {
+        let number = segment.number;
+        self.indexed += 1;
+        self.segments.push(Segment::new(number));
+        for part in segment.parts.values() {
+            self.follow(part, 0);
+        }
+        let rotten = std::mem::take(&mut self.segments.last_mut().expect("just put there").rotten);
+        *self.segments.last_mut().expect("just put there") = segment.clone();
+        self.segments.last_mut().expect("just put there").rotten.extend(rotten);
+        for part in segment.parts.values() {
+            self.note(part, number);
+        }
+        for part in segment.rotten.iter().flat_map(|rotten| &rotten.lost) {
+            self.note(part, number);
+        }
+    }
+
+    /// What a part says of what came before it.
+    fn follow(&mut self, part: &Part, at: u64) {
+        let known = self.topics.get(&part.topic).copied();
+        let is_unknown = self.rotten().any(|(_, rotten)| !rotten.is_known);
+        let newest = known.map_or(if is_unknown { 0 } else { part.previous }, |known| known.newest);
+        if newest < part.previous {
+            let lost = Part {
+                topic: part.topic.clone(),
+                previous: newest,
+                last: part.previous,
+                count: 0,
+                // Not known; that of the event before is not too late.
+                last_us: known.map_or(1, |known| known.newest_us.max(1)),
+            };
+            self.attribute(lost, at);
+        }
     }
 
     /// What a topic's next event says was there before it, and is not: of the last stretch of which not all is known.

@@ -57,6 +57,8 @@ impl<F: std::fmt::Debug> Log<F> {
         let number = oldest.number;
         self.carry(disk, number)?;
         self.sealed.remove(0);
+        self.lost.forget(number);
+        self.keys.raise(self.carried.dropped_us);
         unlink(disk, &self.folder, number)?;
         disk.sync_folder(&self.folder)?;
         Ok(true)
@@ -105,7 +107,8 @@ impl<F: std::fmt::Debug> Log<F> {
             carried.floor(part);
         }
         carried.upto = number;
-        carried::write(disk, &self.folder, self.salt, &mut carried)?;
+        let bytes_max = self.carried_bytes_max;
+        carried::write(disk, &self.folder, self.salt, (&mut carried, bytes_max))?;
         self.carried = carried;
         Ok(())
     }

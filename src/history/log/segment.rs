@@ -9,6 +9,7 @@ use super::block::Head;
 use super::bytes::Taker;
 use super::bytes::checksum;
 use super::bytes::put_varint;
+use super::keys::Keys;
 use super::record::Part;
 use super::record::put_parts;
 use super::record::take_parts;
@@ -113,9 +114,9 @@ impl Segment {
         self.places.get(index.saturating_sub(1)).map_or(0, |spot| spot.at)
     }
 
-    /// Its index file.
+    /// Its index file, with the keys that changed last in it.
     #[must_use]
-    pub fn to_index(&self, salt: u32) -> Vec<u8> {
+    pub fn to_index(&self, salt: u32, keys: &Keys) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         for number in [
             self.number,
@@ -144,14 +145,20 @@ impl Segment {
             put_varint(&mut out, u64::from(rotten.is_known));
             put_parts(&mut out, &rotten.lost);
         }
+        keys.put(&mut out, &parts, self.first_us);
         let sum = checksum(salt, &out);
         out.extend_from_slice(&sum.to_le_bytes());
         out
     }
 
-    /// From its index file; `None`: it is rotten, or none.
+    /// From its index file, which must be of a segment of this number and so many bytes, if that is known; takes in the keys, too. `None`: it is rotten, of another, or none.
     #[must_use]
-    pub fn from_index(bytes: &[u8], salt: u32) -> Option<Self> {
+    pub fn from_index(
+        bytes: &[u8],
+        salt: u32,
+        of: Option<(u64, u64)>,
+        keys: &mut Keys,
+    ) -> Option<Self> {
         let (said, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
         if Taker(sum).u32()? != checksum(salt, said) {
             return None;
@@ -185,6 +192,11 @@ impl Segment {
             let lost = take_parts(&mut taker)?;
             segment.rotten.push(Rotten { from, to, lost, is_known });
         }
+        if of.is_some_and(|of| of != (segment.number, segment.bytes)) {
+            return None;
+        }
+        let parts: Vec<Part> = segment.parts.values().cloned().collect();
+        keys.take(&mut taker, &parts, segment.first_us)?;
         taker.is_empty().then_some(segment)
     }
 }

@@ -75,9 +75,7 @@ impl Kept {
                 page_bytes: PAGE_BYTES_MAX,
                 with_before: false,
             };
-            let Answer::Now(page) = self.memory.read(&read) else {
-                panic!("memory answers at once")
-            };
+            let page = self.memory.read(&read);
             let Page { gaps: page_gaps, events: page_events, more_after_us, .. } = page;
             gaps.extend(page_gaps.iter().map(|gap| (gap.from, gap.to, gap.reason)));
             events.extend(page_events.iter().map(|e| (e.topic.as_str().to_owned(), e.offset)));
@@ -340,7 +338,7 @@ fn read_all(
             page_bytes: PAGE_BYTES_MAX,
             with_before: false,
         };
-        let Answer::Now(page) = memory.read(&read) else { panic!("memory answers at once") };
+        let page = memory.read(&read);
         events.extend(page.events);
         gaps.extend(page.gaps);
         gaps.extend(page.late_gaps.into_iter().map(|(_, gap)| gap));
@@ -398,7 +396,7 @@ fn many_topics_are_told_as_few_are() {
         assert_eq!(of(&few), of(&many), "{start:?}");
         let set = |gaps: Vec<Gap>| {
             let one = |gap: Gap| (gap.topic.as_str().to_owned(), gap.from, gap.to);
-            gaps.into_iter().map(one).collect::<std::collections::BTreeSet<_>>()
+            gaps.into_iter().map(one).collect::<BTreeSet<_>>()
         };
         assert_eq!(set(few_gaps), set(many_gaps), "{start:?}");
         assert!(dearest <= PAGE_WORK_MAX, "{start:?}: {dearest}");
@@ -459,7 +457,7 @@ fn the_first_news_of_each_key_comes_with_what_the_reader_may_have_had_of_it() {
                     page_bytes: PAGE_BYTES_MAX,
                     with_before: true,
                 };
-                let Answer::Now(page) = kept.memory.read(&read) else { panic!("at once") };
+                let page = kept.memory.read(&read);
                 assert_eq!(page.events.len() as u64, EVENTS - had);
                 for event in &page.events {
                     let is_same = |offset: &u64| *at(*offset).0 == *event.key;

@@ -22,6 +22,8 @@ use crate::limits::PROCESS_BYTES;
 use crate::limits::READ_BYTES;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::SHARD_BYTES;
+use crate::limits::STORE_BYTES;
+use crate::limits::STORE_SHARE;
 use crate::limits::TABLES_BYTES_DEFAULT;
 use crate::limits::TLS_CLIENT_BYTES;
 use crate::limits::TLS_CONNECTION_BYTES;
@@ -45,6 +47,8 @@ pub(in crate::server) enum Part {
     Outboxes,
     Records,
     History,
+    Store,
+    StoreBuffers,
     Last,
     Topics,
     Subscriptions,
@@ -53,6 +57,7 @@ pub(in crate::server) enum Part {
     Input,
     Mesh,
     Tables,
+    Tokens,
 }
 
 /// What a line says, whatever the machine.
@@ -85,6 +90,10 @@ pub(super) enum Bound {
     EachShardSecured(fn(&Config) -> u64),
     /// One such part of another line, which has so much less, if there is TLS.
     OfSecured { of: Part, share: u64 },
+    /// One such part of another line, which has so much less, if history is kept on disk.
+    OfStored { of: Part, share: u64 },
+    /// So many bytes, if history is kept on disk.
+    Stored(u64),
     /// As set; else so many `MEMORY_SHARES`-ths of what the lines without a share leave, and at most `most` bytes.
     Budget { set: fn(&Config) -> u64, share: u64, most: u64 },
 }
@@ -124,7 +133,7 @@ fn client_bytes(config: &Config) -> u64 {
 }
 
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 19] = [
+pub(in crate::server) const LINES: [Line; 22] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -184,7 +193,7 @@ pub(in crate::server) const LINES: [Line; 19] = [
     Line {
         part: Part::Outboxes,
         name: "outboxes of those who do not keep up, and what they have begun to be sent",
-        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 13, most: u64::MAX },
+        bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 11, most: u64::MAX },
         key: "outboxes_bytes_max",
         at_limit: "those that hold the most meet their slow policy",
     },
@@ -205,6 +214,20 @@ pub(in crate::server) const LINES: [Line; 19] = [
         },
         key: "history.bytes_max",
         at_limit: "the oldest event of all topics goes",
+    },
+    Line {
+        part: Part::Store,
+        name: "store: which event of each key is the newest, and what was read of late",
+        bound: Bound::OfStored { of: Part::History, share: STORE_SHARE },
+        key: "history.bytes_max",
+        at_limit: "keys that have been unchanged the longest are forgotten; blocks are read again",
+    },
+    Line {
+        part: Part::StoreBuffers,
+        name: "store: what is on its way to the disk, and from it",
+        bound: Bound::Stored(STORE_BYTES as u64),
+        key: "history.durable",
+        at_limit: "publishes are refused with `full`; requests for pages wait",
     },
     Line {
         part: Part::Last,
@@ -294,6 +317,17 @@ pub(in crate::server) const LINES: [Line; 19] = [
         key: "memory.tables_bytes_max",
         at_limit: "the newcomer is refused",
     },
+    Line {
+        part: Part::Tokens,
+        name: "tokens of those who are connected: roles, patterns, filters",
+        bound: Bound::Budget {
+            set: |config| config.memory.tokens_bytes_max,
+            share: 2,
+            most: TABLES_BYTES_DEFAULT,
+        },
+        key: "memory.tokens_bytes_max",
+        at_limit: "the newcomer is refused with 503, a token shown later is not taken",
+    },
 ];
 
 const _: () = {
@@ -308,7 +342,9 @@ const _: () = {
             | Bound::EachShardSet(_)
             | Bound::EachSecured(_)
             | Bound::EachShardSecured(_)
-            | Bound::OfSecured { .. } => 0,
+            | Bound::OfSecured { .. }
+            | Bound::OfStored { .. }
+            | Bound::Stored(_) => 0,
         };
         index += 1;
     }

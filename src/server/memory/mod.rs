@@ -28,6 +28,11 @@ const fn countable(available: u64) -> u64 {
     available - available / MEMORY_SLACK_SHARE
 }
 
+/// Bytes that are only needed if history is kept on disk.
+const fn stored(config: &Config, bytes: u64) -> u64 {
+    if config.history.durable.is_empty() { 0 } else { bytes }
+}
+
 /// What lines without a share leave for the others.
 fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
     let is_secured = config.tls.is_on();
@@ -40,7 +45,9 @@ fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
         | Bound::Budget { .. }
         | Bound::EachSecured(_)
         | Bound::EachShardSecured(_)
-        | Bound::OfSecured { .. } => 0,
+        | Bound::OfSecured { .. }
+        | Bound::OfStored { .. } => 0,
+        Bound::Stored(bytes) => stored(config, bytes),
     });
     countable(available).saturating_sub(fixed.fold(0, u64::saturating_add))
 }
@@ -74,13 +81,22 @@ impl Sizes {
                 bytes(config).saturating_mul(shard_count)
             }
             Bound::EachSecured(_) | Bound::EachShardSecured(_) | Bound::OfSecured { .. } => 0,
+            Bound::OfStored { .. } => 0,
+            Bound::Stored(bytes) => stored(config, bytes),
             Bound::Budget { set, share, most } => match set(config) {
                 0 => (shared / MEMORY_SHARES * share).min(most),
                 set => set,
             },
         }));
-        for line in LINES.iter().filter(|_| is_secured) {
-            if let Bound::OfSecured { of, share } = line.bound {
+        for line in &LINES {
+            let part = match line.bound {
+                Bound::OfSecured { of, share } if is_secured => Some((of, share)),
+                Bound::OfStored { of, share } if !config.history.durable.is_empty() => {
+                    Some((of, share))
+                }
+                _ => None,
+            };
+            if let Some((of, share)) = part {
                 let part = sizes.of(of) / share;
                 sizes.0[of as usize] -= part;
                 sizes.0[line.part as usize] = part;

@@ -28,10 +28,10 @@ use crate::wire::http::Reply;
 use crate::wire::http::Version;
 use crate::wire::sse;
 
-/// A question whose answer a request waits for.
+/// The answer that a call's response waits for.
 #[derive(Debug)]
-pub(super) enum Asked {
-    /// Places for drafts of these topics, of so many bytes together.
+pub(super) enum AnswerAwaited {
+    /// Places for drafts of these topics, which take `drafts_bytes` together.
     Publish { dialect: DialectId, topics: Vec<TopicName>, drafts_bytes: usize, then: ThenPublished },
     /// Which topics there are.
     List(ThenListed),
@@ -39,8 +39,8 @@ pub(super) enum Asked {
     Page,
 }
 
-impl Asked {
-    /// Bytes that wait with it.
+impl AnswerAwaited {
+    /// Bytes of drafts whose places are awaited.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Publish { drafts_bytes, .. } => *drafts_bytes,
@@ -74,7 +74,7 @@ impl Shard {
                     self.respond(id, &mut http, &(then.0)(&topics), now);
                     None
                 }
-                None => Some(Asked::List(then)),
+                None => Some(AnswerAwaited::List(then)),
             },
             Next::Stream { dialect, content_type, tells } => {
                 let mut head = Vec::new();
@@ -89,7 +89,7 @@ impl Shard {
             }
         };
         if let Some(asked) = asked {
-            http.set_state(State::Asked(Box::new(asked)));
+            http.set_state(State::Awaiting(Box::new(asked)));
         }
         Some(http)
     }
@@ -111,7 +111,7 @@ impl Shard {
         dialect: DialectId,
         (mut drafts, then): (Vec<Draft>, ThenPublished),
         now: Now,
-    ) -> Option<Asked> {
+    ) -> Option<AnswerAwaited> {
         if let Some(barred) = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic)) {
             let refusal = &self.why_not_publish(id);
             let published = Published::Barred { topic: &barred.topic, refusal };
@@ -123,9 +123,9 @@ impl Shard {
         self.intake.heard(drafts_bytes);
         self.intake.ingest.find_fields(&mut drafts);
         let Some(results) = self.publish(id, drafts, now) else {
-            return Some(Asked::Publish { dialect, topics, drafts_bytes, then });
+            return Some(AnswerAwaited::Publish { dialect, topics, drafts_bytes, then });
         };
-        let published = Published::Asked { topics: &topics, results: &results };
+        let published = Published::Answered { topics: &topics, results: &results };
         self.answer_call(id, http, (dialect, then, published), now);
         None
     }
@@ -146,14 +146,14 @@ impl Shard {
         &mut self,
         id: ConnId,
         http: &mut Http,
-        asked: Asked,
+        asked: AnswerAwaited,
         results: &[PublishResult],
         now: Now,
     ) {
-        let Asked::Publish { dialect, topics, then, .. } = asked else {
+        let AnswerAwaited::Publish { dialect, topics, then, .. } = asked else {
             unreachable!("nothing else is answered with places: {asked:?}")
         };
-        let published = Published::Asked { topics: &topics, results };
+        let published = Published::Answered { topics: &topics, results };
         self.answer_call(id, http, (dialect, then, published), now);
     }
 
@@ -162,8 +162,8 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut conn.session, Session::Busy) {
             Session::Http(mut http) => match http.take_state() {
-                State::Asked(asked) if matches!(*asked, Asked::List(_)) => {
-                    if let Asked::List(then) = *asked {
+                State::Awaiting(awaited) if matches!(*awaited, AnswerAwaited::List(_)) => {
+                    if let AnswerAwaited::List(then) = *awaited {
                         self.respond(id, &mut http, &(then.0)(topics), now);
                     }
                     self.http_go_on(id, http, now);

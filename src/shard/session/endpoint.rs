@@ -14,11 +14,10 @@ use super::super::input::AdminRequest;
 use super::super::input::ConnId;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
-use super::calls::Asked;
+use super::calls::AnswerAwaited;
 use super::gather::Action;
 use super::http::Http;
 use super::http::State;
-use super::http::refusal_body;
 use super::identity::Entered;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -28,7 +27,6 @@ use crate::dialect::DialectId;
 use crate::dialect::Door;
 use crate::dialect::First;
 use crate::dialect::Kind;
-use crate::dialect::LINES;
 use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
 use crate::dialect::NotTaken;
@@ -36,6 +34,7 @@ use crate::dialect::OpensStream;
 use crate::dialect::Port;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
+use crate::dialect::Response;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Step;
@@ -154,7 +153,7 @@ impl Shard {
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
                 self.intake.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
-                http.set_state(State::Asked(Box::new(Asked::Page)));
+                http.set_state(State::Awaiting(Box::new(AnswerAwaited::Page)));
                 Some(http)
             }
         }
@@ -186,7 +185,13 @@ impl Shard {
         Setup { views: &self.settings.views, message_bytes_max: self.settings.message_bytes_max }
     }
 
-    fn refuse_opening(&mut self, id: ConnId, http: &mut Http, problem: &NotOpened, now: Now) {
+    pub(super) fn refuse_opening(
+        &mut self,
+        id: ConnId,
+        http: &mut Http,
+        problem: &NotOpened,
+        now: Now,
+    ) {
         match problem {
             NotOpened::BadField(message) => {
                 self.reply(id, http, now, |out, answering| {
@@ -300,8 +305,8 @@ impl Shard {
         now: Now,
     ) -> Option<Box<Http>> {
         let (body, action) = match call {
-            Call::Upload => {
-                self.begin_upload(id, &mut http, head, media == Some(&LINES), now);
+            Call::Upload(opens) => {
+                self.begin_upload(id, &mut http, head, (opens, media), now);
                 return Some(http);
             }
             Call::Respond { body, opens, .. } => match opens(head, media, &self.setup()) {
@@ -328,12 +333,8 @@ impl Shard {
     /// Says which types of bodies a call takes.
     fn refuse_media(&mut self, id: ConnId, http: &mut Http, fault: &NotTaken, now: Now) {
         let refusal = Refusal::of(RefusalCode::BadField, fault.field(), fault);
-        self.reply(id, http, now, |out, answering| {
-            let (name, value) = fault.remedy();
-            Reply::begin(out, 415, answering)
-                .header(name, &value)
-                .body("application/json", &refusal_body(&refusal));
-        });
+        let headers = vec![fault.remedy()];
+        self.respond(id, http, &Response { headers, ..Response::refusal(415, &refusal) }, now);
     }
 
     /// Answers a request that means no door.
@@ -449,9 +450,7 @@ impl Shard {
         if refusal.code == RefusalCode::BadFilter && !self.charge(id, FILTER_REFUSED_STEPS, now) {
             http.ends();
         }
-        self.reply(id, http, now, |out, answering| {
-            Reply::begin(out, status, answering).body("application/json", &refusal_body(refusal));
-        });
+        self.respond(id, http, &Response::refusal(status, refusal), now);
     }
 
     /// Answers the request that a connection is at. The connection ends with it, or is ready for the next.

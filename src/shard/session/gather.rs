@@ -25,9 +25,9 @@ pub(super) enum Action {
     Revoke,
 }
 
-/// A body on its way.
+/// The body of a call, of which a part has come.
 #[derive(Debug)]
-pub(super) struct Gathering {
+pub(super) struct PartialBody {
     decoder: BodyDecoder,
     body: Vec<u8>,
     action: Action,
@@ -49,7 +49,7 @@ impl Shard {
                     self.push_item(id, Item::Raw(CONTINUE.into()));
                 }
                 http.reads_body(head);
-                let gathering = Gathering { decoder, body: Vec::new(), action };
+                let gathering = PartialBody { decoder, body: Vec::new(), action };
                 http.set_state(State::Gather(Box::new(gathering)));
             }
             Err(error) => self.http_fault(id, http, error, now),
@@ -72,7 +72,7 @@ impl Shard {
             http.set_state(State::Gather(gathering));
             return Some(http);
         }
-        let Gathering { body, action, .. } = *gathering;
+        let PartialBody { body, action, .. } = *gathering;
         match action {
             Action::Call(calling) => self.call(id, http, calling, &body, now),
             Action::Revoke => {
@@ -83,7 +83,7 @@ impl Shard {
     }
 }
 
-impl Gathering {
+impl PartialBody {
     /// Bytes of the body that have come.
     pub(super) fn come_bytes(&self) -> u64 {
         self.body.len() as u64

@@ -32,7 +32,7 @@ use crate::wire::decoder::Incoming;
 
 /// Publishes that travel together, and whose places are awaited.
 #[derive(Debug, Default)]
-struct Awaited {
+struct RunAwaited {
     /// Who is answered, and for how many drafts each.
     tickets: Vec<(Ticket, usize)>,
     /// Of all drafts, in order.
@@ -43,7 +43,7 @@ struct Awaited {
 /// What a connection was heard to say and is to be carried out later.
 #[derive(Debug, Default)]
 pub(in super::super) struct Waits {
-    asked: Option<Awaited>,
+    asked: Option<RunAwaited>,
     /// What was said right behind them, in order.
     heard: VecDeque<Heard>,
     unread: Unread,
@@ -55,7 +55,7 @@ pub(in super::super) struct Waits {
 #[derive(Default)]
 struct Run {
     drafts: Vec<Draft>,
-    awaited: Awaited,
+    awaited: RunAwaited,
 }
 
 /// How far bytes were carried out.
@@ -63,7 +63,7 @@ struct Run {
 struct Paused {
     taken: usize,
     heard: VecDeque<Heard>,
-    asked: Option<Awaited>,
+    asked: Option<RunAwaited>,
 }
 
 impl Waits {
@@ -164,7 +164,7 @@ impl Shard {
     fn answer_published(
         &mut self,
         id: ConnId,
-        awaited: &Awaited,
+        awaited: &RunAwaited,
         results: &[PublishResult],
         now: Now,
     ) -> Option<Heard> {
@@ -174,7 +174,7 @@ impl Shard {
             let range = from..from + count;
             from = range.end;
             let (topics, results) = (&awaited.topics[range.clone()], &results[range]);
-            let answer = Answer::Published(Published::Asked { topics, results });
+            let answer = Answer::Published(Published::Answered { topics, results });
             steps.extend(self.answer_in_talk(id, ticket.clone(), answer, now));
         }
         let steps = self.take_steps(id, steps, now);

@@ -12,8 +12,8 @@ use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::Response;
 use super::Session;
-use super::calls::Asked;
-use super::gather::Gathering;
+use super::calls::AnswerAwaited;
+use super::gather::PartialBody;
 use super::patience::Patience;
 use super::unread::Unread;
 use super::upload::Upload;
@@ -22,8 +22,9 @@ use super::websocket::WebSocket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Door;
+use crate::dialect::MediaType;
 use crate::dialect::Opening;
-use crate::dialect::Refusal;
+use crate::dialect::OpensUpload;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
@@ -42,16 +43,16 @@ use crate::wire::upgrade::UpgradeError;
 #[derive(Debug)]
 pub(in super::super) struct Http {
     port: Port,
-    /// What was read and could not be used yet.
+    /// Bytes that were read and are not part of a request yet.
     input: Unread,
     state: State,
     /// How the request that is being answered is answered.
     answering: Answering,
     /// For how many looks at it, one a second, a request or a line of it has been coming.
     coming_s: u32,
-    /// Its client has to take answers, or others their turn, before it goes on.
+    /// Parsing waits until the client has read responses, or until other connections had their turn.
     is_paused: bool,
-    /// Its client says no more.
+    /// The client has closed its sending side.
     has_ended: bool,
 }
 
@@ -59,13 +60,13 @@ pub(in super::super) struct Http {
 pub(super) enum State {
     Head,
     Upload(Box<Upload>),
-    /// The registrar has been asked about the one who sent this, and where it goes then.
+    /// The registrar was asked whether the client may have one more connection: the request's head, and its route.
     Entering(Box<(Head, &'static Door)>),
-    /// A small body is being gathered.
-    Gather(Box<Gathering>),
-    /// Something was asked, and the answer waits for that.
-    Asked(Box<Asked>),
-    /// The connection ends with what was said; nothing more is read.
+    /// The body of a call is coming.
+    Gather(Box<PartialBody>),
+    /// The response waits for an answer to a question of the call.
+    Awaiting(Box<AnswerAwaited>),
+    /// The response that ends the connection was sent; nothing more is read.
     Ended,
 }
 
@@ -128,17 +129,17 @@ impl Http {
         self.state = state;
     }
 
-    /// Whether it waits for something before it reads on.
+    /// Whether a response is awaited before the next request is parsed.
     pub(in super::super) fn is_waiting(&self) -> bool {
         match &self.state {
             State::Head | State::Gather(_) => false,
             State::Upload(upload) => upload.is_waiting(),
-            State::Asked(_) | State::Entering(_) => true,
+            State::Awaiting(_) | State::Entering(_) => true,
             State::Ended => false,
         }
     }
 
-    /// Whether it owes answers to what its client has said already.
+    /// Whether requests that were read are not answered yet.
     pub(in super::super) fn is_owing(&self) -> bool {
         self.is_waiting() || self.is_paused
     }
@@ -148,12 +149,12 @@ impl Http {
         matches!(self.state, State::Upload(_) | State::Gather(_))
     }
 
-    /// Whether all that it sent was published, and is only not known to have its place.
+    /// Whether the call's drafts are published, and only their places are not known yet.
     pub(super) fn is_published(&self) -> bool {
-        matches!(&self.state, State::Asked(asked) if asked.held_bytes() > 0)
+        matches!(&self.state, State::Awaiting(awaited) if awaited.held_bytes() > 0)
     }
 
-    /// Whether it stands between two requests.
+    /// Whether the connection is between two requests.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state, State::Head) && self.input.is_empty()
     }
@@ -162,7 +163,7 @@ impl Http {
         self.is_paused = true;
     }
 
-    /// What is coming has the whole time from here on.
+    /// The request timeout begins anew.
     pub(super) fn begin_count(&mut self) {
         self.coming_s = 0;
     }
@@ -171,7 +172,7 @@ impl Http {
         self.has_ended = true;
     }
 
-    /// Nothing that was read is carried out any more.
+    /// Drops what was read and not parsed.
     pub(super) fn forget_input(&mut self) {
         self.input = Unread::default();
         self.is_paused = false;
@@ -191,13 +192,13 @@ impl Http {
         patience.is_late(self.coming_s, come)
     }
 
-    /// Bytes that it holds of what its client has said.
+    /// Bytes held of requests that are not answered: unparsed input, bodies and drafts.
     pub(super) fn held_bytes(&self) -> usize {
         let of_state = match &self.state {
             State::Upload(upload) => upload.held_bytes(),
             State::Gather(gathering) => gathering.held_bytes(),
             State::Entering(entering) => entering.0.weight_bytes(),
-            State::Asked(asked) => asked.held_bytes(),
+            State::Awaiting(awaited) => awaited.held_bytes(),
             _ => 0,
         };
         self.input.held_bytes() + of_state
@@ -262,7 +263,7 @@ impl Shard {
                         break;
                     }
                 }
-                State::Upload(_) | State::Asked(_) | State::Entering(_) => break,
+                State::Upload(_) | State::Awaiting(_) | State::Entering(_) => break,
                 State::Ended => {
                     http.input = Unread::default();
                     break;
@@ -356,14 +357,18 @@ impl Shard {
         id: ConnId,
         http: &mut Http,
         head: &Head,
-        has_lines: bool,
+        (opens, media): (OpensUpload, Option<&'static MediaType>),
         now: Now,
     ) {
         if self.life.is_stopping() {
             let message = "the server is shutting down";
             return self.refuse(id, http, 503, ("shutting_down", message), now);
         }
-        match Upload::read(head, has_lines, self.settings.message_bytes_max) {
+        let uploading = match opens(head, media) {
+            Ok(uploading) => uploading,
+            Err(problem) => return self.refuse_opening(id, http, &problem, now),
+        };
+        match Upload::new(uploading, head.framing, self.settings.message_bytes_max) {
             Ok(upload) if !self.may_publish(id, upload.topic()) => {
                 let refusal = self.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
@@ -386,7 +391,8 @@ impl Shard {
             Session::Http(http) => http,
             session => return self.put_back(id, session),
         };
-        if !matches!(&http.state, State::Asked(asked) if matches!(**asked, Asked::Page)) {
+        if !matches!(&http.state, State::Awaiting(awaited) if matches!(**awaited, AnswerAwaited::Page))
+        {
             return self.put_back(id, Session::Http(http));
         }
         self.respond(id, &mut http, response, now);
@@ -403,15 +409,4 @@ fn deflate_of(agreed: Option<Agreed>) -> Deflate {
         }
         Some(agreed) => Deflate::Takeover { window_bits: agreed.server_window_bits },
     }
-}
-
-/// `{"error":{"code":…,"message":…,"field":…}}`
-pub(super) fn refusal_body(refusal: &Refusal) -> Vec<u8> {
-    let mut error = serde_json::Map::new();
-    error.insert("code".into(), refusal.code.name().into());
-    error.insert("message".into(), (*refusal.message).into());
-    if let Some(field) = &refusal.field {
-        error.insert("field".into(), (**field).into());
-    }
-    serde_json::json!({ "error": error }).to_string().into_bytes()
 }

@@ -18,13 +18,16 @@ use crate::auth::Principal;
 use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
 use crate::auth::TokenError;
+use crate::batch::Counted;
 use crate::clock::Now;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::HOUSE;
 use crate::dialect::Outcome;
+use crate::dialect::RefusalCode;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
+use crate::limits::RETRY_AFTER_S;
 use crate::position::Since;
 use crate::wire::http::Head;
 use crate::wire::http::Name;
@@ -53,6 +56,8 @@ pub(super) enum NotLetIn {
     NoKeys,
     /// `Authorization` has another scheme, or none.
     OtherScheme,
+    /// There is no room for what it says.
+    TooMuch,
 }
 
 impl std::fmt::Display for NotLetIn {
@@ -65,6 +70,9 @@ impl std::fmt::Display for NotLetIn {
             Self::OtherUser => write!(f, "the token is another user's than the connection's"),
             Self::BadFilter => write!(f, "the token's filter cannot be read"),
             Self::NoKeys => write!(f, "this server has no keys to check a token with"),
+            Self::TooMuch => {
+                write!(f, "the server holds no more of tokens than it has memory for")
+            }
             Self::OtherScheme => {
                 write!(f, "header field Authorization is not `Bearer` and a token")
             }
@@ -144,7 +152,8 @@ impl Shard {
     ) -> Entered {
         match door.guard {
             Guard::Nobody => return Entered::Yes(http),
-            Guard::Secret => return self.enter_as_admin(id, http, head, now),
+            Guard::Figures if !self.settings.access.hides_figures => return Entered::Yes(http),
+            Guard::Secret | Guard::Figures => return self.enter_as_admin(id, http, head, now),
             Guard::Token | Guard::TokenOrLater | Guard::TokenShown => {}
         }
         if head.value(Name::Origin).is_some() && http.answering().origin.is_none() {
@@ -188,9 +197,28 @@ impl Shard {
             return Entered::Refused(http);
         }
         if let Some(conn) = self.conns.find_mut(id) {
+            let counted = who.as_deref().map_or(Some(Counted::default()), |who| {
+                self.rights.tokens.count(who, &conn.who_counted)
+            });
+            let Some(counted) = counted else {
+                self.refuse_too_much(id, &mut http, now);
+                return Entered::Refused(http);
+            };
+            conn.who_counted = counted;
             conn.who = who;
         }
         Entered::Yes(http)
+    }
+
+    /// There is no room for what a token says.
+    fn refuse_too_much(&mut self, id: ConnId, http: &mut Http, now: Now) {
+        let error = NotLetIn::TooMuch.to_string();
+        self.tell_log("warning", "auth", format_args!("a connection was refused: {error}"), now);
+        self.reply(id, http, now, |out, answering| {
+            Reply::begin(out, 503, answering)
+                .header("retry-after", &RETRY_AFTER_S.to_string())
+                .error(RefusalCode::Full.name(), &error);
+        });
     }
 
     fn enter_as_admin(
@@ -262,7 +290,8 @@ impl Shard {
 
     fn who_of(&self, principal: Principal) -> Result<Arc<Who>, NotLetIn> {
         let view = self.settings.views.of_protocol(HOUSE);
-        let who = Who::new(principal, &self.settings.access.event_types, view);
+        let types = &self.settings.access.event_types;
+        let who = Who::new(principal, types, view, self.rights.tokens.role_filters());
         who.map(Arc::new).map_err(|_| NotLetIn::BadFilter)
     }
 
@@ -300,9 +329,13 @@ impl Shard {
         {
             return Err(NotLetIn::OtherUser);
         }
+        let Some(counted) = self.rights.tokens.count(&who, &conn.who_counted) else {
+            return Err(NotLetIn::TooMuch);
+        };
         let was_named = conn.who.as_ref().is_some_and(|who| who.principal.user.is_some());
         let is_alike = conn.who.as_ref().is_some_and(|before| before.hears_alike(&who));
         conn.who = Some(who);
+        conn.who_counted = counted;
         conn.is_warned = false;
         // Whose name was known is counted already: so a connection has one question to the registrar at a time.
         if !was_named && let Some(Err(error)) = self.ask_registrar(id, now) {

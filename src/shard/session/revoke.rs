@@ -9,17 +9,17 @@ use crate::auth::Revoke;
 use crate::clock::Now;
 use crate::wire::http::Reply;
 
-/// What may be asked for: `{"jti":…}`, `{"user":…,"issued_until_s":…}` or `{"issued_until_s":…}`.
+/// The body of a revocation: `{"jti":…}`, `{"user":…,"issued_until_s":…}` or `{"issued_until_s":…}`.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+struct RevokeRequest {
     jti: Option<Box<str>>,
     user: Option<Box<str>>,
     /// Absent: until now.
     issued_until_s: Option<u64>,
 }
 
-impl Wish {
+impl RevokeRequest {
     fn revoke(self, now_s: u64) -> Option<Revoke> {
         match (self.jti, self.user, self.issued_until_s) {
             (Some(jti), None, None) => Some(Revoke::Token { jti }),
@@ -40,9 +40,9 @@ impl Shard {
         body: &[u8],
         now: Now,
     ) {
-        let wish = serde_json::from_slice::<Wish>(body).ok();
-        let done = wish
-            .and_then(|wish| wish.revoke(now.wall_us / 1_000_000))
+        let request = serde_json::from_slice::<RevokeRequest>(body).ok();
+        let done = request
+            .and_then(|request| request.revoke(now.wall_us / 1_000_000))
             .map(|what| self.revoke(&what, now));
         self.reply(id, http, now, |out, answering| match done {
             None => Reply::begin(out, 400, answering).error(

@@ -1,29 +1,24 @@
-//! `POST /v1/publish/{topic}`: one JSON object, or one a line for as long as the client likes.
+//! An upload: a body that brings events for as long as its client likes, one a line, or is one itself; what a line means, its dialect says.
 //!
 //! Invariants: lines are published in their order, a run at a time; a faulty line costs itself only; what was refused because the server is
 //! full was not taken, nor was any later line, and the answer says which line that was. Holds one unfinished line, never the body.
 
-mod answer;
-
-use std::sync::Arc;
-
-use bytes::Bytes;
-
 use super::super::ingest::Ingest;
 use super::super::publish::draft_bytes;
 use super::PublishResult;
-use super::http::refusal_body;
 use super::unread::Unread;
 use super::upload_end::Cut;
 use crate::clock::Now;
+use crate::dialect::Ended;
+use crate::dialect::Lines;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
+use crate::dialect::Response;
+use crate::dialect::Uploaded;
+use crate::dialect::Uploading;
 use crate::event::Draft;
-use crate::event::Op;
 use crate::event::TopicName;
-use crate::event::fields::KeyField;
 use crate::limits::DRAFTS_BYTES_MAX;
-use crate::limits::KEY_BYTES_MAX;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::limits::UPLOAD_ERRORS_MAX;
 use crate::limits::UPLOAD_HELD_MS_MAX;
@@ -34,14 +29,13 @@ use crate::limits::UPLOAD_STEP_BYTES;
 use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::Framing;
-use crate::wire::http::Head;
-use crate::wire::http::HttpError;
-use crate::wire::http::Name;
 
 /// An upload on its way.
 #[derive(Debug)]
 pub(super) struct Upload {
-    terms: Terms,
+    topic: TopicName,
+    has_lines: bool,
+    lines_of: Box<dyn Lines>,
     body: BodyDecoder,
     /// The line, or the object, that has not ended yet.
     line: Vec<u8>,
@@ -72,43 +66,28 @@ pub(super) struct Upload {
     cut: Option<Cut>,
 }
 
-/// What the request's head says.
-#[derive(Debug)]
-struct Terms {
-    topic: TopicName,
-    key: Key,
-    op: Option<Op>,
-    ordered: bool,
-    ndjson: bool,
-}
-
-#[derive(Debug)]
-enum Key {
-    None,
-    Given(Arc<str>),
-    Field(Box<str>),
-}
-
 impl Upload {
-    /// Reads a request's head; whether its body has an object a line is known already.
+    /// Begins to read a body.
     ///
     /// # Errors
     /// The status, and what is wrong.
-    pub(super) fn read(
-        head: &Head,
-        has_lines: bool,
+    pub(super) fn new(
+        uploading: Uploading,
+        framing: Framing,
         message_bytes_max: usize,
     ) -> Result<Self, (u16, Refusal)> {
-        let terms = Terms::read(head, has_lines)?;
+        let Uploading { topic, has_lines, lines } = uploading;
         let line_bytes_max = message_bytes_max.min(PAYLOAD_BYTES_MAX);
-        let limit = if terms.ndjson { u64::MAX } else { line_bytes_max as u64 };
-        let body = BodyDecoder::new(head.framing, limit)
-            .map_err(|error| (error.status(), too_large(&error)))?;
-        if head.framing == Framing::None {
+        let limit = if has_lines { u64::MAX } else { line_bytes_max as u64 };
+        let body = BodyDecoder::new(framing, limit)
+            .map_err(|error| (error.status(), Refusal::new(RefusalCode::TooLarge, error)))?;
+        if framing == Framing::None {
             return Err((400, Refusal::new(RefusalCode::BadJson, "the request has no body")));
         }
         Ok(Self {
-            terms,
+            topic,
+            has_lines,
+            lines_of: lines,
             body,
             line: Vec::new(),
             line_bytes_max,
@@ -132,7 +111,7 @@ impl Upload {
 
     /// Where its events go.
     pub(super) fn topic(&self) -> &TopicName {
-        &self.terms.topic
+        &self.topic
     }
 
     /// Whether it takes no more of its body for now.
@@ -228,7 +207,7 @@ impl Upload {
 
     /// Whether the object of a single-object upload has still to be taken, or the last line has no line break.
     fn has_open_line(&self) -> bool {
-        match self.terms.ndjson {
+        match self.has_lines {
             true => !self.line.is_empty() || self.is_skipping,
             false => self.lines == 0,
         }
@@ -236,7 +215,7 @@ impl Upload {
 
     /// Takes a piece of the body in.
     fn feed(&mut self, piece: &[u8], ingest: &mut Ingest) {
-        if !self.terms.ndjson {
+        if !self.has_lines {
             return grow::extend(&mut self.line, piece);
         }
         let mut rest = piece;
@@ -272,10 +251,10 @@ impl Upload {
             let message = format_args!("the line is longer than {} bytes", self.line_bytes_max);
             return self.reject(self.lines, Refusal::new(RefusalCode::TooLarge, message));
         }
-        if self.terms.ndjson && line.iter().all(u8::is_ascii_whitespace) {
+        if self.has_lines && line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        match self.terms.draft(line, ingest) {
+        match self.lines_of.draft(line, ingest) {
             Ok(draft) => {
                 self.drafted += 1;
                 self.drafts.push(draft);
@@ -314,29 +293,49 @@ impl Upload {
                         self.held_ms = self.held_ms.filter(|_| index == 0);
                     }
                     let since_ms = *self.held_ms.get_or_insert(now.mono_ms);
-                    let gives_up = !self.terms.ndjson
+                    let gives_up = !self.has_lines
                         || now.mono_ms.saturating_sub(since_ms) >= UPLOAD_HELD_MS_MAX;
                     if gives_up {
                         self.refused = Some(*code);
                     }
                     return;
                 }
-                Err(RefusalCode::ShuttingDown) => {
+                Err(
+                    code @ (RefusalCode::ShuttingDown
+                    | RefusalCode::DiskFull
+                    | RefusalCode::Unavailable),
+                ) => {
                     self.draft_lines.drain(..index);
-                    self.refused = Some(RefusalCode::ShuttingDown);
+                    self.refused = Some(*code);
                     return;
                 }
                 Err(code) => {
-                    self.reject(
-                        self.draft_lines[index],
-                        Refusal::of_publish(*code, &self.terms.topic),
-                    );
+                    self.reject(self.draft_lines[index], Refusal::of_publish(*code, &self.topic));
                 }
             }
         }
         self.held_ms = None;
         self.drafts.clear();
         self.draft_lines.clear();
+    }
+
+    /// What is answered when nothing more is taken.
+    pub(super) fn answer(&self, epoch: &str) -> Response {
+        let cut = self.cut.map(|cut| (cut, cut.to_string()));
+        let cut = cut.as_ref().map(|(cut, message)| Ended::Cut {
+            status: cut.status(),
+            code: cut.code(),
+            message,
+        });
+        self.lines_of.answer(&Uploaded {
+            epoch,
+            accepted: self.accepted,
+            offset: self.offset,
+            rejected: self.rejected,
+            errors: &self.errors,
+            ended: self.refused.map(Ended::Refused).or(cut),
+            next_line: self.draft_lines.first().copied(),
+        })
     }
 
     pub(super) fn retry_ms(&self) -> u64 {
@@ -348,102 +347,4 @@ impl Upload {
         let is_due = self.is_held() && !self.is_underway;
         is_due.then(|| self.begin_run())
     }
-}
-
-impl Terms {
-    fn read(head: &Head, has_lines: bool) -> Result<Self, (u16, Refusal)> {
-        let bad = |field: &str, message: &dyn std::fmt::Display| {
-            (400, Refusal::of(RefusalCode::BadField, field, message))
-        };
-        let text = head.path_after("/v1/publish/").unwrap_or_default();
-        let topic = TopicName::new(&text)
-            .map_err(|e| (400, Refusal::of(RefusalCode::BadTopic, "topic", e)))?;
-        let (mut key, mut op, mut ordered) = (Key::None, None, true);
-        for (name, value) in head.query_pairs() {
-            match (&*name, &*value) {
-                ("key_field", "") => return Err(bad("key_field", &"`key_field` is empty")),
-                ("key_field", field) => key = Key::Field(field.into()),
-                ("op", word) => {
-                    let message = format_args!("op is `upsert`, `delete` or `event`, not {word:?}");
-                    op = Some(Op::from_name(word).ok_or_else(|| bad("op", &message))?);
-                }
-                // Whose request it is has been found out before this.
-                ("token", _) => {}
-                ("ack", "ordered") => ordered = true,
-                ("ack", "none") => ordered = false,
-                ("ack", word) => {
-                    return Err(bad(
-                        "ack",
-                        &format_args!("ack is `ordered` or `none`, not {word:?}"),
-                    ));
-                }
-                (name, _) => {
-                    let message = format_args!("publishing has no parameter `{name}`");
-                    return Err((400, Refusal::of(RefusalCode::UnknownField, name, message)));
-                }
-            }
-        }
-        if let Some(given) = head.value(Name::FanwireKey) {
-            if given.len() > KEY_BYTES_MAX {
-                return Err(bad(
-                    "Fanwire-Key",
-                    &format_args!(
-                        "the key has {} bytes; at most {KEY_BYTES_MAX} are allowed",
-                        given.len()
-                    ),
-                ));
-            }
-            if matches!(key, Key::Field(_)) {
-                return Err(bad(
-                    "Fanwire-Key",
-                    &"a key is given by this field or by `key_field`, not by both",
-                ));
-            }
-            key = Key::Given(Arc::from(given));
-        }
-        Ok(Self { topic, key, op, ordered, ndjson: has_lines })
-    }
-
-    fn draft(&self, bytes: &[u8], ingest: &mut Ingest) -> Result<Draft, Refusal> {
-        let bad_json =
-            |error: crate::event::PayloadError| Refusal::new(RefusalCode::BadJson, error);
-        let (key, fields) = match &self.key {
-            Key::None => (Arc::from(""), ingest.take(bytes).map_err(bad_json)?),
-            Key::Given(key) => (Arc::clone(key), ingest.take(bytes).map_err(bad_json)?),
-            Key::Field(field) => {
-                let (fields, key) = ingest.take_with_key(bytes, field).map_err(bad_json)?;
-                (key_in(field, key)?, fields)
-            }
-        };
-        let op = self.op.unwrap_or(if key.is_empty() { Op::Event } else { Op::Upsert });
-        let payload = Bytes::copy_from_slice(bytes);
-        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields })
-    }
-}
-
-/// The key that was to be taken from a member of the payload.
-fn key_in(field: &str, found: KeyField) -> Result<Arc<str>, Refusal> {
-    let bad = |message: String| Err(Refusal::of(RefusalCode::BadField, field, message));
-    match found {
-        KeyField::Missing => {
-            bad(format!("the payload has no member `{field}` to take the key from"))
-        }
-        KeyField::NotScalar => {
-            bad(format!("member `{field}`, the key, is neither a string nor a number"))
-        }
-        KeyField::NotText => {
-            bad(format!("member `{field}`, the key, is no text: it has half of a surrogate pair"))
-        }
-        KeyField::Text(key) if key.len() > KEY_BYTES_MAX => {
-            let bytes = key.len();
-            bad(format!(
-                "member `{field}`, the key, has {bytes} bytes; at most {KEY_BYTES_MAX} are allowed"
-            ))
-        }
-        KeyField::Text(key) => Ok(key),
-    }
-}
-
-fn too_large(error: &HttpError) -> Refusal {
-    Refusal::new(RefusalCode::TooLarge, error)
 }

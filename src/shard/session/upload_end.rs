@@ -10,10 +10,9 @@ use super::Session;
 use super::http::Http;
 use super::http::State;
 use crate::clock::Now;
-use crate::limits::RETRY_AFTER_S;
+use crate::dialect::Response;
 use crate::wire::http::Answering;
 use crate::wire::http::HttpError;
-use crate::wire::http::Reply;
 
 /// How a request ended too soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +51,13 @@ impl Cut {
         }
     }
 
-    /// `{"error":{"code":…,"message":…}}`
-    pub(super) fn body(self) -> Vec<u8> {
-        let error = serde_json::json!({ "code": self.code(), "message": self.to_string() });
-        serde_json::json!({ "error": error }).to_string().into_bytes()
+    /// What answers it, with this status.
+    fn response(self, status: u16) -> Response {
+        let response = Response::error(status, self.code(), &self.to_string());
+        match self {
+            Self::Stopping | Self::NoRoom => response.with_retry(),
+            Self::Late | Self::Ended | Self::Broken(_) => response,
+        }
     }
 }
 
@@ -119,7 +121,7 @@ impl Shard {
 
     fn cut(&mut self, id: ConnId, http: &mut Http, cut: Cut, now: Now) {
         http.forget_input();
-        let (status, body) = match http.state_mut() {
+        let response = match http.state_mut() {
             State::Upload(upload) => {
                 if upload.end_early(cut) {
                     // What is under way is answered for, too.
@@ -128,21 +130,15 @@ impl Shard {
                 upload.answer(self.shards.epoch())
             }
             // A body that there is no room for is a body that is too large for now.
-            State::Gather(_) if cut == Cut::NoRoom => (413, cut.body()),
+            State::Gather(_) if cut == Cut::NoRoom => cut.response(413),
             // The request before this one is over, and whose this one is nobody knows.
             State::Head => {
                 http.set_answering(Answering::nobody(self.life.date()));
-                (cut.status(), cut.body())
+                cut.response(cut.status())
             }
-            _ => (cut.status(), cut.body()),
+            _ => cut.response(cut.status()),
         };
         http.answers_last();
-        self.reply(id, http, now, |out, answering| {
-            let mut reply = Reply::begin(out, status, answering);
-            if matches!(cut, Cut::Stopping | Cut::NoRoom) {
-                reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
-            }
-            reply.body("application/json", &body);
-        });
+        self.respond(id, http, &response, now);
     }
 }

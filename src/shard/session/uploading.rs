@@ -10,8 +10,6 @@ use super::http::Http;
 use super::http::State;
 use super::upload::Upload;
 use crate::clock::Now;
-use crate::limits::RETRY_AFTER_S;
-use crate::wire::http::Reply;
 
 impl Shard {
     /// Takes in what was read of an upload's body, publishes it, and answers when all is done. What is left of the input is the next request's, or
@@ -50,17 +48,11 @@ impl Shard {
     }
 
     fn answer_upload(&mut self, id: ConnId, http: &mut Http, upload: &Upload, now: Now) {
-        let (status, body) = upload.answer(self.shards.epoch());
         if !upload.is_whole() {
             http.answers_last();
         }
-        self.reply(id, http, now, |out, answering| {
-            let mut reply = Reply::begin(out, status, answering);
-            if matches!(status, 429 | 503) {
-                reply = reply.header("retry-after", &RETRY_AFTER_S.to_string());
-            }
-            reply.body("application/json", &body);
-        });
+        let response = upload.answer(self.shards.epoch());
+        self.respond(id, http, &response, now);
     }
 
     /// The home shards have answered what a request published.
@@ -72,8 +64,8 @@ impl Shard {
         now: Now,
     ) {
         match http.take_state() {
-            State::Asked(asked) => {
-                self.call_published(id, &mut http, *asked, results, now);
+            State::Awaiting(awaited) => {
+                self.call_published(id, &mut http, *awaited, results, now);
             }
             State::Upload(mut upload) => {
                 upload.take_results(results, now);

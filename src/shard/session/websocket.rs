@@ -37,17 +37,17 @@ const CLOSE_POLICY: u16 = 1008;
 #[derive(Debug)]
 pub(in super::super) struct WebSocket {
     decoder: Decoder,
-    /// Every message comes back; and how that was agreed to be compressed.
+    /// `Some`: every message is sent back (`/echo`), compressed as was agreed.
     echo: Option<Echo>,
-    /// When it was pinged since it was last heard, in seconds since the start.
+    /// When the client was pinged, in seconds since the start; `None`: it has said something since.
     pinged_s: Option<NonZeroU32>,
-    /// A client that has not said who it is by then, in seconds since the start, is closed.
+    /// When a client that has not authenticated is closed, in seconds since the start.
     identify_by_s: Option<u32>,
-    /// What was taken of the messages that it may send; what it publishes is counted elsewhere.
+    /// The rate limit on the client's messages; publishes have one of their own.
     messages: Bucket,
-    /// What had to wait of what it said.
+    /// Messages that are not carried out yet. `None`: all are.
     waits: Option<Box<Waits>>,
-    /// For how many looks at it, one a second, a message has been coming in part.
+    /// For how many seconds a message has been incomplete.
     coming_s: u32,
 }
 
@@ -57,10 +57,10 @@ pub(in super::super) struct Echo {
     pub(super) deflate: Option<Agreed>,
 }
 
-/// One thing that a client said, its bytes copied where they outlive the read.
+/// A message or control frame of a client, its bytes copied where they outlive the read.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// What its conversation wants to be done for a message; whether that was counted as one of those that it may send.
+    /// The steps that its conversation wants for a message; `is_counted`: the message was charged to the rate limit.
     Steps {
         steps: Vec<Step>,
         is_counted: bool,

@@ -271,3 +271,20 @@ test('everything that is said can be listened to', () => {
   it.socket.say({ type: 'subscribed', id: 's1' });
   assert.deepEqual(said, ['<welcome', '>subscribe', '<subscribed']);
 });
+
+test('clients that want the same call it the same, whatever they did before', () => {
+  const [fresh, busy] = [puppet(), puppet()];
+  for (const it of [fresh, busy]) {
+    it.client.connect();
+    it.socket.welcome();
+  }
+  busy.client.ping();
+  busy.client.publish('t', {});
+  const former = busy.client.subscribe('other', () => {});
+  busy.client.subscribe('second', () => {});
+  busy.socket.say({ type: 'subscribed', id: 's1' });
+  former.unsubscribe();
+  assert.equal(busy.client.subscribe('third', () => {}).id, 's3', 'the end of s1 is not known yet, and events of it may still come');
+  busy.socket.say({ type: 'unsubscribed', id: 's1' });
+  assert.equal(busy.client.subscribe('t', () => {}).id, fresh.client.subscribe('t', () => {}).id);
+});

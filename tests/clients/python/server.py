@@ -16,7 +16,7 @@ class Server:
 
     def __init__(self, driver, **settings):
         self.driver = driver
-        self.is_stopping = False
+        self.is_stopping = self.is_killed = False
         self.settings = {"shards": 2, "pin": "false", "connections_max": 200, **settings}
 
     def __enter__(self):
@@ -45,11 +45,12 @@ class Server:
             self.process.send_signal(signal.SIGTERM)
 
     def __exit__(self, *_):
-        self.stop()
+        if not self.is_killed:
+            self.stop()
         # Read to its end, so that the server is never held up by its own log.
         _, log = self.process.communicate(timeout=60)
         self.folder.cleanup()
-        if self.process.returncode != 0:
+        if self.process.returncode != (-signal.SIGKILL if self.is_killed else 0):
             raise RuntimeError(f"the server ended with {self.process.returncode}: {log}")
 
 

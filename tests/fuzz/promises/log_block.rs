@@ -6,6 +6,7 @@
 use fanwire::history::log::Disk;
 use fanwire::history::log::DiskError;
 use fanwire::history::log::Found;
+use fanwire::history::log::Keys;
 use fanwire::history::log::Scan;
 use fanwire::history::log::Segment;
 use fanwire::history::log::block::BACK;
@@ -125,8 +126,10 @@ pub(crate) fn hold(input: &[u8]) {
     }
     let mut index = input.to_vec();
     index.extend_from_slice(&crc32c::crc32c(input).to_le_bytes());
-    if let Some(segment) = Segment::from_index(&index, 0) {
-        let again = Segment::from_index(&segment.to_index(0), 0);
+    let mut keys = Keys::new(1 << 20);
+    if let Some(segment) = Segment::from_index(&index, 0, None, &mut keys) {
+        let text = segment.to_index(0, &keys);
+        let again = Segment::from_index(&text, 0, None, &mut Keys::new(1 << 20));
         assert_eq!(again, Some(segment), "it comes back");
     }
 }

@@ -1,11 +1,16 @@
-//! Bytes that this thread has allocated and not given back.
+//! Bytes that have been allocated and not given back: by this thread, or by all others.
 
+#![allow(dead_code, reason = "each test asks for one of the two")]
 #![expect(unsafe_code, reason = "an allocator is unsafe by nature; this one counts and hands on")]
 
 use std::alloc::GlobalAlloc;
 use std::alloc::Layout;
 use std::alloc::System;
 use std::cell::Cell;
+use std::sync::atomic::AtomicIsize;
+use std::sync::atomic::Ordering;
+
+static ALL: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
     /// Of this thread alone, so that tests that run beside it do not count. Below 0: it gave back what another had taken.
@@ -13,6 +18,7 @@ thread_local! {
 }
 
 fn add(bytes: isize) {
+    ALL.fetch_add(bytes, Ordering::Relaxed);
     // A thread that ends gives back what it has after its counter is gone.
     let is_counted = HELD.try_with(|held| held.set(held.get() + bytes)).is_ok();
     debug_assert!(is_counted || bytes < 0, "who allocates has a counter");
@@ -48,7 +54,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Bytes held now.
+/// Bytes that this thread holds now.
 pub(crate) fn held() -> isize {
     HELD.get()
+}
+
+/// Bytes that all other threads hold now.
+pub(crate) fn held_by_others() -> isize {
+    ALL.load(Ordering::Relaxed) - HELD.get()
 }

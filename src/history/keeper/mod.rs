@@ -1,0 +1,254 @@
+//! The store as a state machine: runs of homes go in, and what became of them comes out; the past is read page by page.
+//!
+//! Time and answers are arguments: whoever calls it owns the thread, the clock and the lanes. Invariants, besides those of [`asks`](super::asks): what is answered as stored
+//! was written, what is answered as synced was synced; a run is written to all of its classes or to none; writing goes before reading, and neither is let wait for the other
+//! longer than one step takes. After an error of a kind that is no want of room it must not be called again.
+
+mod group;
+mod opening;
+mod reading;
+mod retention;
+
+use std::collections::VecDeque;
+
+pub use group::SyncPolicy;
+pub use opening::Opened;
+pub use opening::Setup;
+pub use opening::StoredClass;
+
+use super::asks::Answer;
+use super::asks::Append;
+use super::asks::Fault;
+use super::asks::PageAnswer;
+use super::asks::PageAsk;
+use super::log::Disk;
+use super::log::DiskError;
+use super::log::Folder;
+use super::log::Kept;
+use super::log::Manifest;
+use crate::event::ShardId;
+use crate::event::TopicName;
+use crate::event::TopicPattern;
+use crate::limits::STORE_GROUP_BYTES_MAX;
+use crate::limits::STORE_GROUP_EVENTS_MAX;
+use crate::limits::STORE_PAGES_ASKED_MAX;
+
+/// An answer, and the shard that it is for.
+pub type Outcome = (ShardId, Answer);
+
+/// What is counted of a store. Counters count from the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub events: u64,
+    /// Bytes of what was written, with everything around the events.
+    pub bytes: u64,
+    pub groups: u64,
+    pub syncs: u64,
+    /// Microseconds that writing and syncing took, as whoever has a clock measures it.
+    pub write_us: u64,
+    pub sync_us: u64,
+    /// Runs that were refused because there was no room.
+    pub refused_full: u64,
+    /// 1: the last group that was tried found no room.
+    pub is_full: u64,
+    pub pages: u64,
+    pub pages_events: u64,
+    pub pages_failed: u64,
+    /// Events that cannot be read any more.
+    pub corrupt: u64,
+    pub segments_let_go: u64,
+    /// Bytes of all segments.
+    pub held_bytes: u64,
+    pub held_segments: u64,
+    /// Bytes of what was read of late.
+    pub shelf_bytes: u64,
+    /// Runs that wait to be written.
+    pub runs_waiting: u64,
+    /// Events that are written and not synced.
+    pub unsynced_events: u64,
+}
+
+/// A class of topics that are kept alike.
+#[derive(Debug)]
+struct Class {
+    patterns: Vec<TopicPattern>,
+    sync: SyncPolicy,
+    /// Which of `kept` is its log.
+    kept: usize,
+    /// When what is not synced has to be, in microseconds of a clock that never goes back.
+    due_us: Option<u64>,
+    /// Of each shard the oldest run that is written and not synced.
+    unsynced: Vec<Option<u64>>,
+}
+
+/// What is known of a shard's runs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Home {
+    attempt: u32,
+    stored: u64,
+    synced: u64,
+    /// The newest stamp that was stored.
+    stamped_us: u64,
+}
+
+/// A store.
+#[derive(Debug)]
+pub struct Keeper<D: Disk> {
+    disk: D,
+    manifest: Manifest,
+    lost_power: bool,
+    kept: Vec<Kept<D::File>>,
+    classes: Vec<Class>,
+    homes: Vec<Home>,
+    waiting: VecDeque<Append>,
+    /// Asks that wait, the oldest first.
+    pages: VecDeque<PageAsk>,
+    /// When segments are looked at again that may be let go of, and room if there was none.
+    tidy_us: u64,
+    figures: Figures,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// Something: there may be more to do.
+    Did,
+    /// Nothing is to be done before this moment, unless something comes.
+    Idle { until_us: u64 },
+}
+
+impl<D: Disk> Keeper<D> {
+    /// Takes a run in; it is written by one of the next steps.
+    pub fn append(&mut self, append: Append) {
+        let home = &self.homes[append.shard.index()];
+        // Those of an attempt that was refused were on their way, and their offsets belong to others now.
+        if append.attempt >= home.attempt {
+            self.waiting.push_back(append);
+        }
+    }
+
+    /// Whether there is room for further runs: not more than two groups of them wait.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() < STORE_GROUP_EVENTS_MAX
+            && self.waiting_bytes() < 2 * STORE_GROUP_BYTES_MAX
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.waiting
+            .iter()
+            .flat_map(|append| &append.events)
+            .map(|event| event.weight_bytes())
+            .sum()
+    }
+
+    /// Takes a wish to read in; answers at once that there are too many.
+    pub fn ask(&mut self, ask: PageAsk, out: &mut Vec<Outcome>) {
+        if self.pages.len() >= STORE_PAGES_ASKED_MAX {
+            out.push(failed(&ask, Fault::Busy));
+        } else {
+            self.pages.push_back(ask);
+        }
+    }
+
+    /// Does one thing: writes what waits, or syncs what is due, or reads a page for a shard that has room for it, or lets go of a segment. Answers go to `out`.
+    /// `now_us` never goes back; `wall_us` is the time of day.
+    ///
+    /// # Errors
+    /// The disk failed in a way after which nobody knows what lies on it: the process has to end.
+    pub fn step(
+        &mut self,
+        (now_us, wall_us): (u64, u64),
+        has_room: impl Fn(ShardId) -> bool,
+        out: &mut Vec<Outcome>,
+    ) -> Result<Stepped, DiskError> {
+        if !self.waiting.is_empty() {
+            self.write_group(now_us, out)?;
+            return Ok(Stepped::Did);
+        }
+        if self.sync_due(now_us, out)? {
+            return Ok(Stepped::Did);
+        }
+        if let Some(place) = self.pages.iter().position(|ask| has_room(ask.shard))
+            && let Some(ask) = self.pages.remove(place)
+        {
+            out.push(self.read_page(&ask)?);
+            return Ok(Stepped::Did);
+        }
+        if self.tidy_us <= now_us && self.tidy((now_us, wall_us))? {
+            return Ok(Stepped::Did);
+        }
+        let due = self.classes.iter().filter_map(|class| class.due_us);
+        Ok(Stepped::Idle { until_us: due.fold(self.tidy_us, u64::min) })
+    }
+
+    /// Writes and syncs everything that waits, and leaves the folder in order; hands back the disk. What was asked and not read is told that it will not be.
+    ///
+    /// # Errors
+    /// What the disk says; then the next start finds a folder that was not left in order.
+    pub fn close(mut self, now_us: u64, out: &mut Vec<Outcome>) -> Result<D, DiskError> {
+        while !self.waiting.is_empty() {
+            self.write_group(now_us, out)?;
+        }
+        self.sync_all(out)?;
+        for ask in std::mem::take(&mut self.pages) {
+            out.push(failed(&ask, Fault::Closing));
+        }
+        let Self { mut disk, manifest, kept, lost_power, homes, .. } = self;
+        let logs = kept.into_iter().map(|kept| kept.log).collect();
+        Folder { manifest, logs, found: Vec::new(), lost_power }.close(&mut disk)?;
+        for shard in 0..homes.len() {
+            let shard = ShardId(u16::try_from(shard).expect("shards are few"));
+            out.push((shard, Answer::Closed));
+        }
+        Ok(disk)
+    }
+
+    /// What has been counted, without what would have to be gone through for it.
+    #[must_use]
+    pub const fn counts(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let logs = || self.kept.iter().map(|kept| &kept.log);
+        let shelves = self.kept.iter().map(|kept| kept.shelf.bytes() as u64);
+        Figures {
+            corrupt: logs().map(super::log::Log::lost_events).sum(),
+            held_bytes: logs().map(super::log::Log::bytes).sum(),
+            held_segments: logs().map(|log| log.sealed().len() as u64 + 1).sum(),
+            shelf_bytes: shelves.sum(),
+            runs_waiting: self.waiting.len() as u64,
+            unsynced_events: logs().map(super::log::Log::unsynced_events).sum(),
+            ..self.figures
+        }
+    }
+
+    /// The epoch of all offsets in the folder.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.manifest.epoch
+    }
+
+    /// Its disk, for those who make it worse.
+    pub const fn disk_mut(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
+    /// Its disk, when it is not needed any more.
+    pub fn into_disk(self) -> D {
+        self.disk
+    }
+
+    fn class_of(&self, topic: &TopicName) -> usize {
+        let is_of = |class: &Class| class.patterns.iter().any(|pattern| pattern.matches(topic));
+        // The home of a topic that none of them matches hands nothing on.
+        self.classes.iter().position(is_of).unwrap_or(0)
+    }
+}
+
+fn failed(ask: &PageAsk, fault: Fault) -> Outcome {
+    (ask.shard, Answer::Page(Box::new(PageAnswer { ticket: ask.ticket, result: Err(fault) })))
+}

@@ -1,0 +1,58 @@
+//! Pages: what was asked is read, and what turns out to be rotten on the way is looked into before anything is told.
+//!
+//! Invariant: one answer for each wish; a page that cannot be read is an answer, too, and no reason to stop.
+
+use super::Keeper;
+use super::Outcome;
+use super::failed;
+use crate::event::HomeId;
+use crate::history::asks::Answer;
+use crate::history::asks::Fault;
+use crate::history::asks::PageAnswer;
+use crate::history::asks::PageAsk;
+use crate::history::asks::Stretch;
+use crate::history::log;
+use crate::history::log::Disk;
+use crate::history::log::DiskError;
+use crate::history::log::Wish;
+
+impl<D: Disk> Keeper<D> {
+    /// Reads what was asked.
+    pub(super) fn read_page(&mut self, ask: &PageAsk) -> Result<Outcome, DiskError> {
+        self.figures.pages += 1;
+        let Ok(mut stretch) = self.stretch(ask) else {
+            self.figures.pages_failed += 1;
+            return Ok(failed(ask, Fault::Failed));
+        };
+        self.figures.pages_events += stretch.events.len() as u64;
+        stretch.as_of_us = self.homes[ask.shard.index()].stamped_us;
+        let answer = PageAnswer { ticket: ask.ticket, result: Ok(stretch) };
+        Ok((ask.shard, Answer::Page(Box::new(answer))))
+    }
+
+    fn stretch(&mut self, ask: &PageAsk) -> Result<Stretch, DiskError> {
+        let wish = Wish {
+            home: ask.home,
+            read: &ask.read,
+            after_us: ask.after_us,
+            until_us: ask.until_us,
+            page_bytes: ask.page_bytes,
+        };
+        debug_assert!(
+            ask.home == HomeId::durable(ask.shard, ask.shard_count),
+            "it asks for itself"
+        );
+        loop {
+            let unexamined = match log::read(&mut self.disk, &mut self.kept, wish)? {
+                Ok(stretch) => return Ok(stretch),
+                Err(unexamined) => unexamined,
+            };
+            let log = &mut self.kept[unexamined.class].log;
+            log.examine(&mut self.disk, unexamined.segment)?;
+            if !log.knows_rotten(unexamined.segment, unexamined.at) {
+                // It was read wrong once and right once: nobody knows what is true of it.
+                return Err(DiskError::Failed(std::io::Error::other("a block cannot be read")));
+            }
+        }
+    }
+}
