@@ -48,11 +48,6 @@ fn play_two(seed: u64) {
     play(seed, random, shards, load_per_cent, &kinds);
 }
 
-/// All of them at once, on two shards.
-fn play_all(seed: u64) {
-    play(seed, Random::new(seed), 2, 300, &KINDS);
-}
-
 fn play(seed: u64, mut random: Random, shards: u16, load_per_cent: u64, kinds: &[Kind]) {
     let slow_per_cent = *random.pick(&[0, 20, 50, 90]);
     // These say more than there is room for.
@@ -90,9 +85,4 @@ fn play(seed: u64, mut random: Random, shards: u16, load_per_cent: u64, kinds: &
 #[test]
 fn nobody_harms_anybody() {
     seeds::hold(1..31, play_two);
-}
-
-#[test]
-fn not_even_all_at_once() {
-    seeds::hold(1..3, play_all);
 }
