@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
-use super::metrics;
 use super::store_figures::STORE_FIGURES;
 use crate::event::ShardId;
 use crate::history::keeper::Figures;
@@ -71,12 +70,6 @@ impl Board {
         for (cell, metric) in self.cells[shard.index()].iter().zip(FIGURES) {
             cell.store((metric.read)(stats), Ordering::Relaxed);
         }
-    }
-
-    /// What stands on it, as `GET /metrics` says it.
-    #[must_use]
-    pub fn metrics(&self) -> String {
-        metrics::render(self)
     }
 
     pub(super) fn shard_count(&self) -> usize {

@@ -11,8 +11,16 @@ use crate::shard::FigureKind;
 /// The media type, with the version of the format that it is.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+impl Board {
+    /// What stands on it, as `GET /metrics` says it.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        render(self)
+    }
+}
+
 /// The whole page.
-pub(super) fn render(board: &Board) -> String {
+fn render(board: &Board) -> String {
     let mut page = String::with_capacity(128 * (FIGURES.len() + 4));
     for (index, metric) in FIGURES.iter().enumerate() {
         append(&mut page, metric.name, metric.kind, metric.help, board.sum(index));

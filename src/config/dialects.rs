@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use super::keys::Takes;
+use super::takes::Takes;
 use crate::dialect::Guest;
 use crate::dialect::Protocol;
 use crate::dialect::Setting;

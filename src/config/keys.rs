@@ -1,10 +1,9 @@
 //! The list of keys: each once, with everything there is to say about it.
 
-use std::net::SocketAddr;
-
-use super::Config;
 use super::DriverChoice;
 use super::FdTables;
+use super::takes::Key;
+use super::takes::Takes;
 use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::OUTBOX_BYTES_MAX;
@@ -13,64 +12,6 @@ use crate::limits::PEER_TIMEOUT_S_MIN;
 use crate::limits::SHARDS_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::limits::TOPIC_BYTES_MAX;
-
-/// Something that may be set of the server; what may be set of a dialect is declared in its folder (`dialects`).
-pub(super) struct Key {
-    /// With its table's name in front: `history.age_s_max`.
-    pub(super) name: &'static str,
-    pub(super) takes: Takes<Config>,
-    /// As it would be written in the file.
-    pub(super) default: &'static str,
-    pub(super) unit: &'static str,
-    pub(super) doc: &'static str,
-}
-
-/// What kind of value a key has, which ones are possible, and where in `C` it is put.
-pub(super) enum Takes<C> {
-    Address(fn(&mut C) -> &mut SocketAddr),
-    /// An address, or an empty string for none.
-    AddressOrNone(fn(&mut C) -> &mut Option<SocketAddr>),
-    Switch(fn(&mut C) -> &mut bool),
-    Number {
-        min: u64,
-        max: u64,
-        field: fn(&mut C) -> &mut u64,
-    },
-    Text {
-        field: fn(&mut C) -> &mut String,
-    },
-    List(fn(&mut C) -> &mut Vec<String>),
-    Choice {
-        of: &'static [&'static str],
-        set: fn(&mut C, &str),
-    },
-}
-
-impl<C> Takes<C> {
-    /// Which values are possible, as the page says it.
-    pub(super) fn values(&self, unit: &str) -> String {
-        match self {
-            Self::Address(_) | Self::AddressOrNone(_) => unit.to_owned(),
-            Self::Text { .. } => "a string".to_owned(),
-            Self::List(_) => "a list of strings".to_owned(),
-            Self::Switch(_) => "`true`, `false`".to_owned(),
-            Self::Number { min, max, .. } => format!("{min} to {max} {unit}"),
-            Self::Choice { of, .. } => {
-                of.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
-            }
-        }
-    }
-
-    /// Whether a value is a word, which needs no quotes on the command line.
-    pub(super) const fn is_word(&self) -> bool {
-        match self {
-            Self::Address(_) | Self::AddressOrNone(_) | Self::Text { .. } | Self::Choice { .. } => {
-                true
-            }
-            Self::Switch(_) | Self::Number { .. } | Self::List(_) => false,
-        }
-    }
-}
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;

@@ -1,7 +1,7 @@
 //! The keys about who may do what.
 
-use super::keys::Key;
-use super::keys::Takes;
+use super::takes::Key;
+use super::takes::Takes;
 use crate::limits::JWKS_WISH_S_MIN;
 use crate::limits::TOKEN_LEEWAY_S_MAX;
 use crate::limits::TOKEN_LIFETIME_S;

@@ -1,7 +1,7 @@
 //! The keys about how much memory may be taken, and for what.
 
-use super::keys::Key;
-use super::keys::Takes;
+use super::takes::Key;
+use super::takes::Takes;
 
 const TIB: u64 = 1 << 40;
 

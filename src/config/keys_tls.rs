@@ -1,7 +1,7 @@
 //! The keys about encryption: certificates, and which listeners use them.
 
-use super::keys::Key;
-use super::keys::Takes;
+use super::takes::Key;
+use super::takes::Takes;
 
 pub(super) const KEYS: &[Key] = &[
     Key {

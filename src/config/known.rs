@@ -10,9 +10,9 @@ use super::dialects::DialectKey;
 use super::dialects::Slot;
 use super::error::Problem;
 use super::keys;
-use super::keys::Key;
-use super::keys::Takes;
-use super::parse::put;
+use super::takes::Key;
+use super::takes::Takes;
+use super::takes::put;
 use crate::dialect::Protocol;
 use crate::dialect::SettingTakes;
 

@@ -7,6 +7,7 @@
 mod dialects;
 mod docs;
 mod error;
+mod file;
 mod keys;
 mod keys_auth;
 mod keys_memory;
@@ -15,6 +16,7 @@ mod known;
 mod parse;
 mod places;
 mod tables;
+mod takes;
 
 use std::collections::BTreeMap;
 use std::fs;

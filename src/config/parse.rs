@@ -12,10 +12,11 @@ use super::Config;
 use super::error::ConfigError;
 use super::error::Origin;
 use super::error::Problem;
-use super::keys::Takes;
+use super::file::File;
 use super::known::Known;
 use super::known::every;
 use super::tables;
+use super::takes::type_name;
 use crate::dialect::Protocol;
 
 /// Sets everything that a file's text sets.
@@ -56,23 +57,6 @@ pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(),
     known.set(config, &DeValue::String(word.into())).map_err(error)?;
     config.places.note(known.name(), Origin::CommandLine);
     Ok(())
-}
-
-/// A file, to say where in it something stands.
-pub(super) struct File<'a> {
-    text: &'a str,
-    path: &'a Path,
-}
-
-impl File<'_> {
-    pub(super) fn error(&self, key: &str, at: usize, problem: Problem) -> ConfigError {
-        ConfigError::new(key, self.origin(at), problem)
-    }
-
-    pub(super) fn origin(&self, at: usize) -> Origin {
-        let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        Origin::File { path: self.path.into(), line: u32::try_from(line).unwrap_or(u32::MAX) }
-    }
 }
 
 fn set_table(
@@ -120,84 +104,6 @@ fn find(config: &Config, key: &str) -> Result<Known, Problem> {
     let protocols = config.protocols();
     let found = every(&protocols).find(|known| known.name() == key);
     found.ok_or_else(|| Problem::UnknownKey { meant: meant(&protocols, key) })
-}
-
-/// Puts a value where it belongs.
-///
-/// # Errors
-/// If it is none of those that are possible.
-pub(super) fn put<C>(config: &mut C, takes: &Takes<C>, value: &DeValue<'_>) -> Result<(), Problem> {
-    let wrong = |wanted| Problem::WrongType { wanted, found: type_name(value) };
-    match takes {
-        Takes::Address(field) => {
-            let DeValue::String(text) = value else { return Err(wrong("a string")) };
-            *field(config) =
-                text.parse().map_err(|_| Problem::NotAnAddress { found: text.as_ref().into() })?;
-        }
-        Takes::AddressOrNone(field) => {
-            let DeValue::String(text) = value else { return Err(wrong("a string")) };
-            *field(config) = match text.as_ref() {
-                "" => None,
-                text => {
-                    Some(text.parse().map_err(|_| Problem::NotAnAddress { found: text.into() })?)
-                }
-            };
-        }
-        Takes::List(field) => {
-            *field(config) = strings(value, 0).map_err(|(_, problem)| problem)?;
-        }
-        Takes::Text { field } => {
-            let DeValue::String(text) = value else { return Err(wrong("a string")) };
-            text.as_ref().clone_into(field(config));
-        }
-        Takes::Switch(field) => {
-            let DeValue::Boolean(on) = value else { return Err(wrong("true or false")) };
-            *field(config) = *on;
-        }
-        Takes::Number { min, max, field } => {
-            let DeValue::Integer(number) = value else { return Err(wrong("a whole number")) };
-            // What does not even fit 64 bits is out of range all the same.
-            let parsed = u64::from_str_radix(number.as_str(), number.radix()).ok();
-            let in_range = parsed.filter(|number| (*min..=*max).contains(number));
-            let out_of_range =
-                || Problem::OutOfRange { found: number.to_string().into(), min: *min, max: *max };
-            *field(config) = in_range.ok_or_else(out_of_range)?;
-        }
-        Takes::Choice { of, set } => {
-            let DeValue::String(word) = value else { return Err(wrong("a string")) };
-            if !of.contains(&word.as_ref()) {
-                return Err(Problem::NotOneOf { found: word.as_ref().into(), of });
-            }
-            set(config, word);
-        }
-    }
-    Ok(())
-}
-
-/// A list of strings; an error comes with where it is, if it has a place of its own.
-pub(super) fn strings(value: &DeValue<'_>, at: usize) -> Result<Vec<String>, (usize, Problem)> {
-    let wrong = |value: &DeValue<'_>, at| {
-        let wanted = "a list of strings";
-        (at, Problem::WrongType { wanted, found: type_name(value) })
-    };
-    let DeValue::Array(list) = value else { return Err(wrong(value, at)) };
-    let text = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
-        DeValue::String(text) => Ok(text.as_ref().to_owned()),
-        other => Err(wrong(other, value.span().start)),
-    };
-    list.iter().map(text).collect()
-}
-
-pub(super) const fn type_name(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
 }
 
 /// The key that differs least, if it differs little.

@@ -16,10 +16,10 @@ use super::RoleConfig;
 use super::SyncConfig;
 use super::error::ConfigError;
 use super::error::Problem;
+use super::file::File;
 use super::keys_auth::ALGORITHMS;
-use super::parse::File;
-use super::parse::strings;
-use super::parse::type_name;
+use super::takes::strings;
+use super::takes::type_name;
 use crate::limits::STORE_SYNC_MS_MAX;
 
 /// A table of the operator's own names.

@@ -83,8 +83,13 @@ pub struct Matcher {
     told: Vec<u64>,
     event_number: u64,
     steps_of_event: u64,
+    buffers: Buffers,
+}
+
+/// What is used from event to event, kept for its memory.
+#[derive(Debug, Default)]
+struct Buffers {
     scratch: Scratch,
-    /// Kept for their memory.
     matched: Vec<SubjectId>,
     candidates: Vec<GroupId>,
     passed: Vec<GroupId>,
@@ -206,15 +211,17 @@ impl Matcher {
     pub fn matches(&mut self, event: &Event, out: &mut Vec<WishId>) {
         self.event_number += 1;
         self.steps_of_event = 0;
-        self.matched.clear();
-        self.topics.matches(&event.topic, &mut self.matched);
-        self.passed.clear();
-        self.passed
-            .extend(self.matched.iter().filter_map(|subject| self.subjects[subject.index()].plain));
-        if self.matched.iter().any(|subject| self.subjects[subject.index()].tree.is_some()) {
+        self.buffers.matched.clear();
+        self.topics.matches(&event.topic, &mut self.buffers.matched);
+        self.buffers.passed.clear();
+        self.buffers.passed.extend(
+            self.buffers.matched.iter().filter_map(|subject| self.subjects[subject.index()].plain),
+        );
+        if self.buffers.matched.iter().any(|subject| self.subjects[subject.index()].tree.is_some())
+        {
             self.ask_filters(event);
         }
-        for group in &self.passed {
+        for group in &self.buffers.passed {
             for member in self.groups.members(*group) {
                 if member.is_sole {
                     out.push(member.wish);
@@ -233,16 +240,16 @@ impl Matcher {
     fn ask_filters(&mut self, event: &Event) {
         let mut own = Own::default();
         // It was emptied when the last event was done with.
-        let mut facts: Facts<'_> = self.facts.take().unwrap_or_default();
-        facts.read(event, &mut self.filters.slots, &mut self.scratch, &mut own);
+        let mut facts: Facts<'_> = self.buffers.facts.take().unwrap_or_default();
+        facts.read(event, &mut self.filters.slots, &mut self.buffers.scratch, &mut own);
         self.filters.dimensions.look(&facts);
-        self.candidates.clear();
-        for subject in &self.matched {
+        self.buffers.candidates.clear();
+        for subject in &self.buffers.matched {
             if let Some(root) = self.subjects[subject.index()].tree {
-                self.forest.search(root, &self.filters.dimensions, &mut self.candidates);
+                self.forest.search(root, &self.filters.dimensions, &mut self.buffers.candidates);
             }
         }
-        for group in &self.candidates {
+        for group in &self.buffers.candidates {
             let Some(Some(filter)) = self.groups.take_up(*group, self.event_number) else {
                 continue;
             };
@@ -254,7 +261,7 @@ impl Matcher {
             }
             let steps = facts.work().steps();
             if self.filters.passes(filter, self.event_number, &facts) {
-                self.passed.push(*group);
+                self.buffers.passed.push(*group);
             }
             let steps = facts.work().steps() - steps;
             if let Some(share) = Accounts::share(steps, members.len()) {
@@ -266,7 +273,7 @@ impl Matcher {
             }
         }
         self.steps_of_event = facts.work().steps();
-        self.facts = Some(Facts::recycled(facts));
+        self.buffers.facts = Some(Facts::recycled(facts));
     }
 
     /// Opens the account of a payer, whose connection has spent so many steps in this second already.

@@ -2,16 +2,15 @@
 //!
 //! Invariant: a text or a file that is not what it must be stops the start, with the key that names it.
 
-use std::fmt::Display;
-use std::fs;
 use std::sync::Arc;
-
-use zeroize::Zeroizing;
 
 use super::grants;
 use super::keys;
-use super::plan::seconds;
 use super::tls;
+use super::written::file;
+use super::written::parts;
+use super::written::seconds;
+use super::written::unusable;
 use crate::auth::AccessLimits;
 use crate::auth::AdminSecret;
 use crate::auth::Origins;
@@ -20,7 +19,6 @@ use crate::auth::secret_in_file;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::DialectConfig;
-use crate::config::Problem;
 use crate::config::ViewConfig;
 use crate::dialect::View;
 use crate::dialect::Views;
@@ -31,27 +29,6 @@ use crate::shard::Access;
 use crate::shard::Listeners;
 use crate::shard::OwnEvents;
 use crate::shard::Port;
-
-/// What a key says cannot be used, with the place where it says so.
-pub(super) fn unusable(config: &Config, key: &str, reason: impl Display) -> ConfigError {
-    config.places.error(key, Problem::Unusable { reason: reason.to_string().into() })
-}
-
-/// The members of a text with commas in it.
-pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
-}
-
-/// What a file holds, which may be a secret: it is overwritten when it is no longer needed.
-pub(super) fn file(
-    config: &Config,
-    key: &str,
-    path: &str,
-) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-    let bytes = fs::read(path);
-    let bytes = bytes.map_err(|error| unusable(config, key, format_args!("{path}: {error}")))?;
-    Ok(Zeroizing::new(bytes))
-}
 
 /// How each dialect sees the topics.
 pub(super) fn views(config: &Config) -> Result<Views, ConfigError> {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::access::unusable;
+use super::written::unusable;
 use crate::auth::Anonymous;
 use crate::auth::AnonymousAccess;
 use crate::auth::Certified;

@@ -12,10 +12,10 @@ use flume::Receiver;
 use flume::RecvTimeoutError;
 use flume::Sender;
 
-use super::access::file;
-use super::access::parts;
-use super::access::unusable;
 use super::grants;
+use super::written::file;
+use super::written::parts;
+use super::written::unusable;
 use crate::admin::jwks::JwksKeeper;
 use crate::auth::Algorithm;
 use crate::auth::Jwks;

@@ -19,6 +19,7 @@ mod storing;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod written;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

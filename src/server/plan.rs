@@ -16,6 +16,7 @@ use super::memory;
 use super::memory::Part;
 use super::memory::Sizes;
 use super::memory::WorstCase;
+use super::written::seconds;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::FdTables;
@@ -186,10 +187,6 @@ pub(super) fn settings(
 
 fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-pub(super) fn seconds(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
-use super::access::unusable;
 use super::error::StartError;
 use super::memory::Part;
 use super::memory::Sizes;
+use super::written::unusable;
 use crate::admin::Board;
 use crate::clock::Clock;
 use crate::config::Config;

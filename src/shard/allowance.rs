@@ -4,6 +4,7 @@
 //! twice. Of a run the first events are granted and the others refused, so that what is taken has no hole. Whoever has no name and comes
 //! from this machine is not counted, and nobody is asked about them.
 
+use super::conns::Conns;
 use std::collections::HashMap;
 
 use super::Shard;
@@ -82,7 +83,9 @@ impl Shard {
     /// Of so many events that a connection wants to publish: how many it may.
     pub(super) fn allow(&mut self, conn: ConnRef, events: usize, now: Now) -> Allowed {
         let events = u32::try_from(events).unwrap_or(u32::MAX);
-        let Some(publisher) = self.publisher_of(conn.id) else { return Allowed::Events(events) };
+        let Some(publisher) = self.conns.publisher_of(conn.id) else {
+            return Allowed::Events(events);
+        };
         if self.shards.here() == REGISTRAR {
             return Allowed::Events(self.rights.registrar.allow(&publisher, events, now));
         }
@@ -99,12 +102,6 @@ impl Shard {
             events,
         })));
         Allowed::Asked
-    }
-
-    fn publisher_of(&self, id: ConnId) -> Option<Publisher> {
-        let conn = self.conns.find(id)?;
-        let user = conn.who.as_ref().and_then(|who| who.principal.user.as_ref());
-        Publisher::of(user, conn.peer)
     }
 
     /// Another shard's publisher wants to publish.
@@ -135,5 +132,13 @@ impl Shard {
         if let Some(results) = self.publish_allowed(conn, drafts, events, now) {
             self.published(conn.id, &results, now);
         }
+    }
+}
+
+impl Conns {
+    fn publisher_of(&self, id: ConnId) -> Option<Publisher> {
+        let conn = self.find(id)?;
+        let user = conn.who.as_ref().and_then(|who| who.principal.user.as_ref());
+        Publisher::of(user, conn.caller.peer)
     }
 }

@@ -66,6 +66,21 @@ pub(super) struct InPieces {
     pub(super) pieces: Vec<Piece>,
 }
 
+/// What waits for a class's members until the next flight.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Members that joined since frames began to wait, and how many of those frames are not for them.
+    pub(super) late: HashMap<ConnId, u32, foldhash::fast::RandomState>,
+    /// The frames, as anyone can read them.
+    pub(super) plain: Vec<FrameId>,
+    /// How many bytes they are.
+    pub(super) bytes: usize,
+    /// The same frames as those in sync read them; empty without a stream.
+    pub(super) deflated: Vec<FrameId>,
+    /// What waits in pieces, behind the frames that waited before it.
+    pub(super) large: Option<Box<InPieces>>,
+}
+
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) key: Arc<ClassKey>,
@@ -73,16 +88,8 @@ pub(super) struct Class {
     pub(super) policy: Policy,
     pub(super) members: Vec<ConnId>,
     pub(super) solos: Vec<ConnId>,
-    /// Members that joined since frames began to wait, and how many of those frames are not for them.
-    pub(super) late: HashMap<ConnId, u32, foldhash::fast::RandomState>,
-    /// The frames that wait, as anyone can read them.
-    pub(super) plain: Vec<FrameId>,
-    /// How many bytes they are.
-    pub(super) waiting_bytes: usize,
-    /// The same frames as those in sync read them; empty without a stream.
-    pub(super) deflated: Vec<FrameId>,
-    /// What waits in pieces, behind the frames that waited before it.
-    pub(super) large: Option<Box<InPieces>>,
+    /// What waits for the members.
+    pub(super) waiting: Waiting,
     pub(super) stream: Option<Stream>,
     pub(super) open: Option<Box<OpenBatch>>,
     /// While one event is fanned out: which subscriptions it matches.
@@ -118,11 +125,7 @@ impl Class {
             wishes,
             members: Vec::new(),
             solos: Vec::new(),
-            late: HashMap::default(),
-            plain: Vec::new(),
-            waiting_bytes: 0,
-            deflated: Vec::new(),
-            large: None,
+            waiting: Waiting::default(),
             stream: None,
             open: None,
             matched: 0,
@@ -144,18 +147,20 @@ impl Class {
 
     /// Frames of those waiting that are not for this member.
     pub(super) fn late_frames(&self, conn: ConnId) -> usize {
-        if self.late.is_empty() {
+        if self.waiting.late.is_empty() {
             return 0;
         }
-        self.late.get(&conn).map_or(0, |frames| *frames as usize)
+        self.waiting.late.get(&conn).map_or(0, |frames| *frames as usize)
     }
 
     /// Adds messages in pieces to what waits.
     pub(super) fn push_pieces(&mut self, pieces: Vec<Piece>, messages: usize, frames: &Frames) {
         self.end_frames(frames);
-        let before = self.plain.len();
-        let large =
-            self.large.get_or_insert_with(|| Box::new(InPieces { before, ..InPieces::default() }));
+        let before = self.waiting.plain.len();
+        let large = self
+            .waiting
+            .large
+            .get_or_insert_with(|| Box::new(InPieces { before, ..InPieces::default() }));
         large.messages += messages;
         large.pieces.extend(pieces);
         self.begin_stream_anew();
@@ -163,15 +168,15 @@ impl Class {
 
     /// Makes pieces of the frames that wait behind others: from then on all frames go before all pieces.
     pub(super) fn end_frames(&mut self, frames: &Frames) {
-        let Some(large) = &mut self.large else { return };
-        if self.plain.len() == large.before {
+        let Some(large) = &mut self.waiting.large else { return };
+        if self.waiting.plain.len() == large.before {
             return;
         }
-        for frame in self.plain.drain(large.before..) {
+        for frame in self.waiting.plain.drain(large.before..) {
             large.messages += 1;
             large.pieces.push(Piece::Bytes(Bytes::copy_from_slice(frames.bytes(frame))));
         }
-        self.deflated.truncate(large.before);
+        self.waiting.deflated.truncate(large.before);
         self.begin_stream_anew();
     }
 
@@ -185,16 +190,13 @@ impl Class {
     /// Takes a member out.
     pub(super) fn remove_member(&mut self, conn: ConnId, conns: &mut Conns) {
         stand_up(&mut self.members, conn, conns);
-        if !self.late.is_empty() {
-            self.late.remove(&conn);
+        if !self.waiting.late.is_empty() {
+            self.waiting.late.remove(&conn);
         }
         if self.members.is_empty() {
             // Nobody is left to read it: the buffers go, and with them the stream's 315 KB.
             self.stream = None;
-            self.deflated = Vec::new();
-            self.plain = Vec::new();
-            self.large = None;
-            self.waiting_bytes = 0;
+            self.waiting = Waiting::default();
             self.open = None;
             self.members = Vec::new();
         }
@@ -204,9 +206,9 @@ impl Class {
     pub(super) fn insert_member(&mut self, conn: ConnId, conns: &mut Conns) {
         debug_assert!(self.open.is_none(), "an open batch is closed before someone joins");
         sit_down(&mut self.members, conn, conns);
-        if !self.plain.is_empty() {
-            let frames = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
-            self.late.insert(conn, frames);
+        if !self.waiting.plain.is_empty() {
+            let frames = u32::try_from(self.waiting.plain.len()).unwrap_or(u32::MAX);
+            self.waiting.late.insert(conn, frames);
         }
     }
 

@@ -70,7 +70,7 @@ impl Shard {
         }
         let (confine, hears_of) =
             (|event: &_| who.confine_event(event, steps), |topic: &_| who.hears_of(topic));
-        self.shapings.confine(&mut self.conns, id, confine, hears_of);
+        self.telling.shapings.confine(&mut self.conns, id, confine, hears_of);
         steps.get()
     }
 

@@ -35,6 +35,28 @@ impl ClassId {
     }
 }
 
+/// From where a connection comes, and what is known of that.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) peer: IpAddr,
+    /// The certificate that it has shown, if that is one that the operator knows.
+    pub(super) named: Option<Box<Named>>,
+    /// The registrar counts it.
+    pub(super) is_counted: bool,
+    /// They were told that their token is soon over.
+    pub(super) is_warned: bool,
+    /// What their token says, of what all tokens may.
+    pub(super) who_counted: Counted,
+}
+
+impl Caller {
+    /// Of whom nothing more is known.
+    fn new(peer: IpAddr) -> Self {
+        let who_counted = Counted::default();
+        Self { peer, named: None, is_counted: false, is_warned: false, who_counted }
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -58,16 +80,8 @@ pub(super) struct Conn {
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
     pub(super) who: Option<Arc<Who>>,
-    /// What their token says, of what all tokens may.
-    pub(super) who_counted: Counted,
-    /// The certificate that it has shown, if that is one that the operator knows.
-    pub(super) named: Option<Box<Named>>,
-    /// The registrar counts it.
-    pub(super) is_counted: bool,
-    /// Where it comes from.
-    pub(super) peer: IpAddr,
-    /// They were told that their token is soon over.
-    pub(super) is_warned: bool,
+    /// From where it comes, and what is known of that.
+    pub(super) caller: Caller,
     /// What its paced and leaving subscriptions remember.
     pub(super) shaping: Option<Box<Shaping>>,
     /// `None`: in step with its class, or idle.
@@ -134,11 +148,7 @@ impl Conns {
             is_heard_later: false,
             voice: None,
             who: None,
-            who_counted: Counted::default(),
-            named: None,
-            is_counted: false,
-            peer,
-            is_warned: false,
+            caller: Caller::new(peer),
             shaping: None,
             solo: None,
         });
@@ -215,7 +225,7 @@ impl Conns {
     pub(super) fn pop_gone(&mut self) -> Option<ConnId> {
         let id = self.gone.pop_front()?;
         if let Some(conn) = self.remove(id) {
-            self.addresses.leave(conn.peer);
+            self.addresses.leave(conn.caller.peer);
         }
         Some(id)
     }

@@ -133,8 +133,8 @@ impl Flight {
     /// Takes what waits for a class's members.
     fn gather(&mut self, class: &mut Class) {
         class.end_frames(&self.frames);
-        let plain = self.span_of(&class.plain);
-        let deflated = class.stream.is_some().then(|| self.span_of(&class.deflated));
+        let plain = self.span_of(&class.waiting.plain);
+        let deflated = class.stream.is_some().then(|| self.span_of(&class.waiting.deflated));
         let spans = Spans::of(class, plain, deflated, &self.frames);
         self.spans.push(spans);
     }
@@ -172,7 +172,7 @@ impl Flight {
         for id in dirty {
             // Everyone may have left since, and another class may have the place and stand in the list twice.
             let Some(class) = classes.find_mut(id) else { continue };
-            let is_empty = class.plain.is_empty() && class.large.is_none();
+            let is_empty = class.waiting.plain.is_empty() && class.waiting.large.is_none();
             if !std::mem::take(&mut class.is_dirty) || is_empty {
                 continue;
             }
@@ -336,20 +336,20 @@ impl Spans {
     fn of(class: &mut Class, plain: Span, deflated: Option<Span>, frames: &Frames) -> Self {
         let (epoch, restarted) =
             class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
-        let late = std::mem::take(&mut class.late).into_iter();
+        let late = std::mem::take(&mut class.waiting.late).into_iter();
         let late = late.map(|(conn, count)| {
-            let missed = &class.plain[..count as usize];
+            let missed = &class.waiting.plain[..count as usize];
             let bytes = missed.iter().map(|frame| frames.bytes(*frame).len()).sum();
             (conn, Late { frames: missed.len(), bytes })
         });
         let late = late.collect();
-        let large = class.large.take().map(|large| *large).unwrap_or_default();
-        let frame_count = class.plain.len() + large.messages;
-        let bytes = class.waiting_bytes + large.pieces.iter().map(Piece::len).sum::<usize>();
+        let large = class.waiting.large.take().map(|large| *large).unwrap_or_default();
+        let frame_count = class.waiting.plain.len() + large.messages;
+        let bytes = class.waiting.bytes + large.pieces.iter().map(Piece::len).sum::<usize>();
         let units = UNITS_SEND + (bytes / UNIT_BYTES) as u64;
-        class.plain.clear();
-        class.waiting_bytes = 0;
-        class.deflated.clear();
+        class.waiting.plain.clear();
+        class.waiting.bytes = 0;
+        class.waiting.deflated.clear();
         if let Some(stream) = &mut class.stream {
             stream.restarted = false;
         }

@@ -201,7 +201,7 @@ impl Gathered {
             class.is_dirty = true;
             self.dirty.push(id);
         }
-        if !class.plain.is_empty() {
+        if !class.waiting.plain.is_empty() {
             return;
         }
         let Transport::WebSocket { deflate: Deflate::Takeover { window_bits } } =
@@ -302,16 +302,19 @@ impl Gathered {
         class.end_frames(&self.frames);
         let late = class.late_frames(id);
         let is_synced = class.stream.as_ref().is_some_and(|stream| {
-            late == 0 && !class.deflated.is_empty() && (stream.restarted || stream.epoch == synced)
+            late == 0
+                && !class.waiting.deflated.is_empty()
+                && (stream.restarted || stream.epoch == synced)
         });
-        let frames = if is_synced { &class.deflated[..] } else { &class.plain[late..] };
+        let frames =
+            if is_synced { &class.waiting.deflated[..] } else { &class.waiting.plain[late..] };
         let mut bytes = Vec::new();
         self.frames.gather(frames, &mut bytes);
         if !bytes.is_empty() {
             owed.push(Piece::Kept { kept: Kept::new(outboxes, bytes.into()), from: 0 });
         }
-        let large = class.large.as_deref();
+        let large = class.waiting.large.as_deref();
         owed.push_rest(large.map_or(&[], |large| &large.pieces), 0);
-        class.plain.len() - late + large.map_or(0, |large| large.messages)
+        class.waiting.plain.len() - late + large.map_or(0, |large| large.messages)
     }
 }

@@ -169,7 +169,7 @@ impl Shard {
             return;
         }
         conn.held_bytes = bytes;
-        self.intake.set(id, conn.peer, bytes);
+        self.intake.set(id, conn.caller.peer, bytes);
     }
 
     /// If all hold too much of what came in part, those pay that hold the most.

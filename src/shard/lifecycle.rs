@@ -8,6 +8,7 @@ use super::closes::CLOSE_GOING_AWAY;
 use super::closes::CLOSE_NORMAL;
 use super::closes::CLOSE_POLICY;
 use super::closes::CLOSE_SILENT;
+use super::conns::Conns;
 use super::deadlines::seconds;
 use super::input::Address;
 use super::input::ConnId;
@@ -43,7 +44,7 @@ impl Shard {
 
     /// A connection's peer will send no more; it may still read, and what it asked for is still answered.
     pub fn ended(&mut self, id: ConnId, now: Now) {
-        if self.websocket_ended(id) {
+        if self.conns.websocket_ended(id) {
             return;
         }
         self.http_ended(id, now);
@@ -80,13 +81,6 @@ impl Shard {
         solo.is_some_and(|solo| !self.life.is_stopping() && solo.closing.take().is_some())
     }
 
-    /// Whether something that a connection has said is still to be answered.
-    pub(super) fn is_answer_awaited(&self, id: ConnId) -> bool {
-        self.conns
-            .find(id)
-            .is_some_and(|conn| matches!(&conn.session, Session::Http(http) if http.is_owing()))
-    }
-
     /// A client that says no more has been answered everything: it is sent that, and goes.
     pub(super) fn end_after_answers(&mut self, id: ConnId, now: Now) {
         self.end_subscriptions(id);
@@ -106,7 +100,7 @@ impl Shard {
             websocket.release(self.intake.inbound());
         }
         let generation = conn.generation;
-        let was_counted = std::mem::take(&mut conn.is_counted);
+        let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;
         conn.voice = None;
         conn.talk = None;
@@ -120,13 +114,13 @@ impl Shard {
 
     fn end_subscriptions(&mut self, id: ConnId) {
         self.stats.subscriptions -= self.subs_of(id).len() as u64;
-        self.shapings.forget(&mut self.conns, id);
+        self.telling.shapings.forget(&mut self.conns, id);
         self.leave_class(id);
     }
 
     /// A subscription's outbox is full, and nothing in it may be dropped.
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
-        let slow = self.voice_of(id).and_then(|voice| voice.dialect.speaker().manners.slow);
+        let slow = self.conns.voice_of(id).and_then(|voice| voice.dialect.speaker().manners.slow);
         // What drops its oldest in silence is full only if it has begun to be sent more than there is room for.
         let (code, reason) = slow.unwrap_or((CLOSE_POLICY, "slow"));
         self.stats.slow_disconnects += 1;
@@ -340,7 +334,7 @@ impl Shard {
     //= rfc6455#5.5.1
     //# The application MUST NOT send any more data frames after sending a Close frame.
     fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
-        if self.is_closing(id) {
+        if self.conns.is_closing(id) {
             return;
         }
         self.send_all_held(id, now);
@@ -361,5 +355,13 @@ impl Shard {
         }
         self.mark_solo(id);
         self.hear_later(id);
+    }
+}
+
+impl Conns {
+    /// Whether something that a connection has said is still to be answered.
+    pub(super) fn is_answer_awaited(&self, id: ConnId) -> bool {
+        self.find(id)
+            .is_some_and(|conn| matches!(&conn.session, Session::Http(http) if http.is_owing()))
     }
 }

@@ -136,7 +136,6 @@ pub struct Shard {
     /// What all replays may hold together, and who waits.
     past_room: past_room::PastRoom,
     stats: Stats,
-    shapings: shaping::Shapings,
 }
 
 impl Shard {
@@ -154,7 +153,6 @@ impl Shard {
             past_room: past_room::PastRoom::new(settings.memory.replays_bytes_max),
             intake: intake::Intake::new(settings.memory.input_bytes_max, shard_count),
             telling: telling::Telling::new(&settings, homes.count(), Arc::clone(&epoch)),
-            shapings: shaping::Shapings::new(settings.memory.shaping_bytes_max),
             outgoing: lanes::Outgoing::new(shard_count, outgoing_bytes),
             arrived: arrivals::Arrivals::new(arrived_bytes),
             reads: reads::Reads::new(shard_count),
@@ -184,7 +182,7 @@ impl Shard {
         self.stats.connections_opened += 1;
         let named = certificate.and_then(|shown| self.settings.access.certified.find(&shown));
         if let (Some(named), Some(opened)) = (named, self.conns.find_mut(conn.id)) {
-            opened.named = Some(Box::new(named));
+            opened.caller.named = Some(Box::new(named));
         }
         Some(conn)
     }
@@ -247,7 +245,7 @@ impl Shard {
     pub fn next_due_ms(&self) -> Option<u64> {
         [
             self.telling.gathered.due_ms(),
-            self.shapings.due_ms(),
+            self.telling.shapings.due_ms(),
             self.intake.due_ms(),
             self.past_room.due_ms(),
             self.arrived.brake.due_ms(),

@@ -24,14 +24,8 @@ use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
-use crate::limits::DRAFT_BYTES;
 use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
-
-/// Bytes that a draft takes until it has its place and its publisher was told, about.
-pub(super) fn draft_bytes(draft: &Draft) -> usize {
-    DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len()
-}
 
 impl Shard {
     /// Sends a connection's drafts to their homes. The results, if they are all there at once; else they come to `published` later.

@@ -193,7 +193,8 @@ impl Shard {
             match closing {
                 None => self.fall_in_step(id),
                 Some(closing)
-                    if closing.after_sent == AfterSent::Gone && !self.is_answer_awaited(id) =>
+                    if closing.after_sent == AfterSent::Gone
+                        && !self.conns.is_answer_awaited(id) =>
                 {
                     self.remove(id);
                 }

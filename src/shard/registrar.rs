@@ -3,6 +3,7 @@
 //! Invariants: a connection is counted before it becomes a WebSocket or a stream, and until its place is given away; one that vanished while
 //! it was asked for is not. Whoever has no name and comes from this machine is not counted, and nobody is asked about them.
 
+use super::conns::Conns;
 use std::collections::HashMap;
 
 use super::Shard;
@@ -67,7 +68,7 @@ impl Shard {
         let conn = self.conns.conn_ref(id)?;
         let found = self.conns.find(id)?;
         let user = found.who.as_ref().and_then(|who| who.principal.user.clone());
-        let peer = found.peer;
+        let peer = found.caller.peer;
         if user.is_none() && AddressKey::of(peer).is_none() {
             return Some(Ok(()));
         }
@@ -80,7 +81,7 @@ impl Shard {
             return None;
         }
         let result = self.rights.registrar.enter(&entry, now);
-        self.count(id, result);
+        self.conns.count(id, result);
         Some(result)
     }
 
@@ -99,14 +100,8 @@ impl Shard {
             }
             return;
         }
-        self.count(conn.id, result);
+        self.conns.count(conn.id, result);
         self.session_entered(conn.id, result, now);
-    }
-
-    fn count(&mut self, id: ConnId, result: Result<(), LimitError>) {
-        if let (Ok(()), Some(conn)) = (result, self.conns.find_mut(id)) {
-            conn.is_counted = true;
-        }
     }
 
     /// A connection that was counted has ended.
@@ -115,6 +110,14 @@ impl Shard {
             self.rights.registrar.leave(address);
         } else {
             self.outgoing.to(REGISTRAR).push(Mesh::Leave(address));
+        }
+    }
+}
+
+impl Conns {
+    fn count(&mut self, id: ConnId, result: Result<(), LimitError>) {
+        if let (Ok(()), Some(conn)) = (result, self.find_mut(id)) {
+            conn.caller.is_counted = true;
         }
     }
 }

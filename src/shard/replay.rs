@@ -3,6 +3,7 @@
 //! Why there is no seam: a home shard's answers and its live events reach this shard in one order. Until the last page of a home has come, live
 //! events of that home are not for this subscription, because they stand in the pages; after it they are, and none is missed.
 
+use super::conns::Conns;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::past::Wanted;
 use super::shape::Past;
 use super::solo::Listener;
 use super::solo::Replay;
+use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Forced;
@@ -41,11 +43,6 @@ use crate::position::Since;
 use crate::position::is_epoch_of;
 
 impl Shard {
-    fn hears_once_live(&self, id: ConnId) -> bool {
-        let voice = self.voice_of(id);
-        voice.is_some_and(|voice| voice.dialect.speaker().manners.hears_once_live)
-    }
-
     /// Asks every home shard that may have something to say.
     pub(super) fn begin_replay(
         &mut self,
@@ -71,6 +68,9 @@ impl Shard {
             page_bytes: PAGE_BYTES_MAX,
             with_before: subscription.leave && is_return,
         });
+        let voice = self.conns.voice_of(id);
+        let hears_once_live =
+            voice.is_some_and(|voice| voice.dialect.speaker().manners.hears_once_live);
         let replay = Replay {
             serial,
             sub: listener.sub,
@@ -84,7 +84,7 @@ impl Shard {
             untold,
             is_narrowed: false,
             is_live: listener.is_live,
-            is_awaited: *since == Since::Now && self.hears_once_live(id),
+            is_awaited: *since == Since::Now && hears_once_live,
             began_us: Vec::new(),
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
@@ -92,7 +92,7 @@ impl Shard {
         };
         let home_count = self.shards.homes().count();
         let cursor = first_cursor(since, &homes, home_count, |home, of| self.is_epoch_of(of, home));
-        if let Some(solo) = self.conns.find_mut(id).and_then(|conn| conn.solo.as_deref_mut()) {
+        if let Some(solo) = self.conns.solo_mut(id) {
             // Nearly everyone has one at a time.
             solo.replays.reserve_exact(1);
             solo.replays.push(replay);
@@ -104,7 +104,7 @@ impl Shard {
             solo.is_telling |= is_snapshot;
         }
         if is_snapshot {
-            if !self.tell_next_part(id, serial) {
+            if !self.conns.tell_next_part(id, serial) {
                 self.end_replay(id, serial, now);
             }
             return self.ask_for_next_pages(id, now);
@@ -114,12 +114,12 @@ impl Shard {
             if subscription.leave
                 && is_return
                 && is_resume(&read.start)
-                && let Some(replay) = self.replay_of(id, serial)
+                && let Some(replay) = self.conns.replay_of(id, serial)
             {
                 let last = Read { start: LAST, ..Read::clone(&read) };
                 replay.unlearned.push((home, std::mem::replace(&mut read, Arc::new(last))));
             }
-            if let Some(replay) = self.replay_of(id, serial) {
+            if let Some(replay) = self.conns.replay_of(id, serial) {
                 replay.state_bytes += REPLAY_BYTES + read_bytes(&read);
                 replay.next.push(Wanted::new(home, read, 0));
             }
@@ -210,11 +210,11 @@ impl Shard {
         }
         let (id, serial, home) = (answer.reader.id, answer.replay, answer.home);
         let is_unlearned = |replay: &mut Replay| replay.unlearned.iter().any(|(of, _)| *of == home);
-        if self.replay_of(id, serial).is_some_and(is_unlearned) {
+        if self.conns.replay_of(id, serial).is_some_and(is_unlearned) {
             return self.learn_inside(answer, now);
         }
         let PageAnswer { reader: _, replay: _, home: _, read, page, began } = answer;
-        let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
+        let Some(sub) = self.conns.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let set = 1 << sub;
         for gap in page.gaps {
             self.push_page_gap(id, serial, set, gap);
@@ -229,14 +229,14 @@ impl Shard {
         }
         self.push_page_events(id, serial, sub, events, now);
         if let Some(after_us) = page.more_after_us {
-            if let Some(replay) = self.replay_of(id, serial) {
+            if let Some(replay) = self.conns.replay_of(id, serial) {
                 replay.next.push(Wanted::new(home, read, after_us));
             }
             self.ask_for_next_pages(id, now);
         }
-        let narrowed = self.narrowed_to(id, serial);
+        let narrowed = self.conns.narrowed_to(id, serial);
         if let Some(mut began) = began
-            && let Some(replay) = self.replay_of(id, serial)
+            && let Some(replay) = self.conns.replay_of(id, serial)
         {
             if let Some(who) = narrowed {
                 began.offsets.retain(|(topic, _)| who.hears_of(topic));
@@ -251,10 +251,10 @@ impl Shard {
 
     /// Says that events are not coming, but for what was said of their topic before.
     pub(super) fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
-        if self.narrowed_to(id, serial).is_some_and(|who| !who.hears_of_all(&gap.topic)) {
+        if self.conns.narrowed_to(id, serial).is_some_and(|who| !who.hears_of_all(&gap.topic)) {
             return;
         }
-        let Some(replay) = self.replay_of(id, serial) else { return };
+        let Some(replay) = self.conns.replay_of(id, serial) else { return };
         let mut forgotten = 0;
         let sent = match &gap.topic {
             TopicPattern::Exact(topic) => replay.sent.entry(topic.clone()).or_default(),
@@ -275,7 +275,7 @@ impl Shard {
     /// otherwise never hear again if they leave. By a filter that it had before any key may have come inside that is not kept from it.
     fn learn_inside(&mut self, answer: PageAnswer, now: Now) {
         let PageAnswer { reader, replay: serial, home, read: last, page, .. } = answer;
-        let Some(replay) = self.replay_of(reader.id, serial) else { return };
+        let Some(replay) = self.conns.replay_of(reader.id, serial) else { return };
         let (sub, is_refiltered) = (replay.sub, replay.is_refiltered);
         let Some(index) = replay.unlearned.iter().position(|(of, _)| *of == home) else { return };
         let read = Arc::clone(&replay.unlearned[index].1);
@@ -288,37 +288,19 @@ impl Shard {
         }
         let (filter, forced) = self.terms_of(reader.id, 1 << sub);
         let filter = filter.filter(|_| !is_refiltered);
-        let narrowed = self.narrowed_to(reader.id, serial);
+        let narrowed = self.conns.narrowed_to(reader.id, serial);
         for event in page.events.iter().filter(|event| read.start.is_before(event)) {
             let is_hidden = narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic));
             if event.op == Op::Delete || is_hidden {
                 continue;
             }
             let passes = self.shown(filter.as_ref(), &forced, event).is_some();
-            if passes && !self.shapings.note_inside(&mut self.conns, reader.id, sub, event) {
+            if passes && !self.telling.shapings.note_inside(&mut self.conns, reader.id, sub, event)
+            {
                 return self.outbox_full(reader.id, now);
             }
         }
         self.ask_for_next_pages(reader.id, now);
-    }
-
-    /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
-    pub(super) fn refiltered(&mut self, id: ConnId, sub: u8) {
-        let solo = self.conns.solo_mut(id);
-        for replay in solo.map_or(&mut [][..], |solo| &mut solo.replays) {
-            replay.is_refiltered |= replay.sub == sub;
-        }
-    }
-
-    /// Who a replay is told to, if that has changed since it began.
-    pub(super) fn narrowed_to(&mut self, id: ConnId, serial: u32) -> Option<Arc<Who>> {
-        self.replay_of(id, serial).filter(|replay| replay.is_narrowed)?;
-        self.conns.find(id)?.who.clone()
-    }
-
-    pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
-        let solo = self.conns.solo_mut(id)?;
-        solo.replays.iter_mut().find(|replay| replay.serial == serial)
     }
 
     fn push_page_events(
@@ -331,7 +313,7 @@ impl Shard {
     ) {
         let set = 1 << sub;
         let (filter, forced) = self.terms_of(id, set);
-        let narrowed = self.narrowed_to(id, serial);
+        let narrowed = self.conns.narrowed_to(id, serial);
         for event in events {
             if narrowed.as_ref().is_some_and(|who| !who.hears_of(&event.topic)) {
                 continue;
@@ -339,7 +321,7 @@ impl Shard {
             let shown = self.shown(filter.as_ref(), &forced, event);
             let passes = shown.is_some();
             let event = &shown.unwrap_or_else(|| Arc::clone(event));
-            let Some(replay) = self.replay_of(id, serial) else { return };
+            let Some(replay) = self.conns.replay_of(id, serial) else { return };
             let is_news = replay.told(event);
             replay.live.replayed += u64::from(passes);
             let Some(event) = self.shape_past(id, event, sub, Past { passes, is_news }, now) else {
@@ -444,4 +426,26 @@ fn first_cursor(
         _ => 1,
     })
     .collect()
+}
+
+impl Solo {
+    /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
+    pub(super) fn refiltered(&mut self, sub: u8) {
+        for replay in &mut self.replays {
+            replay.is_refiltered |= replay.sub == sub;
+        }
+    }
+}
+
+impl Conns {
+    /// Who a replay is told to, if that has changed since it began.
+    pub(super) fn narrowed_to(&mut self, id: ConnId, serial: u32) -> Option<Arc<Who>> {
+        self.replay_of(id, serial).filter(|replay| replay.is_narrowed)?;
+        self.find(id)?.who.clone()
+    }
+
+    pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
+        let solo = self.solo_mut(id)?;
+        solo.replays.iter_mut().find(|replay| replay.serial == serial)
+    }
 }

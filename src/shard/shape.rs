@@ -51,7 +51,7 @@ impl Shard {
     /// Sees an event that a shaped connection's subscriptions want; returns those that get it now.
     pub(super) fn shape(&mut self, id: ConnId, event: &Arc<Event>, subs: u64, now: Now) -> u64 {
         let offer = |pace: &mut Pace, event: &Arc<Event>| pace.offer(event, now);
-        let go = self.shapings.offer(&mut self.conns, id, (event, subs), offer);
+        let go = self.telling.shapings.offer(&mut self.conns, id, (event, subs), offer);
         self.unless_full(id, go, now)
     }
 
@@ -70,7 +70,7 @@ impl Shard {
         matched: &[(ConnId, u64)],
         now: Now,
     ) {
-        for (id, subs) in self.shapings.take_leaving(&mut self.conns, event, matched) {
+        for (id, subs) in self.telling.shapings.take_leaving(&mut self.conns, event, matched) {
             let steps = Cell::new(0);
             let leave = leave_for(self.conns.find(id), event, &steps);
             self.charge_looking(id, steps.get(), now);
@@ -83,7 +83,7 @@ impl Shard {
     pub(super) fn end_windows(&mut self, now: Now) {
         // What is due and finds no room in this flight, or no time in this turn, is due to the next.
         while !self.telling.gathered.is_full()
-            && let Some(conn) = self.shapings.pop_ended(now)
+            && let Some(conn) = self.telling.shapings.pop_ended(now)
         {
             if self.conns.find_ref(conn).is_some() {
                 self.send_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now);
@@ -113,11 +113,11 @@ impl Shard {
         is_due: impl Fn(u8, &Pace) -> bool,
         now: Now,
     ) -> Vec<(Arc<Event>, u64)> {
-        if self.voice_of(id).is_some_and(Voice::is_sse) {
+        if self.conns.voice_of(id).is_some_and(Voice::is_sse) {
             // Each of these events has an id of its own, which must not cover those that follow it.
             self.go_solo(id);
         }
-        self.shapings.take_held(&mut self.conns, id, is_due, now)
+        self.telling.shapings.take_held(&mut self.conns, id, is_due, now)
     }
 
     fn send_held(&mut self, id: ConnId, is_due: impl Fn(u8, &Pace) -> bool, now: Now) {
@@ -177,7 +177,7 @@ impl Shard {
     ) {
         // What was held under the old terms is sent under them.
         self.send_held(id, |of, _| of == sub, now);
-        self.shapings.begin(&mut self.conns, id, sub, subscription);
+        self.telling.shapings.begin(&mut self.conns, id, sub, subscription);
     }
 
     /// Sees an event of the past for one subscription of a connection: what goes into its outbox, if anything does.
@@ -212,7 +212,7 @@ impl Shard {
             leave
         };
         let offer = |pace: &mut Pace, event: &Arc<Event>| pace.offer_past(event, now);
-        let go = self.shapings.offer(&mut self.conns, id, (&event, 1 << sub), offer);
+        let go = self.telling.shapings.offer(&mut self.conns, id, (&event, 1 << sub), offer);
         (self.unless_full(id, go, now) != 0).then_some(event)
     }
 }

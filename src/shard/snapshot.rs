@@ -4,6 +4,7 @@
 //! Why nothing is stale or missing: with the first page of a home, live delivery begins there, and from then on pages hold only what was
 //! stamped before that moment. What changes while pages are told comes live. Invariant: one page is asked for at a time.
 
+use super::conns::Conns;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -49,20 +50,11 @@ impl Shard {
         Untold { parts }
     }
 
-    /// Has the next page asked for as soon as there is room for it; false if all is told.
-    pub(super) fn tell_next_part(&mut self, id: ConnId, serial: u32) -> bool {
-        let Some(replay) = self.replay_of(id, serial) else { return false };
-        let Some(untold) = &mut replay.untold else { return false };
-        let Some((home, read)) = untold.next(&replay.began_us) else { return false };
-        replay.next.push(Wanted::new(home, read, 0));
-        true
-    }
-
     /// A page of a snapshot has come.
     pub(super) fn snapshot_arrived(&mut self, answer: PageAnswer, now: Now) {
         let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
         let id = reader.id;
-        let Some(replay) = self.replay_of(id, serial) else { return };
+        let Some(replay) = self.conns.replay_of(id, serial) else { return };
         let set = 1 << replay.sub;
         if let Some(began) = began {
             replay.began_us.push((home, began.time_us));
@@ -81,7 +73,7 @@ impl Shard {
             self.push_page_gap(id, serial, set, gap);
         }
         self.push_past(id, serial, &page.events);
-        if is_part_told && !self.tell_next_part(id, serial) {
+        if is_part_told && !self.conns.tell_next_part(id, serial) {
             self.end_replay(id, serial, now);
         }
         self.ask_for_next_pages(id, now);
@@ -89,9 +81,9 @@ impl Shard {
     }
 
     fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>]) {
-        let Some(sub) = self.replay_of(id, serial).map(|replay| replay.sub) else { return };
+        let Some(sub) = self.conns.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let (filter, forced) = self.terms_of(id, 1 << sub);
-        let narrowed = self.narrowed_to(id, serial);
+        let narrowed = self.conns.narrowed_to(id, serial);
         let heard_of = events
             .iter()
             .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
@@ -108,5 +100,16 @@ impl Shard {
             replay.live.replayed += 1;
             solo.outbox.push(Item::Past { event, subs });
         }
+    }
+}
+
+impl Conns {
+    /// Has the next page asked for as soon as there is room for it; false if all is told.
+    pub(super) fn tell_next_part(&mut self, id: ConnId, serial: u32) -> bool {
+        let Some(replay) = self.replay_of(id, serial) else { return false };
+        let Some(untold) = &mut replay.untold else { return false };
+        let Some((home, read)) = untold.next(&replay.began_us) else { return false };
+        replay.next.push(Wanted::new(home, read, 0));
+        true
     }
 }

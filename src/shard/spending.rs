@@ -188,13 +188,13 @@ impl Shard {
 
     /// Says good-bye to a connection whose filters took too much.
     pub(super) fn close_spent(&mut self, id: ConnId, now: Now) {
-        if self.is_closing(id) {
+        if self.conns.is_closing(id) {
             return;
         }
         self.stats.filter_work_disconnects += 1;
         let message = format_args!("the filters of a client took more than they may");
         self.tell_log_of(Some(id), "warning", "limits", message, now);
-        let Some(voice) = self.voice_of(id) else { return };
+        let Some(voice) = self.conns.voice_of(id) else { return };
         if voice.is_sse() {
             let message = "filter_work: the filters of this stream took more work than they may";
             let refusal = Refusal::new(RefusalCode::RateLimited, message);

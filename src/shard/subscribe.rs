@@ -3,6 +3,7 @@
 //! Invariants: a connection changes class only while it is solo, so nothing that it is owed is lost on the way; it falls in step only when it
 //! has been sent everything, and then exactly after what its class has already gathered.
 
+use super::conns::Conns;
 use std::sync::Arc;
 
 use super::Shard;
@@ -100,7 +101,9 @@ impl Shard {
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
         self.begin_shaping(id, sub, &changed, now);
         if former.filter != changed.filter {
-            self.refiltered(id, sub);
+            if let Some(solo) = self.conns.solo_mut(id) {
+                solo.refiltered(sub);
+            }
         }
         if self.subs_of(id).is_empty() {
             // What was held filled its outbox, and it is being closed.
@@ -128,7 +131,7 @@ impl Shard {
     pub(super) fn forget(&mut self, id: ConnId, index: usize) {
         self.stats.subscriptions -= 1;
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
-        self.shapings.end(&mut self.conns, id, sub);
+        self.telling.shapings.end(&mut self.conns, id, sub);
         if let Some(solo) = self.conns.solo_mut(id) {
             let below = (1 << index) - 1;
             solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
@@ -150,7 +153,7 @@ impl Shard {
     /// Whether the shard has room for a connection with these subscriptions.
     fn fit(&self, id: ConnId, subs: &[Arc<Subscription>]) -> Result<(), Refusal> {
         let (held, most) = (self.classes.bytes(), self.settings.memory.subscriptions_bytes_max);
-        let Some(voice) = self.voice_of(id) else { return Ok(()) };
+        let Some(voice) = self.conns.voice_of(id) else { return Ok(()) };
         // The least that it can come to, first: nearly always there is room, and no key has to be made.
         let weight = weight_of(subs);
         if held + weight <= most {
@@ -197,7 +200,7 @@ impl Shard {
     pub(super) fn say(&mut self, id: ConnId, outcome: &Outcome<'_>) {
         //= rfc6455#5.5.1
         //# The application MUST NOT send any more data frames after sending a Close frame.
-        if self.is_closing(id) {
+        if self.conns.is_closing(id) {
             return;
         }
         if let Some(item) = self.conns.told(id, outcome) {
@@ -268,7 +271,7 @@ impl Shard {
 
     /// Moves a solo connection to the class of these subscriptions.
     pub(super) fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
-        let Some(voice) = self.voice_of(id) else { return };
+        let Some(voice) = self.conns.voice_of(id) else { return };
         self.leave_class(id);
         if subs.is_empty() {
             return;
@@ -304,17 +307,19 @@ impl Shard {
         }
     }
 
-    pub(super) fn voice_of(&self, id: ConnId) -> Option<Voice> {
-        self.conns.find(id).and_then(|conn| conn.voice)
-    }
-
     /// Says that events of some of a connection's subscriptions are not coming.
     pub(super) fn say_gap(&mut self, id: ConnId, set: u64, gap: &Gap) {
-        let Some(voice) = self.voice_of(id) else { return };
+        let Some(voice) = self.conns.voice_of(id) else { return };
         let outcome = Outcome::Gap { subs: Subs { of: self.subs_of(id), set }, gap };
         let mut text = Vec::new();
         if let Some(kind) = voice.dialect.speaker().put_outcome(&outcome, &mut text) {
             self.push_item(id, Item::Said { kind, text: text.into() });
         }
+    }
+}
+
+impl Conns {
+    pub(super) fn voice_of(&self, id: ConnId) -> Option<Voice> {
+        self.find(id).and_then(|conn| conn.voice)
     }
 }

@@ -1,4 +1,5 @@
-//! What `work` works with: what is gathered, what is on its way to those in step, those who are not, and how much of all that a turn does.
+//! What `work` works with: what is gathered, what is on its way to those in step, those who are not, what is held back for the slow by choice, and
+//! how much of all that a turn does.
 //!
 //! Invariant: members and solo connections share one budget for what they have yet to take. Never knows who listens: classes do.
 
@@ -8,17 +9,13 @@ use std::sync::Arc;
 use super::classes::Classes;
 use super::codec::Codec;
 use super::conns::ClassId;
-use super::conns::Conns;
 use super::encoded::Encoded;
 use super::flight::Flight;
-use super::flight::Ground;
-use super::flight::Unsent;
 use super::gathered::Gathered;
 use super::input::ConnId;
 use super::settings::Settings;
-use super::sink::Sink;
+use super::shaping::Shapings;
 use super::solos::Solos;
-use super::stats::Stats;
 use super::turn::Turn;
 use crate::batch::Budget;
 
@@ -29,6 +26,7 @@ pub(super) struct Telling {
     pub(super) gathered: Gathered,
     pub(super) flight: Flight,
     pub(super) solos: Solos,
+    pub(super) shapings: Shapings,
     /// Buffers that live from event to event.
     scratch: Scratch,
     /// What events are encoded with that are for one connection of a class of its own.
@@ -58,6 +56,7 @@ impl Telling {
             gathered: Gathered::new(epoch, home_count, &codec, &outboxes),
             flight: Flight::default(),
             solos: Solos::new(outboxes, &codec),
+            shapings: Shapings::new(settings.memory.shaping_bytes_max),
             scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
             alone: Encoded::new(&codec),
             codec,
@@ -90,20 +89,5 @@ impl Telling {
     /// Begins to send what was gathered to those of the slab's places.
     pub(super) fn launch(&mut self, classes: &mut Classes, places: u32) {
         self.flight.launch(&mut self.gathered, classes, places);
-    }
-
-    /// Sends on, while this turn has done less than `units_max`: false if some have not been sent it yet, and those that could not be sent all of
-    /// it. Their list is to be put back.
-    pub(super) fn fly<S: Sink>(
-        &mut self,
-        sink: &mut S,
-        (conns, classes): (&mut Conns, &Classes),
-        stats: &mut Stats,
-        units_max: u64,
-    ) -> (bool, Vec<Unsent>) {
-        let outboxes = self.solos.outboxes();
-        let ground = &mut Ground { conns, classes, turn: &mut self.turn, stats, outboxes };
-        let is_over = self.flight.fly(sink, ground, units_max);
-        (is_over, self.flight.take_unsent())
     }
 }

@@ -15,6 +15,7 @@ use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
 use crate::event::Draft;
 use crate::event::HomeId;
+use crate::limits::DRAFT_BYTES;
 
 /// What is being waited for.
 #[derive(Debug)]
@@ -25,6 +26,11 @@ pub(super) enum Question {
     Places(Underway),
     /// Topics of the other shards.
     Topics(TopicsAwaited),
+}
+
+/// Bytes that a draft takes until it has its place and its publisher was told, about.
+pub(super) fn draft_bytes(draft: &Draft) -> usize {
+    DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len()
 }
 
 /// A run of drafts on its way to one or several homes.

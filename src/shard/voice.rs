@@ -260,16 +260,16 @@ pub(super) fn is_batch_full(class: &Class) -> bool {
 
 /// Adds a frame to those that wait, and what those in sync read instead; true once so much waits that it must go out.
 pub(super) fn push_frame(class: &mut Class, frame: FrameId, frames: &mut Frames) -> bool {
-    class.plain.push(frame);
-    class.waiting_bytes += frames.bytes(frame).len();
-    let is_full = class.waiting_bytes >= CLASS_BYTES_MAX;
+    class.waiting.plain.push(frame);
+    class.waiting.bytes += frames.bytes(frame).len();
+    let is_full = class.waiting.bytes >= CLASS_BYTES_MAX;
     let Some(stream) = &mut class.stream else { return is_full };
     let mut deflated = Vec::new();
     let plain = frames.bytes(frame);
     stream.deflater.compress(&[payload_of(plain)], &mut deflated);
     put_header_before(0, &mut deflated);
     stream.messages += 1;
-    class.deflated.push(frames.add(|out| out.extend_from_slice(&deflated)));
+    class.waiting.deflated.push(frames.add(|out| out.extend_from_slice(&deflated)));
     is_full
 }
 

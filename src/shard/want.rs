@@ -2,10 +2,12 @@
 //!
 //! Invariant: a subscription that stays loses nothing and is told nothing twice; one that ends, ends in silence.
 
+use super::conns::Conns;
 use std::sync::Arc;
 
 use super::Shard;
 use super::input::ConnId;
+use super::session::WHO_FIRST;
 use super::settings::Bounds;
 use super::solo::Listener;
 use crate::clock::Now;
@@ -19,14 +21,11 @@ use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Since;
 
-/// What a client is told that has not said who it is, where it has to.
-pub(super) const WHO_FIRST: &str = "say who you are first: send auth with a token";
-
 impl Shard {
     /// From here on a connection has these subscriptions, by id, and no others.
     pub(super) fn want(&mut self, id: ConnId, wishes: &[Wish], now: Now) {
         assert!(wishes.len() <= SUBSCRIPTIONS_MAX, "a dialect keeps to the limit");
-        let wishes = &self.confined(id, wishes);
+        let wishes = &self.conns.confined(id, wishes);
         let mut subs = self.subs_of(id).to_vec();
         if is_same(&subs, wishes) {
             return;
@@ -57,7 +56,7 @@ impl Shard {
             told.push((Listener { sub, is_live: place.is_some() }, wish));
         }
         self.enter_class(id, subs);
-        let is_stream = self.voice_of(id).is_some_and(super::transport::Voice::is_sse);
+        let is_stream = self.conns.voice_of(id).is_some_and(super::transport::Voice::is_sse);
         for (listener, wish) in told {
             // Without a past to tell and without a position to name, the next event is the first one.
             if wish.since != Since::Now || is_stream {
@@ -68,18 +67,6 @@ impl Shard {
 }
 
 impl Shard {
-    /// What is left of wishes to whoever is on the connection: nothing while that is not known.
-    fn confined(&self, id: ConnId, wishes: &[Wish]) -> Vec<Wish> {
-        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
-            return Vec::new();
-        };
-        let confined = wishes.iter().filter_map(|wish| {
-            let subscription = who.confine(&wish.subscription)?;
-            Some(Wish { subscription, since: wish.since.clone() })
-        });
-        confined.collect()
-    }
-
     /// As `confined`, for a subscription that a client is told of: what it may not ask for is refused.
     pub(super) fn confined_or_refused(
         &self,
@@ -147,4 +134,18 @@ fn is_same(subs: &[Arc<Subscription>], wishes: &[Wish]) -> bool {
             .iter()
             .zip(wishes)
             .all(|(sub, wish)| *sub == wish.subscription && wish.since == Since::Now)
+}
+
+impl Conns {
+    /// What is left of wishes to whoever is on the connection: nothing while that is not known.
+    fn confined(&self, id: ConnId, wishes: &[Wish]) -> Vec<Wish> {
+        let Some(who) = self.find(id).and_then(|conn| conn.who.as_ref()) else {
+            return Vec::new();
+        };
+        let confined = wishes.iter().filter_map(|wish| {
+            let subscription = who.confine(&wish.subscription)?;
+            Some(Wish { subscription, since: wish.since.clone() })
+        });
+        confined.collect()
+    }
 }

@@ -7,6 +7,7 @@
 
 use super::Shard;
 use super::arrivals::Arrived;
+use super::flight::Ground;
 use super::flight::Unsent;
 use super::sink::Sink;
 use super::telling::Telling;
@@ -128,8 +129,11 @@ impl Shard {
 
     /// Sends on, while this turn has done less than `units_max`; false if some have not been sent it yet.
     pub(super) fn fly<S: Sink>(&mut self, sink: &mut S, units_max: u64, now: Now) -> bool {
-        let audience = (&mut self.conns, &self.classes);
-        let (is_over, mut unsent) = self.telling.fly(sink, audience, &mut self.stats, units_max);
+        let Telling { flight, turn, solos, .. } = &mut self.telling;
+        let (conns, classes, stats) = (&mut self.conns, &self.classes, &mut self.stats);
+        let ground = &mut Ground { conns, classes, turn, stats, outboxes: solos.outboxes() };
+        let is_over = flight.fly(sink, ground, units_max);
+        let mut unsent = flight.take_unsent();
         for unsent in unsent.drain(..) {
             self.settle(unsent, now);
         }

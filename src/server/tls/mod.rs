@@ -24,8 +24,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
-use super::access::file;
-use super::access::unusable;
+use super::written::file;
+use super::written::unusable;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;

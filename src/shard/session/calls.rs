@@ -5,10 +5,11 @@
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::publish::PublishResult;
-use super::super::publish::draft_bytes;
+use super::super::tickets::draft_bytes;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::Session;
+use super::awaiting::AnswerAwaited;
 use super::http::Http;
 use super::http::State;
 use crate::batch::Item;
@@ -20,34 +21,12 @@ use crate::dialect::Next;
 use crate::dialect::Published;
 use crate::dialect::Response;
 use crate::dialect::Tells;
-use crate::dialect::ThenListed;
 use crate::dialect::ThenPublished;
 use crate::event::Draft;
 use crate::event::TopicName;
 use crate::wire::http::Reply;
 use crate::wire::http::Version;
 use crate::wire::sse;
-
-/// The answer that a call's response waits for.
-#[derive(Debug)]
-pub(super) enum AnswerAwaited {
-    /// Places for drafts of these topics, which take `drafts_bytes` together.
-    Publish { dialect: DialectId, topics: Vec<TopicName>, drafts_bytes: usize, then: ThenPublished },
-    /// Which topics there are.
-    List(ThenListed),
-    /// A page that is made outside of the core.
-    Page,
-}
-
-impl AnswerAwaited {
-    /// Bytes of drafts whose places are awaited.
-    pub(super) fn held_bytes(&self) -> usize {
-        match self {
-            Self::Publish { drafts_bytes, .. } => *drafts_bytes,
-            Self::List(_) | Self::Page => 0,
-        }
-    }
-}
 
 impl Shard {
     /// The body of a call is there. `None` if the connection is no longer HTTP.
@@ -112,8 +91,9 @@ impl Shard {
         (mut drafts, then): (Vec<Draft>, ThenPublished),
         now: Now,
     ) -> Option<AnswerAwaited> {
-        if let Some(barred) = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic)) {
-            let refusal = &self.why_not_publish(id);
+        if let Some(barred) = drafts.iter().find(|draft| !self.conns.may_publish(id, &draft.topic))
+        {
+            let refusal = &self.conns.why_not_publish(id);
             let published = Published::Barred { topic: &barred.topic, refusal };
             self.answer_call(id, http, (dialect, then, published), now);
             return None;

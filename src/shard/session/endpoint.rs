@@ -3,6 +3,7 @@
 //! Invariants: whatever is not a door's own business (methods, HEAD, OPTIONS, pages of other origins, an upgrade that is missing) is answered
 //! here, for all doors alike. Never speaks a dialect.
 
+use super::super::conns::Conns;
 use std::sync::Arc;
 
 use super::super::Shard;
@@ -14,8 +15,8 @@ use super::super::input::AdminRequest;
 use super::super::input::ConnId;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
-use super::calls::AnswerAwaited;
-use super::gather::Action;
+use super::awaiting::Action;
+use super::awaiting::AnswerAwaited;
 use super::http::Http;
 use super::http::State;
 use super::identity::Entered;
@@ -92,7 +93,7 @@ impl Shard {
             Entered::Yes(http) => http,
             Entered::Refused(http) => return Some(http),
         };
-        let is_counted = self.conns.find(id).is_none_or(|conn| conn.is_counted);
+        let is_counted = self.conns.find(id).is_none_or(|conn| conn.caller.is_counted);
         if is_counted || !door.lasts() || http.answering().head_only {
             return self.route_known(id, http, head, door, now);
         }
@@ -253,7 +254,7 @@ impl Shard {
                 Step::Subscribe(wish)
             }
             First::Want { mut wish, since_lost } => {
-                if let Some(wish) = wish.as_ref().filter(|wish| self.is_barred(id, wish)) {
+                if let Some(wish) = wish.as_ref().filter(|wish| self.conns.is_barred(id, wish)) {
                     return Err(refused(&self.why_barred(&wish.subscription)));
                 }
                 if let (Some(wish), Some(id)) = (&mut wish, last_id(head)) {
@@ -265,12 +266,6 @@ impl Shard {
             }
         };
         Ok((dialect, step))
-    }
-
-    /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
-    fn is_barred(&self, id: ConnId, wish: &Wish) -> bool {
-        let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
-        who.is_none_or(|who| who.confine(&wish.subscription).is_none())
     }
 
     /// Makes a connection an event stream; to HEAD the head is all there is, and the connection stays what it was.
@@ -470,5 +465,13 @@ impl Shard {
             http.set_state(State::Ended);
             self.close_after_sent(id, now);
         }
+    }
+}
+
+impl Conns {
+    /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
+    fn is_barred(&self, id: ConnId, wish: &Wish) -> bool {
+        let who = self.find(id).and_then(|conn| conn.who.as_ref());
+        who.is_none_or(|who| who.confine(&wish.subscription).is_none())
     }
 }

@@ -4,34 +4,15 @@
 
 use super::super::Shard;
 use super::super::input::ConnId;
+use super::awaiting::Action;
+use super::awaiting::PartialBody;
 use super::http::Http;
 use super::http::State;
-use super::unread::Unread;
 use crate::batch::Item;
 use crate::clock::Now;
-use crate::dialect::Calling;
-use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Head;
-use crate::wire::http::HttpError;
-
-/// What is done with a body once it is there.
-#[derive(Debug)]
-pub(super) enum Action {
-    /// A conversation hears it.
-    Call(Calling),
-    /// Tokens that are to open nothing any more.
-    Revoke,
-}
-
-/// The body of a call, of which a part has come.
-#[derive(Debug)]
-pub(super) struct PartialBody {
-    decoder: BodyDecoder,
-    body: Vec<u8>,
-    action: Action,
-}
 
 impl Shard {
     /// Has a request's body gathered.
@@ -80,26 +61,5 @@ impl Shard {
                 Some(http)
             }
         }
-    }
-}
-
-impl PartialBody {
-    /// Bytes of the body that have come.
-    pub(super) fn come_bytes(&self) -> u64 {
-        self.body.len() as u64
-    }
-
-    /// Bytes that it holds.
-    pub(super) fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.body.capacity()
-    }
-
-    fn feed(&mut self, input: &mut Unread) -> Result<(), HttpError> {
-        while !self.decoder.is_done() && !input.is_empty() {
-            let decoded = self.decoder.decode(input.as_slice())?;
-            grow::extend(&mut self.body, &input.as_slice()[decoded.data]);
-            input.take(decoded.consumed);
-        }
-        Ok(())
     }
 }

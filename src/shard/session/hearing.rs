@@ -3,6 +3,7 @@
 //! Invariants: any split of a client's bytes into reads gives the same answers in the same order; publishes that stand side by side travel as one run
 //! of at most `DRAFTS_BYTES_MAX`; a message is not even inflated before there is room for what it brings. What has to wait stays as bytes.
 
+use super::super::conns::Conns;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
@@ -10,11 +11,13 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
-use super::super::publish::draft_bytes;
+use super::super::tickets::draft_bytes;
 use super::Session;
 use super::talk::begins_with_publish;
-use super::unread::Unread;
-use super::websocket::Heard;
+use super::waits::Heard;
+use super::waits::Paused;
+use super::waits::RunAwaited;
+use super::waits::Waits;
 use super::websocket::WebSocket;
 use super::websocket::echo;
 use crate::clock::Now;
@@ -25,68 +28,15 @@ use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Ticket;
 use crate::event::Draft;
-use crate::event::TopicName;
 use crate::limits::DRAFTS_BYTES_MAX;
 use crate::limits::TICKETS_MAX;
 use crate::wire::decoder::Incoming;
-
-/// Publishes that travel together, and whose places are awaited.
-#[derive(Debug, Default)]
-struct RunAwaited {
-    /// Who is answered, and for how many drafts each.
-    tickets: Vec<(Ticket, usize)>,
-    /// Of all drafts, in order.
-    topics: Vec<TopicName>,
-    bytes: usize,
-}
-
-/// What a connection was heard to say and is to be carried out later.
-#[derive(Debug, Default)]
-pub(in super::super) struct Waits {
-    asked: Option<RunAwaited>,
-    /// What was said right behind them, in order.
-    heard: VecDeque<Heard>,
-    unread: Unread,
-    /// The client says nothing more after this.
-    has_ended: bool,
-}
 
 /// Publishes that stand side by side.
 #[derive(Default)]
 struct Run {
     drafts: Vec<Draft>,
     awaited: RunAwaited,
-}
-
-/// How far bytes were carried out.
-#[derive(Default)]
-struct Paused {
-    taken: usize,
-    heard: VecDeque<Heard>,
-    asked: Option<RunAwaited>,
-}
-
-impl Waits {
-    pub(super) fn is_asking(&self) -> bool {
-        self.asked.is_some()
-    }
-
-    /// Bytes that it holds.
-    pub(super) fn held_bytes(&self) -> usize {
-        let drafts = self.asked.as_ref().map_or(0, |awaited| awaited.bytes);
-        let heard: usize = self.heard.iter().map(Heard::held_bytes).sum();
-        size_of::<Self>() + self.unread.held_bytes() + drafts + heard
-    }
-
-    fn is_over(&self) -> bool {
-        self.asked.is_none() && self.heard.is_empty() && self.unread.is_empty()
-    }
-
-    fn take(&mut self, paused: Paused) {
-        self.unread.take(paused.taken);
-        self.heard = paused.heard;
-        self.asked = paused.asked;
-    }
 }
 
 impl Shard {
@@ -133,15 +83,6 @@ impl Shard {
         if is_last {
             self.end_after_answers(id, now);
         }
-    }
-
-    /// The client says no more. True: something that it said waits, and is carried out first.
-    pub(in super::super) fn websocket_ended(&mut self, id: ConnId) -> bool {
-        let Some(conn) = self.conns.find_mut(id) else { return false };
-        let Session::WebSocket(websocket) = &mut conn.session else { return false };
-        let Some(waits) = websocket.waits_mut() else { return false };
-        waits.has_ended = true;
-        true
     }
 
     /// The results of a run are there.
@@ -204,7 +145,7 @@ impl Shard {
             if run.is_full() {
                 self.publish_run(id, &mut run, &mut paused, now);
             }
-            if paused.asked.is_some() || !self.may_hear(id) {
+            if paused.asked.is_some() || !self.conns.may_hear(id) {
                 break;
             }
             let said = match paused.heard.pop_front() {
@@ -223,7 +164,7 @@ impl Shard {
                 break;
             }
             match said {
-                Heard::Steps { steps, .. } if self.joins(id, &steps) => {
+                Heard::Steps { steps, .. } if self.conns.joins(id, &steps) => {
                     let rest = run.push_first(steps);
                     paused.heard.extend(rest);
                 }
@@ -250,16 +191,6 @@ impl Shard {
         paused
     }
 
-    /// Whether the next of these steps is a publish that may travel with others: all that it asks for is allowed.
-    fn joins(&self, id: ConnId, steps: &[Step]) -> bool {
-        match steps.first() {
-            Some(Step::Ask { what: Request::Publish(drafts), .. }) => {
-                drafts.iter().all(|draft| self.may_publish(id, &draft.topic))
-            }
-            _ => false,
-        }
-    }
-
     /// Answers the first of these steps, a publish that may not join others; what is left of them.
     fn refuse_first(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Option<Heard> {
         if let Step::Ask { ticket, what: Request::Publish(drafts) } = steps.remove(0) {
@@ -277,9 +208,9 @@ impl Shard {
         drafts: &[Draft],
         now: Now,
     ) -> Vec<Step> {
-        let barred = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic));
+        let barred = drafts.iter().find(|draft| !self.conns.may_publish(id, &draft.topic));
         let Some(Draft { topic, .. }) = barred else { return Vec::new() };
-        let refusal = &self.why_not_publish(id);
+        let refusal = &self.conns.why_not_publish(id);
         let answer = Answer::Published(Published::Barred { topic, refusal });
         self.answer_in_talk(id, ticket, answer, now)
     }
@@ -329,17 +260,6 @@ impl Shard {
             Ok(taken) => (taken, heard),
             Err(violation) => (bytes.len(), Some(Heard::Broken(violation))),
         }
-    }
-
-    /// Whether the next thing that a client says may be carried out now. If not, it is gone on with when it may.
-    fn may_hear(&mut self, id: ConnId) -> bool {
-        let Some(conn) = self.conns.find_mut(id) else { return false };
-        let Some(solo) = conn.solo.as_deref_mut() else { return true };
-        if solo.closing.is_some() {
-            return true;
-        }
-        solo.is_unheard |= !solo.has_room();
-        solo.is_read()
     }
 
     /// Whether this turn takes more drafts, which is asked before any of a connection; if not, the connection has its turn in the next.
@@ -421,5 +341,37 @@ impl Run {
             }
         }
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
+    }
+}
+
+impl Conns {
+    /// The client says no more. True: something that it said waits, and is carried out first.
+    pub(in super::super) fn websocket_ended(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.find_mut(id) else { return false };
+        let Session::WebSocket(websocket) = &mut conn.session else { return false };
+        let Some(waits) = websocket.waits_mut() else { return false };
+        waits.has_ended = true;
+        true
+    }
+
+    /// Whether the next of these steps is a publish that may travel with others: all that it asks for is allowed.
+    fn joins(&self, id: ConnId, steps: &[Step]) -> bool {
+        match steps.first() {
+            Some(Step::Ask { what: Request::Publish(drafts), .. }) => {
+                drafts.iter().all(|draft| self.may_publish(id, &draft.topic))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the next thing that a client says may be carried out now. If not, it is gone on with when it may.
+    fn may_hear(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.find_mut(id) else { return false };
+        let Some(solo) = conn.solo.as_deref_mut() else { return true };
+        if solo.closing.is_some() {
+            return true;
+        }
+        solo.is_unheard |= !solo.has_room();
+        solo.is_read()
     }
 }

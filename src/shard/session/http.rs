@@ -4,6 +4,7 @@
 //! WebSocket; an error that leaves the framing in doubt ends the connection.
 
 use super::super::Shard;
+use super::super::conns::Conns;
 use super::super::deadlines::seconds;
 use super::super::input::ConnId;
 use super::super::input::Port;
@@ -12,8 +13,8 @@ use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::Response;
 use super::Session;
-use super::calls::AnswerAwaited;
-use super::gather::PartialBody;
+use super::awaiting::AnswerAwaited;
+use super::awaiting::PartialBody;
 use super::patience::Patience;
 use super::unread::Unread;
 use super::upload::Upload;
@@ -227,7 +228,7 @@ impl Shard {
                         http.coming_s = 0;
                         break;
                     }
-                    if !self.may_answer(id) {
+                    if !self.conns.may_answer(id) {
                         http.is_paused = true;
                         break;
                     }
@@ -274,14 +275,6 @@ impl Shard {
             self.cut_what_ended(id, &mut http, now);
         }
         self.put_back(id, Session::Http(http));
-    }
-
-    /// Whether a request may be answered now; if not, the connection goes on when its client has taken its answers.
-    fn may_answer(&mut self, id: ConnId) -> bool {
-        let Some(conn) = self.conns.find_mut(id) else { return false };
-        let Some(solo) = conn.solo.as_deref_mut() else { return true };
-        solo.is_unheard |= !solo.has_room();
-        !solo.is_unheard
     }
 
     /// Says what is wrong with the bytes themselves, and ends the connection.
@@ -369,8 +362,8 @@ impl Shard {
             Err(problem) => return self.refuse_opening(id, http, &problem, now),
         };
         match Upload::new(uploading, head.framing, self.settings.message_bytes_max) {
-            Ok(upload) if !self.may_publish(id, upload.topic()) => {
-                let refusal = self.why_not_publish(id);
+            Ok(upload) if !self.conns.may_publish(id, upload.topic()) => {
+                let refusal = self.conns.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
             }
             Ok(upload) => {
@@ -408,5 +401,15 @@ fn deflate_of(agreed: Option<Agreed>) -> Deflate {
             Deflate::Alone { window_bits: agreed.server_window_bits }
         }
         Some(agreed) => Deflate::Takeover { window_bits: agreed.server_window_bits },
+    }
+}
+
+impl Conns {
+    /// Whether a request may be answered now; if not, the connection goes on when its client has taken its answers.
+    fn may_answer(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.find_mut(id) else { return false };
+        let Some(solo) = conn.solo.as_deref_mut() else { return true };
+        solo.is_unheard |= !solo.has_room();
+        !solo.is_unheard
     }
 }

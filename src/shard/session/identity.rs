@@ -3,6 +3,7 @@
 //! Invariants: whoever is not known, and may not be anonymous, subscribes to nothing and publishes nothing; a token that was revoked or is
 //! over opens nothing. A new token on an open connection must be the same user's, and never widens a running subscription.
 
+use super::super::conns::Conns;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -163,7 +164,7 @@ impl Shard {
         }
         let access = Arc::clone(&self.settings.access);
         let (has_keys, shown) = (access.verifier.is_some(), Shown::by(head));
-        let (port, peer) = (http.port(), self.peer_of(id));
+        let (port, peer) = (http.port(), self.conns.peer_of(id));
         let who = match shown {
             Shown::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),
@@ -198,13 +199,13 @@ impl Shard {
         }
         if let Some(conn) = self.conns.find_mut(id) {
             let counted = who.as_deref().map_or(Some(Counted::default()), |who| {
-                self.rights.tokens.count(who, &conn.who_counted)
+                self.rights.tokens.count(who, &conn.caller.who_counted)
             });
             let Some(counted) = counted else {
                 self.refuse_too_much(id, &mut http, now);
                 return Entered::Refused(http);
             };
-            conn.who_counted = counted;
+            conn.caller.who_counted = counted;
             conn.who = who;
         }
         Entered::Yes(http)
@@ -265,12 +266,6 @@ impl Shard {
         });
     }
 
-    /// Where a connection comes from.
-    fn peer_of(&self, id: ConnId) -> IpAddr {
-        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        self.conns.find(id).map_or(nowhere, |conn| conn.peer)
-    }
-
     /// Who a token is.
     fn who(&mut self, token: &str, now: Now) -> Result<Arc<Who>, NotLetIn> {
         let access = Arc::clone(&self.settings.access);
@@ -297,7 +292,7 @@ impl Shard {
 
     /// Who a connection is by its certificate; `None`: it has shown none that the operator knows.
     fn certified(&self, id: ConnId, now: Now) -> Option<Result<Arc<Who>, NotLetIn>> {
-        let named = self.conns.find(id)?.named.as_deref()?;
+        let named = self.conns.find(id)?.caller.named.as_deref()?;
         let principal = self.settings.access.certified.principal(named)?;
         // A session that is resumed is not looked at again by whoever checks certificates.
         if principal.is_expired(wall_s(now)) {
@@ -329,14 +324,14 @@ impl Shard {
         {
             return Err(NotLetIn::OtherUser);
         }
-        let Some(counted) = self.rights.tokens.count(&who, &conn.who_counted) else {
+        let Some(counted) = self.rights.tokens.count(&who, &conn.caller.who_counted) else {
             return Err(NotLetIn::TooMuch);
         };
         let was_named = conn.who.as_ref().is_some_and(|who| who.principal.user.is_some());
         let is_alike = conn.who.as_ref().is_some_and(|before| before.hears_alike(&who));
         conn.who = Some(who);
-        conn.who_counted = counted;
-        conn.is_warned = false;
+        conn.caller.who_counted = counted;
+        conn.caller.is_warned = false;
         // Whose name was known is counted already: so a connection has one question to the registrar at a time.
         if !was_named && let Some(Err(error)) = self.ask_registrar(id, now) {
             self.close(id, CLOSE_POLICY, &error.to_string(), now);
@@ -418,10 +413,19 @@ impl Shard {
             self.close(id, 4001, "token expired", now);
             return true;
         }
-        if now_s + EXPIRY_WARNED_S >= expires_at_s && !std::mem::replace(&mut conn.is_warned, true)
+        if now_s + EXPIRY_WARNED_S >= expires_at_s
+            && !std::mem::replace(&mut conn.caller.is_warned, true)
         {
             self.say(id, &Outcome::Expiring { expires_at_s });
         }
         false
+    }
+}
+
+impl Conns {
+    /// Where a connection comes from.
+    fn peer_of(&self, id: ConnId) -> IpAddr {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        self.find(id).map_or(nowhere, |conn| conn.caller.peer)
     }
 }

@@ -4,6 +4,7 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
+mod awaiting;
 mod calls;
 mod endpoint;
 mod gather;
@@ -12,6 +13,7 @@ mod http;
 mod identity;
 mod patience;
 mod redirect;
+mod refusals;
 mod revoke;
 mod stream;
 mod talk;
@@ -19,11 +21,13 @@ mod unread;
 mod upload;
 mod upload_end;
 mod uploading;
+mod waits;
 mod websocket;
 
 pub(super) use http::Http;
 pub(super) use patience::Patience;
-pub(super) use upload_end::Cut;
+pub(super) use refusals::Cut;
+pub(super) use refusals::WHO_FIRST;
 pub(super) use websocket::WebSocket;
 
 pub use crate::dialect::Response;

@@ -31,11 +31,11 @@ impl Shard {
         reason: &str,
         out: &mut Vec<u8>,
     ) {
-        let Some(voice) = self.voice_of(id) else { return };
+        let Some(voice) = self.conns.voice_of(id) else { return };
         match voice.transport {
             Transport::Messages => {
                 let mut last = Vec::new();
-                if !self.is_closing(id) {
+                if !self.conns.is_closing(id) {
                     (voice.dialect.speaker().envelopes().put_end)(code, reason, &mut last);
                     sse::put_chunk(out, &last);
                 }
@@ -47,7 +47,7 @@ impl Shard {
     }
 
     fn sse_bytes(&self, id: ConnId, text: &[u8]) -> Option<Vec<u8>> {
-        let voice = self.voice_of(id)?;
+        let voice = self.conns.voice_of(id)?;
         let mut bytes = Vec::new();
         match voice.transport {
             Transport::Sse { chunked: true } => sse::put_chunk(&mut bytes, text),
@@ -60,7 +60,7 @@ impl Shard {
 
     /// Says something that means nothing, so that it shows whether a stream's client is there.
     pub(in super::super) fn probe(&mut self, id: ConnId) {
-        if self.voice_of(id).is_some_and(|voice| voice.transport == Transport::Messages) {
+        if self.conns.voice_of(id).is_some_and(|voice| voice.transport == Transport::Messages) {
             let mut probe = Vec::new();
             sse::put_probe(&mut probe);
             self.push_item(id, Item::Raw(probe.into()));

@@ -5,6 +5,7 @@
 
 use super::super::Shard;
 use super::super::conns::Conn;
+use super::super::conns::Conns;
 use super::super::input::ConnId;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -67,7 +68,7 @@ impl Shard {
     /// Takes steps in their order, up to a publish; what is left of them.
     pub(super) fn take_steps(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Vec<Step> {
         while !steps.is_empty() && !begins_with_publish(&steps) {
-            if self.is_closing(id) {
+            if self.conns.is_closing(id) {
                 steps.clear();
                 break;
             }
@@ -126,9 +127,11 @@ impl Shard {
             asker.answered(ticket, answer, context, steps);
         })
     }
+}
 
+impl Conns {
     /// Whether a connection's last words have been said.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
-        self.conns.find(id).is_some_and(Conn::is_closing)
+        self.find(id).is_some_and(Conn::is_closing)
     }
 }

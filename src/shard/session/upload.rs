@@ -4,10 +4,10 @@
 //! full was not taken, nor was any later line, and the answer says which line that was. Holds one unfinished line, never the body.
 
 use super::super::ingest::Ingest;
-use super::super::publish::draft_bytes;
+use super::super::tickets::draft_bytes;
 use super::PublishResult;
+use super::refusals::Cut;
 use super::unread::Unread;
-use super::upload_end::Cut;
 use crate::clock::Now;
 use crate::dialect::Ended;
 use crate::dialect::Lines;
@@ -30,6 +30,28 @@ use crate::wire::grow;
 use crate::wire::http::BodyDecoder;
 use crate::wire::http::Framing;
 
+/// How long an upload waits for a server that is full.
+#[derive(Debug)]
+struct Held {
+    /// Since when the server has been full, in milliseconds since the start.
+    since_ms: Option<u64>,
+    /// How long it waits before it tries again.
+    retry_ms: u64,
+}
+
+/// What became of its events so far.
+#[derive(Debug, Default)]
+struct Tally {
+    accepted: u64,
+    rejected: u64,
+    /// The first of those that were rejected, by their lines.
+    errors: Vec<(u64, Refusal)>,
+    /// Of the event that was accepted last.
+    offset: Option<u64>,
+    /// Events that were whole and right.
+    drafted: u64,
+}
+
 /// An upload on its way.
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -49,16 +71,9 @@ pub(super) struct Upload {
     draft_lines: Vec<u64>,
     /// Home shards have not answered yet.
     is_underway: bool,
-    /// Since when the server has been full, in milliseconds since the start.
-    held_ms: Option<u64>,
-    /// How long it waits before it tries again.
-    retry_ms: u64,
-    accepted: u64,
-    rejected: u64,
-    errors: Vec<(u64, Refusal)>,
-    offset: Option<u64>,
-    /// Events that were whole and right, and bytes of the body that have come since the last of them.
-    drafted: u64,
+    held: Held,
+    tally: Tally,
+    /// Bytes of the body that have come since the last event that was whole and right.
     come_bytes: u64,
     /// Nothing more is taken, and this is why.
     refused: Option<RefusalCode>,
@@ -96,13 +111,8 @@ impl Upload {
             drafts: Vec::new(),
             draft_lines: Vec::new(),
             is_underway: false,
-            held_ms: None,
-            retry_ms: UPLOAD_RETRY_MS,
-            accepted: 0,
-            rejected: 0,
-            errors: Vec::new(),
-            offset: None,
-            drafted: 0,
+            held: Held { since_ms: None, retry_ms: UPLOAD_RETRY_MS },
+            tally: Tally::default(),
             come_bytes: 0,
             refused: None,
             cut: None,
@@ -120,7 +130,7 @@ impl Upload {
     }
 
     pub(super) fn is_held(&self) -> bool {
-        self.held_ms.is_some() && !self.takes_no_more()
+        self.held.since_ms.is_some() && !self.takes_no_more()
     }
 
     /// Whether nothing more is taken of it.
@@ -129,7 +139,7 @@ impl Upload {
     }
 
     pub(super) fn drafted(&self) -> u64 {
-        self.drafted
+        self.tally.drafted
     }
 
     /// Bytes that have come since the last event that was whole.
@@ -143,7 +153,8 @@ impl Upload {
 
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        let errors: usize = self.errors.iter().map(|(_, refusal)| refusal.message.len()).sum();
+        let errors: usize =
+            self.tally.errors.iter().map(|(_, refusal)| refusal.message.len()).sum();
         size_of::<Self>() + self.line.capacity() + self.drafts_bytes() + errors
     }
 
@@ -159,7 +170,7 @@ impl Upload {
 
     /// Whether something is to be published.
     pub(super) fn may_publish(&self) -> bool {
-        self.refused.is_none() && self.held_ms.is_none() && !self.drafts.is_empty()
+        self.refused.is_none() && self.held.since_ms.is_none() && !self.drafts.is_empty()
     }
 
     /// What is published now.
@@ -256,7 +267,7 @@ impl Upload {
         }
         match self.lines_of.draft(line, ingest) {
             Ok(draft) => {
-                self.drafted += 1;
+                self.tally.drafted += 1;
                 self.drafts.push(draft);
                 self.draft_lines.push(self.lines);
             }
@@ -265,9 +276,9 @@ impl Upload {
     }
 
     fn reject(&mut self, line: u64, refusal: Refusal) {
-        self.rejected += 1;
-        if self.errors.len() < UPLOAD_ERRORS_MAX {
-            self.errors.push((line, refusal));
+        self.tally.rejected += 1;
+        if self.tally.errors.len() < UPLOAD_ERRORS_MAX {
+            self.tally.errors.push((line, refusal));
         }
     }
 
@@ -277,22 +288,22 @@ impl Upload {
         for (index, result) in results.iter().enumerate() {
             match result {
                 Ok(placed) => {
-                    self.accepted += 1;
-                    self.offset = Some(placed.offset);
+                    self.tally.accepted += 1;
+                    self.tally.offset = Some(placed.offset);
                 }
                 Err(code @ (RefusalCode::Full | RefusalCode::RateLimited)) => {
                     self.drafts.drain(..index);
                     self.draft_lines.drain(..index);
-                    self.retry_ms = UPLOAD_RETRY_MS;
+                    self.held.retry_ms = UPLOAD_RETRY_MS;
                     if *code == RefusalCode::RateLimited {
-                        self.retry_ms = match index {
+                        self.held.retry_ms = match index {
                             0 => UPLOAD_RATE_EMPTY_RETRY_MS,
                             _ => UPLOAD_RATE_RETRY_MS,
                         };
                         // Slowly is as it should be: it goes on for as long as something is taken.
-                        self.held_ms = self.held_ms.filter(|_| index == 0);
+                        self.held.since_ms = self.held.since_ms.filter(|_| index == 0);
                     }
-                    let since_ms = *self.held_ms.get_or_insert(now.mono_ms);
+                    let since_ms = *self.held.since_ms.get_or_insert(now.mono_ms);
                     let gives_up = !self.has_lines
                         || now.mono_ms.saturating_sub(since_ms) >= UPLOAD_HELD_MS_MAX;
                     if gives_up {
@@ -314,7 +325,7 @@ impl Upload {
                 }
             }
         }
-        self.held_ms = None;
+        self.held.since_ms = None;
         self.drafts.clear();
         self.draft_lines.clear();
     }
@@ -329,17 +340,17 @@ impl Upload {
         });
         self.lines_of.answer(&Uploaded {
             epoch,
-            accepted: self.accepted,
-            offset: self.offset,
-            rejected: self.rejected,
-            errors: &self.errors,
+            accepted: self.tally.accepted,
+            offset: self.tally.offset,
+            rejected: self.tally.rejected,
+            errors: &self.tally.errors,
             ended: self.refused.map(Ended::Refused).or(cut),
             next_line: self.draft_lines.first().copied(),
         })
     }
 
     pub(super) fn retry_ms(&self) -> u64 {
-        self.retry_ms
+        self.held.retry_ms
     }
 
     /// What is to be tried again.

@@ -2,78 +2,14 @@
 //!
 //! Invariant: every end that can still be answered is answered, with the reason; and of an upload with what was taken, and up to where.
 
-use std::fmt;
-
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::Session;
 use super::http::Http;
 use super::http::State;
+use super::refusals::Cut;
 use crate::clock::Now;
-use crate::dialect::Response;
 use crate::wire::http::Answering;
-use crate::wire::http::HttpError;
-
-/// How a request ended too soon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Cut {
-    /// It took too long.
-    Late,
-    /// Its client says no more.
-    Ended,
-    /// The server stops.
-    Stopping,
-    /// Of all that is held of unfinished requests it holds the most, and there is no room.
-    NoRoom,
-    /// Its body is not what its head says.
-    Broken(HttpError),
-}
-
-impl Cut {
-    /// The status that answers it.
-    pub(super) const fn status(self) -> u16 {
-        match self {
-            Self::Late => 408,
-            Self::Ended => 400,
-            Self::Stopping | Self::NoRoom => 503,
-            Self::Broken(error) => error.status(),
-        }
-    }
-
-    /// The word for it.
-    pub(super) const fn code(self) -> &'static str {
-        match self {
-            Self::Late => "timeout",
-            Self::Ended => "cut_off",
-            Self::Stopping => "shutting_down",
-            Self::NoRoom => "full",
-            Self::Broken(error) => error.code(),
-        }
-    }
-
-    /// What answers it, with this status.
-    fn response(self, status: u16) -> Response {
-        let response = Response::error(status, self.code(), &self.to_string());
-        match self {
-            Self::Stopping | Self::NoRoom => response.with_retry(),
-            Self::Late | Self::Ended | Self::Broken(_) => response,
-        }
-    }
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Late => "the request did not arrive in time",
-            Self::Ended => "the request ended before it was complete",
-            Self::Stopping => "the server is shutting down",
-            Self::NoRoom => {
-                "there is no room for unfinished requests, and this one holds the most; try again"
-            }
-            Self::Broken(error) => return error.fmt(f),
-        })
-    }
-}
 
 impl Shard {
     /// A request did not arrive in time, or nobody has anything to ask any more.

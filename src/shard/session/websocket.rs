@@ -2,24 +2,22 @@
 //!
 //! Invariant: what is said is carried out in its order, for `hearing` hands it over so. Never looks inside a payload.
 
+use super::super::conns::Conns;
 use std::num::NonZeroU32;
 
 use super::super::Shard;
 use super::super::input::ConnId;
-use super::super::publish::draft_bytes;
 use super::super::solo::AfterSent;
-use super::super::want::WHO_FIRST;
-use super::hearing::Waits;
+use super::WHO_FIRST;
 use super::patience::Patience;
-use super::talk::begins_with_publish;
+use super::waits::Heard;
+use super::waits::Waits;
 use crate::auth::Bucket;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
-use crate::dialect::Request;
 use crate::dialect::Said;
-use crate::dialect::Step;
 use crate::event::TopicName;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
@@ -55,47 +53,6 @@ pub(in super::super) struct WebSocket {
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Echo {
     pub(super) deflate: Option<Agreed>,
-}
-
-/// A message or control frame of a client, its bytes copied where they outlive the read.
-#[derive(Debug)]
-pub(super) enum Heard {
-    /// The steps that its conversation wants for a message; `is_counted`: the message was charged to the rate limit.
-    Steps {
-        steps: Vec<Step>,
-        is_counted: bool,
-    },
-    Echoed(Box<[u8]>),
-    Ping(Box<[u8]>),
-    Close {
-        code: Option<u16>,
-    },
-    /// Its bytes are no WebSocket's from here on.
-    Broken(Violation),
-}
-
-impl Heard {
-    /// Whether a publish is what comes next.
-    pub(super) fn is_publish(&self) -> bool {
-        matches!(self, Self::Steps { steps, .. } if begins_with_publish(steps))
-    }
-
-    /// Bytes that it holds of what was said.
-    pub(super) fn held_bytes(&self) -> usize {
-        match self {
-            Self::Steps { steps, .. } => steps.iter().map(step_bytes).sum(),
-            Self::Echoed(bytes) | Self::Ping(bytes) => bytes.len(),
-            Self::Close { .. } | Self::Broken(_) => 0,
-        }
-    }
-}
-
-fn step_bytes(step: &Step) -> usize {
-    let drafts = match step {
-        Step::Ask { what: Request::Publish(drafts), .. } => &drafts[..],
-        _ => &[],
-    };
-    size_of::<Step>() + drafts.iter().map(draft_bytes).sum::<usize>()
 }
 
 impl WebSocket {
@@ -227,37 +184,19 @@ impl Shard {
 
     /// It said more in a second than it may.
     fn hear_no_more(&mut self, id: ConnId, now: Now) {
-        if !self.is_closing(id) {
+        if !self.conns.is_closing(id) {
             let message = format_args!("a client said more than it may in a second");
             self.tell_log_of(Some(id), "warning", "limits", message, now);
         }
-        let Some(voice) = self.voice_of(id) else { return };
+        let Some(voice) = self.conns.voice_of(id) else { return };
         self.close(id, CLOSE_POLICY, voice.dialect.speaker().manners.flood, now);
-    }
-
-    /// Whether a connection may publish to a topic.
-    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
-        let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
-        who.is_some_and(|who| who.principal.may_publish(topic))
-    }
-
-    /// Why it may not: nobody knows who it is, or what it may publish is something else.
-    pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
-        match self.conns.find(id).and_then(|conn| conn.who.as_ref()) {
-            None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),
-            Some(_) => Refusal::of(
-                RefusalCode::Forbidden,
-                "topic",
-                "publishing to this topic is not allowed",
-            ),
-        }
     }
 
     //= rfc6455#5.5.1
     //# If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
     //# response.
     fn answer_close(&mut self, id: ConnId, code: Option<u16>, now: Now) {
-        if self.is_closing(id) {
+        if self.conns.is_closing(id) {
             return self.close_after_sent(id, now);
         }
         let mut bytes = Vec::new();
@@ -286,4 +225,24 @@ pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
         }
     }
     Heard::Echoed(out.into())
+}
+
+impl Conns {
+    /// Whether a connection may publish to a topic.
+    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
+        let who = self.find(id).and_then(|conn| conn.who.as_ref());
+        who.is_some_and(|who| who.principal.may_publish(topic))
+    }
+
+    /// Why it may not: nobody knows who it is, or what it may publish is something else.
+    pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
+        match self.find(id).and_then(|conn| conn.who.as_ref()) {
+            None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),
+            Some(_) => Refusal::of(
+                RefusalCode::Forbidden,
+                "topic",
+                "publishing to this topic is not allowed",
+            ),
+        }
+    }
 }

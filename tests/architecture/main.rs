@@ -1,16 +1,25 @@
-//! Reads the source and holds it to `docs/ARCHITECTURE.md`: who may import whom, what is pure, and how long a file may be.
+//! Reads the source and holds it to `docs/ARCHITECTURE.md`: who may import whom, what is pure, how long a file and how wide a type may be.
 //!
 //! A failure names each place. If the code is right, the map is wrong: change the table there and here in the same commit, and say why.
 //! Never judges style that a linter can: it only knows what crosses files.
 
 #![cfg(test)]
 
+mod form;
+mod imports;
+mod seams;
+mod size;
+mod source;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
+
+use source::Source;
+use source::assert_none;
+use source::root;
+use source::sources;
 
 /// The floors of the house: a module may import what lies on a lower one. `main` is not a module and stands on top.
 const FLOORS: [&[&str]; 7] = [
@@ -76,62 +85,6 @@ const IMPURE: [(&str, &[&str]); 13] = [
     ("rustix::", &[]),
 ];
 
-/// A file longer than this is two files.
-const FILE_LINES_MAX: usize = 700;
-/// Files that may be longer, each with its reason. It should be empty.
-const LONGER: [(&str, &str); 0] = [];
-
-struct Source {
-    /// From the root of the repository.
-    path: String,
-    text: String,
-}
-
-impl Source {
-    /// The module at the top of the tree that a file of `src` belongs to; `main.rs` and `lib.rs` belong to none.
-    fn module(&self) -> Option<&str> {
-        let inside = self.path.strip_prefix("src/")?;
-        let module = inside.split('/').next()?;
-        let module = module.strip_suffix(".rs").unwrap_or(module);
-        (module != "main" && module != "lib").then_some(module)
-    }
-
-    /// Lines that are code, with their numbers from 1; comments are cut off.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.text.lines().enumerate();
-        lines.map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && !["target", "node_modules", "corpus", "fixtures"].contains(&&*name) {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-fn sources(folders: &[&str]) -> Vec<Source> {
-    let mut paths = Vec::new();
-    for folder in folders {
-        rust_files(&root().join(folder), &mut paths);
-    }
-    paths.sort();
-    let read = |path: PathBuf| Source {
-        text: fs::read_to_string(&path).unwrap(),
-        path: path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(),
-    };
-    paths.into_iter().map(read).collect()
-}
-
 fn floor_of(module: &str) -> usize {
     let floor = FLOORS.iter().position(|floor| floor.contains(&module));
     floor.unwrap_or_else(|| panic!("`{module}` has no place in the table of docs/ARCHITECTURE.md"))
@@ -152,10 +105,6 @@ fn named(line: &str) -> impl Iterator<Item = &str> {
     line.split("crate::").skip(1).map(|rest| {
         rest.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next().unwrap_or("")
     })
-}
-
-fn assert_none(faults: &str) {
-    assert!(faults.is_empty(), "\n{faults}");
 }
 
 #[test]
@@ -272,122 +221,4 @@ fn the_load_generator_does_not_share_the_servers_bugs() {
     for source in sources(&["loadtest"]) {
         assert!(!source.text.contains("use fanwire::"), "{} imports the server", source.path);
     }
-}
-
-#[test]
-fn each_import_has_a_line_of_its_own() {
-    let mut faults = String::new();
-    for source in sources(&["src", "tests", "benches", "loadtest"]) {
-        for (number, line) in source.code() {
-            let line = line.trim_start();
-            let line = line.strip_prefix("pub ").unwrap_or(line);
-            let is_list = line.starts_with("use ") && line.contains('{');
-            if is_list {
-                writeln!(faults, "{}:{number}: one import a line", source.path).unwrap();
-            }
-        }
-    }
-    assert_none(&faults);
-}
-
-#[test]
-fn each_file_says_what_it_is_and_is_about_one_thing() {
-    let mut faults = String::new();
-    for source in sources(&["src", "tests", "benches", "loadtest"]) {
-        let count = source.text.lines().count();
-        let is_excused = LONGER.iter().any(|(path, _): &(&str, &str)| *path == source.path);
-        if count > FILE_LINES_MAX && !is_excused {
-            writeln!(faults, "{}: {count} lines; {FILE_LINES_MAX} are two ideas", source.path)
-                .unwrap();
-        }
-        if !source.text.starts_with("//!") {
-            writeln!(faults, "{}: it does not begin with what it is (`//!`)", source.path).unwrap();
-        }
-    }
-    assert_none(&faults);
-}
-
-/// Traits that are seams: whoever is behind one answers for each of its methods.
-const SEAMS: [&str; 4] = ["Talk", "Sink", "Disk", "Message"];
-
-/// The text between the next brace that opens and the one that closes it, and what is behind that.
-fn braced(text: &str) -> (&str, &str) {
-    let (_, inside) = text.split_once('{').expect("a brace opens");
-    let mut depth = 1;
-    for (at, character) in inside.char_indices() {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return inside.split_at(at);
-        }
-    }
-    panic!("a brace is not closed")
-}
-
-/// The functions of a block: each name, and its body if it has one.
-fn functions(block: &str) -> Vec<(String, Option<String>)> {
-    let mut found = Vec::new();
-    let mut rest = block;
-    while let Some((_, text)) = rest.split_once("fn ") {
-        let name = text.split(['(', '<']).next().unwrap_or_default().to_owned();
-        let end = text.find([';', '{']).unwrap_or(text.len());
-        let (_, behind) = text.split_at(end);
-        if behind.starts_with('{') {
-            let (body, after) = braced(behind);
-            found.push((name, Some(body.trim().to_owned())));
-            rest = after;
-        } else {
-            found.push((name, None));
-            rest = behind;
-        }
-    }
-    found
-}
-
-/// A source without its comments.
-fn code_of(source: &Source) -> String {
-    source.code().map(|(_, line)| line.to_owned() + "\n").collect()
-}
-
-#[test]
-fn no_method_of_a_seam_has_a_default_or_an_empty_body() {
-    let mut faults = String::new();
-    let mut seen = BTreeSet::new();
-    for source in sources(&["src", "tests"]) {
-        let code = code_of(&source);
-        for seam in SEAMS {
-            let declared = code.split(&format!("pub trait {seam}")).nth(1);
-            for (name, body) in declared.map(|text| functions(braced(text).0)).unwrap_or_default() {
-                seen.insert(seam);
-                if body.is_some() {
-                    writeln!(faults, "{}: {seam}::{name} has a default", source.path).unwrap();
-                }
-            }
-            for text in code.split(&format!("{seam} for ")).skip(1) {
-                for (name, body) in functions(braced(text).0) {
-                    let is_empty = body.is_none_or(|body| body.is_empty());
-                    // A party of a test may have no use for anything.
-                    if is_empty && source.path.starts_with("src") {
-                        writeln!(faults, "{}: {seam}::{name} is empty", source.path).unwrap();
-                    }
-                }
-            }
-        }
-    }
-    assert!(seen.contains("Talk") && seen.contains("Disk"), "{seen:?}");
-    assert_none(&faults);
-}
-
-#[test]
-fn empty_and_default_bodies_are_found() {
-    let text = "trait T { fn a(&self); fn b(&self) {} fn c(&self) { 1 } }";
-    let found = functions(braced(text).0);
-    let body = |text: &str| Some(text.to_owned());
-    assert_eq!(
-        found,
-        [("a".to_owned(), None), ("b".to_owned(), body("")), ("c".to_owned(), body("1"))]
-    );
 }

@@ -1,0 +1,72 @@
+//! What a request waits for: its body, or the answer to what it asked.
+//!
+//! Invariant: no more of a body is held than the call's own limit allows.
+
+use super::unread::Unread;
+use crate::dialect::Calling;
+use crate::dialect::DialectId;
+use crate::dialect::ThenListed;
+use crate::dialect::ThenPublished;
+use crate::event::TopicName;
+use crate::wire::grow;
+use crate::wire::http::BodyDecoder;
+use crate::wire::http::HttpError;
+
+/// A question whose answer a request waits for.
+#[derive(Debug)]
+pub(super) enum AnswerAwaited {
+    /// Places for drafts of these topics, of so many bytes together.
+    Publish { dialect: DialectId, topics: Vec<TopicName>, drafts_bytes: usize, then: ThenPublished },
+    /// Which topics there are.
+    List(ThenListed),
+    /// A page that is made outside of the core.
+    Page,
+}
+
+impl AnswerAwaited {
+    /// Bytes that wait with it.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Publish { drafts_bytes, .. } => *drafts_bytes,
+            Self::List(_) | Self::Page => 0,
+        }
+    }
+}
+
+/// What is done with a body once it is there.
+#[derive(Debug)]
+pub(super) enum Action {
+    /// A conversation hears it.
+    Call(Calling),
+    /// Tokens that are to open nothing any more.
+    Revoke,
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub(super) struct PartialBody {
+    pub(super) decoder: BodyDecoder,
+    pub(super) body: Vec<u8>,
+    pub(super) action: Action,
+}
+
+impl PartialBody {
+    /// Bytes of the body that have come.
+    pub(super) fn come_bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.body.capacity()
+    }
+
+    pub(super) fn feed(&mut self, input: &mut Unread) -> Result<(), HttpError> {
+        while !self.decoder.is_done() && !input.is_empty() {
+            let decoded = self.decoder.decode(input.as_slice())?;
+            grow::extend(&mut self.body, &input.as_slice()[decoded.data]);
+            input.take(decoded.consumed);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! What a WebSocket's client was heard to say and that is not carried out yet.
+//!
+//! Invariant: what waits is counted in bytes, and what has to wait before it is looked at stays as bytes.
+
+use std::collections::VecDeque;
+
+use super::super::tickets::draft_bytes;
+use super::talk::begins_with_publish;
+use super::unread::Unread;
+use crate::dialect::Request;
+use crate::dialect::Step;
+use crate::dialect::Ticket;
+use crate::event::TopicName;
+use crate::wire::decoder::Violation;
+
+/// One thing that a client said, its bytes copied where they outlive the read.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// What its conversation wants to be done for a message; whether that was counted as one of those that it may send.
+    Steps {
+        steps: Vec<Step>,
+        is_counted: bool,
+    },
+    Echoed(Box<[u8]>),
+    Ping(Box<[u8]>),
+    Close {
+        code: Option<u16>,
+    },
+    /// Its bytes are no WebSocket's from here on.
+    Broken(Violation),
+}
+
+impl Heard {
+    /// Whether a publish is what comes next.
+    pub(super) fn is_publish(&self) -> bool {
+        matches!(self, Self::Steps { steps, .. } if begins_with_publish(steps))
+    }
+
+    /// Bytes that it holds of what was said.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Steps { steps, .. } => steps.iter().map(step_bytes).sum(),
+            Self::Echoed(bytes) | Self::Ping(bytes) => bytes.len(),
+            Self::Close { .. } | Self::Broken(_) => 0,
+        }
+    }
+}
+
+fn step_bytes(step: &Step) -> usize {
+    let drafts = match step {
+        Step::Ask { what: Request::Publish(drafts), .. } => &drafts[..],
+        _ => &[],
+    };
+    size_of::<Step>() + drafts.iter().map(draft_bytes).sum::<usize>()
+}
+
+/// Publishes that travel together, and whose places are awaited.
+#[derive(Debug, Default)]
+pub(super) struct RunAwaited {
+    /// Who is answered, and for how many drafts each.
+    pub(super) tickets: Vec<(Ticket, usize)>,
+    /// Of all drafts, in order.
+    pub(super) topics: Vec<TopicName>,
+    pub(super) bytes: usize,
+}
+
+/// What a connection was heard to say and is to be carried out later.
+#[derive(Debug, Default)]
+pub(in super::super) struct Waits {
+    pub(super) asked: Option<RunAwaited>,
+    /// What was said right behind them, in order.
+    pub(super) heard: VecDeque<Heard>,
+    pub(super) unread: Unread,
+    /// The client says nothing more after this.
+    pub(super) has_ended: bool,
+}
+
+/// How far bytes were carried out.
+#[derive(Default)]
+pub(super) struct Paused {
+    pub(super) taken: usize,
+    pub(super) heard: VecDeque<Heard>,
+    pub(super) asked: Option<RunAwaited>,
+}
+
+impl Waits {
+    pub(super) fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let drafts = self.asked.as_ref().map_or(0, |awaited| awaited.bytes);
+        let heard: usize = self.heard.iter().map(Heard::held_bytes).sum();
+        size_of::<Self>() + self.unread.held_bytes() + drafts + heard
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.asked.is_none() && self.heard.is_empty() && self.unread.is_empty()
+    }
+
+    pub(super) fn take(&mut self, paused: Paused) {
+        self.unread.take(paused.taken);
+        self.heard = paused.heard;
+        self.asked = paused.asked;
+    }
+}
