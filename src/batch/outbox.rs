@@ -358,12 +358,8 @@ impl Outbox {
 
     /// Lets go of what goes beyond so many bytes of events, as the subscriptions' policy says.
     pub fn shed(&mut self, policy: &Policy, bytes_max: usize) -> Pushed {
-        while self.event_bytes() > bytes_max {
-            if !self.drop_oldest(policy) {
-                return Pushed::Full;
-            }
-        }
-        Pushed::Queued
+        while self.event_bytes() > bytes_max && self.drop_oldest(policy) {}
+        if self.event_bytes() > bytes_max { Pushed::Full } else { Pushed::Queued }
     }
 
     fn drop_leading_holes(&mut self) {
