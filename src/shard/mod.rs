@@ -44,6 +44,7 @@ mod publish;
 mod pump;
 mod reads;
 mod registrar;
+mod relief;
 mod renewal;
 mod replay;
 mod returns;
