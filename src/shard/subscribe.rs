@@ -100,10 +100,10 @@ impl Shard {
         }
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
         self.begin_shaping(id, sub, &changed, now);
-        if former.filter != changed.filter {
-            if let Some(solo) = self.conns.solo_mut(id) {
-                solo.refiltered(sub);
-            }
+        if former.filter != changed.filter
+            && let Some(solo) = self.conns.solo_mut(id)
+        {
+            solo.refiltered(sub);
         }
         if self.subs_of(id).is_empty() {
             // What was held filled its outbox, and it is being closed.

@@ -293,7 +293,7 @@ impl Shard {
 
     /// Who a connection is by its certificate; `None`: it has shown none that the operator knows.
     fn certified(&self, id: ConnId, now: Now) -> Option<Result<Arc<Who>, NotLetIn>> {
-        let named = self.conns.find(id)?.caller.named.as_deref()?;
+        let named = self.conns.find(id)?.caller.origin.as_deref()?.named.as_ref()?;
         let principal = self.settings.access.certified.principal(named)?;
         // A session that is resumed is not looked at again by whoever checks certificates.
         if principal.is_expired(wall_s(now)) {
