@@ -18,6 +18,7 @@ use super::shape::Past;
 use super::solo::Listener;
 use super::solo::Replay;
 use super::solo::Solo;
+use super::transport::Voice;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Forced;
@@ -76,9 +77,7 @@ impl Shard {
             page_bytes: PAGE_BYTES_MAX,
             with_before: subscription.leave && is_return,
         });
-        let voice = self.conns.voice_of(id);
-        let hears_once_live =
-            voice.is_some_and(|voice| voice.dialect.speaker().manners.hears_once_live);
+        let hears_once_live = self.conns.voice_of(id).is_some_and(Voice::hears_once_live);
         let replay = Replay {
             serial,
             sub: listener.sub,

@@ -10,6 +10,11 @@ pub(super) struct Voice {
 }
 
 impl Voice {
+    /// Whether what its client says behind a subscription waits until that is live.
+    pub(super) fn hears_once_live(self) -> bool {
+        self.dialect.speaker().manners.hears_once_live
+    }
+
     pub(super) const fn is_sse(self) -> bool {
         matches!(self.transport, Transport::Sse { .. } | Transport::Messages)
     }

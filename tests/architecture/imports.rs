@@ -336,7 +336,7 @@ fn no_arrow_runs_back_up_within_a_module() {
                 Some(folder) => file.starts_with(folder),
                 None => *listed == file,
             };
-            let layer = layers.iter().position(|files| files.iter().any(|of| is_listed(of)));
+            let layer = layers.iter().position(|files| files.iter().any(&is_listed));
             Some(layer.unwrap_or(layers.len()))
         };
         for (from, to, word) in
