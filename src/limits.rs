@@ -50,6 +50,11 @@ pub const RUN_BYTES_MAX: usize = 1024 * 1024;
 pub const MESH_PENDING_MAX: usize = 1024;
 /// Bytes that wait for one other party, in each lane; at the limit as above. Events that wait for several parties exist once.
 pub const MESH_PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// One such part of the bytes that may wait for other parties, or to be fanned out, is for pages of the past, the rest for what is new: so nobody is
+/// refused on account of those who read the past. At its limit pages are not read before there is room.
+pub const MESH_PAST_SHARE: usize = 4;
+/// Pages of the past that wait for one other party; at the limit as above.
+pub const MESH_PAGES_MAX: usize = 256;
 /// Messages in a party's inbox, in each lane; at the limit senders keep theirs, and then refuse.
 pub const INBOX_MESSAGES_MAX: usize = 512;
 /// Bytes in a party's inbox, in each lane, but for a single larger message; at the limit senders keep theirs, and then refuse.
@@ -102,6 +107,11 @@ pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
 pub const OUTBOX_ROUNDS_MIN: usize = 8;
 /// Bytes of events that a connection's outbox may hold even if those of all others have used up what the shard has for them.
 pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
+/// When all outboxes of a shard together hold more than they may, those give way that hold more than their share, the largest first, until one such part
+/// of the budget is free: looking for them costs a pass over all connections.
+pub const OUTBOXES_FREED_SHARE: usize = 8;
+/// Milliseconds until they are looked for again if none was found.
+pub const OUTBOXES_RELIEF_MS: u64 = 100;
 /// Bytes of a connection that is idle, everything counted.
 pub const CONNECTION_BYTES: u64 = 512;
 /// The memory that is left when what does not depend on any setting is taken away is divided into so many shares; what each is for stands in
@@ -356,9 +366,11 @@ const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 // Lengths of a message are counted in 32 bits.
 const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize / 2);
 
-/// Events and pages that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
-/// takes nothing more from its inbox. At half of it no more pages are read.
+/// Events that have arrived at a shard and wait to be fanned out; at the limit its home refuses publishes with `full`, and it
+/// takes nothing more from its inbox.
 pub const ARRIVED_EVENTS_MAX: usize = 4096;
+/// Pages of the past that wait so; at the limit no more of them are read for its own connections.
+pub const ARRIVED_PAGES_MAX: usize = 256;
 /// Bytes of events and pages that have arrived at a shard and wait to be fanned out; at the limit as above.
 pub const ARRIVED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Milliseconds from one wish of a shard for fresh keys to its next; tokens with unknown keys in between wish for nothing.

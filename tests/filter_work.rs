@@ -6,17 +6,31 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use serde_json::json;
 
+use fanwire::auth::Algorithm;
+use fanwire::auth::Key;
+use fanwire::auth::KeySet;
+use fanwire::auth::Mapping;
+use fanwire::auth::TokenRules;
+use fanwire::auth::Verifier;
 use fanwire::limits::FILTER_COST_MAX;
 use fanwire::limits::FILTER_EVENT_STEPS_MAX;
 use fanwire::limits::FILTER_REFUSED_STEPS;
 use fanwire::limits::FILTER_SECOND_STEPS_MAX;
 use fanwire::limits::SUBSCRIPTIONS_MAX;
+use fanwire::shard::Access;
+use fanwire::shard::Settings;
 
+use support::asking;
 use support::client::Client;
 use support::client::Told;
+use support::frames;
+use support::transcript::SECRET;
+use support::transcript::with_tokens;
 use support::world::World;
 use support::world::roomy;
 
@@ -292,4 +306,45 @@ fn a_replay_waits_for_its_filters_and_loses_nothing() {
     let least_ms = (steps * 1000 / FILTER_SECOND_STEPS_MAX) as usize;
     assert!(waited_ms * 10 > least_ms * 8, "it waited for {waited_ms} ms, not {least_ms}");
     assert!(!scene.is_attacker_closed());
+}
+
+/// What a token forces on a client is looked at apart if it does not fit into one filter with the client's own: that work is the client's, too.
+#[test]
+fn what_a_token_forces_is_paid_for_when_it_is_looked_at_apart() {
+    let key = Key::from_secret(None, Algorithm::Hs256, SECRET).unwrap();
+    let keys = KeySet::new(vec![key]).unwrap();
+    let verifier = Verifier::new(keys, TokenRules::default(), Mapping::default()).unwrap();
+    let access = Access { verifier: Some(Arc::new(verifier)), ..Access::default() };
+    let mut world = World::new(1, &Settings { access: Arc::new(access), ..roomy() });
+    let mut join = |claims: &Value| {
+        let wire = world.open(0, 1 << 30);
+        let token = with_tokens(&format!("«{claims}»"));
+        asking::upgrade(&mut world, wire, &format!("/v1/ws?token={token}"), false);
+        wire
+    };
+    let forced = dearest(0);
+    let viewer = join(
+        &json!({"sub": "eve", "exp": 3000, "fanwire": {"subscribe": ["t"], "filter": forced}}),
+    );
+    let publisher = join(&json!({"sub": "ada", "exp": 3000, "fanwire": {"publish": ["t"]}}));
+    // So many tests that both together are more than a filter may have.
+    let own = (0..250).map(|n| format!("n >= {n}")).collect::<Vec<_>>().join(" or ");
+    let wish = json!({"type": "subscribe", "id": 1, "topics": ["t"], "filter": own});
+    world.say(viewer, &frames::text(&wish.to_string()));
+    world.settle();
+    let before = world.shards[0].stats().filter_steps;
+    let event = json!({"type": "publish", "id": 1, "topic": "t", "payload": {"n": 1, "a": "a".repeat(60_000)}});
+    let mut events = 0;
+    while world.is_open(viewer) && events < 100 {
+        events += 1;
+        world.say(publisher, &frames::text(&event.to_string()));
+        world.settle();
+        if String::from_utf8_lossy(&world.read(viewer, usize::MAX)).contains("filter_work") {
+            break;
+        }
+    }
+    let steps = world.shards[0].stats().filter_steps - before;
+    assert!(steps > FILTER_SECOND_STEPS_MAX, "{events} events, {steps} steps");
+    assert!(steps < FILTER_SECOND_STEPS_MAX + 2 * FILTER_EVENT_STEPS_MAX, "{steps} steps");
+    assert!(events < 100, "it is closed");
 }

@@ -11,9 +11,6 @@ mod support;
 use std::net::IpAddr;
 
 use fanwire::shard::Settings;
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
-use std::io::Write as _;
 
 use heap::KIB;
 use heap::MIB;
@@ -24,6 +21,7 @@ use support::asking::statuses;
 use support::asking::upgrade;
 use support::frames::Frame;
 use support::frames::Reader;
+use support::frames::deflated;
 use support::frames::masked;
 use support::world::Wire;
 use support::world::World;
@@ -117,18 +115,6 @@ fn free() -> std::sync::Arc<fanwire::shard::Access> {
     access.limits.handshakes = many;
     access.anonymous.access = fanwire::auth::AnonymousAccess::Anywhere;
     access.into()
-}
-
-fn deflated(message: &[u8]) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(message).unwrap();
-    encoder.flush().unwrap();
-    let mut bytes = encoder.get_ref().clone();
-    assert!(bytes.ends_with(&[0, 0, 0xff, 0xff]));
-    bytes.truncate(bytes.len() - 4);
-    let mut frame = masked(1, &bytes);
-    frame[0] |= 0x40;
-    frame
 }
 
 /// 64 KiB that inflate to sixty messages of a megabyte: they are inflated and published one after the other.

@@ -404,3 +404,49 @@ fn an_answer_does_not_wait_until_everyone_was_sent_to() {
     let heard = scene.listeners.iter().map(|one| one.heard).max().unwrap();
     assert!(heard + 500 < scene.said_ms.len() as u64, "the core was not busy");
 }
+
+/// Twenty who never read hold a large event each, which is far more than all outboxes may hold. Whoever reads, and is behind for a moment, pays for none of it.
+#[test]
+fn who_reads_does_not_pay_for_what_others_hold() {
+    let settings = Settings { outboxes_bytes_max: 1 << 20, deflate: false, ..roomy() };
+    let mut world = World::new(1, &settings);
+    let publisher = Client::connect(&mut world, 0, 1 << 24, false);
+    let mut join = |topic: &str, slow: &str, capacity: usize| {
+        let mut client = Client::connect(&mut world, 0, capacity, false);
+        let wish = json!({"type": "subscribe", "id": 1, "topics": [topic], "slow": slow});
+        client.say(&mut world, &wish);
+        world.settle();
+        client.read(&mut world, usize::MAX);
+        world.settle();
+        client.told.clear();
+        client
+    };
+    let lazy: Vec<Client> = (0..20).map(|_| join("large", "drop_oldest", 4096)).collect();
+    let mut readers: Vec<Client> =
+        ["disconnect", "drop_oldest"].map(|slow| join("small", slow, 16 * 1024)).into();
+    let say = |world: &mut World, topic: &str, number: usize, bytes: usize| {
+        let payload = json!({"n": number, "p": "x".repeat(bytes)});
+        let event = json!({"type": "publish", "id": 1, "topic": topic, "payload": payload});
+        publisher.say(world, &event);
+    };
+    for number in 0..4 {
+        say(&mut world, "large", number, 900_000);
+        world.settle();
+    }
+    for round in 0..20 {
+        // A third more than a socket takes: they are behind until they read.
+        (0..20).for_each(|number| say(&mut world, "small", round * 20 + number, 1_000));
+        world.settle();
+        for reader in &mut readers {
+            while reader.read(&mut world, usize::MAX) > 0 {
+                world.settle();
+            }
+        }
+    }
+    for reader in &readers {
+        let events = reader.told.iter().filter(|told| matches!(told, Told::Event(_))).count();
+        assert_eq!(events, 400, "{:?}", reader.told.last());
+    }
+    let open = lazy.iter().filter(|one| world.is_open(one.wire)).count();
+    assert!(open > 0, "those who hold too much give way as their policy says, not all at once");
+}

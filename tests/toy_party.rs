@@ -113,6 +113,10 @@ impl Message for Note {
     fn weight_bytes(&self) -> usize {
         64
     }
+
+    fn is_past(&self) -> bool {
+        false
+    }
 }
 
 /// Questions that each party asks each other one; several times what an inbox has room for.

@@ -130,7 +130,8 @@ impl Outbox {
     /// Bytes of events that happened since it was behind. What is told of the past, and what the server says, takes no room from them: pages are asked
     /// for when there is room for them and answers end with the client's own input, so that both are bounded whether anyone is slow or not, and who is told
     /// of them has not fallen behind. (The shard's budget counts answers, too.)
-    fn event_bytes(&self) -> usize {
+    #[must_use]
+    pub fn event_bytes(&self) -> usize {
         self.counted.bytes() - self.answer_bytes
     }
 
@@ -353,6 +354,12 @@ impl Outbox {
                 }
             }
         }
+    }
+
+    /// Lets go of what goes beyond so many bytes of events, as the subscriptions' policy says.
+    pub fn shed(&mut self, policy: &Policy, bytes_max: usize) -> Pushed {
+        while self.event_bytes() > bytes_max && self.drop_oldest(policy) {}
+        if self.event_bytes() > bytes_max { Pushed::Full } else { Pushed::Queued }
     }
 
     fn drop_leading_holes(&mut self) {

@@ -45,6 +45,10 @@ impl Message for Count {
     fn weight_bytes(&self) -> usize {
         size_of::<Self>()
     }
+
+    fn is_past(&self) -> bool {
+        false
+    }
 }
 
 /// The world; `told` counts what other cores have told it.

@@ -219,6 +219,10 @@ mod tests {
         fn weight_bytes(&self) -> usize {
             self.2
         }
+
+        fn is_past(&self) -> bool {
+            false
+        }
     }
 
     fn taken(inbox: &Inbox<Note>, lane: Lane) -> Vec<u32> {

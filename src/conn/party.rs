@@ -127,6 +127,10 @@ mod tests {
         fn weight_bytes(&self) -> usize {
             1
         }
+
+        fn is_past(&self) -> bool {
+            false
+        }
     }
 
     const LONG: Duration = Duration::from_secs(60);

@@ -281,6 +281,11 @@ impl Matcher {
         self.accounts.open(payer, steps);
     }
 
+    /// Has a payer pay for what looking at the last event took elsewhere.
+    pub fn charge(&mut self, payer: PayerId, steps: u64) {
+        self.accounts.charge(payer, self.event_number, steps);
+    }
+
     /// From here on the filters of every payer may take as much again.
     pub const fn begin_second(&mut self) {
         self.accounts.begin_second();

@@ -3,6 +3,7 @@
 //! Invariant: a subscription is confined before it is entered into a class, so nothing that a token excludes is ever matched for it, live or
 //! from the past. Confining only narrows: topics are intersected, filters are joined with `and`. What cannot be confined is refused.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::event::Event;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::event::fields::Scratch;
 use crate::limits::WHO_SPARE_BYTES;
 use crate::matcher::Filter;
 use crate::matcher::filter::Predicate;
@@ -246,16 +248,22 @@ impl Who {
         Some(Filter::new(&test).expect("a server has few types of events that need a role"))
     }
 
-    /// Whether they may see this event at all.
-    pub(super) fn lets_see(&self, event: &Event) -> bool {
+    /// Whether they may see this event at all; `steps`: what their filters took is added.
+    pub(super) fn lets_see(&self, event: &Event, steps: &Cell<u64>) -> bool {
+        let passes = |forced: &Filter| {
+            let evaluated = forced.ask(event, &mut Scratch::default());
+            steps.set(steps.get() + evaluated.steps);
+            evaluated.passes
+        };
         self.principal.may_hear(&event.topic)
             && !self.barred.contains(&event.topic)
-            && self.forced.iter().all(|forced| forced.evaluate(event))
+            && self.forced.iter().all(passes)
     }
 
     /// Whether they may know of this event: see it, or, of a delete, the last event of the key that is gone.
-    pub(super) fn lets_know(&self, event: &Event) -> bool {
-        self.lets_see(event) || event.before.as_ref().is_some_and(|before| self.lets_see(before))
+    pub(super) fn lets_know(&self, event: &Event, steps: &Cell<u64>) -> bool {
+        let sees = |event: &Event| self.lets_see(event, steps);
+        sees(event) || event.before.as_deref().is_some_and(sees)
     }
 
     /// Whether a topic is one of an event type that none of their roles may see.

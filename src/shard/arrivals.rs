@@ -1,7 +1,7 @@
 //! What has arrived from home shards, in their order, and waits to be fanned out: events, and pages of the past.
 //!
-//! Invariant: bounded in entries and in bytes, but for what one message brings; a shard that has no room takes no data from its inbox, and as a
-//! home it refuses publishes.
+//! Invariants: bounded in entries and in bytes, but for what one message brings; a shard that has no room for events takes no data from its inbox, and
+//! as a home it refuses publishes. Pages have a part of their own: they take no room from what is new.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use super::input::weight_of;
 use crate::event::Event;
 use crate::limits::ARRIVED_BYTES_MAX;
 use crate::limits::ARRIVED_EVENTS_MAX;
+use crate::limits::ARRIVED_PAGES_MAX;
+use crate::limits::MESH_PAST_SHARE;
 
 /// One entry.
 #[derive(Debug)]
@@ -24,7 +26,10 @@ pub(super) enum Arrived {
 #[derive(Debug)]
 pub(super) struct Arrivals {
     queue: VecDeque<Arrived>,
-    bytes: usize,
+    /// Entries that are pages, and bytes of these and of the events.
+    pages: usize,
+    page_bytes: usize,
+    event_bytes: usize,
     bytes_max: usize,
     /// Entries that had arrived when the round began and are not fanned out.
     round: usize,
@@ -37,7 +42,9 @@ impl Arrivals {
     pub(super) fn new(bytes_max: usize) -> Self {
         Self {
             queue: VecDeque::new(),
-            bytes: 0,
+            pages: 0,
+            page_bytes: 0,
+            event_bytes: 0,
             bytes_max: bytes_max.min(ARRIVED_BYTES_MAX),
             round: 0,
             brake: Brake::default(),
@@ -47,13 +54,14 @@ impl Arrivals {
     /// Events of one home, in its order.
     pub(super) fn push_events(&mut self, events: impl IntoIterator<Item = Arc<Event>>) {
         for event in events {
-            self.bytes += event.weight_bytes();
+            self.event_bytes += event.weight_bytes();
             self.queue.push_back(Arrived::Event(event));
         }
     }
 
     pub(super) fn push_page(&mut self, answer: Box<PageAnswer>) {
-        self.bytes += weight_of(&answer.page.events);
+        self.pages += 1;
+        self.page_bytes += weight_of(&answer.page.events);
         self.queue.push_back(Arrived::Page(answer));
     }
 
@@ -86,20 +94,29 @@ impl Arrivals {
     /// The oldest entry.
     fn pop(&mut self) -> Option<Arrived> {
         let arrived = self.queue.pop_front()?;
-        self.bytes -= match &arrived {
-            Arrived::Event(event) => event.weight_bytes(),
-            Arrived::Page(answer) => weight_of(&answer.page.events),
-        };
+        match &arrived {
+            Arrived::Event(event) => self.event_bytes -= event.weight_bytes(),
+            Arrived::Page(answer) => {
+                self.pages -= 1;
+                self.page_bytes -= weight_of(&answer.page.events);
+            }
+        }
         Some(arrived)
     }
 
+    /// Whether events may come in.
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() < ARRIVED_EVENTS_MAX && self.bytes < self.bytes_max
+        let events = self.queue.len() - self.pages;
+        events < ARRIVED_EVENTS_MAX && self.event_bytes < self.bytes_max - self.page_bytes_max()
     }
 
-    /// Whether a page of the past may come in, too: the other half is for what is new, so that nobody is refused for those who read the past.
+    /// Whether a page of the past may come in.
     pub(super) fn has_room_for_page(&self) -> bool {
-        self.queue.len() < ARRIVED_EVENTS_MAX / 2 && self.bytes < self.bytes_max / 2
+        self.pages < ARRIVED_PAGES_MAX && self.page_bytes < self.page_bytes_max()
+    }
+
+    const fn page_bytes_max(&self) -> usize {
+        self.bytes_max / MESH_PAST_SHARE
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -149,6 +149,11 @@ impl Classes {
         self.spending.set(id, spent, 0);
     }
 
+    /// Has a class pay for what looking at the last event took elsewhere.
+    pub(super) fn charge(&mut self, id: ClassId, steps: u64) {
+        self.matcher.charge(payer(id), steps);
+    }
+
     /// The connections of the next class whose filters have taken what they may.
     pub(super) fn pop_spent(&mut self) -> Option<Vec<ConnId>> {
         while let Some(PayerId(id)) = self.matcher.pop_spent() {

@@ -4,6 +4,7 @@
 //! still open, in the outbox, or on a page of the past. What was bytes before that (a flight to its class, a chunk of a slow reader)
 //! stands before it. Nothing of others in its class changes.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Shard;
@@ -39,12 +40,12 @@ impl Who {
     }
 
     /// What is left of an event that was to be told. That a key is gone, or has left a filter, is told without its payload.
-    fn confine_event(&self, event: &Arc<Event>) -> Option<Arc<Event>> {
-        if self.lets_see(event) {
+    fn confine_event(&self, event: &Arc<Event>, steps: &Cell<u64>) -> Option<Arc<Event>> {
+        if self.lets_see(event, steps) {
             return Some(Arc::clone(event));
         }
         match event.op {
-            Op::Delete if self.lets_know(event) => Some(bare(event)),
+            Op::Delete if self.lets_know(event, steps) => Some(bare(event)),
             Op::Leave if self.hears_of(&event.topic) => Some(bare(event)),
             _ => None,
         }
@@ -52,32 +53,36 @@ impl Who {
 }
 
 impl Shard {
-    /// Confines what waits for a connection to whom it is now. What runs is confined by `want`.
-    pub(super) fn confine_waiting(&mut self, id: ConnId) {
-        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.clone()) else { return };
-        self.leave_open_batch(id, &who);
+    /// Confines what waits for a connection to whom it is now; the steps that its filters took. What runs is confined by `want`.
+    pub(super) fn confine_waiting(&mut self, id: ConnId) -> u64 {
+        let Some(who) = self.conns.find(id).and_then(|conn| conn.who.clone()) else { return 0 };
+        let steps = &Cell::new(0);
+        self.leave_open_batch(id, &who, steps);
         if let Some(solo) = self.conns.solo_mut(id) {
-            solo.outbox
-                .confine(|event| who.confine_event(event), |topics| who.hears_of_all(topics));
+            solo.outbox.confine(
+                |event| who.confine_event(event, steps),
+                |topics| who.hears_of_all(topics),
+            );
             for replay in &mut solo.replays {
                 replay.is_narrowed = true;
                 replay.live.offsets.retain(|(topic, _)| who.hears_of(topic));
             }
         }
         let (confine, hears_of) =
-            (|event: &_| who.confine_event(event), |topic: &_| who.hears_of(topic));
+            (|event: &_| who.confine_event(event, steps), |topic: &_| who.hears_of(topic));
         self.telling.shapings.confine(&mut self.conns, id, confine, hears_of);
+        steps.get()
     }
 
     /// Takes a connection out of step; of the batch that its class is filling it has an outbox's worth of events instead, those that are granted.
-    fn leave_open_batch(&mut self, id: ConnId, who: &Who) {
+    fn leave_open_batch(&mut self, id: ConnId, who: &Who, steps: &Cell<u64>) {
         let class =
             self.conns.find(id).filter(|conn| conn.solo.is_none()).and_then(|conn| conn.class);
         let open = class.and_then(|class| self.classes.at(class).open.take());
         self.go_solo(id);
         let (Some(class), Some(open)) = (class, open) else { return };
         for (event, subs) in &open.told {
-            if let Some(event) = who.confine_event(event) {
+            if let Some(event) = who.confine_event(event, steps) {
                 self.push_item(id, Item::Event { event, subs: *subs });
             }
         }

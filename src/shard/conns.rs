@@ -40,12 +40,10 @@ impl ClassId {
 pub(super) struct Caller {
     /// Where it comes from, as far as those who pass it on are to be believed.
     pub(super) peer: IpAddr,
-    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
-    pub(super) proxy: Option<Box<IpAddr>>,
     /// A proxy has said in front of everything that it speaks for somebody.
     pub(super) is_passed_on: bool,
-    /// The certificate that it has shown, if that is one that the operator knows.
-    pub(super) named: Option<Box<Named>>,
+    /// What few have.
+    pub(super) origin: Option<Box<Origin>>,
     /// The registrar counts it.
     pub(super) is_counted: bool,
     /// They were told that their token is soon over.
@@ -54,18 +52,31 @@ pub(super) struct Caller {
     pub(super) who_counted: Counted,
 }
 
+/// By what a caller is known besides its address.
+#[derive(Debug, Default)]
+pub(super) struct Origin {
+    /// The certificate that it has shown, if that is one that the operator knows.
+    pub(super) named: Option<Named>,
+    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
+    pub(super) proxy: Option<IpAddr>,
+}
+
 impl Caller {
     /// Of whom nothing more is known.
     fn new(peer: IpAddr, is_proxy: bool) -> Self {
         Self {
             peer,
-            proxy: is_proxy.then(|| Box::new(peer)),
+            origin: is_proxy.then(|| Box::new(Origin { named: None, proxy: Some(peer) })),
             is_passed_on: false,
-            named: None,
             is_counted: false,
             is_warned: false,
             who_counted: Counted::default(),
         }
+    }
+
+    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
+    pub(super) fn proxy(&self) -> Option<IpAddr> {
+        self.origin.as_deref()?.proxy
     }
 }
 
@@ -240,7 +251,7 @@ impl Conns {
     /// A connection whose socket is to be closed. Its place is free from now on.
     pub(super) fn pop_gone(&mut self) -> Option<ConnId> {
         let id = self.gone.pop_front()?;
-        if let Some(conn) = self.remove(id).filter(|conn| conn.caller.proxy.is_none()) {
+        if let Some(conn) = self.remove(id).filter(|conn| conn.caller.proxy().is_none()) {
             self.addresses.leave(conn.caller.peer);
         }
         Some(id)

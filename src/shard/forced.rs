@@ -27,12 +27,14 @@ impl Shard {
     ) {
         let seen: Vec<(ClassId, (u64, Sight))> =
             classes.iter().map(|(id, subs)| (*id, self.seen(*id, event, *subs))).collect();
+        // Before anything of the event is told to whoever asked for too much of it.
+        self.close_all_spent(now);
         let twin = bare(event);
         for (wanted, event) in [(Sight::Whole, event), (Sight::Gone, &twin)] {
             // Not the bodies of the hot path: a twin is another event with the same place.
             let mut encoded = self.telling.encoded();
             for &(id, (mut subs, sight)) in &seen {
-                if sight != wanted {
+                if sight != wanted || self.classes.find(id).is_none() {
                     continue;
                 }
                 if let Some(conn) = self.classes.only_conn(id) {
@@ -48,13 +50,13 @@ impl Shard {
 
     /// Which of these subscriptions of a class are told of an event, and how much of it at most.
     fn seen(&mut self, id: ClassId, event: &Event, subs: u64) -> (u64, Sight) {
-        let (mut seen, mut least) = (0, Sight::Nothing);
+        let (mut seen, mut least, mut steps) = (0, Sight::Nothing, 0);
         let class = self.classes.at(id);
         for (index, sub) in class.key.subs.iter().enumerate() {
             if subs & (1 << index) == 0 {
                 continue;
             }
-            match sight(&sub.forced, event, &mut self.intake.ingest.scratch) {
+            match sight(&sub.forced, event, &mut self.intake.ingest.scratch, &mut steps) {
                 Sight::Nothing => continue,
                 Sight::Whole if least == Sight::Nothing => least = Sight::Whole,
                 Sight::Whole => {}
@@ -62,6 +64,7 @@ impl Shard {
             }
             seen |= 1 << index;
         }
+        self.charge_class(id, steps);
         (seen, least)
     }
 
@@ -75,7 +78,10 @@ impl Shard {
         if !self.classes.spending.passes_past(filter, event, &mut self.intake.ingest.scratch) {
             return None;
         }
-        match sight(forced, event, &mut self.intake.ingest.scratch) {
+        let mut steps = 0;
+        let sight = sight(forced, event, &mut self.intake.ingest.scratch, &mut steps);
+        self.classes.spending.looked_at_page(steps);
+        match sight {
             Sight::Whole => Some(Arc::clone(event)),
             Sight::Gone => Some(bare(event)),
             Sight::Nothing => None,

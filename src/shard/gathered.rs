@@ -17,6 +17,7 @@ use super::input::ConnId;
 use super::large;
 use super::transport::Deflate;
 use super::transport::Transport;
+use super::turn::Turn;
 use super::voice;
 use super::voice::SseId;
 use crate::batch::Budget;
@@ -34,6 +35,7 @@ use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
+use crate::limits::UNITS_EVENT;
 use crate::wire::deflate::Deflater;
 use crate::wire::deflate::LEVEL_DEFAULT;
 
@@ -249,15 +251,19 @@ impl Gathered {
         self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);
     }
 
-    /// Ends the batches whose time has come, as long as the flight is not full.
-    pub(super) fn close_due_batches(&mut self, classes: &mut Classes, now: Now) {
+    /// Ends the batches whose time has come, as long as the flight is not full and there is time in this turn.
+    pub(super) fn close_due_batches(&mut self, classes: &mut Classes, turn: &mut Turn, now: Now) {
         while !self.is_full()
             && let Some(class) = self.batch_deadlines.pop_due(now.mono_ms)
         {
             let is_due =
                 |class: &Class| class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms);
             if classes.find(class).is_some_and(is_due) {
+                turn.spend(UNITS_EVENT);
                 self.close_batch(classes, class);
+            }
+            if turn.is_spent() {
+                break;
             }
         }
     }

@@ -129,6 +129,10 @@ impl Message for Mesh {
         }
     }
 
+    fn is_past(&self) -> bool {
+        matches!(self, Self::Page(_))
+    }
+
     fn weight_bytes(&self) -> usize {
         let more = match self {
             Self::Publish(run) => run.drafts.iter().map(Draft::weight_bytes).sum(),

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 
 use crate::event::ShardId;
+use crate::limits::MESH_PAGES_MAX;
+use crate::limits::MESH_PAST_SHARE;
 use crate::limits::MESH_PENDING_BYTES_MAX;
 use crate::limits::MESH_PENDING_MAX;
 
@@ -47,6 +49,9 @@ pub trait Message: Send + 'static {
 
     /// Bytes of memory that it keeps alive, about.
     fn weight_bytes(&self) -> usize;
+
+    /// Whether it is of the past, which can wait: it has room of its own, and takes none from what is new.
+    fn is_past(&self) -> bool;
 }
 
 /// A message and what it weighs.
@@ -67,11 +72,37 @@ pub struct Pending<M> {
 struct Queue<M> {
     parcels: VecDeque<Parcel<M>>,
     bytes: usize,
+    past: Past,
+}
+
+/// How much of a queue is of the past.
+#[derive(Clone, Copy, Debug, Default)]
+struct Past {
+    parcels: usize,
+    bytes: usize,
+}
+
+impl<M: Message> Queue<M> {
+    /// A parcel has come.
+    fn note(&mut self, parcel: &Parcel<M>) {
+        self.bytes += parcel.weight_bytes;
+        if parcel.message.is_past() {
+            self.past.parcels += 1;
+            self.past.bytes += parcel.weight_bytes;
+        }
+    }
+}
+
+impl<M> Queue<M> {
+    /// Messages, and bytes, of what is new.
+    fn new_ones(&self) -> (usize, usize) {
+        (self.parcels.len() - self.past.parcels, self.bytes - self.past.bytes)
+    }
 }
 
 impl<M> Default for Pending<M> {
     fn default() -> Self {
-        let queue = || Queue { parcels: VecDeque::new(), bytes: 0 };
+        let queue = || Queue { parcels: VecDeque::new(), bytes: 0, past: Past::default() };
         Self { control: queue(), data: queue() }
     }
 }
@@ -86,8 +117,9 @@ impl<M: Message> Pending<M> {
     /// As `push`, for a sender who knows what the message weighs.
     pub fn push_weighed(&mut self, message: M, weight_bytes: usize) {
         let queue = self.queue(message.lane());
-        queue.bytes += weight_bytes;
-        queue.parcels.push_back(Parcel { message, weight_bytes });
+        let parcel = Parcel { message, weight_bytes };
+        queue.note(&parcel);
+        queue.parcels.push_back(parcel);
     }
 
     /// Takes the oldest parcel of a lane.
@@ -95,13 +127,17 @@ impl<M: Message> Pending<M> {
         let queue = self.queue(lane);
         let parcel = queue.parcels.pop_front()?;
         queue.bytes -= parcel.weight_bytes;
+        if parcel.message.is_past() {
+            queue.past.parcels -= 1;
+            queue.past.bytes -= parcel.weight_bytes;
+        }
         Some(parcel)
     }
 
     /// Puts a parcel back that was popped and found no room: it is the oldest again.
     pub fn put_back(&mut self, parcel: Parcel<M>) {
         let queue = self.queue(parcel.message.lane());
-        queue.bytes += parcel.weight_bytes;
+        queue.note(&parcel);
         queue.parcels.push_front(parcel);
     }
 
@@ -124,8 +160,8 @@ impl<M> Pending<M> {
     /// Whether a lane takes one more of what can be refused.
     #[must_use]
     pub fn has_room(&self, lane: Lane) -> bool {
-        let queue = self.lane(lane);
-        queue.parcels.len() < MESH_PENDING_MAX && queue.bytes < MESH_PENDING_BYTES_MAX
+        let (messages, bytes) = self.lane(lane).new_ones();
+        messages < MESH_PENDING_MAX && bytes < MESH_PENDING_BYTES_MAX
     }
 
     /// Messages of a lane.
@@ -176,32 +212,35 @@ impl<M> Outgoing<M> {
         let party = party.into();
         let pending = self.parties.get(party.index());
         pending.is_none_or(|pending| pending.has_room(lane))
-            && self.bytes_beside(party, lane) < self.bytes_max
+            && self.bytes_beside(party, lane) < self.new_bytes_max()
     }
 
-    /// Whether a lane to that party is at most half full, so that what can wait leaves room for what cannot.
-    pub(super) fn has_half(&self, party: impl Into<PartyId>, lane: Lane) -> bool {
-        let party = party.into();
-        let pending = self.parties.get(party.index());
-        let is_free = pending.is_none_or(|pending| {
-            let queue = pending.lane(lane);
-            queue.parcels.len() < MESH_PENDING_MAX / 2 && queue.bytes < MESH_PENDING_BYTES_MAX / 2
-        });
-        is_free && self.bytes_beside(party, lane) < self.bytes_max / 2
+    /// Whether that party may be told more of the past.
+    pub(super) fn has_room_for_past(&self, party: impl Into<PartyId>) -> bool {
+        let past = |pending: &Pending<M>| pending.lane(Lane::Data).past;
+        let to_it = self.parties.get(party.into().index()).map(past).unwrap_or_default();
+        let to_all: usize = self.to_shards().map(|pending| past(pending).bytes).sum();
+        to_it.parcels < MESH_PAGES_MAX && to_all < self.bytes_max / MESH_PAST_SHARE
+    }
+
+    /// Bytes of what is new that may wait for all together.
+    const fn new_bytes_max(&self) -> usize {
+        self.bytes_max - self.bytes_max / MESH_PAST_SHARE
     }
 
     /// Whether that lane has room to every shard.
     pub(super) fn has_room_everywhere(&self, lane: Lane) -> bool {
         self.to_shards().all(|pending| pending.has_room(lane))
-            && self.bytes_to_shards(lane) < self.bytes_max
+            && self.bytes_to_shards(lane) < self.new_bytes_max()
     }
 
     fn to_shards(&self) -> impl Iterator<Item = &Pending<M>> {
         self.parties.iter().take(self.shard_count)
     }
 
+    /// Bytes of what is new in that lane to all shards.
     fn bytes_to_shards(&self, lane: Lane) -> usize {
-        self.to_shards().map(|pending| pending.bytes(lane)).sum()
+        self.to_shards().map(|pending| pending.lane(lane).new_ones().1).sum()
     }
 
     /// Bytes of that lane that count where that party is concerned.
@@ -209,7 +248,7 @@ impl<M> Outgoing<M> {
         if party.index() < self.shard_count {
             return self.bytes_to_shards(lane);
         }
-        self.parties.get(party.index()).map_or(0, |pending| pending.bytes(lane))
+        self.parties.get(party.index()).map_or(0, |pending| pending.lane(lane).new_ones().1)
     }
 
     /// Whether nothing waits for any shard.
@@ -226,6 +265,9 @@ mod tests {
     #[derive(Debug, PartialEq, Eq)]
     struct Note(Lane, u32, usize);
 
+    /// The number of what is of the past.
+    const PAST: u32 = 1_000;
+
     impl Message for Note {
         fn lane(&self) -> Lane {
             self.0
@@ -233,6 +275,10 @@ mod tests {
 
         fn weight_bytes(&self) -> usize {
             self.2
+        }
+
+        fn is_past(&self) -> bool {
+            self.1 == PAST
         }
     }
 
@@ -275,13 +321,29 @@ mod tests {
     }
 
     #[test]
-    fn what_can_wait_leaves_half_of_a_lane_to_what_cannot() {
-        let mut outgoing = Outgoing::new(8, 2 * MESH_PENDING_BYTES_MAX);
-        let party = PartyId(7);
-        assert!(outgoing.has_half(party, Lane::Data));
-        outgoing.to(party).push(Note(Lane::Data, 0, MESH_PENDING_BYTES_MAX / 2));
-        assert!(!outgoing.has_half(party, Lane::Data) && outgoing.has_room(party, Lane::Data));
-        assert!(outgoing.has_half(PartyId(6), Lane::Data), "another lane is not meant");
+    fn the_past_has_room_of_its_own() {
+        let mut outgoing = Outgoing::new(8, 400);
+        let (party, other) = (PartyId(7), PartyId(6));
+        assert!(outgoing.has_room_for_past(party));
+        outgoing.to(party).push(Note(Lane::Data, PAST, 100));
+        assert!(!outgoing.has_room_for_past(party) && !outgoing.has_room_for_past(other));
+        // Pages may be larger than they were thought to be.
+        outgoing.to(party).push(Note(Lane::Data, PAST, 500));
+        assert!(outgoing.has_room_everywhere(Lane::Data), "what is new is not refused for it");
+        outgoing.to(party).push(Note(Lane::Data, 0, 300));
+        assert!(!outgoing.has_room(other, Lane::Data));
+        let first = outgoing.to(party).pop(Lane::Data).unwrap();
+        outgoing.to(party).put_back(first);
+        for _ in 0..2 {
+            assert!(!outgoing.has_room_for_past(party));
+            assert!(outgoing.to(party).pop(Lane::Data).is_some());
+        }
+        assert!(outgoing.has_room_for_past(party) && !outgoing.has_room(party, Lane::Data));
+        for _ in 0..MESH_PAGES_MAX {
+            assert!(outgoing.has_room_for_past(party));
+            outgoing.to(party).push(Note(Lane::Data, PAST, 0));
+        }
+        assert!(!outgoing.has_room_for_past(party) && outgoing.has_room_for_past(other));
     }
 
     #[test]
@@ -300,10 +362,10 @@ mod tests {
 
     #[test]
     fn what_waits_for_all_together_is_bounded_too() {
-        let mut outgoing = Outgoing::new(10, 100);
+        let mut outgoing = Outgoing::new(10, 400);
         for party in 0..4 {
             assert!(outgoing.has_room(PartyId(9), Lane::Data));
-            outgoing.to(PartyId(party)).push(Note(Lane::Data, 0, 25));
+            outgoing.to(PartyId(party)).push(Note(Lane::Data, 0, 75));
         }
         assert!(!outgoing.has_room(PartyId(9), Lane::Data));
         assert!(!outgoing.has_room_everywhere(Lane::Data));

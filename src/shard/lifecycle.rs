@@ -118,10 +118,9 @@ impl Shard {
 
     /// A subscription's outbox is full, and nothing in it may be dropped.
     pub(super) fn outbox_full(&mut self, id: ConnId, now: Now) {
-        let Some(voice) = self.conns.voice_of(id) else { return };
-        let Some((code, reason)) = voice.dialect.speaker().manners.slow else {
-            unreachable!("what drops its oldest in silence is never full")
-        };
+        let slow = self.conns.voice_of(id).and_then(|voice| voice.dialect.speaker().manners.slow);
+        // What drops its oldest in silence is full only if it has begun to be sent more than there is room for.
+        let (code, reason) = slow.unwrap_or((CLOSE_POLICY, "slow"));
         self.stats.slow_disconnects += 1;
         tracing::debug!(
             shard = self.shards.here().0,
@@ -207,6 +206,8 @@ impl Shard {
         for index in (first..self.conns.places()).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
         }
+        // Each place that is looked at costs about a unit.
+        self.telling.turn.spend(u64::from(self.conns.places() / SWEEP_TICKS));
     }
 
     /// Once a second for each connection: is it heard, does it read, does it come to an end?

@@ -44,6 +44,7 @@ mod publish;
 mod pump;
 mod reads;
 mod registrar;
+mod relief;
 mod renewal;
 mod replay;
 mod returns;
@@ -187,7 +188,9 @@ impl Shard {
         self.stats.connections_opened += 1;
         let named = certificate.and_then(|shown| self.settings.access.certified.find(&shown));
         if let Some(opened) = self.conns.find_mut(conn.id) {
-            opened.caller.named = named.map(Box::new);
+            if named.is_some() {
+                opened.caller.origin.get_or_insert_default().named = named;
+            }
             opened.caller.is_passed_on = is_passed_on;
         }
         Some(conn)

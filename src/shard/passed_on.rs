@@ -73,8 +73,8 @@ impl Shard {
     /// Finds out whom a request is from, if it comes by a proxy that is trusted to say so. One connection of a proxy may carry requests of many.
     pub(super) fn find_client(&mut self, id: ConnId, head: &Head) -> Result<(), NotSaid> {
         let Some(conn) = self.conns.find_mut(id) else { return Ok(()) };
-        let Some(proxy) = conn.caller.proxy.as_deref() else { return Ok(()) };
-        let client = self.settings.access.proxies.client(*proxy, head)?;
+        let Some(proxy) = conn.caller.proxy() else { return Ok(()) };
+        let client = self.settings.access.proxies.client(proxy, head)?;
         if client != conn.caller.peer {
             conn.caller.peer = client;
             self.recount_held(id);

@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shard;
-use super::closes::CLOSE_POLICY;
 use super::deadlines::Deadlines;
 use super::input::Address;
 use super::input::ConnId;
@@ -113,7 +112,7 @@ const fn beyond_spare(bytes: usize) -> usize {
 impl Solo {
     /// Bytes of the past that are held for this connection, and that its replays remember.
     fn past_bytes(&self) -> usize {
-        let begun = if self.past.is_begun { self.owed.len() } else { 0 };
+        let begun = if self.is_begun_with_past() { self.owed.len() } else { 0 };
         let replays = self.replays.iter().map(Replay::held_bytes).sum::<usize>();
         self.outbox.past_bytes() + begun + replays
     }
@@ -123,6 +122,11 @@ impl Solo {
         let is_told = self.outbox.past_bytes() > 0 || !self.replays.is_empty();
         self.past.is_begun = is_told || self.past.is_begun && !self.owed.is_empty();
         self.past.counted.set(beyond_spare(self.past_bytes()));
+    }
+
+    /// Whether what it has begun to be sent is of the past.
+    pub(super) fn is_begun_with_past(&self) -> bool {
+        self.past.is_begun && !self.owed.is_empty()
     }
 
     /// Whether pages of it are on their way, or wait to be sent: when they have gone, it asks for more by itself.
@@ -263,6 +267,7 @@ impl Shard {
         if self.telling.past_room.line.is_empty() || waited_ms < REPLAY_STALLED_MS {
             return;
         }
+        self.telling.turn.spend(u64::from(self.conns.places()));
         let places = (0..self.conns.places()).map(ConnId);
         let holders = places.filter_map(|id| {
             let solo = self.conns.solo(id)?;
@@ -284,15 +289,7 @@ impl Shard {
                 conn = id.0,
                 "its pages lie while others wait"
             );
-            self.close_stalled(id, now);
-        }
-    }
-
-    fn close_stalled(&mut self, id: ConnId, now: Now) {
-        let voice = self.conns.voice_of(id);
-        match voice.and_then(|voice| voice.dialect.speaker().manners.slow) {
-            Some(_) => self.outbox_full(id, now),
-            None => self.close(id, CLOSE_POLICY, "slow", now),
+            self.outbox_full(id, now);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::input::ConnId;
 use super::sink::Sent;
 use super::sink::Sink;
 use super::solo::AfterSent;
+use super::solo::Solo;
 use crate::batch::Kept;
 use crate::batch::Piece;
 use crate::clock::Now;
@@ -30,27 +31,57 @@ impl Shard {
                 break;
             }
             let Some(id) = self.telling.solos.pop_asker() else { break };
-            self.pump_one(sink, id, &mut scratch, now);
+            self.pump_one(sink, id, CHUNKS_MAX, &mut scratch, now);
         }
         for at in 0..self.telling.solos.begin_round() {
             if at > 0 && self.is_spent() {
                 break;
             }
             let Some(id) = self.telling.solos.pop_of_round() else { break };
-            self.pump_one(sink, id, &mut scratch, now);
+            self.pump_one(sink, id, CHUNKS_MAX, &mut scratch, now);
         }
+        self.pump_past(sink, &mut scratch, now);
         self.telling.solos.put_back_scratch(scratch);
     }
 
-    fn pump_one<S: Sink>(&mut self, sink: &mut S, id: ConnId, scratch: &mut Scratch, now: Now) {
+    /// Tells of the past: a chunk in each turn, and more while nothing new waits to be told.
+    fn pump_past<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch, now: Now) {
+        for at in 0..self.telling.solos.past_count() {
+            let is_awaited = self.may_tell();
+            if at > 0 && (is_awaited || self.is_spent()) {
+                break;
+            }
+            let Some(id) = self.telling.solos.pop_past() else { break };
+            let solo = self.conns.solo_mut(id);
+            // Something new may wait for it by now, and it stands in the other line.
+            if solo.is_some_and(|solo| std::mem::take(&mut solo.is_past_due) && !solo.dirty) {
+                let chunks_max = if is_awaited { 1 } else { CHUNKS_MAX };
+                self.pump_one(sink, id, chunks_max, scratch, now);
+            }
+        }
+    }
+
+    fn pump_one<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        id: ConnId,
+        chunks_max: usize,
+        scratch: &mut Scratch,
+        now: Now,
+    ) {
         let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
         solo.dirty = false;
+        let is_of_past = solo.is_told_past();
         let was_behind = self.arrived.brake.is_on() && !self.is_keeping_up(id);
-        for _ in 0..CHUNKS_MAX {
+        for _ in 0..chunks_max {
             self.telling.turn.spend(UNITS_SEND);
             if !self.send_chunk(sink, id, scratch, now) {
+                break;
+            }
+            // It has a line of its own, in which it goes on.
+            if !is_of_past && self.conns.solo(id).is_some_and(Solo::is_told_past) {
                 break;
             }
         }

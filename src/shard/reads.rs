@@ -12,7 +12,6 @@ use super::input::Began;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
-use super::lanes::Lane;
 use super::replay::LAST;
 use crate::clock::Now;
 use crate::event::ShardId;
@@ -96,12 +95,12 @@ impl Shard {
         can_read || self.can_read_on_durably()
     }
 
-    /// The past can wait, and leaves room for the present: where it filled a queue, a home would refuse publishes.
+    /// The past can wait, and has room of its own: where it filled a queue, a home would refuse publishes.
     pub(super) fn has_room_for_page(&self, reader: ShardId) -> bool {
         if reader == self.shards.here() {
             self.arrived.has_room_for_page()
         } else {
-            self.outgoing.has_half(reader, Lane::Data)
+            self.outgoing.has_room_for_past(reader)
         }
     }
 

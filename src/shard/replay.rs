@@ -43,6 +43,14 @@ use crate::position::Live;
 use crate::position::Since;
 use crate::position::is_epoch_of;
 
+/// What of one topic a reader has had, if it says so.
+fn mark_of(since: &Since) -> Option<Mark> {
+    match since {
+        Since::Cursor(cursor) => cursor.mark,
+        _ => None,
+    }
+}
+
 impl Shard {
     /// Asks every home shard that may have something to say.
     pub(super) fn begin_replay(
@@ -96,10 +104,7 @@ impl Shard {
             solo.replays.reserve_exact(1);
             solo.replays.push(replay);
             solo.cursor = cursor;
-            solo.mark = match since {
-                Since::Cursor(cursor) => cursor.mark,
-                _ => None,
-            };
+            solo.mark = mark_of(since);
             solo.is_telling |= is_snapshot;
         }
         if is_snapshot {

@@ -3,6 +3,7 @@
 //! Invariants: of each key the newest event is sent in the end; what a subscription is sent ascends; a key that was sent, and no longer
 //! passes, is announced once. State like this is one connection's own, so its class has no other member.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Fields;
 use crate::event::Op;
+use crate::limits::UNITS_EVENT;
 
 /// What is known of an event of the past for one subscription.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +38,9 @@ fn leave_of(event: &Event) -> Arc<Event> {
 }
 
 /// The same for one connection: what its token keeps from it is not in it.
-fn leave_for(conn: Option<&Conn>, event: &Event) -> Arc<Event> {
+fn leave_for(conn: Option<&Conn>, event: &Event, steps: &Cell<u64>) -> Arc<Event> {
     let who = conn.and_then(|conn| conn.who.as_deref());
-    if who.is_some_and(|who| who.lets_see(event)) {
+    if who.is_some_and(|who| who.lets_see(event, steps)) {
         return leave_of(event);
     }
     let payload = Bytes::from_static(b"{}");
@@ -69,7 +71,9 @@ impl Shard {
         now: Now,
     ) {
         for (id, subs) in self.telling.shapings.take_leaving(&mut self.conns, event, matched) {
-            let leave = leave_for(self.conns.find(id), event);
+            let steps = Cell::new(0);
+            let leave = leave_for(self.conns.find(id), event, &steps);
+            self.charge_looking(id, steps.get(), now);
             let subs = self.shape(id, &leave, subs, now);
             self.emit_to(id, &leave, subs, now);
         }
@@ -77,12 +81,15 @@ impl Shard {
 
     /// Sends what paced connections were kept waiting for.
     pub(super) fn end_windows(&mut self, now: Now) {
-        // What is due and finds no room in this flight is due to the next.
+        // What is due and finds no room in this flight, or no time in this turn, is due to the next.
         while !self.telling.gathered.is_full()
             && let Some(conn) = self.telling.shapings.pop_ended(now)
         {
             if self.conns.find_ref(conn).is_some() {
                 self.send_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now);
+            }
+            if self.is_spent() {
+                break;
             }
         }
     }
@@ -114,7 +121,9 @@ impl Shard {
     }
 
     fn send_held(&mut self, id: ConnId, is_due: impl Fn(u8, &Pace) -> bool, now: Now) {
-        for (event, subs) in self.take_held(id, is_due, now) {
+        let held = self.take_held(id, is_due, now);
+        self.telling.turn.spend(held.len() as u64 * UNITS_EVENT);
+        for (event, subs) in held {
             self.emit_to(id, &event, subs, now);
         }
     }
@@ -180,8 +189,11 @@ impl Shard {
         past: Past,
         now: Now,
     ) -> Option<Arc<Event>> {
+        let steps = Cell::new(0);
         let conn = self.conns.find_mut(id)?;
-        let may_see = past.passes || conn.who.as_deref().is_some_and(|who| who.lets_know(event));
+        let may_see =
+            past.passes || conn.who.as_deref().is_some_and(|who| who.lets_know(event, &steps));
+        self.classes.spending.looked_at_page(steps.take());
         let Some(shaping) = conn.shaping.as_deref_mut() else {
             return past.passes.then(|| Arc::clone(event));
         };
@@ -195,7 +207,9 @@ impl Shard {
             if !(was_inside || past.is_news && may_see) {
                 return None;
             }
-            leave_for(self.conns.find(id), event)
+            let leave = leave_for(self.conns.find(id), event, &steps);
+            self.classes.spending.looked_at_page(steps.get());
+            leave
         };
         let offer = |pace: &mut Pace, event: &Arc<Event>| pace.offer_past(event, now);
         let go = self.telling.shapings.offer(&mut self.conns, id, (&event, 1 << sub), offer);

@@ -50,12 +50,22 @@ impl Unmatched {
 }
 
 /// How much of an event lets the forced filters of one subscription be seen.
-pub(super) fn sight(forced: &Forced, event: &Event, scratch: &mut Scratch) -> Sight {
+pub(super) fn sight(
+    forced: &Forced,
+    event: &Event,
+    scratch: &mut Scratch,
+    steps: &mut u64,
+) -> Sight {
     if forced.filters.is_empty() || (forced.is_joined && event.op != Op::Delete) {
         return Sight::Whole;
     }
-    let mut passes =
-        |event: &Event| forced.filters.iter().all(|filter| filter.evaluate_with(event, scratch));
+    let mut passes = |event: &Event| {
+        forced.filters.iter().all(|filter| {
+            let evaluated = filter.ask(event, scratch);
+            *steps += evaluated.steps;
+            evaluated.passes
+        })
+    };
     match &event.before {
         _ if passes(event) => Sight::Whole,
         Some(before) if event.op == Op::Delete && passes(before) => Sight::Gone,

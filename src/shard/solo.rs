@@ -39,6 +39,8 @@ pub(super) struct Solo {
     pub(super) moved_ms: u64,
     /// It stands in the list of those to be looked at by the next flush.
     pub(super) dirty: bool,
+    /// It stands in the line of those who are told only of the past.
+    pub(super) is_past_due: bool,
     /// Its client said something while it was owed too much to be read; it is read on once that has gone.
     pub(super) is_unheard: bool,
     /// Until then its replays ask for no more pages, in milliseconds since the start: its filters have worked enough.
@@ -103,6 +105,12 @@ impl Solo {
     /// Whether its client has taken so much of what it was told that pages may be asked for.
     pub(super) fn has_room_for_pages(&self) -> bool {
         self.owed.is_empty() && self.outbox.bytes() <= PAGE_BYTES_MAX / 2
+    }
+
+    /// Whether what it is sent next is of the past, and nothing new waits behind it.
+    pub(super) fn is_told_past(&self) -> bool {
+        self.outbox.event_bytes() == 0
+            && (self.outbox.past_bytes() > 0 || self.is_begun_with_past())
     }
 
     /// Whether its client is read, as far as that depends on what it is still told.

@@ -8,8 +8,11 @@ use std::rc::Rc;
 use super::chunk::Scratch;
 use super::codec::Codec;
 use super::input::ConnId;
+use super::solo::Solo;
 use crate::batch::Budget;
 use crate::batch::Outbox;
+use crate::clock::Now;
+use crate::limits::OUTBOXES_RELIEF_MS;
 
 /// Those who are not in step.
 #[derive(Debug)]
@@ -22,6 +25,10 @@ pub(super) struct Solos {
     listeners: VecDeque<ConnId>,
     /// Subscribers whose turn it is: nothing new is fanned out before they have had it.
     round: VecDeque<ConnId>,
+    /// Subscribers for whom only the past waits: what is new does not wait for them.
+    past: VecDeque<ConnId>,
+    /// When there was nobody to give way: in milliseconds since the start, when to look again.
+    relief_ms: u64,
     /// Room for those whose outboxes an event finds full.
     full: Vec<ConnId>,
     scratch: Scratch,
@@ -35,6 +42,8 @@ impl Solos {
             askers: VecDeque::new(),
             listeners: VecDeque::new(),
             round: VecDeque::new(),
+            past: VecDeque::new(),
+            relief_ms: 0,
             full: Vec::new(),
             scratch: Scratch::new(codec),
         }
@@ -50,13 +59,41 @@ impl Solos {
         Outbox::within(&self.outboxes)
     }
 
+    /// Whether all hold more than they may, and those who are to give way should be looked for.
+    pub(super) fn wants_relief(&self, now: Now) -> bool {
+        self.outboxes.is_over() && now.mono_ms >= self.relief_ms
+    }
+
+    /// Nobody was found who had to give way, or not enough: so it need not be looked again at once.
+    pub(super) const fn put_relief_off(&mut self, now: Now) {
+        self.relief_ms = now.mono_ms + OUTBOXES_RELIEF_MS;
+    }
+
+    /// Has a connection looked at, unless it stands in the queue or cannot take anything.
+    pub(super) fn mark(&mut self, id: ConnId, solo: &mut Solo, is_listener: bool) {
+        if solo.dirty || solo.blocked {
+            return;
+        }
+        if is_listener && solo.is_told_past() {
+            if !std::mem::replace(&mut solo.is_past_due, true) {
+                self.past.push_back(id);
+            }
+            return;
+        }
+        solo.dirty = true;
+        self.push(id, is_listener);
+    }
+
     /// Has a connection looked at that does not stand in the queue.
     pub(super) fn push(&mut self, id: ConnId, is_listener: bool) {
         if is_listener { &mut self.listeners } else { &mut self.askers }.push_back(id);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.askers.is_empty() && self.listeners.is_empty() && self.round.is_empty()
+        self.askers.is_empty()
+            && self.listeners.is_empty()
+            && self.round.is_empty()
+            && self.past.is_empty()
     }
 
     /// Whether subscribers whose turn it is are still to be looked at.
@@ -83,6 +120,15 @@ impl Solos {
 
     pub(super) fn pop_of_round(&mut self) -> Option<ConnId> {
         self.round.pop_front()
+    }
+
+    /// How many wait for whom there is only something of the past.
+    pub(super) fn past_count(&self) -> usize {
+        self.past.len()
+    }
+
+    pub(super) fn pop_past(&mut self) -> Option<ConnId> {
+        self.past.pop_front()
     }
 
     /// An empty list for those whose outboxes are full, which is to be put back.

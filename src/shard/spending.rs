@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use super::Shard;
 use super::closes::CLOSE_POLICY;
+use super::conns::ClassId;
 use super::input::ConnId;
 use super::input::ConnRef;
 use crate::clock::Now;
@@ -17,7 +18,9 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Event;
 use crate::event::fields::Scratch;
+use crate::limits::FILTER_FREE_STEPS;
 use crate::limits::FILTER_SECOND_STEPS_MAX;
+use crate::limits::FILTER_STEPS_PER_UNIT;
 use crate::matcher::Filter;
 
 /// The reason with which a connection is closed whose filters took too much.
@@ -89,6 +92,11 @@ impl Spending {
         (std::mem::take(&mut self.page_steps), std::mem::take(&mut self.is_page_spent))
     }
 
+    /// Filters took so many steps for the page at hand.
+    pub(super) const fn looked_at_page(&mut self, steps: u64) {
+        self.page_steps += steps;
+    }
+
     /// Whether an event of the past passes a replay's filter, which is noted for the page at hand.
     pub(super) fn passes_past(
         &mut self,
@@ -98,7 +106,7 @@ impl Spending {
     ) -> bool {
         let Some(filter) = filter else { return true };
         let evaluated = filter.ask(event, scratch);
-        self.page_steps += evaluated.steps;
+        self.looked_at_page(evaluated.steps);
         self.is_page_spent |= evaluated.is_spent;
         evaluated.passes
     }
@@ -120,12 +128,35 @@ impl Shard {
         filter.is_none_or(|filter| self.charge(id, filter.making_steps(), now))
     }
 
+    /// Has a connection pay for what looking at an event, or at what waits for it, took of the filters that its token forces on it.
+    pub(super) fn charge_looking(&mut self, id: ConnId, steps: u64, now: Now) {
+        if steps > FILTER_FREE_STEPS {
+            self.note_steps(steps);
+            self.charge(id, steps, now);
+        }
+    }
+
+    /// The same of a class, for the event that is being told.
+    pub(super) fn charge_class(&mut self, class: ClassId, steps: u64) {
+        if steps > FILTER_FREE_STEPS {
+            self.note_steps(steps);
+            self.classes.charge(class, steps);
+        }
+    }
+
+    /// Filters took so many steps of this turn outside of the matcher.
+    fn note_steps(&mut self, steps: u64) {
+        self.stats.filter_steps += steps;
+        self.telling.turn.spend(steps / FILTER_STEPS_PER_UNIT);
+    }
+
     /// A page has been told. The past can wait, so its filters' work makes it take longer: as long as the limit allows so much in.
     pub(super) fn rest_after_page(&mut self, conn: ConnRef, now: Now) {
         let (steps, is_spent) = self.classes.spending.take_page();
         if is_spent {
             return self.close_spent(conn.id, now);
         }
+        self.note_steps(steps);
         let rest_ms = steps / (FILTER_SECOND_STEPS_MAX / 1000);
         if rest_ms == 0 {
             return;

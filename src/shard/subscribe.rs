@@ -222,10 +222,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let is_listener = conn.class.is_some();
         let Some(solo) = conn.solo.as_deref_mut() else { return };
-        if !solo.dirty && !solo.blocked {
-            solo.dirty = true;
-            self.telling.solos.push(id, is_listener);
-        }
+        self.telling.solos.mark(id, solo, is_listener);
     }
 
     /// Takes a connection out of step: what its class has gathered for it so far is now owed to it alone.

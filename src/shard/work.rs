@@ -57,6 +57,7 @@ impl Shard {
         let (told, spent_before) = (self.stats.events, self.telling.turn.spent());
         let for_members =
             self.telling.turn.units_max() - self.telling.turn.units_max() / FLIGHT_UNITS_SHARE;
+        self.telling.solos.outboxes().set_share(self.outbox_share());
         self.tell_interest();
         self.close_revoked(now);
         self.read_on(now);
@@ -81,6 +82,7 @@ impl Shard {
                 break;
             }
         }
+        self.relieve_outboxes(now);
         self.go_on_with_past(now);
         self.hear_on(now);
         self.retry_held(now);
@@ -95,7 +97,7 @@ impl Shard {
     }
 
     /// Whether something waits that a round would tell.
-    fn may_tell(&self) -> bool {
+    pub(super) fn may_tell(&self) -> bool {
         !self.telling.gathered.is_empty() || self.arrived.has_next()
     }
 
@@ -119,7 +121,8 @@ impl Shard {
         }
         self.arrived.end_round();
         self.end_windows(now);
-        self.telling.gathered.close_due_batches(&mut self.classes, now);
+        let Telling { gathered, turn, .. } = &mut self.telling;
+        gathered.close_due_batches(&mut self.classes, turn, now);
         self.end_rests(now);
         true
     }
@@ -143,7 +146,7 @@ impl Shard {
         let Unsent { conn, rest, is_begun } = unsent;
         match rest {
             None => self.closed(conn, now),
-            Some(_) if self.telling.solos.outboxes().is_exhausted() => {
+            Some(_) if self.is_outbox_refused(now) => {
                 self.outbox_full(conn, now);
                 if is_begun {
                     // The frame would have to be ended before anything is said, and there is no room to hold it.

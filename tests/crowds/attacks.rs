@@ -38,9 +38,13 @@ pub(crate) enum Kind {
     Windows,
     /// Everything that is kept, for many at once.
     Past,
+    /// Compressed publishes that are a thousand times as long as what is read.
+    Inflated,
+    /// More small events on every shard than its core can tell.
+    Flood,
 }
 
-pub(crate) const KINDS: [Kind; 13] = [
+pub(crate) const KINDS: [Kind; 15] = [
     Kind::Large,
     Kind::Churn,
     Kind::Names,
@@ -54,6 +58,8 @@ pub(crate) const KINDS: [Kind; 13] = [
     Kind::Last,
     Kind::Windows,
     Kind::Past,
+    Kind::Inflated,
+    Kind::Flood,
 ];
 
 pub(crate) struct Attack {
@@ -82,8 +88,9 @@ impl Attack {
         let connections = match kind {
             Kind::Large | Kind::Pipeline => 40,
             Kind::Unfinished => 60,
-            Kind::Drip | Kind::Windows => 10,
-            Kind::Past => 4,
+            Kind::Inflated => 16,
+            Kind::Flood => stage.world.shards.len(),
+            Kind::Drip | Kind::Windows | Kind::Past => 10,
             Kind::Names | Kind::Lines | Kind::Last => 2,
             Kind::Churn | Kind::Order | Kind::Filters | Kind::Expressions => 1,
         };
@@ -105,18 +112,29 @@ impl Attack {
 
     /// Where clients of this kind read, how much their sockets take.
     fn join(&self, stage: &mut Stage, index: usize) -> Wire {
-        let shard = stage.any_shard();
+        let shard = match self.kind {
+            Kind::Flood => index,
+            _ => stage.any_shard(),
+        };
         let reads = match self.kind {
             Kind::Large => index.is_multiple_of(20),
             Kind::Pipeline => false,
             _ => true,
         };
-        let wire = stage.open_elsewhere(shard, if reads { 64 * KIB } else { 4 * KIB });
+        let capacity = if reads { 64 * KIB } else { 4 * KIB };
+        let wire = match self.kind {
+            // Those from elsewhere may not say so much.
+            Kind::Flood => stage.open(shard, capacity),
+            _ => stage.open_elsewhere(shard, capacity),
+        };
         if reads {
             stage.world.sockets.get_mut(&wire).unwrap().drain = Some(Drain::steady(50 << 20));
         }
         let is_socket = !matches!(self.kind, Kind::Drip | Kind::Lines | Kind::Pipeline);
-        if is_socket {
+        if self.kind == Kind::Inflated {
+            let extensions = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+            stage.say(wire, upgrade("/v1/ws").replace("\r\n\r\n", extensions).as_bytes());
+        } else if is_socket {
             stage.say(wire, upgrade("/v1/ws").as_bytes());
         }
         match self.kind {
@@ -133,7 +151,7 @@ impl Attack {
                 stage.say(wire, &says(&wish));
             }
             Kind::Filters => {
-                for number in 0..16 {
+                for number in 0..64 {
                     let wish = json!({"type": "subscribe", "id": number, "topics": ["dear"], "filter": dear(number)});
                     stage.say(wire, &says(&wish));
                 }
@@ -153,10 +171,11 @@ impl Attack {
             Kind::Large => 600_000,
             Kind::Churn | Kind::Expressions | Kind::Last => 10_000,
             Kind::Names | Kind::Windows | Kind::Order => 20_000,
+            Kind::Flood => 3_000,
+            Kind::Inflated => 250_000,
             Kind::Lines | Kind::Pipeline | Kind::Unfinished => 30_000,
-            Kind::Drip => 100_000,
+            Kind::Drip | Kind::Past => 100_000,
             Kind::Filters => 150_000,
-            Kind::Past => 500_000,
         }
     }
 
@@ -219,14 +238,39 @@ impl Attack {
                     self.publish(stage, wire, topic, &key, &json!({"x": count}));
                 }
             }
-            Kind::Past => {
-                for index in 0..self.wires.len() {
-                    let wish = json!({"type": "subscribe", "id": count, "topics": ["**"], "since": "earliest", "slow": "drop_oldest"});
-                    stage.say(self.wires[index], &says(&wish));
-                    let end = json!({"type": "unsubscribe", "id": count - 1});
-                    stage.say(self.wires[index], &says(&end));
-                }
+            Kind::Inflated => self.inflate(stage),
+            Kind::Flood => self.flood(stage),
+            Kind::Past => self.ask_for_past(stage),
+        }
+    }
+
+    fn inflate(&self, stage: &mut Stage) {
+        let payload = json!({"p": "x".repeat(400 * KIB)});
+        let message = json!({"type": "publish", "id": 1, "topic": "inflated", "payload": payload});
+        let frame = frames::deflated(message.to_string().as_bytes());
+        let said = frame.repeat(24 * KIB / frame.len());
+        for wire in &self.wires {
+            stage.say(*wire, &said);
+        }
+    }
+
+    fn flood(&self, stage: &mut Stage) {
+        for (index, wire) in self.wires.iter().enumerate() {
+            let mut said = Vec::new();
+            for n in 0..200 {
+                let message = json!({"type": "publish", "id": 1, "topic": format!("flood/{}", n % 7), "payload": {"n": index}});
+                said.extend(says(&message));
             }
+            stage.say(*wire, &said);
+        }
+    }
+
+    fn ask_for_past(&self, stage: &mut Stage) {
+        for index in 0..self.wires.len() {
+            let wish = json!({"type": "subscribe", "id": self.count, "topics": ["**"], "since": "earliest", "slow": "drop_oldest"});
+            stage.say(self.wires[index], &says(&wish));
+            let end = json!({"type": "unsubscribe", "id": self.count - 1});
+            stage.say(self.wires[index], &says(&end));
         }
     }
 

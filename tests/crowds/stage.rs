@@ -24,6 +24,7 @@ use fanwire::limits::INBOX_MESSAGES_MAX;
 use fanwire::limits::READ_BYTES;
 use fanwire::limits::READS_PER_TURN_MAX;
 use fanwire::limits::TICK_MS;
+use fanwire::limits::UNITS_TURN;
 use fanwire::limits::WORK_US;
 use fanwire::shard::Access;
 use fanwire::shard::MemoryBounds;
@@ -39,8 +40,8 @@ use super::support::world::roomy;
 
 pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 /// Microseconds that a `send` takes, and each KiB that is sent: much, so that few subscribers and events are a load.
-pub(crate) const SEND_US: u64 = 20;
-pub(crate) const KIB_US: u64 = 15;
+pub(crate) const SEND_US: u64 = 60;
+pub(crate) const KIB_US: u64 = 10;
 /// Bytes of each budget of a shard.
 const BUDGET: usize = 2 << 20;
 
@@ -49,6 +50,8 @@ const SET_ASIDE_NS: u64 = 40;
 const SET_ASIDE_KIB_NS: u64 = 100;
 const READ_NS: u64 = 2_000;
 const READ_KIB_NS: u64 = 1_000;
+/// About what a unit of the shard's work takes here.
+const UNIT_NS: u64 = 1_000;
 /// A turn takes at least so long.
 const TURN_US_MIN: u64 = 200;
 
@@ -82,12 +85,13 @@ fn settings() -> Settings {
         access: Arc::new(access()),
         retention,
         outbox_bytes_max: BUDGET / 8,
-        outboxes_bytes_max: 4 * BUDGET,
+        outboxes_bytes_max: BUDGET,
         memory: MemoryBounds {
             subscriptions_bytes_max: BUDGET,
             shaping_bytes_max: BUDGET,
             replays_bytes_max: BUDGET,
             input_bytes_max: BUDGET,
+            // So that an event of a megabyte leaves room for what comes beside it.
             mesh_bytes_max: 4 * BUDGET,
             tables_bytes_max: BUDGET,
             tokens_bytes_max: BUDGET,
@@ -95,6 +99,16 @@ fn settings() -> Settings {
         request_timeout_s: 1,
         ..roomy()
     }
+}
+
+/// What a core has learned that has been busy for a while, and how many units it does in a turn.
+fn settled_gauge() -> (Gauge, u64) {
+    let mut gauge = Gauge::default();
+    let mut units = UNITS_TURN;
+    for _ in 0..100 {
+        units = gauge.worked(units, units * UNIT_NS / 1_000);
+    }
+    (gauge, units)
 }
 
 /// What clients have said and no core has read.
@@ -121,11 +135,13 @@ impl Stage {
             Costs { send_ns: SEND_US * 1_000, kib_ns: KIB_US * 1_000, ..Costs::default() };
         world.inbox_messages_max = INBOX_MESSAGES_MAX;
         let count = usize::from(shards);
+        let gauge = settled_gauge();
+        world.shards.iter_mut().for_each(|shard| shard.set_units(gauge.1));
         Self {
             ticked_ms: world.now.mono_ms,
             world,
             random,
-            gauges: vec![Gauge::default(); count],
+            gauges: vec![gauge.0; count],
             unread: vec![Unread::new(); count],
             unread_bytes: 0,
             held_before: heap::held(),
@@ -162,6 +178,8 @@ impl Stage {
     /// One turn of each core, and what time it takes.
     pub(crate) fn turn(&mut self) {
         let mut took_us = TURN_US_MIN;
+        // What clients have heard meanwhile is theirs.
+        heap::take_peak();
         for shard in 0..self.world.shards.len() {
             let mut meter = Meter::new();
             self.world.take_in(shard);

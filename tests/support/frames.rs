@@ -1,7 +1,11 @@
 //! The client's side of RFC 6455 and RFC 7692, written apart from the server's: masking frames, reading them, inflating with the context kept.
 
+use std::io::Write as _;
+
+use flate2::Compression;
 use flate2::Decompress;
 use flate2::FlushDecompress;
+use flate2::write::DeflateEncoder;
 
 /// A masked client frame.
 pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
@@ -26,6 +30,19 @@ pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
 /// A masked text frame.
 pub fn text(text: &str) -> Vec<u8> {
     masked(1, text.as_bytes())
+}
+
+/// A masked text frame, deflated in a window of its own.
+pub fn deflated(message: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(message).expect("a list takes what it is given");
+    encoder.flush().expect("a list takes what it is given");
+    let mut bytes = encoder.get_ref().clone();
+    assert!(bytes.ends_with(&[0, 0, 0xff, 0xff]), "a flush ends with an empty block");
+    bytes.truncate(bytes.len() - 4);
+    let mut frame = masked(1, &bytes);
+    frame[0] |= 0x40;
+    frame
 }
 
 /// One frame of the server's.

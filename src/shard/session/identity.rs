@@ -293,7 +293,7 @@ impl Shard {
 
     /// Who a connection is by its certificate; `None`: it has shown none that the operator knows.
     fn certified(&self, id: ConnId, now: Now) -> Option<Result<Arc<Who>, NotLetIn>> {
-        let named = self.conns.find(id)?.caller.named.as_deref()?;
+        let named = self.conns.find(id)?.caller.origin.as_deref()?.named.as_ref()?;
         let principal = self.settings.access.certified.principal(named)?;
         // A session that is resumed is not looked at again by whoever checks certificates.
         if principal.is_expired(wall_s(now)) {
@@ -340,9 +340,8 @@ impl Shard {
         }
         // What runs, and what waits, is confined by the new token on top of the old one.
         let running = self.subs_of(id).to_vec();
-        if !running.is_empty() && !is_alike {
-            self.confine_waiting(id);
-        }
+        let looks = !running.is_empty() && !is_alike;
+        let steps = if looks { self.confine_waiting(id) } else { 0 };
         let wish = |subscription: &Arc<Subscription>| Wish {
             subscription: Arc::clone(subscription),
             since: Since::Now,
@@ -354,6 +353,7 @@ impl Shard {
         for sub in ended {
             self.say(id, &Outcome::Unsubscribed { id: &sub.id, reason: Some(NOT_COVERED) });
         }
+        self.charge_looking(id, steps, now);
         Ok(())
     }
 

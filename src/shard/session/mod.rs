@@ -39,6 +39,7 @@ use super::input::ConnRef;
 use super::input::Port;
 use super::publish::PublishResult;
 use crate::clock::Now;
+use crate::limits::UNITS_EVENT;
 
 const CLOSE_TOO_LARGE: u16 = 1009;
 
@@ -160,8 +161,12 @@ impl Shard {
     /// Tries again with uploads that found everything full.
     pub(super) fn retry_held(&mut self, now: Now) {
         while let Some(conn) = self.intake.pop_retry(now) {
+            self.telling.turn.spend(UNITS_EVENT);
             if self.conns.find_ref(conn).is_some() {
                 self.retry_upload(conn.id, now);
+            }
+            if self.is_spent() {
+                break;
             }
         }
     }

@@ -37,6 +37,10 @@ impl Message for Note {
     fn weight_bytes(&self) -> usize {
         1
     }
+
+    fn is_past(&self) -> bool {
+        false
+    }
 }
 
 fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Breaks one mechanism at a time by a line or two, and sees whether a seed of `tests/crowds` fails.
+
+    python3 tests/crowds/sabotages.py            all of them, some minutes
+    python3 tests/crowds/sabotages.py A4 A11     those whose names begin so
+
+Each sabotage names a file, what stands there once, what is put in its place, and seeds that are to find it. The file is put back
+whatever happens, and one that has changes of its own is not touched. Fails if a sabotage stays unfound or does not apply any more.
+"""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SECONDS_MAX = 300
+
+SABOTAGES = [
+    # The promise, the file, what stands there, what is put in its place, seeds.
+    ("A1 slow readers do not hold the source", "src/shard/work.rs",
+     "        if !self.arrived.is_in_round() && self.may_begin_round(now) {",
+     "        if self.telling.solos.outboxes().held() > 64 * 1024 {\n            self.telling.turn.spend(1 << 40);\n            return true;\n        }\n"
+     "        if !self.arrived.is_in_round() && self.may_begin_round(now) {",
+     "1..3"),
+    ("A1 who reads does not pay for what others hold", "src/shard/work.rs",
+     "        self.telling.solos.outboxes().set_share(self.outbox_share());\n", "", "1..31"),
+    ("A1 the past waits in a line of its own", "src/shard/solos.rs",
+     "if is_listener && solo.is_told_past() {", "if false {", "27..28"),
+    ("A2 a large event lies in memory once", "src/event/mod.rs",
+     "self.payload.len() >= LARGE_BYTES", "self.payload.len() >= 1000 * LARGE_BYTES", "2..5"),
+    ("A3 events keep no interest alive", "src/event/interest.rs",
+     "        Sought(self.0.as_ref().map(Arc::downgrade))",
+     "        std::mem::forget(self.clone());\n        Sought(self.0.as_ref().map(Arc::downgrade))",
+     "15..17"),
+    ("A4 topics that have nothing are forgotten", "src/history/memory.rs",
+     "        while let Some(index) = self.idle.pop_front() {", "        while let Some(index) = None::<u32> {", "17..18"),
+    ("A4 drafts are counted in bytes", "src/shard/intake.rs",
+     "self.heard_bytes + bytes < HEARD_BYTES_MAX", "self.heard_bytes + bytes < HEARD_BYTES_MAX * 1000", "13..14"),
+    ("A5 revocations do not wait behind events", "src/shard/input.rs",
+     "            Self::Revoke(_) | Self::Keys(_) | Self::KeysWanted | Self::Interest(..) => {\n                Lane::Control",
+     "            Self::Revoke(_) | Self::Keys(_) | Self::KeysWanted | Self::Interest(..) => {\n                Lane::Data",
+     "29..30"),
+    ("A5 admissions do not wait behind events", "src/shard/input.rs",
+     "            | Self::Topics { .. } => Lane::Control", "            | Self::Topics { .. } => Lane::Data", "29..30"),
+    ("A6 a turn has an end", "src/shard/turn.rs",
+     "self.spent >= self.units_max", "self.spent >= self.units_max * 1000", "12..13"),
+    ("A6 what is sent counts", "src/shard/flight.rs", "ground.turn.spend(spans.units);", "", "3..4"),
+    ("A8 what drips ends", "src/shard/session/patience.rs",
+     "u64::from(coming_s) >= u64::from(self.timeout_s).saturating_add(bought_s)",
+     "u64::from(coming_s) >= u64::from(self.timeout_s).saturating_add(bought_s).saturating_mul(100)", "4..5"),
+    ("A10 commands are answered in their order", "src/shard/session/hearing.rs",
+     "said if run.is_empty() =>", "said if !run.is_empty() || run.is_empty() =>", "20..21"),
+    ("A11 filters have a budget of steps", "src/matcher/accounts.rs",
+     "let is_spent = account.steps_of_event", "let is_spent = account.steps_of_event / 1_000_000", "6..7"),
+    ("A12 expressions are measured before they are compiled", "src/matcher/filter/regex.rs",
+     "if others.saturating_add(size) > REGEX_SIZE_MAX {", "if others.saturating_add(size) > REGEX_SIZE_MAX * 1_000_000 {", "7..8"),
+    ("A13 answers wait until their client reads", "src/shard/solo.rs",
+     "self.outbox.has_room_for_answers(ANSWERS_BYTES_MAX)\n            && self.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX",
+     "self.outbox.has_room_for_answers(1000 * ANSWERS_BYTES_MAX)\n            || self.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX",
+     "8..9"),
+    ("A14 what has come in part has a budget", "src/shard/intake.rs",
+     "if self.intake.held <= self.intake.bytes_max {", "if self.intake.held <= self.intake.bytes_max * 1000 {", "9..10"),
+]
+
+
+def try_one(name, path, old, new, seeds):
+    """Whether a seed fails, and what it says."""
+    changed = subprocess.run(["git", "status", "--porcelain", path], cwd=ROOT, capture_output=True, text=True, check=True)
+    if changed.stdout:
+        return False, f"{path} has changes of its own"
+    file = ROOT / path
+    before = file.read_text()
+    if before.count(old) != 1:
+        return False, f"{path} has it {before.count(old)} times, and not once"
+    file.write_text(before.replace(old, new))
+    try:
+        command = ["cargo", "test", "--test", "crowds", "nobody_harms_anybody"]
+        environment = dict(os.environ, FANWIRE_SEEDS=seeds, RUST_BACKTRACE="0")
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        return False, f"not over after {SECONDS_MAX} s"
+    finally:
+        file.write_text(before)
+    if "Running tests/crowds" not in run.stderr:
+        return False, run.stderr[-600:]
+    found = re.search(r"seeds (\[.*?\]) break a promise", run.stdout + run.stderr)
+    said = re.search(r"panicked at tests/crowds/(?:main|crowd|attacks).*\n(.*)", run.stdout + run.stderr)
+    return found is not None, f"{found and found[1]} {said and said[1]}"
+
+
+def main():
+    # So that a file is put back then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    wanted = sys.argv[1:]
+    missed = []
+    for name, *sabotage in SABOTAGES:
+        if wanted and not any(name.startswith(word) for word in wanted):
+            continue
+        is_found, said = try_one(name, *sabotage)
+        print(f"{'found ' if is_found else 'MISSED'} {name}: {said[:300]}", flush=True)
+        if not is_found:
+            missed.append(name)
+    if missed:
+        sys.exit(f"{len(missed)} sabotages were not found")
+
+
+main()
