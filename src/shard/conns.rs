@@ -133,10 +133,6 @@ pub(super) struct Conns {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all places are taken; a box would be a miss for each"
-)]
 enum Slot {
     Free { generation: u32 },
     Taken(Conn),
