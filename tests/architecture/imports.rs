@@ -13,7 +13,8 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 9] = [
+const ONE_PURPOSE: [(&[&str], &str); 10] = [
+    (&["config::changes", "config::tables"], "tables, and how two of them differ"),
     (&["auth::grant", "auth::principal"], "what is granted, and to whom"),
     (&["wire::http::head", "wire::http::known"], "a head, and which of its names are known"),
     (&["matcher::filter::geo", "matcher::filter::polygon"], "areas, and those of many points"),
@@ -61,7 +62,9 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "keys",
                 "lanes",
                 "pace",
+                "passed_on",
                 "peer",
+                "returns",
                 "roll",
                 "settings",
                 "shards",
@@ -133,8 +136,8 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
         &[
             &["error"],
             &["file", "places", "takes"],
-            &["dialects", "keys", "keys_auth", "keys_memory", "keys_tls"],
-            &["known", "tables"],
+            &["dialects", "keys", "keys_auth", "keys_memory", "keys_proxy", "keys_tls"],
+            &["changes", "known", "tables"],
         ],
     ),
     ("admin", &[&["board", "jwks", "jwks::*", "log", "store_figures"]]),

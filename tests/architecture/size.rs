@@ -33,7 +33,7 @@ const WIDER: [(&str, usize, &str); 10] = [
     ("src/shard/stats.rs: Stats", 36, "a table: one field for each figure that is counted"),
     (
         "src/conn/core.rs: Core",
-        24,
+        26,
         "the loop around a shard; entering and stopping are parts already",
     ),
     ("src/cli/publish/mod.rs: Publisher", 18, "a command's arguments, and how far it has come"),
@@ -63,7 +63,7 @@ const BUSIER: [(&str, usize, &str); 3] = [
     ),
     (
         "src/shard/mod.rs: Shard",
-        275,
+        285,
         "its fields are parts, and what needs several of them is its own",
     ),
 ];

@@ -3,7 +3,6 @@
 //! Invariants: whatever is not a door's own business (methods, HEAD, OPTIONS, pages of other origins, an upgrade that is missing) is answered
 //! here, for all doors alike. Never speaks a dialect.
 
-use super::super::conns::Conns;
 use std::sync::Arc;
 
 use super::super::Shard;
@@ -41,7 +40,6 @@ use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Step;
 use crate::dialect::Wanted;
-use crate::dialect::Wish;
 use crate::dialect::cursor_of;
 use crate::dialect::last_id;
 use crate::limits::FILTER_REFUSED_STEPS;
@@ -490,13 +488,5 @@ impl Shard {
             http.set_state(State::Ended);
             self.close_after_sent(id, now);
         }
-    }
-}
-
-impl Conns {
-    /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
-    fn is_barred(&self, id: ConnId, wish: &Wish) -> bool {
-        let who = self.find(id).and_then(|conn| conn.who.as_ref());
-        who.is_none_or(|who| who.confine(&wish.subscription).is_none())
     }
 }

@@ -18,6 +18,7 @@ use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Said;
+use crate::dialect::Wish;
 use crate::event::TopicName;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
@@ -228,6 +229,12 @@ pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
 }
 
 impl Conns {
+    /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
+    pub(super) fn is_barred(&self, id: ConnId, wish: &Wish) -> bool {
+        let who = self.find(id).and_then(|conn| conn.who.as_ref());
+        who.is_none_or(|who| who.confine(&wish.subscription).is_none())
+    }
+
     /// Whether a connection may publish to a topic.
     pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
         let who = self.find(id).and_then(|conn| conn.who.as_ref());
