@@ -119,6 +119,8 @@ pub(crate) struct Stage {
     pub(crate) random: Random,
     gauges: Vec<Gauge>,
     unread: Vec<Unread>,
+    /// Whom each core reads first in the next turn, if it did not come to all.
+    read_next: Vec<Option<Wire>>,
     unread_bytes: usize,
     /// Bytes that were held before anyone came, the test's own among them.
     held_before: i64,
@@ -143,6 +145,7 @@ impl Stage {
             random,
             gauges: vec![gauge.0; count],
             unread: vec![Unread::new(); count],
+            read_next: vec![None; count],
             unread_bytes: 0,
             held_before: heap::held(),
             held_max: 0,
@@ -168,11 +171,17 @@ impl Stage {
         self.world.open(shard, capacity)
     }
 
-    /// A client says this as soon as its core reads it.
+    /// A client says this as soon as its core reads it: at once with what it has said before, as far as one read takes it.
     pub(crate) fn say(&mut self, wire: Wire, bytes: &[u8]) {
         self.unread_bytes += bytes.len();
         let unread = self.unread[wire.shard].entry(wire).or_default();
-        unread.extend(bytes.chunks(READ_BYTES).map(<[u8]>::to_vec));
+        let room = unread.back().map_or(0, |last| READ_BYTES - last.len());
+        let (at_once, later) = bytes.split_at(room.min(bytes.len()));
+        if let Some(last) = unread.back_mut() {
+            last.reserve_exact(at_once.len());
+            last.extend_from_slice(at_once);
+        }
+        unread.extend(later.chunks(READ_BYTES).map(<[u8]>::to_vec));
     }
 
     /// One turn of each core, and what time it takes.
@@ -195,14 +204,18 @@ impl Stage {
         self.pass(took_us);
     }
 
-    /// A core reads for as long as it tells, a few times of each connection.
+    /// A core reads for as long as it tells, a few times of each connection; what it had no time for comes first in the next turn (`conn::core::reading`).
     fn read(&mut self, shard: usize) -> u64 {
         let mut spent_ns = 0;
         for _ in 0..READS_PER_TURN_MAX {
             let wires: Vec<Wire> = self.unread[shard].keys().copied().collect();
-            let first = self.random.below(wires.len().max(1));
+            let first = match self.read_next[shard].take() {
+                Some(next) => wires.partition_point(|wire| *wire < next),
+                None => self.random.below(wires.len().max(1)),
+            };
             for wire in wires[first..].iter().chain(&wires[..first]) {
                 if spent_ns > WORK_US * 1_000 {
+                    self.read_next[shard] = Some(*wire);
                     return spent_ns;
                 }
                 if !self.world.is_open(*wire) {
