@@ -7,14 +7,6 @@ use super::source::sources;
 
 /// A file longer than this is two files.
 const FILE_LINES_MAX: usize = 500;
-/// Files that may be longer, each with its reason. It should be empty.
-const LONGER: [(&str, &str); 2] = [
-    ("tests/behind_memory.rs", "one promise, with the store that it is held to"),
-    (
-        "tests/history_log/store.rs",
-        "one promise: a store over a disk that fails, kills and comes back",
-    ),
-];
 
 #[test]
 fn each_import_has_a_line_of_its_own() {
@@ -37,8 +29,7 @@ fn each_file_says_what_it_is_and_is_about_one_thing() {
     let mut faults = String::new();
     for source in sources(&["src", "tests", "benches", "loadtest"]) {
         let count = source.text.lines().count();
-        let is_excused = LONGER.iter().any(|(path, _): &(&str, &str)| *path == source.path);
-        if count > FILE_LINES_MAX && !is_excused {
+        if count > FILE_LINES_MAX {
             writeln!(faults, "{}: {count} lines; {FILE_LINES_MAX} are two ideas", source.path)
                 .unwrap();
         }
