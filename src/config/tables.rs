@@ -100,7 +100,10 @@ impl<'a> Member<'a> {
     }
 
     fn wrong(&self, file: &File<'_>, wanted: &'static str) -> ConfigError {
-        let problem = Problem::WrongType { wanted, found: type_name(self.value.get_ref()) };
+        self.unusable(file, Problem::WrongType { wanted, found: type_name(self.value.get_ref()) })
+    }
+
+    fn unusable(&self, file: &File<'_>, problem: Problem) -> ConfigError {
         file.error(&self.key, self.value.span().start, problem)
     }
 
@@ -125,8 +128,7 @@ impl<'a> Member<'a> {
             Ok(Ok(found)) if found <= max => Ok(found),
             _ => {
                 let found = number.as_str().into();
-                let problem = Problem::OutOfRange { found, min: 0, max };
-                Err(file.error(&self.key, self.value.span().start, problem))
+                Err(self.unusable(file, Problem::OutOfRange { found, min: 0, max }))
             }
         }
     }
@@ -183,18 +185,38 @@ fn tables<'a>(
     }))
 }
 
-/// Members that each of a list of tables must have.
-fn none_missing<const COUNT: usize>(
-    key: &str,
-    at: usize,
-    members: [(&str, &String); COUNT],
+/// Reads each of a list of tables: `read` takes a member, and says whether there is one of that name; `lacks` finds one that must be there and is not.
+fn each<T: Default>(
+    config: &mut Config,
+    (name, wanted): (&'static str, &'static str),
+    (at, value): (usize, &DeValue<'_>),
     file: &File<'_>,
-) -> Result<(), ConfigError> {
-    let Some((what, _)) = members.into_iter().find(|(_, text)| text.is_empty()) else {
-        return Ok(());
-    };
-    let reason = format!("it has no `{what}`").into();
-    Err(file.error(key, at, Problem::Unusable { reason }))
+    read: impl Fn(&mut T, &str, &Member<'_>) -> Result<bool, ConfigError>,
+    lacks: impl Fn(&T) -> Option<&'static str>,
+) -> Result<Vec<T>, ConfigError> {
+    let mut all = Vec::new();
+    for one in tables(name, wanted, at, value, file)? {
+        let One { key, at, table } = one?;
+        let mut said = T::default();
+        for (what, member) in Member::all(&key, table) {
+            if !read(&mut said, what, &member)? {
+                return Err(member.unknown(file));
+            }
+            member.note(config, file);
+        }
+        if let Some(what) = lacks(&said) {
+            let reason = format!("it has no `{what}`").into();
+            return Err(file.error(&key, at, Problem::Unusable { reason }));
+        }
+        config.places.note(&key, file.origin(at), "");
+        all.push(said);
+    }
+    Ok(all)
+}
+
+/// The first member that is not there.
+fn missing<const COUNT: usize>(members: [(&'static str, bool); COUNT]) -> Option<&'static str> {
+    members.into_iter().find(|(_, is_there)| !is_there).map(|(name, _)| name)
 }
 
 fn durable(
@@ -204,34 +226,109 @@ fn durable(
     value: &DeValue<'_>,
     file: &File<'_>,
 ) -> Result<(), ConfigError> {
-    for one in tables(name, "a list of tables: [[history.durable]]", at, value, file)? {
-        let One { key, at, table } = one?;
-        let mut said = DurableConfig::default();
-        for (what, member) in Member::all(&key, table) {
-            match what {
-                "topics" => said.topics = member.list(file)?,
-                "age_s_max" => said.age_s_max = member.number(AGE_S_MAX, file)?,
-                "bytes_max" => said.bytes_max = member.number(BYTES_MAX, file)?,
-                "topic_events_max" => said.topic_events_max = member.number(BYTES_MAX, file)?,
-                "sync" => {
-                    let text = member.text(file)?;
-                    said.sync = sync(&text).ok_or_else(|| {
-                        let reason = format!(
-                            "it must be \"always\", \"off\" or a duration from \"1ms\" to \"{}s\", and is \"{text}\"",
-                            STORE_SYNC_MS_MAX / 1000
-                        );
-                        let problem = Problem::Unusable { reason: reason.into() };
-                        file.error(&member.key, member.value.span().start, problem)
-                    })?;
-                }
-                _ => return Err(member.unknown(file)),
+    let list = (name, "a list of tables: [[history.durable]]");
+    let read = |said: &mut DurableConfig, what: &str, member: &Member<'_>| {
+        match what {
+            "topics" => said.topics = member.list(file)?,
+            "age_s_max" => said.age_s_max = member.number(AGE_S_MAX, file)?,
+            "bytes_max" => said.bytes_max = member.number(BYTES_MAX, file)?,
+            "topic_events_max" => said.topic_events_max = member.number(BYTES_MAX, file)?,
+            "sync" => {
+                let text = member.text(file)?;
+                said.sync = sync(&text).ok_or_else(|| {
+                    let reason = format!(
+                        "it must be \"always\", \"off\" or a duration from \"1ms\" to \"{}s\", and is \"{text}\"",
+                        STORE_SYNC_MS_MAX / 1000
+                    );
+                    member.unusable(file, Problem::Unusable { reason: reason.into() })
+                })?;
             }
-            member.note(config, file);
+            _ => return Ok(false),
         }
-        none_missing(&key, at, [("topics", &said.topics.join(","))], file)?;
-        config.places.note(&key, file.origin(at), "");
-        config.history.durable.push(said);
-    }
+        Ok(true)
+    };
+    let lacks = |said: &DurableConfig| missing([("topics", !said.topics.is_empty())]);
+    let all = each(config, list, (at, value), file, read, lacks)?;
+    config.history.durable.extend(all);
+    Ok(())
+}
+
+fn certificates(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    let list = (name, "a list of tables: [[tls.certificates]]");
+    let read = |said: &mut CertificateConfig, what: &str, member: &Member<'_>| {
+        match what {
+            "file" => said.file = member.text(file)?,
+            "key_file" => said.key_file = member.text(file)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    };
+    let lacks = |said: &CertificateConfig| {
+        missing([("file", !said.file.is_empty()), ("key_file", !said.key_file.is_empty())])
+    };
+    let all = each(config, list, (at, value), file, read, lacks)?;
+    config.tls.certificates.extend(all);
+    Ok(())
+}
+
+fn clients(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    let list = (name, "a list of tables: [[tls.clients]]");
+    let read = |said: &mut ClientConfig, what: &str, member: &Member<'_>| {
+        match what {
+            "name" => said.name = member.text(file)?,
+            "user" => said.user = member.text(file)?,
+            "roles" => said.roles = member.list(file)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    };
+    let lacks = |said: &ClientConfig| missing([("name", !said.name.is_empty())]);
+    let all = each(config, list, (at, value), file, read, lacks)?;
+    config.tls.clients.extend(all);
+    Ok(())
+}
+
+fn keys(
+    config: &mut Config,
+    name: &'static str,
+    at: usize,
+    value: &DeValue<'_>,
+    file: &File<'_>,
+) -> Result<(), ConfigError> {
+    let list = (name, "a list of tables: [[auth.keys]]");
+    let read = |said: &mut KeyConfig, what: &str, member: &Member<'_>| {
+        match what {
+            "name" => said.name = member.text(file)?,
+            "file" => said.file = member.text(file)?,
+            "algorithm" => {
+                said.algorithm = member.text(file)?;
+                if !ALGORITHMS.contains(&said.algorithm.as_str()) {
+                    let found = said.algorithm.as_str().into();
+                    let problem = Problem::NotOneOf { found, of: ALGORITHMS };
+                    return Err(member.unusable(file, problem));
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    };
+    let lacks = |said: &KeyConfig| {
+        missing([("algorithm", !said.algorithm.is_empty()), ("file", !said.file.is_empty())])
+    };
+    let all = each(config, list, (at, value), file, read, lacks)?;
+    config.auth.keys.extend(all);
     Ok(())
 }
 
@@ -251,57 +348,6 @@ fn sync(text: &str) -> Option<SyncConfig> {
         },
     };
     (1..=STORE_SYNC_MS_MAX).contains(&ms).then_some(SyncConfig::Every { ms })
-}
-
-fn certificates(
-    config: &mut Config,
-    name: &'static str,
-    at: usize,
-    value: &DeValue<'_>,
-    file: &File<'_>,
-) -> Result<(), ConfigError> {
-    for one in tables(name, "a list of tables: [[tls.certificates]]", at, value, file)? {
-        let One { key, at, table } = one?;
-        let mut said = CertificateConfig::default();
-        for (what, member) in Member::all(&key, table) {
-            match what {
-                "file" => said.file = member.text(file)?,
-                "key_file" => said.key_file = member.text(file)?,
-                _ => return Err(member.unknown(file)),
-            }
-            member.note(config, file);
-        }
-        none_missing(&key, at, [("file", &said.file), ("key_file", &said.key_file)], file)?;
-        config.places.note(&key, file.origin(at), "");
-        config.tls.certificates.push(said);
-    }
-    Ok(())
-}
-
-fn clients(
-    config: &mut Config,
-    name: &'static str,
-    at: usize,
-    value: &DeValue<'_>,
-    file: &File<'_>,
-) -> Result<(), ConfigError> {
-    for one in tables(name, "a list of tables: [[tls.clients]]", at, value, file)? {
-        let One { key, at, table } = one?;
-        let mut said = ClientConfig::default();
-        for (what, member) in Member::all(&key, table) {
-            match what {
-                "name" => said.name = member.text(file)?,
-                "user" => said.user = member.text(file)?,
-                "roles" => said.roles = member.list(file)?,
-                _ => return Err(member.unknown(file)),
-            }
-            member.note(config, file);
-        }
-        none_missing(&key, at, [("name", &said.name)], file)?;
-        config.places.note(&key, file.origin(at), "");
-        config.tls.clients.push(said);
-    }
-    Ok(())
 }
 
 fn roles(
@@ -340,38 +386,6 @@ fn event_types(
         let roles = member.list(file)?;
         member.note(config, file);
         config.event_types.insert(event_type.to_owned(), roles);
-    }
-    Ok(())
-}
-
-fn keys(
-    config: &mut Config,
-    name: &'static str,
-    at: usize,
-    value: &DeValue<'_>,
-    file: &File<'_>,
-) -> Result<(), ConfigError> {
-    for one in tables(name, "a list of tables: [[auth.keys]]", at, value, file)? {
-        let One { key, at, table } = one?;
-        let mut said = KeyConfig::default();
-        for (what, member) in Member::all(&key, table) {
-            match what {
-                "name" => said.name = member.text(file)?,
-                "file" => said.file = member.text(file)?,
-                "algorithm" => {
-                    said.algorithm = member.text(file)?;
-                    if !ALGORITHMS.contains(&said.algorithm.as_str()) {
-                        let found = said.algorithm.as_str().into();
-                        let problem = Problem::NotOneOf { found, of: ALGORITHMS };
-                        return Err(file.error(&member.key, member.value.span().start, problem));
-                    }
-                }
-                _ => return Err(member.unknown(file)),
-            }
-            member.note(config, file);
-        }
-        none_missing(&key, at, [("algorithm", &said.algorithm), ("file", &said.file)], file)?;
-        config.auth.keys.push(said);
     }
     Ok(())
 }
