@@ -76,8 +76,10 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         }
         "own.figures_s" => settings.own.figures_s = value.parse().expect("seconds"),
         "own.logs" => settings.own.logs = value == "on",
-        "peat.prefix" | "hyperbeam.prefix" => naming_of(settings, key).prefix = value.into(),
-        "peat.names" | "hyperbeam.names" => {
+        "peat.prefix" | "hyperbeam.prefix" | "mqtt.prefix" => {
+            naming_of(settings, key).prefix = value.into()
+        }
+        "peat.names" | "hyperbeam.names" | "mqtt.names" => {
             let (name, topic) = value.split_once('=').expect("name=topic");
             let named = (name.into(), TopicName::new(topic).unwrap());
             naming_of(settings, key).names.push(named);
@@ -121,6 +123,11 @@ fn hyperbeam() {
 #[test]
 fn provisioning() {
     run_all("provisioning");
+}
+
+#[test]
+fn mqtt() {
+    run_all("mqtt");
 }
 
 #[test]

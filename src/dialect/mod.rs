@@ -14,6 +14,8 @@ pub mod json;
 
 mod media;
 
+pub mod mqtt;
+
 pub mod native;
 
 pub mod peat;
@@ -76,10 +78,13 @@ pub use protocol::DialectId;
 pub use protocol::Encode;
 pub use protocol::Envelopes;
 pub use protocol::FLOOD;
+pub use protocol::Farewell;
 pub use protocol::Form;
 pub use protocol::Guest;
 pub use protocol::Head;
+pub use protocol::Heading;
 pub use protocol::Manners;
+pub use protocol::Packets;
 pub use protocol::Protocol;
 pub use protocol::PutOutcome;
 pub use protocol::Run;
@@ -96,6 +101,7 @@ pub use respond::ThenListed;
 pub use respond::ThenPublished;
 pub use subscription::Batch;
 pub use subscription::Change;
+pub use subscription::Delivery;
 pub use subscription::Forced;
 pub use subscription::MaxRate;
 pub use subscription::RatePer;
@@ -104,6 +110,7 @@ pub use subscription::Subscription;
 pub use talk::Answer;
 pub use talk::Ask;
 pub use talk::Context;
+pub use talk::NoPacket;
 pub use talk::Request;
 pub use talk::Said;
 pub use talk::Step;
@@ -127,8 +134,13 @@ pub struct Setup<'a> {
 }
 
 /// All protocols that there are. To add one, add its line, and its module above.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&native::PROTOCOL, &peat::PROTOCOL, &hyperbeam::PROTOCOL, &provisioning::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &native::PROTOCOL,
+    &peat::PROTOCOL,
+    &hyperbeam::PROTOCOL,
+    &provisioning::PROTOCOL,
+    &mqtt::PROTOCOL,
+];
 
 /// The one in whose form the server's own events are, and whose names are those of the types of events that need a role.
 pub static HOUSE: &Protocol = &provisioning::PROTOCOL;

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::dialect::Delivery;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::event::Ack;
@@ -96,6 +97,13 @@ pub struct Subs<'a> {
 }
 
 impl<'a> Subs<'a> {
+    /// What the subscribers of those that are meant want of each message.
+    pub fn deliveries(self) -> impl Iterator<Item = Delivery> {
+        let meant = move |index: usize| self.set & (1 << index) != 0;
+        let all = self.of.iter().enumerate();
+        all.filter(move |(index, _)| meant(*index)).map(|(_, sub)| sub.delivery)
+    }
+
     /// The ids of those that are meant.
     pub fn ids(self) -> impl Iterator<Item = &'a SubId> {
         let meant = move |index: usize| self.set & (1 << index) != 0;

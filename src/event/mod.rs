@@ -23,6 +23,8 @@ pub mod naming;
 
 pub mod number;
 
+pub mod opaque;
+
 mod soften;
 
 pub mod text;

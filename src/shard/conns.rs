@@ -24,6 +24,7 @@ use crate::batch::Counted;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
+use crate::event::ShardId;
 
 /// A class of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +51,10 @@ pub(super) struct Caller {
     pub(super) is_warned: bool,
     /// What their token says, of what all tokens may.
     pub(super) who_counted: Counted,
+    /// It may be anyone's who shows no token, where that is asked later than its first bytes.
+    pub(super) may_be_anyone: bool,
+    /// Seconds of silence after which it is taken to be gone, where that is agreed; 0: it may be silent.
+    pub(super) silent_s_max: u32,
 }
 
 /// By what a caller is known besides its address.
@@ -71,6 +76,8 @@ impl Caller {
             is_counted: false,
             is_warned: false,
             who_counted: Counted::default(),
+            may_be_anyone: false,
+            silent_s_max: 0,
         }
     }
 
@@ -251,6 +258,12 @@ impl Conns {
             self.addresses.leave(conn.caller.peer);
         }
         Some(id)
+    }
+
+    /// A number that no other connection of the process has had, unless billions had its place.
+    pub(super) fn serial(&self, shard: ShardId, id: ConnId) -> u64 {
+        let generation = self.find(id).map_or(0, |conn| conn.generation);
+        u64::from(shard.0) << 58 | u64::from(id.0) << 32 | u64::from(generation)
     }
 
     pub(super) fn conn_ref(&self, id: ConnId) -> Option<ConnRef> {

@@ -15,6 +15,7 @@ use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::dialect::DialectId;
 use crate::dialect::Form;
+use crate::dialect::Heading;
 use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
@@ -140,8 +141,10 @@ impl Encoded {
         let body = self.body_index(class, event, subs);
         self.head.clear();
         let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
-        let of = Subs { of: &class.key.subs, set: subs };
-        class.key.voice.dialect.speaker().put_head(form, event, view, of, &mut self.head);
+        let subs = Subs { of: &class.key.subs, set: subs };
+        let body_bytes = self.bodies[body].text.whole_bytes();
+        let heading = Heading { form, event, view, subs, body_bytes };
+        class.key.voice.dialect.speaker().put_head(&heading, &mut self.head);
         (&self.bodies[body], &self.head)
     }
 
@@ -157,8 +160,10 @@ impl Encoded {
         let body = self.body_index(class, event, subs);
         self.text.clear();
         let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
-        let of = Subs { of: &class.key.subs, set: subs };
-        class.key.voice.dialect.speaker().put_head(form, event, view, of, &mut self.text);
+        let subs = Subs { of: &class.key.subs, set: subs };
+        let body_bytes = self.bodies[body].text.bytes.len();
+        let heading = Heading { form, event, view, subs, body_bytes };
+        class.key.voice.dialect.speaker().put_head(&heading, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text.bytes);
         (&self.text, self.deflaters())
     }
@@ -177,8 +182,9 @@ impl Encoded {
         let text = &self.bodies[body].text.bytes;
         self.head.clear();
         let view = view_of(self.codec.as_ref(), voice.dialect);
-        let of = Subs { of: &class.key.subs, set: subs };
-        voice.dialect.speaker().put_head(Form::Single, event, view, of, &mut self.head);
+        let subs = Subs { of: &class.key.subs, set: subs };
+        let heading = Heading { form: Form::Single, event, view, subs, body_bytes: text.len() };
+        voice.dialect.speaker().put_head(&heading, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
         let is_same = |known: &&Known| {
             known.voice == voice

@@ -33,7 +33,6 @@ use crate::event::text::Run;
 use crate::wire::deflate;
 use crate::wire::frame::Coding as FrameCoding;
 use crate::wire::frame::Header;
-use crate::wire::frame::OpCode;
 use crate::wire::sse;
 
 /// What is made from a large event.
@@ -107,29 +106,37 @@ impl Making<'_> {
             Transport::WebSocket { .. } => self.put_frame(voice, message),
             Transport::Sse { chunked } => self.put_sse(chunked, message),
             Transport::Messages => self.put_enveloped(voice, message),
+            Transport::Bare => self.put_bare(message),
         }
     }
 
     fn put_frame(&mut self, voice: Voice, message: &Message<'_>) {
         if let Some(text) = self.deflated(voice, message.body) {
-            return self.put_deflated(text, message);
+            return self.put_deflated(voice, text, message);
         }
         let body = self.body(message.body, TextForm::Whole);
         let bytes = message.head.len() + length(&body) + message.tail.len();
-        let header = Header::whole(OpCode::Text, FrameCoding::Plain, bytes);
+        let header = Header::whole(voice.opcode(), FrameCoding::Plain, bytes);
         self.own.extend_from_slice(header.as_bytes());
         self.own.extend_from_slice(message.head);
         self.put_all(body);
         self.own.extend_from_slice(message.tail);
     }
 
+    fn put_bare(&mut self, message: &Message<'_>) {
+        let body = self.body(message.body, TextForm::Whole);
+        self.own.extend_from_slice(message.head);
+        self.put_all(body);
+        self.own.extend_from_slice(message.tail);
+    }
+
     /// The head and the tail are stored, so that the body is deflated once whatever stands around it.
-    fn put_deflated(&mut self, text: Rc<Kept>, message: &Message<'_>) {
+    fn put_deflated(&mut self, voice: Voice, text: Rc<Kept>, message: &Message<'_>) {
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         deflate::stored_head(message.head, &mut head);
         deflate::stored_tail(message.tail, &mut tail);
         let bytes = head.len() + text.bytes().len() + tail.len();
-        let header = Header::whole(OpCode::Text, FrameCoding::Deflated, bytes);
+        let header = Header::whole(voice.opcode(), FrameCoding::Deflated, bytes);
         self.own.extend_from_slice(header.as_bytes());
         self.own.append(&mut head);
         self.put_all(vec![Piece::Kept { kept: text, from: 0 }]);

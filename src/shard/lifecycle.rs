@@ -20,6 +20,7 @@ use super::solo::Closing;
 use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::Silence;
 use crate::wire::frame;
 
 impl Shard {
@@ -141,8 +142,8 @@ impl Shard {
             self.put_stream_end(id, code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
-        frame::put_close(&mut bytes, code, reason);
-        self.close_with(id, &bytes, AfterSent::Awaited, now);
+        let after_sent = self.conns.put_farewell(id, code, reason, &mut bytes);
+        self.close_with(id, &bytes, after_sent, now);
     }
 
     /// Closes a connection once everything said so far has been sent.
@@ -251,8 +252,9 @@ impl Shard {
                 let message = format_args!("a message did not arrive in time");
                 self.tell_log_of(Some(id), "warning", "limits", message, now);
             }
-            Session::WebSocket(_) if self.settings.idle_s_max(conn.voice).is_some() => {
-                let idle_s_max = self.settings.idle_s_max(conn.voice);
+            Session::WebSocket(_) if self.settings.silence(conn.voice) != Some(Silence::Pinged) => {
+                let agreed_s = conn.caller.silent_s_max;
+                let idle_s_max = self.settings.idle_s_max(conn.voice, agreed_s);
                 if idle_s_max.is_some_and(|most| silent_s >= most) {
                     self.close(id, CLOSE_NORMAL, "", now);
                 }
@@ -293,9 +295,9 @@ impl Shard {
         self.send_all_held(id, now);
         self.go_solo(id);
         let mut bytes = Vec::new();
-        frame::put_close(&mut bytes, code, reason);
+        let after_sent = self.conns.put_farewell(id, code, reason, &mut bytes);
         self.push_item(id, Item::Raw(bytes.into()));
-        self.end_politely(id, AfterSent::Awaited, now);
+        self.end_politely(id, after_sent, now);
     }
 
     /// Ends subscriptions after what waits was sent.

@@ -21,6 +21,7 @@ mod draining;
 mod durable;
 mod encoded;
 mod fanout;
+mod farewell;
 mod figures;
 mod flight;
 mod forced;

@@ -13,6 +13,7 @@ pub mod frames;
 pub mod http;
 pub mod keys;
 pub mod link;
+pub mod mqtt;
 pub mod random;
 pub mod script;
 pub mod secure;

@@ -5,6 +5,8 @@
 //! % key value                a setting of this world; `% shard 2`: clients connect there, if there are so many
 //! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
 //! @sse /path?query           an event stream is opened
+//! @m mqtt                    a connection to MQTT's own listener, called m; what is said and heard are packets (`mqtt.rs`)
+//! @m mqtt /path              the same on a WebSocket
 //! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
 //!                            `enveloped {}`: the body as one message of a Connect call
 //! @ /path | Field: value     a field of the request
@@ -28,12 +30,16 @@
 #![expect(clippy::string_slice, reason = "fixtures are cut where ASCII stands")]
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
+use fanwire::shard::Port;
 use fanwire::shard::Settings;
 
 use super::frames::Frame;
 use super::frames::Reader;
 use super::frames::masked;
+use super::mqtt;
 use super::world::START_US;
 use super::world::Wire;
 use super::world::World;
@@ -46,6 +52,8 @@ enum Heard {
     WebSocket(Box<Reader>),
     /// Lines of an event stream, and bytes that are no whole chunk yet.
     Stream(Vec<String>),
+    /// Packets, in a WebSocket's messages or on their own.
+    Packets(Option<Box<Reader>>, Box<mqtt::Client>),
 }
 
 #[derive(Debug)]
@@ -128,6 +136,9 @@ impl<'a> Run<'a> {
             "*" => self.happens(rest),
             "$" => self.request(rest),
             "?" => self.expect_reply(rest),
+            _ if first.starts_with('@') && rest.starts_with("mqtt") => {
+                self.open_packets(&first[1..], rest);
+            }
             _ if first.starts_with('@') => self.open(&first[1..], rest),
             _ => {
                 let at = first.find(['>', '<']).unwrap_or_else(|| panic!("{}", self.place));
@@ -187,10 +198,14 @@ impl<'a> Run<'a> {
     fn connect(&mut self, client: &str) -> Wire {
         let shard = self.shard.min(usize::from(self.shard_count) - 1);
         let wire = self.world().open(shard, 1 << 24);
+        self.meet(client, wire);
+        wire
+    }
+
+    fn meet(&mut self, client: &str, wire: Wire) {
         let fresh = Client { wire, bytes: Vec::new(), heard: Heard::Nothing };
         self.clients.insert(client.to_owned(), fresh);
         self.last = client.to_owned();
-        wire
     }
 
     fn open(&mut self, kind: &str, target: &str) {
@@ -231,6 +246,28 @@ impl<'a> Run<'a> {
             assert!(text.contains("text/event-stream"), "{}", self.place);
             (found.bytes, found.heard) = (rest(), Heard::Stream(Vec::new()));
         }
+    }
+
+    fn open_packets(&mut self, client: &str, target: &str) {
+        let reader = match target.strip_prefix("mqtt ") {
+            Some(target) => {
+                self.open(client, &format!("{target} | Sec-WebSocket-Protocol: mqtt"));
+                let found = self.clients.get_mut(client).expect("it was just opened");
+                match std::mem::replace(&mut found.heard, Heard::Nothing) {
+                    Heard::WebSocket(reader) => Some(reader),
+                    _ => return,
+                }
+            }
+            None => {
+                let shard = self.shard.min(usize::from(self.shard_count) - 1);
+                let by = (Port::Own("mqtt"), IpAddr::V4(Ipv4Addr::LOCALHOST));
+                let wire = self.world().try_open_at(shard, 1 << 24, by).expect("there is room");
+                self.meet(client, wire);
+                None
+            }
+        };
+        let found = self.clients.get_mut(client).expect("it was just opened");
+        found.heard = Heard::Packets(reader, Box::default());
     }
 
     fn request(&mut self, line: &str) {
@@ -298,8 +335,14 @@ impl<'a> Run<'a> {
     }
 
     fn say(&mut self, client: &str, opcode: u8, text: &str) {
-        let wire = self.clients[client].wire;
-        self.world().say(wire, &masked(opcode, text.as_bytes()));
+        let found = self.clients.get_mut(client).expect("there is one");
+        let bytes = match &mut found.heard {
+            Heard::Packets(None, packets) => packets.written(text),
+            Heard::Packets(Some(_), packets) if opcode == 1 => masked(2, &packets.written(text)),
+            _ => masked(opcode, text.as_bytes()),
+        };
+        let wire = found.wire;
+        self.world().say(wire, &bytes);
         self.settle();
     }
 
@@ -340,6 +383,17 @@ impl<'a> Run<'a> {
         let found = self.clients.get_mut(client).expect("there is one");
         match &mut found.heard {
             Heard::WebSocket(reader) => reader.push(&bytes),
+            Heard::Packets(None, packets) => packets.push(&bytes),
+            Heard::Packets(Some(reader), packets) => {
+                reader.push(&bytes);
+                while let Some(frame) = reader.next() {
+                    match frame {
+                        Frame::Binary(bytes) => packets.push(&bytes),
+                        Frame::Close(..) => {}
+                        other => panic!("{}: {other:?}", self.place),
+                    }
+                }
+            }
             Heard::Nothing | Heard::Stream(_) => found.bytes.extend(bytes),
         }
     }
@@ -350,6 +404,7 @@ impl<'a> Run<'a> {
         let found = self.clients.get_mut(client).unwrap_or_else(|| panic!("{}", self.place));
         match &mut found.heard {
             Heard::Nothing => None,
+            Heard::Packets(_, packets) => packets.next(),
             Heard::Stream(lines) => {
                 while let Some(chunk) = take_chunk(&mut found.bytes) {
                     lines.extend(chunk.is_empty().then(|| END.to_owned()));
@@ -382,7 +437,7 @@ impl<'a> Run<'a> {
     fn finish(&mut self) {
         let names: Vec<String> = self.clients.keys().cloned().collect();
         for client in names {
-            if matches!(self.clients[&client].heard, Heard::WebSocket(_)) {
+            if matches!(self.clients[&client].heard, Heard::WebSocket(_) | Heard::Packets(..)) {
                 let heard = self.hear(&client);
                 assert_eq!(heard, None, "client {client:?} heard more, after {}", self.place);
             }

@@ -22,8 +22,8 @@ pub use topics::of_query;
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
 use crate::dialect::FLOOD;
-use crate::dialect::Form;
 use crate::dialect::Guest;
+use crate::dialect::Heading;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Setting;
@@ -46,6 +46,7 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:8734` is where a HyperBEAM node listens",
         deletes_as: Some("messages"),
     }),
+    packets: None,
     settings: &[
         Setting {
             name: DERIVED_TOPICS,
@@ -92,6 +93,7 @@ static DIALECT: Dialect = Dialect {
     run: None,
     outcome: None,
     envelopes: None,
+    farewell: None,
     //= hyperbeam#2.2
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason
@@ -115,7 +117,8 @@ fn encode(event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
     out.bytes.push(b'}');
 }
 
-fn put_head(_form: Form, event: &Event, view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {
+fn put_head(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    let Heading { event, view, subs, .. } = heading;
     out.extend_from_slice(br#"{"type":"message","topic":"#);
     match subs.ids().next().and_then(|id| topics::derived_name(id)) {
         Some(name) => json::string(name, out),

@@ -21,6 +21,7 @@ use super::options::missing;
 use super::options::parse_since;
 use super::options::slow;
 use crate::dialect::Change;
+use crate::dialect::Delivery;
 use crate::dialect::Forced;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -103,6 +104,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         max_rate: members.take("max_rate").map(max_rate).transpose()?,
         fields: members.take("fields").map(fields).transpose()?,
         leave: members.take("leave").map(leave).transpose()?.unwrap_or_default(),
+        delivery: Delivery::default(),
         forced: Forced::default(),
     };
     subscription.check()?;

@@ -37,8 +37,14 @@ use crate::event::Text;
 pub const SUBPROTOCOL: &str = "fanwire.v1";
 
 /// The protocol.
-pub static PROTOCOL: Protocol =
-    Protocol { key: "native", name: "Native", doors: DOORS, guest: None, settings: &[] };
+pub static PROTOCOL: Protocol = Protocol {
+    key: "native",
+    name: "Native",
+    doors: DOORS,
+    guest: None,
+    packets: None,
+    settings: &[],
+};
 
 /// Over WebSocket.
 pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);
@@ -49,11 +55,12 @@ static WEBSOCKET: Dialect = Dialect {
     name: "native",
     protocol: &PROTOCOL,
     encode,
-    head: Some(|form, _event, _view, subs, out| encode::event_head(form, subs, out)),
+    head: Some(|heading, out| encode::event_head(heading.form, heading.subs, out)),
     apart: None,
     run: Some(put_batch),
     outcome: Some(encode::outcome),
     envelopes: None,
+    farewell: None,
     manners: MANNERS,
 };
 
@@ -61,11 +68,12 @@ static SSE: Dialect = Dialect {
     name: "native over SSE",
     protocol: &PROTOCOL,
     encode,
-    head: Some(|_form, _event, _view, _subs, out| out.push(b'{')),
+    head: Some(|_heading, out| out.push(b'{')),
     apart: None,
     run: Some(put_batch_sse),
     outcome: Some(encode::outcome_sse),
     envelopes: None,
+    farewell: None,
     manners: Manners { hears_once_live: false, ..MANNERS },
 };
 

@@ -68,7 +68,7 @@ impl Ask for Conversation {
     ) {
         let id = match &ticket {
             Ticket::Id(id) => id.as_ref(),
-            Ticket::Only => None,
+            Ticket::Only | Ticket::Number(_) => None,
         };
         match answer {
             Answer::Published(Published::Answered { topics, results }) => {
@@ -88,6 +88,9 @@ impl Ask for Conversation {
             Answer::NotIdentified { reason } => {
                 let refusal = Refusal::of(RefusalCode::Forbidden, "token", reason);
                 steps.push(refused(id, &refusal));
+            }
+            Answer::Subscribed(_) => {
+                unreachable!("what becomes of subscriptions is told as outcomes")
             }
         }
     }

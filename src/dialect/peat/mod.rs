@@ -41,6 +41,7 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:50051` is where a peat-node listens",
         deletes_as: None,
     }),
+    packets: None,
     settings: &[],
 };
 
@@ -60,6 +61,7 @@ static JSON: Dialect = Dialect {
     run: None,
     outcome: None,
     envelopes: Some(ENVELOPES),
+    farewell: None,
     manners: MANNERS,
 };
 
@@ -74,6 +76,7 @@ static PROTO: Dialect = Dialect {
     run: None,
     outcome: None,
     envelopes: Some(ENVELOPES),
+    farewell: None,
     manners: MANNERS,
 };
 

@@ -46,6 +46,7 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:9090` is where the platform listens",
         deletes_as: Some("events"),
     }),
+    packets: None,
     settings: &[],
 };
 
@@ -63,6 +64,7 @@ static DIALECT: Dialect = Dialect {
     run: Some(put_batch),
     outcome: None,
     envelopes: None,
+    farewell: None,
     //= provisioning#5.5
     //# a lagging client is **disconnected**.
     manners: Manners {

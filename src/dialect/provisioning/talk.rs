@@ -185,7 +185,7 @@ impl Ask for Conversation {
         match answer {
             Answer::Identified { .. } => self.begin(context, steps),
             Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
-            Answer::Published(_) => {
+            Answer::Published(_) | Answer::Subscribed(_) => {
                 unreachable!("this conversation asks who its client is, and nothing else")
             }
         }
@@ -234,7 +234,7 @@ mod tests {
         let mut conversation = Conversation::new(&request);
         let view = View::default();
         let now = Now { mono_ms: 0, wall_us: 1 };
-        let context = Context { view: &view, now, epoch: "e", is_known: true };
+        let context = Context { view: &view, now, epoch: "e", is_known: true, serial: 1 };
         conversation.open(&context, &mut Vec::new());
         let before = conversation.selection.clone();
         let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");

@@ -13,6 +13,7 @@ use super::super::access::Who;
 use super::super::closes::CLOSE_POLICY;
 use super::super::input::ConnId;
 use super::super::input::Mesh;
+use super::super::input::Port;
 use super::super::lanes::Lane;
 use super::http::Http;
 use crate::auth::Principal;
@@ -59,6 +60,8 @@ pub(super) enum NotLetIn {
     OtherScheme,
     /// There is no room for what it says.
     TooMuch,
+    /// None was shown, and nobody comes in without one.
+    Missing,
 }
 
 impl std::fmt::Display for NotLetIn {
@@ -74,6 +77,7 @@ impl std::fmt::Display for NotLetIn {
             Self::TooMuch => {
                 write!(f, "the server holds no more of tokens than it has memory for")
             }
+            Self::Missing => write!(f, "a token is needed: as the password"),
             Self::OtherScheme => {
                 write!(f, "header field Authorization is not `Bearer` and a token")
             }
@@ -318,6 +322,48 @@ impl Shard {
     /// A token was shown on an open connection.
     pub(super) fn identify(&mut self, id: ConnId, token: &str, now: Now) -> Result<(), NotLetIn> {
         let who = self.who(token, now)?;
+        self.become_known(id, who, now)
+    }
+
+    /// A client of a conversation comes in, as one that makes a request would.
+    pub(super) fn enter_talk(
+        &mut self,
+        id: ConnId,
+        token: Option<&str>,
+        now: Now,
+    ) -> Result<(), NotLetIn> {
+        let has_keys = self.settings.access.verifier.is_some();
+        if let Some(token) = token.filter(|_| has_keys) {
+            return self.identify(id, token, now);
+        }
+        let Some(conn) = self.conns.find(id) else { return Ok(()) };
+        if conn.who.is_some() {
+            return Ok(());
+        }
+        let may_be_anyone = conn.caller.may_be_anyone;
+        let who = match self.certified(id, now) {
+            Some(certified) => certified?,
+            None => {
+                let anyone = self.rights.tokens.anonymous().filter(|_| may_be_anyone);
+                anyone.ok_or(NotLetIn::Missing)?
+            }
+        };
+        self.become_known(id, who, now)
+    }
+
+    /// Whether a client that makes no request may be anyone.
+    pub(super) fn admits_without_request(&self, id: ConnId, port: Port) -> bool {
+        // Whom a trusted proxy speaks for it has to say.
+        let is_passed_on = self
+            .conns
+            .find(id)
+            .is_some_and(|conn| conn.caller.is_passed_on || conn.caller.proxy().is_some());
+        let passed_on_by = is_passed_on.then_some("PROXY");
+        self.settings.access.admits_anonymous(port, self.conns.peer_of(id), passed_on_by)
+    }
+
+    /// It is known who a client is, or that it is somebody else's token now.
+    fn become_known(&mut self, id: ConnId, who: Arc<Who>, now: Now) -> Result<(), NotLetIn> {
         let Some(conn) = self.conns.find_mut(id) else { return Ok(()) };
         if let Some(before) = &conn.who
             && before.principal.user.is_some()

@@ -5,12 +5,14 @@
 
 mod answered;
 mod awaiting;
+mod bare;
 mod calls;
 mod endpoint;
 mod gather;
 mod hearing;
 mod http;
 mod identity;
+mod packets;
 mod patience;
 mod redirect;
 mod refusals;
@@ -50,6 +52,7 @@ pub(super) const SSE_COMMENT_S: u32 = 15;
 #[derive(Debug)]
 pub(super) enum Session {
     Http(Box<Http>),
+    /// A client that a conversation hears: on a WebSocket, or in packets without frames around them.
     WebSocket(WebSocket),
     /// A client has nothing more to say; `said_s`: when it was last told something for its own sake.
     Sse {

@@ -7,10 +7,12 @@ use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
+use super::identity::NotLetIn;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Answer;
 use crate::dialect::Context;
+use crate::dialect::DialectId;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -27,7 +29,7 @@ impl Conn {
     pub(super) fn converse(
         &mut self,
         views: &Views,
-        epoch: &str,
+        (epoch, serial): (&str, u64),
         now: Now,
         ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
     ) {
@@ -36,7 +38,7 @@ impl Conn {
         }
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
             let (view, is_known) = (views.of(voice.dialect), self.who.is_some());
-            ask(talk, &Context { now, view, epoch, is_known });
+            ask(talk, &Context { now, view, epoch, is_known, serial });
         }
     }
 }
@@ -57,8 +59,9 @@ impl Shard {
         ask: impl FnOnce(&mut dyn Talk, &Context<'_>, &mut Vec<Step>),
     ) -> Vec<Step> {
         let mut steps = Vec::new();
+        let named = (self.shards.epoch(), self.conns.serial(self.shards.here(), id));
         if let Some(conn) = self.conns.find_mut(id) {
-            conn.converse(&self.settings.views, self.shards.epoch(), now, |talk, context| {
+            conn.converse(&self.settings.views, named, now, |talk, context| {
                 ask(talk, context, &mut steps);
             });
         }
@@ -89,9 +92,25 @@ impl Shard {
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
                 // Who cannot pay is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
+                Step::Speak(dialect) => self.conns.speak(id, dialect),
+                Step::Silence { after_s } => self.conns.may_be_silent(id, after_s),
                 Step::Close { code, reason } => self.close(id, code, reason, now),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
                     let answered = self.answer_identify(id, ticket, &token, now);
+                    steps.splice(0..0, answered).for_each(drop);
+                }
+                Step::Ask { ticket, what: Request::Enter { token } } => {
+                    let entered = self.enter_talk(id, token.as_deref(), now);
+                    let answered = self.answer_identified(id, ticket, entered, now);
+                    steps.splice(0..0, answered).for_each(drop);
+                }
+                Step::Ask { ticket, what: Request::Subscribe(wishes) } => {
+                    let results: Vec<_> = wishes
+                        .iter()
+                        .map(|wish| self.subscribe_or_replace(id, wish, now))
+                        .collect();
+                    let answer = Answer::Subscribed(&results);
+                    let answered = self.answer_in_talk(id, ticket, answer, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
                 Step::Ask { what: Request::Publish(_), .. } => {
@@ -104,6 +123,16 @@ impl Shard {
 
     fn answer_identify(&mut self, id: ConnId, ticket: Ticket, token: &str, now: Now) -> Vec<Step> {
         let identified = self.identify(id, token, now);
+        self.answer_identified(id, ticket, identified, now)
+    }
+
+    fn answer_identified(
+        &mut self,
+        id: ConnId,
+        ticket: Ticket,
+        identified: Result<(), NotLetIn>,
+        now: Now,
+    ) -> Vec<Step> {
         let who = self.conns.find(id).and_then(|conn| conn.who.as_deref());
         let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
         let reason = identified.err().map(|error| error.to_string());
@@ -130,6 +159,23 @@ impl Shard {
 }
 
 impl Conns {
+    /// A client is spoken to in another dialect of its protocol.
+    fn speak(&mut self, id: ConnId, dialect: DialectId) {
+        if let Some(voice) = self.find_mut(id).and_then(|conn| conn.voice.as_mut()) {
+            debug_assert!(
+                std::ptr::eq(voice.dialect.speaker().protocol, dialect.speaker().protocol),
+                "a conversation speaks dialects of its own protocol"
+            );
+            voice.dialect = dialect;
+        }
+    }
+
+    fn may_be_silent(&mut self, id: ConnId, after_s: u32) {
+        if let Some(conn) = self.find_mut(id) {
+            conn.caller.silent_s_max = after_s;
+        }
+    }
+
     /// Whether a connection's last words have been said.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
         self.find(id).is_some_and(Conn::is_closing)

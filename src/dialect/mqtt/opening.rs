@@ -1,0 +1,149 @@
+//! CONNECT, until it is answered: who the client is, and what both sides may send.
+
+use super::V4;
+use super::V5;
+use super::publishing::Terms;
+use super::reasons::close_code;
+use super::talk::Conversation;
+use super::talk::State;
+use crate::dialect::Context;
+use crate::dialect::Request;
+use crate::dialect::Step;
+use crate::dialect::Ticket;
+use crate::limits::MQTT_CLIENT_ID_BYTES_MAX;
+use crate::limits::MQTT_RECEIVE_MAX;
+use crate::limits::MQTT_TOPIC_ALIASES_MAX;
+use crate::wire::mqtt::Connect;
+use crate::wire::mqtt::Property;
+use crate::wire::mqtt::PropertyId;
+use crate::wire::mqtt::Reason;
+use crate::wire::mqtt::Version;
+use crate::wire::mqtt::put_connack;
+
+/// What CONNECT has said, as far as it is needed until it is answered.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) version: Version,
+    keep_alive_s: u16,
+    wants_reasons: bool,
+    /// A token was shown.
+    has_token: bool,
+    /// The session is to outlive the connection.
+    is_to_last: bool,
+    /// The server names the client, which has not named itself.
+    assigned: Option<Box<str>>,
+}
+
+impl Conversation {
+    pub(super) fn connect(
+        &mut self,
+        connect: &Connect<'_>,
+        context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    ) {
+        let Connect { version, properties, client_id, .. } = *connect;
+        let refuse = |reason: Reason, what: &'static str, steps: &mut Vec<Step>| {
+            say_refused(version, reason, what, steps);
+        };
+        if client_id.len() > MQTT_CLIENT_ID_BYTES_MAX {
+            return refuse(Reason::CLIENT_ID_NOT_VALID, "the client identifier is too long", steps);
+        }
+        //= mqtt-v3.1.1#3.1.3.1
+        //# If the Client supplies a zero-byte ClientId with CleanSession set to 0, the Server MUST respond to the CONNECT Packet with
+        //# a CONNACK return code 0x02 (Identifier rejected)
+        if client_id.is_empty() && version == Version::V4 && !connect.is_clean {
+            let what = "a session without a client identifier cannot be found again";
+            return refuse(Reason::CLIENT_ID_NOT_VALID, what, steps);
+        }
+        if properties.text(PropertyId::AuthMethod).is_some() {
+            let what = "enhanced authentication is not spoken here; a token is the password";
+            return refuse(Reason::BAD_AUTHENTICATION_METHOD, what, steps);
+        }
+        if connect.will.is_some() {
+            let what = "this server publishes no wills yet";
+            return refuse(Reason::IMPLEMENTATION_SPECIFIC, what, steps);
+        }
+        let token = match connect.password.map(std::str::from_utf8).transpose() {
+            Ok(token) => token,
+            Err(_) => {
+                let what = "the password is no token";
+                return refuse(Reason::BAD_USER_NAME_OR_PASSWORD, what, steps);
+            }
+        };
+        let lasts_s = properties.number(PropertyId::SessionExpiry).unwrap_or(0);
+        let opened = Opened {
+            version,
+            keep_alive_s: connect.keep_alive_s,
+            wants_reasons: properties.number(PropertyId::RequestProblem) != Some(0),
+            has_token: token.is_some(),
+            is_to_last: lasts_s > 0,
+            assigned: client_id.is_empty().then(|| assigned_id(context)),
+        };
+        self.state = State::Entering(Box::new(opened));
+        let token = token.filter(|token| !token.is_empty()).map(Into::into);
+        steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Enter { token } });
+    }
+
+    /// The client is let in.
+    pub(super) fn let_in(&mut self, _context: &Context<'_>, steps: &mut Vec<Step>) {
+        let State::Entering(opened) = std::mem::replace(&mut self.state, State::Silent) else {
+            return;
+        };
+        let Opened { version, wants_reasons, keep_alive_s, .. } = *opened;
+        self.state = State::Open(Terms { version, wants_reasons });
+        let dialect = if version == Version::V5 { V5 } else { V4 };
+        steps.push(Step::Speak(dialect));
+        //= mqtt-v5.0#3.1.2.10
+        //# If the Keep Alive value is non-zero and the Server does not receive an MQTT Control Packet from the Client within one and
+        //# a half times the Keep Alive time period, it MUST close the Network Connection to the Client
+        let after_s = (u32::from(keep_alive_s) * 3).div_ceil(2);
+        steps.push(Step::Silence { after_s });
+        let mut properties = Vec::new();
+        let mut put = |id, number| Property::Number(id, number).put(&mut properties);
+        put(PropertyId::ReceiveMaximum, u32::from(MQTT_RECEIVE_MAX));
+        put(PropertyId::TopicAliasMaximum, u32::from(MQTT_TOPIC_ALIASES_MAX));
+        put(
+            PropertyId::MaximumPacketSize,
+            u32::try_from(self.packet_bytes_max).unwrap_or(u32::MAX),
+        );
+        put(PropertyId::RetainAvailable, 0);
+        put(PropertyId::SharedAvailable, 0);
+        if opened.is_to_last {
+            // A session ends with its connection.
+            put(PropertyId::SessionExpiry, 0);
+        }
+        if let Some(assigned) = &opened.assigned {
+            Property::Text(PropertyId::AssignedClientId, assigned).put(&mut properties);
+        }
+        let mut out = Vec::new();
+        put_connack(version, false, Reason::SUCCESS, &properties, &mut out);
+        steps.push(Step::say(out));
+    }
+
+    /// The client is not let in.
+    pub(super) fn not_let_in(&mut self, why: &str, steps: &mut Vec<Step>) {
+        let State::Entering(opened) = &self.state else { return };
+        let reason = match opened.has_token {
+            true => Reason::BAD_USER_NAME_OR_PASSWORD,
+            false => Reason::NOT_AUTHORIZED,
+        };
+        say_refused(opened.version, reason, why, steps);
+    }
+}
+
+/// A name that no other client has: of the process and of the connection.
+fn assigned_id(context: &Context<'_>) -> Box<str> {
+    format!("fanwire-{}-{:x}", context.epoch, context.serial).into()
+}
+
+/// Says CONNACK, and ends the connection.
+fn say_refused(version: Version, reason: Reason, why: &str, steps: &mut Vec<Step>) {
+    let mut properties = Vec::new();
+    Property::Text(PropertyId::ReasonString, why).put(&mut properties);
+    let mut out = Vec::new();
+    if put_connack(version, false, reason, &properties, &mut out) {
+        steps.push(Step::say(out));
+    }
+    // What there is to say was said.
+    steps.push(Step::Close { code: close_code(Reason::SUCCESS), reason: "" });
+}
