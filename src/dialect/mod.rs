@@ -32,6 +32,8 @@ mod subscription;
 
 mod talk;
 
+mod terms;
+
 mod upload;
 
 #[cfg(test)]

@@ -51,10 +51,6 @@ pub(super) struct Caller {
     pub(super) is_warned: bool,
     /// What their token says, of what all tokens may.
     pub(super) who_counted: Counted,
-    /// It may be anyone's who shows no token, where that is asked later than its first bytes.
-    pub(super) may_be_anyone: bool,
-    /// Seconds of silence after which it is taken to be gone, where that is agreed; 0: it may be silent.
-    pub(super) silent_s_max: u32,
 }
 
 /// By what a caller is known besides its address.
@@ -64,6 +60,10 @@ pub(super) struct Origin {
     pub(super) named: Option<Named>,
     /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
     pub(super) proxy: Option<IpAddr>,
+    /// It may be anyone's who shows no token, where that is asked later than its first bytes.
+    pub(super) may_be_anyone: bool,
+    /// Seconds of silence after which it is taken to be gone, where that is agreed; 0: it may be silent.
+    pub(super) silent_s_max: u32,
 }
 
 impl Caller {
@@ -71,14 +71,22 @@ impl Caller {
     fn new(peer: IpAddr, is_proxy: bool) -> Self {
         Self {
             peer,
-            origin: is_proxy.then(|| Box::new(Origin { named: None, proxy: Some(peer) })),
+            origin: is_proxy.then(|| Box::new(Origin { proxy: Some(peer), ..Origin::default() })),
             is_passed_on: false,
             is_counted: false,
             is_warned: false,
             who_counted: Counted::default(),
-            may_be_anyone: false,
-            silent_s_max: 0,
         }
+    }
+
+    /// What few have, to be changed.
+    pub(super) fn origin_mut(&mut self) -> &mut Origin {
+        self.origin.get_or_insert_with(Box::default)
+    }
+
+    /// Seconds of silence after which it is taken to be gone; 0: it may be silent.
+    pub(super) fn silent_s_max(&self) -> u32 {
+        self.origin.as_deref().map_or(0, |origin| origin.silent_s_max)
     }
 
     /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
@@ -119,6 +127,11 @@ pub(super) struct Conn {
 }
 
 impl Conn {
+    /// A number that no other connection of the process has had, unless billions had its place.
+    pub(super) fn serial(&self, shard: ShardId, id: ConnId) -> u64 {
+        u64::from(shard.0) << 58 | u64::from(id.0) << 32 | u64::from(self.generation)
+    }
+
     /// Whether its last words have been said.
     pub(super) fn is_closing(&self) -> bool {
         self.solo.as_deref().is_some_and(|solo| solo.closing.is_some())
@@ -258,12 +271,6 @@ impl Conns {
             self.addresses.leave(conn.caller.peer);
         }
         Some(id)
-    }
-
-    /// A number that no other connection of the process has had, unless billions had its place.
-    pub(super) fn serial(&self, shard: ShardId, id: ConnId) -> u64 {
-        let generation = self.find(id).map_or(0, |conn| conn.generation);
-        u64::from(shard.0) << 58 | u64::from(id.0) << 32 | u64::from(generation)
     }
 
     pub(super) fn conn_ref(&self, id: ConnId) -> Option<ConnRef> {

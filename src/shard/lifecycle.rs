@@ -9,6 +9,7 @@ use super::closes::CLOSE_POLICY;
 use super::closes::CLOSE_SILENT;
 use super::conns::Conns;
 use super::deadlines::seconds;
+use super::farewell;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -142,7 +143,7 @@ impl Shard {
             self.put_stream_end(id, code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
-        let after_sent = self.conns.put_farewell(id, code, reason, &mut bytes);
+        let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
         self.close_with(id, &bytes, after_sent, now);
     }
 
@@ -253,7 +254,7 @@ impl Shard {
                 self.tell_log_of(Some(id), "warning", "limits", message, now);
             }
             Session::WebSocket(_) if self.settings.silence(conn.voice) != Some(Silence::Pinged) => {
-                let agreed_s = conn.caller.silent_s_max;
+                let agreed_s = conn.caller.silent_s_max();
                 let idle_s_max = self.settings.idle_s_max(conn.voice, agreed_s);
                 if idle_s_max.is_some_and(|most| silent_s >= most) {
                     self.close(id, CLOSE_NORMAL, "", now);
@@ -295,7 +296,7 @@ impl Shard {
         self.send_all_held(id, now);
         self.go_solo(id);
         let mut bytes = Vec::new();
-        let after_sent = self.conns.put_farewell(id, code, reason, &mut bytes);
+        let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
         self.push_item(id, Item::Raw(bytes.into()));
         self.end_politely(id, after_sent, now);
     }

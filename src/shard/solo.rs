@@ -55,6 +55,14 @@ pub(super) struct Solo {
     pub(super) is_telling: bool,
 }
 
+/// What a conversation's client shows of who it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shown<'a> {
+    Token(&'a str),
+    /// As in a request: a token counts where there are keys to check it with, and without one it may be known by its certificate, or be anyone.
+    Perhaps(Option<&'a str>),
+}
+
 /// Which of a connection's subscriptions is told of the past, and whether it was running before.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Listener {

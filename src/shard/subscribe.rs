@@ -13,6 +13,7 @@ use super::input::ConnId;
 use super::solo::Listener;
 use super::solo::Solo;
 use super::transport::Voice;
+use super::want::Part;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Change;
@@ -29,14 +30,14 @@ use crate::position::Since;
 
 impl Shard {
     /// Takes a subscription on, and starts to tell it of the past that it asked for.
-    pub(super) fn subscribe(
-        &mut self,
-        id: ConnId,
-        subscription: &Arc<Subscription>,
-        since: &Since,
-        now: Now,
-    ) {
-        if let Err(refusal) = self.subscribe_or_refuse(id, subscription, since, now) {
+    pub(super) fn subscribe(&mut self, id: ConnId, wish: &Wish, now: Now) {
+        let Wish { subscription, since } = wish;
+        if !self.charge_making(id, subscription.filter.as_ref(), now) {
+            return;
+        }
+        if let Err(refusal) =
+            self.subscribe_or_refuse(id, subscription, (since, Part::Refused), now)
+        {
             self.say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
         }
     }
@@ -46,7 +47,7 @@ impl Shard {
         &mut self,
         id: ConnId,
         subscription: &Arc<Subscription>,
-        since: &Since,
+        (since, part): (&Since, Part),
         now: Now,
     ) -> Result<(), Refusal> {
         let mut subs = self.subs_of(id).to_vec();
@@ -63,7 +64,7 @@ impl Shard {
                 format_args!("the connection has {most} subscriptions, and may not have more");
             return Err(Refusal::new(RefusalCode::TooManySubscriptions, message));
         }
-        let subscription = &self.confined_or_refused(id, subscription)?;
+        let subscription = &self.confined_or_refused(id, subscription, part)?;
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
         self.fit(id, &subs)?;
@@ -88,13 +89,14 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let asked = &wish.subscription;
         if !self.charge_making(id, asked.filter.as_ref(), now) {
-            return Err(Refusal::new(RefusalCode::RateLimited, "the filter takes too much"));
+            // It cannot pay, and is being closed.
+            return Ok(());
         }
         let mut subs = self.subs_of(id).to_vec();
         let Some(index) = subs.iter().position(|sub| sub.id == asked.id) else {
-            return self.subscribe_or_refuse(id, asked, &wish.since, now);
+            return self.subscribe_or_refuse(id, asked, (&wish.since, Part::Taken), now);
         };
-        let confined = self.confined_or_refused(id, asked)?;
+        let confined = self.confined_or_refused(id, asked, Part::Taken)?;
         subs[index] = Arc::clone(&confined);
         self.fit(id, &subs)?;
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
@@ -124,7 +126,7 @@ impl Shard {
             }
         };
         // A change of filter takes the place of the confined one, so it is confined anew.
-        let changed = match self.confined_or_refused(id, &changed) {
+        let changed = match self.confined_or_refused(id, &changed, Part::Refused) {
             Ok(confined) => confined,
             Err(refusal) => {
                 return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });

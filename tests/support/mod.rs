@@ -9,6 +9,7 @@
 
 pub mod asking;
 pub mod client;
+pub mod fits;
 pub mod frames;
 pub mod http;
 pub mod keys;

@@ -182,7 +182,9 @@ impl Client {
             "unsubscribe" => {
                 body.extend(id(0));
                 self.put_properties(&properties, &mut body);
-                words[1..].iter().for_each(|word| put_text(word.as_bytes(), &mut body));
+                words[1..]
+                    .iter()
+                    .for_each(|word| put_text(word.replace("\\s", " ").as_bytes(), &mut body));
                 0xa2
             }
             "ping" => 0xc0,
@@ -346,7 +348,10 @@ impl Client {
                 words.push(format!("user:{name}={}", value.replace(' ', "_")));
                 continue;
             }
-            let (_, name, holds) = PROPERTIES.iter().find(|(of, ..)| *of == id).expect("it is one");
+            let (_, name, holds) = PROPERTIES
+                .iter()
+                .find(|(of, ..)| *of == id)
+                .unwrap_or_else(|| panic!("{words:?}: there is no property {id:#x}"));
             let value = match holds {
                 Holds::One => own.byte().to_string(),
                 Holds::Two => own.two().to_string(),

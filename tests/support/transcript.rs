@@ -5,8 +5,7 @@
 //! % key value                a setting of this world; `% shard 2`: clients connect there, if there are so many
 //! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
 //! @sse /path?query           an event stream is opened
-//! @m mqtt                    a connection to MQTT's own listener, called m; what is said and heard are packets (`mqtt.rs`)
-//! @m mqtt /path              the same on a WebSocket
+//! @m mqtt, @m mqtt /path     a connection to MQTT's listener, or a WebSocket: packets are said and heard (`mqtt.rs`)
 //! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
 //!                            `enveloped {}`: the body as one message of a Connect call
 //! @ /path | Field: value     a field of the request
@@ -36,6 +35,8 @@ use std::net::Ipv4Addr;
 use fanwire::shard::Port;
 use fanwire::shard::Settings;
 
+use super::fits::fits;
+use super::fits::repeated;
 use super::frames::Frame;
 use super::frames::Reader;
 use super::frames::masked;
@@ -445,17 +446,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A line in which `{{x*9}}` is nine times x.
-fn repeated(line: &str) -> String {
-    let Some((before, rest)) = line.split_once("{{") else { return line.to_owned() };
-    let Some((inside, after)) = rest.split_once("}}") else { return line.to_owned() };
-    let count = inside.rsplit_once('*').and_then(|(text, n)| Some((text, n.parse().ok()?)));
-    match count {
-        Some((text, count)) => format!("{before}{}{}", text.repeat(count), repeated(after)),
-        None => format!("{before}{{{{{}", repeated(rest)),
-    }
-}
-
 /// The key that tokens of transcripts are signed with. It opens nothing.
 pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -491,18 +481,4 @@ fn take_chunk(bytes: &mut Vec<u8>) -> Option<String> {
     let chunk = String::from_utf8_lossy(&bytes[start..end]).into_owned();
     bytes.drain(..end + 2);
     Some(chunk)
-}
-
-/// Whether a text is what was expected; `…` stands for anything.
-fn fits(expected: &str, said: &str) -> bool {
-    let mut parts = expected.split('…');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = said.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
 }

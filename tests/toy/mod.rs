@@ -49,6 +49,7 @@ pub(crate) static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:7` is where nobody listens",
         deletes_as: None,
     }),
+    packets: None,
     settings: &[
         Setting {
             name: "idle_s",
@@ -78,6 +79,7 @@ static DIALECT: Dialect = Dialect {
     run: None,
     outcome: Some(put_outcome),
     envelopes: None,
+    farewell: None,
     manners: Manners {
         silence: Silence::Closed { after_s: "idle_s" },
         slow: None,

@@ -91,9 +91,10 @@ impl Talk for Toy {
     fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
         let text = match said {
             Said::Text(text) => text,
-            Said::Binary(bytes) => {
+            Said::Binary(bytes) | Said::Packet(bytes) => {
                 return steps.push(Step::say(format!("{} bytes", bytes.len()).into_bytes()));
             }
+            Said::NoPacket(what) => unreachable!("the toy has no packets: {what:?}"),
         };
         let step = match text.splitn(3, ' ').collect::<Vec<_>>()[..] {
             ["want", name] => wish(name, context.view).map(Step::Subscribe),

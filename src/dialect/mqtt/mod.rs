@@ -30,7 +30,6 @@ use crate::dialect::Protocol;
 use crate::dialect::Silence;
 use crate::wire::mqtt;
 use crate::wire::mqtt::Reason;
-use crate::wire::mqtt::kind;
 
 pub use talk::Conversation;
 
@@ -52,7 +51,8 @@ pub static PROTOCOL: Protocol = Protocol {
 };
 
 static PACKETS: Packets = Packets {
-    begins: |byte| byte >> 4 == kind::CONNECT,
+    // What begins with a letter is a method of HTTP; whatever else does not begin with CONNECT is closed by who hears packets.
+    begins: |byte| !byte.is_ascii_uppercase(),
     length: |bytes, bytes_max| {
         mqtt::packet_bytes(bytes, bytes_max).map_err(|fault| match fault.reason {
             Reason::PACKET_TOO_LARGE => NoPacket::TooLong,

@@ -1,7 +1,7 @@
 //! Topics as MQTT calls them: which topic of the server's a name is, which patterns a filter is, and back.
 //!
 //! Invariants: a name stands for one topic, and a topic has one name, level by level: so a wildcard stands for what it stands for in MQTT. What a topic
-//! cannot write is `%` and two hexadecimal digits, the empty level `%`; what a name cannot hold (`+`, `#`, a `$` at its beginning) is written so in
+//! cannot write is `%` and two hexadecimal digits for each byte, the empty level `%`; what a name cannot hold (`+`, `#`, a `$` at its beginning) is written so in
 //! the name. Names that begin with `$` stand for none: they are the server's, and this one has none.
 
 use std::borrow::Cow;
@@ -16,46 +16,74 @@ use crate::wire::mqtt::topic::is_reserved;
 /// What a topic writes for a level that is empty.
 const EMPTY: &str = "%";
 
-/// Characters that are written as escapes, and the bytes that such an escape may stand for.
+/// Which characters of a level are written as escapes: `%` and two digits for each of their bytes. A `%` is one itself only where what follows would make
+/// an escape of it, so that every text has one way to be written.
 #[derive(Clone, Copy)]
 struct Escapes {
-    needs: fn(char) -> bool,
+    /// Whether a character is; and at the beginning of a whole name.
+    needs: fn(char, bool) -> bool,
+    /// A level that is empty is written as [`EMPTY`].
+    writes_empty: bool,
 }
 
 /// What a topic's segment cannot hold.
-const IN_TOPICS: Escapes =
-    Escapes { needs: |character| character == '*' || character.is_control() };
-/// What a name's level cannot hold.
-const IN_NAMES: Escapes = Escapes { needs: |character| matches!(character, '+' | '#' | '$') };
+const IN_TOPICS: Escapes = Escapes {
+    needs: |character, _| character == '*' || character.is_control(),
+    writes_empty: true,
+};
+/// What a name's level cannot hold. A `$` is the server's only at the beginning.
+const IN_NAMES: Escapes = Escapes {
+    needs: |character, begins| matches!(character, '+' | '#') || (character == '$' && begins),
+    writes_empty: false,
+};
 
 impl Escapes {
-    /// The character that an escape at the start of a text stands for, and what follows it.
-    fn read(self, text: &str) -> Option<(char, &str)> {
-        let mut bytes = [0_u8; 4];
-        let (mut count, mut rest) = (0, text);
-        while count < bytes.len() {
-            let (byte, after) = hex(rest)?;
-            bytes[count] = byte;
-            count += 1;
-            rest = after;
-            if let Ok(read) = std::str::from_utf8(&bytes[..count]) {
-                let character = read.chars().next()?;
-                return ((self.needs)(character) || character == '%').then_some((character, rest));
+    /// The character whose digits stand here, and where they end.
+    fn special(self, level: &[u8], from: usize, begins: bool) -> Option<(char, usize)> {
+        let (character, end) = match digits_at(level, from)? {
+            // The control characters U+0080 to U+009F are two bytes in UTF-8.
+            0xC2 if level.get(from + 2) == Some(&b'%') => {
+                let second = digits_at(level, from + 3)?;
+                let character = matches!(second, 0x80..=0x9F).then_some(char::from(second))?;
+                (character, from + 5)
             }
-        }
-        None
+            byte if byte.is_ascii() => (char::from(byte), from + 2),
+            _ => return None,
+        };
+        (self.needs)(character, begins).then_some((character, end))
     }
 
-    fn write(self, text: &str, must: impl Fn(usize, char) -> bool) -> Cow<'_, str> {
-        let is_escaped = |at: usize, character: char| {
-            let is_taken = || text.get(at..).is_some_and(|rest| self.read(rest).is_some());
-            must(at, character) || (character == '%' && (is_taken() || text == EMPTY))
-        };
-        if !text.char_indices().any(|(at, character)| is_escaped(at, character)) {
-            return Cow::Borrowed(text);
+    /// The character that an escape at this place stands for, and where it ends.
+    fn escape_at(self, level: &[u8], at: usize, is_first: bool) -> Option<(char, usize)> {
+        let begins = is_first && at == 0;
+        if level.get(at) != Some(&b'%') {
+            return None;
         }
-        let mut out = String::with_capacity(text.len() + 8);
-        for (at, character) in text.char_indices() {
+        if digits_at(level, at + 1) != Some(b'%') {
+            return self.special(level, at + 1, begins);
+        }
+        let mut behind = at + 3;
+        while digits_at(level, behind) == Some(b'%') {
+            behind += 2;
+        }
+        let is_whole = self.writes_empty && at == 0 && behind == level.len();
+        let is_needed = is_whole || self.special(level, behind, begins).is_some();
+        is_needed.then_some(('%', at + 3))
+    }
+
+    fn write(self, level: &str, is_first: bool) -> Cow<'_, str> {
+        let is_escaped = |at: usize, character: char| match character {
+            '%' => {
+                self.escape_at(level.as_bytes(), at, is_first).is_some()
+                    || (self.writes_empty && level == EMPTY)
+            }
+            character => (self.needs)(character, is_first && at == 0),
+        };
+        if !level.char_indices().any(|(at, character)| is_escaped(at, character)) {
+            return Cow::Borrowed(level);
+        }
+        let mut out = String::with_capacity(level.len() + 8);
+        for (at, character) in level.char_indices() {
             if is_escaped(at, character) {
                 let mut utf8 = [0; 4];
                 let bytes = character.encode_utf8(&mut utf8).bytes();
@@ -67,52 +95,79 @@ impl Escapes {
         Cow::Owned(out)
     }
 
-    fn undo(self, text: &str) -> Cow<'_, str> {
-        if !text.contains('%') {
-            return Cow::Borrowed(text);
+    fn undo(self, level: &str, is_first: bool) -> Cow<'_, str> {
+        if !level.contains('%') {
+            return Cow::Borrowed(level);
         }
-        let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some(character) = rest.chars().next() {
-            let (character, after) = match self.read(rest) {
-                Some(read) => read,
-                None => (character, rest.get(character.len_utf8()..).unwrap_or_default()),
-            };
-            out.push(character);
-            rest = after;
+        let mut out = String::with_capacity(level.len());
+        let mut behind = 0;
+        for (at, character) in level.char_indices() {
+            if at < behind {
+                continue;
+            }
+            match self.escape_at(level.as_bytes(), at, is_first) {
+                Some((character, end)) => {
+                    out.push(character);
+                    behind = end;
+                }
+                None => out.push(character),
+            }
         }
         Cow::Owned(out)
     }
 }
 
-/// The byte of `%` and two digits at the start of a text, and what follows them.
-fn hex(text: &str) -> Option<(u8, &str)> {
-    let digits = text.strip_prefix('%')?.get(..2)?;
-    let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'A'..=b'F');
-    let byte = digits.bytes().all(is_digit).then(|| u8::from_str_radix(digits, 16).ok())??;
-    Some((byte, text.get(3..)?))
+/// The byte that two digits at this place stand for.
+fn digits_at(text: &[u8], at: usize) -> Option<u8> {
+    let [high, low] = *text.get(at..at + 2)? else { return None };
+    let digit = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    };
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// Where a level stands in its name.
+#[derive(Clone, Copy)]
+struct Place {
+    is_first: bool,
+    /// The only level of a name is not empty.
+    is_only: bool,
+}
+
+impl Place {
+    const fn at(index: usize, has_more: bool) -> Self {
+        Self { is_first: index == 0, is_only: !has_more }
+    }
+
+    const fn in_topics(self) -> Escapes {
+        Escapes { writes_empty: !self.is_only, ..IN_TOPICS }
+    }
 }
 
 /// A level of a name as a segment of a topic.
-fn segment(level: &str) -> String {
-    let plain = IN_NAMES.undo(level);
+fn segment(level: &str, place: Place) -> String {
+    let plain = IN_NAMES.undo(level, place.is_first);
     match &*plain {
         "" => EMPTY.to_owned(),
-        plain => IN_TOPICS.write(plain, |_, character| (IN_TOPICS.needs)(character)).into_owned(),
+        plain => place.in_topics().write(plain, place.is_first).into_owned(),
     }
 }
 
 /// A segment of a topic as a level of a name.
-fn level(segment: &str, is_first: bool) -> String {
+fn level(segment: &str, place: Place) -> String {
     let plain = match segment {
-        EMPTY => Cow::Borrowed(""),
-        segment => IN_TOPICS.undo(segment),
+        EMPTY if !place.is_only => Cow::Borrowed(""),
+        segment => place.in_topics().undo(segment, place.is_first),
     };
-    // A `$` is the server's only at the beginning.
-    let must = |at: usize, character: char| match character {
-        '$' => is_first && at == 0,
-        character => (IN_NAMES.needs)(character),
-    };
-    IN_NAMES.write(&plain, must).into_owned()
+    IN_NAMES.write(&plain, place.is_first).into_owned()
+}
+
+/// Each part of a name or topic, and its place.
+fn parts(text: &str) -> impl Iterator<Item = (&str, Place)> {
+    let has_more = text.contains('/');
+    text.split('/').enumerate().map(move |(index, part)| (part, Place::at(index, has_more)))
 }
 
 /// The topic that a name stands for.
@@ -131,7 +186,7 @@ pub(super) fn topic_of(name: &str, view: &View) -> Result<TopicName, TopicError>
             return Ok(topic);
         }
     }
-    let levels: Vec<String> = name.split('/').map(segment).collect();
+    let levels: Vec<String> = parts(name).map(|(level, place)| segment(level, place)).collect();
     TopicName::new(&format!("{prefix}{}", levels.join("/")))
 }
 
@@ -146,8 +201,7 @@ pub(super) fn name_of<'t>(topic: &'t TopicName, view: &'t View) -> Cow<'t, str> 
     if !text.contains(['%', '+', '#']) && !is_reserved(text) {
         return Cow::Borrowed(text);
     }
-    let levels: Vec<String> =
-        text.split('/').enumerate().map(|(index, segment)| level(segment, index == 0)).collect();
+    let levels: Vec<String> = parts(text).map(|(segment, place)| level(segment, place)).collect();
     Cow::Owned(levels.join("/"))
 }
 
@@ -163,13 +217,13 @@ pub(super) fn patterns_of(filter: &str, view: &View) -> Result<Vec<TopicPattern>
     let mut patterns: Vec<TopicPattern> =
         named.map(|(_, topic)| TopicPattern::Exact(topic.clone())).collect();
     let is_name = !filter.contains(['+', '#']);
-    if !(is_name && !patterns.is_empty()) {
-        let segment = |level: &str| match level {
+    if !is_name || patterns.is_empty() {
+        let segment = |(level, place): (&str, Place)| match level {
             "+" => "*".to_owned(),
             "#" => "**".to_owned(),
-            level => segment(level),
+            level => segment(level, place),
         };
-        let segments: Vec<String> = filter.split('/').map(segment).collect();
+        let segments: Vec<String> = parts(filter).map(segment).collect();
         let prefix = &view.naming.prefix;
         patterns.push(TopicPattern::new(&format!("{prefix}{}", segments.join("/")))?);
         //= mqtt-v5.0#4.7.1.2
@@ -213,7 +267,8 @@ mod tests {
             ("a/", "a/%"),
             ("/", "%/%"),
             ("*", "%2A"),
-            ("%", "%25"),
+            ("%", "%"),
+            ("%/a", "%25/a"),
             ("%2A", "%252A"),
             ("50%", "50%"),
             ("a$b/$c", "a$b/$c"),

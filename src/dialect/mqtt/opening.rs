@@ -4,8 +4,6 @@ use super::V4;
 use super::V5;
 use super::publishing::Terms;
 use super::reasons::close_code;
-use super::talk::Conversation;
-use super::talk::State;
 use crate::dialect::Context;
 use crate::dialect::Request;
 use crate::dialect::Step;
@@ -34,16 +32,17 @@ pub(super) struct Opened {
     assigned: Option<Box<str>>,
 }
 
-impl Conversation {
-    pub(super) fn connect(
-        &mut self,
+impl Opened {
+    /// CONNECT has come: asks whether its client is let in, or refuses it.
+    pub(super) fn new(
         connect: &Connect<'_>,
         context: &Context<'_>,
         steps: &mut Vec<Step>,
-    ) {
+    ) -> Option<Self> {
         let Connect { version, properties, client_id, .. } = *connect;
         let refuse = |reason: Reason, what: &'static str, steps: &mut Vec<Step>| {
             say_refused(version, reason, what, steps);
+            None
         };
         if client_id.len() > MQTT_CLIENT_ID_BYTES_MAX {
             return refuse(Reason::CLIENT_ID_NOT_VALID, "the client identifier is too long", steps);
@@ -63,12 +62,9 @@ impl Conversation {
             let what = "this server publishes no wills yet";
             return refuse(Reason::IMPLEMENTATION_SPECIFIC, what, steps);
         }
-        let token = match connect.password.map(std::str::from_utf8).transpose() {
-            Ok(token) => token,
-            Err(_) => {
-                let what = "the password is no token";
-                return refuse(Reason::BAD_USER_NAME_OR_PASSWORD, what, steps);
-            }
+        let Ok(token) = connect.password.map(std::str::from_utf8).transpose() else {
+            let what = "the password is no token";
+            return refuse(Reason::BAD_USER_NAME_OR_PASSWORD, what, steps);
         };
         let lasts_s = properties.number(PropertyId::SessionExpiry).unwrap_or(0);
         let opened = Opened {
@@ -79,18 +75,14 @@ impl Conversation {
             is_to_last: lasts_s > 0,
             assigned: client_id.is_empty().then(|| assigned_id(context)),
         };
-        self.state = State::Entering(Box::new(opened));
         let token = token.filter(|token| !token.is_empty()).map(Into::into);
         steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Enter { token } });
+        Some(opened)
     }
 
-    /// The client is let in.
-    pub(super) fn let_in(&mut self, _context: &Context<'_>, steps: &mut Vec<Step>) {
-        let State::Entering(opened) = std::mem::replace(&mut self.state, State::Silent) else {
-            return;
-        };
-        let Opened { version, wants_reasons, keep_alive_s, .. } = *opened;
-        self.state = State::Open(Terms { version, wants_reasons });
+    /// The client is let in; a packet of its may have so many bytes.
+    pub(super) fn let_in(&self, packet_bytes_max: usize, steps: &mut Vec<Step>) -> Terms {
+        let Self { version, wants_reasons, keep_alive_s, .. } = *self;
         let dialect = if version == Version::V5 { V5 } else { V4 };
         steps.push(Step::Speak(dialect));
         //= mqtt-v5.0#3.1.2.10
@@ -102,32 +94,29 @@ impl Conversation {
         let mut put = |id, number| Property::Number(id, number).put(&mut properties);
         put(PropertyId::ReceiveMaximum, u32::from(MQTT_RECEIVE_MAX));
         put(PropertyId::TopicAliasMaximum, u32::from(MQTT_TOPIC_ALIASES_MAX));
-        put(
-            PropertyId::MaximumPacketSize,
-            u32::try_from(self.packet_bytes_max).unwrap_or(u32::MAX),
-        );
+        put(PropertyId::MaximumPacketSize, u32::try_from(packet_bytes_max).unwrap_or(u32::MAX));
         put(PropertyId::RetainAvailable, 0);
         put(PropertyId::SharedAvailable, 0);
-        if opened.is_to_last {
+        if self.is_to_last {
             // A session ends with its connection.
             put(PropertyId::SessionExpiry, 0);
         }
-        if let Some(assigned) = &opened.assigned {
+        if let Some(assigned) = &self.assigned {
             Property::Text(PropertyId::AssignedClientId, assigned).put(&mut properties);
         }
         let mut out = Vec::new();
         put_connack(version, false, Reason::SUCCESS, &properties, &mut out);
         steps.push(Step::say(out));
+        Terms { version, wants_reasons }
     }
 
     /// The client is not let in.
-    pub(super) fn not_let_in(&mut self, why: &str, steps: &mut Vec<Step>) {
-        let State::Entering(opened) = &self.state else { return };
-        let reason = match opened.has_token {
+    pub(super) fn not_let_in(&self, why: &str, steps: &mut Vec<Step>) {
+        let reason = match self.has_token {
             true => Reason::BAD_USER_NAME_OR_PASSWORD,
             false => Reason::NOT_AUTHORIZED,
         };
-        say_refused(opened.version, reason, why, steps);
+        say_refused(self.version, reason, why, steps);
     }
 }
 

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::names;
+use super::publishing::Terms as Answering;
 use super::reasons;
 use crate::batch::Slow;
 use crate::dialect::Delivery;
@@ -18,8 +19,15 @@ use crate::dialect::Subscription;
 use crate::dialect::Ticket;
 use crate::dialect::View;
 use crate::dialect::Wish;
+use crate::dialect::terms::bad;
+use crate::dialect::terms::term;
+use crate::limits::FILTER_REFUSED_STEPS;
+use crate::matcher::Filter;
+use crate::matcher::filter::Predicate;
 use crate::position::Since;
+use crate::wire::http::percent;
 use crate::wire::mqtt::Options;
+use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::QoS;
 use crate::wire::mqtt::Reason;
@@ -42,11 +50,13 @@ pub(super) struct Subscriptions {
 #[derive(Debug)]
 struct Awaited {
     id: u16,
-    filters: Vec<Filter>,
+    filters: Vec<Filtered>,
+    /// Why one was not taken, in words.
+    why: Option<Box<str>>,
 }
 
 #[derive(Debug)]
-enum Filter {
+enum Filtered {
     /// It is asked for.
     Asked(Arc<str>),
     /// It is known what becomes of it.
@@ -56,6 +66,8 @@ enum Filter {
 /// What becomes of one filter.
 enum Verdict {
     Wish(Wish),
+    /// What is asked of its events cannot be read.
+    Wrong(Refusal),
     /// Nothing that there is has such a topic.
     Nothing,
     Refused(Reason),
@@ -68,24 +80,29 @@ impl Subscriptions {
         view: &View,
         steps: &mut Vec<Step>,
     ) {
-        let number = subscribe.properties.number(PropertyId::SubscriptionId);
-        let number = number.and_then(NonZeroU32::new);
-        let (mut filters, mut wishes) = (Vec::new(), Vec::new());
+        let terms = Terms::of(subscribe);
+        let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
         for (filter, options) in subscribe.filters.iter() {
-            filters.push(match verdict(filter, options, number, view) {
+            filters.push(match terms.verdict(filter, options, view) {
+                Verdict::Wrong(refusal) => {
+                    why.get_or_insert(refusal.message);
+                    // Reading it took work.
+                    steps.push(Step::Pay { steps: FILTER_REFUSED_STEPS });
+                    Filtered::Known(Reason::IMPLEMENTATION_SPECIFIC)
+                }
                 Verdict::Wish(wish) => {
                     let id = Arc::clone(&wish.subscription.id);
                     wishes.push(wish);
-                    Filter::Asked(id)
+                    Filtered::Asked(id)
                 }
                 Verdict::Nothing => {
                     self.filters.insert(filter.into());
-                    Filter::Known(GRANTED)
+                    Filtered::Known(GRANTED)
                 }
-                Verdict::Refused(reason) => Filter::Known(reason),
+                Verdict::Refused(reason) => Filtered::Known(reason),
             });
         }
-        self.awaited = Some(Box::new(Awaited { id: subscribe.id, filters }));
+        self.awaited = Some(Box::new(Awaited { id: subscribe.id, filters, why }));
         steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Subscribe(wishes) });
     }
 
@@ -93,17 +110,20 @@ impl Subscriptions {
     pub(super) fn answered(
         &mut self,
         results: &[Result<(), Refusal>],
-        version: Version,
+        terms: Answering,
         steps: &mut Vec<Step>,
     ) {
-        let Some(awaited) = self.awaited.take() else { return };
+        let Some(mut awaited) = self.awaited.take() else { return };
         let mut results = results.iter();
         let mut reasons = Vec::with_capacity(awaited.filters.len());
         for filter in awaited.filters {
             reasons.push(match filter {
-                Filter::Known(reason) => reason,
-                Filter::Asked(filter) => match results.next() {
-                    Some(Err(refusal)) => reasons::of_subscribe(refusal.code),
+                Filtered::Known(reason) => reason,
+                Filtered::Asked(filter) => match results.next() {
+                    Some(Err(refusal)) => {
+                        awaited.why.get_or_insert_with(|| refusal.message.clone());
+                        reasons::of_subscribe(refusal.code)
+                    }
                     _ => {
                         self.filters.insert(filter);
                         GRANTED
@@ -111,8 +131,11 @@ impl Subscriptions {
                 },
             });
         }
-        let mut out = Vec::new();
-        put_suback(version, awaited.id, &reasons, &mut out);
+        let (mut properties, mut out) = (Vec::new(), Vec::new());
+        if let Some(why) = awaited.why.filter(|_| terms.wants_reasons) {
+            Property::Text(PropertyId::ReasonString, &why).put(&mut properties);
+        }
+        put_suback(terms.version, awaited.id, (&reasons, &properties), &mut out);
         steps.push(Step::say(out));
     }
 
@@ -142,27 +165,74 @@ impl Subscriptions {
 /// Messages are delivered at most once.
 const GRANTED: Reason = Reason(QoS::AtMostOnce as u8);
 
-fn verdict(filter: &str, options: Options, number: Option<NonZeroU32>, view: &View) -> Verdict {
-    if topic::shared(filter).is_some() {
-        return Verdict::Refused(Reason::SHARED_NOT_SUPPORTED);
+/// What stands before an expression and a topic filter, in clients that cannot say it in a property.
+const FILTERED: &str = "$filter/";
+
+/// What a packet says of all of its filters.
+struct Terms {
+    number: Option<NonZeroU32>,
+    /// Its `filter`, `fields` and `max_rate`, or what is wrong with them.
+    asked: Result<Subscription, Refusal>,
+}
+
+impl Terms {
+    fn of(subscribe: &Subscribe<'_>) -> Self {
+        let number = subscribe.properties.number(PropertyId::SubscriptionId);
+        let mut subscription = Subscription { slow: Slow::DropSilently, ..Subscription::default() };
+        let mut asked = Ok(());
+        for property in subscribe.properties.iter() {
+            if let (Ok(()), Property::User(name, text)) = (&asked, property) {
+                asked = term(name, text, &mut subscription).map(drop);
+            }
+        }
+        let asked = asked.map(|()| subscription);
+        Self { number: number.and_then(NonZeroU32::new), asked }
     }
-    if !topic::is_filter(filter) {
-        return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
+
+    /// What becomes of one filter of the packet.
+    fn verdict(&self, filter: &str, options: Options, view: &View) -> Verdict {
+        if topic::shared(filter).is_some() {
+            return Verdict::Refused(Reason::SHARED_NOT_SUPPORTED);
+        }
+        let asked = match &self.asked {
+            Ok(asked) => asked.clone(),
+            Err(refusal) => return Verdict::Wrong(refusal.clone()),
+        };
+        let (names, asked) = match filter.strip_prefix(FILTERED).map(|rest| rest.split_once('/')) {
+            None => (filter, asked),
+            Some(None) => return Verdict::Refused(Reason::TOPIC_FILTER_INVALID),
+            Some(Some((expression, names))) => match with_expression(asked, expression) {
+                Ok(asked) => (names, asked),
+                Err(refusal) => return Verdict::Wrong(refusal),
+            },
+        };
+        if !topic::is_filter(names) {
+            return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
+        }
+        if options.no_local {
+            return Verdict::Refused(Reason::IMPLEMENTATION_SPECIFIC);
+        }
+        let topics = match names::patterns_of(names, view) {
+            Ok(topics) if topics.is_empty() => return Verdict::Nothing,
+            Ok(topics) => topics,
+            Err(_) => return Verdict::Refused(Reason::TOPIC_FILTER_INVALID),
+        };
+        let retain_as_published = options.retain_as_published;
+        let delivery = Delivery { qos: 0, retain_as_published, number: self.number };
+        let subscription = Subscription { id: filter.into(), topics, delivery, ..asked };
+        Verdict::Wish(Wish { subscription: Arc::new(subscription), since: Since::Now })
     }
-    if options.no_local {
-        return Verdict::Refused(Reason::IMPLEMENTATION_SPECIFIC);
+}
+
+/// A subscription that is to pass an expression, too, which stands in a level of a topic filter: `/`, `+`, `#` and `%` in it are `%2F`, `%2B`, `%23` and
+/// `%25`.
+fn with_expression(mut asked: Subscription, expression: &str) -> Result<Subscription, Refusal> {
+    let text = percent::unescaped(expression);
+    let of_packet = asked.filter.take();
+    term("filter", &text, &mut asked)?;
+    if let (Some(one), Some(other)) = (of_packet, &asked.filter) {
+        let both = Predicate::And(vec![one.to_predicate(), other.to_predicate()]);
+        asked.filter = Some(Filter::new(&both).map_err(|error| bad("filter", error))?);
     }
-    let topics = match names::patterns_of(filter, view) {
-        Ok(topics) if topics.is_empty() => return Verdict::Nothing,
-        Ok(topics) => topics,
-        Err(_) => return Verdict::Refused(Reason::TOPIC_FILTER_INVALID),
-    };
-    let subscription = Subscription {
-        id: filter.into(),
-        topics,
-        slow: Slow::DropSilently,
-        delivery: Delivery { qos: 0, retain_as_published: options.retain_as_published, number },
-        ..Subscription::default()
-    };
-    Verdict::Wish(Wish { subscription: Arc::new(subscription), since: Since::Now })
+    Ok(asked)
 }

@@ -27,15 +27,15 @@ use crate::wire::mqtt::read;
 #[derive(Debug)]
 pub struct Conversation {
     /// Bytes of the largest packet that this server takes.
-    pub(super) packet_bytes_max: usize,
-    pub(super) state: State,
-    pub(super) publications: Publications,
-    pub(super) subscriptions: Subscriptions,
+    packet_bytes_max: usize,
+    state: State,
+    publications: Publications,
+    subscriptions: Subscriptions,
 }
 
 /// How far it has come.
 #[derive(Debug)]
-pub(super) enum State {
+enum State {
     /// CONNECT has not come.
     Silent,
     /// It has, and whether its client is let in is being found out.
@@ -73,7 +73,7 @@ impl Conversation {
     }
 
     /// Ends the conversation for what is wrong.
-    pub(super) fn end_for(fault: Fault, steps: &mut Vec<Step>) {
+    fn end_for(fault: Fault, steps: &mut Vec<Step>) {
         steps.push(Step::Close { code: close_code(fault.reason), reason: fault.what });
     }
 
@@ -84,7 +84,11 @@ impl Conversation {
             Err(fault) => return self.refuse(fault, steps),
         };
         match packet {
-            Packet::Connect(connect) => self.connect(&connect, context, steps),
+            Packet::Connect(connect) => {
+                if let Some(opened) = Opened::new(&connect, context, steps) {
+                    self.state = State::Entering(Box::new(opened));
+                }
+            }
             Packet::Publish(publish) => {
                 let Some(terms) = self.terms() else { return };
                 let view = context.view;
@@ -166,15 +170,23 @@ impl Ask for Conversation {
         &mut self,
         ticket: Ticket,
         answer: Answer<'_>,
-        context: &Context<'_>,
+        _context: &Context<'_>,
         steps: &mut Vec<Step>,
     ) {
         match (answer, ticket) {
-            (Answer::Identified { .. }, _) => self.let_in(context, steps),
-            (Answer::NotIdentified { reason }, _) => self.not_let_in(reason, steps),
+            (Answer::Identified { .. }, _) => {
+                if let State::Entering(opened) = &self.state {
+                    self.state = State::Open(opened.let_in(self.packet_bytes_max, steps));
+                }
+            }
+            (Answer::NotIdentified { reason }, _) => {
+                if let State::Entering(opened) = &self.state {
+                    opened.not_let_in(reason, steps);
+                }
+            }
             (Answer::Subscribed(results), _) => {
-                if let Some(version) = self.version() {
-                    self.subscriptions.answered(results, version, steps);
+                if let Some(terms) = self.terms() {
+                    self.subscriptions.answered(results, terms, steps);
                 }
             }
             (Answer::Published(published), Ticket::Number(number)) => {

@@ -79,7 +79,7 @@ impl Shard {
             view: self.settings.views.of(dialect),
             epoch: self.shards.epoch(),
             is_known: self.conns.find(id).is_some_and(|conn| conn.who.is_some()),
-            serial: self.conns.serial(self.shards.here(), id),
+            serial: self.conns.find(id).map_or(0, |conn| conn.serial(self.shards.here(), id)),
         }
     }
 

@@ -14,6 +14,7 @@ use super::super::input::AdminRequest;
 use super::super::input::ConnId;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
+use super::super::want::Part;
 use super::awaiting::Action;
 use super::awaiting::AnswerAwaited;
 use super::http::Http;
@@ -273,7 +274,8 @@ impl Shard {
         let Wanted { dialect, first, refused } = wanted;
         let step = match first {
             First::Subscribe(wish) => {
-                self.confined_or_refused(id, &wish.subscription).map_err(|e| refused(&e))?;
+                self.confined_or_refused(id, &wish.subscription, Part::Refused)
+                    .map_err(|e| refused(&e))?;
                 Step::Subscribe(wish)
             }
             First::Want { mut wish, since_lost } => {

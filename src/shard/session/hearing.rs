@@ -228,7 +228,6 @@ impl Shard {
     ) -> (usize, Option<Heard>) {
         let echoes = websocket.echo();
         // What shards share for decoding stays where it is, so the conversation is asked without the shard.
-        let named = (self.shards.epoch(), self.conns.serial(self.shards.here(), id));
         let mut conn = self.conns.find_mut(id);
         let views = &*self.settings.views;
         let mut hear = |said: Said<'_>| match echoes {
@@ -237,7 +236,7 @@ impl Shard {
                 // Nearly everything that is said is one thing to be done.
                 let mut steps = Vec::with_capacity(1);
                 if let Some(conn) = conn.as_deref_mut() {
-                    conn.converse(views, named, now, |talk, context| {
+                    conn.converse(views, (&self.shards, id), now, |talk, context| {
                         talk.hear(said, context, &mut steps);
                     });
                 }

@@ -15,6 +15,7 @@ use super::Response;
 use super::Session;
 use super::awaiting::AnswerAwaited;
 use super::awaiting::PartialBody;
+use super::bare;
 use super::packets::PacketInput;
 use super::patience::Patience;
 use super::unread::Unread;
@@ -229,8 +230,13 @@ impl Shard {
                         http.coming_s = 0;
                         break;
                     }
-                    if let Some(packets) = self.packets_of(&mut http) {
-                        return self.begin_packets(id, http, packets, now);
+                    let (port, first) = (http.port, http.input.as_slice().first());
+                    if let Some(packets) = bare::packets_at(&self.settings, port, first) {
+                        let conn = self.conns.find_mut(id);
+                        let (packets, opening) =
+                            bare::open(&self.settings, conn, port, packets, now);
+                        let come = (Transport::Bare, http.input);
+                        return self.begin_talk(id, packets, Some(opening), come, now);
                     }
                     if !self.conns.may_answer(id) {
                         http.is_paused = true;

@@ -13,8 +13,8 @@ use super::super::access::Who;
 use super::super::closes::CLOSE_POLICY;
 use super::super::input::ConnId;
 use super::super::input::Mesh;
-use super::super::input::Port;
 use super::super::lanes::Lane;
+use super::super::solo::Shown;
 use super::http::Http;
 use crate::auth::Principal;
 use crate::auth::RevocationsFull;
@@ -22,12 +22,15 @@ use crate::auth::Revoke;
 use crate::auth::TokenError;
 use crate::batch::Counted;
 use crate::clock::Now;
+use crate::dialect::Answer;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::HOUSE;
 use crate::dialect::Outcome;
 use crate::dialect::RefusalCode;
+use crate::dialect::Step;
 use crate::dialect::Subscription;
+use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::limits::RETRY_AFTER_S;
 use crate::position::Since;
@@ -117,14 +120,14 @@ fn wall_s(now: Now) -> u64 {
 }
 
 /// What a request shows of who it is from.
-enum Shown {
+enum ShownBy {
     Nothing,
     Token(String),
     /// `Authorization` is there and is no `Bearer` and a token: it counts for something that this server cannot check, not for nothing.
     OtherScheme,
 }
 
-impl Shown {
+impl ShownBy {
     fn by(head: &Head) -> Self {
         match head.value(Name::Authorization) {
             Some(value) => match bearer(value) {
@@ -167,18 +170,18 @@ impl Shard {
             return Entered::Refused(http);
         }
         let access = Arc::clone(&self.settings.access);
-        let (has_keys, shown) = (access.verifier.is_some(), Shown::by(head));
+        let (has_keys, shown) = (access.verifier.is_some(), ShownBy::by(head));
         let (port, peer) = (http.port(), self.conns.peer_of(id));
         let passed_on_by = self.passed_on_by(id, head);
         let who = match shown {
-            Shown::Token(token) if has_keys => match self.who(&token, now) {
+            ShownBy::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),
                 Err(error) => {
                     self.refuse_token(id, &mut http, door, &error, now);
                     return Entered::Refused(http);
                 }
             },
-            Shown::OtherScheme if has_keys => {
+            ShownBy::OtherScheme if has_keys => {
                 self.refuse_token(id, &mut http, door, &NotLetIn::OtherScheme, now);
                 return Entered::Refused(http);
             }
@@ -319,51 +322,58 @@ impl Shard {
         }
     }
 
-    /// A token was shown on an open connection.
-    pub(super) fn identify(&mut self, id: ConnId, token: &str, now: Now) -> Result<(), NotLetIn> {
-        let who = self.who(token, now)?;
-        self.become_known(id, who, now)
-    }
-
-    /// A client of a conversation comes in, as one that makes a request would.
-    pub(super) fn enter_talk(
+    /// Finds out who a conversation's client is by what it shows, and tells the conversation.
+    pub(super) fn answer_identify(
         &mut self,
         id: ConnId,
-        token: Option<&str>,
+        ticket: Ticket,
+        shown: Shown<'_>,
         now: Now,
-    ) -> Result<(), NotLetIn> {
+    ) -> Vec<Step> {
+        let identified = match self.who_shows(id, shown, now) {
+            Ok(Some(who)) => self.identify(id, who, now),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let who = self.conns.find(id).and_then(|conn| conn.who.as_deref());
+        let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
+        let reason = identified.err().map(|error| error.to_string());
+        let answer = match &reason {
+            None => Answer::Identified { expires_at_s },
+            Some(reason) => Answer::NotIdentified { reason },
+        };
+        self.answer_in_talk(id, ticket, answer, now)
+    }
+
+    /// Who a conversation's client is by what it shows; `None`: who was known already.
+    fn who_shows(
+        &mut self,
+        id: ConnId,
+        shown: Shown<'_>,
+        now: Now,
+    ) -> Result<Option<Arc<Who>>, NotLetIn> {
         let has_keys = self.settings.access.verifier.is_some();
-        if let Some(token) = token.filter(|_| has_keys) {
-            return self.identify(id, token, now);
+        match shown {
+            Shown::Token(token) => return self.who(token, now).map(Some),
+            Shown::Perhaps(Some(token)) if has_keys => return self.who(token, now).map(Some),
+            Shown::Perhaps(_) => {}
         }
-        let Some(conn) = self.conns.find(id) else { return Ok(()) };
-        if conn.who.is_some() {
-            return Ok(());
-        }
-        let may_be_anyone = conn.caller.may_be_anyone;
-        let who = match self.certified(id, now) {
-            Some(certified) => certified?,
+        let Some(conn) = self.conns.find(id).filter(|conn| conn.who.is_none()) else {
+            return Ok(None);
+        };
+        let origin = conn.caller.origin.as_deref();
+        let may_be_anyone = origin.is_some_and(|origin| origin.may_be_anyone);
+        match self.certified(id, now) {
+            Some(certified) => certified.map(Some),
             None => {
                 let anyone = self.rights.tokens.anonymous().filter(|_| may_be_anyone);
-                anyone.ok_or(NotLetIn::Missing)?
+                anyone.map(Some).ok_or(NotLetIn::Missing)
             }
-        };
-        self.become_known(id, who, now)
+        }
     }
 
-    /// Whether a client that makes no request may be anyone.
-    pub(super) fn admits_without_request(&self, id: ConnId, port: Port) -> bool {
-        // Whom a trusted proxy speaks for it has to say.
-        let is_passed_on = self
-            .conns
-            .find(id)
-            .is_some_and(|conn| conn.caller.is_passed_on || conn.caller.proxy().is_some());
-        let passed_on_by = is_passed_on.then_some("PROXY");
-        self.settings.access.admits_anonymous(port, self.conns.peer_of(id), passed_on_by)
-    }
-
-    /// It is known who a client is, or that it is somebody else's token now.
-    fn become_known(&mut self, id: ConnId, who: Arc<Who>, now: Now) -> Result<(), NotLetIn> {
+    /// Somebody has shown who they are on an open connection.
+    fn identify(&mut self, id: ConnId, who: Arc<Who>, now: Now) -> Result<(), NotLetIn> {
         let Some(conn) = self.conns.find_mut(id) else { return Ok(()) };
         if let Some(before) = &conn.who
             && before.principal.user.is_some()

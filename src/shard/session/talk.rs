@@ -7,12 +7,12 @@ use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
-use super::identity::NotLetIn;
+use super::super::shards::Shards;
+use super::super::solo::Shown;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Answer;
 use crate::dialect::Context;
-use crate::dialect::DialectId;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -29,14 +29,16 @@ impl Conn {
     pub(super) fn converse(
         &mut self,
         views: &Views,
-        (epoch, serial): (&str, u64),
+        (shards, id): (&Shards, ConnId),
         now: Now,
         ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
     ) {
         if self.is_closing() {
             return;
         }
+        let serial = self.serial(shards.here(), id);
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
+            let (epoch, serial) = (shards.epoch(), serial);
             let (view, is_known) = (views.of(voice.dialect), self.who.is_some());
             ask(talk, &Context { now, view, epoch, is_known, serial });
         }
@@ -59,9 +61,8 @@ impl Shard {
         ask: impl FnOnce(&mut dyn Talk, &Context<'_>, &mut Vec<Step>),
     ) -> Vec<Step> {
         let mut steps = Vec::new();
-        let named = (self.shards.epoch(), self.conns.serial(self.shards.here(), id));
         if let Some(conn) = self.conns.find_mut(id) {
-            conn.converse(&self.settings.views, named, now, |talk, context| {
+            conn.converse(&self.settings.views, (&self.shards, id), now, |talk, context| {
                 ask(talk, context, &mut steps);
             });
         }
@@ -78,11 +79,7 @@ impl Shard {
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
                 Step::Want(wishes) => self.want(id, &wishes, now),
-                Step::Subscribe(wish) => {
-                    if self.charge_making(id, wish.subscription.filter.as_ref(), now) {
-                        self.subscribe(id, &wish.subscription, &wish.since, now);
-                    }
-                }
+                Step::Subscribe(wish) => self.subscribe(id, &wish, now),
                 Step::Update { id: sub, change } => {
                     let filter = change.filter.as_ref().and_then(Option::as_ref);
                     if self.charge_making(id, filter, now) {
@@ -92,16 +89,24 @@ impl Shard {
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
                 // Who cannot pay is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
-                Step::Speak(dialect) => self.conns.speak(id, dialect),
-                Step::Silence { after_s } => self.conns.may_be_silent(id, after_s),
+                Step::Speak(dialect) => {
+                    if let Some(voice) = self.conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
+                        voice.dialect = dialect;
+                    }
+                }
+                Step::Silence { after_s } => {
+                    if let Some(conn) = self.conns.find_mut(id) {
+                        conn.caller.origin_mut().silent_s_max = after_s;
+                    }
+                }
                 Step::Close { code, reason } => self.close(id, code, reason, now),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
-                    let answered = self.answer_identify(id, ticket, &token, now);
+                    let answered = self.answer_identify(id, ticket, Shown::Token(&token), now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
                 Step::Ask { ticket, what: Request::Enter { token } } => {
-                    let entered = self.enter_talk(id, token.as_deref(), now);
-                    let answered = self.answer_identified(id, ticket, entered, now);
+                    let shown = Shown::Perhaps(token.as_deref());
+                    let answered = self.answer_identify(id, ticket, shown, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
                 Step::Ask { ticket, what: Request::Subscribe(wishes) } => {
@@ -121,28 +126,6 @@ impl Shard {
         steps
     }
 
-    fn answer_identify(&mut self, id: ConnId, ticket: Ticket, token: &str, now: Now) -> Vec<Step> {
-        let identified = self.identify(id, token, now);
-        self.answer_identified(id, ticket, identified, now)
-    }
-
-    fn answer_identified(
-        &mut self,
-        id: ConnId,
-        ticket: Ticket,
-        identified: Result<(), NotLetIn>,
-        now: Now,
-    ) -> Vec<Step> {
-        let who = self.conns.find(id).and_then(|conn| conn.who.as_deref());
-        let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
-        let reason = identified.err().map(|error| error.to_string());
-        let answer = match &reason {
-            None => Answer::Identified { expires_at_s },
-            Some(reason) => Answer::NotIdentified { reason },
-        };
-        self.answer_in_talk(id, ticket, answer, now)
-    }
-
     /// What a connection's conversation wants to be done, now that something it asked is answered.
     pub(super) fn answer_in_talk(
         &mut self,
@@ -159,23 +142,6 @@ impl Shard {
 }
 
 impl Conns {
-    /// A client is spoken to in another dialect of its protocol.
-    fn speak(&mut self, id: ConnId, dialect: DialectId) {
-        if let Some(voice) = self.find_mut(id).and_then(|conn| conn.voice.as_mut()) {
-            debug_assert!(
-                std::ptr::eq(voice.dialect.speaker().protocol, dialect.speaker().protocol),
-                "a conversation speaks dialects of its own protocol"
-            );
-            voice.dialect = dialect;
-        }
-    }
-
-    fn may_be_silent(&mut self, id: ConnId, after_s: u32) {
-        if let Some(conn) = self.find_mut(id) {
-            conn.caller.silent_s_max = after_s;
-        }
-    }
-
     /// Whether a connection's last words have been said.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
         self.find(id).is_some_and(Conn::is_closing)

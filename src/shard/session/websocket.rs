@@ -45,7 +45,7 @@ pub(in super::super) struct WebSocket {
     /// When the client was pinged, in seconds since the start; `None`: it has said something since.
     pinged_s: Option<NonZeroU32>,
     /// When a client that has not authenticated is closed, in seconds since the start.
-    identify_by_s: Option<u32>,
+    identify_by_s: Option<NonZeroU32>,
     /// The rate limit on the client's messages; publishes have one of their own.
     messages: Bucket,
     /// Messages that are not carried out yet. `None`: all are.
@@ -163,11 +163,11 @@ impl WebSocket {
     }
 
     pub(in super::super) fn identify_by_s(&self) -> Option<u32> {
-        self.identify_by_s
+        self.identify_by_s.map(NonZeroU32::get)
     }
 
     pub(super) fn must_identify_by(&mut self, by_s: u32) {
-        self.identify_by_s = Some(by_s);
+        self.identify_by_s = NonZeroU32::new(by_s.max(1));
     }
 
     pub(in super::super) fn pinged_s(&self) -> Option<u32> {

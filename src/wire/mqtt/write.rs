@@ -59,22 +59,34 @@ pub fn put_ack(
 }
 
 /// Appends SUBACK: of each filter, in order, what was granted or why not. 3.1.1 knows one way to fail.
-pub fn put_suback(version: Version, id: u16, reasons: &[Reason], out: &mut Vec<u8>) {
-    put_reasons(version, kind::SUBACK, id, reasons, out);
+pub fn put_suback(
+    version: Version,
+    id: u16,
+    (reasons, properties): (&[Reason], &[u8]),
+    out: &mut Vec<u8>,
+) {
+    put_reasons(version, (kind::SUBACK, id), reasons, properties, out);
 }
 
 /// Appends UNSUBACK: of each filter, in order, what became of it. 3.1.1 does not say.
 pub fn put_unsuback(version: Version, id: u16, reasons: &[Reason], out: &mut Vec<u8>) {
     let reasons = if version == Version::V4 { &[] } else { reasons };
-    put_reasons(version, kind::UNSUBACK, id, reasons, out);
+    put_reasons(version, (kind::UNSUBACK, id), reasons, &[], out);
 }
 
-fn put_reasons(version: Version, kind: u8, id: u16, reasons: &[Reason], out: &mut Vec<u8>) {
-    let properties = usize::from(version == Version::V5);
-    put_header(kind << 4, 2 + properties + reasons.len(), out);
+fn put_reasons(
+    version: Version,
+    (kind, id): (u8, u16),
+    reasons: &[Reason],
+    properties: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let has_properties = version == Version::V5;
+    let bytes = if has_properties { properties_bytes(properties.len()) } else { 0 };
+    put_header(kind << 4, 2 + bytes + reasons.len(), out);
     out.extend_from_slice(&id.to_be_bytes());
-    if version == Version::V5 {
-        out.push(0);
+    if has_properties {
+        put_properties(properties, out);
     }
     let said = |reason: &Reason| match version {
         Version::V4 if reason.is_error() => Reason::UNSPECIFIED.0,

@@ -67,7 +67,7 @@ pub(crate) fn hold(input: &[u8]) {
 fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
-    let context = Context { now, view: &view, epoch: "e", is_known: true };
+    let context = Context { now, view: &view, epoch: "e", is_known: true, serial: 1 };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {
@@ -95,7 +95,12 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             Step::Ask { what: Request::Identify { token }, .. } => {
                 assert!(text.contains('"') || token.is_empty());
             }
-            Step::Ask { what: Request::Publish(_), .. }
+            Step::Ask {
+                what: Request::Publish(_) | Request::Enter { .. } | Request::Subscribe(_),
+                ..
+            }
+            | Step::Speak(_)
+            | Step::Silence { .. }
             | Step::Subscribe(_)
             | Step::Update { .. }
             | Step::Unsubscribe { .. }
