@@ -89,12 +89,18 @@ impl Shard {
         self.within_bounds(asked)?;
         let is_granted = |topic| who.principal.may_subscribe(topic);
         let missing = asked.topics.iter().find(|topic| !is_granted(topic));
-        if let Some(topic) = missing.filter(|_| part == Part::Refused) {
+        let confined = match part {
+            Part::Refused if missing.is_some() => None,
+            _ => who.confine(asked),
+        };
+        confined.ok_or_else(|| match missing {
             // By its name: topics no longer stand as they were said.
-            let message = format_args!("{} is not allowed", topic.as_str());
-            return Err(Refusal::of(RefusalCode::Forbidden, "topics", message));
-        }
-        who.confine(asked).ok_or_else(|| self.why_barred(asked))
+            Some(topic) => {
+                let message = format_args!("{} is not allowed", topic.as_str());
+                Refusal::of(RefusalCode::Forbidden, "topics", message)
+            }
+            None => self.why_barred(asked),
+        })
     }
 
     /// Why nothing is left of a subscription whose topics are granted: each is of a type of event that needs a role, and the first is named.
