@@ -352,6 +352,7 @@ impl Shard {
         let mut first = Vec::new();
         if let (Some(opening), Some(conn)) = (opening, self.conns.find_mut(id)) {
             conn.voice = Some(Voice { dialect: opening.dialect, transport });
+            self.stats.tally.of(opening.dialect).connections += 1;
             conn.talk = Some(opening.talk);
             first = opening.first;
         }
