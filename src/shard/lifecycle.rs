@@ -261,9 +261,8 @@ impl Shard {
                 self.tell_log_of(Some(id), "warning", "limits", message, now);
             }
             Session::WebSocket(_) if self.settings.silence(conn.voice) != Some(Silence::Pinged) => {
-                let agreed_s = conn.caller.silent_s_max();
-                let idle_s_max = self.settings.idle_s_max(conn.voice, agreed_s);
-                if idle_s_max.is_some_and(|most| silent_s >= most) {
+                let most = self.settings.idle_s_max(conn.voice, conn.caller.silent_s_max());
+                if most.is_some_and(|most| silent_s >= most) {
                     self.close(id, CLOSE_NORMAL, "", now);
                 }
             }

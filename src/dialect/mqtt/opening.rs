@@ -67,7 +67,7 @@ impl Opened {
             return refuse(Reason::BAD_USER_NAME_OR_PASSWORD, what, steps);
         };
         let lasts_s = properties.number(PropertyId::SessionExpiry).unwrap_or(0);
-        let opened = Opened {
+        let opened = Self {
             version,
             keep_alive_s: connect.keep_alive_s,
             wants_reasons: properties.number(PropertyId::RequestProblem) != Some(0),

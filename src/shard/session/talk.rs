@@ -91,6 +91,8 @@ impl Shard {
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
                 Step::Speak(dialect) => {
                     if let Some(voice) = self.conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
+                        self.stats.tally.of(voice.dialect).connections -= 1;
+                        self.stats.tally.of(dialect).connections += 1;
                         voice.dialect = dialect;
                     }
                 }
