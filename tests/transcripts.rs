@@ -77,7 +77,7 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         "own.figures_s" => settings.own.figures_s = value.parse().expect("seconds"),
         "own.logs" => settings.own.logs = value == "on",
         "peat.prefix" | "hyperbeam.prefix" | "mqtt.prefix" => {
-            naming_of(settings, key).prefix = value.into()
+            naming_of(settings, key).prefix = value.into();
         }
         "peat.names" | "hyperbeam.names" | "mqtt.names" => {
             let (name, topic) = value.split_once('=').expect("name=topic");
