@@ -93,6 +93,7 @@ pub use protocol::Run;
 pub use protocol::Setting;
 pub use protocol::SettingTakes;
 pub use protocol::Silence;
+pub use protocol::Told;
 pub use respond::Listing;
 pub use respond::Next;
 pub use respond::Respond;

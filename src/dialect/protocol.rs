@@ -119,6 +119,18 @@ pub struct Heading<'a> {
     pub subs: Subs<'a>,
     /// Bytes of the body behind it.
     pub body_bytes: usize,
+    pub told: Told,
+}
+
+/// How one client is told of an event; the default is how all are that are told alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The number that it acknowledges it by; 0: it need not.
+    pub number: u16,
+    /// It is of the past.
+    pub is_past: bool,
+    /// When it is told, in microseconds since 1970; 0: as it is ordered.
+    pub now_us: u64,
 }
 
 /// What a stream of messages has besides them.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::batch::Slow;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
+use crate::event::Event;
 use crate::event::Projection;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
@@ -44,6 +45,8 @@ pub struct Delivery {
     pub retain_as_published: bool,
     /// What the subscriber calls the subscription, to be said with each of its events.
     pub number: Option<NonZeroU32>,
+    /// Events that who is known by this hash has published are not for it; 0: it is for everybody's.
+    pub without: u64,
 }
 
 /// Filters that tokens force on a subscription, all of which hold.
@@ -122,6 +125,12 @@ impl Subscription {
             ));
         }
         Ok(())
+    }
+
+    /// Whether it is not for an event because of who published that.
+    #[must_use]
+    pub fn excludes(&self, event: &Event) -> bool {
+        self.delivery.without != 0 && self.delivery.without == event.publisher()
     }
 
     /// Whether what it is sent depends on what it was sent before, so that no other connection is like it.

@@ -29,6 +29,9 @@ pub trait Talk: fmt::Debug + Send {
 
     /// The part of the conversation that hears answers. `None`: this conversation asks nothing.
     fn asker(&mut self) -> Option<&mut dyn Ask>;
+
+    /// The connection is over: what is to be published for its client, if that may publish it.
+    fn last_words(&mut self) -> Vec<Draft>;
 }
 
 /// A conversation that asks.

@@ -10,6 +10,10 @@ pub const MQTT_FILTERS_MAX: usize = 256;
 pub const MQTT_PROPERTIES_MAX: usize = 256;
 /// Bytes of a client identifier; a longer one is refused with 0x85, Client Identifier not valid.
 pub const MQTT_CLIENT_ID_BYTES_MAX: usize = 255;
+/// Bytes of a will's payload and properties; a larger one is refused with 0x97, Quota exceeded. It lies in memory for as long as its client is connected.
+pub const MQTT_WILL_BYTES_MAX: usize = 4096;
+/// Bytes of a topic filter, an expression in it included; a longer one is refused with 0x8F, Topic Filter invalid.
+pub const MQTT_FILTER_BYTES_MAX: usize = 4096;
 /// Topic aliases that one client may set; a greater one is answered with DISCONNECT and 0x94, Topic Alias invalid.
 pub const MQTT_TOPIC_ALIASES_MAX: u16 = 32;
 /// Publications of QoS 2 that one client has begun and not released; one more is answered with DISCONNECT and 0x93, Receive Maximum exceeded.

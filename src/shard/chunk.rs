@@ -15,10 +15,12 @@ use crate::batch::Item;
 use crate::batch::LargeEvents;
 use crate::batch::Outbox;
 use crate::batch::Owed;
+use crate::clock::Now;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
 use crate::dialect::Subs;
+use crate::dialect::Told;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::BATCH_BYTES_MAX;
@@ -48,6 +50,8 @@ struct Filling<'a> {
     voice: Voice,
     class: Option<&'a Class>,
     epoch: &'a str,
+    /// How the event at hand is told.
+    told: Told,
     scratch: &'a mut Scratch,
     /// Of the batch message that is being filled: events in it, and how many it may have.
     batch_events: u16,
@@ -74,7 +78,7 @@ pub(super) struct Filled {
 pub(super) fn fill(
     conn: &mut Conn,
     class: Option<&Class>,
-    epoch: &str,
+    (epoch, now): (&str, Now),
     large: &mut LargeEvents,
     scratch: &mut Scratch,
 ) -> Filled {
@@ -88,6 +92,7 @@ pub(super) fn fill(
         voice,
         class,
         epoch,
+        told: Told { now_us: now.wall_us, ..Told::default() },
         scratch,
         batch_events: 0,
         batch_events_max: 0,
@@ -105,6 +110,12 @@ pub(super) fn fill(
             break;
         }
         let Some(item) = solo.outbox.pop() else { break };
+        if let Item::Event { event, .. } | Item::Past { event, .. } = &item
+            && event.is_expired(now.wall_us)
+        {
+            continue;
+        }
+        filling.told.is_past = matches!(item, Item::Past { .. });
         match item {
             Item::Event { event, subs } if event.is_large() => {
                 solo.note_sent(&event);
@@ -206,7 +217,7 @@ impl<'a> Filling<'a> {
         let encoded = &mut self.scratch.encoded;
         encoded.begin();
         encoded.keep_parts();
-        for piece in large::pieces(encoded, events, class, event, subs, id) {
+        for piece in large::pieces(encoded, events, class, event, (subs, self.told), id) {
             owed.push(piece);
         }
         encoded.end();
@@ -222,7 +233,8 @@ impl<'a> Filling<'a> {
             let id = Some(self.id_at(reached));
             let scratch = &mut *self.scratch;
             for subs in voice::messages(class, subs) {
-                let (text, deflaters) = scratch.encoded.text(class, event, subs, Form::Single);
+                let (text, deflaters) =
+                    scratch.encoded.text(class, event, subs, (Form::Single, self.told));
                 let alone = voice::is_deflated_alone(class, text.len()).then_some(deflaters);
                 voice::frame_event(self.voice, alone, &[text], id, &mut scratch.chunk);
             }
@@ -231,7 +243,7 @@ impl<'a> Filling<'a> {
         let speaker = self.voice.dialect.speaker();
         let part = if self.batch_events == 0 { BatchPart::Begin } else { BatchPart::Between };
         speaker.put_run(part, event.time_us, &mut scratch.batch);
-        let (text, _) = scratch.encoded.text(class, event, subs, Form::InBatch);
+        let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
         scratch.batch.extend_from_slice(text);
         self.batch_events_max = if self.batch_events == 0 {
             batch.events_max

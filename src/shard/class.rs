@@ -96,6 +96,8 @@ pub(super) struct Class {
     pub(super) matched: u64,
     /// Which subscriptions have more forced on them than the matcher looks at.
     pub(super) unmatched: Unmatched,
+    /// Some of its subscriptions are not for events of some publisher.
+    pub(super) has_excluded: bool,
     /// Stands in the list of those that were told something in this round.
     pub(super) is_told: bool,
     /// Stands in the list of those that the next flush looks at.
@@ -119,6 +121,7 @@ impl Class {
     pub(super) fn new(key: Arc<ClassKey>, wishes: Vec<WishId>) -> Self {
         Self {
             unmatched: Unmatched::of(&key.subs),
+            has_excluded: key.subs.iter().any(|sub| sub.delivery.without != 0),
             policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
             weight_bytes: weight_of(&key.subs),
             key,
@@ -133,6 +136,12 @@ impl Class {
             is_dirty: false,
             due: 0,
         }
+    }
+
+    /// What is left of subscriptions that match an event, without those that are not for it because of who published it.
+    pub(super) fn without_own(&self, event: &Event, subs: u64) -> u64 {
+        let excluded = self.key.subs.iter().enumerate().filter(|(_, sub)| sub.excludes(event));
+        excluded.fold(subs, |subs, (index, _)| subs & !(1 << index))
     }
 
     /// Whether no connection is left.

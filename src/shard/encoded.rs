@@ -17,6 +17,7 @@ use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Heading;
 use crate::dialect::Subs;
+use crate::dialect::Told;
 use crate::dialect::View;
 use crate::event::Event;
 use crate::event::Payload;
@@ -136,14 +137,14 @@ impl Encoded {
         class: &Class,
         event: &Event,
         subs: u64,
-        form: Form,
+        (form, told): (Form, Told),
     ) -> (&Body, &[u8]) {
         let body = self.body_index(class, event, subs);
         self.head.clear();
         let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
         let subs = Subs { of: &class.key.subs, set: subs };
         let body_bytes = self.bodies[body].text.whole_bytes();
-        let heading = Heading { form, event, view, subs, body_bytes };
+        let heading = Heading { form, event, view, subs, body_bytes, told };
         class.key.voice.dialect.speaker().put_head(&heading, &mut self.head);
         (&self.bodies[body], &self.head)
     }
@@ -155,14 +156,14 @@ impl Encoded {
         class: &Class,
         event: &Event,
         subs: u64,
-        form: Form,
+        (form, told): (Form, Told),
     ) -> (&[u8], &Deflaters) {
         let body = self.body_index(class, event, subs);
         self.text.clear();
         let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
         let subs = Subs { of: &class.key.subs, set: subs };
         let body_bytes = self.bodies[body].text.bytes.len();
-        let heading = Heading { form, event, view, subs, body_bytes };
+        let heading = Heading { form, event, view, subs, body_bytes, told };
         class.key.voice.dialect.speaker().put_head(&heading, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text.bytes);
         (&self.text, self.deflaters())
@@ -183,7 +184,14 @@ impl Encoded {
         self.head.clear();
         let view = view_of(self.codec.as_ref(), voice.dialect);
         let subs = Subs { of: &class.key.subs, set: subs };
-        let heading = Heading { form: Form::Single, event, view, subs, body_bytes: text.len() };
+        let heading = Heading {
+            form: Form::Single,
+            event,
+            view,
+            subs,
+            body_bytes: text.len(),
+            told: Told::default(),
+        };
         voice.dialect.speaker().put_head(&heading, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
         let is_same = |known: &&Known| {

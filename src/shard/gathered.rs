@@ -29,6 +29,7 @@ use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
+use crate::dialect::Told;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
@@ -147,7 +148,7 @@ impl Gathered {
         }
         if let Some(batch) = voice::batch_of(classes.at(id), subs) {
             let class = classes.at(id);
-            let (text, _) = encoded.text(class, event, subs, Form::InBatch);
+            let (text, _) = encoded.text(class, event, subs, (Form::InBatch, Told::default()));
             let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
             if voice::fill_batch(class, batch, text, event.time_us, now) {
                 if let Some(due_before_ms) = due_before_ms {
@@ -189,7 +190,8 @@ impl Gathered {
         let class = classes.at(id);
         let mark = voice::mark_of(class.key.voice, event);
         let sse_id = Some(SseId { epoch: &self.epoch, times_us: &self.cursor, mark });
-        let pieces = large::pieces(encoded, &mut self.large, class, event, subs, sse_id);
+        let pieces =
+            large::pieces(encoded, &mut self.large, class, event, (subs, Told::default()), sse_id);
         let messages = voice::messages_count(class, subs);
         class.push_pieces(pieces, messages, &self.frames);
         self.is_class_full = true;

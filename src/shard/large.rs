@@ -25,6 +25,7 @@ use crate::batch::TextForm;
 use crate::batch::TextOf;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
+use crate::dialect::Told;
 use crate::dialect::json;
 use crate::event::Event;
 use crate::event::Text;
@@ -61,7 +62,7 @@ pub(super) fn pieces(
     events: &mut LargeEvents,
     class: &Class,
     event: &Arc<Event>,
-    subs: u64,
+    (subs, told): (u64, Told),
     sse_id: Option<SseId<'_>>,
 ) -> Vec<Piece> {
     let voice = class.key.voice;
@@ -72,7 +73,7 @@ pub(super) fn pieces(
         let speaker = voice.dialect.speaker();
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         speaker.put_run(BatchPart::Begin, event.time_us, &mut head);
-        let (body, own_head) = encoded.parts(class, event, subs, Form::InBatch);
+        let (body, own_head) = encoded.parts(class, event, subs, (Form::InBatch, told));
         head.extend_from_slice(own_head);
         speaker.put_run(BatchPart::End, 0, &mut tail);
         let sse_id = sse_id.filter(|_| voice.is_sse());
@@ -80,7 +81,7 @@ pub(super) fn pieces(
             .put_message(voice, &Message { kind: "batch", head: &head, body, tail: &tail, sse_id });
     } else {
         for subs in voice::messages(class, subs) {
-            let (body, head) = encoded.parts(class, event, subs, Form::Single);
+            let (body, head) = encoded.parts(class, event, subs, (Form::Single, told));
             making.put_message(voice, &Message { kind: "", head, body, tail: &[], sse_id });
         }
     }

@@ -99,6 +99,11 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(self.intake.inbound());
         }
+        if let (Some(talk), Some(who)) = (&mut conn.talk, &conn.who) {
+            let mut words = talk.last_words();
+            words.retain(|draft| who.principal.may_publish(&draft.topic));
+            self.life.last_words.append(&mut words);
+        }
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;

@@ -115,7 +115,7 @@ impl Shard {
         }
         let class = conn.class.and_then(|class| self.classes.find(class));
         let (epoch, large) = (self.shards.epoch(), self.telling.gathered.large());
-        let filled = chunk::fill(conn, class, epoch, large, scratch);
+        let filled = chunk::fill(conn, class, (epoch, now), large, scratch);
         self.stats.dropped += filled.dropped;
         self.stats.skipped += filled.skipped;
         self.stats.gaps += filled.gaps;

@@ -76,7 +76,11 @@ impl Shard {
         if subscription.is_alone() {
             self.begin_shaping(id, sub, subscription, now);
         }
-        self.begin_replay(id, Listener { sub, is_live: false }, subscription, since, now);
+        // Who is told no more than whether it runs hears from now on; others are told where the present begins.
+        let is_live = part == Part::Taken;
+        if !is_live || *since != Since::Now {
+            self.begin_replay(id, Listener { sub, is_live }, subscription, since, now);
+        }
         Ok(())
     }
 

@@ -57,6 +57,7 @@ fn draft(name: &str, payload: &str, view: &View) -> Option<Draft> {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
         ack: Ack::default(),
+        meta: None,
     })
 }
 
@@ -107,6 +108,10 @@ impl Talk for Toy {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
     }
 }
 

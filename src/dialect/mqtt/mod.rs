@@ -8,6 +8,8 @@ mod doors;
 
 mod encode;
 
+mod message;
+
 mod names;
 
 mod opening;

@@ -2,20 +2,25 @@
 
 use super::V4;
 use super::V5;
+use super::message::Message;
+use super::message::publisher_of;
 use super::publishing::Terms;
 use super::reasons::close_code;
 use crate::dialect::Context;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Ticket;
+use crate::event::Draft;
 use crate::limits::MQTT_CLIENT_ID_BYTES_MAX;
 use crate::limits::MQTT_RECEIVE_MAX;
 use crate::limits::MQTT_TOPIC_ALIASES_MAX;
+use crate::limits::MQTT_WILL_BYTES_MAX;
 use crate::wire::mqtt::Connect;
 use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::Reason;
 use crate::wire::mqtt::Version;
+use crate::wire::mqtt::Will;
 use crate::wire::mqtt::put_connack;
 
 /// What CONNECT has said, as far as it is needed until it is answered.
@@ -28,6 +33,10 @@ pub(super) struct Opened {
     has_token: bool,
     /// The session is to outlive the connection.
     is_to_last: bool,
+    /// What the client calls itself, as a hash.
+    publisher: u64,
+    /// What is said for it if it goes without a word.
+    will: Option<Box<Draft>>,
     /// The server names the client, which has not named itself.
     assigned: Option<Box<str>>,
 }
@@ -58,13 +67,20 @@ impl Opened {
             let what = "enhanced authentication is not spoken here; a token is the password";
             return refuse(Reason::BAD_AUTHENTICATION_METHOD, what, steps);
         }
-        if connect.will.is_some() {
-            let what = "this server publishes no wills yet";
-            return refuse(Reason::IMPLEMENTATION_SPECIFIC, what, steps);
-        }
         let Ok(token) = connect.password.map(std::str::from_utf8).transpose() else {
             let what = "the password is no token";
             return refuse(Reason::BAD_USER_NAME_OR_PASSWORD, what, steps);
+        };
+        let assigned = client_id.is_empty().then(|| assigned_id(context));
+        let publisher = publisher_of(assigned.as_deref().unwrap_or(client_id));
+        let will_bytes = |will: &Will<'_>| will.payload.len() + will.properties.as_bytes().len();
+        if connect.will.as_ref().map_or(0, will_bytes) > MQTT_WILL_BYTES_MAX {
+            return refuse(Reason::QUOTA_EXCEEDED, "the will is too large", steps);
+        }
+        let will = connect.will.map(|will| Message::of_will(&will, publisher).draft(context.view));
+        let will = match will.transpose() {
+            Ok(will) => will.map(Box::new),
+            Err(not_taken) => return refuse(not_taken.reason, not_taken.why, steps),
         };
         let lasts_s = properties.number(PropertyId::SessionExpiry).unwrap_or(0);
         let opened = Self {
@@ -73,7 +89,9 @@ impl Opened {
             wants_reasons: properties.number(PropertyId::RequestProblem) != Some(0),
             has_token: token.is_some(),
             is_to_last: lasts_s > 0,
-            assigned: client_id.is_empty().then(|| assigned_id(context)),
+            publisher,
+            will,
+            assigned,
         };
         let token = token.filter(|token| !token.is_empty()).map(Into::into);
         steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Enter { token } });
@@ -95,7 +113,6 @@ impl Opened {
         put(PropertyId::ReceiveMaximum, u32::from(MQTT_RECEIVE_MAX));
         put(PropertyId::TopicAliasMaximum, u32::from(MQTT_TOPIC_ALIASES_MAX));
         put(PropertyId::MaximumPacketSize, u32::try_from(packet_bytes_max).unwrap_or(u32::MAX));
-        put(PropertyId::RetainAvailable, 0);
         put(PropertyId::SharedAvailable, 0);
         if self.is_to_last {
             // A session ends with its connection.
@@ -107,7 +124,12 @@ impl Opened {
         let mut out = Vec::new();
         put_connack(version, false, Reason::SUCCESS, &properties, &mut out);
         steps.push(Step::say(out));
-        Terms { version, wants_reasons }
+        Terms { version, wants_reasons, publisher: self.publisher }
+    }
+
+    /// What is said for the client if it goes without a word.
+    pub(super) fn take_will(&mut self) -> Option<Box<Draft>> {
+        self.will.take()
     }
 
     /// The client is not let in.

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use super::names;
+use super::message::Message;
+use super::message::NotTaken;
 use super::reasons;
 use crate::dialect::Published;
 use crate::dialect::Refusal;
@@ -16,14 +16,9 @@ use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Ticket;
 use crate::dialect::View;
-use crate::event::Ack as Acknowledged;
-use crate::event::Draft;
-use crate::event::Fields;
-use crate::event::Op;
-use crate::event::TopicName;
-use crate::event::opaque;
 use crate::limits::MQTT_RECEIVE_MAX;
 use crate::limits::MQTT_TOPIC_ALIASES_MAX;
+use crate::limits::TOPIC_BYTES_MAX;
 use crate::wire::mqtt::Ack;
 use crate::wire::mqtt::AckKind;
 use crate::wire::mqtt::Fault;
@@ -50,13 +45,8 @@ pub(super) struct Terms {
     pub(super) version: Version,
     /// It wants to know why something was not done.
     pub(super) wants_reasons: bool,
-}
-
-/// Of a message that was not taken: why.
-#[derive(Debug)]
-struct NotTaken<'a> {
-    reason: Reason,
-    why: &'a str,
+    /// What it calls itself, as a hash.
+    pub(super) publisher: u64,
 }
 
 /// What a question about a message is known by: its packet identifier, and its quality of service above it.
@@ -74,13 +64,6 @@ impl Publications {
         steps: &mut Vec<Step>,
     ) -> Result<(), Fault> {
         let name = self.resolve(publish)?.into_owned();
-        if publish.is_retained {
-            //= mqtt-v5.0#3.2.2.3.5
-            //# If a Server that does not support retained messages receives a PUBLISH with RETAIN set to 1, it uses DISCONNECT with
-            //# Reason Code 0x9A (Retain not supported)
-            let what = "this server retains no messages yet";
-            return Err(Fault::of(Reason::RETAIN_NOT_SUPPORTED, what));
-        }
         if publish.qos == QoS::ExactlyOnce {
             if self.taken.contains(&publish.id) {
                 // It was published before: only its acknowledgement did not reach the client.
@@ -99,7 +82,8 @@ impl Publications {
             steps.extend(terms.answer(id, qos, &taken)?);
             return Ok(());
         }
-        match draft(&name, publish, view) {
+        let message = Message::of(publish, &name, terms.publisher);
+        match message.draft(view) {
             Ok(draft) => {
                 if qos == QoS::ExactlyOnce {
                     self.taken.insert(id);
@@ -125,6 +109,10 @@ impl Publications {
         if alias > MQTT_TOPIC_ALIASES_MAX {
             let what = "a topic alias is greater than this server takes";
             return Err(Fault::of(Reason::TOPIC_ALIAS_INVALID, what));
+        }
+        if publish.topic.len() > TOPIC_BYTES_MAX {
+            let what = "the topic that an alias is to stand for is too long";
+            return Err(Fault::of(Reason::TOPIC_NAME_INVALID, what));
         }
         if !publish.topic.is_empty() {
             self.aliases.insert(alias, publish.topic.into());
@@ -187,34 +175,6 @@ impl Publications {
             }
         }
     }
-}
-
-/// What a message is as an event.
-fn draft(name: &str, publish: &Publish<'_>, view: &View) -> Result<Draft, NotTaken<'static>> {
-    let not_taken = |reason, why| NotTaken { reason, why };
-    if topic::is_reserved(name) {
-        let why = "topics that begin with $ are the server's";
-        return Err(not_taken(Reason::TOPIC_NAME_INVALID, why));
-    }
-    let topic: TopicName = names::topic_of(name, view).map_err(|_| {
-        not_taken(Reason::TOPIC_NAME_INVALID, "the topic is too long, or has too many levels")
-    })?;
-    if !view.sees(&topic) {
-        return Err(not_taken(
-            Reason::NOT_AUTHORIZED,
-            "MQTT does not see this topic (mqtt.topics)",
-        ));
-    }
-    let payload = opaque::payload_of(publish.payload)
-        .map_err(|_| not_taken(Reason::QUOTA_EXCEEDED, "the payload is too large"))?;
-    Ok(Draft {
-        topic,
-        key: Arc::from(""),
-        op: Op::Event,
-        payload,
-        fields: Fields::default(),
-        ack: Acknowledged::Ordered,
-    })
 }
 
 impl Terms {

@@ -22,6 +22,8 @@ use crate::dialect::Wish;
 use crate::dialect::terms::bad;
 use crate::dialect::terms::term;
 use crate::limits::FILTER_REFUSED_STEPS;
+use crate::limits::MQTT_FILTER_BYTES_MAX;
+use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::matcher::Filter;
 use crate::matcher::filter::Predicate;
 use crate::position::Since;
@@ -31,6 +33,7 @@ use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::QoS;
 use crate::wire::mqtt::Reason;
+use crate::wire::mqtt::RetainHandling;
 use crate::wire::mqtt::Subscribe;
 use crate::wire::mqtt::Unsubscribe;
 use crate::wire::mqtt::Version;
@@ -77,13 +80,14 @@ impl Subscriptions {
     pub(super) fn subscribe(
         &mut self,
         subscribe: &Subscribe<'_>,
-        view: &View,
+        (publisher, view): (u64, &View),
         steps: &mut Vec<Step>,
     ) {
-        let terms = Terms::of(subscribe);
+        let terms = Terms::of(subscribe, publisher);
         let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
         for (filter, options) in subscribe.filters.iter() {
-            filters.push(match terms.verdict(filter, options, view) {
+            let is_new = !self.filters.contains(filter);
+            filters.push(match terms.verdict(filter, options, is_new, view) {
                 Verdict::Wrong(refusal) => {
                     why.get_or_insert(refusal.message);
                     // Reading it took work.
@@ -94,6 +98,9 @@ impl Subscriptions {
                     let id = Arc::clone(&wish.subscription.id);
                     wishes.push(wish);
                     Filtered::Asked(id)
+                }
+                Verdict::Nothing if is_new && self.filters.len() >= SUBSCRIPTIONS_MAX => {
+                    Filtered::Known(Reason::QUOTA_EXCEEDED)
                 }
                 Verdict::Nothing => {
                     self.filters.insert(filter.into());
@@ -171,12 +178,14 @@ const FILTERED: &str = "$filter/";
 /// What a packet says of all of its filters.
 struct Terms {
     number: Option<NonZeroU32>,
+    /// Who asks, as a hash.
+    publisher: u64,
     /// Its `filter`, `fields` and `max_rate`, or what is wrong with them.
     asked: Result<Subscription, Refusal>,
 }
 
 impl Terms {
-    fn of(subscribe: &Subscribe<'_>) -> Self {
+    fn of(subscribe: &Subscribe<'_>, publisher: u64) -> Self {
         let number = subscribe.properties.number(PropertyId::SubscriptionId);
         let mut subscription = Subscription { slow: Slow::DropSilently, ..Subscription::default() };
         let mut asked = Ok(());
@@ -186,13 +195,16 @@ impl Terms {
             }
         }
         let asked = asked.map(|()| subscription);
-        Self { number: number.and_then(NonZeroU32::new), asked }
+        Self { number: number.and_then(NonZeroU32::new), publisher, asked }
     }
 
     /// What becomes of one filter of the packet.
-    fn verdict(&self, filter: &str, options: Options, view: &View) -> Verdict {
+    fn verdict(&self, filter: &str, options: Options, is_new: bool, view: &View) -> Verdict {
         if topic::shared(filter).is_some() {
             return Verdict::Refused(Reason::SHARED_NOT_SUPPORTED);
+        }
+        if filter.len() > MQTT_FILTER_BYTES_MAX {
+            return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
         }
         let asked = match &self.asked {
             Ok(asked) => asked.clone(),
@@ -209,18 +221,26 @@ impl Terms {
         if !topic::is_filter(names) {
             return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
         }
-        if options.no_local {
-            return Verdict::Refused(Reason::IMPLEMENTATION_SPECIFIC);
-        }
         let topics = match names::patterns_of(names, view) {
             Ok(topics) if topics.is_empty() => return Verdict::Nothing,
             Ok(topics) => topics,
             Err(_) => return Verdict::Refused(Reason::TOPIC_FILTER_INVALID),
         };
         let retain_as_published = options.retain_as_published;
-        let delivery = Delivery { qos: 0, retain_as_published, number: self.number };
+        let without = if options.no_local { self.publisher } else { 0 };
+        let number = self.number;
+        let delivery = Delivery { qos: 0, retain_as_published, number, without };
         let subscription = Subscription { id: filter.into(), topics, delivery, ..asked };
-        Verdict::Wish(Wish { subscription: Arc::new(subscription), since: Since::Now })
+        let wants_states = match options.retain_handling {
+            RetainHandling::Always => true,
+            RetainHandling::IfNew => is_new,
+            RetainHandling::Never => false,
+        };
+        let since = match wants_states {
+            true => Since::States(subscription.topics.clone()),
+            false => Since::Now,
+        };
+        Verdict::Wish(Wish { subscription: Arc::new(subscription), since })
     }
 }
 

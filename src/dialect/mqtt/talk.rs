@@ -15,6 +15,7 @@ use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::event::Draft;
 use crate::wire::mqtt::Fault;
 use crate::wire::mqtt::Packet;
 use crate::wire::mqtt::Reason;
@@ -31,6 +32,8 @@ pub struct Conversation {
     state: State,
     publications: Publications,
     subscriptions: Subscriptions,
+    /// What is said for the client if it goes without a word.
+    will: Option<Box<Draft>>,
 }
 
 /// How far it has come.
@@ -52,6 +55,7 @@ impl Conversation {
             state: State::Silent,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
+            will: None,
         }
     }
 
@@ -103,7 +107,8 @@ impl Conversation {
                 }
             }
             Packet::Subscribe(subscribe) => {
-                self.subscriptions.subscribe(&subscribe, context.view, steps);
+                let publisher = self.terms().map_or(0, |terms| terms.publisher);
+                self.subscriptions.subscribe(&subscribe, (publisher, context.view), steps);
             }
             Packet::Unsubscribe(unsubscribe) => {
                 if let Some(version) = version {
@@ -115,7 +120,13 @@ impl Conversation {
                 put_pingresp(&mut out);
                 steps.push(Step::say(out));
             }
-            Packet::Disconnect { .. } => {
+            Packet::Disconnect { reason, .. } => {
+                //= mqtt-v5.0#3.14.4
+                //# On receipt of DISCONNECT, the Server MUST discard any Will Message associated with the current Connection without
+                //# publishing it, if the Reason Code is 0x00 (Success)
+                if reason == Reason::SUCCESS {
+                    self.will = None;
+                }
                 steps.push(Step::Close { code: close_code(Reason::SUCCESS), reason: "" });
             }
             //= mqtt-v5.0#4.12
@@ -163,6 +174,10 @@ impl Talk for Conversation {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        self.will.take().map(|will| *will).into_iter().collect()
+    }
 }
 
 impl Ask for Conversation {
@@ -175,7 +190,8 @@ impl Ask for Conversation {
     ) {
         match (answer, ticket) {
             (Answer::Identified { .. }, _) => {
-                if let State::Entering(opened) = &self.state {
+                if let State::Entering(opened) = &mut self.state {
+                    self.will = opened.take_will();
                     self.state = State::Open(opened.let_in(self.packet_bytes_max, steps));
                 }
             }

@@ -181,7 +181,7 @@ fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refu
         }
     };
     let (key, fields) = (Arc::from(key), Fields::default());
-    Ok(Command::Publish { id, draft: Draft { topic, key, op, payload, fields, ack } })
+    Ok(Command::Publish { id, draft: Draft { topic, key, op, payload, fields, ack, meta: None } })
 }
 
 fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {
