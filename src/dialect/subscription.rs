@@ -47,6 +47,8 @@ pub struct Delivery {
     pub number: Option<NonZeroU32>,
     /// Events that who is known by this hash has published are not for it; 0: it is for everybody's.
     pub without: u64,
+    /// Bytes of the largest message that it takes; 0: it takes any. What is larger is passed over.
+    pub bytes_max: u32,
 }
 
 /// Filters that tokens force on a subscription, all of which hold.

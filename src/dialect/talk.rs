@@ -155,6 +155,10 @@ pub enum Step {
     Speak(DialectId),
     /// The client is gone once it has been silent for so many seconds, where its dialect leaves that to be agreed; 0: it may be silent.
     Silence { after_s: u32 },
+    /// The client takes so many messages without having acknowledged them, where they are to be.
+    Window { most: u16 },
+    /// The client has the message of this number; `is_done`: the number is free again.
+    Acknowledged { number: u16, is_done: bool },
     /// Closes the connection with this code and reason.
     Close { code: u16, reason: &'static str },
 }

@@ -16,5 +16,7 @@ pub const MQTT_WILL_BYTES_MAX: usize = 4096;
 pub const MQTT_FILTER_BYTES_MAX: usize = 4096;
 /// Topic aliases that one client may set; a greater one is answered with DISCONNECT and 0x94, Topic Alias invalid.
 pub const MQTT_TOPIC_ALIASES_MAX: u16 = 32;
+/// Messages that one client has been sent and has not acknowledged, if it takes so many; further ones wait in its outbox, and those of QoS 0 do not wait for them.
+pub const MQTT_SEND_MAX: u16 = 256;
 /// Publications of QoS 2 that one client has begun and not released; one more is answered with DISCONNECT and 0x93, Receive Maximum exceeded.
 pub const MQTT_RECEIVE_MAX: u16 = 256;

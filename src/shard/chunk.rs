@@ -8,9 +8,11 @@ use super::conns::Conn;
 use super::encoded::Encoded;
 use super::large;
 use super::solo::Reached;
+use super::solo::Solo;
 use super::transport::Voice;
 use super::voice;
 use super::voice::SseId;
+use super::window::Window;
 use crate::batch::Item;
 use crate::batch::LargeEvents;
 use crate::batch::Outbox;
@@ -52,6 +54,8 @@ struct Filling<'a> {
     epoch: &'a str,
     /// How the event at hand is told.
     told: Told,
+    /// It was larger than its client takes.
+    is_passed_over: bool,
     scratch: &'a mut Scratch,
     /// Of the batch message that is being filled: events in it, and how many it may have.
     batch_events: u16,
@@ -84,6 +88,7 @@ pub(super) fn fill(
 ) -> Filled {
     let mut filled = Filled::default();
     let Some(solo) = conn.solo.as_deref_mut() else { return filled };
+    let window_max = conn.caller.window_max();
     let Some(voice) = conn.voice else {
         fill_raw(&mut solo.outbox, &mut scratch.chunk);
         return filled;
@@ -93,6 +98,7 @@ pub(super) fn fill(
         class,
         epoch,
         told: Told { now_us: now.wall_us, ..Told::default() },
+        is_passed_over: false,
         scratch,
         batch_events: 0,
         batch_events_max: 0,
@@ -109,13 +115,14 @@ pub(super) fn fill(
         if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
             break;
         }
-        let Some(item) = solo.outbox.pop() else { break };
+        let Some(item) = next_item(solo, class, window_max) else { break };
         if let Item::Event { event, .. } | Item::Past { event, .. } = &item
             && event.is_expired(now.wall_us)
         {
             continue;
         }
         filling.told.is_past = matches!(item, Item::Past { .. });
+        filling.told.number = number_of(solo, class, &item);
         match item {
             Item::Event { event, subs } if event.is_large() => {
                 solo.note_sent(&event);
@@ -149,6 +156,14 @@ pub(super) fn fill(
                 }
             }
         }
+        //= mqtt-v5.0#3.1.2.11.4
+        //# Where a Packet is too large to send, the Server MUST discard it without sending it and then behave as if it had completed
+        //# sending that Application Message
+        if std::mem::take(&mut filling.is_passed_over)
+            && let Some(window) = solo.window.as_deref_mut()
+        {
+            window.acknowledged(filling.told.number);
+        }
     }
     if solo.owed.is_empty() && !solo.outbox.has_items() {
         filled.skipped += filling.announce(&mut solo.outbox);
@@ -165,6 +180,39 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
             Some(_) => {}
             None => return,
         }
+    }
+}
+
+/// The next item that may go: where events are to be acknowledged, some may have to wait for that, and others do not wait for them.
+fn next_item(solo: &mut Solo, class: Option<&Class>, window_max: u16) -> Option<Item> {
+    let Some(class) = class.filter(|class| class.is_numbered) else { return solo.outbox.pop() };
+    let share = solo.outbox.share();
+    let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
+    match window.is_full() {
+        false => solo.outbox.pop(),
+        true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
+    }
+}
+
+/// The quality of service that an item is told with.
+fn qos_of(class: &Class, item: &Item) -> u8 {
+    match item {
+        Item::Event { event, subs } | Item::Past { event, subs } => {
+            Subs { of: &class.key.subs, set: *subs }.qos_of(event)
+        }
+        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => 0,
+    }
+}
+
+/// The number that an item is acknowledged by; 0: it is not.
+fn number_of(solo: &mut Solo, class: Option<&Class>, item: &Item) -> u16 {
+    match (class, item, solo.window.as_deref_mut()) {
+        (Some(class), Item::Event { event, .. } | Item::Past { event, .. }, Some(window))
+            if qos_of(class, item) > 0 && !class.is_too_large(event.payload.len()) =>
+        {
+            window.number(event)
+        }
+        _ => 0,
     }
 }
 
@@ -212,6 +260,9 @@ impl<'a> Filling<'a> {
         owed: &mut Owed,
     ) {
         let Some(class) = self.class else { return };
+        if class.is_too_large(event.payload.len()) {
+            return;
+        }
         self.events += 1;
         let id = Some(self.id_at(reached));
         let encoded = &mut self.scratch.encoded;
@@ -235,6 +286,10 @@ impl<'a> Filling<'a> {
             for subs in voice::messages(class, subs) {
                 let (text, deflaters) =
                     scratch.encoded.text(class, event, subs, (Form::Single, self.told));
+                if class.is_too_large(text.len()) {
+                    self.is_passed_over = true;
+                    continue;
+                }
                 let alone = voice::is_deflated_alone(class, text.len()).then_some(deflaters);
                 voice::frame_event(self.voice, alone, &[text], id, &mut scratch.chunk);
             }

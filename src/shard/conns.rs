@@ -64,6 +64,8 @@ pub(super) struct Origin {
     pub(super) may_be_anyone: bool,
     /// Seconds of silence after which it is taken to be gone, where that is agreed; 0: it may be silent.
     pub(super) silent_s_max: u32,
+    /// Messages that it takes without having acknowledged them.
+    pub(super) window_max: u16,
 }
 
 impl Caller {
@@ -87,6 +89,11 @@ impl Caller {
     /// Seconds of silence after which it is taken to be gone; 0: it may be silent.
     pub(super) fn silent_s_max(&self) -> u32 {
         self.origin.as_deref().map_or(0, |origin| origin.silent_s_max)
+    }
+
+    /// Messages that it takes without having acknowledged them.
+    pub(super) fn window_max(&self) -> u16 {
+        self.origin.as_deref().map_or(0, |origin| origin.window_max).max(1)
     }
 
     /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.

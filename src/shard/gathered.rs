@@ -143,6 +143,9 @@ impl Gathered {
         encoded: &mut Encoded,
         now: Now,
     ) {
+        if classes.at(id).is_too_large(event.payload.len()) {
+            return;
+        }
         if event.is_large() || self.is_full() {
             return self.append_pieces(classes, id, (event, subs), encoded);
         }
@@ -171,6 +174,9 @@ impl Gathered {
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         for subs in voice::messages(class, subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
+            if class.is_too_large(self.frames.bytes(frame).len()) {
+                continue;
+            }
             self.is_class_full |=
                 voice::push_frame(class, frame, &mut self.frames, &self.codec.deflaters);
         }

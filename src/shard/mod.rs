@@ -76,6 +76,7 @@ mod transport;
 mod turn;
 mod voice;
 mod want;
+mod window;
 mod work;
 
 use std::sync::Arc;

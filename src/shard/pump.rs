@@ -180,6 +180,8 @@ impl Shard {
     /// What comes next for a connection whose chunks were sent.
     fn after_chunks(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
+        let class = conn.class.and_then(|class| self.classes.find(class));
+        let is_numbered = class.is_some_and(|class| class.is_numbered);
         let Some(solo) = conn.solo.as_deref_mut() else { return };
         if solo.is_unheard && solo.has_room() {
             solo.is_unheard = false;
@@ -190,8 +192,10 @@ impl Shard {
         };
         solo.count_past();
         let closing = solo.closing;
+        let is_held = solo.is_held();
         if solo.is_done() {
             match closing {
+                None if is_numbered => {}
                 None => self.fall_in_step(id),
                 Some(closing)
                     if closing.after_sent == AfterSent::Gone
@@ -207,7 +211,9 @@ impl Shard {
             self.ask_for_next_pages(id, now);
         }
         let has_more = self.conns.solo(id);
-        if has_more.is_some_and(|solo| !solo.owed.is_empty() || !solo.outbox.is_empty()) {
+        let has_more =
+            has_more.is_some_and(|solo| !solo.owed.is_empty() || !solo.outbox.is_empty());
+        if has_more && !is_held {
             self.mark_solo(id);
         }
     }

@@ -98,6 +98,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "solo",
                 "tickets",
                 "ingest",
+                "window",
             ],
             // Parts: they own their fields, and know no shard.
             &[

@@ -82,12 +82,16 @@ fn is_retained(heading: &Heading<'_>) -> bool {
 
 fn head(heading: &Heading<'_>, version: Version, properties: &[u8], out: &mut Vec<u8>) {
     let topic = names::name_of(&heading.event.topic, heading.view);
+    let qos = match heading.told.number {
+        0 => QoS::AtMostOnce,
+        _ => QoS::of(heading.subs.qos_of(heading.event)).unwrap_or_default(),
+    };
     let head = PublishHead {
         is_again: false,
-        qos: QoS::AtMostOnce,
+        qos,
         is_retained: is_retained(heading),
         topic: &topic,
-        id: 0,
+        id: heading.told.number,
         properties,
     };
     head.put(version, heading.body_bytes, out);

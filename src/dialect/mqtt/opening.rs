@@ -13,6 +13,7 @@ use crate::dialect::Ticket;
 use crate::event::Draft;
 use crate::limits::MQTT_CLIENT_ID_BYTES_MAX;
 use crate::limits::MQTT_RECEIVE_MAX;
+use crate::limits::MQTT_SEND_MAX;
 use crate::limits::MQTT_TOPIC_ALIASES_MAX;
 use crate::limits::MQTT_WILL_BYTES_MAX;
 use crate::wire::mqtt::Connect;
@@ -33,6 +34,10 @@ pub(super) struct Opened {
     has_token: bool,
     /// The session is to outlive the connection.
     is_to_last: bool,
+    /// Messages that the client takes without having acknowledged them.
+    window: u16,
+    /// Bytes of the largest packet that the client takes; 0: any.
+    packet_bytes_max: u32,
     /// What the client calls itself, as a hash.
     publisher: u64,
     /// What is said for it if it goes without a word.
@@ -82,6 +87,7 @@ impl Opened {
             Ok(will) => will.map(Box::new),
             Err(not_taken) => return refuse(not_taken.reason, not_taken.why, steps),
         };
+        let number = |id| properties.number(id).unwrap_or(0);
         let lasts_s = properties.number(PropertyId::SessionExpiry).unwrap_or(0);
         let opened = Self {
             version,
@@ -89,6 +95,8 @@ impl Opened {
             wants_reasons: properties.number(PropertyId::RequestProblem) != Some(0),
             has_token: token.is_some(),
             is_to_last: lasts_s > 0,
+            window: u16::try_from(number(PropertyId::ReceiveMaximum)).unwrap_or(u16::MAX),
+            packet_bytes_max: number(PropertyId::MaximumPacketSize),
             publisher,
             will,
             assigned,
@@ -108,6 +116,8 @@ impl Opened {
         //# a half times the Keep Alive time period, it MUST close the Network Connection to the Client
         let after_s = (u32::from(keep_alive_s) * 3).div_ceil(2);
         steps.push(Step::Silence { after_s });
+        let most = if self.window == 0 { u16::MAX } else { self.window };
+        steps.push(Step::Window { most: most.min(MQTT_SEND_MAX) });
         let mut properties = Vec::new();
         let mut put = |id, number| Property::Number(id, number).put(&mut properties);
         put(PropertyId::ReceiveMaximum, u32::from(MQTT_RECEIVE_MAX));
@@ -124,7 +134,8 @@ impl Opened {
         let mut out = Vec::new();
         put_connack(version, false, Reason::SUCCESS, &properties, &mut out);
         steps.push(Step::say(out));
-        Terms { version, wants_reasons, publisher: self.publisher }
+        let Self { publisher, packet_bytes_max, .. } = *self;
+        Terms { version, wants_reasons, publisher, packet_bytes_max }
     }
 
     /// What is said for the client if it goes without a word.

@@ -47,6 +47,8 @@ pub(super) struct Terms {
     pub(super) wants_reasons: bool,
     /// What it calls itself, as a hash.
     pub(super) publisher: u64,
+    /// Bytes of the largest packet that it takes; 0: any.
+    pub(super) packet_bytes_max: u32,
 }
 
 /// What a question about a message is known by: its packet identifier, and its quality of service above it.
@@ -155,12 +157,7 @@ impl Publications {
     }
 
     /// The client answers a message, or goes on with one of its own.
-    pub(super) fn hear_ack(
-        &mut self,
-        ack: &Ack<'_>,
-        terms: Terms,
-        steps: &mut Vec<Step>,
-    ) -> Result<(), Fault> {
+    pub(super) fn hear_ack(&mut self, ack: &Ack<'_>, terms: Terms, steps: &mut Vec<Step>) {
         match ack.kind {
             AckKind::Released => {
                 let reason = match self.taken.remove(&ack.id) {
@@ -168,10 +165,18 @@ impl Publications {
                     false => Reason::PACKET_ID_NOT_FOUND,
                 };
                 steps.push(terms.ack(AckKind::Complete, ack.id, reason, ""));
-                Ok(())
             }
-            AckKind::Taken | AckKind::Received | AckKind::Complete => {
-                Err(Fault::protocol("a message is acknowledged that was not sent"))
+            AckKind::Taken | AckKind::Complete => {
+                steps.push(Step::Acknowledged { number: ack.id, is_done: true });
+            }
+            //= mqtt-v5.0#4.3.3
+            //# MUST send a PUBREL packet when it receives a PUBREC packet from the receiver with a Reason Code value less than 0x80
+            AckKind::Received => {
+                let is_refused = ack.reason.is_error();
+                steps.push(Step::Acknowledged { number: ack.id, is_done: is_refused });
+                if !is_refused {
+                    steps.push(terms.ack(AckKind::Released, ack.id, Reason::SUCCESS, ""));
+                }
             }
         }
     }
@@ -184,6 +189,12 @@ impl Terms {
             Property::Text(PropertyId::ReasonString, why).put(&mut properties);
         }
         put_ack(self.version, kind, id, (reason, &properties), &mut out);
+        //= mqtt-v5.0#3.4.2.2.2
+        //# The sender MUST NOT send this property if it would increase the size of the PUBACK packet beyond the Maximum Packet Size
+        if self.packet_bytes_max > 0 && out.len() > self.packet_bytes_max as usize {
+            out.clear();
+            put_ack(self.version, kind, id, (reason, &[]), &mut out);
+        }
         Step::say(out)
     }
 

@@ -61,7 +61,7 @@ struct Awaited {
 #[derive(Debug)]
 enum Filtered {
     /// It is asked for.
-    Asked(Arc<str>),
+    Asked(Arc<str>, QoS),
     /// It is known what becomes of it.
     Known(Reason),
 }
@@ -80,10 +80,10 @@ impl Subscriptions {
     pub(super) fn subscribe(
         &mut self,
         subscribe: &Subscribe<'_>,
-        (publisher, view): (u64, &View),
+        (answering, view): (Answering, &View),
         steps: &mut Vec<Step>,
     ) {
-        let terms = Terms::of(subscribe, publisher);
+        let terms = Terms::of(subscribe, answering);
         let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
         for (filter, options) in subscribe.filters.iter() {
             let is_new = !self.filters.contains(filter);
@@ -97,14 +97,14 @@ impl Subscriptions {
                 Verdict::Wish(wish) => {
                     let id = Arc::clone(&wish.subscription.id);
                     wishes.push(wish);
-                    Filtered::Asked(id)
+                    Filtered::Asked(id, options.qos)
                 }
                 Verdict::Nothing if is_new && self.filters.len() >= SUBSCRIPTIONS_MAX => {
                     Filtered::Known(Reason::QUOTA_EXCEEDED)
                 }
                 Verdict::Nothing => {
                     self.filters.insert(filter.into());
-                    Filtered::Known(GRANTED)
+                    Filtered::Known(granted(options.qos))
                 }
                 Verdict::Refused(reason) => Filtered::Known(reason),
             });
@@ -126,14 +126,14 @@ impl Subscriptions {
         for filter in awaited.filters {
             reasons.push(match filter {
                 Filtered::Known(reason) => reason,
-                Filtered::Asked(filter) => match results.next() {
+                Filtered::Asked(filter, qos) => match results.next() {
                     Some(Err(refusal)) => {
                         awaited.why.get_or_insert_with(|| refusal.message.clone());
                         reasons::of_subscribe(refusal.code)
                     }
                     _ => {
                         self.filters.insert(filter);
-                        GRANTED
+                        granted(qos)
                     }
                 },
             });
@@ -169,8 +169,10 @@ impl Subscriptions {
     }
 }
 
-/// Messages are delivered at most once.
-const GRANTED: Reason = Reason(QoS::AtMostOnce as u8);
+/// What SUBACK says of a filter that is taken on.
+const fn granted(qos: QoS) -> Reason {
+    Reason(qos as u8)
+}
 
 /// What stands before an expression and a topic filter, in clients that cannot say it in a property.
 const FILTERED: &str = "$filter/";
@@ -180,14 +182,17 @@ struct Terms {
     number: Option<NonZeroU32>,
     /// Who asks, as a hash.
     publisher: u64,
+    /// Bytes of the largest packet that it takes; 0: any.
+    packet_bytes_max: u32,
     /// Its `filter`, `fields` and `max_rate`, or what is wrong with them.
     asked: Result<Subscription, Refusal>,
 }
 
 impl Terms {
-    fn of(subscribe: &Subscribe<'_>, publisher: u64) -> Self {
+    fn of(subscribe: &Subscribe<'_>, answering: Answering) -> Self {
+        let Answering { publisher, packet_bytes_max, .. } = answering;
         let number = subscribe.properties.number(PropertyId::SubscriptionId);
-        let mut subscription = Subscription { slow: Slow::DropSilently, ..Subscription::default() };
+        let mut subscription = Subscription::default();
         let mut asked = Ok(());
         for property in subscribe.properties.iter() {
             if let (Ok(()), Property::User(name, text)) = (&asked, property) {
@@ -195,7 +200,7 @@ impl Terms {
             }
         }
         let asked = asked.map(|()| subscription);
-        Self { number: number.and_then(NonZeroU32::new), publisher, asked }
+        Self { number: number.and_then(NonZeroU32::new), publisher, packet_bytes_max, asked }
     }
 
     /// What becomes of one filter of the packet.
@@ -229,8 +234,19 @@ impl Terms {
         let retain_as_published = options.retain_as_published;
         let without = if options.no_local { self.publisher } else { 0 };
         let number = self.number;
-        let delivery = Delivery { qos: 0, retain_as_published, number, without };
-        let subscription = Subscription { id: filter.into(), topics, delivery, ..asked };
+        let delivery = Delivery {
+            qos: options.qos as u8,
+            retain_as_published,
+            number,
+            without,
+            bytes_max: self.packet_bytes_max,
+        };
+        // Of what is to be acknowledged nothing is dropped.
+        let slow = match options.qos {
+            QoS::AtMostOnce => Slow::DropSilently,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => Slow::Disconnect,
+        };
+        let subscription = Subscription { id: filter.into(), topics, delivery, slow, ..asked };
         let wants_states = match options.retain_handling {
             RetainHandling::Always => true,
             RetainHandling::IfNew => is_new,

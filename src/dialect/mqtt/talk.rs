@@ -102,13 +102,12 @@ impl Conversation {
             }
             Packet::Ack(ack) => {
                 let Some(terms) = self.terms() else { return };
-                if let Err(fault) = self.publications.hear_ack(&ack, terms, steps) {
-                    self.refuse(fault, steps);
-                }
+                self.publications.hear_ack(&ack, terms, steps);
             }
             Packet::Subscribe(subscribe) => {
-                let publisher = self.terms().map_or(0, |terms| terms.publisher);
-                self.subscriptions.subscribe(&subscribe, (publisher, context.view), steps);
+                if let Some(terms) = self.terms() {
+                    self.subscriptions.subscribe(&subscribe, (terms, context.view), steps);
+                }
             }
             Packet::Unsubscribe(unsubscribe) => {
                 if let Some(version) = version {

@@ -101,6 +101,12 @@ impl Shard {
                         conn.caller.origin_mut().silent_s_max = after_s;
                     }
                 }
+                Step::Window { most } => {
+                    if let Some(conn) = self.conns.find_mut(id) {
+                        conn.caller.origin_mut().window_max = most;
+                    }
+                }
+                Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
                 Step::Close { code, reason } => self.close(id, code, reason, now),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
                     let answered = self.answer_identify(id, ticket, Shown::Token(&token), now);
@@ -126,6 +132,19 @@ impl Shard {
             }
         }
         steps
+    }
+
+    /// A client has acknowledged a message: others may follow.
+    fn acknowledged(&mut self, id: ConnId, number: u16, is_done: bool) {
+        let Some(solo) = self.conns.solo_mut(id) else { return };
+        let Some(window) = solo.window.as_deref_mut() else { return };
+        let is_free = match is_done {
+            true => window.acknowledged(number),
+            false => !window.received(number),
+        };
+        if is_free || solo.outbox.is_empty() {
+            self.mark_solo(id);
+        }
     }
 
     /// What a connection's conversation wants to be done, now that something it asked is answered.

@@ -101,6 +101,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             }
             | Step::Speak(_)
             | Step::Silence { .. }
+            | Step::Window { .. }
+            | Step::Acknowledged { .. }
             | Step::Subscribe(_)
             | Step::Update { .. }
             | Step::Unsubscribe { .. }
