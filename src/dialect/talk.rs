@@ -149,12 +149,16 @@ pub enum Step {
     Unsubscribe { id: SubId },
     /// Asks a question; the answer comes to `Ask::answered` with this ticket.
     Ask { ticket: Ticket, what: Request },
+    /// What was said belongs to what was said before, and is no message more in the client's rate.
+    Uncounted,
     /// Charges the client with so many steps of a filter's work, done to read its message. A client that has used up its allowance is closed.
     Pay { steps: u64 },
     /// From here on the client is spoken to in this dialect of the same protocol.
     Speak(DialectId),
     /// The client is gone once it has been silent for so many seconds, where its dialect leaves that to be agreed; 0: it may be silent.
     Silence { after_s: u32 },
+    /// The client has a name of which there is one, by its hash: whoever had it before is closed with 4009.
+    Claim { name: u64 },
     /// The client takes so many messages without having acknowledged them, where they are to be.
     Window { most: u16 },
     /// The client has the message of this number; `is_done`: the number is free again.

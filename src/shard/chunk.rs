@@ -123,39 +123,7 @@ pub(super) fn fill(
         }
         filling.told.is_past = matches!(item, Item::Past { .. });
         filling.told.number = number_of(solo, class, &item);
-        match item {
-            Item::Event { event, subs } if event.is_large() => {
-                solo.note_sent(&event);
-                let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
-                filling.large(&event, subs, reached, large, &mut solo.owed);
-            }
-            Item::Past { event, subs } if event.is_large() => {
-                filling.large(&event, subs, NOWHERE, large, &mut solo.owed);
-            }
-            Item::Event { event, subs } => {
-                filled.skipped += filling.announce(&mut solo.outbox);
-                solo.note_sent(&event);
-                let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
-                filling.event(&event, subs, reached);
-            }
-            Item::Past { event, subs } => filling.event(&event, subs, NOWHERE),
-            Item::Said { kind, text } => {
-                if kind == "live" {
-                    filled.skipped += filling.announce(&mut solo.outbox);
-                }
-                filling.said(kind, &text, (&solo.cursor, solo.mark));
-            }
-            Item::Raw(bytes) => filling.raw(&bytes),
-            Item::Reached { homes, mark } => {
-                solo.is_telling = false;
-                solo.mark = mark.or(solo.mark);
-                for (home, time_us) in homes {
-                    if let Some(sent) = solo.cursor.get_mut(usize::from(home)) {
-                        *sent = time_us.max(*sent);
-                    }
-                }
-            }
-        }
+        filled.skipped += filling.take(item, solo, large);
         //= mqtt-v5.0#3.1.2.11.4
         //# Where a Packet is too large to send, the Server MUST discard it without sending it and then behave as if it had completed
         //# sending that Application Message
@@ -240,6 +208,45 @@ impl<'a> Filling<'a> {
             count += skipped.count;
         }
         count
+    }
+
+    /// Adds an item; how many events were passed over before it.
+    fn take(&mut self, item: Item, solo: &mut Solo, large: &mut LargeEvents) -> u64 {
+        let mut skipped = 0;
+        match item {
+            Item::Event { event, subs } if event.is_large() => {
+                solo.note_sent(&event);
+                let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
+                self.large(&event, subs, reached, large, &mut solo.owed);
+            }
+            Item::Past { event, subs } if event.is_large() => {
+                self.large(&event, subs, NOWHERE, large, &mut solo.owed);
+            }
+            Item::Event { event, subs } => {
+                skipped += self.announce(&mut solo.outbox);
+                solo.note_sent(&event);
+                let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
+                self.event(&event, subs, reached);
+            }
+            Item::Past { event, subs } => self.event(&event, subs, NOWHERE),
+            Item::Said { kind, text } => {
+                if kind == "live" {
+                    skipped += self.announce(&mut solo.outbox);
+                }
+                self.said(kind, &text, (&solo.cursor, solo.mark));
+            }
+            Item::Raw(bytes) => self.raw(&bytes),
+            Item::Reached { homes, mark } => {
+                solo.is_telling = false;
+                solo.mark = mark.or(solo.mark);
+                for (home, time_us) in homes {
+                    if let Some(sent) = solo.cursor.get_mut(usize::from(home)) {
+                        *sent = time_us.max(*sent);
+                    }
+                }
+            }
+        }
+        skipped
     }
 
     /// A large event is a chunk of its own: what stands before it is said; returns how many events were passed over.

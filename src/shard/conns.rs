@@ -66,6 +66,8 @@ pub(super) struct Origin {
     pub(super) silent_s_max: u32,
     /// Messages that it takes without having acknowledged them.
     pub(super) window_max: u16,
+    /// The name that is its own, as a hash; 0: it has none.
+    pub(super) name: u64,
 }
 
 impl Caller {

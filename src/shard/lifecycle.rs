@@ -105,6 +105,7 @@ impl Shard {
             self.life.last_words.append(&mut words);
         }
         let generation = conn.generation;
+        let name = conn.caller.origin.as_deref_mut().map_or(0, |of| std::mem::take(&mut of.name));
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;
         if let Some(voice) = conn.voice.take() {
@@ -114,6 +115,9 @@ impl Shard {
         conn.solo = None;
         self.count_held(id);
         self.conns.close_socket(id);
+        if name != 0 {
+            self.claim(ConnRef { id, generation }, name, false);
+        }
         if was_counted {
             self.leave(Address { shard: self.shards.here(), conn: ConnRef { id, generation } });
         }

@@ -66,9 +66,8 @@ impl Shard {
         let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
         let homes = self.shards.homes().of_patterns(&subscription.topics);
         let untold = match since {
-            Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
-            Since::States(topics) => Some(Untold {
-                is_of_states: true,
+            Since::Snapshot(topics) | Since::States(topics) => Some(Untold {
+                is_of_states: matches!(since, Since::States(_)),
                 ..self.untold(&common(topics, &subscription.topics))
             }),
             _ => None,

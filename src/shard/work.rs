@@ -70,6 +70,7 @@ impl Shard {
         self.telling.solos.outboxes().set_share(self.outbox_share());
         self.tell_interest();
         self.close_revoked(now);
+        self.close_taken_over(now);
         self.read_on(now);
         loop {
             let is_telling =

@@ -106,6 +106,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "arrivals",
                 "brake",
                 "chunk",
+                "claims",
                 "class",
                 "classes",
                 "encoded",

@@ -116,6 +116,10 @@ impl Opened {
         //# a half times the Keep Alive time period, it MUST close the Network Connection to the Client
         let after_s = (u32::from(keep_alive_s) * 3).div_ceil(2);
         steps.push(Step::Silence { after_s });
+        //= mqtt-v5.0#3.1.4
+        //# If the ClientID represents a Client already connected to the Server, the Server sends a DISCONNECT packet to the existing
+        //# Client with Reason Code of 0x8E (Session taken over)
+        steps.push(Step::Claim { name: self.publisher });
         let most = if self.window == 0 { u16::MAX } else { self.window };
         steps.push(Step::Window { most: most.min(MQTT_SEND_MAX) });
         let mut properties = Vec::new();

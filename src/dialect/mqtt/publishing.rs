@@ -161,7 +161,10 @@ impl Publications {
         match ack.kind {
             AckKind::Released => {
                 let reason = match self.taken.remove(&ack.id) {
-                    true => Reason::SUCCESS,
+                    true => {
+                        steps.push(Step::Uncounted);
+                        Reason::SUCCESS
+                    }
                     false => Reason::PACKET_ID_NOT_FOUND,
                 };
                 steps.push(terms.ack(AckKind::Complete, ack.id, reason, ""));

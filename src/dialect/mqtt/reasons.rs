@@ -27,6 +27,7 @@ fn reason_of(code: u16, said: &str) -> Reason {
         1009 => Reason::PACKET_TOO_LARGE,
         1008 if said == FLOOD => Reason::MESSAGE_RATE_TOO_HIGH,
         1008 if said == "token revoked" => Reason::NOT_AUTHORIZED,
+        4009 => Reason::SESSION_TAKEN_OVER,
         // A token is over.
         4001 => Reason::NOT_AUTHORIZED,
         _ => Reason::QUOTA_EXCEEDED,

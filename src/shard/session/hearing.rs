@@ -240,7 +240,9 @@ impl Shard {
                         talk.hear(said, context, &mut steps);
                     });
                 }
-                Heard::Steps { steps, is_counted: false }
+                let is_counted =
+                    matches!(steps.first(), Some(Step::Uncounted | Step::Acknowledged { .. }));
+                Heard::Steps { steps, is_counted }
             }
         };
         let has_packet = websocket.has_packet();

@@ -87,6 +87,7 @@ impl Shard {
                     }
                 }
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
+                Step::Uncounted => {}
                 // Who cannot pay is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
                 Step::Speak(dialect) => {
@@ -99,6 +100,14 @@ impl Shard {
                 Step::Silence { after_s } => {
                     if let Some(conn) = self.conns.find_mut(id) {
                         conn.caller.origin_mut().silent_s_max = after_s;
+                    }
+                }
+                Step::Claim { name } => {
+                    if let Some(conn) = self.conns.find_mut(id) {
+                        conn.caller.origin_mut().name = name;
+                    }
+                    if let Some(conn) = self.conns.conn_ref(id) {
+                        self.claim(conn, name, true);
                     }
                 }
                 Step::Window { most } => {

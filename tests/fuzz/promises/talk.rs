@@ -102,6 +102,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             | Step::Speak(_)
             | Step::Silence { .. }
             | Step::Window { .. }
+            | Step::Claim { .. }
+            | Step::Uncounted
             | Step::Acknowledged { .. }
             | Step::Subscribe(_)
             | Step::Update { .. }
