@@ -135,6 +135,8 @@ pub struct World {
     pub costs: Costs,
     /// Messages in each lane from one party to another; more wait where they come from.
     pub inbox_messages_max: usize,
+    /// Bytes in each, likewise; one message may go beyond them.
+    pub inbox_bytes_max: usize,
 }
 
 /// What a core's work takes, in nanoseconds.
@@ -209,6 +211,7 @@ impl World {
             now: Now { mono_ms: MONO_MS, wall_us: START_US },
             costs: Costs::default(),
             inbox_messages_max: usize::MAX,
+            inbox_bytes_max: usize::MAX,
         }
     }
 
@@ -316,9 +319,15 @@ impl World {
         for (to, way) in self.ways[shard].iter_mut().enumerate() {
             let pending = self.shards[shard].mesh_pending(PartyId(to as u16));
             for lane in Lane::ALL {
-                let room = self.inbox_messages_max.saturating_sub(way.queue(lane).len());
-                let parcels = std::iter::from_fn(|| pending.pop(lane)).take(room);
-                way.queue(lane).extend(parcels.map(|parcel| parcel.message));
+                let queue = way.queue(lane);
+                let mut bytes: usize = queue.iter().map(Message::weight_bytes).sum();
+                while queue.len() < self.inbox_messages_max
+                    && bytes < self.inbox_bytes_max
+                    && let Some(parcel) = pending.pop(lane)
+                {
+                    bytes += parcel.weight_bytes;
+                    queue.push_back(parcel.message);
+                }
             }
         }
     }
