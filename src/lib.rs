@@ -10,6 +10,8 @@ pub mod event;
 
 pub mod position;
 
+pub mod tables;
+
 pub mod matcher;
 
 pub mod dialect;

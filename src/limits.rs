@@ -8,11 +8,14 @@
 mod access;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/tables.rs"]
+mod tables;
 #[path = "limits/tls.rs"]
 mod tls;
 
 pub use access::*;
 pub use filters::*;
+pub use tables::*;
 pub use tls::*;
 
 /// Bytes of a topic name; a longer one is refused with `bad_topic`.

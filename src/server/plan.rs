@@ -31,6 +31,7 @@ use crate::shard::Bounds;
 use crate::shard::MemoryBounds;
 use crate::shard::Returns;
 use crate::shard::Settings;
+use crate::shard::Tables;
 
 /// What is started.
 #[derive(Clone, Debug)]
@@ -196,6 +197,7 @@ pub(super) fn settings(
             paced_ms: config.return_spread_s.min(config.drain_timeout_s / 2) * 1000,
         },
         durable: None,
+        tables: Tables::default(),
     })
 }
 

@@ -88,7 +88,7 @@ impl Shard {
     /// Takes a connection out of everything, and has its socket closed.
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
-        self.intake.tickets.close(id);
+        self.leave_tables(id);
         self.classes.spending.forget(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {

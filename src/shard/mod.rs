@@ -50,6 +50,8 @@ mod replay;
 mod returns;
 mod rights;
 mod roll;
+mod rows;
+mod rows_rights;
 mod session;
 mod settings;
 mod shape;
@@ -103,12 +105,14 @@ pub use lanes::Pending;
 pub use passed_on::Proxies;
 pub use peer::Peer;
 pub use returns::Returns;
+pub use rows::conn_of;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::Durable;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
+pub use settings::Tables;
 pub use sink::Sent;
 pub use sink::Sink;
 pub use stats::Stats;
@@ -139,6 +143,7 @@ pub struct Shard {
     /// What is held of what has come in part.
     intake: intake::Intake,
     rights: rights::Rights,
+    rows: rows::Rows,
     stats: Stats,
 }
 
@@ -163,6 +168,7 @@ impl Shard {
             settings,
             conns: conns::Conns::default(),
             life: life::Life::default(),
+            rows: rows::Rows::default(),
             classes: classes::Classes::default(),
             stats: Stats::default(),
         }
@@ -210,6 +216,10 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
+            // This shard has no tables.
+            Mesh::Tables(_) => {}
+            Mesh::TablesSay { conn, answer } => self.table_answered(conn, &answer, now),
+            Mesh::Told(told) => self.row_told(*told, now),
             // This shard is no store.
             Mesh::Store(_) => {}
             Mesh::StoreSays(answer) => self.store_said(answer, now),

@@ -71,6 +71,7 @@ pub fn roomy() -> Settings {
         close_timeout_s: 5,
         returns: Returns { spread_ms: 10_000, paced_ms: 5_000 },
         durable: None,
+        tables: Default::default(),
     }
 }
 
