@@ -8,11 +8,14 @@
 mod access;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/playback.rs"]
+mod playback;
 #[path = "limits/tls.rs"]
 mod tls;
 
 pub use access::*;
 pub use filters::*;
+pub use playback::*;
 pub use tls::*;
 
 /// Bytes of a topic name; a longer one is refused with `bad_topic`.

@@ -14,6 +14,8 @@ use super::access::common;
 use super::input::ConnId;
 use super::input::PageAnswer;
 use super::past::Wanted;
+use super::player::Player;
+use super::player::Taking;
 use super::shape::Past;
 use super::solo::Listener;
 use super::solo::Replay;
@@ -33,6 +35,7 @@ use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::PLAYBACK_BYTES;
 use crate::limits::POSITION_AHEAD_US;
 use crate::limits::REPLAY_BYTES;
 use crate::limits::REPLAY_KEY_BYTES;
@@ -40,6 +43,7 @@ use crate::matcher::Filter;
 use crate::position::Gap;
 use crate::position::GapReason;
 use crate::position::Live;
+use crate::position::Playback;
 use crate::position::Since;
 use crate::position::is_epoch_of;
 
@@ -58,7 +62,7 @@ impl Shard {
         id: ConnId,
         listener: Listener,
         subscription: &Arc<Subscription>,
-        since: &Since,
+        (since, playback): (&Since, Option<Playback>),
         now: Now,
     ) {
         let since = if self.is_position_here(since, now) { since } else { &Since::Lost };
@@ -96,6 +100,11 @@ impl Shard {
             met: (subscription.leave && is_return).then(HashSet::default),
             unlearned: Vec::new(),
             is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
+            player: playback.map(|playback| {
+                let batch_ms = subscription.batch.map(|batch| batch.delay_ms);
+                Box::new(Player::new(playback, batch_ms, now))
+            }),
+            moving: None,
         };
         let home_count = self.shards.homes().count();
         let cursor = first_cursor(since, &homes, home_count, |home, of| self.is_epoch_of(of, home));
@@ -125,7 +134,13 @@ impl Shard {
             }
             if let Some(replay) = self.conns.replay_of(id, serial) {
                 replay.state_bytes += REPLAY_BYTES + read_bytes(&read);
-                replay.next.push(Wanted::new(home, read, 0));
+                match &mut replay.player {
+                    Some(player) => {
+                        replay.state_bytes += PLAYBACK_BYTES;
+                        player.add(home, read);
+                    }
+                    None => replay.next.push(Wanted::new(home, read, 0)),
+                }
             }
         }
         self.ask_for_next_pages(id, now);
@@ -196,9 +211,12 @@ impl Shard {
         if self.conns.find_ref(answer.reader).is_none() {
             return;
         }
-        let reader = answer.reader;
-        if self.admit_page(&answer).is_some() {
-            self.take_page(answer, now);
+        let (reader, serial) = (answer.reader, answer.replay);
+        let is_left = |replay: &mut Replay| replay.moving.is_some();
+        if self.conns.replay_of(reader.id, serial).is_some_and(is_left) {
+            self.page_left(reader.id, serial, answer.home, now);
+        } else if let Some(asked) = self.admit_page(&answer) {
+            self.take_page(answer, asked.after_us, now);
         }
         self.rest_after_page(reader, now);
         let solo = self.conns.solo_mut(reader.id);
@@ -208,7 +226,7 @@ impl Shard {
         }
     }
 
-    fn take_page(&mut self, answer: PageAnswer, now: Now) {
+    fn take_page(&mut self, answer: PageAnswer, after_us: u64, now: Now) {
         if matches!(answer.read.start, Start::Snapshot { .. }) {
             return self.snapshot_arrived(answer, now);
         }
@@ -217,11 +235,17 @@ impl Shard {
         if self.conns.replay_of(id, serial).is_some_and(is_unlearned) {
             return self.learn_inside(answer, now);
         }
-        let PageAnswer { reader: _, replay: _, home: _, read, page, began } = answer;
-        let Some(sub) = self.conns.replay_of(id, serial).map(|replay| replay.sub) else { return };
+        let PageAnswer { reader: _, replay: _, home: _, read, mut page, began } = answer;
+        let Some(replay) = self.conns.replay_of(id, serial) else { return };
+        let (sub, is_played) = (replay.sub, replay.player.is_some());
         let set = 1 << sub;
-        for gap in page.gaps {
+        for gap in std::mem::take(&mut page.gaps) {
             self.push_page_gap(id, serial, set, gap);
+        }
+        if is_played {
+            let began_us = began.map(|began| began.time_us);
+            let taking = Taking { home, read, after_us, page, began_us };
+            return self.take_to_play(id, serial, taking, now);
         }
         let mut events = &page.events[..];
         for (time_us, gap) in page.late_gaps {
@@ -249,6 +273,7 @@ impl Shard {
             if replay.began(home, began) {
                 self.end_replay(id, serial, now);
             }
+            self.sleep_or_wake(id);
         }
         self.mark_solo(id);
     }
@@ -307,7 +332,7 @@ impl Shard {
         self.ask_for_next_pages(reader.id, now);
     }
 
-    fn push_page_events(
+    pub(super) fn push_page_events(
         &mut self,
         id: ConnId,
         serial: u32,
@@ -328,7 +353,8 @@ impl Shard {
             let Some(replay) = self.conns.replay_of(id, serial) else { return };
             let is_news = replay.told(event);
             replay.live.replayed += u64::from(passes);
-            let Some(event) = self.shape_past(id, event, sub, Past { passes, is_news }, now) else {
+            let past = Past { passes, is_news, is_played: replay.player.is_some() };
+            let Some(event) = self.shape_past(id, event, sub, past, now) else {
                 continue;
             };
             if let Some(solo) = self.conns.solo_mut(id) {
@@ -352,6 +378,7 @@ impl Shard {
             return;
         };
         let replay = solo.replays.remove(index);
+        self.replan(id);
         self.end_past(id, replay.sub, now);
         let Some(solo) = self.conns.solo_mut(id) else {
             return;

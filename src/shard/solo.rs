@@ -11,8 +11,10 @@ use super::input::Began;
 use super::past::PastHeld;
 use super::past::Untold;
 use super::past::Wanted;
+use super::player::Player;
 use crate::batch::Outbox;
 use crate::batch::Owed;
+use crate::clock::Now;
 use crate::dialect::SubId;
 use crate::event::Event;
 use crate::event::HomeId;
@@ -24,6 +26,8 @@ use crate::limits::OUTBOX_INPUT_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::REPLAY_KEY_BYTES;
 use crate::position::Live;
+use crate::position::Playback;
+use crate::position::Since;
 
 /// The state of a connection that is not in step.
 #[derive(Debug, Default)]
@@ -107,6 +111,11 @@ impl Solo {
         self.owed.is_empty() && self.outbox.bytes() <= PAGE_BYTES_MAX / 2
     }
 
+    /// Whether playbacks may tell it what is due.
+    pub(super) fn may_be_played(&self, now: Now) -> bool {
+        now.mono_ms >= self.rests_until_ms && self.has_room_for_pages()
+    }
+
     /// Whether what it is sent next is of the past, and nothing new waits behind it.
     pub(super) fn is_told_past(&self) -> bool {
         self.outbox.event_bytes() == 0
@@ -174,12 +183,34 @@ pub(super) struct Replay {
     pub(super) is_awaited: bool,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(HomeId, u64)>,
+    /// Told at a pace of its own time: the clock, and what is held until it is due.
+    pub(super) player: Option<Box<Player>>,
+    /// It is told nothing more of where it is: once the pages that were asked for have come, it begins there.
+    pub(super) moving: Option<Box<Moving>>,
+}
+
+/// Where a replay is to begin anew.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) since: Since,
+    pub(super) playback: Option<Playback>,
 }
 
 impl Replay {
+    /// Whether no live event is for its subscription: it is played, or moves, and the present of no home has begun.
+    pub(super) fn is_all_past(&self) -> bool {
+        (self.player.is_some() || self.moving.is_some()) && !self.is_live && self.began_us.is_empty()
+    }
+
     /// Bytes of what it remembers, and of what is set aside for the pages that it has asked for.
     pub(super) fn held_bytes(&self) -> usize {
-        self.state_bytes + self.asked.iter().map(|asked| asked.bytes).sum::<usize>()
+        let held = self.player.as_ref().map_or(0, |player| player.held_bytes());
+        self.state_bytes + held + self.asked.iter().map(|asked| asked.bytes).sum::<usize>()
+    }
+
+    /// Whether something of it is held that is not due yet.
+    pub(super) fn holds(&self) -> bool {
+        self.player.as_ref().is_some_and(|player| player.held_bytes() > 0)
     }
 
     /// Remembers that an event of the past was told; true if it is the first news of its key, for a client that wants to know what leaves.

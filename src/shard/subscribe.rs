@@ -24,6 +24,8 @@ use crate::dialect::Subs;
 use crate::dialect::Subscription;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Gap;
+use crate::position::Playback;
+use crate::position::Seek;
 use crate::position::Since;
 
 impl Shard {
@@ -32,7 +34,7 @@ impl Shard {
         &mut self,
         id: ConnId,
         subscription: &Arc<Subscription>,
-        since: &Since,
+        past: (&Since, Option<Playback>),
         now: Now,
     ) {
         let mut subs = self.subs_of(id).to_vec();
@@ -72,11 +74,18 @@ impl Shard {
         if subscription.is_alone() {
             self.begin_shaping(id, sub, subscription, now);
         }
-        self.begin_replay(id, Listener { sub, is_live: false }, subscription, since, now);
+        self.begin_replay(id, Listener { sub, is_live: false }, subscription, past, now);
+        self.sleep_or_wake(id);
     }
 
     /// Changes a running subscription, from here on.
-    pub(super) fn update(&mut self, id: ConnId, sub_id: &SubId, change: Change, now: Now) {
+    pub(super) fn update(
+        &mut self,
+        id: ConnId,
+        sub_id: &SubId,
+        (change, seek): (Change, &Seek),
+        now: Now,
+    ) {
         let mut subs = self.subs_of(id).to_vec();
         let Some(index) = subs.iter().position(|sub| sub.id == *sub_id) else {
             return self.refuse_unknown(id, sub_id);
@@ -99,6 +108,9 @@ impl Shard {
             return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
         }
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
+        if let Err(refusal) = self.check_seek(id, sub, seek) {
+            return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+        }
         self.begin_shaping(id, sub, &changed, now);
         if former.filter != changed.filter
             && let Some(solo) = self.conns.solo_mut(id)
@@ -112,6 +124,9 @@ impl Shard {
         self.go_solo(id);
         self.enter_class(id, subs);
         self.say(id, &Outcome::Updated { id: sub_id });
+        if !seek.is_empty() {
+            self.seek(id, sub, &changed, seek, now);
+        }
     }
 
     /// Ends a subscription; nothing of it comes after the answer.
@@ -148,6 +163,7 @@ impl Shard {
                 self.hear_later(id);
             }
         }
+        self.replan(id);
     }
 
     /// Whether the shard has room for a connection with these subscriptions.
@@ -159,7 +175,7 @@ impl Shard {
         if held + weight <= most {
             return Ok(());
         }
-        let key = ClassKey { voice, subs: subs.to_vec(), alone: None };
+        let key = ClassKey { voice, subs: subs.to_vec(), alone: None, is_asleep: false };
         let is_known =
             !subs.iter().any(|sub| sub.is_alone()) && self.classes.find_key(&key).is_some();
         let former = self.conns.find(id).and_then(|conn| conn.class);
@@ -278,7 +294,8 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let class = self.classes.enter(ClassKey { voice, subs, alone }, id);
+        let is_asleep = self.conns.sleeps(id, subs.len());
+        let class = self.classes.enter(ClassKey { voice, subs, alone, is_asleep }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
@@ -319,6 +336,13 @@ impl Shard {
 }
 
 impl Conns {
+    /// Whether all subscriptions of a connection, of which there are so many, are in the past.
+    pub(super) fn sleeps(&self, id: ConnId, subs: usize) -> bool {
+        let Some(solo) = self.solo(id) else { return false };
+        let past = solo.replays.iter().filter(|replay| replay.is_all_past());
+        past.fold(0_u64, |set, replay| set | 1 << replay.sub).count_ones() as usize == subs
+    }
+
     pub(super) fn voice_of(&self, id: ConnId) -> Option<Voice> {
         self.find(id).and_then(|conn| conn.voice)
     }
