@@ -56,11 +56,9 @@ impl Since {
     #[must_use]
     pub const fn is_place_in_time(&self) -> bool {
         match self {
-            Self::Earliest
-            | Self::Time(_)
-            | Self::Position(_)
-            | Self::Cursor(_)
-            | Self::Lost => true,
+            Self::Earliest | Self::Time(_) | Self::Position(_) | Self::Cursor(_) | Self::Lost => {
+                true
+            }
             Self::Now | Self::Last | Self::Snapshot(_) | Self::Tail(_) => false,
         }
     }

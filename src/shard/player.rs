@@ -333,9 +333,7 @@ impl Player {
 
     /// Whether nothing of the past is left at any home, as all of them have just said.
     pub(super) fn is_over(&self, now: Now) -> bool {
-        let is_just = |leg: &Leg| {
-            matches!(leg.behind, Behind::Present(_, asked_ms) if asked_ms + PLAYBACK_NEAR_MS > now.mono_ms)
-        };
+        let is_just = |leg: &Leg| matches!(leg.behind, Behind::Present(_, asked_ms) if asked_ms + PLAYBACK_NEAR_MS > now.mono_ms);
         !self.is_paused() && self.legs.iter().all(|leg| leg.is_idle() && is_just(leg))
     }
 

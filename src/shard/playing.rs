@@ -16,6 +16,7 @@ use super::player::Taking;
 use super::solo::Listener;
 use super::solo::Moving;
 use super::solo::Replay;
+use super::solo::Solo;
 use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -28,14 +29,6 @@ use crate::position::Playback;
 use crate::position::Seek;
 
 impl Shard {
-    /// A page of a playback has come: what is due soon of it is held.
-    pub(super) fn take_to_play(&mut self, id: ConnId, serial: u32, taking: Taking, now: Now) {
-        let Some(replay) = self.conns.replay_of(id, serial) else { return };
-        let Some(player) = &mut replay.player else { return };
-        let let_go = player.take(taking, now);
-        replay.let_go(&let_go);
-    }
-
     /// Tells what is due of a connection's playbacks, asks for what comes next, and has it looked at again in time.
     pub(super) fn play(&mut self, id: ConnId, now: Now) {
         let serials: Vec<u32> = match self.conns.solo(id) {
@@ -51,7 +44,7 @@ impl Shard {
         for serial in serials {
             self.play_one(id, serial, now);
         }
-        self.replan(id);
+        self.telling.plays.plan(&mut self.conns, id);
     }
 
     fn play_one(&mut self, id: ConnId, serial: u32, now: Now) {
@@ -78,19 +71,6 @@ impl Shard {
             return;
         }
         self.telling.turn.spend(due.len() as u64 * UNITS_QUEUED);
-        self.tell_due(id, serial, sub, due, now);
-        self.rest_after_page(reader, now);
-        self.mark_solo(id);
-    }
-
-    fn tell_due(
-        &mut self,
-        id: ConnId,
-        serial: u32,
-        sub: u8,
-        due: Vec<Part>,
-        now: Now,
-    ) {
         let mut events: Vec<Arc<Event>> = Vec::with_capacity(due.len());
         for part in due {
             match part {
@@ -102,6 +82,8 @@ impl Shard {
             }
         }
         self.push_page_events(id, serial, sub, &events, now);
+        self.rest_after_page(reader, now);
+        self.mark_solo(id);
     }
 
     /// Plays on for those for whom something is due, one in each turn, and more while nothing new waits to be told.
@@ -120,40 +102,6 @@ impl Shard {
                 }
             }
         }
-    }
-
-    /// Has a connection's playbacks looked at when something of them is due.
-    pub(super) fn replan(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.conn_ref(id) else { return };
-        let Some(solo) = self.conns.solo_mut(id) else { return };
-        let players = solo.replays.iter().filter_map(|replay| replay.player.as_ref());
-        let due_ms = players.filter_map(|player| player.wake_ms()).min();
-        // Who is resting, or does not read, is gone on with when that has ended.
-        let due_ms = due_ms.filter(|_| solo.closing.is_none() && solo.has_room_for_pages());
-        let due_ms = due_ms.map(|due_ms| due_ms.max(solo.rests_until_ms));
-        self.telling.plays.set(conn, solo, due_ms);
-    }
-
-    /// A connection's playbacks end.
-    pub(super) fn forget_plays(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.conn_ref(id) else { return };
-        if let Some(solo) = self.conns.solo_mut(id) {
-            self.telling.plays.set(conn, solo, None);
-        }
-    }
-
-    /// Whether a running subscription can be moved so.
-    pub(super) fn check_seek(&self, id: ConnId, sub: u8, seek: &Seek) -> Result<(), Refusal> {
-        let replays = self.conns.solo(id).map_or(&[][..], |solo| &solo.replays);
-        let replay = replays.iter().find(|replay| replay.sub == sub);
-        let is_played = replay.is_some_and(|replay| replay.playback().is_some());
-        if is_played || seek.since.is_some() || seek.is_empty() {
-            return Ok(());
-        }
-        let field = if seek.speed.is_some() { "speed" } else { "max_gap_ms" };
-        let message =
-            format_args!("`{field}` needs `since`: this subscription is told nothing of the past at a pace of its own time");
-        Err(Refusal::of(RefusalCode::BadField, field, message))
     }
 
     /// Moves a subscription in time, or changes the pace at which it is told of it.
@@ -225,14 +173,40 @@ impl Shard {
     pub(super) fn sleep_or_wake(&mut self, id: ConnId) {
         let class = self.conns.find(id).and_then(|conn| conn.class);
         let Some(class) = class.and_then(|class| self.classes.find(class)) else { return };
-        if class.key.is_asleep != self.conns.sleeps(id, class.key.subs.len()) {
+        let solo = self.conns.solo(id);
+        if class.key.is_asleep != solo.is_some_and(|solo| solo.is_all_past(class.key.subs.len())) {
             let subs = class.key.subs.clone();
             self.enter_class(id, subs);
         }
     }
 }
 
+/// Whether a running subscription can be moved so.
+///
+/// # Errors
+/// If there is nothing that could go at another pace.
+pub(super) fn check_seek(solo: Option<&Solo>, sub: u8, seek: &Seek) -> Result<(), Refusal> {
+    let replays = solo.map_or(&[][..], |solo| &solo.replays);
+    let replay = replays.iter().find(|replay| replay.sub == sub);
+    let is_played = replay.is_some_and(|replay| replay.playback().is_some());
+    if is_played || seek.since.is_some() || seek.is_empty() {
+        return Ok(());
+    }
+    let field = if seek.speed.is_some() { "speed" } else { "max_gap_ms" };
+    let message = format_args!(
+        "`{field}` needs `since`: this subscription is told nothing of the past at a pace of its own time"
+    );
+    Err(Refusal::of(RefusalCode::BadField, field, message))
+}
+
 impl Replay {
+    /// A page has come: what is due soon of it is held.
+    pub(super) fn take_to_play(&mut self, taking: Taking, now: Now) {
+        let Some(player) = &mut self.player else { return };
+        let let_go = player.take(taking, now);
+        self.let_go(&let_go);
+    }
+
     /// How it is played, or will be once it has moved.
     pub(super) fn playback(&self) -> Option<Playback> {
         match &self.moving {

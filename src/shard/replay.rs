@@ -4,7 +4,6 @@
 //! events of that home are not for this subscription, because they stand in the pages; after it they are, and none is missed.
 
 use super::conns::Conns;
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use super::past::Wanted;
 use super::player::Player;
 use super::player::Taking;
 use super::shape::Past;
+use super::solo::Learning;
 use super::solo::Listener;
 use super::solo::Replay;
 use super::solo::Solo;
@@ -83,28 +83,17 @@ impl Shard {
         });
         let hears_once_live = self.conns.voice_of(id).is_some_and(Voice::hears_once_live);
         let replay = Replay {
-            serial,
-            sub: listener.sub,
-            id: Arc::clone(&subscription.id),
             homes: homes.iter().fold(0, |set, home| set | 1 << home.0),
-            next: Vec::new(),
-            asked: Vec::new(),
             state_bytes: REPLAY_BYTES + read_bytes(&shared),
-            sent: HashMap::default(),
             live: Live { epoch: (*self.shards.epoch()).into(), ..Live::default() },
             untold,
-            is_narrowed: false,
-            is_live: listener.is_live,
             is_awaited: *since == Since::Now && hears_once_live,
-            began_us: Vec::new(),
-            met: (subscription.leave && is_return).then(HashSet::default),
-            unlearned: Vec::new(),
-            is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
+            learning: Learning::of(subscription, since, is_return),
             player: playback.map(|playback| {
                 let batch_ms = subscription.batch.map(|batch| batch.delay_ms);
                 Box::new(Player::new(playback, batch_ms, now))
             }),
-            moving: None,
+            ..Replay::new(serial, listener, &subscription.id)
         };
         let home_count = self.shards.homes().count();
         let cursor = first_cursor(since, &homes, home_count, |home, of| self.is_epoch_of(of, home));
@@ -123,24 +112,10 @@ impl Shard {
             return self.ask_for_next_pages(id, now);
         }
         for home in homes {
-            let mut read = self.read_at(home, since, &shared);
-            if subscription.leave
-                && is_return
-                && is_resume(&read.start)
-                && let Some(replay) = self.conns.replay_of(id, serial)
-            {
-                let last = Read { start: LAST, ..Read::clone(&read) };
-                replay.unlearned.push((home, std::mem::replace(&mut read, Arc::new(last))));
-            }
+            let read = self.read_at(home, since, &shared);
+            let learns = subscription.leave && is_return && is_resume(&read.start);
             if let Some(replay) = self.conns.replay_of(id, serial) {
-                replay.state_bytes += REPLAY_BYTES + read_bytes(&read);
-                match &mut replay.player {
-                    Some(player) => {
-                        replay.state_bytes += PLAYBACK_BYTES;
-                        player.add(home, read);
-                    }
-                    None => replay.next.push(Wanted::new(home, read, 0)),
-                }
+                replay.add_home(home, read, learns);
             }
         }
         self.ask_for_next_pages(id, now);
@@ -231,7 +206,8 @@ impl Shard {
             return self.snapshot_arrived(answer, now);
         }
         let (id, serial, home) = (answer.reader.id, answer.replay, answer.home);
-        let is_unlearned = |replay: &mut Replay| replay.unlearned.iter().any(|(of, _)| *of == home);
+        let is_unlearned =
+            |replay: &mut Replay| replay.learning.unlearned.iter().any(|(of, _)| *of == home);
         if self.conns.replay_of(id, serial).is_some_and(is_unlearned) {
             return self.learn_inside(answer, now);
         }
@@ -245,7 +221,10 @@ impl Shard {
         if is_played {
             let began_us = began.map(|began| began.time_us);
             let taking = Taking { home, read, after_us, page, began_us };
-            return self.take_to_play(id, serial, taking, now);
+            if let Some(replay) = self.conns.replay_of(id, serial) {
+                replay.take_to_play(taking, now);
+            }
+            return;
         }
         let mut events = &page.events[..];
         for (time_us, gap) in page.late_gaps {
@@ -305,13 +284,15 @@ impl Shard {
     fn learn_inside(&mut self, answer: PageAnswer, now: Now) {
         let PageAnswer { reader, replay: serial, home, read: last, page, .. } = answer;
         let Some(replay) = self.conns.replay_of(reader.id, serial) else { return };
-        let (sub, is_refiltered) = (replay.sub, replay.is_refiltered);
-        let Some(index) = replay.unlearned.iter().position(|(of, _)| *of == home) else { return };
-        let read = Arc::clone(&replay.unlearned[index].1);
+        let (sub, is_refiltered) = (replay.sub, replay.learning.is_refiltered);
+        let Some(index) = replay.learning.unlearned.iter().position(|(of, _)| *of == home) else {
+            return;
+        };
+        let read = Arc::clone(&replay.learning.unlearned[index].1);
         match page.more_after_us {
             Some(after_us) => replay.next.push(Wanted::new(home, last, after_us)),
             None => {
-                replay.unlearned.swap_remove(index);
+                replay.learning.unlearned.swap_remove(index);
                 replay.next.push(Wanted::new(home, Arc::clone(&read), 0));
             }
         }
@@ -378,7 +359,7 @@ impl Shard {
             return;
         };
         let replay = solo.replays.remove(index);
-        self.replan(id);
+        self.telling.plays.plan(&mut self.conns, id);
         self.end_past(id, replay.sub, now);
         let Some(solo) = self.conns.solo_mut(id) else {
             return;
@@ -459,11 +440,40 @@ fn first_cursor(
     .collect()
 }
 
+impl Replay {
+    /// One more home is to be asked. `learns`: first for what was inside when its client went.
+    fn add_home(&mut self, home: HomeId, mut read: Arc<Read>, learns: bool) {
+        if learns {
+            let last = Read { start: LAST, ..Read::clone(&read) };
+            self.learning.unlearned.push((home, std::mem::replace(&mut read, Arc::new(last))));
+        }
+        self.state_bytes += REPLAY_BYTES + read_bytes(&read);
+        match &mut self.player {
+            Some(player) => {
+                self.state_bytes += PLAYBACK_BYTES;
+                player.add(home, read);
+            }
+            None => self.next.push(Wanted::new(home, read, 0)),
+        }
+    }
+}
+
+impl Learning {
+    /// What is to be learned by a subscription's client.
+    fn of(subscription: &Subscription, since: &Since, is_return: bool) -> Self {
+        Self {
+            met: (subscription.leave && is_return).then(HashSet::default),
+            unlearned: Vec::new(),
+            is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
+        }
+    }
+}
+
 impl Solo {
     /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
     pub(super) fn refiltered(&mut self, sub: u8) {
         for replay in &mut self.replays {
-            replay.is_refiltered |= replay.sub == sub;
+            replay.learning.is_refiltered |= replay.sub == sub;
         }
     }
 }

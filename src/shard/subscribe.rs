@@ -10,6 +10,7 @@ use super::Shard;
 use super::class::ClassKey;
 use super::class::weight_of;
 use super::input::ConnId;
+use super::playing::check_seek;
 use super::solo::Listener;
 use super::solo::Solo;
 use super::transport::Voice;
@@ -108,7 +109,7 @@ impl Shard {
             return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
         }
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
-        if let Err(refusal) = self.check_seek(id, sub, seek) {
+        if let Err(refusal) = check_seek(self.conns.solo(id), sub, seek) {
             return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
         }
         self.begin_shaping(id, sub, &changed, now);
@@ -163,7 +164,7 @@ impl Shard {
                 self.hear_later(id);
             }
         }
-        self.replan(id);
+        self.telling.plays.plan(&mut self.conns, id);
     }
 
     /// Whether the shard has room for a connection with these subscriptions.
@@ -294,7 +295,7 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let is_asleep = self.conns.sleeps(id, subs.len());
+        let is_asleep = self.conns.solo(id).is_some_and(|solo| solo.is_all_past(subs.len()));
         let class = self.classes.enter(ClassKey { voice, subs, alone, is_asleep }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
@@ -336,13 +337,6 @@ impl Shard {
 }
 
 impl Conns {
-    /// Whether all subscriptions of a connection, of which there are so many, are in the past.
-    pub(super) fn sleeps(&self, id: ConnId, subs: usize) -> bool {
-        let Some(solo) = self.solo(id) else { return false };
-        let past = solo.replays.iter().filter(|replay| replay.is_all_past());
-        past.fold(0_u64, |set, replay| set | 1 << replay.sub).count_ones() as usize == subs
-    }
-
     pub(super) fn voice_of(&self, id: ConnId) -> Option<Voice> {
         self.find(id).and_then(|conn| conn.voice)
     }

@@ -60,7 +60,13 @@ impl Shard {
         for (listener, wish) in told {
             // Without a past to tell and without a position to name, the next event is the first one.
             if wish.since != Since::Now || is_stream {
-                self.begin_replay(id, listener, &wish.subscription, (&wish.since, wish.playback), now);
+                self.begin_replay(
+                    id,
+                    listener,
+                    &wish.subscription,
+                    (&wish.since, wish.playback),
+                    now,
+                );
             }
         }
         self.sleep_or_wake(id);

@@ -18,8 +18,7 @@ fn hour(shards: u16) -> Stage {
 fn an_hour_is_told_in_a_minute_at_60() {
     let mut stage = hour(1);
     let begin_ms = stage.ms();
-    let mut reader =
-        stage.subscribe(&json!({"topics": ["t"], "since": "earliest", "speed": 60}));
+    let mut reader = stage.subscribe(&json!({"topics": ["t"], "since": "earliest", "speed": 60}));
     stage.pass(70_000, &mut [&mut reader]);
     let events = reader.events();
     for (index, (ms, n)) in events.iter().enumerate() {
@@ -35,7 +34,11 @@ fn an_hour_is_told_in_a_minute_at_60() {
     reader.forget();
     stage.publish("t", "k", &json!({"n": 3_600}));
     stage.pass(1, &mut [&mut reader]);
-    assert_eq!(reader.events().iter().map(|(_, n)| *n).collect::<Vec<_>>(), [3_600], "from then on as things happen");
+    assert_eq!(
+        reader.events().iter().map(|(_, n)| *n).collect::<Vec<_>>(),
+        [3_600],
+        "from then on as things happen"
+    );
 }
 
 #[test]
@@ -51,7 +54,7 @@ fn slower_than_it_happened_and_far_faster() {
         let events = reader.events();
         assert_eq!(events.len(), 10);
         assert_eq!(reader.live_ms().len(), 1);
-        let span_ms = (events[9].0 - begin_ms);
+        let span_ms = events[9].0 - begin_ms;
         let expected = 9_000.0 / speed;
         assert!(
             (span_ms as f64 - expected).abs() <= 120.0,
@@ -234,7 +237,11 @@ fn what_cannot_be_a_speed_is_refused_with_its_place() {
         (json!({"since": "earliest", "play_from": 1}), "play_from", "`play_from` needs `speed`"),
         (json!({"since": "earliest", "max_gap_ms": 1}), "max_gap_ms", "`max_gap_ms` needs `speed`"),
         (json!({"since": "earliest", "speed": 1, "max_gap_ms": -1}), "max_gap_ms", "an integer"),
-        (json!({"since": "earliest", "speed": 1, "max_gap_ms": 86_400_001}), "max_gap_ms", "0 to 86400000"),
+        (
+            json!({"since": "earliest", "speed": 1, "max_gap_ms": 86_400_001}),
+            "max_gap_ms",
+            "0 to 86400000",
+        ),
         (json!({"since": "earliest", "speed": 1, "play_from": "last"}), "play_from", "a time"),
     ] {
         let mut wish = wish.clone();

@@ -16,7 +16,8 @@ fn played(speed: f64) -> (Stage, Reader) {
 }
 
 fn updated(reader: &Reader) -> usize {
-    let is_updated = |told: &Told| matches!(told, Told::Other(message) if message["type"] == "updated");
+    let is_updated =
+        |told: &Told| matches!(told, Told::Other(message) if message["type"] == "updated");
     reader.told.iter().filter(|(_, told)| is_updated(told)).count()
 }
 
@@ -39,7 +40,11 @@ fn paused_nothing_is_told_and_gone_on_nothing_is_missing() {
     let begin_ms = stage.ms();
     stage.pass(10_000, &mut [&mut reader]);
     let events = reader.events();
-    assert_eq!(numbers(&reader), (0..events.len() as u64).collect::<Vec<_>>(), "each once, in order");
+    assert_eq!(
+        numbers(&reader),
+        (0..events.len() as u64).collect::<Vec<_>>(),
+        "each once, in order"
+    );
     assert!((298..=302).contains(&events.len()), "200 more in ten seconds at 20: {}", events.len());
     let (ms, n) = events[250];
     assert!(ms.abs_diff(begin_ms + (n - 100) * 50) <= 60, "{ms} {n} {begin_ms}");
@@ -137,7 +142,11 @@ fn keys_of_the_place_that_was_left_do_not_leave_at_the_new_one() {
     let since = stage.at_us(50_000);
     stage.say(&mut reader, "update", &json!({ "since": since }));
     stage.pass(10_000, &mut [&mut reader]);
-    assert_eq!(numbers(&reader), (91..100).collect::<Vec<_>>(), "nothing is inside there, so nothing leaves");
+    assert_eq!(
+        numbers(&reader),
+        (91..100).collect::<Vec<_>>(),
+        "nothing is inside there, so nothing leaves"
+    );
 }
 
 #[test]
@@ -174,10 +183,7 @@ fn a_storm_of_updates_ends_where_the_last_one_says() {
             2 => json!({"since": since, "speed": 0.01, "play_from": since}),
             _ => json!({"since": since, "speed": null}),
         };
-        let mut message = last.clone();
-        message["type"] = json!("update");
-        message["id"] = json!("s");
-        reader.client.say(&mut stage.world, &message);
+        stage.send(&reader, "update", &last);
         if turn % 80 == 79 {
             // A connection may say 100 messages a second.
             stage.pass(1_000, &mut [&mut reader]);

@@ -81,12 +81,17 @@ impl Stage {
 
     /// A reader says something about its subscription `s`, and is told what follows at once.
     pub(crate) fn say(&mut self, reader: &mut Reader, kind: &str, members: &Value) {
+        self.send(reader, kind, members);
+        self.world.settle();
+        reader.read(self.ms(), &mut self.world);
+    }
+
+    /// The same, and what follows comes when time passes.
+    pub(crate) fn send(&mut self, reader: &Reader, kind: &str, members: &Value) {
         let mut message = members.clone();
         message["type"] = json!(kind);
         message["id"] = json!("s");
         reader.client.say(&mut self.world, &message);
-        self.world.settle();
-        reader.read(self.ms(), &mut self.world);
     }
 
     /// Time passes, from one moment at which something is due to the next.

@@ -42,7 +42,7 @@ impl Asked {
     pub(super) fn parameter(&mut self, name: &str, text: &str) -> Result<bool, Refusal> {
         match name {
             "speed" => self.speed = Some(speed_of(text.trim().parse().ok(), text)?),
-            "play_from" => self.from_us = Some(moment_of(parse_since_text(text).ok())?),
+            "play_from" => self.from_us = Some(moment_of(parse_since_text(text).as_ref().ok())?),
             "max_gap_ms" => self.gap_ms_max = Some(gap_of(text.trim().parse().ok(), text)?),
             _ => return Ok(false),
         }
@@ -113,22 +113,18 @@ fn gap_ms_max(raw: &RawValue) -> Result<u32, Refusal> {
 fn gap_of(ms: Option<u64>, said: impl fmt::Display) -> Result<u32, Refusal> {
     let ms = ms.and_then(|ms| u32::try_from(ms).ok()).filter(|ms| *ms <= PLAYBACK_GAP_MS_MAX);
     ms.ok_or_else(|| {
-        let message =
-            format_args!("max_gap_ms is {said}; 0 to {PLAYBACK_GAP_MS_MAX} are allowed");
+        let message = format_args!("max_gap_ms is {said}; 0 to {PLAYBACK_GAP_MS_MAX} are allowed");
         bad("max_gap_ms", message)
     })
 }
 
 fn from(raw: &RawValue) -> Result<u64, Refusal> {
-    moment_of(parse_since(raw.get()).ok())
+    moment_of(parse_since(raw.get()).as_ref().ok())
 }
 
-fn moment_of(since: Option<Since>) -> Result<u64, Refusal> {
+fn moment_of(since: Option<&Since>) -> Result<u64, Refusal> {
     match since {
-        Some(Since::Time(time_us)) => Ok(time_us),
-        _ => Err(bad(
-            "play_from",
-            "play_from is a time: ISO 8601, or microseconds since 1970",
-        )),
+        Some(Since::Time(time_us)) => Ok(*time_us),
+        _ => Err(bad("play_from", "play_from is a time: ISO 8601, or microseconds since 1970")),
     }
 }
