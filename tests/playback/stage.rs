@@ -54,9 +54,26 @@ impl Stage {
 
     /// Something is published, and has arrived everywhere.
     pub(crate) fn publish(&mut self, topic: &str, key: &str, payload: &Value) {
+        self.begin_publish(topic, key, payload);
+        self.world.settle();
+    }
+
+    /// The same on a stage of one shard; how many units of work that took.
+    pub(crate) fn units_of_publish(&mut self, topic: &str, key: &str, payload: &Value) -> u64 {
+        self.begin_publish(topic, key, payload);
+        let mut units = 0;
+        loop {
+            self.world.work(0);
+            units += self.world.shards[0].done().units;
+            if !self.world.shards[0].has_work() {
+                return units;
+            }
+        }
+    }
+
+    fn begin_publish(&mut self, topic: &str, key: &str, payload: &Value) {
         let message = json!({"type": "publish", "topic": topic, "key": key, "op": "upsert", "payload": payload});
         self.publisher.say(&mut self.world, &message);
-        self.world.settle();
     }
 
     /// So many events, one each so many milliseconds, `{"n":0}` and on.
