@@ -15,6 +15,7 @@ mod keys_memory;
 mod keys_proxy;
 mod keys_tls;
 mod known;
+pub mod levels;
 mod parse;
 mod places;
 mod tables;
@@ -241,6 +242,7 @@ pub struct Config {
     pub deflate: bool,
     pub echo: bool,
     pub log: String,
+    pub log_format: String,
     pub ping_after_s: u64,
     pub request_timeout_s: u64,
     pub upload_bytes_per_s_min: u64,
@@ -358,6 +360,7 @@ impl Config {
             deflate: false,
             echo: false,
             log: String::new(),
+            log_format: String::new(),
             ping_after_s: 0,
             request_timeout_s: 0,
             upload_bytes_per_s_min: 0,

@@ -13,7 +13,11 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 10] = [
+const ONE_PURPOSE: [(&[&str], &str); 11] = [
+    (
+        &["shard::inquiry", "shard::input"],
+        "messages, and those among them that are about an operator",
+    ),
     (&["config::changes", "config::tables"], "tables, and how two of them differ"),
     (&["auth::grant", "auth::principal"], "what is granted, and to whom"),
     (&["wire::http::head", "wire::http::known"], "a head, and which of its names are known"),
@@ -60,6 +64,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "figures",
                 "histogram",
                 "input",
+                "inquiry",
                 "keys",
                 "lanes",
                 "latency",
@@ -81,7 +86,9 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "addresses",
                 "conns",
                 "past",
+                "operator::answers",
                 "session",
+                "session::asked",
                 "session::awaiting",
                 "session::http",
                 "session::patience",
@@ -138,12 +145,12 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
         "config",
         &[
             &["error"],
-            &["file", "places", "takes"],
+            &["file", "levels", "places", "takes"],
             &["dialects", "keys", "keys_auth", "keys_memory", "keys_proxy", "keys_tls"],
             &["changes", "known", "tables"],
         ],
     ),
-    ("admin", &[&["board", "jwks", "jwks::*", "log", "store_figures"]]),
+    ("admin", &[&["board", "jwks", "jwks::*", "lines", "log", "orders", "store_figures"]]),
 ];
 
 /// Each file's name as a module, and the code in it that is no test's.

@@ -4,6 +4,7 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
+mod asked;
 mod awaiting;
 mod calls;
 mod endpoint;
@@ -11,6 +12,7 @@ mod gather;
 mod hearing;
 mod http;
 mod identity;
+mod operator;
 mod patience;
 mod redirect;
 mod refusals;
