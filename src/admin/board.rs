@@ -130,17 +130,17 @@ impl Board {
     }
 
     /// Hands in an order; what it is refused with, if nobody takes it.
-    pub(super) fn order(&self, ordered: Ordered) -> Result<(), Response> {
+    pub(super) fn order(&self, ordered: Ordered) -> Option<Response> {
         let Some(book) = self.orders.get() else {
             let message = "this server is part of another program, which takes no orders";
-            return Err(Response::error(501, "not_here", message));
+            return Some(Response::error(501, "not_here", message));
         };
         if book.orders.try_send(ordered).is_err() {
             let message = "too many orders wait to be carried out";
-            return Err(Response::error(503, "full", message));
+            return Some(Response::error(503, "full", message));
         }
         (book.wake)();
-        Ok(())
+        None
     }
 
     /// Says whether connections are taken.

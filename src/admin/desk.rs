@@ -61,14 +61,12 @@ impl FrontDesk {
     fn order(&self, conn: ConnRef, order: &str, body: &[u8]) -> Option<Response> {
         let order = match read_order(order, body) {
             Ok(order) => order,
-            Err(refused) => return Some(refused),
+            Err((status, code, message)) => return Some(error(status, code, &message)),
         };
         // Who drains is not there to answer when it is done.
         let at_once = (order == Order::Drain).then(|| Response::json(202, r#"{"draining":true}"#));
-        match self.board.order(Ordered { order, conn, answers: self.answers.0.clone() }) {
-            Ok(()) => at_once,
-            Err(refused) => Some(refused),
-        }
+        let ordered = Ordered { order, conn, answers: self.answers.0.clone() };
+        self.board.order(ordered).or(at_once)
     }
 
     fn page(&self, request: &AdminRequest) -> Response {
@@ -102,21 +100,21 @@ struct LogBody {
     level: String,
 }
 
-/// Which order a request is.
-fn read_order(name: &str, body: &[u8]) -> Result<Order, Response> {
+/// Which order a request is; else the status, the code and the message that refuse it.
+fn read_order(name: &str, body: &[u8]) -> Result<Order, (u16, &'static str, String)> {
+    let bad = |message: &str| (400, "bad_field", message.to_owned());
     if name == "log" {
-        let body: LogBody = serde_json::from_slice(body).map_err(|_| {
-            Response::error(400, "bad_field", r#"the body is {"level":"info,conn=debug"}"#)
-        })?;
+        let body: LogBody = serde_json::from_slice(body)
+            .map_err(|_| bad(r#"the body is {"level":"info,conn=debug"}"#))?;
         return Ok(Order::Log(body.level));
     }
     if !body.is_empty() && body != b"{}" {
-        return Err(Response::error(400, "bad_field", "the body is {} or nothing"));
+        return Err(bad("the body is {} or nothing"));
     }
     match name {
         "drain" => Ok(Order::Drain),
         "reload" => Ok(Order::Reload),
-        _ => Err(error(404, "not_found", &format!("there is no order {name}"))),
+        _ => Err((404, "not_found", format!("there is no order {name}"))),
     }
 }
 

@@ -94,7 +94,8 @@ impl HttpClient {
         media: &str,
         body: &[u8],
     ) -> Result<Response, HttpError> {
-        self.send(Request::post(target).header(header::CONTENT_TYPE, media), body).await
+        let request = Request::post(target).header(header::CONTENT_TYPE, media);
+        Box::pin(self.send(request, body)).await
     }
 
     /// Asks as who shows this secret: posts a body of JSON, or gets what is there without one.
@@ -109,7 +110,7 @@ impl HttpClient {
             None => Request::get(target),
         };
         let request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
-        self.send(request, body.unwrap_or_default()).await
+        Box::pin(self.send(request, body.unwrap_or_default())).await
     }
 
     async fn send(&mut self, request: Builder, body: &[u8]) -> Result<Response, HttpError> {
