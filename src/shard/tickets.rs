@@ -29,6 +29,8 @@ pub(super) enum Question {
     Topics(TopicsAwaited),
     /// What shards have found for an operator.
     Operator(Gathered),
+    /// What was asked of whoever has the tables.
+    Table,
 }
 
 /// Bytes that a draft takes until it has its place and its publisher was told, about.

@@ -5,6 +5,7 @@
 
 mod answered;
 mod asked;
+mod asking;
 mod awaiting;
 mod calls;
 mod endpoint;
