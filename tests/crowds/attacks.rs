@@ -131,7 +131,7 @@ impl Attack {
         let capacity = if reads { 64 * KIB } else { 4 * KIB };
         let wire = match self.kind {
             // Those from elsewhere may not say so much.
-            Kind::Flood => stage.open(shard, capacity),
+            Kind::Flood | Kind::Names => stage.open(shard, capacity),
             _ => stage.open_elsewhere(shard, capacity),
         };
         if reads {
@@ -206,7 +206,7 @@ impl Attack {
                 stage.say(wire, &says(&update));
             }
             Kind::Names => {
-                for n in 0..100 {
+                for n in 0..800 {
                     let topic = format!("names/{count}/{}/{n}", wire.shard);
                     self.publish(stage, wire, &topic, "", &json!({"x": 1}));
                 }
