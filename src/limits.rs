@@ -10,12 +10,15 @@ mod access;
 mod admin;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/tables.rs"]
+mod tables;
 #[path = "limits/tls.rs"]
 mod tls;
 
 pub use access::*;
 pub use admin::*;
 pub use filters::*;
+pub use tables::*;
 pub use tls::*;
 
 /// Bytes of a topic name; a longer one is refused with `bad_topic`.

@@ -43,7 +43,6 @@ pub const START_US: u64 = 1_786_600_000_000_000;
 
 /// Milliseconds since the process began at that time.
 const MONO_MS: u64 = 1000;
-
 /// Settings with room for everything.
 pub fn roomy() -> Settings {
     Settings {
@@ -74,6 +73,7 @@ pub fn roomy() -> Settings {
         close_timeout_s: 5,
         returns: Returns { spread_ms: 10_000, paced_ms: 5_000 },
         durable: None,
+        tables: Default::default(),
     }
 }
 
@@ -189,7 +189,7 @@ impl World {
             ways: (0..count).map(|_| (0..count).map(|_| Way::default()).collect()).collect(),
             parties: Vec::new(),
             store: None,
-            sockets: BTreeMap::new(),
+            sockets: BTreeMap::default(),
             places: vec![BTreeMap::new(); count],
             resumed: BTreeSet::new(),
             now: Now { mono_ms: MONO_MS, wall_us: START_US },
