@@ -275,13 +275,9 @@ impl Case {
             self.world.settle();
         }
         let known = self.clients.iter().filter(|client| client.is_known);
-        for client in known.clone().filter(|client| self.world.is_open(client.wire)) {
-            let heard = String::from_utf8_lossy(&client.heard);
-            panic!(
-                "seed {}: a client with a revoked token is there, which heard {heard}",
-                self.seed
-            );
-        }
+        let left = known.clone().find(|client| self.world.is_open(client.wire));
+        let heard = left.map(|client| String::from_utf8_lossy(&client.heard));
+        assert_eq!(heard, None, "seed {}: a client with a revoked token is there", self.seed);
         known.count()
     }
 
