@@ -1,0 +1,87 @@
+//! What counts as work of a turn: everything that takes time, whoever causes it and whenever it is due.
+
+use serde_json::json;
+
+use fanwire::limits::UNITS_EVENT;
+use fanwire::limits::UNITS_SEND;
+
+use crate::support::client::Client;
+use crate::support::client::Told;
+use crate::support::world::World;
+use crate::support::world::roomy;
+
+fn subscriber(world: &mut World, wish: &serde_json::Value) -> Client {
+    let mut client = Client::connect(world, 0, 1 << 24, false);
+    client.say(world, wish);
+    world.settle();
+    client.read(world, usize::MAX);
+    client.told.clear();
+    client
+}
+
+fn publish(world: &mut World, publisher: &Client, key: usize) {
+    let key = format!("k{key}");
+    let event = json!({"type": "publish", "id": 1, "topic": "t", "key": key, "payload": {"n": 1}});
+    publisher.say(world, &event);
+    world.settle();
+}
+
+/// Units that all turns do until nothing is left to do, and the most that one of them did.
+fn units(world: &mut World) -> (u64, u64) {
+    let (mut sum, mut most) = (0, 0);
+    for _ in 0..10_000 {
+        world.work(0);
+        let done = world.shards[0].units_done();
+        (sum, most) = (sum + done, most.max(done));
+        let is_due =
+            world.shards[0].next_due_ms().is_some_and(|due_ms| due_ms <= world.now.mono_ms);
+        if !world.shards[0].has_work() && !is_due {
+            return (sum, most);
+        }
+    }
+    panic!("there is no end to it");
+}
+
+#[test]
+fn looking_at_every_connection_counts_for_the_turn_that_follows() {
+    let mut world = World::new(1, &roomy());
+    let wires: Vec<_> = (0..3_000).map(|_| world.open(0, 1024)).collect();
+    world.settle();
+    world.shards[0].set_units(20 * UNITS_SEND);
+    let sends_after = |world: &mut World, ticks: usize| {
+        for _ in 0..ticks {
+            world.advance(100);
+            world.tick();
+        }
+        for wire in &wires[..8] {
+            world.say(*wire, b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n");
+        }
+        let before = world.shards[0].stats().sends;
+        world.work(0);
+        let sends = world.shards[0].stats().sends - before;
+        world.settle();
+        sends
+    };
+    assert_eq!(sends_after(&mut world, 0), 8);
+    assert_eq!(sends_after(&mut world, 10), 1, "a look at 3,000 connections took all of a turn");
+}
+
+#[test]
+fn windows_that_end_at_the_same_moment_end_over_several_turns() {
+    let mut world = World::new(1, &roomy());
+    let publisher = Client::connect(&mut world, 0, 1 << 24, false);
+    let wish = json!({"type": "subscribe", "id": 1, "topics": ["t"], "max_rate": {"per": "subscription", "hz": 1}});
+    let mut paced: Vec<Client> = (0..40).map(|_| subscriber(&mut world, &wish)).collect();
+    (0..2).for_each(|key| publish(&mut world, &publisher, key));
+    world.shards[0].set_units(0);
+    world.advance(2_000);
+    let (sum, most) = units(&mut world);
+    let least = 40 * (UNITS_EVENT + UNITS_SEND);
+    assert!(sum >= least, "{sum} units for the end of 40 windows");
+    assert!(most <= 6 * UNITS_SEND, "a turn of {most} units, though it may do {}", 4 * UNITS_SEND);
+    for client in &mut paced {
+        client.read(&mut world, usize::MAX);
+        let events = client.told.iter().filter(|told| matches!(told, Told::Event(_))).count();
+        assert_eq!(events, 2, "{:?}", client.told);
+    }
+}
