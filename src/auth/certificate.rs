@@ -124,7 +124,8 @@ impl Certificate {
     }
 
     /// Every name, with its kind in front.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    #[cfg(test)]
+    fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|name| &**name)
     }
 }

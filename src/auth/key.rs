@@ -173,14 +173,14 @@ impl Key {
     }
 
     /// The name by which tokens may call it.
-    #[must_use]
-    pub fn id(&self) -> Option<&str> {
+    #[cfg(test)]
+    pub(super) fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
     /// The only algorithm that it checks.
-    #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
+    #[cfg(test)]
+    pub(super) const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 

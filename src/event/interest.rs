@@ -267,16 +267,6 @@ impl Interest {
         self.0.is_none()
     }
 
-    /// Whether both are one and the same object, which is quicker to ask than whether they are equal.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (None, None) => true,
-            _ => false,
-        }
-    }
-
     /// A reminder of it that does not keep it alive.
     #[must_use]
     pub fn sought(&self) -> Sought {
@@ -353,7 +343,7 @@ mod tests {
         let told = all.bounded();
         let bytes: usize = told.paths().iter().map(FieldPath::weight_bytes).sum();
         assert!(bytes <= INTEREST_BYTES_MAX && bytes > INTEREST_BYTES_MAX / 2, "{bytes} bytes");
-        assert!(told.bounded().is_same(&told));
+        assert_eq!(told.bounded(), told);
     }
 
     #[test]

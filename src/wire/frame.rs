@@ -72,11 +72,6 @@ pub fn put_message(out: &mut Vec<u8>, opcode: OpCode, coding: Coding, payload: &
     out.extend_from_slice(payload);
 }
 
-/// Appends a text message in one frame.
-pub fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_message(out, OpCode::Text, Coding::Plain, text.as_bytes());
-}
-
 /// Appends a ping of at most [`CONTROL_BYTES_MAX`] bytes.
 pub fn put_ping(out: &mut Vec<u8>, payload: &[u8]) {
     put_control(out, OpCode::Ping, payload);
@@ -133,7 +128,7 @@ mod tests {
     #[test]
     fn messages_and_control_frames() {
         let mut out = Vec::new();
-        put_text(&mut out, "hé");
+        put_message(&mut out, OpCode::Text, Coding::Plain, "hé".as_bytes());
         put_ping(&mut out, b"p");
         put_pong(&mut out, b"");
         put_close(&mut out, 1001, "bye");

@@ -127,12 +127,6 @@ impl<const N: usize> Gathered<N> {
 }
 
 impl Inbound {
-    /// Empty buffers, which grow with the bytes that come.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     pub(super) fn spare(&mut self) -> Box<Partial> {
         self.spares.pop().unwrap_or_else(|| Box::new(Partial::new()))
     }
