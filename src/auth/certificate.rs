@@ -124,8 +124,7 @@ impl Certificate {
     }
 
     /// Every name, with its kind in front.
-    #[cfg(test)]
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|name| &**name)
     }
 }

@@ -174,13 +174,13 @@ impl Key {
 
     /// The name by which tokens may call it.
     #[cfg(test)]
-    pub(super) fn id(&self) -> Option<&str> {
+    pub(crate) fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
     /// The only algorithm that it checks.
-    #[cfg(test)]
-    pub(super) const fn algorithm(&self) -> Algorithm {
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 

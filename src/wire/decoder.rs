@@ -106,8 +106,8 @@ impl Decoder {
     }
 
     /// Whether a close frame, a violation or the caller has ended the decoding.
-    #[cfg(test)]
-    pub(super) const fn has_ended(&self) -> bool {
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
         self.ended
     }
 

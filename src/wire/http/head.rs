@@ -208,6 +208,13 @@ impl Head {
         if self.path.start == self.path.end { "/" } else { self.text(self.path) }
     }
 
+    /// The path's segments, their escapes resolved. `/` has one, which is empty.
+    pub fn segments(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let path = self.path();
+        let path = path.strip_prefix('/').unwrap_or(path);
+        path.split('/').map(|segment| percent::decode(segment, percent::Plus::IsItself))
+    }
+
     /// What follows `prefix` in the path, escapes resolved: `a/b` for `/v1/publish/a%2Fb` after `/v1/publish/`.
     #[must_use]
     pub fn path_after(&self, prefix: &str) -> Option<Cow<'_, str>> {
@@ -266,6 +273,11 @@ impl Head {
             .iter()
             .filter(move |field| self.slice(field.name).eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| self.slice(field.value))
+    }
+
+    /// Every field, as sent, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|field| (self.text(field.name), self.slice(field.value)))
     }
 
     /// Every field's name and value as bytes, in order.

@@ -39,6 +39,7 @@ fn a_request_is_taken_apart() {
     assert_eq!((head.framing, head.expect_continue), (Framing::None, false));
     assert_eq!(head.target(), "/v1/publish/a%2Fb/%C3%BC?x=1&y=a+b%26&flag&=v&&");
     assert_eq!(head.path(), "/v1/publish/a%2Fb/%C3%BC");
+    assert_eq!(head.segments().collect::<Vec<_>>(), ["v1", "publish", "a/b", "ü"]);
     assert_eq!(head.path_after("/v1/publish/").unwrap(), "a/b/ü");
     assert_eq!(head.path_after("/v2/"), None);
     let pairs: Vec<_> = head.query_pairs().collect();
@@ -49,7 +50,7 @@ fn a_request_is_taken_apart() {
     assert_eq!(head.headers("accept").collect::<Vec<_>>(), [b"a", b"b"]);
     assert_eq!(head.headers("empty").collect::<Vec<_>>(), [b""]);
     assert_eq!(head.value(Name::Origin), None);
-    assert_eq!(head.raw_fields().count(), 5);
+    assert_eq!(head.fields().count(), 5);
 }
 
 #[test]
@@ -67,6 +68,7 @@ fn targets_of_each_form() {
         let head = head(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
         assert_eq!((head.path(), head.query()), (path, query), "{target}");
     }
+    assert_eq!(head("GET / HTTP/1.1\r\nHost:\r\n\r\n").segments().collect::<Vec<_>>(), [""]);
 }
 
 #[test]
