@@ -9,6 +9,7 @@ mod history;
 mod input;
 mod mesh;
 mod replays;
+mod resting;
 mod shaping;
 mod streams;
 mod subscriptions;
