@@ -240,7 +240,7 @@ fn what_a_revoked_client_said_and_was_not_published_yet_is_not_published() {
         let payload = serde_json::json!({"p": "x".repeat(300_000)});
         let message =
             serde_json::json!({"type": "publish", "id": number, "topic": "t", "payload": payload});
-        said.extend(support::frames::text(&message.to_string()));
+        said.extend(crate::support::frames::text(&message.to_string()));
     }
     let (before, after) = published_around_a_revocation(1, 0, &said);
     assert!(before > 0 && before < 12, "{before} were published in the first turn");
@@ -271,7 +271,7 @@ fn what_a_revoked_client_may_publish_only_once_another_shard_says_so_is_not_publ
     )
     .into_bytes();
     let message = serde_json::json!({"type": "publish", "id": 1, "topic": topic_of(1).as_str(), "payload": {}});
-    said.extend(support::frames::text(&message.to_string()));
+    said.extend(crate::support::frames::text(&message.to_string()));
     let (before, after) = published_around_a_revocation(2, 1, &said);
     assert_eq!((before, after), (0, 0), "published though it was revoked meanwhile");
 }
