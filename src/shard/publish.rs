@@ -28,7 +28,8 @@ use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
 
 impl Shard {
-    /// Sends a connection's drafts to their homes. The results, if they are all there at once; else they come to `published` later.
+    /// Sends a connection's drafts to their homes. The results, if they are all there at once; else they come to `published` later. What waited for its
+    /// turn when its publisher's token was revoked, or ended, is refused: it is published by nobody.
     pub(super) fn publish(
         &mut self,
         id: ConnId,
@@ -36,6 +37,9 @@ impl Shard {
         now: Now,
     ) -> Option<Vec<PublishResult>> {
         let publisher = self.conns.conn_ref(id)?;
+        if self.has_lost_its_token(id, now) {
+            return Some(drafts.iter().map(|_| Err(RefusalCode::Forbidden)).collect());
+        }
         match self.allow(publisher, drafts.len(), now) {
             Allowed::Events(allowed) => self.publish_allowed(publisher, drafts, allowed, now),
             Allowed::Asked => {
@@ -149,7 +153,7 @@ impl Shard {
             return Some(RefusalCode::ShuttingDown);
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
-        if has_room {
+        if has_room && self.settings.tables.can_be_fed(&self.outgoing) {
             return None;
         }
         self.stats.refused_full += count as u64;
@@ -187,6 +191,7 @@ impl Shard {
 
     /// To every core's inbox, this one's included.
     pub(super) fn spread(&mut self, events: Vec<Arc<Event>>) {
+        self.settings.tables.feed(&mut self.outgoing, &events);
         // With one shard there is nobody to weigh them for.
         let mut rest = if self.shards.count() > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {

@@ -100,7 +100,7 @@ impl Shard {
         let subs = 1 << sub;
         for event in shown {
             let is_left_out = replay.untold.as_ref().is_some_and(|untold| untold.is_of_states)
-                && (event.op != Op::Upsert || event.is_expired(now.wall_us));
+                && (!matches!(event.op, Op::Upsert | Op::Create) || event.is_expired(now.wall_us));
             let is_own = subscription.as_ref().is_some_and(|sub| sub.excludes(&event));
             if is_left_out || is_own {
                 continue;

@@ -10,6 +10,7 @@ use super::Shard;
 use super::class::ClassKey;
 use super::class::weight_of;
 use super::input::ConnId;
+use super::playing::check_seek;
 use super::solo::Listener;
 use super::solo::Solo;
 use super::transport::Voice;
@@ -26,17 +27,19 @@ use crate::dialect::Subscription;
 use crate::dialect::Wish;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Gap;
+use crate::position::Playback;
+use crate::position::Seek;
 use crate::position::Since;
 
 impl Shard {
     /// Takes a subscription on, and starts to tell it of the past that it asked for.
     pub(super) fn subscribe(&mut self, id: ConnId, wish: &Wish, now: Now) {
-        let Wish { subscription, since } = wish;
+        let Wish { subscription, since, playback } = wish;
         if !self.charge_making(id, subscription.filter.as_ref(), now) {
             return;
         }
         if let Err(refusal) =
-            self.subscribe_or_refuse(id, subscription, (since, Part::Refused), now)
+            self.subscribe_or_refuse(id, subscription, ((since, *playback), Part::Refused), now)
         {
             self.say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
         }
@@ -47,7 +50,7 @@ impl Shard {
         &mut self,
         id: ConnId,
         subscription: &Arc<Subscription>,
-        (since, part): (&Since, Part),
+        (past, part): ((&Since, Option<Playback>), Part),
         now: Now,
     ) -> Result<(), Refusal> {
         let mut subs = self.subs_of(id).to_vec();
@@ -78,9 +81,10 @@ impl Shard {
         }
         // Who is told no more than whether it runs hears from now on; others are told where the present begins.
         let is_live = part == Part::Taken;
-        if !is_live || *since != Since::Now {
-            self.begin_replay(id, Listener { sub, is_live }, subscription, since, now);
+        if !is_live || *past.0 != Since::Now {
+            self.begin_replay(id, Listener { sub, is_live }, subscription, past, now);
         }
+        self.sleep_or_wake(id);
         Ok(())
     }
 
@@ -98,7 +102,12 @@ impl Shard {
         }
         let mut subs = self.subs_of(id).to_vec();
         let Some(index) = subs.iter().position(|sub| sub.id == asked.id) else {
-            return self.subscribe_or_refuse(id, asked, (&wish.since, Part::Taken), now);
+            return self.subscribe_or_refuse(
+                id,
+                asked,
+                ((&wish.since, wish.playback), Part::Taken),
+                now,
+            );
         };
         let confined = self.confined_or_refused(id, asked, Part::Taken)?;
         subs[index] = Arc::clone(&confined);
@@ -112,13 +121,25 @@ impl Shard {
         self.go_solo(id);
         self.enter_class(id, subs);
         if wish.since != Since::Now {
-            self.begin_replay(id, Listener { sub, is_live: true }, &confined, &wish.since, now);
+            self.begin_replay(
+                id,
+                Listener { sub, is_live: true },
+                &confined,
+                (&wish.since, wish.playback),
+                now,
+            );
         }
         Ok(())
     }
 
     /// Changes a running subscription, from here on.
-    pub(super) fn update(&mut self, id: ConnId, sub_id: &SubId, change: Change, now: Now) {
+    pub(super) fn update(
+        &mut self,
+        id: ConnId,
+        sub_id: &SubId,
+        (change, seek): (Change, &Seek),
+        now: Now,
+    ) {
         let mut subs = self.subs_of(id).to_vec();
         let Some(index) = subs.iter().position(|sub| sub.id == *sub_id) else {
             return self.refuse_unknown(id, sub_id);
@@ -141,6 +162,9 @@ impl Shard {
             return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
         }
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
+        if let Err(refusal) = check_seek(self.conns.solo(id), sub, seek) {
+            return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+        }
         self.begin_shaping(id, sub, &changed, now);
         if former.filter != changed.filter
             && let Some(solo) = self.conns.solo_mut(id)
@@ -154,6 +178,9 @@ impl Shard {
         self.go_solo(id);
         self.enter_class(id, subs);
         self.say(id, &Outcome::Updated { id: sub_id });
+        if !seek.is_empty() {
+            self.seek(id, sub, &changed, seek, now);
+        }
     }
 
     /// Ends a subscription; nothing of it comes after the answer.
@@ -190,6 +217,7 @@ impl Shard {
                 self.hear_later(id);
             }
         }
+        self.telling.plays.plan(&mut self.conns, id);
     }
 
     /// Whether the shard has room for a connection with these subscriptions.
@@ -201,7 +229,7 @@ impl Shard {
         if held + weight <= most {
             return Ok(());
         }
-        let key = ClassKey { voice, subs: subs.to_vec(), alone: None };
+        let key = ClassKey { voice, subs: subs.to_vec(), alone: None, is_asleep: false };
         let is_known =
             !subs.iter().any(|sub| sub.is_alone()) && self.classes.find_key(&key).is_some();
         let former = self.conns.find(id).and_then(|conn| conn.class);
@@ -325,7 +353,8 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let class = self.classes.enter(ClassKey { voice, subs, alone }, id);
+        let is_asleep = self.conns.solo(id).is_some_and(|solo| solo.is_all_past(subs.len()));
+        let class = self.classes.enter(ClassKey { voice, subs, alone, is_asleep }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");

@@ -256,7 +256,7 @@ impl Terms {
             true => Since::States(subscription.topics.clone()),
             false => Since::Now,
         };
-        Verdict::Wish(Wish { subscription: Arc::new(subscription), since })
+        Verdict::Wish(Wish { subscription: Arc::new(subscription), since, playback: None })
     }
 }
 

@@ -210,6 +210,9 @@ impl Ask for Conversation {
                     Self::end_for(fault, steps);
                 }
             }
+            (Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_), _) => {
+                unreachable!("this conversation asks nothing of tables")
+            }
             (Answer::Published(_), Ticket::Id(_) | Ticket::Only) => {
                 unreachable!("publications are asked for by number")
             }

@@ -8,6 +8,7 @@ mod doors;
 mod encode;
 mod members;
 mod options;
+mod playback;
 mod talk;
 mod upload;
 mod url;
@@ -45,6 +46,8 @@ pub static PROTOCOL: Protocol = Protocol {
     packets: None,
     settings: &[],
 };
+
+pub use decode::event_of;
 
 /// Over WebSocket.
 pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);

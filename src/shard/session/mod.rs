@@ -4,6 +4,8 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
+mod asked;
+mod asking;
 mod awaiting;
 mod bare;
 mod calls;
@@ -12,6 +14,7 @@ mod gather;
 mod hearing;
 mod http;
 mod identity;
+mod operator;
 mod packets;
 mod patience;
 mod redirect;

@@ -7,6 +7,7 @@ use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
+use super::super::settings::Settings;
 use super::super::shards::Shards;
 use super::super::solo::Shown;
 use crate::batch::Item;
@@ -17,18 +18,27 @@ use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::dialect::Views;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Publish(_), .. }))
 }
 
+/// Whether the next step is a question whose answer is awaited: a publish, or something asked of tables.
+pub(super) fn begins_with_question(steps: &[Step]) -> bool {
+    begins_with_publish(steps) || begins_with_table(steps)
+}
+
+/// Whether the next step is something asked of tables.
+pub(super) fn begins_with_table(steps: &[Step]) -> bool {
+    matches!(steps.first(), Some(Step::Ask { what: Request::Query(_) | Request::Write(_), .. }))
+}
+
 impl Conn {
     /// Has its conversation speak, unless its last words have been said.
     pub(super) fn converse(
         &mut self,
-        views: &Views,
+        settings: &Settings,
         (shards, id): (&Shards, ConnId),
         now: Now,
         ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
@@ -38,15 +48,15 @@ impl Conn {
         }
         let serial = self.serial(shards.here(), id);
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
-            let (epoch, serial) = (shards.epoch(), serial);
-            let (view, is_known) = (views.of(voice.dialect), self.who.is_some());
-            ask(talk, &Context { now, view, epoch, is_known, serial });
+            let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
+            let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
+            ask(talk, &Context { now, view, epoch, is_known, serial, tables });
         }
     }
 }
 
 impl Shard {
-    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a publish.
+    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a question.
     pub(super) fn talk_open(&mut self, id: ConnId, first: Vec<Step>, now: Now) -> Vec<Step> {
         let mut steps = self.converse(id, now, |talk, context, steps| talk.open(context, steps));
         steps.extend(first);
@@ -62,16 +72,16 @@ impl Shard {
     ) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(conn) = self.conns.find_mut(id) {
-            conn.converse(&self.settings.views, (&self.shards, id), now, |talk, context| {
+            conn.converse(&self.settings, (&self.shards, id), now, |talk, context| {
                 ask(talk, context, &mut steps);
             });
         }
         steps
     }
 
-    /// Takes steps in their order, up to a publish; what is left of them.
+    /// Takes steps in their order, up to a question whose answer is awaited; what is left of them.
     pub(super) fn take_steps(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Vec<Step> {
-        while !steps.is_empty() && !begins_with_publish(&steps) {
+        while !steps.is_empty() && !begins_with_question(&steps) {
             if self.conns.is_closing(id) {
                 steps.clear();
                 break;
@@ -80,10 +90,10 @@ impl Shard {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => self.subscribe(id, &wish, now),
-                Step::Update { id: sub, change } => {
+                Step::Update { id: sub, change, seek } => {
                     let filter = change.filter.as_ref().and_then(Option::as_ref);
                     if self.charge_making(id, filter, now) {
-                        self.update(id, &sub, *change, now);
+                        self.update(id, &sub, (*change, &seek), now);
                     }
                 }
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
@@ -135,9 +145,10 @@ impl Shard {
                     let answered = self.answer_in_talk(id, ticket, answer, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
-                Step::Ask { what: Request::Publish(_), .. } => {
-                    unreachable!("a publish is told apart before this")
-                }
+                Step::Ask {
+                    what: Request::Publish(_) | Request::Query(_) | Request::Write(_),
+                    ..
+                } => unreachable!("what is awaited is told apart before this"),
             }
         }
         steps

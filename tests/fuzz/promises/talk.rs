@@ -67,7 +67,9 @@ pub(crate) fn hold(input: &[u8]) {
 fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
-    let context = Context { now, view: &view, epoch: "e", is_known: true, serial: 1 };
+    let tables = fanwire::tables::Schema::default();
+    let context =
+        Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables: &tables };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {
@@ -96,7 +98,12 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                 assert!(text.contains('"') || token.is_empty());
             }
             Step::Ask {
-                what: Request::Publish(_) | Request::Enter { .. } | Request::Subscribe(_),
+                what:
+                    Request::Publish(_)
+                    | Request::Query(_)
+                    | Request::Write(_)
+                    | Request::Enter { .. }
+                    | Request::Subscribe(_),
                 ..
             }
             | Step::Speak(_)
