@@ -12,6 +12,8 @@ mod admin;
 mod filters;
 #[path = "limits/mqtt.rs"]
 mod mqtt;
+#[path = "limits/peat.rs"]
+mod peat;
 #[path = "limits/playback.rs"]
 mod playback;
 #[path = "limits/tables.rs"]
@@ -23,6 +25,7 @@ pub use access::*;
 pub use admin::*;
 pub use filters::*;
 pub use mqtt::*;
+pub use peat::*;
 pub use playback::*;
 pub use tables::*;
 pub use tls::*;
@@ -449,15 +452,6 @@ pub const PUBLISH_PORTIONS_PER_S: u32 = 32;
 pub const PUBLISH_PORTION_MS: u64 = 1000;
 /// What a refused publisher is asked to wait, in seconds (`Retry-After`).
 pub const RETRY_AFTER_S: u32 = 1;
-
-/// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
-pub const PEAT_QUERY_LEVELS_MAX: usize = 16;
-/// Nodes of a peat-node query; a larger one is refused with `invalid_argument`. With the test that lets deletes pass it must fit a filter.
-pub const PEAT_QUERY_CLAUSES_MAX: usize = FILTER_TERMS_MAX - 1;
-/// Collections that one peat-node subscriber may name; more are refused with `invalid_argument`.
-pub const PEAT_COLLECTIONS_MAX: usize = 256;
-/// Bytes of a Connect request's body; more are refused with 413.
-pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// Topics of one HyperBEAM client; a message that asks for more is answered with an error and changes nothing, a URL with 400.
 pub const HYPERBEAM_TOPICS_MAX: usize = 1024;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use self::notices::note_skipped;
 use super::budget::Budget;
 use super::budget::Counted;
 use super::policy::Policy;
@@ -17,7 +18,6 @@ use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::GAP_TOPICS_MAX;
-use crate::limits::SKIPPED_SETS_MAX;
 use crate::position::Gap;
 use crate::position::GapReason;
 use crate::position::Skipped;
@@ -391,35 +391,6 @@ impl Outbox {
         item
     }
 
-    /// Takes the first item that may go while others have to stay; those up to the number `looked` are known to have to.
-    pub fn pop_passing(&mut self, looked: &mut u64, may: impl Fn(&Item) -> bool) -> Option<Item> {
-        let from = usize::try_from(looked.saturating_sub(self.left)).unwrap_or(usize::MAX);
-        for index in from..self.items.len() {
-            let Some(waiting) = &self.items[index] else { continue };
-            if may(&waiting.item) {
-                *looked = self.left + index as u64;
-                let waiting = self.items[index].take();
-                let item = self.gone(waiting);
-                self.drop_leading_holes();
-                return item;
-            }
-        }
-        *looked = self.end();
-        None
-    }
-
-    /// The number of the item that comes next.
-    #[must_use]
-    pub fn end(&self) -> u64 {
-        self.left + self.items.len() as u64
-    }
-
-    /// Another share of the same budget, for what has left it and is held all the same.
-    #[must_use]
-    pub fn share(&self) -> Counted {
-        self.counted.alike()
-    }
-
     /// What is left when the events are given up: replies and control frames. What tells of the stream of events goes with them, for without
     /// them it would not be true.
     #[must_use]
@@ -508,22 +479,9 @@ impl Outbox {
     }
 }
 
-fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs: u64) {
-    let known = skipped.iter().position(|(_, of)| *of == subs);
-    let index = match known {
-        Some(index) => index,
-        None if skipped.len() < SKIPPED_SETS_MAX => {
-            skipped.push((Skipped { count: 0, from_us: time_us, to_us: time_us }, subs));
-            skipped.len() - 1
-        }
-        None => 0,
-    };
-    let (notice, noticed) = &mut skipped[index];
-    notice.count += 1;
-    notice.from_us = notice.from_us.min(time_us);
-    notice.to_us = notice.to_us.max(time_us);
-    *noticed |= subs;
-}
-mod look;
+mod notices;
+
+mod passing;
+
 #[cfg(test)]
 mod tests;

@@ -153,7 +153,7 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
 
 /// The next item that may go: where events are to be acknowledged, some may have to wait for that, and others do not wait for them.
 fn next_item(solo: &mut Solo, class: Option<&Class>, window_max: u16) -> Option<Item> {
-    let Some(class) = class.filter(|class| class.is_numbered) else { return solo.outbox.pop() };
+    let Some(class) = class.filter(|class| class.is_numbered()) else { return solo.outbox.pop() };
     let share = solo.outbox.share();
     let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
     match window.is_full() {

@@ -119,12 +119,6 @@ pub(super) struct Class {
     pub(super) matched: u64,
     /// Which subscriptions have more forced on them than the matcher looks at.
     pub(super) unmatched: Unmatched,
-    /// Some of its subscriptions' events are to be acknowledged, so none of its connections is in step.
-    pub(super) is_numbered: bool,
-    /// Bytes of the largest message that its connections take; 0: they take any.
-    pub(super) message_bytes_max: usize,
-    /// Some of its subscriptions are not for events of some publisher.
-    pub(super) has_excluded: bool,
     /// Stands in the list of those that were told something in this round.
     pub(super) is_told: bool,
     /// Stands in the list of those that the next flush looks at.
@@ -143,19 +137,11 @@ pub(super) fn weight_of(subs: &[Arc<Subscription>]) -> usize {
     CLASS_BYTES + subs.iter().map(|sub| sub.weight_bytes()).sum::<usize>()
 }
 
-/// Bytes of the largest message that whoever has these takes; 0: any.
-fn message_bytes_max(subs: &[Arc<Subscription>]) -> usize {
-    subs.iter().map(|sub| sub.delivery.bytes_max as usize).max().unwrap_or(0)
-}
-
 impl Class {
     /// Of nobody yet, with its subscriptions' wishes.
     pub(super) fn new(key: Arc<ClassKey>, wishes: Vec<WishId>) -> Self {
         Self {
             unmatched: Unmatched::of(&key.subs),
-            is_numbered: key.subs.iter().any(|sub| sub.delivery.qos > 0),
-            message_bytes_max: message_bytes_max(&key.subs),
-            has_excluded: key.subs.iter().any(|sub| sub.delivery.without != 0),
             policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
             weight_bytes: weight_of(&key.subs),
             key,
@@ -179,8 +165,15 @@ impl Class {
     }
 
     /// Whether a message of so many bytes is more than its connections take.
-    pub(super) const fn is_too_large(&self, bytes: usize) -> bool {
-        self.message_bytes_max > 0 && bytes > self.message_bytes_max
+    pub(super) fn is_too_large(&self, bytes: usize) -> bool {
+        let takes = |sub: &Arc<Subscription>| sub.delivery.bytes_max;
+        let most = self.key.subs.iter().map(takes).max().unwrap_or(0) as usize;
+        most > 0 && bytes > most
+    }
+
+    /// Whether some of its events are to be acknowledged, so that none of its connections is in step.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.key.subs.iter().any(|sub| sub.delivery.qos > 0)
     }
 
     /// Whether no connection is left.

@@ -39,7 +39,7 @@ impl Shard {
         for id in scratch.classes.drain(..) {
             let class = self.classes.at(id);
             let mut subs = std::mem::take(&mut class.matched);
-            if class.has_excluded {
+            if subs & class.unmatched.excluding != 0 {
                 subs = class.without_own(event, subs);
             }
             if subs & class.unmatched.at(event.op) != 0 {

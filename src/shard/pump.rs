@@ -5,6 +5,7 @@
 use super::Shard;
 use super::chunk;
 use super::chunk::Scratch;
+use super::class::Class;
 use super::input::ConnId;
 use super::sink::Sent;
 use super::sink::Sink;
@@ -181,7 +182,7 @@ impl Shard {
     fn after_chunks(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let class = conn.class.and_then(|class| self.classes.find(class));
-        let is_numbered = class.is_some_and(|class| class.is_numbered);
+        let is_numbered = class.is_some_and(Class::is_numbered);
         let Some(solo) = conn.solo.as_deref_mut() else { return };
         if solo.is_unheard && solo.has_room() {
             solo.is_unheard = false;

@@ -12,7 +12,6 @@ use super::access::Who;
 use super::access::common;
 use super::input::ConnId;
 use super::input::PageAnswer;
-use super::past::Untold;
 use super::past::Wanted;
 use super::player::Player;
 use super::player::Taking;
@@ -70,10 +69,10 @@ impl Shard {
         let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
         let homes = self.shards.homes().of_patterns(&subscription.topics);
         let untold = match since {
-            Since::Snapshot(topics) | Since::States(topics) => Some(Untold {
-                is_of_states: matches!(since, Since::States(_)),
-                ..self.untold(&common(topics, &subscription.topics))
-            }),
+            Since::Snapshot(topics) | Since::States(topics) => {
+                let is_of_states = matches!(since, Since::States(_));
+                Some(self.untold(&common(topics, &subscription.topics), is_of_states))
+            }
             _ => None,
         };
         let is_snapshot = untold.is_some();

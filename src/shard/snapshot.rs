@@ -36,7 +36,7 @@ fn next_page(read: &Read, up_to_us: u64) -> Arc<Read> {
 
 impl Shard {
     /// A snapshot's parts; a pattern is asked of every home.
-    pub(super) fn untold(&self, topics: &[TopicPattern]) -> Untold {
+    pub(super) fn untold(&self, topics: &[TopicPattern], is_of_states: bool) -> Untold {
         let mut parts = VecDeque::new();
         for topic in topics {
             match topic {
@@ -48,7 +48,7 @@ impl Shard {
                 }
             }
         }
-        Untold { parts, is_of_states: false }
+        Untold { parts, is_of_states }
     }
 
     /// A page of a snapshot has come.

@@ -13,7 +13,7 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 11] = [
+const ONE_PURPOSE: [(&[&str], &str); 10] = [
     (
         &["shard::inquiry", "shard::input"],
         "messages, and those among them that are about an operator",
@@ -38,7 +38,6 @@ const ONE_PURPOSE: [(&[&str], &str); 11] = [
         ],
         "what a folder declares: its doors lead to its conversations, which know how it sees events",
     ),
-    (&["dialect::native::members", "dialect::native::options"], "members, and what they are"),
     (&["history::memory", "history::page"], "what is kept, and a page of it"),
     (
         &[

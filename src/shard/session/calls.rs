@@ -18,7 +18,10 @@ use crate::dialect::Calling;
 use crate::dialect::Context;
 use crate::dialect::DialectId;
 use crate::dialect::Next;
+use crate::dialect::NotTaken;
 use crate::dialect::Published;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
 use crate::dialect::Response;
 use crate::dialect::Tells;
 use crate::dialect::ThenPublished;
@@ -71,6 +74,13 @@ impl Shard {
             http.set_state(State::Awaiting(Box::new(asked)));
         }
         Some(http)
+    }
+
+    /// Says which types of bodies a call takes.
+    pub(super) fn refuse_media(&mut self, id: ConnId, http: &mut Http, fault: &NotTaken, now: Now) {
+        let refusal = Refusal::of(RefusalCode::BadField, fault.field(), fault);
+        let headers = vec![fault.remedy()];
+        self.respond(id, http, &Response { headers, ..Response::refusal(415, &refusal) }, now);
     }
 
     fn context_of_call(&self, id: ConnId, dialect: DialectId, now: Now) -> Context<'_> {

@@ -32,7 +32,6 @@ use crate::dialect::Guard;
 use crate::dialect::Kind;
 use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
-use crate::dialect::NotTaken;
 use crate::dialect::OpensStream;
 use crate::dialect::Port;
 use crate::dialect::Refusal;
@@ -355,13 +354,6 @@ impl Shard {
         };
         self.gather_body(id, &mut http, head, (bytes_max, action), now);
         Some(http)
-    }
-
-    /// Says which types of bodies a call takes.
-    fn refuse_media(&mut self, id: ConnId, http: &mut Http, fault: &NotTaken, now: Now) {
-        let refusal = Refusal::of(RefusalCode::BadField, fault.field(), fault);
-        let headers = vec![fault.remedy()];
-        self.respond(id, http, &Response { headers, ..Response::refusal(415, &refusal) }, now);
     }
 
     /// Answers a request that means no door.
