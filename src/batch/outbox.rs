@@ -479,6 +479,8 @@ impl Outbox {
     }
 }
 
+mod look;
+
 mod notices;
 
 mod passing;

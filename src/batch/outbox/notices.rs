@@ -22,4 +22,3 @@ pub(super) fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs
     notice.to_us = notice.to_us.max(time_us);
     *noticed |= subs;
 }
-mod look;
