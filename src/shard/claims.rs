@@ -3,9 +3,13 @@
 //! Invariants: a claim is kept at one shard, which the name's hash says; it goes with its connection, so there are no more of them than connections.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
 
 use super::Shard;
 use super::input::Address;
+use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use crate::clock::Now;
@@ -30,6 +34,17 @@ impl Claims {
 }
 
 impl Shard {
+    /// A client claims a name among those of its user: so nobody sends another user's clients away by calling itself like them.
+    pub(super) fn claim_for(&mut self, id: ConnId, name: u64) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let user = conn.who.as_ref().and_then(|who| who.principal.user.as_deref());
+        let name = FixedState::with_seed(name).hash_one(user).max(1);
+        conn.caller.origin_mut().name = name;
+        if let Some(conn) = self.conns.conn_ref(id) {
+            self.claim(conn, name, true);
+        }
+    }
+
     /// A connection claims a name, or gives it up when it goes.
     pub(super) fn claim(&mut self, conn: ConnRef, name: u64, is_claimed: bool) {
         let address = Address { shard: self.shards.here(), conn };
@@ -69,7 +84,6 @@ const CLOSE_TAKEN_OVER: u16 = 4009;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::input::ConnId;
 
     #[test]
     fn the_last_one_has_the_name_and_the_one_before_takes_nothing_along() {

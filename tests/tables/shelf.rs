@@ -52,8 +52,14 @@ use fanwire::wire::http::Head;
 use fanwire::wire::http::Method;
 use serde_json::value::RawValue;
 
-pub(crate) static PROTOCOL: Protocol =
-    Protocol { key: "shelf", name: "Shelf", doors: DOORS, guest: None, settings: &[] };
+pub(crate) static PROTOCOL: Protocol = Protocol {
+    key: "shelf",
+    name: "Shelf",
+    doors: DOORS,
+    guest: None,
+    packets: None,
+    settings: &[],
+};
 
 static DIALECT: Dialect = Dialect {
     name: "shelf",
@@ -73,6 +79,7 @@ static DIALECT: Dialect = Dialect {
         Some("wanted")
     }),
     envelopes: None,
+    farewell: None,
     manners: Manners {
         silence: Silence::Pinged,
         slow: None,
@@ -137,6 +144,7 @@ fn draft(topic: &str, payload: &str) -> Draft {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
         ack: Ack::default(),
+        meta: None,
     }
 }
 
@@ -201,6 +209,10 @@ impl Talk for Shelf {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
     }
 }
 

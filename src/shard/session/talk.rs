@@ -112,14 +112,7 @@ impl Shard {
                         conn.caller.origin_mut().silent_s_max = after_s;
                     }
                 }
-                Step::Claim { name } => {
-                    if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().name = name;
-                    }
-                    if let Some(conn) = self.conns.conn_ref(id) {
-                        self.claim(conn, name, true);
-                    }
-                }
+                Step::Claim { name } => self.claim_for(id, name),
                 Step::Window { most } => {
                     if let Some(conn) = self.conns.find_mut(id) {
                         conn.caller.origin_mut().window_max = most;
