@@ -201,6 +201,81 @@ fn a_revocation_does_not_wait_behind_what_others_publish() {
     assert!(says(&mut world, admin, r#"{"revoked":true}"#), "it was not carried out in this turn");
 }
 
+/// How many events were published by a client whose token is revoked after the first turn, and how many of them after that.
+fn published_around_a_revocation(shards: u16, publisher_at: usize, said: &[u8]) -> (u64, u64) {
+    let mut settings = settings();
+    let mut access = Access::clone(&settings.access);
+    access.limits.publish = fanwire::auth::Rate::per_second(1_000_000);
+    settings.access = Arc::new(access);
+    let mut world = World::new(shards, &settings);
+    let publisher = world.open(publisher_at, 1 << 24);
+    world.say(publisher, said);
+    let published =
+        |world: &World| -> u64 { world.shards.iter().map(|shard| shard.stats().published).sum() };
+    world.work(publisher_at);
+    let admin = world.open(publisher_at, 1 << 20);
+    world.say(admin, &revocation("t1"));
+    let before = published(&world);
+    for _ in 0..20 {
+        world.advance(100);
+        world.tick();
+        world.settle();
+    }
+    assert!(says(&mut world, admin, r#"{"revoked":true}"#));
+    assert!(!world.is_open(publisher) || says(&mut world, publisher, "revoked"));
+    (before, published(&world) - before)
+}
+
+const REVOKED: &str = r#"«{"sub":"eve","jti":"t1","exp":3000,"fanwire":{"publish":["**"]}}»"#;
+
+/// Messages that wait for their turn, for there are more than one takes.
+#[test]
+fn what_a_revoked_client_said_and_was_not_published_yet_is_not_published() {
+    let token = with_tokens(REVOKED);
+    let mut said = format!(
+        "GET /v1/ws?token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .into_bytes();
+    for number in 0..12 {
+        let payload = serde_json::json!({"p": "x".repeat(300_000)});
+        let message =
+            serde_json::json!({"type": "publish", "id": number, "topic": "t", "payload": payload});
+        said.extend(crate::support::frames::text(&message.to_string()));
+    }
+    let (before, after) = published_around_a_revocation(1, 0, &said);
+    assert!(before > 0 && before < 12, "{before} were published in the first turn");
+    assert_eq!(after, 0, "published after it was revoked");
+}
+
+/// Lines of an upload that wait, likewise.
+#[test]
+fn what_a_revoked_client_uploads_and_was_not_published_yet_is_not_published() {
+    let token = with_tokens(REVOKED);
+    let line = format!("{{\"p\":\"{}\"}}\n", "x".repeat(300_000));
+    let body = line.repeat(12);
+    let said = format!(
+        "POST /v1/publish/t HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (before, after) = published_around_a_revocation(1, 0, said.as_bytes());
+    assert!(before > 0 && before < 12, "{before} were published in the first turn");
+    assert_eq!(after, 0, "published after it was revoked");
+}
+
+/// Drafts for which another shard has been asked how much their publisher may publish.
+#[test]
+fn what_a_revoked_client_may_publish_only_once_another_shard_says_so_is_not_published() {
+    let token = with_tokens(REVOKED);
+    let mut said = format!(
+        "GET /v1/ws?token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .into_bytes();
+    let message = serde_json::json!({"type": "publish", "id": 1, "topic": topic_of(1).as_str(), "payload": {}});
+    said.extend(crate::support::frames::text(&message.to_string()));
+    let (before, after) = published_around_a_revocation(2, 1, &said);
+    assert_eq!((before, after), (0, 0), "published though it was revoked meanwhile");
+}
+
 #[test]
 fn a_thousand_revocations() {
     let mut busy = Busy::new(1);

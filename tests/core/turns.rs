@@ -2,8 +2,15 @@
 
 use serde_json::json;
 
+use fanwire::event::ShardId;
+use fanwire::event::TopicName;
+use fanwire::event::home_of;
 use fanwire::limits::UNITS_EVENT;
 use fanwire::limits::UNITS_SEND;
+use fanwire::limits::UPLOAD_HELD_MS_MAX;
+use fanwire::limits::UPLOAD_RETRY_MS;
+use fanwire::shard::MemoryBounds;
+use fanwire::shard::Settings;
 
 use crate::support::client::Client;
 use crate::support::client::Told;
@@ -84,6 +91,73 @@ fn windows_that_end_at_the_same_moment_end_over_several_turns() {
         let events = client.told.iter().filter(|told| matches!(told, Told::Event(_))).count();
         assert_eq!(events, 2, "{:?}", client.told);
     }
+}
+
+#[test]
+fn batches_that_are_due_at_the_same_moment_end_over_several_turns() {
+    let mut world = World::new(1, &roomy());
+    let publisher = Client::connect(&mut world, 0, 1 << 24, false);
+    // An id of its own each, so that each is a batch of its own.
+    let mut batched: Vec<Client> = (0..40)
+        .map(|id| {
+            let batch = json!({"max_events": 100, "max_delay_ms": 1_000});
+            let wish = json!({"type": "subscribe", "id": id, "topics": ["t"], "batch": batch});
+            subscriber(&mut world, &wish)
+        })
+        .collect();
+    publish(&mut world, &publisher, 1);
+    world.shards[0].set_units(0);
+    world.advance(2_000);
+    let (sum, most) = units(&mut world);
+    let least = 40 * (UNITS_EVENT + UNITS_SEND);
+    assert!(sum >= least, "{sum} units for the end of 40 batches, and not {least}");
+    assert!(most <= 6 * UNITS_SEND, "a turn of {most} units, though it may do {}", 4 * UNITS_SEND);
+    for client in &mut batched {
+        client.read(&mut world, usize::MAX);
+        assert!(matches!(client.told[..], [Told::Event(_)]), "{:?}", client.told);
+    }
+}
+
+#[test]
+fn uploads_that_try_again_at_the_same_moment_do_so_over_several_turns() {
+    let memory = MemoryBounds { mesh_bytes_max: 1 << 20, ..MemoryBounds::default() };
+    let mut world = World::new(2, &Settings { memory, ..roomy() });
+    let mut names = (0..).map(|number| format!("t/{number}"));
+    let is_here = |name: &String| home_of(&TopicName::new(name).unwrap(), 2) == ShardId(0);
+    let topic = names.find(is_here).unwrap();
+    world.inbox_messages_max = 0;
+    let upload = |payload: &str| {
+        format!(
+            "POST /v1/publish/{topic} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n{payload}\n",
+            payload.len() + 1
+        )
+    };
+    // The other shard takes nothing, so that there is no room after some of these.
+    let large = json!({"p": "x".repeat(200_000)}).to_string();
+    for _ in 0..8 {
+        let filler = world.open(0, 1 << 20);
+        world.say(filler, upload(&large).as_bytes());
+        world.work(0);
+    }
+    let uploads: Vec<_> = (0..400).map(|_| world.open(0, 1 << 20)).collect();
+    for wire in &uploads {
+        world.say(*wire, upload("{}").as_bytes());
+    }
+    units(&mut world);
+    let answers = |world: &mut World| -> usize {
+        uploads.iter().filter(|wire| !world.read(**wire, usize::MAX).is_empty()).count()
+    };
+    assert_eq!(answers(&mut world), 0, "all of them wait for room");
+    world.shards[0].set_units(0);
+    world.advance(UPLOAD_RETRY_MS);
+    let (sum, most) = units(&mut world);
+    let least = 400 * UNITS_EVENT;
+    assert!(sum >= least, "{sum} units for 400 attempts, and not {least}");
+    assert!(most <= 6 * UNITS_SEND, "a turn of {most} units, though it may do {}", 4 * UNITS_SEND);
+    assert_eq!(answers(&mut world), 0, "there is no room yet");
+    world.advance(UPLOAD_HELD_MS_MAX);
+    units(&mut world);
+    assert_eq!(answers(&mut world), 400, "who has waited long enough is told so");
 }
 
 /// Says more publishes at once than a few turns take, and leaves the answers to be read.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use fanwire::auth::AdminSecret;
 use fanwire::auth::Algorithm;
 use fanwire::auth::EventTypes;
 use fanwire::auth::Key;
@@ -25,6 +26,9 @@ use crate::support::world::roomy;
 
 const SEEDS: u64 = 150;
 const STEPS: u64 = 120;
+/// In one of three seeds the user's tokens are revoked before this step.
+const REVOKED_AT: u64 = 80;
+const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 
 /// Only events of the north, of topics below `open/` or called `tasks`; and a viewer.
 const ONE: &str = r#"«{"sub":"eve","role":"viewer","exp":3000,"fanwire":{"subscribe":["open/**","tasks","LogEntry"],"publish":[],"filter":{"eq":["area","north"]}}}»"#;
@@ -117,6 +121,7 @@ fn settings() -> Settings {
         Verifier::new(KeySet::new(vec![key]).unwrap(), TokenRules::default(), Mapping::default());
     let access = Access {
         verifier: Some(Arc::new(verifier.unwrap())),
+        admin: Some(Arc::new(AdminSecret::new(ADMIN.as_bytes()).unwrap())),
         event_types: EventTypes::default(),
         ..Access::default()
     };
@@ -148,6 +153,8 @@ struct Listener {
     shown: [bool; 2],
     /// Since which event it is known to have this one and no other.
     has: Option<(usize, usize)>,
+    /// It came with a token that was not revoked then.
+    is_known: bool,
     /// It was nobody and has become the other user, who may hear everything.
     is_other: bool,
 }
@@ -162,6 +169,8 @@ struct Case {
     clients: Vec<Listener>,
     heard: usize,
     renewals: usize,
+    /// How many events there were when the user's tokens were revoked.
+    revoked: Option<usize>,
 }
 
 impl Case {
@@ -229,8 +238,43 @@ impl Case {
             searched: 0,
             shown,
             has: None,
+            is_known: !is_late && self.revoked.is_none(),
             is_other: false,
         });
+    }
+
+    /// Whoever came with one of the user's tokens is put out, and hears nothing that comes after.
+    fn revoke(&mut self) {
+        let body = r#"{"user":"eve"}"#;
+        let request = format!(
+            "POST /v1/admin/revoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let shard = self.random.below(self.world.shards.len());
+        let wire = self.world.open(shard, 1 << 20);
+        self.world.say(wire, request.as_bytes());
+        self.world.settle();
+        let answer = self.world.read(wire, usize::MAX);
+        assert!(String::from_utf8_lossy(&answer).contains(r#"{"revoked":true}"#));
+        self.world.vanish(wire);
+        self.revoked = Some(self.events.len());
+    }
+
+    /// How many came with a token that is revoked by now: none of them is there any more.
+    fn ends(&mut self) -> usize {
+        if self.revoked.is_none() {
+            return 0;
+        }
+        for _ in 0..80 {
+            self.world.advance(100);
+            self.world.tick();
+            self.world.settle();
+        }
+        let known = self.clients.iter().filter(|client| client.is_known);
+        let left = known.clone().find(|client| self.world.is_open(client.wire));
+        let heard = left.map(|client| String::from_utf8_lossy(&client.heard));
+        assert_eq!(heard, None, "seed {}: a client with a revoked token is there", self.seed);
+        known.count()
     }
 
     fn say(&mut self) {
@@ -297,6 +341,12 @@ impl Case {
                 let is_theirs = (0..2).any(|token| client.shown[token] && !excluded[token]);
                 let is_too_late =
                     client.has.is_some_and(|(token, since)| number >= since && excluded[token]);
+                let is_revoked = self.revoked.is_some_and(|revoked| number >= revoked);
+                assert!(
+                    !is_revoked,
+                    "seed {}: event {number} was heard after the token was revoked:\n{text}",
+                    self.seed
+                );
                 assert!(
                     is_theirs && !is_too_late,
                     "seed {}: with tokens {:?}, now {:?}, event {number} was heard, which they exclude {excluded:?}:\n{text}",
@@ -313,7 +363,7 @@ impl Case {
 
 #[test]
 fn nobody_hears_what_their_token_excludes() {
-    let (mut heard, mut renewals) = (0, 0);
+    let (mut heard, mut renewals, mut revoked) = (0, 0, 0);
     for seed in 0..SEEDS {
         let shard_count = if seed % 2 == 0 { 1 } else { 3 };
         let mut case = Case {
@@ -326,8 +376,12 @@ fn nobody_hears_what_their_token_excludes() {
             clients: Vec::new(),
             heard: 0,
             renewals: 0,
+            revoked: None,
         };
-        for _ in 0..STEPS {
+        for step in 0..STEPS {
+            if step == REVOKED_AT && seed % 3 == 0 {
+                case.revoke();
+            }
             match case.random.below(8) {
                 0 if case.clients.len() < 9 => case.open(),
                 0..=3 => case.publish(),
@@ -339,9 +393,11 @@ fn nobody_hears_what_their_token_excludes() {
             }
             case.listen();
         }
+        revoked += case.ends();
         heard += case.heard;
         renewals += case.renewals;
     }
     assert!(heard > 100_000, "clients hear what they may: {heard} bytes");
+    assert!(revoked > 100, "clients of every dialect are put out: {revoked}");
     assert!(renewals > 20, "tokens are renewed: {renewals}");
 }
