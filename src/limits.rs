@@ -6,6 +6,8 @@
 // By their paths, since the models of `tests/model` take this file in, too.
 #[path = "limits/access.rs"]
 mod access;
+#[path = "limits/admin.rs"]
+mod admin;
 #[path = "limits/filters.rs"]
 mod filters;
 #[path = "limits/tables.rs"]
@@ -14,6 +16,7 @@ mod tables;
 mod tls;
 
 pub use access::*;
+pub use admin::*;
 pub use filters::*;
 pub use tables::*;
 pub use tls::*;
