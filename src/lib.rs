@@ -34,6 +34,8 @@ pub mod admin;
 
 pub mod store;
 
+pub mod backend;
+
 pub mod config;
 
 pub mod server;

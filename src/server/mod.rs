@@ -18,6 +18,7 @@ mod reload;
 mod shard_thread;
 mod signals;
 mod storing;
+mod tabling;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -56,6 +57,7 @@ use crate::conn::Party;
 use crate::conn::Tls;
 use crate::conn::World;
 use crate::conn::weave;
+use crate::event::Homes;
 use crate::event::ShardId;
 use crate::event::TopicPattern;
 use crate::limits::SETTINGS_RENEWALS_MAX;
@@ -66,6 +68,7 @@ use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Settings;
 use crate::shard::Shard;
+use crate::tables::Schema;
 use keys::Keeping;
 use places::Place;
 use plan::Plan;
@@ -74,6 +77,7 @@ use shard_thread::Job;
 use storing::Past;
 use storing::StorePlace;
 use storing::Storing;
+use tabling::Tabling;
 use tls::Certificates;
 use tls::Watching;
 
@@ -94,6 +98,8 @@ pub struct Running {
     renew: Vec<Sender<Arc<Settings>>>,
     /// Keeps what durable topics are told, if there are any.
     storing: Option<Storing>,
+    /// Has the tables, if there are any.
+    tabling: Option<Tabling>,
 }
 
 impl Running {
@@ -130,6 +136,7 @@ impl Running {
             keeping.let_go();
         }
         // Shards may have had something to keep until they ended.
+        drop(self.tabling);
         drop(self.storing);
         cut_off
     }
@@ -173,9 +180,17 @@ impl Server {
             topics: Arc::clone(topics),
             begin: Box::new(|place| Storing::start(config, topics, &past, place)),
         });
-        start(config, world, keys::keep, store)
+        let tables: Box<BeginTables<'_, _>> =
+            Box::new(|schema, party, homes| Tabling::start(config, schema, party, homes));
+        start(config, world, keys::keep, (store, Some(tables)))
     }
 }
+
+/// How the tables are begun.
+type BeginTables<'a, M> = dyn FnOnce(Schema, Party<M>, Homes) -> Result<Tabling, StartError> + 'a;
+
+/// The parties that a server has beside the shards, if they are configured.
+type Begins<'a, M> = (Option<BeginStore<'a, M>>, Option<Box<BeginTables<'a, M>>>);
 
 /// How the store is begun, and for which topics.
 struct BeginStore<'a, M> {
@@ -185,12 +200,12 @@ struct BeginStore<'a, M> {
 
 type Begin<'a, M> = dyn FnOnce(StorePlace<'_, M>) -> Result<Storing, StartError> + 'a;
 
-/// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them, and a store keeps what durable topics are told.
+/// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them, a store keeps what durable topics are told, and somebody has the tables.
 fn start<W, F, K>(
     config: &Config,
     world: F,
     keep: K,
-    store: Option<BeginStore<'_, W::Message>>,
+    (store, tables): Begins<'_, W::Message>,
 ) -> Result<Running, StartError>
 where
     W: World + 'static,
@@ -213,7 +228,11 @@ where
     plan.settings.durable = store
         .as_ref()
         .map(|store| Durable { store: store_party, topics: Arc::clone(&store.topics) });
-    let party_count = store_party.0 + u16::from(store.is_some());
+    // And behind it whoever has the tables.
+    let tables_party = PartyId(store_party.0 + u16::from(store.is_some()));
+    let tables = tables.filter(|_| !plan.settings.tables.schema.is_empty());
+    plan.settings.tables.party = tables.is_some().then_some(tables_party);
+    let party_count = tables_party.0 + u16::from(tables.is_some());
     let (_, _, inbox_bytes) = plan.settings.memory.mesh_parts();
     let mut links = weave::<W::Message>(party_count, plan.shard_count, inbox_bytes)
         .map_err(StartError::Descriptors)?;
@@ -241,7 +260,8 @@ where
     // Whoever comes first is to be known, too.
     keeping.iter().for_each(Keeping::wait_for_first);
     // Its files, too.
-    let storing = match (store, others.next()) {
+    let store_links = store.as_ref().and_then(|_| others.next());
+    let storing = match (store, store_links) {
         (Some(store), Some(links)) => Some((store.begin)(StorePlace {
             party: Party::new(links),
             shard_count: plan.shard_count,
@@ -249,6 +269,14 @@ where
             board: &board,
             clock,
         })?),
+        _ => None,
+    };
+    let tabling = match (tables, others.next()) {
+        (Some(begin), Some(links)) => {
+            let schema = plan.settings.tables.schema.clone();
+            let homes = plan.settings.homes(plan.shard_count);
+            Some(begin(schema, Party::new(links), homes)?)
+        }
         _ => None,
     };
     // Held until every shard listens beside it, so that a port that was found free stays ours.
@@ -271,7 +299,18 @@ where
     board.set_ready(true);
     tell(&plan, &places);
     let (threads, renew, config) = (starting.threads, starting.renew, config.clone());
-    Ok(Running { places, board, doorbells, threads, keeping, watching, storing, config, renew })
+    Ok(Running {
+        places,
+        board,
+        doorbells,
+        threads,
+        keeping,
+        watching,
+        storing,
+        tabling,
+        config,
+        renew,
+    })
 }
 
 /// Says where it listens, and what it takes at worst.

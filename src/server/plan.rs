@@ -16,6 +16,7 @@ use super::memory;
 use super::memory::Part;
 use super::memory::Sizes;
 use super::memory::WorstCase;
+use super::tabling;
 use super::written::seconds;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -197,7 +198,7 @@ pub(super) fn settings(
             paced_ms: config.return_spread_s.min(config.drain_timeout_s / 2) * 1000,
         },
         durable: None,
-        tables: Tables::default(),
+        tables: Tables { schema: tabling::schema(config)?, party: None },
     })
 }
 

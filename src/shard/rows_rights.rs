@@ -122,7 +122,12 @@ fn of_term(term: &Term, table: &Table) -> Option<Filter> {
     let Some(column) = table.find_column(name) else {
         return matches!(
             term.test,
-            Test::In(_) | Test::NotIn(_) | Test::Range(_) | Test::Like(_) | Test::Exists | Test::Null
+            Test::In(_)
+                | Test::NotIn(_)
+                | Test::Range(_)
+                | Test::Like(_)
+                | Test::Exists
+                | Test::Null
         )
         .then(Filter::none);
     };

@@ -72,7 +72,8 @@ impl Settings {
     }
 
     /// All homes, of so many shards.
-    pub(super) fn homes(&self, shard_count: u16) -> Homes {
+    #[must_use]
+    pub fn homes(&self, shard_count: u16) -> Homes {
         let topics = self.durable.as_ref().map(|durable| Arc::clone(&durable.topics));
         Homes::new(shard_count, topics.unwrap_or_default())
     }

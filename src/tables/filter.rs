@@ -38,7 +38,10 @@ pub enum Test {
     /// It equals one of these.
     In(Vec<Value>),
     /// Its text matches a pattern ([`like`]).
-    Like { pattern: Arc<str>, ignore_case: bool },
+    Like {
+        pattern: Arc<str>,
+        ignore_case: bool,
+    },
     Null,
     NotNull,
 }
@@ -93,7 +96,12 @@ impl Filter {
 
     /// A text as it is, with anything before it and behind it as is said.
     #[must_use]
-    pub fn around(column: ColumnId, text: &str, (before, behind): (bool, bool), ignore_case: bool) -> Self {
+    pub fn around(
+        column: ColumnId,
+        text: &str,
+        (before, behind): (bool, bool),
+        ignore_case: bool,
+    ) -> Self {
         let mut pattern = String::from(if before { "%" } else { "" });
         like::put_literal(text, &mut pattern);
         pattern.push_str(if behind { "%" } else { "" });
@@ -178,12 +186,7 @@ impl Filter {
         self.check_within(table, &mut size, 0)
     }
 
-    fn check_within(
-        &self,
-        table: &Table,
-        size: &mut Size,
-        depth: usize,
-    ) -> Result<(), TableError> {
+    fn check_within(&self, table: &Table, size: &mut Size, depth: usize) -> Result<(), TableError> {
         if depth > TABLE_FILTER_DEPTH_MAX {
             return Err(TableError::new(
                 ErrorCode::TooLarge,
@@ -197,11 +200,15 @@ impl Filter {
             Self::Not(inner) => inner.check_within(table, size, depth + 1),
             Self::Test { column, test } => {
                 let Some(column) = table.columns.get(column.index()) else {
-                    return Err(TableError::new(ErrorCode::UnknownColumn, "there is no such column"));
+                    return Err(TableError::new(
+                        ErrorCode::UnknownColumn,
+                        "there is no such column",
+                    ));
                 };
                 size.count(test)?;
-                test.check(column.kind)
-                    .map_err(|problem| TableError::new(ErrorCode::CannotFilter, problem).at(&column.name))
+                test.check(column.kind).map_err(|problem| {
+                    TableError::new(ErrorCode::CannotFilter, problem).at(&column.name)
+                })
             }
         }
     }

@@ -116,13 +116,8 @@ fn related(
         let filter = preload.filter.clone().and(Filter::one_of(there, keys.to_vec()));
         let limit = u64::try_from(*left).unwrap_or(u64::MAX).saturating_add(1);
         let sort: Vec<Sort> = preload.sort.clone();
-        let query = Query {
-            columns: columns.clone(),
-            filter,
-            sort,
-            limit: Some(limit),
-            ..Query::all(id)
-        };
+        let query =
+            Query { columns: columns.clone(), filter, sort, limit: Some(limit), ..Query::all(id) };
         let rows = answers(&query)?;
         if rows.len() > *left {
             return Err(TableError::new(

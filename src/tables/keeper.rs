@@ -145,7 +145,9 @@ impl Keeper {
                     let write = write_of_event(&self.schema, table, &event);
                     match write.and_then(|write| Ok((self.write(&write)?, write))) {
                         Ok((written, write)) => {
-                            out.extend(told_to_all(&self.schema, &write, &written).map(Outcome::Told));
+                            out.extend(
+                                told_to_all(&self.schema, &write, &written).map(Outcome::Told),
+                            );
                         }
                         Err(error) => tracing::debug!(%error, "an event makes no row"),
                     }

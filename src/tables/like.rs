@@ -28,9 +28,8 @@ fn next_piece(pattern: &str) -> Option<(Piece, &str)> {
 /// Whether a text matches a pattern.
 #[must_use]
 pub fn is_like(pattern: &str, text: &str, ignore_case: bool) -> bool {
-    let same = |one: char, other: char| {
-        one == other || (ignore_case && one.eq_ignore_ascii_case(&other))
-    };
+    let same =
+        |one: char, other: char| one == other || (ignore_case && one.eq_ignore_ascii_case(&other));
     let (mut pattern, mut text) = (pattern, text);
     // Where to go on if what follows the last `%` does not fit here.
     let mut again: Option<(&str, &str)> = None;

@@ -87,9 +87,9 @@ impl Memory {
         } else {
             let offset = usize::try_from(query.offset).unwrap_or(usize::MAX);
             found.drain(..offset.min(found.len()));
-            let limit = query.limit.map_or(usize::MAX, |limit| {
-                usize::try_from(limit).unwrap_or(usize::MAX)
-            });
+            let limit = query
+                .limit
+                .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
             found.truncate(limit);
         }
         let columns = query.columns_of(table);
@@ -190,12 +190,7 @@ impl Memory {
     }
 
     /// A new row: what has no value is null, or is generated.
-    fn whole(
-        &self,
-        write: &Write,
-        table: &Table,
-        values: &Assigned,
-    ) -> Result<Values, TableError> {
+    fn whole(&self, write: &Write, table: &Table, values: &Assigned) -> Result<Values, TableError> {
         let generated = self.tables[write.table.index()].generated;
         let value_of = |id: ColumnId| {
             let column = table.column(id);
@@ -203,13 +198,13 @@ impl Memory {
             match given.unwrap_or(Value::Null) {
                 Value::Null if column.generated && column.kind == Type::Int => {
                     let next = generated.checked_add(1).map(Value::Int);
-                    next.ok_or_else(|| TableError::new(ErrorCode::Full, "no number is left").at(&column.name))
+                    next.ok_or_else(|| {
+                        TableError::new(ErrorCode::Full, "no number is left").at(&column.name)
+                    })
                 }
-                Value::Null if !column.nullable => Err(TableError::new(
-                    ErrorCode::BadValue,
-                    "it has no value",
-                )
-                .at(&column.name)),
+                Value::Null if !column.nullable => {
+                    Err(TableError::new(ErrorCode::BadValue, "it has no value").at(&column.name))
+                }
                 value => Ok(value),
             }
         };
@@ -236,7 +231,9 @@ fn changed(row: &[Value], set: &[(ColumnId, Value)]) -> Values {
 
 fn row_bytes(row: &[Value]) -> usize {
     // The key's values are there twice.
-    TABLE_MEMORY_ROW_BYTES + 2 * size_of_val(row) + row.iter().map(Value::weight_bytes).sum::<usize>()
+    TABLE_MEMORY_ROW_BYTES
+        + 2 * size_of_val(row)
+        + row.iter().map(Value::weight_bytes).sum::<usize>()
 }
 
 /// A row's key.

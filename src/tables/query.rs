@@ -13,8 +13,8 @@ use super::schema::Table;
 use super::schema::TableId;
 use super::schema::Writes;
 use super::value::Value;
-use crate::limits::TABLE_PRELOADS_MAX;
 use crate::limits::TABLE_PRELOAD_DEPTH_MAX;
+use crate::limits::TABLE_PRELOADS_MAX;
 use crate::limits::TABLE_ROW_BYTES_MAX;
 use crate::limits::TABLE_SORTS_MAX;
 
@@ -272,7 +272,9 @@ impl Write {
     pub fn check(&self, schema: &Schema) -> Result<(), TableError> {
         let table = find(schema, self.table)?;
         if table.writes == Writes::Nobody {
-            return Err(TableError::new(ErrorCode::ReadOnly, "this table is only read").at(&table.name));
+            return Err(
+                TableError::new(ErrorCode::ReadOnly, "this table is only read").at(&table.name)
+            );
         }
         self.check_from_source(schema)
     }
@@ -341,9 +343,8 @@ fn check_assigned(table: &Table, row: &[(ColumnId, Value)]) -> Result<(), TableE
         check_columns(table, &[*id])?;
         let column = table.column(*id);
         bytes += value.weight_bytes();
-        let wrong = |message: String| {
-            TableError::new(ErrorCode::BadValue, message).at(&column.name)
-        };
+        let wrong =
+            |message: String| TableError::new(ErrorCode::BadValue, message).at(&column.name);
         if !value.is_of(column.kind) {
             return Err(wrong(format!("it must be {}", column.kind)));
         }

@@ -180,13 +180,17 @@ fn token_bytes(token: Token<'_>) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
     Compare(Comparison),
-    Like { ignore_case: bool },
+    Like {
+        ignore_case: bool,
+    },
     In,
     Contains,
     StartsWith,
     EndsWith,
     /// Between two values, or up to them.
-    Between { inclusive: bool },
+    Between {
+        inclusive: bool,
+    },
     /// Null, or the empty text.
     Empty,
     NotEmpty,

@@ -275,7 +275,10 @@ impl Table {
         for key in &self.key {
             let column = self.column(*key);
             if matches!(column.kind, Type::Json | Type::Float | Type::Bytes) {
-                return Err(SchemaProblem::BadKey { column: column.name.clone(), kind: column.kind });
+                return Err(SchemaProblem::BadKey {
+                    column: column.name.clone(),
+                    kind: column.kind,
+                });
             }
         }
         let is_told = |pattern: &TopicPattern| match pattern {
@@ -296,7 +299,10 @@ impl Relation {
             return Err(SchemaProblem::NoSuchTable { relation: name(), table: self.table.clone() });
         };
         let Some(there) = other.find_column(&self.there) else {
-            return Err(SchemaProblem::NoSuchColumn { relation: name(), column: self.there.clone() });
+            return Err(SchemaProblem::NoSuchColumn {
+                relation: name(),
+                column: self.there.clone(),
+            });
         };
         if other.column(there).kind != table.column(self.here).kind {
             return Err(SchemaProblem::TypesDiffer { relation: name() });
@@ -358,7 +364,10 @@ impl fmt::Display for SchemaProblem {
                 write!(f, "its relation `{relation}` names the table `{table}`, and there is none")
             }
             Self::NoSuchColumn { relation, column } => {
-                write!(f, "its relation `{relation}` names the column `{column}`, and there is none")
+                write!(
+                    f,
+                    "its relation `{relation}` names the column `{column}`, and there is none"
+                )
             }
             Self::TypesDiffer { relation } => {
                 write!(f, "the two columns of its relation `{relation}` have different types")

@@ -40,7 +40,6 @@ pub const START_US: u64 = 1_786_600_000_000_000;
 
 /// Milliseconds since the process began at that time.
 const MONO_MS: u64 = 1000;
-
 /// Settings with room for everything.
 pub fn roomy() -> Settings {
     Settings {
@@ -204,7 +203,7 @@ impl World {
             ways: (0..count).map(|_| (0..count).map(|_| Way::default()).collect()).collect(),
             parties: Vec::new(),
             store: None,
-            sockets: BTreeMap::new(),
+            sockets: BTreeMap::default(),
             places: vec![BTreeMap::new(); count],
             resumed: BTreeSet::new(),
             now: Now { mono_ms: MONO_MS, wall_us: START_US },

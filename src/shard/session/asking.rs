@@ -169,8 +169,7 @@ impl Shard {
             return self.leave_tables(id);
         }
         if self.conns.may_hear(id)
-            && let (Some(party), Some(conn)) =
-                (self.settings.tables.party, self.conns.conn_ref(id))
+            && let (Some(party), Some(conn)) = (self.settings.tables.party, self.conns.conn_ref(id))
         {
             awaited.is_paused = false;
             let asker = asker_of(self.shards.here(), conn);
