@@ -10,6 +10,8 @@ mod access;
 mod admin;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/rtbdp.rs"]
+mod rtbdp;
 #[path = "limits/tables.rs"]
 mod tables;
 #[path = "limits/tls.rs"]
@@ -18,6 +20,7 @@ mod tls;
 pub use access::*;
 pub use admin::*;
 pub use filters::*;
+pub use rtbdp::*;
 pub use tables::*;
 pub use tls::*;
 

@@ -54,6 +54,7 @@ mod rights;
 mod roll;
 mod rows;
 mod rows_rights;
+mod runs;
 mod session;
 mod settings;
 mod shape;

@@ -100,7 +100,7 @@ impl Shard {
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
                 // Who cannot pay is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
-                Step::Close { code, reason } => self.close(id, code, reason, now),
+                Step::Close { code, reason } => self.close_with_code(id, code, reason, now),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
                     let answered = self.answer_identify(id, ticket, &token, now);
                     steps.splice(0..0, answered).for_each(drop);
