@@ -63,6 +63,8 @@ impl Shard {
                 self.begin_replay(id, listener, &wish.subscription, &wish.since, now);
             }
         }
+        // It may have nothing to be told, and falls in step then.
+        self.mark_solo(id);
     }
 }
 

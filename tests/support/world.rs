@@ -223,7 +223,18 @@ impl World {
 
     /// The same; `None`: it was closed at once.
     pub fn try_open_from(&mut self, shard: usize, capacity: usize, peer: IpAddr) -> Option<Wire> {
-        let ConnRef { id, generation } = self.shards[shard].open(Port::Shared, peer, self.now)?;
+        self.try_open_at(Port::Shared, shard, capacity, peer)
+    }
+
+    /// The same, by a listener.
+    pub fn try_open_at(
+        &mut self,
+        port: Port,
+        shard: usize,
+        capacity: usize,
+        peer: IpAddr,
+    ) -> Option<Wire> {
+        let ConnRef { id, generation } = self.shards[shard].open(port, peer, self.now)?;
         let wire = Wire { shard, id: id.0, generation };
         self.places[shard].insert(id.0, wire);
         self.sockets.insert(
