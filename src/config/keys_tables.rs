@@ -1,6 +1,6 @@
 //! The keys about tables of rows; the tables themselves are the operator's own.
 
-use super::row_tables::BackendChoice;
+use super::BackendChoice;
 use super::takes::Key;
 use super::takes::Takes;
 

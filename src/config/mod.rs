@@ -19,6 +19,7 @@ mod known;
 mod parse;
 mod places;
 mod row_tables;
+mod rows;
 mod tables;
 mod takes;
 
@@ -41,9 +42,9 @@ pub use error::ConfigError;
 pub use error::Origin;
 pub use error::Problem;
 pub use places::Places;
-pub use row_tables::BackendChoice;
-pub use row_tables::TableConfig;
-pub use row_tables::TablesConfig;
+pub use rows::BackendChoice;
+pub use rows::TableConfig;
+pub use rows::TablesConfig;
 
 use crate::limits::STORE_SYNC_MS;
 

@@ -133,8 +133,13 @@ pub struct Setup<'a> {
 }
 
 /// All protocols that there are. To add one, add its line, and its module above.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&native::PROTOCOL, &peat::PROTOCOL, &hyperbeam::PROTOCOL, &provisioning::PROTOCOL, &rtbdp::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &native::PROTOCOL,
+    &peat::PROTOCOL,
+    &hyperbeam::PROTOCOL,
+    &provisioning::PROTOCOL,
+    &rtbdp::PROTOCOL,
+];
 
 /// The one in whose form the server's own events are, and whose names are those of the types of events that need a role.
 pub static HOUSE: &Protocol = &provisioning::PROTOCOL;

@@ -12,5 +12,7 @@ pub const RTBDP_REPLAYS_MAX: usize = 256;
 pub const RTBDP_RANKED_ROWS_MAX: u64 = 100_000;
 /// Bytes of what is said at `/login`; more are refused with 413.
 pub const RTBDP_LOGIN_BYTES_MAX: usize = 4096;
-const _: () =
-    assert!(RTBDP_TESTS_MAX + 4 <= FILTER_TERMS_MAX, "one filter holds them, and the one for deletes");
+const _: () = assert!(
+    RTBDP_TESTS_MAX + 4 <= FILTER_TERMS_MAX,
+    "one filter holds them, and the one for deletes"
+);

@@ -12,6 +12,7 @@ mod fd_table;
 mod grants;
 mod keys;
 mod memory;
+mod parties;
 mod places;
 mod plan;
 mod reload;
@@ -57,25 +58,23 @@ use crate::conn::Party;
 use crate::conn::Tls;
 use crate::conn::World;
 use crate::conn::weave;
-use crate::event::Homes;
 use crate::event::ShardId;
-use crate::event::TopicPattern;
 use crate::limits::SETTINGS_RENEWALS_MAX;
 use crate::limits::TLS_RENEWALS_MAX;
 use crate::position::epoch_with_durable;
-use crate::shard::Durable;
-use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Settings;
 use crate::shard::Shard;
-use crate::tables::Schema;
 use keys::Keeping;
+use parties::BeginStore;
+use parties::BeginTables;
+use parties::Begun;
+use parties::Parties;
 use places::Place;
 use plan::Plan;
 use shard_thread::Go;
 use shard_thread::Job;
 use storing::Past;
-use storing::StorePlace;
 use storing::Storing;
 use tabling::Tabling;
 use tls::Certificates;
@@ -182,30 +181,16 @@ impl Server {
         });
         let tables: Box<BeginTables<'_, _>> =
             Box::new(|schema, party, homes| Tabling::start(config, schema, party, homes));
-        start(config, world, keys::keep, (store, Some(tables)))
+        start(config, world, keys::keep, Parties { store, tables: Some(tables), keeper: None })
     }
 }
-
-/// How the tables are begun.
-type BeginTables<'a, M> = dyn FnOnce(Schema, Party<M>, Homes) -> Result<Tabling, StartError> + 'a;
-
-/// The parties that a server has beside the shards, if they are configured.
-type Begins<'a, M> = (Option<BeginStore<'a, M>>, Option<Box<BeginTables<'a, M>>>);
-
-/// How the store is begun, and for which topics.
-struct BeginStore<'a, M> {
-    topics: Arc<[TopicPattern]>,
-    begin: Box<Begin<'a, M>>,
-}
-
-type Begin<'a, M> = dyn FnOnce(StorePlace<'_, M>) -> Result<Storing, StartError> + 'a;
 
 /// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them, a store keeps what durable topics are told, and somebody has the tables.
 fn start<W, F, K>(
     config: &Config,
     world: F,
     keep: K,
-    (store, tables): Begins<'_, W::Message>,
+    parties: Parties<'_, W::Message>,
 ) -> Result<Running, StartError>
 where
     W: World + 'static,
@@ -213,30 +198,18 @@ where
     K: FnOnce(keys::Job<W::Message>, Sender<()>) + Send + 'static,
 {
     let mut plan = Plan::new(config)?;
-    let keeper = keys::keeper(config)?;
     let mut certificates = Certificates::new(config)?;
     let mut places = places::places(config)?;
     for place in &places {
         place.probe()?;
     }
     let board = Arc::new(Board::new(plan.shard_count));
-    // The shards are the first parties; behind them comes who fetches keys, if they are fetched.
-    let keys_party = keeper.is_some().then_some(PartyId(plan.shard_count));
-    Arc::make_mut(&mut plan.settings.access).keys = keys_party;
-    // And behind them the store, if there is one.
-    let store_party = PartyId(plan.shard_count + u16::from(keys_party.is_some()));
-    plan.settings.durable = store
-        .as_ref()
-        .map(|store| Durable { store: store_party, topics: Arc::clone(&store.topics) });
-    // And behind it whoever has the tables.
-    let tables_party = PartyId(store_party.0 + u16::from(store.is_some()));
-    let tables = tables.filter(|_| !plan.settings.tables.schema.is_empty());
-    plan.settings.tables.party = tables.is_some().then_some(tables_party);
-    let party_count = tables_party.0 + u16::from(tables.is_some());
+    let parties = Parties { keeper: keys::keeper(config)?, ..parties };
+    let party_count = parties.seat(&mut plan);
     let (_, _, inbox_bytes) = plan.settings.memory.mesh_parts();
     let mut links = weave::<W::Message>(party_count, plan.shard_count, inbox_bytes)
         .map_err(StartError::Descriptors)?;
-    let mut others = links.split_off(usize::from(plan.shard_count)).into_iter();
+    let others = links.split_off(usize::from(plan.shard_count)).into_iter();
     let doorbells: Vec<_> = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();
     let clock = Clock::start();
     let certificates_shown = certificates.as_mut().map(|some| some.load(clock)).transpose()?;
@@ -246,39 +219,9 @@ where
     starting.step()?;
     starting.go(&Go::LeaveTable);
     starting.step()?;
-    // Its sockets are opened only now, so that no shard's own table holds on to them.
-    let verifier = plan.settings.access.verifier.clone();
-    let keys_links = keys_party.and_then(|_| others.next());
-    let keeping = match (keys_links, keeper, verifier) {
-        (Some(links), Some(keeper), Some(configured)) => {
-            let (party, shard_count) = (Party::new(links), plan.shard_count);
-            let job = keys::Job { party, keeper, configured, clock, shard_count };
-            Some(Keeping::start(job, keep).map_err(StartError::Thread)?)
-        }
-        _ => None,
-    };
-    // Whoever comes first is to be known, too.
-    keeping.iter().for_each(Keeping::wait_for_first);
-    // Its files, too.
-    let store_links = store.as_ref().and_then(|_| others.next());
-    let storing = match (store, store_links) {
-        (Some(store), Some(links)) => Some((store.begin)(StorePlace {
-            party: Party::new(links),
-            shard_count: plan.shard_count,
-            sizes: &plan.worst_case.sizes,
-            board: &board,
-            clock,
-        })?),
-        _ => None,
-    };
-    let tabling = match (tables, others.next()) {
-        (Some(begin), Some(links)) => {
-            let schema = plan.settings.tables.schema.clone();
-            let homes = plan.settings.homes(plan.shard_count);
-            Some(begin(schema, Party::new(links), homes)?)
-        }
-        _ => None,
-    };
+    // Their sockets and files are opened only now, so that no shard's own table holds on to them.
+    let links = others.map(Party::new);
+    let Begun { keeping, storing, tabling } = parties.begin(&plan, links, (&board, clock), keep)?;
     // Held until every shard listens beside it, so that a port that was found free stays ours.
     let mut reserved = Vec::with_capacity(places.len());
     for place in &mut places {

@@ -66,7 +66,9 @@ fn table(config: &Config, index: usize, said: &TableConfig) -> Result<Table, Con
         found.ok_or_else(|| wrong("ranked_by", &format!("there is no column `{name}`")))
     };
     let ranked: Vec<ColumnId> = said.ranked_by.iter().map(ranked).collect::<Result<_, _>>()?;
-    let ranking = ranked.split_first().map(|(score, within)| Ranking { score: *score, within: within.to_vec() });
+    let ranking = ranked
+        .split_first()
+        .map(|(score, within)| Ranking { score: *score, within: within.to_vec() });
     Ok(Table {
         key,
         ranking,

@@ -256,8 +256,7 @@ impl<'a> Filling<'a> {
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
         batch.end(voice.dialect.speaker().run(), |text| {
-            let is_alone =
-                class.is_some_and(|class| voice::is_deflated_alone(class, text.len()));
+            let is_alone = class.is_some_and(|class| voice::is_deflated_alone(class, text.len()));
             let alone = is_alone.then_some(encoded.deflaters());
             voice::frame_batch(voice, alone, text, sse_id, chunk);
         });

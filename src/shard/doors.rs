@@ -253,8 +253,8 @@ fn put_table(page: &mut String, name: &str, at: &str, doors: &[Door]) {
 fn put_row(page: &mut String, door: &Door) {
     let path = match door.path {
         Path::Exactly(path) => format!("`{path}`"),
-        Path::Own(path) => format!("`{path}`, on its own listener"),
-        Path::OwnRest => "any other, on its own listener".to_owned(),
+        Path::Own(path) => format!("on its own listener `{path}`"),
+        Path::OwnRest => "on its own listener any other".to_owned(),
         Path::Below(start, rest) => format!("`{start}{{{rest}}}`"),
         Path::OneOf(paths) => {
             paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(" ")

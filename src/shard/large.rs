@@ -210,7 +210,8 @@ impl Making<'_> {
         }
         let codec = Rc::clone(&self.codec);
         let text = self.text(body, form, |out| {
-            let is_plain = |run| !matches!(run, TextRun::Part(part) if part.coding != Coding::Plain);
+            let is_plain =
+                |run| !matches!(run, TextRun::Part(part) if part.coding != Coding::Plain);
             if body.text.runs().all(is_plain) {
                 let parts: Vec<&[u8]> = body
                     .text

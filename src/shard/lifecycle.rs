@@ -13,6 +13,7 @@ use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::life::SWEEP_TICKS;
+use super::rows::asker_of;
 use super::session::Patience;
 use super::session::Session;
 use super::solo::AfterSent;
@@ -89,7 +90,8 @@ impl Shard {
     /// Takes a connection out of everything, and has its socket closed.
     pub(super) fn remove(&mut self, id: ConnId) {
         self.end_subscriptions(id);
-        self.leave_tables(id);
+        let asker = self.conns.conn_ref(id).map(|conn| (id, asker_of(self.shards.here(), conn)));
+        self.settings.tables.leave(&mut self.outgoing, &mut self.intake.tickets, asker);
         self.classes.spending.forget(id);
         let Some(conn) = self.conns.find_mut(id) else { return };
         if matches!(conn.session, Session::Gone) {

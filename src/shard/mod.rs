@@ -76,6 +76,7 @@ mod tokens;
 mod topics;
 mod transport;
 mod turn;
+mod untold;
 mod voice;
 mod want;
 mod work;
@@ -156,7 +157,6 @@ pub struct Shard {
     /// What is held of what has come in part.
     intake: intake::Intake,
     rights: rights::Rights,
-    rows: rows::Rows,
     stats: Stats,
 }
 
@@ -181,7 +181,6 @@ impl Shard {
             settings,
             conns: conns::Conns::default(),
             life: life::Life::default(),
-            rows: rows::Rows::default(),
             classes: classes::Classes::default(),
             stats: Stats::default(),
         }

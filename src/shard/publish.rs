@@ -148,17 +148,13 @@ impl Shard {
             self.stats.tally.refuse(RefusalCode::ShuttingDown, count);
             return Some(RefusalCode::ShuttingDown);
         }
-        if self.has_room_for_run() && self.can_feed_tables() {
+        let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
+        if has_room && self.settings.tables.can_be_fed(&self.outgoing) {
             return None;
         }
         self.stats.refused_full += count as u64;
         self.stats.tally.refuse(RefusalCode::Full, count);
         Some(RefusalCode::Full)
-    }
-
-    /// Whether what is ordered here can be told to everybody just now.
-    pub(super) fn has_room_for_run(&self) -> bool {
-        self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data)
     }
 
     /// Gives drafts their places, and sends them on their way to every shard.
@@ -191,7 +187,7 @@ impl Shard {
 
     /// To every core's inbox, this one's included.
     pub(super) fn spread(&mut self, events: Vec<Arc<Event>>) {
-        self.feed_tables(&events);
+        self.settings.tables.feed(&mut self.outgoing, &events);
         // With one shard there is nobody to weigh them for.
         let mut rest = if self.shards.count() > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {

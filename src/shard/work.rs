@@ -27,7 +27,7 @@ impl Shard {
     /// Whether the shard takes more data from its inbox now. Control it always takes.
     #[must_use]
     pub fn wants_inbox(&self) -> bool {
-        self.arrived.has_room() && !self.is_spent() && !self.rows.has_untold()
+        self.arrived.has_room() && !self.is_spent() && self.intake.untold.is_empty()
     }
 
     /// Whether there is something to do without anything new coming in.

@@ -1,7 +1,7 @@
 //! Why something asked of a table is refused or went wrong: a code for programs, and words that say what and where.
 //!
 //! Invariant: what a message says is ours or the schema's, and a value that the client sent itself; what a database says of itself goes to the log, and
-//! to the client only as [`TableError::detail`], which a dialect may leave out.
+//! to the client only as [`TableError::database`], which a dialect may leave out.
 
 use std::fmt;
 use std::sync::Arc;
@@ -79,16 +79,23 @@ pub struct TableError {
     pub message: Arc<str>,
     /// The column, relation or table that it is about.
     pub place: Option<Arc<str>>,
-    /// What the database says, as it says it.
-    pub detail: Option<Arc<str>>,
-    /// The statement that failed, with its parameters as `?` or `$1`: never a value.
-    pub sql: Option<Arc<str>>,
+    /// `Some`: a database has failed or refused, and this is what it says.
+    pub database: Option<Box<DatabaseSaid>>,
+}
+
+/// What a database says of a statement that it did not carry out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseSaid {
+    /// As it says it.
+    pub detail: Box<str>,
+    /// The statement, with its parameters as `?1` or `$1`: never a value.
+    pub sql: Box<str>,
 }
 
 impl TableError {
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<Arc<str>>) -> Self {
-        Self { code, message: message.into(), place: None, detail: None, sql: None }
+        Self { code, message: message.into(), place: None, database: None }
     }
 
     /// The same, and which column, relation or table it is about.

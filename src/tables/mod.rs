@@ -77,6 +77,7 @@ pub use answer::event_key_of;
 pub use answer::payload_of;
 pub use answer::payload_of_key;
 pub use decimal::Decimal;
+pub use error::DatabaseSaid;
 pub use error::ErrorCode;
 pub use error::TableError;
 pub use filter::Comparison;

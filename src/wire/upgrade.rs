@@ -256,7 +256,8 @@ mod tests {
     use crate::wire::http::HttpDate;
     use crate::wire::http::parse_head;
 
-    const TERMS: Terms = Terms { protocols: &["fanwire.v1", "fanwire.v2"], deflate: DeflateTerms::Any };
+    const TERMS: Terms =
+        Terms { protocols: &["fanwire.v1", "fanwire.v2"], deflate: DeflateTerms::Any };
 
     const GOOD: [&str; 5] = [
         "Host: h",

@@ -29,8 +29,6 @@
 #![expect(clippy::string_slice, reason = "fixtures are cut where ASCII stands")]
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
 
 use fanwire::shard::Port;
 use fanwire::shard::Settings;
@@ -87,7 +85,6 @@ pub fn run(
 }
 
 /// What scenarios happen in: the settings that they begin with, how one is set, and who joins their worlds.
-#[expect(missing_debug_implementations, reason = "functions have none")]
 pub struct Scenes<'a> {
     pub settings: Settings,
     pub set: &'a dyn Fn(&mut Settings, &str, &str),
@@ -219,9 +216,9 @@ impl<'a> Run<'a> {
 
     fn connect(&mut self, client: &str) -> Wire {
         let shard = self.shard.min(usize::from(self.shard_count) - 1);
-        let (port, peer) = (self.port, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let opened = self.world().try_open_at(port, shard, 1 << 24, peer);
-        let wire = opened.expect("there is room");
+        self.world().port = self.port;
+        let wire = self.world().open(shard, 1 << 24);
+        self.world().port = Port::Shared;
         let fresh = Client { wire, bytes: Vec::new(), heard: Heard::Nothing };
         self.clients.insert(client.to_owned(), fresh);
         self.last = client.to_owned();

@@ -80,13 +80,7 @@ fn open(head: &Head, endpoint: Endpoint) -> Result<Opening, NotOpened> {
         .map_err(|error| NotOpened::BadField(error.to_string()))?;
     let talk = Box::new(Conversation::new(&request));
     let deflate = if request.compression { DeflateTerms::Any } else { DeflateTerms::None };
-    Ok(Opening {
-        dialect: super::PROVISIONING,
-        talk,
-        protocols: &[],
-        deflate,
-        first: Vec::new(),
-    })
+    Ok(Opening { dialect: super::PROVISIONING, talk, protocols: &[], deflate, first: Vec::new() })
 }
 
 const POST: Call =

@@ -79,7 +79,10 @@ mod tests {
             (r#"[{"window_size":{"opt":["5m"]},"repo_id":{"opt":[1]}}]"#, Some(4)),
             (r#"[{"repo_id":{"start":3,"end":10}}]"#, Some(28)),
             (r#"[{"repo_id":{"start":10,"end":3}}]"#, Some(0)),
-            (r#"[{"repo_id":{"start":-9223372036854775808,"end":9223372036854775807}}]"#, Some(u64::MAX)),
+            (
+                r#"[{"repo_id":{"start":-9223372036854775808,"end":9223372036854775807}}]"#,
+                Some(u64::MAX),
+            ),
             (r#"[{"repo_id":{"start":3}}]"#, None),
             (r#"[{"num_events":{"opt":[1]}}]"#, None),
             (r#"[{"num_events":{"opt":[1]},"repo_id":{"opt":[1,2,3]}}]"#, Some(12)),

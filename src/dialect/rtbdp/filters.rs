@@ -154,7 +154,8 @@ pub(super) fn kept_field(asked: &Asked<'_>) -> Option<Vec<Filter>> {
         Some([Scalar::Null]) => tests.push(Filter::null(id)),
         Some([]) => tests.push(Filter::none()),
         Some(opt) => {
-            let values: Option<Vec<Value>> = opt.iter().map(|value| kept_value(value, kind)).collect();
+            let values: Option<Vec<Value>> =
+                opt.iter().map(|value| kept_value(value, kind)).collect();
             tests.push(Filter::one_of(id, values?));
         }
     }
@@ -162,8 +163,7 @@ pub(super) fn kept_field(asked: &Asked<'_>) -> Option<Vec<Filter>> {
         tests.push(Filter::compare(id, Comparison::GreaterOrEqual, kept_value(start, kind)?));
     }
     if let Some(end) = &filter.end {
-        let comparison =
-            if filter.inclusive { Comparison::LessOrEqual } else { Comparison::Less };
+        let comparison = if filter.inclusive { Comparison::LessOrEqual } else { Comparison::Less };
         tests.push(Filter::compare(id, comparison, kept_value(end, kind)?));
     }
     if let Some(text) = &filter.substr {

@@ -246,8 +246,7 @@ mod tests {
         assert_eq!(Message::read(nothing), Ok(Message::default()));
         let text = r#"{"subscribe":[{"id":null,"table":null,"filters":null,"limit":null}]}"#;
         assert_eq!(Message::read(text).unwrap().subscribe, [Entry::default()]);
-        for text in
-            [r#"[{"filters":[{"kind":null}]}]"#, "[null]", r#"[{"id":0,"filters":[null]}]"#]
+        for text in [r#"[{"filters":[{"kind":null}]}]"#, "[null]", r#"[{"id":0,"filters":[null]}]"#]
         {
             let message = Message::read(&format!(r#"{{"replay":{text}}}"#)).unwrap();
             assert!(message.replay[0].is_broken, "{text}");

@@ -80,8 +80,8 @@ impl Numbering {
             let fields = fields.iter().filter(|asked| self.ranking.within.contains(&asked.id));
             Filter::And(fields.filter_map(filters::kept_field).flatten().collect())
         };
-        let filter = branches
-            .map_or_else(Filter::all, |all| Filter::Or(all.iter().map(within).collect()));
+        let filter =
+            branches.map_or_else(Filter::all, |all| Filter::Or(all.iter().map(within).collect()));
         let within = self.ranking.within.iter();
         let mut sort: Vec<Sort> =
             within.map(|column| Sort { column: *column, descending: false }).collect();
@@ -115,9 +115,7 @@ impl Numbering {
             self.rank_now = self.next_number;
         }
         self.score = score;
-        for (column, value) in
-            [(self.row_number, self.next_number), (self.rank, self.rank_now)]
-        {
+        for (column, value) in [(self.row_number, self.next_number), (self.rank, self.rank_now)] {
             set(&mut row, column, value);
         }
         self.next_number += 1;

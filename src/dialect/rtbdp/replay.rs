@@ -63,7 +63,10 @@ impl Replay {
         };
         let named = |column| (column, table.column(column).name.as_ref().into());
         let columns = told.into_iter().map(named).collect();
-        Some((Self { id: entry.id, table: name.into(), columns, numbering, has_failed: false }, query))
+        Some((
+            Self { id: entry.id, table: name.into(), columns, numbering, has_failed: false },
+            query,
+        ))
     }
 
     /// The message of a page's rows, if any are told.

@@ -4,13 +4,13 @@
 //! next page is asked for only once the client takes what it was told. What a client's token does not let it see or do never leaves the shard.
 
 use super::super::Shard;
+use super::super::access::Who;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
-use super::super::input::Mesh;
-use super::super::lanes::Lane;
 use super::super::rows::asker_of;
 use super::super::tickets::Question;
 use super::Session;
+use super::WHO_FIRST;
 use super::waits::Awaited;
 use super::waits::Heard;
 use super::waits::Paused;
@@ -20,18 +20,14 @@ use crate::clock::Now;
 use crate::dialect::Answer;
 use crate::dialect::Request;
 use crate::dialect::Step;
-use crate::event::TopicName;
+use crate::dialect::Ticket;
 use crate::tables::ErrorCode;
+use crate::tables::Schema;
 use crate::tables::TableError;
 use crate::tables::asks;
 use crate::tables::asks::Ask;
 
 impl Shard {
-    /// Whether a connection may publish to a topic: its token lets it, and no table's rows are told on it.
-    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
-        self.conns.may_publish(id, topic) && self.settings.tables.schema.of_topic(topic).is_none()
-    }
-
     /// Asks the first of these steps, which is asked of tables; what is left of them.
     pub(super) fn ask_tables(
         &mut self,
@@ -44,8 +40,10 @@ impl Shard {
             && let Some(conn) = self.conns.conn_ref(id)
         {
             let asker = asker_of(self.shards.here(), conn);
-            let asked = self.confined_ask(id, asker, what);
-            match asked.and_then(|ask| self.send_to_tables(ask)) {
+            let tables = &self.settings.tables;
+            let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
+            let asked = confined(who.map(|who| &**who), &tables.schema, asker, what);
+            match asked.and_then(|ask| tables.ask(&mut self.outgoing, ask)) {
                 Ok(bytes) => {
                     self.intake.tickets.open(id, Question::Table);
                     let awaited = TableAwaited { ticket, is_paused: false, bytes };
@@ -59,49 +57,6 @@ impl Shard {
             }
         }
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
-    }
-
-    /// What is asked, within what the client may.
-    fn confined_ask(
-        &self,
-        id: ConnId,
-        asker: asks::Asker,
-        what: Request,
-    ) -> Result<Ask, TableError> {
-        let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
-        let Some(who) = who else {
-            return Err(TableError::new(ErrorCode::Forbidden, super::WHO_FIRST));
-        };
-        let schema = &self.settings.tables.schema;
-        match what {
-            Request::Query(mut query) => {
-                query.check(schema)?;
-                who.confine_query(schema, &mut query)?;
-                Ok(Ask::Query { asker, query })
-            }
-            Request::Write(mut write) => {
-                write.check(schema)?;
-                who.confine_write(schema, &mut write)?;
-                Ok(Ask::Write { asker, write })
-            }
-            Request::Publish(_) | Request::Identify { .. } => {
-                unreachable!("it is not asked of tables")
-            }
-        }
-    }
-
-    /// Hands it on, if there is room; says what it weighs.
-    fn send_to_tables(&mut self, ask: Ask) -> Result<usize, TableError> {
-        let party = self.settings.tables.party.expect("a schema with tables has who keeps them");
-        if !self.outgoing.has_room(party, Lane::Data) {
-            return Err(TableError::new(
-                ErrorCode::Busy,
-                "more is asked of tables just now than is answered",
-            ));
-        }
-        let bytes = ask.weight_bytes();
-        self.outgoing.to(party).push(Mesh::Tables(ask));
-        Ok(bytes)
     }
 
     /// Whoever has the tables answers.
@@ -118,11 +73,24 @@ impl Shard {
         if !matches!(self.intake.tickets.find_mut(id), Some(Question::Table)) {
             return;
         }
+        let (said, is_last) = match answer {
+            asks::Answer::Page(page) => (Answer::Rows(page), page.end.is_some()),
+            asks::Answer::Written(written) => (Answer::Written(written), true),
+            asks::Answer::Failed(error) => (Answer::TableFailed(error), true),
+        };
         let Some(found) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut found.session, Session::Busy) {
             Session::WebSocket(mut websocket) => {
-                if let Some(waits) = websocket.waits_mut() {
-                    self.take_table_answer(id, waits, answer, now);
+                let ticket = websocket.waits_mut().and_then(|waits| waits.table_answered(is_last));
+                if is_last {
+                    self.intake.tickets.close(id);
+                }
+                if let Some(ticket) = ticket {
+                    let steps = self.answer_in_talk(id, ticket, said, now);
+                    let steps = self.take_steps(id, steps, now);
+                    if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
+                        waits.heard.push_front(Heard::Steps { steps, is_counted: true });
+                    }
                 }
                 self.websocket_go_on(id, websocket, now);
             }
@@ -132,59 +100,56 @@ impl Shard {
         self.make_room(now);
     }
 
-    fn take_table_answer(
-        &mut self,
-        id: ConnId,
-        waits: &mut Waits,
-        answer: &asks::Answer,
-        now: Now,
-    ) {
-        let Some(Awaited::Table(awaited)) = &mut waits.asked else { return };
-        let ticket = awaited.ticket.clone();
-        let (said, is_last) = match answer {
-            asks::Answer::Page(page) => (Answer::Rows(page), page.end.is_some()),
-            asks::Answer::Written(written) => (Answer::Written(written), true),
-            asks::Answer::Failed(error) => (Answer::TableFailed(error), true),
-        };
-        awaited.is_paused = !is_last;
-        if is_last {
-            waits.asked = None;
-            self.intake.tickets.close(id);
-        }
-        let steps = self.answer_in_talk(id, ticket, said, now);
-        let steps = self.take_steps(id, steps, now);
-        if !steps.is_empty() {
-            waits.heard.push_front(Heard::Steps { steps, is_counted: true });
-        }
-    }
-
     /// Asks for the next page of what is being answered, if the client takes what it was told.
     pub(super) fn ask_for_next_page(&mut self, id: ConnId, waits: &mut Waits) {
         let Some(Awaited::Table(awaited)) = &mut waits.asked else { return };
+        let Some(conn) = self.conns.conn_ref(id) else { return };
+        let (tables, asker) = (&self.settings.tables, asker_of(self.shards.here(), conn));
         if !awaited.is_paused {
             return;
         }
         if self.conns.is_closing(id) {
             waits.asked = None;
-            return self.leave_tables(id);
-        }
-        if self.conns.may_hear(id)
-            && let (Some(party), Some(conn)) = (self.settings.tables.party, self.conns.conn_ref(id))
-        {
+            tables.leave(&mut self.outgoing, &mut self.intake.tickets, Some((id, asker)));
+        } else if self.conns.may_hear(id) {
             awaited.is_paused = false;
-            let asker = asker_of(self.shards.here(), conn);
-            self.outgoing.to(party).push(Mesh::Tables(Ask::More { asker }));
+            tables.tell(&mut self.outgoing, Ask::More { asker });
         }
     }
+}
 
-    /// A connection waits for nothing any more.
-    pub(in super::super) fn leave_tables(&mut self, id: ConnId) {
-        let was = self.intake.tickets.close(id);
-        if let (Some(Question::Table), Some(party), Some(conn)) =
-            (was, self.settings.tables.party, self.conns.conn_ref(id))
-        {
-            let asker = asker_of(self.shards.here(), conn);
-            self.outgoing.to(party).push(Mesh::Tables(Ask::Leave { asker }));
+impl Waits {
+    /// Something asked of tables is answered; what its conversation calls it.
+    fn table_answered(&mut self, is_last: bool) -> Option<Ticket> {
+        let Some(Awaited::Table(awaited)) = &mut self.asked else { return None };
+        awaited.is_paused = !is_last;
+        let ticket = awaited.ticket.clone();
+        if is_last {
+            self.asked = None;
         }
+        Some(ticket)
+    }
+}
+
+/// What is asked, within what the client may.
+fn confined(
+    who: Option<&Who>,
+    schema: &Schema,
+    asker: asks::Asker,
+    what: Request,
+) -> Result<Ask, TableError> {
+    let who = who.ok_or_else(|| TableError::new(ErrorCode::Forbidden, WHO_FIRST))?;
+    match what {
+        Request::Query(mut query) => {
+            query.check(schema)?;
+            who.confine_query(schema, &mut query)?;
+            Ok(Ask::Query { asker, query })
+        }
+        Request::Write(mut write) => {
+            write.check(schema)?;
+            who.confine_write(schema, &mut write)?;
+            Ok(Ask::Write { asker, write })
+        }
+        Request::Publish(_) | Request::Identify { .. } => unreachable!("it is not asked of tables"),
     }
 }

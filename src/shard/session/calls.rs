@@ -92,7 +92,10 @@ impl Shard {
         (mut drafts, then): (Vec<Draft>, ThenPublished),
         now: Now,
     ) -> Option<AnswerAwaited> {
-        if let Some(barred) = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic)) {
+        if let Some(barred) = drafts
+            .iter()
+            .find(|draft| !self.conns.may_publish(id, &draft.topic, &self.settings.tables.schema))
+        {
             let refusal = &self.conns.why_not_publish(id);
             let published = Published::Barred { topic: &barred.topic, refusal };
             self.answer_call(id, http, (dialect, then, published), now);

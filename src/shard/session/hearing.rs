@@ -32,6 +32,7 @@ use crate::dialect::Ticket;
 use crate::event::Draft;
 use crate::limits::DRAFTS_BYTES_MAX;
 use crate::limits::TICKETS_MAX;
+use crate::tables::Schema;
 use crate::wire::decoder::Incoming;
 
 /// Publishes that stand side by side.
@@ -170,7 +171,9 @@ impl Shard {
                 break;
             }
             match said {
-                Heard::Steps { steps, .. } if self.joins(id, &steps) => {
+                Heard::Steps { steps, .. }
+                    if self.conns.joins(id, &steps, &self.settings.tables.schema) =>
+                {
                     let rest = run.push_first(steps);
                     paused.heard.extend(rest);
                 }
@@ -200,16 +203,6 @@ impl Shard {
         paused
     }
 
-    /// Whether the next of these steps is a publish that may travel with others: all that it asks for is allowed.
-    fn joins(&self, id: ConnId, steps: &[Step]) -> bool {
-        match steps.first() {
-            Some(Step::Ask { what: Request::Publish(drafts), .. }) => {
-                drafts.iter().all(|draft| self.may_publish(id, &draft.topic))
-            }
-            _ => false,
-        }
-    }
-
     /// Answers the first of these steps, a publish that may not join others; what is left of them.
     fn refuse_first(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Option<Heard> {
         if let Step::Ask { ticket, what: Request::Publish(drafts) } = steps.remove(0) {
@@ -227,7 +220,9 @@ impl Shard {
         drafts: &[Draft],
         now: Now,
     ) -> Vec<Step> {
-        let barred = drafts.iter().find(|draft| !self.may_publish(id, &draft.topic));
+        let barred = drafts
+            .iter()
+            .find(|draft| !self.conns.may_publish(id, &draft.topic, &self.settings.tables.schema));
         let Some(Draft { topic, .. }) = barred else { return Vec::new() };
         let refusal = &self.conns.why_not_publish(id);
         let answer = Answer::Published(Published::Barred { topic, refusal });
@@ -371,6 +366,16 @@ impl Conns {
         let Some(waits) = websocket.waits_mut() else { return false };
         waits.has_ended = true;
         true
+    }
+
+    /// Whether the next of these steps is a publish that may travel with others: all that it asks for is allowed.
+    fn joins(&self, id: ConnId, steps: &[Step], tables: &Schema) -> bool {
+        match steps.first() {
+            Some(Step::Ask { what: Request::Publish(drafts), .. }) => {
+                drafts.iter().all(|draft| self.may_publish(id, &draft.topic, tables))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the next thing that a client says may be carried out now. If not, it is gone on with when it may.

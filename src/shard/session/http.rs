@@ -28,8 +28,8 @@ use crate::dialect::Opening;
 use crate::dialect::OpensUpload;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
-use crate::wire::deflate::DeflateTerms;
 use crate::wire::deflate::Agreed;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Answering;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Connection;
@@ -362,7 +362,9 @@ impl Shard {
             Err(problem) => return self.refuse_opening(id, http, &problem, now),
         };
         match Upload::new(uploading, head.framing, self.settings.message_bytes_max) {
-            Ok(upload) if !self.may_publish(id, upload.topic()) => {
+            Ok(upload)
+                if !self.conns.may_publish(id, upload.topic(), &self.settings.tables.schema) =>
+            {
                 let refusal = self.conns.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
             }

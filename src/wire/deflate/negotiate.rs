@@ -241,7 +241,8 @@ mod tests {
     #[test]
     fn a_window_that_the_terms_forbid_is_declined() {
         let taken = |terms, offers: &str| negotiate(terms, [offers.as_bytes()].into_iter());
-        let (small, plain) = ("permessage-deflate; server_max_window_bits=10", "permessage-deflate");
+        let (small, plain) =
+            ("permessage-deflate; server_max_window_bits=10", "permessage-deflate");
         assert_eq!(taken(DeflateTerms::LargestWindow, small), None);
         let next = taken(DeflateTerms::LargestWindow, &format!("{small}, {plain}")).unwrap();
         assert_eq!(next.server_window_bits, 15);

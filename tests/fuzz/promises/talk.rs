@@ -96,7 +96,9 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             Step::Ask { what: Request::Identify { token }, .. } => {
                 assert!(text.contains('"') || token.is_empty());
             }
-            Step::Ask { what: Request::Publish(_), .. }
+            Step::Ask {
+                what: Request::Publish(_) | Request::Query(_) | Request::Write(_), ..
+            }
             | Step::Subscribe(_)
             | Step::Update { .. }
             | Step::Unsubscribe { .. }
