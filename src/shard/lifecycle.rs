@@ -19,6 +19,7 @@ use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
 use super::solo::Solo;
+use super::transport::Voice;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Ending;
@@ -139,14 +140,9 @@ impl Shard {
 
     /// Has a client no longer: says good-bye with a close code, and closes when the peer has answered or time is up; or says nothing, where the dialect has it so.
     pub(super) fn close(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
-        if self.conns.is_aborted(id) {
+        if is_aborted(self.conns.voice_of(id)) {
             return self.remove(id);
         }
-        self.close_with_code(id, code, reason, now);
-    }
-
-    /// Says good-bye with a close code, and closes when the peer has answered or time is up.
-    pub(super) fn close_with_code(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
         let mut bytes = Vec::new();
         let is_stream =
             self.conns.find(id).is_some_and(|conn| matches!(conn.session, Session::Sse { .. }));
@@ -310,7 +306,7 @@ impl Shard {
         }
         self.send_all_held(id, now);
         self.go_solo(id);
-        if self.conns.is_aborted(id) {
+        if is_aborted(self.conns.voice_of(id)) {
             return self.end_politely(id, AfterSent::Gone, now);
         }
         let mut bytes = Vec::new();
@@ -332,13 +328,12 @@ impl Shard {
     }
 }
 
-impl Conns {
-    /// Whether a connection is ended without a close frame.
-    fn is_aborted(&self, id: ConnId) -> bool {
-        let voice = self.voice_of(id);
-        voice.is_some_and(|voice| voice.dialect.speaker().manners.ending == Ending::Abort)
-    }
+/// Whether connections that are spoken to so are ended without a close frame.
+fn is_aborted(voice: Option<Voice>) -> bool {
+    voice.is_some_and(|voice| voice.dialect.speaker().manners.ending == Ending::Abort)
+}
 
+impl Conns {
     /// Whether something that a connection has said is still to be answered.
     pub(super) fn is_answer_awaited(&self, id: ConnId) -> bool {
         self.find(id)
