@@ -32,6 +32,8 @@ pub(crate) struct Dashboard {
     snapshot: Vec<Move>,
     waiting: Vec<Move>,
     pub(crate) is_replayed: bool,
+    /// What a replay holds already.
+    cut_off: i64,
     last: i64,
 }
 
@@ -49,6 +51,7 @@ impl Dashboard {
             snapshot: Vec::new(),
             waiting: Vec::new(),
             is_replayed: false,
+            cut_off: 0,
             last: 0,
         }
     }
@@ -56,7 +59,7 @@ impl Dashboard {
     /// Whether the server has let go of it; that it says good-bye in a frame, it never does.
     pub(crate) fn hear(&mut self, world: &mut World) -> bool {
         let mut bytes = world.read(self.wire, usize::MAX);
-        if self.last == 0 && bytes.starts_with(b"HTTP/1.1 101") {
+        if bytes.starts_with(b"HTTP/1.1 101") {
             let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
             bytes.drain(..end + 4);
         }
@@ -109,21 +112,24 @@ impl Dashboard {
     }
 
     fn begin(&mut self) {
-        self.last = self.snapshot.iter().map(|row| row.seq_num).max().unwrap_or(0);
+        self.cut_off = self.snapshot.iter().map(|row| row.seq_num).max().unwrap_or(0);
+        self.last = self.cut_off;
         for (index, row) in self.snapshot.iter().enumerate() {
             assert_eq!(row.row_number, Some(index), "places of a replay have no holes");
         }
         self.ranking = self.snapshot.drain(..).map(|row| row.kind).collect();
         self.is_replayed = true;
         for step in std::mem::take(&mut self.waiting) {
-            if step.seq_num > self.last {
-                self.apply(&step);
-            }
+            self.apply(&step);
         }
     }
 
     /// Each update once, and in order.
     fn apply(&mut self, step: &Move) {
+        if step.seq_num <= self.cut_off {
+            // It may be told later than the replay that holds it.
+            return;
+        }
         assert!(step.seq_num > self.last, "{} comes again, or late: {step:?}", step.seq_num);
         self.last = step.seq_num;
         let at = self.ranking.iter().position(|kind| *kind == step.kind);

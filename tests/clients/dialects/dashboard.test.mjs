@@ -50,6 +50,8 @@ class Dashboard {
   closes = [];
   #socket;
   #isReplayed = false;
+  #cutOff = 0;
+  #last = 0;
   #snapshot = [];
   #waiting = [];
 
@@ -106,17 +108,21 @@ class Dashboard {
   }
 
   #begin() {
-    const cutOff = Math.max(0, ...this.#snapshot.map((row) => row.seq_num));
+    this.#cutOff = this.#last = Math.max(0, ...this.#snapshot.map((row) => row.seq_num));
     this.ranking = this.#snapshot.sort((one, other) => one.row_number - other.row_number).map((row) => row.repo_id);
     this.#snapshot.forEach((row, index) => this.#check(row.row_number === index, `snapshot ${index}`));
     this.#isReplayed = true;
     this.#snapshot = [];
-    const waiting = this.#waiting.filter((row) => row.seq_num > cutOff);
+    const waiting = this.#waiting;
     this.#waiting = [];
     waiting.forEach((row) => this.#apply(row));
   }
 
-  #apply({ repo_id, row_number, old_row_number }) {
+  #apply({ repo_id, row_number, old_row_number, seq_num }) {
+    // What the snapshot holds already; it may be told later than that.
+    if (seq_num <= this.#cutOff) return;
+    this.#check(seq_num > this.#last, `${seq_num} behind ${this.#last}`);
+    this.#last = seq_num;
     if (old_row_number !== null) {
       this.#check(this.ranking[old_row_number] === repo_id, `${repo_id} was at ${old_row_number}`);
       this.ranking.splice(old_row_number, 1);
