@@ -80,7 +80,8 @@ impl Conversation {
         let Some((id, table)) = find(entry, context) else { return false };
         let Some(predicate) = filters::live(table, entry.filters.as_deref()) else { return false };
         let Ok(filter) = Filter::new(&predicate) else { return false };
-        let (tests, cost) = (tests_of(&predicate), filter.cost());
+        let tests = entry.filters.as_ref().map_or(0, |_| tests_of(&predicate));
+        let cost = filter.cost();
         let same_table = || self.subscribed.iter().filter(|sub| sub.table == id);
         let tests_before: usize = same_table().map(|sub| sub.tests).sum();
         let cost_before: u64 = same_table().map(|sub| sub.cost).sum();
@@ -112,7 +113,11 @@ impl Conversation {
         let wish = |id: TableId| {
             let table = context.tables.table(id);
             let any = self.subscribed.iter().filter(|sub| sub.table == id);
-            let any = Predicate::Or(any.map(|sub| sub.predicate.clone()).collect());
+            let any: Vec<&Predicate> = any.map(|sub| &sub.predicate).collect();
+            let any = match any.iter().any(|predicate| **predicate == Predicate::all()) {
+                true => Predicate::all(),
+                false => Predicate::Or(any.into_iter().cloned().collect()),
+            };
             // There is no word for a row that goes.
             let test = Test::differs(Scalar::text(Op::Delete.name()));
             let stays = Predicate::Test(Term::native(Source::Op, test));
