@@ -23,6 +23,7 @@ use super::transport::Voice;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Ending;
+use crate::limits::UNITS_GONE;
 use crate::wire::frame;
 
 impl Shard {
@@ -200,14 +201,12 @@ impl Shard {
     /// To be called every 100 ms.
     pub fn tick(&mut self, now: Now) {
         self.life.set_date(now);
-        self.home.expire(now);
-        if let Some(durable) = &mut self.durable {
-            durable.home.expire(now);
-        }
+        let durable = self.durable.as_mut().map_or(0, |durable| durable.home.expire(now));
+        let gone = self.home.expire(now) + durable;
+        self.telling.turn.spend(gone as u64 * UNITS_GONE);
         self.give_up_on_store(now);
         self.tell_figures(now);
         self.tell_troubles(now);
-        self.classes.count_streams();
         let first = self.life.sweep();
         if first == 0 {
             self.end_stalled_replays(now);
