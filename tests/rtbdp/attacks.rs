@@ -119,11 +119,11 @@ fn who_does_not_read_is_dropped_without_a_word_and_a_storm_of_replays_waits() {
     for _ in 0..20 {
         say(&mut world, stormer, &format!(r#"{{"replay":[{replays}]}}"#));
     }
-    for round in 0..200 {
+    for round in 0..200_usize {
         let rows = (0..10).map(|at| {
             source.set(
                 ["push", "fork", "wiki"][(round + at) % 3],
-                (at as i64 * 7 + round as i64) % 11,
+                i64::try_from((at * 7 + round) % 11).unwrap(),
             )
         });
         let (live, ranked): (Vec<_>, Vec<_>) = rows.map(|[live, ranked]| (live, ranked)).unzip();

@@ -95,7 +95,7 @@ impl Dashboard {
     }
 
     fn ranked(&mut self, row: &Value) {
-        let number = |name: &str| row[name].as_u64().map(|number| number as usize);
+        let number = |name: &str| row[name].as_u64().map(|number| usize::try_from(number).unwrap());
         let step = Move {
             kind: row["kind"].as_str().unwrap().to_owned(),
             seq_num: row["seq_num"].as_i64().unwrap(),
@@ -185,8 +185,9 @@ impl Source {
             self.ranking.insert(at, row);
             at
         });
-        let said =
-            |place: Option<usize>| place.map_or("null".to_owned(), |place| place.to_string());
+        let said = |place: Option<usize>| {
+            place.map_or_else(|| "null".to_owned(), |place| place.to_string())
+        };
         let seq_num = self.seq_num;
         let counted = format!(
             r#"{{"window_size":"5m","kind":"{kind}","num_events":{count},"seq_num":{seq_num}"#

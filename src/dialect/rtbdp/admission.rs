@@ -1,6 +1,7 @@
 //! Which replays are answered: those that cannot ask for too many rows, as far as the declared cardinalities tell.
 
 use super::filters::Branches;
+use super::message::Branch;
 use super::message::Entry;
 use super::message::Scalar;
 use super::message::ValueFilter;
@@ -22,7 +23,7 @@ pub(super) fn admits(table: &Table, entry: &Entry) -> bool {
 //# `max(0,end−start)·card`; unknown if a branch has no estimable field; `filters` absent → unknown; `[]` → 0.
 /// How many rows a filter passes at most, about; `None`: nobody knows.
 fn estimate(table: &Table, branches: Option<&Branches>) -> Option<u64> {
-    let of_branch = |branch: &Vec<(Box<str>, ValueFilter)>| {
+    let of_branch = |branch: &Branch| {
         let fields = branch.iter().filter_map(|(name, filter)| {
             let column = table.column(table.find_column(name)?);
             of_field(column, filter)

@@ -3,6 +3,7 @@
 //! Invariants: fields are of two kinds, whole numbers and texts, and are compared with values of their kind only: a filter that compares otherwise is none; a live row passes if the row that is
 //! kept would, so that what is live and what is replayed are one.
 
+use super::message::Branch;
 use super::message::Scalar;
 use super::message::ValueFilter;
 use crate::event::Arrays;
@@ -25,7 +26,7 @@ use crate::tables::Type;
 use crate::tables::Value;
 
 /// Any of these, of each of which all hold.
-pub(super) type Branches = [Vec<(Box<str>, ValueFilter)>];
+pub(super) type Branches = [Branch];
 
 /// A field of a table, and what is asked of it.
 pub(super) struct Asked<'a> {
@@ -95,7 +96,7 @@ impl Kind {
 /// The condition on live rows.
 pub(super) fn live(table: &Table, branches: Option<&Branches>) -> Option<Predicate> {
     let Some(branches) = branches else { return Some(Predicate::all()) };
-    let branch = |branch: &Vec<_>| {
+    let branch = |branch: &Branch| {
         let fields = asked(table, branch, Fields::All)?;
         let tests: Option<Vec<_>> = fields.iter().map(live_field).collect();
         Some(Predicate::And(tests?.into_iter().flatten().collect()))
@@ -137,7 +138,7 @@ fn live_scalar(scalar: &Scalar) -> LiveScalar {
 /// The condition on rows that are kept.
 pub(super) fn kept(table: &Table, branches: Option<&Branches>) -> Option<Filter> {
     let Some(branches) = branches else { return Some(Filter::all()) };
-    let branch = |branch: &Vec<_>| {
+    let branch = |branch: &Branch| {
         let fields = asked(table, branch, Fields::Found)?;
         let tests: Option<Vec<_>> = fields.iter().map(kept_field).collect();
         Some(Filter::And(tests?.into_iter().flatten().collect()))

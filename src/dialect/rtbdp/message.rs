@@ -21,11 +21,14 @@ pub(super) struct Entry {
     pub(super) id: i64,
     pub(super) table: Option<Box<str>>,
     /// `None`: everything. All members of one of these hold, of at least one of these.
-    pub(super) filters: Option<Vec<Vec<(Box<str>, ValueFilter)>>>,
+    pub(super) filters: Option<Vec<Branch>>,
     pub(super) limit: Option<i64>,
     /// It holds null where something must be: what comes before it in the message is carried out, it and what comes behind it is not.
     pub(super) is_broken: bool,
 }
+
+/// Fields, and what is asked of each; all of it holds.
+pub(super) type Branch = Vec<(Box<str>, ValueFilter)>;
 
 /// What is asked of one field; all of it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,11 +134,8 @@ fn entry(value: &RawValue) -> Result<Entry, NoMessage> {
 }
 
 /// Fields, and what is asked of each. Of two of one name the last counts.
-fn branch(
-    value: &RawValue,
-    is_broken: &mut bool,
-) -> Result<Vec<(Box<str>, ValueFilter)>, NoMessage> {
-    let mut fields: Vec<(Box<str>, ValueFilter)> = Vec::new();
+fn branch(value: &RawValue, is_broken: &mut bool) -> Result<Branch, NoMessage> {
+    let mut fields = Branch::new();
     if is_null(value) {
         *is_broken = true;
         return Ok(fields);

@@ -7,6 +7,7 @@
 use super::filters;
 use super::filters::Branches;
 use super::filters::Fields;
+use super::message::Branch;
 use crate::limits::RTBDP_RANKED_ROWS_MAX;
 use crate::tables::ColumnId;
 use crate::tables::Filter;
@@ -75,7 +76,7 @@ impl Numbering {
 
     /// What has to be read: all rows of every ranking of which one may be told, with all columns.
     pub(super) fn query(&self, id: TableId, table: &Table, branches: Option<&Branches>) -> Query {
-        let within = |branch: &Vec<_>| {
+        let within = |branch: &Branch| {
             let fields = filters::asked(table, branch, Fields::Found).unwrap_or_default();
             let fields = fields.iter().filter(|asked| self.ranking.within.contains(&asked.id));
             Filter::And(fields.filter_map(filters::kept_field).flatten().collect())
