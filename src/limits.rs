@@ -10,15 +10,18 @@ mod access;
 mod admin;
 #[path = "limits/filters.rs"]
 mod filters;
-#[path = "limits/playback.rs"]
-mod playback;
+#[path = "limits/past.rs"]
+mod past;
+#[path = "limits/tables.rs"]
+mod tables;
 #[path = "limits/tls.rs"]
 mod tls;
 
 pub use access::*;
 pub use admin::*;
 pub use filters::*;
-pub use playback::*;
+pub use past::*;
+pub use tables::*;
 pub use tls::*;
 
 /// Bytes of a topic name; a longer one is refused with `bad_topic`.
@@ -147,31 +150,14 @@ pub const SKIPPED_SETS_MAX: usize = 64;
 /// Microseconds by which a position may lie ahead of the clock: stamps run ahead of it when many events come in one moment. One that lies
 /// further ahead is none of this server's, and its client is told of a gap.
 pub const POSITION_AHEAD_US: u64 = 1_000_000;
-/// Bytes of one page of replayed events.
-pub const PAGE_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of one page at least, however little room there is for pages.
-pub const PAGE_BYTES_MIN: usize = 2 * 1024;
-/// A page may take such a part of the room that is left for pages: the less there is, the smaller they are.
-pub const PAGE_ROOM_SHARE: usize = 16;
-/// Bytes that a connection's replays may hold even if those of all others have used up what the shard has for them; more waits in line.
-pub const REPLAY_SPARE_BYTES: usize = 4 * 1024;
-/// Bytes of a replay when it begins, and for each home shard that it asks.
-pub const REPLAY_BYTES: usize = 512;
-/// Bytes of a topic or key that a replay remembers, without its text, in a table as empty as it may be.
-pub const REPLAY_KEY_BYTES: usize = 96;
-/// Milliseconds for which those who wait for room see none before it is taken from others: from those who have not taken anything for as long.
-pub const REPLAY_STALLED_MS: u64 = 5_000;
-/// Milliseconds in which a page is taken while others wait for room; who takes longer may be closed, too.
-pub const PAGE_MS_MAX: u64 = 60_000;
-const _: () = assert!(PAGE_BYTES_MIN * 2 <= REPLAY_SPARE_BYTES);
-/// Events of one page of replayed events.
-pub const PAGE_EVENTS_MAX: usize = 1024;
-/// Events, keys and topics that are looked at for one page; at the limit it ends there, however few events are on it, and the next one goes on.
-pub const PAGE_WORK_MAX: usize = 8 * 1024;
 /// Names that are looked at to find the topics of a pattern; of more the events are gone through in their order instead.
 pub const SELECT_NAMES_MAX: usize = 1024;
-/// Topics that one tick forgets; the rest waits for the next one, or for the want of memory.
-pub const FORGET_PER_TICK_MAX: usize = 1024;
+/// Events that one tick lets go of because they are too old; the rest waits for the next one, so that a clock that is set forward stops nobody for
+/// longer than some milliseconds.
+pub const EXPIRE_PER_TICK_MAX: usize = 16 * 1024;
+/// Topics that one tick forgets; the rest waits for the next one, or for the want of memory. Forgetting one takes about a microsecond, so that
+/// a million of them take some thousandths of a core for minutes.
+pub const FORGET_PER_TICK_MAX: usize = 256;
 
 /// Bytes of a block's summary or body in the log, unpacked; a head that says more is none. An event as large as it may be fits, with the one before it.
 pub const LOG_BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -272,6 +258,8 @@ pub const UNITS_SEND: u64 = 100;
 pub const UNIT_BYTES: usize = 256;
 /// Units of matching and encoding an event.
 pub const UNITS_EVENT: u64 = 20;
+/// Units of letting go of an event, or of a topic: about a microsecond.
+pub const UNITS_GONE: u64 = 20;
 /// Units of encoding an event for one connection.
 pub const UNITS_ENCODED: u64 = 8;
 /// Units of an event for one more class or outbox.

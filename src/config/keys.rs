@@ -32,7 +32,11 @@ pub(super) fn every() -> impl Iterator<Item = &'static Key> {
 }
 
 fn all() -> impl Iterator<Item = &'static Key> {
-    let about_others = KEYS.iter().chain(super::keys_proxy::KEYS).chain(super::keys_memory::KEYS);
+    let about_others = KEYS
+        .iter()
+        .chain(super::keys_proxy::KEYS)
+        .chain(super::keys_memory::KEYS)
+        .chain(super::keys_tables::KEYS);
     about_others.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
 }
 

@@ -13,10 +13,13 @@ mod keys;
 mod keys_auth;
 mod keys_memory;
 mod keys_proxy;
+mod keys_tables;
 mod keys_tls;
 mod known;
 mod parse;
 mod places;
+mod row_tables;
+mod rows;
 mod tables;
 mod takes;
 
@@ -39,6 +42,9 @@ pub use error::ConfigError;
 pub use error::Origin;
 pub use error::Problem;
 pub use places::Places;
+pub use rows::BackendChoice;
+pub use rows::TableConfig;
+pub use rows::TablesConfig;
 
 use crate::limits::STORE_SYNC_MS;
 
@@ -249,6 +255,7 @@ pub struct Config {
     pub return_spread_s: u64,
     pub data_dir: String,
     pub history: HistoryConfig,
+    pub tables: TablesConfig,
     /// All protocols that are spoken, and what is set of each.
     pub dialects: Vec<DialectConfig>,
     pub own: OwnConfig,
@@ -366,6 +373,7 @@ impl Config {
             return_spread_s: 0,
             data_dir: String::new(),
             history: HistoryConfig::default(),
+            tables: TablesConfig::default(),
             dialects: protocols.iter().map(DialectConfig::blank).collect(),
             own: OwnConfig::default(),
             memory: MemoryConfig::default(),

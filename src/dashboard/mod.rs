@@ -37,11 +37,7 @@ const ASSETS: [Asset; 13] = [
     Asset { path: "/dashboard/paint.js", content_type: SCRIPT, body: include_bytes!("paint.js") },
     Asset { path: "/dashboard/tracks.js", content_type: SCRIPT, body: include_bytes!("tracks.js") },
     Asset { path: "/dashboard/view.js", content_type: SCRIPT, body: include_bytes!("view.js") },
-    Asset {
-        path: "/dashboard/replay.js",
-        content_type: SCRIPT,
-        body: include_bytes!("replay.js"),
-    },
+    Asset { path: "/dashboard/replay.js", content_type: SCRIPT, body: include_bytes!("replay.js") },
     Asset {
         path: "/clients/js/answers.js",
         content_type: SCRIPT,

@@ -186,8 +186,9 @@ impl Home {
         self.stamped_us
     }
 
-    pub(super) fn expire(&mut self, now: Now) {
-        self.memory.expire(now.wall_us);
+    /// Lets go of what is too old; how many events and topics went.
+    pub(super) fn expire(&mut self, now: Now) -> usize {
+        self.memory.expire(now.wall_us)
     }
 
     pub(super) fn held(&self) -> Held {

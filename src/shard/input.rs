@@ -25,6 +25,7 @@ use crate::event::TopicName;
 use crate::history::Page;
 use crate::history::Read;
 use crate::history::asks;
+use crate::tables::asks as tables;
 
 /// A connection of a shard: its place in the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +90,13 @@ pub enum Mesh {
     /// From it, to the shard whose home asked.
     StoreSays(asks::Answer),
 
+    /// To whoever has the tables.
+    Tables(tables::Ask),
+    /// From it, to the shard of whoever asked.
+    TablesSay { conn: ConnRef, answer: Box<tables::Answer> },
+    /// From it, to the home of the table's topic: a row has changed.
+    Told(Box<tables::Told>),
+
     /// To every shard: which topics are listed there?
     AskTopics(Address, Listing),
     /// From each.
@@ -109,6 +117,13 @@ impl Message for Mesh {
             Self::Store(asks::Ask::Page(_)) => Lane::Control,
             // Publishers wait for it, and whole lines of runs.
             Self::StoreSays(_) => Lane::Control,
+            // In the order in which they were said, as much as there is of it; rows can wait until there is room for them.
+            Self::Tables(_) | Self::Told(_) => Lane::Data,
+            // Whoever wrote a row is answered before it hears the row's event.
+            Self::TablesSay { answer, .. } => match **answer {
+                tables::Answer::Written(_) => Lane::Control,
+                tables::Answer::Page(_) | tables::Answer::Failed(_) => Lane::Data,
+            },
             // What has been decided and must hold soon: it is about no event in particular, so it may overtake all of them.
             Self::Revoke(_) | Self::Keys(_) | Self::KeysWanted | Self::Interest(..) => {
                 Lane::Control
@@ -143,6 +158,9 @@ impl Message for Mesh {
             Self::StoreSays(asks::Answer::Page(page)) => {
                 page.result.as_ref().map_or(0, |stretch| weight_of(&stretch.events))
             }
+            Self::Tables(ask) => ask.weight_bytes(),
+            Self::TablesSay { answer, .. } => answer.weight_bytes(),
+            Self::Told(told) => told.draft.weight_bytes(),
             Self::Topics { topics, .. } => {
                 topics.iter().map(|topic| topic.len() + size_of::<String>()).sum()
             }

@@ -55,6 +55,8 @@ mod replay;
 mod returns;
 mod rights;
 mod roll;
+mod rows;
+mod rows_rights;
 mod session;
 mod settings;
 mod shape;
@@ -76,6 +78,7 @@ mod tokens;
 mod topics;
 mod transport;
 mod turn;
+mod untold;
 mod voice;
 mod want;
 mod work;
@@ -112,12 +115,14 @@ pub use lanes::Pending;
 pub use passed_on::Proxies;
 pub use peer::Peer;
 pub use returns::Returns;
+pub use rows::conn_of;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::Durable;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
+pub use settings::Tables;
 pub use sink::Sent;
 pub use sink::Sink;
 pub use stats::Behind;
@@ -225,6 +230,10 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
+            // This shard has no tables.
+            Mesh::Tables(_) => {}
+            Mesh::TablesSay { conn, answer } => self.table_answered(conn, &answer, now),
+            Mesh::Told(told) => self.row_told(*told, now),
             // This shard is no store.
             Mesh::Store(_) => {}
             Mesh::StoreSays(answer) => self.store_said(answer, now),

@@ -26,6 +26,8 @@ pub(super) enum Question {
     Places(Underway),
     /// Topics of the other shards.
     Topics(TopicsAwaited),
+    /// What was asked of whoever has the tables.
+    Table,
 }
 
 /// Bytes that a draft takes until it has its place and its publisher was told, about.

@@ -14,7 +14,10 @@ use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
 const ONE_PURPOSE: [(&[&str], &str); 10] = [
-    (&["config::changes", "config::tables"], "tables, and how two of them differ"),
+    (
+        &["config::changes", "config::row_tables", "config::tables"],
+        "tables, and how two of them differ",
+    ),
     (&["auth::grant", "auth::principal"], "what is granted, and to whom"),
     (&["wire::http::head", "wire::http::known"], "a head, and which of its names are known"),
     (&["matcher::filter::geo", "matcher::filter::polygon"], "areas, and those of many points"),
@@ -123,6 +126,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "spending",
                 "telling",
                 "tokens",
+                "untold",
                 "voice",
             ],
         ],
@@ -140,9 +144,17 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
         "config",
         &[
             &["error"],
-            &["file", "places", "takes"],
-            &["dialects", "keys", "keys_auth", "keys_memory", "keys_proxy", "keys_tls"],
-            &["changes", "known", "tables"],
+            &["file", "places", "rows", "takes"],
+            &[
+                "dialects",
+                "keys",
+                "keys_auth",
+                "keys_memory",
+                "keys_proxy",
+                "keys_tables",
+                "keys_tls",
+            ],
+            &["changes", "known", "row_tables", "tables"],
         ],
     ),
     ("admin", &[&["board", "jwks", "jwks::*", "log", "store_figures"]]),

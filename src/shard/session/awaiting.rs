@@ -56,6 +56,11 @@ impl PartialBody {
         self.body.len() as u64
     }
 
+    /// Whether what it asks for may be to publish something: then it has its turn with others that do. A revocation does not wait for them.
+    pub(super) const fn may_publish(&self) -> bool {
+        matches!(self.action, Action::Call(_))
+    }
+
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.body.capacity()

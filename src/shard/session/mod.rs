@@ -4,6 +4,7 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
+mod asking;
 mod awaiting;
 mod calls;
 mod endpoint;
