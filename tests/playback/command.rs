@@ -11,6 +11,7 @@ use std::process::Command;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::sync::mpsc::RecvTimeoutError;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -29,15 +30,17 @@ impl Running {
     fn finish(&mut self) {
         let pid = Pid::from_child(&self.0);
         let (ended, watched) = mpsc::channel::<()>();
-        let watch = std::thread::spawn(move || {
-            if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                // Only a broken server is waited for so long.
-                drop(kill_process(pid, Signal::KILL));
-            }
+        let status = thread::scope(|scope| {
+            scope.spawn(move || {
+                if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                    // Only a broken server is waited for so long.
+                    kill_process(pid, Signal::KILL).unwrap_or_default();
+                }
+            });
+            let status = self.0.wait().unwrap();
+            drop(ended);
+            status
         });
-        let status = self.0.wait().unwrap();
-        drop(ended);
-        watch.join().unwrap();
         assert!(status.success(), "{status}");
     }
 }
@@ -59,14 +62,12 @@ fn demo(listen: &str, folder: &Path) -> (Running, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
     let address = lines.find_map(|line| {
         let line = line.unwrap();
         let at = line.split_once("Open      http://")?.1;
         Some(at.trim_end_matches('/').to_owned())
     });
-    // What else it says is for nobody.
-    std::thread::spawn(move || lines.for_each(drop));
     (Running(child), address.expect("it says where it is"))
 }
 
