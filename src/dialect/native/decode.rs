@@ -134,7 +134,22 @@ fn update(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
     Ok(Command::Update { id, change: Box::new(change), seek })
 }
 
+/// Reads an event as `publish` has it, without `type` and `id`.
+///
+/// # Errors
+/// What is wrong with it, and in which member.
+pub fn event_of(text: &str) -> Result<Draft, Refusal> {
+    let mut members = Members::parse(text)?;
+    let draft = draft(&mut members)?;
+    members.none_left("event")?;
+    Ok(draft)
+}
+
 fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
+    Ok(Command::Publish { id, draft: draft(members)? })
+}
+
+fn draft(members: &mut Members<'_>) -> Result<Draft, Refusal> {
     let raw = members.take("topic").ok_or_else(|| missing("topic"))?;
     let Word(name) = read(raw, "topic", "a string")?;
     let topic =
@@ -176,7 +191,7 @@ fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refu
         }
     };
     let (key, fields) = (Arc::from(key), Fields::default());
-    Ok(Command::Publish { id, draft: Draft { topic, key, op, payload, fields, ack } })
+    Ok(Draft { topic, key, op, payload, fields, ack })
 }
 
 fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {

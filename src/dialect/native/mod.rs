@@ -41,6 +41,8 @@ pub const SUBPROTOCOL: &str = "fanwire.v1";
 pub static PROTOCOL: Protocol =
     Protocol { key: "native", name: "Native", doors: DOORS, guest: None, settings: &[] };
 
+pub use decode::event_of;
+
 /// Over WebSocket.
 pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);
 /// The same events over SSE: a client says nothing, and there is one subscription, so nothing names it.
