@@ -18,3 +18,8 @@ pub const ADMIN_REASON_BYTES_MAX: usize = 123;
 pub const ORDERS_MAX: usize = 8;
 /// Bytes of an event with all around it that an operator sends, besides what `message_bytes_max` allows; more is refused with 413.
 pub const ADMIN_EVENT_BYTES_MAX: usize = super::PAYLOAD_BYTES_MAX + ADMIN_BYTES_MAX;
+/// Milliseconds that a server waits for the one that is to take over to be ready, and that one for what this one still has; then the first goes on as it was, and
+/// the second does not start.
+pub const HANDOVER_MS_MAX: u64 = 60_000;
+/// Milliseconds that a core may take to give copies of its listeners; then nothing is handed over.
+pub const HANDOVER_SHARE_MS_MAX: u64 = 5_000;
