@@ -25,7 +25,7 @@ impl Drop for Folder {
         let pid = fs::read_to_string(self.0.join("fanwire.pid")).unwrap_or_default();
         if let Some(pid) = pid.trim().parse().ok().and_then(Pid::from_raw) {
             // It has ended, if all went well.
-            drop(kill_process(pid, Signal::KILL));
+            kill_process(pid, Signal::KILL).ok();
         }
         fs::remove_dir_all(&self.0).unwrap();
     }
