@@ -44,6 +44,9 @@ mod passed_on;
 mod past;
 mod past_room;
 mod peer;
+mod player;
+mod playing;
+mod plays;
 mod publish;
 mod pump;
 mod reads;
@@ -291,6 +294,7 @@ impl Shard {
             self.telling.shapings.due_ms(),
             self.intake.due_ms(),
             self.telling.past_room.due_ms(),
+            self.telling.plays.due_ms(),
             self.arrived.brake.due_ms(),
             self.life.due_ms(),
         ]

@@ -8,6 +8,7 @@ mod doors;
 mod encode;
 mod members;
 mod options;
+mod playback;
 mod talk;
 mod upload;
 mod url;
