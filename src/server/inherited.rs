@@ -11,6 +11,8 @@
 use std::io;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+use std::os::fd::BorrowedFd;
 use std::os::fd::FromRawFd as _;
 use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
@@ -92,7 +94,6 @@ impl Inherited {
 
     /// Gives each of so many shards its part, in turn.
     pub(super) fn split(&mut self, shard_count: u16, places: &[Place]) -> Vec<Share> {
-        use std::os::fd::AsRawFd as _;
         let numbers: Vec<RawFd> =
             self.sockets.iter().map(|(_, socket)| socket.as_raw_fd()).collect();
         let mut shares: Vec<Share> = (0..shard_count).map(|_| Share::default()).collect();
@@ -114,7 +115,6 @@ impl Inherited {
 impl Share {
     /// The numbers of all sockets, of this shard and of others.
     pub(super) fn numbers(&self) -> Vec<RawFd> {
-        use std::os::fd::AsRawFd as _;
         let own = self.own.iter().map(|(_, socket)| socket.as_raw_fd());
         own.chain(self.others.iter().copied()).collect()
     }
@@ -144,15 +144,8 @@ fn owned(number: RawFd) -> io::Result<OwnedFd> {
     if number < 3 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "that is no socket"));
     }
-    // SAFETY: whoever started this program says that it opened it for this one; it is taken once, before anything else is opened, and a number that is
-    // not open fails with the next call.
-    let socket = unsafe { OwnedFd::from_raw_fd(number) };
-    match fcntl_setfd(&socket, FdFlags::CLOEXEC) {
-        Ok(()) => Ok(socket),
-        Err(error) => {
-            // It is not open, so there is nothing to close.
-            std::mem::forget(socket);
-            Err(error.into())
-        }
-    }
+    // SAFETY: it is looked at for this one call, which fails if the number is not open.
+    fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC)?;
+    // SAFETY: whoever started this program says that it opened it for this one; it is open, and taken once, before anything else is opened.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
