@@ -8,6 +8,8 @@
 mod access;
 #[path = "limits/admin.rs"]
 mod admin;
+#[path = "limits/dialects.rs"]
+mod dialects;
 #[path = "limits/filters.rs"]
 mod filters;
 #[path = "limits/past.rs"]
@@ -19,6 +21,7 @@ mod tls;
 
 pub use access::*;
 pub use admin::*;
+pub use dialects::*;
 pub use filters::*;
 pub use past::*;
 pub use tables::*;
@@ -425,30 +428,6 @@ pub const PUBLISH_PORTIONS_PER_S: u32 = 32;
 pub const PUBLISH_PORTION_MS: u64 = 1000;
 /// What a refused publisher is asked to wait, in seconds (`Retry-After`).
 pub const RETRY_AFTER_S: u32 = 1;
-
-/// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
-pub const PEAT_QUERY_LEVELS_MAX: usize = 16;
-/// Nodes of a peat-node query; a larger one is refused with `invalid_argument`. With the test that lets deletes pass it must fit a filter.
-pub const PEAT_QUERY_CLAUSES_MAX: usize = FILTER_TERMS_MAX - 1;
-/// Collections that one peat-node subscriber may name; more are refused with `invalid_argument`.
-pub const PEAT_COLLECTIONS_MAX: usize = 256;
-/// Bytes of a Connect request's body; more are refused with 413.
-pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
-
-/// Topics of one HyperBEAM client; a message that asks for more is answered with an error and changes nothing, a URL with 400.
-pub const HYPERBEAM_TOPICS_MAX: usize = 1024;
-/// Bytes of one name of a HyperBEAM topic; a longer one is answered likewise. Clients are told their topics' names again and again.
-pub const HYPERBEAM_TOPIC_BYTES_MAX: usize = 1024;
-/// Of those: derived topics and regular expressions, each of which is a subscription of its own; more are answered likewise.
-pub const HYPERBEAM_FILTERED_MAX: usize = 32;
-const _: () = assert!(
-    HYPERBEAM_TOPICS_MAX.div_ceil(SUBSCRIPTION_TOPICS_MAX) + HYPERBEAM_FILTERED_MAX
-        <= SUBSCRIPTIONS_MAX
-);
-/// Bytes of a message that is cast; more are refused with 413.
-pub const HYPERBEAM_CAST_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
-/// Topics that one shard tells of for `info`; further ones are left out.
-pub const HYPERBEAM_INFO_TOPICS_MAX: usize = 10_000;
 
 /// Event types that one Provisioning client may name (its own limit); more are answered with `subscription limit exceeded`.
 pub const PROVISIONING_TYPES_MAX: usize = 50;
