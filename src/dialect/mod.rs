@@ -22,6 +22,8 @@ pub mod peat;
 
 pub mod provisioning;
 
+pub mod rtbdp;
+
 mod outcome;
 
 mod protocol;
@@ -79,6 +81,7 @@ pub use protocol::BatchPart;
 pub use protocol::Dialect;
 pub use protocol::DialectId;
 pub use protocol::Encode;
+pub use protocol::Ending;
 pub use protocol::Envelopes;
 pub use protocol::FLOOD;
 pub use protocol::Farewell;
@@ -88,7 +91,9 @@ pub use protocol::Head;
 pub use protocol::Heading;
 pub use protocol::Manners;
 pub use protocol::Packets;
+pub use protocol::PerTopic;
 pub use protocol::Protocol;
+pub use protocol::Punctuation;
 pub use protocol::PutOutcome;
 pub use protocol::Run;
 pub use protocol::Setting;
@@ -126,6 +131,7 @@ pub use upload::FindFields;
 pub use upload::Lines;
 pub use upload::Uploaded;
 pub use upload::Uploading;
+pub use view::Secret;
 pub use view::View;
 pub use view::Views;
 
@@ -150,6 +156,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &hyperbeam::PROTOCOL,
     &provisioning::PROTOCOL,
     &mqtt::PROTOCOL,
+    &rtbdp::PROTOCOL,
 ];
 
 /// The one in whose form the server's own events are, and whose names are those of the types of events that need a role.

@@ -16,6 +16,7 @@ use crate::batch::Frames;
 use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Heading;
+use crate::dialect::Run;
 use crate::dialect::Subs;
 use crate::dialect::Told;
 use crate::dialect::View;
@@ -125,7 +126,12 @@ impl Encoded {
                 Payload::Chosen(&self.payload)
             }
         };
-        (dialect.speaker().encode)(event, payload, view, &mut body.text);
+        let encode = match dialect.speaker().run {
+            // Where parts are kept, a message has one event.
+            Some(Run::PerTopic(per_topic)) if self.keeps_parts => per_topic.alone,
+            _ => dialect.speaker().encode,
+        };
+        encode(event, payload, view, &mut body.text);
         body.fields = fields;
         self.bodies_used += 1;
         self.bodies_used - 1

@@ -12,6 +12,7 @@ use crate::dialect::Opening;
 use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
@@ -36,7 +37,7 @@ pub(super) fn opening(setup: &Setup<'_>) -> Opening {
         dialect: V4,
         talk: Box::new(Conversation::new(setup.message_bytes_max)),
         protocols: &[SUBPROTOCOL],
-        may_deflate: false,
+        deflate: DeflateTerms::None,
         first: Vec::new(),
     }
 }

@@ -24,6 +24,7 @@ mod talk;
 
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Ending;
 use crate::dialect::Guest;
 use crate::dialect::Manners;
 use crate::dialect::NoPacket;
@@ -47,6 +48,7 @@ pub static PROTOCOL: Protocol = Protocol {
         called: "MQTT",
         origin: "1883 is its port, and 8883 where it is encrypted; a WebSocket is taken there, too, at `/mqtt`",
         deletes_as: None,
+        secret: None,
     }),
     packets: Some(&PACKETS),
     settings: &[],
@@ -98,6 +100,8 @@ static DIALECT_V5: Dialect = Dialect {
 const MANNERS: Manners = Manners {
     silence: Silence::Agreed,
     slow: None,
+    ending: Ending::Close,
+    deflate_bytes_min: 0,
     flood: reasons::FLOOD,
     hears_once_live: false,
     says_reconnect: false,

@@ -25,9 +25,11 @@ pub use talk::Conversation;
 use crate::dialect::BatchPart;
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Ending;
 use crate::dialect::FLOOD;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
+use crate::dialect::Run;
 use crate::dialect::Silence;
 use crate::dialect::View;
 use crate::event::Event;
@@ -60,7 +62,7 @@ static WEBSOCKET: Dialect = Dialect {
     encode,
     head: Some(|heading, out| encode::event_head(heading.form, heading.subs, out)),
     apart: None,
-    run: Some(put_batch),
+    run: Some(Run::Joined(put_batch)),
     outcome: Some(encode::outcome),
     envelopes: None,
     farewell: None,
@@ -73,7 +75,7 @@ static SSE: Dialect = Dialect {
     encode,
     head: Some(|_heading, out| out.push(b'{')),
     apart: None,
-    run: Some(put_batch_sse),
+    run: Some(Run::Joined(put_batch_sse)),
     outcome: Some(encode::outcome_sse),
     envelopes: None,
     farewell: None,
@@ -83,6 +85,8 @@ static SSE: Dialect = Dialect {
 const MANNERS: Manners = Manners {
     silence: Silence::Pinged,
     slow: Some((4008, "slow subscriber: reconnect and resume")),
+    ending: Ending::Close,
+    deflate_bytes_min: 0,
     flood: FLOOD,
     hears_once_live: true,
     says_reconnect: true,

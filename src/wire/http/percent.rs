@@ -48,6 +48,12 @@ pub fn unescaped(text: &str) -> Cow<'_, str> {
     decode(text, Plus::IsItself)
 }
 
+/// A form's text (`application/x-www-form-urlencoded`) without its escapes.
+#[must_use]
+pub fn form_decoded(text: &str) -> Cow<'_, str> {
+    decode(text, Plus::IsSpace)
+}
+
 fn resolve(bytes: &[u8], plus: Plus) -> Vec<u8> {
     let mut resolved = Vec::with_capacity(bytes.len());
     let mut at = 0;
