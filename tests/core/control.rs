@@ -18,8 +18,8 @@ use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
 use fanwire::shard::Settings;
 
+use crate::support::fits::with_tokens;
 use crate::support::keys;
-use crate::support::transcript::with_tokens;
 use crate::support::world::Wire;
 use crate::support::world::World;
 use crate::support::world::roomy;

@@ -38,11 +38,11 @@ fn run_all(dialect: &str) {
 
 /// Tokens are looked at, to the second.
 fn access_with_keys() -> Access {
-    let key = Key::from_secret(None, Algorithm::Hs256, crate::support::transcript::SECRET).unwrap();
+    let key = Key::from_secret(None, Algorithm::Hs256, crate::support::fits::SECRET).unwrap();
     let rules = TokenRules { leeway_s: 0, ..TokenRules::default() };
     let keys = KeySet::new(vec![key]).unwrap();
     let verifier = Verifier::new(keys, rules, Mapping::default()).unwrap();
-    let admin = AdminSecret::new(crate::support::transcript::SECRET).unwrap();
+    let admin = AdminSecret::new(crate::support::fits::SECRET).unwrap();
     Access {
         verifier: Some(Arc::new(verifier)),
         admin: Some(Arc::new(admin)),

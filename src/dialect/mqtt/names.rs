@@ -344,7 +344,7 @@ mod tests {
             names: vec![("sky/ch".into(), TopicName::new("adsb/ch").unwrap())],
         };
         let topics = ["m/**", "adsb/ch"].map(|topic| TopicPattern::new(topic).unwrap());
-        let view = View { topics: topics.into(), naming: Arc::new(naming), deletes: true };
+        let view = View { topics: topics.into(), naming: Arc::new(naming), ..View::default() };
         let texts = |filter: &str| -> Vec<String> {
             patterns_of(filter, &view).unwrap().iter().map(|of| of.as_str().to_owned()).collect()
         };
