@@ -167,6 +167,13 @@ impl Shard {
         self.close_with(id, &bytes, after_sent, now);
     }
 
+    /// Closes a connection as its conversation says: with a farewell always.
+    pub(super) fn close_as_said(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+        let mut bytes = Vec::new();
+        let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
+        self.close_with(id, &bytes, after_sent, now);
+    }
+
     /// Closes a connection once everything said so far has been sent.
     pub(super) fn close_after_sent(&mut self, id: ConnId, now: Now) {
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;

@@ -6,7 +6,6 @@
 use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
-use super::super::farewell;
 use super::super::input::ConnId;
 use super::super::settings::Settings;
 use super::super::shards::Shards;
@@ -120,11 +119,7 @@ impl Shard {
                     }
                 }
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
-                Step::Close { code, reason } => {
-                    let mut bytes = Vec::new();
-                    let after = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
-                    self.close_with(id, &bytes, after, now);
-                }
+                Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
                     let answered = self.answer_identify(id, ticket, Shown::Token(&token), now);
                     steps.splice(0..0, answered).for_each(drop);
