@@ -246,6 +246,7 @@ where
             party: Party::new(links),
             shard_count: plan.shard_count,
             sizes: &plan.worst_case.sizes,
+            settings: &plan.settings,
             board: &board,
             clock,
         })?),

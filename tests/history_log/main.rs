@@ -5,6 +5,7 @@
 
 mod damage;
 mod disk;
+mod ledger;
 mod life;
 mod store;
 #[path = "../support/mod.rs"]

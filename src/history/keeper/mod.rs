@@ -5,6 +5,7 @@
 //! longer than one step takes. After an error of a kind that is no want of room it must not be called again.
 
 mod group;
+mod notes;
 mod opening;
 mod reading;
 mod retention;
@@ -19,12 +20,14 @@ pub use opening::StoredClass;
 use super::asks::Answer;
 use super::asks::Append;
 use super::asks::Fault;
+use super::asks::NoteAsk;
 use super::asks::PageAnswer;
 use super::asks::PageAsk;
 use super::log::Disk;
 use super::log::DiskError;
 use super::log::Folder;
 use super::log::Kept;
+use super::log::Ledger;
 use super::log::Manifest;
 use crate::event::ShardId;
 use crate::event::TopicName;
@@ -103,6 +106,9 @@ pub struct Keeper<D: Disk> {
     waiting: VecDeque<Append>,
     /// Asks that wait, the oldest first.
     pages: VecDeque<PageAsk>,
+    ledger: Ledger<D::File>,
+    /// Notes that wait to be kept.
+    notes: Vec<NoteAsk>,
     /// When segments are looked at again that may be let go of, and room if there was none.
     tidy_us: u64,
     figures: Figures,
@@ -151,7 +157,7 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
-    /// Does one thing: writes what waits, or syncs what is due, or reads a page for a shard that has room for it, or lets go of a segment. Answers go to `out`.
+    /// Does one thing: keeps notes, or writes what waits, or syncs what is due, or reads a page for a shard that has room for it, or lets go of a segment. Answers go to `out`.
     /// `now_us` never goes back; `wall_us` is the time of day.
     ///
     /// # Errors
@@ -162,6 +168,10 @@ impl<D: Disk> Keeper<D> {
         has_room: impl Fn(ShardId) -> bool,
         out: &mut Vec<Outcome>,
     ) -> Result<Stepped, DiskError> {
+        if !self.notes.is_empty() {
+            self.keep_notes(wall_us / 1_000_000, out)?;
+            return Ok(Stepped::Did);
+        }
         if !self.waiting.is_empty() {
             self.write_group(now_us, out)?;
             return Ok(Stepped::Did);
@@ -191,6 +201,7 @@ impl<D: Disk> Keeper<D> {
             self.write_group(now_us, out)?;
         }
         self.sync_all(out)?;
+        self.refuse_notes(out);
         for ask in std::mem::take(&mut self.pages) {
             out.push(failed(&ask, Fault::Closing));
         }

@@ -167,7 +167,7 @@ impl Shard {
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
                 self.intake.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
-                http.set_state(State::Awaiting(Box::new(AnswerAwaited::Page)));
+                http.set_state(State::Awaiting(Box::new(AnswerAwaited::Outside)));
                 Some(http)
             }
         }

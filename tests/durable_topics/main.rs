@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod revocations;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::cell::RefCell;
@@ -68,6 +70,12 @@ impl Server {
 
     fn store(&mut self) -> &mut Store {
         self.world.store.as_mut().unwrap()
+    }
+
+    fn close_store(&mut self) {
+        for (to, message) in self.store().close(2) {
+            self.world.shards[to.index()].inbox(message, self.world.now);
+        }
     }
 
     fn connect(&mut self) -> Client {
@@ -362,9 +370,7 @@ fn a_store_that_ends_costs_readers_a_gap_and_publishers_their_answers() {
     server.publish(&publisher, "kept/a", "durable");
     let mut reader = server.subscriber("kept/a", &json!("earliest"));
     server.pass(1);
-    for (to, message) in server.world.store.as_mut().unwrap().close(2) {
-        server.world.shards[to.index()].inbox(message, server.world.now);
-    }
+    server.close_store();
     server.pass(1);
     let told = server.told(&mut reader);
     assert!(is_live(&told));
