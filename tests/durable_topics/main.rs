@@ -183,6 +183,7 @@ const SLOW: Ways = Ways {
     forgets_one_in: 0,
     page_events_max: 0,
     lags: 0,
+    notes_nothing: None,
 };
 
 #[test]

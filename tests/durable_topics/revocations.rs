@@ -7,6 +7,7 @@ use std::sync::Arc;
 use fanwire::auth::AdminSecret;
 use fanwire::auth::Revoke;
 use fanwire::event::TopicPattern;
+use fanwire::history::asks::NotNoted;
 use fanwire::shard::Access;
 use fanwire::shard::Durable;
 use fanwire::shard::PartyId;
@@ -69,12 +70,22 @@ fn one_is_answered_when_the_store_has_kept_it_and_the_next_request_waits_for_tha
 
 #[test]
 fn what_the_store_cannot_keep_is_said_with_the_reason() {
-    let mut full = server(Ways { refuses_one_in: 1, ..Ways::default() });
-    let mut answer = revoke(&mut full, "t1");
-    full.pass(2);
-    let said = answer(&mut full);
-    let reason = "revoked, but only until the server restarts: the disk is full; tell it again";
-    assert!(said.starts_with("HTTP/1.1 507 ") && said.contains(reason), "{said}");
+    for (why, status, reason) in [
+        (NotNoted::DiskFull, 507, "the disk is full"),
+        (NotNoted::Crowded, 507, "as many revocations are kept as there is room for"),
+        (NotNoted::Busy, 503, "the store has too much to do"),
+    ] {
+        let mut server = server(Ways { notes_nothing: Some(why), ..Ways::default() });
+        let mut answer = revoke(&mut server, "t1");
+        server.pass(2);
+        let said = answer(&mut server);
+        let reason =
+            format!("revoked, but only until the server restarts: {reason}; tell it again");
+        assert!(
+            said.starts_with(&format!("HTTP/1.1 {status} ")) && said.contains(&reason),
+            "{said}"
+        );
+    }
 
     let mut silent = server(Ways::default());
     silent.store().is_stuck = true;

@@ -96,7 +96,8 @@ fn what_is_rotten_in_both_copies_is_an_error_and_never_a_note_less() {
         }
         let before = (disk.bytes(LEDGER_NAMES[0]).to_vec(), disk.names());
         let error = open(&mut disk, 60);
-        let is_said = matches!(error, Err(LedgerError::Fault(LedgerFault::Rotten { at })) if at <= bit / 8);
+        let is_said =
+            matches!(error, Err(LedgerError::Fault(LedgerFault::Rotten { at })) if at <= bit / 8);
         assert!(is_said, "bit {bit}: {error:?}");
         assert_eq!((disk.bytes(LEDGER_NAMES[0]).to_vec(), disk.names()), before, "not touched");
     }

@@ -63,6 +63,8 @@ pub struct Ways {
     pub forgets_one_in: usize,
     /// A page ends after so many events at most.
     pub page_events_max: usize,
+    /// Why it keeps no notes, if it does not.
+    pub notes_nothing: Option<NotNoted>,
     /// It looks for last events so many runs before it answers, and says so.
     pub lags: usize,
 }
@@ -166,12 +168,10 @@ impl Store {
 
     fn note(&mut self, ask: &NoteAsk, now: Now) {
         let due_ms = now.mono_ms + self.chance.below(self.ways.sync_ms + 1) as u64;
-        let refuses = self.ways.refuses_one_in;
-        let is_refused = self.chance.one_in(refuses);
-        if !is_refused {
+        let result = self.ways.notes_nothing.map_or(Ok(()), Err);
+        if result.is_ok() {
             self.kept.borrow_mut().notes.push(ask.note.clone());
         }
-        let result = if is_refused { Err(NotNoted::DiskFull) } else { Ok(()) };
         let answer = Answer::Noted { ticket: ask.ticket, result };
         self.pages.push((due_ms, PartyId::from(ask.shard), answer));
     }

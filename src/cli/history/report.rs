@@ -153,7 +153,10 @@ fn print_verdict(survey: &Survey, out: &mut impl Write) -> std::io::Result<bool>
     }
     match &survey.ledger {
         Ok(found) if found.is_mended => {
-            writeln!(out, "ledger: one of its copies cannot be read to its end, and nothing is lost by it")?;
+            writeln!(
+                out,
+                "ledger: one of its copies cannot be read to its end, and nothing is lost by it"
+            )?;
         }
         Ok(_) => {}
         Err(fault) => {

@@ -40,7 +40,8 @@ impl<D: Disk> Keeper<D> {
             // Some of them may have room.
             Err(NotKept::Crowded) if asked.len() > 1 => {
                 for ask in &asked {
-                    let kept = self.ledger.keep(&mut self.disk, std::slice::from_ref(&ask.note), now_s);
+                    let kept =
+                        self.ledger.keep(&mut self.disk, std::slice::from_ref(&ask.note), now_s);
                     out.push(noted(ask, result_of(kept)?));
                 }
                 return Ok(());

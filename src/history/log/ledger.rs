@@ -157,10 +157,7 @@ impl LedgerFound {
 ///
 /// # Errors
 /// It is rotten in both copies, or the disk fails.
-pub fn read_ledger<D: Disk>(
-    disk: &mut D,
-    salt: u32,
-) -> Result<LedgerFound, LedgerError> {
+pub fn read_ledger<D: Disk>(disk: &mut D, salt: u32) -> Result<LedgerFound, LedgerError> {
     let mut copies = Vec::new();
     let mut is_there = false;
     for name in LEDGER_NAMES {
@@ -187,10 +184,7 @@ pub fn read_ledger<D: Disk>(
 }
 
 /// Of two copies that are not of one generation the newer one, if it is whole: nothing is appended to it before the older one is as new.
-fn one_of(
-    copies: [Option<(u64, Vec<u8>)>; 2],
-    salt: u32,
-) -> Result<LedgerFound, LedgerError> {
+fn one_of(copies: [Option<(u64, Vec<u8>)>; 2], salt: u32) -> Result<LedgerFound, LedgerError> {
     let mut copies: Vec<(u64, Vec<u8>)> = copies.into_iter().flatten().collect();
     copies.sort_by_key(|(generation, _)| std::cmp::Reverse(*generation));
     let generation = copies.iter().map(|(generation, _)| *generation).max().unwrap_or(0);

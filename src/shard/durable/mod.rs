@@ -26,8 +26,10 @@ use super::input::Mesh;
 use super::input::PublishedRun;
 use super::input::ReadWish;
 use super::lanes::Lane;
+use super::lanes::Outgoing;
 use super::lanes::PartyId;
 use super::publish::PublishResult;
+use super::session::noted;
 use super::settings::Settings;
 use crate::clock::Now;
 use crate::dialect::Placed;
@@ -132,6 +134,26 @@ impl Durable {
         (results, events)
     }
 
+    /// Has something noted for a connection, which waits for the answer; at once, why that cannot be.
+    pub(super) fn note(
+        &mut self,
+        (conn, shard): (ConnRef, ShardId),
+        note: Note,
+        outgoing: &mut Outgoing<Mesh>,
+        now: Now,
+    ) -> Result<(), asks::NotNoted> {
+        if self.is_closed {
+            return Err(asks::NotNoted::Closing);
+        }
+        if !outgoing.has_room(self.store, Lane::Control) {
+            return Err(asks::NotNoted::Busy);
+        }
+        let ticket = self.noting.ask(conn, now.mono_ms);
+        let ask = asks::NoteAsk { shard, ticket, note };
+        outgoing.to(self.store).push(Mesh::Store(asks::Ask::Note(Box::new(ask))));
+        Ok(())
+    }
+
     /// What the store is asked for a page.
     fn page_ask(
         &self,
@@ -231,18 +253,21 @@ impl Shard {
             asks::Answer::Noted { ticket, result } => {
                 let durable = self.durable.as_mut();
                 let asked = durable.and_then(|durable| durable.noting.answered(ticket));
-                if let Some(conn) = asked {
-                    self.revocation_noted(conn, result, now);
+                for conn in asked {
+                    self.answer(conn, &noted(result), now);
                 }
             }
             asks::Answer::Closed => {
                 let Some(durable) = &mut self.durable else { return };
                 durable.is_closed = true;
+                let unnoted = durable.noting.take_late(u64::MAX);
                 for (_, asker) in std::mem::take(&mut durable.unsynced) {
                     self.answer_asker(asker, Some(RefusalCode::Unavailable), now);
                 }
                 self.refuse_line(RefusalCode::Unavailable, now);
-                self.give_up_notes(u64::MAX, asks::NotNoted::Closing, now);
+                for conn in unnoted {
+                    self.answer(conn, &noted(Err(asks::NotNoted::Closing)), now);
+                }
                 self.give_up_pages(u64::MAX, now);
             }
         }
@@ -432,42 +457,15 @@ impl Shard {
         let Some(durable) = &mut self.durable else { return };
         let before_ms = (now.mono_ms + 1).saturating_sub(STORE_RUN_MS_MAX);
         let late = durable.line.take_late(before_ms);
-        self.give_up_notes(before_ms, asks::NotNoted::Silent, now);
+        let unnoted = durable.noting.take_late(before_ms);
+        for conn in unnoted {
+            self.answer(conn, &noted(Err(asks::NotNoted::Silent)), now);
+        }
         for asker in late {
             tracing::warn!(shard = self.shards.here().0, "the store does not answer");
             self.answer_asker(asker, Some(RefusalCode::Unavailable), now);
         }
         self.give_up_pages((now.mono_ms + 1).saturating_sub(STORE_PAGE_MS_MAX), now);
-    }
-
-    /// Has something noted for a connection, which waits for the answer; at once, why that cannot be.
-    pub(super) fn note_durably(
-        &mut self,
-        conn: ConnRef,
-        note: Note,
-        now: Now,
-    ) -> Result<(), asks::NotNoted> {
-        let Some(durable) = &mut self.durable else {
-            unreachable!("it is asked for where there is a store")
-        };
-        if durable.is_closed {
-            return Err(asks::NotNoted::Closing);
-        }
-        if !self.outgoing.has_room(durable.store, Lane::Control) {
-            return Err(asks::NotNoted::Busy);
-        }
-        let (shard, ticket) = (self.shards.here(), durable.noting.ask(conn, now.mono_ms));
-        let ask = asks::NoteAsk { shard, ticket, note };
-        self.outgoing.to(durable.store).push(Mesh::Store(asks::Ask::Note(Box::new(ask))));
-        Ok(())
-    }
-
-    /// Those who wait for a note since before a moment are told why they wait no longer.
-    fn give_up_notes(&mut self, before_ms: u64, why: asks::NotNoted, now: Now) {
-        let Some(durable) = &mut self.durable else { return };
-        for conn in durable.noting.take_late(before_ms) {
-            self.revocation_noted(conn, Err(why), now);
-        }
     }
 
     /// Readers of pages that were asked for before a moment go on without them.

@@ -5,7 +5,6 @@
 
 use super::super::Shard;
 use super::super::input::ConnId;
-use super::super::input::ConnRef;
 use super::Response;
 use super::awaiting::AnswerAwaited;
 use super::http::Http;
@@ -54,13 +53,14 @@ impl Shard {
         let request = serde_json::from_slice::<RevokeRequest>(body).ok();
         let what = request.and_then(|request| request.revoke(now.wall_us / 1_000_000));
         let done = what.as_ref().map(|what| self.revoke(what, now));
-        if let (Some(what), Some(Ok(())), Some(conn)) = (&what, &done, self.conns.conn_ref(id))
-            && self.durable.is_some()
+        if let (Some(what), Some(Ok(()))) = (&what, &done)
+            && let (Some(conn), Some(durable)) = (self.conns.conn_ref(id), &mut self.durable)
         {
             let (name, value) = what.to_note();
             let until_s = what.counts_from_s(now.wall_us / 1_000_000);
             let note = Note { name: name.into(), value, until_s };
-            return match self.note_durably(conn, note, now) {
+            let asker = (conn, self.shards.here());
+            return match durable.note(asker, note, &mut self.outgoing, now) {
                 Ok(()) => http.set_state(State::Awaiting(Box::new(AnswerAwaited::Outside))),
                 Err(why) => self.respond(id, http, &noted(Err(why)), now),
             };
@@ -78,22 +78,10 @@ impl Shard {
             }
         });
     }
-
-    /// The store has kept a revocation, or could not.
-    pub(in super::super) fn revocation_noted(
-        &mut self,
-        conn: ConnRef,
-        result: Result<(), NotNoted>,
-        now: Now,
-    ) {
-        if self.conns.see(conn).is_some() {
-            self.http_answered(conn.id, &noted(result), now);
-        }
-    }
 }
 
 /// The answer to somebody who had something revoked, by what became of it on the disk.
-fn noted(result: Result<(), NotNoted>) -> Response {
+pub(in super::super) fn noted(result: Result<(), NotNoted>) -> Response {
     let Err(why) = result else { return Response::json(200, REVOKED) };
     let (status, code, reason) = match why {
         NotNoted::DiskFull => (507, RefusalCode::Full, "the disk is full"),
