@@ -6,12 +6,15 @@
 // By their paths, since the models of `tests/model` take this file in, too.
 #[path = "limits/access.rs"]
 mod access;
+#[path = "limits/admin.rs"]
+mod admin;
 #[path = "limits/filters.rs"]
 mod filters;
 #[path = "limits/tls.rs"]
 mod tls;
 
 pub use access::*;
+pub use admin::*;
 pub use filters::*;
 pub use tls::*;
 

@@ -35,7 +35,7 @@ fn units(world: &mut World) -> (u64, u64) {
     let (mut sum, mut most) = (0, 0);
     for _ in 0..10_000 {
         world.work(0);
-        let done = world.shards[0].units_done();
+        let done = world.shards[0].done().units;
         (sum, most) = (sum + done, most.max(done));
         let is_due =
             world.shards[0].next_due_ms().is_some_and(|due_ms| due_ms <= world.now.mono_ms);

@@ -3,20 +3,97 @@
 //! Each cell has one writer. Counts of different shards, and of one shard among each other, may be a tick apart: nobody who reads
 //! metrics can tell.
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::store_figures::STORE_FIGURES;
+use crate::dialect::DialectId;
 use crate::event::ShardId;
 use crate::history::keeper::Figures;
+use crate::limits::DIALECTS_COUNTED_MAX;
 use crate::shard::FIGURES;
+use crate::shard::Pulse;
 use crate::shard::Stats;
+use crate::shard::Tally;
+
+/// What one shard leaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted {
+    pub(super) figures: [u64; FIGURES.len()],
+    pub(super) tally: Tally,
+    /// The most bytes that one connection is owed.
+    pub(super) bytes_most: u64,
+    pub(super) pulse: Pulse,
+}
+
+impl Noted {
+    pub(super) fn of(stats: &Stats, pulse: &Pulse) -> Self {
+        let mut figures = [0; FIGURES.len()];
+        for (value, figure) in figures.iter_mut().zip(FIGURES) {
+            *value = (figure.read)(stats);
+        }
+        let bytes_most = stats.behind.bytes_most;
+        Self { figures, tally: stats.tally, bytes_most, pulse: *pulse }
+    }
+
+    /// Every number in it, always in the same order.
+    fn for_each(&mut self, mut see: impl FnMut(&mut u64)) {
+        let Self { figures, tally, bytes_most, pulse } = self;
+        let spoken = tally.spoken.iter_mut();
+        let spoken = spoken.flat_map(|of| [&mut of.connections, &mut of.subscriptions]);
+        let told = pulse.told.counts.iter_mut().chain([&mut pulse.told.sum_us]);
+        let turns = pulse.turns.counts.iter_mut().chain([&mut pulse.turns.sum_us]);
+        let counts = figures.iter_mut().chain(&mut tally.refused).chain(&mut tally.answers);
+        counts.chain([bytes_most]).chain(spoken).chain(told).chain(turns).for_each(&mut see);
+    }
+}
+
+/// Where one shard leaves it.
+#[derive(Debug)]
+struct Cell {
+    numbers: Vec<AtomicU64>,
+    dialects: [OnceLock<DialectId>; DIALECTS_COUNTED_MAX],
+}
+
+impl Cell {
+    fn new() -> Self {
+        let mut count = 0;
+        Noted::of(&Stats::default(), &Pulse::default()).for_each(|_| count += 1);
+        let numbers = (0..count).map(|_| AtomicU64::new(0)).collect();
+        Self { numbers, dialects: [const { OnceLock::new() }; DIALECTS_COUNTED_MAX] }
+    }
+
+    fn write(&self, mut noted: Noted) {
+        for (cell, spoken) in self.dialects.iter().zip(&noted.tally.spoken) {
+            if let Some(dialect) = spoken.dialect {
+                cell.get_or_init(|| dialect);
+            }
+        }
+        let mut cells = self.numbers.iter();
+        noted.for_each(|number| {
+            cells.next().into_iter().for_each(|cell| cell.store(*number, Ordering::Relaxed));
+        });
+    }
+
+    fn read(&self) -> Noted {
+        let mut noted = Noted::of(&Stats::default(), &Pulse::default());
+        let mut cells = self.numbers.iter();
+        noted.for_each(|number| {
+            *number = cells.next().map_or(0, |cell| cell.load(Ordering::Relaxed));
+        });
+        for (cell, spoken) in self.dialects.iter().zip(&mut noted.tally.spoken) {
+            spoken.dialect = cell.get().copied();
+        }
+        noted
+    }
+}
 
 /// The counts of all shards.
 #[derive(Debug)]
 pub struct Board {
-    cells: Vec<[AtomicU64; FIGURES.len()]>,
+    cells: Vec<Cell>,
     is_ready: AtomicBool,
     /// What the store has counted, if there is one.
     store: [AtomicU64; STORE_FIGURES.len()],
@@ -28,10 +105,8 @@ impl Board {
     /// A board for so many shards, on which everything is zero.
     #[must_use]
     pub fn new(shard_count: u16) -> Self {
-        let cells =
-            (0..shard_count).map(|_| [const { AtomicU64::new(0) }; FIGURES.len()]).collect();
         Self {
-            cells,
+            cells: (0..shard_count).map(|_| Cell::new()).collect(),
             is_ready: AtomicBool::new(false),
             store: [const { AtomicU64::new(0) }; STORE_FIGURES.len()],
             has_store: AtomicBool::new(false),
@@ -66,21 +141,12 @@ impl Board {
     }
 
     /// Takes note of a shard's counts.
-    pub fn note(&self, shard: ShardId, stats: &Stats) {
-        for (cell, metric) in self.cells[shard.index()].iter().zip(FIGURES) {
-            cell.store((metric.read)(stats), Ordering::Relaxed);
-        }
+    pub(super) fn note(&self, shard: ShardId, noted: Noted) {
+        self.cells[shard.index()].write(noted);
     }
 
-    pub(super) fn shard_count(&self) -> usize {
-        self.cells.len()
-    }
-
-    /// One metric of all shards, by its place in the list.
-    pub(super) fn sum(&self, metric: usize) -> u64 {
-        self.cells
-            .iter()
-            .map(|cell| cell[metric].load(Ordering::Relaxed))
-            .fold(0, u64::wrapping_add)
+    /// What each shard has left, in their order.
+    pub(super) fn noted(&self) -> Vec<Noted> {
+        self.cells.iter().map(Cell::read).collect()
     }
 }

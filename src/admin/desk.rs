@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::board::Board;
+use super::board::Noted;
 use super::metrics;
 use crate::dashboard;
 use crate::event::ShardId;
 use crate::shard::AdminRequest;
+use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Stats;
 use crate::wire::http::fields::split_unquoted;
@@ -52,9 +54,9 @@ impl FrontDesk {
         response
     }
 
-    /// Takes note of the shard's counts.
-    pub fn note(&self, stats: &Stats) {
-        self.board.note(self.shard, stats);
+    /// Takes note of the shard's counts, and of what its loop has measured.
+    pub fn note(&self, stats: &Stats, pulse: &Pulse) {
+        self.board.note(self.shard, Noted::of(stats, pulse));
     }
 }
 
@@ -115,7 +117,7 @@ mod tests {
         assert_eq!(ask(&desk, "/readyz").0, 503);
         board.set_ready(true);
         assert_eq!(ask(&desk, "/readyz").0, 200);
-        desk.note(&Stats { connections: 7, ..Stats::default() });
+        desk.note(&Stats { connections: 7, ..Stats::default() }, &Pulse::default());
         assert!(ask(&desk, "/metrics").1.contains("\nfanwire_connections 7\n"));
         let (status, body) = ask(&desk, "/no\"where");
         assert_eq!(status, 404);

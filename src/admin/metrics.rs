@@ -1,12 +1,19 @@
 //! `GET /metrics`: what the shards count, in the text format of Prometheus.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fmt::Write;
 
 use super::board::Board;
+use super::board::Noted;
 use super::log;
 use super::store_figures::STORE_FIGURES;
+use crate::dialect::RefusalCode;
+use crate::shard::BUCKETS_US;
 use crate::shard::FIGURES;
 use crate::shard::FigureKind;
+use crate::shard::Histogram;
+use crate::shard::STATUSES;
 
 /// The media type, with the version of the format that it is.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -21,45 +28,151 @@ impl Board {
 
 /// The whole page.
 fn render(board: &Board) -> String {
-    let mut page = String::with_capacity(128 * (FIGURES.len() + 4));
-    for (index, metric) in FIGURES.iter().enumerate() {
-        append(&mut page, metric.name, metric.kind, metric.help, board.sum(index));
+    let noted = board.noted();
+    let mut page = Page(String::with_capacity(PAGE_BYTES));
+    for (place, figure) in FIGURES.iter().enumerate() {
+        let sum = noted.iter().map(|of| of.figures[place]).fold(0, u64::wrapping_add);
+        page.single(figure.name, figure.kind, figure.help, sum);
     }
-    for (metric, value) in STORE_FIGURES.iter().zip(board.store()) {
-        append(&mut page, metric.name, metric.kind, metric.help, value);
+    put_words(&mut page, &noted);
+    put_pulses(&mut page, &noted);
+    for (figure, value) in STORE_FIGURES.iter().zip(board.store()) {
+        if figure.name.ends_with("_seconds_total") {
+            page.head(figure.name, figure.kind.word(), figure.help);
+            page.sample(figure.name, "", seconds(value));
+        } else {
+            page.single(figure.name, figure.kind, figure.help, value);
+        }
     }
-    append(
-        &mut page,
-        "fanwire_shards",
-        FigureKind::Gauge,
-        "Shards of this server.",
-        board.shard_count() as u64,
-    );
-    append(
-        &mut page,
-        "fanwire_ready",
-        FigureKind::Gauge,
-        "1 while connections are taken.",
-        u64::from(board.is_ready()),
-    );
-    append(
-        &mut page,
-        "fanwire_log_lines_lost_total",
-        FigureKind::Counter,
-        "Lines of the log that could not be written to standard error.",
-        log::lines_lost(),
-    );
-    let version = env!("CARGO_PKG_VERSION");
-    let build = format!("fanwire_build_info{{version=\"{version}\"}}");
-    append(&mut page, &build, FigureKind::Gauge, "Which fanwire this is.", 1);
-    page
+    put_process(&mut page, board, noted.len() as u64);
+    page.0
 }
 
-fn append(page: &mut String, sample: &str, kind: FigureKind, help: &str, value: u64) {
-    let name = sample.split_once('{').map_or(sample, |(name, _)| name);
-    let kind = kind.word();
-    let written = write!(page, "# HELP {name} {help}\n# TYPE {name} {kind}\n{sample} {value}\n");
-    debug_assert!(written.is_ok(), "a string takes everything");
+/// Bytes of a page, about.
+const PAGE_BYTES: usize = 32 * 1024;
+
+/// What is counted apart by a word.
+fn put_words(page: &mut Page, noted: &[Noted]) {
+    let mut spoken: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    let mut refused = [0; RefusalCode::ALL.len()];
+    let mut answers = [0; STATUSES.len() + 1];
+    for Noted { tally, .. } in noted {
+        let all = tally.spoken.iter();
+        for (dialect, of) in all.filter_map(|of| of.dialect.map(|dialect| (dialect, of))) {
+            let sum = spoken.entry(dialect.speaker().name).or_default();
+            *sum = (sum.0 + of.connections, sum.1 + of.subscriptions);
+        }
+        refused.iter_mut().zip(tally.refused).for_each(|(sum, more)| *sum += more);
+        answers.iter_mut().zip(tally.answers).for_each(|(sum, more)| *sum += more);
+    }
+    let name = "fanwire_dialect_connections";
+    page.head(name, "gauge", "Connections that are open, by the dialect that is spoken.");
+    for (dialect, (connections, _)) in &spoken {
+        page.sample(name, &format!("{{dialect=\"{dialect}\"}}"), connections);
+    }
+    let name = "fanwire_dialect_subscriptions";
+    page.head(name, "gauge", "Subscriptions that stand, by dialect.");
+    for (dialect, (_, subscriptions)) in &spoken {
+        page.sample(name, &format!("{{dialect=\"{dialect}\"}}"), subscriptions);
+    }
+    let name = "fanwire_refused_total";
+    page.head(name, "counter", "What clients asked for and were refused, by reason.");
+    for (code, count) in RefusalCode::ALL.into_iter().zip(refused) {
+        page.sample(name, &format!("{{reason=\"{}\"}}", code.reason()), count);
+    }
+    let name = "fanwire_http_answers_total";
+    page.head(name, "counter", "Answers to requests over HTTP, by status.");
+    let words = STATUSES.iter().map(u16::to_string).chain(["other".to_owned()]);
+    for (status, count) in words.zip(answers) {
+        page.sample(name, &format!("{{status=\"{status}\"}}"), count);
+    }
+}
+
+/// What loops have measured.
+fn put_pulses(page: &mut Page, noted: &[Noted]) {
+    let mut told = Histogram::default();
+    noted.iter().for_each(|of| told.add(&of.pulse.told));
+    let name = "fanwire_publish_to_socket_seconds";
+    let help = "From an event's stamp until a shard had sent it to everyone in step who wanted it.";
+    page.head(name, "histogram", help);
+    page.histogram(name, "", &told);
+    let name = "fanwire_loop_turn_seconds";
+    page.head(name, "histogram", "Turns of a shard's loop in which there was something to do.");
+    for (shard, Noted { pulse, .. }) in noted.iter().enumerate() {
+        page.histogram(name, &format!("shard=\"{shard}\""), &pulse.turns);
+    }
+    let name = "fanwire_connections_behind_bytes_max";
+    page.head(name, "gauge", "The most bytes that a connection is owed, as of the last second.");
+    let most = noted.iter().map(|of| of.bytes_most).max();
+    page.sample(name, "", most.unwrap_or_default());
+}
+
+/// What is the process's.
+fn put_process(page: &mut Page, board: &Board, shards: u64) {
+    use FigureKind::Counter;
+    use FigureKind::Gauge;
+    page.single("fanwire_shards", Gauge, "Shards of this server.", shards);
+    let is_ready = u64::from(board.is_ready());
+    page.single("fanwire_ready", Gauge, "1 while connections are taken.", is_ready);
+    let help = "Lines of the log that could not be written to standard error.";
+    page.single("fanwire_log_lines_lost_total", Counter, help, log::lines_lost());
+    if let Some(bytes) = resident_bytes() {
+        let help = "Bytes of memory that the process has in use.";
+        page.single("process_resident_memory_bytes", Gauge, help, bytes);
+    }
+    let name = "fanwire_build_info";
+    page.head(name, "gauge", "Which fanwire this is.");
+    page.sample(name, concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1);
+}
+
+/// Bytes that the process has in use, as the kernel says it; `None`: it says nothing.
+fn resident_bytes() -> Option<u64> {
+    let words = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = words.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Microseconds as seconds, exactly.
+fn seconds(us: u64) -> String {
+    format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
+}
+
+/// A page that is being written.
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        self.put(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    /// One sample; its labels with their braces, if it has any.
+    fn sample(&mut self, name: &str, labels: &str, value: impl fmt::Display) {
+        self.put(format_args!("{name}{labels} {value}\n"));
+    }
+
+    fn single(&mut self, name: &str, kind: FigureKind, help: &str, value: u64) {
+        self.head(name, kind.word(), help);
+        self.sample(name, "", value);
+    }
+
+    /// A histogram; its labels without braces.
+    fn histogram(&mut self, name: &str, labels: &str, of: &Histogram) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        let bounds = BUCKETS_US.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
+        let mut so_far = 0;
+        for (bound, count) in bounds.zip(of.counts) {
+            so_far += count;
+            self.put(format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {so_far}\n"));
+        }
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        self.put(format_args!("{name}_sum{labels} {}\n", seconds(of.sum_us)));
+        self.put(format_args!("{name}_count{labels} {so_far}\n"));
+    }
+
+    fn put(&mut self, what: fmt::Arguments<'_>) {
+        let written = self.0.write_fmt(what);
+        debug_assert!(written.is_ok(), "a string takes everything");
+    }
 }
 
 #[cfg(test)]
@@ -67,45 +180,133 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::dialect::native::NATIVE;
     use crate::event::ShardId;
+    use crate::history::keeper::Figures;
+    use crate::shard::Pulse;
     use crate::shard::Stats;
 
-    /// Reads the page as the format's description has it: HELP, TYPE, then samples of that name; counters end in `_total`.
-    fn parse(page: &str) -> HashMap<String, u64> {
-        let mut samples = HashMap::new();
-        let mut lines = page.lines();
+    /// Reads the page as `promtool check metrics` does: HELP and TYPE once and in front of all samples of a name, which lie together; the rules for names that its
+    /// linter has; buckets that rise and end in a count.
+    fn parse(page: &str) -> HashMap<String, f64> {
+        let (mut samples, mut families) = (HashMap::new(), Vec::new());
+        let mut lines = page.lines().peekable();
         while let Some(help) = lines.next() {
             let (name, text) = help.strip_prefix("# HELP ").unwrap().split_once(' ').unwrap();
             assert!(!text.is_empty() && !text.contains('\\'));
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
             let (typed, kind) =
                 lines.next().unwrap().strip_prefix("# TYPE ").unwrap().split_once(' ').unwrap();
             assert_eq!(typed, name);
-            assert!(["counter", "gauge"].contains(&kind));
-            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
-            let (sample, value) = lines.next().unwrap().rsplit_once(' ').unwrap();
-            assert!(sample == name || sample.starts_with(&format!("{name}{{")));
-            assert!(
-                samples.insert(sample.to_owned(), value.parse().unwrap()).is_none(),
-                "{sample} twice"
-            );
+            assert!(!families.contains(&name), "{name} twice");
+            families.push(name);
+            assert_name(name, kind);
+            let mut before = 0.0;
+            while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
+                let (sample, value) = line.rsplit_once(' ').unwrap();
+                let value: f64 = value.parse().unwrap();
+                let base = sample.split('{').next().unwrap();
+                let rest = base.strip_prefix(name).unwrap_or_else(|| panic!("{sample} in {name}"));
+                match (kind, rest) {
+                    ("histogram", "_bucket") => {
+                        assert!(value >= before, "{sample}");
+                        before = value;
+                    }
+                    ("histogram", "_sum") => {}
+                    ("histogram", "_count") => {
+                        assert!((value - before).abs() < 0.5, "{sample}");
+                        before = 0.0;
+                    }
+                    (_, rest) => assert_eq!(rest, "", "{sample}"),
+                }
+                assert!(samples.insert(sample.to_owned(), value).is_none(), "{sample} twice");
+            }
         }
         assert!(page.ends_with('\n'));
         samples
+    }
+
+    /// What the linter of promtool says of names.
+    fn assert_name(name: &str, kind: &str) {
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+        assert!(["counter", "gauge", "histogram"].contains(&kind));
+        assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+        let words: Vec<&str> = name.split('_').collect();
+        for not_base in [
+            "milliseconds",
+            "microseconds",
+            "nanoseconds",
+            "minutes",
+            "hours",
+            "days",
+            "kilobytes",
+            "megabytes",
+            "bits",
+            "percent",
+            "counter",
+            "gauge",
+            "histogram",
+            "summary",
+            "s",
+            "ms",
+            "us",
+            "ns",
+            "sec",
+            "b",
+            "kb",
+            "mb",
+            "gb",
+            "tb",
+            "pb",
+            "m",
+            "h",
+            "d",
+        ] {
+            assert!(!words.contains(&not_base), "{name}");
+        }
+        for reserved in ["_bucket", "_count", "_sum", "_info"] {
+            let is_info = reserved == "_info" && name == "fanwire_build_info";
+            assert!(is_info || !name.ends_with(reserved), "{name}");
+        }
+    }
+
+    fn noted(stats: &Stats) -> Noted {
+        Noted::of(stats, &Pulse::default())
     }
 
     #[test]
     fn the_page_can_be_read_and_adds_up_over_shards() {
         let board = Board::new(2);
         board.set_ready(true);
-        board.note(ShardId(0), &Stats { connections: 3, published: 10, ..Stats::default() });
-        board.note(ShardId(1), &Stats { connections: 4, ..Stats::default() });
-        board.note(ShardId(1), &Stats { connections: 5, ..Stats::default() });
+        let mut first = Stats { connections: 3, published: 10, ..Stats::default() };
+        first.tally.spoken[0].dialect = Some(NATIVE);
+        first.tally.spoken[0].connections = 2;
+        first.tally.answers[0] = 7;
+        let mut pulse = Pulse::default();
+        pulse.told.observe(30);
+        pulse.turns.observe(2_000_000);
+        board.note(ShardId(0), Noted::of(&first, &pulse));
+        board.note(ShardId(1), noted(&Stats { connections: 4, ..Stats::default() }));
+        let second = Stats { connections: 5, tally: first.tally, ..Stats::default() };
+        board.note(ShardId(1), Noted::of(&second, &pulse));
+        board.note_store(&Figures { write_us: 1_250_000, ..Figures::default() });
         let samples = parse(&render(&board));
-        assert_eq!(samples["fanwire_connections"], 8);
-        assert_eq!(samples["fanwire_events_total"], 10);
-        assert_eq!(samples["fanwire_shards"], 2);
-        assert_eq!(samples["fanwire_ready"], 1);
-        assert_eq!(samples.len(), FIGURES.len() + 4);
+        let count = |sample: &str| samples[sample];
+        for (sample, value) in [
+            ("fanwire_connections", 8.0),
+            ("fanwire_events_total", 10.0),
+            ("fanwire_shards", 2.0),
+            ("fanwire_ready", 1.0),
+            ("fanwire_dialect_connections{dialect=\"native\"}", 4.0),
+            ("fanwire_http_answers_total{status=\"200\"}", 14.0),
+            ("fanwire_publish_to_socket_seconds_bucket{le=\"0.000025\"}", 0.0),
+            ("fanwire_publish_to_socket_seconds_bucket{le=\"0.00005\"}", 2.0),
+            ("fanwire_publish_to_socket_seconds_count", 2.0),
+            ("fanwire_loop_turn_seconds_bucket{shard=\"1\",le=\"1\"}", 0.0),
+            ("fanwire_loop_turn_seconds_sum{shard=\"1\"}", 2.0),
+            ("fanwire_store_write_seconds_total", 1.25),
+        ] {
+            assert!((count(sample) - value).abs() < 1e-9, "{sample}: {}", count(sample));
+        }
+        assert!(count("process_resident_memory_bytes") > 1e6);
     }
 }

@@ -41,18 +41,18 @@ pub(super) const STORE_FIGURES: [StoreFigure; 18] = [
         |figures| figures.groups,
     ),
     figure(
-        "fanwire_store_write_microseconds_total",
+        "fanwire_store_write_seconds_total",
         FigureKind::Counter,
-        "Microseconds that writing groups took.",
+        "Seconds that writing groups took.",
         |figures| figures.write_us,
     ),
     figure("fanwire_store_syncs_total", FigureKind::Counter, "Syncs of segments.", |figures| {
         figures.syncs
     }),
     figure(
-        "fanwire_store_sync_microseconds_total",
+        "fanwire_store_sync_seconds_total",
         FigureKind::Counter,
-        "Microseconds that syncs took.",
+        "Seconds that syncs took.",
         |figures| figures.sync_us,
     ),
     figure(

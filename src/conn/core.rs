@@ -19,10 +19,10 @@ use std::sync::Arc;
 use flume::Receiver;
 use monoio::net::UnixStream;
 
-use super::gauge::Gauge;
 use super::intake::take_in;
 use super::linger::Lingering;
 use super::listener::Listener;
+use super::measure::Measure;
 use super::mesh::HandedOn;
 use super::mesh::Links;
 use super::poll::Events;
@@ -51,6 +51,7 @@ use crate::shard::ConnRef;
 use crate::shard::Lane;
 use crate::shard::PartyId;
 use crate::shard::Port;
+use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Settings;
 use crate::shard::Stats;
@@ -62,8 +63,8 @@ pub trait Desk {
     /// Answers a request; must not wait for anything.
     fn answer(&mut self, request: &AdminRequest) -> Response;
 
-    /// Takes note of the shard's counts.
-    fn note(&mut self, stats: Stats);
+    /// Takes note of the shard's counts, and of what its loop has measured.
+    fn note(&mut self, stats: Stats, pulse: &Pulse);
 }
 
 /// What an operator may set that the loop needs to know.
@@ -101,7 +102,7 @@ pub struct Core<W: World> {
     /// Connections that had to go because all held too many records in part.
     records_shed: u64,
     rush: Rush,
-    gauge: Gauge,
+    measure: Measure,
     listening: Listening,
     /// When it was last said that nothing can be accepted, in `Now::mono_ms`.
     shortage_told_ms: Option<u64>,
@@ -227,7 +228,7 @@ impl<W: World> Core<W> {
             records_shed: 0,
             listening: Listening::On,
             rush: Rush::default(),
-            gauge: Gauge::default(),
+            measure: Measure::default(),
             shortage_told_ms: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             unread: VecDeque::new(),
@@ -243,7 +244,8 @@ impl<W: World> Core<W> {
         let events = self.poll.take(wait_us);
         self.links.doorbell.wake_up();
         let now = self.clock.now();
-        self.read_until_us = self.clock.mono_us() + WORK_US;
+        let began_us = self.clock.mono_us();
+        self.read_until_us = began_us + WORK_US;
         let mut was_busy = self.read_on(now);
         was_busy |= self.hand_on(events, now);
         was_busy |= self.shake_hands(now);
@@ -262,14 +264,18 @@ impl<W: World> Core<W> {
             was_busy = true;
         }
         self.stop(now);
-        was_busy || self.world.has_work() || self.handshakes.has_ready()
+        was_busy |= self.world.has_work() || self.handshakes.has_ready();
+        if was_busy {
+            self.measure.turned(self.clock.mono_us().saturating_sub(began_us));
+        }
+        was_busy
     }
 
     /// Tells what has arrived, and under load what comes right behind it.
     fn work(&mut self, mut now: Now) {
         if !self.world.has_work() {
             self.world.work(&mut self.sockets, now);
-            return;
+            return self.measure.landed(self.world.done().landed_us, &self.clock);
         }
         let mut began_us = self.clock.mono_us();
         let is_new = !self.world.is_underway();
@@ -284,7 +290,10 @@ impl<W: World> Core<W> {
         let told = self.world.work(&mut self.sockets, now);
         let ended_us = self.clock.mono_us();
         self.rush.worked(began_us, ended_us, told, self.world.is_underway());
-        let units = self.gauge.worked(self.world.units_done(), ended_us.saturating_sub(began_us));
+        let took_us = ended_us.saturating_sub(began_us);
+        let done = self.world.done();
+        self.measure.landed(done.landed_us, &self.clock);
+        let units = self.measure.gauge.worked(done.units, took_us);
         self.world.set_units(units);
     }
 
@@ -362,7 +371,7 @@ impl<W: World> Core<W> {
         if self.listening == Listening::Resting {
             self.listen_again(now);
         }
-        self.desk.note(self.count_tls(self.world.stats()));
+        self.desk.note(self.count_tls(self.world.stats()), &self.measure.pulse);
     }
 
     fn answer_admin(&mut self, now: Now) -> bool {

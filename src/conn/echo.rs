@@ -9,6 +9,7 @@ use crate::event::ShardId;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
+use crate::shard::Done;
 use crate::shard::Lane;
 use crate::shard::Message;
 use crate::shard::PartyId;
@@ -155,8 +156,8 @@ impl World for Echo {
         false
     }
 
-    fn units_done(&self) -> u64 {
-        0
+    fn done(&self) -> Done<'_> {
+        Done { units: 0, landed_us: &[] }
     }
 
     fn set_units(&mut self, _units: u64) {}

@@ -13,6 +13,7 @@ mod gauge;
 mod intake;
 mod linger;
 mod listener;
+mod measure;
 mod mesh;
 mod party;
 mod poll;

@@ -6,6 +6,7 @@ use crate::clock::Now;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
+use crate::shard::Done;
 use crate::shard::Mesh;
 use crate::shard::Message;
 use crate::shard::PartyId;
@@ -53,8 +54,8 @@ pub trait World {
     /// Whether a round of telling was begun and not ended: what arrives now waits for the next one.
     fn is_underway(&self) -> bool;
 
-    /// Units of work that the last `work` did.
-    fn units_done(&self) -> u64;
+    /// What the last `work` did.
+    fn done(&self) -> Done<'_>;
 
     /// How many units `work` may do from now on before it returns.
     fn set_units(&mut self, units: u64);
@@ -140,8 +141,8 @@ impl World for Shard {
         Self::is_underway(self)
     }
 
-    fn units_done(&self) -> u64 {
-        Self::units_done(self)
+    fn done(&self) -> Done<'_> {
+        Self::done(self)
     }
 
     fn set_units(&mut self, units: u64) {

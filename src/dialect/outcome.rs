@@ -200,6 +200,38 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// All of them, each once.
+    pub const ALL: [Self; 19] = [
+        Self::BadJson,
+        Self::UnknownType,
+        Self::UnknownField,
+        Self::MissingField,
+        Self::BadField,
+        Self::BadTopic,
+        Self::BadFilter,
+        Self::DuplicateId,
+        Self::UnknownId,
+        Self::TooManySubscriptions,
+        Self::TooManyTopics,
+        Self::TooLarge,
+        Self::Full,
+        Self::DiskFull,
+        Self::Unavailable,
+        Self::NotDurable,
+        Self::RateLimited,
+        Self::Forbidden,
+        Self::ShuttingDown,
+    ];
+
+    /// Its word in figures: as on the wire, but that a full disk is told from a full server.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::DiskFull => "disk_full",
+            other => other.name(),
+        }
+    }
+
     /// Its word on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {

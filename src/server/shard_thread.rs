@@ -32,6 +32,7 @@ use crate::conn::Pace;
 use crate::conn::Tls;
 use crate::conn::World;
 use crate::shard::AdminRequest;
+use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Settings;
 use crate::shard::Stats;
@@ -82,8 +83,8 @@ impl Desk for FrontDesk {
         Self::answer(self, request)
     }
 
-    fn note(&mut self, stats: Stats) {
-        Self::note(self, &stats);
+    fn note(&mut self, stats: Stats, pulse: &Pulse) {
+        Self::note(self, &stats, pulse);
     }
 }
 

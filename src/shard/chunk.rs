@@ -56,6 +56,7 @@ struct Filling<'a> {
     batch_cursor: Vec<u64>,
     batch_mark: Option<Mark>,
     events: u64,
+    gaps: u64,
 }
 
 /// What became of a connection's events as its chunk was filled.
@@ -65,6 +66,8 @@ pub(super) struct Filled {
     pub(super) events: u64,
     pub(super) skipped: u64,
     pub(super) dropped: u64,
+    /// Gaps that were told of.
+    pub(super) gaps: u64,
 }
 
 /// Fills the scratch with a solo connection's next chunk, or has it owed the pieces of its next large event.
@@ -91,6 +94,7 @@ pub(super) fn fill(
         batch_cursor: Vec::new(),
         batch_mark: None,
         events: 0,
+        gaps: 0,
     };
     filled.dropped = solo.outbox.take_dropped();
     while solo.owed.is_empty()
@@ -139,7 +143,7 @@ pub(super) fn fill(
         filled.skipped += filling.announce(&mut solo.outbox);
     }
     filling.end_batch();
-    filled.events = filling.events;
+    (filled.events, filled.gaps) = (filling.events, filling.gaps);
     filled
 }
 
@@ -168,6 +172,7 @@ impl<'a> Filling<'a> {
         }
         self.end_batch();
         for (gap, set) in &outbox.take_gaps() {
+            self.gaps += 1;
             self.say(*set, |subs| Outcome::Gap { subs, gap });
         }
         let mut count = 0;

@@ -28,6 +28,9 @@ impl Shard {
         let (wanted, steps) = self.classes.match_event(event);
         self.stats.filter_steps += steps;
         self.telling.turn.spend(wanted as u64 * UNITS_QUEUED + steps / FILTER_STEPS_PER_UNIT);
+        if wanted > 0 {
+            self.telling.latency.gather(event.time_us);
+        }
         self.close_all_spent(now);
         // One is gone if its filters took too much for this event.
         self.classes.take_wanting(&mut scratch.classes);

@@ -139,4 +139,30 @@ pub const FIGURES: &[Figure] = &[
     gauge("fanwire_history_bytes", "Bytes that they take.", |stats| stats.history_bytes),
     gauge("fanwire_history_keys", "Keys whose last event is held.", |stats| stats.history_keys),
     gauge("fanwire_deflate_streams", "Shared deflate streams.", |stats| stats.deflate_streams),
+    counter(
+        "fanwire_deflate_input_bytes_total",
+        "Bytes of messages before they were deflated, once however many were sent them.",
+        |stats| stats.deflated.from_bytes,
+    ),
+    counter("fanwire_deflate_output_bytes_total", "Bytes of them after that.", |stats| {
+        stats.deflated.to_bytes
+    }),
+    gauge(
+        "fanwire_connections_behind",
+        "Connections to which something is owed, as of the last second.",
+        |stats| stats.behind.connections,
+    ),
+    gauge("fanwire_outbox_bytes", "Bytes that the outboxes of all of them hold.", |stats| {
+        stats.behind.outbox_bytes
+    }),
+    counter(
+        "fanwire_gaps_total",
+        "Times that a subscriber was told of events that it is not sent.",
+        |stats| stats.gaps,
+    ),
+    counter(
+        "fanwire_publish_held_total",
+        "Times that events were made to wait for those who listen.",
+        |stats| stats.held,
+    ),
 ];

@@ -170,7 +170,8 @@ impl Gathered {
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         for subs in voice::messages(class, subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
-            self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);
+            self.is_class_full |=
+                voice::push_frame(class, frame, &mut self.frames, &self.codec.deflaters);
         }
     }
 
@@ -248,7 +249,8 @@ impl Gathered {
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         let frame =
             self.frames.add(|out| voice::frame_batch(voice, alone, &open.text, sse_id, out));
-        self.is_class_full |= voice::push_frame(class, frame, &mut self.frames);
+        self.is_class_full |=
+            voice::push_frame(class, frame, &mut self.frames, &self.codec.deflaters);
     }
 
     /// Ends the batches whose time has come, as long as the flight is not full and there is time in this turn.

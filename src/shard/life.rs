@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::input::ConnRef;
 use super::own::Own;
+use super::stats::Behind;
 use crate::clock::Now;
 use crate::wire::http::HttpDate;
 
@@ -24,6 +25,8 @@ pub(super) struct Life {
     stopping: Option<Stopping>,
     /// How far it has come with telling of itself.
     pub(super) own: Own,
+    /// Who was found behind since the first part was looked at last.
+    pub(super) behind: Behind,
 }
 
 /// How far it has come with stopping.

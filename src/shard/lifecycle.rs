@@ -100,7 +100,9 @@ impl Shard {
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;
-        conn.voice = None;
+        if let Some(voice) = conn.voice.take() {
+            self.stats.tally.of(voice.dialect).connections -= 1;
+        }
         conn.talk = None;
         conn.solo = None;
         self.count_held(id);
@@ -111,7 +113,7 @@ impl Shard {
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
-        self.stats.subscriptions -= self.subs_of(id).len() as u64;
+        self.stats.take_subs(self.conns.voice_of(id), self.subs_of(id).len());
         self.telling.shapings.forget(&mut self.conns, id);
         self.leave_class(id);
     }
@@ -202,6 +204,7 @@ impl Shard {
         let first = self.life.sweep();
         if first == 0 {
             self.end_stalled_replays(now);
+            self.stats.behind = std::mem::take(&mut self.life.behind);
         }
         for index in (first..self.conns.places()).step_by(SWEEP_TICKS as usize) {
             self.look_at(ConnId(index), now);
@@ -213,6 +216,10 @@ impl Shard {
     /// Once a second for each connection: is it heard, does it read, does it come to an end?
     fn look_at(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
+        if let Some(owed @ 1..) = conn.solo.as_deref().map(Solo::unread_bytes) {
+            self.life.behind.connections += 1;
+            self.life.behind.bytes_most = self.life.behind.bytes_most.max(owed as u64);
+        }
         let closing = conn.solo.as_deref().and_then(|solo| solo.closing);
         if closing.is_some_and(|closing| closing.due_ms <= now.mono_ms) {
             return self.remove(id);

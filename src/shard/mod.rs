@@ -25,6 +25,7 @@ mod figures;
 mod flight;
 mod forced;
 mod gathered;
+mod histogram;
 mod home;
 mod ingest;
 mod input;
@@ -32,6 +33,7 @@ mod intake;
 mod keys;
 mod lanes;
 mod large;
+mod latency;
 mod life;
 mod lifecycle;
 mod own;
@@ -64,6 +66,7 @@ mod solos;
 mod spending;
 mod stats;
 mod subscribe;
+mod tally;
 mod telling;
 mod tickets;
 mod tokens;
@@ -82,6 +85,9 @@ pub use doors::routes_page;
 pub use figures::FIGURES;
 pub use figures::Figure;
 pub use figures::FigureKind;
+pub use histogram::BUCKETS_US;
+pub use histogram::Histogram;
+pub use histogram::Pulse;
 pub use input::Address;
 pub use input::AdminRequest;
 pub use input::AllowanceAsk;
@@ -111,7 +117,13 @@ pub use settings::OwnEvents;
 pub use settings::Settings;
 pub use sink::Sent;
 pub use sink::Sink;
+pub use stats::Behind;
+pub use stats::Deflated;
 pub use stats::Stats;
+pub use tally::STATUSES;
+pub use tally::Spoken;
+pub use tally::Tally;
+pub use work::Done;
 
 use crate::auth::Verifier;
 use crate::clock::Now;
@@ -281,6 +293,11 @@ impl Shard {
             history_keys: held.keys,
             deflate_streams: self.classes.streams() as u64,
             input_bytes: self.intake.held() as u64,
+            deflated: self.telling.deflated(),
+            behind: Behind {
+                outbox_bytes: self.telling.solos.outboxes().held() as u64,
+                ..self.stats.behind
+            },
             ..self.stats
         }
     }

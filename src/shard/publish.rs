@@ -58,6 +58,7 @@ impl Shard {
         drafts.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
         let refused = wanted - drafts.len();
         self.stats.refused_rate += refused as u64;
+        self.stats.tally.refuse(RefusalCode::RateLimited, refused);
         let here = HomeId::volatile(self.shards.here());
         if drafts.iter().all(|draft| self.shards.homes().of(&draft.topic) == here) {
             let mut results = self.place_volatile(drafts, now);
@@ -144,6 +145,7 @@ impl Shard {
     /// Why nothing can be ordered here just now.
     pub(super) fn refuses_run(&mut self, count: usize) -> Option<RefusalCode> {
         if self.life.is_stopping() {
+            self.stats.tally.refuse(RefusalCode::ShuttingDown, count);
             return Some(RefusalCode::ShuttingDown);
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
@@ -151,6 +153,7 @@ impl Shard {
             return None;
         }
         self.stats.refused_full += count as u64;
+        self.stats.tally.refuse(RefusalCode::Full, count);
         Some(RefusalCode::Full)
     }
 
@@ -165,6 +168,7 @@ impl Shard {
             self.stats.published_bytes += draft.payload.len() as u64;
             let ack = draft.ack;
             if ack.needs_store() {
+                self.stats.tally.refuse(RefusalCode::NotDurable, 1);
                 results.push(Err(RefusalCode::NotDurable));
                 continue;
             }

@@ -118,6 +118,7 @@ impl Shard {
         let filled = chunk::fill(conn, class, epoch, large, scratch);
         self.stats.dropped += filled.dropped;
         self.stats.skipped += filled.skipped;
+        self.stats.gaps += filled.gaps;
         self.stats.deliveries += filled.events;
         self.telling.turn.spend(filled.events * UNITS_ENCODED);
         if scratch.chunk.is_empty() {

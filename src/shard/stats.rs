@@ -1,5 +1,26 @@
 //! What a shard has counted: plain integers, added up over the shards by whoever reads them.
 
+use super::tally::Tally;
+use super::transport::Voice;
+
+/// What deflating messages has made of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deflated {
+    pub from_bytes: u64,
+    pub to_bytes: u64,
+}
+
+/// Who is behind, as it was when all connections were last looked at, which takes a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// Connections to which something is owed.
+    pub connections: u64,
+    /// The most bytes that one of them is owed.
+    pub bytes_most: u64,
+    /// Bytes that all outboxes hold together.
+    pub outbox_bytes: u64,
+}
+
 /// Counters since the start, and a few levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -52,4 +73,30 @@ pub struct Stats {
     pub tls_failures: u64,
     /// Connections closed because all held too many records in part, and they for the longest.
     pub tls_shed: u64,
+    /// What is counted apart by a word.
+    pub tally: Tally,
+    /// Bytes of messages before they were deflated, and after.
+    pub deflated: Deflated,
+    /// How far those are behind who are.
+    pub behind: Behind,
+    /// Subscribers that were told of a gap.
+    pub gaps: u64,
+}
+
+impl Stats {
+    /// One more subscription stands, on a connection that is spoken to so.
+    pub(super) fn add_sub(&mut self, voice: Option<Voice>) {
+        self.subscriptions += 1;
+        if let Some(voice) = voice {
+            self.tally.of(voice.dialect).subscriptions += 1;
+        }
+    }
+
+    /// So many fewer do.
+    pub(super) fn take_subs(&mut self, voice: Option<Voice>, count: usize) {
+        self.subscriptions -= count as u64;
+        if let Some(voice) = voice {
+            self.tally.of(voice.dialect).subscriptions -= count as u64;
+        }
+    }
 }

@@ -66,7 +66,7 @@ impl Shard {
             let id_of = Some(&subscription.id);
             return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
         }
-        self.stats.subscriptions += 1;
+        self.stats.add_sub(self.conns.voice_of(id));
         self.say(id, &Outcome::Subscribed { id: &subscription.id });
         self.enter_class(id, subs);
         if subscription.is_alone() {
@@ -129,7 +129,7 @@ impl Shard {
 
     /// Takes one subscription, by its place, out of what a solo connection is still owed.
     pub(super) fn forget(&mut self, id: ConnId, index: usize) {
-        self.stats.subscriptions -= 1;
+        self.stats.take_subs(self.conns.voice_of(id), 1);
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
         self.telling.shapings.end(&mut self.conns, id, sub);
         if let Some(solo) = self.conns.solo_mut(id) {
@@ -202,6 +202,11 @@ impl Shard {
         //# The application MUST NOT send any more data frames after sending a Close frame.
         if self.conns.is_closing(id) {
             return;
+        }
+        match outcome {
+            Outcome::Refused { refusal, .. } => self.stats.tally.refuse(refusal.code, 1),
+            Outcome::Gap { .. } => self.stats.gaps += 1,
+            _ => {}
         }
         if let Some(item) = self.conns.told(id, outcome) {
             self.push_item(id, item);
@@ -310,6 +315,7 @@ impl Shard {
     /// Says that events of some of a connection's subscriptions are not coming.
     pub(super) fn say_gap(&mut self, id: ConnId, set: u64, gap: &Gap) {
         let Some(voice) = self.conns.voice_of(id) else { return };
+        self.stats.gaps += 1;
         let outcome = Outcome::Gap { subs: Subs { of: self.subs_of(id), set }, gap };
         let mut text = Vec::new();
         if let Some(kind) = voice.dialect.speaker().put_outcome(&outcome, &mut text) {

@@ -13,10 +13,12 @@ use super::encoded::Encoded;
 use super::flight::Flight;
 use super::gathered::Gathered;
 use super::input::ConnId;
+use super::latency::Latency;
 use super::past_room::PastRoom;
 use super::settings::Settings;
 use super::shaping::Shapings;
 use super::solos::Solos;
+use super::stats::Deflated;
 use super::turn::Turn;
 use crate::batch::Budget;
 
@@ -28,6 +30,8 @@ pub(super) struct Telling {
     pub(super) flight: Flight,
     pub(super) solos: Solos,
     pub(super) shapings: Shapings,
+    /// How long events take to those in step.
+    pub(super) latency: Latency,
     /// What all replays may hold together, and who waits.
     pub(super) past_room: PastRoom,
     /// Buffers that live from event to event.
@@ -59,12 +63,18 @@ impl Telling {
             gathered: Gathered::new(epoch, home_count, &codec, &outboxes),
             flight: Flight::default(),
             solos: Solos::new(outboxes, &codec),
+            latency: Latency::default(),
             past_room: PastRoom::new(settings.memory.replays_bytes_max),
             shapings: Shapings::new(settings.memory.shaping_bytes_max),
             scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
             alone: Encoded::new(&codec),
             codec,
         }
+    }
+
+    /// What deflating has made of messages.
+    pub(super) fn deflated(&self) -> Deflated {
+        self.codec.deflaters.deflated()
     }
 
     /// Something to encode events with.
@@ -93,5 +103,6 @@ impl Telling {
     /// Begins to send what was gathered to those of the slab's places.
     pub(super) fn launch(&mut self, classes: &mut Classes, places: u32) {
         self.flight.launch(&mut self.gathered, classes, places);
+        self.latency.launch();
     }
 }

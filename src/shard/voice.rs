@@ -259,14 +259,20 @@ pub(super) fn is_batch_full(class: &Class) -> bool {
 }
 
 /// Adds a frame to those that wait, and what those in sync read instead; true once so much waits that it must go out.
-pub(super) fn push_frame(class: &mut Class, frame: FrameId, frames: &mut Frames) -> bool {
+pub(super) fn push_frame(
+    class: &mut Class,
+    frame: FrameId,
+    frames: &mut Frames,
+    deflaters: &Deflaters,
+) -> bool {
     class.waiting.plain.push(frame);
     class.waiting.bytes += frames.bytes(frame).len();
     let is_full = class.waiting.bytes >= CLASS_BYTES_MAX;
     let Some(stream) = &mut class.stream else { return is_full };
     let mut deflated = Vec::new();
-    let plain = frames.bytes(frame);
-    stream.deflater.compress(&[payload_of(plain)], &mut deflated);
+    let plain = payload_of(frames.bytes(frame));
+    stream.deflater.compress(&[plain], &mut deflated);
+    deflaters.count(plain.len(), deflated.len());
     put_header_before(0, &mut deflated);
     stream.messages += 1;
     class.waiting.deflated.push(frames.add(|out| out.extend_from_slice(&deflated)));

@@ -49,7 +49,7 @@ impl Shard {
                 Some(index) => subs[index] = Arc::clone(&wish.subscription),
                 None => {
                     subs.push(Arc::clone(&wish.subscription));
-                    self.stats.subscriptions += 1;
+                    self.stats.add_sub(self.conns.voice_of(id));
                 }
             }
             let sub = u8::try_from(place.unwrap_or(subs.len() - 1)).expect("they are at most 64");

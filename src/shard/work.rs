@@ -14,6 +14,15 @@ use super::telling::Telling;
 use crate::clock::Now;
 use crate::limits::FLIGHT_UNITS_SHARE;
 
+/// What a turn's work did.
+#[derive(Clone, Copy, Debug)]
+pub struct Done<'a> {
+    /// In units, of which a `send` is `UNITS_SEND`.
+    pub units: u64,
+    /// The stamps of events that it has sent to everyone in step who wanted them, in microseconds since 1970.
+    pub landed_us: &'a [u64],
+}
+
 impl Shard {
     /// Whether the shard takes more data from its inbox now. Control it always takes.
     #[must_use]
@@ -46,15 +55,16 @@ impl Shard {
         self.telling.turn.set_units_max(units);
     }
 
-    /// Units that the last turn did.
+    /// What the last turn did.
     #[must_use]
-    pub const fn units_done(&self) -> u64 {
-        self.telling.turn.done()
+    pub fn done(&self) -> Done<'_> {
+        Done { units: self.telling.turn.done(), landed_us: self.telling.latency.landed() }
     }
 
     /// Does a turn's work; says how many events were fanned out.
     pub fn work<S: Sink>(&mut self, sink: &mut S, now: Now) -> u64 {
         let (told, spent_before) = (self.stats.events, self.telling.turn.spent());
+        self.telling.latency.begin_turn();
         let for_members =
             self.telling.turn.units_max() - self.telling.turn.units_max() / FLIGHT_UNITS_SHARE;
         self.telling.solos.outboxes().set_share(self.outbox_share());
@@ -71,6 +81,9 @@ impl Shard {
                 self.telling.launch(&mut self.classes, self.conns.places());
             }
             let has_flown = self.fly(sink, for_members, now);
+            if has_flown {
+                self.telling.latency.land();
+            }
             self.pump(sink, now);
             self.telling.gathered.large().forget_recent();
             let is_over = has_gathered && has_flown && !self.telling.solos.is_underway();

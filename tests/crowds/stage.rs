@@ -195,7 +195,7 @@ impl Stage {
             let heard_ns = meter.take_ns() + self.read(shard);
             meter.take_ns();
             let told_us = self.world.work(shard) + meter.take_ns() / 1_000;
-            let units = self.gauges[shard].worked(self.world.shards[shard].units_done(), told_us);
+            let units = self.gauges[shard].worked(self.world.shards[shard].done().units, told_us);
             self.world.shards[shard].set_units(units);
             took_us = took_us.max(heard_ns / 1_000 + told_us);
         }

@@ -481,6 +481,7 @@ impl Shard {
     ) {
         let mut out = Vec::new();
         write(&mut out, &Answering { date: self.life.date(), ..http.answering().clone() });
+        self.stats.tally.answer(&out);
         self.push_item(id, Item::Raw(out.into()));
         if http.answering().stays() {
             http.set_state(State::Head);

@@ -313,6 +313,7 @@ impl Shard {
         if let (Some(opening), Some(conn)) = (opening, self.conns.find_mut(id)) {
             let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
             conn.voice = Some(Voice { dialect: opening.dialect, transport });
+            self.stats.tally.of(opening.dialect).connections += 1;
             conn.talk = Some(opening.talk);
             first = opening.first;
         }

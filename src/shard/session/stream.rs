@@ -20,6 +20,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         conn.session = Session::Sse { said_s: seconds(now) };
         conn.voice = Some(voice);
+        self.stats.tally.of(voice.dialect).connections += 1;
         self.count_held(id);
     }
 
