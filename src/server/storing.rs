@@ -118,7 +118,7 @@ fn open(
         FolderError::Disk(_) => StartError::Store(unusable(&error)),
         _ => StartError::Config(unusable(&error)),
     })?;
-    let revoked = keeper.remembered().filter(|note| is_revocation(note)).count();
+    let revoked = keeper.remembered().filter(is_revocation).count();
     let revocations_max = settings.memory.revocations_max();
     if revoked > revocations_max {
         let reason = format!(

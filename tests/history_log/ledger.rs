@@ -133,6 +133,20 @@ fn it_is_bounded_and_forgets_what_is_over_and_nothing_else() {
     assert!(matches!(error, LedgerError::Fault(LedgerFault::Large { bytes_max: 10, .. })));
 }
 
+/// What is remembered was asked for, and what was kept and is not over is remembered.
+fn check(remembered: &Notes, (kept, asked): (&Notes, &Notes), now_s: u64) {
+    for (name, (value, until_s)) in remembered {
+        let known = asked.get(name).copied().unwrap_or_default();
+        assert!(*value <= known.0 && *until_s <= known.1, "{name} was never asked for");
+    }
+    for (name, (value, until_s)) in kept {
+        let known = remembered.get(name).copied();
+        let is_over = until_s.saturating_add(100) < now_s;
+        let is_there = known.is_some_and(|known| known.0 >= *value && known.1 >= *until_s);
+        assert!(is_over || is_there, "{name}: {value} {until_s} was kept, and is {known:?}");
+    }
+}
+
 /// One life: notes are kept, the process is killed, the power goes, the disk is full or fails, a bit of one copy flips.
 fn live(seed: u64) {
     let mut random = Random::new(seed);
@@ -146,17 +160,8 @@ fn live(seed: u64) {
     for _ in 0..6 {
         disk.room = if random.one_in(4) { random.below(400) } else { usize::MAX };
         let mut ledger = Ledger::open(&mut disk, SALT, bounds, now_s).expect("one fault at most");
-        for (name, (value, until_s)) in notes(&ledger) {
-            let known = asked.get(&name).copied().unwrap_or_default();
-            assert!(value <= known.0 && until_s <= known.1, "{name} was never asked for");
-        }
         let remembered = notes(&ledger);
-        for (name, (value, until_s)) in &kept {
-            let known = remembered.get(name).copied();
-            let is_over = until_s.saturating_add(100) < now_s;
-            let is_there = known.is_some_and(|known| known.0 >= *value && known.1 >= *until_s);
-            assert!(is_over || is_there, "{name}: {value} {until_s} was kept, and is {known:?}");
-        }
+        check(&remembered, (&kept, &asked), now_s);
         // What was forgotten is asked for anew.
         kept.retain(|name, _| remembered.contains_key(name));
         asked.retain(|name, _| remembered.contains_key(name));

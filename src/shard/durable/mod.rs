@@ -253,7 +253,7 @@ impl Shard {
             asks::Answer::Noted { ticket, result } => {
                 let durable = self.durable.as_mut();
                 let asked = durable.and_then(|durable| durable.noting.answered(ticket));
-                for conn in asked {
+                if let Some(conn) = asked {
                     self.answer(conn, &noted(result), now);
                 }
             }
