@@ -282,7 +282,7 @@ fn what_was_revoked_stays_so_after_a_kill_and_a_rotten_ledger_lets_nobody_in() {
     assert!(told.contains("ledger   2 notes"), "{told}");
     let names = ["ledger", "ledger.copy"].map(|name| place.0.join("data").join(name));
     let whole = fs::read(&names[0]).unwrap();
-    let mut rotten = whole.clone();
+    let mut rotten = whole;
     *rotten.last_mut().unwrap() ^= 1;
     fs::write(&names[0], &rotten).unwrap();
     let mut server = secured(&place, "2");

@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
+mod counted;
 mod damage;
 mod disk;
 mod ledger;

@@ -57,6 +57,8 @@ pub struct Figures {
     pub pages: u64,
     pub pages_events: u64,
     pub pages_failed: u64,
+    /// Blocks that were read for pages: many who read the same part of the past cost one reading of it.
+    pub blocks_read: u64,
     /// Events that cannot be read any more.
     pub corrupt: u64,
     pub segments_let_go: u64,
@@ -231,6 +233,7 @@ impl<D: Disk> Keeper<D> {
             held_bytes: logs().map(super::log::Log::bytes).sum(),
             held_segments: logs().map(|log| log.sealed().len() as u64 + 1).sum(),
             shelf_bytes: shelves.sum(),
+            blocks_read: self.kept.iter().map(|kept| kept.shelf.blocks_read()).sum(),
             runs_waiting: self.waiting.len() as u64,
             unsynced_events: logs().map(super::log::Log::unsynced_events).sum(),
             ..self.figures
@@ -241,6 +244,11 @@ impl<D: Disk> Keeper<D> {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.manifest.epoch
+    }
+
+    /// Its disk.
+    pub const fn disk(&self) -> &D {
+        &self.disk
     }
 
     /// Its disk, for those who make it worse.

@@ -190,6 +190,20 @@ fn new_manifest(made: &Made) -> Manifest {
     }
 }
 
+/// How a folder was left, and what there is to its ledger; `None`: there is no history in it. Reads no events, and changes nothing.
+///
+/// # Errors
+/// Why a server would not open it.
+pub fn glance<D: Disk>(disk: &mut D) -> Result<Option<Manifest>, FolderError> {
+    let manifest = match read_manifest(disk) {
+        Ok(manifest) => manifest,
+        Err(FolderError::Absent) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    read_ledger(disk, manifest.salt)?;
+    Ok(Some(manifest))
+}
+
 /// How many shards whoever wrote last in a folder had; `None`: it is new.
 ///
 /// # Errors

@@ -36,6 +36,7 @@ pub use folder::Folder;
 pub use folder::FolderError;
 pub use folder::Made;
 pub use folder::Survey;
+pub use folder::glance;
 pub use folder::repair;
 pub use folder::shards_of;
 pub use folder::survey;
