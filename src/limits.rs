@@ -221,6 +221,8 @@ pub const STORE_BYTES: usize = 24 * 1024 * 1024;
 pub const STORE_SHARE: u64 = 4;
 /// Microseconds after which the store looks again for segments that may be let go of, and for room if there was none.
 pub const STORE_TIDY_US: u64 = 1_000_000;
+/// Microseconds that it lets segments lie beyond that as long as somebody reads.
+pub const STORE_TIDY_LATE_US: u64 = 10_000_000;
 /// Microseconds between two looks of the store at what it has counted.
 pub const STORE_FIGURES_US: u64 = 100_000;
 /// Bytes that are written to see whether a disk that was full has room again.

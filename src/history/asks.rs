@@ -156,7 +156,7 @@ pub enum Fault {
 /// - `Earliest`, `OtherEpoch`: every event.
 /// - `AfterTime`: those stamped after `time_us`.
 /// - `AfterOffsets`: of a topic that is named, those with a greater offset; of others those stamped after `others_us`, or none.
-/// - `Tail`: of each topic the last `count` of those stamped up to `counted_us` (0: of all), and all that came after that.
+/// - `Tail`: of each topic the last `count` of those stamped up to `counted_us` (0: of all), and all that came after that; what cannot be read any more counts, too.
 /// - `Last`: events which are the newest of their key and no deletes, whatever of the key was stored up to `as_of_us`; and with `deleted_after_us`
 ///   every delete stamped after that and after `after_us`.
 /// - `Snapshot`: as `Last`, without deletes; `up_to_us` bounds it as `until_us` does.

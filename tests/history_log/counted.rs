@@ -95,6 +95,29 @@ fn publish(keeper: &mut Keeper<Sim>, count: u64, group: u64) {
     }
 }
 
+fn read() -> Arc<Read> {
+    Arc::new(Read {
+        topics: vec![TopicPattern::new("**").unwrap()],
+        start: Start::AfterTime { time_us: 0, mark: None },
+        after_us: 0,
+        page_bytes: 0,
+        with_before: false,
+    })
+}
+
+fn ask(ticket: u64, read: &Arc<Read>, (after_us, until_us): (u64, u64)) -> PageAsk {
+    PageAsk {
+        shard: ShardId(0),
+        ticket,
+        home: HOME,
+        shard_count: 1,
+        read: Arc::clone(read),
+        after_us,
+        until_us,
+        page_bytes: 40_000,
+    }
+}
+
 #[test]
 fn ten_thousand_who_resume_from_one_minute_have_each_block_read_and_unpacked_once() {
     const READERS: u64 = 10_000;
@@ -102,27 +125,10 @@ fn ten_thousand_who_resume_from_one_minute_have_each_block_read_and_unpacked_onc
     // A shelf that holds about half of what is read: readers go on together, so that no block is wanted again later.
     let (mut keeper, _) = open(Sim::new(1), 200_000);
     publish(&mut keeper, 3_000, 100);
-    let read = Arc::new(Read {
-        topics: vec![TopicPattern::new("**").unwrap()],
-        start: Start::AfterTime { time_us: 0, mark: None },
-        after_us: 0,
-        page_bytes: 0,
-        with_before: false,
-    });
-    let (from_us, until_us) = (1_000_000 + 2_999 - EVENTS, u64::MAX);
-    let mut out = Vec::new();
-    let ask = |ticket: u64, after_us: u64| PageAsk {
-        shard: ShardId(0),
-        ticket,
-        home: HOME,
-        shard_count: 1,
-        read: Arc::clone(&read),
-        after_us,
-        until_us,
-        page_bytes: 40_000,
-    };
+    let from_us = 1_000_000 + 2_999 - EVENTS;
+    let (read, mut out) = (read(), Vec::new());
     for reader in 0..READERS {
-        keeper.ask(ask(reader, from_us), &mut out);
+        keeper.ask(ask(reader, &read, (from_us, u64::MAX)), &mut out);
     }
     let mut told = vec![0; READERS as usize];
     let mut first: BTreeMap<u64, Arc<Event>> = BTreeMap::new();
@@ -138,7 +144,7 @@ fn ten_thousand_who_resume_from_one_minute_have_each_block_read_and_unpacked_onc
                 assert!(Arc::ptr_eq(known, &event), "one event in memory, whoever reads it");
             }
             if let Some(after_us) = stretch.more_after_us {
-                keeper.ask(ask(page.ticket, after_us), &mut out);
+                keeper.ask(ask(page.ticket, &read, (after_us, u64::MAX)), &mut out);
             }
         }
         if let Stepped::Idle { .. } = stepped {
@@ -149,6 +155,46 @@ fn ten_thousand_who_resume_from_one_minute_have_each_block_read_and_unpacked_onc
     let figures = keeper.figures();
     assert!(figures.pages - before.pages > 2 * READERS, "in several pages: {figures:?}");
     assert_eq!(figures.blocks_read, EVENTS / 100, "each block once");
+}
+
+#[test]
+fn whoever_publishes_without_end_keeps_neither_a_sync_nor_a_page_waiting() {
+    let (mut keeper, _) = open(Sim::new(1), 1 << 20);
+    publish(&mut keeper, 1_000, 100);
+    let mut out = Vec::new();
+    let mut previous = 100;
+    for run in 11..40 {
+        // What came while the last step was taken is there before each one.
+        let number = 1_000 + run;
+        let one = Arc::new(Event {
+            topic: TopicName::new("fleet/0").unwrap(),
+            key: Arc::from("k"),
+            op: Op::Upsert,
+            home: HOME,
+            offset: previous + 1,
+            previous,
+            time_us: 1_000_000 + number,
+            payload: Bytes::from_static(b"{}"),
+            fields: Fields::default(),
+            before: None,
+        });
+        previous += 1;
+        let wants_sync = run == 11;
+        let events = [one].into();
+        keeper.append(Append { shard: ShardId(0), run, attempt: 0, events, wants_sync });
+        if run == 11 {
+            keeper.ask(ask(7, &read(), (0, 1_000_500)), &mut out);
+        }
+        keeper.step((run, run), |_| true, &mut out).unwrap();
+    }
+    // How many groups were written before it was answered.
+    let groups_before = |what: fn(&Answer) -> bool| {
+        let place = out.iter().position(|(_, answer)| what(answer));
+        let before = &out[..place.expect("it is answered, whoever publishes")];
+        before.iter().filter(|(_, answer)| matches!(answer, Answer::Stored { .. })).count()
+    };
+    assert_eq!(groups_before(|answer| matches!(answer, Answer::Synced { run: 11.. })), 1);
+    assert!(groups_before(|answer| matches!(answer, Answer::Page(_))) <= 1);
 }
 
 #[test]

@@ -47,10 +47,10 @@ SABOTAGES = [
     ),
     (
         "L4",
-        "of two generations the older one holds",
+        "a copy is appended to though the other is of another generation",
         "src/history/log/ledger.rs",
-        "std::cmp::Reverse(*generation)",
-        "*generation",
+        "        self.files = None;\n        self.generation += 1;\n",
+        "        self.generation += 1;\n",
         LEDGER,
     ),
     (
@@ -132,6 +132,14 @@ SABOTAGES = [
         'if self.is_clean { "yes" } else { "no" }',
         '"yes"',
         LIVES,
+    ),
+    (
+        "K2",
+        "whoever publishes without end keeps syncs and pages waiting",
+        "src/history/keeper/mod.rs",
+        "                self.turn = turn.next();\n",
+        "                self.turn = Turn::Write;\n",
+        COUNTED,
     ),
     (
         "K3",

@@ -1,8 +1,8 @@
 //! The store as a state machine: runs of homes go in, and what became of them comes out; the past is read page by page.
 //!
 //! Time and answers are arguments: whoever calls it owns the thread, the clock and the lanes. Invariants, besides those of [`asks`](super::asks): what is answered as stored
-//! was written, what is answered as synced was synced; a run is written to all of its classes or to none; writing goes before reading, and neither is let wait for the other
-//! longer than one step takes. After an error of a kind that is no want of room it must not be called again.
+//! was written, what is answered as synced was synced; a run is written to all of its classes or to none; writing, syncing, reading and letting go take turns, so that none of them
+//! waits longer than one step of each of the others takes. After an error of a kind that is no want of room it must not be called again.
 
 mod group;
 mod notes;
@@ -35,6 +35,7 @@ use crate::event::TopicPattern;
 use crate::limits::STORE_GROUP_BYTES_MAX;
 use crate::limits::STORE_GROUP_EVENTS_MAX;
 use crate::limits::STORE_PAGES_ASKED_MAX;
+use crate::limits::STORE_TIDY_LATE_US;
 
 /// An answer, and the shard that it is for.
 pub type Outcome = (ShardId, Answer);
@@ -113,7 +114,35 @@ pub struct Keeper<D: Disk> {
     notes: Vec<NoteAsk>,
     /// When segments are looked at again that may be let go of, and room if there was none.
     tidy_us: u64,
+    turn: Turn,
     figures: Figures,
+}
+
+/// What may be done next, besides keeping notes: each in its turn, so that none waits for another that has always something to do.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Write,
+    Sync,
+    Read,
+    LetGo,
+}
+
+impl Turn {
+    const fn next(self) -> Self {
+        match self {
+            Self::Write => Self::Sync,
+            Self::Sync => Self::Read,
+            Self::Read => Self::LetGo,
+            Self::LetGo => Self::Write,
+        }
+    }
+
+    /// Each once, this one first.
+    const fn from_here(self) -> [Self; 4] {
+        let second = self.next();
+        let third = second.next();
+        [self, second, third, third.next()]
+    }
 }
 
 /// What a step did.
@@ -159,7 +188,7 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
-    /// Does one thing: keeps notes, or writes what waits, or syncs what is due, or reads a page for a shard that has room for it, or lets go of a segment. Answers go to `out`.
+    /// Does one thing: keeps notes; or else, in turn, writes what waits, syncs what is due, reads a page for a shard that has room for it, lets go of a segment. Answers go to `out`.
     /// `now_us` never goes back; `wall_us` is the time of day.
     ///
     /// # Errors
@@ -174,24 +203,27 @@ impl<D: Disk> Keeper<D> {
             self.keep_notes(wall_us / 1_000_000, out)?;
             return Ok(Stepped::Did);
         }
-        if !self.waiting.is_empty() {
-            self.write_group(now_us, out)?;
-            return Ok(Stepped::Did);
-        }
-        if self.sync_due(now_us, out)? {
-            return Ok(Stepped::Did);
-        }
-        if let Some(place) = self.pages.iter().position(|ask| has_room(ask.shard))
-            && let Some(ask) = self.pages.remove(place)
-        {
-            out.push(self.read_page(&ask)?);
-            return Ok(Stepped::Did);
-        }
-        if self.tidy_us <= now_us && self.tidy((now_us, wall_us))? {
-            return Ok(Stepped::Did);
+        for turn in self.turn.from_here() {
+            let did = match turn {
+                Turn::Write if self.waiting.is_empty() => false,
+                Turn::Write => self.write_group(now_us, out).map(|()| true)?,
+                Turn::Sync => self.sync_due(now_us, out)?,
+                Turn::Read => self.read_next(&has_room, out)?,
+                Turn::LetGo => self.tidies_us() <= now_us && self.tidy((now_us, wall_us))?,
+            };
+            if did {
+                self.turn = turn.next();
+                return Ok(Stepped::Did);
+            }
         }
         let due = self.classes.iter().filter_map(|class| class.due_us);
-        Ok(Stepped::Idle { until_us: due.fold(self.tidy_us, u64::min) })
+        Ok(Stepped::Idle { until_us: due.fold(self.tidies_us(), u64::min) })
+    }
+
+    /// When it looks for segments that may go. While somebody reads they stay, but not for long: the disk would fill up.
+    fn tidies_us(&self) -> u64 {
+        let late_us = if self.pages.is_empty() { 0 } else { STORE_TIDY_LATE_US };
+        self.tidy_us.saturating_add(late_us)
     }
 
     /// Writes and syncs everything that waits, and leaves the folder in order; hands back the disk. What was asked and not read is told that it will not be.

@@ -134,6 +134,7 @@ impl<D: Disk> Keeper<D> {
             ledger,
             notes: Vec::new(),
             tidy_us: 0,
+            turn: super::Turn::Write,
             figures: Figures::default(),
         };
         let mut restored = keeper.restore(&setup.homes, setup.last_bytes_max)?;
