@@ -10,6 +10,8 @@ pub mod event;
 
 pub mod position;
 
+pub mod tables;
+
 pub mod matcher;
 
 pub mod dialect;
@@ -31,6 +33,8 @@ pub mod dashboard;
 pub mod admin;
 
 pub mod store;
+
+pub mod backend;
 
 pub mod config;
 

@@ -163,19 +163,46 @@ fn a_revocation() {
     let victim = busy.connect(1, r#"«{"sub":"eve","jti":"t1","exp":3000}»"#);
     busy.until(|_| {}, |world| says(world, victim, r#""type":"event""#));
     let admin = busy.world.open(0, 1 << 20);
-    let body = r#"{"jti":"t1"}"#;
-    let request = format!(
-        "POST /v1/admin/revoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
     let took_us = busy.until(
-        |world| world.say(admin, request.as_bytes()),
+        |world| world.say(admin, &revocation("t1")),
         |world| says(world, victim, "token revoked"),
     );
     assert!(took_us <= SOON_US, "{took_us} us");
     assert!(says(&mut busy.world, admin, r#"{"revoked":true}"#));
     busy.turn(|_| {});
     assert!(!says(&mut busy.world, victim, "event"), "it hears nothing after that");
+}
+
+/// The request that has a token revoked.
+fn revocation(jti: &str) -> Vec<u8> {
+    let body = format!(r#"{{"jti":"{jti}"}}"#);
+    let head = format!(
+        "POST /v1/admin/revoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    (head + &body).into_bytes()
+}
+
+#[test]
+fn a_revocation_does_not_wait_behind_what_others_publish() {
+    let mut world = World::new(1, &settings());
+    let token = with_tokens(r#"«{"sub":"eve","exp":3000,"fanwire":{"publish":["**"]}}»"#);
+    let publishers: Vec<Wire> = (0..6).map(|_| world.open(0, 1 << 24)).collect();
+    for publisher in publishers {
+        let head = format!(
+            "GET /v1/ws?token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        world.say(publisher, head.as_bytes());
+        for number in 0..12 {
+            let payload = serde_json::json!({"p": "x".repeat(300_000)});
+            let message = serde_json::json!({"type": "publish", "id": number, "topic": "t", "payload": payload});
+            world.say(publisher, &support::frames::text(&message.to_string()));
+        }
+    }
+    let admin = world.open(0, 1 << 20);
+    world.say(admin, &revocation("t1"));
+    world.work(0);
+    assert!(says(&mut world, admin, r#"{"revoked":true}"#), "it was not carried out in this turn");
 }
 
 #[test]

@@ -5,12 +5,17 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::json;
 
+use fanwire::event::TopicPattern;
 use fanwire::history::Retention;
 use fanwire::limits::UNITS_SEND;
+use fanwire::shard::Durable;
+use fanwire::shard::PartyId;
 use fanwire::shard::Settings;
 
 use support::client::Client;
@@ -19,8 +24,12 @@ use support::random::Random;
 use support::seeds;
 use support::world::World;
 use support::world::roomy;
+use support::world::store::Store;
+use support::world::store::Ways;
 
 const TOPICS: [&str; 4] = ["fleet/a", "fleet/b", "fleet/c", "other"];
+/// The topic that is durable, if there is a store.
+const DURABLE: &str = "fleet/c";
 const KEYS: [&str; 5] = ["", "k1", "k2", "k3", "k4"];
 
 /// One subscriber through all of its connections: what it asked for, and what it has been told so far of each topic.
@@ -36,6 +45,8 @@ struct Subscriber {
     position: BTreeMap<String, u64>,
     live_us: Option<u64>,
     is_live: bool,
+    /// How many events had been said when it was first seen to be live: it hears of all that came after.
+    live_said: Option<u64>,
     /// `latest_per_key`: events passed over so far, by what is missing and by what was announced.
     missing: u64,
     skipped: u64,
@@ -61,6 +72,24 @@ impl Subscriber {
                 json!({"max_events": 2 + random.below(10), "max_delay_ms": 1 + random.below(200)});
         }
         self.client.say(world, &message);
+    }
+
+    /// Notes that it is live, if it has been told so by now, when so many events have been said.
+    fn note_live(&mut self, said: u64) {
+        let is_live = |told: &Told| matches!(told, Told::Live { .. });
+        if self.live_said.is_none() && self.client.told[self.checked..].iter().any(is_live) {
+            self.live_said = Some(said);
+        }
+    }
+
+    /// Whether something of this topic was said after it was seen to be live.
+    fn misses(&self, topic: &str, log: &[String]) -> bool {
+        let number = |payload: &String| {
+            let payload: Value = serde_json::from_str(payload).unwrap();
+            payload["n"].as_u64().unwrap()
+        };
+        let newest = log.iter().map(number).max();
+        self.wants(topic) && newest > self.live_said
     }
 
     /// Checks what was told since the last time.
@@ -133,6 +162,20 @@ impl Subscriber {
     }
 }
 
+/// A store that takes its time, and refuses some of what it is to keep.
+fn slow_store(random: &mut Random) -> Store {
+    let ways = Ways {
+        store_ms: random.below(40),
+        sync_ms: random.below(40),
+        page_ms: random.below(200),
+        refuses_one_in: *random.pick(&[0, 5, 20]),
+        page_events_max: *random.pick(&[0, 7]),
+        ..Ways::default()
+    };
+    let mut luck = Random::new(random.below(1 << 30) as u64);
+    Store::new(Rc::default(), ways, move |bound| luck.below(bound))
+}
+
 struct Simulation {
     world: World,
     random: Random,
@@ -150,9 +193,19 @@ impl Simulation {
         let mut random = Random::new(seed);
         let retention = Retention { topic_events_max: 20 + random.below(500), ..roomy().retention };
         let outbox_bytes_max = 1_000 + random.below(20_000);
-        let settings = Settings { retention, outbox_bytes_max, ..roomy() };
         let shard_count = 1 + random.below(4);
-        let mut world = World::new(u16::try_from(shard_count).unwrap(), &settings);
+        let parties = u16::try_from(shard_count).unwrap();
+        let has_store = random.one_in(3);
+        let durable = has_store.then(|| Durable {
+            store: PartyId(parties),
+            topics: Arc::new([TopicPattern::new(DURABLE).unwrap()]),
+        });
+        let settings = Settings { retention, outbox_bytes_max, durable, ..roomy() };
+        let mut world = World::new(parties, &settings);
+        if has_store {
+            let store = slow_store(&mut random);
+            world.join_store(store, usize::MAX);
+        }
         // A turn may end after a few sends, in the middle of a class's members.
         let units = random.below(30) as u64 * UNITS_SEND;
         world.shards.iter_mut().for_each(|shard| shard.set_units(units));
@@ -186,6 +239,7 @@ impl Simulation {
             position: BTreeMap::new(),
             live_us: None,
             is_live: false,
+            live_said: None,
             missing: 0,
             skipped: 0,
         };
@@ -283,11 +337,15 @@ impl Simulation {
                     1 + self.random.below(20),
                 );
                 self.world.deliver(from, to, count);
+                if self.random.one_in(4) {
+                    self.world.deliver_parties();
+                }
             }
             75..95 if !self.subscribers.is_empty() => {
                 let index = self.random.below(self.subscribers.len());
                 let subscriber = &mut self.subscribers[index];
                 subscriber.client.read(&mut self.world, subscriber.pace);
+                subscriber.note_live(self.said);
             }
             95..96 if !self.subscribers.is_empty() => {
                 let index = self.random.below(self.subscribers.len());
@@ -308,7 +366,17 @@ impl Simulation {
     fn checkpoint(&mut self) {
         self.world.settle();
         self.take_acks();
+        // A store tells who listens before it has synced, and who publishes after.
+        for _ in 0..100 {
+            if self.unacked.iter().all(Vec::is_empty) {
+                break;
+            }
+            self.world.advance(10);
+            self.world.settle();
+            self.take_acks();
+        }
         for subscriber in &mut self.subscribers {
+            subscriber.note_live(self.said);
             subscriber.check(&self.published);
         }
     }
@@ -346,17 +414,11 @@ impl Simulation {
     fn check_complete(&self) {
         for subscriber in &self.subscribers {
             for (topic, log) in &self.published {
-                let reached = subscriber.position.get(topic).copied();
-                // A topic of a pattern from which nothing came since is not in the position; it had nothing new then.
-                if let Some(reached) = reached {
-                    assert_eq!(
-                        reached,
-                        log.len() as u64,
-                        "{} of {} ({})",
-                        topic,
-                        subscriber.pattern,
-                        subscriber.slow
-                    );
+                let who = format!("{topic} of {} ({})", subscriber.pattern, subscriber.slow);
+                match subscriber.position.get(topic) {
+                    Some(reached) => assert_eq!(*reached, log.len() as u64, "{who}"),
+                    // Of a topic of its pattern it knows nothing only if nothing was said of it since it was live.
+                    None => assert!(!subscriber.misses(topic, log), "{who}: it was told nothing"),
                 }
             }
             // Of a pattern's topics it is not known where they began, so what was passed over before their first event is not missed.

@@ -89,3 +89,35 @@ fn windows_that_end_at_the_same_moment_end_over_several_turns() {
         assert_eq!(events, 2, "{:?}", client.told);
     }
 }
+
+/// Says more publishes at once than a few turns take, and leaves the answers to be read.
+fn says_much(world: &mut World, publisher: &Client) {
+    for number in 0..12 {
+        let payload = json!({"p": "x".repeat(300_000)});
+        let event = json!({"type": "publish", "id": number, "topic": "t", "payload": payload});
+        publisher.say(world, &event);
+    }
+}
+
+#[test]
+fn publishers_that_say_more_than_a_turn_takes_take_turns() {
+    let mut world = World::new(1, &roomy());
+    let mut publishers: Vec<Client> =
+        (0..6).map(|_| Client::connect(&mut world, 0, 1 << 24, false)).collect();
+    world.settle();
+    publishers.iter().for_each(|publisher| says_much(&mut world, publisher));
+    let mut answered = vec![0; publishers.len()];
+    // A turn takes a MiB, which is four of them.
+    for turn in 1..=12 {
+        world.work(0);
+        for (publisher, answered) in publishers.iter_mut().zip(&mut answered) {
+            publisher.read(&mut world, usize::MAX);
+            let is_answer =
+                |told: &Told| matches!(told, Told::Other(said) if said["type"] == "published");
+            *answered = publisher.told.iter().filter(|told| is_answer(told)).count();
+        }
+        let (least, most) = (answered.iter().min(), answered.iter().max());
+        assert!(turn <= 6 || *least.unwrap() > 0, "after {turn} turns: {answered:?}");
+        assert!(*most.unwrap() <= least.unwrap() + 8, "after {turn} turns: {answered:?}");
+    }
+}

@@ -13,10 +13,14 @@ mod keys;
 mod keys_auth;
 mod keys_memory;
 mod keys_proxy;
+mod keys_tables;
 mod keys_tls;
 mod known;
+pub mod levels;
 mod parse;
 mod places;
+mod row_tables;
+mod rows;
 mod tables;
 mod takes;
 
@@ -39,6 +43,9 @@ pub use error::ConfigError;
 pub use error::Origin;
 pub use error::Problem;
 pub use places::Places;
+pub use rows::BackendChoice;
+pub use rows::TableConfig;
+pub use rows::TablesConfig;
 
 use crate::limits::STORE_SYNC_MS;
 
@@ -241,6 +248,7 @@ pub struct Config {
     pub deflate: bool,
     pub echo: bool,
     pub log: String,
+    pub log_format: String,
     pub ping_after_s: u64,
     pub request_timeout_s: u64,
     pub upload_bytes_per_s_min: u64,
@@ -249,6 +257,7 @@ pub struct Config {
     pub return_spread_s: u64,
     pub data_dir: String,
     pub history: HistoryConfig,
+    pub tables: TablesConfig,
     /// All protocols that are spoken, and what is set of each.
     pub dialects: Vec<DialectConfig>,
     pub own: OwnConfig,
@@ -358,6 +367,7 @@ impl Config {
             deflate: false,
             echo: false,
             log: String::new(),
+            log_format: String::new(),
             ping_after_s: 0,
             request_timeout_s: 0,
             upload_bytes_per_s_min: 0,
@@ -366,6 +376,7 @@ impl Config {
             return_spread_s: 0,
             data_dir: String::new(),
             history: HistoryConfig::default(),
+            tables: TablesConfig::default(),
             dialects: protocols.iter().map(DialectConfig::blank).collect(),
             own: OwnConfig::default(),
             memory: MemoryConfig::default(),

@@ -19,6 +19,7 @@ use super::error::ConfigError;
 use super::error::Problem;
 use super::file::File;
 use super::keys_auth::ALGORITHMS;
+use super::row_tables;
 use super::takes::strings;
 use super::takes::type_name;
 use crate::limits::STORE_SYNC_MS_MAX;
@@ -58,6 +59,12 @@ pub(super) const TABLES: &[Table] = &[
         doc: "Topics whose history is kept on disk, in `data_dir`, and outlasts a restart ([HISTORY](HISTORY.md)); of several tables that name a topic the first one holds. What is older than `age_s_max` seconds, beyond `bytes_max` bytes as they lie on the disk, or beyond the last `topic_events_max` events of each topic is let go of, in whole segments of 16 MiB; 0, or left out: without bound. `sync`: how long what was written may lie unsynced, so that it is lost with the power: `\"always\"` (not at all), a duration from `\"1ms\"` to `\"60s\"`, or `\"off\"` (as long as the system likes; a publisher that asks for `ack=durable` has it synced at once). The usual: `\"200ms\"`.",
     },
     Table {
+        name: "table",
+        read: row_tables::read,
+        example: row_tables::EXAMPLE,
+        doc: row_tables::DOC,
+    },
+    Table {
         name: "roles",
         read: roles,
         example: "[roles.viewer]\nsubscribe = [\"adsb/**\", \"fleet/*\"]\npublish = []\nfilter = \"altitude < 10000\"\n",
@@ -85,7 +92,7 @@ pub(super) fn set(
 }
 
 /// What a member of an inner table is, wherever it stands.
-struct Member<'a> {
+pub(super) struct Member<'a> {
     key: String,
     at: usize,
     value: &'a Spanned<DeValue<'a>>,
@@ -111,15 +118,22 @@ impl<'a> Member<'a> {
         file.error(&self.key, self.at, Problem::UnknownKey { meant: None })
     }
 
-    fn text(&self, file: &File<'_>) -> Result<String, ConfigError> {
+    pub(super) fn text(&self, file: &File<'_>) -> Result<String, ConfigError> {
         match self.value.get_ref() {
             DeValue::String(text) => Ok(text.as_ref().to_owned()),
             _ => Err(self.wrong(file, "a string")),
         }
     }
 
+    pub(super) fn switch(&self, file: &File<'_>) -> Result<bool, ConfigError> {
+        match self.value.get_ref() {
+            DeValue::Boolean(on) => Ok(*on),
+            _ => Err(self.wrong(file, "true or false")),
+        }
+    }
+
     /// A whole number, up to a bound.
-    fn number(&self, max: u64, file: &File<'_>) -> Result<u64, ConfigError> {
+    pub(super) fn number(&self, max: u64, file: &File<'_>) -> Result<u64, ConfigError> {
         let DeValue::Integer(number) = self.value.get_ref() else {
             return Err(self.wrong(file, "a whole number"));
         };
@@ -133,7 +147,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn list(&self, file: &File<'_>) -> Result<Vec<String>, ConfigError> {
+    pub(super) fn list(&self, file: &File<'_>) -> Result<Vec<String>, ConfigError> {
         strings(self.value.get_ref(), self.value.span().start)
             .map_err(|(at, problem)| file.error(&self.key, at, problem))
     }
@@ -186,7 +200,7 @@ fn tables<'a>(
 }
 
 /// Reads each of a list of tables: `read` takes a member, and says whether there is one of that name; `lacks` finds one that must be there and is not.
-fn each<T: Default>(
+pub(super) fn each<T: Default>(
     config: &mut Config,
     (name, wanted): (&'static str, &'static str),
     (at, value): (usize, &DeValue<'_>),
@@ -215,7 +229,9 @@ fn each<T: Default>(
 }
 
 /// The first member that is not there.
-fn missing<const COUNT: usize>(members: [(&'static str, bool); COUNT]) -> Option<&'static str> {
+pub(super) fn missing<const COUNT: usize>(
+    members: [(&'static str, bool); COUNT],
+) -> Option<&'static str> {
     members.into_iter().find(|(_, is_there)| !is_there).map(|(name, _)| name)
 }
 

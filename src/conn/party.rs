@@ -85,6 +85,13 @@ impl<M: Message> Party<M> {
         heard.unwrap_or(Heard::Nothing)
     }
 
+    /// Hears nothing for as long as that, or less; hands on what waits.
+    pub fn rest(&mut self, wait: Duration) {
+        self.hand_on();
+        self.sleep(wait);
+        self.hand_on();
+    }
+
     fn heard(&self) -> Option<Heard<M>> {
         if self.links.doorbell.stop_wanted() {
             return Some(Heard::Stop);

@@ -15,7 +15,15 @@ use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Draft;
+use crate::position::Playback;
+use crate::position::Seek;
 use crate::position::Since;
+use crate::tables::Page;
+use crate::tables::Query;
+use crate::tables::Schema;
+use crate::tables::TableError;
+use crate::tables::Write;
+use crate::tables::Written;
 
 /// One client's side of a dialect.
 pub trait Talk: fmt::Debug + Send {
@@ -69,6 +77,8 @@ pub struct Context<'a> {
     pub epoch: &'a str,
     /// Whether it is known who the client is.
     pub is_known: bool,
+    /// Which tables there are.
+    pub tables: &'a Schema,
 }
 
 /// What a conversation calls a question of its own, so that it knows the answer by it.
@@ -87,6 +97,11 @@ pub enum Request {
     Publish(Vec<Draft>),
     /// Authenticates the client by this token.
     Identify { token: Box<str> },
+    /// Rows of a table. They come in pages, each in an answer of its own with the same ticket; nothing else that the client says is carried out before the last one. What the client's
+    /// token does not let it see is not there.
+    Query(Box<Query>),
+    /// Changes a row. It is answered before the client hears the row's event.
+    Write(Box<Write>),
 }
 
 /// What became of a question.
@@ -98,6 +113,12 @@ pub enum Answer<'a> {
     Identified { expires_at_s: Option<u64> },
     /// The token is refused.
     NotIdentified { reason: &'a str },
+    /// Rows of a query; `Page::end` says whether they are the last.
+    Rows(&'a Page),
+    /// What became of a write.
+    Written(&'a Written),
+    /// A query or a write is refused, or failed; a query's pages may have come before.
+    TableFailed(&'a TableError),
 }
 
 /// One thing to be done for a client.
@@ -110,7 +131,7 @@ pub enum Step {
     /// Subscribes; the outcome is told (`Dialect::outcome`).
     Subscribe(Wish),
     /// Changes a running subscription; the outcome is told.
-    Update { id: SubId, change: Box<Change> },
+    Update { id: SubId, change: Box<Change>, seek: Box<Seek> },
     /// Ends a subscription; the outcome is told.
     Unsubscribe { id: SubId },
     /// Asks a question; the answer comes to `Ask::answered` with this ticket.
@@ -135,4 +156,14 @@ pub struct Wish {
     pub subscription: Arc<Subscription>,
     /// What it is told of the past, be it new or running.
     pub since: Since,
+    /// At which pace of its own time; `None`: as fast as it can be told. Only of a [`Since::is_place_in_time`].
+    pub playback: Option<Playback>,
+}
+
+impl Wish {
+    /// One that is told of the past as fast as it can be.
+    #[must_use]
+    pub const fn new(subscription: Arc<Subscription>, since: Since) -> Self {
+        Self { subscription, since, playback: None }
+    }
 }

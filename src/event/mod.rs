@@ -60,6 +60,8 @@ pub use topic::TopicPattern;
 pub enum Op {
     /// The payload is the key's new state.
     Upsert,
+    /// The same of a key that was not there before: said by a table of a row that is new, never published. On the wire, and on disk, it is an upsert.
+    Create,
     /// The key is gone.
     Delete,
     /// Something happened; no state is meant.
@@ -73,7 +75,7 @@ impl Op {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Upsert => "upsert",
+            Self::Upsert | Self::Create => "upsert",
             Self::Delete => "delete",
             Self::Event => "event",
             Self::Leave => "leave",

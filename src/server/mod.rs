@@ -12,12 +12,14 @@ mod fd_table;
 mod grants;
 mod keys;
 mod memory;
+mod parties;
 mod places;
 mod plan;
 mod reload;
 mod shard_thread;
 mod signals;
 mod storing;
+mod tabling;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -44,6 +46,7 @@ pub use storing::DISK_FAILED_CODE;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
+use crate::admin::Orders;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -57,23 +60,24 @@ use crate::conn::Tls;
 use crate::conn::World;
 use crate::conn::weave;
 use crate::event::ShardId;
-use crate::event::TopicPattern;
 use crate::limits::SETTINGS_RENEWALS_MAX;
 use crate::limits::TLS_RENEWALS_MAX;
 use crate::position::epoch_with_durable;
-use crate::shard::Durable;
-use crate::shard::PartyId;
 use crate::shard::Port;
 use crate::shard::Settings;
 use crate::shard::Shard;
 use keys::Keeping;
+use parties::BeginStore;
+use parties::BeginTables;
+use parties::Begun;
+use parties::Parties;
 use places::Place;
 use plan::Plan;
 use shard_thread::Go;
 use shard_thread::Job;
 use storing::Past;
-use storing::StorePlace;
 use storing::Storing;
+use tabling::Tabling;
 use tls::Certificates;
 use tls::Watching;
 
@@ -94,6 +98,8 @@ pub struct Running {
     renew: Vec<Sender<Arc<Settings>>>,
     /// Keeps what durable topics are told, if there are any.
     storing: Option<Storing>,
+    /// Has the tables, if there are any.
+    tabling: Option<Tabling>,
 }
 
 impl Running {
@@ -107,6 +113,12 @@ impl Running {
     #[must_use]
     pub fn address_of(&self, port: Port) -> Option<SocketAddr> {
         self.places.iter().find(|place| place.port == port).map(|place| place.address)
+    }
+
+    /// Orders of operators, which are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
+    #[must_use]
+    pub fn orders(&self, wake: impl Fn() + Send + Sync + 'static) -> Option<Orders> {
+        self.board.take_orders(wake)
     }
 
     /// Takes no new connections, finishes what was begun, tells everyone to go. Returns at once.
@@ -130,6 +142,7 @@ impl Running {
             keeping.let_go();
         }
         // Shards may have had something to keep until they ended.
+        drop(self.tabling);
         drop(self.storing);
         cut_off
     }
@@ -173,24 +186,18 @@ impl Server {
             topics: Arc::clone(topics),
             begin: Box::new(|place| Storing::start(config, topics, &past, place)),
         });
-        start(config, world, keys::keep, store)
+        let tables: Box<BeginTables<'_, _>> =
+            Box::new(|schema, party, homes| Tabling::start(config, schema, party, homes));
+        start(config, world, keys::keep, Parties { store, tables: Some(tables), keeper: None })
     }
 }
 
-/// How the store is begun, and for which topics.
-struct BeginStore<'a, M> {
-    topics: Arc<[TopicPattern]>,
-    begin: Box<Begin<'a, M>>,
-}
-
-type Begin<'a, M> = dyn FnOnce(StorePlace<'_, M>) -> Result<Storing, StartError> + 'a;
-
-/// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them, and a store keeps what durable topics are told.
+/// Starts shards that are worlds of any kind, and the other parties: `keep` fetches keys and tells the shards of them, a store keeps what durable topics are told, and somebody has the tables.
 fn start<W, F, K>(
     config: &Config,
     world: F,
     keep: K,
-    store: Option<BeginStore<'_, W::Message>>,
+    parties: Parties<'_, W::Message>,
 ) -> Result<Running, StartError>
 where
     W: World + 'static,
@@ -198,26 +205,18 @@ where
     K: FnOnce(keys::Job<W::Message>, Sender<()>) + Send + 'static,
 {
     let mut plan = Plan::new(config)?;
-    let keeper = keys::keeper(config)?;
     let mut certificates = Certificates::new(config)?;
     let mut places = places::places(config)?;
     for place in &places {
         place.probe()?;
     }
     let board = Arc::new(Board::new(plan.shard_count));
-    // The shards are the first parties; behind them comes who fetches keys, if they are fetched.
-    let keys_party = keeper.is_some().then_some(PartyId(plan.shard_count));
-    Arc::make_mut(&mut plan.settings.access).keys = keys_party;
-    // And behind them the store, if there is one.
-    let store_party = PartyId(plan.shard_count + u16::from(keys_party.is_some()));
-    plan.settings.durable = store
-        .as_ref()
-        .map(|store| Durable { store: store_party, topics: Arc::clone(&store.topics) });
-    let party_count = store_party.0 + u16::from(store.is_some());
+    let parties = Parties { keeper: keys::keeper(config)?, ..parties };
+    let party_count = parties.seat(&mut plan);
     let (_, _, inbox_bytes) = plan.settings.memory.mesh_parts();
     let mut links = weave::<W::Message>(party_count, plan.shard_count, inbox_bytes)
         .map_err(StartError::Descriptors)?;
-    let mut others = links.split_off(usize::from(plan.shard_count)).into_iter();
+    let others = links.split_off(usize::from(plan.shard_count)).into_iter();
     let doorbells: Vec<_> = links.iter().map(|links| Arc::clone(&links.doorbell)).collect();
     let clock = Clock::start();
     let certificates_shown = certificates.as_mut().map(|some| some.load(clock)).transpose()?;
@@ -227,31 +226,9 @@ where
     starting.step()?;
     starting.go(&Go::LeaveTable);
     starting.step()?;
-    // Its sockets are opened only now, so that no shard's own table holds on to them.
-    let verifier = plan.settings.access.verifier.clone();
-    let keys_links = keys_party.and_then(|_| others.next());
-    let keeping = match (keys_links, keeper, verifier) {
-        (Some(links), Some(keeper), Some(configured)) => {
-            let (party, shard_count) = (Party::new(links), plan.shard_count);
-            let job = keys::Job { party, keeper, configured, clock, shard_count };
-            Some(Keeping::start(job, keep).map_err(StartError::Thread)?)
-        }
-        _ => None,
-    };
-    // Whoever comes first is to be known, too.
-    keeping.iter().for_each(Keeping::wait_for_first);
-    // Its files, too.
-    let storing = match (store, others.next()) {
-        (Some(store), Some(links)) => Some((store.begin)(StorePlace {
-            party: Party::new(links),
-            shard_count: plan.shard_count,
-            sizes: &plan.worst_case.sizes,
-            settings: &plan.settings,
-            board: &board,
-            clock,
-        })?),
-        _ => None,
-    };
+    // Their sockets and files are opened only now, so that no shard's own table holds on to them.
+    let links = others.map(Party::new);
+    let Begun { keeping, storing, tabling } = parties.begin(&plan, links, (&board, clock), keep)?;
     // Held until every shard listens beside it, so that a port that was found free stays ours.
     let mut reserved = Vec::with_capacity(places.len());
     for place in &mut places {
@@ -272,7 +249,18 @@ where
     board.set_ready(true);
     tell(&plan, &places);
     let (threads, renew, config) = (starting.threads, starting.renew, config.clone());
-    Ok(Running { places, board, doorbells, threads, keeping, watching, storing, config, renew })
+    Ok(Running {
+        places,
+        board,
+        doorbells,
+        threads,
+        keeping,
+        watching,
+        storing,
+        tabling,
+        config,
+        renew,
+    })
 }
 
 /// Says where it listens, and what it takes at worst.

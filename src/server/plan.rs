@@ -16,6 +16,7 @@ use super::memory;
 use super::memory::Part;
 use super::memory::Sizes;
 use super::memory::WorstCase;
+use super::tabling;
 use super::written::seconds;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -31,6 +32,7 @@ use crate::shard::Bounds;
 use crate::shard::MemoryBounds;
 use crate::shard::Returns;
 use crate::shard::Settings;
+use crate::shard::Tables;
 
 /// What is started.
 #[derive(Clone, Debug)]
@@ -196,6 +198,7 @@ pub(super) fn settings(
             paced_ms: config.return_spread_s.min(config.drain_timeout_s / 2) * 1000,
         },
         durable: None,
+        tables: Tables { schema: tabling::schema(config)?, party: None },
     })
 }
 

@@ -201,6 +201,11 @@ impl Who {
         Ok(Self { principal, forced, barred, held_bytes })
     }
 
+    /// The filters that are forced on all that they ask for.
+    pub(super) fn forced(&self) -> &[Filter] {
+        &self.forced
+    }
+
     /// Bytes that they hold beyond those that every connection may have; what roles force is there once, whoever has them.
     pub(super) fn beyond_spare_bytes(&self) -> usize {
         self.held_bytes.saturating_sub(WHO_SPARE_BYTES)

@@ -46,6 +46,11 @@ pub const FIGURES: &[Figure] = &[
     counter("fanwire_connections_opened_total", "Connections that were accepted.", |stats| {
         stats.connections_opened
     }),
+    counter(
+        "fanwire_rows_untold_total",
+        "Rows of tables that changed and that nobody could be told of, for want of room for their topic.",
+        |stats| stats.rows_untold,
+    ),
     gauge("fanwire_subscriptions", "Subscriptions that stand.", |stats| stats.subscriptions),
     gauge("fanwire_classes", "Classes of like subscribers, counted on each shard.", |stats| {
         stats.classes

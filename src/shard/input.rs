@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::inquiry::Findings;
+use super::inquiry::Inquiry;
 use super::lanes::Lane;
 use super::lanes::Message;
 use crate::auth::LimitError;
@@ -25,6 +27,7 @@ use crate::event::TopicName;
 use crate::history::Page;
 use crate::history::Read;
 use crate::history::asks;
+use crate::tables::asks as tables;
 
 /// A connection of a shard: its place in the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +92,17 @@ pub enum Mesh {
     /// From it, to the shard whose home asked.
     StoreSays(asks::Answer),
 
+    /// To a shard: an operator wants to know something, or have it done.
+    Inquire(Address, Box<Inquiry>),
+    /// From it: what it has found.
+    Found { conn: ConnRef, findings: Box<Findings> },
+    /// To whoever has the tables.
+    Tables(tables::Ask),
+    /// From it, to the shard of whoever asked.
+    TablesSay { conn: ConnRef, answer: Box<tables::Answer> },
+    /// From it, to the home of the table's topic: a row has changed.
+    Told(Box<tables::Told>),
+
     /// To every shard: which topics are listed there?
     AskTopics(Address, Listing),
     /// From each.
@@ -111,6 +125,13 @@ impl Message for Mesh {
             Self::Store(asks::Ask::Note(_)) => Lane::Control,
             // Publishers wait for it, and whole lines of runs.
             Self::StoreSays(_) => Lane::Control,
+            // In the order in which they were said, as much as there is of it; rows can wait until there is room for them.
+            Self::Tables(_) | Self::Told(_) => Lane::Data,
+            // Whoever wrote a row is answered before it hears the row's event.
+            Self::TablesSay { answer, .. } => match **answer {
+                tables::Answer::Written(_) => Lane::Control,
+                tables::Answer::Page(_) | tables::Answer::Failed(_) => Lane::Data,
+            },
             // What has been decided and must hold soon: it is about no event in particular, so it may overtake all of them.
             Self::Revoke(_) | Self::Keys(_) | Self::KeysWanted | Self::Interest(..) => {
                 Lane::Control
@@ -126,6 +147,8 @@ impl Message for Mesh {
             | Self::Leave(_)
             | Self::Ask(_)
             | Self::Granted { .. }
+            | Self::Inquire(..)
+            | Self::Found { .. }
             | Self::AskTopics(..)
             | Self::Topics { .. } => Lane::Control,
         }
@@ -146,6 +169,14 @@ impl Message for Mesh {
             Self::StoreSays(asks::Answer::Page(page)) => {
                 page.result.as_ref().map_or(0, |stretch| weight_of(&stretch.events))
             }
+            Self::Inquire(_, inquiry) => match &**inquiry {
+                Inquiry::Explain { event, .. } => event.weight_bytes(),
+                _ => 0,
+            },
+            Self::Found { findings, .. } => findings.weight_bytes(),
+            Self::Tables(ask) => ask.weight_bytes(),
+            Self::TablesSay { answer, .. } => answer.weight_bytes(),
+            Self::Told(told) => told.draft.weight_bytes(),
             Self::Topics { topics, .. } => {
                 topics.iter().map(|topic| topic.len() + size_of::<String>()).sum()
             }
@@ -247,4 +278,6 @@ pub struct AdminRequest {
     pub path: String,
     /// The field `If-None-Match`, all its lines with commas between them.
     pub if_none_match: Option<String>,
+    /// What was sent with it.
+    pub body: Vec<u8>,
 }

@@ -16,6 +16,7 @@ use super::ingest::Ingest;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::tickets::Tickets;
+use super::untold::Untold;
 use crate::auth::AddressKey;
 use crate::clock::Now;
 use crate::limits::HEARD_BYTES_MAX;
@@ -42,6 +43,8 @@ pub(super) struct Intake {
     pub(super) ingest: Ingest,
     /// What was asked of somebody else, and is not answered.
     pub(super) tickets: Tickets,
+    /// Rows that have changed, of which nobody has been told yet.
+    pub(super) untold: Untold,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +69,7 @@ impl Intake {
             retries: Deadlines::default(),
             ingest: Ingest::new(shard_count),
             tickets: Tickets::default(),
+            untold: Untold::default(),
         }
     }
 
@@ -98,6 +102,16 @@ impl Intake {
     pub(super) fn begin_hearing(&mut self) -> usize {
         self.heard_bytes = 0;
         self.unheard.len()
+    }
+
+    /// Bytes of drafts that were carried out in this turn.
+    pub(super) const fn heard_bytes(&self) -> usize {
+        self.heard_bytes
+    }
+
+    /// The first so many in the line published in this turn, and are last in the next one.
+    pub(super) fn end_hearing(&mut self, served: usize) {
+        self.unheard.rotate_left(served.min(self.unheard.len()));
     }
 
     pub(super) fn pop_unheard(&mut self) -> Option<ConnRef> {

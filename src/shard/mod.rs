@@ -29,6 +29,7 @@ mod histogram;
 mod home;
 mod ingest;
 mod input;
+mod inquiry;
 mod intake;
 mod keys;
 mod lanes;
@@ -36,12 +37,16 @@ mod large;
 mod latency;
 mod life;
 mod lifecycle;
+mod operator;
 mod own;
 mod pace;
 mod passed_on;
 mod past;
 mod past_room;
 mod peer;
+mod player;
+mod playing;
+mod plays;
 mod publish;
 mod pump;
 mod reads;
@@ -52,6 +57,8 @@ mod replay;
 mod returns;
 mod rights;
 mod roll;
+mod rows;
+mod rows_rights;
 mod session;
 mod settings;
 mod shape;
@@ -73,6 +80,7 @@ mod tokens;
 mod topics;
 mod transport;
 mod turn;
+mod untold;
 mod voice;
 mod want;
 mod work;
@@ -101,6 +109,10 @@ pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
+pub use inquiry::ConnName;
+pub use inquiry::Finding;
+pub use inquiry::Findings;
+pub use inquiry::Inquiry;
 pub use lanes::Lane;
 pub use lanes::Message;
 pub use lanes::Parcel;
@@ -109,12 +121,14 @@ pub use lanes::Pending;
 pub use passed_on::Proxies;
 pub use peer::Peer;
 pub use returns::Returns;
+pub use rows::conn_of;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::Durable;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
+pub use settings::Tables;
 pub use sink::Sent;
 pub use sink::Sink;
 pub use stats::Behind;
@@ -222,6 +236,10 @@ impl Shard {
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
+            // This shard has no tables.
+            Mesh::Tables(_) => {}
+            Mesh::TablesSay { conn, answer } => self.table_answered(conn, &answer, now),
+            Mesh::Told(told) => self.row_told(*told, now),
             // This shard is no store.
             Mesh::Store(_) => {}
             Mesh::StoreSays(answer) => self.store_said(answer, now),
@@ -231,6 +249,12 @@ impl Shard {
             }
             Mesh::Keys(verifier) => self.take_keys(verifier),
             Mesh::Interest(shard, interest) => self.intake.ingest.learn(shard, interest),
+            Mesh::Inquire(asker, inquiry) => {
+                operator::Operator::at(self).asked(asker, &inquiry, now);
+            }
+            Mesh::Found { conn, findings } => {
+                operator::Operator::at(self).found(conn, *findings, now);
+            }
             Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
@@ -270,6 +294,7 @@ impl Shard {
             self.telling.shapings.due_ms(),
             self.intake.due_ms(),
             self.telling.past_room.due_ms(),
+            self.telling.plays.due_ms(),
             self.arrived.brake.due_ms(),
             self.life.due_ms(),
         ]

@@ -149,7 +149,7 @@ impl Shard {
             return Some(RefusalCode::ShuttingDown);
         }
         let has_room = self.arrived.has_room() && self.outgoing.has_room_everywhere(Lane::Data);
-        if has_room {
+        if has_room && self.settings.tables.can_be_fed(&self.outgoing) {
             return None;
         }
         self.stats.refused_full += count as u64;
@@ -187,6 +187,7 @@ impl Shard {
 
     /// To every core's inbox, this one's included.
     pub(super) fn spread(&mut self, events: Vec<Arc<Event>>) {
+        self.settings.tables.feed(&mut self.outgoing, &events);
         // With one shard there is nobody to weigh them for.
         let mut rest = if self.shards.count() > 1 { &events[..] } else { &[] };
         while !rest.is_empty() {

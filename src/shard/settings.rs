@@ -18,6 +18,7 @@ use crate::limits::REVOCATION_BYTES;
 use crate::limits::REVOCATIONS_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::limits::TOPIC_BYTES_MAX;
+use crate::tables::Schema;
 
 /// A shard's settings; its shares of what is set for the whole process.
 #[derive(Clone, Debug)]
@@ -58,6 +59,7 @@ pub struct Settings {
     pub returns: Returns,
     /// Which topics are kept by a store, and which party that is; `None`: memory is all the history there is.
     pub durable: Option<Durable>,
+    pub tables: Tables,
 }
 
 impl Settings {
@@ -70,7 +72,8 @@ impl Settings {
     }
 
     /// All homes, of so many shards.
-    pub(super) fn homes(&self, shard_count: u16) -> Homes {
+    #[must_use]
+    pub fn homes(&self, shard_count: u16) -> Homes {
         let topics = self.durable.as_ref().map(|durable| Arc::clone(&durable.topics));
         Homes::new(shard_count, topics.unwrap_or_default())
     }
@@ -103,6 +106,14 @@ impl Settings {
     pub(super) fn home_bounds(&self) -> (usize, usize) {
         (self.topics_max, self.bounds.topic_bytes_max)
     }
+}
+
+/// Which tables there are, and which party has them.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    pub schema: Schema,
+    /// `None`: there are none.
+    pub party: Option<PartyId>,
 }
 
 /// Topics whose history a store keeps.

@@ -44,7 +44,7 @@ impl Unmatched {
     pub(super) const fn at(self, op: Op) -> u64 {
         match op {
             Op::Delete => self.deletes,
-            Op::Upsert | Op::Event | Op::Leave => self.others,
+            Op::Upsert | Op::Create | Op::Event | Op::Leave => self.others,
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Stats {
     pub held: u64,
     /// Events refused because their publisher had published too many lately.
     pub refused_rate: u64,
+    /// Rows of tables that changed and that nobody could be told of.
+    pub rows_untold: u64,
     /// Events fanned out here: every shard sees every event.
     pub events: u64,
     /// Events sent, counted once per connection.

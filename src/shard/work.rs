@@ -27,7 +27,7 @@ impl Shard {
     /// Whether the shard takes more data from its inbox now. Control it always takes.
     #[must_use]
     pub fn wants_inbox(&self) -> bool {
-        self.arrived.has_room() && !self.is_spent()
+        self.arrived.has_room() && !self.is_spent() && self.intake.untold.is_empty()
     }
 
     /// Whether there is something to do without anything new coming in.
@@ -71,6 +71,7 @@ impl Shard {
         self.tell_interest();
         self.close_revoked(now);
         self.read_on(now);
+        self.tell_rows(now);
         loop {
             let is_telling =
                 !self.telling.flight.is_underway() && !self.telling.solos.is_underway();
@@ -96,6 +97,7 @@ impl Shard {
             }
         }
         self.relieve_outboxes(now);
+        self.play_due(now);
         self.go_on_with_past(now);
         self.hear_on(now);
         self.retry_held(now);

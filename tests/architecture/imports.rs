@@ -13,8 +13,15 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 10] = [
-    (&["config::changes", "config::tables"], "tables, and how two of them differ"),
+const ONE_PURPOSE: [(&[&str], &str); 11] = [
+    (
+        &["shard::inquiry", "shard::input"],
+        "messages, and those among them that are about an operator",
+    ),
+    (
+        &["config::changes", "config::row_tables", "config::tables"],
+        "tables, and how two of them differ",
+    ),
     (&["auth::grant", "auth::principal"], "what is granted, and to whom"),
     (&["wire::http::head", "wire::http::known"], "a head, and which of its names are known"),
     (&["matcher::filter::geo", "matcher::filter::polygon"], "areas, and those of many points"),
@@ -60,6 +67,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "figures",
                 "histogram",
                 "input",
+                "inquiry",
                 "keys",
                 "lanes",
                 "latency",
@@ -81,7 +89,10 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "addresses",
                 "conns",
                 "past",
+                "player",
+                "operator::answers",
                 "session",
+                "session::asked",
                 "session::awaiting",
                 "session::http",
                 "session::patience",
@@ -114,6 +125,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "life",
                 "own",
                 "past_room",
+                "plays",
                 "registrar",
                 "rights",
                 "shaping",
@@ -121,6 +133,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "spending",
                 "telling",
                 "tokens",
+                "untold",
                 "voice",
             ],
         ],
@@ -138,12 +151,20 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
         "config",
         &[
             &["error"],
-            &["file", "places", "takes"],
-            &["dialects", "keys", "keys_auth", "keys_memory", "keys_proxy", "keys_tls"],
-            &["changes", "known", "tables"],
+            &["file", "levels", "places", "rows", "takes"],
+            &[
+                "dialects",
+                "keys",
+                "keys_auth",
+                "keys_memory",
+                "keys_proxy",
+                "keys_tables",
+                "keys_tls",
+            ],
+            &["changes", "known", "row_tables", "tables"],
         ],
     ),
-    ("admin", &[&["board", "jwks", "jwks::*", "log", "store_figures"]]),
+    ("admin", &[&["board", "jwks", "jwks::*", "lines", "log", "orders", "store_figures"]]),
 ];
 
 /// Each file's name as a module, and the code in it that is no test's.

@@ -26,15 +26,15 @@ use source::sources;
 const FLOORS: [&[&str]; 7] = [
     &["limits", "clock", "dashboard"],
     &["event"],
-    &["position"],
+    &["position", "tables"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "admin", "store", "ingest"],
+    &["conn", "admin", "store", "backend", "ingest"],
     &["config", "server", "cli"],
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 7] = [
+const STEPS: [(&str, &str, &str); 8] = [
     (
         "dialect",
         "batch",
@@ -47,6 +47,7 @@ const STEPS: [(&str, &str, &str); 7] = [
         "a door names its method, and its parameters are read from a request's head",
     ),
     ("store", "conn", "the store is a party of the mesh, and hears by its lanes"),
+    ("backend", "conn", "whoever has the tables is a party of the mesh, and hears by its lanes"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),
@@ -62,9 +63,9 @@ const STRICTER: [(&str, &[&str]); 2] = [
 ];
 
 /// State machines: they are handed bytes and the time, and run to completion.
-const PURE: [&str; 10] = [
-    "limits", "event", "position", "dialect", "matcher", "batch", "wire", "auth", "history",
-    "shard",
+const PURE: [&str; 11] = [
+    "limits", "event", "position", "tables", "dialect", "matcher", "batch", "wire", "auth",
+    "history", "shard",
 ];
 
 /// What a pure module never names, and what may stand behind it all the same.

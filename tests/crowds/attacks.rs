@@ -83,27 +83,34 @@ fn dear(number: usize) -> String {
     (0..14).map(test).collect::<Vec<_>>().join(" or ")
 }
 
+impl Kind {
+    /// How many clients of it there are.
+    pub(crate) const fn clients(self, shards: usize) -> usize {
+        match self {
+            Self::Large | Self::Pipeline | Self::Past => 40,
+            Self::Unfinished => 60,
+            Self::Inflated => 16,
+            Self::Flood => shards,
+            Self::Drip | Self::Windows => 10,
+            Self::Names | Self::Lines | Self::Last => 2,
+            Self::Churn | Self::Order | Self::Filters | Self::Expressions => 1,
+        }
+    }
+}
+
 impl Attack {
     pub(crate) fn new(stage: &mut Stage, kind: Kind) -> Self {
-        let connections = match kind {
-            Kind::Large | Kind::Pipeline => 40,
-            Kind::Unfinished => 60,
-            Kind::Inflated => 16,
-            Kind::Flood => stage.world.shards.len(),
-            Kind::Drip | Kind::Windows | Kind::Past => 10,
-            Kind::Names | Kind::Lines | Kind::Last => 2,
-            Kind::Churn | Kind::Order | Kind::Filters | Kind::Expressions => 1,
-        };
+        let clients = kind.clients(stage.world.shards.len());
         let mut this = Self {
             kind,
             wires: Vec::new(),
-            heard: vec![Vec::new(); connections],
+            heard: vec![Vec::new(); clients],
             acted_us: 0,
             began_us: stage.now_us(),
             count: 0,
             awaited: Vec::new(),
         };
-        for index in 0..connections {
+        for index in 0..clients {
             let wire = this.join(stage, index);
             this.wires.push(wire);
         }

@@ -13,6 +13,7 @@ mod input;
 mod ledger;
 mod mesh;
 mod replays;
+mod resting;
 mod shaping;
 mod streams;
 mod subscriptions;

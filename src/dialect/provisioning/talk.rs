@@ -68,7 +68,7 @@ impl Conversation {
                 (true, None, Some(count)) => Since::Tail(count),
                 _ => Since::Now,
             };
-            Wish { subscription, since }
+            Wish::new(subscription, since)
         };
         Ok(vec![Step::Want(subscriptions.into_iter().map(wish).collect())])
     }
@@ -185,7 +185,10 @@ impl Ask for Conversation {
         match answer {
             Answer::Identified { .. } => self.begin(context, steps),
             Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
-            Answer::Published(_) => {
+            Answer::Published(_)
+            | Answer::Rows(_)
+            | Answer::Written(_)
+            | Answer::TableFailed(_) => {
                 unreachable!("this conversation asks who its client is, and nothing else")
             }
         }
@@ -226,6 +229,7 @@ mod tests {
     use super::*;
     use crate::clock::Now;
     use crate::dialect::View;
+    use crate::tables::Schema;
 
     #[test]
     fn filters_that_are_too_much_are_said_and_change_nothing() {
@@ -234,7 +238,8 @@ mod tests {
         let mut conversation = Conversation::new(&request);
         let view = View::default();
         let now = Now { mono_ms: 0, wall_us: 1 };
-        let context = Context { view: &view, now, epoch: "e", is_known: true };
+        let tables = Schema::default();
+        let context = Context { view: &view, now, epoch: "e", is_known: true, tables: &tables };
         conversation.open(&context, &mut Vec::new());
         let before = conversation.selection.clone();
         let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");

@@ -138,7 +138,7 @@ impl Turn {
     }
 
     /// Each once, this one first.
-    const fn from_here(self) -> [Self; 4] {
+    const fn in_order(self) -> [Self; 4] {
         let second = self.next();
         let third = second.next();
         [self, second, third, third.next()]
@@ -203,7 +203,7 @@ impl<D: Disk> Keeper<D> {
             self.keep_notes(wall_us / 1_000_000, out)?;
             return Ok(Stepped::Did);
         }
-        for turn in self.turn.from_here() {
+        for turn in self.turn.in_order() {
             let did = match turn {
                 Turn::Write if self.waiting.is_empty() => false,
                 Turn::Write => self.write_group(now_us, out).map(|()| true)?,

@@ -71,7 +71,7 @@ const HAS_BEFORE: u8 = 0b100;
 
 const fn op_bits(op: Op) -> u8 {
     match op {
-        Op::Upsert => 0,
+        Op::Upsert | Op::Create => 0,
         Op::Delete => 1,
         // Said by the server, never published, and so never kept.
         Op::Event | Op::Leave => 2,

@@ -7,6 +7,7 @@
 mod canonical;
 mod cost;
 mod error;
+mod explain;
 mod fold;
 mod geo;
 mod lexer;
@@ -49,6 +50,7 @@ pub(super) use canonical::Literal;
 use cost::Cost;
 pub use error::FilterError;
 pub use error::FilterProblem;
+pub use explain::Explained;
 pub use geo::Area;
 pub use geo::AreaError;
 pub use geo::Bounds;

@@ -24,6 +24,7 @@ use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::SHARD_BYTES;
 use crate::limits::STORE_BYTES;
 use crate::limits::STORE_SHARE;
+use crate::limits::TABLE_ANSWERS_BYTES_MAX;
 use crate::limits::TABLES_BYTES_DEFAULT;
 use crate::limits::TLS_CLIENT_BYTES;
 use crate::limits::TLS_CONNECTION_BYTES;
@@ -58,6 +59,7 @@ pub(in crate::server) enum Part {
     Mesh,
     Tables,
     Tokens,
+    Rows,
 }
 
 /// What a line says, whatever the machine.
@@ -92,6 +94,8 @@ pub(super) enum Bound {
     OfStored { of: Part, share: u64 },
     /// So many bytes, if history is kept on disk.
     Stored(u64),
+    /// So many bytes, by what is configured.
+    Set(fn(&Config) -> u64),
     /// As set; else so many `MEMORY_SHARES`-ths of what the lines without a share leave, and at most `most` bytes.
     Budget { set: fn(&Config) -> u64, share: u64, most: u64 },
 }
@@ -133,8 +137,16 @@ fn client_bytes(config: &Config) -> u64 {
     if config.tls.client_ca_file.is_empty() { 0 } else { TLS_CLIENT_BYTES }
 }
 
+/// Bytes of what whoever has the tables holds.
+fn rows_bytes(config: &Config) -> u64 {
+    if !config.tables.is_on() {
+        return 0;
+    }
+    config.tables.memory_bytes_max + TABLE_ANSWERS_BYTES_MAX as u64
+}
+
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 22] = [
+pub(in crate::server) const LINES: [Line; 23] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -329,6 +341,13 @@ pub(in crate::server) const LINES: [Line; 22] = [
         key: "memory.tokens_bytes_max",
         at_limit: "the newcomer is refused with 503, a token shown later is not taken",
     },
+    Line {
+        part: Part::Rows,
+        name: "tables: rows that are kept in memory, and answers on their way",
+        bound: Bound::Set(rows_bytes),
+        key: "tables.memory_bytes_max",
+        at_limit: "a write is refused with `full`, a query with `busy`",
+    },
 ];
 
 const _: () = {
@@ -344,6 +363,7 @@ const _: () = {
             | Bound::EachSecured(_)
             | Bound::OfSecured { .. }
             | Bound::OfStored { .. }
+            | Bound::Set(_)
             | Bound::Stored(_) => 0,
         };
         index += 1;

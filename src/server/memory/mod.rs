@@ -39,6 +39,7 @@ fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
         Bound::Fixed(bytes) => bytes,
         Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
         Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
+        Bound::Set(bytes) => bytes(config),
         Bound::EachConnection { .. }
         | Bound::Budget { .. }
         | Bound::EachSecured(_)
@@ -77,6 +78,7 @@ impl Sizes {
             Bound::Fixed(bytes) => bytes,
             Bound::EachShard(bytes) => bytes.saturating_mul(shard_count),
             Bound::EachShardSet(bytes) => bytes(config).saturating_mul(shard_count),
+            Bound::Set(bytes) => bytes(config),
             Bound::EachConnection { bytes, .. } => bytes.saturating_mul(connections),
             Bound::EachSecured(bytes) if is_secured => bytes(config).saturating_mul(connections),
             Bound::EachSecured(_) | Bound::OfSecured { .. } | Bound::OfStored { .. } => 0,

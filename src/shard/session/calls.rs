@@ -78,6 +78,7 @@ impl Shard {
             now,
             view: self.settings.views.of(dialect),
             epoch: self.shards.epoch(),
+            tables: &self.settings.tables.schema,
             is_known: self.conns.find(id).is_some_and(|conn| conn.who.is_some()),
         }
     }
@@ -91,7 +92,9 @@ impl Shard {
         (mut drafts, then): (Vec<Draft>, ThenPublished),
         now: Now,
     ) -> Option<AnswerAwaited> {
-        if let Some(barred) = drafts.iter().find(|draft| !self.conns.may_publish(id, &draft.topic))
+        if let Some(barred) = drafts
+            .iter()
+            .find(|draft| !self.conns.may_publish(id, &draft.topic, &self.settings.tables.schema))
         {
             let refusal = &self.conns.why_not_publish(id);
             let published = Published::Barred { topic: &barred.topic, refusal };

@@ -14,6 +14,8 @@ use super::super::publish::PublishResult;
 use super::super::tickets::draft_bytes;
 use super::Session;
 use super::talk::begins_with_publish;
+use super::talk::begins_with_table;
+use super::waits::Awaited;
 use super::waits::Heard;
 use super::waits::Paused;
 use super::waits::RunAwaited;
@@ -30,6 +32,7 @@ use crate::dialect::Ticket;
 use crate::event::Draft;
 use crate::limits::DRAFTS_BYTES_MAX;
 use crate::limits::TICKETS_MAX;
+use crate::tables::Schema;
 use crate::wire::decoder::Incoming;
 
 /// Publishes that stand side by side.
@@ -69,6 +72,7 @@ impl Shard {
         let Some(mut waits) = websocket.take_waits() else {
             return self.put_back(id, Session::WebSocket(websocket));
         };
+        self.ask_for_next_page(id, &mut waits);
         if !waits.is_asking() {
             let heard = std::mem::take(&mut waits.heard);
             let bytes = waits.unread.as_mut_slice();
@@ -94,7 +98,10 @@ impl Shard {
         now: Now,
     ) {
         let awaited = websocket.waits_mut().and_then(|waits| waits.asked.take());
-        let rest = awaited.and_then(|awaited| self.answer_published(id, &awaited, results, now));
+        let rest = match awaited {
+            Some(Awaited::Run(awaited)) => self.answer_published(id, &awaited, results, now),
+            _ => None,
+        };
         if let (Some(rest), Some(waits)) = (rest, websocket.waits_mut()) {
             waits.heard.push_front(rest);
         }
@@ -164,7 +171,9 @@ impl Shard {
                 break;
             }
             match said {
-                Heard::Steps { steps, .. } if self.conns.joins(id, &steps) => {
+                Heard::Steps { steps, .. }
+                    if self.conns.joins(id, &steps, &self.settings.tables.schema) =>
+                {
                     let rest = run.push_first(steps);
                     paused.heard.extend(rest);
                 }
@@ -172,6 +181,9 @@ impl Shard {
                     let rest = match said {
                         Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
                             self.refuse_first(id, steps, now)
+                        }
+                        Heard::Steps { steps, is_counted: true } if begins_with_table(&steps) => {
+                            self.ask_tables(id, steps, &mut paused, now)
                         }
                         said => self.carry_out_heard(id, websocket, said, now),
                     };
@@ -208,7 +220,9 @@ impl Shard {
         drafts: &[Draft],
         now: Now,
     ) -> Vec<Step> {
-        let barred = drafts.iter().find(|draft| !self.conns.may_publish(id, &draft.topic));
+        let barred = drafts
+            .iter()
+            .find(|draft| !self.conns.may_publish(id, &draft.topic, &self.settings.tables.schema));
         let Some(Draft { topic, .. }) = barred else { return Vec::new() };
         let refusal = &self.conns.why_not_publish(id);
         let answer = Answer::Published(Published::Barred { topic, refusal });
@@ -226,7 +240,7 @@ impl Shard {
         let echoes = websocket.echo();
         // What shards share for decoding stays where it is, so the conversation is asked without the shard.
         let mut conn = self.conns.find_mut(id);
-        let (views, epoch) = (&*self.settings.views, self.shards.epoch());
+        let (settings, epoch) = (&self.settings, self.shards.epoch());
         let mut heard = None;
         let decoder = websocket.decoder_mut();
         let fed = decoder.feed(bytes, self.intake.inbound(), &mut |incoming| {
@@ -236,7 +250,7 @@ impl Shard {
                     // Nearly everything that is said is one thing to be done.
                     let mut steps = Vec::with_capacity(1);
                     if let Some(conn) = conn.as_deref_mut() {
-                        conn.converse(views, epoch, now, |talk, context| {
+                        conn.converse(settings, epoch, now, |talk, context| {
                             talk.hear(said, context, &mut steps);
                         });
                     }
@@ -290,19 +304,25 @@ impl Shard {
                     paused.heard.push_front(rest);
                 }
             }
-            None => paused.asked = Some(awaited),
+            None => paused.asked = Some(Awaited::Run(awaited)),
         }
     }
 
-    /// Goes on with those who had to wait for others, each once.
+    /// Goes on with those who had to wait for others, each once. Who published in this turn has the next one behind those who found no time in it.
     pub(in super::super) fn hear_on(&mut self, now: Now) {
+        let mut served = 0;
         for _ in 0..self.intake.begin_hearing() {
             let Some(conn) = self.intake.pop_unheard() else { return };
             if let Some(found) = self.conns.find_ref(conn) {
                 found.is_heard_later = false;
+                let heard_before = self.intake.heard_bytes();
                 self.go_on(conn.id, now);
+                let waits_again =
+                    self.conns.find_ref(conn).is_some_and(|found| found.is_heard_later);
+                served += usize::from(waits_again && self.intake.heard_bytes() > heard_before);
             }
         }
+        self.intake.end_hearing(served);
     }
 
     /// Goes on with what a connection has said.
@@ -355,17 +375,17 @@ impl Conns {
     }
 
     /// Whether the next of these steps is a publish that may travel with others: all that it asks for is allowed.
-    fn joins(&self, id: ConnId, steps: &[Step]) -> bool {
+    fn joins(&self, id: ConnId, steps: &[Step], tables: &Schema) -> bool {
         match steps.first() {
             Some(Step::Ask { what: Request::Publish(drafts), .. }) => {
-                drafts.iter().all(|draft| self.may_publish(id, &draft.topic))
+                drafts.iter().all(|draft| self.may_publish(id, &draft.topic, tables))
             }
             _ => false,
         }
     }
 
     /// Whether the next thing that a client says may be carried out now. If not, it is gone on with when it may.
-    fn may_hear(&mut self, id: ConnId) -> bool {
+    pub(super) fn may_hear(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.find_mut(id) else { return false };
         let Some(solo) = conn.solo.as_deref_mut() else { return true };
         if solo.closing.is_some() {

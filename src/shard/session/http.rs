@@ -253,7 +253,7 @@ impl Shard {
                         break;
                     }
                 }
-                State::Gather(_) if !self.has_time_for(id, 0) => {
+                State::Gather(body) if body.may_publish() && !self.has_time_for(id, 0) => {
                     http.is_paused = true;
                     break;
                 }
@@ -359,7 +359,9 @@ impl Shard {
             Err(problem) => return self.refuse_opening(id, http, &problem, now),
         };
         match Upload::new(uploading, head.framing, self.settings.message_bytes_max) {
-            Ok(upload) if !self.conns.may_publish(id, upload.topic()) => {
+            Ok(upload)
+                if !self.conns.may_publish(id, upload.topic(), &self.settings.tables.schema) =>
+            {
                 let refusal = self.conns.why_not_publish(id);
                 self.refuse_for(id, http, (403, &refusal), now);
             }

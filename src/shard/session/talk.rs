@@ -7,6 +7,7 @@ use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
+use super::super::settings::Settings;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Answer;
@@ -15,18 +16,27 @@ use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::dialect::Views;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Publish(_), .. }))
 }
 
+/// Whether the next step is a question whose answer is awaited: a publish, or something asked of tables.
+pub(super) fn begins_with_question(steps: &[Step]) -> bool {
+    begins_with_publish(steps) || begins_with_table(steps)
+}
+
+/// Whether the next step is something asked of tables.
+pub(super) fn begins_with_table(steps: &[Step]) -> bool {
+    matches!(steps.first(), Some(Step::Ask { what: Request::Query(_) | Request::Write(_), .. }))
+}
+
 impl Conn {
     /// Has its conversation speak, unless its last words have been said.
     pub(super) fn converse(
         &mut self,
-        views: &Views,
+        settings: &Settings,
         epoch: &str,
         now: Now,
         ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
@@ -35,14 +45,15 @@ impl Conn {
             return;
         }
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
-            let (view, is_known) = (views.of(voice.dialect), self.who.is_some());
-            ask(talk, &Context { now, view, epoch, is_known });
+            let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
+            let tables = &settings.tables.schema;
+            ask(talk, &Context { now, view, epoch, is_known, tables });
         }
     }
 }
 
 impl Shard {
-    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a publish.
+    /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a question.
     pub(super) fn talk_open(&mut self, id: ConnId, first: Vec<Step>, now: Now) -> Vec<Step> {
         let mut steps = self.converse(id, now, |talk, context, steps| talk.open(context, steps));
         steps.extend(first);
@@ -58,16 +69,16 @@ impl Shard {
     ) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(conn) = self.conns.find_mut(id) {
-            conn.converse(&self.settings.views, self.shards.epoch(), now, |talk, context| {
+            conn.converse(&self.settings, self.shards.epoch(), now, |talk, context| {
                 ask(talk, context, &mut steps);
             });
         }
         steps
     }
 
-    /// Takes steps in their order, up to a publish; what is left of them.
+    /// Takes steps in their order, up to a question whose answer is awaited; what is left of them.
     pub(super) fn take_steps(&mut self, id: ConnId, mut steps: Vec<Step>, now: Now) -> Vec<Step> {
-        while !steps.is_empty() && !begins_with_publish(&steps) {
+        while !steps.is_empty() && !begins_with_question(&steps) {
             if self.conns.is_closing(id) {
                 steps.clear();
                 break;
@@ -77,13 +88,14 @@ impl Shard {
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => {
                     if self.charge_making(id, wish.subscription.filter.as_ref(), now) {
-                        self.subscribe(id, &wish.subscription, &wish.since, now);
+                        let past = (&wish.since, wish.playback);
+                        self.subscribe(id, &wish.subscription, past, now);
                     }
                 }
-                Step::Update { id: sub, change } => {
+                Step::Update { id: sub, change, seek } => {
                     let filter = change.filter.as_ref().and_then(Option::as_ref);
                     if self.charge_making(id, filter, now) {
-                        self.update(id, &sub, *change, now);
+                        self.update(id, &sub, (*change, &seek), now);
                     }
                 }
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
@@ -94,9 +106,10 @@ impl Shard {
                     let answered = self.answer_identify(id, ticket, &token, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
-                Step::Ask { what: Request::Publish(_), .. } => {
-                    unreachable!("a publish is told apart before this")
-                }
+                Step::Ask {
+                    what: Request::Publish(_) | Request::Query(_) | Request::Write(_),
+                    ..
+                } => unreachable!("what is awaited is told apart before this"),
             }
         }
         steps

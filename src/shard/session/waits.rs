@@ -47,11 +47,13 @@ impl Heard {
 }
 
 fn step_bytes(step: &Step) -> usize {
-    let drafts = match step {
-        Step::Ask { what: Request::Publish(drafts), .. } => &drafts[..],
-        _ => &[],
+    let asked = match step {
+        Step::Ask { what: Request::Publish(drafts), .. } => drafts.iter().map(draft_bytes).sum(),
+        Step::Ask { what: Request::Query(query), .. } => query.weight_bytes(),
+        Step::Ask { what: Request::Write(write), .. } => write.weight_bytes(),
+        _ => 0,
     };
-    size_of::<Step>() + drafts.iter().map(draft_bytes).sum::<usize>()
+    size_of::<Step>() + asked
 }
 
 /// Publishes that travel together, and whose places are awaited.
@@ -64,10 +66,26 @@ pub(super) struct RunAwaited {
     pub(super) bytes: usize,
 }
 
+/// An answer of whoever has the tables.
+#[derive(Debug)]
+pub(super) struct TableAwaited {
+    pub(super) ticket: Ticket,
+    /// The next page is not asked for: its client does not take what it was told.
+    pub(super) is_paused: bool,
+    pub(super) bytes: usize,
+}
+
+/// What was asked, and is awaited before anything else is carried out.
+#[derive(Debug)]
+pub(super) enum Awaited {
+    Run(RunAwaited),
+    Table(TableAwaited),
+}
+
 /// What a connection was heard to say and is to be carried out later.
 #[derive(Debug, Default)]
 pub(in super::super) struct Waits {
-    pub(super) asked: Option<RunAwaited>,
+    pub(super) asked: Option<Awaited>,
     /// What was said right behind them, in order.
     pub(super) heard: VecDeque<Heard>,
     pub(super) unread: Unread,
@@ -80,7 +98,16 @@ pub(in super::super) struct Waits {
 pub(super) struct Paused {
     pub(super) taken: usize,
     pub(super) heard: VecDeque<Heard>,
-    pub(super) asked: Option<RunAwaited>,
+    pub(super) asked: Option<Awaited>,
+}
+
+impl Awaited {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Run(run) => run.bytes,
+            Self::Table(table) => table.bytes,
+        }
+    }
 }
 
 impl Waits {
@@ -90,9 +117,9 @@ impl Waits {
 
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        let drafts = self.asked.as_ref().map_or(0, |awaited| awaited.bytes);
+        let asked = self.asked.as_ref().map_or(0, Awaited::held_bytes);
         let heard: usize = self.heard.iter().map(Heard::held_bytes).sum();
-        size_of::<Self>() + self.unread.held_bytes() + drafts + heard
+        size_of::<Self>() + self.unread.held_bytes() + asked + heard
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -20,6 +20,7 @@ use crate::dialect::RefusalCode;
 use crate::dialect::Said;
 use crate::dialect::Wish;
 use crate::event::TopicName;
+use crate::tables::Schema;
 use crate::wire::decoder::Decoder;
 use crate::wire::decoder::Inbound;
 use crate::wire::decoder::Violation;
@@ -235,10 +236,10 @@ impl Conns {
         who.is_none_or(|who| who.confine(&wish.subscription).is_none())
     }
 
-    /// Whether a connection may publish to a topic.
-    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName) -> bool {
+    /// Whether a connection may publish to a topic: its token lets it, and no table's rows are told on it.
+    pub(super) fn may_publish(&self, id: ConnId, topic: &TopicName, tables: &Schema) -> bool {
         let who = self.find(id).and_then(|conn| conn.who.as_ref());
-        who.is_some_and(|who| who.principal.may_publish(topic))
+        who.is_some_and(|who| who.principal.may_publish(topic)) && tables.of_topic(topic).is_none()
     }
 
     /// Why it may not: nobody knows who it is, or what it may publish is something else.

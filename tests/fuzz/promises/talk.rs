@@ -67,7 +67,8 @@ pub(crate) fn hold(input: &[u8]) {
 fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
-    let context = Context { now, view: &view, epoch: "e", is_known: true };
+    let tables = fanwire::tables::Schema::default();
+    let context = Context { now, view: &view, epoch: "e", is_known: true, tables: &tables };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {
@@ -95,7 +96,9 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             Step::Ask { what: Request::Identify { token }, .. } => {
                 assert!(text.contains('"') || token.is_empty());
             }
-            Step::Ask { what: Request::Publish(_), .. }
+            Step::Ask {
+                what: Request::Publish(_) | Request::Query(_) | Request::Write(_), ..
+            }
             | Step::Subscribe(_)
             | Step::Update { .. }
             | Step::Unsubscribe { .. }

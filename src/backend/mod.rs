@@ -1,0 +1,8 @@
+//! Whoever has the tables: a thread that hears what is asked of them, and a backend that has the rows.
+//!
+//! Invariant: no shard ever waits for it. Never knows a dialect.
+
+mod party;
+
+pub use party::TablesParty;
+pub use party::addressed;

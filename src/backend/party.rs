@@ -1,0 +1,106 @@
+//! The tables' thread: asks come in by its lane, answers and news of rows go out, and between them a keeper does one thing at a time.
+//!
+//! Invariants: it never waits for a shard, and sleeps only when it has nothing to do; what it has no room to answer stays in its inbox, which is bounded. What is told of rows goes out in
+//! the order in which they were written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::conn::Doorbell;
+use crate::conn::Heard;
+use crate::conn::Party;
+use crate::event::Homes;
+use crate::limits::INBOX_MESSAGES_MAX;
+use crate::limits::MESH_RETRY_MS;
+use crate::shard::Lane;
+use crate::shard::Mesh;
+use crate::shard::PartyId;
+use crate::shard::conn_of;
+use crate::tables::keeper::Keeper;
+use crate::tables::keeper::Outcome;
+
+/// How long it sleeps at most while nothing happens.
+const REST: Duration = Duration::from_secs(3600);
+
+/// Whoever has the tables, with everything that its thread needs.
+#[derive(Debug)]
+pub struct TablesParty {
+    party: Party<Mesh>,
+    keeper: Keeper,
+    homes: Homes,
+}
+
+impl TablesParty {
+    /// Tables at their place in the mesh.
+    #[must_use]
+    pub const fn new(party: Party<Mesh>, keeper: Keeper, homes: Homes) -> Self {
+        Self { party, keeper, homes }
+    }
+
+    /// What wakes it, and tells it to stop.
+    #[must_use]
+    pub fn doorbell(&self) -> Arc<Doorbell> {
+        self.party.doorbell()
+    }
+
+    /// Runs until it is told to stop; what was said before is heard.
+    pub fn run(mut self) {
+        let mut out = Vec::new();
+        loop {
+            self.take_in(&mut out);
+            if !self.has_room() {
+                self.party.rest(Duration::from_millis(MESH_RETRY_MS));
+                continue;
+            }
+            match self.party.hear(REST) {
+                Heard::Message(message) => self.take(message, &mut out),
+                Heard::Nothing => {}
+                Heard::Stop => break,
+            }
+        }
+        self.take_in(&mut out);
+    }
+
+    /// Takes in what was said, as far as there is room for what is answered.
+    fn take_in(&mut self, out: &mut Vec<Outcome>) {
+        for _ in 0..INBOX_MESSAGES_MAX {
+            if !self.has_room() {
+                break;
+            }
+            let Some(message) = self.party.take(Lane::Data) else { break };
+            self.take(message, out);
+        }
+        self.party.hand_on();
+    }
+
+    /// Whether what is answered next has room, whoever it is for.
+    fn has_room(&self) -> bool {
+        let mut shards = (0..self.homes.shard_count()).map(PartyId);
+        shards.all(|shard| self.party.waiting(shard).has_room(Lane::Data))
+    }
+
+    fn take(&mut self, message: Mesh, out: &mut Vec<Outcome>) {
+        // Whoever says anything else takes it for somebody else.
+        let Mesh::Tables(ask) = message else { return };
+        self.keeper.hear(ask, out);
+        for outcome in out.drain(..) {
+            let (to, message) = addressed(outcome, &self.homes);
+            self.party.pending(to).push(message);
+        }
+    }
+}
+
+/// What is said, and to which party.
+#[must_use]
+pub fn addressed(outcome: Outcome, homes: &Homes) -> (PartyId, Mesh) {
+    match outcome {
+        Outcome::Answer(asker, answer) => {
+            let conn = conn_of(asker);
+            (asker.shard.into(), Mesh::TablesSay { conn, answer: Box::new(answer) })
+        }
+        Outcome::Told(told) => {
+            let home = homes.of(&told.draft.topic);
+            (homes.shard(home).into(), Mesh::Told(Box::new(told)))
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What may be set of tables of rows, and of each of them: in the operator's words, not yet made tables.
+//!
+//! Never checks anything.
+
+/// Who keeps rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// The process itself, as long as it runs.
+    #[default]
+    Memory,
+}
+
+/// Tables of rows. See `docs/CONFIG.md` for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TablesConfig {
+    pub backend: BackendChoice,
+    pub memory_bytes_max: u64,
+    /// The tables, in the order in which they are declared.
+    pub declared: Vec<TableConfig>,
+}
+
+impl TablesConfig {
+    /// Whether there are any.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.declared.is_empty()
+    }
+}
+
+/// One table, in its operator's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableConfig {
+    pub name: String,
+    /// Empty: the usual one.
+    pub topic: String,
+    /// `name type`, and what else there is to say of each.
+    pub columns: Vec<String>,
+    /// `name one|many table column-there column-here`
+    pub relations: Vec<String>,
+    pub from: Vec<String>,
+    pub writes: bool,
+    /// 0: any number.
+    pub replay_rows_max: u64,
+}
+
+impl Default for TableConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            topic: String::new(),
+            columns: Vec::new(),
+            relations: Vec::new(),
+            from: Vec::new(),
+            writes: true,
+            replay_rows_max: 0,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Bounds of tables: of what is asked of them, of what is written, and of what waits for them.
+
+/// Bytes of the name of a table, a column or a relation, which is what PostgreSQL takes; a longer one stops the start.
+pub const TABLE_NAME_BYTES_MAX: usize = 63;
+/// Digits of a decimal number, before the point and behind it each: enough for every double. A longer number is refused with `bad_value`.
+pub const DECIMAL_DIGITS_MAX: usize = 400;
+/// Tests of one filter; more are refused with `too_large`.
+pub const TABLE_FILTER_TESTS_MAX: usize = 256;
+/// Values of one filter, which are as many parameters of a statement; more are refused with `too_large`.
+pub const TABLE_FILTER_VALUES_MAX: usize = 4096;
+/// Levels of a filter, one within the other; more are refused with `too_large`.
+pub const TABLE_FILTER_DEPTH_MAX: usize = 32;
+/// Columns that rows are sorted by; more are refused with `too_large`.
+pub const TABLE_SORTS_MAX: usize = 16;
+/// Relations that one query preloads; more are refused with `too_large`.
+pub const TABLE_PRELOADS_MAX: usize = 16;
+/// Levels of preloads, one within the other; more are refused with `too_large`.
+pub const TABLE_PRELOAD_DEPTH_MAX: usize = 4;
+/// Rows that come with the rows of one page; a query for more fails with `too_large`.
+pub const TABLE_PRELOADED_ROWS_MAX: usize = 16 * 1024;
+/// Bytes of one row as it is written; a larger one is refused with `too_large`. Its event has to fit a payload.
+pub const TABLE_ROW_BYTES_MAX: usize = 512 * 1024;
+/// Rows of one page of an answer; a longer answer has several.
+pub const TABLE_PAGE_ROWS_MAX: usize = 1024;
+/// Bytes of one page of an answer, but for a single larger row; a longer answer has several.
+pub const TABLE_PAGE_BYTES: usize = 256 * 1024;
+/// Bytes of rows that have been read and wait until their askers have room, of all askers together; a query that finds no room fails with `busy`.
+pub const TABLE_ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a row in memory beyond its values: its places in the tree, and the lists of its key and of its columns.
+pub const TABLE_MEMORY_ROW_BYTES: usize = 128;

@@ -1,0 +1,119 @@
+//! The parties beside the shards: who fetches keys, the store, whoever has the tables; which of them there are, and how each is begun.
+//!
+//! Invariants: shards are the first parties, and these come behind them in this order; whoever the shards may ask is there before anyone is accepted.
+
+use std::sync::Arc;
+
+use flume::Sender;
+
+use super::error::StartError;
+use super::keys;
+use super::keys::Keeping;
+use super::plan::Plan;
+use super::storing::StorePlace;
+use super::storing::Storing;
+use super::tabling::Tabling;
+use crate::admin::Board;
+use crate::admin::jwks::JwksKeeper;
+use crate::clock::Clock;
+use crate::conn::Party;
+use crate::event::Homes;
+use crate::event::TopicPattern;
+use crate::shard::Durable;
+use crate::shard::PartyId;
+use crate::tables::Schema;
+
+/// Those that are configured, before they are begun.
+pub(super) struct Parties<'a, M> {
+    pub(super) keeper: Option<JwksKeeper>,
+    pub(super) store: Option<BeginStore<'a, M>>,
+    /// Begun only if there are tables.
+    pub(super) tables: Option<Box<BeginTables<'a, M>>>,
+}
+
+/// How the tables are begun.
+pub(super) type BeginTables<'a, M> =
+    dyn FnOnce(Schema, Party<M>, Homes) -> Result<Tabling, StartError> + 'a;
+
+/// How the store is begun, and for which topics.
+pub(super) struct BeginStore<'a, M> {
+    pub(super) topics: Arc<[TopicPattern]>,
+    pub(super) begin: Box<Begin<'a, M>>,
+}
+
+type Begin<'a, M> = dyn FnOnce(StorePlace<'_, M>) -> Result<Storing, StartError> + 'a;
+
+/// Those that have begun. They stop when dropped.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) keeping: Option<Keeping>,
+    pub(super) storing: Option<Storing>,
+    pub(super) tabling: Option<Tabling>,
+}
+
+impl<M: crate::shard::Message> Parties<'_, M> {
+    /// Tells the shards who is who; says how many parties there are, the shards included.
+    pub(super) fn seat(&self, plan: &mut Plan) -> u16 {
+        let mut count = plan.shard_count;
+        let mut seat = |is_there: bool| {
+            let party = is_there.then_some(PartyId(count));
+            count += u16::from(is_there);
+            party
+        };
+        Arc::make_mut(&mut plan.settings.access).keys = seat(self.keeper.is_some());
+        let store = seat(self.store.is_some());
+        plan.settings.durable = store.zip(self.store.as_ref()).map(|(party, store)| {
+            let topics = Arc::clone(&store.topics);
+            Durable { store: party, topics }
+        });
+        let has_tables = self.tables.is_some() && !plan.settings.tables.schema.is_empty();
+        plan.settings.tables.party = seat(has_tables);
+        count
+    }
+
+    /// Begins them, each at its place in the mesh.
+    pub(super) fn begin(
+        self,
+        plan: &Plan,
+        mut places: impl Iterator<Item = Party<M>>,
+        (board, clock): (&Arc<Board>, Clock),
+        keep: impl FnOnce(keys::Job<M>, Sender<()>) + Send + 'static,
+    ) -> Result<Begun, StartError> {
+        let shard_count = plan.shard_count;
+        let mut place = |is_there: bool| if is_there { places.next() } else { None };
+        let access = &plan.settings.access;
+        let keeping = match (place(access.keys.is_some()), self.keeper, access.verifier.clone()) {
+            (Some(party), Some(keeper), Some(configured)) => {
+                let job = keys::Job { party, keeper, configured, clock, shard_count };
+                Some(Keeping::start(job, keep).map_err(StartError::Thread)?)
+            }
+            _ => None,
+        };
+        // Whoever comes first is to be known, too.
+        keeping.iter().for_each(Keeping::wait_for_first);
+        let storing = match (place(self.store.is_some()), self.store) {
+            (Some(party), Some(store)) => {
+                let sizes = &plan.worst_case.sizes;
+                let settings = &plan.settings;
+                Some((store.begin)(StorePlace {
+                    party,
+                    shard_count,
+                    sizes,
+                    settings,
+                    board,
+                    clock,
+                })?)
+            }
+            _ => None,
+        };
+        let tables = &plan.settings.tables;
+        let tabling = match (place(tables.party.is_some()), self.tables) {
+            (Some(party), Some(begin)) => {
+                let homes = plan.settings.homes(shard_count);
+                Some(begin(tables.schema.clone(), party, homes)?)
+            }
+            _ => None,
+        };
+        Ok(Begun { keeping, storing, tabling })
+    }
+}

@@ -1,0 +1,157 @@
+//! From the configuration to the tables: what is declared becomes a schema, and a thread has the rows.
+//!
+//! Invariant: what is wrong with a table stops the start, with the key that says it.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::error::StartError;
+use super::written::unusable;
+use crate::backend::TablesParty;
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::TableConfig;
+use crate::conn::Doorbell;
+use crate::conn::Party;
+use crate::event::Homes;
+use crate::event::TopicName;
+use crate::event::TopicPattern;
+use crate::shard::Mesh;
+use crate::tables::Column;
+use crate::tables::ColumnId;
+use crate::tables::Relation;
+use crate::tables::Schema;
+use crate::tables::Table;
+use crate::tables::Type;
+use crate::tables::Writes;
+use crate::tables::keeper::Keeper;
+
+/// The tables that are declared.
+pub(super) fn schema(config: &Config) -> Result<Schema, ConfigError> {
+    let tables = config.tables.declared.iter().enumerate();
+    let tables: Vec<Table> =
+        tables.map(|(index, said)| table(config, index, said)).collect::<Result<_, _>>()?;
+    let names: Vec<Arc<str>> = tables.iter().map(|table| Arc::clone(&table.name)).collect();
+    Schema::new(tables).map_err(|error| {
+        let index = names.iter().position(|name| *name == error.table).unwrap_or_default();
+        unusable(config, &format!("table[{index}]"), error.problem)
+    })
+}
+
+fn table(config: &Config, index: usize, said: &TableConfig) -> Result<Table, ConfigError> {
+    let wrong = |member: &str, reason: &dyn Display| {
+        unusable(config, &format!("table[{index}].{member}"), reason)
+    };
+    let mut key = Vec::new();
+    let mut columns = Vec::new();
+    for (at, words) in (0..).map(ColumnId).zip(&said.columns) {
+        let (column, is_key) = column(words).map_err(|reason| wrong("columns", &reason))?;
+        key.extend(is_key.then_some(at));
+        columns.push(column);
+    }
+    let usual = Table::new(&said.name, columns).map_err(|error| wrong("name", &error))?;
+    let relation =
+        |words: &String| relation(words, &usual).map_err(|reason| wrong("relations", &reason));
+    let pattern = |text: &String| {
+        TopicPattern::new(text).map_err(|error| wrong("from", &format!("`{text}`: {error}")))
+    };
+    let topic = match said.topic.as_str() {
+        "" => usual.topic.clone(),
+        topic => TopicName::new(topic).map_err(|error| wrong("topic", &error))?,
+    };
+    Ok(Table {
+        key,
+        relations: said.relations.iter().map(relation).collect::<Result<_, _>>()?,
+        from: said.from.iter().map(pattern).collect::<Result<_, _>>()?,
+        topic,
+        writes: if said.writes { Writes::Clients } else { Writes::Nobody },
+        replay_rows_max: (said.replay_rows_max > 0).then_some(said.replay_rows_max),
+        ..usual
+    })
+}
+
+/// A column, and whether it is one of its table's key.
+fn column(words: &str) -> Result<(Column, bool), String> {
+    let mut said = words.split_whitespace();
+    let (Some(name), Some(kind)) = (said.next(), said.next()) else {
+        return Err(format!("`{words}` must be a name and a type"));
+    };
+    let kind = Type::from_name(kind).ok_or_else(|| {
+        let all: Vec<&str> = Type::ALL.into_iter().map(Type::name).collect();
+        format!("`{words}`: `{kind}` is no type; they are {}", all.join(", "))
+    })?;
+    let mut column = Column::new(name, kind);
+    let mut is_key = false;
+    for word in said {
+        match word {
+            "key" => is_key = true,
+            "required" => column.nullable = false,
+            "generated" if kind == Type::Int => column.generated = true,
+            "generated" => return Err(format!("`{words}`: only an int can be generated")),
+            "indexed" => column.indexed = true,
+            "sorted" => column.sorted = true,
+            _ => {
+                let number = word.strip_prefix("cardinality=").and_then(|text| text.parse().ok());
+                let number = number.ok_or_else(|| {
+                    format!("`{words}`: `{word}` is not one of key, required, generated, indexed, sorted, cardinality=N")
+                })?;
+                column.cardinality = Some(number);
+            }
+        }
+    }
+    column.nullable &= !is_key;
+    column.indexed |= is_key;
+    Ok((column, is_key))
+}
+
+fn relation(words: &str, table: &Table) -> Result<Relation, String> {
+    let said: Vec<&str> = words.split_whitespace().collect();
+    let [name, many, other, there, here] = said[..] else {
+        return Err(format!(
+            "`{words}` must be a name, `one` or `many`, a table, a column there and a column here"
+        ));
+    };
+    let is_many = match many {
+        "one" => false,
+        "many" => true,
+        _ => return Err(format!("`{words}`: `{many}` must be `one` or `many`")),
+    };
+    let found = table.find_column(here);
+    let here = found.ok_or_else(|| format!("`{words}`: there is no column `{here}`"))?;
+    Ok(Relation { name: name.into(), table: other.into(), here, there: there.into(), is_many })
+}
+
+/// The tables' thread. Stops when dropped.
+#[derive(Debug)]
+pub(super) struct Tabling {
+    doorbell: Arc<Doorbell>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Tabling {
+    /// Begins.
+    pub(super) fn start(
+        config: &Config,
+        schema: Schema,
+        party: Party<Mesh>,
+        homes: Homes,
+    ) -> Result<Self, StartError> {
+        let bytes = usize::try_from(config.tables.memory_bytes_max).unwrap_or(usize::MAX);
+        let party = TablesParty::new(party, Keeper::new(schema, bytes), homes);
+        let doorbell = party.doorbell();
+        let thread = std::thread::Builder::new().name("tables".to_owned());
+        let thread = thread.spawn(move || party.run()).map_err(StartError::Thread)?;
+        Ok(Self { doorbell, thread: Some(thread) })
+    }
+}
+
+impl Drop for Tabling {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        self.doorbell.ring_to_stop();
+        if thread.join().is_err() {
+            tracing::error!("the thread of the tables has panicked");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Tables, from a client's words to the rows and back: on the core with whoever has the tables in virtual time, and over sockets.
+
+#![cfg(test)]
+
+mod conversation;
+mod shelf;
+#[path = "../support/mod.rs"]
+mod support;
