@@ -257,7 +257,7 @@ pub fn routes_page() -> String {
 const ROUTES_BEGIN: &str = "\
 # Routes
 
-Every path that the server answers, made from the tables that it answers by (`UPDATE_ROUTES=1 cargo test --test routes` writes this page).
+Every path that the server answers, made from the tables that it answers by (`UPDATE_ROUTES=1 cargo test --test dialects routes` writes this page).
 
 What follows from the tables, for every route alike:
 

@@ -17,7 +17,7 @@ LEDGER = [*LOG, "ledger::"]
 LIVES = [*LOG, "whatever_happens"]
 COUNTED = [*LOG, "counted::"]
 KILLS = ["sh", "-c", "cargo build -j 2 --quiet && cd tests/clients/python && FANWIRE_KILLS=16 python3 -m unittest test_kill"]
-TOPICS = ["cargo", "test", "-j", "2", "--quiet", "--test", "durable_topics"]
+TOPICS = ["cargo", "test", "-j", "2", "--quiet", "--test", "core", "durable_topics"]
 
 # Name, what is broken, file, what stands there, what is put in its place, and by what it is to be found.
 SABOTAGES = [

@@ -181,14 +181,6 @@ impl Filter {
         }
     }
 
-    /// Both this and `other`, which may have been asked for by someone else.
-    ///
-    /// # Errors
-    /// If both together are larger than the limits allow.
-    pub fn and(&self, other: &Self) -> Result<Self, FilterProblem> {
-        Self::new(&Predicate::And(vec![self.to_predicate(), other.to_predicate()]))
-    }
-
     /// The predicate in its one form.
     #[must_use]
     pub fn to_predicate(&self) -> Predicate {
