@@ -162,8 +162,8 @@ fn whoever_publishes_without_end_keeps_neither_a_sync_nor_a_page_waiting() {
     let (mut keeper, _) = open(Sim::new(1), 1 << 20);
     publish(&mut keeper, 1_000, 100);
     let mut out = Vec::new();
-    let mut previous = 100;
     for run in 11..40 {
+        let previous = 89 + run;
         // What came while the last step was taken is there before each one.
         let number = 1_000 + run;
         let one = Arc::new(Event {
@@ -178,7 +178,6 @@ fn whoever_publishes_without_end_keeps_neither_a_sync_nor_a_page_waiting() {
             fields: Fields::default(),
             before: None,
         });
-        previous += 1;
         let wants_sync = run == 11;
         let events = [one].into();
         keeper.append(Append { shard: ShardId(0), run, attempt: 0, events, wants_sync });
@@ -212,8 +211,8 @@ fn a_start_reads_index_files_and_holds_next_to_nothing_of_an_event() {
     let (keeper, found) = opened.unwrap();
     assert_eq!((found.events, found.unindexed), (EVENTS, 0));
     // 20 MB for five million events are four bytes for each; topics, keys and places of segments are what there is of it.
-    assert!(held < 4 * EVENTS as i64, "{held} bytes for {EVENTS} events");
-    assert!(peak < 8 * EVENTS as i64, "{peak} bytes at the most");
+    assert!(held < 4 * EVENTS.cast_signed(), "{held} bytes for {EVENTS} events");
+    assert!(peak < 8 * EVENTS.cast_signed(), "{peak} bytes at the most");
     let read = keeper.disk().reads.get();
     assert!(read * 20 < written, "{read} bytes of {written} are read at a start");
 }
