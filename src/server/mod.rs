@@ -180,7 +180,7 @@ impl Server {
             begin: Box::new(|place| Storing::start(config, topics, &past, place)),
         });
         let tables: Box<BeginTables<'_, _>> =
-            Box::new(|schema, party, homes| Tabling::start(config, schema, party, homes));
+            Box::new(|schema, place, clock| Tabling::start(config, schema, place, clock));
         start(config, world, keys::keep, Parties { store, tables: Some(tables), keeper: None })
     }
 }
