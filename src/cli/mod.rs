@@ -14,6 +14,7 @@ mod limits;
 mod publish;
 mod serve;
 mod subscribe;
+mod tables;
 #[cfg(test)]
 mod testing;
 pub mod token;
@@ -36,6 +37,7 @@ pub use publish::PublishArgs;
 pub use serve::ServeArgs;
 pub use serve::serve;
 pub use subscribe::SubscribeArgs;
+pub use tables::TablesArgs;
 pub use token::TokenArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
@@ -89,6 +91,12 @@ pub fn config(arguments: &ConfigArgs) -> ExitCode {
 #[must_use]
 pub fn doctor(arguments: &DoctorArgs) -> ExitCode {
     doctor::run(arguments)
+}
+
+/// `fanwire tables`.
+#[must_use]
+pub fn tables(arguments: &TablesArgs) -> ExitCode {
+    tables::run(arguments)
 }
 
 /// `fanwire token`.

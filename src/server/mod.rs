@@ -156,6 +156,14 @@ impl Server {
         plan::settings(config, connections, shards, &sizes)
     }
 
+    /// What the tables of the database lack of what is declared, or have otherwise, in words; nothing: they can be used. Changes nothing.
+    ///
+    /// # Errors
+    /// If the configuration is at fault, or the database cannot be read.
+    pub fn check_tables(config: &Config) -> Result<Vec<String>, ConfigError> {
+        tabling::differences(config)
+    }
+
     /// Starts one; several may run in one process.
     ///
     /// # Errors

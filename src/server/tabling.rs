@@ -13,6 +13,7 @@ use super::error::StartError;
 use super::written::unusable;
 use crate::backend::Backend;
 use crate::backend::TablesParty;
+use crate::backend::sqlite;
 use crate::backend::sqlite::Sqlite;
 use crate::backend::sqlite::Use;
 use crate::clock::Clock;
@@ -152,6 +153,20 @@ fn backend(
     let how = Use { readers: set.readers, query_us_max: set.query_ms_max.saturating_mul(1000) };
     let sqlite = Sqlite::open(&path, schema, how, bell).map_err(|error| wrong(&error))?;
     Ok(Backend::Sqlite(Box::new(sqlite)))
+}
+
+/// What the database's tables lack of what is declared, or have otherwise; nothing: they can be used.
+///
+/// # Errors
+/// If the configuration is at fault, or the database cannot be read.
+pub(super) fn differences(config: &Config) -> Result<Vec<String>, ConfigError> {
+    let schema = schema(config)?;
+    if schema.is_empty() || config.tables.backend == BackendChoice::Memory {
+        return Ok(Vec::new());
+    }
+    let (key, path) = file(config);
+    sqlite::check(&path, &schema)
+        .map_err(|error| unusable(config, key, format_args!("{}: {error}", path.display())))
 }
 
 /// The file of SQLite, and the key that says so.

@@ -40,7 +40,7 @@ use fanwire::tables::keeper::Outcome;
 
 use crate::support::random::Random;
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 16;
 const STEPS: u64 = 120;
 
 /// Every type, and nasty texts of it in JSON.
@@ -226,7 +226,7 @@ struct Chance<'a> {
 
 impl Chance<'_> {
     fn below(&mut self, bound: usize) -> usize {
-        self.random.below(bound as u64) as usize
+        self.random.below(bound)
     }
 
     fn value(&mut self, kind: Type) -> Value {
@@ -359,8 +359,8 @@ impl Chance<'_> {
             columns: self.columns(table),
             filter: self.filter(table, 3),
             sort: self.sorts(table),
-            limit: (self.below(2) == 0).then(|| self.random.below(5)),
-            offset: if self.below(2) == 0 { 0 } else { self.random.below(4) },
+            limit: (self.below(2) == 0).then(|| self.random.below(5) as u64),
+            offset: if self.below(2) == 0 { 0 } else { self.random.below(4) as u64 },
             wants_total: self.below(2) == 0,
             number_of: (self.below(5) == 0).then_some(key),
             preload: self.preloads(table, 2),
@@ -403,7 +403,7 @@ fn sqlite_answers_what_memory_answers() {
             }
         }
     }
-    assert!(rows > 2_000 && changed > 1_000, "{rows} rows, {changed} changes");
+    assert!(rows > 500 && changed > 250, "{rows} rows, {changed} changes");
 }
 
 /// What was written is there after a restart, and a table that was declared otherwise is refused.

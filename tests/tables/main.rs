@@ -5,6 +5,9 @@
 
 mod conformance;
 mod conversation;
+mod served;
 mod shelf;
+#[path = "../support/socket.rs"]
+mod socket;
 #[path = "../support/mod.rs"]
 mod support;

@@ -12,7 +12,10 @@ use crate::tables::Type;
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn differences(connection: &Connection, schema: &Schema) -> rusqlite::Result<Vec<String>> {
+pub(super) fn differences(
+    connection: &Connection,
+    schema: &Schema,
+) -> rusqlite::Result<Vec<String>> {
     let mut all = Vec::new();
     for (_, table) in schema.tables() {
         of_table(connection, table, &mut all)?;

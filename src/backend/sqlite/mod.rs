@@ -23,7 +23,7 @@ use flume::Sender;
 use flume::TryRecvError;
 use rusqlite::Connection;
 
-pub use checked::differences;
+use checked::differences;
 use connection::Purpose;
 use reader::Held;
 use reader::Job;
@@ -83,6 +83,15 @@ impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
+}
+
+/// What the tables of a file lack of what is declared, or have otherwise; the file is only read.
+///
+/// # Errors
+/// If it cannot be.
+pub fn check(path: &Path, schema: &Schema) -> Result<Vec<String>, OpenError> {
+    let connection = connection::open(path, Purpose::Read)?;
+    Ok(differences(&connection, schema)?)
 }
 
 /// An answer that is being read.
