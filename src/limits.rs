@@ -10,6 +10,8 @@ mod access;
 mod admin;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/playback.rs"]
+mod playback;
 #[path = "limits/tables.rs"]
 mod tables;
 #[path = "limits/tls.rs"]
@@ -18,6 +20,7 @@ mod tls;
 pub use access::*;
 pub use admin::*;
 pub use filters::*;
+pub use playback::*;
 pub use tables::*;
 pub use tls::*;
 
@@ -127,7 +130,7 @@ pub const MEMORY_SHARES: u64 = 64;
 pub const MEMORY_SLACK_SHARE: u64 = 5;
 /// Bytes of the place that a connection has where users and addresses are counted: two tables as empty as they may be, and the name of a user.
 pub const PLACE_BYTES: u64 = 768;
-/// Bytes of the process when nothing is connected: its code, its own threads' stacks, the keys that tokens are checked with. `tests/idle_memory.rs`
+/// Bytes of the process when nothing is connected: its code, its own threads' stacks, the keys that tokens are checked with. `tests/command/idle_memory.rs`
 /// measures it and the next.
 pub const PROCESS_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of a shard when nothing is connected to it, besides its read buffer: its thread, runtime, scratch buffers and tables.
@@ -170,8 +173,12 @@ pub const PAGE_EVENTS_MAX: usize = 1024;
 pub const PAGE_WORK_MAX: usize = 8 * 1024;
 /// Names that are looked at to find the topics of a pattern; of more the events are gone through in their order instead.
 pub const SELECT_NAMES_MAX: usize = 1024;
-/// Topics that one tick forgets; the rest waits for the next one, or for the want of memory.
-pub const FORGET_PER_TICK_MAX: usize = 1024;
+/// Events that one tick lets go of because they are too old; the rest waits for the next one, so that a clock that is set forward stops nobody for
+/// longer than some milliseconds.
+pub const EXPIRE_PER_TICK_MAX: usize = 16 * 1024;
+/// Topics that one tick forgets; the rest waits for the next one, or for the want of memory. Forgetting one takes about a microsecond, so that
+/// a million of them take some thousandths of a core for minutes.
+pub const FORGET_PER_TICK_MAX: usize = 256;
 
 /// Bytes of a block's summary or body in the log, unpacked; a head that says more is none. An event as large as it may be fits, with the one before it.
 pub const LOG_BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -272,6 +279,8 @@ pub const UNITS_SEND: u64 = 100;
 pub const UNIT_BYTES: usize = 256;
 /// Units of matching and encoding an event.
 pub const UNITS_EVENT: u64 = 20;
+/// Units of letting go of an event, or of a topic: about a microsecond.
+pub const UNITS_GONE: u64 = 20;
 /// Units of encoding an event for one connection.
 pub const UNITS_ENCODED: u64 = 8;
 /// Units of an event for one more class or outbox.

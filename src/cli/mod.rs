@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands that talk to a
 //! server use only what any client could use: the public protocol.
 
+mod admin;
 mod config;
 mod connect;
 mod demo;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 
 use crate::clock::Clock;
 
+pub use admin::AdminArgs;
 pub use config::ConfigArgs;
 pub use connect::TrustArgs;
 pub use demo::DemoArgs;
@@ -85,6 +87,12 @@ pub fn history(arguments: &HistoryArgs) -> ExitCode {
 #[must_use]
 pub fn config(arguments: &ConfigArgs) -> ExitCode {
     config::run(arguments)
+}
+
+/// `fanwire admin`.
+#[must_use]
+pub fn admin(arguments: AdminArgs) -> ExitCode {
+    run(admin::run(arguments))
 }
 
 /// `fanwire doctor`.

@@ -22,6 +22,7 @@ use super::topic::ring_weight;
 use super::topics::Topics;
 use crate::event::Event;
 use crate::event::TopicName;
+use crate::limits::EXPIRE_PER_TICK_MAX;
 use crate::limits::FORGET_PER_TICK_MAX;
 
 /// Events, or last events, of all topics in the order of their stamps: topic and stamp. An entry whose event has already gone is passed over.
@@ -425,22 +426,28 @@ impl Memory {
         page::read(self, read)
     }
 
-    /// Lets go of what is older than the retention allows.
-    pub fn expire(&mut self, now_us: u64) {
+    /// Lets go of what is older than the retention allows, and of some topics that have nothing; how many events and topics went: it costs nothing
+    /// else, however much is held.
+    pub fn expire(&mut self, now_us: u64) -> usize {
+        let mut gone = 0;
         if let Some(oldest_kept_us) = now_us.checked_sub(self.retention.age_us_max) {
             while let Some((oldest, time_us)) = self.oldest()
                 && time_us < oldest_kept_us
+                && gone < EXPIRE_PER_TICK_MAX
             {
                 self.order.pop_front();
                 self.evict_oldest_of(oldest);
+                gone += 1;
             }
         }
         for _ in 0..FORGET_PER_TICK_MAX {
             if !self.forget_idle() {
                 break;
             }
+            gone += 1;
         }
         self.shrink_all();
+        gone
     }
 
     /// Events and bytes held, for the metrics.

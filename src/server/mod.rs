@@ -46,6 +46,7 @@ pub use storing::DISK_FAILED_CODE;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
+use crate::admin::Orders;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -112,6 +113,12 @@ impl Running {
     #[must_use]
     pub fn address_of(&self, port: Port) -> Option<SocketAddr> {
         self.places.iter().find(|place| place.port == port).map(|place| place.address)
+    }
+
+    /// Orders of operators, which are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
+    #[must_use]
+    pub fn orders(&self, wake: impl Fn() + Send + Sync + 'static) -> Option<Orders> {
+        self.board.take_orders(wake)
     }
 
     /// Takes no new connections, finishes what was begun, tells everyone to go. Returns at once.

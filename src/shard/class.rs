@@ -4,7 +4,9 @@
 //! seat in that list, so that coming and going takes the same time in a class of two and of two hundred thousand; a class without connections
 //! does not exist; frames wait only for members.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,11 +33,32 @@ pub(super) struct ClassKey {
     pub(super) subs: Vec<Arc<Subscription>>,
     /// A connection whose messages depend on what it was sent before is like no other.
     pub(super) alone: Option<ConnRef>,
+    /// All that is asked for lies in the past still: the matcher does not know it.
+    pub(super) is_asleep: bool,
+}
+
+/// One deflate stream in use, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct StreamLease(Rc<Cell<usize>>);
+
+impl StreamLease {
+    /// One more of those that are counted there.
+    pub(super) fn of(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for StreamLease {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// A deflate stream shared by all members.
 #[derive(Debug)]
 pub(super) struct Stream {
+    pub(super) _lease: StreamLease,
     pub(super) deflater: Box<Deflater>,
     /// Counts the restarts, from 1; a member is in sync if it has seen every message since the last one.
     pub(super) epoch: u32,

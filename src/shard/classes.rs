@@ -1,13 +1,16 @@
 //! All classes of a shard, and what finds those that want an event.
 //!
-//! Invariant: the matcher knows the subscriptions of every class, each by a wish of its own, and of no other; a class's account is its own. Never
+//! Invariant: the matcher knows the subscriptions of every class that is not asleep, each by a wish of its own, and of no other; a class's account is its own. Never
 //! tells anybody anything.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::class::Class;
 use super::class::ClassKey;
+use super::class::StreamLease;
 use super::conns::ClassId;
 use super::conns::Conn;
 use super::input::ConnId;
@@ -15,6 +18,7 @@ use super::spending::Spending;
 use crate::clock::Now;
 use crate::event::Event;
 use crate::event::Interest;
+use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::matcher::Matcher;
 use crate::matcher::PayerId;
 use crate::matcher::WishId;
@@ -38,7 +42,8 @@ pub(super) struct Classes {
     pub(super) spending: Spending,
     /// Wishes that want the event at hand.
     wanted: Vec<WishId>,
-    streams: usize,
+    /// Deflate streams in use.
+    streams: Rc<Cell<usize>>,
     bytes: usize,
 }
 
@@ -58,7 +63,7 @@ impl Classes {
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
         self.matcher.open_account(payer(id), spent);
-        for (wish, sub) in wishes.iter().zip(&key.subs) {
+        for (wish, sub) in wishes.iter().zip(&key.subs).filter(|_| !key.is_asleep) {
             self.matcher.insert(*wish, payer(id), &sub.topics, sub.filter.as_ref());
         }
         let class = Class::new(key, wishes);
@@ -88,7 +93,7 @@ impl Classes {
     pub(super) fn remove(&mut self, id: ClassId) {
         let class = self.slots.get_mut(id.index()).and_then(Option::take);
         let Some(class) = class else { return };
-        for wish in &class.wishes {
+        for wish in class.wishes.iter().filter(|_| !class.key.is_asleep) {
             self.matcher.remove(*wish);
         }
         self.by_key.remove(&class.key);
@@ -203,22 +208,18 @@ impl Classes {
         class.members.first().or_else(|| class.solos.first()).copied()
     }
 
-    /// Deflate streams in use; counted anew, because they go with the last member of their class.
-    pub(super) fn count_streams(&mut self) -> usize {
-        self.streams = self.slots.iter().flatten().filter(|class| class.stream.is_some()).count();
-        self.streams
-    }
-
     /// Bytes of all of them, with what finds their subscriptions.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// Deflate streams in use.
     pub(super) fn streams(&self) -> usize {
-        self.streams
+        self.streams.get()
     }
 
-    pub(super) fn stream_made(&mut self) {
-        self.streams += 1;
+    /// One more stream; `None`: there are as many as there may be.
+    pub(super) fn lease_stream(&self) -> Option<StreamLease> {
+        (self.streams.get() < DEFLATE_STREAMS_MAX).then(|| StreamLease::of(&self.streams))
     }
 }

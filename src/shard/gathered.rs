@@ -32,7 +32,6 @@ use crate::dialect::Form;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
-use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
 use crate::limits::UNITS_EVENT;
@@ -210,10 +209,12 @@ impl Gathered {
         else {
             return;
         };
-        if class.stream.is_none() && classes.streams() < DEFLATE_STREAMS_MAX {
-            classes.stream_made();
+        if class.stream.is_none()
+            && let Some(lease) = classes.lease_stream()
+        {
             let deflater = Box::new(Deflater::new(LEVEL_DEFAULT, window_bits));
             let stream = Stream {
+                _lease: lease,
                 deflater,
                 epoch: self.stream_epoch,
                 messages: DEFLATE_EPOCH_MESSAGES,

@@ -186,8 +186,9 @@ impl Home {
         self.stamped_us
     }
 
-    pub(super) fn expire(&mut self, now: Now) {
-        self.memory.expire(now.wall_us);
+    /// Lets go of what is too old; how many events and topics went.
+    pub(super) fn expire(&mut self, now: Now) -> usize {
+        self.memory.expire(now.wall_us)
     }
 
     pub(super) fn held(&self) -> Held {
@@ -217,6 +218,16 @@ impl Home {
     /// What is told instead, if it does not.
     pub(super) fn unavailable(&self, read: &Read, until_us: u64) -> Page {
         self.memory.unavailable(read, until_us)
+    }
+
+    /// Reads a page without beginning anything.
+    pub(super) fn look(&self, read: &Read) -> Page {
+        self.memory.read(read)
+    }
+
+    /// The newest offset of a topic; 0: nothing is known of it.
+    pub(super) fn newest_offset(&self, topic: &TopicName) -> u64 {
+        self.memory.newest_offset(topic)
     }
 
     pub(super) fn topics(&self) -> impl Iterator<Item = &TopicName> {

@@ -104,6 +104,16 @@ impl Intake {
         self.unheard.len()
     }
 
+    /// Bytes of drafts that were carried out in this turn.
+    pub(super) const fn heard_bytes(&self) -> usize {
+        self.heard_bytes
+    }
+
+    /// The first so many in the line published in this turn, and are last in the next one.
+    pub(super) fn end_hearing(&mut self, served: usize) {
+        self.unheard.rotate_left(served.min(self.unheard.len()));
+    }
+
     pub(super) fn pop_unheard(&mut self) -> Option<ConnRef> {
         self.unheard.pop_front()
     }

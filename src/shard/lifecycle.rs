@@ -21,6 +21,7 @@ use super::solo::Closing;
 use super::solo::Solo;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::limits::UNITS_GONE;
 use crate::wire::frame;
 
 impl Shard {
@@ -117,6 +118,7 @@ impl Shard {
     fn end_subscriptions(&mut self, id: ConnId) {
         self.stats.take_subs(self.conns.voice_of(id), self.subs_of(id).len());
         self.telling.shapings.forget(&mut self.conns, id);
+        self.telling.plays.forget(&mut self.conns, id);
         self.leave_class(id);
     }
 
@@ -195,14 +197,12 @@ impl Shard {
     /// To be called every 100 ms.
     pub fn tick(&mut self, now: Now) {
         self.life.set_date(now);
-        self.home.expire(now);
-        if let Some(durable) = &mut self.durable {
-            durable.home.expire(now);
-        }
+        let durable = self.durable.as_mut().map_or(0, |durable| durable.home.expire(now));
+        let gone = self.home.expire(now) + durable;
+        self.telling.turn.spend(gone as u64 * UNITS_GONE);
         self.give_up_on_store(now);
         self.tell_figures(now);
         self.tell_troubles(now);
-        self.classes.count_streams();
         let first = self.life.sweep();
         if first == 0 {
             self.end_stalled_replays(now);
@@ -310,6 +310,7 @@ impl Shard {
     /// Ends subscriptions after what waits was sent.
     pub(super) fn end_politely(&mut self, id: ConnId, after_sent: AfterSent, now: Now) {
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
+        self.telling.plays.forget(&mut self.conns, id);
         if let Some(solo) = self.conns.solo_mut(id) {
             solo.replays.clear();
             solo.count_past();

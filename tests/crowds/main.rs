@@ -51,11 +51,12 @@ fn play_two(seed: u64) {
 
 fn play(seed: u64, mut random: Random, shards: u16, load_per_cent: u64, kinds: &[Kind]) {
     let slow_per_cent = *random.pick(&[0, 20, 50, 90]);
-    // These say more than there is room for.
-    let is_flooded = kinds.iter().any(|kind| matches!(kind, Kind::Flood | Kind::Inflated));
+    // These say more than can be told, the last one to those who ask for everything.
+    let is_flooded = kinds.contains(&Kind::Flood)
+        || [Kind::Past, Kind::Inflated].iter().all(|kind| kinds.contains(kind));
     let load_per_cent = if is_flooded { 300 } else { load_per_cent };
     let mut stage = Stage::new(random, shards);
-    let mut crowd = Crowd::new(&mut stage, slow_per_cent, load_per_cent);
+    let mut crowd = Crowd::new(&mut stage, slow_per_cent, load_per_cent, kinds);
     let mut attacks: Vec<Attack> =
         kinds.iter().map(|kind| Attack::new(&mut stage, *kind)).collect();
     let began_us = stage.now_us();
@@ -72,12 +73,12 @@ fn play(seed: u64, mut random: Random, shards: u16, load_per_cent: u64, kinds: &
         stage.turn();
     }
     let what = format!(
-        "{seed}: {:?} beside {slow_per_cent} % slow on {shards}, {load_per_cent} % load: turns of {} us, {} KiB held",
+        "{seed}: {:?} beside {slow_per_cent} % slow on {shards}, {load_per_cent} % load: turns of {} us, {} KiB held, {}",
         kinds,
         stage.turn_us_max,
-        stage.held_max / heap::KIB
+        stage.held_max / heap::KIB,
+        crowd.check(&stage)
     );
-    crowd.check(&stage);
     attacks.iter().for_each(|attack| attack.check(&stage));
     let held_max = HELD_BYTES_MAX + i64::from(shards) * CORE_HELD_BYTES_MAX;
     assert!(stage.held_max <= held_max && stage.turn_us_max <= TURN_US_MAX, "{what}");

@@ -20,6 +20,7 @@ use fanwire::auth::TokenRules;
 use fanwire::auth::Verifier;
 use fanwire::conn::Gauge;
 use fanwire::history::Retention;
+use fanwire::limits::INBOX_BYTES_MAX;
 use fanwire::limits::INBOX_MESSAGES_MAX;
 use fanwire::limits::READ_BYTES;
 use fanwire::limits::READS_PER_TURN_MAX;
@@ -84,6 +85,8 @@ fn settings() -> Settings {
     Settings {
         access: Arc::new(access()),
         retention,
+        // The bytes of topics are the bound, and not their number.
+        topics_max: 1 << 20,
         outbox_bytes_max: BUDGET / 8,
         outboxes_bytes_max: BUDGET,
         memory: MemoryBounds {
@@ -136,6 +139,7 @@ impl Stage {
         world.costs =
             Costs { send_ns: SEND_US * 1_000, kib_ns: KIB_US * 1_000, ..Costs::default() };
         world.inbox_messages_max = INBOX_MESSAGES_MAX;
+        world.inbox_bytes_max = INBOX_BYTES_MAX;
         let count = usize::from(shards);
         let gauge = settled_gauge();
         world.shards.iter_mut().for_each(|shard| shard.set_units(gauge.1));

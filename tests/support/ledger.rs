@@ -1,6 +1,5 @@
-//! Bytes that have been allocated and not given back: by this thread, or by all others.
+//! Bytes that all threads but this one have allocated and not given back.
 
-#![allow(dead_code, reason = "each test asks for one of the two")]
 #![expect(unsafe_code, reason = "an allocator is unsafe by nature; this one counts and hands on")]
 
 use std::alloc::GlobalAlloc;
@@ -52,11 +51,6 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: the caller's promise, handed on.
         unsafe { System.realloc(pointer, layout, bytes) }
     }
-}
-
-/// Bytes that this thread holds now.
-pub(crate) fn held() -> isize {
-    HELD.get()
 }
 
 /// Bytes that all other threads hold now.

@@ -1,5 +1,7 @@
 //! Shards, other parties, the lanes between all of them, and sockets that can be full; time passes when it is told to.
 
+#[path = "costs.rs"]
+mod costs;
 #[path = "drain.rs"]
 mod drain;
 #[path = "party.rs"]
@@ -31,6 +33,7 @@ use fanwire::shard::Settings;
 use fanwire::shard::Shard;
 use fanwire::shard::Sink;
 
+pub use self::costs::Costs;
 pub use self::drain::Drain;
 use self::party::Party;
 use self::store::Store;
@@ -135,25 +138,8 @@ pub struct World {
     pub costs: Costs,
     /// Messages in each lane from one party to another; more wait where they come from.
     pub inbox_messages_max: usize,
-}
-
-/// What a core's work takes, in nanoseconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Costs {
-    pub send_ns: u64,
-    /// Each KiB that is sent.
-    pub kib_ns: u64,
-    /// The fan-out of an event.
-    pub event_ns: u64,
-    /// A step of a filter.
-    pub step_ns: u64,
-}
-
-/// What this machine takes, about.
-impl Default for Costs {
-    fn default() -> Self {
-        Self { send_ns: 4_000, kib_ns: 1_000, event_ns: 1_000, step_ns: 1 }
-    }
+    /// Bytes in each, likewise; one message may go beyond them.
+    pub inbox_bytes_max: usize,
 }
 
 struct Sockets<'a> {
@@ -209,6 +195,7 @@ impl World {
             now: Now { mono_ms: MONO_MS, wall_us: START_US },
             costs: Costs::default(),
             inbox_messages_max: usize::MAX,
+            inbox_bytes_max: usize::MAX,
         }
     }
 
@@ -316,9 +303,17 @@ impl World {
         for (to, way) in self.ways[shard].iter_mut().enumerate() {
             let pending = self.shards[shard].mesh_pending(PartyId(to as u16));
             for lane in Lane::ALL {
-                let room = self.inbox_messages_max.saturating_sub(way.queue(lane).len());
-                let parcels = std::iter::from_fn(|| pending.pop(lane)).take(room);
-                way.queue(lane).extend(parcels.map(|parcel| parcel.message));
+                let queue = way.queue(lane);
+                let is_bounded = self.inbox_bytes_max < usize::MAX;
+                let weighed = queue.iter().filter(|_| is_bounded);
+                let mut bytes: usize = weighed.map(Message::weight_bytes).sum();
+                while queue.len() < self.inbox_messages_max
+                    && bytes < self.inbox_bytes_max
+                    && let Some(parcel) = pending.pop(lane)
+                {
+                    bytes += parcel.weight_bytes;
+                    queue.push_back(parcel.message);
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: no more of a body is held than the call's own limit allows.
 
+use super::asked::Asked;
 use super::unread::Unread;
 use crate::dialect::Calling;
 use crate::dialect::DialectId;
@@ -40,6 +41,8 @@ pub(super) enum Action {
     Call(Calling),
     /// Tokens that are to open nothing any more.
     Revoke,
+    /// An operator asks.
+    Operator(Box<Asked>),
 }
 
 /// The body of a call, of which a part has come.
@@ -54,6 +57,11 @@ impl PartialBody {
     /// Bytes of the body that have come.
     pub(super) fn come_bytes(&self) -> u64 {
         self.body.len() as u64
+    }
+
+    /// Whether what it asks for may be to publish something: then it has its turn with others that do. A revocation does not wait for them.
+    pub(super) const fn may_publish(&self) -> bool {
+        matches!(self.action, Action::Call(_))
     }
 
     /// Bytes that it holds.

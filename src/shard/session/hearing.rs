@@ -308,15 +308,21 @@ impl Shard {
         }
     }
 
-    /// Goes on with those who had to wait for others, each once.
+    /// Goes on with those who had to wait for others, each once. Who published in this turn has the next one behind those who found no time in it.
     pub(in super::super) fn hear_on(&mut self, now: Now) {
+        let mut served = 0;
         for _ in 0..self.intake.begin_hearing() {
             let Some(conn) = self.intake.pop_unheard() else { return };
             if let Some(found) = self.conns.find_ref(conn) {
                 found.is_heard_later = false;
+                let heard_before = self.intake.heard_bytes();
                 self.go_on(conn.id, now);
+                let waits_again =
+                    self.conns.find_ref(conn).is_some_and(|found| found.is_heard_later);
+                served += usize::from(waits_again && self.intake.heard_bytes() > heard_before);
             }
         }
+        self.intake.end_hearing(served);
     }
 
     /// Goes on with what a connection has said.

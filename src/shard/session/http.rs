@@ -253,7 +253,7 @@ impl Shard {
                         break;
                     }
                 }
-                State::Gather(_) if !self.has_time_for(id, 0) => {
+                State::Gather(body) if body.may_publish() && !self.has_time_for(id, 0) => {
                     http.is_paused = true;
                     break;
                 }
