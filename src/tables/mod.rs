@@ -102,6 +102,7 @@ pub use read::Operator;
 pub use read::Unknown;
 pub use schema::Column;
 pub use schema::ColumnId;
+pub use schema::Ranking;
 pub use schema::Relation;
 pub use schema::RelationId;
 pub use schema::Schema;
