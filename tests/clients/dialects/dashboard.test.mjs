@@ -1,5 +1,5 @@
 // A client as rtbdp's dashboard has it: it subscribes and replays in one message, keeps the newest row of each key, and a ranking by applying each update once and in order. While rows arrive, and
-// through connections that break off and a server that starts anew, what it shows becomes what the feed counted.
+// through connections that break off, what it shows becomes what the feed counted.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
