@@ -47,7 +47,7 @@ fn heads(criterion: &mut Criterion) {
 
 fn decoding(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("wire/decode");
-    let mut inbound = Inbound::new();
+    let mut inbound = Inbound::default();
     let mut decoder = Decoder::new(1 << 20, true);
     let mut take = |incoming: Incoming<'_>| {
         black_box(incoming);

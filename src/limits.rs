@@ -12,6 +12,8 @@ mod admin;
 mod dialects;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/playback.rs"]
+mod playback;
 #[path = "limits/tables.rs"]
 mod tables;
 #[path = "limits/tls.rs"]
@@ -21,6 +23,7 @@ pub use access::*;
 pub use admin::*;
 pub use dialects::*;
 pub use filters::*;
+pub use playback::*;
 pub use tables::*;
 pub use tls::*;
 
@@ -130,7 +133,7 @@ pub const MEMORY_SHARES: u64 = 64;
 pub const MEMORY_SLACK_SHARE: u64 = 5;
 /// Bytes of the place that a connection has where users and addresses are counted: two tables as empty as they may be, and the name of a user.
 pub const PLACE_BYTES: u64 = 768;
-/// Bytes of the process when nothing is connected: its code, its own threads' stacks, the keys that tokens are checked with. `tests/idle_memory.rs`
+/// Bytes of the process when nothing is connected: its code, its own threads' stacks, the keys that tokens are checked with. `tests/command/idle_memory.rs`
 /// measures it and the next.
 pub const PROCESS_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of a shard when nothing is connected to it, besides its read buffer: its thread, runtime, scratch buffers and tables.

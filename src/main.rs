@@ -42,10 +42,14 @@ enum Command {
     Token(cli::TokenArgs),
     /// Whether a configuration would do, what differs between two, what a key means.
     Config(cli::ConfigArgs),
+    /// Look into a server that runs, and tell it what to do.
+    Admin(cli::AdminArgs),
     /// How many subscribers this host will hold, and what to change for more.
     Doctor(cli::DoctorArgs),
     /// Look into a data folder at rest: what is in it, whether it is sound, its events out and in.
     History(cli::HistoryArgs),
+    /// Compare the tables that a configuration declares with those of its database.
+    Tables(cli::TablesArgs),
 }
 
 fn main() -> ExitCode {
@@ -61,7 +65,9 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => cli::demo(&arguments),
         Command::Token(arguments) => cli::token(&arguments),
         Command::Config(arguments) => cli::config(&arguments),
+        Command::Admin(arguments) => cli::admin(arguments),
         Command::Doctor(arguments) => cli::doctor(&arguments),
         Command::History(arguments) => cli::history(&arguments),
+        Command::Tables(arguments) => cli::tables(&arguments),
     }
 }

@@ -6,6 +6,8 @@
 use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::limits::PLAYBACK_SPEED_MAX;
+use crate::limits::PLAYBACK_SPEED_MIN;
 
 /// What stands between the two parts of an epoch: that of durable topics, which lasts as long as their folder, and that of the process. Without durable topics
 /// there is only the latter.
@@ -46,6 +48,84 @@ pub enum Since {
     Cursor(Cursor),
     /// After a position that is none here, of another server or of the future: with what history holds, and with a gap before it.
     Lost,
+}
+
+impl Since {
+    /// Whether events are told from there on in the order in which they came, so that they can be told at a pace of their own time. `Last` and `Snapshot` tell one
+    /// state, `Tail` what is counted from the end, and `Now` nothing.
+    #[must_use]
+    pub const fn is_place_in_time(&self) -> bool {
+        match self {
+            Self::Earliest | Self::Time(_) | Self::Position(_) | Self::Cursor(_) | Self::Lost => {
+                true
+            }
+            Self::Now | Self::Last | Self::Snapshot(_) | Self::Tail(_) => false,
+        }
+    }
+}
+
+/// How many times as fast as it happened the past is told, in thousandths; 0: it is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Speed(pub u32);
+
+impl Speed {
+    /// Nothing is told until another speed is.
+    pub const PAUSED: Self = Self(0);
+
+    /// The speed that a number says; `None`: it is neither 0 nor one of `PLAYBACK_SPEED_MIN` to `PLAYBACK_SPEED_MAX`.
+    #[must_use]
+    pub fn of(number: f64) -> Option<Self> {
+        let is_pause = number == 0.0;
+        if !is_pause && !(PLAYBACK_SPEED_MIN..=PLAYBACK_SPEED_MAX).contains(&number) {
+            return None;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is 0 to 10,000,000"
+        )]
+        Some(Self((number * 1000.0).round() as u32))
+    }
+}
+
+/// That the past is told at a pace of its own time, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Playback {
+    pub speed: Speed,
+    /// What was stamped before this moment is told at once, in microseconds since 1970; 0: nothing is, the first event begins it.
+    pub from_us: u64,
+    /// Silences of the past take no longer than so many milliseconds of the reader's time.
+    pub gap_ms_max: Option<u32>,
+}
+
+/// A subscription's change of place in time, or of the pace at which it is told of it; what is `None` stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Seek {
+    /// It is told everything from there on anew, whatever it was told before.
+    pub since: Option<Since>,
+    /// `Some(None)`: as fast as it can be told.
+    pub speed: Option<Option<Speed>>,
+    /// As [`Playback::from_us`], for the new place.
+    pub from_us: u64,
+    /// `Some(None)`: silences take as long as they took.
+    pub gap_ms_max: Option<Option<u32>>,
+}
+
+impl Seek {
+    /// Whether anything is to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How a subscription is told of the past from here on that is told of it as `before` says.
+    #[must_use]
+    pub fn playback(&self, before: Option<Playback>) -> Option<Playback> {
+        let speed = self.speed.unwrap_or_else(|| before.map(|before| before.speed))?;
+        let gap_ms_max =
+            self.gap_ms_max.unwrap_or_else(|| before.and_then(|before| before.gap_ms_max));
+        Some(Playback { speed, from_us: self.from_us, gap_ms_max })
+    }
 }
 
 /// The last offset seen of each topic.

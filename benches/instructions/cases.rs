@@ -135,7 +135,7 @@ fn decode(is_deflated: bool) {
         message = text;
     }
     let bytes = messages::masked(&message, is_deflated);
-    let (mut decoder, mut inbound) = (Decoder::new(1 << 20, true), Inbound::new());
+    let (mut decoder, mut inbound) = (Decoder::new(1 << 20, true), Inbound::default());
     let mut take = |incoming: Incoming<'_>| {
         black_box(incoming);
         ControlFlow::Continue(())

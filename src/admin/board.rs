@@ -8,13 +8,18 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+use super::orders::OrderBook;
+use super::orders::Ordered;
+use super::orders::Orders;
 use super::store_figures::STORE_FIGURES;
 use crate::dialect::DialectId;
 use crate::event::ShardId;
 use crate::history::keeper::Figures;
 use crate::limits::DIALECTS_COUNTED_MAX;
+use crate::limits::ORDERS_MAX;
 use crate::shard::FIGURES;
 use crate::shard::Pulse;
+use crate::shard::Response;
 use crate::shard::Stats;
 use crate::shard::Tally;
 
@@ -99,6 +104,8 @@ pub struct Board {
     store: [AtomicU64; STORE_FIGURES.len()],
     has_store: AtomicBool,
     is_store_full: AtomicBool,
+    /// Where orders of operators are handed in, if somebody takes them.
+    orders: OnceLock<OrderBook>,
 }
 
 impl Board {
@@ -111,7 +118,29 @@ impl Board {
             store: [const { AtomicU64::new(0) }; STORE_FIGURES.len()],
             has_store: AtomicBool::new(false),
             is_store_full: AtomicBool::new(false),
+            orders: OnceLock::new(),
         }
+    }
+
+    /// Orders of operators are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
+    pub fn take_orders(&self, wake: impl Fn() + Send + Sync + 'static) -> Option<Orders> {
+        let (orders, waiting) = flume::bounded(ORDERS_MAX);
+        let book = OrderBook { orders, wake: Box::new(wake) };
+        self.orders.set(book).is_ok().then_some(Orders(waiting))
+    }
+
+    /// Hands in an order; what it is refused with, if nobody takes it.
+    pub(super) fn order(&self, ordered: Ordered) -> Option<Response> {
+        let Some(book) = self.orders.get() else {
+            let message = "this server is part of another program, which takes no orders";
+            return Some(Response::error(501, "not_here", message));
+        };
+        if book.orders.try_send(ordered).is_err() {
+            let message = "too many orders wait to be carried out";
+            return Some(Response::error(503, "full", message));
+        }
+        (book.wake)();
+        None
     }
 
     /// Says whether connections are taken.

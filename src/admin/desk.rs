@@ -3,13 +3,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use flume::Receiver;
+use flume::Sender;
 
 use super::board::Board;
 use super::board::Noted;
 use super::metrics;
+use super::orders::Answered;
+use super::orders::Order;
+use super::orders::Ordered;
 use crate::dashboard;
 use crate::event::ShardId;
+use crate::limits::ORDERS_MAX;
 use crate::shard::AdminRequest;
+use crate::shard::ConnRef;
 use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Stats;
@@ -22,20 +29,47 @@ const JSON: &str = "application/json";
 pub struct FrontDesk {
     shard: ShardId,
     board: Arc<Board>,
+    /// What became of orders.
+    answers: (Sender<Answered>, Receiver<Answered>),
 }
 
 impl FrontDesk {
     /// A desk for that shard.
     #[must_use]
-    pub const fn new(shard: ShardId, board: Arc<Board>) -> Self {
-        Self { shard, board }
+    pub fn new(shard: ShardId, board: Arc<Board>) -> Self {
+        Self { shard, board, answers: flume::bounded(ORDERS_MAX) }
     }
 }
 
 impl FrontDesk {
-    /// Answers one request.
+    /// Answers one request of a connection. `None`: the answer comes later.
     #[must_use]
-    pub fn answer(&self, request: &AdminRequest) -> Response {
+    pub fn answer(&self, conn: ConnRef, request: &AdminRequest) -> Option<Response> {
+        match request.path.strip_prefix("/v1/admin/") {
+            Some(order) => self.order(conn, order, &request.body),
+            None => Some(self.page(request)),
+        }
+    }
+
+    /// What became of an order, and whose it was.
+    #[must_use]
+    pub fn poll_answer(&self) -> Option<Answered> {
+        self.answers.1.try_recv().ok()
+    }
+
+    /// Hands an order in; an answer if that is all that can be said, or it cannot be.
+    fn order(&self, conn: ConnRef, order: &str, body: &[u8]) -> Option<Response> {
+        let order = match read_order(order, body) {
+            Ok(order) => order,
+            Err((status, code, message)) => return Some(error(status, code, &message)),
+        };
+        // Who drains is not there to answer when it is done.
+        let at_once = (order == Order::Drain).then(|| Response::json(202, r#"{"draining":true}"#));
+        let ordered = Ordered { order, conn, answers: self.answers.0.clone() };
+        self.board.order(ordered).or(at_once)
+    }
+
+    fn page(&self, request: &AdminRequest) -> Response {
         let response = match request.path.as_str() {
             "/healthz" => plain(200, JSON, r#"{"status":"ok"}"#),
             "/readyz" if self.board.is_ready() => plain(200, JSON, r#"{"status":"ready"}"#),
@@ -57,6 +91,30 @@ impl FrontDesk {
     /// Takes note of the shard's counts, and of what its loop has measured.
     pub fn note(&self, stats: &Stats, pulse: &Pulse) {
         self.board.note(self.shard, Noted::of(stats, pulse));
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogBody {
+    level: String,
+}
+
+/// Which order a request is; else the status, the code and the message that refuse it.
+fn read_order(name: &str, body: &[u8]) -> Result<Order, (u16, &'static str, String)> {
+    let bad = |message: &str| (400, "bad_field", message.to_owned());
+    if name == "log" {
+        let body: LogBody = serde_json::from_slice(body)
+            .map_err(|_| bad(r#"the body is {"level":"info,conn=debug"}"#))?;
+        return Ok(Order::Log(body.level));
+    }
+    if !body.is_empty() && body != b"{}" {
+        return Err(bad("the body is {} or nothing"));
+    }
+    match name {
+        "drain" => Ok(Order::Drain),
+        "reload" => Ok(Order::Reload),
+        _ => Err((404, "not_found", format!("there is no order {name}"))),
     }
 }
 
@@ -104,8 +162,8 @@ mod tests {
     use super::*;
 
     fn ask(desk: &FrontDesk, path: &str) -> (u16, String) {
-        let request = AdminRequest { path: path.to_owned(), if_none_match: None };
-        let response = desk.answer(&request);
+        let request = AdminRequest { path: path.to_owned(), if_none_match: None, body: Vec::new() };
+        let response = desk.page(&request);
         (response.status, String::from_utf8(response.body.to_vec()).unwrap())
     }
 
@@ -130,7 +188,8 @@ mod tests {
         let desk = FrontDesk::new(ShardId(0), Arc::new(Board::new(1)));
         let status = |path: &str, known: &str| {
             let if_none_match = Some(known.to_owned());
-            let response = desk.answer(&AdminRequest { path: path.to_owned(), if_none_match });
+            let response =
+                desk.page(&AdminRequest { path: path.to_owned(), if_none_match, body: Vec::new() });
             assert_eq!(response.status == 304, response.body.is_empty(), "{path} {known}");
             response.status
         };

@@ -14,7 +14,6 @@ use crate::limits::ADDRESS_CONNECTIONS;
 use crate::limits::HANDSHAKES_PER_S;
 use crate::limits::MESSAGES_PER_S;
 use crate::limits::PUBLISH_PER_S;
-use crate::limits::RATES_MAX;
 use crate::limits::USER_CONNECTIONS;
 
 use super::rate::Buckets;
@@ -156,12 +155,6 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Nobody yet.
-    #[must_use]
-    pub fn new(limits: AccessLimits) -> Self {
-        Self::within(limits, RATES_MAX)
-    }
-
     /// Nobody yet; at most so many rates of each kind are remembered.
     #[must_use]
     pub fn within(limits: AccessLimits, rates_max: usize) -> Self {
@@ -248,8 +241,8 @@ impl Admission {
     }
 
     /// Connections of a user.
-    #[must_use]
-    pub fn connections_of(&self, user: &str) -> u32 {
+    #[cfg(test)]
+    fn connections_of(&self, user: &str) -> u32 {
         self.users.get(user).copied().unwrap_or(0)
     }
 
@@ -278,6 +271,7 @@ fn discount<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, u32>, key: &K) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::RATES_MAX;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -289,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_eleventh_connection_of_a_user_is_refused_and_the_limit_named() {
-        let mut admission = Admission::new(AccessLimits::default());
+        let mut admission = Admission::within(AccessLimits::default(), RATES_MAX);
         let mut open: Vec<Admitted> =
             (0..10).map(|_| admission.connect(ada(), ip("127.0.0.1")).unwrap()).collect();
         let refused = admission.connect(ada(), ip("10.0.0.1")).unwrap_err();
@@ -304,7 +298,7 @@ mod tests {
     #[test]
     fn an_address_is_counted_and_this_machine_is_not() {
         let limits = AccessLimits { address_connections: 2, ..AccessLimits::default() };
-        let mut admission = Admission::new(limits);
+        let mut admission = Admission::within(limits, RATES_MAX);
         let one = admission.connect(None, ip("2001:db8::1")).unwrap();
         let _two = admission.connect(None, ip("2001:db8::ffff:0:2")).unwrap();
         let refused = admission.connect(ada(), ip("2001:db8::3")).unwrap_err();
@@ -320,7 +314,7 @@ mod tests {
     #[test]
     fn a_connection_that_says_late_whose_it_is_is_counted_then() {
         let limits = AccessLimits { user_connections: 1, ..AccessLimits::default() };
-        let mut admission = Admission::new(limits);
+        let mut admission = Admission::within(limits, RATES_MAX);
         let (ada, bob): (Arc<str>, Arc<str>) = (Arc::from("ada"), Arc::from("bob"));
         let mut first = admission.connect(None, ip("10.0.0.1")).unwrap();
         let mut second = admission.connect(None, ip("10.0.0.1")).unwrap();
@@ -348,7 +342,7 @@ mod tests {
             publish: Rate::per_second(3),
             ..AccessLimits::default()
         };
-        let mut admission = Admission::new(limits);
+        let mut admission = Admission::within(limits, RATES_MAX);
         assert!(admission.handshake(ip("10.0.0.1"), 0).is_ok());
         assert_eq!(
             admission.handshake(ip("10.0.0.1"), 1),

@@ -173,8 +173,8 @@ impl Key {
     }
 
     /// The name by which tokens may call it.
-    #[must_use]
-    pub fn id(&self) -> Option<&str> {
+    #[cfg(test)]
+    pub(crate) fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 

@@ -80,15 +80,9 @@ impl KeySet {
     }
 
     /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.keys.len()
-    }
-
-    /// Whether there is none, so that every token is refused.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
     }
 
     /// Whether a key has this name.

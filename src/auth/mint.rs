@@ -95,8 +95,8 @@ impl SigningKey {
     }
 
     /// The algorithm it signs with.
-    #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
+    #[cfg(test)]
+    pub(super) const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 

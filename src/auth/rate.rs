@@ -73,17 +73,6 @@ impl Bucket {
         if taken > 0 && self.take(taken, rate, now_ms) { taken } else { 0 }
     }
 
-    /// Milliseconds until `count` can be taken, rounded up: for `Retry-After`. 0: now. `None`: never, as it
-    /// is more than the burst.
-    #[must_use]
-    pub fn wait_ms(&self, count: u32, rate: Rate, now_ms: u64) -> Option<u64> {
-        let now_ns = now_ms.saturating_mul(NANOS_PER_MS);
-        let cost_ns = rate.cost_ns().saturating_mul(u64::from(count));
-        let room_ns = rate.depth_ns().checked_sub(cost_ns)?;
-        let owed_ns = self.full_at_ns.saturating_sub(now_ns);
-        Some(owed_ns.saturating_sub(room_ns).div_ceil(NANOS_PER_MS))
-    }
-
     /// Whether it is as good as new, so that it need not be remembered.
     #[must_use]
     pub fn is_full(&self, now_ms: u64) -> bool {
@@ -142,15 +131,9 @@ impl<K: Eq + Hash> Buckets<K> {
     }
 
     /// How many are remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.buckets.len()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty()
     }
 }
 
@@ -164,7 +147,6 @@ mod tests {
         let mut bucket = Bucket::default();
         let taken = (0..150).filter(|_| bucket.take(1, rate, 5_000)).count();
         assert_eq!(taken, 100, "the 101st message in a second is one too many");
-        assert_eq!(bucket.wait_ms(1, rate, 5_000), Some(10));
         assert!(!bucket.take(1, rate, 5_009));
         assert!(bucket.take(1, rate, 5_010));
         assert!(!bucket.take(1, rate, 5_010));
@@ -204,9 +186,7 @@ mod tests {
     fn the_ends_of_the_numbers_do_not_give_more() {
         let mut bucket = Bucket::default();
         assert!(!bucket.take(1, Rate::per_second(0), 1), "a rate of none is none");
-        assert_eq!(bucket.wait_ms(1, Rate::per_second(0), 1), None);
         assert!(!bucket.take(11, Rate::per_second(10), 1), "more than the burst");
-        assert_eq!(bucket.wait_ms(11, Rate::per_second(10), 1), None);
         assert!(bucket.take(10, Rate::per_second(10), 10_000));
         assert!(!bucket.take(1, Rate::per_second(10), 9_000), "the clock ran backwards");
         assert!(!bucket.take(u32::MAX, Rate::per_second(1), u64::MAX), "no overflow");

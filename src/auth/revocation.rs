@@ -59,13 +59,7 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// None yet. `kept_s`: how long one is remembered (`TokenRules::revocation_kept_s`); `None`: for ever.
-    #[must_use]
-    pub fn new(kept_s: Option<u64>) -> Self {
-        Self::bounded(kept_s, REVOCATIONS_MAX)
-    }
-
-    /// As `new`, with room for so many.
+    /// None yet, with room for so many. `kept_s`: how long one is remembered (`TokenRules::revocation_kept_s`); `None`: for ever.
     #[must_use]
     pub fn bounded(kept_s: Option<u64>, max: usize) -> Self {
         Self {
@@ -127,15 +121,8 @@ impl Revocations {
     }
 
     /// Entries remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.tokens.len() + self.users.len()
-    }
-
-    /// Whether nothing at all is revoked.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0 && self.all_issued_until_s.is_none()
     }
 
     fn make_room(&mut self, now_s: u64) -> Result<(), RevocationsFull> {
@@ -181,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_token_a_user_and_an_age_can_be_revoked() {
-        let mut revoked = Revocations::new(Some(100));
-        assert!(revoked.is_empty());
+        let mut revoked = Revocations::bounded(Some(100), REVOCATIONS_MAX);
+        assert_eq!(revoked.len(), 0);
         revoked.revoke(jti("t1"), 50).unwrap();
         revoked.revoke(user("ada", 50), 50).unwrap();
         for (user, jti, issued, expected) in [
@@ -208,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_smaller_revocation_takes_nothing_back() {
-        let mut revoked = Revocations::new(Some(100));
+        let mut revoked = Revocations::bounded(Some(100), REVOCATIONS_MAX);
         revoked.revoke(user("ada", 50), 50).unwrap();
         revoked.revoke(user("ada", 10), 51).unwrap();
         revoked.revoke(Revoke::IssuedUntil { at_s: 40 }, 51).unwrap();

@@ -114,7 +114,6 @@ pub enum TokenError {
     },
     WrongIssuer,
     WrongAudience,
-    Revoked,
 }
 
 impl fmt::Display for TokenError {
@@ -175,7 +174,6 @@ impl fmt::Display for TokenError {
             }
             Self::WrongIssuer => write!(f, "token's issuer (`iss`) is not accepted"),
             Self::WrongAudience => write!(f, "token is for someone else (`aud`)"),
-            Self::Revoked => write!(f, "token was revoked"),
         }
     }
 }

@@ -495,6 +495,6 @@ fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs: u64) {
     notice.to_us = notice.to_us.max(time_us);
     *noticed |= subs;
 }
-
+mod look;
 #[cfg(test)]
 mod tests;

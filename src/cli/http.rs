@@ -15,6 +15,7 @@ use hyper::Request;
 use hyper::client::conn::http1;
 use hyper::client::conn::http1::SendRequest;
 use hyper::header;
+use hyper::http::request::Builder;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
@@ -93,10 +94,29 @@ impl HttpClient {
         media: &str,
         body: &[u8],
     ) -> Result<Response, HttpError> {
-        let request = Request::post(target)
+        let request = Request::post(target).header(header::CONTENT_TYPE, media);
+        Box::pin(self.send(request, body)).await
+    }
+
+    /// Asks as who shows this secret: posts a body of JSON, or gets what is there without one.
+    pub(crate) async fn ask_as(
+        &mut self,
+        secret: &str,
+        target: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Response, HttpError> {
+        let request = match body {
+            Some(_) => Request::post(target).header(header::CONTENT_TYPE, "application/json"),
+            None => Request::get(target),
+        };
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {secret}"));
+        Box::pin(self.send(request, body.unwrap_or_default())).await
+    }
+
+    async fn send(&mut self, request: Builder, body: &[u8]) -> Result<Response, HttpError> {
+        let request = request
             .header(header::HOST, self.way.endpoint.authority())
             .header(header::USER_AGENT, concat!("fanwire/", env!("CARGO_PKG_VERSION")))
-            .header(header::CONTENT_TYPE, media)
             .body(Full::new(Bytes::copy_from_slice(body)))
             .map_err(|error| HttpError::Connect(io::Error::other(error)))?;
         let mut connection = self.connection().await?;

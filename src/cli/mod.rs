@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error, in whole sentences that name the server. Commands that talk to a
 //! server use only what any client could use: the public protocol.
 
+mod admin;
 mod config;
 mod connect;
 mod demo;
@@ -14,6 +15,7 @@ mod limits;
 mod publish;
 mod serve;
 mod subscribe;
+mod tables;
 #[cfg(test)]
 mod testing;
 pub mod token;
@@ -25,6 +27,7 @@ use std::process::ExitCode;
 
 use crate::clock::Clock;
 
+pub use admin::AdminArgs;
 pub use config::ConfigArgs;
 pub use connect::TrustArgs;
 pub use demo::DemoArgs;
@@ -36,6 +39,7 @@ pub use publish::PublishArgs;
 pub use serve::ServeArgs;
 pub use serve::serve;
 pub use subscribe::SubscribeArgs;
+pub use tables::TablesArgs;
 pub use token::TokenArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
@@ -85,10 +89,22 @@ pub fn config(arguments: &ConfigArgs) -> ExitCode {
     config::run(arguments)
 }
 
+/// `fanwire admin`.
+#[must_use]
+pub fn admin(arguments: AdminArgs) -> ExitCode {
+    run(admin::run(arguments))
+}
+
 /// `fanwire doctor`.
 #[must_use]
 pub fn doctor(arguments: &DoctorArgs) -> ExitCode {
     doctor::run(arguments)
+}
+
+/// `fanwire tables`.
+#[must_use]
+pub fn tables(arguments: &TablesArgs) -> ExitCode {
+    tables::run(arguments)
 }
 
 /// `fanwire token`.

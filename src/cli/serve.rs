@@ -14,20 +14,27 @@ use std::time::Duration;
 use clap::Args;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Registry;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::reload::Handle;
 
+use crate::admin::Order;
+use crate::admin::Ordered;
+use crate::admin::lines::Lines;
 use crate::admin::log::Log;
 use crate::config::Change;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::config::levels::Levels;
 use crate::limits::LOG_FLUSH_MS;
 use crate::server::Reloaded;
 use crate::server::Running;
 use crate::server::Server;
+use crate::server::Signal;
 use crate::server::Signals;
 use crate::server::StartError;
+use crate::shard::Response;
 
 /// What may be said after `fanwire serve`. Each wins over the file.
 #[derive(Args, Clone, Debug)]
@@ -50,9 +57,12 @@ pub struct ServeArgs {
     /// The folder of what is kept on disk
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<String>,
-    /// How much is logged to standard error: off, error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL")]
-    pub log: Option<LevelFilter>,
+    /// How much is logged to standard error: off, error, warn, info, debug or trace, and by which modules (info,conn=debug)
+    #[arg(long, value_name = "LEVELS", value_parser = read_levels)]
+    pub log: Option<String>,
+    /// How lines of the log are written: text or json
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
 }
 
 impl ServeArgs {
@@ -70,6 +80,7 @@ impl ServeArgs {
             ("shards", &self.shards),
             ("driver", &self.driver),
             ("data_dir", &self.data_dir),
+            ("log_format", &self.log_format),
         ] {
             if let Some(value) = value {
                 config.set(key, value)?;
@@ -82,6 +93,11 @@ impl ServeArgs {
     }
 }
 
+/// A text of levels that is one.
+fn read_levels(text: &str) -> Result<String, String> {
+    Levels::parse(text).map(|_| text.to_owned())
+}
+
 /// Serves until it is told to stop. Call it before any thread is started.
 #[must_use]
 pub fn serve(args: &ServeArgs) -> ExitCode {
@@ -90,11 +106,15 @@ pub fn serve(args: &ServeArgs) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(&error, FAILED),
     };
-    let (log, level) = match log_to_stderr(args.log.unwrap_or(LevelFilter::INFO)) {
+    let config = match args.to_config() {
+        Ok(config) => config,
+        Err(error) => return fail(&error, MISTAKEN),
+    };
+    let (log, level) = match log_to_stderr(args, &config) {
         Ok(log) => log,
         Err(error) => return fail(&error, FAILED),
     };
-    let code = serve_until_stopped(args, &signals, &level);
+    let code = serve_until_stopped(args, &config, &signals, &level);
     log.flush(LOG_FLUSH);
     match code {
         Ok(()) => ExitCode::SUCCESS,
@@ -108,22 +128,32 @@ const LOG_FLUSH: Duration = Duration::from_millis(LOG_FLUSH_MS);
 /// What went wrong, and the exit code for it.
 fn serve_until_stopped(
     args: &ServeArgs,
+    config: &Config,
     signals: &Signals,
     level: &Level,
 ) -> Result<(), (String, u8)> {
-    let config = args.to_config().map_err(|error| (error.to_string(), MISTAKEN))?;
-    level.set(args, &config);
-    let mut running = Server::start(&config).map_err(|error| match error {
+    let mut running = Server::start(config).map_err(|error| match error {
         StartError::Config(_) => (error.to_string(), MISTAKEN),
         _ => (error.to_string(), FAILED),
     })?;
+    let orders = running.orders(Signals::wake);
     loop {
         match signals.wait() {
             Ok(signal) if signal.stops() => {
                 tracing::info!(%signal, "stopping; again to stop at once");
                 break;
             }
-            Ok(_) => read_anew(args, &mut running, level),
+            Ok(Signal::Hangup) => drop(read_anew(args, &mut running, level)),
+            Ok(_) => {
+                let taken = std::iter::from_fn(|| orders.as_ref()?.take());
+                if taken.map(|order| carry_out(&order, args, &mut running, level)).any(is_last) {
+                    tracing::info!("an operator stops the server");
+                    if let Err(error) = signals.lift() {
+                        tracing::error!(%error, "a second order to stop is not heard");
+                    }
+                    break;
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "cannot wait for signals; stopping");
                 break;
@@ -138,42 +168,102 @@ fn serve_until_stopped(
     Ok(())
 }
 
-/// Reads the configuration anew, and says what came of it.
-fn read_anew(args: &ServeArgs, running: &mut Running, level: &Level) {
-    let config = match args.to_config() {
-        Ok(config) => config,
-        Err(error) => {
-            return tracing::error!(%error, "the configuration is not taken, and everything stays as it was");
-        }
+/// Whether an order ends the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    GoesOn,
+    Stops,
+}
+
+fn is_last(then: Then) -> bool {
+    then == Then::Stops
+}
+
+/// Carries out an order of an operator's, and answers it.
+fn carry_out(ordered: &Ordered, args: &ServeArgs, running: &mut Running, level: &Level) -> Then {
+    let response = match &ordered.order {
+        // It was answered when it was handed in.
+        Order::Drain => return Then::Stops,
+        Order::Reload => match read_anew(args, running, level) {
+            Ok((changed, needs_restart)) => {
+                let body =
+                    serde_json::json!({ "changed": changed, "needs_restart": needs_restart });
+                Response::json(200, body.to_string())
+            }
+            Err(message) => Response::error(409, "not_taken", &message),
+        },
+        Order::Log(text) => match Levels::parse(text) {
+            Ok(levels) => {
+                level.hold(&levels);
+                tracing::info!(level = %text, "an operator changes what is logged");
+                Response::json(200, serde_json::json!({ "level": text }).to_string())
+            }
+            Err(message) => Response::error(400, "bad_field", &message),
+        },
     };
-    match running.reload(&config) {
+    ordered.answer(response);
+    Then::GoesOn
+}
+
+/// Reads the configuration anew, and says what came of it: the keys that hold now, and those that need a restart.
+fn read_anew(
+    args: &ServeArgs,
+    running: &mut Running,
+    level: &Level,
+) -> Result<(Vec<String>, Vec<String>), String> {
+    let config = args.to_config().map_err(|error| error.to_string());
+    let reloaded = config.and_then(|config| {
+        let reloaded = running.reload(&config).map_err(|error| error.to_string())?;
+        level.set(args, &config);
+        Ok(reloaded)
+    });
+    match reloaded {
         Ok(Reloaded { taken, at_restart }) => {
-            level.set(args, &config);
-            let keys = |changes: &[Change]| {
-                let keys: Vec<&str> = changes.iter().map(|change| &*change.key).collect();
-                keys.join(", ")
+            let keys = |changes: &[Change]| -> Vec<String> {
+                changes.iter().map(|change| change.key.to_string()).collect()
             };
             let (now, later) = (keys(&taken), keys(&at_restart));
-            tracing::info!(changed = %now, needs_restart = %later, "the configuration was read anew");
+            tracing::info!(
+                changed = %now.join(", "),
+                needs_restart = %later.join(", "),
+                "the configuration was read anew"
+            );
+            Ok((now, later))
         }
         Err(error) => {
             tracing::error!(%error, "the configuration is not taken, and everything stays as it was");
+            Err(error)
         }
     }
 }
 
 /// How much is logged, which may change.
-struct Level(Option<Handle<LevelFilter, Registry>>);
+struct Level(Option<Handle<Targets, Registry>>);
 
 impl Level {
     /// As the command line says, else the configuration.
     fn set(&self, args: &ServeArgs, config: &Config) {
-        let level = args.log.or_else(|| config.log.parse().ok()).unwrap_or(LevelFilter::INFO);
+        self.hold(&levels_of(args, config));
+    }
+
+    fn hold(&self, levels: &Levels) {
         let Some(handle) = &self.0 else { return };
-        if let Err(error) = handle.reload(level) {
+        if let Err(error) = handle.reload(targets(levels)) {
             tracing::warn!(%error, "the log's level stays as it was");
         }
     }
+}
+
+/// As the command line says, else the configuration, which was checked.
+fn levels_of(args: &ServeArgs, config: &Config) -> Levels {
+    let text = args.log.as_deref().unwrap_or(&config.log);
+    Levels::parse(text).unwrap_or(Levels { all: "info", of: Vec::new() })
+}
+
+fn targets(levels: &Levels) -> Targets {
+    let level = |word: &str| word.parse().unwrap_or(LevelFilter::INFO);
+    let of = levels.of.iter().map(|(module, word)| (format!("fanwire::{module}"), level(word)));
+    Targets::new().with_default(level(levels.all)).with_targets(of)
 }
 
 /// The exit code if what was asked for is at fault: the same as for wrong arguments.
@@ -181,12 +271,13 @@ const MISTAKEN: u8 = 2;
 /// The exit code if it cannot be done here.
 const FAILED: u8 = 1;
 
-fn log_to_stderr(level: LevelFilter) -> io::Result<(Log, Level)> {
+fn log_to_stderr(args: &ServeArgs, config: &Config) -> io::Result<(Log, Level)> {
     let log = Log::start(io::stderr())?;
-    let (filter, handle) = reload::Layer::new(level);
+    let (filter, handle) = reload::Layer::new(targets(&levels_of(args, config)));
+    let is_json = config.log_format == "json";
     let lines = tracing_subscriber::fmt::layer()
-        .with_target(false)
-        .with_ansi(io::stderr().is_terminal())
+        .event_format(if is_json { Lines::Json } else { Lines::text() })
+        .with_ansi(!is_json && io::stderr().is_terminal())
         // What goes wrong with writing must not be written to the same place.
         .log_internal_errors(false)
         .with_writer(log.clone());

@@ -2,6 +2,7 @@
 
 use super::DriverChoice;
 use super::FdTables;
+use super::levels::Levels;
 use super::takes::Key;
 use super::takes::Takes;
 use crate::limits::FILTER_BYTES_MAX;
@@ -213,13 +214,24 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "log",
-        takes: Takes::Choice {
-            of: &["off", "error", "warn", "info", "debug", "trace"],
-            set: |config, word| word.clone_into(&mut config.log),
+        takes: Takes::Checked {
+            values: "a level (`off`, `error`, `warn`, `info`, `debug`, `trace`), and levels of modules: `\"info,conn=debug\"`",
+            check: |text| Levels::parse(text).map(drop),
+            field: |config| &mut config.log,
         },
         default: "\"info\"",
         unit: "",
-        doc: "How much is said in the log, on standard error. `--log` on the command line wins.",
+        doc: "How much is said in the log, on standard error, and by which modules (folders of the source). `--log` on the command line wins; `fanwire admin log` changes it until the next reload.",
+    },
+    Key {
+        name: "log_format",
+        takes: Takes::Choice {
+            of: &["text", "json"],
+            set: |config, word| word.clone_into(&mut config.log_format),
+        },
+        default: "\"text\"",
+        unit: "",
+        doc: "How lines of the log are written: for people, or as an object of JSON each.",
     },
     Key {
         name: "ping_after_s",

@@ -16,6 +16,7 @@ mod keys_proxy;
 mod keys_tables;
 mod keys_tls;
 mod known;
+pub mod levels;
 mod parse;
 mod places;
 mod row_tables;
@@ -247,6 +248,7 @@ pub struct Config {
     pub deflate: bool,
     pub echo: bool,
     pub log: String,
+    pub log_format: String,
     pub ping_after_s: u64,
     pub request_timeout_s: u64,
     pub upload_bytes_per_s_min: u64,
@@ -365,6 +367,7 @@ impl Config {
             deflate: false,
             echo: false,
             log: String::new(),
+            log_format: String::new(),
             ping_after_s: 0,
             request_timeout_s: 0,
             upload_bytes_per_s_min: 0,

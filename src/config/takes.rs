@@ -35,6 +35,12 @@ pub(super) enum Takes<C> {
     Text {
         field: fn(&mut C) -> &mut String,
     },
+    /// A string that not every text is.
+    Checked {
+        values: &'static str,
+        check: fn(&str) -> Result<(), String>,
+        field: fn(&mut C) -> &mut String,
+    },
     List(fn(&mut C) -> &mut Vec<String>),
     Choice {
         of: &'static [&'static str],
@@ -48,6 +54,7 @@ impl<C> Takes<C> {
         match self {
             Self::Address(_) | Self::AddressOrNone(_) => unit.to_owned(),
             Self::Text { .. } => "a string".to_owned(),
+            Self::Checked { values, .. } => (*values).to_owned(),
             Self::List(_) => "a list of strings".to_owned(),
             Self::Switch(_) => "`true`, `false`".to_owned(),
             Self::Number { min, max, .. } => format!("{min} to {max} {unit}"),
@@ -60,9 +67,11 @@ impl<C> Takes<C> {
     /// Whether a value is a word, which needs no quotes on the command line.
     pub(super) const fn is_word(&self) -> bool {
         match self {
-            Self::Address(_) | Self::AddressOrNone(_) | Self::Text { .. } | Self::Choice { .. } => {
-                true
-            }
+            Self::Address(_)
+            | Self::AddressOrNone(_)
+            | Self::Text { .. }
+            | Self::Checked { .. }
+            | Self::Choice { .. } => true,
             Self::Switch(_) | Self::Number { .. } | Self::List(_) => false,
         }
     }
@@ -94,6 +103,11 @@ pub(super) fn put<C>(config: &mut C, takes: &Takes<C>, value: &DeValue<'_>) -> R
         }
         Takes::Text { field } => {
             let DeValue::String(text) = value else { return Err(wrong("a string")) };
+            text.as_ref().clone_into(field(config));
+        }
+        Takes::Checked { check, field, .. } => {
+            let DeValue::String(text) = value else { return Err(wrong("a string")) };
+            check(text).map_err(|reason| Problem::Unusable { reason: reason.into() })?;
             text.as_ref().clone_into(field(config));
         }
         Takes::Switch(field) => {

@@ -60,8 +60,11 @@ use stopping::Stopping;
 
 /// Who answers what the shard does not, and is told ten times a second how things stand.
 pub trait Desk {
-    /// Answers a request; must not wait for anything.
-    fn answer(&mut self, request: &AdminRequest) -> Response;
+    /// Answers a request of a connection; must not wait for anything. `None`: `poll_answer` does, later.
+    fn answer(&mut self, conn: ConnRef, request: &AdminRequest) -> Option<Response>;
+
+    /// An answer that was not there at once. Asked for at each tick.
+    fn poll_answer(&mut self) -> Option<(ConnRef, Response)>;
 
     /// Takes note of the shard's counts, and of what its loop has measured.
     fn note(&mut self, stats: Stats, pulse: &Pulse);
@@ -371,6 +374,9 @@ impl<W: World> Core<W> {
         if self.listening == Listening::Resting {
             self.listen_again(now);
         }
+        while let Some((conn, response)) = self.desk.poll_answer() {
+            self.world.answer(conn, &response, now);
+        }
         self.desk.note(self.count_tls(self.world.stats()), &self.measure.pulse);
     }
 
@@ -378,8 +384,9 @@ impl<W: World> Core<W> {
         let mut was_busy = false;
         for _ in 0..ADMIN_PER_TURN_MAX {
             let Some((conn, request)) = self.world.poll_admin() else { break };
-            let response = self.desk.answer(&request);
-            self.world.answer(conn, &response, now);
+            if let Some(response) = self.desk.answer(conn, &request) {
+                self.world.answer(conn, &response, now);
+            }
             was_busy = true;
         }
         was_busy

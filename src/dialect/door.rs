@@ -131,6 +131,21 @@ pub enum Call {
     },
     /// Revokes tokens.
     Revoke,
+    /// An operator asks.
+    Operator(Inquire),
+}
+
+/// What an operator asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inquire {
+    Connections,
+    Slowest,
+    Topics,
+    Disconnect,
+    Publish,
+    Explain,
+    /// Something that the process does: the path says what.
+    Order,
 }
 
 /// What a call's body may be.

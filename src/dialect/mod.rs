@@ -45,6 +45,7 @@ pub use door::Calling;
 pub use door::Door;
 pub use door::First;
 pub use door::Guard;
+pub use door::Inquire;
 pub use door::Kind;
 pub use door::NotOpened;
 pub use door::Opening;
@@ -123,6 +124,12 @@ pub use upload::Uploading;
 pub use view::Secret;
 pub use view::View;
 pub use view::Views;
+
+/// The dialect in which operators write events.
+pub mod own {
+    pub use super::native::NATIVE as DIALECT;
+    pub use super::native::event_of;
+}
 
 /// What an operator has set that opening a door depends on.
 #[derive(Clone, Copy, Debug)]

@@ -15,6 +15,8 @@ use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Draft;
+use crate::position::Playback;
+use crate::position::Seek;
 use crate::position::Since;
 use crate::tables::Page;
 use crate::tables::Query;
@@ -129,7 +131,7 @@ pub enum Step {
     /// Subscribes; the outcome is told (`Dialect::outcome`).
     Subscribe(Wish),
     /// Changes a running subscription; the outcome is told.
-    Update { id: SubId, change: Box<Change> },
+    Update { id: SubId, change: Box<Change>, seek: Box<Seek> },
     /// Ends a subscription; the outcome is told.
     Unsubscribe { id: SubId },
     /// Asks a question; the answer comes to `Ask::answered` with this ticket.
@@ -154,4 +156,14 @@ pub struct Wish {
     pub subscription: Arc<Subscription>,
     /// What it is told of the past, be it new or running.
     pub since: Since,
+    /// At which pace of its own time; `None`: as fast as it can be told. Only of a [`Since::is_place_in_time`].
+    pub playback: Option<Playback>,
+}
+
+impl Wish {
+    /// One that is told of the past as fast as it can be.
+    #[must_use]
+    pub const fn new(subscription: Arc<Subscription>, since: Since) -> Self {
+        Self { subscription, since, playback: None }
+    }
 }

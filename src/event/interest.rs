@@ -267,9 +267,9 @@ impl Interest {
         self.0.is_none()
     }
 
-    /// Whether both are one and the same object, which is quicker to ask than whether they are equal.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
+    /// Whether two interests are one object.
+    #[cfg(test)]
+    fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (None, None) => true,

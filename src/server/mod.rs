@@ -46,6 +46,7 @@ pub use storing::DISK_FAILED_CODE;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
+use crate::admin::Orders;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -114,6 +115,12 @@ impl Running {
         self.places.iter().find(|place| place.port == port).map(|place| place.address)
     }
 
+    /// Orders of operators, which are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
+    #[must_use]
+    pub fn orders(&self, wake: impl Fn() + Send + Sync + 'static) -> Option<Orders> {
+        self.board.take_orders(wake)
+    }
+
     /// Takes no new connections, finishes what was begun, tells everyone to go. Returns at once.
     pub fn stop(&self) {
         self.board.set_ready(false);
@@ -156,6 +163,14 @@ impl Server {
         plan::settings(config, connections, shards, &sizes)
     }
 
+    /// What the tables of the database lack of what is declared, or have otherwise, in words; nothing: they can be used. Changes nothing.
+    ///
+    /// # Errors
+    /// If the configuration is at fault, or the database cannot be read.
+    pub fn check_tables(config: &Config) -> Result<Vec<String>, ConfigError> {
+        tabling::differences(config)
+    }
+
     /// Starts one; several may run in one process.
     ///
     /// # Errors
@@ -180,7 +195,7 @@ impl Server {
             begin: Box::new(|place| Storing::start(config, topics, &past, place)),
         });
         let tables: Box<BeginTables<'_, _>> =
-            Box::new(|schema, party, homes| Tabling::start(config, schema, party, homes));
+            Box::new(|schema, place, clock| Tabling::start(config, schema, place, clock));
         start(config, world, keys::keep, Parties { store, tables: Some(tables), keeper: None })
     }
 }

@@ -32,6 +32,7 @@ use crate::conn::Pace;
 use crate::conn::Tls;
 use crate::conn::World;
 use crate::shard::AdminRequest;
+use crate::shard::ConnRef;
 use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Settings;
@@ -79,8 +80,12 @@ impl Drop for AbortsOnPanic {
 }
 
 impl Desk for FrontDesk {
-    fn answer(&mut self, request: &AdminRequest) -> Response {
-        Self::answer(self, request)
+    fn answer(&mut self, conn: ConnRef, request: &AdminRequest) -> Option<Response> {
+        Self::answer(self, conn, request)
+    }
+
+    fn poll_answer(&mut self) -> Option<(ConnRef, Response)> {
+        Self::poll_answer(self)
     }
 
     fn note(&mut self, stats: Stats, pulse: &Pulse) {

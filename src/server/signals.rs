@@ -1,6 +1,6 @@
 //! Waiting for the order to stop.
 //!
-//! SIGTERM, SIGINT and SIGHUP are blocked before any thread starts, so that none of them is interrupted, and one thread waits for them. No
+//! SIGTERM, SIGINT, SIGHUP and SIGUSR1 are blocked before any thread starts, so that none of them is interrupted, and one thread waits for them. No
 //! handler ever runs. Once an order to stop has come the block is lifted: a second one ends the process at once.
 
 #![expect(
@@ -25,6 +25,8 @@ pub enum Signal {
     Terminate,
     /// The terminal is gone, or somebody wants something read anew.
     Hangup,
+    /// Something waits to be done in this process.
+    Orders,
 }
 
 impl Signal {
@@ -41,6 +43,7 @@ impl fmt::Display for Signal {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
             Self::Hangup => "SIGHUP",
+            Self::Orders => "SIGUSR1",
         })
     }
 }
@@ -62,7 +65,7 @@ impl Signals {
         check(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
         // SAFETY: it has just been filled.
         let mut set = unsafe { set.assume_init() };
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1] {
             // SAFETY: the set is initialised and ours, the signal exists.
             check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
         }
@@ -71,6 +74,15 @@ impl Signals {
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut())
         })?;
         Ok(Self { set })
+    }
+
+    /// Wakes whoever waits for signals in this process, from any thread.
+    pub fn wake() {
+        if let Err(error) =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::USR1)
+        {
+            tracing::error!(%error, "cannot wake whoever carries orders out");
+        }
     }
 
     /// Waits for one; if it is an order to stop, lifts the block.
@@ -84,15 +96,24 @@ impl Signals {
         let signal = match signal {
             libc::SIGINT => Signal::Interrupt,
             libc::SIGHUP => Signal::Hangup,
+            libc::SIGUSR1 => Signal::Orders,
             _ => Signal::Terminate,
         };
         if signal.stops() {
-            // SAFETY: as in `block`.
-            check_code(unsafe {
-                libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const self.set, ptr::null_mut())
-            })?;
+            self.lift()?;
         }
         Ok(signal)
+    }
+
+    /// Lifts the block: from now on a signal ends the process at once.
+    ///
+    /// # Errors
+    /// Never, as far as is known: the set is valid.
+    pub fn lift(&self) -> io::Result<()> {
+        // SAFETY: as in `block`.
+        check_code(unsafe {
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const self.set, ptr::null_mut())
+        })
     }
 }
 

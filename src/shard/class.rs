@@ -34,6 +34,8 @@ pub(super) struct ClassKey {
     pub(super) subs: Vec<Arc<Subscription>>,
     /// A connection whose messages depend on what it was sent before is like no other.
     pub(super) alone: Option<ConnRef>,
+    /// All that is asked for lies in the past still: the matcher does not know it.
+    pub(super) is_asleep: bool,
 }
 
 /// One deflate stream in use, for as long as this lives.

@@ -1,6 +1,6 @@
 //! All classes of a shard, and what finds those that want an event.
 //!
-//! Invariant: the matcher knows the subscriptions of every class, each by a wish of its own, and of no other; a class's account is its own. Never
+//! Invariant: the matcher knows the subscriptions of every class that is not asleep, each by a wish of its own, and of no other; a class's account is its own. Never
 //! tells anybody anything.
 
 use std::cell::Cell;
@@ -63,7 +63,7 @@ impl Classes {
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
         self.matcher.open_account(payer(id), spent);
-        for (wish, sub) in wishes.iter().zip(&key.subs) {
+        for (wish, sub) in wishes.iter().zip(&key.subs).filter(|_| !key.is_asleep) {
             self.matcher.insert(*wish, payer(id), &sub.topics, sub.filter.as_ref());
         }
         let class = Class::new(key, wishes);
@@ -93,7 +93,7 @@ impl Classes {
     pub(super) fn remove(&mut self, id: ClassId) {
         let class = self.slots.get_mut(id.index()).and_then(Option::take);
         let Some(class) = class else { return };
-        for wish in &class.wishes {
+        for wish in class.wishes.iter().filter(|_| !class.key.is_asleep) {
             self.matcher.remove(*wish);
         }
         self.by_key.remove(&class.key);

@@ -11,6 +11,7 @@ use crate::dialect::Body;
 use crate::dialect::Call;
 use crate::dialect::Door;
 use crate::dialect::Guard;
+use crate::dialect::Inquire;
 use crate::dialect::JSON;
 use crate::dialect::Kind;
 use crate::dialect::PROTOCOLS;
@@ -20,6 +21,8 @@ use crate::dialect::Protocol;
 use crate::dialect::Socket;
 use crate::dialect::Takes;
 use crate::dialect::Views;
+use crate::limits::ADMIN_BYTES_MAX;
+use crate::limits::ADMIN_EVENT_BYTES_MAX;
 use crate::limits::REVOKE_BYTES_MAX;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
@@ -41,6 +44,24 @@ const HEALTH: &[Door] = &[
     Door { guard: Guard::Figures, ..page(Path::Exactly("/metrics"), "figures for Prometheus") },
 ];
 
+/// A question of an operator's.
+const fn asks(path: &'static str, what: Inquire, purpose: &'static str) -> Door {
+    Door {
+        path: Path::Exactly(path),
+        method: Method::Get,
+        kind: Kind::Call(Call::Operator(what), Takes::Anything),
+        guard: Guard::Secret,
+        told_by: &[],
+        purpose,
+    }
+}
+
+/// Something that an operator wants to be done, or that takes a body to ask.
+const fn tells(path: &'static str, what: Inquire, purpose: &'static str) -> Door {
+    let kind = Kind::Call(Call::Operator(what), Takes::OneOf(&[&JSON]));
+    Door { method: Method::Post, kind, ..asks(path, what, purpose) }
+}
+
 const ITS_OWN: &[Door] = &[
     page(Path::OneOf(&dashboard::PATHS), "the live page"),
     Door {
@@ -51,6 +72,15 @@ const ITS_OWN: &[Door] = &[
         told_by: &[],
         purpose: "revokes tokens",
     },
+    asks("/v1/admin/connections", Inquire::Connections, "connections, page by page"),
+    asks("/v1/admin/slowest", Inquire::Slowest, "the connections that are owed the most"),
+    asks("/v1/admin/topics", Inquire::Topics, "topics, page by page"),
+    tells("/v1/admin/disconnect", Inquire::Disconnect, "closes a connection"),
+    tells("/v1/admin/publish", Inquire::Publish, "publishes an event, whatever tokens may"),
+    tells("/v1/admin/explain", Inquire::Explain, "why an event is or is not delivered"),
+    tells("/v1/admin/drain", Inquire::Order, "stops the server, as SIGTERM does"),
+    tells("/v1/admin/reload", Inquire::Order, "reads the configuration anew, as SIGHUP does"),
+    tells("/v1/admin/log", Inquire::Order, "changes what is logged until the next reload"),
     Door {
         path: Path::Exactly("/echo"),
         method: Method::Get,
@@ -228,7 +258,7 @@ pub fn routes_page() -> String {
 const ROUTES_BEGIN: &str = "\
 # Routes
 
-Every path that the server answers, made from the tables that it answers by (`UPDATE_ROUTES=1 cargo test --test routes` writes this page).
+Every path that the server answers, made from the tables that it answers by (`UPDATE_ROUTES=1 cargo test --test dialects routes` writes this page).
 
 What follows from the tables, for every route alike:
 
@@ -310,6 +340,9 @@ pub(super) const fn body_of(call: Call) -> Body {
     match call {
         Call::Respond { body, .. } => body,
         Call::Revoke => Body::Bytes(REVOKE_BYTES_MAX),
+        Call::Operator(Inquire::Connections | Inquire::Slowest | Inquire::Topics) => Body::None,
+        Call::Operator(Inquire::Disconnect | Inquire::Order) => Body::Bytes(ADMIN_BYTES_MAX),
+        Call::Operator(Inquire::Publish | Inquire::Explain) => Body::Message(ADMIN_EVENT_BYTES_MAX),
         Call::Upload(_) => Body::Lines,
     }
 }

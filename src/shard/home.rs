@@ -220,6 +220,16 @@ impl Home {
         self.memory.unavailable(read, until_us)
     }
 
+    /// Reads a page without beginning anything.
+    pub(super) fn look(&self, read: &Read) -> Page {
+        self.memory.read(read)
+    }
+
+    /// The newest offset of a topic; 0: nothing is known of it.
+    pub(super) fn newest_offset(&self, topic: &TopicName) -> u64 {
+        self.memory.newest_offset(topic)
+    }
+
     pub(super) fn topics(&self) -> impl Iterator<Item = &TopicName> {
         self.memory.topics()
     }

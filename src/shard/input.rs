@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::inquiry::Findings;
+use super::inquiry::Inquiry;
 use super::lanes::Lane;
 use super::lanes::Message;
 use crate::auth::LimitError;
@@ -90,6 +92,10 @@ pub enum Mesh {
     /// From it, to the shard whose home asked.
     StoreSays(asks::Answer),
 
+    /// To a shard: an operator wants to know something, or have it done.
+    Inquire(Address, Box<Inquiry>),
+    /// From it: what it has found.
+    Found { conn: ConnRef, findings: Box<Findings> },
     /// To whoever has the tables.
     Tables(tables::Ask),
     /// From it, to the shard of whoever asked.
@@ -139,6 +145,8 @@ impl Message for Mesh {
             | Self::Leave(_)
             | Self::Ask(_)
             | Self::Granted { .. }
+            | Self::Inquire(..)
+            | Self::Found { .. }
             | Self::AskTopics(..)
             | Self::Topics { .. } => Lane::Control,
         }
@@ -158,6 +166,11 @@ impl Message for Mesh {
             Self::StoreSays(asks::Answer::Page(page)) => {
                 page.result.as_ref().map_or(0, |stretch| weight_of(&stretch.events))
             }
+            Self::Inquire(_, inquiry) => match &**inquiry {
+                Inquiry::Explain { event, .. } => event.weight_bytes(),
+                _ => 0,
+            },
+            Self::Found { findings, .. } => findings.weight_bytes(),
             Self::Tables(ask) => ask.weight_bytes(),
             Self::TablesSay { answer, .. } => answer.weight_bytes(),
             Self::Told(told) => told.draft.weight_bytes(),
@@ -262,4 +275,6 @@ pub struct AdminRequest {
     pub path: String,
     /// The field `If-None-Match`, all its lines with commas between them.
     pub if_none_match: Option<String>,
+    /// What was sent with it.
+    pub body: Vec<u8>,
 }

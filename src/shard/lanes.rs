@@ -171,8 +171,8 @@ impl<M> Pending<M> {
     }
 
     /// Bytes of a lane.
-    #[must_use]
-    pub const fn bytes(&self, lane: Lane) -> usize {
+    #[cfg(test)]
+    const fn bytes(&self, lane: Lane) -> usize {
         self.lane(lane).bytes
     }
 

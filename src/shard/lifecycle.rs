@@ -120,6 +120,7 @@ impl Shard {
     fn end_subscriptions(&mut self, id: ConnId) {
         self.stats.take_subs(self.conns.voice_of(id), self.subs_of(id).len());
         self.telling.shapings.forget(&mut self.conns, id);
+        self.telling.plays.forget(&mut self.conns, id);
         self.leave_class(id);
     }
 
@@ -317,6 +318,7 @@ impl Shard {
     /// Ends subscriptions after what waits was sent.
     pub(super) fn end_politely(&mut self, id: ConnId, after_sent: AfterSent, now: Now) {
         let due_ms = now.mono_ms + u64::from(self.settings.close_timeout_s) * 1000;
+        self.telling.plays.forget(&mut self.conns, id);
         if let Some(solo) = self.conns.solo_mut(id) {
             solo.replays.clear();
             solo.count_past();

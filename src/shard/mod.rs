@@ -29,6 +29,7 @@ mod histogram;
 mod home;
 mod ingest;
 mod input;
+mod inquiry;
 mod intake;
 mod keys;
 mod lanes;
@@ -36,12 +37,16 @@ mod large;
 mod latency;
 mod life;
 mod lifecycle;
+mod operator;
 mod own;
 mod pace;
 mod passed_on;
 mod past;
 mod past_room;
 mod peer;
+mod player;
+mod playing;
+mod plays;
 mod publish;
 mod pump;
 mod reads;
@@ -105,6 +110,10 @@ pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
+pub use inquiry::ConnName;
+pub use inquiry::Finding;
+pub use inquiry::Findings;
+pub use inquiry::Inquiry;
 pub use lanes::Lane;
 pub use lanes::Message;
 pub use lanes::Parcel;
@@ -241,6 +250,12 @@ impl Shard {
             }
             Mesh::Keys(verifier) => self.take_keys(verifier),
             Mesh::Interest(shard, interest) => self.intake.ingest.learn(shard, interest),
+            Mesh::Inquire(asker, inquiry) => {
+                operator::Operator::at(self).asked(asker, &inquiry, now);
+            }
+            Mesh::Found { conn, findings } => {
+                operator::Operator::at(self).found(conn, *findings, now);
+            }
             Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
             Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
         }
@@ -280,6 +295,7 @@ impl Shard {
             self.telling.shapings.due_ms(),
             self.intake.due_ms(),
             self.telling.past_room.due_ms(),
+            self.telling.plays.due_ms(),
             self.arrived.brake.due_ms(),
             self.life.due_ms(),
         ]

@@ -9,6 +9,7 @@ use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::PLAYBACK_PAGE_BYTES;
 
 /// A page to ask for, or one that was asked for.
 #[derive(Debug)]
@@ -18,11 +19,18 @@ pub(super) struct Wanted {
     pub(super) after_us: u64,
     /// Bytes that are set aside for it; before it was asked for: what it is known to need, or 0.
     pub(super) bytes: usize,
+    /// Bytes that it may have at most.
+    pub(super) bytes_max: usize,
 }
 
 impl Wanted {
     pub(super) const fn new(home: HomeId, read: Arc<Read>, after_us: u64) -> Self {
-        Self { home, read, after_us, bytes: 0 }
+        Self { home, read, after_us, bytes: 0, bytes_max: PAGE_BYTES_MAX }
+    }
+
+    /// One that is read ahead of the moment at which it is told.
+    pub(super) const fn ahead(home: HomeId, read: Arc<Read>, after_us: u64) -> Self {
+        Self { home, read, after_us, bytes: 0, bytes_max: PLAYBACK_PAGE_BYTES }
     }
 
     /// Whether it is answered at once and without any event.
@@ -41,6 +49,8 @@ pub(super) struct PastHeld {
     pub(super) is_begun: bool,
     /// When it last asked for a page, in milliseconds since the start.
     pub(super) asked_ms: u64,
+    /// When its playbacks are to be looked at, in milliseconds since the start, if they are.
+    pub(super) plays_ms: Option<u64>,
 }
 
 /// What of a snapshot is still to be told.

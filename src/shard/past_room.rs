@@ -28,7 +28,6 @@ use crate::batch::Counted;
 use crate::batch::ITEM_BYTES;
 use crate::clock::Now;
 use crate::event::HomeId;
-use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MIN;
 use crate::limits::PAGE_MS_MAX;
 use crate::limits::PAGE_ROOM_SHARE;
@@ -98,7 +97,7 @@ impl PastRoom {
         }
         let may_take = is_its_turn || self.line.is_empty();
         let share = if may_take { self.budget.free() / PAGE_ROOM_SHARE } else { 0 };
-        let bytes = share.clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX).max(wanted.bytes);
+        let bytes = share.clamp(PAGE_BYTES_MIN, wanted.bytes_max).max(wanted.bytes);
         let more = beyond_spare(solo.past_bytes() + bytes) - beyond_spare(solo.past_bytes());
         (more == 0 || may_take && more <= self.room(&solo.past)).then_some(bytes)
     }
@@ -133,13 +132,20 @@ impl Solo {
     fn has_pages(&self) -> bool {
         self.outbox.past_bytes() > 0
             || !self.owed.is_empty()
-            || self.replays.iter().any(|replay| !replay.asked.is_empty())
+            || self.replays.iter().any(|replay| !replay.asked.is_empty() || replay.holds())
+    }
+
+    /// Whether all that it holds is not due yet: its client has nothing to take.
+    fn holds_ahead(&self) -> bool {
+        let is_asking = self.replays.iter().any(|replay| !replay.asked.is_empty());
+        self.outbox.past_bytes() == 0 && self.owed.is_empty() && !is_asking
     }
 
     /// Whether its client leaves a page lying: it has taken nothing for a while, or not all of one for long.
     fn leaves_pages(&self, now: Now) -> bool {
         let moved_ms = self.moved_ms.max(self.past.asked_ms);
         !self.past.in_line
+            && !self.holds_ahead()
             && (now.mono_ms.saturating_sub(moved_ms) >= REPLAY_STALLED_MS
                 || now.mono_ms.saturating_sub(self.past.asked_ms) >= PAGE_MS_MAX)
     }
@@ -157,6 +163,7 @@ impl Shard {
 
     /// Asks for further pages, as far as the connection has taken what it was told and there is room for them.
     pub(super) fn ask_for_next_pages(&mut self, id: ConnId, now: Now) {
+        self.play(id, now);
         let Some(reader) = self.conns.conn_ref(id) else { return };
         while self.ask_for_a_page(reader, false, now) {}
         let Some(solo) = self.conns.solo_mut(id) else {

@@ -28,7 +28,8 @@ use crate::limits::RUN_BYTES_MAX;
 use crate::limits::RUN_EVENTS_MAX;
 
 impl Shard {
-    /// Sends a connection's drafts to their homes. The results, if they are all there at once; else they come to `published` later.
+    /// Sends a connection's drafts to their homes. The results, if they are all there at once; else they come to `published` later. What waited for its
+    /// turn when its publisher's token was revoked, or ended, is refused: it is published by nobody.
     pub(super) fn publish(
         &mut self,
         id: ConnId,
@@ -36,6 +37,9 @@ impl Shard {
         now: Now,
     ) -> Option<Vec<PublishResult>> {
         let publisher = self.conns.conn_ref(id)?;
+        if self.has_lost_its_token(id, now) {
+            return Some(drafts.iter().map(|_| Err(RefusalCode::Forbidden)).collect());
+        }
         match self.allow(publisher, drafts.len(), now) {
             Allowed::Events(allowed) => self.publish_allowed(publisher, drafts, allowed, now),
             Allowed::Asked => {

@@ -4,7 +4,6 @@
 //! events of that home are not for this subscription, because they stand in the pages; after it they are, and none is missed.
 
 use super::conns::Conns;
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -14,7 +13,10 @@ use super::access::common;
 use super::input::ConnId;
 use super::input::PageAnswer;
 use super::past::Wanted;
+use super::player::Player;
+use super::player::Taking;
 use super::shape::Past;
+use super::solo::Learning;
 use super::solo::Listener;
 use super::solo::Replay;
 use super::solo::Solo;
@@ -33,6 +35,7 @@ use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::PLAYBACK_BYTES;
 use crate::limits::POSITION_AHEAD_US;
 use crate::limits::REPLAY_BYTES;
 use crate::limits::REPLAY_KEY_BYTES;
@@ -40,6 +43,7 @@ use crate::matcher::Filter;
 use crate::position::Gap;
 use crate::position::GapReason;
 use crate::position::Live;
+use crate::position::Playback;
 use crate::position::Since;
 use crate::position::is_epoch_of;
 
@@ -58,7 +62,7 @@ impl Shard {
         id: ConnId,
         listener: Listener,
         subscription: &Arc<Subscription>,
-        since: &Since,
+        (since, playback): (&Since, Option<Playback>),
         now: Now,
     ) {
         let since = if self.is_position_here(since, now) { since } else { &Since::Lost };
@@ -79,23 +83,17 @@ impl Shard {
         });
         let hears_once_live = self.conns.voice_of(id).is_some_and(Voice::hears_once_live);
         let replay = Replay {
-            serial,
-            sub: listener.sub,
-            id: Arc::clone(&subscription.id),
             homes: homes.iter().fold(0, |set, home| set | 1 << home.0),
-            next: Vec::new(),
-            asked: Vec::new(),
             state_bytes: REPLAY_BYTES + read_bytes(&shared),
-            sent: HashMap::default(),
             live: Live { epoch: (*self.shards.epoch()).into(), ..Live::default() },
             untold,
-            is_narrowed: false,
-            is_live: listener.is_live,
             is_awaited: *since == Since::Now && hears_once_live,
-            began_us: Vec::new(),
-            met: (subscription.leave && is_return).then(HashSet::default),
-            unlearned: Vec::new(),
-            is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
+            learning: Learning::of(subscription, since, is_return),
+            player: playback.map(|playback| {
+                let batch_ms = subscription.batch.map(|batch| batch.delay_ms);
+                Box::new(Player::new(playback, batch_ms, now))
+            }),
+            ..Replay::new(serial, listener, &subscription.id)
         };
         let home_count = self.shards.homes().count();
         let cursor = first_cursor(since, &homes, home_count, |home, of| self.is_epoch_of(of, home));
@@ -114,18 +112,10 @@ impl Shard {
             return self.ask_for_next_pages(id, now);
         }
         for home in homes {
-            let mut read = self.read_at(home, since, &shared);
-            if subscription.leave
-                && is_return
-                && is_resume(&read.start)
-                && let Some(replay) = self.conns.replay_of(id, serial)
-            {
-                let last = Read { start: LAST, ..Read::clone(&read) };
-                replay.unlearned.push((home, std::mem::replace(&mut read, Arc::new(last))));
-            }
+            let read = self.read_at(home, since, &shared);
+            let learns = subscription.leave && is_return && is_resume(&read.start);
             if let Some(replay) = self.conns.replay_of(id, serial) {
-                replay.state_bytes += REPLAY_BYTES + read_bytes(&read);
-                replay.next.push(Wanted::new(home, read, 0));
+                replay.add_home(home, read, learns);
             }
         }
         self.ask_for_next_pages(id, now);
@@ -196,9 +186,12 @@ impl Shard {
         if self.conns.find_ref(answer.reader).is_none() {
             return;
         }
-        let reader = answer.reader;
-        if self.admit_page(&answer).is_some() {
-            self.take_page(answer, now);
+        let (reader, serial) = (answer.reader, answer.replay);
+        let is_left = |replay: &mut Replay| replay.moving.is_some();
+        if self.conns.replay_of(reader.id, serial).is_some_and(is_left) {
+            self.page_left(reader.id, serial, answer.home, now);
+        } else if let Some(asked) = self.admit_page(&answer) {
+            self.take_page(answer, asked.after_us, now);
         }
         self.rest_after_page(reader, now);
         let solo = self.conns.solo_mut(reader.id);
@@ -208,20 +201,30 @@ impl Shard {
         }
     }
 
-    fn take_page(&mut self, answer: PageAnswer, now: Now) {
+    fn take_page(&mut self, answer: PageAnswer, after_us: u64, now: Now) {
         if matches!(answer.read.start, Start::Snapshot { .. }) {
             return self.snapshot_arrived(answer, now);
         }
         let (id, serial, home) = (answer.reader.id, answer.replay, answer.home);
-        let is_unlearned = |replay: &mut Replay| replay.unlearned.iter().any(|(of, _)| *of == home);
+        let is_unlearned =
+            |replay: &mut Replay| replay.learning.unlearned.iter().any(|(of, _)| *of == home);
         if self.conns.replay_of(id, serial).is_some_and(is_unlearned) {
             return self.learn_inside(answer, now);
         }
-        let PageAnswer { reader: _, replay: _, home: _, read, page, began } = answer;
-        let Some(sub) = self.conns.replay_of(id, serial).map(|replay| replay.sub) else { return };
+        let PageAnswer { reader: _, replay: _, home: _, read, mut page, began } = answer;
+        let Some(replay) = self.conns.replay_of(id, serial) else { return };
+        let (sub, is_played) = (replay.sub, replay.player.is_some());
         let set = 1 << sub;
-        for gap in page.gaps {
+        for gap in std::mem::take(&mut page.gaps) {
             self.push_page_gap(id, serial, set, gap);
+        }
+        if is_played {
+            let began_us = began.map(|began| began.time_us);
+            let taking = Taking { home, read, after_us, page, began_us };
+            if let Some(replay) = self.conns.replay_of(id, serial) {
+                replay.take_to_play(taking, now);
+            }
+            return;
         }
         let mut events = &page.events[..];
         for (time_us, gap) in page.late_gaps {
@@ -249,6 +252,7 @@ impl Shard {
             if replay.began(home, began) {
                 self.end_replay(id, serial, now);
             }
+            self.sleep_or_wake(id);
         }
         self.mark_solo(id);
     }
@@ -280,13 +284,15 @@ impl Shard {
     fn learn_inside(&mut self, answer: PageAnswer, now: Now) {
         let PageAnswer { reader, replay: serial, home, read: last, page, .. } = answer;
         let Some(replay) = self.conns.replay_of(reader.id, serial) else { return };
-        let (sub, is_refiltered) = (replay.sub, replay.is_refiltered);
-        let Some(index) = replay.unlearned.iter().position(|(of, _)| *of == home) else { return };
-        let read = Arc::clone(&replay.unlearned[index].1);
+        let (sub, is_refiltered) = (replay.sub, replay.learning.is_refiltered);
+        let Some(index) = replay.learning.unlearned.iter().position(|(of, _)| *of == home) else {
+            return;
+        };
+        let read = Arc::clone(&replay.learning.unlearned[index].1);
         match page.more_after_us {
             Some(after_us) => replay.next.push(Wanted::new(home, last, after_us)),
             None => {
-                replay.unlearned.swap_remove(index);
+                replay.learning.unlearned.swap_remove(index);
                 replay.next.push(Wanted::new(home, Arc::clone(&read), 0));
             }
         }
@@ -307,7 +313,7 @@ impl Shard {
         self.ask_for_next_pages(reader.id, now);
     }
 
-    fn push_page_events(
+    pub(super) fn push_page_events(
         &mut self,
         id: ConnId,
         serial: u32,
@@ -328,7 +334,8 @@ impl Shard {
             let Some(replay) = self.conns.replay_of(id, serial) else { return };
             let is_news = replay.told(event);
             replay.live.replayed += u64::from(passes);
-            let Some(event) = self.shape_past(id, event, sub, Past { passes, is_news }, now) else {
+            let past = Past { passes, is_news, is_played: replay.player.is_some() };
+            let Some(event) = self.shape_past(id, event, sub, past, now) else {
                 continue;
             };
             if let Some(solo) = self.conns.solo_mut(id) {
@@ -352,6 +359,7 @@ impl Shard {
             return;
         };
         let replay = solo.replays.remove(index);
+        self.telling.plays.plan(&mut self.conns, id);
         self.end_past(id, replay.sub, now);
         let Some(solo) = self.conns.solo_mut(id) else {
             return;
@@ -432,11 +440,40 @@ fn first_cursor(
     .collect()
 }
 
+impl Replay {
+    /// One more home is to be asked. `learns`: first for what was inside when its client went.
+    fn add_home(&mut self, home: HomeId, mut read: Arc<Read>, learns: bool) {
+        if learns {
+            let last = Read { start: LAST, ..Read::clone(&read) };
+            self.learning.unlearned.push((home, std::mem::replace(&mut read, Arc::new(last))));
+        }
+        self.state_bytes += REPLAY_BYTES + read_bytes(&read);
+        match &mut self.player {
+            Some(player) => {
+                self.state_bytes += PLAYBACK_BYTES;
+                player.add(home, read);
+            }
+            None => self.next.push(Wanted::new(home, read, 0)),
+        }
+    }
+}
+
+impl Learning {
+    /// What is to be learned by a subscription's client.
+    fn of(subscription: &Subscription, since: &Since, is_return: bool) -> Self {
+        Self {
+            met: (subscription.leave && is_return).then(HashSet::default),
+            unlearned: Vec::new(),
+            is_refiltered: matches!(since, Since::Position(position) if position.filter_changed),
+        }
+    }
+}
+
 impl Solo {
     /// What was inside is still being learned, and the filter by which it came in is no longer the subscription's.
     pub(super) fn refiltered(&mut self, sub: u8) {
         for replay in &mut self.replays {
-            replay.is_refiltered |= replay.sub == sub;
+            replay.learning.is_refiltered |= replay.sub == sub;
         }
     }
 }

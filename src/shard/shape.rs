@@ -30,6 +30,8 @@ pub(super) struct Past {
     pub(super) passes: bool,
     /// Nothing is known of what its key was before.
     pub(super) is_news: bool,
+    /// It is told at its own time, so rates hold for it as they do for what is new.
+    pub(super) is_played: bool,
 }
 
 /// The event's twin that says that its key has left.
@@ -211,7 +213,10 @@ impl Shard {
             self.classes.spending.looked_at_page(steps.get());
             leave
         };
-        let offer = |pace: &mut Pace, event: &Arc<Event>| pace.offer_past(event, now);
+        let offer = |pace: &mut Pace, event: &Arc<Event>| match past.is_played {
+            true => pace.offer(event, now),
+            false => pace.offer_past(event, now),
+        };
         let go = self.telling.shapings.offer(&mut self.conns, id, (&event, 1 << sub), offer);
         (self.unless_full(id, go, now) != 0).then_some(event)
     }

@@ -240,6 +240,18 @@ impl Shapings {
         self.forget_inside(conns, id, forgotten.unwrap_or_default());
     }
 
+    /// A subscription begins anew elsewhere: it has been sent nothing. Nothing is held of it.
+    pub(super) fn begin_anew(&mut self, conns: &mut Conns, id: ConnId, sub: u8) {
+        let shaped = subs_of_mut(conns, id).iter_mut().find(|shaped| shaped.sub == sub);
+        let Some(shaped) = shaped else { return };
+        if let Some(pace) = &mut shaped.pace {
+            pace.sent.clear();
+        }
+        let forgotten = shaped.inside.as_mut().map(std::mem::take).unwrap_or_default();
+        self.count(conns, id);
+        self.forget_inside(conns, id, forgotten);
+    }
+
     /// A subscription ends: what it was kept waiting for goes with it.
     pub(super) fn end(&mut self, conns: &mut Conns, id: ConnId, sub: u8) {
         let shaping = conns.find_mut(id).and_then(|conn| conn.shaping.as_deref_mut());

@@ -11,8 +11,10 @@ use super::input::Began;
 use super::past::PastHeld;
 use super::past::Untold;
 use super::past::Wanted;
+use super::player::Player;
 use crate::batch::Outbox;
 use crate::batch::Owed;
+use crate::clock::Now;
 use crate::dialect::SubId;
 use crate::event::Event;
 use crate::event::HomeId;
@@ -24,6 +26,8 @@ use crate::limits::OUTBOX_INPUT_BYTES_MAX;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::REPLAY_KEY_BYTES;
 use crate::position::Live;
+use crate::position::Playback;
+use crate::position::Since;
 
 /// The state of a connection that is not in step.
 #[derive(Debug, Default)]
@@ -107,6 +111,17 @@ impl Solo {
         self.owed.is_empty() && self.outbox.bytes() <= PAGE_BYTES_MAX / 2
     }
 
+    /// Whether all subscriptions of a connection, of which there are so many, are in the past.
+    pub(super) fn is_all_past(&self, subs: usize) -> bool {
+        let past = self.replays.iter().filter(|replay| replay.is_all_past());
+        past.fold(0_u64, |set, replay| set | 1 << replay.sub).count_ones() as usize == subs
+    }
+
+    /// Whether playbacks may tell it what is due.
+    pub(super) fn may_be_played(&self, now: Now) -> bool {
+        now.mono_ms >= self.rests_until_ms && self.has_room_for_pages()
+    }
+
     /// Whether what it is sent next is of the past, and nothing new waits behind it.
     pub(super) fn is_told_past(&self) -> bool {
         self.outbox.event_bytes() == 0
@@ -155,14 +170,8 @@ pub(super) struct Replay {
     /// The newest offset sent of each topic, so that a gap in between says where it begins.
     pub(super) sent: HashMap<TopicName, u64, foldhash::fast::RandomState>,
     pub(super) live: Live,
-    /// Of a client that comes back and wants to know what leaves: the keys it has had news of.
-    pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
-
-    /// Of such a client, too: homes of which it is being learned what was inside when it went, and what is to be read of each then.
-    pub(super) unlearned: Vec<(HomeId, Arc<Read>)>,
-    /// Such a client had another filter before: what no longer passes may be inside all the same.
-    pub(super) is_refiltered: bool,
-
+    /// Of a client that comes back and wants to know what leaves.
+    pub(super) learning: Learning,
     /// Another token was shown since it began, so its pages may hold more than is granted now.
     pub(super) is_narrowed: bool,
 
@@ -174,12 +183,70 @@ pub(super) struct Replay {
     pub(super) is_awaited: bool,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(HomeId, u64)>,
+    /// Told at a pace of its own time: the clock, and what is held until it is due.
+    pub(super) player: Option<Box<Player>>,
+    /// It is told nothing more of where it is: once the pages that were asked for have come, it begins there.
+    pub(super) moving: Option<Box<Moving>>,
+}
+
+/// What a client that comes back, and wants to know what leaves, has still to learn; of others it is empty.
+#[derive(Debug, Default)]
+pub(super) struct Learning {
+    /// The keys it has had news of.
+    pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
+    /// Homes of which it is being learned what was inside when it went, and what is to be read of each then.
+    pub(super) unlearned: Vec<(HomeId, Arc<Read>)>,
+    /// Such a client had another filter before: what no longer passes may be inside all the same.
+    pub(super) is_refiltered: bool,
+}
+
+/// Where a replay is to begin anew.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) since: Since,
+    pub(super) playback: Option<Playback>,
 }
 
 impl Replay {
+    /// One that has not begun.
+    pub(super) fn new(serial: u32, listener: Listener, id: &SubId) -> Self {
+        Self {
+            serial,
+            sub: listener.sub,
+            id: Arc::clone(id),
+            homes: 0,
+            next: Vec::new(),
+            asked: Vec::new(),
+            state_bytes: 0,
+            sent: HashMap::default(),
+            live: Live::default(),
+            learning: Learning::default(),
+            is_narrowed: false,
+            untold: None,
+            is_live: listener.is_live,
+            is_awaited: false,
+            began_us: Vec::new(),
+            player: None,
+            moving: None,
+        }
+    }
+
+    /// Whether no live event is for its subscription: it is played, or moves, and the present of no home has begun.
+    pub(super) fn is_all_past(&self) -> bool {
+        (self.player.is_some() || self.moving.is_some())
+            && !self.is_live
+            && self.began_us.is_empty()
+    }
+
     /// Bytes of what it remembers, and of what is set aside for the pages that it has asked for.
     pub(super) fn held_bytes(&self) -> usize {
-        self.state_bytes + self.asked.iter().map(|asked| asked.bytes).sum::<usize>()
+        let held = self.player.as_ref().map_or(0, |player| player.held_bytes());
+        self.state_bytes + held + self.asked.iter().map(|asked| asked.bytes).sum::<usize>()
+    }
+
+    /// Whether something of it is held that is not due yet.
+    pub(super) fn holds(&self) -> bool {
+        self.player.as_ref().is_some_and(|player| player.held_bytes() > 0)
     }
 
     /// Remembers that an event of the past was told; true if it is the first news of its key, for a client that wants to know what leaves.
@@ -191,7 +258,7 @@ impl Replay {
                 self.sent.insert(event.topic.clone(), event.offset);
             }
         }
-        let Some(met) = &mut self.met else { return false };
+        let Some(met) = &mut self.learning.met else { return false };
         let is_news = met.insert((event.topic.clone(), Arc::clone(&event.key)));
         if is_news {
             self.state_bytes += REPLAY_KEY_BYTES + event.key.len();

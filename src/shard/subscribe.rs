@@ -10,6 +10,7 @@ use super::Shard;
 use super::class::ClassKey;
 use super::class::weight_of;
 use super::input::ConnId;
+use super::playing::check_seek;
 use super::solo::Listener;
 use super::solo::Solo;
 use super::transport::Voice;
@@ -24,6 +25,8 @@ use crate::dialect::Subs;
 use crate::dialect::Subscription;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Gap;
+use crate::position::Playback;
+use crate::position::Seek;
 use crate::position::Since;
 
 impl Shard {
@@ -32,7 +35,7 @@ impl Shard {
         &mut self,
         id: ConnId,
         subscription: &Arc<Subscription>,
-        since: &Since,
+        past: (&Since, Option<Playback>),
         now: Now,
     ) {
         let mut subs = self.subs_of(id).to_vec();
@@ -72,11 +75,18 @@ impl Shard {
         if subscription.is_alone() {
             self.begin_shaping(id, sub, subscription, now);
         }
-        self.begin_replay(id, Listener { sub, is_live: false }, subscription, since, now);
+        self.begin_replay(id, Listener { sub, is_live: false }, subscription, past, now);
+        self.sleep_or_wake(id);
     }
 
     /// Changes a running subscription, from here on.
-    pub(super) fn update(&mut self, id: ConnId, sub_id: &SubId, change: Change, now: Now) {
+    pub(super) fn update(
+        &mut self,
+        id: ConnId,
+        sub_id: &SubId,
+        (change, seek): (Change, &Seek),
+        now: Now,
+    ) {
         let mut subs = self.subs_of(id).to_vec();
         let Some(index) = subs.iter().position(|sub| sub.id == *sub_id) else {
             return self.refuse_unknown(id, sub_id);
@@ -99,6 +109,9 @@ impl Shard {
             return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
         }
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
+        if let Err(refusal) = check_seek(self.conns.solo(id), sub, seek) {
+            return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
+        }
         self.begin_shaping(id, sub, &changed, now);
         if former.filter != changed.filter
             && let Some(solo) = self.conns.solo_mut(id)
@@ -112,6 +125,9 @@ impl Shard {
         self.go_solo(id);
         self.enter_class(id, subs);
         self.say(id, &Outcome::Updated { id: sub_id });
+        if !seek.is_empty() {
+            self.seek(id, sub, &changed, seek, now);
+        }
     }
 
     /// Ends a subscription; nothing of it comes after the answer.
@@ -148,6 +164,7 @@ impl Shard {
                 self.hear_later(id);
             }
         }
+        self.telling.plays.plan(&mut self.conns, id);
     }
 
     /// Whether the shard has room for a connection with these subscriptions.
@@ -159,7 +176,7 @@ impl Shard {
         if held + weight <= most {
             return Ok(());
         }
-        let key = ClassKey { voice, subs: subs.to_vec(), alone: None };
+        let key = ClassKey { voice, subs: subs.to_vec(), alone: None, is_asleep: false };
         let is_known =
             !subs.iter().any(|sub| sub.is_alone()) && self.classes.find_key(&key).is_some();
         let former = self.conns.find(id).and_then(|conn| conn.class);
@@ -283,7 +300,8 @@ impl Shard {
         }
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
-        let class = self.classes.enter(ClassKey { voice, subs, alone }, id);
+        let is_asleep = self.conns.solo(id).is_some_and(|solo| solo.is_all_past(subs.len()));
+        let class = self.classes.enter(ClassKey { voice, subs, alone, is_asleep }, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");

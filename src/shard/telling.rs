@@ -15,6 +15,7 @@ use super::gathered::Gathered;
 use super::input::ConnId;
 use super::latency::Latency;
 use super::past_room::PastRoom;
+use super::plays::Plays;
 use super::settings::Settings;
 use super::shaping::Shapings;
 use super::solos::Solos;
@@ -34,6 +35,8 @@ pub(super) struct Telling {
     pub(super) latency: Latency,
     /// What all replays may hold together, and who waits.
     pub(super) past_room: PastRoom,
+    /// When playbacks are to be looked at.
+    pub(super) plays: Plays,
     /// Buffers that live from event to event.
     scratch: Scratch,
     /// What events are encoded with that are for one connection of a class of its own.
@@ -65,6 +68,7 @@ impl Telling {
             solos: Solos::new(outboxes, &codec),
             latency: Latency::default(),
             past_room: PastRoom::new(settings.memory.replays_bytes_max),
+            plays: Plays::default(),
             shapings: Shapings::new(settings.memory.shaping_bytes_max),
             scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
             alone: Encoded::new(&codec),

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use super::input::AdminRequest;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::operator::Gathered;
 use crate::dialect::Listing;
 use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
@@ -26,6 +27,8 @@ pub(super) enum Question {
     Places(Underway),
     /// Topics of the other shards.
     Topics(TopicsAwaited),
+    /// What shards have found for an operator.
+    Operator(Gathered),
     /// What was asked of whoever has the tables.
     Table,
 }

@@ -60,9 +60,16 @@ impl Shard {
         for (listener, wish) in told {
             // Without a past to tell and without a position to name, the next event is the first one.
             if wish.since != Since::Now || is_stream {
-                self.begin_replay(id, listener, &wish.subscription, &wish.since, now);
+                self.begin_replay(
+                    id,
+                    listener,
+                    &wish.subscription,
+                    (&wish.since, wish.playback),
+                    now,
+                );
             }
         }
+        self.sleep_or_wake(id);
         // It may have nothing to be told, and falls in step then.
         self.mark_solo(id);
     }
@@ -146,7 +153,7 @@ impl Conns {
         };
         let confined = wishes.iter().filter_map(|wish| {
             let subscription = who.confine(&wish.subscription)?;
-            Some(Wish { subscription, since: wish.since.clone() })
+            Some(Wish { subscription, ..wish.clone() })
         });
         confined.collect()
     }

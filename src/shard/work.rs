@@ -97,6 +97,7 @@ impl Shard {
             }
         }
         self.relieve_outboxes(now);
+        self.play_due(now);
         self.go_on_with_past(now);
         self.hear_on(now);
         self.retry_held(now);

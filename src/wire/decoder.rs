@@ -27,21 +27,21 @@ use crate::wire::decoder::partial::Partial;
 pub use partial::Inbound;
 pub use violation::Violation;
 
-/// One thing that a client said.
+/// A message or control frame of a client, or what ends its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
     Text(&'a str),
     Binary(&'a [u8]),
     Ping(&'a [u8]),
     Pong(&'a [u8]),
-    /// The last thing that a client says.
+    /// A close frame: the last that a client sends.
     Close {
         code: Option<u16>,
         reason: &'a str,
     },
 }
 
-/// Where in a client's bytes we are. One per connection.
+/// The decoder of one connection: the frame and the message in which its bytes stand.
 #[derive(Debug)]
 pub struct Decoder {
     partial: Option<Box<Partial>>,
@@ -52,7 +52,7 @@ pub struct Decoder {
 
 const _: () = assert!(size_of::<Decoder>() <= 24);
 
-/// How a feed went on, short of a violation: `Break` when the client has said its last, or the caller wants no more for now.
+/// How a feed went on, short of a violation: `Break` when the client has sent its close frame, or the caller wants no more for now.
 type Flow = ControlFlow<()>;
 
 impl Decoder {
@@ -64,9 +64,9 @@ impl Decoder {
         Self { partial: None, bytes_max, may_deflate, ended: false }
     }
 
-    /// Takes the next bytes and calls `on` for each thing that they complete; how many bytes were taken. They are unmasked in place.
+    /// Feeds the next bytes, unmasked in place, and calls `on` for each message or control frame that the bytes complete; returns how many bytes were taken.
     ///
-    /// When `on` breaks, what follows is left as it came, to be fed later. After the client's last word all bytes are taken, and forgotten.
+    /// When `on` breaks, the bytes that follow are left as they came, to be fed later. After a close frame all bytes are taken and forgotten.
     ///
     /// # Errors
     /// At the first byte that breaks a rule. What was complete before it has been handed out.
@@ -93,31 +93,31 @@ impl Decoder {
         Ok(if self.ended { count } else { count - left })
     }
 
-    /// Bytes that it holds of a message that has come in part: as many as were set aside for it, used or not.
+    /// Bytes of memory that the decoder holds for a message that has come in part, used or not.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| partial.held_bytes())
     }
 
-    /// Bytes of such a message that have come; deflated ones if it is deflated.
+    /// Bytes that have come of a message that is not complete; deflated ones if the message is deflated.
     #[must_use]
     pub fn message_bytes(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| partial.message_bytes())
     }
 
-    /// Whether a close frame, a violation or the caller has ended it.
+    /// Whether a close frame, a violation or the caller has ended the decoding.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether it stands between two messages, owning nothing.
+    /// Whether the decoder stands between two messages, owning nothing.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.partial.is_none()
     }
 
-    /// Gives its memory back to the shard, when the connection has gone.
+    /// Gives the decoder's memory back to the shard, when the connection has gone.
     pub fn release(&mut self, inbound: &mut Inbound) {
         self.ended = true;
         if let Some(partial) = self.partial.take() {
@@ -187,7 +187,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Holds a frame to what came before it, and to the limits, before a byte of it is taken.
+    /// Checks a frame against the frames before it and against the limits, before a byte of the frame is taken.
     fn admit(&self, frame: &Frame) -> Result<(), Violation> {
         if frame.is_control() {
             return Ok(());
@@ -204,7 +204,7 @@ impl Decoder {
         let so_far = self.partial.as_ref().map_or(0, |partial| partial.message_bytes());
         let deflated = message.map_or(frame.deflated, |message| message.deflated);
         let bytes_max = u64::from(self.bytes_max);
-        // What does not compress grows a little when it is deflated, by an eighth at worst; what counts is the inflated length, later.
+        // Deflating bytes that do not compress adds an eighth at worst; the limit is for the inflated length, which is checked later.
         let arriving_max = if deflated { bytes_max + bytes_max / 8 + 64 } else { bytes_max };
         if frame.left > arriving_max.saturating_sub(so_far as u64) {
             return Err(Violation::MessageTooLarge { bytes_max: self.bytes_max });
@@ -212,7 +212,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Whether a frame is all there is to what it says.
+    /// Whether a frame is a whole message, or a control frame.
     fn stands_alone(&self, frame: &Frame) -> bool {
         let within_message = self.partial.as_ref().is_some_and(|partial| partial.message.is_some());
         frame.is_control() || frame.fin && !within_message
@@ -245,7 +245,7 @@ impl Decoder {
         }))
     }
 
-    /// Adds a piece to the frame and the message that it belongs to, and hands out what that completes.
+    /// Adds a piece of payload to its frame and message, and hands out the message that the piece completes.
     fn gather(
         &mut self,
         mut frame: Frame,
@@ -305,7 +305,7 @@ impl Decoder {
     }
 }
 
-/// What a close frame says.
+/// The code and the reason of a close frame.
 //= rfc6455#5.5.1
 //# If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer (in network byte order) representing a status
 //# code

@@ -1,4 +1,4 @@
-//! WebSocket frames as a server says them: a header before bytes that are already there, and the control frames.
+//! WebSocket frames as a server sends them: a header before bytes that are already there, and the control frames.
 //!
 //! Invariants: lengths are minimal, control frames fit in 125 bytes, nothing is masked. Opcodes and close codes are
 //! `fastwebsockets`'. Never copies a payload that the caller could place itself: see [`Header`].
@@ -6,10 +6,10 @@
 pub use fastwebsockets::CloseCode;
 pub use fastwebsockets::OpCode;
 
-/// Bytes of the longest header that a server sends: two, and eight of length.
+/// Bytes of the longest header that a server sends: 2, and 8 of length.
 pub const HEADER_BYTES_MAX: usize = 10;
 
-/// Bytes that a control frame may carry.
+/// Bytes of payload that a control frame may carry.
 //= rfc6455#5.5
 //# All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented.
 pub const CONTROL_BYTES_MAX: usize = 125;
@@ -40,7 +40,7 @@ impl Header {
         Self::new(opcode, coding, true, payload_bytes)
     }
 
-    /// The header of any frame; `fin` says that it is its message's last.
+    /// The header of any frame; `fin`: the frame is the last of its message.
     #[must_use]
     pub const fn new(opcode: OpCode, coding: Coding, fin: bool, payload_bytes: usize) -> Self {
         let fin = if fin { FIN } else { 0 };
@@ -59,7 +59,7 @@ impl Header {
         }
     }
 
-    /// Its bytes.
+    /// The header's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
@@ -72,17 +72,12 @@ pub fn put_message(out: &mut Vec<u8>, opcode: OpCode, coding: Coding, payload: &
     out.extend_from_slice(payload);
 }
 
-/// Appends a text message in one frame.
-pub fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_message(out, OpCode::Text, Coding::Plain, text.as_bytes());
-}
-
 /// Appends a ping of at most [`CONTROL_BYTES_MAX`] bytes.
 pub fn put_ping(out: &mut Vec<u8>, payload: &[u8]) {
     put_control(out, OpCode::Ping, payload);
 }
 
-/// Appends the answer to a ping, which repeats what it said.
+/// Appends a pong, which repeats the payload of the ping that it answers.
 pub fn put_pong(out: &mut Vec<u8>, payload: &[u8]) {
     put_control(out, OpCode::Pong, payload);
 }
@@ -96,7 +91,7 @@ pub fn put_close(out: &mut Vec<u8>, code: u16, reason: &str) {
     out.extend_from_slice(reason);
 }
 
-/// Appends a close frame without a code: the answer to one that had none.
+/// Appends a close frame without a code, which answers a close frame without one.
 pub fn put_close_empty(out: &mut Vec<u8>) {
     put_control(out, OpCode::Close, &[]);
 }
@@ -133,7 +128,7 @@ mod tests {
     #[test]
     fn messages_and_control_frames() {
         let mut out = Vec::new();
-        put_text(&mut out, "hé");
+        put_message(&mut out, OpCode::Text, Coding::Plain, "hé".as_bytes());
         put_ping(&mut out, b"p");
         put_pong(&mut out, b"");
         put_close(&mut out, 1001, "bye");

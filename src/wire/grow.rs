@@ -1,4 +1,4 @@
-//! How buffers of what clients send grow: by a part of what they hold, not to twice of it.
+//! Growth of the buffers that hold what clients send: by a share of the bytes held, and not to twice as many.
 //!
 //! Invariant: a buffer that only grows here has at most `INPUT_GROWTH_SHARE`-th more room than bytes, and `INPUT_GROWTH_BYTES_MIN`. Memory follows
 //! bytes that have come, never a length that was announced.
@@ -22,9 +22,9 @@ pub fn extend_text(buffer: &mut String, text: &str) {
     buffer.push_str(text);
 }
 
-/// For how many more bytes there is to be room, if there is none for what comes.
+/// Bytes of room to add to a buffer that has none for the bytes that come.
 fn room_for(held: usize, capacity: usize, more: usize) -> Option<usize> {
-    // The first piece is the whole of most.
+    // Of most messages the first piece is the whole.
     let spare = if held == 0 { 0 } else { (held / INPUT_GROWTH_SHARE).max(INPUT_GROWTH_BYTES_MIN) };
     (capacity - held < more).then(|| more.max(spare))
 }

@@ -9,24 +9,24 @@ use std::net::Ipv6Addr;
 
 use crate::limits::PROXY_HEADER_BYTES_MAX;
 
-/// A header that is whole.
+/// A complete PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyHeader {
-    /// Where the client is; `None`: the proxy speaks for itself, or does not say.
+    /// The client's address; `None`: the connection is the proxy's own, or the header has no address.
     pub source: Option<IpAddr>,
-    /// Bytes that it takes.
+    /// Bytes of the header.
     pub length: usize,
 }
 
-/// What is no such header.
+/// Bytes that are no PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHeaderError {
-    /// It does not begin as one.
+    /// The bytes begin as neither version does.
     Missing,
     TooLong,
-    /// A line of version 1 that is not written as they are.
+    /// A line of version 1 that breaks its grammar.
     BadLine,
-    /// A version, command or length of version 2 that there is not.
+    /// A version, command or length that version 2 does not have.
     BadBlock,
 }
 
@@ -43,19 +43,19 @@ impl fmt::Display for ProxyHeaderError {
 
 impl std::error::Error for ProxyHeaderError {}
 
-/// How version 1 begins.
+/// The bytes with which version 1 begins.
 const LINE: &[u8] = b"PROXY ";
-/// Bytes of its line at most, with the end (section 2.1 of the protocol).
+/// Bytes of the longest line of version 1, with its end (section 2.1 of the protocol).
 const LINE_BYTES_MAX: usize = 107;
-/// How version 2 begins.
+/// The bytes with which version 2 begins.
 const BLOCK: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes in front of version 2's addresses.
 const BLOCK_HEAD_BYTES: usize = 16;
 
-/// Looks for a header at the start of what has come: `None` if it is not all there yet.
+/// Reads a PROXY header at the start of the bytes that have come: `None` if the header is not complete yet.
 ///
 /// # Errors
-/// When no further bytes could make it one.
+/// When no further bytes could complete a header.
 pub fn parse_proxy_header(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
     let begins = |with: &[u8]| {
         let common = bytes.len().min(with.len());
@@ -79,7 +79,7 @@ fn line(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
     let text = std::str::from_utf8(&visible[..end]).map_err(|_| ProxyHeaderError::BadLine)?;
     let words: Vec<&str> = text.split(' ').collect();
     let source = match words[..] {
-        // What stands behind it is to be passed over.
+        // The bytes behind `UNKNOWN` are ignored, as the protocol asks.
         ["PROXY", "UNKNOWN", ..] => None,
         ["PROXY", family, source, target, source_port, target_port] => {
             let is_family = |address: &IpAddr| match family {
@@ -116,7 +116,7 @@ fn block(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
     }
     let Some(rest) = bytes.get(BLOCK_HEAD_BYTES..length) else { return Ok(None) };
     let source = match family {
-        // What the proxy says of itself names no client.
+        // The command LOCAL: the connection is the proxy's own and names no client.
         _ if is_local => None,
         0x11 => {
             let four = rest.first_chunk::<12>().ok_or(ProxyHeaderError::BadBlock)?;
@@ -127,7 +127,7 @@ fn block(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderError> {
             let source = six.first_chunk::<16>().expect("it is shorter");
             Some(IpAddr::from(Ipv6Addr::from(*source)).to_canonical())
         }
-        // Not said, or of a kind that is no address: datagrams, sockets in a file system.
+        // An unspecified family, or one without an IP address: datagrams, Unix sockets.
         0x00 | 0x12 | 0x22 | 0x31 | 0x32 => None,
         _ => return Err(ProxyHeaderError::BadBlock),
     };

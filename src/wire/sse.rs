@@ -6,9 +6,9 @@
 /// An event to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// What a client says in `Last-Event-ID` when it comes back. Empty: no `id` line, and the last one holds.
+    /// The event's id, which a client that comes back names in `Last-Event-ID`. Empty: no `id` line, and the id of the event before holds.
     pub id: &'a str,
-    /// The kind. Empty: no `event` line, which a browser takes for `message`.
+    /// The event's type. Empty: no `event` line, which a browser takes for `message`.
     pub event: &'a str,
     pub data: &'a [u8],
 }
@@ -21,7 +21,7 @@ impl Event<'_> {
         self.put_after_data(out);
     }
 
-    /// Appends what stands before the data.
+    /// Appends the lines that stand before the data.
     pub fn put_before_data(&self, out: &mut Vec<u8>) {
         if !self.event.is_empty() {
             put_line(out, b"event: ", self.event.as_bytes());
@@ -29,11 +29,11 @@ impl Event<'_> {
         out.extend_from_slice(DATA);
     }
 
-    /// Appends what stands behind the data.
+    /// Appends the lines that stand behind the data.
     pub fn put_after_data(&self, out: &mut Vec<u8>) {
         out.push(b'\n');
         if !self.id.is_empty() {
-            // A browser would ignore an id with a NUL, and resume from the one before: it must not come to that.
+            // A browser ignores an id with a NUL and would resume from the id before: no id has one.
             debug_assert!(!self.id.contains('\0'), "an event's id has no NUL");
             put_line(out, b"id: ", self.id.as_bytes());
         }
@@ -47,7 +47,7 @@ pub fn has_lines(text: &[u8]) -> bool {
     text.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
-/// Appends data as it stands between what is before and behind it: each of its lines but the first begins with the name again.
+/// Appends the data of an event: each of its lines but the first begins with `data: ` again.
 pub fn put_data(out: &mut Vec<u8>, text: &[u8]) {
     put_broken(out, DATA, text);
 }
@@ -58,7 +58,7 @@ pub fn put_comment(out: &mut Vec<u8>, comment: &str) {
     out.push(b'\n');
 }
 
-/// Appends how long a client should wait before it comes back.
+/// Appends a `retry` line: how many milliseconds a client should wait before it comes back.
 pub fn put_retry(out: &mut Vec<u8>, retry_ms: u32) {
     put_line(out, b"retry: ", retry_ms.to_string().as_bytes());
     out.push(b'\n');
@@ -74,17 +74,17 @@ pub fn put_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(CHUNK_END);
 }
 
-/// Appends what stands before a chunk's bytes, of which there is one at least.
+/// Appends a chunk's size line, which stands before its bytes; a chunk has one byte at least.
 pub fn put_chunk_head(out: &mut Vec<u8>, bytes: usize) {
     out.extend_from_slice(format!("{bytes:x}\r\n").as_bytes());
 }
 
-/// What stands behind a chunk's bytes.
+/// The line break that stands behind a chunk's bytes.
 pub const CHUNK_END: &[u8] = b"\r\n";
 
 const DATA: &[u8] = b"data: ";
 
-/// Appends what tells a peer nothing, and yet finds out whether it is there: a leading zero of the next chunk's size.
+/// Appends a leading zero of the next chunk's size: a byte that means nothing to the peer, and shows whether the peer is there.
 //= rfc9112#7.1
 //# chunk-size = 1*HEXDIG
 pub fn put_probe(out: &mut Vec<u8>) {
@@ -94,10 +94,10 @@ pub fn put_probe(out: &mut Vec<u8>) {
 /// The media type of an event stream.
 pub const CONTENT_TYPE: &str = "text/event-stream";
 
-/// What ends a chunked body.
+/// The last chunk, which ends a chunked body.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// One line; a line break in it becomes a space.
+/// Appends a field as one line; a line break in its value becomes a space.
 fn put_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend(value.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));

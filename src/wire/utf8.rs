@@ -1,4 +1,4 @@
-//! Text that arrives in pieces, checked as it arrives.
+//! UTF-8 text that arrives in pieces, validated as it arrives.
 //!
 //! Invariant: what has been taken is a prefix of valid UTF-8; the first byte that cannot be is refused at once, not when the message
 //! ends. Never holds more of an unfinished character than three bytes.
@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::wire::grow::extend_text;
 
-/// Text so far, and the beginning of a character of which more is to come.
+/// The text that has arrived, and the first bytes of a character that is not complete.
 #[derive(Clone, Debug, Default)]
 pub struct Text {
     whole: String,
@@ -15,7 +15,7 @@ pub struct Text {
     begun_bytes: u8,
 }
 
-/// A byte that no text could have where it stands.
+/// The error of a byte that cannot be part of UTF-8 where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotUtf8;
 
@@ -42,7 +42,7 @@ impl Text {
     /// The text, which must not end within a character.
     ///
     /// # Errors
-    /// If it does.
+    /// If the text ends within a character.
     pub fn finish(&self) -> Result<&str, NotUtf8> {
         if self.begun_bytes == 0 { Ok(&self.whole) } else { Err(NotUtf8) }
     }
@@ -59,7 +59,7 @@ impl Text {
         self.len() == 0
     }
 
-    /// Bytes that are held, used or not.
+    /// Bytes of memory that the text holds, used or not.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.whole.capacity()
@@ -71,7 +71,7 @@ impl Text {
         self.begun_bytes = 0;
     }
 
-    /// Completes the character that an earlier piece began; what is left of `piece`.
+    /// Completes the character that an earlier piece began; returns the rest of `piece`.
     fn finish_begun<'p>(&mut self, piece: &'p [u8]) -> Result<&'p [u8], NotUtf8> {
         let mut rest = piece;
         while self.begun_bytes > 0 {

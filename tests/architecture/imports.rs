@@ -13,7 +13,11 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 10] = [
+const ONE_PURPOSE: [(&[&str], &str); 11] = [
+    (
+        &["shard::inquiry", "shard::input"],
+        "messages, and those among them that are about an operator",
+    ),
     (
         &["config::changes", "config::row_tables", "config::tables"],
         "tables, and how two of them differ",
@@ -63,6 +67,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "figures",
                 "histogram",
                 "input",
+                "inquiry",
                 "keys",
                 "lanes",
                 "latency",
@@ -85,7 +90,10 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "addresses",
                 "conns",
                 "past",
+                "player",
+                "operator::answers",
                 "session",
+                "session::asked",
                 "session::awaiting",
                 "session::http",
                 "session::patience",
@@ -118,6 +126,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "life",
                 "own",
                 "past_room",
+                "plays",
                 "registrar",
                 "rights",
                 "shaping",
@@ -143,7 +152,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
         "config",
         &[
             &["error"],
-            &["file", "places", "rows", "takes"],
+            &["file", "levels", "places", "rows", "takes"],
             &[
                 "dialects",
                 "keys",
@@ -156,7 +165,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &["changes", "known", "row_tables", "tables"],
         ],
     ),
-    ("admin", &[&["board", "jwks", "jwks::*", "log", "store_figures"]]),
+    ("admin", &[&["board", "jwks", "jwks::*", "lines", "log", "orders", "store_figures"]]),
 ];
 
 /// Each file's name as a module, and the code in it that is no test's.

@@ -92,8 +92,9 @@ impl Kind {
             Self::Inflated => 16,
             Self::Flood => shards,
             Self::Drip | Self::Windows => 10,
+            Self::Expressions => 8,
             Self::Names | Self::Lines | Self::Last => 2,
-            Self::Churn | Self::Order | Self::Filters | Self::Expressions => 1,
+            Self::Churn | Self::Order | Self::Filters => 1,
         }
     }
 }
@@ -131,7 +132,7 @@ impl Attack {
         let capacity = if reads { 64 * KIB } else { 4 * KIB };
         let wire = match self.kind {
             // Those from elsewhere may not say so much.
-            Kind::Flood => stage.open(shard, capacity),
+            Kind::Flood | Kind::Names => stage.open(shard, capacity),
             _ => stage.open_elsewhere(shard, capacity),
         };
         if reads {
@@ -206,7 +207,7 @@ impl Attack {
                 stage.say(wire, &says(&update));
             }
             Kind::Names => {
-                for n in 0..100 {
+                for n in 0..800 {
                     let topic = format!("names/{count}/{}/{n}", wire.shard);
                     self.publish(stage, wire, &topic, "", &json!({"x": 1}));
                 }
@@ -228,7 +229,9 @@ impl Attack {
                     self.wires[0] = self.join(stage, 0);
                 }
             }
-            Kind::Expressions => self.say_expression(stage, wire),
+            Kind::Expressions => {
+                (0..self.wires.len()).for_each(|index| self.say_expression(stage, index));
+            }
             Kind::Pipeline => {
                 let request = "GET /v1/publish/a HTTP/1.1\r\nHost: x\r\n\r\n";
                 stage.say(wire, request.repeat(64 * KIB / request.len()).as_bytes());
@@ -295,8 +298,8 @@ impl Attack {
     }
 
     /// One that is too long, one that is not, and one whose ranges are wide.
-    fn say_expression(&mut self, stage: &mut Stage, wire: Wire) {
-        let count = self.count;
+    fn say_expression(&mut self, stage: &mut Stage, index: usize) {
+        let (wire, count) = (self.wires[index], self.count + index);
         let text = match count % 3 {
             0 => "a?".repeat(8_000),
             1 => "a?".repeat(1_000 + count),
@@ -305,7 +308,7 @@ impl Attack {
         let wish = json!({"type": "subscribe", "id": 1, "topics": ["dear"], "filter": format!("a =~ '{text}'")});
         stage.say(wire, &says(&wish));
         if !stage.world.is_open(wire) {
-            self.wires[0] = self.join(stage, 0);
+            self.wires[index] = self.join(stage, index);
         }
     }
 

@@ -108,6 +108,8 @@ fn slowness(random: &mut Random) -> Option<Drain> {
     (!random.one_in(3)).then_some(Drain { bytes_per_s, every_ms, next_ms: 0 })
 }
 
+/// Keeps up, and is behind for some milliseconds again and again.
+const PAUSING: Drain = Drain { bytes_per_s: 1 << 30, every_ms: 3, next_ms: 0 };
 const FAST: Drain = Drain { bytes_per_s: 1 << 30, every_ms: 1, next_ms: 0 };
 
 impl Crowd {
@@ -124,7 +126,9 @@ impl Crowd {
         for index in 0..READERS * shards {
             let slow = stage.random.pick::<&str>(&["disconnect", "drop_oldest", "latest_per_key"]);
             let is_slow = index / shards * 100 / READERS < slow_per_cent;
-            let capacity = if is_slow { SLOW_SOCKET_BYTES } else { SOCKET_BYTES };
+            let keeps_pausing = !is_slow && index % 3 == 0 && load_per_cent <= 100;
+            let is_small = is_slow || keeps_pausing;
+            let capacity = if is_small { SLOW_SOCKET_BYTES } else { SOCKET_BYTES };
             let wire = stage.open(index % shards, capacity);
             let slow = if is_slow { slow } else { "disconnect" };
             stage.say(wire, upgrade("/v1/ws").as_bytes());
@@ -132,7 +136,8 @@ impl Crowd {
             stage.say(wire, &frames::text(&wish.to_string()));
             let from_us = stage.now_us() + if at_once { 500_000 } else { 30_000 * index as u64 };
             let later = is_slow.then(|| (from_us, slowness(&mut stage.random)));
-            stage.world.sockets.get_mut(&wire).unwrap().drain = Some(FAST);
+            let drain = if keeps_pausing { PAUSING } else { FAST };
+            stage.world.sockets.get_mut(&wire).unwrap().drain = Some(drain);
             members.push(Member {
                 wire,
                 keeps_up: !is_slow,

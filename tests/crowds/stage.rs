@@ -85,6 +85,8 @@ fn settings() -> Settings {
     Settings {
         access: Arc::new(access()),
         retention,
+        // The bytes of topics are the bound, and not their number.
+        topics_max: 1 << 20,
         outbox_bytes_max: BUDGET / 8,
         outboxes_bytes_max: BUDGET,
         memory: MemoryBounds {

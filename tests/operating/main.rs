@@ -5,5 +5,7 @@
 #[path = "../support/socket.rs"]
 mod socket;
 
+mod admin;
+mod commands;
 mod figures;
 mod scene;

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use fanwire::config::Config;
 use fanwire::server::Running;
 use fanwire::server::Server;
+use fanwire::shard::Port;
 
 use crate::socket::ask;
 
@@ -24,17 +25,29 @@ pub(crate) struct Scene {
 impl Scene {
     /// `@` in the text is the folder.
     pub(crate) fn new(text: &str) -> Self {
+        Self::with_file("unused", "", text)
+    }
+
+    /// With a file in the folder.
+    pub(crate) fn with_file(name: &str, content: &str, text: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder =
             std::env::temp_dir().join(format!("fanwire-operating-{}-{count}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), content).unwrap();
         let running = Server::start(&config(text, &folder)).unwrap();
         Self { running: Some(running), folder }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.running.as_ref().expect("it runs until it is dropped").address()
+    }
+
+    /// Where a dialect has a listener of its own.
+    pub(crate) fn address_of(&self, key: &'static str) -> SocketAddr {
+        let running = self.running.as_ref().expect("it runs until it is dropped");
+        running.address_of(Port::Own(key)).unwrap()
     }
 
     /// The figures, as Prometheus reads them.

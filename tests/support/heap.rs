@@ -1,6 +1,7 @@
 //! An allocator that counts what each thread has set aside: the bytes it holds, the most it held, and what setting aside took.
 //!
-//! A test that has this file as a module counts; alone in its binary, because the allocator is the whole program's.
+//! A test program that has this file as a module counts, each of its tests by itself: the allocator is the whole program's, the counters are a
+//! thread's, and a test runs in one thread.
 
 #![expect(unsafe_code, reason = "an allocator is unsafe by nature; this one counts and hands on")]
 #![allow(
@@ -24,6 +25,8 @@ thread_local! {
     /// How often it has set something aside, and all bytes of that.
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static BYTES: Cell<u64> = const { Cell::new(0) };
+    /// What is set aside or given back now is the test's own and is not counted.
+    static IS_UNCOUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Counting;
@@ -32,12 +35,18 @@ struct Counting;
 static ALLOCATOR: Counting = Counting;
 
 fn note(bytes: i64) {
+    if IS_UNCOUNTED.get() {
+        return;
+    }
     let held = HELD.get() + bytes;
     HELD.set(held);
     PEAK.set(PEAK.get().max(held));
 }
 
 fn note_new(bytes: usize) {
+    if IS_UNCOUNTED.get() {
+        return;
+    }
     COUNT.set(COUNT.get() + 1);
     BYTES.set(BYTES.get() + bytes as u64);
 }
@@ -63,7 +72,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        note(signed(bytes) - signed(layout.size()));
+        // For a moment both may be there.
+        note(signed(bytes));
+        note(-signed(layout.size()));
         note_new(bytes);
         // SAFETY: the caller's promise, handed on.
         unsafe { System.realloc(pointer, layout, bytes) }
@@ -91,4 +102,12 @@ pub fn grown(work: impl FnOnce()) -> (i64, i64) {
     take_peak();
     work();
     (PEAK.get() - before, held() - before)
+}
+
+/// Runs what is the test's own and not the server's; what it sets aside it also gives back in here.
+pub fn uncounted<T>(run: impl FnOnce() -> T) -> T {
+    let before = IS_UNCOUNTED.replace(true);
+    let done = run();
+    IS_UNCOUNTED.set(before);
+    done
 }

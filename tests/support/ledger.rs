@@ -1,6 +1,5 @@
-//! Bytes that have been allocated and not given back: by this thread, or by all others.
+//! Bytes that all threads but this one have allocated and not given back.
 
-#![allow(dead_code, reason = "each test asks for one of the two")]
 #![expect(unsafe_code, reason = "an allocator is unsafe by nature; this one counts and hands on")]
 
 use std::alloc::GlobalAlloc;
@@ -15,17 +14,12 @@ static ALL: AtomicIsize = AtomicIsize::new(0);
 thread_local! {
     /// Of this thread alone, so that tests that run beside it do not count. Below 0: it gave back what another had taken.
     static HELD: Cell<isize> = const { Cell::new(0) };
-    /// The most that it held since that was last forgotten.
-    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 fn add(bytes: isize) {
     ALL.fetch_add(bytes, Ordering::Relaxed);
     // A thread that ends gives back what it has after its counter is gone.
     let is_counted = HELD.try_with(|held| held.set(held.get() + bytes)).is_ok();
-    if is_counted && bytes > 0 {
-        PEAK.set(PEAK.get().max(HELD.get()));
-    }
     debug_assert!(is_counted || bytes < 0, "who allocates has a counter");
 }
 
@@ -57,21 +51,6 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: the caller's promise, handed on.
         unsafe { System.realloc(pointer, layout, bytes) }
     }
-}
-
-/// Bytes that this thread holds now.
-pub(crate) fn held() -> isize {
-    HELD.get()
-}
-
-/// The most that this thread held since `forget_peak`.
-pub(crate) fn peak() -> isize {
-    PEAK.get()
-}
-
-/// From now on `peak` counts anew.
-pub(crate) fn forget_peak() {
-    PEAK.set(HELD.get());
 }
 
 /// Bytes that all other threads hold now.

@@ -201,7 +201,10 @@ impl CoreLink {
             let mut any = false;
             for shard in &mut world.shards {
                 while let Some((conn, request)) = shard.poll_admin() {
-                    shard.answer(conn, &self.desk.answer(&request), now);
+                    // Orders are answered at once, too: nobody takes them here.
+                    if let Some(response) = self.desk.answer(conn, &request) {
+                        shard.answer(conn, &response, now);
+                    }
                     any = true;
                 }
             }

@@ -135,3 +135,10 @@ impl Client {
         assert_eq!(self.hear()["type"], "live");
     }
 }
+
+impl Client {
+    /// Sends these bytes, whatever they are.
+    pub fn say_raw(&mut self, bytes: &[u8]) {
+        self.socket.get_mut().write_all(bytes).unwrap();
+    }
+}

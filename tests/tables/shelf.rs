@@ -156,7 +156,11 @@ impl Shelf {
                 let (id, slow) = (Arc::from(topic), Slow::DropSilently);
                 let subscription = Subscription { id, topics, slow, ..Default::default() };
                 let subscription = Arc::new(subscription);
-                return Ok(Step::Subscribe(Wish { subscription, since: Since::Now }));
+                return Ok(Step::Subscribe(Wish {
+                    subscription,
+                    since: Since::Now,
+                    playback: None,
+                }));
             }
             ["say", topic, payload] => Request::Publish(vec![draft(topic, payload)]),
             ["read", table, filters] => {

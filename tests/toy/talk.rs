@@ -45,7 +45,7 @@ pub(super) fn wish(name: &str, view: &View) -> Option<Wish> {
     let topics = vec![TopicPattern::Exact(view.topic_of(name)?)];
     let slow = Slow::DropSilently;
     let subscription = Subscription { id: Arc::from(name), topics, slow, ..Default::default() };
-    Some(Wish { subscription: Arc::new(subscription), since: Since::Now })
+    Some(Wish::new(Arc::new(subscription), Since::Now))
 }
 
 fn draft(name: &str, payload: &str, view: &View) -> Option<Draft> {

@@ -42,6 +42,9 @@ use crate::cli::wait::at_once;
 use crate::cli::wait::either;
 use crate::cli::wait::entropy;
 use crate::event::TopicPattern;
+use crate::limits::PLAYBACK_SPEED_MAX;
+use crate::limits::PLAYBACK_SPEED_MIN;
+use crate::position::Speed;
 
 /// What `fanwire subscribe` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -60,6 +63,12 @@ pub struct SubscribeArgs {
     /// Where to begin: earliest, last, an ISO 8601 time, microseconds since 1970, or a position [default: live only].
     #[arg(long, value_name = "SINCE", value_parser = Since::parse)]
     since: Option<Since>,
+    /// Tell the past at so many times the pace at which it happened, then go on live: 60, or 0.5.
+    #[arg(long, value_name = "FACTOR", value_parser = pace_of)]
+    speed: Option<f64>,
+    /// With --speed: shorten silences of the past to so many milliseconds.
+    #[arg(long, value_name = "MS", requires = "speed")]
+    max_gap: Option<u32>,
     /// Remember the position in this file, and begin there if it exists: what a killed run printed is not printed again.
     #[arg(long, value_name = "FILE")]
     position_file: Option<PathBuf>,
@@ -81,6 +90,12 @@ pub struct SubscribeArgs {
     /// Announce a key once when it no longer passes the filter.
     #[arg(long, requires = "filter")]
     leave: bool,
+}
+
+/// A speed that the server takes.
+fn pace_of(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed| *speed > 0.0 && Speed::of(*speed).is_some());
+    speed.ok_or_else(|| format!("write {PLAYBACK_SPEED_MIN} to {PLAYBACK_SPEED_MAX}"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -126,6 +141,10 @@ struct Subscribe<'a> {
     filter: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "is_live")]
     since: Since,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speed: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_gap_ms: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<Batch>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,6 +238,8 @@ struct Subscriber {
     /// When a server that stops has said to come back, from then.
     advised: Option<Duration>,
     said_forgetful: bool,
+    /// The past has been told up to the present once.
+    was_live: bool,
 }
 
 impl Subscriber {
@@ -235,6 +256,11 @@ impl Subscriber {
         }
         let since = arguments.since.clone().unwrap_or_default();
         let journal = Journal::open(out, topics.clone(), since, arguments.position_file.clone())?;
+        if arguments.speed.is_some() && !journal.progress.since().is_place_in_time() {
+            let message =
+                "--speed needs --since with a place in time: earliest, a time or a position";
+            return Err(SubscribeError::Start(io::Error::other(message)));
+        }
         let way =
             Way::new(arguments.url.clone(), &arguments.trust).map_err(SubscribeError::Start)?;
         Ok(Self {
@@ -246,6 +272,7 @@ impl Subscriber {
             backoff: Backoff::new(entropy()),
             advised: None,
             said_forgetful: false,
+            was_live: false,
             arguments,
         })
     }
@@ -329,6 +356,7 @@ impl Subscriber {
                 self.journal.progress.live(position);
                 self.journal.save()?;
                 self.backoff.reset();
+                self.was_live = true;
                 self.tell(&match replayed {
                     0 => "live".to_owned(),
                     _ => format!("live, after {replayed} events from history"),
@@ -352,6 +380,8 @@ impl Subscriber {
     }
 
     fn wish(&self, since: Since) -> String {
+        // Who was live goes on where that ended, as fast as can be.
+        let is_played = !self.was_live && since.is_place_in_time();
         let filter = self.arguments.filter.as_deref().and_then(|filter| {
             // The structured notation is an object, and no text filter begins with a brace.
             let object = filter
@@ -365,6 +395,8 @@ impl Subscriber {
             id: SUBSCRIPTION,
             topics: &self.topics,
             filter,
+            speed: self.arguments.speed.filter(|_| is_played),
+            max_gap_ms: self.arguments.max_gap.filter(|_| is_played),
             since,
             batch: self.arguments.batch,
             max_rate: self.arguments.max_rate.as_ref(),

@@ -65,6 +65,14 @@ impl fmt::Display for SinceError {
 impl std::error::Error for SinceError {}
 
 impl Since {
+    /// Whether events are told from there on in their order, so that they can be told at a pace.
+    pub(crate) const fn is_place_in_time(&self) -> bool {
+        match self {
+            Self::Word(Word::Earliest) | Self::Position(_) | Self::Time { .. } => true,
+            Self::Live | Self::Word(Word::Last) => false,
+        }
+    }
+
     /// Reads what a person wrote.
     pub(crate) fn parse(text: &str) -> Result<Self, SinceError> {
         match text {
@@ -96,6 +104,11 @@ impl Progress {
     /// Nothing was printed yet.
     pub(crate) fn new(since: Since) -> Self {
         Self { since, seen: None }
+    }
+
+    /// Where it would begin now.
+    pub(crate) const fn since(&self) -> &Since {
+        &self.since
     }
 
     /// A server of this epoch is there: answers what to ask it for.

@@ -191,3 +191,39 @@ fn what_cannot_pass_ends_it() {
             .starts_with("a message is not of the protocol fanwire.v1: ")
     );
 }
+
+/// A position that the first connection reached, and what each of them asked for.
+#[test]
+fn the_past_is_asked_for_at_a_pace_until_it_has_been_told() {
+    let switches = ["--topic=t", "--since=earliest", "--speed=60", "--max-gap=500", "--count=3"];
+    let third = Step::Say(
+        r#"{"type":"event","subs":[1],"topic":"t","op":"event","offset":3,"time_us":8,"payload":{}}"#,
+    );
+    let scripts = vec![
+        vec![WELCOME, Step::Hear, SUBSCRIBED, FIRST],
+        vec![WELCOME, Step::Hear, SUBSCRIBED, SECOND, LIVE],
+        vec![WELCOME, Step::Hear, SUBSCRIBED, third],
+    ];
+    let subscribed = subscribed(&switches, scripts);
+    subscribed.outcome.unwrap();
+    let [first, second, third] = &subscribed.heard[..] else { panic!("{:?}", subscribed.heard) };
+    assert!(first.contains(r#""since":"earliest","speed":60.0,"max_gap_ms":500"#), "{first}");
+    assert!(
+        second.contains(r#""speed":60.0"#) && second.contains(r#""offsets":{"t":1}"#),
+        "{second}"
+    );
+    assert!(!third.contains("speed") && third.contains(r#""offsets":{"t":2}"#), "{third}");
+}
+
+#[test]
+fn a_pace_needs_a_place_to_begin_at() {
+    for switches in [&["--speed=2"][..], &["--speed=2", "--since=last"]] {
+        let error = subscribed(switches, vec![]).outcome.unwrap_err().to_string();
+        assert!(error.contains("--speed needs --since"), "{error}");
+    }
+    for wrong in ["0", "-1", "NaN", "1e308", "0.001", "fast"] {
+        let line = ["subscribe", &format!("--speed={wrong}")];
+        let error = Line::try_parse_from(line).err().expect("it is refused").to_string();
+        assert!(error.contains("write 0.01 to 10000"), "{error}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Invariants: what `seal` has sealed is never sealed again: its sequence number is used, and whatever a socket does not take of it is kept by
 //! `keep_rest` and goes out before anything else. Of what comes in at most one record waits for its end. How many records without data, and how many
-//! key updates, may follow one another, the library bounds (32 of each), and `tests/tls_attacks.rs` holds it to that. Never holds plaintext.
+//! key updates, may follow one another, the library bounds (32 of each), and `tests/server/tls_attacks.rs` holds it to that. Never holds plaintext.
 
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::ConnectionState;

@@ -35,7 +35,7 @@ impl Conversation {
 
     fn want(&self, context: &Context<'_>, steps: &mut Vec<Step>) {
         let subscriptions = topics::subscriptions(&self.topics, self.options, context.view);
-        let wish = |subscription: Arc<_>| Wish { subscription, since: Since::Now };
+        let wish = |subscription: Arc<_>| Wish::new(subscription, Since::Now);
         steps.push(Step::Want(subscriptions.into_iter().map(wish).collect()));
     }
 

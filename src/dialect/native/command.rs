@@ -7,6 +7,8 @@ use crate::dialect::Refusal;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::event::Draft;
+use crate::position::Playback;
+use crate::position::Seek;
 use crate::position::Since;
 
 /// What a client asks of the server.
@@ -15,11 +17,13 @@ pub enum Command {
     Subscribe {
         subscription: Arc<Subscription>,
         since: Since,
+        playback: Option<Playback>,
     },
     /// Changes a running subscription.
     Update {
         id: SubId,
         change: Box<Change>,
+        seek: Box<Seek>,
     },
     Unsubscribe {
         id: SubId,

@@ -18,8 +18,11 @@ use super::options::filter;
 use super::options::leave;
 use super::options::max_rate;
 use super::options::missing;
+use super::options::optional;
 use super::options::parse_since;
 use super::options::slow;
+use super::playback::Asked;
+use super::playback::seek;
 use crate::dialect::Change;
 use crate::dialect::Forced;
 use crate::dialect::Refusal;
@@ -106,7 +109,8 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         forced: Forced::default(),
     };
     subscription.check()?;
-    Ok(Command::Subscribe { subscription: Arc::new(subscription), since })
+    let playback = Asked::of_members(members)?.playback(&since)?;
+    Ok(Command::Subscribe { subscription: Arc::new(subscription), since, playback })
 }
 
 fn update(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
@@ -126,18 +130,26 @@ fn update(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
             .transpose()?
             .map(Option::unwrap_or_default),
     };
-    Ok(Command::Update { id, change: Box::new(change) })
+    let seek = Box::new(seek(members)?);
+    Ok(Command::Update { id, change: Box::new(change), seek })
 }
 
-/// `null` takes an option away.
-fn optional<T>(
-    raw: &RawValue,
-    read: impl FnOnce(&RawValue) -> Result<T, Refusal>,
-) -> Result<Option<T>, Refusal> {
-    if raw.get() == "null" { Ok(None) } else { read(raw).map(Some) }
+/// Reads an event as `publish` has it, without `type` and `id`.
+///
+/// # Errors
+/// What is wrong with it, and in which member.
+pub fn event_of(text: &str) -> Result<Draft, Refusal> {
+    let mut members = Members::parse(text)?;
+    let draft = draft(&mut members)?;
+    members.none_left("event")?;
+    Ok(draft)
 }
 
 fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
+    Ok(Command::Publish { id, draft: draft(members)? })
+}
+
+fn draft(members: &mut Members<'_>) -> Result<Draft, Refusal> {
     let raw = members.take("topic").ok_or_else(|| missing("topic"))?;
     let Word(name) = read(raw, "topic", "a string")?;
     let topic =
@@ -179,7 +191,7 @@ fn publish(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refu
         }
     };
     let (key, fields) = (Arc::from(key), Fields::default());
-    Ok(Command::Publish { id, draft: Draft { topic, key, op, payload, fields, ack } })
+    Ok(Draft { topic, key, op, payload, fields, ack })
 }
 
 fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {
@@ -255,7 +267,7 @@ mod tests {
     #[test]
     fn a_subscription_is_read_whole() {
         let text = r#"{"type":"subscribe","id":"m","topics":["b/*","a","a"],"since":"last","batch":{"max_events":10},"slow":"drop_oldest"}"#;
-        let Ok(Command::Subscribe { subscription, since }) = command(text) else {
+        let Ok(Command::Subscribe { subscription, since, .. }) = command(text) else {
             panic!("refused")
         };
         assert_eq!(&*subscription.id, "\"m\"");

@@ -8,6 +8,7 @@ mod doors;
 mod encode;
 mod members;
 mod options;
+mod playback;
 mod talk;
 mod upload;
 mod url;
@@ -41,6 +42,8 @@ pub const SUBPROTOCOL: &str = "fanwire.v1";
 /// The protocol.
 pub static PROTOCOL: Protocol =
     Protocol { key: "native", name: "Native", doors: DOORS, guest: None, settings: &[] };
+
+pub use decode::event_of;
 
 /// Over WebSocket.
 pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);

@@ -37,6 +37,14 @@ pub(super) fn bad(field: impl fmt::Display, message: impl fmt::Display) -> Refus
     Refusal::of(RefusalCode::BadField, field, message)
 }
 
+/// `null` takes an option away.
+pub(super) fn optional<T>(
+    raw: &RawValue,
+    read: impl FnOnce(&RawValue) -> Result<T, Refusal>,
+) -> Result<Option<T>, Refusal> {
+    if raw.get() == "null" { Ok(None) } else { read(raw).map(Some) }
+}
+
 /// Takes one option of a URL over into a subscription; false if there is none of this name.
 ///
 /// # Errors

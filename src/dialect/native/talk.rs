@@ -108,8 +108,10 @@ fn refused(id: Option<&SubId>, refusal: &Refusal) -> Step {
 
 fn carry_out(command: Command, context: &Context<'_>, steps: &mut Vec<Step>) {
     steps.push(match command {
-        Command::Subscribe { subscription, since } => Step::Subscribe(Wish { subscription, since }),
-        Command::Update { id, change } => Step::Update { id, change },
+        Command::Subscribe { subscription, since, playback } => {
+            Step::Subscribe(Wish { subscription, since, playback })
+        }
+        Command::Update { id, change, seek } => Step::Update { id, change, seek },
         Command::Unsubscribe { id } => Step::Unsubscribe { id },
         Command::Ping { id } => said("pong", encode::pong(id.as_ref(), context.now)),
         Command::Publish { id, draft } => {

@@ -196,7 +196,7 @@ impl Request {
     #[must_use]
     pub fn wish(&self, before: &[String], view: &View) -> Option<Wish> {
         let subscription = self.subscription(view)?;
-        Some(Wish { subscription, since: self.since(before, view) })
+        Some(Wish::new(subscription, self.since(before, view)))
     }
 }
 

@@ -68,7 +68,7 @@ impl Conversation {
                 (true, None, Some(count)) => Since::Tail(count),
                 _ => Since::Now,
             };
-            Wish { subscription, since }
+            Wish::new(subscription, since)
         };
         Ok(vec![Step::Want(subscriptions.into_iter().map(wish).collect())])
     }

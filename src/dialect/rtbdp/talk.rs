@@ -136,7 +136,7 @@ impl Conversation {
                 slow: Slow::Disconnect,
                 ..Subscription::default()
             };
-            Some(Wish { subscription: Arc::new(subscription), since: Since::Now })
+            Some(Wish::new(Arc::new(subscription), Since::Now))
         };
         self.tables().into_iter().filter_map(wish).collect()
     }

@@ -7,6 +7,7 @@
 mod canonical;
 mod cost;
 mod error;
+mod explain;
 mod fold;
 mod geo;
 mod lexer;
@@ -49,6 +50,7 @@ pub(super) use canonical::Literal;
 use cost::Cost;
 pub use error::FilterError;
 pub use error::FilterProblem;
+pub use explain::Explained;
 pub use geo::Area;
 pub use geo::AreaError;
 pub use geo::Bounds;
@@ -177,14 +179,6 @@ impl Filter {
         } else {
             Self::parse_json(value)
         }
-    }
-
-    /// Both this and `other`, which may have been asked for by someone else.
-    ///
-    /// # Errors
-    /// If both together are larger than the limits allow.
-    pub fn and(&self, other: &Self) -> Result<Self, FilterProblem> {
-        Self::new(&Predicate::And(vec![self.to_predicate(), other.to_predicate()]))
     }
 
     /// The predicate in its one form.

@@ -1,4 +1,4 @@
-//! Requests that another shard had to be asked about, once it has answered: may this one come in?
+//! The registrar's answers: requests that waited to learn whether their client may have one more connection.
 //!
 //! Invariant: an answer for a request that is no longer waiting for it changes nothing.
 
@@ -37,7 +37,7 @@ impl Shard {
         });
     }
 
-    /// The registrar has answered; a request that waited for it goes on.
+    /// Takes in the registrar's answer; the request that waited for the answer goes on.
     pub(in super::super) fn session_entered(
         &mut self,
         id: ConnId,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: no more of a body is held than the call's own limit allows.
 
+use super::asked::Asked;
 use super::unread::Unread;
 use crate::dialect::Calling;
 use crate::dialect::DialectId;
@@ -40,6 +41,8 @@ pub(super) enum Action {
     Call(Calling),
     /// Tokens that are to open nothing any more.
     Revoke,
+    /// An operator asks.
+    Operator(Box<Asked>),
 }
 
 /// The body of a call, of which a part has come.

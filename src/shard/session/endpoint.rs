@@ -14,6 +14,7 @@ use super::super::input::AdminRequest;
 use super::super::input::ConnId;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
+use super::asked::Asked;
 use super::awaiting::Action;
 use super::awaiting::AnswerAwaited;
 use super::http::Http;
@@ -166,7 +167,9 @@ impl Shard {
                     .headers("if-none-match")
                     .map(|tags| String::from_utf8_lossy(tags).into_owned())
                     .reduce(|tags, more| tags + "," + &more);
-                self.intake.tickets.ask_outside(conn, AdminRequest { path, if_none_match });
+                self.intake
+                    .tickets
+                    .ask_outside(conn, AdminRequest { path, if_none_match, body: Vec::new() });
                 http.set_state(State::Awaiting(Box::new(AnswerAwaited::Page)));
                 Some(http)
             }
@@ -336,6 +339,10 @@ impl Shard {
                 }
             },
             Call::Revoke => (body_of(call), Action::Revoke),
+            Call::Operator(what) => {
+                let asked = Asked::of(what, &path_of(head), head);
+                (body_of(call), Action::Operator(Box::new(asked)))
+            }
         };
         let message_bytes_max = self.settings.message_bytes_max;
         let bytes_max = match body {

@@ -8,6 +8,7 @@ use super::awaiting::Action;
 use super::awaiting::PartialBody;
 use super::http::Http;
 use super::http::State;
+use super::operator;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::wire::http::BodyDecoder;
@@ -56,6 +57,10 @@ impl Shard {
         let PartialBody { body, action, .. } = *gathering;
         match action {
             Action::Call(calling) => self.call(id, http, calling, &body, now),
+            Action::Operator(asked) => {
+                operator::hear(self, (id, &mut http), &asked, &body, now);
+                Some(http)
+            }
             Action::Revoke => {
                 self.carry_out_revocation(id, &mut http, &body, now);
                 Some(http)

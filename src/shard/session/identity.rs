@@ -342,10 +342,8 @@ impl Shard {
         let running = self.subs_of(id).to_vec();
         let looks = !running.is_empty() && !is_alike;
         let steps = if looks { self.confine_waiting(id) } else { 0 };
-        let wish = |subscription: &Arc<Subscription>| Wish {
-            subscription: Arc::clone(subscription),
-            since: Since::Now,
-        };
+        let wish =
+            |subscription: &Arc<Subscription>| Wish::new(Arc::clone(subscription), Since::Now);
         let wishes: Vec<Wish> = running.iter().map(wish).collect();
         self.want(id, &wishes, now);
         let goes_on = |ended: &Subscription| self.subs_of(id).iter().any(|sub| sub.id == ended.id);

@@ -4,6 +4,7 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
+mod asked;
 mod asking;
 mod awaiting;
 mod calls;
@@ -12,6 +13,7 @@ mod gather;
 mod hearing;
 mod http;
 mod identity;
+mod operator;
 mod patience;
 mod redirect;
 mod refusals;

@@ -1,4 +1,4 @@
-//! The listener that does nothing but send clients elsewhere: to the same thing, by `https`.
+//! The redirecting listener: every request is answered with the same URL by `https`.
 //!
 //! Invariants: whatever is asked there is not carried out; the answer names the host that was asked for and no other. Never looks at who asks.
 
@@ -14,7 +14,7 @@ use crate::wire::http::Reply;
 const HTTPS_PORT: u16 = 443;
 
 impl Shard {
-    /// Says where the same is to be had by `https`.
+    /// Answers a request with the URL by `https`.
     //= rfc9110#15.4.9
     //# The 308 (Permanent Redirect) status code indicates that the target
     //# resource has been assigned a new permanent URI and any future
@@ -33,7 +33,7 @@ impl Shard {
     }
 }
 
-/// Where a request is sent; `None`: it does not say whom it is for, or about what.
+/// The URL to which a request is redirected; `None`: the request has no host, or no path.
 fn location(head: &Head, port: u16) -> Option<String> {
     let path = head.path();
     if !path.starts_with('/') {
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(get("//evil.example/x", "h"), "https://h//evil.example/x");
         assert_eq!(get("/?u=http://evil.example", "h"), "https://h/?u=http://evil.example");
         assert_eq!(get("/", "[2001:db8::1]:80"), "https://[2001:db8::1]/");
-        // Its own authority counts, not the field's.
+        // The authority of the target counts, not the field `Host`.
         assert_eq!(get("http://one.example:81/a", "two.example"), "https://one.example/a");
         assert_eq!(get("http://one.example?a", "two.example"), "https://one.example/?a");
         let other = to("GET /a HTTP/1.1\r\nHost: h:80\r\n\r\n", 8443);

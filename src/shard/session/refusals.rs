@@ -5,26 +5,26 @@ use std::fmt;
 use crate::dialect::Response;
 use crate::wire::http::HttpError;
 
-/// What a client is told that has not said who it is, where it has to.
+/// The text for a client that has to authenticate and has not.
 pub(in super::super) const WHO_FIRST: &str = "say who you are first: send auth with a token";
 
-/// How a request ended too soon.
+/// Why a request ended before it was complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Cut {
-    /// It took too long.
+    /// The request took too long.
     Late,
-    /// Its client says no more.
+    /// The client has ended its sending side.
     Ended,
     /// The server stops.
     Stopping,
-    /// Of all that is held of unfinished requests it holds the most, and there is no room.
+    /// The budget of unfinished input is spent, and the request holds the most of it.
     NoRoom,
-    /// Its body is not what its head says.
+    /// The body is not framed as the head says.
     Broken(HttpError),
 }
 
 impl Cut {
-    /// The status that answers it.
+    /// The status that answers the request.
     pub(super) const fn status(self) -> u16 {
         match self {
             Self::Late => 408,
@@ -34,7 +34,7 @@ impl Cut {
         }
     }
 
-    /// The word for it.
+    /// The error's code.
     pub(super) const fn code(self) -> &'static str {
         match self {
             Self::Late => "timeout",

@@ -90,13 +90,14 @@ impl Shard {
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => {
                     if self.charge_making(id, wish.subscription.filter.as_ref(), now) {
-                        self.subscribe(id, &wish.subscription, &wish.since, now);
+                        let past = (&wish.since, wish.playback);
+                        self.subscribe(id, &wish.subscription, past, now);
                     }
                 }
-                Step::Update { id: sub, change } => {
+                Step::Update { id: sub, change, seek } => {
                     let filter = change.filter.as_ref().and_then(Option::as_ref);
                     if self.charge_making(id, filter, now) {
-                        self.update(id, &sub, *change, now);
+                        self.update(id, &sub, (*change, &seek), now);
                     }
                 }
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),

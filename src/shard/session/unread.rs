@@ -1,23 +1,23 @@
-//! What was read of a connection and cannot be carried out yet: half a head, or what waits for its turn.
+//! Unread input: bytes that came on a connection and cannot be carried out yet, such as half a head or a request that waits for its turn.
 //!
-//! Invariants: taking from its front moves nothing; once all is taken it owns no memory. Holds what one read brought, and what was left of the one before.
+//! Invariants: taking bytes off the front moves no other; once all are taken no memory is owned. Holds the bytes of one read, and the rest of the read before.
 
 use crate::wire::grow;
 
 #[derive(Debug, Default)]
 pub(super) struct Unread {
     bytes: Vec<u8>,
-    /// How many of them were taken.
+    /// Number of bytes at the front that were taken.
     taken: usize,
 }
 
 impl Unread {
-    /// Bytes that are not taken yet.
+    /// The bytes that are not taken yet.
     pub(super) fn as_slice(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }
 
-    /// The same, to be changed in place.
+    /// The bytes that are not taken yet, to be changed in place.
     pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes[self.taken..]
     }
@@ -26,7 +26,7 @@ impl Unread {
         self.taken == self.bytes.len()
     }
 
-    /// Adds what was read next.
+    /// Adds the bytes of the next read.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         if self.taken > 0 {
             self.bytes.drain(..self.taken);
@@ -43,7 +43,7 @@ impl Unread {
         }
     }
 
-    /// Bytes set aside for it, used or not.
+    /// Bytes of memory set aside, used or not.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }

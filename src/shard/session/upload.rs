@@ -1,4 +1,4 @@
-//! An upload: a body that brings events for as long as its client likes, one a line, or is one itself; what a line means, its dialect says.
+//! An upload: a body of events for as long as its client likes, one a line, or a body that is one event; its dialect says what a line means.
 //!
 //! Invariants: lines are published in their order, a run at a time; a faulty line costs itself only; what was refused because the server is
 //! full was not taken, nor was any later line, and the answer says which line that was. Holds one unfinished line, never the body.
@@ -35,24 +35,24 @@ use crate::wire::http::Framing;
 struct Held {
     /// Since when the server has been full, in milliseconds since the start.
     since_ms: Option<u64>,
-    /// How long it waits before it tries again.
+    /// Milliseconds until the upload tries again.
     retry_ms: u64,
 }
 
-/// What became of its events so far.
+/// What became of an upload's events so far.
 #[derive(Debug, Default)]
 struct Tally {
     accepted: u64,
     rejected: u64,
-    /// The first of those that were rejected, by their lines.
+    /// The first rejected events, by their lines.
     errors: Vec<(u64, Refusal)>,
-    /// Of the event that was accepted last.
+    /// Topic and offset of the event that was accepted last.
     offset: Option<u64>,
-    /// Events that were whole and right.
+    /// Number of events that were complete and valid.
     drafted: u64,
 }
 
-/// An upload on its way.
+/// An upload whose body is coming.
 #[derive(Debug)]
 pub(super) struct Upload {
     topic: TopicName,
@@ -62,22 +62,22 @@ pub(super) struct Upload {
     /// The line, or the object, that has not ended yet.
     line: Vec<u8>,
     line_bytes_max: usize,
-    /// The rest of the line is passed over: it is too long.
+    /// The line is too long, and the rest of it is ignored.
     is_skipping: bool,
-    /// Lines ended so far.
+    /// Number of lines ended so far.
     lines: u64,
-    /// What is being published, and the line of each.
+    /// The drafts that are being published, and the line of each.
     drafts: Vec<Draft>,
     draft_lines: Vec<u64>,
     /// Home shards have not answered yet.
     is_underway: bool,
     held: Held,
     tally: Tally,
-    /// Bytes of the body that have come since the last event that was whole and right.
+    /// Bytes of the body that have come since the last complete and valid event.
     come_bytes: u64,
-    /// Nothing more is taken, and this is why.
+    /// Why nothing more is taken; `None`: events are taken.
     refused: Option<RefusalCode>,
-    /// The body ended before it was complete, and this is how.
+    /// How the body ended before it was complete; `None`: it has not.
     cut: Option<Cut>,
 }
 
@@ -85,7 +85,7 @@ impl Upload {
     /// Begins to read a body.
     ///
     /// # Errors
-    /// The status, and what is wrong.
+    /// The status, and the fault in words.
     pub(super) fn new(
         uploading: Uploading,
         framing: Framing,
@@ -119,12 +119,12 @@ impl Upload {
         })
     }
 
-    /// Where its events go.
+    /// The topic of the upload's events.
     pub(super) fn topic(&self) -> &TopicName {
         &self.topic
     }
 
-    /// Whether it takes no more of its body for now.
+    /// Whether the upload takes no more of its body for now.
     pub(super) fn is_waiting(&self) -> bool {
         self.is_underway || self.is_held()
     }
@@ -133,7 +133,7 @@ impl Upload {
         self.held.since_ms.is_some() && !self.takes_no_more()
     }
 
-    /// Whether nothing more is taken of it.
+    /// Whether nothing more of the body is taken, now or later.
     fn takes_no_more(&self) -> bool {
         self.refused.is_some() || self.cut.is_some()
     }
@@ -142,7 +142,7 @@ impl Upload {
         self.tally.drafted
     }
 
-    /// Bytes that have come since the last event that was whole.
+    /// Bytes of the body that have come since the last complete event.
     pub(super) fn come_bytes(&self) -> u64 {
         self.come_bytes
     }
@@ -151,7 +151,7 @@ impl Upload {
         self.come_bytes = 0;
     }
 
-    /// Bytes that it holds.
+    /// Bytes of memory that the upload holds.
     pub(super) fn held_bytes(&self) -> usize {
         let errors: usize =
             self.tally.errors.iter().map(|(_, refusal)| refusal.message.len()).sum();
@@ -162,35 +162,35 @@ impl Upload {
         self.drafts.iter().map(draft_bytes).sum()
     }
 
-    /// Takes no more of its body; whether something is under way that has to be answered for.
+    /// Ends the body; returns whether drafts are under way whose outcome belongs into the answer.
     pub(super) fn end_early(&mut self, cut: Cut) -> bool {
         self.cut = Some(cut);
         self.is_underway
     }
 
-    /// Whether something is to be published.
+    /// Whether the upload has drafts to publish.
     pub(super) fn may_publish(&self) -> bool {
         self.refused.is_none() && self.held.since_ms.is_none() && !self.drafts.is_empty()
     }
 
-    /// What is published now.
+    /// Takes the drafts to publish now.
     pub(super) fn begin_run(&mut self) -> Vec<Draft> {
         self.is_underway = true;
         self.drafts.clone()
     }
 
-    /// Whether the body came to its end.
+    /// Whether the body has ended.
     pub(super) fn is_whole(&self) -> bool {
         self.body.is_done()
     }
 
-    /// Whether all is known that is to be answered.
+    /// Whether the answer is known.
     pub(super) fn is_over(&self) -> bool {
         !self.is_waiting()
             && (self.takes_no_more() || (self.body.is_done() && self.drafts.is_empty()))
     }
 
-    /// Takes in what was read, until that is as much as is published at once.
+    /// Takes in bytes of the body, until they are as many drafts as are published at once.
     pub(super) fn read_on(&mut self, input: &mut Unread, ingest: &mut Ingest) {
         let mut drafts_bytes = self.drafts_bytes();
         while !self.takes_no_more() && !self.body.is_done() && drafts_bytes < DRAFTS_BYTES_MAX {
@@ -254,7 +254,7 @@ impl Upload {
         }
     }
 
-    /// A line, or the whole object, is complete.
+    /// Takes a complete line, or the complete object, as an event.
     fn end_line(&mut self, line: &[u8], ingest: &mut Ingest) {
         self.lines += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -282,7 +282,7 @@ impl Upload {
         }
     }
 
-    /// Notes what became of the drafts.
+    /// Notes the outcomes of the drafts.
     pub(super) fn take_results(&mut self, results: &[PublishResult], now: Now) {
         self.is_underway = false;
         for (index, result) in results.iter().enumerate() {
@@ -300,7 +300,7 @@ impl Upload {
                             0 => UPLOAD_RATE_EMPTY_RETRY_MS,
                             _ => UPLOAD_RATE_RETRY_MS,
                         };
-                        // Slowly is as it should be: it goes on for as long as something is taken.
+                        // A full server is waited for as long as it takes some of the drafts.
                         self.held.since_ms = self.held.since_ms.filter(|_| index == 0);
                     }
                     let since_ms = *self.held.since_ms.get_or_insert(now.mono_ms);
@@ -330,7 +330,7 @@ impl Upload {
         self.draft_lines.clear();
     }
 
-    /// What is answered when nothing more is taken.
+    /// The body of the answer, when nothing more is taken.
     pub(super) fn answer(&self, epoch: &str) -> Response {
         let cut = self.cut.map(|cut| (cut, cut.to_string()));
         let cut = cut.as_ref().map(|(cut, message)| Ended::Cut {
@@ -353,7 +353,7 @@ impl Upload {
         self.held.retry_ms
     }
 
-    /// What is to be tried again.
+    /// The drafts to try again.
     pub(super) fn retry(&mut self) -> Option<Vec<Draft>> {
         let is_due = self.is_held() && !self.is_underway;
         is_due.then(|| self.begin_run())

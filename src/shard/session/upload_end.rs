@@ -1,6 +1,6 @@
-//! Requests that end before they are complete: by silence, by the server's stop, by bytes that are no chunk, by their client's end, for want of room.
+//! Requests that end before they are complete: timeouts, the server's stop, malformed chunks, the client's end, an exhausted budget.
 //!
-//! Invariant: every end that can still be answered is answered, with the reason; and of an upload with what was taken, and up to where.
+//! Invariant: every request that can still be answered is answered, with the reason; an upload also with the number of events taken, and up to which line.
 
 use super::super::Shard;
 use super::super::input::ConnId;
@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::wire::http::Answering;
 
 impl Shard {
-    /// A request did not arrive in time, or nobody has anything to ask any more.
+    /// Ends a connection whose request did not arrive in time, or that had no request for too long.
     pub(in super::super) fn time_out(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let Session::Http(http) = &mut conn.session else { return };
@@ -23,7 +23,7 @@ impl Shard {
         self.cut_short(id, Cut::Late, now);
     }
 
-    /// The client says no more; what it has said is carried out first.
+    /// Takes note that the client has ended its sending side; its requests are carried out first.
     pub(in super::super) fn http_ended(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let Session::Http(http) = &mut conn.session else { return };
@@ -36,7 +36,7 @@ impl Shard {
         }
     }
 
-    /// The client has ended, and so has what it was sending.
+    /// Ends the request whose client has ended its sending side.
     pub(super) fn cut_what_ended(&mut self, id: ConnId, http: &mut Http, now: Now) {
         if http.is_idle() || matches!(http.state_mut(), State::Ended) {
             return self.close_after_sent(id, now);
@@ -44,7 +44,7 @@ impl Shard {
         self.cut(id, http, Cut::Ended, now);
     }
 
-    /// Ends what a connection is sending before it is complete.
+    /// Ends the request of a connection before it is complete.
     pub(in super::super) fn cut_short(&mut self, id: ConnId, cut: Cut, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
@@ -60,12 +60,12 @@ impl Shard {
         let response = match http.state_mut() {
             State::Upload(upload) => {
                 if upload.end_early(cut) {
-                    // What is under way is answered for, too.
+                    // The answer waits for the drafts that are under way.
                     return;
                 }
                 upload.answer(self.shards.epoch())
             }
-            // A body that there is no room for is a body that is too large for now.
+            // A body for which the budget has no room is too large for now.
             State::Gather(_) if cut == Cut::NoRoom => cut.response(413),
             // The request before this one is over, and whose this one is nobody knows.
             State::Head => {

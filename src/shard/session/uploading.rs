@@ -39,7 +39,7 @@ impl Shard {
             }
         }
         if upload.drafted() != drafted {
-            // Each event that is whole has time of its own.
+            // The timeout begins anew with each complete event.
             upload.begin_count();
             http.begin_count();
         }
@@ -55,7 +55,7 @@ impl Shard {
         self.respond(id, http, &response, now);
     }
 
-    /// The home shards have answered what a request published.
+    /// Takes in the home shards' outcomes of an upload's drafts.
     pub(super) fn upload_published(
         &mut self,
         id: ConnId,

@@ -11,7 +11,7 @@ use crate::wire::frame::LENGTH_16;
 use crate::wire::frame::LENGTH_64;
 use crate::wire::frame::RSV1;
 
-/// Bytes of the longest header that a client sends: two, eight of length and four of mask.
+/// Bytes of the longest header that a client sends: 2, 8 of length and 4 of mask.
 pub(super) const CLIENT_HEADER_BYTES_MAX: usize = 14;
 
 const RESERVED: u8 = 0x70;
@@ -28,13 +28,13 @@ pub(super) struct Frame {
     pub(super) fresh: bool,
     /// Bytes of payload still to come.
     pub(super) left: u64,
-    /// The mask, turned so that it begins at the next byte.
+    /// The mask, rotated so that its first byte is for the next byte of payload.
     mask: [u8; 4],
 }
 
 impl Frame {
-    /// Reads a header at the start of `bytes`: `None` if it is not all there and nothing is wrong with what is, else the frame and the
-    /// header's length.
+    /// Reads a header at the start of `bytes`: the frame and the header's length in bytes; `None` if the header is not all there and nothing
+    /// is wrong with the part that is.
     #[inline]
     pub(super) fn read(
         bytes: &[u8],
@@ -105,7 +105,7 @@ fn read_opcode(first: u8, fin: bool, may_deflate: bool) -> Result<OpCode, Violat
     Ok(opcode)
 }
 
-/// The length that `short` stands for or announces, and what follows it.
+/// The payload's length, which is `short` or announced by it, and the bytes that follow the length.
 #[inline]
 fn read_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, &[u8])>, Violation> {
     match short {

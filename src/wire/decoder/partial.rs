@@ -23,9 +23,9 @@ pub(super) struct Partial {
     pub(super) frame: Option<Frame>,
     pub(super) control: Gathered<CONTROL_BYTES_MAX>,
     pub(super) message: Option<Message>,
-    /// A text message so far.
+    /// A text message, as far as it has come.
     pub(super) text: Text,
-    /// A binary or a deflated message so far.
+    /// A binary or a deflated message, as far as it has come.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Message {
     pub(super) frame_count: u32,
 }
 
-/// A few bytes in place.
+/// A few bytes, held without an allocation.
 #[derive(Debug)]
 pub(super) struct Gathered<const N: usize> {
     bytes: [u8; N],
@@ -70,12 +70,12 @@ impl Partial {
         }
     }
 
-    /// Whether nothing is underway.
+    /// Whether no header, frame or message has come in part.
     pub(super) const fn is_idle(&self) -> bool {
         self.header.count == 0 && self.frame.is_none() && self.message.is_none()
     }
 
-    /// Bytes set aside for it, used or not.
+    /// Bytes of memory set aside for the message, used or not.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.text.capacity() + self.bytes.capacity()
     }
@@ -127,17 +127,11 @@ impl<const N: usize> Gathered<N> {
 }
 
 impl Inbound {
-    /// Nothing yet: buffers grow with what comes.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     pub(super) fn spare(&mut self) -> Box<Partial> {
         self.spares.pop().unwrap_or_else(|| Box::new(Partial::new()))
     }
 
-    /// Takes back what a decoder no longer needs.
+    /// Takes back a buffer that a decoder no longer needs.
     pub(super) fn recycle(&mut self, mut partial: Box<Partial>) {
         let held_bytes = partial.text.capacity() + partial.bytes.capacity();
         if self.spares.len() < PARTIAL_SPARES_MAX && held_bytes <= PARTIAL_SPARE_BYTES_MAX {

@@ -54,7 +54,7 @@ type Heard = (Vec<Said>, Result<(), Violation>);
 
 fn hear(parts: &[&[u8]], bytes_max: usize) -> Heard {
     let mut decoder = Decoder::new(bytes_max, true);
-    let mut inbound = Inbound::new();
+    let mut inbound = Inbound::default();
     let mut said = Vec::new();
     for part in parts {
         let fed = decoder.feed(&mut part.to_vec(), &mut inbound, &mut |incoming| {
@@ -147,7 +147,7 @@ fn section_3_reserved_bits() {
     breaks(&[frame(0x01, b"a"), frame(0xc0, b"b")], &[], Violation::DeflatedBitMisplaced, 1002);
     let mut decoder = Decoder::new(BYTES_MAX, false);
     let mut bytes = deflated(0xc1, b"not agreed");
-    let fed = decoder.feed(&mut bytes, &mut Inbound::new(), &mut |_| ControlFlow::Continue(()));
+    let fed = decoder.feed(&mut bytes, &mut Inbound::default(), &mut |_| ControlFlow::Continue(()));
     assert_eq!(fed, Err(Violation::ReservedBits));
 }
 
@@ -329,7 +329,7 @@ fn a_message_has_a_limited_number_of_frames() {
 #[test]
 fn no_memory_is_taken_for_what_was_only_announced() {
     let mut decoder = Decoder::new(MESSAGE_BYTES_MAX, false);
-    let mut inbound = Inbound::new();
+    let mut inbound = Inbound::default();
     let mut announced = [&b"\x82\xff\x00\x00\x00\x00\x01\x00\x00\x00"[..], &MASK, b"few"].concat();
     let fed = decoder.feed(&mut announced, &mut inbound, &mut |_| ControlFlow::Continue(()));
     assert!(fed.is_ok());
@@ -384,7 +384,7 @@ fn who_pauses_after_each_message_hears_the_same() {
     let mut bytes = frames.concat();
     let (expected, _) = hear(&[&bytes], BYTES_MAX);
     let mut decoder = Decoder::new(BYTES_MAX, true);
-    let mut inbound = Inbound::new();
+    let mut inbound = Inbound::default();
     let (mut taken, mut heard) = (0, Vec::new());
     while taken < bytes.len() {
         let before = heard.len();

@@ -6,7 +6,7 @@ use crate::limits::MESSAGE_FRAMES_MAX;
 use crate::wire::deflate::InflateError;
 use crate::wire::utf8::NotUtf8;
 
-/// What a client did wrong. The connection is closed with [`Violation::code`] and the text of `Display` as the reason.
+/// A rule of RFC 6455 or a limit that a client broke. The connection is closed with [`Violation::code`] and the text of `Display` as the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// RSV2 or RSV3 is set, or RSV1 although no extension was agreed.
@@ -25,9 +25,9 @@ pub enum Violation {
     LengthNotMinimal,
     /// A length of 64 bits.
     LengthTooLarge,
-    /// A continuation of nothing.
+    /// A continuation frame without a message that it continues.
     NothingToContinue,
-    /// A new message before the last one ended.
+    /// A new message before the end of the fragmented one.
     MessageInterrupted,
     /// A close frame with half a code.
     CloseCodeCut,
@@ -37,7 +37,7 @@ pub enum Violation {
     CloseReasonNotUtf8,
     /// A text message is not UTF-8.
     TextNotUtf8,
-    /// A message is over the limit, as it is or inflated.
+    /// A message is over the limit in bytes, as it came or inflated.
     MessageTooLarge { bytes_max: u32 },
     /// A message has too many frames.
     TooManyFrames,
@@ -46,7 +46,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The close code that answers it.
+    /// The close code that answers the violation.
     //= rfc6455#7.4.1
     //# 1002 indicates that an endpoint is terminating the connection due to a protocol error.
     #[must_use]

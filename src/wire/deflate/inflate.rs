@@ -1,4 +1,4 @@
-//! The one way in for deflated bytes: a message at a time, a step at a time, never beyond the cap.
+//! Inflating messages of clients, the one place where that is done: a message at a time, a step at a time, never beyond the cap.
 //!
 //! Invariants: what comes out is handed on before more is made, so a bomb costs one step beyond the cap; every call ends, whatever the
 //! bytes. Nothing is remembered between two messages.
@@ -28,13 +28,13 @@ pub struct Inflater {
 /// Why a message does not inflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InflateError {
-    /// It is not deflate.
+    /// The bytes are no deflate stream.
     Corrupt,
-    /// It ends within a block.
+    /// The message ends within a block.
     Truncated,
-    /// There is more of it than the caller wants.
+    /// The message inflates to more bytes than the caller takes.
     TooLarge,
-    /// It consists of too many streams.
+    /// The message consists of too many streams.
     TooManyStreams,
 }
 
@@ -62,7 +62,7 @@ impl Inflater {
         bytes_max: usize,
         mut sink: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        // Half a block's header short of the one byte that an empty message is, but what it means is plain.
+        // RFC 7692 sends an empty message as one byte; no byte at all can mean nothing else.
         if message.is_empty() {
             return Ok(());
         }
@@ -102,7 +102,7 @@ impl Inflater {
         Err(InflateError::Truncated.into())
     }
 
-    /// One call of the library: how the stream stands, how much was taken, how much was made.
+    /// Calls the library once: the stream's state, the bytes taken and the bytes made.
     fn step(&mut self, source: &[u8], room: usize) -> Result<(Status, usize, usize), InflateError> {
         let (in_before, out_before) = (self.stream.total_in(), self.stream.total_out());
         let status = self

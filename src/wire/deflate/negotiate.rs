@@ -7,7 +7,7 @@ use crate::wire::http::fields;
 
 /// Bits of the smallest window that zlib can deflate raw data with. It takes 8 to mean 9, which would break an 8-bit promise.
 pub const WINDOW_BITS_MIN: u8 = 9;
-/// Bits of the largest window, which is what holds if nothing is said.
+/// Bits of the largest window, which is the one of an offer that names none.
 pub const WINDOW_BITS_MAX: u8 = 15;
 
 /// Which offers may be taken.
@@ -20,18 +20,18 @@ pub enum DeflateTerms {
     LargestWindow,
 }
 
-/// What was agreed with one client. That it keeps no context is always part of it.
+/// The parameters agreed with one client. `client_no_context_takeover` is always one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Agreed {
     /// Each message must be deflated in a fresh context.
     pub server_no_context_takeover: bool,
     /// Bits of the window that we may use: 9 to 15.
     pub server_window_bits: u8,
-    /// Whether the client named the window, and has to be told that we keep to it.
+    /// Whether the client named the window, so that the answer has to name it, too.
     names_window: bool,
 }
 
-/// What one offer asks for.
+/// The parameters of one offer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Offer {
     server_no_context_takeover: bool,
@@ -55,7 +55,7 @@ pub fn negotiate<'h>(
 }
 
 impl Agreed {
-    /// Appends the answer, as it stands after `Sec-WebSocket-Extensions: `.
+    /// Appends the parameters agreed, as they stand after `Sec-WebSocket-Extensions: `.
     //= rfc7692#7.1.1.2
     //# A server MAY include the "client_no_context_takeover" extension parameter in an extension negotiation response.
     pub fn put(&self, out: &mut Vec<u8>) {
@@ -104,7 +104,7 @@ impl Offer {
                 self.server_window_bits = Some(value.window_bits()?);
                 (WINDOW_BITS_MIN..=WINDOW_BITS_MAX).contains(&value.window_bits()?).then_some(())
             }
-            // A hint that its window is small costs nothing to ignore: ours inflates any.
+            // The hint that the client's window is small may be ignored: the inflater takes windows of any size.
             (b"client_max_window_bits", None) => once(&mut self.client_window_bits_named),
             (b"client_max_window_bits", Some(value)) => {
                 value.window_bits()?;

@@ -1,4 +1,4 @@
-//! A request's body: by length or in chunks, handed through without being held.
+//! The decoder of a request's body, by length or in chunks: handed on without being held.
 //!
 //! Invariants: any split of the input gives the same bytes and the same error; nothing is buffered, a piece of the body is a range
 //! of the caller's input. Never decides what is too long: the caller's limit does.
@@ -11,21 +11,21 @@ use crate::wire::http::fields;
 use crate::wire::http::head::Framing;
 use crate::wire::http::percent;
 
-/// Where in a body we are. One per request.
+/// The decoder of one request's body, and where in the body it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodyDecoder {
     state: State,
-    /// What may still come.
+    /// Bytes of the body that may still come.
     budget: u64,
     limit: u64,
     /// Bytes of chunk extensions and trailers so far.
     overhead_bytes: usize,
 }
 
-/// What one step found.
+/// The result of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded {
-    /// How much of the input is done with. What follows a finished body is the next request.
+    /// Bytes of the input that were consumed. The bytes behind a finished body are the next request's.
     pub consumed: usize,
     /// The next piece of the body, as a range of the input; may be empty.
     pub data: Range<usize>,
@@ -92,7 +92,7 @@ impl BodyDecoder {
         matches!(self.state, State::Done)
     }
 
-    /// Takes framing up to and including the next piece of data. Call it again with the rest of the input until `done`, or until
+    /// Consumes the framing up to and including the next piece of data. Is called again with the rest of the input until `done`, or until
     /// everything is consumed.
     ///
     /// # Errors
@@ -122,12 +122,12 @@ impl BodyDecoder {
         Ok(Decoded { consumed, data: consumed..consumed, done: self.is_done() })
     }
 
-    /// One byte of what stands around the data.
+    /// Consumes one byte of framing.
     fn step(&mut self, byte: u8) -> Result<State, HttpError> {
         let next = match (self.state, byte) {
             (State::Size { digits, size }, _) => self.step_size(digits, size, byte)?,
             (State::SizeBlank { size } | State::Extension { size }, b'\r') => {
-                // Blanks that no extension follows are not part of the grammar.
+                // The grammar has no blanks behind a size but those before an extension.
                 if matches!(self.state, State::SizeBlank { .. }) {
                     return Err(HttpError::BadChunkLine);
                 }
@@ -172,7 +172,7 @@ impl BodyDecoder {
         Ok(State::Data { left: size, after: After::Chunk })
     }
 
-    /// Trailers are held to the syntax of fields and then forgotten: none that a client could send means anything here.
+    /// Checks the syntax of a trailer and forgets it: no trailer means anything to this server.
     fn step_trailer(&mut self, state: State, byte: u8) -> Result<State, HttpError> {
         match (state, byte) {
             (State::TrailerStart, b'\r') => Ok(State::LastLf),

@@ -1,8 +1,8 @@
-//! `Date`: the moment at which an answer was made, as HTTP writes it.
+//! The header `Date`: the time at which a response was made, as HTTP writes it.
 //!
 //! Invariant: the text is made once a second at most. Never asks what time it is.
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`, kept until the second is over.
+/// A date such as `Sun, 06 Nov 1994 08:49:37 GMT`, whose text is kept until the second is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpDate {
     /// Seconds since 1970.
@@ -22,14 +22,14 @@ impl Default for HttpDate {
 }
 
 impl HttpDate {
-    /// Has it say this moment, in seconds since 1970.
+    /// Sets the date, in seconds since 1970.
     pub fn set(&mut self, seconds: u64) {
         if seconds != self.seconds {
             *self = Self { seconds, text: imf_fixdate(seconds) };
         }
     }
 
-    /// As it is written.
+    /// The date's text.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8] {
         &self.text
@@ -50,7 +50,7 @@ fn imf_fixdate(seconds: u64) -> [u8; BYTES] {
     text.as_bytes().try_into().expect("a year has four digits until 9999")
 }
 
-/// Year, month and day of a day since 1970, by whole cycles of 400 years that begin on a first of March.
+/// Year, month and day of a day counted since 1970-01-01, by whole cycles of 400 years that begin on a first of March.
 const fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);

@@ -9,18 +9,18 @@ use crate::limits::HEAD_BYTES_MAX;
 use crate::limits::HEAD_FIELDS_MAX;
 use crate::limits::REQUEST_LINE_BYTES_MAX;
 
-/// A request that is refused before anyone looks at what it wants.
+/// The reason why a request is refused before its path is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpError {
     /// The request line is not `method SP target SP version CRLF`.
     BadRequestLine,
     /// The target is neither a path, nor a URL, nor `*`; or holds a `#`.
     BadTarget,
-    /// A `%` of the target that no two hexadecimal digits follow; or they spell a NUL.
+    /// A `%` of the target that no two hexadecimal digits follow, or `%00`.
     BadEscape { at: usize },
     /// The target's escapes do not spell UTF-8.
     TargetNotUtf8,
-    /// The third word is not an HTTP version.
+    /// The third word of the request line is not an HTTP version.
     BadVersion,
     /// An HTTP version that is not 1.0 or 1.1.
     UnsupportedVersion,
@@ -40,9 +40,9 @@ pub enum HttpError {
     HostRepeated,
     /// A `Host` that is no host.
     HostInvalid,
-    /// A field that is read, with one value, came more than once.
+    /// A field that this server reads and that has one value came more than once.
     FieldRepeated { name: &'static str },
-    /// A field that is read has bytes that are no text.
+    /// A field that this server reads has bytes that are no text.
     FieldNotText { name: &'static str },
     /// `Content-Length` is not a number.
     BadContentLength,
@@ -50,7 +50,7 @@ pub enum HttpError {
     ContentLengthRepeated,
     /// Both `Content-Length` and `Transfer-Encoding`.
     LengthAndEncoding,
-    /// `Transfer-Encoding` in HTTP/1.0, which does not know it.
+    /// `Transfer-Encoding` in HTTP/1.0, which does not have that field.
     EncodingInOldVersion,
     /// `Transfer-Encoding` is empty, or has `chunked` twice.
     BadTransferEncoding,
@@ -58,9 +58,9 @@ pub enum HttpError {
     UnknownTransferEncoding,
     /// `Expect` is not `100-continue`.
     UnknownExpectation,
-    /// The request line is over its limit.
+    /// The request line is over its limit in bytes.
     RequestLineTooLong,
-    /// The head is over its limit.
+    /// The head is over its limit in bytes.
     HeadTooLarge,
     /// The head has too many fields.
     TooManyFields,
@@ -79,7 +79,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// The status that answers it.
+    /// The status that answers the request.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -93,7 +93,7 @@ impl HttpError {
         }
     }
 
-    /// The word that stands in the reply's body.
+    /// The error's code in the reply's body.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self.status() {

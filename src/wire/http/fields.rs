@@ -12,12 +12,6 @@ pub const fn is_token_byte(byte: u8) -> bool {
         | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
 }
 
-/// Whether `text` is a token: one or more token characters.
-#[must_use]
-pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().copied().all(is_token_byte)
-}
-
 /// `text` without the spaces and tabs around it.
 #[must_use]
 pub fn trim(text: &[u8]) -> &[u8] {
@@ -71,8 +65,6 @@ mod tests {
             let expected = tchar.contains(&byte) || byte.is_ascii_alphanumeric();
             assert_eq!(is_token_byte(byte), expected, "{byte:#x}");
         }
-        assert!(!is_token(b""));
-        assert!(!is_token(b"a b"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::limits::HEAD_FIELDS_MAX;
 
-/// Which of the two fields.
+/// The header field: `X-Forwarded-For` or `Forwarded`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedBy {
     #[default]
@@ -15,13 +15,13 @@ pub enum ForwardedBy {
     Forwarded,
 }
 
-/// Whom a proxy has had the request from.
+/// A hop: from whom a proxy has had the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hop {
     Address(IpAddr),
     /// The proxy does not say (`unknown`, `_name`).
     Hidden,
-    /// What stands there is no hop.
+    /// The element cannot be read as a hop.
     Unreadable,
 }
 
@@ -67,7 +67,7 @@ fn elements(line: &[u8]) -> Vec<Hop> {
     }
 }
 
-/// What comes of one element: whom it is for, if it is none that is empty; and what stands behind its comma.
+/// One element of `Forwarded`: its hop, `None` if the element is empty; and the text behind its comma, `None` if it is the last.
 type Element<'a> = (Option<Hop>, Option<&'a [u8]>);
 
 fn element(text: &[u8]) -> Option<Element<'_>> {
@@ -106,7 +106,7 @@ fn element_of(found: Option<Hop>, is_empty: bool) -> Option<Hop> {
     }
 }
 
-/// A token or a quoted text, and what stands behind it.
+/// Reads a token or a quoted string; returns its text and the rest.
 fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let Some(mut quoted) = text.strip_prefix(b"\"") else {
         let bytes = text.iter().take_while(|byte| is_token_byte(**byte)).count();
@@ -126,13 +126,13 @@ fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// RFC 9110 section 5.6.2.
+/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
 const fn is_token_byte(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
         || byte.is_ascii_alphanumeric()
 }
 
-/// One hop: an address, perhaps with a port, or a name that stands for one.
+/// Reads one hop: an address, with or without a port, or an obfuscated name.
 //= rfc7239#6
 //# node     = nodename [ ":" node-port ]
 fn hop(text: &[u8]) -> Hop {

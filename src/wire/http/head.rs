@@ -18,7 +18,7 @@ use crate::wire::http::known::Lookup;
 use crate::wire::http::known::Name;
 use crate::wire::http::percent;
 
-/// What is asked for.
+/// A request's method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Get,
@@ -41,10 +41,10 @@ pub enum Version {
     Http11,
 }
 
-/// How the body is delimited.
+/// The framing of a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// There is none.
+    /// The request has no body.
     None,
     Length(u64),
     Chunked,
@@ -63,7 +63,7 @@ pub struct Head {
     bytes: Box<[u8]>,
     target: Span,
     path: Span,
-    /// Without the `?`; empty if there is none.
+    /// The query without its `?`; empty if the target has none.
     query: Span,
     fields: Box<[Field]>,
 }
@@ -81,17 +81,17 @@ struct Field {
     value: Span,
 }
 
-/// Looks for a request head at the start of `buffer`: `None` if it is not all there yet, else the head and the number of bytes
-/// that it takes. Whatever follows belongs to the body, the next request, or the WebSocket.
+/// Parses a request head at the start of `buffer`: the head and its length in bytes; `None` if the head is not complete yet. The bytes behind
+/// the head belong to the body, the next request, or the WebSocket.
 ///
-/// Begins anew each time it is asked: a client that sends byte by byte makes that quadratic in `HEAD_BYTES_MAX`, and how often it may is
-/// for the caller's header timeout to say.
+/// Parsing begins anew with each call, so a client that sends byte by byte costs work quadratic in `HEAD_BYTES_MAX`; the caller's header timeout
+/// bounds how often.
 ///
 /// # Errors
-/// When no further bytes could make it a request that this server answers.
+/// When no further bytes could complete a request that this server answers.
 pub fn parse_head(buffer: &[u8]) -> Result<Option<(Head, usize)>, HttpError> {
     check_request_line(buffer)?;
-    // What lies beyond the limit must not change the answer, or it would depend on how the bytes arrived.
+    // Bytes beyond the limit must not change the answer: it would depend on how the bytes arrived.
     let visible = &buffer[..buffer.len().min(HEAD_BYTES_MAX)];
     let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
@@ -113,7 +113,7 @@ fn check_request_line(buffer: &[u8]) -> Result<(), HttpError> {
     //# a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line
     let start = buffer.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
     let line = &buffer[start.unwrap_or(buffer.len())..];
-    // The line's own end does not count, nor the half of it that may have come.
+    // CR LF does not count, nor a CR whose LF has not come.
     let visible = &line[..line.len().min(REQUEST_LINE_BYTES_MAX + 2)];
     let is_over =
         |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).len() > REQUEST_LINE_BYTES_MAX;
@@ -122,7 +122,7 @@ fn check_request_line(buffer: &[u8]) -> Result<(), HttpError> {
     if is_over { Err(HttpError::RequestLineTooLong) } else { Ok(()) }
 }
 
-/// Says more precisely what `httparse` found, from no byte beyond the one that it stopped at: only reached when the connection is lost.
+/// Finds the precise error behind one of `httparse`'s, from no byte beyond the one at which it stopped: only called when the connection ends anyway.
 fn diagnose(error: httparse::Error, buffer: &[u8]) -> HttpError {
     let mut lines = buffer.split(|&byte| byte == b'\n').skip_while(|line| line.len() < 2);
     match error {
@@ -245,13 +245,13 @@ impl Head {
         self.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value)
     }
 
-    /// What the head says under a name that has one value.
+    /// The value of a known field, which a head has once at most.
     #[must_use]
     pub fn look_up(&self, name: Name) -> Lookup<'_> {
         Lookup::of(name, self.headers(name.as_str()))
     }
 
-    /// The value of a field; absent is the only other thing that it can be in a head that was taken.
+    /// The value of a known field; `None` if the head does not have the field. A head with a value that cannot be read does not exist.
     #[must_use]
     pub fn value(&self, name: Name) -> Option<&str> {
         match self.look_up(name) {
@@ -293,7 +293,7 @@ impl Head {
             .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// Whether the client asks to speak WebSocket; whether it asks rightly is `wire::upgrade`'s to say.
+    /// Whether the request asks for a WebSocket; `wire::upgrade` judges whether the handshake is right.
     #[must_use]
     pub fn wants_websocket(&self) -> bool {
         self.lists("upgrade", "websocket")
@@ -351,7 +351,7 @@ impl Head {
         if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
             return Err(HttpError::BadContentLength);
         }
-        // A number too large to hold is in any case over the body's limit, which is where it is refused.
+        // A number that does not fit 64 bits is over the body's limit, where the request is refused.
         let value = length.iter().fold(0_u64, |value, digit| {
             value.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
         });
@@ -402,7 +402,7 @@ impl Head {
 }
 
 impl Method {
-    /// The method of that name; names differ by case.
+    /// The method with this name, in upper case as RFC 9110 has it.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         match name {
@@ -419,7 +419,7 @@ impl Method {
         }
     }
 
-    /// As it is written.
+    /// The method's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -438,7 +438,7 @@ impl Method {
 }
 
 impl Span {
-    /// Where `part`, which is a part of `whole`, lies in it.
+    /// The range of `part` within `whole`, of which it is a part.
     fn of(part: &[u8], whole: &[u8]) -> Self {
         let start = part.as_ptr() as usize - whole.as_ptr() as usize;
         Self::within(0, &(start..start + part.len()))
@@ -460,7 +460,7 @@ fn check_line_ends(bytes: &[u8]) -> Result<(), HttpError> {
     if feeds == ends { Ok(()) } else { Err(HttpError::BareLineFeed) }
 }
 
-/// Where the path and the query lie in a target.
+/// The ranges of the path and the query within a target.
 fn split_target(target: &str) -> Result<(Range<usize>, Range<usize>), HttpError> {
     if target.contains('#') {
         return Err(HttpError::BadTarget);

@@ -4,7 +4,7 @@
 
 use std::net::Ipv6Addr;
 
-/// Whether this is `uri-host [ ":" port ]`.
+/// Whether text is `uri-host [ ":" port ]`.
 //= rfc9110#7.2
 //# Host = uri-host [ ":" port ]
 pub(super) fn is_valid(text: &[u8]) -> bool {
@@ -21,12 +21,12 @@ pub(super) fn is_valid(text: &[u8]) -> bool {
     }
 }
 
-/// Nothing, or a colon and a number that a port can have.
+/// Whether text is empty, or a colon and a port's number.
 //= rfc3986#3.2.3
 //# port = *DIGIT
 fn is_port(text: &str) -> bool {
     let Some(digits) = text.strip_prefix(':') else { return text.is_empty() };
-    // No digits stand for the scheme's own port.
+    // A colon without digits is the scheme's own port.
     digits.is_empty()
         || (digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok())
 }

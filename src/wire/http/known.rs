@@ -21,7 +21,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// All of them.
+    /// All known fields.
     pub const ALL: [Self; 9] = [
         Self::AccessControlRequestMethod,
         Self::Authorization,
@@ -34,7 +34,7 @@ impl Name {
         Self::Origin,
     ];
 
-    /// As it is written.
+    /// The field's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,17 +55,17 @@ impl Name {
 /// connection is upgraded.
 const LISTS: [&str; 4] = ["Connection", "Expect", "Transfer-Encoding", "Upgrade"];
 
-/// What a head says under a name that has one value.
+/// The value of a known field in a head: absent, readable or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup<'a> {
     Absent,
     Value(&'a str),
-    /// It is there, and cannot be read.
+    /// The field is there, and its value cannot be read.
     Unreadable(HttpError),
 }
 
 impl<'a> Lookup<'a> {
-    /// Looks a field up among all of a head.
+    /// Looks a known field up among all fields of a head.
     pub(super) fn of(name: Name, mut values: impl Iterator<Item = &'a [u8]>) -> Self {
         let Some(value) = values.next() else { return Self::Absent };
         if values.next().is_some() {
@@ -92,7 +92,7 @@ const READ: [&str; Name::ALL.len() + LISTS.len()] = {
     read
 };
 
-/// Refuses a head of which a field that is read cannot be. Goes through its fields once.
+/// Refuses a head with a known field whose value cannot be read. Goes through the fields once.
 pub(super) fn check(head: &Head) -> Result<(), HttpError> {
     let mut seen = [false; Name::ALL.len()];
     for (field, value) in head.raw_fields() {
@@ -140,7 +140,7 @@ const OF_PROXIES: [&str; 20] = [
     "Fly-",
 ];
 
-/// The letters that they begin with, one bit each: most names begin with another, which is seen at once.
+/// The first letters of those names, one bit each: most names begin with another letter and need no comparison.
 const INITIALS: u32 = {
     let mut initials = 0;
     let mut place = 0;

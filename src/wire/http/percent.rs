@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::wire::http::error::HttpError;
 
-/// Holds `target` to its escapes: each is two hexadecimal digits and not NUL, and together they spell UTF-8.
+/// Checks the escapes of `target`: each is two hexadecimal digits and not NUL, and the target without its escapes is UTF-8.
 pub(super) fn check(target: &str) -> Result<(), HttpError> {
     let bytes = target.as_bytes();
     let mut rest = bytes;
@@ -23,14 +23,14 @@ pub(super) fn check(target: &str) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// What a `+` means: a space in a query (as HTML forms write it), itself in a path.
+/// The meaning of a `+`: a space in a query (as HTML forms write it), itself in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plus {
     IsItself,
     IsSpace,
 }
 
-/// `text` without its escapes; borrowed if it has none.
+/// Resolves the escapes of `text`; borrowed if there are none.
 pub(super) fn decode(text: &str, plus: Plus) -> Cow<'_, str> {
     let plain = !text.bytes().any(|byte| byte == b'%' || (byte == b'+' && plus == Plus::IsSpace));
     if plain {

@@ -10,34 +10,34 @@ use crate::wire::http::date::HttpDate;
 use crate::wire::http::error::HttpError;
 use crate::wire::http::head::Version;
 
-/// What becomes of the connection after a reply.
+/// Whether the connection stays open after a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
     KeepAlive,
     Close,
 }
 
-/// What all replies to one request have in common.
+/// What the replies to one request have in common: version, method, origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answering {
     pub connection: Connection,
-    /// The request is HEAD: what it is answered has no body.
+    /// The request is HEAD: its reply has no body.
     pub head_only: bool,
     /// The page that asks, if it is one that may read the answer.
     pub origin: Option<Box<str>>,
-    /// For how many seconds its host is asked by `https` alone; 0: nothing is said of that.
+    /// Seconds of `Strict-Transport-Security`; 0: the reply does not have that field.
     pub hsts_s: u32,
     pub date: HttpDate,
 }
 
 impl Answering {
-    /// Of a request that could not be read, after which the connection ends.
+    /// The manners of a reply to a request that could not be parsed: the connection ends.
     #[must_use]
     pub const fn nobody(date: HttpDate) -> Self {
         Self { connection: Connection::Close, head_only: false, origin: None, hsts_s: 0, date }
     }
 
-    /// The same, but that the connection ends.
+    /// The same manners, but the connection ends.
     #[must_use]
     pub fn last(&self) -> Self {
         Self { connection: Connection::Close, ..self.clone() }
@@ -62,7 +62,7 @@ pub struct Reply<'o> {
 /// Fields of a reply that a page may read, beside those that it may always.
 const EXPOSED: &str = "Allow, Date, ETag, Retry-After, WWW-Authenticate";
 
-/// What a client that sent `Expect: 100-continue` waits for.
+/// The interim response for which a client that sent `Expect: 100-continue` waits.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl<'o> Reply<'o> {
@@ -75,11 +75,11 @@ impl<'o> Reply<'o> {
         }
     }
 
-    /// As that, but without a word about the connection.
+    /// Begins a reply without the field `Connection`.
     fn begin_open(out: &'o mut Vec<u8>, status: u16, answering: &Answering) -> Self {
         put(out, format_args!("HTTP/1.1 {status} {}\r\ndate: ", reason(status)));
         out.extend_from_slice(answering.date.as_bytes());
-        // Whoever keeps a copy keeps one for each page: the next may not read what this one may.
+        // A cache keeps a copy for each origin: another page may not read what this one may.
         out.extend_from_slice(b"\r\nvary: origin\r\n");
         let reply = Self { out, status, head_only: answering.head_only };
         let reply = match answering.hsts_s {
@@ -94,7 +94,7 @@ impl<'o> Reply<'o> {
         }
     }
 
-    /// Begins a reply without end: chunked for HTTP/1.1, ended by the connection's end for 1.0. To HEAD it is all there is.
+    /// Begins a reply without end: chunked for HTTP/1.1, ended by the connection's end for 1.0. To HEAD the head is the whole reply.
     pub fn stream(
         out: &'o mut Vec<u8>,
         content_type: &str,
@@ -128,7 +128,7 @@ impl<'o> Reply<'o> {
         self
     }
 
-    /// Ends it with a body, which whoever asked with HEAD is told the length of.
+    /// Ends the reply with a body; of a reply to HEAD the body's length is sent only.
     //= rfc9110#9.3.2
     //# The HEAD method is identical to GET except that the server MUST NOT send content in the response.
     pub fn body(self, content_type: &str, body: &[u8]) {
@@ -140,7 +140,7 @@ impl<'o> Reply<'o> {
         }
     }
 
-    /// Ends it without a body.
+    /// Ends the reply without a body.
     pub fn empty(self) {
         //= rfc9110#8.6
         //# A server MUST NOT send a Content-Length header field in any response with a status code of 1xx (Informational) or 204
@@ -153,7 +153,7 @@ impl<'o> Reply<'o> {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    /// Ends it with the body that every refusal has: `{"error":{"code":…,"message":…}}`.
+    /// Ends the reply with the body that every refusal has: `{"error":{"code":…,"message":…}}`.
     pub fn error(self, code: &str, message: &str) {
         let mut body = Vec::with_capacity(40 + code.len() + message.len());
         body.extend_from_slice(b"{\"error\":{\"code\":");
@@ -166,7 +166,7 @@ impl<'o> Reply<'o> {
 }
 
 impl HttpError {
-    /// Appends the reply to a request that was wrong in this way. The connection ends with it.
+    /// Appends the reply to a malformed request. The connection ends with that reply.
     pub fn write_reply(self, out: &mut Vec<u8>, answering: &Answering) {
         let reply = Reply::begin(out, self.status(), &answering.last());
         reply.error(self.code(), &self.to_string());

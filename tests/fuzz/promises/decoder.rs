@@ -12,7 +12,7 @@ const BYTES_MAX: usize = 100_000;
 /// Everything heard, as text that can be compared, and how it ended.
 fn hear(input: &[u8], piece_bytes: usize) -> (Vec<String>, Result<(), Violation>) {
     let mut decoder = Decoder::new(BYTES_MAX, true);
-    let mut inbound = Inbound::new();
+    let mut inbound = Inbound::default();
     let mut heard = Vec::new();
     for piece in input.chunks(piece_bytes) {
         let fed = decoder.feed(&mut piece.to_vec(), &mut inbound, &mut |incoming| {

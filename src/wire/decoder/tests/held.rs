@@ -6,7 +6,7 @@ use super::*;
 fn what_is_held_of_a_message_is_told_and_is_little_more_than_has_come() {
     for (first, piece) in [(0x01, &[b'x'; 10_000][..]), (0x02, &[7; 10_000])] {
         let mut decoder = Decoder::new(MESSAGE_BYTES_MAX, false);
-        let mut inbound = Inbound::new();
+        let mut inbound = Inbound::default();
         assert_eq!(decoder.held_bytes(), 0);
         for number in 1..=60 {
             let mut bytes = frame(if number == 1 { first } else { 0 }, piece);
@@ -22,7 +22,7 @@ fn what_is_held_of_a_message_is_told_and_is_little_more_than_has_come() {
 #[test]
 fn a_large_message_leaves_no_large_buffer() {
     let mut decoder = Decoder::new(MESSAGE_BYTES_MAX, true);
-    let mut inbound = Inbound::new();
+    let mut inbound = Inbound::default();
     for first in [0xc1, 0xc2] {
         let mut bytes = deflated(first, &vec![b'x'; 8 << 20]);
         decoder.feed(&mut bytes, &mut inbound, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -34,7 +34,7 @@ fn a_large_message_leaves_no_large_buffer() {
 fn between_messages_a_decoder_owns_nothing() {
     assert!(size_of::<Decoder>() <= 16);
     let mut decoder = Decoder::new(BYTES_MAX, true);
-    let mut inbound = Inbound::new();
+    let mut inbound = Inbound::default();
     let input = [frame(0x01, b"a"), frame(0x80, b"b"), frame(0x89, b"")].concat();
     let mut idle_count = 0;
     for byte in input {
@@ -53,7 +53,7 @@ fn between_messages_a_decoder_owns_nothing() {
 fn one_inflater_serves_interleaved_connections() {
     let message = deflated(0xc1, "one after the other ".repeat(20).as_bytes());
     let (first, second) = message.split_at(message.len() / 2);
-    let mut inbound = Inbound::new();
+    let mut inbound = Inbound::default();
     let mut decoders = [Decoder::new(BYTES_MAX, true), Decoder::new(BYTES_MAX, true)];
     let mut count = 0;
     for part in [first, second] {

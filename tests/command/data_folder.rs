@@ -1,0 +1,214 @@
+//! A server and its data folder as an operator meets them: who may have it, which may be had, and what the process says and answers when the disk fails.
+
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::ChildStderr;
+use std::process::Command;
+use std::process::Stdio;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
+
+use fanwire::server::DISK_FAILED_CODE;
+
+/// A folder that goes when the test does.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("fanwire-{name}-{}", std::process::id()));
+        // Left of a run that was killed.
+        drop(fs::remove_dir_all(&path));
+        Self(path)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A server that keeps `fleet/**`; killed if a test fails.
+struct Server {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    address: String,
+    /// What it said until it listened, or ended.
+    said: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.child.kill().unwrap();
+        }
+    }
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_fanwire")), folder, "2")
+    }
+
+    fn start_by(mut command: Command, folder: &Path, shards: &str) -> Self {
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--shards", shards])
+            .args(["--durable", "fleet/**", "--data-dir"])
+            .arg(folder)
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let (mut said, mut address) = (String::new(), String::new());
+        while address.is_empty() {
+            let mut line = String::new();
+            if log.read_line(&mut line).unwrap() == 0 {
+                break;
+            }
+            if let Some((_, rest)) = line.split_once(" address=") {
+                rest.split(' ').next().unwrap().clone_into(&mut address);
+            }
+            said.push_str(&line);
+        }
+        Self { child, log, address, said }
+    }
+
+    /// The status and the body of an answer; nothing, if the server is gone.
+    fn publish(&self, topic: &str, payload: &str) -> Option<(u16, String)> {
+        let mut socket = TcpStream::connect(&self.address).ok()?;
+        let head = format!(
+            "POST /v1/publish/{topic} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            payload.len()
+        );
+        socket.write_all(head.as_bytes()).ok()?;
+        socket.write_all(payload.as_bytes()).ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        Some((status, answer))
+    }
+
+    /// Its exit code, and what it said at the end.
+    fn end(&mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+
+    fn stop(&mut self) -> (Option<i32>, String) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.end()
+    }
+}
+
+fn info(folder: &Path) -> String {
+    let told = Command::new(env!("CARGO_BIN_EXE_fanwire"))
+        .args(["history", "info"])
+        .arg(folder)
+        .output()
+        .unwrap();
+    String::from_utf8(told.stdout).unwrap()
+}
+
+#[test]
+fn a_folder_has_one_owner_who_is_named_and_the_next_one_finds_it_in_order() {
+    let place = Place::new("folder-owner");
+    let mut first = Server::start(&place.0);
+    let folder = place.0.display().to_string();
+    assert!(first.said.contains(&format!("history is kept on disk folder={folder} events=0")));
+    assert_eq!(first.publish("fleet/a", "{\"n\":1}").map(|(status, _)| status), Some(200));
+    let mut second = Server::start(&place.0);
+    let (code, _) = second.end();
+    assert_eq!(code, Some(1));
+    let holder = format!(
+        "fanwire: command line: `data_dir`: cannot be used: {folder}: it is in use by fanwire serve, process {}\n",
+        first.child.id()
+    );
+    assert_eq!(second.said, holder);
+    assert_eq!(first.publish("fleet/a", "{\"n\":2}").map(|(status, _)| status), Some(200));
+    assert_eq!(first.stop().0, Some(0));
+    let told = info(&place.0);
+    assert!(told.contains("left     in order") && told.contains("fleet/a  2 events"), "{told}");
+    // Another number of shards: the topic goes on where it was.
+    let mut third = Server::start_by(Command::new(env!("CARGO_BIN_EXE_fanwire")), &place.0, "3");
+    assert!(third.said.contains("another number of shards before=2"), "{}", third.said);
+    let (status, answer) = third.publish("fleet/a", "{\"n\":3}").unwrap();
+    assert!(status == 200 && answer.contains("\"offset\":3"), "{answer}");
+    assert_eq!(third.stop().0, Some(0));
+}
+
+#[test]
+fn a_folder_of_a_later_format_is_refused_and_not_touched() {
+    let place = Place::new("folder-later");
+    fs::create_dir_all(&place.0).unwrap();
+    let text = "fanwire history 9\nnobody knows\n";
+    let text = format!("{text}sum {:08x}\n", crc32c::crc32c(text.as_bytes()));
+    fs::write(place.0.join("manifest"), &text).unwrap();
+    let mut server = Server::start(&place.0);
+    assert_eq!(server.end().0, Some(2));
+    assert!(
+        server.said.contains("the folder is of format 9, and this version knows formats up to 1"),
+        "{}",
+        server.said
+    );
+    assert_eq!(fs::read_to_string(place.0.join("manifest")).unwrap(), text);
+    assert!(!place.0.join("1").exists());
+}
+
+#[test]
+fn nothing_is_written_where_no_topic_is_durable() {
+    let place = Place::new("folder-none");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+    server.args(["serve", "--listen", "127.0.0.1:0", "--shards", "1", "--data-dir"]).arg(&place.0);
+    let mut child = server.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!place.0.exists());
+}
+
+#[test]
+fn a_disk_that_fails_ends_the_process_with_one_line_and_what_was_answered_is_there() {
+    let place = Place::new("folder-fails");
+    // A file may not grow beyond so many blocks of 512 bytes: the write fails, and not for want of room.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""]);
+    limited.arg(env!("CARGO_BIN_EXE_fanwire"));
+    let mut server = Server::start_by(limited, &place.0, "1");
+    let mut answered = 0;
+    for number in 0_u64..10_000 {
+        let mut noise = number;
+        let pad: String = (0..400)
+            .map(|_| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                char::from(b'a' + u8::try_from(noise >> 60).unwrap())
+            })
+            .collect();
+        match server.publish("fleet/a", &format!("{{\"n\":{number},\"pad\":\"{pad}\"}}")) {
+            Some((200, _)) => answered += 1,
+            _ => break,
+        }
+    }
+    let (code, said) = server.end();
+    assert_eq!(code, Some(DISK_FAILED_CODE), "{said}");
+    let lines = said.lines().filter(|line| line.starts_with("fanwire: ")).count();
+    assert!(
+        lines == 1 && said.contains("the store has failed and nothing more can be kept: "),
+        "{said}"
+    );
+    let mut again = Server::start(&place.0);
+    assert!(again.said.contains(&format!(" events={answered} ")), "{answered}: {}", again.said);
+    let (status, answer) = again.publish("fleet/a", "{}").unwrap();
+    assert!(status == 200 && answer.contains(&format!("\"offset\":{}", answered + 1)), "{answer}");
+    assert_eq!(again.stop().0, Some(0));
+}

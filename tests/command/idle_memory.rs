@@ -1,0 +1,76 @@
+//! What the start's sum says of a server to which nobody is connected is what the process takes.
+//!
+//! The command itself is started and its resident memory read, for what a process takes besides its own allocations (code, stacks, what the allocator
+//! begins with) is seen nowhere else. Linux alone says it; the machine may be as busy as it likes.
+
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+
+use fanwire::limits::PROCESS_BYTES;
+use fanwire::limits::SHARD_BYTES;
+
+/// Bytes that are resident of the command's own file in a release build: code and constants. A build with checks has more, which does not count.
+const FILE_BYTES: u64 = 5 << 20;
+
+/// A server that is ended whatever becomes of the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().expect("it has not ended by itself");
+        self.0.wait().expect("who was killed ends");
+    }
+}
+
+/// Bytes that are resident of the command's own file, of those that a process has mapped.
+fn resident_of_file(process: u32) -> u64 {
+    let maps = fs::read_to_string(format!("/proc/{process}/smaps")).unwrap();
+    let mut is_of_file = false;
+    let mut kib = 0;
+    for line in maps.lines() {
+        match line.split_once(':') {
+            Some(("Rss", of_mapping)) if is_of_file => {
+                kib += of_mapping.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap();
+            }
+            // The line of a mapping itself: its range, rights, offset, device, node and file.
+            _ if line.split_ascii_whitespace().next().is_some_and(|word| word.contains('-')) => {
+                is_of_file = line.ends_with(env!("CARGO_BIN_EXE_fanwire"));
+            }
+            _ => {}
+        }
+    }
+    assert!(kib > 0, "its code is resident");
+    kib * 1024
+}
+
+/// The most bytes that were resident until a server with so many shards listened, but for what checks add to its file.
+fn resident_bytes(shards: u64) -> u64 {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command.args(["--shards", &shards.to_string()]).stderr(Stdio::piped());
+    let mut server = Server(command.spawn().unwrap());
+    let log = BufReader::new(server.0.stderr.take().unwrap());
+    let is_ready = log.lines().map_while(Result::ok).any(|line| line.contains("at worst"));
+    assert!(is_ready, "the server starts");
+    let status = fs::read_to_string(format!("/proc/{}/status", server.0.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let resident = line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024;
+    let file = resident_of_file(server.0.id());
+    if cfg!(debug_assertions) { resident - file.saturating_sub(FILE_BYTES) } else { resident }
+}
+
+#[test]
+fn a_process_at_rest_takes_what_the_sum_says() {
+    for shards in [1, 2, 8] {
+        let resident = resident_bytes(shards);
+        let counted = PROCESS_BYTES + shards * SHARD_BYTES;
+        assert!(
+            resident * 4 <= counted * 5 && counted <= resident * 2,
+            "{shards} shards: {resident} bytes, {counted} counted"
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! The command `fanwire` as a process: its signals, exit codes, messages, files, and the memory that it takes at rest.
+//!
+//! Each test starts processes of its own, and ends them by their ids.
+
+#![cfg(test)]
+
+mod data_folder;
+mod doctor;
+mod history_tool;
+mod idle_memory;
+#[path = "../support/secure.rs"]
+mod secure;
+mod serve;
+mod start_errors;

@@ -1,0 +1,222 @@
+//! What waits for a client is confined by the token that it has when it is told: held by a rate, in a batch that is still open, in its outbox, or on
+//! a page of the past.
+//!
+//! A client of the native protocol subscribes in every way there is, reads as slowly as it likes, and then shows a narrower token: behind
+//! `authenticated` stands nothing that this one excludes, and subscriptions that it does not cover are said to have ended. Then its
+//! token is revoked, or runs out, and nothing comes behind that. Seeds are printed on failure.
+
+use std::sync::Arc;
+
+use fanwire::auth::AdminSecret;
+use fanwire::auth::Algorithm;
+use fanwire::auth::Key;
+use fanwire::auth::KeySet;
+use fanwire::auth::Mapping;
+use fanwire::auth::TokenRules;
+use fanwire::auth::Verifier;
+use fanwire::shard::Access;
+use fanwire::shard::Settings;
+
+use crate::support::frames::text;
+use crate::support::random::Random;
+use crate::support::transcript::SECRET;
+use crate::support::transcript::with_tokens;
+use crate::support::world::Wire;
+use crate::support::world::World;
+use crate::support::world::roomy;
+
+const SEEDS: u64 = 400;
+const ADMIN: &str = "0123456789abcdef0123456789abcdef";
+const WIDE: &str =
+    r#"«{"sub":"eve","jti":"wide","exp":900,"fanwire":{"subscribe":["fleet/**","other"]}}»"#;
+const NARROW: &str = r#"«{"sub":"eve","jti":"narrow","exp":600,"fanwire":{"subscribe":["fleet/a"],"filter":"area = \"north\""}}»"#;
+
+const SUBSCRIPTIONS: [&str; 8] = [
+    r#""topics":["fleet/*"]"#,
+    r#""topics":["fleet/*"],"max_rate":{"per":"key","hz":1}"#,
+    r#""topics":["fleet/**"],"max_rate":{"per":"subscription","hz":1},"leave":true,"filter":"n < 20""#,
+    r#""topics":["fleet/a","fleet/b"],"batch":{"max_events":100,"max_delay_ms":9000}"#,
+    r#""topics":["fleet/*"],"since":"earliest","slow":"drop_oldest""#,
+    r#""topics":["fleet/*"],"since":"last","leave":true"#,
+    r#""topics":["fleet/b"],"slow":"latest_per_key""#,
+    r#""topics":["other"],"since":{"time_us":1}"#,
+];
+
+fn settings() -> Settings {
+    let key = Key::from_secret(None, Algorithm::Hs256, SECRET).unwrap();
+    let keys = KeySet::new(vec![key]).unwrap();
+    let verifier = Verifier::new(keys, TokenRules::default(), Mapping::default()).unwrap();
+    let mut access = Access { verifier: Some(Arc::new(verifier)), ..Access::default() };
+    access.admin = Some(Arc::new(AdminSecret::new(ADMIN.as_bytes()).unwrap()));
+    Settings { access: Arc::new(access), ..roomy() }
+}
+
+struct Case {
+    random: Random,
+    world: World,
+    published: usize,
+    wire: Wire,
+    heard: Vec<u8>,
+}
+
+impl Case {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let shard_count = 1 + u16::try_from(seed % 3).unwrap();
+        let mut world = World::new(shard_count, &settings());
+        let shard = random.below(usize::from(shard_count));
+        let capacity = [400, 4_000, 1 << 20][random.below(3)];
+        let wire = world.open(shard, capacity);
+        Self { random, world, published: 0, wire, heard: Vec::new() }
+    }
+
+    /// Events say in a word whether the narrow token lets them be heard.
+    fn publish(&mut self) {
+        let topic = ["fleet/a", "fleet/b", "other"][self.random.below(3)];
+        let area = ["north", "south"][self.random.below(2)];
+        let word = if topic == "fleet/a" && area == "north" { "GRANTED" } else { "EXCLUDED" };
+        let body = format!(
+            r#"{{"area":"{area}","n":{},"word":"{word}","pad":"{}"}}"#,
+            self.published,
+            "x".repeat(self.random.below(200))
+        );
+        self.published += 1;
+        let request = format!(
+            "POST /v1/publish/{topic} HTTP/1.1\r\nHost: x\r\nFanwire-Key: k{}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.random.below(3),
+            body.len()
+        );
+        let shard = self.random.below(self.world.shards.len());
+        let wire = self.world.open(shard, 1 << 20);
+        self.world.say(wire, request.as_bytes());
+        self.world.settle();
+        self.world.vanish(wire);
+    }
+
+    fn say(&mut self, message: &str) {
+        self.world.say(self.wire, &text(message));
+    }
+
+    fn subscribe(&mut self, id: usize) {
+        let terms = SUBSCRIPTIONS[self.random.below(SUBSCRIPTIONS.len())];
+        self.say(&format!(r#"{{"type":"subscribe","id":{id},{terms}}}"#));
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.world.advance(ms);
+        self.world.tick();
+        self.world.settle();
+    }
+
+    fn read(&mut self, count: usize) -> bool {
+        self.world.settle();
+        let bytes = self.world.read(self.wire, count);
+        self.heard.extend(&bytes);
+        !bytes.is_empty()
+    }
+
+    fn read_all(&mut self) {
+        while self.read(1 << 20) {}
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.heard).into_owned()
+    }
+}
+
+/// What came behind these words, and how many of the words that name an event are in it.
+fn behind<'t>(text: &'t str, words: &str) -> &'t str {
+    text.split_once(words).unwrap_or_else(|| panic!("no {words}: {text}")).1
+}
+
+fn run(seed: u64) -> (usize, usize, usize) {
+    let mut case = Case::new(seed);
+    let request = format!(
+        "GET /v1/ws?token={} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        with_tokens(WIDE)
+    );
+    case.world.say(case.wire, request.as_bytes());
+    for _ in 0..case.random.below(12) {
+        case.publish();
+    }
+    for id in 0..1 + case.random.below(4) {
+        case.subscribe(id);
+        for _ in 0..case.random.below(12) {
+            case.publish();
+        }
+        if case.random.below(2) == 0 {
+            case.read(300);
+        }
+    }
+    // Some pages may be on their way just now.
+    if case.random.below(2) == 0 {
+        case.subscribe(9);
+        case.world.work(case.wire.shard);
+    }
+    case.say(&format!(r#"{{"type":"auth","id":1,"token":"{}"}}"#, with_tokens(NARROW)));
+    let revokes = case.random.below(2) == 0;
+    for _ in 0..20 {
+        case.publish();
+        if case.random.below(3) == 0 {
+            case.read(300);
+        }
+    }
+    // Windows and batches end.
+    for _ in 0..100 {
+        case.read(300);
+        case.pass(100);
+    }
+    case.read_all();
+    let text = case.text();
+    let after = behind(&text, r#""type":"authenticated""#);
+    assert!(!after.contains("EXCLUDED"), "{after}");
+    let named = |name: &str| after.matches(&format!(r#""topic":"{name}""#)).count();
+    assert_eq!(named("fleet/b") + named("other"), 0, "{after}");
+    let ended = text.matches(r#""reason":"token"}"#).count();
+    let granted = after.matches("GRANTED").count();
+    // Another end: nothing comes behind it.
+    let before = case.heard.len();
+    if revokes {
+        let body = r#"{"jti":"narrow"}"#;
+        let request = format!(
+            "POST /v1/admin/revoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let shard = case.random.below(case.world.shards.len());
+        let admin = case.world.open(shard, 1 << 20);
+        case.world.say(admin, request.as_bytes());
+        case.world.settle();
+    } else {
+        case.pass(700_000);
+        for _ in 0..20 {
+            case.pass(100);
+        }
+    }
+    for _ in 0..5 {
+        case.publish();
+    }
+    case.read_all();
+    let last = String::from_utf8_lossy(&case.heard[before..]).into_owned();
+    let words = if revokes { "token revoked" } else { "token expired" };
+    assert!(
+        !behind(&last, words).contains("EVENT") && !behind(&last, words).contains("word"),
+        "{last}"
+    );
+    (granted, ended, text.len())
+}
+
+#[test]
+fn what_waits_is_confined_by_the_token_that_was_shown() {
+    let (mut granted, mut ended) = (0, 0);
+    for seed in 0..SEEDS {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        let (events, ends, _) = outcome.unwrap_or_else(|panic| {
+            eprintln!("seed {seed}");
+            std::panic::resume_unwind(panic)
+        });
+        granted += events;
+        ended += ends;
+    }
+    assert!(granted > 500, "what is granted is heard: {granted}");
+    assert!(ended > 100, "subscriptions end: {ended}");
+}
