@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::error::StartError;
 use super::memory::Part;
@@ -78,6 +79,7 @@ fn open(
     config: &Config,
     topics: &Arc<[TopicPattern]>,
     (shard_count, sizes): (u16, &Sizes),
+    patience: Duration,
 ) -> Result<OpenStore, StartError> {
     let classes = classes(config)?;
     let folder = Path::new(&config.data_dir);
@@ -85,8 +87,8 @@ fn open(
         unusable(config, DATA_DIR, format_args!("{}: {error}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(|error| StartError::Store(unusable(&error)))?;
-    let lock =
-        Lock::take(folder, "fanwire serve").map_err(|error| StartError::Store(unusable(&error)))?;
+    let lock = Lock::take_within(folder, "fanwire serve", patience)
+        .map_err(|error| StartError::Store(unusable(&error)))?;
     let bytes = usize::try_from(sizes.of(Part::Store)).unwrap_or(usize::MAX);
     let last_bytes = sizes.of(Part::Last) / (2 * u64::from(shard_count));
     let setup = Setup {
@@ -215,11 +217,11 @@ impl Storing {
     pub(super) fn start(
         config: &Config,
         topics: &Arc<[TopicPattern]>,
-        past: &OnceLock<Past>,
+        (past, patience): (&OnceLock<Past>, Duration),
         place: StorePlace<'_, Mesh>,
     ) -> Result<Self, StartError> {
         let StorePlace { party, shard_count, sizes, board, clock } = place;
-        let store = open(config, topics, (shard_count, sizes))?;
+        let store = open(config, topics, (shard_count, sizes), patience)?;
         let OpenStore { keeper, lock, past: found } = store;
         past.set(found).expect("a server has one store");
         let watcher = OnBoard(Arc::clone(board));

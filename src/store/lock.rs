@@ -12,6 +12,7 @@ use std::io::Seek;
 use std::io::SeekFrom;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 /// The file's name.
 const LOCK_NAME: &str = "lock";
@@ -43,7 +44,27 @@ impl fmt::Display for LockError {
 
 impl std::error::Error for LockError {}
 
+/// How often a lock that somebody has is tried again.
+const LOCK_RETRY: Duration = Duration::from_millis(20);
+
 impl Lock {
+    /// As `take`, and waits so long for somebody who is about to let go of it.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn take_within(folder: &Path, what: &str, patience: Duration) -> Result<Self, LockError> {
+        let mut left = patience;
+        loop {
+            match Self::take(folder, what) {
+                Err(LockError::Held(_)) if !left.is_zero() => {
+                    std::thread::park_timeout(LOCK_RETRY.min(left));
+                    left = left.saturating_sub(LOCK_RETRY);
+                }
+                taken => return taken,
+            }
+        }
+    }
+
     /// Takes a folder, and leaves word who has it.
     ///
     /// # Errors
