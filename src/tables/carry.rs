@@ -83,13 +83,13 @@ pub fn carry_out(
                     Ok(Written { what: What::Created, row: Some(row) })
                 }
                 Some(before) if !within.passes(&before) => Err(beyond()),
-                Some(before) => update(rows, table, (&key, row), before, within),
+                Some(before) => update(rows, table, (&key, row), &before, within),
             }
         }
         Change::Update { key, set } => {
             let before = rows.find(table, key)?.filter(|row| within.passes(row));
             let before = before.ok_or_else(not_found)?;
-            update(rows, table, (key, set), before, within)
+            update(rows, table, (key, set), &before, within)
         }
         Change::Delete { key } => {
             let before = rows.find(table, key)?.filter(|row| within.passes(row));
@@ -106,10 +106,10 @@ fn update(
     rows: &mut impl OneRow,
     table: &Table,
     (key, set): (&[Value], &Assigned),
-    before: Values,
+    before: &[Value],
     within: &Filter,
 ) -> Result<Written, TableError> {
-    let after = changed(&before, set);
+    let after = changed(before, set);
     if !within.passes(&after) {
         return Err(beyond());
     }
@@ -118,7 +118,7 @@ fn update(
     // What changes nothing is told all the same: whoever writes wants it heard.
     let row = match set.is_empty() {
         true => after,
-        false => rows.update(table, key, &set, &before, after)?,
+        false => rows.update(table, key, &set, before, after)?,
     };
     Ok(Written { what: What::Updated, row: Some(row) })
 }

@@ -3,6 +3,11 @@
 //! Invariants: a slow query keeps one reader busy, for a bounded time, and nobody else waits for it but those behind it in line; writes are carried out in the order in which they came, in
 //! transactions that they share, and told after they are on the disk. What others write into the file is read, and not told.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "an error of SQLite's library has 64 bytes, and is rare"
+)]
+
 mod checked;
 mod connection;
 mod reader;
