@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::error::StartError;
 use super::memory::Part;
@@ -84,7 +85,7 @@ fn open(
     config: &Config,
     topics: &Arc<[TopicPattern]>,
     (shard_count, sizes, settings): (u16, &Sizes, &Settings),
-    now_s: u64,
+    (patience, now_s): (Duration, u64),
 ) -> Result<OpenStore, StartError> {
     let classes = classes(config)?;
     let folder = Path::new(&config.data_dir);
@@ -92,8 +93,8 @@ fn open(
         unusable(config, DATA_DIR, format_args!("{}: {error}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(|error| StartError::Store(unusable(&error)))?;
-    let lock =
-        Lock::take(folder, "fanwire serve").map_err(|error| StartError::Store(unusable(&error)))?;
+    let lock = Lock::take_within(folder, "fanwire serve", patience)
+        .map_err(|error| StartError::Store(unusable(&error)))?;
     let bytes = usize::try_from(sizes.of(Part::Store)).unwrap_or(usize::MAX);
     let ledger_bytes = (bytes / 8).min(LEDGER_BYTES_MAX);
     let last_bytes = sizes.of(Part::Last) / (2 * u64::from(shard_count));
@@ -244,12 +245,12 @@ impl Storing {
     pub(super) fn start(
         config: &Config,
         topics: &Arc<[TopicPattern]>,
-        past: &OnceLock<Past>,
+        (past, patience): (&OnceLock<Past>, Duration),
         place: StorePlace<'_, Mesh>,
     ) -> Result<Self, StartError> {
         let StorePlace { party, shard_count, sizes, settings, board, clock } = place;
         let now_s = clock.now().wall_us / 1_000_000;
-        let store = open(config, topics, (shard_count, sizes, settings), now_s)?;
+        let store = open(config, topics, (shard_count, sizes, settings), (patience, now_s))?;
         let OpenStore { keeper, lock, past: found } = store;
         past.set(found).expect("a server has one store");
         let watcher = OnBoard(Arc::clone(board));

@@ -12,6 +12,7 @@ use std::io::Seek;
 use std::io::SeekFrom;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 /// The file's name.
 const LOCK_NAME: &str = "lock";
@@ -43,6 +44,9 @@ impl fmt::Display for LockError {
 
 impl std::error::Error for LockError {}
 
+/// How often a lock that somebody has is tried again.
+const LOCK_RETRY: Duration = Duration::from_millis(20);
+
 impl Lock {
     /// Who has a folder, as they put it; `None`: nobody. Changes nothing.
     ///
@@ -58,6 +62,23 @@ impl Lock {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// As `take`, and waits so long for somebody who is about to let go of it.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn take_within(folder: &Path, what: &str, patience: Duration) -> Result<Self, LockError> {
+        let mut left = patience;
+        loop {
+            match Self::take(folder, what) {
+                Err(LockError::Held(_)) if !left.is_zero() => {
+                    std::thread::park_timeout(LOCK_RETRY.min(left));
+                    left = left.saturating_sub(LOCK_RETRY);
+                }
+                taken => return taken,
+            }
         }
     }
 
