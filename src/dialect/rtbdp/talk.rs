@@ -23,6 +23,7 @@ use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::View;
 use crate::dialect::Wish;
+use crate::event::Draft;
 use crate::event::Op;
 use crate::event::TopicPattern;
 use crate::limits::FILTER_COST_MAX;
@@ -222,6 +223,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
     }
 }
 

@@ -68,7 +68,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
     let tables = fanwire::tables::Schema::default();
-    let context = Context { now, view: &view, epoch: "e", is_known: true, tables: &tables };
+    let context =
+        Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables: &tables };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {
@@ -97,8 +98,20 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                 assert!(text.contains('"') || token.is_empty());
             }
             Step::Ask {
-                what: Request::Publish(_) | Request::Query(_) | Request::Write(_), ..
+                what:
+                    Request::Publish(_)
+                    | Request::Query(_)
+                    | Request::Write(_)
+                    | Request::Enter { .. }
+                    | Request::Subscribe(_),
+                ..
             }
+            | Step::Speak(_)
+            | Step::Silence { .. }
+            | Step::Window { .. }
+            | Step::Claim { .. }
+            | Step::Uncounted
+            | Step::Acknowledged { .. }
             | Step::Subscribe(_)
             | Step::Update { .. }
             | Step::Unsubscribe { .. }
