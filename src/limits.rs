@@ -212,10 +212,12 @@ pub const STORE_SYNC_MS_MAX: u64 = 60_000;
 /// Bytes of the store besides what its share of the memory is for: its lanes, the group that is written, the blocks that are read.
 pub const STORE_BYTES: usize = 24 * 1024 * 1024;
 /// The store has one such part of the memory for history, if there is one: to know which event of each key is its newest, for last events that outlive their segments,
-/// and for blocks that were read of late. It is divided into so many again.
+/// for what was revoked, and for blocks that were read of late. It is divided into so many again.
 pub const STORE_SHARE: u64 = 4;
 /// Microseconds after which the store looks again for segments that may be let go of, and for room if there was none.
 pub const STORE_TIDY_US: u64 = 1_000_000;
+/// Microseconds that it lets segments lie beyond that as long as somebody reads.
+pub const STORE_TIDY_LATE_US: u64 = 10_000_000;
 /// Microseconds between two looks of the store at what it has counted.
 pub const STORE_FIGURES_US: u64 = 100_000;
 /// Bytes that are written to see whether a disk that was full has room again.

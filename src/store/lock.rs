@@ -65,6 +65,23 @@ impl Lock {
         }
     }
 
+    /// Who has a folder, as they put it; `None`: nobody. Changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be seen.
+    pub fn holder(folder: &Path) -> io::Result<Option<String>> {
+        let mut file = match File::open(folder.join(LOCK_NAME)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Takes a folder, and leaves word who has it.
     ///
     /// # Errors

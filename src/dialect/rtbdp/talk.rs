@@ -27,6 +27,7 @@ use crate::event::Draft;
 use crate::event::Op;
 use crate::event::TopicPattern;
 use crate::limits::FILTER_COST_MAX;
+use crate::limits::RTBDP_FILTERS_BYTES_MAX;
 use crate::limits::RTBDP_REPLAYS_MAX;
 use crate::limits::RTBDP_SUBSCRIPTIONS_MAX;
 use crate::limits::RTBDP_TESTS_MAX;
@@ -60,6 +61,7 @@ struct Subscribed {
     predicate: Predicate,
     tests: usize,
     cost: u64,
+    bytes: usize,
 }
 
 impl Conversation {
@@ -82,7 +84,11 @@ impl Conversation {
         let Some(predicate) = filters::live(table, entry.filters.as_deref()) else { return false };
         let Ok(filter) = Filter::new(&predicate) else { return false };
         let tests = entry.filters.as_ref().map_or(0, |_| tests_of(&predicate));
-        let cost = filter.cost();
+        let (cost, bytes) = (filter.cost(), filter.weight_bytes());
+        let bytes_before: usize = self.subscribed.iter().map(|sub| sub.bytes).sum();
+        if bytes_before + bytes > RTBDP_FILTERS_BYTES_MAX {
+            return false;
+        }
         let same_table = || self.subscribed.iter().filter(|sub| sub.table == id);
         let tests_before: usize = same_table().map(|sub| sub.tests).sum();
         let cost_before: u64 = same_table().map(|sub| sub.cost).sum();
@@ -92,7 +98,7 @@ impl Conversation {
         if same_table().next().is_none() && self.tables().len() >= SUBSCRIPTIONS_MAX {
             return false;
         }
-        self.subscribed.push(Subscribed { id: entry.id, table: id, predicate, tests, cost });
+        self.subscribed.push(Subscribed { id: entry.id, table: id, predicate, tests, cost, bytes });
         true
     }
 
@@ -131,7 +137,7 @@ impl Conversation {
                 slow: Slow::Disconnect,
                 ..Subscription::default()
             };
-            Some(Wish { subscription: Arc::new(subscription), since: Since::Now, playback: None })
+            Some(Wish::new(Arc::new(subscription), Since::Now))
         };
         self.tables().into_iter().filter_map(wish).collect()
     }
