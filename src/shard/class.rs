@@ -279,3 +279,41 @@ fn stand_up(list: &mut Vec<ConnId>, conn: ConnId, conns: &mut Conns) {
         moved.seat = seat;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::net::Ipv4Addr;
+
+    use super::super::session::Session;
+    use super::*;
+    use crate::dialect::Port;
+
+    /// Whoever leaves a crowd moves at most one other, wherever it sat: a crowd that falls back in step, or loses its connection, in whatever order,
+    /// takes as many steps as it has members.
+    #[test]
+    fn who_stands_up_moves_at_most_one() {
+        let mut conns = Conns::default();
+        let mut list = Vec::new();
+        for _ in 0..1_000 {
+            let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            let conn = conns.insert(Session::new(Port::Shared), (peer, None), 0).unwrap();
+            sit_down(&mut list, conn.id, &mut conns);
+        }
+        // In the order in which they came, from the end, and from the middle.
+        for place in [0, usize::MAX, 500].into_iter().cycle().take(1_000) {
+            let before = list.clone();
+            let leaver = before[place.min(before.len() - 1)];
+            let seats: Vec<_> = before.iter().map(|id| conns.find(*id).unwrap().seat).collect();
+            stand_up(&mut list, leaver, &mut conns);
+            let mut moved = 0;
+            for (id, seat) in before.iter().zip(seats) {
+                let now = conns.find(*id).unwrap().seat;
+                moved += usize::from(*id != leaver && now != seat);
+                assert!(*id == leaver || list[now as usize] == *id, "everyone sits where it says");
+            }
+            assert!(moved <= 1, "{moved} were moved");
+            assert_eq!(list.len(), before.len() - 1);
+        }
+    }
+}
