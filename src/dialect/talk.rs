@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::clock::Now;
 use crate::dialect::Change;
 use crate::dialect::Published;
+use crate::dialect::Refusal;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
@@ -97,6 +98,8 @@ pub enum Request {
     Publish(Vec<Draft>),
     /// Authenticates the client by this token.
     Identify { token: Box<str> },
+    /// Subscribes to what happens from here on: for dialects whose answer to that says more than a subscription's id. It is answered before anything of it is told.
+    Subscribe(Arc<Subscription>),
     /// Rows of a table. They come in pages, each in an answer of its own with the same ticket; nothing else that the client says is carried out before the last one. What the client's
     /// token does not let it see is not there.
     Query(Box<Query>),
@@ -113,6 +116,8 @@ pub enum Answer<'a> {
     Identified { expires_at_s: Option<u64> },
     /// The token is refused.
     NotIdentified { reason: &'a str },
+    /// The subscription is there, or why it is not.
+    Subscribed(Result<(), &'a Refusal>),
     /// Rows of a query; `Page::end` says whether they are the last.
     Rows(&'a Page),
     /// What became of a write.

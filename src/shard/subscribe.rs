@@ -30,53 +30,50 @@ use crate::position::Seek;
 use crate::position::Since;
 
 impl Shard {
-    /// Takes a subscription on, and starts to tell it of the past that it asked for.
+    /// Takes a subscription on, and starts to tell it of the past that it asked for. `None`: it is told of nothing before the next event, and that it is there
+    /// is not said.
+    ///
+    /// # Errors
+    /// Why it is not taken on, which is not said either.
     pub(super) fn subscribe(
         &mut self,
         id: ConnId,
         subscription: &Arc<Subscription>,
-        past: (&Since, Option<Playback>),
+        past: Option<(&Since, Option<Playback>)>,
         now: Now,
-    ) {
+    ) -> Result<(), Refusal> {
         let mut subs = self.subs_of(id).to_vec();
         if subs.iter().any(|sub| sub.id == subscription.id) {
-            let refusal = Refusal::of(
+            return Err(Refusal::of(
                 RefusalCode::DuplicateId,
                 "id",
                 "a subscription of this connection has this id already",
-            );
-            return self
-                .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
+            ));
         }
         let most = self.settings.bounds.subscriptions_max.min(SUBSCRIPTIONS_MAX);
         if subs.len() >= most {
             let message =
                 format_args!("the connection has {most} subscriptions, and may not have more");
-            let refusal = Refusal::new(RefusalCode::TooManySubscriptions, message);
-            return self
-                .say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
+            return Err(Refusal::new(RefusalCode::TooManySubscriptions, message));
         }
-        let subscription = &match self.confined_or_refused(id, subscription) {
-            Ok(confined) => confined,
-            Err(refusal) => {
-                let id_of = Some(&subscription.id);
-                return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
-            }
-        };
+        let subscription = &self.confined_or_refused(id, subscription)?;
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
-        if let Err(refusal) = self.fit(id, &subs) {
-            let id_of = Some(&subscription.id);
-            return self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
-        }
+        self.fit(id, &subs)?;
         self.stats.add_sub(self.conns.voice_of(id));
-        self.say(id, &Outcome::Subscribed { id: &subscription.id });
+        match past {
+            Some(_) => self.say(id, &Outcome::Subscribed { id: &subscription.id }),
+            None => self.go_solo(id),
+        }
         self.enter_class(id, subs);
         if subscription.is_alone() {
             self.begin_shaping(id, sub, subscription, now);
         }
-        self.begin_replay(id, Listener { sub, is_live: false }, subscription, past, now);
+        if let Some(past) = past {
+            self.begin_replay(id, Listener { sub, is_live: false }, subscription, past, now);
+        }
         self.sleep_or_wake(id);
+        Ok(())
     }
 
     /// Changes a running subscription, from here on.

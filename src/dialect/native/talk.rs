@@ -89,7 +89,10 @@ impl Ask for Conversation {
                 let refusal = Refusal::of(RefusalCode::Forbidden, "token", reason);
                 steps.push(refused(id, &refusal));
             }
-            Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) => {
+            Answer::Subscribed(_)
+            | Answer::Rows(_)
+            | Answer::Written(_)
+            | Answer::TableFailed(_) => {
                 unreachable!("this conversation asks nothing of tables")
             }
         }

@@ -186,6 +186,7 @@ impl Ask for Conversation {
             Answer::Identified { .. } => self.begin(context, steps),
             Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
             Answer::Published(_)
+            | Answer::Subscribed(_)
             | Answer::Rows(_)
             | Answer::Written(_)
             | Answer::TableFailed(_) => {

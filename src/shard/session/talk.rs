@@ -12,10 +12,12 @@ use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Answer;
 use crate::dialect::Context;
+use crate::dialect::Outcome;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::dialect::Wish;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
@@ -87,9 +89,13 @@ impl Shard {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => {
-                    if self.charge_making(id, wish.subscription.filter.as_ref(), now) {
-                        let past = (&wish.since, wish.playback);
-                        self.subscribe(id, &wish.subscription, past, now);
+                    let Wish { subscription, since, playback } = &wish;
+                    if self.charge_making(id, subscription.filter.as_ref(), now)
+                        && let Err(refusal) =
+                            self.subscribe(id, subscription, Some((since, *playback)), now)
+                    {
+                        let id_of = Some(&subscription.id);
+                        self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
                     }
                 }
                 Step::Update { id: sub, change, seek } => {
@@ -105,6 +111,17 @@ impl Shard {
                 Step::Ask { ticket, what: Request::Identify { token } } => {
                     let answered = self.answer_identify(id, ticket, &token, now);
                     steps.splice(0..0, answered).for_each(drop);
+                }
+                Step::Ask { ticket, what: Request::Subscribe(subscription) } => {
+                    if self.charge_making(id, subscription.filter.as_ref(), now) {
+                        let subscribed = self.subscribe(id, &subscription, None, now);
+                        if let Err(refusal) = &subscribed {
+                            self.stats.tally.refuse(refusal.code, 1);
+                        }
+                        let answer = Answer::Subscribed(subscribed.as_ref().map(|()| ()));
+                        let answered = self.answer_in_talk(id, ticket, answer, now);
+                        steps.splice(0..0, answered).for_each(drop);
+                    }
                 }
                 Step::Ask {
                     what: Request::Publish(_) | Request::Query(_) | Request::Write(_),

@@ -97,7 +97,12 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                 assert!(text.contains('"') || token.is_empty());
             }
             Step::Ask {
-                what: Request::Publish(_) | Request::Query(_) | Request::Write(_), ..
+                what:
+                    Request::Publish(_)
+                    | Request::Subscribe(_)
+                    | Request::Query(_)
+                    | Request::Write(_),
+                ..
             }
             | Step::Subscribe(_)
             | Step::Update { .. }
