@@ -8,10 +8,12 @@
 mod access;
 #[path = "limits/admin.rs"]
 mod admin;
+#[path = "limits/dialects.rs"]
+mod dialects;
 #[path = "limits/filters.rs"]
 mod filters;
-#[path = "limits/playback.rs"]
-mod playback;
+#[path = "limits/past.rs"]
+mod past;
 #[path = "limits/tables.rs"]
 mod tables;
 #[path = "limits/tls.rs"]
@@ -19,8 +21,9 @@ mod tls;
 
 pub use access::*;
 pub use admin::*;
+pub use dialects::*;
 pub use filters::*;
-pub use playback::*;
+pub use past::*;
 pub use tables::*;
 pub use tls::*;
 
@@ -150,27 +153,6 @@ pub const SKIPPED_SETS_MAX: usize = 64;
 /// Microseconds by which a position may lie ahead of the clock: stamps run ahead of it when many events come in one moment. One that lies
 /// further ahead is none of this server's, and its client is told of a gap.
 pub const POSITION_AHEAD_US: u64 = 1_000_000;
-/// Bytes of one page of replayed events.
-pub const PAGE_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of one page at least, however little room there is for pages.
-pub const PAGE_BYTES_MIN: usize = 2 * 1024;
-/// A page may take such a part of the room that is left for pages: the less there is, the smaller they are.
-pub const PAGE_ROOM_SHARE: usize = 16;
-/// Bytes that a connection's replays may hold even if those of all others have used up what the shard has for them; more waits in line.
-pub const REPLAY_SPARE_BYTES: usize = 4 * 1024;
-/// Bytes of a replay when it begins, and for each home shard that it asks.
-pub const REPLAY_BYTES: usize = 512;
-/// Bytes of a topic or key that a replay remembers, without its text, in a table as empty as it may be.
-pub const REPLAY_KEY_BYTES: usize = 96;
-/// Milliseconds for which those who wait for room see none before it is taken from others: from those who have not taken anything for as long.
-pub const REPLAY_STALLED_MS: u64 = 5_000;
-/// Milliseconds in which a page is taken while others wait for room; who takes longer may be closed, too.
-pub const PAGE_MS_MAX: u64 = 60_000;
-const _: () = assert!(PAGE_BYTES_MIN * 2 <= REPLAY_SPARE_BYTES);
-/// Events of one page of replayed events.
-pub const PAGE_EVENTS_MAX: usize = 1024;
-/// Events, keys and topics that are looked at for one page; at the limit it ends there, however few events are on it, and the next one goes on.
-pub const PAGE_WORK_MAX: usize = 8 * 1024;
 /// Names that are looked at to find the topics of a pattern; of more the events are gone through in their order instead.
 pub const SELECT_NAMES_MAX: usize = 1024;
 /// Events that one tick lets go of because they are too old; the rest waits for the next one, so that a clock that is set forward stops nobody for
@@ -446,30 +428,6 @@ pub const PUBLISH_PORTIONS_PER_S: u32 = 32;
 pub const PUBLISH_PORTION_MS: u64 = 1000;
 /// What a refused publisher is asked to wait, in seconds (`Retry-After`).
 pub const RETRY_AFTER_S: u32 = 1;
-
-/// Levels of a peat-node query (its own limit); a deeper one is refused with `query nesting exceeds 16 levels`.
-pub const PEAT_QUERY_LEVELS_MAX: usize = 16;
-/// Nodes of a peat-node query; a larger one is refused with `invalid_argument`. With the test that lets deletes pass it must fit a filter.
-pub const PEAT_QUERY_CLAUSES_MAX: usize = FILTER_TERMS_MAX - 1;
-/// Collections that one peat-node subscriber may name; more are refused with `invalid_argument`.
-pub const PEAT_COLLECTIONS_MAX: usize = 256;
-/// Bytes of a Connect request's body; more are refused with 413.
-pub const PEAT_REQUEST_BYTES_MAX: usize = 64 * 1024;
-
-/// Topics of one HyperBEAM client; a message that asks for more is answered with an error and changes nothing, a URL with 400.
-pub const HYPERBEAM_TOPICS_MAX: usize = 1024;
-/// Bytes of one name of a HyperBEAM topic; a longer one is answered likewise. Clients are told their topics' names again and again.
-pub const HYPERBEAM_TOPIC_BYTES_MAX: usize = 1024;
-/// Of those: derived topics and regular expressions, each of which is a subscription of its own; more are answered likewise.
-pub const HYPERBEAM_FILTERED_MAX: usize = 32;
-const _: () = assert!(
-    HYPERBEAM_TOPICS_MAX.div_ceil(SUBSCRIPTION_TOPICS_MAX) + HYPERBEAM_FILTERED_MAX
-        <= SUBSCRIPTIONS_MAX
-);
-/// Bytes of a message that is cast; more are refused with 413.
-pub const HYPERBEAM_CAST_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
-/// Topics that one shard tells of for `info`; further ones are left out.
-pub const HYPERBEAM_INFO_TOPICS_MAX: usize = 10_000;
 
 /// Event types that one Provisioning client may name (its own limit); more are answered with `subscription limit exceeded`.
 pub const PROVISIONING_TYPES_MAX: usize = 50;

@@ -1,5 +1,6 @@
 //! What peers say: a browser that opens a WebSocket, and telemetry, one message an aircraft.
 
+use fanwire::wire::deflate::DeflateTerms;
 use fanwire::wire::frame;
 use fanwire::wire::frame::Coding;
 use fanwire::wire::frame::OpCode;
@@ -12,7 +13,7 @@ pub(crate) const UPGRADE: &[u8] = b"GET /v1/ws?token=abc HTTP/1.1\r\nHost: local
     Accept-Language: en\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: fanwire.v1\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 
-pub(crate) const TERMS: Terms = Terms { protocols: &["fanwire.v1"], deflate: true };
+pub(crate) const TERMS: Terms = Terms { protocols: &["fanwire.v1"], deflate: DeflateTerms::Any };
 
 /// One aircraft's telemetry, about 160 bytes, different for each `index`.
 pub(crate) fn telemetry(index: usize) -> Vec<u8> {

@@ -19,6 +19,8 @@ pub struct ViewConfig {
     pub prefix: String,
     pub names: String,
     pub deletes: bool,
+    /// Path of the file with the secret that its clients share, if there is such a thing.
+    pub secret_file: String,
 }
 
 /// What is set of one protocol.
@@ -87,7 +89,7 @@ fn setting_key(table: &str, index: usize, setting: &Setting) -> DialectKey {
 }
 
 fn guest_keys(table: &str, guest: &Guest) -> Vec<DialectKey> {
-    let Guest { called, origin, deletes_as } = guest;
+    let Guest { called, origin, deletes_as, secret } = guest;
     let key = |name: &str, takes, default: &str, unit, doc| DialectKey {
         name: format!("{table}.{name}"),
         slot: Slot::View(takes),
@@ -138,6 +140,15 @@ fn guest_keys(table: &str, guest: &Guest) -> Vec<DialectKey> {
             "false",
             "",
             format!("Whether deletes are told as {deletes_as}. The dialect has no word for them."),
+        ));
+    }
+    if let Some(secret) = secret {
+        keys.push(key(
+            "secret_file",
+            Takes::Text { field: |view| &mut view.secret_file },
+            "\"\"",
+            "",
+            (*secret).to_owned(),
         ));
     }
     keys

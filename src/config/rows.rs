@@ -41,6 +41,8 @@ pub struct TableConfig {
     pub writes: bool,
     /// 0: any number.
     pub replay_rows_max: u64,
+    /// The column with the score, and behind it those within which places are counted; empty: rows have no places.
+    pub ranked_by: Vec<String>,
 }
 
 impl Default for TableConfig {
@@ -53,6 +55,7 @@ impl Default for TableConfig {
             from: Vec::new(),
             writes: true,
             replay_rows_max: 0,
+            ranked_by: Vec::new(),
         }
     }
 }

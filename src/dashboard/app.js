@@ -5,12 +5,15 @@
 import { Fanwire } from '../clients/js/fanwire.js';
 import { Lag, Rate, countText, lagText, objectionText, sample } from './figures.js';
 import { Painter, shadeOf } from './paint.js';
+import { BACK_S, Replay, clockText, sliderText } from './replay.js';
 import { Tracks } from './tracks.js';
 import { View, boxFor } from './view.js';
 
 const FIGURES_MS = 1000;
 const TRAILS_MS = 100;
 const FILTER_WAIT_MS = 500;
+/** The slider rests so long before the map goes there: a key that is held moves it many times. */
+const SLIDE_WAIT_MS = 150;
 /** Pixels around the pointer in which a vehicle is found. */
 const REACH = 16;
 
@@ -25,12 +28,15 @@ const painter = new Painter({ ground: $('ground'), trails: $('trails'), sky: $('
 const rate = new Rate();
 const lag = new Lag();
 const fanwire = new Fanwire(location.origin);
+const replay = new Replay();
 
 /** The subscription whose events are drawn, and the filter that was asked for last. */
 let subscription;
 let wanted;
 let paused = false;
 let missed = 0;
+/** While somebody holds the slider it does not move by itself. */
+let isSliding = false;
 /** The vehicle that the pointer or the keyboard points at. */
 let chosen;
 
@@ -56,9 +62,10 @@ function start() {
 /** Asks anew with this filter. The one before goes on until the server has agreed: an objection changes nothing on the map. */
 function subscribe(filter) {
   wanted = filter;
+  if (!replay.isLive) freeze(false);
   const wish = {
     topics: [topic],
-    since: 'last',
+    ...replay.place(),
     slow: 'latest_per_key',
     batch: { max_events: 256, max_delay_ms: 10 },
     // More than that nobody sees.
@@ -69,6 +76,7 @@ function subscribe(filter) {
     event: (event, source) => source === subscription && hear(event),
     gap: ({ from, to }) => (missed += to - from + 1),
     skipped: ({ count }) => (missed += count),
+    live: (_, source) => source === subscription && arrived(),
     error: (error) => filter === wanted && object(filter, error),
   });
   const agreed = () => {
@@ -86,7 +94,47 @@ function subscribe(filter) {
 
 function hear(event) {
   tracks.hear(event, performance.now());
-  lag.take(event.time_us, Date.now());
+  if (replay.isLive) lag.take(event.time_us, Date.now());
+  else replay.hear(event.time_us);
+}
+
+// --- Where in time the map is ---
+
+/** Goes so many seconds back from now, or to the present. */
+function goTo(behind_s) {
+  const wasLive = replay.isLive;
+  replay.goTo(behind_s, Date.now());
+  freeze(false);
+  showTime();
+  if (wasLive && replay.isLive) return;
+  // What comes after the answer is of the new place.
+  (subscription ? replay.seek(subscription) : Promise.resolve()).then(() => tracks.clear(), (error) => object(wanted, error));
+}
+
+function arrived() {
+  if (replay.isLive) return;
+  replay.arrived();
+  freeze(false);
+  showTime();
+}
+
+function setSpeed(speed) {
+  replay.setSpeed(speed);
+  if (!replay.isLive && !replay.isPaused) subscription?.update({ speed }).catch(() => {});
+  showTime();
+}
+
+function showTime() {
+  const now = Date.now();
+  if (!isSliding) $('slider').value = String(-Math.min(BACK_S, replay.behind_s(now)));
+  $('slider').setAttribute('aria-valuetext', sliderText(replay, now));
+  $('clock').textContent = clockText(replay, now);
+  $('live').setAttribute('aria-pressed', String(replay.isLive));
+  for (const button of $('speeds').children) {
+    button.disabled = replay.isLive;
+    button.setAttribute('aria-pressed', String(Number(button.dataset.speed) === replay.speed));
+  }
+  if (fanwire.state === 'open') showState('open');
 }
 
 function remember(filter) {
@@ -104,11 +152,11 @@ function object(filter, error) {
 function showState(state, detail) {
   const texts = {
     connecting: 'connecting',
-    open: missed ? `live, ${countText(missed)} passed over` : 'live',
+    open: replay.isLive ? (missed ? `live, ${countText(missed)} passed over` : 'live') : `past, ${replay.speed}×`,
     waiting: `lost, again in ${((detail?.wait_ms ?? 0) / 1000).toFixed(1)} s`,
     closed: `closed: ${detail?.reason || detail?.code || 'for good'}`,
   };
-  $('state').dataset.state = state === 'open' ? 'live' : state;
+  $('state').dataset.state = state !== 'open' ? state : replay.isLive ? 'live' : 'past';
   $('state-text').textContent = paused ? 'paused' : texts[state];
 }
 
@@ -116,11 +164,11 @@ function showState(state, detail) {
 
 async function figures() {
   $('vehicles').textContent = countText(tracks.size);
-  $('lag').textContent = lagText(lag.drain());
+  $('lag').textContent = replay.isLive ? lagText(lag.drain()) : '–';
+  showTime();
   $('empty').hidden = tracks.size > 0 || subscription?.state !== 'live' || Boolean($('filter').value);
   if (document.hidden) return;
   if (fanwire.state === 'open') {
-    showState('open');
     const asked = Date.now();
     fanwire.ping().then(({ time_us }) => lag.compare(asked, Date.now(), time_us), () => {});
   }
@@ -142,12 +190,17 @@ async function figures() {
 
 let drawn = performance.now();
 let trailsDrawn = 0;
+let timeShown = 0;
 
 function frame(now) {
   requestAnimationFrame(frame);
   if (paused) return;
   tracks.advance(now, still.matches ? Infinity : now - drawn);
   drawn = now;
+  if (!replay.isLive && now - timeShown >= TRAILS_MS) {
+    showTime();
+    timeShown = now;
+  }
   const moved = view.approach(boxFor(tracks.bounds()), still.matches ? 1 : 0.06);
   if (moved) painter.ground();
   if (moved || now - trailsDrawn >= TRAILS_MS) {
@@ -215,6 +268,17 @@ function listen() {
   $('sky').addEventListener('pointerleave', () => choose(undefined));
   $('sky').addEventListener('keydown', walk);
   $('pause').addEventListener('click', pause);
+  $('live').addEventListener('click', () => goTo(0));
+  for (const button of $('speeds').children) button.addEventListener('click', () => setSpeed(Number(button.dataset.speed)));
+  let sliding;
+  $('slider').addEventListener('input', () => {
+    isSliding = true;
+    clearTimeout(sliding);
+    sliding = setTimeout(() => {
+      isSliding = false;
+      goTo(-Number($('slider').value));
+    }, SLIDE_WAIT_MS);
+  });
   addEventListener('keydown', (event) => {
     if (event.code !== 'Space' || event.target.closest?.('input, button')) return;
     event.preventDefault();
@@ -254,7 +318,17 @@ function walk(event) {
 }
 
 function pause() {
-  paused = !paused;
+  freeze(!paused);
+  // What happens now goes on while the picture stands; the past waits.
+  if (replay.isLive) return;
+  replay.pause(paused);
+  subscription?.update({ speed: paused ? 0 : replay.speed }).catch(() => {});
+}
+
+/** Whether the picture stands still. */
+function freeze(isFrozen) {
+  paused = isFrozen;
+  if (!isFrozen) replay.pause(false);
   $('pause').setAttribute('aria-pressed', String(paused));
   drawn = performance.now();
   showState(fanwire.state);

@@ -20,7 +20,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The paths are those of the source tree under `src`, so that what one file imports of another is right in both places.
-const ASSETS: [Asset; 10] = [
+const ASSETS: [Asset; 13] = [
     Asset { path: "/", content_type: HTML, body: include_bytes!("index.html") },
     Asset { path: "/dashboard/style.css", content_type: CSS, body: include_bytes!("style.css") },
     Asset { path: "/dashboard/app.js", content_type: SCRIPT, body: include_bytes!("app.js") },
@@ -37,6 +37,17 @@ const ASSETS: [Asset; 10] = [
     Asset { path: "/dashboard/paint.js", content_type: SCRIPT, body: include_bytes!("paint.js") },
     Asset { path: "/dashboard/tracks.js", content_type: SCRIPT, body: include_bytes!("tracks.js") },
     Asset { path: "/dashboard/view.js", content_type: SCRIPT, body: include_bytes!("view.js") },
+    Asset { path: "/dashboard/replay.js", content_type: SCRIPT, body: include_bytes!("replay.js") },
+    Asset {
+        path: "/clients/js/answers.js",
+        content_type: SCRIPT,
+        body: include_bytes!("../clients/js/answers.js"),
+    },
+    Asset {
+        path: "/clients/js/subscription.js",
+        content_type: SCRIPT,
+        body: include_bytes!("../clients/js/subscription.js"),
+    },
     Asset {
         path: "/clients/js/fanwire.js",
         content_type: SCRIPT,

@@ -16,6 +16,7 @@ use crate::dialect::Talk;
 use crate::dialect::Uploading;
 use crate::dialect::Wish;
 use crate::position::Since;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
@@ -52,14 +53,25 @@ pub enum Path {
     Below(&'static str, &'static str),
     /// One of these.
     OneOf(&'static [&'static str]),
+    /// This one, on the protocol's own listener only: elsewhere it is too common a name for one dialect.
+    Own(&'static str),
+    /// Any that no other door is at, on the protocol's own listener only.
+    OwnRest,
 }
 
 impl Path {
+    /// Whether it is one of the protocol's own listener only.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::Own(_) | Self::OwnRest)
+    }
+
     /// Whether a door is at this path.
     #[must_use]
     pub fn is(self, path: &str) -> bool {
         match self {
-            Self::Exactly(own) => own == path,
+            Self::Exactly(own) | Self::Own(own) => own == path,
+            Self::OwnRest => true,
             Self::Below(start, _) => path.starts_with(start),
             Self::OneOf(own) => own.contains(&path),
         }
@@ -69,7 +81,8 @@ impl Path {
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exactly(path) => f.write_str(path),
+            Self::Exactly(path) | Self::Own(path) => f.write_str(path),
+            Self::OwnRest => f.write_str("any"),
             Self::Below(start, rest) => write!(f, "{start}{{{rest}}}"),
             Self::OneOf(paths) => f.write_str(&paths.join(" ")),
         }
@@ -178,8 +191,8 @@ pub struct Opening {
     pub talk: Box<dyn Talk>,
     /// The subprotocols of which the client may offer one.
     pub protocols: &'static [&'static str],
-    /// Whether permessage-deflate may be agreed.
-    pub may_deflate: bool,
+    /// Whether permessage-deflate may be agreed, and with which windows.
+    pub deflate: DeflateTerms,
     /// What the URL asks for: steps that are taken right after `Talk::open`.
     pub first: Vec<Step>,
 }

@@ -20,6 +20,10 @@ pub mod peat;
 
 pub mod provisioning;
 
+pub mod resolvespec;
+
+pub mod rtbdp;
+
 mod outcome;
 
 mod protocol;
@@ -75,13 +79,16 @@ pub use protocol::BatchPart;
 pub use protocol::Dialect;
 pub use protocol::DialectId;
 pub use protocol::Encode;
+pub use protocol::Ending;
 pub use protocol::Envelopes;
 pub use protocol::FLOOD;
 pub use protocol::Form;
 pub use protocol::Guest;
 pub use protocol::Head;
 pub use protocol::Manners;
+pub use protocol::PerTopic;
 pub use protocol::Protocol;
+pub use protocol::Punctuation;
 pub use protocol::PutOutcome;
 pub use protocol::Run;
 pub use protocol::Setting;
@@ -116,6 +123,7 @@ pub use upload::FindFields;
 pub use upload::Lines;
 pub use upload::Uploaded;
 pub use upload::Uploading;
+pub use view::Secret;
 pub use view::View;
 pub use view::Views;
 
@@ -134,8 +142,14 @@ pub struct Setup<'a> {
 }
 
 /// All protocols that there are. To add one, add its line, and its module above.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&native::PROTOCOL, &peat::PROTOCOL, &hyperbeam::PROTOCOL, &provisioning::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &native::PROTOCOL,
+    &peat::PROTOCOL,
+    &hyperbeam::PROTOCOL,
+    &provisioning::PROTOCOL,
+    &rtbdp::PROTOCOL,
+    &resolvespec::PROTOCOL,
+];
 
 /// The one in whose form the server's own events are, and whose names are those of the types of events that need a role.
 pub static HOUSE: &Protocol = &provisioning::PROTOCOL;

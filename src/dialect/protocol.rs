@@ -38,6 +38,8 @@ pub struct Guest {
     pub origin: &'static str,
     /// What deletes are told as if that is switched on, in a dialect that has no word for them. `None`: it has one.
     pub deletes_as: Option<&'static str>,
+    /// What a secret is for that all its clients share, in whole sentences. `None`: it knows of none.
+    pub secret: Option<&'static str>,
 }
 
 /// A number, or a switch that is 0 or 1, that an operator may set of one protocol.
@@ -62,7 +64,7 @@ pub type Encode = fn(&Event, Payload<'_>, &View, &mut Text);
 /// What writes that part of a message which differs by subscriptions.
 pub type Head = fn(Form, &Event, &View, Subs<'_>, &mut Vec<u8>);
 /// What writes the punctuation of a message of several events.
-pub type Run = fn(BatchPart, u64, &mut Vec<u8>);
+pub type Punctuation = fn(BatchPart, u64, &mut Vec<u8>);
 /// What says an outcome, and what an event stream calls that message; `None`: there are no words for this one.
 pub type PutOutcome = fn(&Outcome<'_>, &mut Vec<u8>) -> Option<&'static str>;
 
@@ -79,14 +81,34 @@ pub struct Dialect {
     pub head: Option<Head>,
     /// Which of the subscriptions that an event matches are each sent a message of their own. `None`: all share one.
     pub apart: Option<fn(Subs<'_>) -> u64>,
-    /// Appends the begin, the separator or the end of a message of several events, each written as head and body; the time in microseconds
-    /// since 1970 is the first one's. `None`: every event is a message of its own.
+    /// How several events are one message. `None`: every event is a message of its own.
     pub run: Option<Run>,
     /// Appends what a client is told of what becomes of its subscriptions. `None`: there are no words for any of it.
     pub outcome: Option<PutOutcome>,
     /// How a call is answered with a stream of messages. `None`: none is.
     pub envelopes: Option<Envelopes>,
     pub manners: Manners,
+}
+
+/// How several events are one message.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// All events as they come, each written as head and body: this appends the begin, the separator or the end; the time in microseconds since 1970 is the first
+    /// one's.
+    Joined(Punctuation),
+    /// Each topic's events are a message of their own, which is made of their bodies once it is complete. Such a dialect has no head.
+    PerTopic(PerTopic),
+}
+
+/// How the events of one topic become one message.
+#[derive(Clone, Copy, Debug)]
+pub struct PerTopic {
+    /// Whether the body of an event, the second one, may be in one message with the bodies before it.
+    pub goes_with: fn(&[u8], &[u8]) -> bool,
+    /// Appends the message of bodies, one after the other.
+    pub end: fn(&[u8], &mut Vec<u8>),
+    /// Appends the whole message of an event that is alone in it, where parts of the payload are sent from where they are.
+    pub alone: Encode,
 }
 
 /// What a stream of messages has besides them.
@@ -113,13 +135,13 @@ impl Dialect {
         }
     }
 
-    /// Appends a part of a message of several events.
+    /// How several events are one message.
     ///
     /// # Panics
-    /// If it has no such messages: then none of its subscriptions asks for them.
-    pub fn put_run(&self, part: BatchPart, time_us: u64, out: &mut Vec<u8>) {
-        let run = self.run.expect("a dialect without batches asks for none");
-        run(part, time_us, out);
+    /// If they never are: then none of its subscriptions asks for it.
+    #[must_use]
+    pub fn run(&self) -> Run {
+        self.run.expect("a dialect without batches asks for none")
     }
 
     /// Appends what a client is told of an outcome, if there are words for it.
@@ -189,6 +211,10 @@ pub struct Manners {
     /// The close code and reason for a subscriber whose outbox is full, if nothing may be dropped; `None`: its subscriptions all drop the
     /// oldest in silence, so that there is always room.
     pub slow: Option<(u16, &'static str)>,
+    /// How a client is sent away that the server will not have any longer.
+    pub ending: Ending,
+    /// Bytes of a message that is deflated; a smaller one is sent as it is.
+    pub deflate_bytes_min: usize,
     /// What the reason of 1008 says to a client that sends more messages in a second than it may.
     pub flood: &'static str,
     /// Whether what a client says behind a subscription to the present is heard only once that is live.
@@ -207,6 +233,15 @@ pub enum Silence {
     Pinged,
     /// It is closed with 1000 after as many seconds as this setting of the protocol says.
     Closed { after_s: &'static str },
+}
+
+/// How the server ends a connection of its own accord. What the dialect itself closes, and what breaks the protocol of WebSockets, is closed with a close frame always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With a close frame that says why.
+    Close,
+    /// Without a word: a close frame would keep its clients from coming back.
+    Abort,
 }
 
 /// The punctuation of a message of several events.

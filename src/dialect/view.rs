@@ -5,6 +5,7 @@
 //! Configuration makes views, nothing changes them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::dialect::DialectId;
@@ -24,12 +25,29 @@ pub struct View {
     pub naming: Arc<Naming>,
     /// Whether deletes are seen, in dialects that have no word for them.
     pub deletes: bool,
+    /// What its clients have to know. `None`: nothing.
+    pub secret: Option<Arc<Secret>>,
+}
+
+/// A secret that all clients of a dialect share.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// What a person types.
+    pub password: Box<str>,
+    /// What a client shows that has said the password. Nobody who knows the password can tell it.
+    pub token: Box<str>,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 impl Default for View {
     fn default() -> Self {
         let everything = TopicPattern::new("**").expect("it is a pattern");
-        Self { topics: vec![everything], naming: Arc::default(), deletes: false }
+        Self { topics: vec![everything], naming: Arc::default(), deletes: false, secret: None }
     }
 }
 
@@ -178,6 +196,7 @@ mod tests {
                 names: vec![("aircraft".into(), TopicName::new("adsb/ch").unwrap())],
             }),
             deletes: true,
+            secret: None,
         };
         assert_eq!(view.topic_of("tracks").unwrap().as_str(), "peat/tracks");
         assert_eq!(view.topic_of("aircraft").unwrap().as_str(), "adsb/ch");

@@ -4,6 +4,12 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::SHA512;
+use aws_lc_rs::digest::digest;
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+
 use super::grants;
 use super::keys;
 use super::tls;
@@ -21,6 +27,7 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::DialectConfig;
 use crate::config::ViewConfig;
+use crate::dialect::Secret;
 use crate::dialect::View;
 use crate::dialect::Views;
 use crate::event::Naming;
@@ -68,8 +75,31 @@ fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, Config
         names.push((name.trim().into(), topic));
     }
     let naming = Arc::new(Naming { prefix: config.prefix.as_str().into(), names });
-    Ok(View { topics, naming, deletes: config.deletes })
+    let secret = secret(whole, &key("secret_file"), &config.secret_file)?;
+    Ok(View { topics, naming, deletes: config.deletes, secret })
 }
+
+/// The secret that a dialect's clients share, and a token for it that nobody can tell from the secret: a new one at each start.
+fn secret(whole: &Config, key: &str, path: &str) -> Result<Option<Arc<Secret>>, ConfigError> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let bytes = file(whole, key, path)?;
+    let password = std::str::from_utf8(&bytes).map_err(|error| unusable(whole, key, error))?.trim();
+    if password.is_empty() {
+        return Err(unusable(whole, key, "there is no secret in the file"));
+    }
+    let mut salted = password.as_bytes().to_vec();
+    let mut salt = [0; SALT_BYTES];
+    rand::fill(&mut salt).map_err(|_| unusable(whole, key, "there are no random bytes"))?;
+    salted.extend_from_slice(&salt);
+    let digest = digest(&SHA512, &salted);
+    let token = URL_SAFE.encode(digest).into();
+    Ok(Some(Arc::new(Secret { password: password.into(), token })))
+}
+
+/// Random bytes that a dialect's token is made with.
+const SALT_BYTES: usize = 64;
 
 /// What the server says of itself.
 pub(super) fn own(config: &Config) -> OwnEvents {

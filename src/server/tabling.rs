@@ -20,6 +20,7 @@ use crate::event::TopicPattern;
 use crate::shard::Mesh;
 use crate::tables::Column;
 use crate::tables::ColumnId;
+use crate::tables::Ranking;
 use crate::tables::Relation;
 use crate::tables::Schema;
 use crate::tables::Table;
@@ -60,8 +61,17 @@ fn table(config: &Config, index: usize, said: &TableConfig) -> Result<Table, Con
         "" => usual.topic.clone(),
         topic => TopicName::new(topic).map_err(|error| wrong("topic", &error))?,
     };
+    let ranked = |name: &String| {
+        let found = usual.find_column(name);
+        found.ok_or_else(|| wrong("ranked_by", &format!("there is no column `{name}`")))
+    };
+    let ranked: Vec<ColumnId> = said.ranked_by.iter().map(ranked).collect::<Result<_, _>>()?;
+    let ranking = ranked
+        .split_first()
+        .map(|(score, within)| Ranking { score: *score, within: within.to_vec() });
     Ok(Table {
         key,
+        ranking,
         relations: said.relations.iter().map(relation).collect::<Result<_, _>>()?,
         from: said.from.iter().map(pattern).collect::<Result<_, _>>()?,
         topic,
@@ -91,10 +101,11 @@ fn column(words: &str) -> Result<(Column, bool), String> {
             "generated" => return Err(format!("`{words}`: only an int can be generated")),
             "indexed" => column.indexed = true,
             "sorted" => column.sorted = true,
+            "live" => column.live_only = true,
             _ => {
                 let number = word.strip_prefix("cardinality=").and_then(|text| text.parse().ok());
                 let number = number.ok_or_else(|| {
-                    format!("`{words}`: `{word}` is not one of key, required, generated, indexed, sorted, cardinality=N")
+                    format!("`{words}`: `{word}` is not one of key, required, generated, indexed, sorted, live, cardinality=N")
                 })?;
                 column.cardinality = Some(number);
             }

@@ -7,6 +7,7 @@ use super::codec::Codec;
 use super::conns::Conn;
 use super::encoded::Encoded;
 use super::large;
+use super::runs::Runs;
 use super::solo::Reached;
 use super::transport::Voice;
 use super::voice;
@@ -15,13 +16,12 @@ use crate::batch::Item;
 use crate::batch::LargeEvents;
 use crate::batch::Outbox;
 use crate::batch::Owed;
-use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
+use crate::dialect::Run;
 use crate::dialect::Subs;
 use crate::event::Event;
 use crate::event::Mark;
-use crate::limits::BATCH_BYTES_MAX;
 use crate::limits::SOLO_CHUNK_BYTES;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) chunk: Vec<u8>,
-    batch: Vec<u8>,
+    batch: Runs,
     encoded: Encoded,
 }
 
@@ -49,8 +49,7 @@ struct Filling<'a> {
     class: Option<&'a Class>,
     epoch: &'a str,
     scratch: &'a mut Scratch,
-    /// Of the batch message that is being filled: events in it, and how many it may have.
-    batch_events: u16,
+    /// Of the batch that is being filled: how many events a message of it may have.
     batch_events_max: u16,
     /// Of a stream: how far it has come with the last event of the batch.
     batch_cursor: Vec<u64>,
@@ -89,8 +88,7 @@ pub(super) fn fill(
         class,
         epoch,
         scratch,
-        batch_events: 0,
-        batch_events_max: 0,
+        batch_events_max: u16::MAX,
         batch_cursor: Vec::new(),
         batch_mark: None,
         events: 0,
@@ -98,7 +96,7 @@ pub(super) fn fill(
     };
     filled.dropped = solo.outbox.take_dropped();
     while solo.owed.is_empty()
-        && filling.scratch.chunk.len() + filling.scratch.batch.len() < SOLO_CHUNK_BYTES
+        && filling.scratch.chunk.len() + filling.scratch.batch.bytes() < SOLO_CHUNK_BYTES
     {
         filled.skipped += filling.end_before_large(&mut solo.outbox);
         if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
@@ -228,41 +226,40 @@ impl<'a> Filling<'a> {
             }
             return;
         };
-        let speaker = self.voice.dialect.speaker();
-        let part = if self.batch_events == 0 { BatchPart::Begin } else { BatchPart::Between };
-        speaker.put_run(part, event.time_us, &mut scratch.batch);
+        let run = self.voice.dialect.speaker().run();
+        if matches!(run, Run::PerTopic(_)) {
+            let (text, _) = scratch.encoded.text(class, event, subs, Form::InBatch);
+            if !scratch.batch.takes(run, event, text) {
+                self.end_batch();
+            }
+        }
+        let scratch = &mut *self.scratch;
         let (text, _) = scratch.encoded.text(class, event, subs, Form::InBatch);
-        scratch.batch.extend_from_slice(text);
-        self.batch_events_max = if self.batch_events == 0 {
-            batch.events_max
-        } else {
-            self.batch_events_max.min(batch.events_max)
-        };
-        self.batch_events += 1;
+        scratch.batch.add(run, event, text);
+        self.batch_events_max = self.batch_events_max.min(batch.events_max);
         let (times_us, mark) = reached;
         self.batch_cursor.clear();
         self.batch_cursor.extend_from_slice(times_us);
         self.batch_mark = mark;
-        if self.batch_events >= self.batch_events_max || self.scratch.batch.len() >= BATCH_BYTES_MAX
-        {
+        if self.scratch.batch.is_full(self.batch_events_max) {
             self.end_batch();
         }
     }
 
     fn end_batch(&mut self) {
-        if self.batch_events == 0 {
+        if self.scratch.batch.is_empty() {
             return;
         }
-        self.batch_events = 0;
-        let scratch = &mut *self.scratch;
-        self.voice.dialect.speaker().put_run(BatchPart::End, 0, &mut scratch.batch);
-        let is_alone =
-            self.class.is_some_and(|class| voice::is_deflated_alone(class, scratch.batch.len()));
-        let alone = is_alone.then_some(scratch.encoded.deflaters());
+        self.batch_events_max = u16::MAX;
+        let (voice, class) = (self.voice, self.class);
+        let Scratch { chunk, batch, encoded } = &mut *self.scratch;
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
-        voice::frame_batch(self.voice, alone, &scratch.batch, sse_id, &mut scratch.chunk);
-        scratch.batch.clear();
+        batch.end(voice.dialect.speaker().run(), |text| {
+            let is_alone = class.is_some_and(|class| voice::is_deflated_alone(class, text.len()));
+            let alone = is_alone.then_some(encoded.deflaters());
+            voice::frame_batch(voice, alone, text, sse_id, chunk);
+        });
     }
 
     fn said(&mut self, kind: &str, text: &[u8], reached: Reached<'_>) {

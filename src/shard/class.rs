@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::conns::Conns;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::runs::Runs;
 use super::sight::Unmatched;
 use super::transport::Voice;
 use crate::batch::FrameId;
@@ -68,13 +69,12 @@ pub(super) struct Stream {
     pub(super) restarted: bool,
 }
 
-/// A `batch` message that is still being filled.
+/// The messages of several events that are still being filled.
 #[derive(Debug, Default)]
 pub(super) struct OpenBatch {
-    pub(super) text: Vec<u8>,
+    pub(super) runs: Runs,
     /// The events that are in it, and for which of the class's subscriptions each is: for a member that is to hear a part of them only.
     pub(super) told: Vec<(Arc<Event>, u64)>,
-    pub(super) events: u16,
     pub(super) events_max: u16,
     /// When it is closed at the latest, in milliseconds since the start.
     pub(super) due_ms: u64,

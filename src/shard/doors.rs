@@ -146,8 +146,9 @@ impl<'a> Doorway<'a> {
         let is_on = move |door: &&Door| {
             self.has_echo || !matches!(door.kind, Kind::WebSocket(Socket::Echo))
         };
+        let is_here = move |door: &&Door| self.port != Port::Shared || !door.path.is_own();
         let doors = doors_at(self.views, self.port);
-        doors.filter(is_on).filter(move |door| door.path.is(self.path))
+        doors.filter(is_on).filter(is_here).filter(move |door| door.path.is(self.path))
     }
 
     /// Finds the door that a request means.
@@ -282,6 +283,8 @@ fn put_table(page: &mut String, name: &str, at: &str, doors: &[Door]) {
 fn put_row(page: &mut String, door: &Door) {
     let path = match door.path {
         Path::Exactly(path) => format!("`{path}`"),
+        Path::Own(path) => format!("on its own listener `{path}`"),
+        Path::OwnRest => "on its own listener any other".to_owned(),
         Path::Below(start, rest) => format!("`{start}{{{rest}}}`"),
         Path::OneOf(paths) => {
             paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(" ")

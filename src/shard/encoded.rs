@@ -15,6 +15,7 @@ use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::dialect::DialectId;
 use crate::dialect::Form;
+use crate::dialect::Run;
 use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
@@ -123,7 +124,12 @@ impl Encoded {
                 Payload::Chosen(&self.payload)
             }
         };
-        (dialect.speaker().encode)(event, payload, view, &mut body.text);
+        let encode = match dialect.speaker().run {
+            // Where parts are kept, a message has one event.
+            Some(Run::PerTopic(per_topic)) if self.keeps_parts => per_topic.alone,
+            _ => dialect.speaker().encode,
+        };
+        encode(event, payload, view, &mut body.text);
         body.fields = fields;
         self.bodies_used += 1;
         self.bodies_used - 1

@@ -27,7 +27,6 @@ use crate::batch::LargeEvents;
 use crate::batch::Owed;
 use crate::batch::Piece;
 use crate::clock::Now;
-use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::event::Event;
 use crate::event::HomeId;
@@ -145,10 +144,15 @@ impl Gathered {
             return self.append_pieces(classes, id, (event, subs), encoded);
         }
         if let Some(batch) = voice::batch_of(classes.at(id), subs) {
+            let (text, _) = encoded.text(classes.at(id), event, subs, Form::InBatch);
             let class = classes.at(id);
-            let (text, _) = encoded.text(class, event, subs, Form::InBatch);
+            let run = class.key.voice.dialect.speaker().run();
+            if class.open.as_ref().is_some_and(|open| !open.runs.takes(run, event, text)) {
+                self.close_batch(classes, id);
+            }
+            let class = classes.at(id);
             let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
-            if voice::fill_batch(class, batch, text, event.time_us, now) {
+            if voice::fill_batch(class, batch, (event, text), now) {
                 if let Some(due_before_ms) = due_before_ms {
                     self.batch_deadlines.remove(due_before_ms, id);
                 }
@@ -240,18 +244,18 @@ impl Gathered {
         let Some(mut open) = class.open.take() else { return };
         self.batch_deadlines.remove(open.due_ms, id);
         let voice = class.key.voice;
-        voice.dialect.speaker().put_run(BatchPart::End, 0, &mut open.text);
         self.begin_frames(classes, id);
         let class = classes.at(id);
-        let alone =
-            voice::is_deflated_alone(class, open.text.len()).then_some(&self.codec.deflaters);
         // Whatever was fanned out before now, and is for this class, is in the batch or before it.
         let mark = open.told.last().and_then(|(event, _)| voice::mark_of(voice, event));
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
-        let frame =
-            self.frames.add(|out| voice::frame_batch(voice, alone, &open.text, sse_id, out));
-        self.is_class_full |=
-            voice::push_frame(class, frame, &mut self.frames, &self.codec.deflaters);
+        let (codec, frames) = (&self.codec, &mut self.frames);
+        let is_class_full = &mut self.is_class_full;
+        open.runs.end(voice.dialect.speaker().run(), |text| {
+            let alone = voice::is_deflated_alone(class, text.len()).then_some(&codec.deflaters);
+            let frame = frames.add(|out| voice::frame_batch(voice, alone, text, sse_id, out));
+            *is_class_full |= voice::push_frame(class, frame, frames, &codec.deflaters);
+        });
     }
 
     /// Ends the batches whose time has come, as long as the flight is not full and there is time in this turn.

@@ -25,11 +25,12 @@ use crate::batch::TextForm;
 use crate::batch::TextOf;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
+use crate::dialect::Run;
 use crate::dialect::json;
 use crate::event::Event;
 use crate::event::Text;
 use crate::event::text::Coding;
-use crate::event::text::Run;
+use crate::event::text::Run as TextRun;
 use crate::wire::deflate;
 use crate::wire::frame::Coding as FrameCoding;
 use crate::wire::frame::Header;
@@ -70,12 +71,14 @@ pub(super) fn pieces(
     let codec = encoded.codec();
     let mut making = Making { codec, events, large, own: Vec::new(), pieces: Vec::new() };
     if voice::batch_of(class, subs).is_some() {
-        let speaker = voice.dialect.speaker();
         let (mut head, mut tail) = (Vec::new(), Vec::new());
-        speaker.put_run(BatchPart::Begin, event.time_us, &mut head);
+        let run = voice.dialect.speaker().run();
+        if let Run::Joined(put) = run {
+            put(BatchPart::Begin, event.time_us, &mut head);
+            put(BatchPart::End, 0, &mut tail);
+        }
         let (body, own_head) = encoded.parts(class, event, subs, Form::InBatch);
         head.extend_from_slice(own_head);
-        speaker.put_run(BatchPart::End, 0, &mut tail);
         let sse_id = sse_id.filter(|_| voice.is_sse());
         making
             .put_message(voice, &Message { kind: "batch", head: &head, body, tail: &tail, sse_id });
@@ -173,8 +176,8 @@ impl Making<'_> {
     fn body(&mut self, body: &Body, form: TextForm) -> Vec<Piece> {
         let breaks = |bytes: &[u8]| form == TextForm::Lines && sse::has_lines(bytes);
         let is_as_it_is = body.text.runs().all(|run| match run {
-            Run::Written(bytes) => !breaks(bytes),
-            Run::Part(part) => part.coding == Coding::Plain && !breaks(&part.bytes),
+            TextRun::Written(bytes) => !breaks(bytes),
+            TextRun::Part(part) => part.coding == Coding::Plain && !breaks(&part.bytes),
         });
         if !is_as_it_is {
             let text = self.text(body, form, |out| match form {
@@ -184,8 +187,8 @@ impl Making<'_> {
             return vec![Piece::Kept { kept: text, from: 0 }];
         }
         let runs = body.text.runs().map(|run| match run {
-            Run::Written(bytes) => Piece::Bytes(Bytes::copy_from_slice(bytes)),
-            Run::Part(part) => {
+            TextRun::Written(bytes) => Piece::Bytes(Bytes::copy_from_slice(bytes)),
+            TextRun::Part(part) => {
                 Piece::Part { bytes: part.bytes.clone(), of: Rc::clone(&self.large) }
             }
         });
@@ -196,8 +199,8 @@ impl Making<'_> {
     fn deflated(&mut self, voice: Voice, body: &Body) -> Option<Rc<Kept>> {
         let window_bits = voice::window_bits(voice)?;
         let bytes = body.text.runs().map(|run| match run {
-            Run::Written(bytes) => bytes.len(),
-            Run::Part(part) => part.bytes.len(),
+            TextRun::Written(bytes) => bytes.len(),
+            TextRun::Part(part) => part.bytes.len(),
         });
         let form = TextForm::Deflated(window_bits);
         if !self.events.has_room(bytes.sum())
@@ -207,14 +210,15 @@ impl Making<'_> {
         }
         let codec = Rc::clone(&self.codec);
         let text = self.text(body, form, |out| {
-            let is_plain = |run| !matches!(run, Run::Part(part) if part.coding != Coding::Plain);
+            let is_plain =
+                |run| !matches!(run, TextRun::Part(part) if part.coding != Coding::Plain);
             if body.text.runs().all(is_plain) {
                 let parts: Vec<&[u8]> = body
                     .text
                     .runs()
                     .map(|run| match run {
-                        Run::Written(bytes) => bytes,
-                        Run::Part(part) => &part.bytes,
+                        TextRun::Written(bytes) => bytes,
+                        TextRun::Part(part) => &part.bytes,
                     })
                     .collect();
                 codec.deflaters.deflate(window_bits, &parts, out);
@@ -252,8 +256,8 @@ fn written(text: &Text) -> Vec<u8> {
     let mut out = Vec::new();
     for run in text.runs() {
         match run {
-            Run::Written(bytes) => out.extend_from_slice(bytes),
-            Run::Part(part) => match (part.coding, std::str::from_utf8(&part.bytes)) {
+            TextRun::Written(bytes) => out.extend_from_slice(bytes),
+            TextRun::Part(part) => match (part.coding, std::str::from_utf8(&part.bytes)) {
                 (Coding::JsonString, Ok(text)) => json::string(text, &mut out),
                 _ => out.extend_from_slice(&part.bytes),
             },

@@ -19,8 +19,10 @@ use super::session::Session;
 use super::solo::AfterSent;
 use super::solo::Closing;
 use super::solo::Solo;
+use super::transport::Voice;
 use crate::batch::Item;
 use crate::clock::Now;
+use crate::dialect::Ending;
 use crate::limits::UNITS_GONE;
 use crate::wire::frame;
 
@@ -138,8 +140,11 @@ impl Shard {
         self.close(id, code, reason, now);
     }
 
-    /// Says good-bye with a close code, and closes when the peer has answered or time is up.
+    /// Has a client no longer: says good-bye with a close code, and closes when the peer has answered or time is up; or says nothing, where the dialect has it so.
     pub(super) fn close(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
+        if is_aborted(self.conns.voice_of(id)) {
+            return self.remove(id);
+        }
         let mut bytes = Vec::new();
         let is_stream =
             self.conns.find(id).is_some_and(|conn| matches!(conn.session, Session::Sse { .. }));
@@ -301,6 +306,9 @@ impl Shard {
         }
         self.send_all_held(id, now);
         self.go_solo(id);
+        if is_aborted(self.conns.voice_of(id)) {
+            return self.end_politely(id, AfterSent::Gone, now);
+        }
         let mut bytes = Vec::new();
         frame::put_close(&mut bytes, code, reason);
         self.push_item(id, Item::Raw(bytes.into()));
@@ -319,6 +327,11 @@ impl Shard {
         self.mark_solo(id);
         self.hear_later(id);
     }
+}
+
+/// Whether connections that are spoken to so are ended without a close frame.
+fn is_aborted(voice: Option<Voice>) -> bool {
+    voice.is_some_and(|voice| voice.dialect.speaker().manners.ending == Ending::Abort)
 }
 
 impl Conns {

@@ -59,6 +59,7 @@ mod rights;
 mod roll;
 mod rows;
 mod rows_rights;
+mod runs;
 mod session;
 mod settings;
 mod shape;

@@ -13,11 +13,9 @@ use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::dialect::Batch;
-use crate::dialect::BatchPart;
 use crate::dialect::Subs;
 use crate::event::Event;
 use crate::event::Mark;
-use crate::limits::BATCH_BYTES_MAX;
 use crate::limits::CLASS_BYTES_MAX;
 use crate::limits::DEFLATE_ALONE_BYTES_MIN;
 use crate::wire::frame::Coding;
@@ -228,23 +226,15 @@ pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
 pub(super) fn fill_batch(
     class: &mut Class,
     batch: Batch,
-    text: &[u8],
-    time_us: u64,
+    (event, text): (&Event, &[u8]),
     now: Now,
 ) -> bool {
-    let speaker = class.key.voice.dialect.speaker();
+    let run = class.key.voice.dialect.speaker().run();
     let due_ms = now.mono_ms + u64::from(batch.delay_ms);
     let open = class.open.get_or_insert_with(|| {
-        let mut open =
-            Box::new(OpenBatch { events_max: u16::MAX, due_ms: u64::MAX, ..OpenBatch::default() });
-        speaker.put_run(BatchPart::Begin, time_us, &mut open.text);
-        open
+        Box::new(OpenBatch { events_max: u16::MAX, due_ms: u64::MAX, ..OpenBatch::default() })
     });
-    if open.events > 0 {
-        speaker.put_run(BatchPart::Between, time_us, &mut open.text);
-    }
-    open.text.extend_from_slice(text);
-    open.events += 1;
+    open.runs.add(run, event, text);
     open.events_max = open.events_max.min(batch.events_max);
     let is_sooner = due_ms < open.due_ms;
     open.due_ms = open.due_ms.min(due_ms);
@@ -252,10 +242,7 @@ pub(super) fn fill_batch(
 }
 
 pub(super) fn is_batch_full(class: &Class) -> bool {
-    class
-        .open
-        .as_ref()
-        .is_some_and(|open| open.events >= open.events_max || open.text.len() >= BATCH_BYTES_MAX)
+    class.open.as_ref().is_some_and(|open| open.runs.is_full(open.events_max))
 }
 
 /// Adds a frame to those that wait, and what those in sync read instead; true once so much waits that it must go out.
@@ -271,6 +258,11 @@ pub(super) fn push_frame(
     let Some(stream) = &mut class.stream else { return is_full };
     let mut deflated = Vec::new();
     let plain = payload_of(frames.bytes(frame));
+    if plain.len() < class.key.voice.dialect.speaker().manners.deflate_bytes_min {
+        // The stream knows nothing of it, and neither does whoever inflates.
+        class.waiting.deflated.push(frame);
+        return is_full;
+    }
     stream.deflater.compress(&[plain], &mut deflated);
     deflaters.count(plain.len(), deflated.len());
     put_header_before(0, &mut deflated);

@@ -70,6 +70,8 @@ impl Shard {
             }
         }
         self.sleep_or_wake(id);
+        // It may have nothing to be told, and falls in step then.
+        self.mark_solo(id);
     }
 }
 

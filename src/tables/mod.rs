@@ -98,6 +98,7 @@ pub use read::Operator;
 pub use read::Unknown;
 pub use schema::Column;
 pub use schema::ColumnId;
+pub use schema::Ranking;
 pub use schema::Relation;
 pub use schema::RelationId;
 pub use schema::Schema;

@@ -136,6 +136,17 @@ pub struct Table {
     pub from: Vec<TopicPattern>,
     /// Most rows that a replay may ask for; `None`: any number.
     pub replay_rows_max: Option<u64>,
+    /// `Some`: its rows have places in an order of their scores, which are counted as they are read.
+    pub ranking: Option<Ranking>,
+}
+
+/// By what rows have places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranking {
+    /// The highest comes first; of one score rows are in the order of their key.
+    pub score: ColumnId,
+    /// Rows with the same values of these have places among each other.
+    pub within: Vec<ColumnId>,
 }
 
 /// Who changes a table's rows.
@@ -163,6 +174,8 @@ pub struct Column {
     pub cardinality: Option<u64>,
     /// Whether the backend gives a value to a row that comes without one.
     pub generated: bool,
+    /// Whether it says something of a change only, and nothing of the row as it stays: it is told live, and is no part of a replay.
+    pub live_only: bool,
 }
 
 impl Column {
@@ -177,6 +190,7 @@ impl Column {
             sorted: false,
             cardinality: None,
             generated: false,
+            live_only: false,
         }
     }
 
@@ -217,6 +231,7 @@ impl Table {
             writes: Writes::Clients,
             from: Vec::new(),
             replay_rows_max: None,
+            ranking: None,
         })
     }
 

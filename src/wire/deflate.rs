@@ -14,6 +14,7 @@ use flate2::FlushCompress;
 pub use inflate::InflateError;
 pub use inflate::Inflater;
 pub use negotiate::Agreed;
+pub use negotiate::DeflateTerms;
 pub use negotiate::WINDOW_BITS_MAX;
 pub use negotiate::WINDOW_BITS_MIN;
 pub use negotiate::negotiate;

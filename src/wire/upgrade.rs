@@ -9,6 +9,7 @@ use aws_lc_rs::digest::digest;
 
 use crate::wire::deflate;
 use crate::wire::deflate::Agreed;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Answering;
 use crate::wire::http::Framing;
 use crate::wire::http::Head;
@@ -23,7 +24,7 @@ pub struct Terms {
     /// Subprotocols that are spoken. Empty: whatever is offered is passed over. Else an offer of others only is refused.
     pub protocols: &'static [&'static str],
     /// Whether permessage-deflate may be agreed.
-    pub deflate: bool,
+    pub deflate: DeflateTerms,
 }
 
 /// A connection that may become a WebSocket.
@@ -95,7 +96,7 @@ impl Upgrade {
         let offers = head.headers("sec-websocket-extensions");
         Ok(Self {
             protocol: choose_protocol(head, terms.protocols)?,
-            deflate: if terms.deflate { deflate::negotiate(offers) } else { None },
+            deflate: deflate::negotiate(terms.deflate, offers),
             accept: accept(key),
         })
     }
@@ -255,7 +256,8 @@ mod tests {
     use crate::wire::http::HttpDate;
     use crate::wire::http::parse_head;
 
-    const TERMS: Terms = Terms { protocols: &["fanwire.v1", "fanwire.v2"], deflate: true };
+    const TERMS: Terms =
+        Terms { protocols: &["fanwire.v1", "fanwire.v2"], deflate: DeflateTerms::Any };
 
     const GOOD: [&str; 5] = [
         "Host: h",
@@ -374,7 +376,7 @@ mod tests {
         );
         let input = format!("GET / HTTP/1.1\r\n{}\r\n{offers}\r\n\r\n", GOOD.join("\r\n"));
         let (head, _) = parse_head(input.as_bytes()).unwrap().unwrap();
-        let without = Terms { protocols: &[], deflate: false };
+        let without = Terms { protocols: &[], deflate: DeflateTerms::None };
         assert_eq!(Upgrade::check(&head, &without).unwrap().deflate, None);
     }
 

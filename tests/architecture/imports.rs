@@ -76,6 +76,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "peer",
                 "returns",
                 "roll",
+                "runs",
                 "settings",
                 "shards",
                 "sink",

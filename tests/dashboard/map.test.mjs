@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Lag, Rate, countText, lagText, objectionText, sample } from '../../src/dashboard/figures.js';
+import { BACK_S, Replay, clockText, sliderText } from '../../src/dashboard/replay.js';
 import { SWITZERLAND } from '../../src/dashboard/outline.js';
 import { FADE_MS, Tracks } from '../../src/dashboard/tracks.js';
 import { HOME, View, boxFor, graticuleStep } from '../../src/dashboard/view.js';
@@ -148,4 +149,28 @@ test('an objection points at its place, counted in letters', () => {
   const error = { field: 'filter', message: 'filter: unexpected `<` at byte 10' };
   assert.equal(objectionText('name = "é" <', error), 'name = "é" <\n         ↑ unexpected `<` at byte 10');
   assert.equal(objectionText('x', { field: 'topics[0]', message: 'no byte 3' }), 'no byte 3');
+});
+
+test('the map is live, or at a moment of the past that goes on with what is heard', () => {
+  const replay = new Replay();
+  const now_ms = 1_800_000_000_000;
+  assert.deepEqual([replay.isLive, replay.behind_s(now_ms), replay.place()], [true, 0, { since: 'last' }]);
+  assert.equal(sliderText(replay, now_ms), 'live');
+  replay.goTo(725, now_ms);
+  const at_us = (now_ms - 725_000) * 1000;
+  assert.deepEqual(replay.place(), { since: { time_us: at_us - 90e6 }, speed: 10, play_from: at_us, max_gap_ms: 2000 });
+  assert.equal(replay.behind_s(now_ms), 725);
+  assert.match(sliderText(replay, now_ms), /^12 minutes 5 seconds ago, \d\d:\d\d:\d\d$/);
+  // What is told of the state before it does not take it back.
+  replay.hear(at_us - 5e6);
+  assert.equal(replay.behind_s(now_ms), 725);
+  replay.hear(at_us + 60e6);
+  assert.equal(replay.behind_s(now_ms), 665);
+  assert.equal(clockText(replay, now_ms), clockText({ behind_s: () => 0 }, now_ms - 665_000));
+  replay.setSpeed(60);
+  replay.pause(true);
+  assert.equal(replay.place().speed, 0);
+  replay.arrived();
+  assert.deepEqual([replay.isLive, replay.isPaused, replay.speed], [true, false, 60]);
+  assert.ok(BACK_S >= 3600, 'an hour');
 });

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! # a title: a new world with nobody in it
-//! % key value                a setting of this world; `% shard 2`: clients connect there, if there are so many
+//! % key value                a setting of this world; `% shard 2`: clients connect there, if there are so many; `% port key`: by this
+//!                            protocol's own listener, from here on
 //! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
 //! @sse /path?query           an event stream is opened
 //! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
@@ -29,6 +30,7 @@
 
 use std::collections::BTreeMap;
 
+use fanwire::shard::Port;
 use fanwire::shard::Settings;
 
 use super::frames::Frame;
@@ -63,7 +65,8 @@ struct Run<'a> {
     place: String,
     shard_count: u16,
     shard: usize,
-    set: &'a dyn Fn(&mut Settings, &str, &str),
+    port: Port,
+    scenes: &'a Scenes<'a>,
     settings: Settings,
     world: Option<World>,
     clients: BTreeMap<String, Client>,
@@ -78,29 +81,45 @@ pub fn run(
     shard_count: u16,
     set: &dyn Fn(&mut Settings, &str, &str),
 ) -> usize {
-    let (mut scenarios, mut run) = (0, Run::new(set, shard_count));
-    for (index, line) in text.lines().enumerate() {
-        if line.starts_with('#') {
-            run.finish();
-            run = Run::new(set, shard_count);
-            scenarios += 1;
+    Scenes { settings: roomy(), set, join: &|_, _| {} }.run(name, text, shard_count)
+}
+
+/// What scenarios happen in: the settings that they begin with, how one is set, and who joins their worlds.
+pub struct Scenes<'a> {
+    pub settings: Settings,
+    pub set: &'a dyn Fn(&mut Settings, &str, &str),
+    pub join: &'a dyn Fn(&mut World, &Settings),
+}
+
+impl Scenes<'_> {
+    /// Runs every scenario of a file, on so many shards.
+    #[must_use]
+    pub fn run(&self, name: &str, text: &str, shard_count: u16) -> usize {
+        let (mut scenarios, mut run) = (0, Run::new(self, shard_count));
+        for (index, line) in text.lines().enumerate() {
+            if line.starts_with('#') {
+                run.finish();
+                run = Run::new(self, shard_count);
+                scenarios += 1;
+            }
+            run.place = format!("{name}:{} ({shard_count} shards): {line}", index + 1);
+            let line = repeated(&line.replace("«last id»", &run.last_id));
+            run.line(&with_tokens(&line));
         }
-        run.place = format!("{name}:{} ({shard_count} shards): {line}", index + 1);
-        let line = repeated(&line.replace("«last id»", &run.last_id));
-        run.line(&with_tokens(&line));
+        run.finish();
+        scenarios
     }
-    run.finish();
-    scenarios
 }
 
 impl<'a> Run<'a> {
-    fn new(set: &'a dyn Fn(&mut Settings, &str, &str), shard_count: u16) -> Self {
+    fn new(scenes: &'a Scenes<'a>, shard_count: u16) -> Self {
         Self {
             place: String::new(),
             shard_count,
             shard: 0,
-            set,
-            settings: roomy(),
+            port: Port::Shared,
+            scenes,
+            settings: scenes.settings.clone(),
             world: None,
             clients: BTreeMap::new(),
             last: String::new(),
@@ -120,7 +139,13 @@ impl<'a> Run<'a> {
                     self.shard = value.parse().expect("a shard's number");
                     return;
                 }
-                (self.set)(&mut self.settings, key, value);
+                if key == "port" {
+                    let views = &self.settings.views;
+                    let found = views.protocols().find(|protocol| protocol.key == value);
+                    self.port = Port::Own(found.expect("it is a protocol").key);
+                    return;
+                }
+                (self.scenes.set)(&mut self.settings, key, value);
             }
             "+" => self.pass(rest.parse().expect("milliseconds")),
             "!" => self.publish(rest, false),
@@ -168,7 +193,12 @@ impl<'a> Run<'a> {
 
     fn world(&mut self) -> &mut World {
         let (settings, count) = (&self.settings, self.shard_count);
-        self.world.get_or_insert_with(|| World::new(count, settings))
+        let join = self.scenes.join;
+        self.world.get_or_insert_with(|| {
+            let mut world = World::new(count, settings);
+            join(&mut world, settings);
+            world
+        })
     }
 
     fn settle(&mut self) {
@@ -186,7 +216,9 @@ impl<'a> Run<'a> {
 
     fn connect(&mut self, client: &str) -> Wire {
         let shard = self.shard.min(usize::from(self.shard_count) - 1);
+        self.world().port = self.port;
         let wire = self.world().open(shard, 1 << 24);
+        self.world().port = Port::Shared;
         let fresh = Client { wire, bytes: Vec::new(), heard: Heard::Nothing };
         self.clients.insert(client.to_owned(), fresh);
         self.last = client.to_owned();

@@ -40,7 +40,6 @@ use self::store::Store;
 
 /// Wall-clock time at the start.
 pub const START_US: u64 = 1_786_600_000_000_000;
-
 /// Milliseconds since the process began at that time.
 const MONO_MS: u64 = 1000;
 /// Settings with room for everything.
@@ -130,6 +129,7 @@ pub struct World {
     /// The party that keeps durable topics, if there is one; it comes behind the others.
     pub store: Option<Store>,
     pub sockets: BTreeMap<Wire, Socket>,
+    pub port: Port,
     /// The connection that has a place now.
     places: Vec<BTreeMap<u32, Wire>>,
     /// Connections that were named as to be read again.
@@ -190,6 +190,7 @@ impl World {
             parties: Vec::new(),
             store: None,
             sockets: BTreeMap::default(),
+            port: Port::Shared,
             places: vec![BTreeMap::new(); count],
             resumed: BTreeSet::new(),
             now: Now { mono_ms: MONO_MS, wall_us: START_US },
@@ -203,14 +204,13 @@ impl World {
         self.open_from(shard, capacity, IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
-    /// A connection from an address.
     pub fn open_from(&mut self, shard: usize, capacity: usize, peer: IpAddr) -> Wire {
         self.try_open_from(shard, capacity, peer).expect("there is room")
     }
 
     /// The same; `None`: it was closed at once.
     pub fn try_open_from(&mut self, shard: usize, capacity: usize, peer: IpAddr) -> Option<Wire> {
-        let ConnRef { id, generation } = self.shards[shard].open(Port::Shared, peer, self.now)?;
+        let ConnRef { id, generation } = self.shards[shard].open(self.port, peer, self.now)?;
         let wire = Wire { shard, id: id.0, generation };
         self.places[shard].insert(id.0, wire);
         self.sockets.insert(

@@ -12,6 +12,7 @@ use fanwire::dialect::Context;
 use fanwire::dialect::Dialect;
 use fanwire::dialect::DialectId;
 use fanwire::dialect::Door;
+use fanwire::dialect::Ending;
 use fanwire::dialect::FLOOD;
 use fanwire::dialect::Guard;
 use fanwire::dialect::Kind;
@@ -48,6 +49,7 @@ use fanwire::tables::TableError;
 use fanwire::tables::TableId;
 use fanwire::tables::Unknown;
 use fanwire::tables::Write;
+use fanwire::wire::deflate::DeflateTerms;
 use fanwire::wire::http::Head;
 use fanwire::wire::http::Method;
 use serde_json::value::RawValue;
@@ -76,6 +78,8 @@ static DIALECT: Dialect = Dialect {
     manners: Manners {
         silence: Silence::Pinged,
         slow: None,
+        ending: Ending::Close,
+        deflate_bytes_min: 0,
         flood: FLOOD,
         hears_once_live: false,
         says_reconnect: false,
@@ -94,7 +98,7 @@ const DOORS: &[Door] = &[Door {
 fn open(_head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let dialect = DialectId::of(&DIALECT);
     let talk = Box::new(Shelf::default());
-    Ok(Opening { dialect, talk, protocols: &[], may_deflate: false, first: Vec::new() })
+    Ok(Opening { dialect, talk, protocols: &[], deflate: DeflateTerms::None, first: Vec::new() })
 }
 
 /// One conversation.

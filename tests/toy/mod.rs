@@ -11,6 +11,7 @@ use fanwire::dialect::Calling;
 use fanwire::dialect::Dialect;
 use fanwire::dialect::DialectId;
 use fanwire::dialect::Door;
+use fanwire::dialect::Ending;
 use fanwire::dialect::FLOOD;
 use fanwire::dialect::First;
 use fanwire::dialect::Guard;
@@ -31,6 +32,7 @@ use fanwire::dialect::Socket;
 use fanwire::dialect::Takes;
 use fanwire::dialect::Wanted;
 use fanwire::position::Since;
+use fanwire::wire::deflate::DeflateTerms;
 use fanwire::wire::http::Head;
 use fanwire::wire::http::Method;
 
@@ -48,6 +50,7 @@ pub(crate) static PROTOCOL: Protocol = Protocol {
         called: "the toy",
         origin: "`127.0.0.1:7` is where nobody listens",
         deletes_as: None,
+        secret: None,
     }),
     settings: &[
         Setting {
@@ -81,6 +84,8 @@ static DIALECT: Dialect = Dialect {
     manners: Manners {
         silence: Silence::Closed { after_s: "idle_s" },
         slow: None,
+        ending: Ending::Close,
+        deflate_bytes_min: 0,
         flood: FLOOD,
         hears_once_live: false,
         says_reconnect: false,
@@ -105,7 +110,7 @@ const fn door(path: &'static str, method: Method, kind: Kind) -> Door {
 fn open(_head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let is_polite = setup.views.is_on(&PROTOCOL, "polite");
     let (talk, first) = (Box::new(Toy { is_polite }), Vec::new());
-    Ok(Opening { dialect: TOY, talk, protocols: &["toy"], may_deflate: true, first })
+    Ok(Opening { dialect: TOY, talk, protocols: &["toy"], deflate: DeflateTerms::Any, first })
 }
 
 fn topic_of(head: &Head) -> Result<String, NotOpened> {

@@ -39,7 +39,17 @@ pub struct DemoArgs {
     /// The same seed is the same sky.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Keep the last day on disk: it outlasts restarts and kill -9, and the page's slider goes back in it
+    #[arg(long)]
+    durable: bool,
+    /// The folder of what is kept on disk
+    #[arg(long, value_name = "FOLDER", requires = "durable")]
+    data_dir: Option<String>,
 }
+
+/// So much is kept on disk: seconds, and bytes as they lie there.
+const KEPT_S: u64 = 86_400;
+const KEPT_BYTES: u64 = 1 << 30;
 
 /// Why there is no demonstration.
 #[derive(Debug)]
@@ -73,12 +83,12 @@ pub(crate) fn demo(arguments: &DemoArgs) -> ExitCode {
 fn run(arguments: &DemoArgs) -> Result<(), DemoError> {
     // Before any thread starts, so that none of them is interrupted.
     let signals = Signals::block().map_err(DemoError::Io)?;
-    let config = Config { listen: arguments.listen, ..Config::default() };
+    let config = config(arguments);
     let running = Server::start(&config).map_err(DemoError::Start)?;
     let address = reachable(running.address());
     let stopped = Arc::new(AtomicBool::new(false));
     take_off(arguments, address, Arc::clone(&stopped)).map_err(DemoError::Io)?;
-    say(&guide(arguments, address));
+    say(&guide(arguments, address, &config));
     signals.wait().map_err(DemoError::Io)?;
     stopped.store(true, Ordering::Relaxed);
     running.stop();
@@ -87,6 +97,21 @@ fn run(arguments: &DemoArgs) -> Result<(), DemoError> {
         cut_off => say(&format!("fanwire demo: {cut_off} connections had to be cut off")),
     }
     Ok(())
+}
+
+/// The server's configuration: everything has its default but where it listens, and what it keeps if it is to.
+fn config(arguments: &DemoArgs) -> Config {
+    let mut config = Config { listen: arguments.listen, ..Config::default() };
+    if arguments.durable {
+        config.keep_durable(vec![TOPIC.to_owned()]);
+        for kept in &mut config.history.durable {
+            (kept.age_s_max, kept.bytes_max) = (KEPT_S, KEPT_BYTES);
+        }
+    }
+    if let Some(folder) = &arguments.data_dir {
+        config.data_dir.clone_from(folder);
+    }
+    config
 }
 
 /// Starts the fleet, on a thread and a runtime of its own.
@@ -121,8 +146,19 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// What to open and what to type.
-fn guide(arguments: &DemoArgs, address: SocketAddr) -> String {
+fn guide(arguments: &DemoArgs, address: SocketAddr, config: &Config) -> String {
     let vehicles = arguments.vehicles;
+    let kept = if arguments.durable {
+        format!(
+            "
+  Go back   the slider on the page, or fanwire subscribe --url http://{address} --topic {TOPIC} --since earliest --speed 60
+            The last day lies in {}: kill -9 the demo and start it again, nothing of it is lost
+",
+            config.data_dir
+        )
+    } else {
+        String::new()
+    };
     format!(
         "{vehicles} aircraft report to {TOPIC} once a second each.
 
@@ -133,7 +169,7 @@ fn guide(arguments: &DemoArgs, address: SocketAddr) -> String {
 
   Publish   fanwire publish --url http://{address} --topic adsb/ch --key icao24 --speed 60 FILE.ndjson.gz
             and open http://{address}/?topic=adsb/ch
-
+{kept}
 Stop with Ctrl-C."
     )
 }

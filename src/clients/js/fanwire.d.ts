@@ -10,7 +10,8 @@ export interface Position {
   filter_changed?: boolean;
 }
 
-export type Since = 'earliest' | 'last' | { time_us: number } | Position;
+/** A word, a time (ISO 8601, or microseconds since 1970), or a position. */
+export type Since = 'earliest' | 'last' | string | number | { time_us: number } | Position;
 
 /** What of a subscription may be changed while it runs. */
 export interface Wishes {
@@ -25,7 +26,17 @@ export interface Wishes {
   leave?: boolean;
 }
 
-export interface SubscribeOptions extends Wishes {
+/** At which pace the past is told. */
+export interface Playback {
+  /** So many times the pace at which it happened, 0.01 to 10000; 0: paused. As fast as can be if absent. */
+  speed?: number;
+  /** With `speed`: what was ordered before this time is told at once. ISO 8601, or microseconds since 1970. */
+  play_from?: string | number;
+  /** With `speed`: silences of the past last no longer than this, in milliseconds of yours. */
+  max_gap_ms?: number;
+}
+
+export interface SubscribeOptions extends Wishes, Playback {
   /** Names the subscription on this connection; chosen if absent. */
   id?: string;
   topics: string | string[];
@@ -101,9 +112,15 @@ export interface Subscription {
   readonly ready: Promise<Subscription>;
   /** Hand it in as `since` another day; undefined before the first replay is complete. */
   readonly position: Position | undefined;
-  readonly options: Omit<SubscribeOptions, 'id' | 'since'>;
+  readonly options: Omit<SubscribeOptions, 'id' | 'since' | keyof Playback>;
+  /** The pace at which the past is told, 0 while that is paused; undefined once it is live. */
+  readonly speed: number | undefined;
   /** Changes options from here on; `null` takes one away. */
-  update(changes: { [Name in keyof Wishes]: Wishes[Name] | null }): Promise<void>;
+  update(changes: { [Name in keyof (Wishes & Playback)]: (Wishes & Playback)[Name] | null } & { since?: Since }): Promise<void>;
+  /** Pauses the past; `update({ speed })` goes on. */
+  pause(): Promise<void>;
+  /** Goes to another place in time, out of the past or out of the present. What was told before counts no longer. */
+  seek(since: Since, playback?: { [Name in keyof Playback]: Playback[Name] | null }): Promise<void>;
   unsubscribe(): Promise<void>;
 }
 

@@ -4,7 +4,10 @@
 // events come in order, each once, and where something is missing a gap says so, also across lost connections and restarted servers.
 // A publish is answered or it fails; it is never repeated behind your back. Speaks `fanwire.v1`; no dependencies.
 
-import { Progress } from './position.js';
+import { FanwireError, closedError, deferred, guarded } from './answers.js';
+import { OPTIONS, SERVER, Subscription } from './subscription.js';
+
+export { FanwireError };
 
 /** Publishes and pings that wait for a connection or an answer; one more fails with code `queue_full`. */
 const REQUESTS_MAX = 10_000;
@@ -16,20 +19,6 @@ const ADVICE_MS_MAX = 3_600_000;
 const SILENCE_MS = 20_000;
 /** Close codes after which the same connection would only be closed again: our mistake, or a token that ended. */
 const FINAL_CODES = new Set([1002, 1003, 1007, 1009, 4001]);
-/** Options of a subscription that `update` may change. */
-const UPDATABLE = ['filter', 'batch', 'slow', 'max_rate', 'fields', 'leave'];
-const OPTIONS = ['topics', 'since', ...UPDATABLE];
-
-/** Something that the server refused, or that can no longer be answered. `code` is the protocol's, or one of ours:
- *  `connection_lost` (sent, not answered: it may have been done or not), `closed`, `queue_full`, `unsubscribed`. */
-export class FanwireError extends Error {
-  constructor({ code, message, field }) {
-    super(field === undefined ? message : `${field}: ${message}`);
-    this.name = 'FanwireError';
-    this.code = code;
-    this.field = field;
-  }
-}
 
 /** One server. Connects when told to, and again whenever the connection is lost. */
 export class Fanwire {
@@ -323,186 +312,9 @@ export class Fanwire {
   }
 }
 
-/** The part of a subscription that only the client may use. */
-const SERVER = Symbol('server');
-
-/** One standing wish. */
-class Subscription {
-  /** 'waiting' | 'replaying' | 'live' | 'ended' */
-  state = 'waiting';
-  #options;
-  #handlers;
-  #progress;
-  #ready = deferred();
-  /** Updates and the end that were not answered yet, in their order. */
-  #pending = [];
-  /** The server has agreed on this connection. */
-  #agreed = false;
-  #connection;
-
-  constructor(id, { since, ...options }, handlers, connection) {
-    this.id = id;
-    this.#options = options;
-    this.#handlers = typeof handlers === 'function' ? { event: handlers } : (handlers ?? {});
-    this.#progress = new Progress(since);
-    this.#connection = connection;
-    // Whoever does not look at `ready` is told by `error`.
-    this.#ready.promise.catch(() => {});
-    this[SERVER] = {
-      begin: (epoch) => this.#begin(epoch),
-      lost: () => this.#lost(),
-      end: (error) => this.#end(error),
-      tell: (message) => this.#tell(message),
-      answer: (message) => this.#answer(message),
-      refused: (error) => this.#refused(error),
-    };
-  }
-
-  /** Resolves when the server has agreed for the first time; rejects if it does not. */
-  get ready() {
-    return this.#ready.promise;
-  }
-
-  /** Where it stands, to be kept and handed in as `since` another day; undefined before the first replay is complete. */
-  get position() {
-    return this.#progress.position;
-  }
-
-  /** What it asks for, `since` aside. */
-  get options() {
-    return { ...this.#options };
-  }
-
-  /** Changes options from here on; `null` takes one away. Nothing is lost or told twice. */
-  update(changes) {
-    for (const name of Object.keys(changes)) {
-      if (!UPDATABLE.includes(name)) return Promise.reject(new TypeError(`\`${name}\` cannot be updated`));
-    }
-    if (this.state === 'ended') return Promise.reject(endedError());
-    const pending = { changes, ...deferred() };
-    this.#pending.push(pending);
-    if (this.state !== 'waiting') this.#connection.send({ type: 'update', id: this.id, ...changes });
-    return pending.promise;
-  }
-
-  /** Ends it; resolves when no further event can come. */
-  unsubscribe() {
-    if (this.state === 'ended') return Promise.resolve();
-    if (this.state === 'waiting') {
-      this.#end(endedError());
-      return Promise.resolve();
-    }
-    const pending = { changes: undefined, ...deferred() };
-    this.#pending.push(pending);
-    this.#connection.send({ type: 'unsubscribe', id: this.id });
-    return pending.promise;
-  }
-
-  #begin(epoch) {
-    const since = this.#progress.begin(epoch);
-    this.state = 'replaying';
-    this.#agreed = false;
-    this.#connection.send({ type: 'subscribe', id: this.id, ...this.#options, since });
-    // Updates that were made while there was no connection.
-    for (const { changes } of this.#pending) this.#connection.send({ type: 'update', id: this.id, ...changes });
-  }
-
-  #lost() {
-    this.state = 'waiting';
-    // An update that was not answered is made again with the next connection; the end of a subscription needs no answer.
-    if (this.#pending.some(({ changes }) => changes === undefined)) this.#end(endedError());
-  }
-
-  #end(error) {
-    if (this.state === 'ended') return;
-    this.state = 'ended';
-    this.#connection.forget();
-    this.#ready.reject(error);
-    for (const { changes, resolve, reject } of this.#pending.splice(0)) {
-      if (changes === undefined) resolve();
-      else reject(error);
-    }
-  }
-
-  #tell(message) {
-    if (message.type === 'skipped') {
-      guarded(this.#handlers.skipped, message, this);
-      return;
-    }
-    const offset = message.type === 'gap' ? message.to : message.offset;
-    if (this.#progress.hasSeen(message.topic, offset)) return;
-    guarded(this.#handlers[message.type], message, this);
-    // Of topics that the server has forgotten the pattern is told, which is no place to come back to.
-    if (!message.topic.includes('*')) this.#progress.advance(message.topic, offset);
-  }
-
-  #answer(message) {
-    if (message.type === 'subscribed') {
-      this.#agreed = true;
-      this.#ready.resolve(this);
-    } else if (message.type === 'live') {
-      this.#progress.live(message);
-      this.state = 'live';
-      guarded(this.#handlers.live, message, this);
-    } else if (message.type === 'updated') {
-      const pending = this.#pending.shift();
-      this.#merge(pending.changes);
-      pending.resolve();
-    } else {
-      this.#end(endedError());
-    }
-  }
-
-  #merge(changes) {
-    if ('filter' in changes && this.#options.leave) this.#progress.filterChanged();
-    for (const [name, value] of Object.entries(changes)) {
-      if (value === null) delete this.#options[name];
-      else this.#options[name] = value;
-    }
-  }
-
-  #refused(error) {
-    // Answers come in the order of the requests: while there is an update under way, the subscription itself was agreed to.
-    if (this.#pending.length > 0 && this.#agreed) {
-      this.#pending.shift().reject(error);
-      return;
-    }
-    guarded(this.#handlers.error, error, this);
-    this.#end(error);
-  }
-}
-
 function socketUrl(url) {
   const parsed = new URL(url);
   parsed.protocol = { 'http:': 'ws:', 'https:': 'wss:' }[parsed.protocol] ?? parsed.protocol;
   if (parsed.pathname === '/') parsed.pathname = '/v1/ws';
   return parsed.href;
-}
-
-function deferred() {
-  let resolve, reject;
-  const promise = new Promise((yes, no) => ([resolve, reject] = [yes, no]));
-  return { promise, resolve, reject };
-}
-
-/** Calls what the application gave us. Its mistake is reported as its own, and does not stop what else is to be told. */
-function guarded(handler, ...values) {
-  try {
-    handler?.(...values);
-  } catch (error) {
-    if (typeof reportError === 'function') reportError(error);
-    else {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  }
-}
-
-function closedError() {
-  return new FanwireError({ code: 'closed', message: 'the client is closed' });
-}
-
-function endedError() {
-  return new FanwireError({ code: 'unsubscribed', message: 'the subscription has ended' });
 }

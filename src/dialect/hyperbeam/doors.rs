@@ -19,6 +19,7 @@ use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Takes;
 use crate::limits::HYPERBEAM_CAST_BYTES_MAX;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 use crate::wire::http::Name;
@@ -74,7 +75,7 @@ fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
         dialect: super::HYPERBEAM,
         talk,
         protocols: &[],
-        may_deflate: false,
+        deflate: DeflateTerms::None,
         first: Vec::new(),
     })
 }

@@ -21,6 +21,7 @@ pub use topics::of_query;
 
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Ending;
 use crate::dialect::FLOOD;
 use crate::dialect::Form;
 use crate::dialect::Guest;
@@ -45,6 +46,7 @@ pub static PROTOCOL: Protocol = Protocol {
         called: "HyperBEAM's dialect",
         origin: "`127.0.0.1:8734` is where a HyperBEAM node listens",
         deletes_as: Some("messages"),
+        secret: None,
     }),
     settings: &[
         Setting {
@@ -98,6 +100,8 @@ static DIALECT: Dialect = Dialect {
     manners: Manners {
         silence: Silence::Closed { after_s: IDLE_S },
         slow: None,
+        ending: Ending::Close,
+        deflate_bytes_min: 0,
         flood: FLOOD,
         hears_once_live: false,
         says_reconnect: false,

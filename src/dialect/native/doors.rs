@@ -19,6 +19,7 @@ use crate::dialect::Socket;
 use crate::dialect::Step;
 use crate::dialect::Takes;
 use crate::dialect::Wanted;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
@@ -56,7 +57,7 @@ fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
         dialect: super::NATIVE,
         talk: Box::new(Conversation),
         protocols: &[SUBPROTOCOL],
-        may_deflate: true,
+        deflate: DeflateTerms::Any,
         first: asked.map(Step::Subscribe).into_iter().collect(),
     })
 }

@@ -25,9 +25,11 @@ pub use talk::Conversation;
 use crate::dialect::BatchPart;
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Ending;
 use crate::dialect::FLOOD;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
+use crate::dialect::Run;
 use crate::dialect::Silence;
 use crate::dialect::View;
 use crate::event::Event;
@@ -54,7 +56,7 @@ static WEBSOCKET: Dialect = Dialect {
     encode,
     head: Some(|form, _event, _view, subs, out| encode::event_head(form, subs, out)),
     apart: None,
-    run: Some(put_batch),
+    run: Some(Run::Joined(put_batch)),
     outcome: Some(encode::outcome),
     envelopes: None,
     manners: MANNERS,
@@ -66,7 +68,7 @@ static SSE: Dialect = Dialect {
     encode,
     head: Some(|_form, _event, _view, _subs, out| out.push(b'{')),
     apart: None,
-    run: Some(put_batch_sse),
+    run: Some(Run::Joined(put_batch_sse)),
     outcome: Some(encode::outcome_sse),
     envelopes: None,
     manners: Manners { hears_once_live: false, ..MANNERS },
@@ -75,6 +77,8 @@ static SSE: Dialect = Dialect {
 const MANNERS: Manners = Manners {
     silence: Silence::Pinged,
     slow: Some((4008, "slow subscriber: reconnect and resume")),
+    ending: Ending::Close,
+    deflate_bytes_min: 0,
     flood: FLOOD,
     hears_once_live: true,
     says_reconnect: true,

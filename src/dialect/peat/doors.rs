@@ -20,6 +20,7 @@ use crate::dialect::Socket;
 use crate::dialect::Takes;
 use crate::dialect::Wanted;
 use crate::limits::PEAT_REQUEST_BYTES_MAX;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 use crate::wire::http::Name;
@@ -56,7 +57,13 @@ pub const DOORS: &[Door] = &[
 fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
     let request = Request::of_query(head.query_pairs()).map_err(|error| refused(&error))?;
     let talk = Box::new(Conversation::new(request));
-    Ok(Opening { dialect: super::PEAT, talk, protocols: &[], may_deflate: true, first: Vec::new() })
+    Ok(Opening {
+        dialect: super::PEAT,
+        talk,
+        protocols: &[],
+        deflate: DeflateTerms::Any,
+        first: Vec::new(),
+    })
 }
 
 fn stream(head: &Head, setup: &Setup<'_>) -> Result<Wanted, NotOpened> {

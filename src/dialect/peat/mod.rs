@@ -24,6 +24,7 @@ pub use talk::Conversation;
 
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Ending;
 use crate::dialect::Envelopes;
 use crate::dialect::FLOOD;
 use crate::dialect::Guest;
@@ -40,6 +41,7 @@ pub static PROTOCOL: Protocol = Protocol {
         called: "peat-node's dialect",
         origin: "`127.0.0.1:50051` is where a peat-node listens",
         deletes_as: None,
+        secret: None,
     }),
     settings: &[],
 };
@@ -84,6 +86,8 @@ const ENVELOPES: Envelopes = Envelopes { put: connect::put_envelope, put_end: ca
 const MANNERS: Manners = Manners {
     silence: Silence::Pinged,
     slow: None,
+    ending: Ending::Close,
+    deflate_bytes_min: 0,
     flood: FLOOD,
     hears_once_live: false,
     says_reconnect: false,

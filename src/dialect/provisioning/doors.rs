@@ -19,6 +19,7 @@ use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Takes;
 use crate::limits::PROVISIONING_POST_BYTES_MAX;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
@@ -78,14 +79,8 @@ fn open(head: &Head, endpoint: Endpoint) -> Result<Opening, NotOpened> {
     let request = Request::of_query(endpoint, head.query_pairs())
         .map_err(|error| NotOpened::BadField(error.to_string()))?;
     let talk = Box::new(Conversation::new(&request));
-    let may_deflate = request.compression;
-    Ok(Opening {
-        dialect: super::PROVISIONING,
-        talk,
-        protocols: &[],
-        may_deflate,
-        first: Vec::new(),
-    })
+    let deflate = if request.compression { DeflateTerms::Any } else { DeflateTerms::None };
+    Ok(Opening { dialect: super::PROVISIONING, talk, protocols: &[], deflate, first: Vec::new() })
 }
 
 const POST: Call =

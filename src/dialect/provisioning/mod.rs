@@ -30,9 +30,11 @@ pub use types::SYSTEM_HEALTH_UPDATE;
 use crate::dialect::BatchPart;
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;
+use crate::dialect::Ending;
 use crate::dialect::Guest;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
+use crate::dialect::Run;
 use crate::dialect::Silence;
 use crate::event::moment;
 
@@ -45,6 +47,7 @@ pub static PROTOCOL: Protocol = Protocol {
         called: "the Provisioning dialect",
         origin: "`127.0.0.1:9090` is where the platform listens",
         deletes_as: Some("events"),
+        secret: None,
     }),
     settings: &[],
 };
@@ -60,7 +63,7 @@ static DIALECT: Dialect = Dialect {
     },
     head: None,
     apart: None,
-    run: Some(put_batch),
+    run: Some(Run::Joined(put_batch)),
     outcome: None,
     envelopes: None,
     //= provisioning#5.5
@@ -68,6 +71,8 @@ static DIALECT: Dialect = Dialect {
     manners: Manners {
         silence: Silence::Pinged,
         slow: Some((1008, "slow subscriber")),
+        ending: Ending::Close,
+        deflate_bytes_min: 0,
         flood: "rate limit exceeded",
         hears_once_live: false,
         says_reconnect: false,

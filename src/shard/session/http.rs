@@ -29,6 +29,7 @@ use crate::dialect::OpensUpload;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::limits::PROVISIONING_AUTH_S;
 use crate::wire::deflate::Agreed;
+use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Answering;
 use crate::wire::http::CONTINUE;
 use crate::wire::http::Connection;
@@ -292,9 +293,11 @@ impl Shard {
         opening: Option<Opening>,
         now: Now,
     ) -> Option<Box<Http>> {
-        let (protocols, may_deflate) =
-            opening.as_ref().map_or((&[][..], true), |o| (o.protocols, o.may_deflate));
-        let terms = Terms { protocols, deflate: self.settings.deflate && may_deflate };
+        let (protocols, deflate) = opening
+            .as_ref()
+            .map_or((&[][..], DeflateTerms::Any), |opening| (opening.protocols, opening.deflate));
+        let deflate = if self.settings.deflate { deflate } else { DeflateTerms::None };
+        let terms = Terms { protocols, deflate };
         let upgrade = match Upgrade::check(head, &terms) {
             Ok(upgrade) => upgrade,
             Err(error) => {

@@ -8,6 +8,7 @@ use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
 use super::super::settings::Settings;
+use super::super::solo::AfterSent;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Answer;
@@ -18,6 +19,7 @@ use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
+use crate::wire::frame;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
@@ -107,7 +109,11 @@ impl Shard {
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
                 // Who cannot pay is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
-                Step::Close { code, reason } => self.close(id, code, reason, now),
+                Step::Close { code, reason } => {
+                    let mut bytes = Vec::new();
+                    frame::put_close(&mut bytes, code, reason);
+                    self.close_with(id, &bytes, AfterSent::Awaited, now);
+                }
                 Step::Ask { ticket, what: Request::Identify { token } } => {
                     let answered = self.answer_identify(id, ticket, &token, now);
                     steps.splice(0..0, answered).for_each(drop);

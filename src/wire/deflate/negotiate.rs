@@ -10,6 +10,16 @@ pub const WINDOW_BITS_MIN: u8 = 9;
 /// Bits of the largest window, which is the one of an offer that names none.
 pub const WINDOW_BITS_MAX: u8 = 15;
 
+/// Which offers may be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeflateTerms {
+    None,
+    /// Those that ask for a window of ours that we can keep to.
+    Any,
+    /// Those that leave us the largest window.
+    LargestWindow,
+}
+
 /// The parameters agreed with one client. `client_no_context_takeover` is always one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Agreed {
@@ -31,8 +41,17 @@ struct Offer {
 }
 
 /// Takes the first offer that can be taken, of all `Sec-WebSocket-Extensions` fields in their order.
-pub fn negotiate<'h>(values: impl Iterator<Item = &'h [u8]>) -> Option<Agreed> {
-    values.flat_map(|value| fields::split_unquoted(value, b',')).find_map(accept)
+pub fn negotiate<'h>(
+    terms: DeflateTerms,
+    values: impl Iterator<Item = &'h [u8]>,
+) -> Option<Agreed> {
+    let is_within = |agreed: &Agreed| match terms {
+        DeflateTerms::None => false,
+        DeflateTerms::Any => true,
+        DeflateTerms::LargestWindow => agreed.server_window_bits == WINDOW_BITS_MAX,
+    };
+    let mut offers = values.flat_map(|value| fields::split_unquoted(value, b','));
+    offers.find_map(|offer| accept(offer).filter(is_within))
 }
 
 impl Agreed {
@@ -142,7 +161,7 @@ mod tests {
 
     /// The answer to the fields `values`.
     fn answer(values: &[&str]) -> Option<String> {
-        let agreed = negotiate(values.iter().map(|value| value.as_bytes()))?;
+        let agreed = negotiate(DeflateTerms::Any, values.iter().map(|value| value.as_bytes()))?;
         let mut out = Vec::new();
         agreed.put(&mut out);
         Some(String::from_utf8(out).unwrap())
@@ -217,6 +236,18 @@ mod tests {
                 assert_eq!(answer(&[&format!("{declined}, {good}")]), expected, "{declined}");
             }
         }
+    }
+
+    #[test]
+    fn a_window_that_the_terms_forbid_is_declined() {
+        let taken = |terms, offers: &str| negotiate(terms, [offers.as_bytes()].into_iter());
+        let (small, plain) =
+            ("permessage-deflate; server_max_window_bits=10", "permessage-deflate");
+        assert_eq!(taken(DeflateTerms::LargestWindow, small), None);
+        let next = taken(DeflateTerms::LargestWindow, &format!("{small}, {plain}")).unwrap();
+        assert_eq!(next.server_window_bits, 15);
+        assert!(taken(DeflateTerms::Any, small).is_some());
+        assert_eq!(taken(DeflateTerms::None, plain), None);
     }
 
     #[test]

@@ -42,6 +42,12 @@ pub(super) fn decode(text: &str, plus: Plus) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&resolved).into_owned())
 }
 
+/// A form's text (`application/x-www-form-urlencoded`) without its escapes.
+#[must_use]
+pub fn form_decoded(text: &str) -> Cow<'_, str> {
+    decode(text, Plus::IsSpace)
+}
+
 fn resolve(bytes: &[u8], plus: Plus) -> Vec<u8> {
     let mut resolved = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -22,9 +22,9 @@ const SECRET = '0123456789abcdef0123456789abcdef';
 const closers = [];
 
 /** A server for a test. It ends with the test, and so do the test's clients: those that come back would do so for ever. */
-export async function serve(t, driver, settings) {
+export async function serve(t, driver, settings, switches) {
   t.after(() => closers.splice(0).forEach((close) => close()));
-  return serveFor(t, driver, settings);
+  return serveFor(t, driver, settings, switches);
 }
 
 /** A server that looks at tokens. */

@@ -304,3 +304,60 @@ test('clients that want the same call it the same, whatever they did before', ()
   busy.socket.say({ type: 'unsubscribed', id: 's1' });
   assert.equal(busy.client.subscribe('t', () => {}).id, fresh.client.subscribe('t', () => {}).id);
 });
+
+test('the past is asked for at a pace until it is live, also over a lost connection', async () => {
+  const it = puppet();
+  const subscription = it.client.subscribe({ topics: 't', since: 'earliest', speed: 60, play_from: 7, max_gap_ms: 500 }, () => {});
+  it.socket.welcome();
+  const wish = { type: 'subscribe', id: 's1', topics: ['t'], speed: 60, play_from: 7, max_gap_ms: 500 };
+  assert.deepEqual(it.socket.take(), [{ ...wish, since: 'earliest' }]);
+  it.socket.say({ type: 'subscribed', id: 's1' });
+  it.socket.say(event('t', 1));
+  it.socket.vanish();
+  it.clock.pass(10_000);
+  it.socket.welcome();
+  assert.deepEqual(it.socket.take(), [{ ...wish, since: { epoch: 'a', offsets: { t: 1 }, time_us: 0 } }]);
+  assert.equal(subscription.speed, 60);
+  it.socket.say({ type: 'subscribed', id: 's1' });
+  it.socket.say(live({ t: 1 }));
+  assert.equal(subscription.speed, undefined);
+  it.socket.vanish();
+  it.clock.pass(10_000);
+  it.socket.welcome();
+  assert.deepEqual(it.socket.take(), [{ type: 'subscribe', id: 's1', topics: ['t'], since: { epoch: 'a', offsets: { t: 1 }, time_us: 5 } }]);
+});
+
+test('it is paused and moved, and what was told of the place before holds nothing back', async () => {
+  const it = puppet();
+  const heard = [];
+  const subscription = it.client.subscribe({ topics: 't' }, ({ offset }) => heard.push(offset));
+  it.socket.welcome();
+  it.socket.say({ type: 'subscribed', id: 's1' });
+  it.socket.say(live({ t: 0 }));
+  for (const offset of [1, 2, 3]) it.socket.say(event('t', offset));
+  it.socket.take();
+  const moved = subscription.seek('earliest', { speed: 10 });
+  assert.deepEqual(it.socket.take(), [{ type: 'update', id: 's1', since: 'earliest', speed: 10 }]);
+  it.socket.say({ type: 'updated', id: 's1' });
+  await moved;
+  assert.deepEqual([subscription.state, subscription.speed], ['replaying', 10]);
+  for (const offset of [1, 2]) it.socket.say(event('t', offset));
+  assert.deepEqual(heard, [1, 2, 3, 1, 2]);
+  const paused = subscription.pause();
+  assert.deepEqual(it.socket.take(), [{ type: 'update', id: 's1', speed: 0 }]);
+  it.socket.say({ type: 'updated', id: 's1' });
+  await paused;
+  // A connection lost while it is paused: it goes on where it was, and is paused still.
+  it.socket.vanish();
+  it.clock.pass(10_000);
+  it.socket.welcome();
+  assert.deepEqual(it.socket.take(), [{ type: 'subscribe', id: 's1', topics: ['t'], since: { epoch: 'a', offsets: { t: 2 }, time_us: 0 }, speed: 0 }]);
+  it.socket.say({ type: 'subscribed', id: 's1' });
+  const back = subscription.seek('last', { speed: null });
+  assert.deepEqual(it.socket.take(), [{ type: 'update', id: 's1', since: 'last', speed: null }]);
+  it.socket.say({ type: 'updated', id: 's1' });
+  await back;
+  it.socket.say(event('t', 3));
+  it.socket.say(live({ t: 3 }));
+  assert.deepEqual([heard.at(-1), subscription.state, subscription.speed], [3, 'live', undefined]);
+});

@@ -161,6 +161,29 @@ function suite() {
     assert.deepEqual(items.map(({ payload }) => payload.n), [5, 6, 17]);
   });
 
+  test('the past is told at a pace, paused, moved, and left for the present', async () => {
+    const subscriber = client();
+    for (let n = 0; n < 3; n += 1) await subscriber.publish(topic('played'), { n });
+    const heard = [];
+    let told = (n) => heard.push(n);
+    let live;
+    const isLive = new Promise((resolve) => (live = resolve));
+    const subscription = subscriber.subscribe({ topics: topic('played'), since: 'earliest', speed: 0 }, { event: ({ payload }) => told(payload.n), live: () => live() });
+    await subscription.ready;
+    await subscriber.ping();
+    assert.deepEqual(heard, [], 'paused, nothing is told');
+    await subscription.update({ speed: 10_000, max_gap_ms: 10 });
+    await isLive;
+    assert.deepEqual([heard, subscription.state], [[0, 1, 2], 'live']);
+    const again = collector(4);
+    told = again.push;
+    await subscription.seek('earliest', { speed: null });
+    await subscriber.publish(topic('played'), { n: 3 });
+    await again.full;
+    assert.deepEqual(again.items, [0, 1, 2, 3]);
+    await assert.rejects(subscription.update({ speed: 5 }), { code: 'bad_field', field: 'speed' });
+  });
+
   test('a restarted server is found again, and what it forgot is named', async (context) => {
     if (!own) {
       context.skip('the server is not ours to stop');

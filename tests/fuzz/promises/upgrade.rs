@@ -1,5 +1,6 @@
 //! A request becomes a WebSocket or is told why not, and either reply is a whole HTTP head.
 
+use fanwire::wire::deflate::DeflateTerms;
 use fanwire::wire::http::Answering;
 use fanwire::wire::http::HttpDate;
 use fanwire::wire::http::parse_head;
@@ -10,7 +11,7 @@ use fanwire::wire::upgrade::Upgrade;
 pub(crate) fn hold(input: &[u8]) {
     let Ok(Some((head, _))) = parse_head(input) else { return };
     let mut reply = Vec::new();
-    match Upgrade::check(&head, &Terms { protocols: &["fanwire.v1"], deflate: true }) {
+    match Upgrade::check(&head, &Terms { protocols: &["fanwire.v1"], deflate: DeflateTerms::Any }) {
         Ok(upgrade) => {
             upgrade.write_reply(&mut reply);
             assert!(reply.starts_with(b"HTTP/1.1 101 ") && reply.ends_with(b"\r\n\r\n"));

@@ -1,10 +1,28 @@
-//! Bounds of playback: the past, told at a pace of its own time.
+//! Bounds of the past: its pages, those who are told of it, and playback, which tells it at a pace of its own time.
 //!
 //! Invariant: what one playback holds ahead of its time is a page of each home shard, counted in what all replays may hold.
 
-use super::PAGE_BYTES_MAX;
-use super::REPLAY_STALLED_MS;
-
+/// Bytes of one page of replayed events.
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one page at least, however little room there is for pages.
+pub const PAGE_BYTES_MIN: usize = 2 * 1024;
+/// A page may take such a part of the room that is left for pages: the less there is, the smaller they are.
+pub const PAGE_ROOM_SHARE: usize = 16;
+/// Bytes that a connection's replays may hold even if those of all others have used up what the shard has for them; more waits in line.
+pub const REPLAY_SPARE_BYTES: usize = 4 * 1024;
+/// Bytes of a replay when it begins, and for each home shard that it asks.
+pub const REPLAY_BYTES: usize = 512;
+/// Bytes of a topic or key that a replay remembers, without its text, in a table as empty as it may be.
+pub const REPLAY_KEY_BYTES: usize = 96;
+/// Milliseconds for which those who wait for room see none before it is taken from others: from those who have not taken anything for as long.
+pub const REPLAY_STALLED_MS: u64 = 5_000;
+/// Milliseconds in which a page is taken while others wait for room; who takes longer may be closed, too.
+pub const PAGE_MS_MAX: u64 = 60_000;
+const _: () = assert!(PAGE_BYTES_MIN * 2 <= REPLAY_SPARE_BYTES);
+/// Events of one page of replayed events.
+pub const PAGE_EVENTS_MAX: usize = 1024;
+/// Events, keys and topics that are looked at for one page; at the limit it ends there, however few events are on it, and the next one goes on.
+pub const PAGE_WORK_MAX: usize = 8 * 1024;
 /// The slowest and the fastest that the past is told at, as multiples of its own time; other speeds are refused with `bad_field`.
 pub const PLAYBACK_SPEED_MIN: f64 = 0.01;
 /// As above.

@@ -1,0 +1,116 @@
+//! Messages of several events that are being filled: one for all of them, or one for each topic, as the dialect has it.
+//!
+//! Invariants: events of one topic are in their order, within a message and from message to message; of what is added all is ended. Never knows a class.
+
+use crate::dialect::BatchPart;
+use crate::dialect::Run;
+use crate::event::Event;
+use crate::event::TopicName;
+use crate::limits::BATCH_BYTES_MAX;
+
+/// What is being filled.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    first: Filled,
+    /// Of further topics.
+    others: Vec<Filled>,
+    bytes: usize,
+    /// Events of the message that has most.
+    events: u16,
+    /// What a message is made in, if it is made when it is complete.
+    made: Vec<u8>,
+}
+
+/// One message.
+#[derive(Debug, Default)]
+struct Filled {
+    /// `None`: events of all topics are in it, or it is empty.
+    topic: Option<TopicName>,
+    text: Vec<u8>,
+    events: u16,
+}
+
+impl Runs {
+    /// Nothing is in it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.first.events == 0
+    }
+
+    /// Bytes of what is in it.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether it must be ended: a message has as many events as it may, or all together have as many bytes.
+    pub(super) const fn is_full(&self, events_max: u16) -> bool {
+        self.events >= events_max || self.bytes >= BATCH_BYTES_MAX
+    }
+
+    /// Whether an event can be added; if not, what is in it is to be ended first.
+    pub(super) fn takes(&self, run: Run, event: &Event, text: &[u8]) -> bool {
+        let Run::PerTopic(per_topic) = run else { return true };
+        let of_topic = self.all().find(|filled| filled.topic.as_ref() == Some(&event.topic));
+        of_topic.is_none_or(|filled| (per_topic.goes_with)(&filled.text, text))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Filled> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Adds an event, as it is written.
+    pub(super) fn add(&mut self, run: Run, event: &Event, text: &[u8]) {
+        let filled = match run {
+            Run::Joined(put) => {
+                let part =
+                    if self.first.events == 0 { BatchPart::Begin } else { BatchPart::Between };
+                put(part, event.time_us, &mut self.first.text);
+                &mut self.first
+            }
+            Run::PerTopic(_) => self.of_topic(&event.topic),
+        };
+        filled.text.extend_from_slice(text);
+        filled.events += 1;
+        let events = filled.events;
+        self.events = self.events.max(events);
+        self.bytes += text.len();
+    }
+
+    fn of_topic(&mut self, topic: &TopicName) -> &mut Filled {
+        if self.first.events == 0 {
+            self.first.topic = Some(topic.clone());
+        }
+        if self.first.topic.as_ref() == Some(topic) {
+            return &mut self.first;
+        }
+        let is_of = |filled: &Filled| filled.topic.as_ref() == Some(topic);
+        let index = self.others.iter().position(is_of).unwrap_or_else(|| {
+            self.others.push(Filled { topic: Some(topic.clone()), ..Filled::default() });
+            self.others.len() - 1
+        });
+        &mut self.others[index]
+    }
+
+    /// Ends all messages, in the order in which they were begun, and is empty then.
+    pub(super) fn end(&mut self, run: Run, mut each: impl FnMut(&[u8])) {
+        for filled in std::iter::once(&mut self.first).chain(&mut self.others) {
+            if filled.events == 0 {
+                continue;
+            }
+            match run {
+                Run::Joined(put) => {
+                    put(BatchPart::End, 0, &mut filled.text);
+                    each(&filled.text);
+                }
+                Run::PerTopic(per_topic) => {
+                    self.made.clear();
+                    (per_topic.end)(&filled.text, &mut self.made);
+                    each(&self.made);
+                }
+            }
+            filled.text.clear();
+            (filled.topic, filled.events) = (None, 0);
+        }
+        self.others.clear();
+        (self.bytes, self.events) = (0, 0);
+    }
+}
