@@ -1,6 +1,7 @@
 //! Bounds of dialects whose clients came from somewhere: what their messages may ask for.
 
 use super::FILTER_TERMS_MAX;
+use super::OUTBOX_BYTES_MAX;
 use super::PAYLOAD_BYTES_MAX;
 use super::SUBSCRIPTION_TOPICS_MAX;
 use super::SUBSCRIPTIONS_MAX;

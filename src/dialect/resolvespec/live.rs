@@ -41,7 +41,9 @@ pub(super) fn filter(table: &Table, kept: &Filter) -> Result<Option<Live>, Strin
 }
 
 fn predicate(table: &Table, kept: &Filter) -> Result<Predicate, String> {
-    let each = |all: &[Filter]| all.iter().map(|one| predicate(table, one)).collect();
+    let each = |all: &[Filter]| -> Result<Vec<Predicate>, String> {
+        all.iter().map(|one| predicate(table, one)).collect()
+    };
     Ok(match kept {
         Filter::And(all) => Predicate::And(each(all)?),
         Filter::Or(any) => Predicate::Or(each(any)?),
@@ -53,9 +55,8 @@ fn predicate(table: &Table, kept: &Filter) -> Result<Predicate, String> {
 fn of_test(column: &Column, test: &Test) -> Result<Predicate, String> {
     let path = FieldPath::new(&[&*column.name], Arrays::Whole);
     let path = path.map_err(|error| format!("{}: {error}", column.name))?;
-    let field = |rule, test| {
-        Predicate::Test(Term { source: Source::Field(path.clone()), rule, test })
-    };
+    let field =
+        |rule, test| Predicate::Test(Term { source: Source::Field(path.clone()), rule, test });
     let native = |test| field(Rule::Native, test);
     Ok(match test {
         Test::Null => native(LiveTest::Null),
@@ -64,7 +65,8 @@ fn of_test(column: &Column, test: &Test) -> Result<Predicate, String> {
         Test::In(values) => one_of(values.iter().filter_map(scalar).collect(), &native),
         Test::Like { pattern, ignore_case } => {
             let pattern = Wildcard::parse(pattern, Style::Sql, *ignore_case);
-            let pattern = pattern.map_err(|_| format!("{}: the pattern is too long", column.name))?;
+            let pattern =
+                pattern.map_err(|_| format!("{}: the pattern is too long", column.name))?;
             native(LiveTest::Like(pattern))
         }
         Test::Compare(Comparison::Equal, value) => {
@@ -74,7 +76,9 @@ fn of_test(column: &Column, test: &Test) -> Result<Predicate, String> {
             native(LiveTest::NotIn(scalar(value).into_iter().collect()))
         }
         Test::Compare(comparison, Value::Bool(value)) => {
-            let passes = |one: &bool| Test::Compare(*comparison, Value::Bool(*value)).passes(&Value::Bool(*one));
+            let passes = |one: &bool| {
+                Test::Compare(*comparison, Value::Bool(*value)).passes(&Value::Bool(*one))
+            };
             one_of([false, true].into_iter().filter(passes).map(Scalar::Bool).collect(), &native)
         }
         Test::Compare(comparison, value) => {
@@ -84,7 +88,11 @@ fn of_test(column: &Column, test: &Test) -> Result<Predicate, String> {
                 _ => (Rule::Native, scalar(value)),
             };
             let edge = edge.ok_or_else(|| {
-                format!("{}: a subscription cannot compare values of the type {}", column.name, column.kind.name())
+                format!(
+                    "{}: a subscription cannot compare values of the type {}",
+                    column.name,
+                    column.kind.name()
+                )
             })?;
             field(rule, LiveTest::Range(range(*comparison, edge)))
         }
@@ -150,13 +158,21 @@ mod tests {
 
     const VALUES: [(Type, &[&str]); 8] = [
         (Type::Int, &["0", "-7", "9007199254740993", "9007199254740992", "null"]),
-        (Type::Text, &["\"\"", "\"Ada\"", "\"ada\"", "\"a%\"", "\"\u{10000}\"", "\"\u{ffff}\"", "null"]),
+        (
+            Type::Text,
+            &["\"\"", "\"Ada\"", "\"ada\"", "\"a%\"", "\"\u{10000}\"", "\"\u{ffff}\"", "null"],
+        ),
         (Type::Bool, &["true", "false", "null"]),
         (Type::Decimal, &["1.5", "-2", "9007199254740993", "null"]),
         (Type::Float, &["0.5", "-1e300", "2", "null"]),
         (
             Type::Time,
-            &["\"2026-01-10T12:00:00Z\"", "\"2026-01-10T12:00:00.5Z\"", "\"1969-12-31T23:59:59Z\"", "null"],
+            &[
+                "\"2026-01-10T12:00:00Z\"",
+                "\"2026-01-10T12:00:00.5Z\"",
+                "\"1969-12-31T23:59:59Z\"",
+                "null",
+            ],
         ),
         (Type::Bytes, &["\"AAEC\"", "\"\"", "null"]),
         (Type::Json, &["{\"a\":1}", "null"]),
@@ -167,8 +183,22 @@ mod tests {
     fn what_is_live_is_what_is_read() {
         let table = table();
         let operators = [
-            "eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "in", "between",
-            "between_inclusive", "is_null", "is_not_null", "contains", "startswith", "endswith",
+            "eq",
+            "neq",
+            "gt",
+            "gte",
+            "lt",
+            "lte",
+            "like",
+            "ilike",
+            "in",
+            "between",
+            "between_inclusive",
+            "is_null",
+            "is_not_null",
+            "contains",
+            "startswith",
+            "endswith",
         ];
         let (mut asked, mut refused) = (0, Vec::new());
         for (kind, values) in VALUES {
@@ -183,7 +213,9 @@ mod tests {
                         kind.name()
                     );
                     let message = Message::read(&text).unwrap();
-                    let Ok(kept) = query::filter(&table, &message.options.filters) else { continue };
+                    let Ok(kept) = query::filter(&table, &message.options.filters) else {
+                        continue;
+                    };
                     if kept.check(&table).is_err() {
                         assert!(filter(&table, &kept).is_err(), "{text}");
                         continue;

@@ -254,8 +254,11 @@ mod tests {
         let options = &message.options;
         assert_eq!((options.limit, options.offset), (Some(5), None));
         assert_eq!(options.columns, ["aé", ""]);
-        let filters: Vec<_> =
-            options.filters.iter().map(|own| (&*own.column, own.value, own.is_alternative)).collect();
+        let filters: Vec<_> = options
+            .filters
+            .iter()
+            .map(|own| (&*own.column, own.value, own.is_alternative))
+            .collect();
         assert_eq!(filters, [("a", "1.50", true), ("", "null", false)]);
     }
 

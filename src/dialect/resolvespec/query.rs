@@ -187,7 +187,8 @@ fn condition(table: &Table, said: &Said<'_>) -> Result<Filter, TableError> {
     if said.value == "null" && (is_text || matches!(operator, Operator::Between { .. })) {
         return Ok(Filter::none());
     }
-    let casts = said.operator.eq_ignore_ascii_case("like") || said.operator.eq_ignore_ascii_case("ilike");
+    let casts =
+        said.operator.eq_ignore_ascii_case("like") || said.operator.eq_ignore_ascii_case("ilike");
     if operator == equal && casts && kind != Type::Text {
         // What does not read as a value of the column is the text of none.
         let read = Type::Text.read(said.value).ok().and_then(|value| match value {
@@ -271,7 +272,8 @@ mod tests {
             ("is_null", "null", false),
             ("is_not_null", "null", true),
         ] {
-            let filters = format!(r#"[{{"column":"age","operator":"{operator}","value":{value}}}]"#);
+            let filters =
+                format!(r#"[{{"column":"age","operator":"{operator}","value":{value}}}]"#);
             assert_eq!(passes(&filters, row("Ada", 7)), expected, "{filters}");
         }
         for (operator, value, expected) in [

@@ -98,10 +98,7 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             }
             Step::Ask {
                 what:
-                    Request::Publish(_)
-                    | Request::Subscribe(_)
-                    | Request::Query(_)
-                    | Request::Write(_),
+                    Request::Publish(_) | Request::Subscribe(_) | Request::Query(_) | Request::Write(_),
                 ..
             }
             | Step::Subscribe(_)
