@@ -130,7 +130,7 @@ impl Conversation {
                 slow: Slow::Disconnect,
                 ..Subscription::default()
             };
-            Some(Wish { subscription: Arc::new(subscription), since: Since::Now })
+            Some(Wish { subscription: Arc::new(subscription), since: Since::Now, playback: None })
         };
         self.tables().into_iter().filter_map(wish).collect()
     }
