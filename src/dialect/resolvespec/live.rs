@@ -67,7 +67,8 @@ fn of_test(column: &Column, test: &Test) -> Result<Predicate, String> {
             let pattern = Wildcard::parse(pattern, Style::Sql, *ignore_case);
             let pattern =
                 pattern.map_err(|_| format!("{}: the pattern is too long", column.name))?;
-            native(LiveTest::Like(pattern))
+            // By this rule numbers and truth are looked at as their texts.
+            field(Rule::Sql, LiveTest::Like(pattern))
         }
         Test::Compare(Comparison::Equal, value) => {
             one_of(scalar(value).into_iter().collect(), &native)

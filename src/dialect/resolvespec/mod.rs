@@ -4,12 +4,14 @@
 //! find, and a notification is one message with one subscription's id. Whatever is wrong is answered with its code.
 
 mod doors;
+mod ids;
 mod live;
 mod message;
 mod query;
 mod reply;
 mod shape;
 mod talk;
+mod told;
 
 pub use doors::DOORS;
 pub use talk::Conversation;
@@ -83,7 +85,7 @@ static DIALECT: Dialect = Dialect {
 //= resolvespec#3A.2
 //# `{"type":"notification","operation":"create","subscription_id":"…","schema":"public","entity":"users","data":…,"timestamp":"…"}`
 fn put_head(_form: Form, event: &Event, _view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {
-    let (id, schema, entity) = subs.ids().next().map_or(("", "", ""), |id| talk::parts_of(id));
+    let (id, schema, entity) = subs.ids().next().map_or(("", "", ""), |id| ids::parts_of(id));
     out.extend_from_slice(br#"{"type":"notification","operation":""#);
     out.extend_from_slice(match event.op {
         Op::Create => b"create",

@@ -2,17 +2,16 @@
 //!
 //! Invariants: one thing is asked at a time, and answered before the next one is heard; a subscription's id says nothing of its client, so those who subscribe to the same are told the same.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-
+use super::ids::parts_of;
+use super::ids::uuid_of;
 use super::live;
 use super::message::Message;
 use super::query;
 use super::reply;
+use super::told;
 use crate::batch::Slow;
-use crate::clock::Now;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
@@ -30,17 +29,13 @@ use crate::limits::RESOLVESPEC_ANSWER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::tables::Change;
 use crate::tables::ErrorCode;
-use crate::tables::Page;
 use crate::tables::Query;
 use crate::tables::Schema;
 use crate::tables::Table;
 use crate::tables::TableError;
 use crate::tables::TableId;
 use crate::tables::Unknown;
-use crate::tables::What;
 use crate::tables::Write;
-use crate::tables::Written;
-use crate::tables::payload_of;
 
 /// One client's conversation.
 #[derive(Debug)]
@@ -192,7 +187,7 @@ impl Conversation {
             "meta" => {
                 // Only who may read a table is told of it.
                 let query = Query { limit: Some(0), ..Query::all(table) };
-                let about = about(message, of, &query::name_of(of, context.view));
+                let about = told::about(message, of, &query::name_of(of, context.view));
                 (AskedFor::Meta { about }, Request::Query(Box::new(query)))
             }
             other => {
@@ -251,7 +246,7 @@ impl Conversation {
         let uuid = uuid_of(&(&*name, filter_text, self.subscriptions));
         self.subscriptions += 1;
         let id: SubId = format!("{uuid}/{name}").into();
-        let about = subscribed(message, &uuid);
+        let about = told::subscribed(message, &uuid);
         self.subscribed.push(Subscribed { id: Arc::clone(&id), is_heard: found.is_some() });
         let Some((_, table)) = found else {
             return Ok(Step::say(reply::success(&message.id, &about, None, context.now)));
@@ -305,7 +300,7 @@ impl Conversation {
         let Asked { id, what } = self.asked.as_mut()?;
         let said = match (what, answer) {
             (AskedFor::List { query, rows, count }, Answer::Rows(page)) => {
-                put_rows(tables, query, page, rows);
+                told::put_rows(tables, query, page, rows);
                 *count += page.rows.len() as u64;
                 let end = page.end?;
                 if rows.len() > RESOLVESPEC_ANSWER_BYTES_MAX {
@@ -322,12 +317,12 @@ impl Conversation {
             (AskedFor::One { query, row }, Answer::Rows(page)) => {
                 if row.is_none() && !page.rows.is_empty() {
                     let mut text = String::new();
-                    put_rows(tables, query, page, &mut text);
+                    told::put_rows(tables, query, page, &mut text);
                     *row = Some(text);
                 }
                 let number = page.end?.number;
                 match row {
-                    Some(row) => one_read(id, (row, number), tables.table(query.table), now),
+                    Some(row) => told::one_read(id, (row, number), tables.table(query.table), now),
                     None => {
                         let error = TableError::new(ErrorCode::NotFound, "");
                         reply::failure(id, "read_error", &table_message("read", &error), now)
@@ -338,8 +333,8 @@ impl Conversation {
                 page.end?;
                 reply::success(id, about, None, now)
             }
-            (AskedFor::Write { table, operation }, Answer::Written(written)) => {
-                let data = written_data(tables.table(*table), *operation, written);
+            (AskedFor::Write { table, .. }, Answer::Written(written)) => {
+                let data = told::written_data(tables.table(*table), written);
                 reply::success(id, &data, None, now)
             }
             (AskedFor::Subscribe { about }, Answer::Subscribed(Ok(()))) => {
@@ -417,117 +412,6 @@ fn write(
     };
     let what = AskedFor::Write { table: id, operation };
     Ok((what, Request::Write(Box::new(Write::new(id, change)))))
-}
-
-/// What a write is answered with.
-fn written_data(table: &Table, operation: Operation, written: &Written) -> String {
-    match (operation, written.what, &written.row) {
-        (Operation::Create | Operation::Update, What::Created | What::Updated, Some(row)) => {
-            payload_of(table, row)
-        }
-        _ => r#"{"deleted":true}"#.to_owned(),
-    }
-}
-
-/// Appends rows as JSON, with commas between them, as far as there is room.
-fn put_rows(tables: &Schema, query: &Query, page: &Page, rows: &mut String) {
-    let table = tables.table(query.table);
-    let columns = query.columns_of(table);
-    for row in &page.rows {
-        if rows.len() > RESOLVESPEC_ANSWER_BYTES_MAX {
-            return;
-        }
-        if !rows.is_empty() {
-            rows.push(',');
-        }
-        row.put_json(tables, table, (&columns, &query.preload), rows);
-    }
-}
-
-//= resolvespec#3A.4
-//# `fetch_row_number`: 1-based `ROW_NUMBER()` of that primary key under filters+sort; sets
-//# the record's `RowNumber` field if it has one
-fn one_read(id: &str, (row, number): (&str, Option<u64>), table: &Table, now: Now) -> Box<[u8]> {
-    let Some(number) = number else {
-        return reply::success(id, row, Some(r#"{"total":1}"#), now);
-    };
-    let is_number = |name: &str| name.replace('_', "").eq_ignore_ascii_case("rownumber");
-    let field = table.columns.iter().find(|column| is_number(&column.name));
-    let mut numbered = String::from(row);
-    if let Some(field) = field
-        && let Ok(members) = json::members(row)
-    {
-        let mut out = vec![b'{'];
-        for (index, (name, value)) in members.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            json::string(name, &mut out);
-            out.push(b':');
-            let number = number.to_string();
-            let is_field = **name == *field.name;
-            out.extend_from_slice(if is_field {
-                number.as_bytes()
-            } else {
-                value.get().as_bytes()
-            });
-        }
-        out.push(b'}');
-        numbered = String::from_utf8_lossy(&out).into_owned();
-    }
-    let metadata = format!(r#"{{"total":1,"row_number":{number}}}"#);
-    reply::success(id, &numbered, Some(&metadata), now)
-}
-
-/// What is said of a table.
-fn about(message: &Message<'_>, table: &Table, name: &str) -> String {
-    let mut out = br#"{"schema":"#.to_vec();
-    json::string(&message.schema, &mut out);
-    out.extend_from_slice(br#","entity":"#);
-    json::string(&message.entity, &mut out);
-    out.extend_from_slice(br#","table_name":"#);
-    json::string(name, &mut out);
-    out.extend_from_slice(br#","columns":"#);
-    json::strings(table.columns.iter().map(|column| &*column.name), &mut out);
-    out.extend_from_slice(br#","primary_key":"#);
-    let key: Vec<&str> = table.key.iter().map(|id| &*table.column(*id).name).collect();
-    json::string(&key.join(","), &mut out);
-    out.push(b'}');
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// What is said of a new subscription.
-fn subscribed(message: &Message<'_>, uuid: &str) -> String {
-    let mut out = br#"{"entity":"#.to_vec();
-    json::string(&message.entity, &mut out);
-    out.extend_from_slice(br#","schema":"#);
-    json::string(&message.schema, &mut out);
-    out.extend_from_slice(br#","subscription_id":"#);
-    json::string(uuid, &mut out);
-    out.push(b'}');
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// A UUID of version 4 that the same always has.
-fn uuid_of(of: &impl std::hash::Hash) -> String {
-    let half = |seed| FixedState::with_seed(seed).hash_one(of);
-    let bits = u128::from(half(1)) << 64 | u128::from(half(2));
-    // RFC 9562 section 5.4: the version and the variant.
-    let bits = bits & !(0xf << 76) & !(0x3 << 62) | 4 << 76 | 2 << 62;
-    let parts = [(96, 0xffff_ffff, 8), (80, 0xffff, 4), (64, 0xffff, 4), (48, 0xffff, 4)];
-    let mut text: Vec<String> = parts
-        .iter()
-        .map(|(shift, mask, digits)| format!("{:0digits$x}", bits >> shift & mask))
-        .collect();
-    text.push(format!("{:012x}", bits & 0xffff_ffff_ffff));
-    text.join("-")
-}
-
-/// A subscription's id as clients know it, and its table's schema and name: the id here is all of it.
-pub(super) fn parts_of(id: &str) -> (&str, &str, &str) {
-    let (uuid, name) = id.split_once('/').unwrap_or((id, ""));
-    let (schema, entity) = name.split_once('.').unwrap_or(("", name));
-    (uuid, schema, entity)
 }
 
 impl Talk for Conversation {
