@@ -46,7 +46,7 @@ impl Scene {
         let mut world = World::new(shards, &settings);
         tables::join(&mut world, &settings);
         let all = r#"{"sub":"root","exp":3000,"fanwire":{"subscribe":["**"],"publish":["**"]}}"#;
-        let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts"],"publish":["tables/public.*"],"filter":"team = \"red\""}}"#;
+        let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts"],"publish":["tables/public.users","tables/public.posts"],"filter":"team = \"red\""}}"#;
         let root = open(&mut world, 0, all);
         let red = open(&mut world, usize::from(shards) - 1, red);
         Self { world, root, red, random }
@@ -86,42 +86,34 @@ impl Scene {
         }
     }
 
-    fn condition(&mut self) -> String {
-        let column = *self.random.pick(&["team", "name", "title", "age", "id", "user_id"]);
-        let operators = [
-            "eq",
-            "neq",
-            "gt",
-            "lte",
-            "like",
-            "ilike",
-            "in",
-            "is_null",
-            "is_not_null",
-            "contains",
-            "LIKE",
-            "x",
-        ];
-        let operator = *self.random.pick(&operators);
-        let value = *self
-            .random
-            .pick(&["\"blue\"", "\"red\"", "null", "1", "[1,2,3]", "\"%s%\"", "[]", "\"%\""]);
+    fn condition(&mut self, entity: &str) -> String {
+        let (text, number) = if entity == "posts" { ("title", "user_id") } else { ("name", "age") };
+        let column = *self.random.pick(&["team", text, number, "id"]);
+        let (operators, values): (&[&str], &[&str]) = match column {
+            "id" | "age" | "user_id" => (
+                &["eq", "neq", "gt", "lte", "in", "is_not_null", "between", "like", "x"],
+                &["1", "\"2\"", "[1,2,3]", "[]", "null", "[0,9]"],
+            ),
+            _ => (
+                &["eq", "neq", "gt", "lte", "like", "ilike", "in", "is_null", "contains", "LIKE"],
+                &["\"blue\"", "\"red\"", "null", "\"%s%\"", "\"%\"", "\"\""],
+            ),
+        };
+        let (operator, value) = (*self.random.pick(operators), *self.random.pick(values));
         let logic = *self.random.pick(&["AND", "OR", "or", ""]);
         format!(
             r#"{{"column":"{column}","operator":"{operator}","value":{value},"logic_operator":"{logic}"}}"#
         )
     }
 
-    fn options(&mut self) -> String {
-        let count = self.random.below(4);
-        let filters: Vec<String> = (0..count).map(|_| self.condition()).collect();
-        let preload = *self.random.pick(&[
-            "[]",
-            r#"[{"relation":"posts"}]"#,
-            r#"[{"relation":"user"}]"#,
-            r#"[{"relation":"Posts.user.posts"}]"#,
-            r#"[{"relation":"user.posts"}]"#,
-        ]);
+    fn options(&mut self, entity: &str) -> String {
+        let count = self.random.below(3);
+        let filters: Vec<String> = (0..count).map(|_| self.condition(entity)).collect();
+        let relations = match entity {
+            "posts" => ["[]", r#"[{"relation":"user"}]"#, r#"[{"relation":"user.posts"}]"#],
+            _ => ["[]", r#"[{"relation":"posts"}]"#, r#"[{"relation":"Posts.user.posts"}]"#],
+        };
+        let preload = *self.random.pick(&relations);
         let columns = *self.random.pick(&["[]", r#"["id"]"#, r#"["team","id"]"#]);
         let sort = *self.random.pick(&[
             "[]",
@@ -140,9 +132,10 @@ impl Scene {
     }
 
     fn red_says(&mut self) -> String {
-        let entity = *self.random.pick(&["users", "posts", "public.users", "notes"]);
+        let entity =
+            *self.random.pick(&["users", "posts", "users", "posts", "public.users", "notes"]);
         let id = 1 + self.random.below(8);
-        let options = self.options();
+        let options = self.options(entity);
         let text = if entity == "posts" { "title" } else { "name" };
         let team = *self.random.pick(&["\"red\"", "\"blue\"", "null"]);
         let data = match self.random.below(4) {
@@ -186,6 +179,7 @@ fn run(seed: u64) {
     let mut scene = Scene::new(seed);
     let (mut heard, mut found) = (0, 0);
     for _ in 0..60 {
+        scene.world.advance(200);
         if scene.random.one_in(2) {
             let said = scene.root_writes();
             let hidden = scene.hidden();

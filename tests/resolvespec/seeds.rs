@@ -20,8 +20,8 @@ use crate::support::world::roomy;
 /// A client that keeps what it hears.
 struct Listener {
     client: Client,
-    /// The ids of its requests that are not answered.
-    asked: VecDeque<String>,
+    /// The ids of its requests that are not answered, and whether each makes a row.
+    asked: VecDeque<(String, bool)>,
     next: u64,
     rows: BTreeMap<String, Value>,
     /// It has heard everything from the beginning.
@@ -41,7 +41,7 @@ impl Listener {
         let id = format!("{}", self.next);
         self.next += 1;
         self.client.say(world, &format!(r#"{{"id":"{id}",{members}}}"#));
-        self.asked.push_back(id);
+        self.asked.push_back((id, members.contains(r#""operation":"create""#)));
     }
 
     fn hear(&mut self, world: &mut World) {
@@ -50,11 +50,12 @@ impl Listener {
                 self.hear_row(&told);
                 continue;
             }
-            let id = self.asked.pop_front().expect("nobody is answered who did not ask");
+            let (id, is_create) =
+                self.asked.pop_front().expect("nobody is answered who did not ask");
             assert_eq!(told["id"], id, "answers come in the order of the questions: {told}");
             // Its own write is heard behind its answer.
             let written = &told["data"]["name"];
-            if let Some(name) = written.as_str().filter(|name| name.starts_with("new-")) {
+            if let (Some(name), true) = (written.as_str(), is_create) {
                 let is_known = self.rows.values().any(|row| row["name"] == *name);
                 assert!(!is_known, "{name} was heard before its writer was answered");
             }
