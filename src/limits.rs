@@ -209,10 +209,12 @@ pub const STORE_SYNC_MS_MAX: u64 = 60_000;
 /// Bytes of the store besides what its share of the memory is for: its lanes, the group that is written, the blocks that are read.
 pub const STORE_BYTES: usize = 24 * 1024 * 1024;
 /// The store has one such part of the memory for history, if there is one: to know which event of each key is its newest, for last events that outlive their segments,
-/// and for blocks that were read of late. It is divided into so many again.
+/// for what was revoked, and for blocks that were read of late. It is divided into so many again.
 pub const STORE_SHARE: u64 = 4;
 /// Microseconds after which the store looks again for segments that may be let go of, and for room if there was none.
 pub const STORE_TIDY_US: u64 = 1_000_000;
+/// Microseconds that it lets segments lie beyond that as long as somebody reads.
+pub const STORE_TIDY_LATE_US: u64 = 10_000_000;
 /// Microseconds between two looks of the store at what it has counted.
 pub const STORE_FIGURES_US: u64 = 100_000;
 /// Bytes that are written to see whether a disk that was full has room again.
@@ -269,8 +271,6 @@ pub const UNITS_ENCODED: u64 = 8;
 pub const UNITS_QUEUED: u64 = 2;
 /// Data messages of other parties that one turn takes; the rest is taken by the next turn. Control messages are all taken.
 pub const INBOX_PER_TURN_MAX: usize = 256;
-/// Requests for health, metrics and files that one turn answers; the rest is answered by the next turn.
-pub const ADMIN_PER_TURN_MAX: usize = 16;
 /// A core under load waits for more events for one such part of what telling the last ones took.
 pub const RUSH_SHARE: u64 = 16;
 /// Rounds without company after which it expects none.
@@ -289,12 +289,6 @@ pub const SHORTAGE_TOLD_MS: u64 = 60_000;
 pub const MESH_RETRY_MS: u64 = 1;
 /// Seconds after which a peer that acknowledges nothing may be given up, at least: the kernel tries again some times within that.
 pub const PEER_TIMEOUT_S_MIN: u64 = 4;
-/// Lines of the log that wait for standard error to take them; one more is lost, and counted.
-pub const LOG_LINES_MAX: usize = 512;
-/// Bytes of one of them; a longer line is cut.
-pub const LOG_LINE_BYTES_MAX: usize = 4096;
-/// Milliseconds that a server that ends waits for its last log lines to be written.
-pub const LOG_FLUSH_MS: u64 = 1_000;
 /// Milliseconds that a closed socket waits for its peer to close too; then it goes anyway.
 pub const LINGER_MS: u64 = 2_000;
 /// Closed sockets of a core that wait for their peers; at the limit the oldest goes at once.
@@ -440,8 +434,6 @@ pub const PROVISIONING_POST_BYTES_MAX: usize = 4 * PAYLOAD_BYTES_MAX;
 /// Seconds that a Provisioning client has to say who it is; then it is closed with 1008.
 pub const PROVISIONING_AUTH_S: u32 = 10;
 const _: () = assert!(PROVISIONING_TYPES_MAX <= SUBSCRIPTIONS_MAX);
-/// Bytes of a request to revoke tokens; more are refused with 413.
-pub const REVOKE_BYTES_MAX: usize = 4096;
 /// Log entries of its own that one shard publishes a second; further ones are in the log only.
 pub const OWN_LOGS_PER_S: u32 = 10;
 

@@ -114,6 +114,7 @@ fn read_order(name: &str, body: &[u8]) -> Result<Order, (u16, &'static str, Stri
     match name {
         "drain" => Ok(Order::Drain),
         "reload" => Ok(Order::Reload),
+        "upgrade" => Ok(Order::Upgrade),
         _ => Err((404, "not_found", format!("there is no order {name}"))),
     }
 }

@@ -15,6 +15,8 @@ pub enum Order {
     Drain,
     /// Read the configuration anew, as SIGHUP says it.
     Reload,
+    /// Start the program anew and hand the listeners over to it, as SIGUSR2 says it.
+    Upgrade,
     /// Log so much from now on, until the configuration is read anew.
     Log(String),
 }

@@ -21,7 +21,7 @@ const fn figure(
 }
 
 /// All of them.
-pub(super) const STORE_FIGURES: [StoreFigure; 18] = [
+pub(super) const STORE_FIGURES: [StoreFigure; 19] = [
     figure(
         "fanwire_store_events_total",
         FigureKind::Counter,
@@ -108,6 +108,12 @@ pub(super) const STORE_FIGURES: [StoreFigure; 18] = [
         FigureKind::Counter,
         "Pages that could not be read.",
         |figures| figures.pages_failed,
+    ),
+    figure(
+        "fanwire_store_blocks_read_total",
+        FigureKind::Counter,
+        "Blocks that were read from the disk for pages; what lies in memory already is not read again.",
+        |figures| figures.blocks_read,
     ),
     figure(
         "fanwire_store_shelf_bytes",

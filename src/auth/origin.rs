@@ -108,7 +108,7 @@ fn split_host(authority: &str) -> Option<(String, Option<u16>)> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Entry {
+enum OriginRule {
     Any,
     /// `null`: pages without an origin, such as files and sandboxed frames.
     Null,
@@ -117,7 +117,7 @@ enum Entry {
     Below(Origin),
 }
 
-impl Entry {
+impl OriginRule {
     fn parse(text: &str) -> Result<Self, OriginError> {
         match text {
             "*" => return Ok(Self::Any),
@@ -157,7 +157,7 @@ impl Entry {
 /// The allow-list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
-    entries: Vec<Entry>,
+    entries: Vec<OriginRule>,
     hosts: Vec<Box<str>>,
 }
 
@@ -173,7 +173,8 @@ impl Origins {
         if count > ORIGINS_MAX {
             return Err(OriginError::TooMany { count });
         }
-        let entries = entries.iter().map(|text| Entry::parse(text)).collect::<Result<_, _>>()?;
+        let entries =
+            entries.iter().map(|text| OriginRule::parse(text)).collect::<Result<_, _>>()?;
         Ok(Self {
             entries,
             hosts: hosts.iter().map(|host| host.to_ascii_lowercase().into()).collect(),
@@ -188,7 +189,7 @@ impl Origins {
         let origin = Origin::parse(text);
         // An origin that is neither `null` nor readable is nobody's.
         if origin.is_none() && text != "null" {
-            return self.entries.contains(&Entry::Any);
+            return self.entries.contains(&OriginRule::Any);
         }
         self.entries.iter().any(|entry| entry.allows(origin.as_ref()))
             || origin.is_some_and(|origin| self.is_own(&origin, host, encrypted))

@@ -22,6 +22,46 @@ pub enum Revoke {
     IssuedUntil { at_s: u64 },
 }
 
+/// What names of notes about revocations begin with.
+const TOKEN: &str = "revoked/token/";
+const USER: &str = "revoked/user/";
+const ALL: &str = "revoked/all";
+
+impl Revoke {
+    /// As a note that outlasts a restart: its name, and a number that only ever rises. Several of one name are together what the greatest of them is.
+    #[must_use]
+    pub fn to_note(&self) -> (String, u64) {
+        match self {
+            Self::Token { jti } => (format!("{TOKEN}{jti}"), 0),
+            Self::User { user, issued_until_s } => (format!("{USER}{user}"), *issued_until_s),
+            Self::IssuedUntil { at_s } => (ALL.to_owned(), *at_s),
+        }
+    }
+
+    /// Back from a note; `None`: it is about something else.
+    #[must_use]
+    pub fn of_note(name: &str, value: u64) -> Option<Self> {
+        if let Some(jti) = name.strip_prefix(TOKEN) {
+            return Some(Self::Token { jti: jti.into() });
+        }
+        if let Some(user) = name.strip_prefix(USER) {
+            return Some(Self::User { user: user.into(), issued_until_s: value });
+        }
+        (name == ALL).then_some(Self::IssuedUntil { at_s: value })
+    }
+
+    /// Seconds since 1970 after which so many seconds more it is forgotten, if it is told at `now_s`; `u64::MAX`: never.
+    #[must_use]
+    pub fn counts_from_s(&self, now_s: u64) -> u64 {
+        match self {
+            Self::Token { .. } => now_s,
+            // A token issued later lives longer: the memory must reach from then.
+            Self::User { issued_until_s, .. } => now_s.max(*issued_until_s),
+            Self::IssuedUntil { .. } => u64::MAX,
+        }
+    }
+}
+
 /// There is no room for another revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RevocationsFull;
@@ -89,16 +129,15 @@ impl Revocations {
         if !known {
             self.make_room(now_s)?;
         }
-        let forget_s = self.kept_s.map_or(u64::MAX, |kept_s| now_s.saturating_add(kept_s));
+        let from_s = what.counts_from_s(now_s);
+        let forget_s = self.kept_s.map_or(u64::MAX, |kept_s| from_s.saturating_add(kept_s));
         self.sweep_s = self.sweep_s.min(forget_s);
         match what {
             Revoke::Token { jti } => {
-                self.tokens.insert(jti, forget_s);
+                let known_s = self.tokens.entry(jti).or_default();
+                *known_s = forget_s.max(*known_s);
             }
             Revoke::User { user, issued_until_s } => {
-                // A token issued later lives longer: the memory must reach from then.
-                let ahead_s = issued_until_s.saturating_sub(now_s);
-                let forget_s = forget_s.saturating_add(ahead_s);
                 let entry =
                     self.users.entry(user).or_insert(UserEntry { issued_until_s, forget_s });
                 entry.issued_until_s = entry.issued_until_s.max(issued_until_s);
@@ -224,6 +263,23 @@ mod tests {
             Ok(()),
             "an age needs no room"
         );
+    }
+
+    #[test]
+    fn a_revocation_comes_back_from_its_note() {
+        for what in [jti("t1"), jti("user/x"), user("a/b", 7), Revoke::IssuedUntil { at_s: 9 }] {
+            let (name, value) = what.to_note();
+            assert_eq!(Revoke::of_note(&name, value), Some(what));
+        }
+        assert_eq!(Revoke::of_note("mqtt/session/7", 1), None);
+        let mut told = Revocations::bounded(Some(100), 1);
+        told.revoke(user("ada", 80), 50).unwrap();
+        let mut restored = Revocations::bounded(Some(100), 1);
+        restored.revoke(user("ada", 80), user("ada", 80).counts_from_s(50)).unwrap();
+        for revoked in [&mut told, &mut restored] {
+            assert_eq!(revoked.revoke(jti("t1"), 179), Err(RevocationsFull));
+            assert_eq!(revoked.revoke(jti("t1"), 180), Ok(()));
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct DoctorArgs {
     /// The configuration that the server would have; without it, the defaults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of a durable history, to see how much room it has and how fast it is
+    /// The folder of a durable history [default: `data_dir`, where topics are durable], to see whose it is, how much room it has and how fast it is
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }

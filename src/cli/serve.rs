@@ -4,6 +4,7 @@
 //! (arguments, configuration) and 1 if it cannot be done here (the port is taken). A server that was told to stop exits with 0. SIGHUP is
 //! the order to read the configuration anew: what may change does, and the log says what.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::io::IsTerminal as _;
@@ -28,6 +29,7 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::levels::Levels;
 use crate::limits::LOG_FLUSH_MS;
+use crate::server::Inherited;
 use crate::server::Reloaded;
 use crate::server::Running;
 use crate::server::Server;
@@ -63,6 +65,12 @@ pub struct ServeArgs {
     /// How lines of the log are written: text or json
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// A listening socket of the server before this one
+    #[arg(long, value_name = "NUMBER:LISTENER", hide = true)]
+    pub inherit: Vec<String>,
+    /// Where that one is told that it may stop
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    pub ready_fd: Option<i32>,
 }
 
 impl ServeArgs {
@@ -132,7 +140,10 @@ fn serve_until_stopped(
     signals: &Signals,
     level: &Level,
 ) -> Result<(), (String, u8)> {
-    let mut running = Server::start(config).map_err(|error| match error {
+    let program = Program::this();
+    let inherited = Inherited::take(&args.inherit, args.ready_fd)
+        .map_err(|error| (format!("--inherit: {error}"), MISTAKEN))?;
+    let mut running = Server::take_over(config, inherited).map_err(|error| match error {
         StartError::Config(_) => (error.to_string(), MISTAKEN),
         _ => (error.to_string(), FAILED),
     })?;
@@ -144,9 +155,16 @@ fn serve_until_stopped(
                 break;
             }
             Ok(Signal::Hangup) => drop(read_anew(args, &mut running, level)),
+            Ok(Signal::Upgrade) => {
+                if program.take_over_from(&running).is_ok() {
+                    break;
+                }
+            }
             Ok(_) => {
                 let taken = std::iter::from_fn(|| orders.as_ref()?.take());
-                if taken.map(|order| carry_out(&order, args, &mut running, level)).any(is_last) {
+                let mut done =
+                    taken.map(|order| carry_out(&order, (args, &program), &mut running, level));
+                if done.any(is_last) {
                     tracing::info!("an operator stops the server");
                     if let Err(error) = signals.lift() {
                         tracing::error!(%error, "a second order to stop is not heard");
@@ -168,6 +186,33 @@ fn serve_until_stopped(
     Ok(())
 }
 
+/// What is started when this server is to be replaced: the file that was started now, whatever it is by then.
+struct Program {
+    path: io::Result<PathBuf>,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// To be called before the file may have been replaced.
+    fn this() -> Self {
+        let arguments = std::env::args_os().skip(1).collect();
+        Self { path: std::env::current_exe(), arguments }
+    }
+
+    /// Starts it, and hands the listeners over to it; says which process it is.
+    fn take_over_from(&self, running: &Running) -> Result<u32, String> {
+        let taken = match &self.path {
+            Ok(path) => running.hand_over(path, &self.arguments).map_err(|error| error.to_string()),
+            Err(error) => Err(format!("nobody knows where this program lies: {error}")),
+        };
+        match &taken {
+            Ok(process) => tracing::info!(process, "another process has taken over; stopping"),
+            Err(error) => tracing::error!(%error, "nothing is handed over"),
+        }
+        taken
+    }
+}
+
 /// Whether an order ends the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
@@ -180,10 +225,23 @@ fn is_last(then: Then) -> bool {
 }
 
 /// Carries out an order of an operator's, and answers it.
-fn carry_out(ordered: &Ordered, args: &ServeArgs, running: &mut Running, level: &Level) -> Then {
+fn carry_out(
+    ordered: &Ordered,
+    (args, program): (&ServeArgs, &Program),
+    running: &mut Running,
+    level: &Level,
+) -> Then {
     let response = match &ordered.order {
         // It was answered when it was handed in.
         Order::Drain => return Then::Stops,
+        Order::Upgrade => match program.take_over_from(running) {
+            Ok(process) => {
+                let body = serde_json::json!({ "process": process }).to_string();
+                ordered.answer(Response::json(200, body));
+                return Then::Stops;
+            }
+            Err(message) => Response::error(409, "not_taken", &message),
+        },
         Order::Reload => match read_anew(args, running, level) {
             Ok((changed, needs_restart)) => {
                 let body =

@@ -30,6 +30,7 @@ use super::poll::Poll;
 use super::poll::Ready;
 use super::poll::Token;
 use super::rush::Rush;
+use super::share::Share;
 use super::sockets::Remains;
 use super::sockets::Sockets;
 use super::timer::Timer;
@@ -98,7 +99,7 @@ pub struct Core<W: World> {
     listeners: Vec<Open>,
     tls: Option<Tls>,
     proxies: Arc<Networks>,
-    settings: Receiver<Arc<Settings>>,
+    told: Told,
     handshakes: Handshakes,
     /// What records have been opened to, for as long as it takes to hand it on.
     plain: Vec<u8>,
@@ -146,8 +147,16 @@ pub struct Entrance {
     pub tls: Option<Tls>,
     /// Whose headers are believed where they are awaited.
     pub proxies: Arc<Networks>,
+    pub told: Told,
+}
+
+/// What a core is told while it runs.
+#[derive(Debug)]
+pub struct Told {
     /// Settings that were read anew, the newest last.
     pub settings: Receiver<Arc<Settings>>,
+    /// Where copies of its listeners are asked for.
+    pub share: Share,
 }
 
 impl<W: World> std::fmt::Debug for Core<W> {
@@ -199,7 +208,7 @@ impl<W: World> Core<W> {
         clock: Clock,
         pace: Pace,
     ) -> io::Result<Self> {
-        let Entrance { listeners, tls, proxies, settings } = entrance;
+        let Entrance { listeners, tls, proxies, told } = entrance;
         let poll = Poll::new()?;
         let timer = Timer::new()?;
         poll.add_alarm(timer.as_fd())?;
@@ -225,7 +234,7 @@ impl<W: World> Core<W> {
             listeners,
             tls,
             proxies,
-            settings,
+            told,
             handshakes: Handshakes::default(),
             plain: Vec::new(),
             records_shed: 0,
@@ -364,10 +373,11 @@ impl<W: World> Core<W> {
             return;
         }
         self.next_tick_ms = now.mono_ms + TICK_MS;
-        if let Some(settings) = self.settings.try_iter().last() {
+        if let Some(settings) = self.told.settings.try_iter().last() {
             self.proxies = Arc::clone(&settings.access.proxies.trusted);
             self.world.renew(&settings);
         }
+        self.told.share.answer(self.listeners.iter().map(|open| (open.port, &open.listener)));
         self.world.tick(now);
         self.lingering.tick(&mut self.buffer, now.mono_ms);
         self.tick_tls(now);

@@ -23,7 +23,7 @@ use crate::shard::Sink;
 use crate::shard::Stats;
 
 #[derive(Debug, Default)]
-struct Place {
+struct EchoConn {
     generation: u32,
     /// Somebody has it, until `poll_gone` has named it.
     is_taken: bool,
@@ -56,7 +56,7 @@ impl Message for Count {
 #[derive(Debug)]
 pub(crate) struct Echo {
     id: ShardId,
-    places: Vec<Place>,
+    places: Vec<EchoConn>,
     connections_max: usize,
     pending: Vec<Pending<Count>>,
     shard_count: usize,
@@ -98,11 +98,11 @@ impl World for Echo {
         }
         let free = self.places.iter().position(|place| !place.is_taken);
         let index = free.unwrap_or_else(|| {
-            self.places.push(Place::default());
+            self.places.push(EchoConn::default());
             self.places.len() - 1
         });
         let generation = self.places[index].generation + 1;
-        self.places[index] = Place { generation, is_taken: true, ..Place::default() };
+        self.places[index] = EchoConn { generation, is_taken: true, ..EchoConn::default() };
         Some(ConnRef { id: ConnId(u32::try_from(index).unwrap()), generation })
     }
 

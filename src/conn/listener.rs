@@ -69,6 +69,12 @@ impl Listener {
         Ok(rustix::net::bind(&socket(address)?, &address)?)
     }
 
+    /// A socket that listens already, since another process has set it up.
+    #[must_use]
+    pub const fn of(socket: OwnedFd) -> Self {
+        Self { socket }
+    }
+
     /// Listens beside the others.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use crate::shard::Sink;
 /// All sockets of a core.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    places: Vec<Place>,
+    places: Vec<SocketState>,
     open: usize,
     /// The record layer of each place that has one; as long as the highest of those.
     secures: Vec<Option<Box<Secure>>>,
@@ -46,9 +46,9 @@ pub(super) struct Remains {
     pub(super) rest: Vec<u8>,
 }
 
-/// One place; `OwnedFd` has a niche, so this is two words and four flags.
+/// The socket of a connection, and in which state it is; `OwnedFd` has a niche, so this is two words and four flags.
 #[derive(Debug, Default)]
-struct Place {
+struct SocketState {
     socket: Option<OwnedFd>,
     generation: u32,
     /// It took less than it was given: the next time it is writable, the shard wants to know.
@@ -61,17 +61,21 @@ struct Place {
     is_unread: bool,
 }
 
-const _: () = assert!(size_of::<Place>() == 12, "every connection has one");
+const _: () = assert!(size_of::<SocketState>() == 12, "every connection has one");
 
 impl Sockets {
     pub(super) fn insert(&mut self, conn: ConnRef, socket: OwnedFd) {
         let index = conn.id.index();
         if self.places.len() <= index {
-            self.places.resize_with(index + 1, Place::default);
+            self.places.resize_with(index + 1, SocketState::default);
         }
         let place = &mut self.places[index];
         debug_assert!(place.socket.is_none(), "the shard gives away free places only");
-        *place = Place { socket: Some(socket), generation: conn.generation, ..Place::default() };
+        *place = SocketState {
+            socket: Some(socket),
+            generation: conn.generation,
+            ..SocketState::default()
+        };
         self.open += 1;
     }
 
@@ -202,7 +206,7 @@ impl Sockets {
         bytes: usize,
         call: impl Fn(&OwnedFd) -> Result<usize, Errno>,
     ) -> Sent {
-        let Some(Place { socket: Some(socket), is_full, is_dead, .. }) =
+        let Some(SocketState { socket: Some(socket), is_full, is_dead, .. }) =
             self.places.get_mut(conn.index())
         else {
             return Sent::Closed;

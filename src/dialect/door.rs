@@ -31,6 +31,18 @@ pub enum Port {
     Redirect,
 }
 
+impl Port {
+    /// Its word where listeners are handed from process to process.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "listen",
+            Self::Own(key) => key,
+            Self::Redirect => "redirect",
+        }
+    }
+}
+
 /// One route.
 #[derive(Clone, Copy, Debug)]
 pub struct Door {

@@ -10,13 +10,14 @@
 //!   gives the offsets of those runs to other events (nobody has seen them), and goes on with the next run number in the next *attempt*.
 //! - Offsets of a topic ascend, `Event::previous` names the topic's event before, also over restarts; stamps of one home ascend strictly, but topics that came
 //!   from another home (the shard count changed) may have equal stamps with others.
-//! - Each [`PageAsk`] is answered by one [`PageAnswer`], in any order; nothing of it is owed to a home that was told [`Answer::Closed`].
+//! - Each [`PageAsk`] is answered by one [`PageAnswer`], each [`NoteAsk`] by one [`Answer::Noted`], in any order; nothing of it is owed to a home that was told [`Answer::Closed`].
 //!
 //! Never says how events are kept.
 
 use std::sync::Arc;
 
 use super::Read;
+use super::log::Note;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::event::ShardId;
@@ -29,6 +30,33 @@ pub enum Ask {
     Append(Box<Append>),
     /// Takes the control lane: what it is about was stored before.
     Page(Box<PageAsk>),
+    /// Takes the control lane: it is about no event.
+    Note(Box<NoteAsk>),
+}
+
+/// Something that is to outlast a restart, for the folder's ledger: it is kept once it survives the loss of power.
+#[derive(Debug)]
+pub struct NoteAsk {
+    /// Who asks, and where the answer goes.
+    pub shard: ShardId,
+    /// What the answer names.
+    pub ticket: u64,
+    pub note: Note,
+}
+
+/// Why a note was not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNoted {
+    /// The disk is full.
+    DiskFull,
+    /// As much is remembered as there may be.
+    Crowded,
+    /// More is to be noted than the store takes on at once.
+    Busy,
+    /// The store stops, or has stopped.
+    Closing,
+    /// It does not answer.
+    Silent,
 }
 
 /// A run of events of durable topics, to be kept.
@@ -84,6 +112,11 @@ pub enum Answer {
         why: Refusal,
     },
     Page(Box<PageAnswer>),
+    /// What became of a note.
+    Noted {
+        ticket: u64,
+        result: Result<(), NotNoted>,
+    },
     /// The store has ended: nothing is answered any more, runs that were not stored may have been written or not.
     Closed,
 }
@@ -123,7 +156,7 @@ pub enum Fault {
 /// - `Earliest`, `OtherEpoch`: every event.
 /// - `AfterTime`: those stamped after `time_us`.
 /// - `AfterOffsets`: of a topic that is named, those with a greater offset; of others those stamped after `others_us`, or none.
-/// - `Tail`: of each topic the last `count` of those stamped up to `counted_us` (0: of all), and all that came after that.
+/// - `Tail`: of each topic the last `count` of those stamped up to `counted_us` (0: of all), and all that came after that; what cannot be read any more counts, too.
 /// - `Last`: events which are the newest of their key and no deletes, whatever of the key was stored up to `as_of_us`; and with `deleted_after_us`
 ///   every delete stamped after that and after `after_us`.
 /// - `Snapshot`: as `Last`, without deletes; `up_to_us` bounds it as `until_us` does.
@@ -180,6 +213,8 @@ pub struct Restored {
     pub last: Vec<Arc<Event>>,
     /// Of keys that changed after this moment all are in `last`; 0: of all keys.
     pub last_after_us: u64,
+    /// What the ledger remembers: the same for every home.
+    pub notes: Arc<[Note]>,
 }
 
 /// A topic that goes on.

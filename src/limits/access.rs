@@ -39,6 +39,14 @@ pub const JWKS_RETRY_S_MAX: u64 = 300;
 pub const JWKS_FETCH_S_MAX: u64 = 10;
 /// Revocations remembered; at the limit a new one is refused and says so, for to forget one would let its token in again.
 pub const REVOCATIONS_MAX: usize = 100_000;
+/// Bytes of what a folder remembers of revocations; at the limit a new one is refused and says so. A server's share of the memory says how many.
+pub const LEDGER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a note in a folder's ledger besides its name.
+pub const LEDGER_NOTE_BYTES: usize = 96;
+/// Bytes of a note's name; one that is longer is not kept. That of every revocation fits.
+pub const LEDGER_NAME_BYTES_MAX: usize = 4096 + 64;
+/// Notes that wait for the store; one more is answered with `Busy`.
+pub const LEDGER_WAITING_MAX: usize = 1024;
 /// Rates remembered by user or address; at the limit those at rest are forgotten, and if there are none the newcomer is refused.
 pub const RATES_MAX: usize = 65_536;
 /// Bytes of a rate with the name of whom it is about, in a table as empty as it may be.

@@ -18,3 +18,18 @@ pub const ADMIN_REASON_BYTES_MAX: usize = 123;
 pub const ORDERS_MAX: usize = 8;
 /// Bytes of an event with all around it that an operator sends, besides what `message_bytes_max` allows; more is refused with 413.
 pub const ADMIN_EVENT_BYTES_MAX: usize = super::PAYLOAD_BYTES_MAX + ADMIN_BYTES_MAX;
+/// Milliseconds that a server waits for the one that is to take over to be ready, and that one for what this one still has; then the first goes on as it was, and
+/// the second does not start.
+pub const HANDOVER_MS_MAX: u64 = 60_000;
+/// Milliseconds that a core may take to give copies of its listeners; then nothing is handed over.
+pub const HANDOVER_SHARE_MS_MAX: u64 = 5_000;
+/// Lines of the log that wait for standard error to take them; one more is lost, and counted.
+pub const LOG_LINES_MAX: usize = 512;
+/// Bytes of one of them; a longer line is cut.
+pub const LOG_LINE_BYTES_MAX: usize = 4096;
+/// Milliseconds that a server that ends waits for its last log lines to be written.
+pub const LOG_FLUSH_MS: u64 = 1_000;
+/// Requests for health, metrics and files that one turn answers; the rest is answered by the next turn.
+pub const ADMIN_PER_TURN_MAX: usize = 16;
+/// Bytes of a request to revoke tokens; more are refused with 413.
+pub const REVOKE_BYTES_MAX: usize = 4096;

@@ -14,7 +14,7 @@ use crate::event::Op;
 use crate::event::TopicName;
 use crate::matcher::filter::Area;
 use crate::matcher::filter::Edge;
-use crate::matcher::filter::Place;
+use crate::matcher::filter::GeoPoint;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
 use crate::matcher::filter::Regex;
@@ -145,7 +145,7 @@ impl Arbitrary {
                     (this.0.f64() * 2.0 - 1.0) * all
                 }
             };
-            Place::new(spread(this, 46.5, 90.0), spread(this, 8.5, 180.0)).unwrap()
+            GeoPoint::new(spread(this, 46.5, 90.0), spread(this, 8.5, 180.0)).unwrap()
         };
         let (one, other) = (place(self), place(self));
         match self.0.u8(..3) {
@@ -154,7 +154,7 @@ impl Arbitrary {
                 let size = self.0.f64();
                 let corner = |y: f64, x: f64| {
                     let at = (one.latitude.to_f64() + y * size, one.longitude.to_f64() + x * size);
-                    Place::new(at.0.clamp(-90.0, 90.0), at.1.clamp(-180.0, 180.0)).unwrap()
+                    GeoPoint::new(at.0.clamp(-90.0, 90.0), at.1.clamp(-180.0, 180.0)).unwrap()
                 };
                 Area::polygon(&[
                     corner(0.0, 0.0),

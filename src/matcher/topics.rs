@@ -25,15 +25,15 @@ impl SubjectId {
 /// All patterns that are asked for.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
-    exact: HashMap<TopicName, Asked, RandomState>,
-    wild: HashMap<Arc<str>, Asked, RandomState>,
+    exact: HashMap<TopicName, PatternUse, RandomState>,
+    wild: HashMap<Arc<str>, PatternUse, RandomState>,
     trie: Trie,
     free: Vec<SubjectId>,
     next: u32,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct PatternUse {
     subject: SubjectId,
     uses: u32,
 }
@@ -50,7 +50,7 @@ impl Topics {
             return asked.subject;
         }
         let subject = self.fresh();
-        let asked = Asked { subject, uses: 1 };
+        let asked = PatternUse { subject, uses: 1 };
         match pattern {
             TopicPattern::Exact(name) => {
                 self.exact.insert(name.clone(), asked);

@@ -10,6 +10,8 @@ mod driver;
 mod error;
 mod fd_table;
 mod grants;
+mod handover;
+mod inherited;
 mod keys;
 mod memory;
 mod parties;
@@ -25,6 +27,7 @@ mod tests;
 mod tls;
 mod written;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -33,12 +36,20 @@ use std::time::Duration;
 
 use flume::Receiver;
 use flume::Sender;
+use rustix::net::AddressFamily;
+use rustix::net::SocketFlags;
+use rustix::net::SocketType;
+use rustix::net::socketpair;
 use rustls::ServerConfig;
 
 pub use doctor::Finding;
 pub use doctor::Severity;
 pub use error::StartError;
 pub use error::Written;
+pub use handover::HandoverError;
+pub use handover::INHERIT;
+pub use handover::READY;
+pub use inherited::Inherited;
 pub use reload::Reloaded;
 pub use signals::Signal;
 pub use signals::Signals;
@@ -50,6 +61,7 @@ use crate::admin::Orders;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::conn;
 use crate::conn::Doorbell;
 use crate::conn::Left;
 use crate::conn::Links;
@@ -57,6 +69,7 @@ use crate::conn::ListenerOptions;
 use crate::conn::Pace;
 use crate::conn::Party;
 use crate::conn::Tls;
+use crate::conn::Told;
 use crate::conn::World;
 use crate::conn::weave;
 use crate::event::ShardId;
@@ -66,6 +79,8 @@ use crate::position::epoch_with_durable;
 use crate::shard::Port;
 use crate::shard::Settings;
 use crate::shard::Shard;
+use handover::Wire;
+use inherited::Share;
 use keys::Keeping;
 use parties::BeginStore;
 use parties::BeginTables;
@@ -100,6 +115,8 @@ pub struct Running {
     storing: Option<Storing>,
     /// Has the tables, if there are any.
     tabling: Option<Tabling>,
+    /// Where each shard is asked for copies of its listeners.
+    wires: Vec<Wire>,
 }
 
 impl Running {
@@ -168,6 +185,16 @@ impl Server {
     /// # Errors
     /// If it cannot hold what is configured, or cannot listen. Nothing of it is left running then.
     pub fn start(config: &Config) -> Result<Running, StartError> {
+        Self::take_over(config, Inherited::default())
+    }
+
+    /// Starts one in the place of a former one, which has handed its listeners over. With a data folder the former stops before this one accepts anybody: who
+    /// connects in between waits. Without one both accept for a moment.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn take_over(config: &Config, inherited: Inherited) -> Result<Running, StartError> {
+        let inherited = RefCell::new(inherited);
         // All that a new epoch must do is differ from the one before: positions of a former life are then recognised.
         let epoch: Arc<str> = format!("{:x}", Clock::start().now().wall_us).into();
         let topics = storing::durable_topics(config)?;
@@ -184,11 +211,17 @@ impl Server {
         };
         let store = topics.as_ref().map(|topics| BeginStore {
             topics: Arc::clone(topics),
-            begin: Box::new(|place| Storing::start(config, topics, &past, place)),
+            begin: Box::new(|place| {
+                // Whose the folder is passes on: the former server lets go of it when it has stopped.
+                inherited.borrow_mut().release_former();
+                let patience = inherited.borrow().patience();
+                Storing::start(config, topics, (&past, patience), place)
+            }),
         });
         let tables: Box<BeginTables<'_, _>> =
             Box::new(|schema, party, homes| Tabling::start(config, schema, party, homes));
-        start(config, world, keys::keep, Parties { store, tables: Some(tables), keeper: None })
+        let parties = Parties { store, tables: Some(tables), keeper: None };
+        start(config, world, keys::keep, parties, &inherited)
     }
 }
 
@@ -198,6 +231,7 @@ fn start<W, F, K>(
     world: F,
     keep: K,
     parties: Parties<'_, W::Message>,
+    inherited: &RefCell<Inherited>,
 ) -> Result<Running, StartError>
 where
     W: World + 'static,
@@ -207,6 +241,7 @@ where
     let mut plan = Plan::new(config)?;
     let mut certificates = Certificates::new(config)?;
     let mut places = places::places(config)?;
+    inherited.borrow_mut().fit(&mut places);
     for place in &places {
         place.probe()?;
     }
@@ -222,16 +257,22 @@ where
     let certificates_shown = certificates.as_mut().map(|some| some.load(clock)).transpose()?;
     let (tls, renew) = tls_of(&plan, certificates_shown.as_ref());
     let desk = |id| FrontDesk::new(id, Arc::clone(&board));
-    let mut starting = Starting::spawn(config, &plan, (links, tls), clock, desk, world)?;
+    let shares = inherited.borrow_mut().split(plan.shard_count, &places);
+    let inherited_numbers = shares.first().map(Share::numbers).unwrap_or_default();
+    let each = links.into_iter().zip(tls).zip(shares);
+    let mut starting = Starting::spawn(config, &plan, each, clock, desk, world)?;
     starting.step()?;
     starting.go(&Go::LeaveTable);
     starting.step()?;
+    if plan.has_own_tables {
+        inherited::close_here(&inherited_numbers);
+    }
     // Their sockets and files are opened only now, so that no shard's own table holds on to them.
     let links = others.map(Party::new);
     let Begun { keeping, storing, tabling } = parties.begin(&plan, links, (&board, clock), keep)?;
     // Held until every shard listens beside it, so that a port that was found free stays ours.
     let mut reserved = Vec::with_capacity(places.len());
-    for place in &mut places {
+    for place in places.iter_mut().filter(|place| !place.is_inherited) {
         reserved.push(place.reserve()?);
     }
     let places: Arc<[Place]> = places.into();
@@ -247,8 +288,10 @@ where
     let watching = certificates.map(|some| Watching::start(some, clock, renew));
     let watching = watching.transpose().map_err(StartError::Thread)?;
     board.set_ready(true);
+    inherited.borrow_mut().release_former();
     tell(&plan, &places);
-    let (threads, renew, config) = (starting.threads, starting.renew, config.clone());
+    let Starting { threads, renew, wires, .. } = starting;
+    let config = config.clone();
     Ok(Running {
         places,
         board,
@@ -260,6 +303,7 @@ where
         tabling,
         config,
         renew,
+        wires,
     })
 }
 
@@ -302,6 +346,7 @@ struct Starting {
     threads: Vec<JoinHandle<Option<Left>>>,
     go: Vec<Sender<Go>>,
     renew: Vec<Sender<Arc<Settings>>>,
+    wires: Vec<Wire>,
     reports: Receiver<Result<(), StartError>>,
 }
 
@@ -309,7 +354,7 @@ impl Starting {
     fn spawn<W, F>(
         config: &Config,
         plan: &Plan,
-        (links, tls): (Vec<Links<W::Message>>, Vec<Option<Tls>>),
+        each: impl Iterator<Item = ((Links<W::Message>, Option<Tls>), Share)>,
         clock: Clock,
         desk: impl Fn(ShardId) -> FrontDesk,
         world: F,
@@ -319,8 +364,14 @@ impl Starting {
         F: Fn(ShardId, u16, Settings) -> W + Clone + Send + 'static,
     {
         let (report, reports) = flume::bounded(usize::from(plan.shard_count));
-        let mut starting = Self { threads: Vec::new(), go: Vec::new(), renew: Vec::new(), reports };
-        for ((id, links), tls) in (0..plan.shard_count).map(ShardId).zip(links).zip(tls) {
+        let (threads, go, renew, wires) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut starting = Self { threads, go, renew, wires, reports };
+        for (id, ((links, tls), inherited)) in (0..plan.shard_count).map(ShardId).zip(each) {
+            let (ask, asked) = flume::bounded(1);
+            let (end, wire) =
+                socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                    .map_err(|error| StartError::Descriptors(error.into()))?;
+            starting.wires.push(Wire { ask, end });
             let (go, step) = flume::bounded(1);
             let (renew, renewed) = flume::bounded(SETTINGS_RENEWALS_MAX);
             let job = Job {
@@ -336,7 +387,8 @@ impl Starting {
                 clock,
                 links,
                 tls,
-                settings: renewed,
+                told: Told { settings: renewed, share: conn::Share { asked, wire } },
+                inherited,
                 proxies: Arc::clone(&plan.settings.access.proxies.trusted),
                 desk: desk(id),
                 go: step,

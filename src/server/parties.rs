@@ -94,7 +94,15 @@ impl<M: crate::shard::Message> Parties<'_, M> {
         let storing = match (place(self.store.is_some()), self.store) {
             (Some(party), Some(store)) => {
                 let sizes = &plan.worst_case.sizes;
-                Some((store.begin)(StorePlace { party, shard_count, sizes, board, clock })?)
+                let settings = &plan.settings;
+                Some((store.begin)(StorePlace {
+                    party,
+                    shard_count,
+                    sizes,
+                    settings,
+                    board,
+                    clock,
+                })?)
             }
             _ => None,
         };

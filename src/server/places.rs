@@ -25,6 +25,8 @@ pub(super) struct Place {
     pub(super) is_secured: bool,
     /// A proxy says first for whom a connection is.
     pub(super) takes_header: bool,
+    /// A former server listens there, and has handed its sockets over.
+    pub(super) is_inherited: bool,
     pub(super) written: Written,
 }
 
@@ -52,7 +54,8 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
         let is_secured = tls::is_secured(config, port);
         let takes_header = config.proxy_listeners.iter().any(|listener| **listener == *key);
         let written = Written { origin: config.places.of(&key), key };
-        places.push(Place { port, address, is_secured, takes_header, written });
+        let is_inherited = false;
+        places.push(Place { port, address, is_secured, takes_header, is_inherited, written });
     }
     Ok(places)
 }
@@ -60,7 +63,7 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
 impl Place {
     /// Whether it can be listened on.
     pub(super) fn probe(&self) -> Result<(), StartError> {
-        if self.address.port() == 0 {
+        if self.address.port() == 0 || self.is_inherited {
             return Ok(());
         }
         Listener::probe(self.address).map_err(|error| self.error(error))

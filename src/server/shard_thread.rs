@@ -16,6 +16,7 @@ use super::driver::Driver;
 use super::driver::Runtime;
 use super::error::StartError;
 use super::fd_table;
+use super::inherited;
 use super::places::Place;
 use crate::admin::FrontDesk;
 use crate::auth::Networks;
@@ -30,12 +31,12 @@ use crate::conn::ListenerOptions;
 use crate::conn::Open;
 use crate::conn::Pace;
 use crate::conn::Tls;
+use crate::conn::Told;
 use crate::conn::World;
 use crate::shard::AdminRequest;
 use crate::shard::ConnRef;
 use crate::shard::Pulse;
 use crate::shard::Response;
-use crate::shard::Settings;
 use crate::shard::Stats;
 
 /// What a thread is given.
@@ -51,8 +52,9 @@ pub(super) struct Job<W: World> {
     pub(super) tls: Option<Tls>,
     /// Who may say for whom a connection is.
     pub(super) proxies: Arc<Networks>,
-    /// Settings that are read anew.
-    pub(super) settings: Receiver<Arc<Settings>>,
+    pub(super) told: Told,
+    /// Sockets of a former server.
+    pub(super) inherited: inherited::Share,
     pub(super) desk: FrontDesk,
     /// The next step; closed if there is nothing to be done after all.
     pub(super) go: Receiver<Go>,
@@ -116,7 +118,7 @@ pub(super) fn run<W: World>(job: Job<W>, world: impl FnOnce() -> W) -> Option<Le
 
 /// Takes the steps up to the loop.
 fn begin<W: World>(
-    job: Job<W>,
+    mut job: Job<W>,
     world: impl FnOnce() -> W,
 ) -> Result<Option<(Runtime, Core<W>)>, StartError> {
     pin(job.cpu);
@@ -125,18 +127,22 @@ fn begin<W: World>(
     let Ok(Go::LeaveTable) = job.go.recv() else { return Ok(None) };
     if job.has_own_table {
         fd_table::leave_shared_table().map_err(StartError::Descriptors)?;
+        job.inherited.leave_others();
     }
     tell(&job.report, Ok(()));
     let Ok(Go::Listen(places)) = job.go.recv() else { return Ok(None) };
     let mut listeners = Vec::with_capacity(places.len());
     for place in &*places {
         let Place { port, is_secured, takes_header, .. } = *place;
-        let listener = place.open(job.options)?;
-        listeners.push(Open { port, listener, is_secured, takes_header });
+        let mut own = job.inherited.listeners(port);
+        if own.is_empty() {
+            own.push(place.open(job.options)?);
+        }
+        let open = |listener| Open { port, listener, is_secured, takes_header };
+        listeners.extend(own.into_iter().map(open));
     }
     let desk = Box::new(job.desk);
-    let entrance =
-        Entrance { listeners, tls: job.tls, proxies: job.proxies, settings: job.settings };
+    let entrance = Entrance { listeners, tls: job.tls, proxies: job.proxies, told: job.told };
     let core = Core::new(world(), desk, entrance, job.links, job.clock, job.pace);
     let core = core.map_err(StartError::Shard)?;
     tell(&job.report, Ok(()));

@@ -1,6 +1,6 @@
 //! Waiting for the order to stop.
 //!
-//! SIGTERM, SIGINT, SIGHUP and SIGUSR1 are blocked before any thread starts, so that none of them is interrupted, and one thread waits for them. No
+//! SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are blocked before any thread starts, so that none of them is interrupted, and one thread waits for them. No
 //! handler ever runs. Once an order to stop has come the block is lifted: a second one ends the process at once.
 
 #![expect(
@@ -27,6 +27,8 @@ pub enum Signal {
     Hangup,
     /// Something waits to be done in this process.
     Orders,
+    /// The program is to be started anew, and to take over.
+    Upgrade,
 }
 
 impl Signal {
@@ -44,6 +46,7 @@ impl fmt::Display for Signal {
             Self::Terminate => "SIGTERM",
             Self::Hangup => "SIGHUP",
             Self::Orders => "SIGUSR1",
+            Self::Upgrade => "SIGUSR2",
         })
     }
 }
@@ -65,7 +68,7 @@ impl Signals {
         check(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
         // SAFETY: it has just been filled.
         let mut set = unsafe { set.assume_init() };
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1] {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2] {
             // SAFETY: the set is initialised and ours, the signal exists.
             check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
         }
@@ -97,6 +100,7 @@ impl Signals {
             libc::SIGINT => Signal::Interrupt,
             libc::SIGHUP => Signal::Hangup,
             libc::SIGUSR1 => Signal::Orders,
+            libc::SIGUSR2 => Signal::Upgrade,
             _ => Signal::Terminate,
         };
         if signal.stops() {

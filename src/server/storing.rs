@@ -12,12 +12,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::error::StartError;
 use super::memory::Part;
 use super::memory::Sizes;
+use super::written;
 use super::written::unusable;
 use crate::admin::Board;
+use crate::auth::Revoke;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -35,9 +38,13 @@ use crate::history::keeper::Setup;
 use crate::history::keeper::StoredClass;
 use crate::history::keeper::SyncPolicy;
 use crate::history::log::FolderError;
+use crate::history::log::LedgerBounds;
 use crate::history::log::Limits;
+use crate::history::log::Note;
+use crate::limits::LEDGER_BYTES_MAX;
 use crate::limits::LOG_KEYS_BYTES_MAX;
 use crate::shard::Mesh;
+use crate::shard::Settings;
 use crate::store::Files;
 use crate::store::Lock;
 use crate::store::StoreParty;
@@ -77,7 +84,8 @@ pub(super) fn durable_topics(config: &Config) -> Result<Option<Arc<[TopicPattern
 fn open(
     config: &Config,
     topics: &Arc<[TopicPattern]>,
-    (shard_count, sizes): (u16, &Sizes),
+    (shard_count, sizes, settings): (u16, &Sizes, &Settings),
+    (now_s, patience): (u64, Duration),
 ) -> Result<OpenStore, StartError> {
     let classes = classes(config)?;
     let folder = Path::new(&config.data_dir);
@@ -85,19 +93,25 @@ fn open(
         unusable(config, DATA_DIR, format_args!("{}: {error}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(|error| StartError::Store(unusable(&error)))?;
-    let lock =
-        Lock::take(folder, "fanwire serve").map_err(|error| StartError::Store(unusable(&error)))?;
+    let lock = Lock::take_within(folder, "fanwire serve", patience)
+        .map_err(|error| StartError::Store(unusable(&error)))?;
     let bytes = usize::try_from(sizes.of(Part::Store)).unwrap_or(usize::MAX);
+    let ledger_bytes = (bytes / 8).min(LEDGER_BYTES_MAX);
     let last_bytes = sizes.of(Part::Last) / (2 * u64::from(shard_count));
     let setup = Setup {
         classes,
         homes: Homes::new(shard_count, Arc::clone(topics)),
         boot: boot_id(),
         random: random().map_err(|error| StartError::Store(unusable(&error)))?,
-        shelves_bytes_max: bytes / 2,
+        shelves_bytes_max: bytes / 2 - ledger_bytes,
         keys_bytes_max: (bytes / 4).min(LOG_KEYS_BYTES_MAX),
         carried_bytes_max: bytes / 4,
         last_bytes_max: usize::try_from(last_bytes).unwrap_or(usize::MAX),
+        ledger: LedgerBounds {
+            bytes_max: ledger_bytes,
+            kept_s: settings.access.revocation_kept_s(),
+        },
+        now_s,
     };
     let opened = Keeper::open(Files::at(folder), setup);
     let (keeper, opened) = opened.map_err(|error| match error {
@@ -105,9 +119,24 @@ fn open(
         FolderError::Disk(_) => StartError::Store(unusable(&error)),
         _ => StartError::Config(unusable(&error)),
     })?;
+    let revoked = keeper.remembered().filter(is_revocation).count();
+    let revocations_max = settings.memory.revocations_max();
+    if revoked > revocations_max {
+        let reason = format!(
+            "{revoked} revocations are kept in {}, and there is room for {revocations_max}",
+            folder.display()
+        );
+        return Err(written::unusable(config, "memory.tables_bytes_max", reason).into());
+    }
     let epoch = format!("{:x}", keeper.epoch());
     let restored = tell(folder, opened);
     Ok(OpenStore { keeper, lock, past: Past { restored, epoch } })
+}
+
+/// Whether shards have to remember it one by one.
+fn is_revocation(note: &Note) -> bool {
+    let what = Revoke::of_note(&note.name, note.value);
+    what.is_some_and(|what| !matches!(what, Revoke::IssuedUntil { .. }))
 }
 
 fn classes(config: &Config) -> Result<Vec<StoredClass>, ConfigError> {
@@ -197,6 +226,7 @@ pub(super) struct StorePlace<'a, M> {
     pub(super) party: Party<M>,
     pub(super) shard_count: u16,
     pub(super) sizes: &'a Sizes,
+    pub(super) settings: &'a Settings,
     pub(super) board: &'a Arc<Board>,
     pub(super) clock: Clock,
 }
@@ -215,11 +245,12 @@ impl Storing {
     pub(super) fn start(
         config: &Config,
         topics: &Arc<[TopicPattern]>,
-        past: &OnceLock<Past>,
+        (past, patience): (&OnceLock<Past>, Duration),
         place: StorePlace<'_, Mesh>,
     ) -> Result<Self, StartError> {
-        let StorePlace { party, shard_count, sizes, board, clock } = place;
-        let store = open(config, topics, (shard_count, sizes))?;
+        let StorePlace { party, shard_count, sizes, settings, board, clock } = place;
+        let now_s = clock.now().wall_us / 1_000_000;
+        let store = open(config, topics, (shard_count, sizes, settings), (now_s, patience))?;
         let OpenStore { keeper, lock, past: found } = store;
         past.set(found).expect("a server has one store");
         let watcher = OnBoard(Arc::clone(board));

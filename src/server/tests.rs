@@ -36,7 +36,7 @@ fn none<M>() -> Parties<'static, M> {
 fn echo(config: &Config) -> Running {
     let world =
         |id, shard_count, settings: Settings| Echo::new(id, shard_count, settings.connections_max);
-    start(config, world, |_, _| {}, none()).unwrap()
+    start(config, world, |_, _| {}, none(), &RefCell::default()).unwrap()
 }
 
 fn connect(running: &Running) -> TcpStream {
@@ -221,9 +221,14 @@ fn two_servers_live_in_one_process_but_not_on_one_port() {
     echoed(&mut connect(&first), b"one");
     echoed(&mut connect(&second), b"two");
     let taken = Config { listen: first.address(), ..config(DriverChoice::Auto) };
-    let error =
-        start(&taken, |id, shard_count, _| Echo::new(id, shard_count, 1), |_, _| {}, none())
-            .unwrap_err();
+    let error = start(
+        &taken,
+        |id, shard_count, _| Echo::new(id, shard_count, 1),
+        |_, _| {},
+        none(),
+        &RefCell::default(),
+    )
+    .unwrap_err();
     assert!(
         matches!(error, StartError::AddressInUse { address, .. } if address == first.address()),
         "{error}"
@@ -236,9 +241,14 @@ fn two_servers_live_in_one_process_but_not_on_one_port() {
 #[test]
 fn an_address_that_is_not_ours_is_refused() {
     let elsewhere = Config { listen: "192.0.2.1:0".parse().unwrap(), ..config(DriverChoice::Auto) };
-    let error =
-        start(&elsewhere, |id, shard_count, _| Echo::new(id, shard_count, 1), |_, _| {}, none())
-            .unwrap_err();
+    let error = start(
+        &elsewhere,
+        |id, shard_count, _| Echo::new(id, shard_count, 1),
+        |_, _| {},
+        none(),
+        &RefCell::default(),
+    )
+    .unwrap_err();
     assert!(matches!(error, StartError::Address { .. }), "{error}");
 }
 

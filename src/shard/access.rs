@@ -19,6 +19,7 @@ use crate::auth::Certified;
 use crate::auth::EventTypes;
 use crate::auth::Origins;
 use crate::auth::Principal;
+use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::auth::Whence;
 use crate::dialect::Forced;
@@ -337,6 +338,15 @@ impl Access {
         let forwarded = passed_on_by.is_some();
         let whence = Whence { listener: self.listeners.of(port), peer, forwarded };
         self.anonymous.admits(&whence)
+    }
+
+    /// Seconds that a revocation is remembered, so that it outlives every token that it is about; `None`: for ever.
+    #[must_use]
+    pub fn revocation_kept_s(&self) -> Option<u64> {
+        let rules = self.verifier.as_ref().map(|verifier| verifier.rules());
+        // How long a certificate is good for nobody here decides.
+        let rules = rules.filter(|_| self.certified.is_empty());
+        rules.and_then(TokenRules::revocation_kept_s)
     }
 
     /// Why a client without a token may not come in from there, and what would help.

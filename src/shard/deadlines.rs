@@ -49,10 +49,10 @@ impl<T: Ord + Copy> Schedule<T> {
 }
 
 #[derive(Debug)]
-pub(super) struct Deadlines<T>(BinaryHeap<Reverse<Entry<T>>>);
+pub(super) struct Deadlines<T>(BinaryHeap<Reverse<Deadline<T>>>);
 
 #[derive(Debug)]
-struct Entry<T> {
+struct Deadline<T> {
     due_ms: u64,
     what: T,
 }
@@ -66,7 +66,7 @@ impl<T> Default for Deadlines<T> {
 impl<T> Deadlines<T> {
     /// Has `what` looked at from `due_ms` on.
     pub(super) fn push(&mut self, due_ms: u64, what: T) {
-        self.0.push(Reverse(Entry { due_ms, what }));
+        self.0.push(Reverse(Deadline { due_ms, what }));
     }
 
     /// The next one that is due.
@@ -83,21 +83,21 @@ impl<T> Deadlines<T> {
     }
 }
 
-impl<T> PartialEq for Entry<T> {
+impl<T> PartialEq for Deadline<T> {
     fn eq(&self, other: &Self) -> bool {
         self.due_ms == other.due_ms
     }
 }
 
-impl<T> Eq for Entry<T> {}
+impl<T> Eq for Deadline<T> {}
 
-impl<T> PartialOrd for Entry<T> {
+impl<T> PartialOrd for Deadline<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> Ord for Entry<T> {
+impl<T> Ord for Deadline<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.due_ms.cmp(&other.due_ms)
     }

@@ -80,6 +80,11 @@ const ITS_OWN: &[Door] = &[
     tells("/v1/admin/explain", Inquire::Explain, "why an event is or is not delivered"),
     tells("/v1/admin/drain", Inquire::Order, "stops the server, as SIGTERM does"),
     tells("/v1/admin/reload", Inquire::Order, "reads the configuration anew, as SIGHUP does"),
+    tells(
+        "/v1/admin/upgrade",
+        Inquire::Order,
+        "starts the program anew, hands the listeners over, and stops",
+    ),
     tells("/v1/admin/log", Inquire::Order, "changes what is logged until the next reload"),
     Door {
         path: Path::Exactly("/echo"),

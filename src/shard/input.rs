@@ -121,6 +121,8 @@ impl Message for Mesh {
             }
             // What was asked for was stored long before; it costs little until it is read.
             Self::Store(asks::Ask::Page(_)) => Lane::Control,
+            // What has been decided and must last: it is about no event.
+            Self::Store(asks::Ask::Note(_)) => Lane::Control,
             // Publishers wait for it, and whole lines of runs.
             Self::StoreSays(_) => Lane::Control,
             // In the order in which they were said, as much as there is of it; rows can wait until there is room for them.
@@ -163,6 +165,7 @@ impl Message for Mesh {
             Self::Events(events) => weight_of(events),
             Self::Page(answer) => weight_of(&answer.page.events),
             Self::Store(asks::Ask::Append(run)) => weight_of(&run.events),
+            Self::Store(asks::Ask::Note(ask)) => ask.note.name.len(),
             Self::StoreSays(asks::Answer::Page(page)) => {
                 page.result.as_ref().map_or(0, |stretch| weight_of(&stretch.events))
             }

@@ -158,7 +158,8 @@ impl MemoryBounds {
     }
 
     /// Revocations that fit the other half.
-    pub(super) fn revocations_max(&self) -> usize {
+    #[must_use]
+    pub fn revocations_max(&self) -> usize {
         (self.tables_bytes_max / 2 / REVOCATION_BYTES).clamp(1, REVOCATIONS_MAX)
     }
 }

@@ -13,10 +13,10 @@ use crate::auth::Principal;
 use crate::auth::Revocations;
 use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
-use crate::auth::TokenRules;
 use crate::batch::Budget;
 use crate::batch::Counted;
 use crate::dialect::HOUSE;
+use crate::history::log::Note;
 use crate::limits::KEYS_WISH_MS;
 
 /// One shard's.
@@ -36,10 +36,7 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn new(settings: &Settings) -> Self {
-        let rules = settings.access.verifier.as_ref().map(|verifier| verifier.rules());
-        // How long a certificate is good for nobody here decides.
-        let rules = rules.filter(|_| settings.access.certified.is_empty());
-        let kept_s = rules.and_then(TokenRules::revocation_kept_s);
+        let kept_s = settings.access.revocation_kept_s();
         // As long as the settings say, and as many as there is memory for.
         let revocations = Revocations::bounded(kept_s, settings.memory.revocations_max());
         Self {
@@ -92,6 +89,16 @@ impl Tokens {
     /// If as many revocations are remembered as there is room for.
     pub(super) fn revoke(&mut self, what: Revoke, now_s: u64) -> Result<(), RevocationsFull> {
         self.revocations.revoke(what, now_s)
+    }
+
+    /// What was revoked before the server started still is.
+    pub(super) fn restore(&mut self, notes: &[Note]) {
+        for note in notes {
+            let Some(what) = Revoke::of_note(&note.name, note.value) else { continue };
+            if let Err(error) = self.revoke(what, note.until_s) {
+                unreachable!("the server has counted them before it started: {error}")
+            }
+        }
     }
 
     /// Whoever is here with a token that was revoked is to be closed.

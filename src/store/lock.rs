@@ -12,6 +12,7 @@ use std::io::Seek;
 use std::io::SeekFrom;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 /// The file's name.
 const LOCK_NAME: &str = "lock";
@@ -43,7 +44,44 @@ impl fmt::Display for LockError {
 
 impl std::error::Error for LockError {}
 
+/// How often a lock that somebody has is tried again.
+const LOCK_RETRY: Duration = Duration::from_millis(20);
+
 impl Lock {
+    /// As `take`, and waits so long for somebody who is about to let go of it.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn take_within(folder: &Path, what: &str, patience: Duration) -> Result<Self, LockError> {
+        let mut left = patience;
+        loop {
+            match Self::take(folder, what) {
+                Err(LockError::Held(_)) if !left.is_zero() => {
+                    std::thread::park_timeout(LOCK_RETRY.min(left));
+                    left = left.saturating_sub(LOCK_RETRY);
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Who has a folder, as they put it; `None`: nobody. Changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be seen.
+    pub fn holder(folder: &Path) -> io::Result<Option<String>> {
+        let mut file = match File::open(folder.join(LOCK_NAME)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Takes a folder, and leaves word who has it.
     ///
     /// # Errors

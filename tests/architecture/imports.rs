@@ -144,7 +144,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
         &[
             &["error", "fd_table", "memory", "memory::*", "signals"],
             &["written"],
-            &["driver", "grants", "keys", "places", "tls", "tls::*"],
+            &["driver", "grants", "inherited", "keys", "places", "tls", "tls::*"],
             &["access", "shard_thread"],
         ],
     ),

@@ -83,9 +83,18 @@ impl Server {
 
     /// The status and the body of an answer; nothing, if the server is gone.
     fn publish(&self, topic: &str, payload: &str) -> Option<(u16, String)> {
+        self.post(&format!("/v1/publish/{topic}"), "", payload)
+    }
+
+    /// The same of any post; `bearer`: what its sender shows, if anything.
+    fn post(&self, path: &str, bearer: &str, payload: &str) -> Option<(u16, String)> {
         let mut socket = TcpStream::connect(&self.address).ok()?;
+        let shown = match bearer {
+            "" => String::new(),
+            _ => format!("Authorization: Bearer {bearer}\r\n"),
+        };
         let head = format!(
-            "POST /v1/publish/{topic} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{shown}Content-Length: {}\r\n\r\n",
             payload.len()
         );
         socket.write_all(head.as_bytes()).ok()?;
@@ -211,4 +220,86 @@ fn a_disk_that_fails_ends_the_process_with_one_line_and_what_was_answered_is_the
     let (status, answer) = again.publish("fleet/a", "{}").unwrap();
     assert!(status == 200 && answer.contains(&format!("\"offset\":{}", answered + 1)), "{answer}");
     assert_eq!(again.stop().0, Some(0));
+}
+
+const ADMIN: &str = "the admin secret of these tests, long enough";
+
+/// A server that checks tokens, and a place for its files.
+fn secured(place: &Place, shards: &str) -> Server {
+    let path = |name: &str| place.0.join(name);
+    let secret = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/auth/secret.txt");
+    fs::create_dir_all(&place.0).unwrap();
+    fs::write(path("admin"), ADMIN).unwrap();
+    let text = format!(
+        "[auth]\nadmin_secret_file = '{}'\nalgorithm = 'HS256'\nkey_file = '{}'\n",
+        path("admin").display(),
+        secret.display()
+    );
+    fs::write(path("fanwire.toml"), text).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "config=$1; shift; exec \"$0\" \"$@\" --config \"$config\""]);
+    command.arg(env!("CARGO_BIN_EXE_fanwire")).arg(path("fanwire.toml"));
+    Server::start_by(command, &path("data"), shards)
+}
+
+fn token(user: &str, jti: &str, issued_at_s: u64) -> String {
+    let claims = serde_json::json!({
+        "sub": user, "jti": jti, "iat": issued_at_s, "exp": issued_at_s + 3_000,
+        "fanwire": {"publish": ["**"]},
+    });
+    let secret = include_bytes!("../fixtures/auth/secret.txt").trim_ascii_end();
+    let key = jsonwebtoken::EncodingKey::from_secret(secret);
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+}
+
+#[test]
+fn what_was_revoked_stays_so_after_a_kill_and_a_rotten_ledger_lets_nobody_in() {
+    let place = Place::new("folder-revoked");
+    let now_s = fanwire::clock::Clock::start().now().wall_us / 1_000_000;
+    let tokens = [("ada", "t1"), ("ada", "t2"), ("bob", "t3"), ("eve", "t4")];
+    let tokens = tokens.map(|(user, jti)| token(user, jti, now_s - 10));
+    let statuses = |server: &Server| {
+        assert!(!server.address.is_empty(), "{}", server.said);
+        tokens.each_ref().map(|token| server.post("/v1/publish/fleet/a", token, "{}").unwrap().0)
+    };
+    let mut server = secured(&place, "2");
+    assert_eq!(statuses(&server), [200; 4], "{}", server.said);
+    for (number, what) in [r#"{"jti":"t1"}"#, r#"{"user":"bob"}"#].iter().enumerate() {
+        let (status, said) = server.post("/v1/admin/revoke", ADMIN, what).unwrap();
+        assert!(status == 200 && said.ends_with(r#"{"revoked":true}"#), "{said}");
+        // The moment it is answered, and with another number of shards.
+        server.child.kill().unwrap();
+        server.end();
+        server = secured(&place, ["3", "1"][number]);
+        let bob = if number == 0 { 200 } else { 401 };
+        assert_eq!(statuses(&server), [401, 200, bob, 200]);
+    }
+    assert_eq!(server.stop().0, Some(0));
+
+    let told = info(&place.0.join("data"));
+    assert!(told.contains("ledger   2 notes"), "{told}");
+    let names = ["ledger", "ledger.copy"].map(|name| place.0.join("data").join(name));
+    let whole = fs::read(&names[0]).unwrap();
+    let mut rotten = whole;
+    *rotten.last_mut().unwrap() ^= 1;
+    fs::write(&names[0], &rotten).unwrap();
+    let mut server = secured(&place, "2");
+    assert_eq!(statuses(&server), [401, 200, 401, 200], "the other copy has it");
+    assert_eq!(server.stop().0, Some(0));
+    let mended = fs::read(&names[0]).unwrap();
+    for name in &names {
+        let mut rotten = mended.clone();
+        *rotten.last_mut().unwrap() ^= 1;
+        fs::write(name, &rotten).unwrap();
+    }
+    let mut server = secured(&place, "2");
+    assert_eq!(server.end().0, Some(2));
+    let said = "what was revoked cannot be read: `ledger` and `ledger.copy` are rotten at byte ";
+    assert!(server.said.contains(said), "{}", server.said);
+    for name in &names {
+        fs::remove_file(name).unwrap();
+    }
+    let mut server = secured(&place, "2");
+    assert_eq!(statuses(&server), [200; 4], "as the message says");
+    assert_eq!(server.stop().0, Some(0));
 }

@@ -63,3 +63,43 @@ fn it_says_how_many_subscribers_a_host_holds_and_ends_with_the_worst_that_it_fou
     folder.replace("f.toml", "shards = 'two'\n");
     assert_eq!(doctor(&["--config", &folder.path("f.toml")]), (2, String::new()));
 }
+
+#[test]
+fn the_configured_data_folder_is_looked_at_where_topics_are_durable() {
+    let folder = Folder::new();
+    let data = folder.path("data");
+    let config = |durable: &str| {
+        folder.replace("f.toml", &format!("shards = 1\ndata_dir = '{data}'\n{durable}"));
+        doctor(&["--config", &folder.path("f.toml")])
+    };
+    let (_, said) = config("");
+    assert!(!said.contains("  data folder: "), "nothing is kept: {said}");
+    let durable = "[[history.durable]]\ntopics = ['fleet/**']\n";
+    let (_, said) = config(durable);
+    assert!(about(&said, "history").contains("there is none in it yet"), "{said}");
+    assert!(about(&said, "data folder").starts_with("ok ") && !about(&said, "fsync").is_empty());
+
+    let imported = Command::new(env!("CARGO_BIN_EXE_fanwire"))
+        .args(["history", "import", &data, "/dev/null"])
+        .output()
+        .unwrap();
+    assert!(imported.status.success(), "{imported:?}");
+    let (_, said) = config(durable);
+    let history = about(&said, "history");
+    assert!(history.starts_with("ok ") && history.contains("format 1, left in order"), "{said}");
+    assert!(about(&said, "owner").contains("nobody has it"), "{said}");
+
+    let lock = std::fs::File::open(format!("{data}/lock")).unwrap();
+    lock.lock().unwrap();
+    let (_, said) = config(durable);
+    let owner = about(&said, "owner");
+    assert!(owner.contains("it is in use by fanwire history, process "), "{said}");
+    drop(lock);
+
+    let text = "fanwire history 9\nnobody knows\n";
+    let text = format!("{text}sum {:08x}\n", crc32c::crc32c(text.as_bytes()));
+    std::fs::write(format!("{data}/manifest"), text).unwrap();
+    let (code, said) = config(durable);
+    let history = about(&said, "history");
+    assert!(code == 2 && history.starts_with("error ") && history.contains("format 9"), "{said}");
+}

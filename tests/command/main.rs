@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod data_folder;
+mod demo;
 mod doctor;
 mod history_tool;
 mod idle_memory;

@@ -224,7 +224,7 @@ fn a_body_of_another_type_or_an_encoded_one_is_415_alike_wherever_types_are_name
     let named: Vec<Route> = calls().filter(|route| !route.types.is_empty()).collect();
     assert_eq!(
         (calls().count(), named.len()),
-        (12, 10),
+        (13, 11),
         "of a cast and a secret anything is looked at"
     );
     for Route { path, types, .. } in named {

@@ -3,6 +3,7 @@
 //! Of what was written and not synced each sector may have arrived or not, in any order, and so may the newest length of a file; a name that was not synced with its folder may be
 //! missing, or be the one before. What was synced is there, byte for byte, until a bit is flipped on purpose.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -35,6 +36,8 @@ pub(super) struct Sim {
     pub(super) is_killed: bool,
     pub(super) writes: u64,
     pub(super) synced_bytes: u64,
+    /// Bytes that were read.
+    pub(super) reads: Cell<u64>,
 }
 
 impl Sim {
@@ -50,6 +53,7 @@ impl Sim {
             is_killed: false,
             writes: 0,
             synced_bytes: 0,
+            reads: Cell::new(0),
         }
     }
 
@@ -181,6 +185,7 @@ impl Disk for Sim {
         let there = self.inodes[*file].now.get(at as usize..).unwrap_or_default();
         let count = there.len().min(bytes.len());
         bytes[..count].copy_from_slice(&there[..count]);
+        self.reads.set(self.reads.get() + count as u64);
         Ok(count)
     }
 

@@ -3,8 +3,10 @@
 #![cfg(test)]
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
+mod counted;
 mod damage;
 mod disk;
+mod ledger;
 mod life;
 mod store;
 #[path = "../support/mod.rs"]

@@ -7,8 +7,12 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::ChildStderr;
 use std::process::Command;
+use std::process::ExitStatus;
 use std::process::Stdio;
 
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
 use serde_json::Value;
 use serde_json::json;
 
@@ -18,15 +22,17 @@ use crate::socket::Heard;
 const SECRET: &str = "another operator's secret, thirty-two bytes or more";
 
 /// A server of its own, killed if its test fails.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     log: BufReader<ChildStderr>,
-    address: String,
-    folder: PathBuf,
+    pub(crate) address: String,
+    pub(crate) folder: PathBuf,
+    /// The process that has taken over, until it was ended.
+    pub(crate) successor: Option<u32>,
 }
 
 impl Process {
-    fn start(name: &str, text: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(name: &str, text: &str, arguments: &[&str]) -> Self {
         let folder =
             std::env::temp_dir().join(format!("fanwire-commands-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -37,24 +43,26 @@ impl Process {
             "listen = '127.0.0.1:0'\nshards = 2\nauth.admin_secret_file = '{}'\n",
             secret.display()
         );
-        std::fs::write(&config, base + text).unwrap();
+        let text = (base + text).replace('@', folder.to_str().unwrap());
+        std::fs::write(&config, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
         let command = command.arg("serve").arg("--config").arg(&config).args(arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        log.read_line(&mut line).unwrap();
-        let address = match serde_json::from_str::<Value>(&line) {
-            Ok(line) => line["address"].as_str().unwrap().to_owned(),
-            Err(_) => {
-                let (_, rest) = line.split_once(" address=").unwrap_or_else(|| panic!("{line}"));
-                rest.split(' ').next().unwrap().to_owned()
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it does not listen");
+            if let Ok(json) = serde_json::from_str::<Value>(&line) {
+                break json["address"].as_str().unwrap().to_owned();
+            }
+            if let Some((_, rest)) = line.split_once(" address=") {
+                break rest.split(' ').next().unwrap().to_owned();
             }
         };
-        Self { child, log, address, folder }
+        Self { child, log, address, folder, successor: None }
     }
 
-    fn rewrite(&self, from: &str, to: &str) {
+    pub(crate) fn rewrite(&self, from: &str, to: &str) {
         let path = self.folder.join("fanwire.toml");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{text}");
@@ -62,7 +70,7 @@ impl Process {
     }
 
     /// Runs `fanwire admin`; what it prints, or what it says is wrong.
-    fn admin(&self, arguments: &[&str]) -> Result<Vec<Value>, String> {
+    pub(crate) fn admin(&self, arguments: &[&str]) -> Result<Vec<Value>, String> {
         let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
             .args(["admin", "--url", &format!("http://{}", self.address), "--secret-file"])
             .arg(self.folder.join("secret"))
@@ -81,8 +89,20 @@ impl Process {
             .collect())
     }
 
+    /// How the process ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// What is logged until everybody who logs there has ended.
+    pub(crate) fn rest_of_log(&mut self) -> String {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        rest
+    }
+
     /// The next line of the log that contains this.
-    fn until_logged(&mut self, what: &str) -> String {
+    pub(crate) fn until_logged(&mut self, what: &str) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "never logged: {what}");
@@ -95,6 +115,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if let Some(pid) = self.successor.and_then(|pid| Pid::from_raw(pid.try_into().unwrap())) {
+            kill_process(pid, Signal::KILL).unwrap();
+        }
         if matches!(self.child.try_wait(), Ok(None)) {
             self.child.kill().unwrap();
             self.child.wait().unwrap();

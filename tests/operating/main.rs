@@ -8,4 +8,6 @@ mod socket;
 mod admin;
 mod commands;
 mod figures;
+mod guide;
+mod handover;
 mod scene;

@@ -192,6 +192,12 @@ fn run(seed: u64, is_stored: bool) {
     let speed = case.speed();
     let patterns: &[&str] = &["**"];
     let mut reader = case.stage.connect(case.random.clone().below(case.stage.world.shards.len()));
+    if case.random.one_in(3) {
+        // A socket that takes little at a time.
+        let capacity = 1_500 + case.random.below(6_000);
+        case.stage.world.sockets.get_mut(&reader.client.wire).unwrap().capacity = capacity;
+        case.stage.look_ms = Some(1 + case.random.next() % 9);
+    }
     let begin_ms = case.stage.ms();
     let wish = json!({"topics": patterns, "since": since, "speed": speed});
     case.stage.say(&mut reader, "subscribe", &wish);

@@ -19,6 +19,8 @@ pub(crate) const BEGIN_MS: u64 = 1_000;
 pub(crate) struct Stage {
     pub(crate) world: World,
     publisher: Client,
+    /// Readers look at least so often, in milliseconds; `None`: whenever something may have come.
+    pub(crate) look_ms: Option<u64>,
 }
 
 /// A reader, and what it was told when, in milliseconds since the stage began.
@@ -39,7 +41,7 @@ impl Stage {
 
     pub(crate) fn in_world(mut world: World) -> Self {
         let publisher = Client::connect(&mut world, 0, 64 << 20, false);
-        Self { world, publisher }
+        Self { world, publisher, look_ms: None }
     }
 
     /// Milliseconds since the stage began.
@@ -126,7 +128,8 @@ impl Stage {
             let dues = self.world.shards.iter().filter_map(|shard| shard.next_due_ms());
             let due_ms = dues.min().map_or(end_ms, |due_ms| due_ms.saturating_sub(BEGIN_MS));
             // A scripted store has times of its own.
-            let step_ms = if self.world.store.is_some() { now_ms + 1 } else { end_ms };
+            let step_ms = if self.world.store.is_some() { Some(1) } else { self.look_ms };
+            let step_ms = step_ms.map_or(end_ms, |step_ms| now_ms + step_ms);
             let next_ms = due_ms.min(step_ms).clamp(now_ms + 1, end_ms);
             self.world.advance(next_ms - now_ms);
         }

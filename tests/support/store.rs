@@ -20,6 +20,8 @@ use fanwire::history::asks::Append;
 use fanwire::history::asks::Ask;
 use fanwire::history::asks::Fault;
 use fanwire::history::asks::Lost;
+use fanwire::history::asks::NotNoted;
+use fanwire::history::asks::NoteAsk;
 use fanwire::history::asks::PageAnswer;
 use fanwire::history::asks::PageAsk;
 use fanwire::history::asks::Refusal;
@@ -27,6 +29,7 @@ use fanwire::history::asks::Restored;
 use fanwire::history::asks::RestoredTopic;
 use fanwire::history::asks::Stretch;
 use fanwire::history::asks::Why;
+use fanwire::history::log::Note;
 use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
 
@@ -39,6 +42,8 @@ pub struct Kept {
     pub lost: BTreeMap<TopicName, Vec<(u64, u64, u64, Why)>>,
     /// Offsets that may have been seen beyond the newest event of every topic.
     pub ahead: u64,
+    /// What its ledger remembers.
+    pub notes: Vec<Note>,
 }
 
 /// How it goes about it.
@@ -58,6 +63,8 @@ pub struct Ways {
     pub forgets_one_in: usize,
     /// A page ends after so many events at most.
     pub page_events_max: usize,
+    /// Why it keeps no notes, if it does not.
+    pub notes_nothing: Option<NotNoted>,
     /// It looks for last events so many runs before it answers, and says so.
     pub lags: usize,
 }
@@ -126,6 +133,7 @@ impl Store {
         match ask {
             Ask::Append(run) => self.append(&run, now),
             Ask::Page(ask) => self.page(&ask, now),
+            Ask::Note(ask) => self.note(&ask, now),
         }
     }
 
@@ -156,6 +164,16 @@ impl Store {
             let sync_ms = due_ms + self.chance.below(self.ways.sync_ms + 1) as u64;
             self.acks.push((sync_ms, to, Answer::Synced { run: run.run }));
         }
+    }
+
+    fn note(&mut self, ask: &NoteAsk, now: Now) {
+        let due_ms = now.mono_ms + self.chance.below(self.ways.sync_ms + 1) as u64;
+        let result = self.ways.notes_nothing.map_or(Ok(()), Err);
+        if result.is_ok() {
+            self.kept.borrow_mut().notes.push(ask.note.clone());
+        }
+        let answer = Answer::Noted { ticket: ask.ticket, result };
+        self.pages.push((due_ms, PartyId::from(ask.shard), answer));
     }
 
     fn page(&mut self, ask: &PageAsk, now: Now) {
@@ -250,7 +268,8 @@ impl Kept {
         let stamps = self.events.iter().map(|event| event.time_us);
         let gone = self.lost.values().flatten().map(|lost| lost.2);
         let stamped_us = stamps.chain(gone).max().unwrap_or(0);
-        Restored { stamped_us, topics: topics.collect(), ceiling: 0, last, last_after_us }
+        let notes = self.notes.clone().into();
+        Restored { stamped_us, topics: topics.collect(), ceiling: 0, last, last_after_us, notes }
     }
 
     /// The newest event of each key that is no delete, by stamp, as of a moment.

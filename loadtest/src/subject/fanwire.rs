@@ -33,6 +33,8 @@ pub(crate) enum Fanwire {
     Native,
     /// The same, waiting with epoll whatever the command line says.
     Epoll,
+    /// Native protocol, every topic kept on a disk.
+    Durable,
     /// Native protocol, its subscription in the URL: a join of one exchange.
     Url,
     /// Native protocol over SSE.
@@ -52,6 +54,7 @@ impl Subject for Fanwire {
         match self {
             Self::Native => "fanwire",
             Self::Epoll => "fanwire-epoll",
+            Self::Durable => "fanwire-durable",
             Self::Url => "fanwire-url",
             Self::Sse => "fanwire-sse",
             Self::Peat => "fanwire-peat",
@@ -65,6 +68,7 @@ impl Subject for Fanwire {
         match self {
             Self::Native => "this server, native protocol over WebSocket",
             Self::Epoll => "this server, native protocol, waiting with epoll instead of io_uring",
+            Self::Durable => "this server, native protocol over WebSocket, every topic durable",
             Self::Url => "this server, native protocol over WebSocket, subscribed by the URL",
             Self::Sse => "this server, native protocol over SSE",
             Self::Peat => "this server, peat-node's dialect over WebSocket",
@@ -77,7 +81,7 @@ impl Subject for Fanwire {
     fn can(&self, scenario: &Scenario) -> bool {
         let plain = scenario.batch.is_none() && !scenario.compress && !scenario.circles;
         match self {
-            Self::Native | Self::Epoll => true,
+            Self::Native | Self::Epoll | Self::Durable => true,
             Self::Url | Self::Sse => plain,
             // What they replay is a snapshot by key, or nothing.
             Self::Peat | Self::PeatSse | Self::Provisioning => {
@@ -101,6 +105,10 @@ impl Subject for Fanwire {
             .replace("{driver}", driver);
         let mut command = Command::new(&tools.fanwire);
         command.args(arguments.split_ascii_whitespace()).current_dir(setting.scratch);
+        if *self == Self::Durable {
+            // In the run's own folder, which goes with it.
+            command.args(["--durable", "bench/**", "--data-dir", "data"]);
+        }
         let (process, start_ns) = launch(setting, &command, &[port])?;
         let say = Say { addr: local(port), outlet: outlet(scenario), topic: TOPIC.to_owned() };
         Ok(Started { process, listen: self.listen(port, scenario), say, start_ns })
@@ -111,7 +119,7 @@ impl Fanwire {
     fn listen(self, port: u16, scenario: &Scenario) -> Listen {
         let addr = local(port);
         match self {
-            Self::Native | Self::Epoll => native(port, scenario),
+            Self::Native | Self::Epoll | Self::Durable => native(port, scenario),
             Self::Url => Listen {
                 path: format!("/v1/ws?{{query}}{}", since(scenario)),
                 join: String::new(),

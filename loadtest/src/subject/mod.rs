@@ -55,6 +55,7 @@ pub(crate) const ALL: &[&dyn Subject] = &[
     &floor::Floor::Coalesced,
     &fanwire::Fanwire::Native,
     &fanwire::Fanwire::Epoll,
+    &fanwire::Fanwire::Durable,
     &fanwire::Fanwire::Url,
     &fanwire::Fanwire::Sse,
     &fanwire::Fanwire::Peat,

@@ -104,6 +104,8 @@ enum Command {
     Drain,
     /// Read the configuration anew, as SIGHUP does, and say what came of it.
     Reload,
+    /// Start the server's program anew and hand its listeners over, so that nobody is refused; then stop it.
+    Upgrade,
     /// Change what is logged until the next reload: a level, and levels of modules.
     Log {
         /// Like info,conn=debug.
@@ -275,6 +277,7 @@ async fn carry_out(arguments: AdminArgs) -> Result<(), AdminError> {
         }
         Command::Drain => ("drain", json!({})),
         Command::Reload => ("reload", json!({})),
+        Command::Upgrade => ("upgrade", json!({})),
         Command::Log { level } => ("log", json!({ "level": level })),
     };
     let answer = desk.ask_json(&format!("/v1/admin/{path}"), Some(&body)).await?;

@@ -33,6 +33,10 @@ fn print_info(survey: &Survey, out: &mut impl Write) -> std::io::Result<()> {
         "not in order: in use, killed, or without power"
     };
     writeln!(out, "left     {left}")?;
+    match &survey.ledger {
+        Ok(found) => writeln!(out, "ledger   {} notes", found.count())?,
+        Err(fault) => writeln!(out, "ledger   rotten: {fault}")?,
+    }
     for (class, found, carried) in &survey.classes {
         writeln!(out)?;
         writeln!(out, "class {}  {}", class.id, class.topics.join(", "))?;
@@ -146,6 +150,19 @@ fn print_verdict(survey: &Survey, out: &mut impl Write) -> std::io::Result<bool>
             )?;
         }
         carried_line(carried, class.id, out)?;
+    }
+    match &survey.ledger {
+        Ok(found) if found.is_mended => {
+            writeln!(
+                out,
+                "ledger: one of its copies cannot be read to its end, and nothing is lost by it"
+            )?;
+        }
+        Ok(_) => {}
+        Err(fault) => {
+            is_sound = false;
+            writeln!(out, "ledger: {fault}")?;
+        }
     }
     let (mut blocks, mut events) = (0, 0);
     for segment in survey.classes.iter().flat_map(|(_, found, _)| &found.segments) {

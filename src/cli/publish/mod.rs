@@ -234,9 +234,9 @@ impl Publisher {
     async fn run(&mut self) -> Result<Ended, PublishError> {
         loop {
             match self.gather().await? {
-                Gathered::Batch => {}
-                Gathered::End => return Ok(Ended::Whole),
-                Gathered::Stopped => return Ok(Ended::Stopped),
+                BatchRead::Batch => {}
+                BatchRead::End => return Ok(Ended::Whole),
+                BatchRead::Stopped => return Ok(Ended::Stopped),
             }
             if self.send().await? == Ended::Stopped {
                 return Ok(Ended::Stopped);
@@ -252,7 +252,7 @@ impl Publisher {
     }
 
     /// Fills the batch with what is due by now, waiting for the first record of it.
-    async fn gather(&mut self) -> Result<Gathered, PublishError> {
+    async fn gather(&mut self) -> Result<BatchRead, PublishError> {
         while self.batch.line_count() < self.batch_lines_max
             && self.batch.text().len() < BULK_BYTES_MAX
         {
@@ -261,9 +261,9 @@ impl Publisher {
                 None => match self.head().await? {
                     Head::Due(due) => due,
                     Head::NotYet => break,
-                    Head::End if self.batch.is_empty() => return Ok(Gathered::End),
+                    Head::End if self.batch.is_empty() => return Ok(BatchRead::End),
                     Head::End => break,
-                    Head::Stopped => return Ok(Gathered::Stopped),
+                    Head::Stopped => return Ok(BatchRead::Stopped),
                 },
             };
             self.head_due = Some(due);
@@ -275,7 +275,7 @@ impl Publisher {
                 if let Either::Second(()) =
                     either(sleep_until(self.started + due), self.stop.asked()).await
                 {
-                    return Ok(Gathered::Stopped);
+                    return Ok(BatchRead::Stopped);
                 }
                 continue;
             }
@@ -285,7 +285,7 @@ impl Publisher {
             }
             self.take_head();
         }
-        Ok(Gathered::Batch)
+        Ok(BatchRead::Batch)
     }
 
     /// The time at which the next line is due. Waits for one only while there is nothing to send.
@@ -451,7 +451,8 @@ impl Publisher {
     }
 }
 
-enum Gathered {
+/// What came of reading the next batch: one to send, the end of the input, or the order to stop.
+enum BatchRead {
     Batch,
     End,
     Stopped,

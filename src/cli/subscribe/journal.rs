@@ -245,9 +245,9 @@ mod tests {
     use super::*;
 
     /// A directory of one test's own, removed when it ends well.
-    struct Place(PathBuf);
+    struct TempFile(PathBuf);
 
-    impl Place {
+    impl TempFile {
         fn new(name: &str) -> Self {
             let path =
                 std::env::temp_dir().join(format!("fanwire-journal-{}-{name}", std::process::id()));
@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    impl Drop for Place {
+    impl Drop for TempFile {
         fn drop(&mut self) {
             if !std::thread::panicking() {
                 std::fs::remove_dir_all(&self.0).unwrap();
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_second_run_goes_on_where_the_first_stopped() {
-        let place = Place::new("second");
+        let place = TempFile::new("second");
         let mut journal = place.open(&["t"]).unwrap();
         journal.progress.begin("e");
         hear(&mut journal, 1);
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn what_was_printed_but_not_remembered_is_found_in_the_file() {
-        let place = Place::new("found");
+        let place = TempFile::new("found");
         let mut journal = place.open(&["t"]).unwrap();
         journal.progress.begin("e");
         hear(&mut journal, 1);
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_position_of_other_topics_is_not_mistaken_for_ours() {
-        let place = Place::new("other");
+        let place = TempFile::new("other");
         place.open(&["t"]).unwrap().save().unwrap();
         assert!(
             matches!(place.open(&["u"]), Err(JournalError::OtherTopics(_, topics)) if topics == ["t"])
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn much_is_let_out_before_it_is_asked_for() {
-        let place = Place::new("much");
+        let place = TempFile::new("much");
         let mut journal = place.open(&["t"]).unwrap();
         journal.progress.begin("e");
         (1..)

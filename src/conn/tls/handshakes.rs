@@ -20,7 +20,7 @@ use crate::shard::ConnRef;
 /// Handshakes, by the place that each was given.
 #[derive(Debug, Default)]
 pub(in crate::conn) struct Handshakes {
-    places: Vec<Place>,
+    places: Vec<HandshakeSlot>,
     free: Vec<u32>,
     /// Those with something to do, in the order in which it came.
     ready: VecDeque<u32>,
@@ -29,7 +29,7 @@ pub(in crate::conn) struct Handshakes {
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct HandshakeSlot {
     generation: u32,
     is_ready: bool,
     until_ms: u64,
@@ -68,7 +68,7 @@ impl Handshakes {
     /// Begins one, for which there is room; it is its turn at once, because a client is accepted with its first bytes.
     pub(in crate::conn) fn add(&mut self, handshake: Handshake, now_ms: u64) -> ConnRef {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
+            self.places.push(HandshakeSlot::default());
             u32::try_from(self.places.len() - 1).expect("there are few")
         });
         let place = &mut self.places[index as usize];

@@ -1,10 +1,11 @@
 //! The store as a state machine: runs of homes go in, and what became of them comes out; the past is read page by page.
 //!
 //! Time and answers are arguments: whoever calls it owns the thread, the clock and the lanes. Invariants, besides those of [`asks`](super::asks): what is answered as stored
-//! was written, what is answered as synced was synced; a run is written to all of its classes or to none; writing goes before reading, and neither is let wait for the other
-//! longer than one step takes. After an error of a kind that is no want of room it must not be called again.
+//! was written, what is answered as synced was synced; a run is written to all of its classes or to none; writing, syncing, reading and letting go take turns, so that none of them
+//! waits longer than one step of each of the others takes. After an error of a kind that is no want of room it must not be called again.
 
 mod group;
+mod notes;
 mod opening;
 mod reading;
 mod retention;
@@ -19,12 +20,14 @@ pub use opening::StoredClass;
 use super::asks::Answer;
 use super::asks::Append;
 use super::asks::Fault;
+use super::asks::NoteAsk;
 use super::asks::PageAnswer;
 use super::asks::PageAsk;
 use super::log::Disk;
 use super::log::DiskError;
 use super::log::Folder;
 use super::log::Kept;
+use super::log::Ledger;
 use super::log::Manifest;
 use crate::event::ShardId;
 use crate::event::TopicName;
@@ -32,6 +35,7 @@ use crate::event::TopicPattern;
 use crate::limits::STORE_GROUP_BYTES_MAX;
 use crate::limits::STORE_GROUP_EVENTS_MAX;
 use crate::limits::STORE_PAGES_ASKED_MAX;
+use crate::limits::STORE_TIDY_LATE_US;
 
 /// An answer, and the shard that it is for.
 pub type Outcome = (ShardId, Answer);
@@ -54,6 +58,8 @@ pub struct Figures {
     pub pages: u64,
     pub pages_events: u64,
     pub pages_failed: u64,
+    /// Blocks that were read for pages: many who read the same part of the past cost one reading of it.
+    pub blocks_read: u64,
     /// Events that cannot be read any more.
     pub corrupt: u64,
     pub segments_let_go: u64,
@@ -103,9 +109,40 @@ pub struct Keeper<D: Disk> {
     waiting: VecDeque<Append>,
     /// Asks that wait, the oldest first.
     pages: VecDeque<PageAsk>,
+    ledger: Ledger<D::File>,
+    /// Notes that wait to be kept.
+    notes: Vec<NoteAsk>,
     /// When segments are looked at again that may be let go of, and room if there was none.
     tidy_us: u64,
+    turn: Turn,
     figures: Figures,
+}
+
+/// What may be done next, besides keeping notes: each in its turn, so that none waits for another that has always something to do.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Write,
+    Sync,
+    Read,
+    LetGo,
+}
+
+impl Turn {
+    const fn next(self) -> Self {
+        match self {
+            Self::Write => Self::Sync,
+            Self::Sync => Self::Read,
+            Self::Read => Self::LetGo,
+            Self::LetGo => Self::Write,
+        }
+    }
+
+    /// Each once, this one first.
+    const fn in_order(self) -> [Self; 4] {
+        let second = self.next();
+        let third = second.next();
+        [self, second, third, third.next()]
+    }
 }
 
 /// What a step did.
@@ -151,7 +188,7 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
-    /// Does one thing: writes what waits, or syncs what is due, or reads a page for a shard that has room for it, or lets go of a segment. Answers go to `out`.
+    /// Does one thing: keeps notes; or else, in turn, writes what waits, syncs what is due, reads a page for a shard that has room for it, lets go of a segment. Answers go to `out`.
     /// `now_us` never goes back; `wall_us` is the time of day.
     ///
     /// # Errors
@@ -162,24 +199,31 @@ impl<D: Disk> Keeper<D> {
         has_room: impl Fn(ShardId) -> bool,
         out: &mut Vec<Outcome>,
     ) -> Result<Stepped, DiskError> {
-        if !self.waiting.is_empty() {
-            self.write_group(now_us, out)?;
+        if !self.notes.is_empty() {
+            self.keep_notes(wall_us / 1_000_000, out)?;
             return Ok(Stepped::Did);
         }
-        if self.sync_due(now_us, out)? {
-            return Ok(Stepped::Did);
-        }
-        if let Some(place) = self.pages.iter().position(|ask| has_room(ask.shard))
-            && let Some(ask) = self.pages.remove(place)
-        {
-            out.push(self.read_page(&ask)?);
-            return Ok(Stepped::Did);
-        }
-        if self.tidy_us <= now_us && self.tidy((now_us, wall_us))? {
-            return Ok(Stepped::Did);
+        for turn in self.turn.in_order() {
+            let did = match turn {
+                Turn::Write if self.waiting.is_empty() => false,
+                Turn::Write => self.write_group(now_us, out).map(|()| true)?,
+                Turn::Sync => self.sync_due(now_us, out)?,
+                Turn::Read => self.read_next(&has_room, out)?,
+                Turn::LetGo => self.tidies_us() <= now_us && self.tidy((now_us, wall_us))?,
+            };
+            if did {
+                self.turn = turn.next();
+                return Ok(Stepped::Did);
+            }
         }
         let due = self.classes.iter().filter_map(|class| class.due_us);
-        Ok(Stepped::Idle { until_us: due.fold(self.tidy_us, u64::min) })
+        Ok(Stepped::Idle { until_us: due.fold(self.tidies_us(), u64::min) })
+    }
+
+    /// When it looks for segments that may go. While somebody reads they stay, but not for long: the disk would fill up.
+    fn tidies_us(&self) -> u64 {
+        let late_us = if self.pages.is_empty() { 0 } else { STORE_TIDY_LATE_US };
+        self.tidy_us.saturating_add(late_us)
     }
 
     /// Writes and syncs everything that waits, and leaves the folder in order; hands back the disk. What was asked and not read is told that it will not be.
@@ -191,6 +235,7 @@ impl<D: Disk> Keeper<D> {
             self.write_group(now_us, out)?;
         }
         self.sync_all(out)?;
+        self.refuse_notes(out);
         for ask in std::mem::take(&mut self.pages) {
             out.push(failed(&ask, Fault::Closing));
         }
@@ -220,6 +265,7 @@ impl<D: Disk> Keeper<D> {
             held_bytes: logs().map(super::log::Log::bytes).sum(),
             held_segments: logs().map(|log| log.sealed().len() as u64 + 1).sum(),
             shelf_bytes: shelves.sum(),
+            blocks_read: self.kept.iter().map(|kept| kept.shelf.blocks_read()).sum(),
             runs_waiting: self.waiting.len() as u64,
             unsynced_events: logs().map(super::log::Log::unsynced_events).sum(),
             ..self.figures
@@ -230,6 +276,11 @@ impl<D: Disk> Keeper<D> {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.manifest.epoch
+    }
+
+    /// Its disk.
+    pub const fn disk(&self) -> &D {
+        &self.disk
     }
 
     /// Its disk, for those who make it worse.

@@ -23,6 +23,8 @@ use crate::history::log::Folder;
 use crate::history::log::FolderError;
 use crate::history::log::HomeOf;
 use crate::history::log::Kept;
+use crate::history::log::Ledger;
+use crate::history::log::LedgerBounds;
 use crate::history::log::Limits;
 use crate::history::log::Made;
 use crate::history::log::Recovered;
@@ -55,6 +57,9 @@ pub struct Setup {
     pub carried_bytes_max: usize,
     /// Bytes of last events that each home has room for.
     pub last_bytes_max: usize,
+    pub ledger: LedgerBounds,
+    /// Seconds since 1970: what the ledger remembers and is over by now is forgotten.
+    pub now_s: u64,
 }
 
 /// What was found when a store was opened.
@@ -97,6 +102,8 @@ impl<D: Disk> Keeper<D> {
         let shards_before = log::shards_of(&mut disk)?.filter(|before| *before != shards);
         let Folder { manifest, logs, found, lost_power } =
             Folder::open(&mut disk, &made, &classes)?;
+        let ledger = Ledger::open(&mut disk, manifest.salt, setup.ledger, setup.now_s)?;
+        let notes: Arc<[_]> = ledger.notes().collect();
         let homes = setup.homes.clone();
         let home_of: HomeOf = Arc::new(move |topic| homes.of(topic));
         let shelf_bytes = setup.shelves_bytes_max / logs.len().max(1);
@@ -124,10 +131,16 @@ impl<D: Disk> Keeper<D> {
             homes: vec![Home::default(); usize::from(shards)],
             waiting: std::collections::VecDeque::new(),
             pages: std::collections::VecDeque::new(),
+            ledger,
+            notes: Vec::new(),
             tidy_us: 0,
+            turn: super::Turn::Write,
             figures: Figures::default(),
         };
-        let restored = keeper.restore(&setup.homes, setup.last_bytes_max)?;
+        let mut restored = keeper.restore(&setup.homes, setup.last_bytes_max)?;
+        for restored in &mut restored {
+            restored.notes = Arc::clone(&notes);
+        }
         let stamped = restored.iter().map(|restored| restored.stamped_us);
         for (home, stamped_us) in keeper.homes.iter_mut().zip(stamped) {
             home.stamped_us = stamped_us;

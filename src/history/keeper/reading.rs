@@ -6,6 +6,7 @@ use super::Keeper;
 use super::Outcome;
 use super::failed;
 use crate::event::HomeId;
+use crate::event::ShardId;
 use crate::history::asks::Answer;
 use crate::history::asks::Fault;
 use crate::history::asks::PageAnswer;
@@ -17,8 +18,20 @@ use crate::history::log::DiskError;
 use crate::history::log::Wish;
 
 impl<D: Disk> Keeper<D> {
+    /// Reads a page for the first of those who wait whose shard has room for it; false: there is none.
+    pub(super) fn read_next(
+        &mut self,
+        has_room: &impl Fn(ShardId) -> bool,
+        out: &mut Vec<Outcome>,
+    ) -> Result<bool, DiskError> {
+        let place = self.pages.iter().position(|ask| has_room(ask.shard));
+        let Some(ask) = place.and_then(|place| self.pages.remove(place)) else { return Ok(false) };
+        out.push(self.read_page(&ask)?);
+        Ok(true)
+    }
+
     /// Reads what was asked.
-    pub(super) fn read_page(&mut self, ask: &PageAsk) -> Result<Outcome, DiskError> {
+    fn read_page(&mut self, ask: &PageAsk) -> Result<Outcome, DiskError> {
         self.figures.pages += 1;
         let Ok(mut stretch) = self.stretch(ask) else {
             self.figures.pages_failed += 1;

@@ -11,6 +11,12 @@ use super::disk::Disk;
 use super::disk::DiskError;
 use super::disk::read_small;
 use super::disk::replace;
+use super::ledger::Ledger;
+use super::ledger::LedgerBounds;
+use super::ledger::LedgerError;
+use super::ledger::LedgerFault;
+use super::ledger::LedgerFound;
+use super::ledger::read_ledger;
 use super::manifest::Class;
 use super::manifest::MANIFEST_BYTES_MAX;
 use super::manifest::Manifest;
@@ -28,6 +34,7 @@ pub enum FolderError {
     /// There is no history in it.
     Absent,
     Manifest(ManifestError),
+    Ledger(LedgerFault),
     Disk(DiskError),
 }
 
@@ -36,6 +43,7 @@ impl std::fmt::Display for FolderError {
         match self {
             Self::Absent => f.write_str("there is no history in it"),
             Self::Manifest(error) => write!(f, "{error}"),
+            Self::Ledger(error) => write!(f, "{error}"),
             Self::Disk(error) => write!(f, "{error}"),
         }
     }
@@ -46,6 +54,15 @@ impl std::error::Error for FolderError {}
 impl From<DiskError> for FolderError {
     fn from(error: DiskError) -> Self {
         Self::Disk(error)
+    }
+}
+
+impl From<LedgerError> for FolderError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Fault(fault) => Self::Ledger(fault),
+            LedgerError::Disk(error) => Self::Disk(error),
+        }
     }
 }
 
@@ -155,6 +172,8 @@ pub fn repair<D: Disk>(disk: &mut D, made: &Made) -> Result<bool, FolderError> {
         }
     }
     write_manifest(disk, &manifest)?;
+    // Nothing of it is over for a tool: how long it is remembered the server knows.
+    Ledger::open(disk, manifest.salt, LedgerBounds::FOREVER, 0)?;
     Folder::open(disk, made, &[])?.close(disk)?;
     Ok(is_new)
 }
@@ -169,6 +188,20 @@ fn new_manifest(made: &Made) -> Manifest {
         is_clean: true,
         classes: Vec::new(),
     }
+}
+
+/// How a folder was left, and what there is to its ledger; `None`: there is no history in it. Reads no events, and changes nothing.
+///
+/// # Errors
+/// Why a server would not open it.
+pub fn glance<D: Disk>(disk: &mut D) -> Result<Option<Manifest>, FolderError> {
+    let manifest = match read_manifest(disk) {
+        Ok(manifest) => manifest,
+        Err(FolderError::Absent) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    read_ledger(disk, manifest.salt)?;
+    Ok(Some(manifest))
 }
 
 /// How many shards whoever wrote last in a folder had; `None`: it is new.
@@ -215,6 +248,7 @@ pub struct Survey {
     pub manifest: Manifest,
     /// Of each class what was found, and what outlived its segments.
     pub classes: Vec<(Class, Recovered, Carried)>,
+    pub ledger: Result<LedgerFound, LedgerFault>,
 }
 
 /// Looks through a folder. `by_index`: index files are believed; else every block of every segment is read.
@@ -236,5 +270,10 @@ pub fn survey<D: Disk>(disk: &mut D, by_index: bool) -> Result<Survey, FolderErr
         };
         classes.push((class.clone(), found, carried));
     }
-    Ok(Survey { manifest, classes })
+    let ledger = match read_ledger(disk, manifest.salt) {
+        Ok(found) => Ok(found),
+        Err(LedgerError::Fault(fault)) => Err(fault),
+        Err(LedgerError::Disk(error)) => return Err(error.into()),
+    };
+    Ok(Survey { manifest, classes, ledger })
 }

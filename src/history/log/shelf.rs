@@ -73,6 +73,7 @@ pub struct Shelf<F> {
     /// Blocks by when they were last asked for.
     by_use: BTreeMap<u64, Place>,
     uses: u64,
+    blocks_read: u64,
     /// Up to which segment, and what outlived it.
     carried: Option<(u64, Arc<Shelved>)>,
 }
@@ -94,6 +95,7 @@ impl<F: std::fmt::Debug> Shelf<F> {
             blocks: HashMap::default(),
             by_use: BTreeMap::new(),
             uses: 0,
+            blocks_read: 0,
             carried: None,
         }
     }
@@ -142,6 +144,12 @@ impl<F: std::fmt::Debug> Shelf<F> {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Blocks that were read from the disk.
+    #[must_use]
+    pub const fn blocks_read(&self) -> u64 {
+        self.blocks_read
     }
 
     /// Segments up to this one are gone.
@@ -215,6 +223,7 @@ impl<F: std::fmt::Debug> Shelf<F> {
         let (_, file, _) = self.open.last().expect("it has just been put there");
         let mut block = vec![0; entry.bytes as usize];
         let read = disk.read_at(file, entry.at, &mut block)?;
+        self.blocks_read += 1;
         block.truncate(read);
         let Some(shelved) = self.unpack(log.salt, number, &block, wants) else {
             return Ok(Fetched::Rotten);

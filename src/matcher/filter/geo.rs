@@ -63,14 +63,14 @@ impl fmt::Display for AreaError {
 
 impl std::error::Error for AreaError {}
 
-/// A place: degrees north and degrees east.
+/// A point on the globe: degrees north and degrees east.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct GeoPoint {
     pub latitude: Number,
     pub longitude: Number,
 }
 
-impl Place {
+impl GeoPoint {
     /// # Errors
     /// If it is not on the globe.
     pub fn new(latitude: f64, longitude: f64) -> Result<Self, AreaError> {
@@ -90,9 +90,9 @@ impl Place {
 /// The numbers that make an area.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shape {
-    Box { southwest: Place, northeast: Place },
-    Circle { centre: Place, metres: Number },
-    Polygon(Box<[Place]>),
+    Box { southwest: GeoPoint, northeast: GeoPoint },
+    Circle { centre: GeoPoint, metres: Number },
+    Polygon(Box<[GeoPoint]>),
 }
 
 /// A shape, with what is needed to tell quickly whether a position is in it.
@@ -150,14 +150,14 @@ impl Area {
             Shape::Polygon(points) => points.len(),
             Shape::Box { .. } | Shape::Circle { .. } => 0,
         };
-        2 * size_of::<Self>() + points * (size_of::<Place>() + size_of::<(f64, f64)>())
+        2 * size_of::<Self>() + points * (size_of::<GeoPoint>() + size_of::<(f64, f64)>())
     }
 
     /// All places between two parallels and two meridians.
     ///
     /// # Errors
     /// If south lies above north.
-    pub fn rectangle(southwest: Place, northeast: Place) -> Result<Self, AreaError> {
+    pub fn rectangle(southwest: GeoPoint, northeast: GeoPoint) -> Result<Self, AreaError> {
         let (south, north) = (southwest.latitude.to_f64(), northeast.latitude.to_f64());
         if south > north {
             return Err(AreaError::SouthAboveNorth);
@@ -171,7 +171,7 @@ impl Area {
     ///
     /// # Errors
     /// If the radius is negative or more than half of the way round.
-    pub fn circle(centre: Place, metres: f64) -> Result<Self, AreaError> {
+    pub fn circle(centre: GeoPoint, metres: f64) -> Result<Self, AreaError> {
         if !(0.0..=METRES_MAX).contains(&metres) {
             return Err(AreaError::Radius);
         }
@@ -190,7 +190,7 @@ impl Area {
     ///
     /// # Errors
     /// If there are too few or too many points, or the edges wind around a pole.
-    pub fn polygon(points: &[Place]) -> Result<Self, AreaError> {
+    pub fn polygon(points: &[GeoPoint]) -> Result<Self, AreaError> {
         if !(3..=POLYGON_POINTS_MAX).contains(&points.len()) {
             return Err(AreaError::Points { count: points.len() });
         }
@@ -364,8 +364,8 @@ fn circle_bounds(latitude: f64, longitude: f64, angle: f64) -> Bounds {
 mod tests {
     use super::*;
 
-    fn place(latitude: f64, longitude: f64) -> Place {
-        Place::new(latitude, longitude).unwrap()
+    fn place(latitude: f64, longitude: f64) -> GeoPoint {
+        GeoPoint::new(latitude, longitude).unwrap()
     }
 
     /// Great-circle distance by another formula.
@@ -457,9 +457,9 @@ mod tests {
 
     #[test]
     fn impossible_areas_are_refused() {
-        assert_eq!(Place::new(91.0, 0.0), Err(AreaError::Latitude));
-        assert_eq!(Place::new(f64::NAN, 0.0), Err(AreaError::Latitude));
-        assert_eq!(Place::new(0.0, 181.0), Err(AreaError::Longitude));
+        assert_eq!(GeoPoint::new(91.0, 0.0), Err(AreaError::Latitude));
+        assert_eq!(GeoPoint::new(f64::NAN, 0.0), Err(AreaError::Latitude));
+        assert_eq!(GeoPoint::new(0.0, 181.0), Err(AreaError::Longitude));
         assert_eq!(
             Area::rectangle(place(1.0, 0.0), place(0.0, 0.0)),
             Err(AreaError::SouthAboveNorth)

@@ -54,7 +54,7 @@ pub use explain::Explained;
 pub use geo::Area;
 pub use geo::AreaError;
 pub use geo::Bounds;
-pub use geo::Place;
+pub use geo::GeoPoint;
 pub use geo::Shape;
 pub(super) use geo::chord_squared;
 pub(super) use geo::is_place;

@@ -18,7 +18,7 @@ use crate::matcher::filter::AreaError;
 use crate::matcher::filter::Edge;
 use crate::matcher::filter::FilterError;
 use crate::matcher::filter::FilterProblem;
-use crate::matcher::filter::Place;
+use crate::matcher::filter::GeoPoint;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
 use crate::matcher::filter::Rule;
@@ -238,17 +238,17 @@ impl<'a> Parser<'a> {
         let area = match token {
             Token::Name("box") => {
                 let [south, west, north, east] = self.numbers()?;
-                let southwest = Place::new(south, west).map_err(fault)?;
-                Area::rectangle(southwest, Place::new(north, east).map_err(fault)?)
+                let southwest = GeoPoint::new(south, west).map_err(fault)?;
+                Area::rectangle(southwest, GeoPoint::new(north, east).map_err(fault)?)
             }
             Token::Name("circle") => {
                 let [latitude, longitude, metres] = self.numbers()?;
-                Area::circle(Place::new(latitude, longitude).map_err(fault)?, metres)
+                Area::circle(GeoPoint::new(latitude, longitude).map_err(fault)?, metres)
             }
             Token::Name("polygon") => {
                 let points = self.list(|parser| {
                     let [latitude, longitude] = parser.numbers()?;
-                    Place::new(latitude, longitude).map_err(fault)
+                    GeoPoint::new(latitude, longitude).map_err(fault)
                 })?;
                 Area::polygon(&points)
             }

@@ -16,7 +16,7 @@ use crate::matcher::filter::Area;
 use crate::matcher::filter::Edge;
 use crate::matcher::filter::FilterError;
 use crate::matcher::filter::FilterProblem;
-use crate::matcher::filter::Place;
+use crate::matcher::filter::GeoPoint;
 use crate::matcher::filter::Predicate;
 use crate::matcher::filter::Range;
 use crate::matcher::filter::Rule;
@@ -409,14 +409,15 @@ impl<'a> Parser<'a> {
     }
 
     /// A latitude and a longitude, with `separator` (which may be nothing) between.
-    fn place(&mut self, separator: &'static str) -> Parsed<Place> {
+    fn place(&mut self, separator: &'static str) -> Parsed<GeoPoint> {
         let at = self.at;
         let latitude = self.number()?;
         if !separator.is_empty() {
             self.expect(separator, "a comma")?;
         }
         let longitude = self.number()?;
-        Place::new(latitude, longitude).map_err(|error| FilterError { at, problem: error.into() })
+        GeoPoint::new(latitude, longitude)
+            .map_err(|error| FilterError { at, problem: error.into() })
     }
 
     /// A length in metres; without a unit it is that.

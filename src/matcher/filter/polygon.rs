@@ -4,15 +4,15 @@
 //! plane decides. Never looks at bounds.
 
 use crate::matcher::filter::AreaError;
-use crate::matcher::filter::Place;
+use crate::matcher::filter::GeoPoint;
 
 /// The latitude below 90 that is next to it.
 const POLE_DEGREES: f64 = 90.0_f64.next_down();
 
 /// The corners of a polygon with longitudes that go on from one to the next: each edge takes the shorter way round; one of half a turn goes as
 /// its numbers do, and so does one from -180 to 180 along a parallel, which would otherwise go nowhere.
-pub(super) fn unrolled(points: &[Place]) -> Result<Vec<(f64, f64)>, AreaError> {
-    let corner = |point: &Place| (point.latitude.to_f64(), point.longitude.to_f64());
+pub(super) fn unrolled(points: &[GeoPoint]) -> Result<Vec<(f64, f64)>, AreaError> {
+    let corner = |point: &GeoPoint| (point.latitude.to_f64(), point.longitude.to_f64());
     let Some(first) = points.first().map(corner) else { return Ok(Vec::new()) };
     let mut unrolled = vec![first];
     let mut longitude = first.1;
@@ -62,8 +62,8 @@ mod tests {
     use super::*;
     use crate::matcher::filter::Area;
 
-    fn place(latitude: f64, longitude: f64) -> Place {
-        Place::new(latitude, longitude).unwrap()
+    fn place(latitude: f64, longitude: f64) -> GeoPoint {
+        GeoPoint::new(latitude, longitude).unwrap()
     }
 
     #[test]

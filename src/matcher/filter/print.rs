@@ -8,8 +8,8 @@ use crate::event::json;
 use crate::matcher::filter::Area;
 use crate::matcher::filter::Edge;
 use crate::matcher::filter::Expr;
+use crate::matcher::filter::GeoPoint;
 use crate::matcher::filter::Literal;
-use crate::matcher::filter::Place;
 use crate::matcher::filter::Range;
 use crate::matcher::filter::Rule;
 use crate::matcher::filter::Scalar;
@@ -201,7 +201,7 @@ fn push_area(area: &Area, out: &mut String) {
             );
         }
         Shape::Polygon(points) => {
-            for (place, Place { latitude, longitude }) in points.iter().enumerate() {
+            for (place, GeoPoint { latitude, longitude }) in points.iter().enumerate() {
                 push(
                     out,
                     &format_args!(
@@ -355,7 +355,7 @@ fn push_json_area(area: &Area, out: &mut String) {
         }
         Shape::Polygon(points) => {
             out.push_str("{\"polygon\":");
-            for (place, Place { latitude, longitude }) in points.iter().enumerate() {
+            for (place, GeoPoint { latitude, longitude }) in points.iter().enumerate() {
                 push(
                     out,
                     &format_args!("{}[{latitude},{longitude}]", if place == 0 { "[" } else { "," }),

@@ -8,6 +8,9 @@ use super::host::Host;
 use super::storage::Storage;
 use crate::config::Config;
 use crate::config::FdTables;
+use crate::history::log::FORMAT;
+use crate::history::log::FolderError;
+use crate::history::log::Manifest;
 use crate::limits::BACKLOG;
 use crate::server::memory;
 use crate::server::plan::Plan;
@@ -193,7 +196,40 @@ pub(super) fn storage(folder: &Path, found: &io::Result<Storage>) -> Vec<Finding
             "each acknowledgement of a durable publish waits for it: use a disk with power-loss protection, or a policy that syncs less often",
         ),
     };
-    vec![free, speed]
+    vec![free, speed, owner(folder, storage.holder.as_deref()), history(folder, &storage.left)]
+}
+
+/// Whose a data folder is.
+fn owner(folder: &Path, holder: Option<&str>) -> Finding {
+    let shown = folder.display();
+    let found = match holder {
+        Some(holder) => {
+            format!("{shown}: it is in use by {holder}; another server would be refused")
+        }
+        None => format!("{shown}: nobody has it"),
+    };
+    Finding::fine("owner", found)
+}
+
+/// What there is of a history in a data folder.
+fn history(folder: &Path, left: &Result<Option<Manifest>, FolderError>) -> Finding {
+    let (about, shown) = ("history", folder.display());
+    match left {
+        Ok(None) => Finding::fine(about, format_args!("{shown}: there is none in it yet")),
+        Ok(Some(manifest)) => {
+            let how = if manifest.is_clean { "" } else { "not " };
+            let found = format!(
+                "{shown}: format {FORMAT}, {how}left in order, by {} shards",
+                manifest.shards
+            );
+            Finding::fine(about, found)
+        }
+        Err(error) => Finding::error(
+            about,
+            format_args!("{shown}: {error}"),
+            "a server does not start on it: `fanwire history verify` says what is lost",
+        ),
+    }
 }
 
 /// A certificate that the server would show.
@@ -235,6 +271,7 @@ mod tests {
     use super::super::Severity;
     use super::*;
     use crate::config::Config;
+    use crate::history::log::ManifestError;
 
     fn plan(connections_max: u64) -> (Config, Plan) {
         let mut config = Config { connections_max, shards: 2, ..Config::default() };
@@ -323,11 +360,19 @@ mod tests {
     #[test]
     fn a_folder_is_judged() {
         let judged = |free, sync_us| {
-            let found = storage(Path::new("/data"), &Ok(Storage { free, sync_us }));
+            let (holder, left) = (None, Ok(None));
+            let found = Ok(Storage { free, sync_us, holder, left });
+            let found = storage(Path::new("/data"), &found);
             found.into_iter().map(|finding| finding.severity).collect::<Vec<_>>()
         };
-        assert_eq!(judged(1 << 40, 100), [Severity::Fine; 2]);
-        assert_eq!(judged(1 << 20, 30_000), [Severity::Warning; 2]);
+        assert_eq!(judged(1 << 40, 100), [Severity::Fine; 4]);
+        assert_eq!(judged(1 << 20, 30_000)[..2], [Severity::Warning; 2]);
+        let held = owner(Path::new("/data"), Some("fanwire serve, process 7"));
+        assert!(held.found.contains("in use by fanwire serve, process 7"), "{held:?}");
+        let newer = Err(FolderError::Manifest(ManifestError::Newer { format: 9 }));
+        let newer = history(Path::new("/data"), &newer);
+        assert_eq!(newer.severity, Severity::Error);
+        assert!(newer.found.contains("is of format 9"), "{newer:?}");
         let missing = storage(Path::new("/data"), &Err(io::Error::from(io::ErrorKind::NotFound)));
         assert_eq!(missing[0].severity, Severity::Error);
     }

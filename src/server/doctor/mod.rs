@@ -56,7 +56,7 @@ impl Finding {
 }
 
 impl Server {
-    /// Looks at the host as a server with this configuration would meet it. `data`: the folder of a durable history.
+    /// Looks at the host as a server with this configuration would meet it. `data`: the folder of a durable history, if it is another than the configured one.
     #[must_use]
     pub fn examine(config: &Config, data: Option<&Path>, clock: Clock) -> Vec<Finding> {
         let mut findings = Vec::new();
@@ -72,7 +72,10 @@ impl Server {
             findings.extend(judge::host(config, plan, &Host::read()));
         }
         findings.push(judge::clock(clock::is_synchronised(), clock.now().wall_us / 1_000_000));
-        if let Some(folder) = data {
+        // A server makes its folder, so of one that is not there its place is looked at.
+        let configured = (!config.history.durable.is_empty())
+            .then(|| storage::nearest(Path::new(&config.data_dir)));
+        if let Some(folder) = data.or(configured) {
             findings.extend(judge::storage(folder, &storage::measure(folder, clock)));
         }
         if let Ok(Some(certificates)) = Certificates::new(config) {

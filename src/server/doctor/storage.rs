@@ -1,4 +1,4 @@
-//! How much room a data folder has, and how fast what is written there is on the disk.
+//! How much room a data folder has, how fast what is written there is on the disk, whose it is, and whether a server would open what is in it.
 //!
 //! Invariant: what is written for it is taken away again. Never touches what else is there.
 
@@ -8,6 +8,11 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::clock::Clock;
+use crate::history::log;
+use crate::history::log::FolderError;
+use crate::history::log::Manifest;
+use crate::store::Files;
+use crate::store::Lock;
 
 /// What was found.
 #[derive(Debug)]
@@ -16,6 +21,16 @@ pub(super) struct Storage {
     pub(super) free: u64,
     /// Microseconds that a small write takes to be on the disk, of several the middle one.
     pub(super) sync_us: u64,
+    /// Who has it.
+    pub(super) holder: Option<String>,
+    /// How it was left; `None`: there is no history in it yet.
+    pub(super) left: Result<Option<Manifest>, FolderError>,
+}
+
+/// The folder itself, or what there is of the way to it: whoever needs it makes the rest.
+pub(super) fn nearest(folder: &Path) -> &Path {
+    let there = folder.ancestors().find(|path| path.is_dir());
+    there.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Writes that are timed.
@@ -30,7 +45,9 @@ pub(super) fn measure(folder: &Path, clock: Clock) -> io::Result<Storage> {
     let removed = std::fs::remove_file(&path);
     let sync_us = timed?;
     removed?;
-    Ok(Storage { free: room.f_bavail.saturating_mul(room.f_frsize), sync_us })
+    let free = room.f_bavail.saturating_mul(room.f_frsize);
+    let (holder, left) = (Lock::holder(folder)?, log::glance(&mut Files::at(folder)));
+    Ok(Storage { free, sync_us, holder, left })
 }
 
 fn timed(path: &Path, clock: Clock) -> io::Result<u64> {
@@ -57,8 +74,11 @@ mod tests {
         let found = measure(&folder, Clock::start()).unwrap();
         let left = std::fs::read_dir(&folder).unwrap().count();
         std::fs::remove_dir_all(&folder).unwrap();
-        assert!(found.free > 0);
+        assert!(found.free > 0 && found.holder.is_none());
+        assert!(matches!(found.left, Ok(None)), "{:?}", found.left);
         assert_eq!(left, 0);
         assert!(measure(&folder, Clock::start()).is_err(), "it is gone");
+        assert_eq!(Some(nearest(&folder.join("a/b"))), folder.parent());
+        assert_eq!(nearest(Path::new("not/there")), Path::new("."));
     }
 }

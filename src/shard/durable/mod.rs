@@ -5,6 +5,7 @@
 //! spread. A store that is late, fails or is gone costs those who publish here and those who read what only it has, and nobody else.
 
 mod line;
+mod noting;
 mod pages;
 
 use std::collections::VecDeque;
@@ -13,18 +14,22 @@ use std::sync::Arc;
 pub(super) use self::line::Asker;
 use self::line::Line;
 use self::line::Run;
+use self::noting::Noting;
 use self::pages::Asked;
 use self::pages::Pages;
 use super::Shard;
 use super::home::Ahead;
 use super::home::Home;
 use super::input::Address;
+use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishedRun;
 use super::input::ReadWish;
 use super::lanes::Lane;
+use super::lanes::Outgoing;
 use super::lanes::PartyId;
 use super::publish::PublishResult;
+use super::session::noted;
 use super::settings::Settings;
 use crate::clock::Now;
 use crate::dialect::Placed;
@@ -39,6 +44,7 @@ use crate::history::Page;
 use crate::history::Read;
 use crate::history::Start;
 use crate::history::asks;
+use crate::history::log::Note;
 use crate::limits::STORE_PAGE_MS_MAX;
 use crate::limits::STORE_PAGE_RETRIES_MAX;
 use crate::limits::STORE_RUN_MS_MAX;
@@ -52,6 +58,7 @@ pub(super) struct Durable {
     /// Stored, and asked for until it is synced: by the number of the run, ascending.
     unsynced: VecDeque<(u64, Asker)>,
     pages: Pages,
+    noting: Noting,
     /// The newest run's number.
     run: u64,
     attempt: u32,
@@ -69,6 +76,7 @@ impl Durable {
             line: Line::default(),
             unsynced: VecDeque::new(),
             pages: Pages::default(),
+            noting: Noting::default(),
             run: 0,
             attempt: 0,
             is_closed: false,
@@ -78,6 +86,7 @@ impl Durable {
     /// Whether nothing is awaited of the store, or it has let everybody wait too long.
     pub(super) fn is_settled(&self, now: Now) -> bool {
         let is_done = self.line.is_empty() && self.unsynced.is_empty() && self.pages.is_empty();
+        let is_done = is_done && self.noting.is_empty();
         is_done || self.is_closed || self.is_late(now)
     }
 
@@ -125,6 +134,26 @@ impl Durable {
         (results, events)
     }
 
+    /// Has something noted for a connection, which waits for the answer; at once, why that cannot be.
+    pub(super) fn note(
+        &mut self,
+        (conn, shard): (ConnRef, ShardId),
+        note: Note,
+        outgoing: &mut Outgoing<Mesh>,
+        now: Now,
+    ) -> Result<(), asks::NotNoted> {
+        if self.is_closed {
+            return Err(asks::NotNoted::Closing);
+        }
+        if !outgoing.has_room(self.store, Lane::Control) {
+            return Err(asks::NotNoted::Busy);
+        }
+        let ticket = self.noting.ask(conn, now.mono_ms);
+        let ask = asks::NoteAsk { shard, ticket, note };
+        outgoing.to(self.store).push(Mesh::Store(asks::Ask::Note(Box::new(ask))));
+        Ok(())
+    }
+
     /// What the store is asked for a page.
     fn page_ask(
         &self,
@@ -150,6 +179,7 @@ impl Durable {
 impl Shard {
     /// Goes on from what the store holds. To be called before anything else, on every shard; `restored` is what concerns its own home.
     pub fn restore(&mut self, restored: &asks::Restored) {
+        self.rights.tokens.restore(&restored.notes);
         let Some(durable) = &mut self.durable else { return };
         durable.home.restore(restored);
         let shard_count = self.shards.count();
@@ -220,13 +250,24 @@ impl Shard {
                 }
             }
             asks::Answer::Page(page) => self.store_read(*page, now),
+            asks::Answer::Noted { ticket, result } => {
+                let durable = self.durable.as_mut();
+                let asked = durable.and_then(|durable| durable.noting.answered(ticket));
+                if let Some(conn) = asked {
+                    self.answer(conn, &noted(result), now);
+                }
+            }
             asks::Answer::Closed => {
                 let Some(durable) = &mut self.durable else { return };
                 durable.is_closed = true;
+                let unnoted = durable.noting.take_late(u64::MAX);
                 for (_, asker) in std::mem::take(&mut durable.unsynced) {
                     self.answer_asker(asker, Some(RefusalCode::Unavailable), now);
                 }
                 self.refuse_line(RefusalCode::Unavailable, now);
+                for conn in unnoted {
+                    self.answer(conn, &noted(Err(asks::NotNoted::Closing)), now);
+                }
                 self.give_up_pages(u64::MAX, now);
             }
         }
@@ -415,7 +456,12 @@ impl Shard {
     pub(super) fn give_up_on_store(&mut self, now: Now) {
         let Some(durable) = &mut self.durable else { return };
         let before_ms = (now.mono_ms + 1).saturating_sub(STORE_RUN_MS_MAX);
-        for asker in durable.line.take_late(before_ms) {
+        let late = durable.line.take_late(before_ms);
+        let unnoted = durable.noting.take_late(before_ms);
+        for conn in unnoted {
+            self.answer(conn, &noted(Err(asks::NotNoted::Silent)), now);
+        }
+        for asker in late {
             tracing::warn!(shard = self.shards.here().0, "the store does not answer");
             self.answer_asker(asker, Some(RefusalCode::Unavailable), now);
         }

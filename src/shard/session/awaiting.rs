@@ -20,8 +20,8 @@ pub(super) enum AnswerAwaited {
     Publish { dialect: DialectId, topics: Vec<TopicName>, drafts_bytes: usize, then: ThenPublished },
     /// Which topics there are.
     List(ThenListed),
-    /// A page that is made outside of the core.
-    Page,
+    /// What is answered outside of the core: a page, or whether a revocation is kept.
+    Outside,
 }
 
 impl AnswerAwaited {
@@ -29,7 +29,7 @@ impl AnswerAwaited {
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Publish { drafts_bytes, .. } => *drafts_bytes,
-            Self::List(_) | Self::Page => 0,
+            Self::List(_) | Self::Outside => 0,
         }
     }
 }

@@ -170,7 +170,7 @@ impl Shard {
                 self.intake
                     .tickets
                     .ask_outside(conn, AdminRequest { path, if_none_match, body: Vec::new() });
-                http.set_state(State::Awaiting(Box::new(AnswerAwaited::Page)));
+                http.set_state(State::Awaiting(Box::new(AnswerAwaited::Outside)));
                 Some(http)
             }
         }

@@ -379,14 +379,14 @@ impl Shard {
         }
     }
 
-    /// Answers an admin request, and goes on with what was pipelined.
+    /// Answers what was asked outside of the core, and goes on with what was pipelined.
     pub(super) fn http_answered(&mut self, id: ConnId, response: &Response, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let mut http = match std::mem::replace(&mut conn.session, Session::Busy) {
             Session::Http(http) => http,
             session => return self.put_back(id, session),
         };
-        if !matches!(&http.state, State::Awaiting(awaited) if matches!(**awaited, AnswerAwaited::Page))
+        if !matches!(&http.state, State::Awaiting(awaited) if matches!(**awaited, AnswerAwaited::Outside))
         {
             return self.put_back(id, Session::Http(http));
         }

@@ -31,6 +31,7 @@ pub(super) use http::Http;
 pub(super) use patience::Patience;
 pub(super) use refusals::Cut;
 pub(super) use refusals::WHO_FIRST;
+pub(super) use revoke::noted;
 pub(super) use websocket::WebSocket;
 
 pub use crate::dialect::Response;

@@ -48,7 +48,7 @@ pub(super) fn hear(
     };
     match response {
         Some(response) => shard.respond(id, http, &response, now),
-        None => http.set_state(State::Awaiting(Box::new(AnswerAwaited::Page))),
+        None => http.set_state(State::Awaiting(Box::new(AnswerAwaited::Outside))),
     }
 }
 

@@ -145,11 +145,12 @@ def body(raw, first_us, count):
 
 
 class Folder:
-    """A folder: `events` in the order in which they lie there, and `faults`, each a sentence."""
+    """A folder: `events` in the order in which they lie there, `notes` of its ledger by name, and `faults`, each a sentence."""
 
     def __init__(self, root):
         self.root, self.events, self.faults = pathlib.Path(root), [], []
         self.manifest()
+        self.notes = self.ledger("ledger.copy") | self.ledger("ledger")
         for number, topics in self.classes.items():
             self.read_class(self.root / str(number))
 
@@ -173,6 +174,30 @@ class Folder:
             if name == "class":
                 number, topics = rest.split(" ", 1)
                 self.classes[int(number)] = json.loads(topics)
+
+    def ledger(self, name):
+        """Number and moment of each note of a copy, up to its end or the first that cannot be read."""
+        path = self.root / name
+        if not path.exists():
+            return {}
+        data = path.read_bytes()
+        if data[:4] != b"FwL\x01" or struct.unpack_from("<I", data, 12)[0] != crc32c(data[:12], self.salt):
+            self.faults.append(f"{name}: rotten")
+            return {}
+        notes, at = {}, 16
+        while at < len(data):
+            said = data[at + 8 : at + 8 + int.from_bytes(data[at : at + 4], "little")]
+            place = struct.pack("<QQ", at, len(said))
+            if data[at : at + 4] != struct.pack("<I", len(said)) or data[at + 4 : at + 8] != struct.pack("<I", crc32c(place + said, self.salt)):
+                self.faults.append(f"{name}: byte {at} of {len(data)}: a note ends too early")
+                break
+            note = Bytes(said)
+            value, until = note.varint(), note.varint()
+            text = said[note.at :].decode()
+            known = notes.get(text, (0, 0))
+            notes[text] = (max(known[0], value), max(known[1], until))
+            at += 8 + len(said)
+        return notes
 
     def read_class(self, folder):
         names = sorted(name for name in os.listdir(folder) if re.fullmatch(r"\d{16}\.log", name))

@@ -22,6 +22,7 @@ SEED = int(os.environ.get("FANWIRE_KILL_SEED", "1"))
 # After so many rounds another folder is begun: the reader goes through all of it each time.
 ROUNDS_A_FOLDER = 8
 TOPICS = 6
+ADMIN = "the admin secret of these tests, long enough"
 
 
 class Publisher(threading.Thread):
@@ -61,6 +62,40 @@ class Publisher(threading.Thread):
             return
         # Of one upload other publishers' events may stand between: what is known for sure is the last one's place, and that all are there.
         self.known.append((topic, said["offset"], payloads))
+
+
+class Revoker(threading.Thread):
+    """Revokes tokens until its server is gone; `known` has what was acknowledged, as the ledger's notes have it."""
+
+    def __init__(self, address, seed):
+        super().__init__(daemon=True)
+        self.address, self.random = address, random.Random(seed)
+        self.known, self.refused = [], []
+
+    def run(self):
+        try:
+            connection = http.client.HTTPConnection(self.address, timeout=30)
+            while True:
+                until = self.random.randrange(1 << 31)
+                name = f"{self.random.randrange(1 << 40):x}"
+                body, note = self.random.choice(
+                    [
+                        ({"jti": name}, (f"revoked/token/{name}", 0)),
+                        ({"user": "ada", "issued_until_s": until}, ("revoked/user/ada", until)),
+                        ({"issued_until_s": until}, ("revoked/all", until)),
+                    ]
+                )
+                headers = {"Authorization": f"Bearer {ADMIN}"}
+                connection.request("POST", "/v1/admin/revoke", json.dumps(body), headers)
+                response = connection.getresponse()
+                said = json.loads(response.read())
+                if said == {"revoked": True}:
+                    self.known.append(note)
+                else:
+                    self.refused.append(said)
+                time.sleep(self.random.uniform(0, 0.02))
+        except (OSError, http.client.HTTPException):
+            pass
 
 
 class Subscriber(threading.Thread):
@@ -117,6 +152,7 @@ class Kill(unittest.TestCase):
                     lives.live(SEED + done)
                     done += 1
                 events += len(lives.at)
+                self.assertTrue(lives.notes, "something was revoked")
         print(f"{done} kills, {events} events")
         self.assertGreater(events, 10 * ROUNDS, "something was published")
 
@@ -128,6 +164,10 @@ class Lives:
         self.test, self.root = test, root
         # What lies at each topic and offset, as it was found; and the newest offset that anybody was told.
         self.at, self.seen, self.sent = {}, {}, set()
+        # The notes of its ledger, as far as somebody was told that they are kept.
+        self.notes = {}
+        self.secret = root.parent / "admin"
+        self.secret.write_text(ADMIN)
 
     def live(self, seed):
         choice = random.Random(seed)
@@ -135,7 +175,8 @@ class Lives:
         durable = '[[history.durable]]\ntopics = ["fleet/**"]\nsync = "%s"\n' % choice.choice(["always", "5ms", "off"])
         server = Server("epoll", shards=choice.choice([1, 2, 3]), data_dir=json.dumps(str(self.root)))
         # A table stands behind all plain keys.
-        server.settings["topics_max"] = f"1000\n{durable}"
+        auth = f"[auth]\nadmin_secret_file = {json.dumps(str(self.secret))}\n"
+        server.settings["topics_max"] = f"1000\n{auth}{durable}"
         with server:
             before = Subscriber(server.address, "earliest")
             before.start()
@@ -144,18 +185,29 @@ class Lives:
             self.test.assertEqual(before.gaps, [], place)
             self.test.assertEqual(told, self.at, f"{place}: what is told of the past")
             publishers = [Publisher(server.address, seed * 10 + number) for number in range(2)]
-            for publisher in publishers:
-                publisher.start()
+            revoker = Revoker(server.address, seed)
+            for thread in [*publishers, revoker]:
+                thread.start()
             time.sleep(choice.uniform(0.02, 0.4))
             server.process.kill()
             server.is_killed = True
-        for publisher in publishers:
-            publisher.join(60)
+        for thread in [*publishers, revoker]:
+            thread.join(60)
         before.join(60)
-        self.check(place, publishers, before.events)
-
-    def check(self, place, publishers, seen):
         folder = Folder(self.root)
+        self.check_notes(place, revoker, folder)
+        self.check(place, publishers, before.events, folder)
+
+    def check_notes(self, place, revoker, folder):
+        self.test.assertEqual(revoker.refused, [], place)
+        for name, value in revoker.known:
+            self.notes[name] = max(self.notes.get(name, 0), value)
+        for name, value in self.notes.items():
+            found = folder.notes.get(name)
+            self.test.assertIsNotNone(found, f"{place}: {name} was revoked")
+            self.test.assertGreaterEqual(found[0], value, f"{place}: {name} was revoked")
+
+    def check(self, place, publishers, seen, folder):
         # A write that was cut off is no fault: nobody was told of it.
         torn = [fault for fault in folder.faults if "no head" not in fault and "ends too early" not in fault]
         self.test.assertEqual([fault for fault in torn if "second head" not in fault], [], place)

@@ -7,6 +7,7 @@
 mod readings;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -23,13 +24,16 @@ use fanwire::event::TopicPattern;
 use fanwire::history::asks::Answer;
 use fanwire::history::asks::Append;
 use fanwire::history::asks::Lost;
+use fanwire::history::asks::NoteAsk;
 use fanwire::history::asks::Restored;
 use fanwire::history::keeper::Keeper;
 use fanwire::history::keeper::Setup;
 use fanwire::history::keeper::Stepped;
 use fanwire::history::keeper::StoredClass;
 use fanwire::history::keeper::SyncPolicy;
+use fanwire::history::log::LedgerBounds;
 use fanwire::history::log::Limits;
+use fanwire::history::log::Note;
 
 use super::disk::Sim;
 use super::support::random::Random;
@@ -80,6 +84,8 @@ struct Life {
     /// The power went once: of what was not synced then something may stand behind something that does not.
     is_torn: bool,
     tickets: u64,
+    /// Notes that were answered as kept: each has the name of its ticket.
+    noted: BTreeSet<u64>,
 }
 
 const PATTERNS: [&str; 2] = ["a/**", "**"];
@@ -127,6 +133,7 @@ impl Life {
             lost_power: false,
             is_torn: false,
             tickets: 0,
+            noted: BTreeSet::new(),
             random,
         }
     }
@@ -157,6 +164,8 @@ impl Life {
             keys_bytes_max: 1 << 20,
             carried_bytes_max: 1 << 20,
             last_bytes_max: 512 * self.random.below(40),
+            ledger: LedgerBounds { bytes_max: 1 << 16, kept_s: None },
+            now_s: 0,
         }
     }
 
@@ -165,6 +174,13 @@ impl Life {
         self.shards = 1 + self.random.below(3) as u16;
         let setup = self.setup();
         let (keeper, opened) = Keeper::open(disk, setup).expect("the disk is sound");
+        let names: BTreeSet<Box<str>> = keeper.remembered().map(|note| note.name).collect();
+        for ticket in &self.noted {
+            assert!(names.contains(&*ticket.to_string()), "note {ticket} was kept, and is gone");
+        }
+        for restored in &opened.restored {
+            assert_eq!(restored.notes.len(), names.len(), "every home is told of all notes");
+        }
         self.keeper = Some(keeper);
         self.homes = opened.restored.iter().map(|restored| self.restored(restored)).collect();
         for (topic, seen) in &self.seen {
@@ -246,6 +262,10 @@ impl Life {
                     home.attempt += 1;
                     home.topics.clone_from(&home.confirmed);
                 }
+                Answer::Noted { ticket, result: Ok(()) } => {
+                    self.noted.insert(ticket);
+                }
+                Answer::Noted { .. } => {}
                 Answer::Page(_) => panic!("nobody asked"),
                 Answer::Closed => {}
             }
@@ -327,6 +347,13 @@ impl Life {
                     self.hear(std::mem::take(&mut out))?;
                 }
                 10 if self.random.one_in(3) => self.check_reading()?,
+                10 if self.random.one_in(3) => {
+                    self.tickets += 1;
+                    let name = self.tickets.to_string().into();
+                    let note = Note { name, value: 0, until_s: 0 };
+                    let ask = NoteAsk { shard: ShardId(0), ticket: self.tickets, note };
+                    self.keeper.as_mut().unwrap().note(ask, &mut out);
+                }
                 11 if self.rots && self.random.one_in(4) => self.rot(),
                 _ => {
                     let disk = self.keeper.as_mut().unwrap().disk_mut();

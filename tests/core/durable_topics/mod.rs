@@ -1,5 +1,7 @@
 //! Durable topics, in virtual time: who is told what and when, and what a store that is slow, full, silent or gone costs, and whom.
 
+mod revocations;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -64,6 +66,12 @@ impl Server {
 
     fn store(&mut self) -> &mut Store {
         self.world.store.as_mut().unwrap()
+    }
+
+    fn close_store(&mut self) {
+        for (to, message) in self.store().close(2) {
+            self.world.shards[to.index()].inbox(message, self.world.now);
+        }
     }
 
     fn connect(&mut self) -> Client {
@@ -171,6 +179,7 @@ const SLOW: Ways = Ways {
     forgets_one_in: 0,
     page_events_max: 0,
     lags: 0,
+    notes_nothing: None,
 };
 
 #[test]
@@ -358,9 +367,7 @@ fn a_store_that_ends_costs_readers_a_gap_and_publishers_their_answers() {
     server.publish(&publisher, "kept/a", "durable");
     let mut reader = server.subscriber("kept/a", &json!("earliest"));
     server.pass(1);
-    for (to, message) in server.world.store.as_mut().unwrap().close(2) {
-        server.world.shards[to.index()].inbox(message, server.world.now);
-    }
+    server.close_store();
     server.pass(1);
     let told = server.told(&mut reader);
     assert!(is_live(&told));

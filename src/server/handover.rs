@@ -1,0 +1,163 @@
+//! Handing the listeners over to a process that was started for that, so that no client is refused while a server is replaced.
+//!
+//! Invariants: the sockets themselves are handed over, with everybody who waits in them; this server stops only once the other has said that it is ready, and goes on
+//! as if nothing had happened if it never does. Nothing is kept of the sockets in between.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::io::IoSliceMut;
+use std::io::Read as _;
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::time::Duration;
+
+use flume::Sender;
+use rustix::io::Errno;
+use rustix::io::FdFlags;
+use rustix::io::fcntl_setfd;
+use rustix::net::RecvAncillaryBuffer;
+use rustix::net::RecvAncillaryMessage;
+use rustix::net::RecvFlags;
+use rustix::net::recvmsg;
+use rustix::net::sockopt;
+
+use super::Running;
+use crate::conn::SHARED_LAST;
+use crate::limits::HANDOVER_MS_MAX;
+use crate::limits::HANDOVER_SHARE_MS_MAX;
+
+/// Why nothing was handed over: the server goes on.
+#[derive(Debug)]
+pub enum HandoverError {
+    /// A shard did not give its sockets.
+    Shard(io::Error),
+    /// The program could not be started.
+    Start(io::Error),
+    /// It ended, or did not become ready in time.
+    NotReady(String),
+}
+
+impl fmt::Display for HandoverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shard(error) => write!(f, "a core did not hand its listeners over: {error}"),
+            Self::Start(error) => write!(f, "the new server cannot be started: {error}"),
+            Self::NotReady(how) => {
+                write!(f, "the new server {how}; its reason is in the log, and this one goes on")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HandoverError {}
+
+/// Where a shard is asked for copies of its sockets, and where they come.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) ask: Sender<()>,
+    pub(super) end: OwnedFd,
+}
+
+/// The beginning of an argument that names an inherited socket.
+pub const INHERIT: &str = "--inherit=";
+/// The beginning of the one that names where to say that all is well.
+pub const READY: &str = "--ready-fd=";
+
+impl Running {
+    /// Starts a program with these arguments, hands it the listeners, and waits until it is ready: then this server is to be stopped. Says which process it is.
+    ///
+    /// # Errors
+    /// Why it is not ready. This server goes on.
+    pub fn hand_over(&self, program: &Path, arguments: &[OsString]) -> Result<u32, HandoverError> {
+        let mut sockets: Vec<(String, OwnedFd)> = Vec::new();
+        for wire in &self.wires {
+            sockets.extend(wire.sockets().map_err(HandoverError::Shard)?);
+        }
+        let (ours, theirs) = UnixStream::pair().map_err(HandoverError::Start)?;
+        let for_child = sockets.iter().map(|(_, socket)| fcntl_setfd(socket, FdFlags::empty()));
+        let for_child = for_child.chain([fcntl_setfd(&theirs, FdFlags::empty())]);
+        for done in for_child {
+            done.map_err(|error| HandoverError::Start(error.into()))?;
+        }
+        let is_former = |argument: &&OsString| {
+            let argument = argument.to_string_lossy();
+            argument.starts_with(INHERIT) || argument.starts_with(READY)
+        };
+        let mut command = Command::new(program);
+        command.args(arguments.iter().filter(|argument| !is_former(argument)));
+        for (name, socket) in &sockets {
+            command.arg(format!("{INHERIT}{}:{name}", socket.as_raw_fd()));
+        }
+        command.arg(format!("{READY}{}", theirs.as_raw_fd()));
+        tracing::info!(program = %program.display(), sockets = sockets.len(), "handing over");
+        let mut child = command.spawn().map_err(HandoverError::Start)?;
+        drop((sockets, theirs));
+        match is_ready(ours, &mut child) {
+            Ok(()) => Ok(child.id()),
+            Err(how) => Err(HandoverError::NotReady(how)),
+        }
+    }
+}
+
+/// Waits until a process has said that it is ready; else how it failed. One that fails has ended.
+fn is_ready(mut ours: UnixStream, child: &mut Child) -> Result<(), String> {
+    let patience = Duration::from_millis(HANDOVER_MS_MAX);
+    let read = ours.set_read_timeout(Some(patience)).and_then(|()| {
+        loop {
+            match ours.read(&mut [0]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        }
+    });
+    if matches!(read, Ok(1)) {
+        return Ok(());
+    }
+    let is_late = read.is_err();
+    if is_late && let Err(error) = child.kill() {
+        tracing::warn!(%error, "a server that is not ready cannot be stopped");
+    }
+    match child.wait() {
+        _ if is_late => Err(format!("was not ready within {HANDOVER_MS_MAX} ms")),
+        Ok(status) => Err(format!("ended with {status}")),
+        Err(error) => Err(format!("is gone: {error}")),
+    }
+}
+
+impl Wire {
+    /// Copies of a shard's listening sockets, and their names.
+    fn sockets(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let patience = Duration::from_millis(HANDOVER_SHARE_MS_MAX);
+        sockopt::set_socket_timeout(&self.end, sockopt::Timeout::Recv, Some(patience))?;
+        if self.ask.try_send(()).is_err() {
+            return Err(io::Error::other("it is asked already"));
+        }
+        let mut sockets = Vec::new();
+        loop {
+            let mut text = [0; 64];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let into = &mut [IoSliceMut::new(&mut text)];
+            let received = match recvmsg(&self.end, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                Err(Errno::INTR) => continue,
+                received => received?,
+            };
+            let socket = ancillary.drain().find_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
+                _ => None,
+            });
+            let name = text.get(..received.bytes).unwrap_or_default();
+            match socket {
+                Some(socket) => sockets.push((String::from_utf8_lossy(name).into_owned(), socket)),
+                None if name == SHARED_LAST => return Ok(sockets),
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+    }
+}

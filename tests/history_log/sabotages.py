@@ -1,0 +1,195 @@
+"""Breaks one mechanism of the log, the store or the ledger at a time, and sees that a test of theirs goes red; then puts the file back.
+
+`python3 tests/history_log/sabotages.py` tries all of them, `… H1 L2` those whose names begin so. It fails if one stays unfound, or does not apply any more. Each is compiled anew:
+too long for `.ci/run`. Tests are those of `tests/history_log/`, unless another command is named; the kill test is run with a debug build.
+"""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LOG = ["cargo", "test", "-j", "2", "--quiet", "--test", "history_log"]
+LEDGER = [*LOG, "ledger::"]
+# A life of a folder, and one of a store.
+LIVES = [*LOG, "whatever_happens"]
+COUNTED = [*LOG, "counted::"]
+KILLS = ["sh", "-c", "cargo build -j 2 --quiet && cd tests/clients/python && FANWIRE_KILLS=16 python3 -m unittest test_kill"]
+TOPICS = ["cargo", "test", "-j", "2", "--quiet", "--test", "core", "durable_topics"]
+
+# Name, what is broken, file, what stands there, what is put in its place, and by what it is to be found.
+SABOTAGES = [
+    (
+        "L1",
+        "the ledger's first copy is not synced before the second is written",
+        "src/history/log/ledger.rs",
+        "        written?;\n        disk.sync(file)?;\n",
+        "        written?;\n",
+        LEDGER,
+    ),
+    (
+        "L2",
+        "a note that does not fit is not taken back from the copy that has it",
+        "src/history/log/ledger.rs",
+        "                disk.truncate(file, at)?;\n                disk.sync(file)?;\n",
+        "                disk.sync(file)?;\n",
+        LEDGER,
+    ),
+    (
+        "L3",
+        "what is rotten in both copies is taken for torn",
+        "src/history/log/ledger.rs",
+        "(None, None) if first.len() > at && second.len() <= at => {",
+        "(None, None) => {",
+        LEDGER,
+    ),
+    (
+        "L4",
+        "a copy is appended to though the other is of another generation",
+        "src/history/log/ledger.rs",
+        "        self.files = None;\n        self.generation += 1;\n",
+        "        self.generation += 1;\n",
+        LEDGER,
+    ),
+    (
+        "L5",
+        "notes are answered before they are kept",
+        "src/history/keeper/notes.rs",
+        "            self.notes.push(ask);\n",
+        "            out.push(noted(&ask, Ok(())));\n            self.notes.push(ask);\n",
+        LIVES,
+    ),
+    (
+        "H1",
+        "a group is answered as synced without a sync",
+        "src/history/keeper/group.rs",
+        "        self.kept[class.kept].log.sync(&mut self.disk)?;\n",
+        "",
+        LIVES,
+    ),
+    (
+        "H2",
+        "offsets are not left out after a loss of power",
+        "src/history/log/folder.rs",
+        "(manifest.boot != made.boot || made.boot.is_empty())",
+        "false",
+        LIVES,
+    ),
+    (
+        "H3",
+        "a part of a group that found no room stays in the other classes",
+        "src/history/keeper/group.rs",
+        "                Some(_) => log.take_back(&mut self.disk, &put)?,\n",
+        "                Some(_) => drop(put),\n",
+        LIVES,
+    ),
+    (
+        "H4",
+        "a block that cannot be read is passed over in silence",
+        "src/history/log/walk.rs",
+        "!log.knows_rotten(*number, *at)",
+        "false && !log.knows_rotten(*number, *at)",
+        LIVES,
+    ),
+    (
+        "H5",
+        "what outlives a segment is not written before it is unlinked",
+        "src/history/log/carried.rs",
+        "    replace(disk, (folder, CARRIED_NAME), &out)\n",
+        "    drop((disk, folder, out));\n    Ok(())\n",
+        LIVES,
+    ),
+    (
+        "H6",
+        "a page ends where the next one does not begin",
+        "src/history/log/pages.rs",
+        "            if time_us > reached_us && self.is_full() {\n                self.stretch.more_after_us = Some(reached_us);",
+        "            if time_us > reached_us && self.is_full() {\n                self.stretch.more_after_us = Some(time_us);",
+        LIVES,
+    ),
+    (
+        "H7",
+        "a block is not kept for the next reader",
+        "src/history/log/shelf.rs",
+        "        self.keep((number, entry.at), &shelved);\n",
+        "",
+        COUNTED,
+    ),
+    (
+        "K1",
+        "an event is answered and spread before it is written",
+        "src/shard/durable/mod.rs",
+        "        durable.line.push(Run { number, events, asker, since_ms });\n        answered\n",
+        "        durable.line.push(Run { number, events, asker, since_ms });\n        self.stored(number, now);\n        answered\n",
+        TOPICS,
+    ),
+    (
+        "H8",
+        "every folder says that it was left in order",
+        "src/history/log/manifest.rs",
+        'if self.is_clean { "yes" } else { "no" }',
+        '"yes"',
+        LIVES,
+    ),
+    (
+        "K2",
+        "whoever publishes without end keeps syncs and pages waiting",
+        "src/history/keeper/mod.rs",
+        "                self.turn = turn.next();\n",
+        "                self.turn = Turn::Write;\n",
+        COUNTED,
+    ),
+    (
+        "K3",
+        "offsets of a topic begin anew after a restart",
+        "src/history/keeper/opening.rs",
+        "            other.newest = other.newest.max(known.newest);\n",
+        "",
+        KILLS,
+    ),
+    (
+        "R1",
+        "a publisher who wants it synced is not said to want it",
+        "src/shard/durable/mod.rs",
+        "            wants_sync: ack == Ack::Durable,\n",
+        "            wants_sync: false,\n",
+        TOPICS,
+    ),
+]
+
+
+def try_one(name, what, file, before, after, command):
+    """What is to be said against it; nothing, if a test has found it."""
+    path = ROOT / file
+    text = path.read_text()
+    if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", file], cwd=ROOT).returncode != 0:
+        return f"{name}: {file} has changes of its own"
+    if text.count(before) != 1:
+        return f"{name} does not apply any more: {what}"
+    try:
+        path.write_text(text.replace(before, after))
+        environment = dict(os.environ, RUST_BACKTRACE="0")
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    finally:
+        path.write_text(text)
+    if "could not compile" in done.stderr:
+        return f"{name} does not compile: {done.stderr[-600:]}"
+    return None if done.returncode != 0 else f"{name} stays unfound: {what}"
+
+
+def main(names):
+    # So that a file is put back then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    wanted = [one for one in SABOTAGES if not names or any(one[0].startswith(name) for name in names)]
+    faults = []
+    for sabotage in wanted:
+        fault = try_one(*sabotage)
+        print(fault or f"{sabotage[0]} found: {sabotage[1]}", flush=True)
+        faults += [fault] if fault else []
+    return 1 if faults or not wanted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

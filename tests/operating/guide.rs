@@ -1,0 +1,66 @@
+//! `docs/OPERATING.md`, as a reader would type it: every block of commands, in order, in an empty folder.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
+
+use crate::scene::file;
+
+/// The blocks of commands.
+fn blocks(page: &str) -> Vec<String> {
+    let parts = page.split("\n```sh\n").skip(1);
+    parts.map(|part| part.split("\n```").next().unwrap().to_owned()).collect()
+}
+
+/// A folder that is removed, with the server that was started in it.
+struct Folder(std::path::PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let pid = fs::read_to_string(self.0.join("fanwire.pid")).unwrap_or_default();
+        if let Some(pid) = pid.trim().parse().ok().and_then(Pid::from_raw) {
+            // It has ended, if all went well.
+            kill_process(pid, Signal::KILL).ok();
+        }
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn every_command_of_the_guide_does_what_it_says() {
+    let page = fs::read_to_string(file("docs/OPERATING.md")).unwrap();
+    let blocks = blocks(&page);
+    assert!(blocks.len() >= 10, "the page was not understood");
+    let folder = Folder(std::env::temp_dir().join(format!("fanwire-guide-{}", std::process::id())));
+    fs::create_dir_all(&folder.0).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = format!("set -eu\n{}\n", blocks.join("\n")).replace("8443", &free.to_string());
+    // A host of a test need not hold as many as one that serves.
+    let script = script.replace("connections_max = 12000", "connections_max = 200");
+    let script = script.replace("1073741824", "268435456");
+    let program = Path::new(env!("CARGO_BIN_EXE_fanwire")).parent().unwrap();
+    let output = Command::new("bash")
+        .arg("-c")
+        .arg(format!("export PATH={}:$PATH\n{script}", program.display()))
+        .current_dir(&folder.0)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+    let log = fs::read_to_string(folder.0.join("fanwire.log")).unwrap_or_default();
+    assert!(output.status.success(), "{said}\n{wrong}\n{log}");
+    for expected in [
+        "{\"status\":\"ready\"}",
+        "fanwire_events_total 1",
+        "\"topic\":\"fleet/north\"",
+        "roles.viewer.subscribe",
+        "SLOWEST",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
