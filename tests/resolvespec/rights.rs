@@ -206,7 +206,7 @@ fn run(seed: u64) {
             assert_eq!(scene.hidden(), hidden, "{said} has changed what it may not see");
         }
     }
-    assert!(heard + found > 5, "a run in which something is seen: {heard} {found}");
+    assert!(heard + found > 3, "a run in which something is seen: {heard} {found}");
 }
 
 #[test]
