@@ -48,6 +48,8 @@ enum Command {
     Doctor(cli::DoctorArgs),
     /// Look into a data folder at rest: what is in it, whether it is sound, its events out and in.
     History(cli::HistoryArgs),
+    /// Compare the tables that a configuration declares with those of its database.
+    Tables(cli::TablesArgs),
 }
 
 fn main() -> ExitCode {
@@ -66,5 +68,6 @@ fn main() -> ExitCode {
         Command::Admin(arguments) => cli::admin(arguments),
         Command::Doctor(arguments) => cli::doctor(&arguments),
         Command::History(arguments) => cli::history(&arguments),
+        Command::Tables(arguments) => cli::tables(&arguments),
     }
 }

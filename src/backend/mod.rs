@@ -4,5 +4,8 @@
 
 mod party;
 
+pub mod sqlite;
+
+pub use party::Backend;
 pub use party::TablesParty;
 pub use party::addressed;

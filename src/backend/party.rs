@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::sqlite::Sqlite;
 use crate::conn::Doorbell;
 use crate::conn::Heard;
 use crate::conn::Party;
@@ -16,25 +17,64 @@ use crate::shard::Lane;
 use crate::shard::Mesh;
 use crate::shard::PartyId;
 use crate::shard::conn_of;
+use crate::tables::asks::Ask;
 use crate::tables::keeper::Keeper;
 use crate::tables::keeper::Outcome;
 
 /// How long it sleeps at most while nothing happens.
 const REST: Duration = Duration::from_secs(3600);
 
+/// Where the rows are.
+#[derive(Debug)]
+pub enum Backend {
+    Memory(Box<Keeper>),
+    Sqlite(Box<Sqlite>),
+}
+
+impl Backend {
+    /// Hears one thing; appends what is to be said at once.
+    pub fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
+        match self {
+            Self::Memory(keeper) => keeper.hear(ask, out),
+            Self::Sqlite(sqlite) => sqlite.hear(ask, out),
+        }
+    }
+
+    /// Nothing more comes just now: what was put off is done. Appends what is to be said.
+    pub fn settle(&mut self, out: &mut Vec<Outcome>) {
+        match self {
+            // It puts nothing off.
+            Self::Memory(_) => {}
+            Self::Sqlite(sqlite) => {
+                sqlite.settle(out);
+                sqlite.hand_out_ready(out);
+            }
+        }
+    }
+
+    /// Whether there is something to be settled though nothing was heard.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Sqlite(sqlite) => sqlite.is_ready(),
+        }
+    }
+}
+
 /// Whoever has the tables, with everything that its thread needs.
 #[derive(Debug)]
 pub struct TablesParty {
     party: Party<Mesh>,
-    keeper: Keeper,
+    backend: Backend,
     homes: Homes,
 }
 
 impl TablesParty {
     /// Tables at their place in the mesh.
     #[must_use]
-    pub const fn new(party: Party<Mesh>, keeper: Keeper, homes: Homes) -> Self {
-        Self { party, keeper, homes }
+    pub const fn new(party: Party<Mesh>, backend: Backend, homes: Homes) -> Self {
+        Self { party, backend, homes }
     }
 
     /// What wakes it, and tells it to stop.
@@ -52,7 +92,8 @@ impl TablesParty {
                 self.party.rest(Duration::from_millis(MESH_RETRY_MS));
                 continue;
             }
-            match self.party.hear(REST) {
+            let backend = &self.backend;
+            match self.party.hear_unless(REST, || backend.is_ready()) {
                 Heard::Message(message) => self.take(message, &mut out),
                 Heard::Nothing => {}
                 Heard::Stop => break,
@@ -70,6 +111,8 @@ impl TablesParty {
             let Some(message) = self.party.take(Lane::Data) else { break };
             self.take(message, out);
         }
+        self.backend.settle(out);
+        self.say(out);
         self.party.hand_on();
     }
 
@@ -82,7 +125,11 @@ impl TablesParty {
     fn take(&mut self, message: Mesh, out: &mut Vec<Outcome>) {
         // Whoever says anything else takes it for somebody else.
         let Mesh::Tables(ask) = message else { return };
-        self.keeper.hear(ask, out);
+        self.backend.hear(ask, out);
+        self.say(out);
+    }
+
+    fn say(&mut self, out: &mut Vec<Outcome>) {
         for outcome in out.drain(..) {
             let (to, message) = addressed(outcome, &self.homes);
             self.party.pending(to).push(message);

@@ -15,6 +15,7 @@ mod limits;
 mod publish;
 mod serve;
 mod subscribe;
+mod tables;
 #[cfg(test)]
 mod testing;
 pub mod token;
@@ -38,6 +39,7 @@ pub use publish::PublishArgs;
 pub use serve::ServeArgs;
 pub use serve::serve;
 pub use subscribe::SubscribeArgs;
+pub use tables::TablesArgs;
 pub use token::TokenArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
@@ -97,6 +99,12 @@ pub fn admin(arguments: AdminArgs) -> ExitCode {
 #[must_use]
 pub fn doctor(arguments: &DoctorArgs) -> ExitCode {
     doctor::run(arguments)
+}
+
+/// `fanwire tables`.
+#[must_use]
+pub fn tables(arguments: &TablesArgs) -> ExitCode {
+    tables::run(arguments)
 }
 
 /// `fanwire token`.

@@ -5,8 +5,10 @@
 /// Who keeps rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// The process itself, as long as it runs.
+    /// One file of SQLite, in the process.
     #[default]
+    Sqlite,
+    /// The process itself, as long as it runs.
     Memory,
 }
 
@@ -15,6 +17,10 @@ pub enum BackendChoice {
 pub struct TablesConfig {
     pub backend: BackendChoice,
     pub memory_bytes_max: u64,
+    /// Empty: in the data folder.
+    pub file: String,
+    pub readers: u64,
+    pub query_ms_max: u64,
     /// The tables, in the order in which they are declared.
     pub declared: Vec<TableConfig>,
 }

@@ -70,6 +70,11 @@ impl<M: Message> Party<M> {
 
     /// The next thing it is told, control before data, within so long. Hands on what waits first.
     pub fn hear(&mut self, wait: Duration) -> Heard<M> {
+        self.hear_unless(wait, || false)
+    }
+
+    /// As `hear`, for a party that others than parties wake, too: by ringing its bell after what `is_ready` then says.
+    pub fn hear_unless(&mut self, wait: Duration, is_ready: impl Fn() -> bool) -> Heard<M> {
         self.hand_on();
         if let Some(heard) = self.heard() {
             return heard;
@@ -77,6 +82,9 @@ impl<M: Message> Party<M> {
         self.links.doorbell.fall_asleep();
         // What came in between did not ring.
         let heard = self.heard().or_else(|| {
+            if is_ready() {
+                return None;
+            }
             self.sleep(wait);
             self.hand_on();
             self.heard()

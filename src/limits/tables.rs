@@ -28,3 +28,23 @@ pub const TABLE_PAGE_BYTES: usize = 256 * 1024;
 pub const TABLE_ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of a row in memory beyond its values: its places in the tree, and the lists of its key and of its columns.
 pub const TABLE_MEMORY_ROW_BYTES: usize = 128;
+/// Pages of one answer that a reader has read and its asker has not taken; at the limit the reader waits.
+pub const TABLE_PAGES_AHEAD: usize = 4;
+/// How long a reader waits for its asker to take a page, in milliseconds; after that the query fails with `too_slow`.
+pub const TABLE_STALLED_MS: u64 = 5_000;
+/// Queries that wait for a reader; one more fails with `busy`.
+pub const TABLE_QUERIES_MAX: usize = 4096;
+/// Answers of which some pages have not been taken; one more query fails with `busy`.
+pub const TABLE_ANSWERS_MAX: usize = 4096;
+/// Writes that one transaction carries out; more are carried out in the next one.
+pub const TABLE_GROUP_WRITES_MAX: usize = 512;
+/// Threads that read from SQLite; an operator may set from 1 to so many.
+pub const SQLITE_READERS_MAX: u64 = 64;
+/// Milliseconds that a statement waits while somebody else writes to the file; after that it fails with `busy`.
+pub const SQLITE_BUSY_MS: u64 = 1_000;
+/// Bytes of pages of the file that each connection keeps in memory.
+pub const SQLITE_CACHE_BYTES: usize = 4 * 1024 * 1024;
+/// Statements that each connection keeps prepared; the longest unused goes.
+pub const SQLITE_STATEMENTS_MAX: usize = 128;
+/// Instructions of SQLite's machine between two looks at how long a query has taken.
+pub const SQLITE_OPS_PER_LOOK: i32 = 10_000;

@@ -180,6 +180,14 @@ impl Server {
         plan::settings(config, connections, shards, &sizes)
     }
 
+    /// What the tables of the database lack of what is declared, or have otherwise, in words; nothing: they can be used. Changes nothing.
+    ///
+    /// # Errors
+    /// If the configuration is at fault, or the database cannot be read.
+    pub fn check_tables(config: &Config) -> Result<Vec<String>, ConfigError> {
+        tabling::differences(config)
+    }
+
     /// Starts one; several may run in one process.
     ///
     /// # Errors
@@ -219,7 +227,7 @@ impl Server {
             }),
         });
         let tables: Box<BeginTables<'_, _>> =
-            Box::new(|schema, party, homes| Tabling::start(config, schema, party, homes));
+            Box::new(|schema, place, clock| Tabling::start(config, schema, place, clock));
         let parties = Parties { store, tables: Some(tables), keeper: None };
         start(config, world, keys::keep, parties, &inherited)
     }

@@ -217,3 +217,151 @@ fn ordered(scalar: &Scalar, kind: Type) -> Option<Value> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::event::Event;
+    use crate::event::Fields;
+    use crate::event::HomeId;
+    use crate::event::Op;
+    use crate::tables::Column;
+
+    fn table() -> Table {
+        let columns = vec![
+            Column::key("id", Type::Int),
+            Column::new("team", Type::Text),
+            Column::new("level", Type::Int),
+            Column::new("ratio", Type::Float),
+            Column::new("on", Type::Bool),
+            Column::new("at", Type::Time),
+            Column::new("worth", Type::Decimal),
+            Column::new("more", Type::Json),
+        ];
+        Table::new("t", columns).unwrap()
+    }
+
+    fn event(payload: &str) -> Event {
+        Event {
+            topic: table().topic,
+            key: Arc::from("1"),
+            op: Op::Upsert,
+            home: HomeId(0),
+            offset: 1,
+            previous: 0,
+            time_us: 1,
+            payload: Bytes::copy_from_slice(payload.as_bytes()),
+            fields: Fields::default(),
+            before: None,
+        }
+    }
+
+    const VALUES: [(&str, &[&str]); 5] = [
+        ("team", &["null", r#""red""#, r#""Red""#, r#""""#, r#""r%d""#, r#""7""#]),
+        ("level", &["null", "7", "-1", "9007199254740993", "9007199254740992"]),
+        ("ratio", &["null", "7", "0.5", "9007199254740992", "1e300"]),
+        ("on", &["null", "true", "false"]),
+        ("at", &["null", r#""2026-01-10T12:00:00Z""#]),
+    ];
+
+    const FILTERS: [&str; 36] = [
+        r#"team = "red""#,
+        r#"team != "red""#,
+        r#"team in ("red", 7)"#,
+        r#"team not in ("red", "Red")"#,
+        "team is null",
+        "not (team is null)",
+        "team exists",
+        r#"team like "r\\%d""#,
+        r#"not (team = "red")"#,
+        r#"not (team != "red")"#,
+        r#"team > "a""#,
+        r#"team <= "red" and not (team < "Red")"#,
+        r#"team ~ "r*""#,
+        r#"not (team ~ "r*d")"#,
+        "team = 7",
+        "level = 7",
+        "level = 7.0",
+        r#"level = "7""#,
+        "level != 7",
+        "level >= 9007199254740993",
+        "level < 9007199254740993",
+        "level > 0 or on = true",
+        "level = 1.5",
+        "ratio = 7",
+        "ratio > 0.5",
+        "ratio <= 9007199254740992",
+        "ratio != 0.5",
+        "on = true",
+        "on != true",
+        "not (on = false)",
+        r#"at = "2026-01-10T12:00:00Z""#,
+        r#"at = "2026-01-10T13:00:00+01:00""#,
+        "nothing = 1",
+        "not (nothing = 1)",
+        "nothing != 1",
+        r#"team = "red" and (level = 7 or not (on = true))"#,
+    ];
+
+    /// Every filter here passes the rows whose events it passes, and no others.
+    #[test]
+    fn a_forced_filter_means_the_same_of_a_row_as_of_its_event() {
+        let table = table();
+        let mut both = [0, 0];
+        for text in FILTERS {
+            let forced =
+                EventFilter::parse_text(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let filter = filter_of(&forced, &table).unwrap_or_else(|| panic!("{text} can be put"));
+            filter.check(&table).unwrap();
+            for (at, (name, values)) in VALUES.iter().enumerate() {
+                for value in *values {
+                    for (_, others) in VALUES.iter().skip(at + 1) {
+                        let members = VALUES.iter().map(|(of, known)| {
+                            let said = if of == name {
+                                value
+                            } else {
+                                known.get(others.len() % known.len()).unwrap()
+                            };
+                            format!(r#""{of}":{said}"#)
+                        });
+                        let members: Vec<String> = members.collect();
+                        let payload = format!(
+                            r#"{{"id":1,{},"worth":null,"more":{{"team":"red"}}}}"#,
+                            members.join(",")
+                        );
+                        let assigned =
+                            table.read_object(&payload, crate::tables::Unknown::Refused).unwrap();
+                        let row: Vec<Value> =
+                            assigned.into_iter().map(|(_, value)| value).collect();
+                        let expected = forced.evaluate(&event(&payload));
+                        assert_eq!(filter.passes(&row), expected, "{text} {payload}");
+                        both[usize::from(expected)] += 1;
+                    }
+                }
+            }
+        }
+        assert!(both.iter().all(|count| *count > 100), "{both:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_said_of_rows_closes_the_table() {
+        let table = table();
+        for text in [
+            "worth = 1",
+            "worth > 1",
+            r#"at > "2026""#,
+            r#"more.team = "red""#,
+            "more = 1",
+            "level > 1.5",
+            r#"team > 7"#,
+            r#"$topic = "tables/t""#,
+        ] {
+            let Ok(forced) = EventFilter::parse_text(text) else { continue };
+            assert!(filter_of(&forced, &table).is_none(), "{text}");
+        }
+    }
+}

@@ -7,8 +7,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::answer::End;
-use super::answer::What;
 use super::answer::Written;
+use super::carry::OneRow;
+use super::carry::beyond;
+use super::carry::carry_out;
 use super::error::ErrorCode;
 use super::error::TableError;
 use super::filter::Comparison;
@@ -16,15 +18,12 @@ use super::filter::Filter;
 use super::filter::Test;
 use super::gather::Values;
 use super::query::Assigned;
-use super::query::Change;
 use super::query::Query;
 use super::query::Sort;
 use super::query::Write;
-use super::query::key_of;
 use super::schema::ColumnId;
 use super::schema::Schema;
 use super::schema::Table;
-use super::value::Type;
 use super::value::Value;
 use crate::limits::TABLE_MEMORY_ROW_BYTES;
 
@@ -107,100 +106,41 @@ impl Memory {
     /// If it cannot be: then nothing has changed.
     pub fn write(&mut self, write: &Write) -> Result<Written, TableError> {
         let schema = self.schema.clone();
-        let table = schema.table(write.table);
-        let rows = &self.tables[write.table.index()];
-        let (key, before, after) = match &write.change {
-            Change::Create(values) => {
-                let row = self.whole(write, table, values)?;
-                let key = key_values(table, &row);
-                if rows.by_key.contains_key(&key) {
-                    return Err(TableError::new(
-                        ErrorCode::KeyExists,
-                        "there is a row of this key already",
-                    ));
-                }
-                (key, None, Some(row))
-            }
-            Change::Upsert(values) => {
-                let key = key_of(table, values);
-                let before = rows.by_key.get(&key).cloned();
-                let after = match &before {
-                    Some(row) => changed(row, values),
-                    None => self.whole(write, table, values)?,
-                };
-                (key, before, Some(after))
-            }
-            Change::Update { key, set } => {
-                let before = rows.by_key.get(key).filter(|row| write.within.passes(row)).cloned();
-                let Some(row) = before else { return Err(not_found()) };
-                let after = changed(&row, set);
-                (key.clone(), Some(row), Some(after))
-            }
-            Change::Delete { key } => {
-                let before = rows.by_key.get(key).filter(|row| write.within.passes(row)).cloned();
-                if before.is_none() {
-                    return Ok(Written { what: What::NotThere, row: None });
-                }
-                (key.clone(), before, None)
-            }
-        };
-        let is_within = |row: &Values| write.within.passes(row);
-        if !before.iter().chain(&after).all(is_within) {
-            return Err(forbidden());
-        }
-        self.put(write, key, before.as_ref(), after.as_ref())?;
-        let what = match (&before, &after) {
-            (None, _) => What::Created,
-            (Some(_), Some(_)) => What::Updated,
-            (Some(_), None) => What::Deleted,
-        };
-        Ok(Written { what, row: after.or(before) })
-    }
-
-    fn put(
-        &mut self,
-        write: &Write,
-        key: Values,
-        before: Option<&Values>,
-        after: Option<&Values>,
-    ) -> Result<(), TableError> {
-        let bytes = |row: Option<&Values>| row.map_or(0, |row| row_bytes(row));
-        let then = self.bytes - bytes(before) + bytes(after);
-        if then > self.bytes_max && then > self.bytes {
-            return Err(TableError::new(
-                ErrorCode::Full,
-                format!("the tables have no room beyond {} bytes", self.bytes_max),
-            ));
-        }
-        self.bytes = then;
         let rows = &mut self.tables[write.table.index()];
-        match after {
-            Some(row) => {
-                let table = self.schema.table(write.table);
-                for (column, value) in table.columns.iter().zip(row) {
-                    if let (true, Value::Int(value)) = (column.generated, value) {
-                        rows.generated = rows.generated.max(*value);
-                    }
-                }
-                rows.by_key.insert(key, row.clone());
-            }
-            None => drop(rows.by_key.remove(&key)),
+        let (bytes, bytes_max) = (&mut self.bytes, self.bytes_max);
+        carry_out(&mut Puts { rows, bytes, bytes_max }, schema.table(write.table), write)
+    }
+}
+
+/// One table's rows, and the room for them.
+struct Puts<'a> {
+    rows: &'a mut Rows,
+    bytes: &'a mut usize,
+    bytes_max: usize,
+}
+
+impl Puts<'_> {
+    /// Takes the bytes of one row for those of another.
+    fn exchange(&mut self, before: usize, after: usize) -> Result<(), TableError> {
+        let then = *self.bytes - before + after;
+        if then > self.bytes_max && after > before {
+            let message = format!("the tables have no room beyond {} bytes", self.bytes_max);
+            return Err(TableError::new(ErrorCode::Full, message));
         }
+        *self.bytes = then;
         Ok(())
     }
 
     /// A new row: what has no value is null, or is generated.
-    fn whole(&self, write: &Write, table: &Table, values: &Assigned) -> Result<Values, TableError> {
-        let generated = self.tables[write.table.index()].generated;
+    fn whole(&self, table: &Table, values: &Assigned) -> Result<Values, TableError> {
         let value_of = |id: ColumnId| {
             let column = table.column(id);
             let given = values.iter().find(|(of, _)| *of == id).map(|(_, value)| value.clone());
             match given.unwrap_or(Value::Null) {
-                Value::Null if column.generated && column.kind == Type::Int => {
-                    let next = generated.checked_add(1).map(Value::Int);
-                    next.ok_or_else(|| {
-                        TableError::new(ErrorCode::Full, "no number is left").at(&column.name)
-                    })
+                Value::Null if column.generated => {
+                    let next = self.rows.generated.checked_add(1).map(Value::Int);
+                    let full = || TableError::new(ErrorCode::Full, "no number is left");
+                    next.ok_or_else(|| full().at(&column.name))
                 }
                 Value::Null if !column.nullable => {
                     Err(TableError::new(ErrorCode::BadValue, "it has no value").at(&column.name))
@@ -212,21 +152,49 @@ impl Memory {
     }
 }
 
-fn not_found() -> TableError {
-    TableError::new(ErrorCode::NotFound, "there is no such row")
-}
-
-fn forbidden() -> TableError {
-    TableError::new(ErrorCode::Forbidden, "this row is beyond what may be written")
-}
-
-/// A row with some columns changed.
-fn changed(row: &[Value], set: &[(ColumnId, Value)]) -> Values {
-    let mut row = row.to_vec();
-    for (column, value) in set {
-        row[column.index()] = value.clone();
+impl OneRow for Puts<'_> {
+    fn find(&mut self, _table: &Table, key: &[Value]) -> Result<Option<Values>, TableError> {
+        Ok(self.rows.by_key.get(key).cloned())
     }
-    row.into()
+
+    fn insert(
+        &mut self,
+        table: &Table,
+        row: &Assigned,
+        within: &Filter,
+    ) -> Result<Values, TableError> {
+        let row = self.whole(table, row)?;
+        if !within.passes(&row) {
+            return Err(beyond());
+        }
+        self.exchange(0, row_bytes(&row))?;
+        for (column, value) in table.columns.iter().zip(&row) {
+            if let (true, Value::Int(value)) = (column.generated, value) {
+                self.rows.generated = self.rows.generated.max(*value);
+            }
+        }
+        self.rows.by_key.insert(key_values(table, &row), row.clone());
+        Ok(row)
+    }
+
+    fn update(
+        &mut self,
+        _table: &Table,
+        key: &[Value],
+        _set: &Assigned,
+        before: &[Value],
+        after: Values,
+    ) -> Result<Values, TableError> {
+        self.exchange(row_bytes(before), row_bytes(&after))?;
+        self.rows.by_key.insert(key.into(), after.clone());
+        Ok(after)
+    }
+
+    fn delete(&mut self, _: &Table, key: &[Value], before: &[Value]) -> Result<(), TableError> {
+        self.exchange(row_bytes(before), 0)?;
+        self.rows.by_key.remove(key);
+        Ok(())
+    }
 }
 
 fn row_bytes(row: &[Value]) -> usize {

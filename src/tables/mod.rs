@@ -43,6 +43,8 @@ pub mod asks;
 
 mod answer;
 
+pub mod carry;
+
 mod decimal;
 
 mod error;
@@ -62,6 +64,8 @@ mod query;
 mod read;
 
 mod schema;
+
+pub mod sql;
 
 #[cfg(test)]
 mod tests;

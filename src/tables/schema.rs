@@ -287,6 +287,13 @@ impl Table {
         if self.key.is_empty() {
             return Err(SchemaProblem::NoKey);
         }
+        let is_whole_key = |column: &Column| match *self.key {
+            [only] => self.column(only) == column && column.kind == Type::Int,
+            _ => false,
+        };
+        if let Some(column) = self.columns.iter().find(|one| one.generated && !is_whole_key(one)) {
+            return Err(SchemaProblem::BadGenerated { column: column.name.clone() });
+        }
         for key in &self.key {
             let column = self.column(*key);
             if matches!(column.kind, Type::Json | Type::Float | Type::Bytes) {
@@ -351,6 +358,7 @@ pub enum SchemaProblem {
     BadName { name: Arc<str> },
     ColumnTwice { column: Arc<str> },
     BadKey { column: Arc<str>, kind: Type },
+    BadGenerated { column: Arc<str> },
     FromTable,
     NoSuchTable { relation: Arc<str>, table: Arc<str> },
     NoSuchColumn { relation: Arc<str>, column: Arc<str> },
@@ -371,6 +379,9 @@ impl fmt::Display for SchemaProblem {
             Self::ColumnTwice { column } => write!(f, "it has two columns `{column}`"),
             Self::BadKey { column, kind } => {
                 write!(f, "`{column}` is {}, and no key may be", kind.name())
+            }
+            Self::BadGenerated { column } => {
+                write!(f, "`{column}` cannot be generated: only an int that is the whole key can")
             }
             Self::FromTable => {
                 f.write_str("its rows cannot come from a topic on which a table's rows are told")

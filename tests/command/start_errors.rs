@@ -51,6 +51,10 @@ fn settings_that_cannot_be() {
             "`peat.names`: cannot be used: a name is written name=topic",
         ),
         (
+            "listen = '127.0.0.1:0'\n[rtbdp]\nsecret_file = 'tests/fixtures/auth/empty.txt'",
+            "`rtbdp.secret_file`: cannot be used: there is no secret in the file",
+        ),
+        (
             "listen = '127.0.0.1:0'\n[auth]\nuser_claim = ''\nkey_file = 'tests/fixtures/auth/secret.txt'",
             "`auth.user_claim`: cannot be used: it names no claim",
         ),

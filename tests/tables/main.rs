@@ -1,8 +1,14 @@
 //! Tables, from a client's words to the rows and back: on the core with whoever has the tables in virtual time, and over sockets.
 
 #![cfg(test)]
+#![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
+mod chance;
+mod conformance;
 mod conversation;
+mod served;
 mod shelf;
+#[path = "../support/socket.rs"]
+mod socket;
 #[path = "../support/mod.rs"]
 mod support;

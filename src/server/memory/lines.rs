@@ -3,6 +3,7 @@
 //! To make the server hold something new is to add a line here; `docs/SECURITY.md` shows the same list, made from this one.
 //! Invariant: the shares of all lines are a whole. Never adds up: that is `WorstCase`.
 
+use crate::config::BackendChoice;
 use crate::config::Config;
 use crate::limits::CONNECTION_BYTES;
 use crate::limits::DEFLATE_STREAM_BYTES;
@@ -22,6 +23,7 @@ use crate::limits::PROCESS_BYTES;
 use crate::limits::READ_BYTES;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::SHARD_BYTES;
+use crate::limits::SQLITE_CACHE_BYTES;
 use crate::limits::STORE_BYTES;
 use crate::limits::STORE_SHARE;
 use crate::limits::TABLE_ANSWERS_BYTES_MAX;
@@ -142,7 +144,11 @@ fn rows_bytes(config: &Config) -> u64 {
     if !config.tables.is_on() {
         return 0;
     }
-    config.tables.memory_bytes_max + TABLE_ANSWERS_BYTES_MAX as u64
+    let rows = match config.tables.backend {
+        BackendChoice::Memory => config.tables.memory_bytes_max,
+        BackendChoice::Sqlite => (config.tables.readers + 1) * SQLITE_CACHE_BYTES as u64,
+    };
+    rows + TABLE_ANSWERS_BYTES_MAX as u64
 }
 
 /// Every line, in the order of the parts.
@@ -343,7 +349,7 @@ pub(in crate::server) const LINES: [Line; 23] = [
     },
     Line {
         part: Part::Rows,
-        name: "tables: rows that are kept in memory, and answers on their way",
+        name: "tables: rows that are kept in memory, pages of the file, and answers on their way",
         bound: Bound::Set(rows_bytes),
         key: "tables.memory_bytes_max",
         at_limit: "a write is refused with `full`, a query with `busy`",

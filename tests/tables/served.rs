@@ -1,0 +1,173 @@
+//! Tables of a server that runs: over sockets, with either backend, through a restart, and as the command sees them.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use fanwire::config::Config;
+use fanwire::server::Running;
+use fanwire::server::Server;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::socket::Client;
+use crate::socket::ask;
+
+const TABLES: &str = "
+listen = '127.0.0.1:0'
+shards = 2
+pin = false
+connections_max = 100
+data_dir = '@'
+tables.backend = '&'
+
+[[table]]
+name = 'seen'
+columns = ['id text key', 'n int', 'exact decimal', 'at time sorted']
+from = ['feed/*']
+writes = false
+";
+
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("fanwire-served-{}-{name}", std::process::id())))
+    }
+
+    fn text(&self, backend: &str) -> String {
+        TABLES.replace('@', &self.0.to_string_lossy()).replace('&', backend)
+    }
+
+    fn start(&self, backend: &str) -> Running {
+        let config = Config::parse(&self.text(backend), Path::new("fanwire.toml")).unwrap();
+        Server::start(&config).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn stop(running: Running) {
+    running.stop();
+    let _cut_off = running.join();
+}
+
+fn publish(running: &Running, event: &Value) {
+    let answer = ask(running.address(), "POST /v1/publish/feed/a", "", &event.to_string());
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// What subscribers of a table's topic hear next: operation, key, payload.
+fn hear(client: &mut Client) -> (String, String, Value) {
+    loop {
+        let heard = client.hear();
+        if heard["type"] == "event" {
+            let word = |name: &str| heard[name].as_str().unwrap_or_default().to_owned();
+            return (word("op"), word("key"), heard["payload"].clone());
+        }
+    }
+}
+
+fn subscribed(running: &Running) -> Client {
+    let mut client = Client::open(running.address(), "/v1/ws?topic=tables/seen", "").unwrap();
+    while client.hear()["type"] != "live" {}
+    client
+}
+
+#[test]
+fn rows_come_from_events_and_are_told_and_those_of_a_file_outlast_a_restart() {
+    for (backend, lasts) in [("memory", false), ("sqlite", true)] {
+        let place = Place::new(backend);
+        let running = place.start(backend);
+        let mut client = subscribed(&running);
+        publish(&running, &json!({"id": "a", "n": 9_007_199_254_740_993_u64, "more": 1}));
+        let row = json!({"id": "a", "n": 9_007_199_254_740_993_u64, "exact": null, "at": null});
+        assert_eq!(hear(&mut client), ("upsert".to_owned(), "a".to_owned(), row));
+        // What makes no row changes nothing, and what comes behind it is told.
+        publish(&running, &json!({"id": "a", "n": "many"}));
+        publish(&running, &json!({"id": "b", "at": "2026-01-10T13:00:00+01:00"}));
+        let row = json!({"id": "b", "n": null, "exact": null, "at": "2026-01-10T12:00:00Z"});
+        assert_eq!(hear(&mut client), ("upsert".to_owned(), "b".to_owned(), row));
+        let answer = ask(running.address(), "POST /v1/publish/tables/seen", "", "{}");
+        assert!(answer.starts_with("HTTP/1.1 403"), "nobody else speaks for a table: {answer}");
+        stop(running);
+
+        let running = place.start(backend);
+        let mut client = subscribed(&running);
+        publish(&running, &json!({"id": "a", "n": 1}));
+        let (_, _, told) = hear(&mut client);
+        assert_eq!(told["n"], 1);
+        // A row that is there keeps what it is not told.
+        publish(&running, &json!({"id": "b", "n": 2}));
+        let (_, _, told) = hear(&mut client);
+        let at = if lasts { json!("2026-01-10T12:00:00Z") } else { Value::Null };
+        assert_eq!(told["at"], at, "{backend}");
+        stop(running);
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_stops_the_start() {
+    let place = Place::new("wrong");
+    for (change, said) in [
+        (("'n int'", "'n integer'"), "table[0].columns: `n integer`: `integer` is no type"),
+        (("'n int'", "'id int'"), "table[0]: it has two columns `id`"),
+        (("'id text key'", "'id text'"), "table[0]: none of its columns is its key"),
+        (
+            ("'n int'", "'n int generated'"),
+            "table[0]: `n` cannot be generated: only an int that is the whole key can",
+        ),
+        (("['feed/*']", "['feed/**/x']"), "table[0].from: `feed/**/x`"),
+        (
+            ("['feed/*']", "['tables/seen']"),
+            "table[0]: its rows cannot come from a topic on which a table's rows are told",
+        ),
+        (("'seen'", "'a;b'"), "table[0]: `a;b` is no name"),
+        (
+            ("writes = false", "relations = ['x one y id id']"),
+            "table[0]: its relation `x` names the table `y`, and there is none",
+        ),
+    ] {
+        let text = place.text("memory").replace(change.0, change.1);
+        let config = Config::parse(&text, Path::new("fanwire.toml")).unwrap();
+        let error = Server::check(&config).unwrap_err().to_string();
+        let (key, reason) = said.split_once(": ").unwrap_or((said, ""));
+        assert!(error.starts_with("fanwire.toml:"), "{error}");
+        assert!(error.contains(&format!("`{key}`")) && error.contains(reason), "{error}: {said}");
+    }
+}
+
+#[test]
+fn the_command_says_what_differs() {
+    let place = Place::new("check");
+    std::fs::create_dir_all(&place.0).unwrap();
+    stop(place.start("sqlite"));
+    let file = place.0.join("fanwire.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
+            .args(["tables", "check"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), said(output.stdout), said(output.stderr))
+    };
+    let text = place.text("sqlite");
+    let (code, out, _) = check(&text);
+    assert_eq!(code, Some(0), "{out}");
+    let (code, out, _) = check(&text.replace("'n int'", "'n text', 'm int'"));
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        out,
+        "column `n` of table `seen` is INTEGER, which holds no text\ntable `seen` has no column `m`\n"
+    );
+    let (code, _, err) = check(&text.replace("'n int'", "'n'"));
+    assert_eq!(code, Some(2), "{err}");
+    let (code, _, err) = check(&text.replace(&*place.0.to_string_lossy(), "/nowhere"));
+    assert_eq!(code, Some(2), "{err}");
+}
