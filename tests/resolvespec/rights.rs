@@ -190,7 +190,7 @@ fn run(seed: u64) {
                 let (entity, id) = (&told["entity"], told["data"]["id"].as_str().unwrap());
                 let was_hidden = |row: &Value| {
                     let is_user = row.get("name").is_some();
-                    row["id"].to_string() == id && (entity == "users") == is_user
+                    row["id"].as_u64() == id.parse().ok() && (entity == "users") == is_user
                 };
                 assert!(!hidden.iter().any(was_hidden), "{said}: {told} of {hidden:?}");
                 heard += 1;

@@ -72,6 +72,25 @@ impl Listener {
     }
 }
 
+/// What a client says, but for the id.
+fn members(random: &mut Random, step: usize) -> String {
+    let id = 1 + random.below(6);
+    match random.below(6) {
+        0 => r#""type":"request","operation":"read","entity":"users""#.to_owned(),
+        1 => format!(r#""type":"request","operation":"read","entity":"users","record_id":"{id}""#),
+        2 => {
+            format!(r#""type":"request","operation":"delete","entity":"users","record_id":"{id}""#)
+        }
+        3 => format!(
+            r#""type":"request","operation":"update","entity":"users","record_id":"{id}","data":{{"name":"x-{step}"}}"#
+        ),
+        4 => r#""type":"ping""#.to_owned(),
+        _ => format!(
+            r#""type":"request","operation":"create","entity":"users","data":{{"name":"new-{step}"}}"#
+        ),
+    }
+}
+
 fn run(seed: u64) {
     let mut random = Random::new(seed);
     let shards = 1 + u16::try_from(random.below(3)).unwrap();
@@ -94,23 +113,7 @@ fn run(seed: u64) {
             2 => world.advance(random.next() % 60),
             _ => {
                 let index = random.below(listeners.len());
-                let id = 1 + random.below(6);
-                let members = match random.below(6) {
-                    0 => r#""type":"request","operation":"read","entity":"users""#.to_owned(),
-                    1 => format!(
-                        r#""type":"request","operation":"read","entity":"users","record_id":"{id}""#
-                    ),
-                    2 => format!(
-                        r#""type":"request","operation":"delete","entity":"users","record_id":"{id}""#
-                    ),
-                    3 => format!(
-                        r#""type":"request","operation":"update","entity":"users","record_id":"{id}","data":{{"name":"x-{step}"}}"#
-                    ),
-                    4 => r#""type":"ping""#.to_owned(),
-                    _ => format!(
-                        r#""type":"request","operation":"create","entity":"users","data":{{"name":"new-{step}"}}"#
-                    ),
-                };
+                let members = members(&mut random, step);
                 listeners[index].say(&mut world, &members);
             }
         }

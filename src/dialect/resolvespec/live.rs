@@ -221,12 +221,9 @@ mod tests {
                         assert!(filter(&table, &kept).is_err(), "{text}");
                         continue;
                     }
-                    let live = match filter(&table, &kept) {
-                        Ok(live) => live,
-                        Err(_) => {
-                            refused.push(kind);
-                            continue;
-                        }
+                    let Ok(live) = filter(&table, &kept) else {
+                        refused.push(kind);
+                        continue;
                     };
                     for row_value in values {
                         let id = table.find_column(kind.name()).unwrap();

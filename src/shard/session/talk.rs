@@ -124,7 +124,7 @@ impl Shard {
                         if let Err(refusal) = &subscribed {
                             self.stats.tally.refuse(refusal.code, 1);
                         }
-                        let answer = Answer::Subscribed(subscribed.as_ref().map(|()| ()));
+                        let answer = Answer::Subscribed(subscribed.as_ref().copied());
                         let answered = self.answer_in_talk(id, ticket, answer, now);
                         steps.splice(0..0, answered).for_each(drop);
                     }
