@@ -12,6 +12,8 @@ mod admin;
 mod dialects;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/mqtt.rs"]
+mod mqtt;
 #[path = "limits/past.rs"]
 mod past;
 #[path = "limits/tables.rs"]
@@ -23,6 +25,7 @@ pub use access::*;
 pub use admin::*;
 pub use dialects::*;
 pub use filters::*;
+pub use mqtt::*;
 pub use past::*;
 pub use tables::*;
 pub use tls::*;

@@ -38,6 +38,8 @@ pub enum Since {
     Last,
     /// With the last event of each key of these topics, topic by topic as they are listed, in the order in which the keys last changed.
     Snapshot(Vec<TopicPattern>),
+    /// The same, but only of keys that have a state: what is no upsert is left out.
+    States(Vec<TopicPattern>),
     /// With the last so many events of each topic.
     Tail(u32),
     /// With the first event ordered at this time or later, in microseconds since 1970.
@@ -59,7 +61,7 @@ impl Since {
             Self::Earliest | Self::Time(_) | Self::Position(_) | Self::Cursor(_) | Self::Lost => {
                 true
             }
-            Self::Now | Self::Last | Self::Snapshot(_) | Self::Tail(_) => false,
+            Self::Now | Self::Last | Self::Snapshot(_) | Self::States(_) | Self::Tail(_) => false,
         }
     }
 }

@@ -36,6 +36,9 @@ mod inflate;
 #[path = "fuzz/promises/log_block.rs"]
 mod log_block;
 
+#[path = "fuzz/promises/mqtt.rs"]
+mod mqtt;
+
 #[path = "fuzz/promises/native.rs"]
 mod native;
 
@@ -65,7 +68,7 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 18] = [
+    let targets: [(&str, Promise); 19] = [
         ("body", body::hold),
         ("certificate", certificate::hold),
         ("config", config::hold),
@@ -76,6 +79,7 @@ fn every_corpus_keeps_its_promise() {
         ("head", head::hold),
         ("inflate", inflate::hold),
         ("log_block", log_block::hold),
+        ("mqtt", mqtt::hold),
         ("native", native::hold),
         ("payload", payload::hold),
         ("peat", peat::hold),

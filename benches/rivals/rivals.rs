@@ -62,8 +62,7 @@ fn event_of(report: &Report, interest: &Interest, scratch: &mut Scratch) -> Even
         time_us: 1,
         payload: payload.into(),
         fields,
-        before: None,
-    }
+        before: None, meta: None }
 }
 
 fn a_tree_of(texts: &[String]) -> ATree<u32> {

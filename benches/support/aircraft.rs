@@ -52,6 +52,7 @@ fn event_of(payload: String, interest: &Interest, scratch: &mut Scratch) -> Even
         payload: payload.into(),
         fields,
         before: None,
+        meta: None,
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn event(number: u64) -> Arc<Event> {
         payload: Bytes::from_static(PAYLOAD.as_bytes()),
         fields: Fields::default(),
         before: None,
+        meta: None,
     })
 }
 

@@ -13,6 +13,9 @@ const KINDS = ['push', 'watch', 'create_repo', 'create_branch', 'delete_branch',
   'commit_comment', 'issue_comment', 'pull_comment', 'other'];
 const WINDOWS = { '5m': 5, '1h': 60, '6h': 360, '24h': 1440 };
 
+const REPOS = 40;
+const USERS = 25;
+
 /** The same numbers in every run. */
 function* numbers(seed) {
   for (let state = seed >>> 0; ;) {
@@ -110,7 +113,7 @@ export class Feed {
 
   /** One event. */
   event() {
-    const [kind, repo, user] = [KINDS[this.#below(KINDS.length)], 1 + this.#below(40), 1 + this.#below(25)];
+    const [kind, repo, user] = [KINDS[this.#below(KINDS.length)], 1 + this.#below(REPOS), 1 + this.#below(USERS)];
     const event = { kind, repo, user, at: this.now };
     this.#events += 1;
     const created_at = new Date(this.now).toISOString().replace('.000', '');
@@ -148,17 +151,35 @@ export class Feed {
   }
 }
 
+/** Every key that a count or a place may have, by table: what an earlier run may have left. */
+export function everyKey() {
+  const lines = new Map();
+  const from1 = (count) => Array.from({ length: count }, (_, index) => index + 1);
+  const all = (family, field, keys, windows) => {
+    const rows = windows.flatMap((window) => keys.map((key) => JSON.stringify({ ...(window && { window_size: window }), [field]: key })));
+    lines.set(`${family}_live`, rows).set(`${family}_ranking`, rows);
+  };
+  all('counts', 'kind', KINDS, Object.keys(WINDOWS));
+  all('repos', 'repo_id', from1(REPOS), Object.keys(WINDOWS));
+  all('users', 'user_id', from1(USERS), Object.keys(WINDOWS));
+  all('stars', 'repo_id', from1(REPOS), Object.keys(WINDOWS));
+  all('trending', 'repo_id', from1(REPOS), [null]);
+  return lines;
+}
+
 /** Publishes lines, table by table; a table's lines keep their order, for each request is answered before the next one is made. */
-export async function publish(address, lines) {
+export async function publish(address, lines, op = 'upsert') {
   for (const [table, rows] of lines) {
     const request = { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body: rows.join('\n') };
-    const answer = await fetch(`${address}/v1/publish/github/${table}`, request);
+    const answer = await fetch(`${address}/v1/publish/github/${table}?op=${op}`, request);
     if (!answer.ok) throw new Error(`${table}: ${answer.status} ${await answer.text()}`);
   }
 }
 
 async function main([perSecond = '20', address = 'http://127.0.0.1:8080']) {
   const feed = new Feed();
+  // It counts from nothing, so nothing may be left of another run; a dashboard that is open meanwhile has to be loaded anew.
+  await publish(address, everyKey(), 'delete');
   console.log(`about ${perSecond} events a second to ${address}; Ctrl-C ends it`);
   let events = 0;
   let due = 0;

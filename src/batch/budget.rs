@@ -79,6 +79,11 @@ impl Counted {
         Self { budget: Some(Rc::clone(budget)), bytes: 0 }
     }
 
+    /// Nothing yet, of the same budget.
+    pub(super) fn alike(&self) -> Self {
+        Self { budget: self.budget.clone(), bytes: 0 }
+    }
+
     /// Bytes that it holds.
     #[must_use]
     pub const fn bytes(&self) -> usize {

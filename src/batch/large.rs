@@ -151,6 +151,7 @@ mod tests {
             payload: Bytes::from(vec![b'x'; 100_000]),
             fields: Fields::default(),
             before: None,
+            meta: None,
         })
     }
 

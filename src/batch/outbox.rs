@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use self::notices::note_skipped;
 use super::budget::Budget;
 use super::budget::Counted;
 use super::policy::Policy;
@@ -17,7 +18,6 @@ use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::GAP_TOPICS_MAX;
-use crate::limits::SKIPPED_SETS_MAX;
 use crate::position::Gap;
 use crate::position::GapReason;
 use crate::position::Skipped;
@@ -479,22 +479,11 @@ impl Outbox {
     }
 }
 
-fn note_skipped(skipped: &mut Vec<(Skipped, u64)>, time_us: u64, subs: u64) {
-    let known = skipped.iter().position(|(_, of)| *of == subs);
-    let index = match known {
-        Some(index) => index,
-        None if skipped.len() < SKIPPED_SETS_MAX => {
-            skipped.push((Skipped { count: 0, from_us: time_us, to_us: time_us }, subs));
-            skipped.len() - 1
-        }
-        None => 0,
-    };
-    let (notice, noticed) = &mut skipped[index];
-    notice.count += 1;
-    notice.from_us = notice.from_us.min(time_us);
-    notice.to_us = notice.to_us.max(time_us);
-    *noticed |= subs;
-}
 mod look;
+
+mod notices;
+
+mod passing;
+
 #[cfg(test)]
 mod tests;

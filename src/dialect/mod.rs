@@ -14,6 +14,8 @@ pub mod json;
 
 mod media;
 
+pub mod mqtt;
+
 pub mod native;
 
 pub mod peat;
@@ -33,6 +35,8 @@ mod respond;
 mod subscription;
 
 mod talk;
+
+mod terms;
 
 mod upload;
 
@@ -82,10 +86,13 @@ pub use protocol::Encode;
 pub use protocol::Ending;
 pub use protocol::Envelopes;
 pub use protocol::FLOOD;
+pub use protocol::Farewell;
 pub use protocol::Form;
 pub use protocol::Guest;
 pub use protocol::Head;
+pub use protocol::Heading;
 pub use protocol::Manners;
+pub use protocol::Packets;
 pub use protocol::PerTopic;
 pub use protocol::Protocol;
 pub use protocol::Punctuation;
@@ -94,6 +101,7 @@ pub use protocol::Run;
 pub use protocol::Setting;
 pub use protocol::SettingTakes;
 pub use protocol::Silence;
+pub use protocol::Told;
 pub use respond::Listing;
 pub use respond::Next;
 pub use respond::Respond;
@@ -104,6 +112,7 @@ pub use respond::ThenListed;
 pub use respond::ThenPublished;
 pub use subscription::Batch;
 pub use subscription::Change;
+pub use subscription::Delivery;
 pub use subscription::Forced;
 pub use subscription::MaxRate;
 pub use subscription::RatePer;
@@ -112,6 +121,7 @@ pub use subscription::Subscription;
 pub use talk::Answer;
 pub use talk::Ask;
 pub use talk::Context;
+pub use talk::NoPacket;
 pub use talk::Request;
 pub use talk::Said;
 pub use talk::Step;
@@ -147,6 +157,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &peat::PROTOCOL,
     &hyperbeam::PROTOCOL,
     &provisioning::PROTOCOL,
+    &mqtt::PROTOCOL,
     &rtbdp::PROTOCOL,
     &resolvespec::PROTOCOL,
 ];

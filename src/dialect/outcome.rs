@@ -5,9 +5,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::dialect::Delivery;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::event::Ack;
+use crate::event::Event;
 use crate::event::TopicName;
 use crate::position::Gap;
 use crate::position::Live;
@@ -96,6 +98,20 @@ pub struct Subs<'a> {
 }
 
 impl<'a> Subs<'a> {
+    /// What the subscribers of those that are meant want of each message.
+    pub fn deliveries(self) -> impl Iterator<Item = Delivery> {
+        let meant = move |index: usize| self.set & (1 << index) != 0;
+        let all = self.of.iter().enumerate();
+        all.filter(move |(index, _)| meant(*index)).map(|(_, sub)| sub.delivery)
+    }
+
+    /// The quality of service that an event is told with: the highest that is wanted, and at most what it was published with.
+    #[must_use]
+    pub fn qos_of(self, event: &Event) -> u8 {
+        let wanted = self.deliveries().map(|delivery| delivery.qos).max().unwrap_or(0);
+        event.meta.as_ref().map_or(wanted, |meta| wanted.min(meta.qos))
+    }
+
     /// The ids of those that are meant.
     pub fn ids(self) -> impl Iterator<Item = &'a SubId> {
         let meant = move |index: usize| self.set & (1 << index) != 0;

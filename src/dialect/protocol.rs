@@ -8,7 +8,10 @@ use std::hash::Hash;
 use std::hash::Hasher;
 
 use crate::dialect::Door;
+use crate::dialect::NoPacket;
+use crate::dialect::Opening;
 use crate::dialect::Outcome;
+use crate::dialect::Setup;
 use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
@@ -25,8 +28,21 @@ pub struct Protocol {
     pub doors: &'static [Door],
     /// `Some`: its clients came from somewhere. Then it may have a listener of its own, and sees topics under names of its own.
     pub guest: Option<Guest>,
+    /// `Some`: its clients say packets: on its own listener without anything around them, elsewhere in a WebSocket's binary messages.
+    pub packets: Option<&'static Packets>,
     /// What may be set of it besides.
     pub settings: &'static [Setting],
+}
+
+/// How a protocol's packets are told apart, and who hears them.
+#[derive(Debug)]
+pub struct Packets {
+    /// Whether a connection that begins with this byte is a client's of the protocol; if not, it is HTTP.
+    pub begins: fn(u8) -> bool,
+    /// Bytes of the packet that begins here, at most so many; `None`: too few have come to tell.
+    pub length: fn(&[u8], usize) -> Result<Option<usize>, NoPacket>,
+    /// Begins a conversation without a request before it.
+    pub opens: fn(&Setup<'_>) -> Opening,
 }
 
 /// What the page of the configuration says of a protocol whose clients came from somewhere.
@@ -62,9 +78,11 @@ pub enum SettingTakes {
 /// What writes the message of one event.
 pub type Encode = fn(&Event, Payload<'_>, &View, &mut Text);
 /// What writes that part of a message which differs by subscriptions.
-pub type Head = fn(Form, &Event, &View, Subs<'_>, &mut Vec<u8>);
+pub type Head = fn(&Heading<'_>, &mut Vec<u8>);
 /// What writes the punctuation of a message of several events.
 pub type Punctuation = fn(BatchPart, u64, &mut Vec<u8>);
+/// What says farewell: for a close code and its reason, as a WebSocket would be closed with them; the code that a WebSocket is closed with.
+pub type Farewell = fn(u16, &str, &mut Vec<u8>) -> u16;
 /// What says an outcome, and what an event stream calls that message; `None`: there are no words for this one.
 pub type PutOutcome = fn(&Outcome<'_>, &mut Vec<u8>) -> Option<&'static str>;
 
@@ -87,7 +105,33 @@ pub struct Dialect {
     pub outcome: Option<PutOutcome>,
     /// How a call is answered with a stream of messages. `None`: none is.
     pub envelopes: Option<Envelopes>,
+    /// What a client is told before it is closed. `None`: what its transport says of it.
+    pub farewell: Option<Farewell>,
     pub manners: Manners,
+}
+
+/// What that part of a message which differs by subscriptions is written for.
+#[derive(Clone, Copy, Debug)]
+pub struct Heading<'a> {
+    pub form: Form,
+    pub event: &'a Event,
+    pub view: &'a View,
+    /// The subscriptions that the event matches.
+    pub subs: Subs<'a>,
+    /// Bytes of the body behind it.
+    pub body_bytes: usize,
+    pub told: Told,
+}
+
+/// How one client is told of an event; the default is how all are that are told alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The number that it acknowledges it by; 0: it need not.
+    pub number: u16,
+    /// It is of the past.
+    pub is_past: bool,
+    /// When it is told, in microseconds since 1970; 0: as it is ordered.
+    pub now_us: u64,
 }
 
 /// How several events are one message.
@@ -122,16 +166,9 @@ pub struct Envelopes {
 
 impl Dialect {
     /// Appends what differs by subscriptions, if anything does.
-    pub fn put_head(
-        &self,
-        form: Form,
-        event: &Event,
-        view: &View,
-        subs: Subs<'_>,
-        out: &mut Vec<u8>,
-    ) {
+    pub fn put_head(&self, heading: &Heading<'_>, out: &mut Vec<u8>) {
         if let Some(head) = self.head {
-            head(form, event, view, subs, out);
+            head(heading, out);
         }
     }
 
@@ -233,6 +270,8 @@ pub enum Silence {
     Pinged,
     /// It is closed with 1000 after as many seconds as this setting of the protocol says.
     Closed { after_s: &'static str },
+    /// It is closed with 1000 after as many seconds as it has agreed to (`Step::Silence`).
+    Agreed,
 }
 
 /// How the server ends a connection of its own accord. What the dialect itself closes, and what breaks the protocol of WebSockets, is closed with a close frame always.

@@ -2,11 +2,13 @@
 //!
 //! Invariant: two subscriptions that are equal are told the same, byte for byte. Never says where a subscription begins.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::batch::Slow;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
+use crate::event::Event;
 use crate::event::Projection;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
@@ -28,8 +30,25 @@ pub struct Subscription {
     pub fields: Option<Arc<Projection>>,
     /// A key that passed the filter and no longer does is announced once.
     pub leave: bool,
+    /// What its subscriber wants of each message, in a dialect that tells events in packets.
+    pub delivery: Delivery,
     /// What its subscriber's tokens force on it, besides what `filter` says of them.
     pub forced: Forced,
+}
+
+/// What a subscriber wants of each message, where events are told in packets. The default is what all others want.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Delivery {
+    /// The highest quality of service: 0, 1 or 2.
+    pub qos: u8,
+    /// Whether it is told of each event that it was published to be retained.
+    pub retain_as_published: bool,
+    /// What the subscriber calls the subscription, to be said with each of its events.
+    pub number: Option<NonZeroU32>,
+    /// Events that who is known by this hash has published are not for it; 0: it is for everybody's.
+    pub without: u64,
+    /// Bytes of the largest message that it takes; 0: it takes any. What is larger is passed over.
+    pub bytes_max: u32,
 }
 
 /// Filters that tokens force on a subscription, all of which hold.
@@ -86,6 +105,7 @@ impl Change {
             max_rate: self.max_rate.unwrap_or(running.max_rate),
             fields: self.fields.unwrap_or_else(|| running.fields.clone()),
             leave: self.leave.unwrap_or(running.leave),
+            delivery: running.delivery,
             forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;
@@ -107,6 +127,12 @@ impl Subscription {
             ));
         }
         Ok(())
+    }
+
+    /// Whether it is not for an event because of who published that.
+    #[must_use]
+    pub fn excludes(&self, event: &Event) -> bool {
+        self.delivery.without != 0 && self.delivery.without == event.publisher()
     }
 
     /// Whether what it is sent depends on what it was sent before, so that no other connection is like it.

@@ -1,4 +1,4 @@
-//! What every dialect is on a WebSocket: one conversation, a state machine without a socket.
+//! What every dialect is to a client that it converses with, on a WebSocket or in packets of its own: one conversation, a state machine without a socket.
 //!
 //! A conversation hears what its client says, and what became of what it asked; it answers with steps, which the shard takes in order. What
 //! becomes of its subscriptions is said by its dialect's words ([`Dialect::outcome`](crate::dialect::Dialect)), which know all there is to say.
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::clock::Now;
 use crate::dialect::Change;
+use crate::dialect::DialectId;
 use crate::dialect::Published;
 use crate::dialect::Refusal;
 use crate::dialect::SubId;
@@ -28,7 +29,7 @@ use crate::tables::Written;
 
 /// One client's side of a dialect.
 pub trait Talk: fmt::Debug + Send {
-    /// The WebSocket is open. Who its client is, is known (`Context::is_known`) or learned later by `Request::Identify`.
+    /// The WebSocket is open, or the connection that packets come by. Who its client is, is known (`Context::is_known`) or learned later by `Request::Identify`.
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>);
 
     /// The client sent a message.
@@ -36,6 +37,9 @@ pub trait Talk: fmt::Debug + Send {
 
     /// The part of the conversation that hears answers. `None`: this conversation asks nothing.
     fn asker(&mut self) -> Option<&mut dyn Ask>;
+
+    /// The connection is over: what is to be published for its client, if that may publish it.
+    fn last_words(&mut self) -> Vec<Draft>;
 }
 
 /// A conversation that asks.
@@ -57,15 +61,33 @@ pub enum Said<'a> {
     Text(&'a str),
     /// A binary message.
     Binary(&'a [u8]),
+    /// A whole packet, in a protocol that has packets.
+    Packet(&'a [u8]),
+    /// What follows is no packet, and nothing more is heard.
+    NoPacket(NoPacket),
+}
+
+/// Why bytes are no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPacket {
+    /// None begins so.
+    Malformed,
+    /// It is longer than this server takes.
+    TooLong,
+    /// It came as text, on a WebSocket whose packets are binary.
+    Text,
 }
 
 impl<'a> Said<'a> {
-    /// The message as text, whichever opcode it had; binary that is not UTF-8 is an empty text.
+    /// The message as text, whichever opcode it had; binary that is not UTF-8 is an empty text, and so is what is no packet.
     #[must_use]
     pub fn text(self) -> &'a str {
         match self {
             Self::Text(text) => text,
-            Self::Binary(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            Self::Binary(bytes) | Self::Packet(bytes) => {
+                std::str::from_utf8(bytes).unwrap_or_default()
+            }
+            Self::NoPacket(_) => "",
         }
     }
 }
@@ -78,6 +100,8 @@ pub struct Context<'a> {
     pub epoch: &'a str,
     /// Whether it is known who the client is.
     pub is_known: bool,
+    /// A number that no other connection of the process has had.
+    pub serial: u64,
     /// Which tables there are.
     pub tables: &'a Schema,
 }
@@ -87,6 +111,8 @@ pub struct Context<'a> {
 pub enum Ticket {
     /// The id that the client gave to what it said, or that it gave none.
     Id(Option<SubId>),
+    /// The number that the conversation gave it.
+    Number(u32),
     /// One question at a time needs no name.
     Only,
 }
@@ -98,8 +124,11 @@ pub enum Request {
     Publish(Vec<Draft>),
     /// Authenticates the client by this token.
     Identify { token: Box<str> },
-    /// Subscribes to what happens from here on: for dialects whose answer to that says more than a subscription's id. It is answered before anything of it is told.
-    Subscribe(Arc<Subscription>),
+    /// Lets the client in as an HTTP request with this token would be: without one, or where there are no keys to check it with, by its certificate,
+    /// or as anyone.
+    Enter { token: Option<Box<str>> },
+    /// Subscribes to each of these; one whose id runs already takes its place, and loses nothing.
+    Subscribe(Vec<Wish>),
     /// Rows of a table. They come in pages, each in an answer of its own with the same ticket; nothing else that the client says is carried out before the last one. What the client's
     /// token does not let it see is not there.
     Query(Box<Query>),
@@ -114,10 +143,10 @@ pub enum Answer<'a> {
     Published(Published<'a>),
     /// The client is who the token names; when the token expires, in seconds since 1970.
     Identified { expires_at_s: Option<u64> },
-    /// The token is refused.
+    /// The token is refused, or without one nobody is let in.
     NotIdentified { reason: &'a str },
-    /// The subscription is there, or why it is not.
-    Subscribed(Result<(), &'a Refusal>),
+    /// Of each subscription, in order, that it runs, or why not.
+    Subscribed(&'a [Result<(), Refusal>]),
     /// Rows of a query; `Page::end` says whether they are the last.
     Rows(&'a Page),
     /// What became of a write.
@@ -141,9 +170,21 @@ pub enum Step {
     Unsubscribe { id: SubId },
     /// Asks a question; the answer comes to `Ask::answered` with this ticket.
     Ask { ticket: Ticket, what: Request },
+    /// What was said belongs to what was said before, and is no message more in the client's rate.
+    Uncounted,
     /// Charges the client with so many steps of a filter's work, done to read its message. A client that has used up its allowance is closed.
     Pay { steps: u64 },
-    /// Closes the WebSocket with this code and reason.
+    /// From here on the client is spoken to in this dialect of the same protocol.
+    Speak(DialectId),
+    /// The client is gone once it has been silent for so many seconds, where its dialect leaves that to be agreed; 0: it may be silent.
+    Silence { after_s: u32 },
+    /// The client has a name of which there is one, by its hash: whoever had it before is closed with 4009.
+    Claim { name: u64 },
+    /// The client takes so many messages without having acknowledged them, where they are to be.
+    Window { most: u16 },
+    /// The client has the message of this number; `is_done`: the number is free again.
+    Acknowledged { number: u16, is_done: bool },
+    /// Closes the connection with this code and reason.
     Close { code: u16, reason: &'static str },
 }
 

@@ -23,5 +23,6 @@ pub(crate) fn event(topic: &str, key: &str, op: Op, payload: &'static str) -> Ev
         payload: Bytes::from_static(payload.as_bytes()),
         fields: Fields::default(),
         before: None,
+        meta: None,
     }
 }

@@ -13,6 +13,8 @@ mod finder;
 
 mod home;
 
+mod meta;
+
 pub mod interest;
 
 pub mod json;
@@ -22,6 +24,8 @@ pub mod moment;
 pub mod naming;
 
 pub mod number;
+
+pub mod opaque;
 
 mod soften;
 
@@ -45,6 +49,7 @@ pub use interest::Arrays;
 pub use interest::FieldPath;
 pub use interest::Interest;
 pub use interest::Sought;
+pub use meta::Meta;
 pub use naming::Naming;
 pub use number::Number;
 pub use projection::Projection;
@@ -119,13 +124,20 @@ pub struct Draft {
     pub fields: Fields,
     /// When its publisher is told that it was taken.
     pub ack: Ack,
+    /// What its publisher says of it besides.
+    pub meta: Option<Arc<Meta>>,
 }
 
 impl Draft {
     /// Bytes that this draft keeps alive, for budgets: its payload, fields, key and the struct itself.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        self.payload.len() + self.key.len() + self.fields.weight_bytes() + size_of::<Self>()
+        let meta_bytes = self.meta.as_ref().map_or(0, |meta| meta.weight_bytes());
+        self.payload.len()
+            + self.key.len()
+            + self.fields.weight_bytes()
+            + size_of::<Self>()
+            + meta_bytes
     }
 }
 
@@ -151,9 +163,23 @@ pub struct Event {
     /// Of a delete, and of an event of the past that is the first news of its key for a reader that comes back: the last event of its key before it,
     /// where its home shard knows it, so that those who could see the key may know that it is gone. That event has none of its own.
     pub before: Option<Arc<Self>>,
+    /// What its publisher has said of it besides; what a store gives back has lost it.
+    pub meta: Option<Arc<Meta>>,
 }
 
 impl Event {
+    /// Who published it, as a hash; 0: nobody said so.
+    #[must_use]
+    pub fn publisher(&self) -> u64 {
+        self.meta.as_ref().map_or(0, |meta| meta.publisher)
+    }
+
+    /// Whether its time was over at a moment, in microseconds since 1970.
+    #[must_use]
+    pub fn is_expired(&self, now_us: u64) -> bool {
+        self.meta.as_ref().and_then(|meta| meta.left_s(self.time_us, now_us)) == Some(0)
+    }
+
     /// Whether it is sent in pieces, so that its payload lies in memory once however many are owed it.
     #[must_use]
     pub fn is_large(&self) -> bool {
@@ -165,7 +191,9 @@ impl Event {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         let before_bytes = self.before.as_ref().map_or(0, |before| before.weight_bytes());
+        let meta_bytes = self.meta.as_ref().map_or(0, |meta| meta.weight_bytes());
         before_bytes
+            + meta_bytes
             + self.payload.len()
             + self.key.len()
             + self.fields.weight_bytes()

@@ -140,6 +140,12 @@ impl Text {
         })
     }
 
+    /// Bytes of all its runs, each part as it is.
+    #[must_use]
+    pub fn whole_bytes(&self) -> usize {
+        self.bytes.len() + self.parts.iter().map(|part| part.bytes.len()).sum::<usize>()
+    }
+
     /// Whether it is one run of bytes.
     #[must_use]
     pub fn is_plain(&self) -> bool {

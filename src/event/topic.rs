@@ -186,6 +186,34 @@ fn wild_matches(pattern: &str, topic: &str) -> bool {
     }
 }
 
+/// What each of some patterns has in common with each of some others, in the order of the first.
+#[must_use]
+pub fn common(ones: &[TopicPattern], others: &[TopicPattern]) -> Vec<TopicPattern> {
+    let each = ones.iter().flat_map(|one| others.iter().map(move |other| (one, other)));
+    each.filter_map(|(one, other)| intersection(one, other)).collect()
+}
+
+/// The one pattern that matches what both match, if there is anything.
+fn intersection(one: &TopicPattern, other: &TopicPattern) -> Option<TopicPattern> {
+    let mut common: Vec<&str> = Vec::new();
+    let (mut ones, mut others) = (one.as_str().split('/'), other.as_str().split('/'));
+    let rest = loop {
+        match (ones.next(), others.next()) {
+            (None, None) => break None,
+            (Some("**"), Some(next)) => break Some((next, others)),
+            (Some(next), Some("**")) => break Some((next, ones)),
+            (Some("*"), Some(segment)) | (Some(segment), Some("*")) => common.push(segment),
+            (Some(one), Some(other)) if one == other => common.push(one),
+            _ => return None,
+        }
+    };
+    if let Some((next, rest)) = rest {
+        common.push(next);
+        common.extend(rest);
+    }
+    TopicPattern::new(&common.join("/")).ok()
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wildcards {
     Refused,
@@ -283,6 +311,31 @@ mod tests {
             let matched =
                 TopicPattern::new(pattern).unwrap().matches(&TopicName::new(topic).unwrap());
             assert_eq!(matched, expected, "{pattern} {topic}");
+        }
+    }
+
+    #[test]
+    fn an_intersection_matches_what_both_match() {
+        for (one, other, expected) in [
+            ("a/b", "a/b", Some("a/b")),
+            ("a/b", "a/c", None),
+            ("a/*", "a/b", Some("a/b")),
+            ("*/b", "a/*", Some("a/b")),
+            ("**", "a/*", Some("a/*")),
+            ("a/**", "*/b/**", Some("a/b/**")),
+            ("a/**", "a", None),
+            ("**", "**", Some("**")),
+            ("a/*/c", "a/**", Some("a/*/c")),
+            ("a", "a/b", None),
+        ] {
+            let found =
+                intersection(&TopicPattern::new(one).unwrap(), &TopicPattern::new(other).unwrap());
+            assert_eq!(found.as_ref().map(TopicPattern::as_str), expected, "{one} {other}");
+            assert_eq!(
+                intersection(&TopicPattern::new(other).unwrap(), &TopicPattern::new(one).unwrap()),
+                found,
+                "{other} {one}"
+            );
         }
     }
 }

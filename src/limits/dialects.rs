@@ -34,6 +34,8 @@ pub const HYPERBEAM_INFO_TOPICS_MAX: usize = 10_000;
 pub const RTBDP_SUBSCRIPTIONS_MAX: usize = 1024;
 /// Tests, and lists of them, of all of a client's subscriptions to one table, which are one filter; a subscription beyond it is passed over.
 pub const RTBDP_TESTS_MAX: usize = 240;
+/// Bytes of the filters of all of a client's subscriptions; a subscription beyond it is passed over.
+pub const RTBDP_FILTERS_BYTES_MAX: usize = 1024 * 1024;
 /// Replays in one message; further ones are passed over.
 pub const RTBDP_REPLAYS_MAX: usize = 256;
 /// Rows of a ranking that are read to count their places; a replay of a longer one is never ended by `replayed`.

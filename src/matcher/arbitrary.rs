@@ -270,5 +270,6 @@ pub(super) fn event(topic: &str, key: &str, op: Op, payload: &str) -> Event {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
         before: None,
+        meta: None,
     }
 }

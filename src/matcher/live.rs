@@ -57,6 +57,8 @@ struct Asked {
     /// The number of the last event that it was asked about, and the answer.
     event_number: u64,
     passed: bool,
+    /// It looks into payloads.
+    reads_payload: bool,
     program: Program,
 }
 
@@ -74,7 +76,8 @@ impl Filters {
         let clauses = clause::clauses_of(filter.expr(), &slots, &mut self.dimensions).into();
         let program = Program::new(filter.expr(), &slots, &mut self.slots);
         let live = Some(Live { filter: filter.clone(), uses: 1, slots, clauses });
-        let asked = Asked { event_number: 0, passed: false, program };
+        let reads_payload = filter.reads_payload();
+        let asked = Asked { event_number: 0, passed: false, reads_payload, program };
         let id = if let Some(id) = self.free.pop() {
             self.live[id.index()] = live;
             self.asked[id.index()] = asked;
@@ -112,6 +115,11 @@ impl Filters {
         let clauses = clauses.expect("the filter is in use");
         let count = u32::try_from(clauses.len()).expect("a filter has few clauses");
         (0..count).map(move |which| ClauseRef { clauses: Arc::clone(&clauses), which })
+    }
+
+    /// Whether a filter looks into payloads.
+    pub(super) fn reads_payload(&self, id: FilterId) -> bool {
+        self.asked[id.index()].reads_payload
     }
 
     /// Whether the event passes the filter; evaluated once for each event number.

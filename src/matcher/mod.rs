@@ -37,6 +37,7 @@ use crate::event::Event;
 use crate::event::Interest;
 use crate::event::TopicPattern;
 use crate::event::fields::Scratch;
+use crate::event::opaque;
 use crate::limits::FILTER_EVENT_STEPS_MAX;
 use crate::matcher::accounts::Accounts;
 pub use crate::matcher::accounts::PayerId;
@@ -249,10 +250,15 @@ impl Matcher {
                 self.forest.search(root, &self.filters.dimensions, &mut self.buffers.candidates);
             }
         }
+        let is_opaque = opaque::is_opaque(&event.payload);
         for group in &self.buffers.candidates {
             let Some(Some(filter)) = self.groups.take_up(*group, self.event_number) else {
                 continue;
             };
+            // There is nothing in it to look at.
+            if is_opaque && self.filters.reads_payload(filter) {
+                continue;
+            }
             let members = self.groups.members(*group);
             let is_spent =
                 |member: &Member| self.accounts.is_spent(self.payers[member.wish.index()]);

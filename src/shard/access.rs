@@ -30,6 +30,7 @@ use crate::event::Op;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::event::fields::Scratch;
+pub(super) use crate::event::topic::common;
 use crate::limits::WHO_SPARE_BYTES;
 use crate::matcher::Filter;
 use crate::matcher::filter::Predicate;
@@ -300,33 +301,6 @@ fn joined(asked: Option<&Filter>, forced: &[Filter]) -> Option<Filter> {
     Filter::new(&Predicate::And(tests)).ok()
 }
 
-/// What each of some patterns has in common with each of some others, in the order of the first.
-pub(super) fn common(ones: &[TopicPattern], others: &[TopicPattern]) -> Vec<TopicPattern> {
-    let each = ones.iter().flat_map(|one| others.iter().map(move |other| (one, other)));
-    each.filter_map(|(one, other)| intersection(one, other)).collect()
-}
-
-/// The one pattern that matches what both match, if there is anything.
-fn intersection(one: &TopicPattern, other: &TopicPattern) -> Option<TopicPattern> {
-    let mut common: Vec<&str> = Vec::new();
-    let (mut ones, mut others) = (one.as_str().split('/'), other.as_str().split('/'));
-    let rest = loop {
-        match (ones.next(), others.next()) {
-            (None, None) => break None,
-            (Some("**"), Some(next)) => break Some((next, others)),
-            (Some(next), Some("**")) => break Some((next, ones)),
-            (Some("*"), Some(segment)) | (Some(segment), Some("*")) => common.push(segment),
-            (Some(one), Some(other)) if one == other => common.push(one),
-            _ => return None,
-        }
-    };
-    if let Some((next, rest)) = rest {
-        common.push(next);
-        common.extend(rest);
-    }
-    TopicPattern::new(&common.join("/")).ok()
-}
-
 impl Access {
     /// Whether a client without a token may come in from there. `passed_on_by`: the header field that says that a proxy passed its request on.
     pub(super) fn admits_anonymous(
@@ -396,26 +370,6 @@ mod tests {
 
     fn pattern(text: &str) -> TopicPattern {
         TopicPattern::new(text).unwrap()
-    }
-
-    #[test]
-    fn an_intersection_matches_what_both_match() {
-        for (one, other, expected) in [
-            ("a/b", "a/b", Some("a/b")),
-            ("a/b", "a/c", None),
-            ("a/*", "a/b", Some("a/b")),
-            ("*/b", "a/*", Some("a/b")),
-            ("**", "a/*", Some("a/*")),
-            ("a/**", "*/b/**", Some("a/b/**")),
-            ("a/**", "a", None),
-            ("**", "**", Some("**")),
-            ("a/*/c", "a/**", Some("a/*/c")),
-            ("a", "a/b", None),
-        ] {
-            let found = intersection(&pattern(one), &pattern(other));
-            assert_eq!(found.as_ref().map(TopicPattern::as_str), expected, "{one} {other}");
-            assert_eq!(intersection(&pattern(other), &pattern(one)), found, "{other} {one}");
-        }
     }
 
     #[test]

@@ -9,17 +9,21 @@ use super::encoded::Encoded;
 use super::large;
 use super::runs::Runs;
 use super::solo::Reached;
+use super::solo::Solo;
 use super::transport::Voice;
 use super::voice;
 use super::voice::SseId;
+use super::window::Window;
 use crate::batch::Item;
 use crate::batch::LargeEvents;
 use crate::batch::Outbox;
 use crate::batch::Owed;
+use crate::clock::Now;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
 use crate::dialect::Run;
 use crate::dialect::Subs;
+use crate::dialect::Told;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::SOLO_CHUNK_BYTES;
@@ -48,6 +52,10 @@ struct Filling<'a> {
     voice: Voice,
     class: Option<&'a Class>,
     epoch: &'a str,
+    /// How the event at hand is told.
+    told: Told,
+    /// It was larger than its client takes.
+    is_passed_over: bool,
     scratch: &'a mut Scratch,
     /// Of the batch that is being filled: how many events a message of it may have.
     batch_events_max: u16,
@@ -73,12 +81,13 @@ pub(super) struct Filled {
 pub(super) fn fill(
     conn: &mut Conn,
     class: Option<&Class>,
-    epoch: &str,
+    (epoch, now): (&str, Now),
     large: &mut LargeEvents,
     scratch: &mut Scratch,
 ) -> Filled {
     let mut filled = Filled::default();
     let Some(solo) = conn.solo.as_deref_mut() else { return filled };
+    let window_max = conn.caller.window_max();
     let Some(voice) = conn.voice else {
         fill_raw(&mut solo.outbox, &mut scratch.chunk);
         return filled;
@@ -87,6 +96,8 @@ pub(super) fn fill(
         voice,
         class,
         epoch,
+        told: Told { now_us: now.wall_us, ..Told::default() },
+        is_passed_over: false,
         scratch,
         batch_events_max: u16::MAX,
         batch_cursor: Vec::new(),
@@ -102,39 +113,22 @@ pub(super) fn fill(
         if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
             break;
         }
-        let Some(item) = solo.outbox.pop() else { break };
-        match item {
-            Item::Event { event, subs } if event.is_large() => {
-                solo.note_sent(&event);
-                let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
-                filling.large(&event, subs, reached, large, &mut solo.owed);
-            }
-            Item::Past { event, subs } if event.is_large() => {
-                filling.large(&event, subs, NOWHERE, large, &mut solo.owed);
-            }
-            Item::Event { event, subs } => {
-                filled.skipped += filling.announce(&mut solo.outbox);
-                solo.note_sent(&event);
-                let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
-                filling.event(&event, subs, reached);
-            }
-            Item::Past { event, subs } => filling.event(&event, subs, NOWHERE),
-            Item::Said { kind, text } => {
-                if kind == "live" {
-                    filled.skipped += filling.announce(&mut solo.outbox);
-                }
-                filling.said(kind, &text, (&solo.cursor, solo.mark));
-            }
-            Item::Raw(bytes) => filling.raw(&bytes),
-            Item::Reached { homes, mark } => {
-                solo.is_telling = false;
-                solo.mark = mark.or(solo.mark);
-                for (home, time_us) in homes {
-                    if let Some(sent) = solo.cursor.get_mut(usize::from(home)) {
-                        *sent = time_us.max(*sent);
-                    }
-                }
-            }
+        let Some(item) = next_item(solo, class, window_max) else { break };
+        if let Item::Event { event, .. } | Item::Past { event, .. } = &item
+            && event.is_expired(now.wall_us)
+        {
+            continue;
+        }
+        filling.told.is_past = matches!(item, Item::Past { .. });
+        filling.told.number = number_of(solo, class, &item);
+        filled.skipped += filling.take(item, solo, large);
+        //= mqtt-v5.0#3.1.2.11.4
+        //# Where a Packet is too large to send, the Server MUST discard it without sending it and then behave as if it had completed
+        //# sending that Application Message
+        if std::mem::take(&mut filling.is_passed_over)
+            && let Some(window) = solo.window.as_deref_mut()
+        {
+            window.acknowledged(filling.told.number);
         }
     }
     if solo.owed.is_empty() && !solo.outbox.has_items() {
@@ -152,6 +146,39 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
             Some(_) => {}
             None => return,
         }
+    }
+}
+
+/// The next item that may go: where events are to be acknowledged, some may have to wait for that, and others do not wait for them.
+fn next_item(solo: &mut Solo, class: Option<&Class>, window_max: u16) -> Option<Item> {
+    let Some(class) = class.filter(|class| class.is_numbered()) else { return solo.outbox.pop() };
+    let share = solo.outbox.share();
+    let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
+    match window.is_full() {
+        false => solo.outbox.pop(),
+        true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
+    }
+}
+
+/// The quality of service that an item is told with.
+fn qos_of(class: &Class, item: &Item) -> u8 {
+    match item {
+        Item::Event { event, subs } | Item::Past { event, subs } => {
+            Subs { of: &class.key.subs, set: *subs }.qos_of(event)
+        }
+        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => 0,
+    }
+}
+
+/// The number that an item is acknowledged by; 0: it is not.
+fn number_of(solo: &mut Solo, class: Option<&Class>, item: &Item) -> u16 {
+    match (class, item, solo.window.as_deref_mut()) {
+        (Some(class), Item::Event { event, .. } | Item::Past { event, .. }, Some(window))
+            if qos_of(class, item) > 0 && !class.is_too_large(event.payload.len()) =>
+        {
+            window.number(event)
+        }
+        _ => 0,
     }
 }
 
@@ -181,6 +208,45 @@ impl<'a> Filling<'a> {
         count
     }
 
+    /// Adds an item; how many events were passed over before it.
+    fn take(&mut self, item: Item, solo: &mut Solo, large: &mut LargeEvents) -> u64 {
+        let mut skipped = 0;
+        match item {
+            Item::Event { event, subs } if event.is_large() => {
+                solo.note_sent(&event);
+                let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
+                self.large(&event, subs, reached, large, &mut solo.owed);
+            }
+            Item::Past { event, subs } if event.is_large() => {
+                self.large(&event, subs, NOWHERE, large, &mut solo.owed);
+            }
+            Item::Event { event, subs } => {
+                skipped += self.announce(&mut solo.outbox);
+                solo.note_sent(&event);
+                let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
+                self.event(&event, subs, reached);
+            }
+            Item::Past { event, subs } => self.event(&event, subs, NOWHERE),
+            Item::Said { kind, text } => {
+                if kind == "live" {
+                    skipped += self.announce(&mut solo.outbox);
+                }
+                self.said(kind, &text, (&solo.cursor, solo.mark));
+            }
+            Item::Raw(bytes) => self.raw(&bytes),
+            Item::Reached { homes, mark } => {
+                solo.is_telling = false;
+                solo.mark = mark.or(solo.mark);
+                for (home, time_us) in homes {
+                    if let Some(sent) = solo.cursor.get_mut(usize::from(home)) {
+                        *sent = time_us.max(*sent);
+                    }
+                }
+            }
+        }
+        skipped
+    }
+
     /// A large event is a chunk of its own: what stands before it is said; returns how many events were passed over.
     fn end_before_large(&mut self, outbox: &mut Outbox) -> u64 {
         let Some(next) = outbox.large_next() else { return 0 };
@@ -199,12 +265,15 @@ impl<'a> Filling<'a> {
         owed: &mut Owed,
     ) {
         let Some(class) = self.class else { return };
+        if class.is_too_large(event.payload.len()) {
+            return;
+        }
         self.events += 1;
         let id = Some(self.id_at(reached));
         let encoded = &mut self.scratch.encoded;
         encoded.begin();
         encoded.keep_parts();
-        for piece in large::pieces(encoded, events, class, event, subs, id) {
+        for piece in large::pieces(encoded, events, class, event, (subs, self.told), id) {
             owed.push(piece);
         }
         encoded.end();
@@ -220,7 +289,12 @@ impl<'a> Filling<'a> {
             let id = Some(self.id_at(reached));
             let scratch = &mut *self.scratch;
             for subs in voice::messages(class, subs) {
-                let (text, deflaters) = scratch.encoded.text(class, event, subs, Form::Single);
+                let (text, deflaters) =
+                    scratch.encoded.text(class, event, subs, (Form::Single, self.told));
+                if class.is_too_large(text.len()) {
+                    self.is_passed_over = true;
+                    continue;
+                }
                 let alone = voice::is_deflated_alone(class, text.len()).then_some(deflaters);
                 voice::frame_event(self.voice, alone, &[text], id, &mut scratch.chunk);
             }
@@ -228,13 +302,13 @@ impl<'a> Filling<'a> {
         };
         let run = self.voice.dialect.speaker().run();
         if matches!(run, Run::PerTopic(_)) {
-            let (text, _) = scratch.encoded.text(class, event, subs, Form::InBatch);
+            let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
             if !scratch.batch.takes(run, event, text) {
                 self.end_batch();
             }
         }
         let scratch = &mut *self.scratch;
-        let (text, _) = scratch.encoded.text(class, event, subs, Form::InBatch);
+        let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
         scratch.batch.add(run, event, text);
         self.batch_events_max = self.batch_events_max.min(batch.events_max);
         let (times_us, mark) = reached;

@@ -158,6 +158,24 @@ impl Class {
         }
     }
 
+    /// What is left of subscriptions that match an event, without those that are not for it because of who published it.
+    pub(super) fn without_own(&self, event: &Event, subs: u64) -> u64 {
+        let excluded = self.key.subs.iter().enumerate().filter(|(_, sub)| sub.excludes(event));
+        excluded.fold(subs, |subs, (index, _)| subs & !(1 << index))
+    }
+
+    /// Whether a message of so many bytes is more than its connections take.
+    pub(super) fn is_too_large(&self, bytes: usize) -> bool {
+        let takes = |sub: &Arc<Subscription>| sub.delivery.bytes_max;
+        let most = self.key.subs.iter().map(takes).max().unwrap_or(0) as usize;
+        most > 0 && bytes > most
+    }
+
+    /// Whether some of its events are to be acknowledged, so that none of its connections is in step.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.key.subs.iter().any(|sub| sub.delivery.qos > 0)
+    }
+
     /// Whether no connection is left.
     pub(super) const fn is_empty(&self) -> bool {
         self.members.is_empty() && self.solos.is_empty()

@@ -24,6 +24,7 @@ use crate::batch::Counted;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
+use crate::event::ShardId;
 
 /// A class of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +60,14 @@ pub(super) struct Origin {
     pub(super) named: Option<Named>,
     /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
     pub(super) proxy: Option<IpAddr>,
+    /// It may be anyone's who shows no token, where that is asked later than its first bytes.
+    pub(super) may_be_anyone: bool,
+    /// Seconds of silence after which it is taken to be gone, where that is agreed; 0: it may be silent.
+    pub(super) silent_s_max: u32,
+    /// Messages that it takes without having acknowledged them.
+    pub(super) window_max: u16,
+    /// The name that is its own, as a hash; 0: it has none.
+    pub(super) name: u64,
 }
 
 impl Caller {
@@ -66,12 +75,27 @@ impl Caller {
     fn new(peer: IpAddr, is_proxy: bool) -> Self {
         Self {
             peer,
-            origin: is_proxy.then(|| Box::new(Origin { named: None, proxy: Some(peer) })),
+            origin: is_proxy.then(|| Box::new(Origin { proxy: Some(peer), ..Origin::default() })),
             is_passed_on: false,
             is_counted: false,
             is_warned: false,
             who_counted: Counted::default(),
         }
+    }
+
+    /// What few have, to be changed.
+    pub(super) fn origin_mut(&mut self) -> &mut Origin {
+        self.origin.get_or_insert_with(Box::default)
+    }
+
+    /// Seconds of silence after which it is taken to be gone; 0: it may be silent.
+    pub(super) fn silent_s_max(&self) -> u32 {
+        self.origin.as_deref().map_or(0, |origin| origin.silent_s_max)
+    }
+
+    /// Messages that it takes without having acknowledged them.
+    pub(super) fn window_max(&self) -> u16 {
+        self.origin.as_deref().map_or(0, |origin| origin.window_max).max(1)
     }
 
     /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
@@ -112,6 +136,11 @@ pub(super) struct Conn {
 }
 
 impl Conn {
+    /// A number that no other connection of the process has had, unless billions had its place.
+    pub(super) fn serial(&self, shard: ShardId, id: ConnId) -> u64 {
+        u64::from(shard.0) << 58 | u64::from(id.0) << 32 | u64::from(self.generation)
+    }
+
     /// Whether its last words have been said.
     pub(super) fn is_closing(&self) -> bool {
         self.solo.as_deref().is_some_and(|solo| solo.closing.is_some())

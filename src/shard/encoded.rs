@@ -15,8 +15,10 @@ use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::dialect::DialectId;
 use crate::dialect::Form;
+use crate::dialect::Heading;
 use crate::dialect::Run;
 use crate::dialect::Subs;
+use crate::dialect::Told;
 use crate::dialect::View;
 use crate::event::Event;
 use crate::event::Payload;
@@ -141,13 +143,15 @@ impl Encoded {
         class: &Class,
         event: &Event,
         subs: u64,
-        form: Form,
+        (form, told): (Form, Told),
     ) -> (&Body, &[u8]) {
         let body = self.body_index(class, event, subs);
         self.head.clear();
         let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
-        let of = Subs { of: &class.key.subs, set: subs };
-        class.key.voice.dialect.speaker().put_head(form, event, view, of, &mut self.head);
+        let subs = Subs { of: &class.key.subs, set: subs };
+        let body_bytes = self.bodies[body].text.whole_bytes();
+        let heading = Heading { form, event, view, subs, body_bytes, told };
+        class.key.voice.dialect.speaker().put_head(&heading, &mut self.head);
         (&self.bodies[body], &self.head)
     }
 
@@ -158,13 +162,15 @@ impl Encoded {
         class: &Class,
         event: &Event,
         subs: u64,
-        form: Form,
+        (form, told): (Form, Told),
     ) -> (&[u8], &Deflaters) {
         let body = self.body_index(class, event, subs);
         self.text.clear();
         let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
-        let of = Subs { of: &class.key.subs, set: subs };
-        class.key.voice.dialect.speaker().put_head(form, event, view, of, &mut self.text);
+        let subs = Subs { of: &class.key.subs, set: subs };
+        let body_bytes = self.bodies[body].text.bytes.len();
+        let heading = Heading { form, event, view, subs, body_bytes, told };
+        class.key.voice.dialect.speaker().put_head(&heading, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text.bytes);
         (&self.text, self.deflaters())
     }
@@ -183,8 +189,16 @@ impl Encoded {
         let text = &self.bodies[body].text.bytes;
         self.head.clear();
         let view = view_of(self.codec.as_ref(), voice.dialect);
-        let of = Subs { of: &class.key.subs, set: subs };
-        voice.dialect.speaker().put_head(Form::Single, event, view, of, &mut self.head);
+        let subs = Subs { of: &class.key.subs, set: subs };
+        let heading = Heading {
+            form: Form::Single,
+            event,
+            view,
+            subs,
+            body_bytes: text.len(),
+            told: Told::default(),
+        };
+        voice.dialect.speaker().put_head(&heading, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
         let is_same = |known: &&Known| {
             known.voice == voice

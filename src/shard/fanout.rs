@@ -39,6 +39,9 @@ impl Shard {
         for id in scratch.classes.drain(..) {
             let class = self.classes.at(id);
             let mut subs = std::mem::take(&mut class.matched);
+            if subs & class.unmatched.excluding != 0 {
+                subs = class.without_own(event, subs);
+            }
             if subs & class.unmatched.at(event.op) != 0 {
                 scratch.forced.push((id, subs));
                 continue;

@@ -28,6 +28,7 @@ use crate::batch::Owed;
 use crate::batch::Piece;
 use crate::clock::Now;
 use crate::dialect::Form;
+use crate::dialect::Told;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
@@ -140,11 +141,15 @@ impl Gathered {
         encoded: &mut Encoded,
         now: Now,
     ) {
+        if classes.at(id).is_too_large(event.payload.len()) {
+            return;
+        }
         if event.is_large() || self.is_full() {
             return self.append_pieces(classes, id, (event, subs), encoded);
         }
         if let Some(batch) = voice::batch_of(classes.at(id), subs) {
-            let (text, _) = encoded.text(classes.at(id), event, subs, Form::InBatch);
+            let (text, _) =
+                encoded.text(classes.at(id), event, subs, (Form::InBatch, Told::default()));
             let class = classes.at(id);
             let run = class.key.voice.dialect.speaker().run();
             if class.open.as_ref().is_some_and(|open| !open.runs.takes(run, event, text)) {
@@ -173,6 +178,9 @@ impl Gathered {
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         for subs in voice::messages(class, subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
+            if class.is_too_large(self.frames.bytes(frame).len()) {
+                continue;
+            }
             self.is_class_full |=
                 voice::push_frame(class, frame, &mut self.frames, &self.codec.deflaters);
         }
@@ -192,7 +200,8 @@ impl Gathered {
         let class = classes.at(id);
         let mark = voice::mark_of(class.key.voice, event);
         let sse_id = Some(SseId { epoch: &self.epoch, times_us: &self.cursor, mark });
-        let pieces = large::pieces(encoded, &mut self.large, class, event, subs, sse_id);
+        let pieces =
+            large::pieces(encoded, &mut self.large, class, event, (subs, Told::default()), sse_id);
         let messages = voice::messages_count(class, subs);
         class.push_pieces(pieces, messages, &self.frames);
         self.is_class_full = true;

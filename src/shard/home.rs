@@ -108,7 +108,7 @@ impl Home {
             }
         };
         let time_us = self.stamp(now);
-        let Draft { topic: _, key, op, payload, fields, ack: _ } = draft;
+        let Draft { topic: _, key, op, payload, fields, ack: _, meta } = draft;
         let before = match (op, ahead.of_key) {
             (Op::Delete, Some(event)) if event.op != Op::Delete => Some(event),
             (Op::Delete, None) if !key.is_empty() => self.memory.last(&topic, &key),
@@ -126,6 +126,7 @@ impl Home {
             payload,
             fields,
             before,
+            meta,
         })
     }
 

@@ -74,6 +74,10 @@ pub enum Mesh {
     Entered { conn: ConnRef, result: Result<(), LimitError> },
     /// To it: this one has left.
     Leave(Address),
+    /// To the shard that keeps a name: this connection has it from now on, or no longer.
+    Claim { address: Address, name: u64, is_claimed: bool },
+    /// From it: another connection has the name of this one.
+    TakenOver(ConnRef),
     /// To the shard that counts: how many events may this publisher publish?
     Ask(Box<AllowanceAsk>),
     /// From it.
@@ -145,6 +149,8 @@ impl Message for Mesh {
             Self::Enter(_)
             | Self::Entered { .. }
             | Self::Leave(_)
+            | Self::Claim { .. }
+            | Self::TakenOver(_)
             | Self::Ask(_)
             | Self::Granted { .. }
             | Self::Inquire(..)
@@ -186,6 +192,8 @@ impl Message for Mesh {
             | Self::Enter(_)
             | Self::Entered { .. }
             | Self::Leave(_)
+            | Self::Claim { .. }
+            | Self::TakenOver(_)
             | Self::Ask(_)
             | Self::Granted { .. }
             | Self::KeysWanted

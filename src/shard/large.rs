@@ -26,6 +26,7 @@ use crate::batch::TextOf;
 use crate::dialect::BatchPart;
 use crate::dialect::Form;
 use crate::dialect::Run;
+use crate::dialect::Told;
 use crate::dialect::json;
 use crate::event::Event;
 use crate::event::Text;
@@ -34,7 +35,6 @@ use crate::event::text::Run as TextRun;
 use crate::wire::deflate;
 use crate::wire::frame::Coding as FrameCoding;
 use crate::wire::frame::Header;
-use crate::wire::frame::OpCode;
 use crate::wire::sse;
 
 /// What is made from a large event.
@@ -63,7 +63,7 @@ pub(super) fn pieces(
     events: &mut LargeEvents,
     class: &Class,
     event: &Arc<Event>,
-    subs: u64,
+    (subs, told): (u64, Told),
     sse_id: Option<SseId<'_>>,
 ) -> Vec<Piece> {
     let voice = class.key.voice;
@@ -77,14 +77,14 @@ pub(super) fn pieces(
             put(BatchPart::Begin, event.time_us, &mut head);
             put(BatchPart::End, 0, &mut tail);
         }
-        let (body, own_head) = encoded.parts(class, event, subs, Form::InBatch);
+        let (body, own_head) = encoded.parts(class, event, subs, (Form::InBatch, told));
         head.extend_from_slice(own_head);
         let sse_id = sse_id.filter(|_| voice.is_sse());
         making
             .put_message(voice, &Message { kind: "batch", head: &head, body, tail: &tail, sse_id });
     } else {
         for subs in voice::messages(class, subs) {
-            let (body, head) = encoded.parts(class, event, subs, Form::Single);
+            let (body, head) = encoded.parts(class, event, subs, (Form::Single, told));
             making.put_message(voice, &Message { kind: "", head, body, tail: &[], sse_id });
         }
     }
@@ -110,29 +110,37 @@ impl Making<'_> {
             Transport::WebSocket { .. } => self.put_frame(voice, message),
             Transport::Sse { chunked } => self.put_sse(chunked, message),
             Transport::Messages => self.put_enveloped(voice, message),
+            Transport::Bare => self.put_bare(message),
         }
     }
 
     fn put_frame(&mut self, voice: Voice, message: &Message<'_>) {
         if let Some(text) = self.deflated(voice, message.body) {
-            return self.put_deflated(text, message);
+            return self.put_deflated(voice, text, message);
         }
         let body = self.body(message.body, TextForm::Whole);
         let bytes = message.head.len() + length(&body) + message.tail.len();
-        let header = Header::whole(OpCode::Text, FrameCoding::Plain, bytes);
+        let header = Header::whole(voice.opcode(), FrameCoding::Plain, bytes);
         self.own.extend_from_slice(header.as_bytes());
         self.own.extend_from_slice(message.head);
         self.put_all(body);
         self.own.extend_from_slice(message.tail);
     }
 
+    fn put_bare(&mut self, message: &Message<'_>) {
+        let body = self.body(message.body, TextForm::Whole);
+        self.own.extend_from_slice(message.head);
+        self.put_all(body);
+        self.own.extend_from_slice(message.tail);
+    }
+
     /// The head and the tail are stored, so that the body is deflated once whatever stands around it.
-    fn put_deflated(&mut self, text: Rc<Kept>, message: &Message<'_>) {
+    fn put_deflated(&mut self, voice: Voice, text: Rc<Kept>, message: &Message<'_>) {
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         deflate::stored_head(message.head, &mut head);
         deflate::stored_tail(message.tail, &mut tail);
         let bytes = head.len() + text.bytes().len() + tail.len();
-        let header = Header::whole(OpCode::Text, FrameCoding::Deflated, bytes);
+        let header = Header::whole(voice.opcode(), FrameCoding::Deflated, bytes);
         self.own.extend_from_slice(header.as_bytes());
         self.own.append(&mut head);
         self.put_all(vec![Piece::Kept { kept: text, from: 0 }]);

@@ -8,6 +8,7 @@ use super::input::ConnRef;
 use super::own::Own;
 use super::stats::Behind;
 use crate::clock::Now;
+use crate::event::Draft;
 use crate::wire::http::HttpDate;
 
 /// Ticks in which every connection is looked at once: one in so many is, each tick.
@@ -23,6 +24,8 @@ pub(super) struct Life {
     /// Which of the `SWEEP_TICKS` parts of the connections was looked at last.
     swept: u32,
     stopping: Option<Stopping>,
+    /// What is to be published for those who have gone.
+    pub(super) last_words: Vec<Draft>,
     /// How far it has come with telling of itself.
     pub(super) own: Own,
     /// Who was found behind since the first part was looked at last.

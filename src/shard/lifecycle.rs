@@ -9,6 +9,7 @@ use super::closes::CLOSE_POLICY;
 use super::closes::CLOSE_SILENT;
 use super::conns::Conns;
 use super::deadlines::seconds;
+use super::farewell;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
@@ -23,6 +24,7 @@ use super::transport::Voice;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Ending;
+use crate::dialect::Silence;
 use crate::limits::UNITS_GONE;
 use crate::wire::frame;
 
@@ -102,7 +104,13 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(self.intake.inbound());
         }
+        if let (Some(talk), Some(who)) = (&mut conn.talk, &conn.who) {
+            let mut words = talk.last_words();
+            words.retain(|draft| who.principal.may_publish(&draft.topic));
+            self.life.last_words.append(&mut words);
+        }
         let generation = conn.generation;
+        let name = conn.caller.origin.as_deref_mut().map_or(0, |of| std::mem::take(&mut of.name));
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;
         if let Some(voice) = conn.voice.take() {
@@ -112,6 +120,9 @@ impl Shard {
         conn.solo = None;
         self.count_held(id);
         self.conns.close_socket(id);
+        if name != 0 {
+            self.claim(ConnRef { id, generation }, name, false);
+        }
         if was_counted {
             self.leave(Address { shard: self.shards.here(), conn: ConnRef { id, generation } });
         }
@@ -152,8 +163,8 @@ impl Shard {
             self.put_stream_end(id, code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
-        frame::put_close(&mut bytes, code, reason);
-        self.close_with(id, &bytes, AfterSent::Awaited, now);
+        let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
+        self.close_with(id, &bytes, after_sent, now);
     }
 
     /// Closes a connection once everything said so far has been sent.
@@ -265,9 +276,9 @@ impl Shard {
                 let message = format_args!("a message did not arrive in time");
                 self.tell_log_of(Some(id), "warning", "limits", message, now);
             }
-            Session::WebSocket(_) if self.settings.idle_s_max(conn.voice).is_some() => {
-                let idle_s_max = self.settings.idle_s_max(conn.voice);
-                if idle_s_max.is_some_and(|most| silent_s >= most) {
+            Session::WebSocket(_) if self.settings.silence(conn.voice) != Some(Silence::Pinged) => {
+                let most = self.settings.idle_s_max(conn.voice, conn.caller.silent_s_max());
+                if most.is_some_and(|most| silent_s >= most) {
                     self.close(id, CLOSE_NORMAL, "", now);
                 }
             }
@@ -310,9 +321,9 @@ impl Shard {
             return self.end_politely(id, AfterSent::Gone, now);
         }
         let mut bytes = Vec::new();
-        frame::put_close(&mut bytes, code, reason);
+        let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
         self.push_item(id, Item::Raw(bytes.into()));
-        self.end_politely(id, AfterSent::Awaited, now);
+        self.end_politely(id, after_sent, now);
     }
 
     /// Ends subscriptions after what waits was sent.

@@ -9,6 +9,7 @@ mod allowance;
 mod arrivals;
 mod brake;
 mod chunk;
+mod claims;
 mod class;
 mod classes;
 mod closes;
@@ -21,6 +22,7 @@ mod draining;
 mod durable;
 mod encoded;
 mod fanout;
+mod farewell;
 mod figures;
 mod flight;
 mod forced;
@@ -84,6 +86,7 @@ mod turn;
 mod untold;
 mod voice;
 mod want;
+mod window;
 mod work;
 
 use std::sync::Arc;
@@ -234,6 +237,8 @@ impl Shard {
             Mesh::Enter(entry) => self.enter_here(&entry, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
+            Mesh::Claim { address, name, is_claimed } => self.claimed(address, name, is_claimed),
+            Mesh::TakenOver(conn) => self.rights.taken_over.push(conn),
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}

@@ -177,7 +177,16 @@ impl Shard {
             payload: Bytes::from(payload),
             fields,
             ack: Ack::None,
+            meta: None,
         })
+    }
+
+    /// Says what those who have gone wanted to be said.
+    pub(super) fn say_last_words(&mut self, now: Now) {
+        for mut draft in std::mem::take(&mut self.life.last_words) {
+            self.intake.ingest.find_fields(std::slice::from_mut(&mut draft));
+            self.publish_own(vec![draft], now);
+        }
     }
 
     fn publish_own(&mut self, drafts: Vec<Draft>, now: Now) {

@@ -58,6 +58,8 @@ pub(super) struct PastHeld {
 pub(super) struct Untold {
     /// One home's topics at a time.
     pub(super) parts: VecDeque<(HomeId, TopicPattern)>,
+    /// Only upserts are told.
+    pub(super) is_of_states: bool,
 }
 
 impl Untold {

@@ -5,6 +5,7 @@
 use super::Shard;
 use super::chunk;
 use super::chunk::Scratch;
+use super::class::Class;
 use super::input::ConnId;
 use super::sink::Sent;
 use super::sink::Sink;
@@ -115,7 +116,7 @@ impl Shard {
         }
         let class = conn.class.and_then(|class| self.classes.find(class));
         let (epoch, large) = (self.shards.epoch(), self.telling.gathered.large());
-        let filled = chunk::fill(conn, class, epoch, large, scratch);
+        let filled = chunk::fill(conn, class, (epoch, now), large, scratch);
         self.stats.dropped += filled.dropped;
         self.stats.skipped += filled.skipped;
         self.stats.gaps += filled.gaps;
@@ -180,6 +181,8 @@ impl Shard {
     /// What comes next for a connection whose chunks were sent.
     fn after_chunks(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
+        let class = conn.class.and_then(|class| self.classes.find(class));
+        let is_numbered = class.is_some_and(Class::is_numbered);
         let Some(solo) = conn.solo.as_deref_mut() else { return };
         if solo.is_unheard && solo.has_room() {
             solo.is_unheard = false;
@@ -190,8 +193,10 @@ impl Shard {
         };
         solo.count_past();
         let closing = solo.closing;
+        let is_held = solo.is_held();
         if solo.is_done() {
             match closing {
+                None if is_numbered => {}
                 None => self.fall_in_step(id),
                 Some(closing)
                     if closing.after_sent == AfterSent::Gone
@@ -207,7 +212,9 @@ impl Shard {
             self.ask_for_next_pages(id, now);
         }
         let has_more = self.conns.solo(id);
-        if has_more.is_some_and(|solo| !solo.owed.is_empty() || !solo.outbox.is_empty()) {
+        let has_more =
+            has_more.is_some_and(|solo| !solo.owed.is_empty() || !solo.outbox.is_empty());
+        if has_more && !is_held {
             self.mark_solo(id);
         }
     }

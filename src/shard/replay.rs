@@ -69,7 +69,10 @@ impl Shard {
         let is_return = matches!(since, Since::Position(_) | Since::Cursor(_) | Since::Lost);
         let homes = self.shards.homes().of_patterns(&subscription.topics);
         let untold = match since {
-            Since::Snapshot(topics) => Some(self.untold(&common(topics, &subscription.topics))),
+            Since::Snapshot(topics) | Since::States(topics) => {
+                let is_of_states = matches!(since, Since::States(_));
+                Some(self.untold(&common(topics, &subscription.topics), is_of_states))
+            }
             _ => None,
         };
         let is_snapshot = untold.is_some();
@@ -406,7 +409,7 @@ fn start_anywhere(since: &Since) -> Start {
         Since::Last => LAST,
         Since::Tail(count) => Start::Tail { count: *count, counted_us: 0 },
         Since::Time(time_us) => Start::AfterTime { time_us: time_us.saturating_sub(1), mark: None },
-        Since::Now | Since::Snapshot(_) => Start::Now,
+        Since::Now | Since::Snapshot(_) | Since::States(_) => Start::Now,
         Since::Position(_) | Since::Cursor(_) | Since::Lost => Start::Now,
     }
 }
@@ -429,7 +432,12 @@ fn first_cursor(
         Since::Cursor(cursor) if of(home, &cursor.epoch) => cursor.times_us[home.index()],
         Since::Cursor(_) | Since::Earliest | Since::Lost => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
-        Since::Now | Since::Last | Since::Tail(_) | Since::Snapshot(_) | Since::Position(_) => 0,
+        Since::Now
+        | Since::Last
+        | Since::Tail(_)
+        | Since::Snapshot(_)
+        | Since::States(_)
+        | Since::Position(_) => 0,
     };
     let all = (0..).map(HomeId).take(home_count);
     all.map(|home| match since {

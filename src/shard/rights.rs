@@ -3,6 +3,8 @@
 //! Invariant: what is forbidden on one shard is forbidden on all, and limits hold over all of them together, which is why one counts for the others.
 
 use super::allowance::Allowances;
+use super::claims::Claims;
+use super::input::ConnRef;
 use super::registrar::Registrar;
 use super::settings::Settings;
 use super::tokens::Tokens;
@@ -10,6 +12,10 @@ use super::tokens::Tokens;
 /// One shard's part in it.
 #[derive(Debug)]
 pub(super) struct Rights {
+    /// Whose names are kept here.
+    pub(super) claims: Claims,
+    /// Connections here whose names others have now.
+    pub(super) taken_over: Vec<ConnRef>,
     pub(super) tokens: Tokens,
     /// On the shard that counts: everyone who is counted.
     pub(super) registrar: Registrar,
@@ -21,6 +27,8 @@ impl Rights {
     pub(super) fn new(settings: &Settings) -> Self {
         let rates_max = settings.memory.rates_max();
         Self {
+            claims: Claims::default(),
+            taken_over: Vec::new(),
             tokens: Tokens::new(settings),
             registrar: Registrar::new(settings.access.limits, rates_max),
             allowances: Allowances::within(rates_max),

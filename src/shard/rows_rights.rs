@@ -257,6 +257,7 @@ mod tests {
             payload: Bytes::copy_from_slice(payload.as_bytes()),
             fields: Fields::default(),
             before: None,
+            meta: None,
         }
     }
 

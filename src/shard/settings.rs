@@ -63,12 +63,22 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Seconds after which a silent client is closed, if it is not pinged.
-    pub(super) fn idle_s_max(&self, voice: Option<Voice>) -> Option<u32> {
+    /// What becomes of a client that says nothing.
+    pub(super) fn silence(&self, voice: Option<Voice>) -> Option<Silence> {
+        voice.map(|voice| voice.dialect.speaker().manners.silence)
+    }
+
+    /// Seconds after which a silent client is closed, if it is not pinged; `agreed_s`: what it has agreed to, 0 for as long as it likes.
+    pub(super) fn idle_s_max(&self, voice: Option<Voice>, agreed_s: u32) -> Option<u32> {
         let speaker = voice?.dialect.speaker();
-        let Silence::Closed { after_s } = speaker.manners.silence else { return None };
-        let set = self.views.setting(speaker.protocol, after_s);
-        Some(u32::try_from(set).unwrap_or(u32::MAX))
+        match speaker.manners.silence {
+            Silence::Pinged => None,
+            Silence::Agreed => (agreed_s > 0).then_some(agreed_s),
+            Silence::Closed { after_s } => {
+                let set = self.views.setting(speaker.protocol, after_s);
+                Some(u32::try_from(set).unwrap_or(u32::MAX))
+            }
+        }
     }
 
     /// All homes, of so many shards.

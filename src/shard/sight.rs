@@ -27,6 +27,8 @@ pub(super) enum Sight {
 pub(super) struct Unmatched {
     deletes: u64,
     others: u64,
+    /// Which are not for the events of some publisher.
+    pub(super) excluding: u64,
 }
 
 impl Unmatched {
@@ -35,7 +37,9 @@ impl Unmatched {
             let meant = subs.iter().enumerate().filter(|(_, sub)| is_meant(&sub.forced));
             meant.fold(0, |set, (index, _)| set | 1 << index)
         };
+        let excluding = subs.iter().enumerate().filter(|(_, sub)| sub.delivery.without != 0);
         Self {
+            excluding: excluding.fold(0, |set, (index, _)| set | 1 << index),
             deletes: set(|forced| !forced.filters.is_empty()),
             others: set(|forced| !forced.filters.is_empty() && !forced.is_joined),
         }

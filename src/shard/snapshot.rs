@@ -16,6 +16,7 @@ use super::past::Wanted;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::event::Event;
+use crate::event::Op;
 use crate::event::TopicPattern;
 use crate::history::Read;
 use crate::history::Start;
@@ -35,7 +36,7 @@ fn next_page(read: &Read, up_to_us: u64) -> Arc<Read> {
 
 impl Shard {
     /// A snapshot's parts; a pattern is asked of every home.
-    pub(super) fn untold(&self, topics: &[TopicPattern]) -> Untold {
+    pub(super) fn untold(&self, topics: &[TopicPattern], is_of_states: bool) -> Untold {
         let mut parts = VecDeque::new();
         for topic in topics {
             match topic {
@@ -47,7 +48,7 @@ impl Shard {
                 }
             }
         }
-        Untold { parts }
+        Untold { parts, is_of_states }
     }
 
     /// A page of a snapshot has come.
@@ -72,7 +73,7 @@ impl Shard {
         for gap in page.gaps {
             self.push_page_gap(id, serial, set, gap);
         }
-        self.push_past(id, serial, &page.events);
+        self.push_past(id, serial, &page.events, now);
         if is_part_told && !self.conns.tell_next_part(id, serial) {
             self.end_replay(id, serial, now);
         }
@@ -80,7 +81,7 @@ impl Shard {
         self.mark_solo(id);
     }
 
-    fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>]) {
+    fn push_past(&mut self, id: ConnId, serial: u32, events: &[Arc<Event>], now: Now) {
         let Some(sub) = self.conns.replay_of(id, serial).map(|replay| replay.sub) else { return };
         let (filter, forced) = self.terms_of(id, 1 << sub);
         let narrowed = self.conns.narrowed_to(id, serial);
@@ -89,6 +90,7 @@ impl Shard {
             .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
         let shown = heard_of.filter_map(|event| self.shown(filter.as_ref(), &forced, event));
         let shown: Vec<Arc<Event>> = shown.collect();
+        let subscription = self.subs_of(id).get(usize::from(sub)).cloned();
         let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
@@ -97,6 +99,12 @@ impl Shard {
         };
         let subs = 1 << sub;
         for event in shown {
+            let is_left_out = replay.untold.as_ref().is_some_and(|untold| untold.is_of_states)
+                && (!matches!(event.op, Op::Upsert | Op::Create) || event.is_expired(now.wall_us));
+            let is_own = subscription.as_ref().is_some_and(|sub| sub.excludes(&event));
+            if is_left_out || is_own {
+                continue;
+            }
             replay.live.replayed += 1;
             solo.outbox.push(Item::Past { event, subs });
         }

@@ -12,6 +12,7 @@ use super::past::PastHeld;
 use super::past::Untold;
 use super::past::Wanted;
 use super::player::Player;
+use super::window::Window;
 use crate::batch::Outbox;
 use crate::batch::Owed;
 use crate::clock::Now;
@@ -37,6 +38,8 @@ pub(super) struct Solo {
     pub(super) outbox: Outbox,
     pub(super) replays: Vec<Replay>,
     pub(super) past: PastHeld,
+    /// What its client has not acknowledged, if it acknowledges anything.
+    pub(super) window: Option<Box<Window>>,
     /// The socket took less than it was given; nothing is tried until it is writable.
     pub(super) blocked: bool,
     /// When its socket last took something, or had room again, in milliseconds since the start.
@@ -57,6 +60,14 @@ pub(super) struct Solo {
     pub(super) mark: Option<Mark>,
     /// A snapshot is being told, so the cursor is no position to come back to.
     pub(super) is_telling: bool,
+}
+
+/// What a conversation's client shows of who it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shown<'a> {
+    Token(&'a str),
+    /// As in a request: a token counts where there are keys to check it with, and without one it may be known by its certificate, or be anyone.
+    Perhaps(Option<&'a str>),
 }
 
 /// Which of a connection's subscriptions is told of the past, and whether it was running before.
@@ -138,9 +149,19 @@ impl Solo {
         self.replays.iter().any(|replay| replay.is_awaited)
     }
 
+    /// Whether all that waits has to wait until its client has acknowledged something.
+    pub(super) fn is_held(&self) -> bool {
+        let window = self.window.as_deref();
+        self.owed.is_empty()
+            && window.is_some_and(|of| of.is_full() && of.held_until >= self.outbox.end())
+    }
+
     /// Whether all was sent and nothing is awaited.
     pub(super) fn is_done(&self) -> bool {
-        self.owed.is_empty() && self.outbox.is_empty() && self.replays.is_empty()
+        self.owed.is_empty()
+            && self.outbox.is_empty()
+            && self.replays.is_empty()
+            && self.window.as_ref().is_none_or(|window| window.is_empty())
     }
 
     /// Which subscriptions must not get live events of this home, because its past is still being told.

@@ -14,6 +14,7 @@ use super::playing::check_seek;
 use super::solo::Listener;
 use super::solo::Solo;
 use super::transport::Voice;
+use super::want::Part;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Change;
@@ -23,6 +24,7 @@ use crate::dialect::RefusalCode;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::Subscription;
+use crate::dialect::Wish;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Gap;
 use crate::position::Playback;
@@ -30,16 +32,25 @@ use crate::position::Seek;
 use crate::position::Since;
 
 impl Shard {
-    /// Takes a subscription on, and starts to tell it of the past that it asked for. `None`: it is told of nothing before the next event, and that it is there
-    /// is not said.
-    ///
-    /// # Errors
-    /// Why it is not taken on, which is not said either.
-    pub(super) fn subscribe(
+    /// Takes a subscription on, and starts to tell it of the past that it asked for.
+    pub(super) fn subscribe(&mut self, id: ConnId, wish: &Wish, now: Now) {
+        let Wish { subscription, since, playback } = wish;
+        if !self.charge_making(id, subscription.filter.as_ref(), now) {
+            return;
+        }
+        if let Err(refusal) =
+            self.subscribe_or_refuse(id, subscription, ((since, *playback), Part::Refused), now)
+        {
+            self.say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
+        }
+    }
+
+    /// The same; what refuses it is handed back, and not said.
+    fn subscribe_or_refuse(
         &mut self,
         id: ConnId,
         subscription: &Arc<Subscription>,
-        past: Option<(&Since, Option<Playback>)>,
+        (past, part): ((&Since, Option<Playback>), Part),
         now: Now,
     ) -> Result<(), Refusal> {
         let mut subs = self.subs_of(id).to_vec();
@@ -56,23 +67,68 @@ impl Shard {
                 format_args!("the connection has {most} subscriptions, and may not have more");
             return Err(Refusal::new(RefusalCode::TooManySubscriptions, message));
         }
-        let subscription = &self.confined_or_refused(id, subscription)?;
+        let subscription = &self.confined_or_refused(id, subscription, part)?;
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
         self.fit(id, &subs)?;
         self.stats.add_sub(self.conns.voice_of(id));
-        match past {
-            Some(_) => self.say(id, &Outcome::Subscribed { id: &subscription.id }),
-            None => self.go_solo(id),
-        }
+        self.say(id, &Outcome::Subscribed { id: &subscription.id });
+        // Its dialect may have no word for that.
+        self.go_solo(id);
         self.enter_class(id, subs);
         if subscription.is_alone() {
             self.begin_shaping(id, sub, subscription, now);
         }
-        if let Some(past) = past {
-            self.begin_replay(id, Listener { sub, is_live: false }, subscription, past, now);
+        // Who is told no more than whether it runs hears from now on; others are told where the present begins.
+        let is_live = part == Part::Taken;
+        if !is_live || *past.0 != Since::Now {
+            self.begin_replay(id, Listener { sub, is_live }, subscription, past, now);
         }
         self.sleep_or_wake(id);
+        Ok(())
+    }
+
+    /// Takes a subscription on, in the place of the one with its id if there is one: that one loses nothing.
+    pub(super) fn subscribe_or_replace(
+        &mut self,
+        id: ConnId,
+        wish: &Wish,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let asked = &wish.subscription;
+        if !self.charge_making(id, asked.filter.as_ref(), now) {
+            // It cannot pay, and is being closed.
+            return Ok(());
+        }
+        let mut subs = self.subs_of(id).to_vec();
+        let Some(index) = subs.iter().position(|sub| sub.id == asked.id) else {
+            return self.subscribe_or_refuse(
+                id,
+                asked,
+                ((&wish.since, wish.playback), Part::Taken),
+                now,
+            );
+        };
+        let confined = self.confined_or_refused(id, asked, Part::Taken)?;
+        subs[index] = Arc::clone(&confined);
+        self.fit(id, &subs)?;
+        let sub = u8::try_from(index).expect("subscriptions are at most 64");
+        self.begin_shaping(id, sub, &confined, now);
+        if self.subs_of(id).is_empty() {
+            // What was held filled its outbox, and it is being closed.
+            return Ok(());
+        }
+        self.go_solo(id);
+        self.enter_class(id, subs);
+        if wish.since != Since::Now {
+            self.begin_replay(
+                id,
+                Listener { sub, is_live: true },
+                &confined,
+                (&wish.since, wish.playback),
+                now,
+            );
+        }
         Ok(())
     }
 
@@ -95,7 +151,7 @@ impl Shard {
             }
         };
         // A change of filter takes the place of the confined one, so it is confined anew.
-        let changed = match self.confined_or_refused(id, &changed) {
+        let changed = match self.confined_or_refused(id, &changed, Part::Refused) {
             Ok(confined) => confined,
             Err(refusal) => {
                 return self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });

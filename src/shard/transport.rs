@@ -1,6 +1,7 @@
 //! How a connection is spoken to: its dialect, and what its messages are wrapped in.
 
 use crate::dialect::DialectId;
+use crate::wire::frame::OpCode;
 
 /// How a connection is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +14,14 @@ impl Voice {
     /// Whether what its client says behind a subscription waits until that is live.
     pub(super) fn hears_once_live(self) -> bool {
         self.dialect.speaker().manners.hears_once_live
+    }
+
+    /// Which kind of message a WebSocket's are.
+    pub(super) const fn opcode(self) -> OpCode {
+        match self.dialect.speaker().protocol.packets {
+            Some(_) => OpCode::Binary,
+            None => OpCode::Text,
+        }
     }
 
     pub(super) const fn is_sse(self) -> bool {
@@ -32,6 +41,8 @@ pub(super) enum Transport {
     },
     /// A stream of messages, each in an envelope of the dialect's own and in an HTTP/1.1 chunk.
     Messages,
+    /// Nothing: the dialect's messages are packets, which say themselves where they end.
+    Bare,
 }
 
 /// What was agreed about the server's compression.

@@ -52,7 +52,8 @@ pub(super) fn window_bits(voice: Voice) -> Option<u8> {
         } => Some(window_bits),
         Transport::WebSocket { deflate: Deflate::Off }
         | Transport::Sse { .. }
-        | Transport::Messages => None,
+        | Transport::Messages
+        | Transport::Bare => None,
     }
 }
 
@@ -68,11 +69,12 @@ pub(super) fn frame_event(
         (Transport::WebSocket { .. }, Some(deflaters)) => {
             let start = out.len();
             deflaters.deflate(window_bits(voice).unwrap_or(15), parts, out);
-            put_header_before(start, out);
+            put_header_before(start, voice.opcode(), out);
         }
-        (Transport::WebSocket { .. }, None) => frame_plain(parts, out),
+        (Transport::WebSocket { .. }, None) => frame_plain(voice, parts, out),
         (Transport::Sse { chunked }, _) => frame_sse(chunked, None, sse_id, parts, out),
         (Transport::Messages, _) => frame_message(voice, parts, out),
+        (Transport::Bare, _) => put_bare(parts, out),
     }
 }
 
@@ -86,7 +88,7 @@ pub(super) fn frame_batch(
 ) {
     match voice.transport {
         Transport::Sse { chunked } => frame_sse(chunked, Some("batch"), Some(sse_id), &[text], out),
-        Transport::WebSocket { .. } | Transport::Messages => {
+        Transport::WebSocket { .. } | Transport::Messages | Transport::Bare => {
             frame_event(voice, alone, &[text], None, out);
         }
     }
@@ -101,23 +103,28 @@ pub(super) fn frame_said(
     out: &mut Vec<u8>,
 ) {
     match voice.transport {
-        Transport::WebSocket { .. } => frame_plain(&[text], out),
+        Transport::WebSocket { .. } => frame_plain(voice, &[text], out),
         Transport::Sse { chunked } => frame_sse(chunked, Some(kind), sse_id, &[text], out),
         Transport::Messages => frame_message(voice, &[text], out),
+        Transport::Bare => put_bare(&[text], out),
     }
 }
 
-fn frame_plain(parts: &[&[u8]], out: &mut Vec<u8>) {
+fn frame_plain(voice: Voice, parts: &[&[u8]], out: &mut Vec<u8>) {
     let bytes = parts.iter().map(|part| part.len()).sum();
-    out.extend_from_slice(Header::whole(OpCode::Text, Coding::Plain, bytes).as_bytes());
+    out.extend_from_slice(Header::whole(voice.opcode(), Coding::Plain, bytes).as_bytes());
+    put_bare(parts, out);
+}
+
+fn put_bare(parts: &[&[u8]], out: &mut Vec<u8>) {
     for part in parts {
         out.extend_from_slice(part);
     }
 }
 
 /// Puts the header before a deflated message, whose length is known only when it is there.
-fn put_header_before(start: usize, out: &mut Vec<u8>) {
-    let header = Header::whole(OpCode::Text, Coding::Deflated, out.len() - start);
+fn put_header_before(start: usize, opcode: OpCode, out: &mut Vec<u8>) {
+    let header = Header::whole(opcode, Coding::Deflated, out.len() - start);
     out.splice(start..start, header.as_bytes().iter().copied());
 }
 
@@ -255,6 +262,7 @@ pub(super) fn push_frame(
     class.waiting.plain.push(frame);
     class.waiting.bytes += frames.bytes(frame).len();
     let is_full = class.waiting.bytes >= CLASS_BYTES_MAX;
+    let opcode = class.key.voice.opcode();
     let Some(stream) = &mut class.stream else { return is_full };
     let mut deflated = Vec::new();
     let plain = payload_of(frames.bytes(frame));
@@ -265,7 +273,7 @@ pub(super) fn push_frame(
     }
     stream.deflater.compress(&[plain], &mut deflated);
     deflaters.count(plain.len(), deflated.len());
-    put_header_before(0, &mut deflated);
+    put_header_before(0, opcode, &mut deflated);
     stream.messages += 1;
     class.waiting.deflated.push(frames.add(|out| out.extend_from_slice(&deflated)));
     is_full
@@ -299,8 +307,10 @@ mod tests {
     fn the_payload_of_a_frame_is_found_at_every_length() {
         for bytes in [0, 1, 125, 126, 65_535, 65_536] {
             let text = vec![b'x'; bytes];
+            let transport = Transport::WebSocket { deflate: Deflate::Off };
+            let voice = Voice { dialect: crate::dialect::native::NATIVE, transport };
             let mut frame = Vec::new();
-            frame_plain(&[&text], &mut frame);
+            frame_plain(voice, &[&text], &mut frame);
             assert_eq!(payload_of(&frame).len(), bytes);
         }
     }

@@ -21,6 +21,15 @@ use crate::limits::FILTER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Since;
 
+/// What becomes of a subscription a part of which is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// It is refused, and what is not granted is named.
+    Refused,
+    /// That part is taken.
+    Taken,
+}
+
 impl Shard {
     /// From here on a connection has these subscriptions, by id, and no others.
     pub(super) fn want(&mut self, id: ConnId, wishes: &[Wish], now: Now) {
@@ -81,18 +90,26 @@ impl Shard {
         &self,
         id: ConnId,
         asked: &Arc<Subscription>,
+        part: Part,
     ) -> Result<Arc<Subscription>, Refusal> {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
             return Err(Refusal::new(RefusalCode::Forbidden, WHO_FIRST));
         };
         self.within_bounds(asked)?;
         let is_granted = |topic| who.principal.may_subscribe(topic);
-        if let Some(topic) = asked.topics.iter().find(|topic| !is_granted(topic)) {
+        let missing = asked.topics.iter().find(|topic| !is_granted(topic));
+        let confined = match part {
+            Part::Refused if missing.is_some() => None,
+            _ => who.confine(asked),
+        };
+        confined.ok_or_else(|| match missing {
             // By its name: topics no longer stand as they were said.
-            let message = format_args!("{} is not allowed", topic.as_str());
-            return Err(Refusal::of(RefusalCode::Forbidden, "topics", message));
-        }
-        who.confine(asked).ok_or_else(|| self.why_barred(asked))
+            Some(topic) => {
+                let message = format_args!("{} is not allowed", topic.as_str());
+                Refusal::of(RefusalCode::Forbidden, "topics", message)
+            }
+            None => self.why_barred(asked),
+        })
     }
 
     /// Why nothing is left of a subscription whose topics are granted: each is of a type of event that needs a role, and the first is named.

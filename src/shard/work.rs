@@ -70,6 +70,7 @@ impl Shard {
         self.telling.solos.outboxes().set_share(self.outbox_share());
         self.tell_interest();
         self.close_revoked(now);
+        self.close_taken_over(now);
         self.read_on(now);
         self.tell_rows(now);
         loop {
@@ -100,6 +101,7 @@ impl Shard {
         self.play_due(now);
         self.go_on_with_past(now);
         self.hear_on(now);
+        self.say_last_words(now);
         self.retry_held(now);
         self.go_on_stopping(now);
         self.telling.turn.end(spent_before);

@@ -240,6 +240,7 @@ pub fn told_to_all(schema: &Schema, write: &Write, written: &Written) -> Option<
         payload: Bytes::from(payload),
         fields: Fields::default(),
         ack: Ack::default(),
+        meta: None,
     };
     Some(Told { answer: None, draft })
 }

@@ -59,6 +59,8 @@ pub enum UpgradeError {
     VersionRepeated,
     /// Every subprotocol offered is unknown here.
     ProtocolUnknown,
+    /// None is offered where one is needed.
+    ProtocolMissing,
 }
 
 const KEY_BYTES: usize = 24;
@@ -174,6 +176,9 @@ impl fmt::Display for UpgradeError {
             Self::KeyInvalid => "header field Sec-WebSocket-Key is not 16 bytes in base64",
             Self::VersionUnsupported => "header field Sec-WebSocket-Version must be 13",
             Self::VersionRepeated => "header field Sec-WebSocket-Version is there more than once",
+            Self::ProtocolMissing => {
+                "Sec-WebSocket-Protocol is missing, and here a subprotocol is needed"
+            }
             Self::ProtocolUnknown => "no subprotocol of Sec-WebSocket-Protocol is spoken here",
         })
     }

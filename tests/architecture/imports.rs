@@ -13,7 +13,7 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 11] = [
+const ONE_PURPOSE: [(&[&str], &str); 10] = [
     (
         &["shard::inquiry", "shard::input"],
         "messages, and those among them that are about an operator",
@@ -38,7 +38,6 @@ const ONE_PURPOSE: [(&[&str], &str); 11] = [
         ],
         "what a folder declares: its doors lead to its conversations, which know how it sees events",
     ),
-    (&["dialect::native::members", "dialect::native::options"], "members, and what they are"),
     (&["history::memory", "history::page"], "what is kept, and a page of it"),
     (
         &[
@@ -95,7 +94,9 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "session",
                 "session::asked",
                 "session::awaiting",
+                "session::bare",
                 "session::http",
+                "session::packets",
                 "session::patience",
                 "session::refusals",
                 "session::talk",
@@ -108,6 +109,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "solo",
                 "tickets",
                 "ingest",
+                "window",
             ],
             // Parts: they own their fields, and know no shard.
             &[
@@ -115,6 +117,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "arrivals",
                 "brake",
                 "chunk",
+                "claims",
                 "class",
                 "classes",
                 "encoded",

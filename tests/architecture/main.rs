@@ -191,7 +191,15 @@ fn siblings_behind_a_seam_do_not_know_each_other() {
             // What a seam shares with everyone behind it is no sibling.
             if !matches!(
                 member,
-                "mod" | "json" | "talk" | "testing" | "time" | "view" | "message" | "supervisor"
+                "mod"
+                    | "json"
+                    | "talk"
+                    | "terms"
+                    | "testing"
+                    | "time"
+                    | "view"
+                    | "message"
+                    | "supervisor"
             ) {
                 folders.entry(member.to_owned()).or_default().push(source);
             }

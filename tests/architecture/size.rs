@@ -16,7 +16,12 @@ const FIELDS_MAX: usize = 14;
 const FUNCTIONS_MAX: usize = 34;
 
 /// Structs that may have more fields: how many, and why.
-const WIDER: [(&str, usize, &str); 10] = [
+const WIDER: [(&str, usize, &str); 11] = [
+    (
+        "src/shard/solo.rs: Solo",
+        15,
+        "what a connection has while it is not in step: most of its fields are parts",
+    ),
     (
         "src/history/keeper/mod.rs: Figures",
         19,
@@ -63,7 +68,7 @@ const BUSIER: [(&str, usize, &str); 3] = [
     ),
     (
         "src/shard/mod.rs: Shard",
-        297,
+        309,
         "its fields are parts, and what needs several of them is its own",
     ),
 ];

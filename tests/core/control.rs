@@ -18,8 +18,8 @@ use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
 use fanwire::shard::Settings;
 
+use crate::support::fits::with_tokens;
 use crate::support::keys;
-use crate::support::transcript::with_tokens;
 use crate::support::world::Wire;
 use crate::support::world::World;
 use crate::support::world::roomy;
@@ -73,6 +73,7 @@ impl Busy {
             payload: Bytes::from_static(br#"{"altitude":31000,"callsign":"SWR86"}"#),
             fields: Fields::default(),
             before: None,
+            meta: None,
         };
         let run = (1..=RUN_EVENTS).map(|offset| Arc::new(event(offset))).collect();
         let mut this = Self { world, busy, topic, run, readers: Vec::new() };

@@ -24,9 +24,9 @@ use fanwire::shard::Settings;
 use crate::support::asking;
 use crate::support::client::Client;
 use crate::support::client::Told;
+use crate::support::fits::SECRET;
+use crate::support::fits::with_tokens;
 use crate::support::frames;
-use crate::support::transcript::SECRET;
-use crate::support::transcript::with_tokens;
 use crate::support::world::World;
 use crate::support::world::roomy;
 

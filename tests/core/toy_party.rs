@@ -18,8 +18,8 @@ use fanwire::shard::Message;
 use fanwire::shard::PartyId;
 use fanwire::shard::Settings;
 
+use crate::support::fits::with_tokens;
 use crate::support::keys;
-use crate::support::transcript::with_tokens;
 use crate::support::world::World;
 use crate::support::world::party;
 use crate::support::world::party::Manner;

@@ -9,11 +9,11 @@ use super::attacks::Kind;
 use super::stage::ADMIN;
 use super::stage::KIB_US;
 use super::stage::Stage;
+use super::support::fits::with_tokens;
 use super::support::frames;
 use super::support::frames::Frame;
 use super::support::frames::Reader;
 use super::support::random::Random;
-use super::support::transcript::with_tokens;
 use super::support::world::Drain;
 use super::support::world::Wire;
 

@@ -32,8 +32,8 @@ use fanwire::shard::MemoryBounds;
 use fanwire::shard::Settings;
 
 use super::heap;
+use super::support::fits::SECRET;
 use super::support::random::Random;
-use super::support::transcript::SECRET;
 use super::support::world::Costs;
 use super::support::world::Wire;
 use super::support::world::World;

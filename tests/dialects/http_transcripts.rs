@@ -5,6 +5,7 @@
 
 use fanwire::config::DriverChoice;
 
+use crate::support::fits::with_tokens_from;
 use crate::support::http::Http;
 use crate::support::link;
 use crate::support::link::Core;
@@ -14,7 +15,6 @@ use crate::support::script;
 use crate::support::script::Names;
 use crate::support::script::Transcript;
 use crate::support::script::What;
-use crate::support::transcript::with_tokens_from;
 
 fn play(mut host: Box<dyn Host>, on: &str, transcript: &Transcript) {
     let mut names = Names::default();

@@ -1,6 +1,7 @@
 //! The native protocol, conversation by conversation: `tests/fixtures/native` against the core alone and against real servers on every
 //! driver, with and without compression. `tests/clients/js/transcripts.test.mjs` runs the same files once more, through Node.
 
+use crate::support::fits::with_tokens_from;
 use crate::support::frames::Frame;
 use crate::support::link;
 use crate::support::link::Core;
@@ -10,7 +11,6 @@ use crate::support::script;
 use crate::support::script::Names;
 use crate::support::script::Transcript;
 use crate::support::script::What;
-use crate::support::transcript::with_tokens_from;
 use crate::support::websocket::WebSocket;
 use fanwire::config::DriverChoice;
 

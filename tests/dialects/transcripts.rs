@@ -38,11 +38,11 @@ fn run_all(dialect: &str) {
 
 /// Tokens are looked at, to the second.
 fn access_with_keys() -> Access {
-    let key = Key::from_secret(None, Algorithm::Hs256, crate::support::transcript::SECRET).unwrap();
+    let key = Key::from_secret(None, Algorithm::Hs256, crate::support::fits::SECRET).unwrap();
     let rules = TokenRules { leeway_s: 0, ..TokenRules::default() };
     let keys = KeySet::new(vec![key]).unwrap();
     let verifier = Verifier::new(keys, rules, Mapping::default()).unwrap();
-    let admin = AdminSecret::new(crate::support::transcript::SECRET).unwrap();
+    let admin = AdminSecret::new(crate::support::fits::SECRET).unwrap();
     Access {
         verifier: Some(Arc::new(verifier)),
         admin: Some(Arc::new(admin)),
@@ -72,8 +72,10 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         }
         "own.figures_s" => settings.own.figures_s = value.parse().expect("seconds"),
         "own.logs" => settings.own.logs = value == "on",
-        "peat.prefix" | "hyperbeam.prefix" => naming_of(settings, key).prefix = value.into(),
-        "peat.names" | "hyperbeam.names" => {
+        "peat.prefix" | "hyperbeam.prefix" | "mqtt.prefix" => {
+            naming_of(settings, key).prefix = value.into();
+        }
+        "peat.names" | "hyperbeam.names" | "mqtt.names" => {
             let (name, topic) = value.split_once('=').expect("name=topic");
             let named = (name.into(), TopicName::new(topic).unwrap());
             naming_of(settings, key).names.push(named);
@@ -117,6 +119,11 @@ fn hyperbeam() {
 #[test]
 fn provisioning() {
     run_all("provisioning");
+}
+
+#[test]
+fn mqtt() {
+    run_all("mqtt");
 }
 
 #[test]

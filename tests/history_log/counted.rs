@@ -82,6 +82,7 @@ fn publish(keeper: &mut Keeper<Sim>, count: u64, group: u64) {
             payload: Bytes::from(text),
             fields: Fields::default(),
             before: None,
+            meta: None,
         })
     };
     let mut out = Vec::new();
@@ -177,6 +178,7 @@ fn whoever_publishes_without_end_keeps_neither_a_sync_nor_a_page_waiting() {
             payload: Bytes::from_static(b"{}"),
             fields: Fields::default(),
             before: None,
+            meta: None,
         });
         let wants_sync = run == 11;
         let events = [one].into();

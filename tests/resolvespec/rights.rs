@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::scene;
 use crate::scene::Client;
+use crate::support::fits::with_tokens;
 use crate::support::keys;
 use crate::support::random::Random;
 use crate::support::seeds;
 use crate::support::tables;
-use crate::support::transcript::with_tokens;
 use crate::support::world::World;
 use crate::support::world::roomy;
 

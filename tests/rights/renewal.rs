@@ -17,10 +17,10 @@ use fanwire::auth::Verifier;
 use fanwire::shard::Access;
 use fanwire::shard::Settings;
 
+use crate::support::fits::SECRET;
+use crate::support::fits::with_tokens;
 use crate::support::frames::text;
 use crate::support::random::Random;
-use crate::support::transcript::SECRET;
-use crate::support::transcript::with_tokens;
 use crate::support::world::Wire;
 use crate::support::world::World;
 use crate::support::world::roomy;

@@ -17,9 +17,9 @@ use fanwire::shard::Access;
 use fanwire::shard::Settings;
 
 use crate::support::asking::settle;
+use crate::support::fits::SECRET;
+use crate::support::fits::with_tokens;
 use crate::support::frames::masked;
-use crate::support::transcript::SECRET;
-use crate::support::transcript::with_tokens;
 use crate::support::world::Wire;
 use crate::support::world::World;
 use crate::support::world::roomy;

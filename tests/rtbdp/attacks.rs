@@ -7,13 +7,21 @@ use fanwire::shard::Settings;
 use crate::dashboard::Dashboard;
 use crate::dashboard::Source;
 use crate::scene;
+use crate::support::frames::Frame;
+use crate::support::frames::Reader;
 use crate::support::frames::masked;
+use crate::support::random::Random;
+use crate::support::seeds;
 use crate::support::world::Wire;
 use crate::support::world::World;
 use crate::support::world::roomy;
 
 fn world(settings: Settings) -> World {
-    let settings = scene::with_tables(settings, &scene::schema(scene::EXAMPLE), 2);
+    world_of(scene::EXAMPLE, settings)
+}
+
+fn world_of(tables: &str, settings: Settings) -> World {
+    let settings = scene::with_tables(settings, &scene::schema(tables), 2);
     let mut world = World::new(2, &settings);
     scene::join(&mut world, &settings);
     world
@@ -56,11 +64,11 @@ fn pass(world: &mut World) {
 
 /// The messages that a client has been told.
 fn told(world: &mut World, wire: Wire) -> Vec<String> {
-    let mut reader = crate::support::frames::Reader::new(false);
+    let mut reader = Reader::new(false);
     reader.push(&world.read(wire, usize::MAX));
     std::iter::from_fn(|| reader.next())
         .map(|frame| match frame {
-            crate::support::frames::Frame::Text(text) => text,
+            Frame::Text(text) => text,
             other => panic!("{other:?}"),
         })
         .collect()
@@ -139,4 +147,100 @@ fn who_does_not_read_is_dropped_without_a_word_and_a_storm_of_replays_waits() {
     assert!(world.read(stormer, usize::MAX).len() <= 512);
     let ranking: Vec<&str> = source.ranking.iter().map(|(_, kind)| &**kind).collect();
     assert_eq!(victim.ranking, ranking);
+}
+
+/// A message as a client might have meant it, and then some of it is something else.
+fn any_message(random: &mut Random) -> Vec<u8> {
+    const PARTS: [&str; 24] = [
+        r#"{"subscribe":["#,
+        r#"{"replay":["#,
+        r#"],"replay":["#,
+        r#"],"unsubscribe":[1,2]}"#,
+        r#"{"id":1,"table":"counts_live"}"#,
+        r#"{"id":2,"table":"events","filters":[{"kind":{"opt":["push"]}}],"limit":3}"#,
+        r#","#,
+        r#"]}"#,
+        "null",
+        r#"{"id":-9223372036854775808}"#,
+        r#"{"table":"counts_ranking","filters":[{"row_number":{"start":0,"end":9223372036854775807}}]}"#,
+        r#""\ud800""#,
+        r#"{"opt":[1,null]}"#,
+        r#"{"id":3,"table":"repos","filters":[{"reponame":{"substr":"\u0000%_\\"}}]}"#,
+        "[",
+        "{",
+        "}",
+        "\u{0}",
+        "1e999",
+        r#""filters":"#,
+        r#"{"id":4,"table":"repos","filters":[{"reponame":{"start":"\u0000","end":"z"},"id":{"opt":[1]}}],"limit":0}"#,
+        "true",
+        "-0",
+        r#"{"id":0,"table":"trending_ranking"}"#,
+    ];
+    let mut text: Vec<u8> =
+        (0..1 + random.below(8)).flat_map(|_| random.pick(&PARTS).bytes()).collect();
+    if random.one_in(3) {
+        let at = random.below(text.len());
+        text[at] = u8::try_from(random.below(128)).unwrap();
+    }
+    text
+}
+
+#[test]
+fn whatever_is_said_the_connection_lives_on_and_hears_what_it_may() {
+    seeds::hold(0..20, |seed| {
+        let mut random = Random::new(seed);
+        let mut world = world(roomy());
+        let wire = open(&mut world, 1 << 24);
+        for row in 0..20 {
+            let row = format!(
+                r#"{{"window_size":"5m","kind":"k{row}","num_events":{row},"seq_num":{row}}}"#
+            );
+            publish(&mut world, "counts_live", &[row]);
+        }
+        for _ in 0..300 {
+            let text = any_message(&mut random);
+            world.say(wire, &masked(if random.one_in(5) { 2 } else { 1 }, &text));
+            pass(&mut world);
+            for message in told(&mut world, wire) {
+                let message: serde_json::Value = serde_json::from_str(&message).expect("JSON");
+                assert!(message.get("replayed").is_some() || message.get("table").is_some());
+            }
+            assert!(world.is_open(wire), "{}", String::from_utf8_lossy(&text));
+        }
+        say(&mut world, wire, r#"{"replay":[{"id":77,"table":"counts_live"}]}"#);
+        let said = told(&mut world, wire);
+        assert_eq!(said.last().map(String::as_str), Some(r#"{"replayed":77}"#), "{said:?}");
+    });
+}
+
+//= rtbdp#4.1
+//= type=test
+//# messages **< 64 bytes are sent uncompressed**
+#[test]
+fn what_is_small_is_sent_as_it_is_and_what_is_not_is_deflated() {
+    let table = "[[table]]\nname = \"t\"\ncolumns = [\"id int key\", \"seq_num int\", \"s text\"]\nfrom = [\"github/t\"]\n";
+    let mut world = world_of(table, roomy());
+    let wire = world.open(0, 1 << 20);
+    let head = "GET /api HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10, permessage-deflate\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    world.say(wire, head.as_bytes());
+    world.settle();
+    let answer = String::from_utf8(world.read(wire, usize::MAX)).unwrap();
+    let agreed = "sec-websocket-extensions: permessage-deflate; client_no_context_takeover\r\n";
+    assert!(answer.contains(agreed), "the second offer is taken: {answer}");
+    say(&mut world, wire, r#"{"subscribe":[{"id":1,"table":"t"}]}"#);
+    let mut reader = Reader::new(true);
+    for (bytes, deflated) in [(63, 0), (64, 1), (63, 1), (65, 2)] {
+        let text = "x".repeat(bytes - r#"{"table":"t","row":{"id":1,"seq_num":1,"s":""}}"#.len());
+        let row = format!(r#"{{"id":1,"seq_num":1,"s":"{text}"}}"#);
+        publish(&mut world, "t", std::slice::from_ref(&row));
+        pass(&mut world);
+        reader.push(&world.read(wire, usize::MAX));
+        let said = format!(r#"{{"table":"t","row":{row}}}"#);
+        assert_eq!(said.len(), bytes);
+        assert_eq!(reader.next(), Some(Frame::Text(said)));
+        assert_eq!(reader.deflated, deflated, "{bytes} bytes");
+    }
 }

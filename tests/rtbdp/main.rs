@@ -5,6 +5,7 @@
 mod attacks;
 mod dashboard;
 mod scene;
+mod secret;
 mod seeds;
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,7 +11,7 @@ use fanwire::auth::Verifier;
 use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
 
-use super::transcript::SECRET;
+use super::fits::SECRET;
 use super::world::World;
 use super::world::party::Manner;
 use super::world::party::Party;

@@ -9,10 +9,12 @@
 
 pub mod asking;
 pub mod client;
+pub mod fits;
 pub mod frames;
 pub mod http;
 pub mod keys;
 pub mod link;
+pub mod mqtt;
 pub mod random;
 pub mod script;
 pub mod secure;

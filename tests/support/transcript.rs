@@ -6,6 +6,7 @@
 //!                            protocol's own listener, from here on
 //! @ /path?query              a WebSocket is opened (`@deflate`: offering compression)
 //! @sse /path?query           an event stream is opened
+//! @m mqtt, @m mqtt /path     a connection to MQTT's listener, or a WebSocket: packets are said and heard (`mqtt.rs`)
 //! $ POST /path {"body":1}    an HTTP request; `$ GET /path` without a body; `[[Field: value]]` before it
 //!                            `enveloped {}`: the body as one message of a Connect call
 //! @ /path | Field: value     a field of the request
@@ -29,14 +30,19 @@
 #![expect(clippy::string_slice, reason = "fixtures are cut where ASCII stands")]
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use fanwire::shard::Port;
 use fanwire::shard::Settings;
 
+use super::fits::fits;
+use super::fits::repeated;
+use super::fits::with_tokens;
 use super::frames::Frame;
 use super::frames::Reader;
 use super::frames::masked;
-use super::world::START_US;
+use super::mqtt;
 use super::world::Wire;
 use super::world::World;
 use super::world::roomy;
@@ -48,6 +54,8 @@ enum Heard {
     WebSocket(Box<Reader>),
     /// Lines of an event stream, and bytes that are no whole chunk yet.
     Stream(Vec<String>),
+    /// Packets, in a WebSocket's messages or on their own.
+    Packets(Option<Box<Reader>>, Box<mqtt::Client>),
 }
 
 #[derive(Debug)]
@@ -153,6 +161,9 @@ impl<'a> Run<'a> {
             "*" => self.happens(rest),
             "$" => self.request(rest),
             "?" => self.expect_reply(rest),
+            _ if first.starts_with('@') && rest.starts_with("mqtt") => {
+                self.open_packets(&first[1..], rest);
+            }
             _ if first.starts_with('@') => self.open(&first[1..], rest),
             _ => {
                 let at = first.find(['>', '<']).unwrap_or_else(|| panic!("{}", self.place));
@@ -219,10 +230,14 @@ impl<'a> Run<'a> {
         self.world().port = self.port;
         let wire = self.world().open(shard, 1 << 24);
         self.world().port = Port::Shared;
+        self.meet(client, wire);
+        wire
+    }
+
+    fn meet(&mut self, client: &str, wire: Wire) {
         let fresh = Client { wire, bytes: Vec::new(), heard: Heard::Nothing };
         self.clients.insert(client.to_owned(), fresh);
         self.last = client.to_owned();
-        wire
     }
 
     fn open(&mut self, kind: &str, target: &str) {
@@ -263,6 +278,28 @@ impl<'a> Run<'a> {
             assert!(text.contains("text/event-stream"), "{}", self.place);
             (found.bytes, found.heard) = (rest(), Heard::Stream(Vec::new()));
         }
+    }
+
+    fn open_packets(&mut self, client: &str, target: &str) {
+        let reader = match target.strip_prefix("mqtt ") {
+            Some(target) => {
+                self.open(client, &format!("{target} | Sec-WebSocket-Protocol: mqtt"));
+                let found = self.clients.get_mut(client).expect("it was just opened");
+                match std::mem::replace(&mut found.heard, Heard::Nothing) {
+                    Heard::WebSocket(reader) => Some(reader),
+                    _ => return,
+                }
+            }
+            None => {
+                let shard = self.shard.min(usize::from(self.shard_count) - 1);
+                let by = (Port::Own("mqtt"), IpAddr::V4(Ipv4Addr::LOCALHOST));
+                let wire = self.world().try_open_at(shard, 1 << 24, by).expect("there is room");
+                self.meet(client, wire);
+                None
+            }
+        };
+        let found = self.clients.get_mut(client).expect("it was just opened");
+        found.heard = Heard::Packets(reader, Box::default());
     }
 
     fn request(&mut self, line: &str) {
@@ -330,8 +367,14 @@ impl<'a> Run<'a> {
     }
 
     fn say(&mut self, client: &str, opcode: u8, text: &str) {
-        let wire = self.clients[client].wire;
-        self.world().say(wire, &masked(opcode, text.as_bytes()));
+        let found = self.clients.get_mut(client).expect("there is one");
+        let bytes = match &mut found.heard {
+            Heard::Packets(None, packets) => packets.written(text),
+            Heard::Packets(Some(_), packets) if opcode == 1 => masked(2, &packets.written(text)),
+            _ => masked(opcode, text.as_bytes()),
+        };
+        let wire = found.wire;
+        self.world().say(wire, &bytes);
         self.settle();
     }
 
@@ -372,6 +415,17 @@ impl<'a> Run<'a> {
         let found = self.clients.get_mut(client).expect("there is one");
         match &mut found.heard {
             Heard::WebSocket(reader) => reader.push(&bytes),
+            Heard::Packets(None, packets) => packets.push(&bytes),
+            Heard::Packets(Some(reader), packets) => {
+                reader.push(&bytes);
+                while let Some(frame) = reader.next() {
+                    match frame {
+                        Frame::Binary(bytes) => packets.push(&bytes),
+                        Frame::Close(..) => {}
+                        other => panic!("{}: {other:?}", self.place),
+                    }
+                }
+            }
             Heard::Nothing | Heard::Stream(_) => found.bytes.extend(bytes),
         }
     }
@@ -382,6 +436,7 @@ impl<'a> Run<'a> {
         let found = self.clients.get_mut(client).unwrap_or_else(|| panic!("{}", self.place));
         match &mut found.heard {
             Heard::Nothing => None,
+            Heard::Packets(_, packets) => packets.next(),
             Heard::Stream(lines) => {
                 while let Some(chunk) = take_chunk(&mut found.bytes) {
                     lines.extend(chunk.is_empty().then(|| END.to_owned()));
@@ -414,47 +469,12 @@ impl<'a> Run<'a> {
     fn finish(&mut self) {
         let names: Vec<String> = self.clients.keys().cloned().collect();
         for client in names {
-            if matches!(self.clients[&client].heard, Heard::WebSocket(_)) {
+            if matches!(self.clients[&client].heard, Heard::WebSocket(_) | Heard::Packets(..)) {
                 let heard = self.hear(&client);
                 assert_eq!(heard, None, "client {client:?} heard more, after {}", self.place);
             }
         }
     }
-}
-
-/// A line in which `{{x*9}}` is nine times x.
-fn repeated(line: &str) -> String {
-    let Some((before, rest)) = line.split_once("{{") else { return line.to_owned() };
-    let Some((inside, after)) = rest.split_once("}}") else { return line.to_owned() };
-    let count = inside.rsplit_once('*').and_then(|(text, n)| Some((text, n.parse().ok()?)));
-    match count {
-        Some((text, count)) => format!("{before}{}{}", text.repeat(count), repeated(after)),
-        None => format!("{before}{{{{{}", repeated(rest)),
-    }
-}
-
-/// The key that tokens of transcripts are signed with. It opens nothing.
-pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
-
-/// A line, its tokens signed; their times count from the beginning.
-pub fn with_tokens(line: &str) -> String {
-    with_tokens_from(line, i64::try_from(START_US / 1_000_000).unwrap())
-}
-
-/// A line, its tokens signed; their times count from a moment, in seconds since 1970.
-pub fn with_tokens_from(line: &str, start_s: i64) -> String {
-    let Some((before, rest)) = line.split_once('«') else { return line.to_owned() };
-    let (claims, after) = rest.split_once('»').expect("a token ends");
-    let mut claims: serde_json::Value = serde_json::from_str(claims).expect("claims are JSON");
-    for name in ["exp", "nbf", "iat"] {
-        if let Some(from_start) = claims[name].as_i64() {
-            claims[name] = (start_s + from_start).into();
-        }
-    }
-    let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
-    let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
-    let token = jsonwebtoken::encode(&header, &claims, &key).expect("it is signed");
-    format!("{before}{token}{}", with_tokens_from(after, start_s))
 }
 
 /// One chunk of a chunked body.
@@ -468,18 +488,4 @@ fn take_chunk(bytes: &mut Vec<u8>) -> Option<String> {
     let chunk = String::from_utf8_lossy(&bytes[start..end]).into_owned();
     bytes.drain(..end + 2);
     Some(chunk)
-}
-
-/// Whether a text is what was expected; `…` stands for anything.
-fn fits(expected: &str, said: &str) -> bool {
-    let mut parts = expected.split('…');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = said.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
 }

@@ -77,7 +77,7 @@ pub fn roomy() -> Settings {
 }
 
 /// The peer's end of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Socket {
     /// Bytes sent and not yet read.
     pub buffer: VecDeque<u8>,
@@ -210,20 +210,20 @@ impl World {
 
     /// The same; `None`: it was closed at once.
     pub fn try_open_from(&mut self, shard: usize, capacity: usize, peer: IpAddr) -> Option<Wire> {
-        let ConnRef { id, generation } = self.shards[shard].open(self.port, peer, self.now)?;
+        self.try_open_at(shard, capacity, (self.port, peer))
+    }
+
+    /// The same, by one of the listeners.
+    pub fn try_open_at(
+        &mut self,
+        shard: usize,
+        capacity: usize,
+        by: (Port, IpAddr),
+    ) -> Option<Wire> {
+        let ConnRef { id, generation } = self.shards[shard].open(by.0, by.1, self.now)?;
         let wire = Wire { shard, id: id.0, generation };
         self.places[shard].insert(id.0, wire);
-        self.sockets.insert(
-            wire,
-            Socket {
-                buffer: VecDeque::new(),
-                capacity,
-                is_full: false,
-                is_closed: false,
-                drain: None,
-                heard: Vec::new(),
-            },
-        );
+        self.sockets.insert(wire, Socket { capacity, ..Socket::default() });
         Some(wire)
     }
 

@@ -14,11 +14,11 @@ use fanwire::shard::Tables;
 use fanwire::tables::keeper::Keeper;
 
 use crate::shelf;
+use crate::support::fits::with_tokens;
 use crate::support::frames::Frame;
 use crate::support::frames::Reader;
 use crate::support::frames::masked;
 use crate::support::keys;
-use crate::support::transcript::with_tokens;
 use crate::support::world::Wire;
 use crate::support::world::World;
 use crate::support::world::party::Manner;

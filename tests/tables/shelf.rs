@@ -54,8 +54,14 @@ use fanwire::wire::http::Head;
 use fanwire::wire::http::Method;
 use serde_json::value::RawValue;
 
-pub(crate) static PROTOCOL: Protocol =
-    Protocol { key: "shelf", name: "Shelf", doors: DOORS, guest: None, settings: &[] };
+pub(crate) static PROTOCOL: Protocol = Protocol {
+    key: "shelf",
+    name: "Shelf",
+    doors: DOORS,
+    guest: None,
+    packets: None,
+    settings: &[],
+};
 
 static DIALECT: Dialect = Dialect {
     name: "shelf",
@@ -75,6 +81,7 @@ static DIALECT: Dialect = Dialect {
         Some("wanted")
     }),
     envelopes: None,
+    farewell: None,
     manners: Manners {
         silence: Silence::Pinged,
         slow: None,
@@ -141,6 +148,7 @@ fn draft(topic: &str, payload: &str) -> Draft {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
         ack: Ack::default(),
+        meta: None,
     }
 }
 
@@ -205,6 +213,10 @@ impl Talk for Shelf {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
     }
 }
 

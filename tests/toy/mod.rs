@@ -52,6 +52,7 @@ pub(crate) static PROTOCOL: Protocol = Protocol {
         deletes_as: None,
         secret: None,
     }),
+    packets: None,
     settings: &[
         Setting {
             name: "idle_s",
@@ -81,6 +82,7 @@ static DIALECT: Dialect = Dialect {
     run: None,
     outcome: Some(put_outcome),
     envelopes: None,
+    farewell: None,
     manners: Manners {
         silence: Silence::Closed { after_s: "idle_s" },
         slow: None,

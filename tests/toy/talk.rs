@@ -57,6 +57,7 @@ fn draft(name: &str, payload: &str, view: &View) -> Option<Draft> {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         fields: Fields::default(),
         ack: Ack::default(),
+        meta: None,
     })
 }
 
@@ -91,9 +92,10 @@ impl Talk for Toy {
     fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
         let text = match said {
             Said::Text(text) => text,
-            Said::Binary(bytes) => {
+            Said::Binary(bytes) | Said::Packet(bytes) => {
                 return steps.push(Step::say(format!("{} bytes", bytes.len()).into_bytes()));
             }
+            Said::NoPacket(what) => unreachable!("the toy has no packets: {what:?}"),
         };
         let step = match text.splitn(3, ' ').collect::<Vec<_>>()[..] {
             ["want", name] => wish(name, context.view).map(Step::Subscribe),
@@ -106,6 +108,10 @@ impl Talk for Toy {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
     }
 }
 

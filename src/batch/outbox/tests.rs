@@ -23,6 +23,7 @@ fn event(key: &str, offset: u64) -> Arc<Event> {
         payload: Bytes::from_static(b"{}"),
         fields: crate::event::Fields::default(),
         before: None,
+        meta: None,
     })
 }
 

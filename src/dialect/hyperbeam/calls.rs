@@ -53,6 +53,7 @@ impl Casting {
             payload: Bytes::copy_from_slice(body),
             fields: Fields::default(),
             ack: Ack::default(),
+            meta: None,
         })
     }
 }

@@ -23,8 +23,8 @@ use crate::dialect::Dialect;
 use crate::dialect::DialectId;
 use crate::dialect::Ending;
 use crate::dialect::FLOOD;
-use crate::dialect::Form;
 use crate::dialect::Guest;
+use crate::dialect::Heading;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Setting;
@@ -48,6 +48,7 @@ pub static PROTOCOL: Protocol = Protocol {
         deletes_as: Some("messages"),
         secret: None,
     }),
+    packets: None,
     settings: &[
         Setting {
             name: DERIVED_TOPICS,
@@ -94,6 +95,7 @@ static DIALECT: Dialect = Dialect {
     run: None,
     outcome: None,
     envelopes: None,
+    farewell: None,
     //= hyperbeam#2.2
     //# WebSocket idle timeout 60 s without client data → close 1000 with
     //# empty reason
@@ -119,7 +121,8 @@ fn encode(event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
     out.bytes.push(b'}');
 }
 
-fn put_head(_form: Form, event: &Event, view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {
+fn put_head(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    let Heading { event, view, subs, .. } = heading;
     out.extend_from_slice(br#"{"type":"message","topic":"#);
     match subs.ids().next().and_then(|id| topics::derived_name(id)) {
         Some(name) => json::string(name, out),

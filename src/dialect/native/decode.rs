@@ -24,6 +24,7 @@ use super::options::slow;
 use super::playback::Asked;
 use super::playback::seek;
 use crate::dialect::Change;
+use crate::dialect::Delivery;
 use crate::dialect::Forced;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -106,6 +107,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         max_rate: members.take("max_rate").map(max_rate).transpose()?,
         fields: members.take("fields").map(fields).transpose()?,
         leave: members.take("leave").map(leave).transpose()?.unwrap_or_default(),
+        delivery: Delivery::default(),
         forced: Forced::default(),
     };
     subscription.check()?;
@@ -191,7 +193,7 @@ fn draft(members: &mut Members<'_>) -> Result<Draft, Refusal> {
         }
     };
     let (key, fields) = (Arc::from(key), Fields::default());
-    Ok(Draft { topic, key, op, payload, fields, ack })
+    Ok(Draft { topic, key, op, payload, fields, ack, meta: None })
 }
 
 fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {

@@ -315,6 +315,7 @@ mod tests {
             payload: Bytes::from_static(b"{ \"altitude\": 38000.0 }"),
             fields: Fields::default(),
             before: None,
+            meta: None,
         };
         let mut out = Vec::new();
         let subscription = |id: &str| {

@@ -40,8 +40,14 @@ use crate::event::Text;
 pub const SUBPROTOCOL: &str = "fanwire.v1";
 
 /// The protocol.
-pub static PROTOCOL: Protocol =
-    Protocol { key: "native", name: "Native", doors: DOORS, guest: None, settings: &[] };
+pub static PROTOCOL: Protocol = Protocol {
+    key: "native",
+    name: "Native",
+    doors: DOORS,
+    guest: None,
+    packets: None,
+    settings: &[],
+};
 
 pub use decode::event_of;
 
@@ -54,11 +60,12 @@ static WEBSOCKET: Dialect = Dialect {
     name: "native",
     protocol: &PROTOCOL,
     encode,
-    head: Some(|form, _event, _view, subs, out| encode::event_head(form, subs, out)),
+    head: Some(|heading, out| encode::event_head(heading.form, heading.subs, out)),
     apart: None,
     run: Some(Run::Joined(put_batch)),
     outcome: Some(encode::outcome),
     envelopes: None,
+    farewell: None,
     manners: MANNERS,
 };
 
@@ -66,11 +73,12 @@ static SSE: Dialect = Dialect {
     name: "native over SSE",
     protocol: &PROTOCOL,
     encode,
-    head: Some(|_form, _event, _view, _subs, out| out.push(b'{')),
+    head: Some(|_heading, out| out.push(b'{')),
     apart: None,
     run: Some(Run::Joined(put_batch_sse)),
     outcome: Some(encode::outcome_sse),
     envelopes: None,
+    farewell: None,
     manners: Manners { hears_once_live: false, ..MANNERS },
 };
 

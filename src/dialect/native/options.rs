@@ -3,7 +3,6 @@
 //! In a message an option is a JSON value. In a URL it is the same value, or the short text that people write for it: `2/key`, `lat,lon`, `64`.
 //! Invariant: what is read from either is the same option. Never guesses: what is not understood is refused, and the member is named.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -13,17 +12,22 @@ use super::members::read;
 use crate::batch::Slow;
 use crate::dialect::Batch;
 use crate::dialect::MaxRate;
-use crate::dialect::RatePer;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Subscription;
+pub(super) use crate::dialect::terms::bad;
+use crate::dialect::terms::bad_filter;
+use crate::dialect::terms::fields_of;
+use crate::dialect::terms::filter_of;
+use crate::dialect::terms::max_rate_of;
+use crate::dialect::terms::per_of;
+use crate::dialect::terms::rate;
 use crate::event::Projection;
 use crate::event::TopicName;
 use crate::event::moment;
 use crate::limits::BATCH_DELAY_MS_MAX;
 use crate::limits::BATCH_EVENTS_MAX;
 use crate::matcher::Filter;
-use crate::matcher::filter::FilterError;
 use crate::position::Position;
 use crate::position::Since;
 
@@ -31,10 +35,6 @@ const BATCH_DELAY_MS_DEFAULT: u32 = 50;
 
 pub(super) fn missing(field: &str) -> Refusal {
     Refusal::of(RefusalCode::MissingField, field, format_args!("`{field}` is required"))
-}
-
-pub(super) fn bad(field: impl fmt::Display, message: impl fmt::Display) -> Refusal {
-    Refusal::of(RefusalCode::BadField, field, message)
 }
 
 /// `null` takes an option away.
@@ -82,15 +82,6 @@ pub(super) fn filter(raw: &RawValue) -> Result<Filter, Refusal> {
     Filter::parse_value(raw.get()).map_err(bad_filter)
 }
 
-/// A filter in either notation, as a text.
-fn filter_of(text: &str) -> Result<Filter, Refusal> {
-    Filter::parse(text).map_err(bad_filter)
-}
-
-fn bad_filter(error: FilterError) -> Refusal {
-    Refusal::of(RefusalCode::BadFilter, "filter", error)
-}
-
 pub(super) fn max_rate(raw: &RawValue) -> Result<MaxRate, Refusal> {
     let mut members =
         Members::parse(raw.get()).map_err(|_| bad("max_rate", "max_rate must be an object"))?;
@@ -105,48 +96,8 @@ pub(super) fn max_rate(raw: &RawValue) -> Result<MaxRate, Refusal> {
     rate(per, hz)
 }
 
-/// `2`, or `2/key`.
-fn max_rate_of(text: &str) -> Result<MaxRate, Refusal> {
-    let (hz, per) = text.split_once('/').unwrap_or((text, "subscription"));
-    let hz: f64 = hz.trim().parse().map_err(|_| {
-        bad(
-            "max_rate",
-            format_args!(
-                "max_rate is written `2`, `2/key` or {{\"per\":\"key\",\"hz\":2}}, not {text:?}"
-            ),
-        )
-    })?;
-    rate(per_of(per.trim())?, hz)
-}
-
-fn per_of(word: &str) -> Result<RatePer, Refusal> {
-    match word {
-        "key" => Ok(RatePer::Key),
-        "subscription" => Ok(RatePer::Subscription),
-        _ => Err(bad("max_rate.per", format_args!("per is `key` or `subscription`, not {word:?}"))),
-    }
-}
-
-fn rate(per: RatePer, hz: f64) -> Result<MaxRate, Refusal> {
-    if !(0.01..=1000.0).contains(&hz) {
-        return Err(bad("max_rate.hz", format_args!("hz is {hz}; 0.01 to 1000 are allowed")));
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is 1 to 100,000"
-    )]
-    Ok(MaxRate { per, every_ms: (1000.0 / hz).ceil() as u32 })
-}
-
 pub(super) fn fields(raw: &RawValue) -> Result<Arc<Projection>, Refusal> {
     let paths: Vec<String> = read(raw, "fields", "a list of strings")?;
-    Projection::new(&paths).map(Arc::new).map_err(|e| bad("fields", e))
-}
-
-/// Dotted paths with commas between them.
-fn fields_of(text: &str) -> Result<Arc<Projection>, Refusal> {
-    let paths: Vec<String> = text.split(',').map(|path| path.trim().to_owned()).collect();
     Projection::new(&paths).map(Arc::new).map_err(|e| bad("fields", e))
 }
 

@@ -20,6 +20,7 @@ use crate::dialect::SubId;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
+use crate::event::Draft;
 use crate::event::TopicName;
 use crate::limits::FILTER_REFUSED_STEPS;
 
@@ -56,6 +57,10 @@ impl Talk for Conversation {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
+    }
 }
 
 impl Ask for Conversation {
@@ -68,7 +73,7 @@ impl Ask for Conversation {
     ) {
         let id = match &ticket {
             Ticket::Id(id) => id.as_ref(),
-            Ticket::Only => None,
+            Ticket::Only | Ticket::Number(_) => None,
         };
         match answer {
             Answer::Published(Published::Answered { topics, results }) => {
@@ -89,10 +94,10 @@ impl Ask for Conversation {
                 let refusal = Refusal::of(RefusalCode::Forbidden, "token", reason);
                 steps.push(refused(id, &refusal));
             }
-            Answer::Subscribed(_)
-            | Answer::Rows(_)
-            | Answer::Written(_)
-            | Answer::TableFailed(_) => {
+            Answer::Subscribed(_) => {
+                unreachable!("what becomes of subscriptions is told as outcomes")
+            }
+            Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) => {
                 unreachable!("this conversation asks nothing of tables")
             }
         }

@@ -124,7 +124,7 @@ impl Lines for Terms {
         };
         let op = self.op.unwrap_or(if key.is_empty() { Op::Event } else { Op::Upsert });
         let payload = Bytes::copy_from_slice(bytes);
-        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields, ack: self.ack })
+        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields, ack: self.ack, meta: None })
     }
 
     fn answer(&self, uploaded: &Uploaded<'_>) -> Response {

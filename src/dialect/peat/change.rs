@@ -96,6 +96,7 @@ mod tests {
             payload: Bytes::from_static(payload.as_bytes()),
             fields: crate::event::Fields::default(),
             before: None,
+            meta: None,
         }
     }
 

@@ -43,6 +43,7 @@ pub static PROTOCOL: Protocol = Protocol {
         deletes_as: None,
         secret: None,
     }),
+    packets: None,
     settings: &[],
 };
 
@@ -62,6 +63,7 @@ static JSON: Dialect = Dialect {
     run: None,
     outcome: None,
     envelopes: Some(ENVELOPES),
+    farewell: None,
     manners: MANNERS,
 };
 
@@ -76,6 +78,7 @@ static PROTO: Dialect = Dialect {
     run: None,
     outcome: None,
     envelopes: Some(ENVELOPES),
+    farewell: None,
     manners: MANNERS,
 };
 

@@ -6,6 +6,7 @@ use crate::dialect::Context;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
+use crate::event::Draft;
 
 /// One client's conversation.
 #[derive(Debug)]
@@ -40,5 +41,9 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         None
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
     }
 }

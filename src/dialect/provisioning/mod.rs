@@ -49,6 +49,7 @@ pub static PROTOCOL: Protocol = Protocol {
         deletes_as: Some("events"),
         secret: None,
     }),
+    packets: None,
     settings: &[],
 };
 
@@ -66,6 +67,7 @@ static DIALECT: Dialect = Dialect {
     run: Some(Run::Joined(put_batch)),
     outcome: None,
     envelopes: None,
+    farewell: None,
     //= provisioning#5.5
     //# a lagging client is **disconnected**.
     manners: Manners {

@@ -53,6 +53,7 @@ impl Posting {
                 payload: Bytes::from(event.text),
                 fields: Fields::default(),
                 ack: Ack::default(),
+                meta: None,
             });
         }
         Ok(drafts)

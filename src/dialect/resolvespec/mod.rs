@@ -20,14 +20,13 @@ use crate::dialect::Dialect;
 use crate::dialect::DialectId;
 use crate::dialect::Ending;
 use crate::dialect::FLOOD;
-use crate::dialect::Form;
 use crate::dialect::Guest;
+use crate::dialect::Heading;
 use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Setting;
 use crate::dialect::SettingTakes;
 use crate::dialect::Silence;
-use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::dialect::json;
 use crate::event::Event;
@@ -40,6 +39,7 @@ pub static PROTOCOL: Protocol = Protocol {
     key: "resolvespec",
     name: "ResolveSpec",
     doors: DOORS,
+    packets: None,
     guest: Some(Guest {
         called: "ResolveSpec's dialect",
         origin: "`127.0.0.1:8080` is where its documents have it, and any path leads to it there",
@@ -71,6 +71,7 @@ static DIALECT: Dialect = Dialect {
     run: None,
     outcome: None,
     envelopes: None,
+    farewell: None,
     manners: Manners {
         silence: Silence::Pinged,
         slow: None,
@@ -84,7 +85,8 @@ static DIALECT: Dialect = Dialect {
 
 //= resolvespec#3A.2
 //# `{"type":"notification","operation":"create","subscription_id":"…","schema":"public","entity":"users","data":…,"timestamp":"…"}`
-fn put_head(_form: Form, event: &Event, _view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {
+fn put_head(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    let (event, subs) = (heading.event, heading.subs);
     let (id, schema, entity) = subs.ids().next().map_or(("", "", ""), |id| ids::parts_of(id));
     out.extend_from_slice(br#"{"type":"notification","operation":""#);
     out.extend_from_slice(match event.op {

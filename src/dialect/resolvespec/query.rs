@@ -37,15 +37,9 @@ pub(super) fn find<'a>(
     let schema = if schema.is_empty() { DEFAULT_SCHEMA } else { schema };
     let of = |wanted: &str| {
         let mut seen = tables.tables().filter(|(_, table)| view.sees(&table.topic));
-        seen.find(|(_, table)| name_of(table, view) == wanted)
+        seen.find(|(_, table)| view.table_name(table) == wanted)
     };
     of(&format!("{schema}.{entity}")).or_else(|| of(entity))
-}
-
-/// What clients call a table: as it is called where it is declared, unless it was given another name for them.
-pub(super) fn name_of(table: &Table, view: &View) -> String {
-    let named = view.name_of(&table.topic);
-    if *named == *table.topic.as_str() { table.name.to_string() } else { named.into_owned() }
 }
 
 /// What a list of rows, or a row and its number, is asked by.

@@ -23,10 +23,13 @@ use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::dialect::Wish;
 use crate::dialect::json;
+use crate::event::Draft;
 use crate::event::TopicPattern;
 use crate::limits::RESOLVESPEC_ANSWER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::position::Since;
 use crate::tables::Change;
 use crate::tables::ErrorCode;
 use crate::tables::Query;
@@ -187,7 +190,7 @@ impl Conversation {
             "meta" => {
                 // Only who may read a table is told of it.
                 let query = Query { limit: Some(0), ..Query::all(table) };
-                let about = told::about(message, of, &query::name_of(of, context.view));
+                let about = told::about(message, of, &context.view.table_name(of));
                 (AskedFor::Meta { about }, Request::Query(Box::new(query)))
             }
             other => {
@@ -241,7 +244,7 @@ impl Conversation {
                 })?,
             _ => None,
         };
-        let name = found.map(|(_, table)| query::name_of(table, context.view)).unwrap_or_default();
+        let name = found.map(|(_, table)| context.view.table_name(table)).unwrap_or_default();
         let filter_text = filter.as_ref().map(ToString::to_string).unwrap_or_default();
         let uuid = uuid_of(&(&*name, filter_text, self.subscriptions));
         self.subscriptions += 1;
@@ -261,7 +264,8 @@ impl Conversation {
             slow: Slow::DropSilently,
             ..Subscription::default()
         };
-        let request = Request::Subscribe(Arc::new(subscription));
+        let wish = Wish::new(Arc::new(subscription), Since::Now);
+        let request = Request::Subscribe(vec![wish]);
         Ok(self.ask(message, AskedFor::Subscribe { about }, request))
     }
 
@@ -337,10 +341,10 @@ impl Conversation {
                 let data = told::written_data(tables.table(*table), written);
                 reply::success(id, &data, None, now)
             }
-            (AskedFor::Subscribe { about }, Answer::Subscribed(Ok(()))) => {
+            (AskedFor::Subscribe { about }, Answer::Subscribed([Ok(())])) => {
                 reply::success(id, about, None, now)
             }
-            (AskedFor::Subscribe { .. }, Answer::Subscribed(Err(refusal))) => {
+            (AskedFor::Subscribe { .. }, Answer::Subscribed([Err(refusal)])) => {
                 let code = match refusal.code {
                     RefusalCode::Forbidden => "unauthorized",
                     _ => INVALID_SUBSCRIPTION,
@@ -357,7 +361,7 @@ impl Conversation {
             }
             _ => unreachable!("what is asked is answered by its kind"),
         };
-        if matches!(answer, Answer::Subscribed(Err(_))) {
+        if matches!(answer, Answer::Subscribed([Err(_)])) {
             self.subscribed.pop();
         }
         self.asked = None;
@@ -429,13 +433,17 @@ impl Talk for Conversation {
         steps.push(step);
         if is_unsubscribe {
             // Nothing of it comes behind this.
-            let answer = Answer::Subscribed(Ok(()));
+            let answer = Answer::Subscribed(&[Ok(())]);
             steps.extend(self.answer(&answer, context).map(Step::say));
         }
     }
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
     }
 }
 

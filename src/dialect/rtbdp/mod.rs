@@ -22,12 +22,12 @@ use crate::dialect::Ending;
 use crate::dialect::FLOOD;
 use crate::dialect::Form;
 use crate::dialect::Guest;
+use crate::dialect::Heading;
 use crate::dialect::Manners;
 use crate::dialect::PerTopic;
 use crate::dialect::Protocol;
 use crate::dialect::Run;
 use crate::dialect::Silence;
-use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::event::Event;
 use crate::event::Payload;
@@ -46,6 +46,7 @@ pub static PROTOCOL: Protocol = Protocol {
             "Path of a file with the secret that all rtbdp clients share: they say it at `/login`, and show the cookie that they get for it, or show that cookie's value anywhere in the URL. Empty: everyone is let in who may come in at all.",
         ),
     }),
+    packets: None,
     settings: &[],
 };
 
@@ -65,6 +66,7 @@ static DIALECT: Dialect = Dialect {
     })),
     outcome: None,
     envelopes: None,
+    farewell: None,
     manners: Manners {
         silence: Silence::Pinged,
         slow: Some((1008, "slow subscriber")),
@@ -82,9 +84,9 @@ static DIALECT: Dialect = Dialect {
 };
 
 /// What stands before a row: its table, which is its subscription's id.
-fn put_head(form: Form, _event: &Event, _view: &View, subs: Subs<'_>, out: &mut Vec<u8>) {
-    let table = subs.ids().next().map_or("", |id| &**id);
-    match form {
+fn put_head(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    let table = heading.subs.ids().next().map_or("", |id| &**id);
+    match heading.form {
         Form::InBatch => columns::put_table(table, out),
         Form::Single => columns::put_row_begin(table, out),
     }

@@ -21,11 +21,12 @@ use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::dialect::View;
 use crate::dialect::Wish;
+use crate::event::Draft;
 use crate::event::Op;
 use crate::event::TopicPattern;
 use crate::limits::FILTER_COST_MAX;
+use crate::limits::RTBDP_FILTERS_BYTES_MAX;
 use crate::limits::RTBDP_REPLAYS_MAX;
 use crate::limits::RTBDP_SUBSCRIPTIONS_MAX;
 use crate::limits::RTBDP_TESTS_MAX;
@@ -59,6 +60,7 @@ struct Subscribed {
     predicate: Predicate,
     tests: usize,
     cost: u64,
+    bytes: usize,
 }
 
 impl Conversation {
@@ -81,7 +83,11 @@ impl Conversation {
         let Some(predicate) = filters::live(table, entry.filters.as_deref()) else { return false };
         let Ok(filter) = Filter::new(&predicate) else { return false };
         let tests = entry.filters.as_ref().map_or(0, |_| tests_of(&predicate));
-        let cost = filter.cost();
+        let (cost, bytes) = (filter.cost(), filter.weight_bytes());
+        let bytes_before: usize = self.subscribed.iter().map(|sub| sub.bytes).sum();
+        if bytes_before + bytes > RTBDP_FILTERS_BYTES_MAX {
+            return false;
+        }
         let same_table = || self.subscribed.iter().filter(|sub| sub.table == id);
         let tests_before: usize = same_table().map(|sub| sub.tests).sum();
         let cost_before: u64 = same_table().map(|sub| sub.cost).sum();
@@ -91,7 +97,7 @@ impl Conversation {
         if same_table().next().is_none() && self.tables().len() >= SUBSCRIPTIONS_MAX {
             return false;
         }
-        self.subscribed.push(Subscribed { id: entry.id, table: id, predicate, tests, cost });
+        self.subscribed.push(Subscribed { id: entry.id, table: id, predicate, tests, cost, bytes });
         true
     }
 
@@ -123,14 +129,14 @@ impl Conversation {
             let stays = Predicate::Test(Term::native(Source::Op, test));
             let filter = Filter::new(&Predicate::And(vec![stays, any])).ok()?;
             let subscription = Subscription {
-                id: Arc::from(name_of(table, context.view)),
+                id: Arc::from(context.view.table_name(table)),
                 topics: vec![TopicPattern::Exact(table.topic.clone())],
                 filter: Some(filter),
                 batch: Some(BATCH),
                 slow: Slow::Disconnect,
                 ..Subscription::default()
             };
-            Some(Wish { subscription: Arc::new(subscription), since: Since::Now, playback: None })
+            Some(Wish::new(Arc::new(subscription), Since::Now))
         };
         self.tables().into_iter().filter_map(wish).collect()
     }
@@ -159,7 +165,7 @@ impl Conversation {
 
     fn replay(&mut self, entry: &Entry, context: &Context<'_>, steps: &mut Vec<Step>) {
         let Some((id, table)) = find(entry, context) else { return };
-        let name = name_of(table, context.view);
+        let name = context.view.table_name(table);
         if let Some((replay, query)) = Replay::new(entry, (id, table), &name) {
             self.replays.push_back(replay);
             let what = Request::Query(Box::new(query));
@@ -173,18 +179,12 @@ impl Conversation {
 //# 1024 rows.
 const BATCH: Batch = Batch { events_max: 1024, delay_ms: 50 };
 
-/// What clients call a table: as it is called where it is declared, unless it was given another name for them.
-fn name_of(table: &Table, view: &View) -> String {
-    let named = view.name_of(&table.topic);
-    if *named == *table.topic.as_str() { table.name.to_string() } else { named.into_owned() }
-}
-
 /// The table that is meant, if it is there and seen.
 fn find<'a>(entry: &Entry, context: &Context<'a>) -> Option<(TableId, &'a Table)> {
     let (schema, view): (&'a Schema, _) = (context.tables, context.view);
     let wanted = entry.table.as_deref()?;
     let mut seen = schema.tables().filter(|(_, table)| view.sees(&table.topic));
-    seen.find(|(_, table)| name_of(table, view) == wanted)
+    seen.find(|(_, table)| view.table_name(table) == wanted)
 }
 
 fn tests_of(predicate: &Predicate) -> usize {
@@ -216,6 +216,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        Vec::new()
     }
 }
 

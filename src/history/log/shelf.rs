@@ -326,10 +326,11 @@ pub fn event_of(record: Record, home: HomeId) -> Event {
             payload: before.payload,
             fields: Fields::default(),
             before: None,
+            meta: None,
         })
     });
     let fields = Fields::default();
-    Event { topic, key, op, home, offset, previous, time_us, payload, fields, before }
+    Event { topic, key, op, home, offset, previous, time_us, payload, fields, before, meta: None }
 }
 
 /// The record of an event.

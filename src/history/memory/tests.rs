@@ -60,6 +60,7 @@ impl Kept {
             payload: Bytes::from_static(b"{}"),
             fields: crate::event::Fields::default(),
             before: None,
+            meta: None,
         };
         self.memory.append(&Arc::new(event));
     }

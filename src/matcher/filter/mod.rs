@@ -42,6 +42,7 @@ use crate::event::fields::Value;
 use crate::event::json;
 use crate::event::json::Reader;
 use crate::event::json::Token;
+use crate::event::opaque;
 use crate::limits::FILTER_DEPTH_MAX;
 use crate::limits::FILTER_PATHS_MAX;
 
@@ -214,6 +215,9 @@ impl Filter {
     }
 
     fn evaluate_working(&self, event: &Event, scratch: &mut Scratch, work: &Work) -> bool {
+        if self.reads_payload() && opaque::is_opaque(&event.payload) {
+            return false;
+        }
         if let Some(known) = event.fields.sought().interest()
             && self.paths().all(|path| known.paths().binary_search(path).is_ok())
         {
@@ -281,6 +285,12 @@ impl Filter {
     /// The fields that the tests read.
     pub fn paths(&self) -> impl Iterator<Item = &FieldPath> {
         self.0.sources.iter().flat_map(Source::paths)
+    }
+
+    /// Whether it looks into payloads: then no payload that is bytes passes, whatever it asks.
+    #[must_use]
+    pub fn reads_payload(&self) -> bool {
+        self.paths().next().is_some()
     }
 
     fn of_expr(mut expr: Expr, cost: &Cost) -> Self {

@@ -103,6 +103,7 @@ pub(super) fn name_of(shard: &Shard, id: ConnId) -> Option<String> {
 fn spoken(conn: &Conn) -> (&'static str, Option<&'static str>) {
     let dialect = conn.voice.map(|voice| voice.dialect.speaker().name);
     let kind = match (&conn.session, conn.voice) {
+        (_, Some(Voice { transport: Transport::Bare, .. })) => "packets",
         (_, Some(Voice { transport: Transport::WebSocket { .. }, .. }))
         | (Session::WebSocket(_), _) => "websocket",
         (_, Some(Voice { transport: Transport::Sse { .. }, .. })) => "sse",

@@ -160,7 +160,7 @@ fn explain(body: &[u8], now: Now, shards: &Shards) -> Result<(Whom, Inquiry), Re
             Ok((Whom::One(home), Inquiry::Find { conn, topic, offset }))
         }
         (None, None, Some(event)) => {
-            let Draft { topic, key, op, payload, fields, ack: _ } = event_of(event)?;
+            let Draft { topic, key, op, payload, fields, ack: _, meta } = event_of(event)?;
             let home = shards.homes().of(&topic);
             let event = Arc::new(Event {
                 topic,
@@ -173,6 +173,7 @@ fn explain(body: &[u8], now: Now, shards: &Shards) -> Result<(Whom, Inquiry), Re
                 payload,
                 fields,
                 before: None,
+                meta,
             });
             let inquiry = Inquiry::Explain { conn: conn.conn, event, is_real: false };
             Ok((Whom::One(conn.shard), inquiry))

@@ -150,8 +150,9 @@ fn confined(
             who.confine_write(schema, &mut write)?;
             Ok(Ask::Write { asker, write })
         }
-        Request::Publish(_) | Request::Identify { .. } | Request::Subscribe(_) => {
-            unreachable!("it is not asked of tables")
-        }
+        Request::Publish(_)
+        | Request::Identify { .. }
+        | Request::Enter { .. }
+        | Request::Subscribe(_) => unreachable!("it is not asked of tables"),
     }
 }

@@ -18,7 +18,10 @@ use crate::dialect::Calling;
 use crate::dialect::Context;
 use crate::dialect::DialectId;
 use crate::dialect::Next;
+use crate::dialect::NotTaken;
 use crate::dialect::Published;
+use crate::dialect::Refusal;
+use crate::dialect::RefusalCode;
 use crate::dialect::Response;
 use crate::dialect::Tells;
 use crate::dialect::ThenPublished;
@@ -73,6 +76,13 @@ impl Shard {
         Some(http)
     }
 
+    /// Says which types of bodies a call takes.
+    pub(super) fn refuse_media(&mut self, id: ConnId, http: &mut Http, fault: &NotTaken, now: Now) {
+        let refusal = Refusal::of(RefusalCode::BadField, fault.field(), fault);
+        let headers = vec![fault.remedy()];
+        self.respond(id, http, &Response { headers, ..Response::refusal(415, &refusal) }, now);
+    }
+
     fn context_of_call(&self, id: ConnId, dialect: DialectId, now: Now) -> Context<'_> {
         Context {
             now,
@@ -80,6 +90,7 @@ impl Shard {
             epoch: self.shards.epoch(),
             tables: &self.settings.tables.schema,
             is_known: self.conns.find(id).is_some_and(|conn| conn.who.is_some()),
+            serial: self.conns.find(id).map_or(0, |conn| conn.serial(self.shards.here(), id)),
         }
     }
 

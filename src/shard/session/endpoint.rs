@@ -14,6 +14,7 @@ use super::super::input::AdminRequest;
 use super::super::input::ConnId;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
+use super::super::want::Part;
 use super::asked::Asked;
 use super::awaiting::Action;
 use super::awaiting::AnswerAwaited;
@@ -31,7 +32,6 @@ use crate::dialect::Guard;
 use crate::dialect::Kind;
 use crate::dialect::MediaType;
 use crate::dialect::NotOpened;
-use crate::dialect::NotTaken;
 use crate::dialect::OpensStream;
 use crate::dialect::Port;
 use crate::dialect::Refusal;
@@ -276,7 +276,8 @@ impl Shard {
         let Wanted { dialect, first, refused } = wanted;
         let step = match first {
             First::Subscribe(wish) => {
-                self.confined_or_refused(id, &wish.subscription).map_err(|e| refused(&e))?;
+                self.confined_or_refused(id, &wish.subscription, Part::Refused)
+                    .map_err(|e| refused(&e))?;
                 Step::Subscribe(wish)
             }
             First::Want { mut wish, since_lost } => {
@@ -353,13 +354,6 @@ impl Shard {
         };
         self.gather_body(id, &mut http, head, (bytes_max, action), now);
         Some(http)
-    }
-
-    /// Says which types of bodies a call takes.
-    fn refuse_media(&mut self, id: ConnId, http: &mut Http, fault: &NotTaken, now: Now) {
-        let refusal = Refusal::of(RefusalCode::BadField, fault.field(), fault);
-        let headers = vec![fault.remedy()];
-        self.respond(id, http, &Response { headers, ..Response::refusal(415, &refusal) }, now);
     }
 
     /// Answers a request that means no door.

@@ -24,6 +24,7 @@ use super::websocket::WebSocket;
 use super::websocket::echo;
 use crate::clock::Now;
 use crate::dialect::Answer;
+use crate::dialect::NoPacket;
 use crate::dialect::Published;
 use crate::dialect::Request;
 use crate::dialect::Said;
@@ -57,7 +58,8 @@ impl Shard {
             return self.websocket_go_on(id, websocket, now);
         }
         let paused = self.hear(id, &mut websocket, VecDeque::new(), bytes, now);
-        let is_over = paused.taken == bytes.len() && paused.heard.is_empty();
+        let is_over =
+            paused.taken == bytes.len() && paused.heard.is_empty() && !websocket.has_packet();
         if !is_over || paused.asked.is_some() {
             let mut waits = Box::<Waits>::default();
             waits.unread.extend(&bytes[paused.taken..]);
@@ -79,8 +81,9 @@ impl Shard {
             let paused = self.hear(id, &mut websocket, heard, bytes, now);
             waits.take(paused);
         }
-        let is_last = waits.is_over() && waits.has_ended;
-        if !waits.is_over() {
+        let is_over = waits.is_over() && !websocket.has_packet();
+        let is_last = is_over && waits.has_ended;
+        if !is_over {
             websocket.set_waits(waits);
         }
         self.put_back(id, Session::WebSocket(websocket));
@@ -157,7 +160,7 @@ impl Shard {
             }
             let said = match paused.heard.pop_front() {
                 Some(said) => said,
-                None if paused.taken == bytes.len() => break,
+                None if paused.taken == bytes.len() && !websocket.has_packet() => break,
                 None => {
                     let rest = &mut bytes[paused.taken..];
                     let (taken, said) = self.next_heard(id, websocket, rest, now);
@@ -240,36 +243,55 @@ impl Shard {
         let echoes = websocket.echo();
         // What shards share for decoding stays where it is, so the conversation is asked without the shard.
         let mut conn = self.conns.find_mut(id);
-        let (settings, epoch) = (&self.settings, self.shards.epoch());
-        let mut heard = None;
-        let decoder = websocket.decoder_mut();
-        let fed = decoder.feed(bytes, self.intake.inbound(), &mut |incoming| {
-            let mut hear = |said: Said<'_>| match echoes {
-                Some(echoes) => echo(said, echoes),
-                None => {
-                    // Nearly everything that is said is one thing to be done.
-                    let mut steps = Vec::with_capacity(1);
-                    if let Some(conn) = conn.as_deref_mut() {
-                        conn.converse(settings, epoch, now, |talk, context| {
-                            talk.hear(said, context, &mut steps);
-                        });
-                    }
-                    Heard::Steps { steps, is_counted: false }
+        let settings = &self.settings;
+        let mut hear = |said: Said<'_>| match echoes {
+            Some(echoes) => echo(said, echoes),
+            None => {
+                // Nearly everything that is said is one thing to be done.
+                let mut steps = Vec::with_capacity(1);
+                if let Some(conn) = conn.as_deref_mut() {
+                    conn.converse(settings, (&self.shards, id), now, |talk, context| {
+                        talk.hear(said, context, &mut steps);
+                    });
                 }
-            };
-            heard = match incoming {
-                Incoming::Text(text) => Some(hear(Said::Text(text))),
-                Incoming::Binary(bytes) => Some(hear(Said::Binary(bytes))),
-                Incoming::Ping(payload) => Some(Heard::Ping(payload.into())),
-                Incoming::Pong(_) => None,
-                Incoming::Close { code, .. } => Some(Heard::Close { code }),
+                let is_counted =
+                    matches!(steps.first(), Some(Step::Uncounted | Step::Acknowledged { .. }));
+                Heard::Steps { steps, is_counted }
+            }
+        };
+        let has_packet = websocket.has_packet();
+        let (decoder, mut packets) = websocket.input_mut();
+        let decoder = match (decoder, packets.as_deref_mut()) {
+            (Some(decoder), _) if !has_packet => decoder,
+            (_, Some(packets)) => {
+                let rest = if has_packet { &[][..] } else { bytes };
+                let next = packets.next(rest, &mut hear);
+                websocket.look_whole();
+                return next;
+            }
+            (_, None) => unreachable!("without frames there are packets"),
+        };
+        let mut heard = None;
+        let fed = decoder.feed(bytes, self.intake.inbound(), &mut |incoming| {
+            heard = match (incoming, packets.as_deref_mut()) {
+                (Incoming::Text(_), Some(packets)) => {
+                    packets.end();
+                    Some(hear(Said::NoPacket(NoPacket::Text)))
+                }
+                (Incoming::Text(text), None) => Some(hear(Said::Text(text))),
+                (Incoming::Binary(bytes), None) => Some(hear(Said::Binary(bytes))),
+                (Incoming::Binary(bytes), Some(packets)) => {
+                    packets.push(bytes);
+                    return ControlFlow::Break(());
+                }
+                (Incoming::Ping(payload), _) => Some(Heard::Ping(payload.into())),
+                (Incoming::Pong(_), _) => None,
+                (Incoming::Close { code, .. }, _) => Some(Heard::Close { code }),
             };
             if heard.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         // A ping in the midst of a message is no message.
-        if decoder.is_idle() {
-            websocket.message_is_whole();
-        }
+        websocket.look_whole();
         match fed {
             Ok(taken) => (taken, heard),
             Err(violation) => (bytes.len(), Some(Heard::Broken(violation))),

@@ -15,6 +15,8 @@ use super::Response;
 use super::Session;
 use super::awaiting::AnswerAwaited;
 use super::awaiting::PartialBody;
+use super::bare;
+use super::packets::PacketInput;
 use super::patience::Patience;
 use super::unread::Unread;
 use super::upload::Upload;
@@ -229,6 +231,14 @@ impl Shard {
                         http.coming_s = 0;
                         break;
                     }
+                    let (port, first) = (http.port, http.input.as_slice().first());
+                    if let Some(packets) = bare::packets_at(&self.settings, port, first) {
+                        let conn = self.conns.find_mut(id);
+                        let (packets, opening) =
+                            bare::open(&self.settings, conn, port, packets, now);
+                        let come = (Transport::Bare, http.input);
+                        return self.begin_talk(id, packets, Some(opening), come, now);
+                    }
                     if !self.conns.may_answer(id) {
                         http.is_paused = true;
                         break;
@@ -305,6 +315,13 @@ impl Shard {
                 return Some(http);
             }
         };
+        let packets = opening.as_ref().and_then(|of| of.dialect.speaker().protocol.packets);
+        //= mqtt-v5.0#6.0
+        //# The Client MUST include "mqtt" in the list of WebSocket Sub Protocols it offers
+        if packets.is_some() && upgrade.protocol.is_none() {
+            self.refuse_upgrade(id, &mut http, UpgradeError::ProtocolMissing, now);
+            return Some(http);
+        }
         let mut reply = Vec::with_capacity(256);
         upgrade.write_reply(&mut reply);
         self.push_item(id, Item::Raw(reply.into()));
@@ -312,28 +329,43 @@ impl Shard {
         let echo = opening.is_none().then_some(Echo { deflate: upgrade.deflate });
         let bytes_max =
             if echo.is_none() { self.settings.message_bytes_max } else { MESSAGE_BYTES_MAX };
+        let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
+        let mut websocket = WebSocket::new(bytes_max, may_deflate, echo);
+        if let Some(packets) = packets {
+            websocket = websocket.with_packets(PacketInput::new(packets, bytes_max));
+        }
+        if self.conns.find(id).is_some_and(|conn| conn.who.is_none()) && echo.is_none() {
+            websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
+        }
+        // What was glued to the request is the WebSocket's.
+        let rest = std::mem::take(&mut http.input);
+        self.begin_talk(id, websocket, opening, (transport, rest), now);
+        None
+    }
+
+    /// Begins a conversation, which hears what has come already.
+    pub(super) fn begin_talk(
+        &mut self,
+        id: ConnId,
+        mut websocket: WebSocket,
+        opening: Option<Opening>,
+        (transport, mut come): (Transport, Unread),
+        now: Now,
+    ) {
         let mut first = Vec::new();
         if let (Some(opening), Some(conn)) = (opening, self.conns.find_mut(id)) {
-            let transport = Transport::WebSocket { deflate: deflate_of(upgrade.deflate) };
             conn.voice = Some(Voice { dialect: opening.dialect, transport });
             self.stats.tally.of(opening.dialect).connections += 1;
             conn.talk = Some(opening.talk);
             first = opening.first;
         }
-        let mut websocket = WebSocket::new(bytes_max, may_deflate, echo);
-        if self.conns.find(id).is_some_and(|conn| conn.who.is_none()) && echo.is_none() {
-            websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
-        }
         let rest = self.talk_open(id, first, now);
         self.begin_with(&mut websocket, rest);
-        // What was glued to the request is the WebSocket's.
-        let mut rest = std::mem::take(&mut http.input);
-        if rest.is_empty() {
+        if come.is_empty() {
             self.put_back(id, Session::WebSocket(websocket));
         } else {
-            self.websocket_received(id, websocket, rest.as_mut_slice(), now);
+            self.websocket_received(id, websocket, come.as_mut_slice(), now);
         }
-        None
     }
 
     /// Refuses what is no request for a WebSocket. The connection ends: what a confused client sends next may be frames.

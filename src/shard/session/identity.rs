@@ -14,6 +14,7 @@ use super::super::closes::CLOSE_POLICY;
 use super::super::input::ConnId;
 use super::super::input::Mesh;
 use super::super::lanes::Lane;
+use super::super::solo::Shown;
 use super::http::Http;
 use crate::auth::Principal;
 use crate::auth::RevocationsFull;
@@ -21,12 +22,15 @@ use crate::auth::Revoke;
 use crate::auth::TokenError;
 use crate::batch::Counted;
 use crate::clock::Now;
+use crate::dialect::Answer;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::HOUSE;
 use crate::dialect::Outcome;
 use crate::dialect::RefusalCode;
+use crate::dialect::Step;
 use crate::dialect::Subscription;
+use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::limits::RETRY_AFTER_S;
 use crate::position::Since;
@@ -59,6 +63,8 @@ pub(super) enum NotLetIn {
     OtherScheme,
     /// There is no room for what it says.
     TooMuch,
+    /// None was shown, and nobody comes in without one.
+    Missing,
 }
 
 impl std::fmt::Display for NotLetIn {
@@ -74,6 +80,7 @@ impl std::fmt::Display for NotLetIn {
             Self::TooMuch => {
                 write!(f, "the server holds no more of tokens than it has memory for")
             }
+            Self::Missing => write!(f, "a token is needed: as the password"),
             Self::OtherScheme => {
                 write!(f, "header field Authorization is not `Bearer` and a token")
             }
@@ -113,14 +120,14 @@ fn wall_s(now: Now) -> u64 {
 }
 
 /// What a request shows of who it is from.
-enum Shown {
+enum ShownBy {
     Nothing,
     Token(String),
     /// `Authorization` is there and is no `Bearer` and a token: it counts for something that this server cannot check, not for nothing.
     OtherScheme,
 }
 
-impl Shown {
+impl ShownBy {
     fn by(head: &Head) -> Self {
         match head.value(Name::Authorization) {
             Some(value) => match bearer(value) {
@@ -163,18 +170,18 @@ impl Shard {
             return Entered::Refused(http);
         }
         let access = Arc::clone(&self.settings.access);
-        let (has_keys, shown) = (access.verifier.is_some(), Shown::by(head));
+        let (has_keys, shown) = (access.verifier.is_some(), ShownBy::by(head));
         let (port, peer) = (http.port(), self.conns.peer_of(id));
         let passed_on_by = self.passed_on_by(id, head);
         let who = match shown {
-            Shown::Token(token) if has_keys => match self.who(&token, now) {
+            ShownBy::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),
                 Err(error) => {
                     self.refuse_token(id, &mut http, door, &error, now);
                     return Entered::Refused(http);
                 }
             },
-            Shown::OtherScheme if has_keys => {
+            ShownBy::OtherScheme if has_keys => {
                 self.refuse_token(id, &mut http, door, &NotLetIn::OtherScheme, now);
                 return Entered::Refused(http);
             }
@@ -315,9 +322,58 @@ impl Shard {
         }
     }
 
-    /// A token was shown on an open connection.
-    pub(super) fn identify(&mut self, id: ConnId, token: &str, now: Now) -> Result<(), NotLetIn> {
-        let who = self.who(token, now)?;
+    /// Finds out who a conversation's client is by what it shows, and tells the conversation.
+    pub(super) fn answer_identify(
+        &mut self,
+        id: ConnId,
+        ticket: Ticket,
+        shown: Shown<'_>,
+        now: Now,
+    ) -> Vec<Step> {
+        let identified = match self.who_shows(id, shown, now) {
+            Ok(Some(who)) => self.identify(id, who, now),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let who = self.conns.find(id).and_then(|conn| conn.who.as_deref());
+        let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
+        let reason = identified.err().map(|error| error.to_string());
+        let answer = match &reason {
+            None => Answer::Identified { expires_at_s },
+            Some(reason) => Answer::NotIdentified { reason },
+        };
+        self.answer_in_talk(id, ticket, answer, now)
+    }
+
+    /// Who a conversation's client is by what it shows; `None`: who was known already.
+    fn who_shows(
+        &mut self,
+        id: ConnId,
+        shown: Shown<'_>,
+        now: Now,
+    ) -> Result<Option<Arc<Who>>, NotLetIn> {
+        let has_keys = self.settings.access.verifier.is_some();
+        match shown {
+            Shown::Token(token) => return self.who(token, now).map(Some),
+            Shown::Perhaps(Some(token)) if has_keys => return self.who(token, now).map(Some),
+            Shown::Perhaps(_) => {}
+        }
+        let Some(conn) = self.conns.find(id).filter(|conn| conn.who.is_none()) else {
+            return Ok(None);
+        };
+        let origin = conn.caller.origin.as_deref();
+        let may_be_anyone = origin.is_some_and(|origin| origin.may_be_anyone);
+        match self.certified(id, now) {
+            Some(certified) => certified.map(Some),
+            None => {
+                let anyone = self.rights.tokens.anonymous().filter(|_| may_be_anyone);
+                anyone.map(Some).ok_or(NotLetIn::Missing)
+            }
+        }
+    }
+
+    /// Somebody has shown who they are on an open connection.
+    fn identify(&mut self, id: ConnId, who: Arc<Who>, now: Now) -> Result<(), NotLetIn> {
         let Some(conn) = self.conns.find_mut(id) else { return Ok(()) };
         if let Some(before) = &conn.who
             && before.principal.user.is_some()

@@ -7,6 +7,7 @@ mod answered;
 mod asked;
 mod asking;
 mod awaiting;
+mod bare;
 mod calls;
 mod endpoint;
 mod gather;
@@ -14,6 +15,7 @@ mod hearing;
 mod http;
 mod identity;
 mod operator;
+mod packets;
 mod patience;
 mod redirect;
 mod refusals;
@@ -54,6 +56,7 @@ pub(super) const SSE_COMMENT_S: u32 = 15;
 #[derive(Debug)]
 pub(super) enum Session {
     Http(Box<Http>),
+    /// A client that a conversation hears: on a WebSocket, or in packets without frames around them.
     WebSocket(WebSocket),
     /// A client has nothing more to say; `said_s`: when it was last told something for its own sake.
     Sse {

@@ -43,7 +43,7 @@ impl Shard {
                 out.extend_from_slice(sse::LAST_CHUNK);
             }
             Transport::Sse { chunked: true } => out.extend_from_slice(sse::LAST_CHUNK),
-            Transport::Sse { chunked: false } | Transport::WebSocket { .. } => {}
+            Transport::Sse { chunked: false } | Transport::WebSocket { .. } | Transport::Bare => {}
         }
     }
 

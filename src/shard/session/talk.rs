@@ -6,20 +6,19 @@
 use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
+use super::super::farewell;
 use super::super::input::ConnId;
 use super::super::settings::Settings;
-use super::super::solo::AfterSent;
+use super::super::shards::Shards;
+use super::super::solo::Shown;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Answer;
 use crate::dialect::Context;
-use crate::dialect::Outcome;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::dialect::Wish;
-use crate::wire::frame;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
@@ -41,17 +40,18 @@ impl Conn {
     pub(super) fn converse(
         &mut self,
         settings: &Settings,
-        epoch: &str,
+        (shards, id): (&Shards, ConnId),
         now: Now,
         ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
     ) {
         if self.is_closing() {
             return;
         }
+        let serial = self.serial(shards.here(), id);
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
             let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
-            let tables = &settings.tables.schema;
-            ask(talk, &Context { now, view, epoch, is_known, tables });
+            let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
+            ask(talk, &Context { now, view, epoch, is_known, serial, tables });
         }
     }
 }
@@ -73,7 +73,7 @@ impl Shard {
     ) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(conn) = self.conns.find_mut(id) {
-            conn.converse(&self.settings, self.shards.epoch(), now, |talk, context| {
+            conn.converse(&self.settings, (&self.shards, id), now, |talk, context| {
                 ask(talk, context, &mut steps);
             });
         }
@@ -90,16 +90,7 @@ impl Shard {
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
                 Step::Want(wishes) => self.want(id, &wishes, now),
-                Step::Subscribe(wish) => {
-                    let Wish { subscription, since, playback } = &wish;
-                    if self.charge_making(id, subscription.filter.as_ref(), now)
-                        && let Err(refusal) =
-                            self.subscribe(id, subscription, Some((since, *playback)), now)
-                    {
-                        let id_of = Some(&subscription.id);
-                        self.say(id, &Outcome::Refused { id: id_of, refusal: &refusal });
-                    }
-                }
+                Step::Subscribe(wish) => self.subscribe(id, &wish, now),
                 Step::Update { id: sub, change, seek } => {
                     let filter = change.filter.as_ref().and_then(Option::as_ref);
                     if self.charge_making(id, filter, now) {
@@ -107,27 +98,50 @@ impl Shard {
                     }
                 }
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
+                Step::Uncounted => {}
                 // Who cannot pay is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
+                Step::Speak(dialect) => {
+                    if let Some(voice) = self.conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
+                        self.stats.tally.of(voice.dialect).connections -= 1;
+                        self.stats.tally.of(dialect).connections += 1;
+                        voice.dialect = dialect;
+                    }
+                }
+                Step::Silence { after_s } => {
+                    if let Some(conn) = self.conns.find_mut(id) {
+                        conn.caller.origin_mut().silent_s_max = after_s;
+                    }
+                }
+                Step::Claim { name } => self.claim_for(id, name),
+                Step::Window { most } => {
+                    if let Some(conn) = self.conns.find_mut(id) {
+                        conn.caller.origin_mut().window_max = most;
+                    }
+                }
+                Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
                 Step::Close { code, reason } => {
                     let mut bytes = Vec::new();
-                    frame::put_close(&mut bytes, code, reason);
-                    self.close_with(id, &bytes, AfterSent::Awaited, now);
+                    let after = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
+                    self.close_with(id, &bytes, after, now);
                 }
                 Step::Ask { ticket, what: Request::Identify { token } } => {
-                    let answered = self.answer_identify(id, ticket, &token, now);
+                    let answered = self.answer_identify(id, ticket, Shown::Token(&token), now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
-                Step::Ask { ticket, what: Request::Subscribe(subscription) } => {
-                    if self.charge_making(id, subscription.filter.as_ref(), now) {
-                        let subscribed = self.subscribe(id, &subscription, None, now);
-                        if let Err(refusal) = &subscribed {
-                            self.stats.tally.refuse(refusal.code, 1);
-                        }
-                        let answer = Answer::Subscribed(subscribed.as_ref().copied());
-                        let answered = self.answer_in_talk(id, ticket, answer, now);
-                        steps.splice(0..0, answered).for_each(drop);
-                    }
+                Step::Ask { ticket, what: Request::Enter { token } } => {
+                    let shown = Shown::Perhaps(token.as_deref());
+                    let answered = self.answer_identify(id, ticket, shown, now);
+                    steps.splice(0..0, answered).for_each(drop);
+                }
+                Step::Ask { ticket, what: Request::Subscribe(wishes) } => {
+                    let results: Vec<_> = wishes
+                        .iter()
+                        .map(|wish| self.subscribe_or_replace(id, wish, now))
+                        .collect();
+                    let answer = Answer::Subscribed(&results);
+                    let answered = self.answer_in_talk(id, ticket, answer, now);
+                    steps.splice(0..0, answered).for_each(drop);
                 }
                 Step::Ask {
                     what: Request::Publish(_) | Request::Query(_) | Request::Write(_),
@@ -138,16 +152,17 @@ impl Shard {
         steps
     }
 
-    fn answer_identify(&mut self, id: ConnId, ticket: Ticket, token: &str, now: Now) -> Vec<Step> {
-        let identified = self.identify(id, token, now);
-        let who = self.conns.find(id).and_then(|conn| conn.who.as_deref());
-        let expires_at_s = who.and_then(|who| who.principal.expires_at_s);
-        let reason = identified.err().map(|error| error.to_string());
-        let answer = match &reason {
-            None => Answer::Identified { expires_at_s },
-            Some(reason) => Answer::NotIdentified { reason },
+    /// A client has acknowledged a message: others may follow.
+    fn acknowledged(&mut self, id: ConnId, number: u16, is_done: bool) {
+        let Some(solo) = self.conns.solo_mut(id) else { return };
+        let Some(window) = solo.window.as_deref_mut() else { return };
+        let is_free = match is_done {
+            true => window.acknowledged(number),
+            false => !window.received(number),
         };
-        self.answer_in_talk(id, ticket, answer, now)
+        if is_free || solo.outbox.is_empty() {
+            self.mark_solo(id);
+        }
     }
 
     /// What a connection's conversation wants to be done, now that something it asked is answered.

@@ -9,6 +9,7 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::solo::AfterSent;
 use super::WHO_FIRST;
+use super::packets::PacketInput;
 use super::patience::Patience;
 use super::waits::Heard;
 use super::waits::Waits;
@@ -36,13 +37,16 @@ const CLOSE_POLICY: u16 = 1008;
 /// The state of a WebSocket connection beyond its subscriptions.
 #[derive(Debug)]
 pub(in super::super) struct WebSocket {
-    decoder: Decoder,
+    /// `None`: packets come without frames around them.
+    decoder: Option<Decoder>,
+    /// `Some`: what its client says are packets.
+    packets: Option<Box<PacketInput>>,
     /// `Some`: every message is sent back (`/echo`), compressed as was agreed.
     echo: Option<Echo>,
     /// When the client was pinged, in seconds since the start; `None`: it has said something since.
     pinged_s: Option<NonZeroU32>,
     /// When a client that has not authenticated is closed, in seconds since the start.
-    identify_by_s: Option<u32>,
+    identify_by_s: Option<NonZeroU32>,
     /// The rate limit on the client's messages; publishes have one of their own.
     messages: Bucket,
     /// Messages that are not carried out yet. `None`: all are.
@@ -60,7 +64,8 @@ pub(in super::super) struct Echo {
 impl WebSocket {
     pub(super) fn new(bytes_max: usize, may_deflate: bool, echo: Option<Echo>) -> Self {
         Self {
-            decoder: Decoder::new(bytes_max, may_deflate),
+            decoder: Some(Decoder::new(bytes_max, may_deflate)),
+            packets: None,
             echo,
             pinged_s: None,
             identify_by_s: None,
@@ -70,8 +75,23 @@ impl WebSocket {
         }
     }
 
+    /// Packets without frames around them.
+    pub(super) fn of_packets(packets: PacketInput) -> Self {
+        Self { decoder: None, ..Self::new(0, false, None).with_packets(packets) }
+    }
+
+    /// The same, whose binary messages hold packets.
+    pub(super) fn with_packets(self, packets: PacketInput) -> Self {
+        Self { packets: Some(Box::new(packets)), ..self }
+    }
+
     pub(in super::super) fn release(&mut self, inbound: &mut Inbound) {
-        self.decoder.release(inbound);
+        if let Some(decoder) = &mut self.decoder {
+            decoder.release(inbound);
+        }
+        if let Some(packets) = &mut self.packets {
+            packets.end();
+        }
         self.waits = None;
     }
 
@@ -92,8 +112,14 @@ impl WebSocket {
         self.waits = Some(waits);
     }
 
-    pub(super) fn decoder_mut(&mut self) -> &mut Decoder {
-        &mut self.decoder
+    /// What takes its frames apart, and its packets.
+    pub(super) fn input_mut(&mut self) -> (Option<&mut Decoder>, Option<&mut PacketInput>) {
+        (self.decoder.as_mut(), self.packets.as_deref_mut())
+    }
+
+    /// Whether a packet that has come can be heard.
+    pub(super) fn has_packet(&self) -> bool {
+        self.packets.as_ref().is_some_and(|packets| packets.has_next())
     }
 
     pub(super) fn echo(&self) -> Option<Echo> {
@@ -105,32 +131,44 @@ impl WebSocket {
         self.pinged_s = None;
     }
 
-    /// No message is coming in part any more.
-    pub(super) fn message_is_whole(&mut self) {
-        self.coming_s = 0;
+    /// If no message is coming in part, the time for the next one begins anew.
+    pub(super) fn look_whole(&mut self) {
+        if self.is_between() {
+            self.coming_s = 0;
+        }
+    }
+
+    /// Whether nothing has come in part.
+    fn is_between(&self) -> bool {
+        self.decoder.as_ref().is_none_or(Decoder::is_idle)
+            && self.packets.as_ref().is_none_or(|packets| packets.come_bytes() == 0)
     }
 
     /// Bytes that it holds of what its client has said.
     pub(super) fn held_bytes(&self) -> usize {
-        self.decoder.held_bytes() + self.waits.as_ref().map_or(0, |waits| waits.held_bytes())
+        self.decoder.as_ref().map_or(0, Decoder::held_bytes)
+            + self.packets.as_ref().map_or(0, |packets| packets.held_bytes())
+            + self.waits.as_ref().map_or(0, |waits| waits.held_bytes())
     }
 
     /// Once a second: whether a message has been coming for longer than it may at this pace.
     pub(in super::super) fn is_message_late(&mut self, patience: Patience) -> bool {
         // While something waits, nothing is read.
-        if self.decoder.is_idle() || self.waits.is_some() {
+        if self.is_between() || self.waits.is_some() {
             return false;
         }
         self.coming_s = self.coming_s.saturating_add(1);
-        patience.is_late(self.coming_s, self.decoder.message_bytes() as u64)
+        let come = self.decoder.as_ref().map_or(0, Decoder::message_bytes)
+            + self.packets.as_ref().map_or(0, |packets| packets.come_bytes());
+        patience.is_late(self.coming_s, come as u64)
     }
 
     pub(in super::super) fn identify_by_s(&self) -> Option<u32> {
-        self.identify_by_s
+        self.identify_by_s.map(NonZeroU32::get)
     }
 
     pub(super) fn must_identify_by(&mut self, by_s: u32) {
-        self.identify_by_s = Some(by_s);
+        self.identify_by_s = NonZeroU32::new(by_s.max(1));
     }
 
     pub(in super::super) fn pinged_s(&self) -> Option<u32> {
@@ -214,7 +252,8 @@ impl Shard {
 pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
     let (opcode, payload) = match said {
         Said::Text(text) => (OpCode::Text, text.as_bytes()),
-        Said::Binary(bytes) => (OpCode::Binary, bytes),
+        Said::Binary(bytes) | Said::Packet(bytes) => (OpCode::Binary, bytes),
+        Said::NoPacket(_) => (OpCode::Binary, &[][..]),
     };
     let mut out = Vec::new();
     match echo.deflate {

@@ -42,6 +42,12 @@ pub(super) fn decode(text: &str, plus: Plus) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&resolved).into_owned())
 }
 
+/// `text` without its escapes; what is none stays as it is.
+#[must_use]
+pub fn unescaped(text: &str) -> Cow<'_, str> {
+    decode(text, Plus::IsItself)
+}
+
 /// A form's text (`application/x-www-form-urlencoded`) without its escapes.
 #[must_use]
 pub fn form_decoded(text: &str) -> Cow<'_, str> {

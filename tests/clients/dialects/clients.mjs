@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { EventSource } from 'eventsource';
+import mqtt from 'mqtt';
 import WebSocket from 'ws';
 
 import { serve as serveFor } from '../ws/server.mjs';
@@ -75,6 +76,20 @@ export class Ear {
   rest() {
     return this.#heard.splice(0);
   }
+}
+
+/** MQTT.js over a WebSocket: what a subscriber of a topic hears, once it is one. */
+export async function fleet(url, token, topic, qos) {
+  const ear = new Ear();
+  const options = { protocolVersion: 5, username: 'x', password: token, reconnectPeriod: 0 };
+  const client = await mqtt.connectAsync(url, options, false);
+  closers.push(() => client.end(true));
+  client.on('message', (of, payload, packet) =>
+    ear.hear({ topic: of, payload: String(payload), qos: packet.qos, key: packet.properties?.userProperties?.key }),
+  );
+  const [granted] = await client.subscribeAsync(topic, { qos });
+  if (granted.qos !== qos) throw new Error(`granted ${granted.qos}`);
+  return ear;
 }
 
 /** Plain RFC 6455, like websocat: prints what comes. `headers` are the request's. */

@@ -11,23 +11,27 @@ import { fileURLToPath } from 'node:url';
 
 import WebSocket from 'ws';
 
-import { Feed, Ranking, publish } from '../../../docs/examples/rtbdp-feed.mjs';
+import { Feed, Ranking, everyKey, publish } from '../../../docs/examples/rtbdp-feed.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const binary = process.env.FANWIRE_BIN ?? join(root, 'target/debug/fanwire');
 
-/** The example, on ports of the system's choice. */
+/** The example, on ports of the system's choice, in a folder of its own. */
 async function serve(t) {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-rtbdp-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return start(t, folder, '127.0.0.1:0');
+}
+
+async function start(t, folder, listen) {
   const config = join(folder, 'rtbdp.toml');
   const example = readFileSync(join(root, 'docs/examples/rtbdp.toml'), 'utf8');
-  writeFileSync(config, example.replace('127.0.0.1:8080', '127.0.0.1:0').replace('listen = "127.0.0.1:8887"', ''));
+  writeFileSync(config, example.replace('127.0.0.1:8080', listen).replace('listen = "127.0.0.1:8887"', ''));
   const server = spawn(binary, ['serve', '--config', config], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise((resolve) => server.once('exit', resolve));
   t.after(async () => {
     server.kill('SIGKILL');
     await ended;
-    rmSync(folder, { recursive: true });
   });
   let log = '';
   const address = await new Promise((resolve, reject) => {
@@ -38,7 +42,13 @@ async function serve(t) {
     });
     ended.then((code) => reject(new Error(`the server ended with ${code}: ${log}`)));
   });
-  return { address, server };
+  /** It stops, and starts anew with what it has kept. */
+  const restart = async () => {
+    server.kill('SIGTERM');
+    await ended;
+    return start(t, folder, address);
+  };
+  return { address, server, restart };
 }
 
 /** One dashboard. */
@@ -175,11 +185,14 @@ const counted = (truth) => ({ live: Object.fromEntries([...truth.live].sort()), 
 const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 test('dashboards converge while rows arrive, through connections that break off', { timeout: 120_000 }, async (t) => {
-  const { address } = await serve(t);
+  const { address, restart } = await serve(t);
   const dashboards = [];
   t.after(() => dashboards.forEach((dashboard) => dashboard.end()));
   let now = 1_767_000_000_000;
   const [feed, truth] = [new Feed(now), new Truth()];
+  // What another run has left is deleted, by whoever starts anew.
+  await publish(`http://${address}`, new Map([['repos_ranking', ['{"window_size":"5m","repo_id":7,"num_events":99,"row_number":0,"seq_num":1}']]]));
+  await publish(`http://${address}`, everyKey(), 'delete');
   for (let round = 0; round < 60; round += 1) {
     // The feed's time is its own: each round is a tenth of its second, and rows leave the window of five.
     now += 300;
@@ -190,6 +203,7 @@ test('dashboards converge while rows arrive, through connections that break off'
     if (round % 6 === 0 && dashboards.length < 6) dashboards.push(new Dashboard(`ws://${address}/api`));
     if (round % 4 === 3) dashboards[round % dashboards.length].break();
     await publish(`http://${address}`, lines);
+    if (round === 40) await restart();
   }
   for (const [index, dashboard] of dashboards.entries()) {
     const difference = () => `dashboard ${index}: ${JSON.stringify(shown(dashboard))}, counted ${JSON.stringify(counted(truth))}, ${dashboard.wrong}`;

@@ -1,4 +1,4 @@
-// One recording, published once, as four foreign clients hear it at the same time: every event, in order, byte for byte.
+// One recording, published once, as five foreign clients hear it at the same time: every event, in order, byte for byte.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
 import { drivers } from '../ws/server.mjs';
-import { Ear, PageClient, listen, publish, put, refusal, serveWithKeys, tokenOf, watch } from './clients.mjs';
+import { Ear, PageClient, fleet, listen, publish, put, refusal, serveWithKeys, tokenOf, watch } from './clients.mjs';
 
 const recording = fileURLToPath(new URL('../../fixtures/adsb-sample.ndjson.gz', import.meta.url));
 const lines = gunzipSync(readFileSync(recording)).toString().split('\n').filter(Boolean);
@@ -36,6 +36,7 @@ for (const driver of await drivers()) {
     const browser = await watch(`http://${server.address}/sse/subscribe?collections=aircraft`);
     const beam = await listen(`${ws}/ws?topic=aircraft`);
     assert.match(await beam.next(), /^\{"type":"connection_established","subscribed_topics":\["aircraft"\],"timestamp":\d{13}\}$/);
+    const vehicles = await fleet(`${ws}/mqtt`, token, 'aircraft', 1);
     const { client, ear, connected } = page(`${ws}/ws`, token);
     client.connect();
     client.subscribe(['TaskStatusChanged'], { status: 'Failed' });
@@ -44,17 +45,19 @@ for (const driver of await drivers()) {
 
     assert.equal(await publish(server.address, '--topic', 'aircraft', '--key', 'icao24', '--max', recording), 0);
 
-    const [changes, seen, messages, events] = await Promise.all([
+    const [changes, seen, messages, events, packets] = await Promise.all([
       websocat.take(lines.length),
       browser.take(lines.length),
       beam.take(lines.length),
       ear.take(lines.length),
+      vehicles.take(lines.length),
     ]);
     lines.forEach((line, index) => {
       assert.equal(changes[index], change(line, index));
       assert.equal(seen[index], change(line, index));
       const [, data] = /^\{"type":"message","topic":"aircraft","data":(.*),"timestamp":\d{13}\}$/.exec(messages[index]);
       assert.equal(data, line);
+      assert.deepEqual(packets[index], { topic: 'aircraft', payload: line, qos: 1, key: keys[index] });
       const { event_type, timestamp, data: payload, metadata, ...rest } = events[index];
       assert.deepEqual([event_type, metadata, rest], ['aircraft', { key: keys[index] }, {}]);
       assert.match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
@@ -67,6 +70,7 @@ for (const driver of await drivers()) {
     assert.equal(await browser.next(), last);
     assert.match(await beam.next(), /"data":\{"last":true\}/);
     assert.deepEqual((await ear.next()).data, { last: true });
+    assert.equal((await vehicles.next()).payload, '{"last":true}');
     client.disconnect();
     browser.source.close();
     assert.equal(await server.stop(), 0);

@@ -31,6 +31,9 @@ class Server:
             found = re.search(r"address=(\S+)", line)
             if found:
                 self.address = found[1]
+                # Of a dialect's own listener, if it has one.
+                own = re.search(r"own=\[.*?:(\d+)\)", line)
+                self.own_port = int(own[1]) if own else None
                 return self
         self.process.wait()
         raise RuntimeError(f"the server ended with {self.process.returncode}: {log}")

@@ -21,8 +21,8 @@ use fanwire::shard::Settings;
 use super::Wrong;
 use super::answer;
 use super::last_heard;
+use crate::support::fits::SECRET;
 use crate::support::frames::masked;
-use crate::support::transcript::SECRET;
 use crate::support::world::World;
 use crate::support::world::roomy;
 

@@ -127,6 +127,7 @@ fn event(op: Op, document: &'static str) -> Event {
         payload: Bytes::from_static(document.as_bytes()),
         fields: Fields::default(),
         before: None,
+        meta: None,
     }
 }
 

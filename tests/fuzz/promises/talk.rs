@@ -81,17 +81,15 @@ fn rows(text: &str) {
     let table = Table::new("public.users", columns).expect("it fits a topic");
     let tables = &Schema::new(vec![table]).expect("it is one");
     let (view, now) = (View::default(), Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 });
-    let context = Context { now, view: &view, epoch: "e", is_known: true, tables };
+    let context = Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables };
     let mut talk = resolvespec::Conversation::new(true);
     for line in text.lines() {
         let mut steps = Vec::new();
         talk.hear(Said::Text(line), &context, &mut steps);
         let failed = TableError::new(ErrorCode::Busy, "later");
-        let refusal = Refusal::new(RefusalCode::Forbidden, "no");
+        let refused = [Err(Refusal::new(RefusalCode::Forbidden, "no"))];
         let answer = match &steps[..] {
-            [Step::Ask { what: Request::Subscribe(_), .. }] => {
-                Some(Answer::Subscribed(Err(&refusal)))
-            }
+            [Step::Ask { what: Request::Subscribe(_), .. }] => Some(Answer::Subscribed(&refused)),
             [Step::Ask { what: Request::Query(_) | Request::Write(_), .. }] => {
                 Some(Answer::TableFailed(&failed))
             }
@@ -116,7 +114,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
     let tables = Schema::default();
-    let context = Context { now, view: &view, epoch: "e", is_known: true, tables: &tables };
+    let context =
+        Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables: &tables };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {
@@ -146,9 +145,19 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             }
             Step::Ask {
                 what:
-                    Request::Publish(_) | Request::Subscribe(_) | Request::Query(_) | Request::Write(_),
+                    Request::Publish(_)
+                    | Request::Query(_)
+                    | Request::Write(_)
+                    | Request::Enter { .. }
+                    | Request::Subscribe(_),
                 ..
             }
+            | Step::Speak(_)
+            | Step::Silence { .. }
+            | Step::Window { .. }
+            | Step::Claim { .. }
+            | Step::Uncounted
+            | Step::Acknowledged { .. }
             | Step::Subscribe(_)
             | Step::Update { .. }
             | Step::Unsubscribe { .. }

@@ -308,6 +308,7 @@ impl Life {
                 payload: Bytes::from(text),
                 fields: Fields::default(),
                 before: None,
+                meta: None,
             }));
         }
         if events.is_empty() {

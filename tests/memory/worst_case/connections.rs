@@ -17,8 +17,8 @@ use fanwire::shard::Access;
 use fanwire::shard::Settings;
 
 use crate::heap;
-use crate::support::transcript::SECRET;
-use crate::support::transcript::with_tokens;
+use crate::support::fits::SECRET;
+use crate::support::fits::with_tokens;
 use crate::support::world::Wire;
 use crate::support::world::World;
 use crate::support::world::roomy;

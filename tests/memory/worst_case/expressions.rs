@@ -36,6 +36,7 @@ fn event(number: u64, text: &str) -> Event {
         payload: Bytes::from(format!("{{\"a\":\"{text}\"}}")),
         fields: Fields::default(),
         before: None,
+        meta: None,
     }
 }
 

@@ -85,6 +85,7 @@ fn append(memory: &mut Memory, kind: &Kind, number: usize) {
         payload: Bytes::from(vec![b' '; kind.payload_bytes]),
         fields: Fields::default(),
         before: None,
+        meta: None,
     };
     memory.append(&Arc::new(event));
 }

@@ -117,6 +117,7 @@ fn append(memory: &mut Memory, topic: &str, number: usize) {
         payload: Bytes::from_static(b"{}"),
         fields: Fields::default(),
         before: None,
+        meta: None,
     };
     memory.append(&Arc::new(event));
 }

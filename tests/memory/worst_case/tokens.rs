@@ -18,9 +18,9 @@ use fanwire::shard::Settings;
 use serde_json::json;
 
 use crate::heap;
+use crate::support::fits::SECRET;
+use crate::support::fits::with_tokens;
 use crate::support::frames::masked;
-use crate::support::transcript::SECRET;
-use crate::support::transcript::with_tokens;
 use crate::support::world::Wire;
 use crate::support::world::World;
 use crate::support::world::roomy;

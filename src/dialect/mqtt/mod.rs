@@ -1,0 +1,108 @@
+//! MQTT 3.1.1 and 5, as a server on the one engine: `docs/MQTT.md`.
+//!
+//! Packets are read and written by `wire/mqtt`; here is what they mean. Invariants: what is the same for all who are sent an event is its payload, so
+//! whoever wants the same of it is in one class; a refusal has the reason code that the standard gives it, and 3.1.1, which has no word for most, is
+//! closed instead.
+
+mod doors;
+
+mod encode;
+
+mod message;
+
+mod names;
+
+mod opening;
+
+mod publishing;
+
+mod reasons;
+
+mod subscribing;
+
+mod talk;
+
+use crate::dialect::Dialect;
+use crate::dialect::DialectId;
+use crate::dialect::Ending;
+use crate::dialect::Guest;
+use crate::dialect::Manners;
+use crate::dialect::NoPacket;
+use crate::dialect::Packets;
+use crate::dialect::Protocol;
+use crate::dialect::Silence;
+use crate::wire::mqtt;
+use crate::wire::mqtt::Reason;
+
+pub use talk::Conversation;
+
+/// The name under which it is offered in `Sec-WebSocket-Protocol` (MQTT 5, section 6).
+pub const SUBPROTOCOL: &str = "mqtt";
+
+/// The protocol.
+pub static PROTOCOL: Protocol = Protocol {
+    key: "mqtt",
+    name: "MQTT",
+    doors: doors::DOORS,
+    guest: Some(Guest {
+        called: "MQTT",
+        origin: "1883 is its port, and 8883 where it is encrypted; a WebSocket is taken there, too, at `/mqtt`",
+        deletes_as: None,
+        secret: None,
+    }),
+    packets: Some(&PACKETS),
+    settings: &[],
+};
+
+static PACKETS: Packets = Packets {
+    // What begins with a letter is a method of HTTP; whatever else does not begin with CONNECT is closed by who hears packets.
+    begins: |byte| !byte.is_ascii_uppercase(),
+    length: |bytes, bytes_max| {
+        mqtt::packet_bytes(bytes, bytes_max).map_err(|fault| match fault.reason {
+            Reason::PACKET_TOO_LARGE => NoPacket::TooLong,
+            _ => NoPacket::Malformed,
+        })
+    },
+    opens: doors::opening,
+};
+
+/// To clients of 3.1.1; and to those that have not said which version they speak.
+pub const V4: DialectId = DialectId::of(&DIALECT_V4);
+/// To clients of 5.
+pub const V5: DialectId = DialectId::of(&DIALECT_V5);
+
+static DIALECT_V4: Dialect = Dialect {
+    name: "MQTT 3.1.1",
+    protocol: &PROTOCOL,
+    encode: encode::body,
+    head: Some(encode::head_v4),
+    apart: None,
+    run: None,
+    outcome: None,
+    envelopes: None,
+    farewell: Some(reasons::farewell_v4),
+    manners: MANNERS,
+};
+
+static DIALECT_V5: Dialect = Dialect {
+    name: "MQTT 5",
+    protocol: &PROTOCOL,
+    encode: encode::body,
+    head: Some(encode::head_v5),
+    apart: None,
+    run: None,
+    outcome: None,
+    envelopes: None,
+    farewell: Some(reasons::farewell_v5),
+    manners: MANNERS,
+};
+
+const MANNERS: Manners = Manners {
+    silence: Silence::Agreed,
+    slow: None,
+    ending: Ending::Close,
+    deflate_bytes_min: 0,
+    flood: reasons::FLOOD,
+    hears_once_live: false,
+    says_reconnect: false,
+};

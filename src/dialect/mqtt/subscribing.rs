@@ -1,0 +1,274 @@
+//! What a client subscribes to, and how that is answered.
+//!
+//! Invariants: of each filter of a packet it is said, in order, what was granted or why not; a filter that is named again takes the place of the one
+//! before, which loses nothing. Who asks for the same of the same filter is in one class.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::names;
+use super::publishing::Terms as Answering;
+use super::reasons;
+use crate::batch::Slow;
+use crate::dialect::Delivery;
+use crate::dialect::Refusal;
+use crate::dialect::Request;
+use crate::dialect::Step;
+use crate::dialect::Subscription;
+use crate::dialect::Ticket;
+use crate::dialect::View;
+use crate::dialect::Wish;
+use crate::dialect::terms::bad;
+use crate::dialect::terms::term;
+use crate::limits::FILTER_REFUSED_STEPS;
+use crate::limits::MQTT_FILTER_BYTES_MAX;
+use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::matcher::Filter;
+use crate::matcher::filter::Predicate;
+use crate::position::Since;
+use crate::wire::http::percent;
+use crate::wire::mqtt::Options;
+use crate::wire::mqtt::Property;
+use crate::wire::mqtt::PropertyId;
+use crate::wire::mqtt::QoS;
+use crate::wire::mqtt::Reason;
+use crate::wire::mqtt::RetainHandling;
+use crate::wire::mqtt::Subscribe;
+use crate::wire::mqtt::Unsubscribe;
+use crate::wire::mqtt::Version;
+use crate::wire::mqtt::put_suback;
+use crate::wire::mqtt::put_unsuback;
+use crate::wire::mqtt::topic;
+
+/// A client's subscriptions.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    filters: BTreeSet<Arc<str>>,
+    /// SUBSCRIBE that is being carried out.
+    awaited: Option<Box<Awaited>>,
+}
+
+/// SUBSCRIBE that is to be answered: of each filter, in order.
+#[derive(Debug)]
+struct Awaited {
+    id: u16,
+    filters: Vec<Filtered>,
+    /// Why one was not taken, in words.
+    why: Option<Box<str>>,
+}
+
+#[derive(Debug)]
+enum Filtered {
+    /// It is asked for.
+    Asked(Arc<str>, QoS),
+    /// It is known what becomes of it.
+    Known(Reason),
+}
+
+/// What becomes of one filter.
+enum Verdict {
+    Wish(Wish),
+    /// What is asked of its events cannot be read.
+    Wrong(Refusal),
+    /// Nothing that there is has such a topic.
+    Nothing,
+    Refused(Reason),
+}
+
+impl Subscriptions {
+    pub(super) fn subscribe(
+        &mut self,
+        subscribe: &Subscribe<'_>,
+        (answering, view): (Answering, &View),
+        steps: &mut Vec<Step>,
+    ) {
+        let terms = Terms::of(subscribe, answering);
+        let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
+        for (filter, options) in subscribe.filters.iter() {
+            let is_new = !self.filters.contains(filter);
+            filters.push(match terms.verdict(filter, options, is_new, view) {
+                Verdict::Wrong(refusal) => {
+                    why.get_or_insert(refusal.message);
+                    // Reading it took work.
+                    steps.push(Step::Pay { steps: FILTER_REFUSED_STEPS });
+                    Filtered::Known(Reason::IMPLEMENTATION_SPECIFIC)
+                }
+                Verdict::Wish(wish) => {
+                    let id = Arc::clone(&wish.subscription.id);
+                    wishes.push(wish);
+                    Filtered::Asked(id, options.qos)
+                }
+                Verdict::Nothing if is_new && self.filters.len() >= SUBSCRIPTIONS_MAX => {
+                    Filtered::Known(Reason::QUOTA_EXCEEDED)
+                }
+                Verdict::Nothing => {
+                    self.filters.insert(filter.into());
+                    Filtered::Known(granted(options.qos))
+                }
+                Verdict::Refused(reason) => Filtered::Known(reason),
+            });
+        }
+        self.awaited = Some(Box::new(Awaited { id: subscribe.id, filters, why }));
+        steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Subscribe(wishes) });
+    }
+
+    /// It is known what became of what was asked for.
+    pub(super) fn answered(
+        &mut self,
+        results: &[Result<(), Refusal>],
+        terms: Answering,
+        steps: &mut Vec<Step>,
+    ) {
+        let Some(mut awaited) = self.awaited.take() else { return };
+        let mut results = results.iter();
+        let mut reasons = Vec::with_capacity(awaited.filters.len());
+        for filter in awaited.filters {
+            reasons.push(match filter {
+                Filtered::Known(reason) => reason,
+                Filtered::Asked(filter, qos) => match results.next() {
+                    Some(Err(refusal)) => {
+                        awaited.why.get_or_insert_with(|| refusal.message.clone());
+                        reasons::of_subscribe(refusal.code)
+                    }
+                    _ => {
+                        self.filters.insert(filter);
+                        granted(qos)
+                    }
+                },
+            });
+        }
+        let (mut properties, mut out) = (Vec::new(), Vec::new());
+        if let Some(why) = awaited.why.filter(|_| terms.wants_reasons) {
+            Property::Text(PropertyId::ReasonString, &why).put(&mut properties);
+        }
+        put_suback(terms.version, awaited.id, (&reasons, &properties), &mut out);
+        steps.push(Step::say(out));
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        unsubscribe: &Unsubscribe<'_>,
+        version: Version,
+        steps: &mut Vec<Step>,
+    ) {
+        let mut reasons = Vec::new();
+        for (filter, _) in unsubscribe.filters.iter() {
+            reasons.push(match self.filters.take(filter) {
+                Some(id) => {
+                    steps.push(Step::Unsubscribe { id });
+                    Reason::SUCCESS
+                }
+                None if !topic::is_filter(filter) => Reason::TOPIC_FILTER_INVALID,
+                None => Reason::NO_SUBSCRIPTION_EXISTED,
+            });
+        }
+        let mut out = Vec::new();
+        put_unsuback(version, unsubscribe.id, &reasons, &mut out);
+        steps.push(Step::say(out));
+    }
+}
+
+/// What SUBACK says of a filter that is taken on.
+const fn granted(qos: QoS) -> Reason {
+    Reason(qos as u8)
+}
+
+/// What stands before an expression and a topic filter, in clients that cannot say it in a property.
+const FILTERED: &str = "$filter/";
+
+/// What a packet says of all of its filters.
+struct Terms {
+    number: Option<NonZeroU32>,
+    /// Who asks, as a hash.
+    publisher: u64,
+    /// Bytes of the largest packet that it takes; 0: any.
+    packet_bytes_max: u32,
+    /// Its `filter`, `fields` and `max_rate`, or what is wrong with them.
+    asked: Result<Subscription, Refusal>,
+}
+
+impl Terms {
+    fn of(subscribe: &Subscribe<'_>, answering: Answering) -> Self {
+        let Answering { publisher, packet_bytes_max, .. } = answering;
+        let number = subscribe.properties.number(PropertyId::SubscriptionId);
+        let mut subscription = Subscription::default();
+        let mut asked = Ok(());
+        for property in subscribe.properties.iter() {
+            if let (Ok(()), Property::User(name, text)) = (&asked, property) {
+                asked = term(name, text, &mut subscription).map(drop);
+            }
+        }
+        let asked = asked.map(|()| subscription);
+        Self { number: number.and_then(NonZeroU32::new), publisher, packet_bytes_max, asked }
+    }
+
+    /// What becomes of one filter of the packet.
+    fn verdict(&self, filter: &str, options: Options, is_new: bool, view: &View) -> Verdict {
+        if topic::shared(filter).is_some() {
+            return Verdict::Refused(Reason::SHARED_NOT_SUPPORTED);
+        }
+        if filter.len() > MQTT_FILTER_BYTES_MAX {
+            return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
+        }
+        let asked = match &self.asked {
+            Ok(asked) => asked.clone(),
+            Err(refusal) => return Verdict::Wrong(refusal.clone()),
+        };
+        let (names, asked) = match filter.strip_prefix(FILTERED).map(|rest| rest.split_once('/')) {
+            None => (filter, asked),
+            Some(None) => return Verdict::Refused(Reason::TOPIC_FILTER_INVALID),
+            Some(Some((expression, names))) => match with_expression(asked, expression) {
+                Ok(asked) => (names, asked),
+                Err(refusal) => return Verdict::Wrong(refusal),
+            },
+        };
+        if !topic::is_filter(names) {
+            return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
+        }
+        let topics = match names::patterns_of(names, view) {
+            Ok(topics) if topics.is_empty() => return Verdict::Nothing,
+            Ok(topics) => topics,
+            Err(_) => return Verdict::Refused(Reason::TOPIC_FILTER_INVALID),
+        };
+        let retain_as_published = options.retain_as_published;
+        let without = if options.no_local { self.publisher } else { 0 };
+        let number = self.number;
+        let delivery = Delivery {
+            qos: options.qos as u8,
+            retain_as_published,
+            number,
+            without,
+            bytes_max: self.packet_bytes_max,
+        };
+        // Of what is to be acknowledged nothing is dropped.
+        let slow = match options.qos {
+            QoS::AtMostOnce => Slow::DropSilently,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => Slow::Disconnect,
+        };
+        let subscription = Subscription { id: filter.into(), topics, delivery, slow, ..asked };
+        let wants_states = match options.retain_handling {
+            RetainHandling::Always => true,
+            RetainHandling::IfNew => is_new,
+            RetainHandling::Never => false,
+        };
+        let since = match wants_states {
+            true => Since::States(subscription.topics.clone()),
+            false => Since::Now,
+        };
+        Verdict::Wish(Wish { subscription: Arc::new(subscription), since, playback: None })
+    }
+}
+
+/// A subscription that is to pass an expression, too, which stands in a level of a topic filter: `/`, `+`, `#` and `%` in it are `%2F`, `%2B`, `%23` and
+/// `%25`.
+fn with_expression(mut asked: Subscription, expression: &str) -> Result<Subscription, Refusal> {
+    let text = percent::unescaped(expression);
+    let of_packet = asked.filter.take();
+    term("filter", &text, &mut asked)?;
+    if let (Some(one), Some(other)) = (of_packet, &asked.filter) {
+        let both = Predicate::And(vec![one.to_predicate(), other.to_predicate()]);
+        asked.filter = Some(Filter::new(&both).map_err(|error| bad("filter", error))?);
+    }
+    Ok(asked)
+}

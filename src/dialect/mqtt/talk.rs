@@ -1,0 +1,221 @@
+//! What an MQTT client may say: CONNECT first, and then the rest.
+//!
+//! Invariants: before CONNECT is answered nothing else is heard; whatever is wrong with a packet ends the conversation with the reason code of the standard.
+
+use super::opening::Opened;
+use super::publishing::Publications;
+use super::publishing::Terms;
+use super::reasons::close_code;
+use super::subscribing::Subscriptions;
+use crate::dialect::Answer;
+use crate::dialect::Ask;
+use crate::dialect::Context;
+use crate::dialect::NoPacket;
+use crate::dialect::Said;
+use crate::dialect::Step;
+use crate::dialect::Talk;
+use crate::dialect::Ticket;
+use crate::event::Draft;
+use crate::wire::mqtt::Fault;
+use crate::wire::mqtt::Packet;
+use crate::wire::mqtt::Reason;
+use crate::wire::mqtt::Version;
+use crate::wire::mqtt::put_connack;
+use crate::wire::mqtt::put_pingresp;
+use crate::wire::mqtt::read;
+
+/// One client's conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    /// Bytes of the largest packet that this server takes.
+    packet_bytes_max: usize,
+    state: State,
+    publications: Publications,
+    subscriptions: Subscriptions,
+    /// What is said for the client if it goes without a word.
+    will: Option<Box<Draft>>,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+enum State {
+    /// CONNECT has not come.
+    Silent,
+    /// It has, and whether its client is let in is being found out.
+    Entering(Box<Opened>),
+    Open(Terms),
+}
+
+impl Conversation {
+    /// A conversation that has not heard who its client is.
+    #[must_use]
+    pub fn new(packet_bytes_max: usize) -> Self {
+        Self {
+            packet_bytes_max,
+            state: State::Silent,
+            publications: Publications::default(),
+            subscriptions: Subscriptions::default(),
+            will: None,
+        }
+    }
+
+    /// The version that CONNECT agreed.
+    fn version(&self) -> Option<Version> {
+        match &self.state {
+            State::Silent => None,
+            State::Entering(opened) => Some(opened.version),
+            State::Open(terms) => Some(terms.version),
+        }
+    }
+
+    /// How the client is answered, once it is let in.
+    fn terms(&self) -> Option<Terms> {
+        match &self.state {
+            State::Open(terms) => Some(*terms),
+            State::Silent | State::Entering(_) => None,
+        }
+    }
+
+    /// Ends the conversation for what is wrong.
+    fn end_for(fault: Fault, steps: &mut Vec<Step>) {
+        steps.push(Step::Close { code: close_code(fault.reason), reason: fault.what });
+    }
+
+    fn hear_packet(&mut self, packet: &[u8], context: &Context<'_>, steps: &mut Vec<Step>) {
+        let version = self.version();
+        let packet = match read(packet, version) {
+            Ok(packet) => packet,
+            Err(fault) => return self.refuse(fault, steps),
+        };
+        match packet {
+            Packet::Connect(connect) => {
+                if let Some(opened) = Opened::new(&connect, context, steps) {
+                    self.state = State::Entering(Box::new(opened));
+                }
+            }
+            Packet::Publish(publish) => {
+                let Some(terms) = self.terms() else { return };
+                let view = context.view;
+                if let Err(fault) = self.publications.publish(&publish, view, terms, steps) {
+                    self.refuse(fault, steps);
+                }
+            }
+            Packet::Ack(ack) => {
+                let Some(terms) = self.terms() else { return };
+                self.publications.hear_ack(&ack, terms, steps);
+            }
+            Packet::Subscribe(subscribe) => {
+                if let Some(terms) = self.terms() {
+                    self.subscriptions.subscribe(&subscribe, (terms, context.view), steps);
+                }
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                if let Some(version) = version {
+                    self.subscriptions.unsubscribe(&unsubscribe, version, steps);
+                }
+            }
+            Packet::Ping => {
+                let mut out = Vec::with_capacity(2);
+                put_pingresp(&mut out);
+                steps.push(Step::say(out));
+            }
+            Packet::Disconnect { reason, .. } => {
+                //= mqtt-v5.0#3.14.4
+                //# On receipt of DISCONNECT, the Server MUST discard any Will Message associated with the current Connection without
+                //# publishing it, if the Reason Code is 0x00 (Success)
+                if reason == Reason::SUCCESS {
+                    self.will = None;
+                }
+                steps.push(Step::Close { code: close_code(Reason::SUCCESS), reason: "" });
+            }
+            //= mqtt-v5.0#4.12
+            //# If a Client does not include an Authentication Method in the CONNECT, the Client MUST NOT send an AUTH packet to the Server.
+            Packet::Auth { .. } => {
+                let what = "AUTH without an authentication method in CONNECT";
+                self.refuse(Fault::protocol(what), steps);
+            }
+        }
+    }
+
+    fn refuse(&self, fault: Fault, steps: &mut Vec<Step>) {
+        if self.version().is_none() && fault.reason == Reason::UNSUPPORTED_VERSION {
+            //= mqtt-v3.1.1#3.1.2.2
+            //# The Server MUST respond to the CONNECT Packet with a CONNACK return code 0x01 (unacceptable protocol level)
+            let mut out = Vec::new();
+            put_connack(Version::V4, false, fault.reason, &[], &mut out);
+            steps.push(Step::say(out));
+        }
+        Self::end_for(fault, steps);
+    }
+}
+
+impl Talk for Conversation {
+    fn open(&mut self, _context: &Context<'_>, _steps: &mut Vec<Step>) {
+        debug_assert!(matches!(self.state, State::Silent), "the client speaks first");
+    }
+
+    fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
+        let fault = match said {
+            Said::Packet(packet) => return self.hear_packet(packet, context, steps),
+            Said::NoPacket(NoPacket::TooLong) => {
+                Fault::of(Reason::PACKET_TOO_LARGE, "message_bytes_max: the packet is too large")
+            }
+            Said::NoPacket(NoPacket::Malformed) => Fault::malformed("no packet begins like this"),
+            //= mqtt-v5.0#6.0
+            //# If any other type of data frame is received the recipient MUST close the Network Connection.
+            Said::NoPacket(NoPacket::Text) | Said::Text(_) | Said::Binary(_) => {
+                Fault::malformed("packets come in binary messages")
+            }
+        };
+        Self::end_for(fault, steps);
+    }
+
+    fn asker(&mut self) -> Option<&mut dyn Ask> {
+        Some(self)
+    }
+
+    fn last_words(&mut self) -> Vec<Draft> {
+        self.will.take().map(|will| *will).into_iter().collect()
+    }
+}
+
+impl Ask for Conversation {
+    fn answered(
+        &mut self,
+        ticket: Ticket,
+        answer: Answer<'_>,
+        _context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    ) {
+        match (answer, ticket) {
+            (Answer::Identified { .. }, _) => {
+                if let State::Entering(opened) = &mut self.state {
+                    self.will = opened.take_will();
+                    self.state = State::Open(opened.let_in(self.packet_bytes_max, steps));
+                }
+            }
+            (Answer::NotIdentified { reason }, _) => {
+                if let State::Entering(opened) = &self.state {
+                    opened.not_let_in(reason, steps);
+                }
+            }
+            (Answer::Subscribed(results), _) => {
+                if let Some(terms) = self.terms() {
+                    self.subscriptions.answered(results, terms, steps);
+                }
+            }
+            (Answer::Published(published), Ticket::Number(number)) => {
+                let Some(terms) = self.terms() else { return };
+                if let Err(fault) = self.publications.answered(number, &published, terms, steps) {
+                    Self::end_for(fault, steps);
+                }
+            }
+            (Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_), _) => {
+                unreachable!("this conversation asks nothing of tables")
+            }
+            (Answer::Published(_), Ticket::Id(_) | Ticket::Only) => {
+                unreachable!("publications are asked for by number")
+            }
+        }
+    }
+}

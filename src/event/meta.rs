@@ -1,0 +1,37 @@
+//! What a publisher has said of an event besides its payload, in a dialect that can.
+//!
+//! Invariant: it is carried as it came; only the dialect that wrote them reads its properties.
+
+/// What was said of an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Who published it, as a hash of what the client calls itself; 0: nobody said so.
+    pub publisher: u64,
+    /// The quality of service that it was published with.
+    pub qos: u8,
+    /// It is the state of its topic from then on.
+    pub is_retained: bool,
+    /// Seconds after which nobody is to be told of it any more.
+    pub expiry_s: Option<u32>,
+    /// Further properties, as the dialect writes them.
+    pub properties: Box<[u8]>,
+}
+
+impl Meta {
+    /// Bytes that it keeps alive.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        size_of::<Self>() + self.properties.len() + COUNTS_BYTES
+    }
+
+    /// Seconds that are left of an event's time, ordered at one moment and told at another, both in microseconds since 1970; `None`: it has no end.
+    #[must_use]
+    pub fn left_s(&self, ordered_us: u64, now_us: u64) -> Option<u32> {
+        let age_s = now_us.saturating_sub(ordered_us) / 1_000_000;
+        let expiry_s = self.expiry_s?;
+        Some(expiry_s.saturating_sub(u32::try_from(age_s).unwrap_or(u32::MAX)))
+    }
+}
+
+/// Bytes of the counts of those who hold it.
+const COUNTS_BYTES: usize = 2 * size_of::<usize>();

@@ -1,0 +1,22 @@
+//! What a client that speaks MQTT may take: what its packets hold, and what is kept for them.
+//!
+//! Invariant: as of all limits, each is related to what it has to fit at compile time.
+
+/// Bytes of a packet's type, flags and remaining length at most (MQTT 5, section 2.1).
+pub const MQTT_HEADER_BYTES_MAX: usize = 5;
+/// Topic filters in one SUBSCRIBE or UNSUBSCRIBE; a packet with more is answered with DISCONNECT and 0x97, Quota exceeded.
+pub const MQTT_FILTERS_MAX: usize = 256;
+/// Properties of one packet, user properties among them; a packet with more is malformed here.
+pub const MQTT_PROPERTIES_MAX: usize = 256;
+/// Bytes of a client identifier; a longer one is refused with 0x85, Client Identifier not valid.
+pub const MQTT_CLIENT_ID_BYTES_MAX: usize = 255;
+/// Bytes of a will's payload and properties; a larger one is refused with 0x97, Quota exceeded. It lies in memory for as long as its client is connected.
+pub const MQTT_WILL_BYTES_MAX: usize = 4096;
+/// Bytes of a topic filter, an expression in it included; a longer one is refused with 0x8F, Topic Filter invalid.
+pub const MQTT_FILTER_BYTES_MAX: usize = 4096;
+/// Topic aliases that one client may set; a greater one is answered with DISCONNECT and 0x94, Topic Alias invalid.
+pub const MQTT_TOPIC_ALIASES_MAX: u16 = 32;
+/// Messages that one client has been sent and has not acknowledged, if it takes so many; further ones wait in its outbox, and those of QoS 0 do not wait for them.
+pub const MQTT_SEND_MAX: u16 = 256;
+/// Publications of QoS 2 that one client has begun and not released; one more is answered with DISCONNECT and 0x93, Receive Maximum exceeded.
+pub const MQTT_RECEIVE_MAX: u16 = 256;

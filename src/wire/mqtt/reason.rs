@@ -1,0 +1,62 @@
+//! Reason codes: what a packet of MQTT 5 says became of something, and what 3.1.1 says of it.
+
+/// A reason code (MQTT 5, section 2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reason(pub u8);
+
+impl Reason {
+    /// Also: normal disconnection, and QoS 0 granted.
+    pub const SUCCESS: Self = Self(0x00);
+    pub const DISCONNECT_WITH_WILL: Self = Self(0x04);
+    pub const NO_MATCHING_SUBSCRIBERS: Self = Self(0x10);
+    pub const NO_SUBSCRIPTION_EXISTED: Self = Self(0x11);
+    pub const UNSPECIFIED: Self = Self(0x80);
+    pub const MALFORMED_PACKET: Self = Self(0x81);
+    pub const PROTOCOL_ERROR: Self = Self(0x82);
+    pub const IMPLEMENTATION_SPECIFIC: Self = Self(0x83);
+    pub const UNSUPPORTED_VERSION: Self = Self(0x84);
+    pub const CLIENT_ID_NOT_VALID: Self = Self(0x85);
+    pub const BAD_USER_NAME_OR_PASSWORD: Self = Self(0x86);
+    pub const NOT_AUTHORIZED: Self = Self(0x87);
+    pub const SERVER_UNAVAILABLE: Self = Self(0x88);
+    pub const SERVER_BUSY: Self = Self(0x89);
+    pub const SERVER_SHUTTING_DOWN: Self = Self(0x8B);
+    pub const BAD_AUTHENTICATION_METHOD: Self = Self(0x8C);
+    pub const KEEP_ALIVE_TIMEOUT: Self = Self(0x8D);
+    pub const SESSION_TAKEN_OVER: Self = Self(0x8E);
+    pub const TOPIC_FILTER_INVALID: Self = Self(0x8F);
+    pub const TOPIC_NAME_INVALID: Self = Self(0x90);
+    pub const PACKET_ID_IN_USE: Self = Self(0x91);
+    pub const PACKET_ID_NOT_FOUND: Self = Self(0x92);
+    pub const RECEIVE_MAXIMUM_EXCEEDED: Self = Self(0x93);
+    pub const TOPIC_ALIAS_INVALID: Self = Self(0x94);
+    pub const PACKET_TOO_LARGE: Self = Self(0x95);
+    pub const MESSAGE_RATE_TOO_HIGH: Self = Self(0x96);
+    pub const QUOTA_EXCEEDED: Self = Self(0x97);
+    pub const PAYLOAD_FORMAT_INVALID: Self = Self(0x99);
+    pub const RETAIN_NOT_SUPPORTED: Self = Self(0x9A);
+    pub const QOS_NOT_SUPPORTED: Self = Self(0x9B);
+    pub const USE_ANOTHER_SERVER: Self = Self(0x9C);
+    pub const SHARED_NOT_SUPPORTED: Self = Self(0x9E);
+    pub const SUBSCRIPTION_IDS_NOT_SUPPORTED: Self = Self(0xA1);
+
+    /// Whether it says that something was not done.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self.0 >= 0x80
+    }
+
+    /// What CONNACK of 3.1.1 says instead (section 3.2.2.3); `None`: it has no word for it, and the connection is closed without one.
+    #[must_use]
+    pub const fn connect_code(self) -> Option<u8> {
+        match self {
+            Self::SUCCESS => Some(0),
+            Self::UNSUPPORTED_VERSION => Some(1),
+            Self::CLIENT_ID_NOT_VALID => Some(2),
+            Self::SERVER_UNAVAILABLE | Self::SERVER_BUSY | Self::QUOTA_EXCEEDED => Some(3),
+            Self::BAD_USER_NAME_OR_PASSWORD | Self::BAD_AUTHENTICATION_METHOD => Some(4),
+            Self::NOT_AUTHORIZED => Some(5),
+            _ => None,
+        }
+    }
+}
