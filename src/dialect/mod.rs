@@ -22,6 +22,8 @@ pub mod peat;
 
 pub mod provisioning;
 
+pub mod resolvespec;
+
 pub mod rtbdp;
 
 mod outcome;
@@ -157,6 +159,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &provisioning::PROTOCOL,
     &mqtt::PROTOCOL,
     &rtbdp::PROTOCOL,
+    &resolvespec::PROTOCOL,
 ];
 
 /// The one in whose form the server's own events are, and whose names are those of the types of events that need a role.

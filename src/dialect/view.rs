@@ -15,6 +15,7 @@ use crate::event::Naming;
 use crate::event::TopicError;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::tables::Table;
 
 /// One dialect's view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,13 @@ impl View {
     #[must_use]
     pub fn name_of<'t>(&'t self, topic: &'t TopicName) -> Cow<'t, str> {
         self.naming.name_of(topic)
+    }
+
+    /// What clients call a table: as it is called where it is declared, unless its topic was given another name for them.
+    #[must_use]
+    pub fn table_name(&self, table: &Table) -> String {
+        let named = self.name_of(&table.topic);
+        if *named == *table.topic.as_str() { table.name.to_string() } else { named.into_owned() }
     }
 
     /// Whether events of this topic are seen.

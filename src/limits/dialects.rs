@@ -1,6 +1,7 @@
 //! Bounds of dialects whose clients came from somewhere: what their messages may ask for.
 
 use super::FILTER_TERMS_MAX;
+use super::OUTBOX_BYTES_MAX;
 use super::PAYLOAD_BYTES_MAX;
 use super::SUBSCRIPTION_TOPICS_MAX;
 use super::SUBSCRIPTIONS_MAX;
@@ -45,3 +46,8 @@ const _: () = assert!(
     RTBDP_TESTS_MAX + 4 <= FILTER_TERMS_MAX,
     "one filter holds them, and the one for deletes"
 );
+
+/// Bytes of the rows of one ResolveSpec answer, which is one message; a read that finds more is answered with `read_error`. The rows of an answer of several
+/// pages are gathered as they come, page by page, and one connection gathers one answer at a time.
+pub const RESOLVESPEC_ANSWER_BYTES_MAX: usize = 1024 * 1024;
+const _: () = assert!(RESOLVESPEC_ANSWER_BYTES_MAX <= OUTBOX_BYTES_MAX, "an answer fits an outbox");

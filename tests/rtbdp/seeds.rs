@@ -4,70 +4,19 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
-use fanwire::tables::ErrorCode;
-use fanwire::tables::TableError;
-use fanwire::tables::asks::Answer;
-use fanwire::tables::asks::Ask;
-use fanwire::tables::keeper::Keeper;
-use fanwire::tables::keeper::Outcome;
 
 use crate::dashboard::Dashboard;
 use crate::dashboard::Source;
 use crate::scene;
 use crate::support::random::Random;
 use crate::support::seeds;
+use crate::support::tables::moody_keeper;
 use crate::support::world::World;
-use crate::support::world::party::Manner;
-use crate::support::world::party::Party;
 use crate::support::world::roomy;
 
 const KINDS: [&str; 9] =
     ["push", "fork", "wiki", "watch", "other", "all", "pull_open", "pull_close", "issue_open"];
-
-/// Answers of queries wait for as long as it likes and come in any order; rows are told in theirs. `luck` off: all is answered at once.
-fn moody_keeper(
-    world_settings: &fanwire::shard::Settings,
-    shards: u16,
-    luck: &Rc<RefCell<Option<Random>>>,
-) -> Party {
-    let homes = world_settings.homes(shards);
-    let mut keeper = Keeper::new(world_settings.tables.schema.clone(), 1 << 24);
-    let luck = Rc::clone(luck);
-    let mut held: Vec<Outcome> = Vec::new();
-    Party::new(
-        Manner::default(),
-        |_| 0,
-        move |message| {
-            let Mesh::Tables(ask) = message else { panic!("{message:?} is said to somebody else") };
-            let mut luck = luck.borrow_mut();
-            let fails = luck.as_mut().is_some_and(|luck| luck.one_in(9));
-            let mut said = Vec::new();
-            match ask {
-                Ask::Query { asker, .. } if fails => {
-                    let error = TableError::new(ErrorCode::TooSlow, "it takes too long");
-                    said.push(Outcome::Answer(asker, Answer::Failed(error)));
-                }
-                ask => keeper.hear(ask, &mut said),
-            }
-            let (answers, told): (Vec<_>, Vec<_>) =
-                said.into_iter().partition(|outcome| matches!(outcome, Outcome::Answer(..)));
-            held.extend(answers);
-            let mut out = told;
-            match luck.as_mut() {
-                None => out.append(&mut held),
-                Some(luck) => {
-                    while !held.is_empty() && luck.one_in(2) {
-                        let next = luck.below(held.len());
-                        out.push(held.swap_remove(next));
-                    }
-                }
-            }
-            out.into_iter().map(|outcome| fanwire::backend::addressed(outcome, &homes)).collect()
-        },
-    )
-}
 
 fn publish(world: &mut World, shard: usize, table: &str, rows: &[String]) {
     let body = rows.join("\n");

@@ -19,6 +19,7 @@ pub mod random;
 pub mod script;
 pub mod secure;
 pub mod seeds;
+pub mod tables;
 pub mod transcript;
 pub mod websocket;
 pub mod world;

@@ -21,7 +21,6 @@ use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::dialect::View;
 use crate::dialect::Wish;
 use crate::event::Draft;
 use crate::event::Op;
@@ -130,7 +129,7 @@ impl Conversation {
             let stays = Predicate::Test(Term::native(Source::Op, test));
             let filter = Filter::new(&Predicate::And(vec![stays, any])).ok()?;
             let subscription = Subscription {
-                id: Arc::from(name_of(table, context.view)),
+                id: Arc::from(context.view.table_name(table)),
                 topics: vec![TopicPattern::Exact(table.topic.clone())],
                 filter: Some(filter),
                 batch: Some(BATCH),
@@ -166,7 +165,7 @@ impl Conversation {
 
     fn replay(&mut self, entry: &Entry, context: &Context<'_>, steps: &mut Vec<Step>) {
         let Some((id, table)) = find(entry, context) else { return };
-        let name = name_of(table, context.view);
+        let name = context.view.table_name(table);
         if let Some((replay, query)) = Replay::new(entry, (id, table), &name) {
             self.replays.push_back(replay);
             let what = Request::Query(Box::new(query));
@@ -180,18 +179,12 @@ impl Conversation {
 //# 1024 rows.
 const BATCH: Batch = Batch { events_max: 1024, delay_ms: 50 };
 
-/// What clients call a table: as it is called where it is declared, unless it was given another name for them.
-fn name_of(table: &Table, view: &View) -> String {
-    let named = view.name_of(&table.topic);
-    if *named == *table.topic.as_str() { table.name.to_string() } else { named.into_owned() }
-}
-
 /// The table that is meant, if it is there and seen.
 fn find<'a>(entry: &Entry, context: &Context<'a>) -> Option<(TableId, &'a Table)> {
     let (schema, view): (&'a Schema, _) = (context.tables, context.view);
     let wanted = entry.table.as_deref()?;
     let mut seen = schema.tables().filter(|(_, table)| view.sees(&table.topic));
-    seen.find(|(_, table)| name_of(table, view) == wanted)
+    seen.find(|(_, table)| view.table_name(table) == wanted)
 }
 
 fn tests_of(predicate: &Predicate) -> usize {

@@ -17,7 +17,7 @@ import { serve as serveFor } from '../ws/server.mjs';
 const binary = process.env.FANWIRE_BIN ?? fileURLToPath(new URL('../../../target/debug/fanwire', import.meta.url));
 
 /** Opens nothing but the servers of these tests. */
-const SECRET = '0123456789abcdef0123456789abcdef';
+export const SECRET = '0123456789abcdef0123456789abcdef';
 
 /** What closes the clients of the test that runs; one runs at a time. */
 const closers = [];

@@ -1,20 +1,31 @@
-//! Whatever clients of HyperBEAM and Provisioning say, line by line, every answer is one JSON object with a type, and what is wanted stays
-//! within what a connection may have. What is cast or posted is refused, or has a topic and the text that it came with.
+//! Whatever clients of HyperBEAM, Provisioning and ResolveSpec say, line by line, every answer is one JSON object with a type, and what is wanted stays
+//! within what a connection may have. Every message of ResolveSpec's is answered once. What is cast or posted is refused, or has a topic and the text that it came with.
 
 use fanwire::clock::Now;
+use fanwire::dialect::Answer;
 use fanwire::dialect::Context;
+use fanwire::dialect::Refusal;
+use fanwire::dialect::RefusalCode;
 use fanwire::dialect::Request;
 use fanwire::dialect::Said;
 use fanwire::dialect::Step;
 use fanwire::dialect::Talk;
+use fanwire::dialect::Ticket;
 use fanwire::dialect::View;
 use fanwire::dialect::hyperbeam;
 use fanwire::dialect::peat;
 use fanwire::dialect::provisioning;
+use fanwire::dialect::resolvespec;
 use fanwire::limits::HYPERBEAM_TOPICS_MAX;
 use fanwire::limits::PROVISIONING_TYPES_MAX;
 use fanwire::limits::SUBSCRIPTION_TOPICS_MAX;
 use fanwire::limits::SUBSCRIPTIONS_MAX;
+use fanwire::tables::Column;
+use fanwire::tables::ErrorCode;
+use fanwire::tables::Schema;
+use fanwire::tables::Table;
+use fanwire::tables::TableError;
+use fanwire::tables::Type;
 use serde_json::Value;
 
 /// Holds all conversations to it for one input.
@@ -42,6 +53,7 @@ pub(crate) fn hold(input: &[u8]) {
     for answer in converse(&mut provisioning::Conversation::new(&request), text) {
         assert!(matches!(answer["type"].as_str(), Some("error" | "pong")), "{answer}");
     }
+    rows(text);
     let said = converse(&mut peat::Conversation::new(peat::Request::default()), text);
     assert!(said.is_empty(), "peat-node never answers");
     if let Some(cast) = hyperbeam::cast(text, hyperbeam::Options { derived: true, regex: true }) {
@@ -63,11 +75,45 @@ pub(crate) fn hold(input: &[u8]) {
     }
 }
 
+/// Each line that a client of ResolveSpec says is answered at once, or asks one thing and is answered when that is.
+fn rows(text: &str) {
+    let columns = vec![Column::key("id", Type::Int), Column::new("name", Type::Text)];
+    let table = Table::new("public.users", columns).expect("it fits a topic");
+    let tables = &Schema::new(vec![table]).expect("it is one");
+    let (view, now) = (View::default(), Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 });
+    let context = Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables };
+    let mut talk = resolvespec::Conversation::new(true);
+    for line in text.lines() {
+        let mut steps = Vec::new();
+        talk.hear(Said::Text(line), &context, &mut steps);
+        let failed = TableError::new(ErrorCode::Busy, "later");
+        let refused = [Err(Refusal::new(RefusalCode::Forbidden, "no"))];
+        let answer = match &steps[..] {
+            [Step::Ask { what: Request::Subscribe(_), .. }] => Some(Answer::Subscribed(&refused)),
+            [Step::Ask { what: Request::Query(_) | Request::Write(_), .. }] => {
+                Some(Answer::TableFailed(&failed))
+            }
+            _ => None,
+        };
+        if let (Some(answer), Some(asker)) = (answer, talk.asker()) {
+            steps.clear();
+            asker.answered(Ticket::Only, answer, &context, &mut steps);
+        }
+        let said = steps.last();
+        let Some(Step::Say { text, .. }) = said else {
+            panic!("{line} is not answered: {steps:?}")
+        };
+        let answer: Value = serde_json::from_slice(text).expect("an answer is JSON");
+        let kind = answer["type"].as_str();
+        assert!(matches!(kind, Some("response" | "pong")) && answer["id"].is_string(), "{answer}");
+    }
+}
+
 /// What a client that says these lines is answered.
 fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
-    let tables = fanwire::tables::Schema::default();
+    let tables = Schema::default();
     let context =
         Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables: &tables };
     let mut steps = Vec::new();

@@ -1,0 +1,44 @@
+//! ResolveSpec's doors.
+
+use super::talk::Conversation;
+use crate::dialect::Door;
+use crate::dialect::Guard;
+use crate::dialect::Kind;
+use crate::dialect::NotOpened;
+use crate::dialect::Opening;
+use crate::dialect::Path;
+use crate::dialect::Setup;
+use crate::dialect::Socket;
+use crate::wire::deflate::DeflateTerms;
+use crate::wire::http::Head;
+use crate::wire::http::Method;
+
+const fn socket(path: Path, purpose: &'static str) -> Door {
+    let kind = Kind::WebSocket(Socket::Talk(open));
+    Door { path, method: Method::Get, kind, guard: Guard::Token, told_by: &[], purpose }
+}
+
+/// All of them.
+pub const DOORS: &[Door] = &[
+    //= model#9
+    //# on a shared port disambiguate: `?topic=` → 001, `?token=`/`events=` → 004, else 002; explicit aliases
+    //# `/hb/ws /rs/ws /rt /pv/ws`
+    socket(Path::Exactly("/ws"), "rows of tables, read, written and heard"),
+    socket(Path::Exactly("/rs/ws"), "the same"),
+    //= resolvespec#3A.1
+    //# Whatever path the host mounts; every document uses **`/ws`** on **8080**.
+    socket(Path::OwnRest, "the same"),
+];
+
+fn open(_head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
+    let is_filtered = !setup.views.is_on(&super::PROTOCOL, super::LEGACY_UNFILTERED);
+    Ok(Opening {
+        dialect: super::RESOLVESPEC,
+        talk: Box::new(Conversation::new(is_filtered)),
+        //= resolvespec#3A.1
+        //# `CheckOrigin` always true, no subprotocol, **no compression** offered or accepted
+        protocols: &[],
+        deflate: DeflateTerms::None,
+        first: Vec::new(),
+    })
+}
