@@ -76,9 +76,12 @@ pub(super) struct Topic {
     pub(super) is_listed: bool,
 }
 
-/// Bytes of a topic that has nothing: its place, and its entries in the tables of names, as full as they are at worst.
+/// Bytes of a topic that has nothing: its place, its entries in the tables of names, as full as they are at worst, and two in the orders of what has gone,
+/// whose leaves are half full.
 const TOPIC_BYTES: usize =
-    size_of::<Topic>() + NAMES_BYTES + 4 * size_of::<Option<Box<Topic>>>() + 32;
+    size_of::<Topic>() + NAMES_BYTES + 4 * size_of::<Option<Box<Topic>>>() + 2 * GONE_BYTES;
+/// Bytes of a stamp and a topic's number in a tree whose leaves are half full, as they are if stamps only grow.
+const GONE_BYTES: usize = 36;
 /// Bytes of a name in two tables, without its text.
 pub(super) const NAMES_BYTES: usize = 20 * size_of::<usize>();
 /// Bytes of an event in the ring and in the order of all, besides itself.
