@@ -387,11 +387,11 @@ impl Crowd {
             true => (SATURATED_LATE_US_MAX, SATURATED_LATE_US_MAX),
         };
         assert!(p99_us <= p99_us_max && max_us <= us_max, "{felt}");
-        // Also if nobody were told faster than half as fast as may be.
+        // Those who attack have work done for them, too; that leaves two fifths of what could be told at least.
         let said = self.said_us.len();
         let could_tell = (stage.now_us() - self.began_us) / self.event_us;
         let most = (said as u64).min(could_tell);
-        assert!(2 * taken as u64 >= most, "{taken} of {said} taken, {could_tell} could be told");
+        assert!(5 * taken as u64 >= 2 * most, "{taken} of {said} taken, {could_tell} could be told");
         let is_refused_little = self.is_saturated || 10 * self.refused <= said;
         assert!(is_refused_little, "what others say has no room for one in ten: {felt}");
         felt
