@@ -391,7 +391,10 @@ impl Crowd {
         let said = self.said_us.len();
         let could_tell = (stage.now_us() - self.began_us) / self.event_us;
         let most = (said as u64).min(could_tell);
-        assert!(5 * taken as u64 >= 2 * most, "{taken} of {said} taken, {could_tell} could be told");
+        assert!(
+            5 * taken as u64 >= 2 * most,
+            "{taken} of {said} taken, {could_tell} could be told"
+        );
         let is_refused_little = self.is_saturated || 10 * self.refused <= said;
         assert!(is_refused_little, "what others say has no room for one in ten: {felt}");
         felt
