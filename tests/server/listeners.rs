@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use serde_json::json;
+
 use fanwire::config::Config;
 use fanwire::config::DriverChoice;
 use fanwire::config::FdTables;
@@ -52,11 +54,9 @@ fn on_a_dialects_own_port_its_paths_mean_it_alone() {
         let mut events = Client::open(provisioning, "/ws?topic=a", "").unwrap();
         let mut changes =
             Client::open(peat, "/ws/subscribe?collections=TaskStatusChanged", "").unwrap();
-        assert_eq!(
-            refused(shared, "/ws"),
-            "404",
-            "without a parameter nobody's on the shared port"
-        );
+        let mut rows = Client::open(shared, "/ws", "").unwrap();
+        rows.say(&json!({"type": "ping"}));
+        assert_eq!(rows.hear()["type"], "pong", "without a parameter it is about tables");
 
         let posted = ask(
             provisioning,
@@ -99,7 +99,7 @@ fn on_a_dialects_own_port_its_paths_mean_it_alone() {
         Client::open(provisioning, "/logs", "").unwrap();
 
         running.stop();
-        for mut client in [cast, events, changes] {
+        for mut client in [cast, events, changes, rows] {
             assert!(matches!(client.next(), Heard::Close(1001, _)), "every listener's are told");
         }
         assert_eq!(running.join(), 0);
