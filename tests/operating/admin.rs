@@ -176,7 +176,7 @@ fn why_an_event_is_or_is_not_delivered_is_told_term_by_term() {
 }
 
 #[test]
-fn a_rate_and_a_token_stand_in_the_way_and_are_named() {
+fn a_rate_stands_in_the_way_and_is_named() {
     let scene = scene("[roles.viewer]\nsubscribe = ['fleet/*']\n");
     let address = scene.address();
     let mut client = Client::open(address, "/v1/ws", "").unwrap();
