@@ -201,6 +201,12 @@ fn tell(folder: &Path, opened: Opened) -> Vec<Restored> {
             "some of what is kept cannot be read any more: `fanwire history verify` says what"
         );
     }
+    if opened.mended > 0 {
+        tracing::warn!(
+            blocks = opened.mended,
+            "blocks have a rotten head or summary, and lose nothing by it: the disk may be failing"
+        );
+    }
     if let Some(before) = opened.shards_before {
         tracing::info!(before, "the folder was written with another number of shards");
     }

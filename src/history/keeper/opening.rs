@@ -73,6 +73,7 @@ pub struct Opened {
     pub torn_bytes: u64,
     /// Events that cannot be read any more, and blocks of which a head or a summary cannot.
     pub corrupt: u64,
+    /// Blocks of which one head or the summary is rotten, and nothing is lost.
     pub mended: u64,
     pub segments: u64,
     /// Segments whose index was missing, so that each of their blocks was read.
