@@ -2,10 +2,16 @@
 //!
 //! Invariant: no shard ever waits for it. Never knows a dialect.
 
+mod cache;
 mod party;
 
 pub mod sqlite;
 
+pub use cache::CacheFigures;
+pub use cache::CacheUse;
+pub use cache::Cached;
+pub use cache::Kept;
+pub use cache::check_redis_address;
 pub use party::Backend;
 pub use party::TablesParty;
 pub use party::addressed;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cache::Cached;
 use super::sqlite::Sqlite;
 use crate::conn::Doorbell;
 use crate::conn::Heard;
@@ -66,14 +67,14 @@ impl Backend {
 #[derive(Debug)]
 pub struct TablesParty {
     party: Party<Mesh>,
-    backend: Backend,
+    backend: Cached,
     homes: Homes,
 }
 
 impl TablesParty {
     /// Tables at their place in the mesh.
     #[must_use]
-    pub const fn new(party: Party<Mesh>, backend: Backend, homes: Homes) -> Self {
+    pub const fn new(party: Party<Mesh>, backend: Cached, homes: Homes) -> Self {
         Self { party, backend, homes }
     }
 
@@ -93,7 +94,7 @@ impl TablesParty {
                 continue;
             }
             let backend = &self.backend;
-            match self.party.hear_unless(REST, || backend.is_ready()) {
+            match self.party.hear_unless(backend.rest(REST), || backend.is_ready()) {
                 Heard::Message(message) => self.take(message, &mut out),
                 Heard::Nothing => {}
                 Heard::Stop => break,

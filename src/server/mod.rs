@@ -5,6 +5,7 @@
 //! table of descriptors, listeners after.
 
 mod access;
+mod caching;
 mod doctor;
 mod driver;
 mod error;

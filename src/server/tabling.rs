@@ -9,9 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::caching;
 use super::error::StartError;
 use super::written::unusable;
 use crate::backend::Backend;
+use crate::backend::Cached;
 use crate::backend::TablesParty;
 use crate::backend::sqlite;
 use crate::backend::sqlite::Sqlite;
@@ -203,8 +205,15 @@ impl Tabling {
         (party, homes): (Party<Mesh>, Homes),
         clock: Clock,
     ) -> Result<Self, StartError> {
-        let backend = backend(config, schema, (party.doorbell(), clock))?;
-        let party = TablesParty::new(party, backend, homes);
+        let bell = || (party.doorbell(), clock);
+        let backend = backend(config, schema.clone(), bell())?;
+        let cached = match caching::cache(config)? {
+            None => Cached::without(backend),
+            Some(how) => {
+                Cached::new(backend, &schema, &how, bell()).map_err(StartError::Thread)?
+            }
+        };
+        let party = TablesParty::new(party, cached, homes);
         let doorbell = party.doorbell();
         let thread = std::thread::Builder::new().name("tables".to_owned());
         let thread = thread.spawn(move || party.run()).map_err(StartError::Thread)?;

@@ -160,6 +160,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "dialects",
                 "keys",
                 "keys_auth",
+                "keys_cache",
                 "keys_memory",
                 "keys_proxy",
                 "keys_tables",
