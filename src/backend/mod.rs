@@ -7,7 +7,6 @@ mod party;
 
 pub mod sqlite;
 
-pub use cache::CacheFigures;
 pub use cache::CacheUse;
 pub use cache::Cached;
 pub use cache::Kept;

@@ -57,21 +57,19 @@ pub(super) fn cache(config: &Config) -> Result<Option<CacheUse>, ConfigError> {
 
 fn servers(config: &Config) -> Result<Vec<String>, ConfigError> {
     let set = &config.tables.cache;
-    let wrong = |reason: &str| Err(unusable(config, SERVERS, reason));
+    let wrong = |reason: &str| unusable(config, SERVERS, reason);
     if set.servers.is_empty() {
-        return wrong("it names no server");
+        return Err(unusable(config, "tables.cache", format_args!("`{SERVERS}` names no server")));
     }
     if set.servers.len() > CACHE_SERVERS_MAX {
-        return wrong(&format!("it names more than {CACHE_SERVERS_MAX} servers"));
+        return Err(wrong(&format!("it names more than {CACHE_SERVERS_MAX} servers")));
     }
     for text in &set.servers {
         let checked = match set.kept {
             CacheChoice::Redis => check_redis_address(text),
             _ => check_socket_address(text),
         };
-        if let Err(reason) = checked {
-            return wrong(&format!("`{text}`: {reason}"));
-        }
+        checked.map_err(|reason| wrong(&reason))?;
     }
     Ok(set.servers.clone())
 }
@@ -80,6 +78,6 @@ fn servers(config: &Config) -> Result<Vec<String>, ConfigError> {
 fn check_socket_address(text: &str) -> Result<(), String> {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(()),
-        _ => Err("it must be an address with a port".to_owned()),
+        _ => Err(format!("`{text}`: it must be an address with a port")),
     }
 }

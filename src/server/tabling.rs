@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use super::caching;
 use super::error::StartError;
 use super::written::unusable;
+use crate::admin::Board;
 use crate::backend::Backend;
 use crate::backend::Cached;
 use crate::backend::TablesParty;
@@ -29,6 +30,7 @@ use crate::event::Homes;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::shard::Mesh;
+use crate::tables::CacheFigures;
 use crate::tables::Column;
 use crate::tables::ColumnId;
 use crate::tables::Ranking;
@@ -203,14 +205,16 @@ impl Tabling {
         config: &Config,
         schema: Schema,
         (party, homes): (Party<Mesh>, Homes),
-        clock: Clock,
+        (board, clock): (&Arc<Board>, Clock),
     ) -> Result<Self, StartError> {
         let bell = || (party.doorbell(), clock);
         let backend = backend(config, schema.clone(), bell())?;
         let cached = match caching::cache(config)? {
             None => Cached::without(backend),
             Some(how) => {
-                Cached::new(backend, &schema, &how, bell()).map_err(StartError::Thread)?
+                let board = Arc::clone(board);
+                let watch = move |figures: &CacheFigures| board.note_cache(figures);
+                Cached::new(backend, &schema, &how, bell(), watch).map_err(StartError::Thread)?
             }
         };
         let party = TablesParty::new(party, cached, homes);

@@ -108,10 +108,10 @@ pub(super) fn put_total(total: u64, out: &mut Vec<u8>) {
 pub(super) fn read_page(bytes: &[u8]) -> Option<Page> {
     let mut reader = Reader(bytes);
     reader.form()?;
-    let end = End { count: reader.number()?, total: reader.optional()?, number: reader.optional()? };
+    let end =
+        End { count: reader.number()?, total: reader.optional()?, number: reader.optional()? };
     let rows = reader.rows(DEPTH_MAX)?;
-    (reader.0.is_empty() && end.count == rows.len() as u64)
-        .then_some(Page { rows, end: Some(end) })
+    (reader.0.is_empty() && end.count == rows.len() as u64).then_some(Page { rows, end: Some(end) })
 }
 
 /// The number of rows that was written; `None`: it is none.

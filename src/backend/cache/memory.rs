@@ -61,8 +61,7 @@ impl Memory {
     pub(super) fn keep(&mut self, key: Key, value: Vec<u8>, now_ms: u64) {
         self.remove(&key);
         self.uses += 1;
-        let entry =
-            Entry { value: value.into(), used: self.uses, until_ms: now_ms + self.ttl_ms };
+        let entry = Entry { value: value.into(), used: self.uses, until_ms: now_ms + self.ttl_ms };
         if entry.bytes() > self.bytes_max {
             return;
         }

@@ -18,6 +18,7 @@ mod server;
 mod servers;
 mod settings;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,30 +26,45 @@ use std::time::Duration;
 use super::party::Backend;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
+use crate::tables::CacheFigures;
 use crate::tables::Schema;
 use crate::tables::asks::Ask;
 use crate::tables::keeper::Outcome;
 use answers::Cache;
 pub use redis::check_redis_address;
-pub use settings::CacheFigures;
 pub use settings::CacheUse;
 pub use settings::Kept;
 
+/// Is told what the cache counts.
+type Watch = Box<dyn FnMut(&CacheFigures) + Send>;
+
 /// Tables with a cache in front of them, if there is one.
-#[derive(Debug)]
 pub struct Cached {
     backend: Backend,
     cache: Option<Cache>,
+    watch: Watch,
+    /// What was told last.
+    noted: Option<CacheFigures>,
+}
+
+impl fmt::Debug for Cached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { backend, cache, .. } = self;
+        f.debug_struct("Cached")
+            .field("backend", backend)
+            .field("cache", cache)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Cached {
     /// Tables without a cache.
     #[must_use]
-    pub const fn without(backend: Backend) -> Self {
-        Self { backend, cache: None }
+    pub fn without(backend: Backend) -> Self {
+        Self { backend, cache: None, watch: Box::new(|_| {}), noted: None }
     }
 
-    /// Tables with a cache. `doorbell`: is rung when a server has answered.
+    /// Tables with a cache. `doorbell`: is rung when a server has answered. `watch`: is told what is counted, whenever that is something else.
     ///
     /// # Errors
     /// If a thread cannot be started. Servers that are not there are no error.
@@ -56,10 +72,13 @@ impl Cached {
         backend: Backend,
         schema: &Schema,
         how: &CacheUse,
-        (doorbell, clock): (Arc<Doorbell>, Clock),
+        bell: (Arc<Doorbell>, Clock),
+        watch: impl FnMut(&CacheFigures) + Send + 'static,
     ) -> io::Result<Self> {
-        let cache = Cache::new(schema, how, (doorbell, clock))?;
-        Ok(Self { backend, cache: Some(cache) })
+        let cache = Some(Cache::new(schema, how, bell)?);
+        let mut cached = Self { backend, cache, watch: Box::new(watch), noted: None };
+        cached.note();
+        Ok(cached)
     }
 
     /// Hears one thing; appends what is to be said at once.
@@ -82,6 +101,15 @@ impl Cached {
             let before = out.len();
             self.backend.hear(next, out);
             cache.see(out.get_mut(before..).unwrap_or_default());
+        }
+        self.note();
+    }
+
+    fn note(&mut self) {
+        let figures = self.figures();
+        if let Some(figures) = figures.filter(|_| figures != self.noted) {
+            (self.watch)(&figures);
+            self.noted = Some(figures);
         }
     }
 

@@ -25,7 +25,7 @@ const VALUE_BYTES_MAX: usize =
 /// # Errors
 /// What is wrong with it.
 pub fn check_redis_address(text: &str) -> Result<(), String> {
-    let info = text.into_connection_info().map_err(|error| error.to_string())?;
+    let info = text.into_connection_info().map_err(|error| format!("`{text}`: {error}"))?;
     if info.redis_settings().password().is_some() {
         return Err("a password is said in a file, by `tables.cache_password_file`".to_owned());
     }
@@ -60,7 +60,8 @@ impl Client for Redis {
             said.cmd("GETRANGE").arg(last).arg(0).arg(VALUE_BYTES_MAX);
             count += 2;
         }
-        let mut said = self.0.req_packed_commands(&said.get_packed_pipeline(), 0, count)?.into_iter();
+        let mut said =
+            self.0.req_packed_commands(&said.get_packed_pipeline(), 0, count)?.into_iter();
         for put in puts {
             match said.next() {
                 Some(Value::Okay) => {}

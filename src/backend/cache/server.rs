@@ -260,6 +260,7 @@ impl Worker {
         while let Err(error) = self.speak::<C>() {
             let was_up = self.link.is_up.swap(false, Ordering::SeqCst);
             let failures = self.link.failures.fetch_add(1, Ordering::Relaxed);
+            self.shared.doorbell.ring();
             if was_up || failures == 0 {
                 let server = &self.address.text;
                 tracing::warn!(%error, server, "a server that keeps answers of tables is gone; they are read from the tables");
@@ -278,6 +279,7 @@ impl Worker {
         self.told.fill(None);
         self.exchange(&mut client, Batch::default())?;
         self.link.is_up.store(true, Ordering::SeqCst);
+        self.shared.doorbell.ring();
         tracing::info!(server = self.address.text, "answers of tables are kept by a server");
         while let Ok(job) = self.jobs.recv() {
             let mut batch = Batch::default();

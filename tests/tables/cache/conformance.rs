@@ -89,8 +89,7 @@ fn whatever_keeps_answers_they_are_those_of_tables_without_a_cache() {
                     assert_eq!(one, other, "{context}: {write:?}");
                 } else {
                     let asked = &queries[chance.below(QUERIES)];
-                    let [one, other] =
-                        [&mut plain, &mut cached].map(|tables| query(tables, asked));
+                    let [one, other] = [&mut plain, &mut cached].map(|tables| query(tables, asked));
                     assert_eq!(one, other, "{context}: {asked:?}");
                 }
             }

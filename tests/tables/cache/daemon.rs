@@ -71,10 +71,12 @@ fn command(kind: Kind, address: SocketAddr, folder: &Path) -> Command {
         Kind::Memcached => "memcached",
     });
     match kind {
-        Kind::Redis => {
-            command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--dir"]).arg(folder)
+        Kind::Redis => command
+            .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--dir"])
+            .arg(folder),
+        Kind::Memcached => {
+            command.args(["-u", "nobody", "-l", "127.0.0.1", "-p", &port, "-m", "64"])
         }
-        Kind::Memcached => command.args(["-u", "nobody", "-l", "127.0.0.1", "-p", &port, "-m", "64"]),
     };
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command

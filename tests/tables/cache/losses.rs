@@ -143,8 +143,7 @@ fn servers_that_die_and_come_back_change_no_answer() {
                 }
                 _ => {
                     let asked = &queries[chance.below(queries.len())];
-                    let [one, other] =
-                        [&mut plain, &mut cached].map(|tables| query(tables, asked));
+                    let [one, other] = [&mut plain, &mut cached].map(|tables| query(tables, asked));
                     assert_eq!(one, other, "{kind:?}, step {step}: {asked:?}");
                 }
             }
@@ -179,13 +178,12 @@ fn a_server_that_comes_back_with_old_memories_has_none_that_count() {
     let mut connection = client.get_connection().unwrap();
     let after: u64 = redis::cmd("DBSIZE").query(&mut connection).unwrap();
     assert!(after >= before, "it has come back with what it had saved");
-    let failures = cached.figures().unwrap().failures;
     let hits_before = hits(&cached);
     wait(&mut cached, "a hit after its return", |cached| {
         assert_eq!(read(cached, &some()), (vec![11], 1));
         hits(cached) > hits_before
     });
-    assert!(cached.figures().unwrap().failures > failures || failures > 0);
+    assert!(cached.figures().unwrap().failures > 0, "it was gone");
 }
 
 #[test]
@@ -211,8 +209,8 @@ fn what_somebody_else_has_put_there_is_no_answer() {
             match round % 4 {
                 0 => spoil.cmd("SET").arg(&key).arg("no answer of ours"),
                 1 => spoil.cmd("RPUSH").arg(&key).arg("a list"),
-                2 => spoil.cmd("SET").arg(&key).arg(vec![0; 1 << 21]),
-                _ => spoil.cmd("SET").arg(&key).arg(vec![0; 17]),
+                2 => spoil.cmd("SET").arg(&key).arg(&vec![0_u8; 1 << 21][..]),
+                _ => spoil.cmd("SET").arg(&key).arg(&[0_u8; 17][..]),
             };
             spoil.exec(&mut connection).unwrap();
         }

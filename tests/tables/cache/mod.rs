@@ -80,7 +80,7 @@ fn memory(schema: &Schema) -> Backend {
 
 fn cached(backend: Backend, schema: &Schema, how: &CacheUse) -> Cached {
     let bell = (Arc::new(Doorbell::new().unwrap()), Clock::start());
-    Cached::new(backend, schema, how, bell).unwrap()
+    Cached::new(backend, schema, how, bell, |_| {}).unwrap()
 }
 
 /// Waits until something holds.
