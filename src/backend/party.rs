@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::Cached;
-use super::sqlite::Sqlite;
 use crate::conn::Doorbell;
 use crate::conn::Heard;
 use crate::conn::Party;
@@ -18,50 +17,10 @@ use crate::shard::Lane;
 use crate::shard::Mesh;
 use crate::shard::PartyId;
 use crate::shard::conn_of;
-use crate::tables::asks::Ask;
-use crate::tables::keeper::Keeper;
 use crate::tables::keeper::Outcome;
 
 /// How long it sleeps at most while nothing happens.
 const REST: Duration = Duration::from_secs(3600);
-
-/// Where the rows are.
-#[derive(Debug)]
-pub enum Backend {
-    Memory(Box<Keeper>),
-    Sqlite(Box<Sqlite>),
-}
-
-impl Backend {
-    /// Hears one thing; appends what is to be said at once.
-    pub fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
-        match self {
-            Self::Memory(keeper) => keeper.hear(ask, out),
-            Self::Sqlite(sqlite) => sqlite.hear(ask, out),
-        }
-    }
-
-    /// Nothing more comes just now: what was put off is done. Appends what is to be said.
-    pub fn settle(&mut self, out: &mut Vec<Outcome>) {
-        match self {
-            // It puts nothing off.
-            Self::Memory(_) => {}
-            Self::Sqlite(sqlite) => {
-                sqlite.settle(out);
-                sqlite.hand_out_ready(out);
-            }
-        }
-    }
-
-    /// Whether there is something to be settled though nothing was heard.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        match self {
-            Self::Memory(_) => false,
-            Self::Sqlite(sqlite) => sqlite.is_ready(),
-        }
-    }
-}
 
 /// Whoever has the tables, with everything that its thread needs.
 #[derive(Debug)]

@@ -203,7 +203,7 @@ impl Tabling {
     /// Begins.
     pub(super) fn start(
         config: &Config,
-        schema: Schema,
+        schema: &Schema,
         (party, homes): (Party<Mesh>, Homes),
         (board, clock): (&Arc<Board>, Clock),
     ) -> Result<Self, StartError> {
@@ -214,7 +214,7 @@ impl Tabling {
             Some(how) => {
                 let board = Arc::clone(board);
                 let watch = move |figures: &CacheFigures| board.note_cache(figures);
-                Cached::new(backend, &schema, &how, bell(), watch).map_err(StartError::Thread)?
+                Cached::new(backend, schema, &how, bell(), watch).map_err(StartError::Thread)?
             }
         };
         let party = TablesParty::new(party, cached, homes);

@@ -23,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::party::Backend;
+use super::choice::Backend;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::tables::CacheFigures;
