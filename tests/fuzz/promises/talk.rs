@@ -12,6 +12,7 @@ use fanwire::dialect::Step;
 use fanwire::dialect::Talk;
 use fanwire::dialect::Ticket;
 use fanwire::dialect::View;
+use fanwire::dialect::Views;
 use fanwire::dialect::hyperbeam;
 use fanwire::dialect::peat;
 use fanwire::dialect::provisioning;
@@ -81,7 +82,8 @@ fn rows(text: &str) {
     let table = Table::new("public.users", columns).expect("it fits a topic");
     let tables = &Schema::new(vec![table]).expect("it is one");
     let (view, now) = (View::default(), Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 });
-    let context = Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables };
+    let (view, views, epoch) = (&view, &Views::default(), "e");
+    let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables };
     let mut talk = resolvespec::Conversation::new(true);
     for line in text.lines() {
         let mut steps = Vec::new();
@@ -114,8 +116,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
     let tables = Schema::default();
-    let context =
-        Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables: &tables };
+    let (view, views, epoch, tables) = (&view, &Views::default(), "e", &tables);
+    let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {
