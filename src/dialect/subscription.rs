@@ -109,6 +109,7 @@ impl Change {
             fields: self.fields.unwrap_or_else(|| running.fields.clone()),
             leave: self.leave.unwrap_or(running.leave),
             delivery: running.delivery,
+            told_in: running.told_in,
             forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;

@@ -69,7 +69,7 @@ fn put_words(event: &Event, properties: &mut Vec<u8>) {
     if !event.key.is_empty() {
         Property::User("key", &event.key).put(properties);
     }
-    if event.op != Op::Upsert && event.op != Op::Event {
+    if !matches!(event.op, Op::Upsert | Op::Create | Op::Event) {
         Property::User("op", event.op.name()).put(properties);
     }
 }
