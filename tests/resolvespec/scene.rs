@@ -99,9 +99,13 @@ impl Client {
         let wire = world.open(shard, capacity);
         world.port = Port::Shared;
         let mut packets = mqtt::Client::default();
-        let password = if password.is_empty() { "" } else { &format!("user=x password={password}") };
+        let password =
+            if password.is_empty() { "" } else { &format!("user=x password={password}") };
         for said in [
-            format!("connect {version} c-{}-{}-{} clean {password}", wire.shard, wire.id, wire.generation),
+            format!(
+                "connect {version} c-{}-{}-{} clean {password}",
+                wire.shard, wire.id, wire.generation
+            ),
             format!("subscribe 1 spec/c/response={qos} spec/c/notify/+={qos}"),
         ] {
             let bytes = packets.written(&said);

@@ -30,12 +30,7 @@ struct Listener {
 
 impl Listener {
     /// One that speaks MQTT, of a version and with a quality of service, or none.
-    fn open(
-        world: &mut World,
-        shard: usize,
-        spoken: Option<(&str, u8)>,
-        is_whole: bool,
-    ) -> Self {
+    fn open(world: &mut World, shard: usize, spoken: Option<(&str, u8)>, is_whole: bool) -> Self {
         let client = match spoken {
             None => Client::open(world, shard, "", 1 << 22),
             Some(spoken) => Client::publishing(world, shard, spoken, "", 1 << 22),

@@ -41,9 +41,9 @@ impl Item {
     #[must_use]
     pub const fn event(&self) -> Option<(&Arc<Event>, u64)> {
         match self {
-            Self::Event { event, subs } | Self::Past { event, subs } | Self::Own { event, subs } => {
-                Some((event, *subs))
-            }
+            Self::Event { event, subs }
+            | Self::Past { event, subs }
+            | Self::Own { event, subs } => Some((event, *subs)),
             Self::Said { .. } | Self::Reached { .. } | Self::Raw(_) => None,
         }
     }

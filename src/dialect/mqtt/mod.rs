@@ -4,6 +4,8 @@
 //! whoever wants the same of it is in one class; a refusal has the reason code that the standard gives it, and 3.1.1, which has no word for most, is
 //! closed instead.
 
+mod asking;
+
 mod doors;
 
 mod encode;

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
+use super::asking::Asking;
 use super::message::Message;
 use super::message::NotTaken;
 use super::reasons;
-use super::requests::Asking;
 use crate::dialect::Context;
 use crate::dialect::Published;
 use crate::dialect::Refusal;
@@ -141,7 +141,8 @@ impl Publications {
         steps: &mut Vec<Step>,
     ) -> Result<Option<Asking>, Fault> {
         let id = u16::try_from(number & 0xffff).unwrap_or_default();
-        let qos = QoS::of(u8::try_from(number >> 16 & 0b11).unwrap_or_default()).unwrap_or_default();
+        let qos =
+            QoS::of(u8::try_from(number >> 16 & 0b11).unwrap_or_default()).unwrap_or_default();
         let asking = if number & REQUEST != 0 { self.requests.pop_front() } else { None };
         let refusal = match published {
             Published::Answered { results: [Err(code)], topics: [topic] } => {

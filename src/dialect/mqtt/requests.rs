@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::asking::Asking;
 use super::message::put_correlation;
 use super::names;
 use super::publishing::Terms;
@@ -32,8 +33,6 @@ use crate::event::Fields;
 use crate::event::Meta;
 use crate::event::Op;
 use crate::position::Since;
-use crate::wire::mqtt::PropertyId;
-use crate::wire::mqtt::Publish;
 use crate::wire::mqtt::QoS;
 
 /// What stands between the topic of a subscription's events and what its protocol calls it. No topic filter holds it.
@@ -43,41 +42,6 @@ const BEHIND_TOPIC: char = '\0';
 const HOSTED: u32 = 1 << 31;
 /// What is above the numbers of notices, where it is asked for their events.
 const NOTICE: u32 = 1 << 30;
-
-/// A request that was published.
-#[derive(Debug)]
-pub(super) struct Asking {
-    /// What its client's topics begin with: `PREFIX/CLIENT`.
-    base: Box<str>,
-    payload: Box<[u8]>,
-    /// What its client will know the answer by.
-    correlation: Option<Box<[u8]>>,
-}
-
-impl Asking {
-    /// The request that a message is, if it is one.
-    //= resolvespec#3B
-    //# server listens on
-    //# `spec/+/request` and takes the **second-to-last topic level** as client id.
-    pub(super) fn of(publish: &Publish<'_>, name: &str, context: &Context<'_>) -> Option<Self> {
-        let base = name.strip_suffix("/request")?;
-        let client = base.strip_prefix(under(context)?)?.strip_prefix('/')?;
-        if client.contains('/') {
-            return None;
-        }
-        let correlation = publish.properties.binary(PropertyId::CorrelationData).map(Into::into);
-        Some(Self { base: base.into(), payload: publish.payload.into(), correlation })
-    }
-}
-
-/// What requests are published under; `None`: there are none here.
-fn under<'a>(context: &Context<'a>) -> Option<&'a str> {
-    if context.tables.is_empty() || !context.views.speak(BY_TOPIC.protocol) {
-        return None;
-    }
-    let under = &*context.views.of_protocol(BY_TOPIC.protocol).published_under;
-    (!under.is_empty()).then_some(under)
-}
 
 /// Which subscriptions are told as another protocol writes it, each in a message of its own.
 pub(super) fn told_apart(subs: Subs<'_>) -> u64 {
@@ -135,7 +99,11 @@ impl Notice {
     fn of(subscription: &Subscription, base: &str, number: u16) -> Self {
         let name = (BY_TOPIC.name_of)(&subscription.id);
         let id = format!("{base}/notify/{name}{BEHIND_TOPIC}{}", subscription.id);
-        Self { subscription: Subscription { id: id.into(), ..subscription.clone() }, number, told: None }
+        Self {
+            subscription: Subscription { id: id.into(), ..subscription.clone() },
+            number,
+            told: None,
+        }
     }
 
     fn topic(&self) -> &str {

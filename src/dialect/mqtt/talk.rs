@@ -2,11 +2,11 @@
 //!
 //! Invariants: before CONNECT is answered nothing else is heard; whatever is wrong with a packet ends the conversation with the reason code of the standard.
 
+use super::asking::Asking;
 use super::opening::Opened;
 use super::publishing::Publications;
 use super::publishing::Terms;
 use super::reasons::close_code;
-use super::requests::Asking;
 use super::requests::Ears;
 use super::requests::Requests;
 use super::subscribing::Subscriptions;

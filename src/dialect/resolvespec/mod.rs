@@ -14,9 +14,9 @@ mod talk;
 mod told;
 mod topics;
 
+pub use doors::BY_TOPIC;
 pub use doors::DOORS;
 pub use talk::Conversation;
-pub use topics::BY_TOPIC;
 
 use crate::dialect::Dialect;
 use crate::dialect::DialectId;

@@ -16,6 +16,7 @@ use crate::batch::Slow;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Correspond;
 use crate::dialect::RefusalCode;
 use crate::dialect::Request;
 use crate::dialect::Said;
@@ -148,11 +149,6 @@ impl Conversation {
     #[must_use]
     pub const fn new(is_filtered: bool) -> Self {
         Self { is_filtered, base: None, subscribed: Vec::new(), subscriptions: 0, asked: None }
-    }
-
-    /// What is heard from here on is published, by the client whose topics begin so.
-    pub(super) fn hears_from(&mut self, base: &str) {
-        self.base = Some(base.into());
     }
 
     fn carry_out(&mut self, text: &str, context: &Context<'_>) -> Step {
@@ -290,9 +286,7 @@ impl Conversation {
         if wanted.is_empty() {
             let (code, message) = match is_published {
                 true => topics::NO_SUBSCRIPTION_ID,
-                false => {
-                    ("missing_subscription_id", "Subscription ID is required for unsubscribe")
-                }
+                false => ("missing_subscription_id", "Subscription ID is required for unsubscribe"),
             };
             return Err(Refused::new(code, message));
         }
@@ -469,6 +463,12 @@ impl Talk for Conversation {
 
     fn last_words(&mut self) -> Vec<Draft> {
         Vec::new()
+    }
+}
+
+impl Correspond for Conversation {
+    fn hears_from(&mut self, base: &str) {
+        self.base = Some(base.into());
     }
 }
 

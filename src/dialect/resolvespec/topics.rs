@@ -5,32 +5,10 @@
 
 use serde_json::value::RawValue;
 
-use super::PROTOCOL;
 use super::message::Message;
 use super::shape;
-use super::talk::Conversation;
-use crate::dialect::ByTopic;
-use crate::dialect::Correspond;
 use crate::dialect::json;
 use crate::event::json::unescaped;
-
-/// How it is published.
-pub static BY_TOPIC: ByTopic = ByTopic {
-    protocol: &PROTOCOL,
-    opens: |views| {
-        Box::new(Conversation::new(!views.is_on(&PROTOCOL, super::LEGACY_UNFILTERED)))
-    },
-    encode: super::encode,
-    head: super::put_head_of,
-    name_of: |id| super::ids::parts_of(id).0,
-    qos: super::QOS,
-};
-
-impl Correspond for Conversation {
-    fn hears_from(&mut self, base: &str) {
-        self.hears_from(base);
-    }
-}
 
 //= resolvespec#3B
 //# unsubscribe with empty id → code `invalid_subscription`, `Subscription ID is required`
