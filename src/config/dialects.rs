@@ -153,16 +153,18 @@ fn guest_keys(table: &str, guest: &Guest) -> Vec<DialectKey> {
             (*secret).to_owned(),
         ));
     }
-    if let Some(under) = published_under {
-        keys.push(key(
-            "published_under",
-            Takes::Text { field: |view| &mut view.published_under },
-            &format!("\"{under}\""),
-            "",
-            format!(
-                "Where MQTT is spoken and tables are declared, what {called} says is heard as publications to `{under}/CLIENT/request`, and answered to `{under}/CLIENT/response`; this is what stands before `/CLIENT`. Empty: it is not heard so."
-            ),
-        ));
-    }
+    keys.extend(published_under.map(|under| under_key(table, called, under)));
     keys
+}
+
+fn under_key(table: &str, called: &str, under: &str) -> DialectKey {
+    DialectKey {
+        name: format!("{table}.published_under"),
+        slot: Slot::View(Takes::Text { field: |view| &mut view.published_under }),
+        default: format!("\"{under}\""),
+        unit: "",
+        doc: format!(
+            "Where MQTT is spoken and tables are declared, what {called} says is heard as publications to `{under}/CLIENT/request`, and answered to `{under}/CLIENT/response`; this is what stands before `/CLIENT`. Empty: it is not heard so."
+        ),
+    }
 }

@@ -366,16 +366,10 @@ impl Conversation {
                     _ => "read",
                 };
                 let Refused { code, message } = Refused::of_table(verb, error);
-                match (&self.base, what) {
-                    (None, _) => reply::table_failure(id, code, (&message, error), now),
-                    //= resolvespec#3A.3
-                    //# `meta_error` exists in MQTT only
-                    (Some(_), AskedFor::Meta { .. }) => {
-                        reply::failure(id, "meta_error", &message, now)
-                    }
-                    //= resolvespec#3B
-                    //# `read_error` etc. carry no `sql`
-                    (Some(_), _) => reply::failure(id, code, &message, now),
+                let is_meta = matches!(what, AskedFor::Meta { .. });
+                match self.base {
+                    None => reply::table_failure(id, code, (&message, error), now),
+                    Some(_) => reply::failure(id, topics::code(code, is_meta), &message, now),
                 }
             }
             _ => unreachable!("what is asked is answered by its kind"),

@@ -15,6 +15,13 @@ use crate::event::json::unescaped;
 pub(super) const NO_SUBSCRIPTION_ID: (&str, &str) =
     ("invalid_subscription", "Subscription ID is required");
 
+//= resolvespec#3A.3
+//# `meta_error` exists in MQTT only
+/// The code of what tables did not do; of what they say of themselves it is another one.
+pub(super) const fn code(code: &'static str, is_meta: bool) -> &'static str {
+    if is_meta { "meta_error" } else { code }
+}
+
 //= resolvespec#3B
 //# README shows `"data":{"id":1}` for read/update/delete and
 //# `"data":{"subscription_id":…}` for unsubscribe; code wants top-level `record_id` / `subscription_id`.

@@ -4,6 +4,7 @@
 use fanwire::clock::Now;
 use fanwire::dialect::Answer;
 use fanwire::dialect::Context;
+use fanwire::dialect::Correspond;
 use fanwire::dialect::Refusal;
 use fanwire::dialect::RefusalCode;
 use fanwire::dialect::Request;
@@ -54,7 +55,8 @@ pub(crate) fn hold(input: &[u8]) {
     for answer in converse(&mut provisioning::Conversation::new(&request), text) {
         assert!(matches!(answer["type"].as_str(), Some("error" | "pong")), "{answer}");
     }
-    rows(text);
+    rows(text, None);
+    rows(text, Some("spec/c"));
     let said = converse(&mut peat::Conversation::new(peat::Request::default()), text);
     assert!(said.is_empty(), "peat-node never answers");
     if let Some(cast) = hyperbeam::cast(text, hyperbeam::Options { derived: true, regex: true }) {
@@ -76,8 +78,8 @@ pub(crate) fn hold(input: &[u8]) {
     }
 }
 
-/// Each line that a client of ResolveSpec says is answered at once, or asks one thing and is answered when that is.
-fn rows(text: &str) {
+/// Each line that a client of ResolveSpec says is answered at once, or asks one thing and is answered when that is; on a WebSocket, or published by a client whose topics begin so.
+fn rows(text: &str, base: Option<&str>) {
     let columns = vec![Column::key("id", Type::Int), Column::new("name", Type::Text)];
     let table = Table::new("public.users", columns).expect("it fits a topic");
     let tables = &Schema::new(vec![table]).expect("it is one");
@@ -85,6 +87,9 @@ fn rows(text: &str) {
     let (view, views, epoch) = (&view, &Views::default(), "e");
     let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables };
     let mut talk = resolvespec::Conversation::new(true);
+    if let Some(base) = base {
+        talk.hears_from(base);
+    }
     for line in text.lines() {
         let mut steps = Vec::new();
         talk.hear(Said::Text(line), &context, &mut steps);
@@ -154,6 +159,7 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                     | Request::Subscribe(_),
                 ..
             }
+            | Step::Tell(_)
             | Step::Speak(_)
             | Step::Silence { .. }
             | Step::Window { .. }
