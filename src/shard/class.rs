@@ -175,21 +175,10 @@ impl Class {
         };
         let each = self.key.subs.iter().enumerate().filter(|(_, sub)| is_to(sub));
         let subs = each.fold(0, |subs, (index, _)| subs | 1 << index);
-        let Draft { topic, key, op, payload, fields, meta, .. } = draft;
-        let event = Event {
-            topic,
-            key,
-            op,
-            home: HomeId(0),
-            offset: 0,
-            previous: 0,
-            time_us: now.wall_us,
-            payload,
-            fields,
-            before: None,
-            meta,
-        };
-        (subs != 0).then(|| Item::Own { event: Arc::new(event), subs })
+        (subs != 0).then(|| {
+            let event = Arc::new(draft.without_place(HomeId(0), now.wall_us));
+            Item::Own { event, subs }
+        })
     }
 
     /// Whether a message of so many bytes is more than its connections take.
