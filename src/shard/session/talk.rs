@@ -50,7 +50,8 @@ impl Conn {
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
             let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
             let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
-            ask(talk, &Context { now, view, epoch, is_known, serial, tables });
+            let views = &*settings.views;
+            ask(talk, &Context { now, view, views, epoch, is_known, serial, tables });
         }
     }
 }
@@ -88,6 +89,13 @@ impl Shard {
             }
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
+                Step::Tell(draft) => {
+                    let class = self.conns.find(id).and_then(|conn| conn.class);
+                    let class = class.and_then(|class| self.classes.find(class));
+                    if let Some(item) = class.and_then(|class| class.own_item(*draft, now)) {
+                        self.push_item(id, item);
+                    }
+                }
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => self.subscribe(id, &wish, now),
                 Step::Update { id: sub, change, seek } => {
