@@ -66,10 +66,16 @@ mod shard;
 #[path = "fuzz/promises/upgrade.rs"]
 mod upgrade;
 
+#[expect(dead_code, unreachable_pub, reason = "a part of it is used")]
+#[expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
+#[path = "support/world.rs"]
+mod world;
+
 #[path = "fuzz/mutants.rs"]
 mod mutants;
 
 #[expect(unreachable_pub, reason = "it is shared")]
+#[expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 #[path = "support/random.rs"]
 mod random;
 
@@ -119,9 +125,8 @@ fn every_corpus_keeps_its_promise() {
 #[test]
 fn the_corpus_of_tables_is_understood() {
     let input = |name: &str| {
-        let paths = corpus("tables").into_iter();
-        let bytes = paths.filter(|path| path.ends_with(name)).map(|path| fs::read(path).unwrap());
-        bytes.last().unwrap()
+        let path = corpus("tables").into_iter().find(|path| path.ends_with(name));
+        fs::read(path.unwrap()).unwrap()
     };
     let [all, confined, _] = tables::told_in_memory(&input("resolvespec"));
     for part in ["\"type\":\"notification\"", "\"row_number\":", "\"posts\":[", "\"primary_key\":"]

@@ -4,11 +4,6 @@
 //! Each line is said by somebody: `r` and a message by a client of ResolveSpec that may see everything, `f` by one that is confined, `d` by a dashboard, `!` and a JSON object is an event that becomes a
 //! row. `~` is a tenth of a second.
 
-#[expect(dead_code, unreachable_pub, reason = "a part of it is used")]
-#[expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
-#[path = "../../support/world.rs"]
-mod world;
-
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +11,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::world::START_US;
+use crate::world::Wire;
+use crate::world::World;
+use crate::world::party::Manner;
+use crate::world::party::Party;
+use crate::world::roomy;
 use fanwire::auth::Algorithm;
 use fanwire::auth::Key;
 use fanwire::auth::KeySet;
@@ -46,12 +47,6 @@ use fanwire::tables::asks::Answer;
 use fanwire::tables::asks::Ask;
 use fanwire::tables::keeper::Keeper;
 use fanwire::tables::keeper::Outcome;
-use world::START_US;
-use world::Wire;
-use world::World;
-use world::party::Manner;
-use world::party::Party;
-use world::roomy;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 /// Stands in a row that one of the clients may not see, and nowhere else.
