@@ -332,6 +332,12 @@ impl Config {
         self.history.durable.push(DurableConfig { topics, ..DurableConfig::default() });
     }
 
+    /// Whether something is to outlast a restart: durable topics, or at least what was revoked, for which somebody has named a folder.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        !self.history.durable.is_empty() || self.places.of("data_dir") != Origin::Default
+    }
+
     /// What is set of those protocols that may have a listener of their own.
     pub fn guests(&self) -> impl Iterator<Item = (&'static str, &ViewConfig)> {
         let guests = self.dialects.iter().filter(|dialect| dialect.protocol.guest.is_some());

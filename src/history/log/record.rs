@@ -10,6 +10,10 @@ use bytes::Bytes;
 use super::bytes::Taker;
 use super::bytes::put_run;
 use super::bytes::put_varint;
+use super::meta::MetaRef;
+use super::meta::put_meta;
+use super::meta::take_meta;
+use crate::event::Meta;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::KEY_BYTES_MAX;
@@ -31,6 +35,8 @@ pub struct Record {
     pub payload: Bytes,
     /// Of a delete: the last event of its key, where that was known.
     pub before: Option<Box<Before>>,
+    /// What its publisher has said of it besides.
+    pub meta: Option<Arc<Meta>>,
 }
 
 impl Record {
@@ -39,11 +45,12 @@ impl Record {
     pub fn weight_bytes(&self) -> usize {
         let before_bytes =
             self.before.as_ref().map_or(0, |before| before.payload.len() + size_of::<Before>());
-        self.payload.len() + self.key.len() + before_bytes + size_of::<Self>()
+        let meta_bytes = self.meta.as_ref().map_or(0, |meta| meta.weight_bytes());
+        self.payload.len() + self.key.len() + before_bytes + meta_bytes + size_of::<Self>()
     }
 }
 
-/// The last event of a key before it was deleted.
+/// The last event of a key before it was deleted, as far as it says who may know of the key: what its publisher said of it besides does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Before {
     pub offset: u64,
@@ -66,8 +73,9 @@ pub struct Part {
     pub last_us: u64,
 }
 
-const OP_BITS: u8 = 0b011;
-const HAS_BEFORE: u8 = 0b100;
+const OP_BITS: u8 = 0b0011;
+const HAS_BEFORE: u8 = 0b0100;
+const HAS_META: u8 = 0b1000;
 
 const fn op_bits(op: Op) -> u8 {
     match op {
@@ -159,8 +167,10 @@ pub(super) fn put_body(
     let mut time_us = first_us;
     for (record, index) in records.iter().zip(indices) {
         put_varint(out, u64::from(*index));
-        let before = record.before.as_deref();
-        out.push(op_bits(record.op) | if before.is_some() { HAS_BEFORE } else { 0 });
+        let (before, meta) = (record.before.as_deref(), record.meta.as_deref());
+        let has_before = if before.is_some() { HAS_BEFORE } else { 0 };
+        let has_meta = if meta.is_some() { HAS_META } else { 0 };
+        out.push(op_bits(record.op) | has_before | has_meta);
         put_varint(out, record.time_us - time_us);
         time_us = record.time_us;
         put_varint(out, record.offset - record.previous);
@@ -171,6 +181,9 @@ pub(super) fn put_body(
             put_varint(out, record.offset - before.offset);
             put_varint(out, record.time_us - before.time_us);
             put_run(out, &before.payload);
+        }
+        if let Some(meta) = meta {
+            put_meta(out, meta);
         }
     }
 }
@@ -189,6 +202,7 @@ pub struct RecordRef<'a> {
     pub payload: &'a [u8],
     /// Of a delete: offset, stamp, operation and payload of the last event of its key.
     before: Option<(u64, u64, Op, &'a [u8])>,
+    meta: Option<MetaRef<'a>>,
 }
 
 impl RecordRef<'_> {
@@ -207,6 +221,7 @@ impl RecordRef<'_> {
             key: Arc::from(self.key),
             payload: Bytes::copy_from_slice(self.payload),
             before,
+            meta: self.meta.map(|meta| Arc::new(meta.to_meta())),
         }
     }
 }
@@ -260,15 +275,21 @@ pub(super) fn take_record<'record, 'body: 'record>(
     let op = op_of(bits & OP_BITS)?;
     let key = taker.text(KEY_BYTES_MAX)?;
     let payload = taker.run(PAYLOAD_BYTES_MAX)?;
-    let before = match bits & !OP_BITS {
+    if bits & !(OP_BITS | HAS_BEFORE | HAS_META) != 0 {
+        return None;
+    }
+    let before = match bits & HAS_BEFORE {
         0 => None,
-        HAS_BEFORE => {
+        _ => {
             let op = op_of(taker.byte()?)?;
             let before_offset = offset.checked_sub(taker.varint()?)?;
             let before_us = time_us.checked_sub(taker.varint()?)?;
             Some((before_offset, before_us, op, taker.run(PAYLOAD_BYTES_MAX)?))
         }
-        _ => return None,
+    };
+    let meta = match bits & HAS_META {
+        0 => None,
+        _ => Some(take_meta(taker)?),
     };
     Some(RecordRef {
         topic,
@@ -280,5 +301,6 @@ pub(super) fn take_record<'record, 'body: 'record>(
         key,
         payload,
         before,
+        meta,
     })
 }

@@ -313,7 +313,7 @@ impl<F: std::fmt::Debug> Shelf<F> {
 /// The event that a record is, at its topic's home of today.
 #[must_use]
 pub fn event_of(record: Record, home: HomeId) -> Event {
-    let Record { topic, previous, offset, time_us, op, key, payload, before } = record;
+    let Record { topic, previous, offset, time_us, op, key, payload, before, meta } = record;
     let before = before.map(|before| {
         Arc::new(Event {
             topic: topic.clone(),
@@ -330,7 +330,7 @@ pub fn event_of(record: Record, home: HomeId) -> Event {
         })
     });
     let fields = Fields::default();
-    Event { topic, key, op, home, offset, previous, time_us, payload, fields, before, meta: None }
+    Event { topic, key, op, home, offset, previous, time_us, payload, fields, before, meta }
 }
 
 /// The record of an event.
@@ -353,5 +353,6 @@ pub fn record_of(event: &Event) -> Record {
         key: Arc::clone(&event.key),
         payload: event.payload.clone(),
         before,
+        meta: event.meta.clone(),
     }
 }

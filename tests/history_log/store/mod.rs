@@ -36,6 +36,7 @@ use fanwire::history::log::Limits;
 use fanwire::history::log::Note;
 
 use super::disk::Sim;
+use super::random_meta;
 use super::support::random::Random;
 use super::support::seeds;
 
@@ -226,10 +227,20 @@ impl Life {
         for (shard, answer) in answers {
             let home = &mut self.homes[shard.index()];
             match answer {
-                Answer::Stored { run } => {
+                Answer::Stored { run, befores } => {
+                    let mut befores = VecDeque::from(befores.into_vec());
                     while home.line.front().is_some_and(|(of, _)| *of <= run) {
-                        let (of, events) = home.line.pop_front().unwrap();
-                        for event in &events {
+                        let (of, mut events) = home.line.pop_front().unwrap();
+                        for event in &mut events {
+                            let found = befores.pop_front_if(|(us, _)| *us == event.time_us);
+                            if lacks_before(event) {
+                                let found = found.map(|(_, found)| found);
+                                let is_sound = !self.is_rotten && !self.is_torn;
+                                check_before(&self.stored, event, found.as_deref(), is_sound);
+                                *event = Arc::new(Event { before: found, ..Event::clone(event) });
+                            } else {
+                                assert!(found.is_none(), "nobody asked: {event:?}");
+                            }
                             let seen =
                                 self.seen.insert(event.topic.clone(), event.offset).unwrap_or(0);
                             assert!(event.offset > seen, "{event:?} was given before: {seen}");
@@ -240,6 +251,7 @@ impl Life {
                         }
                         home.unsynced.push_back((of, events));
                     }
+                    assert!(befores.is_empty(), "of nothing that was written: {befores:?}");
                 }
                 Answer::Synced { run } => {
                     assert!(home.line.front().is_none_or(|(of, _)| *of > run), "not stored");
@@ -297,9 +309,15 @@ impl Life {
                 self.random.next(),
                 "x".repeat(self.random.below(200))
             );
+            let key: Arc<str> = Arc::from(format!("k{}", self.random.below(5)));
+            // This home has forgotten everything that is stored.
+            let line = home.line.iter().flat_map(|(_, events)| events).chain(&events);
+            let of_key = |other: &&Arc<Event>| other.topic == topic && other.key == key;
+            let known = line.filter(of_key).last().filter(|known| known.op != Op::Delete);
+            let before = known.filter(|_| is_delete).cloned();
             events.push(Arc::new(Event {
                 topic,
-                key: Arc::from(format!("k{}", self.random.below(5))),
+                key,
                 op: if is_delete { Op::Delete } else { Op::Upsert },
                 home: HomeId::durable(shard, self.shards),
                 offset,
@@ -307,8 +325,8 @@ impl Life {
                 time_us: home.stamped_us,
                 payload: Bytes::from(text),
                 fields: Fields::default(),
-                before: None,
-                meta: None,
+                before,
+                meta: random_meta(&mut self.random),
             }));
         }
         if events.is_empty() {
@@ -420,8 +438,39 @@ fn covers(lost: &Lost, (topic, offset): &Place) -> bool {
 }
 
 fn is_same(one: &Event, other: &Event) -> bool {
-    (&one.topic, &one.key, one.op, one.offset, one.time_us, &one.payload)
-        == (&other.topic, &other.key, other.op, other.offset, other.time_us, &other.payload)
+    let of = |event: &Event| (event.op, event.offset, event.time_us, event.meta.clone());
+    (&one.topic, &one.key, &one.payload, of(one))
+        == (&other.topic, &other.key, &other.payload, of(other))
+}
+
+/// Whether both say the same of what their key had.
+fn has_same_before(one: &Event, other: &Event) -> bool {
+    let of = |event: &Event| {
+        let before = event.before.as_ref()?;
+        Some((before.op, before.offset, before.time_us, before.payload.clone()))
+    };
+    of(one) == of(other)
+}
+
+/// Whether it is a delete of a key that its home knew nothing of.
+fn lacks_before(event: &Event) -> bool {
+    event.op == Op::Delete && event.before.is_none()
+}
+
+/// What the store has found to be the last event of a deleted key is that, whatever memory has forgotten.
+fn check_before(
+    stored: &BTreeMap<Place, Arc<Event>>,
+    event: &Event,
+    found: Option<&Event>,
+    is_sound: bool,
+) {
+    let of_topic = stored.range((event.topic.clone(), 0)..place(event)).rev();
+    let last = of_topic.map(|(_, last)| last).find(|last| last.key == event.key);
+    match (found, last.filter(|last| last.op != Op::Delete)) {
+        (None, None) => {}
+        (Some(found), Some(last)) if is_same(found, last) => {}
+        (found, last) => assert!(!is_sound, "{event:?} follows on {last:?}, not on {found:?}"),
+    }
 }
 
 fn live(seed: u64) {
