@@ -255,17 +255,34 @@ impl Session {
         below: (&str, &str),
         figure: Figure,
     ) -> Option<Spread> {
-        let below = self.of(below.0, below.1);
-        let mut ratios = Vec::new();
-        for outcome in self.of(above.0, above.1) {
-            if let Some(other) = below.iter().find(|it| it.round == outcome.round) {
-                let (part, of) = ((figure.of)(outcome), (figure.of)(other));
-                if of > 0.0 && part.is_finite() {
-                    ratios.push(part / of);
-                }
+        let pairs = self.pairs(above, below, figure).into_iter();
+        let ratios: Vec<f64> =
+            pairs.filter(|(_, of)| *of > 0.0).map(|(part, of)| part / of).collect();
+        Spread::of(&ratios)
+    }
+
+    /// By how much one subject's figure is more than another's, likewise.
+    pub(crate) fn added(
+        &self,
+        above: (&str, &str),
+        below: (&str, &str),
+        figure: Figure,
+    ) -> Option<Spread> {
+        let pairs = self.pairs(above, below, figure).into_iter();
+        let added: Vec<f64> = pairs.map(|(one, other)| one - other).collect();
+        Spread::of(&added)
+    }
+
+    /// A figure of two subjects in each round that both have run.
+    fn pairs(&self, one: (&str, &str), other: (&str, &str), figure: Figure) -> Vec<(f64, f64)> {
+        let others = self.of(other.0, other.1);
+        let mut pairs = Vec::new();
+        for outcome in self.of(one.0, one.1) {
+            if let Some(other) = others.iter().find(|it| it.round == outcome.round) {
+                pairs.push(((figure.of)(outcome), (figure.of)(other)));
             }
         }
-        Spread::of(&ratios)
+        pairs
     }
 
     /// The outcome in the middle, by CPU per delivery: whose curve is drawn.
