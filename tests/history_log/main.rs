@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
+mod befores;
 mod counted;
 mod damage;
 mod disk;
