@@ -98,7 +98,10 @@ fn a_line_that_cannot_be_is_named_and_what_stood_before_it_is_kept() {
         ("{\"topic\":\"a\",\"payload\":{},\"offset\":0}", "offset 0 does not lie above"),
         ("{\"topic\":\"fleet/0\",\"payload\":{},\"time_us\":7}", "time_us 7 does not lie above"),
         ("{\"topic\":\"a\",\"payload\":{},\"colour\":1}", "unknown field `colour`"),
-        ("{\"topic\":\"a\",\"payload\":{},\"meta\":{\"qos\":3}}", "meta.qos is 3; it may be 0, 1 or 2"),
+        (
+            "{\"topic\":\"a\",\"payload\":{},\"meta\":{\"qos\":3}}",
+            "meta.qos is 3; it may be 0, 1 or 2",
+        ),
     ] {
         let (code, said) = told(&history(
             &["import"],

@@ -92,9 +92,9 @@ impl Scene {
     /// What the store answers to all that waits: of each delete its stamp and the offset that it follows on.
     fn stored(&mut self) -> Vec<(u64, u64)> {
         let mut out = Vec::new();
-        while let Stepped::Did =
-            self.keeper.step((self.run, self.run), |_| true, &mut out).unwrap()
-        {}
+        while let Stepped::Did = self.keeper.step((self.run, self.run), |_| true, &mut out).unwrap()
+        {
+        }
         let mut told = Vec::new();
         for (_, answer) in out {
             let Answer::Stored { befores, .. } = answer else { continue };
@@ -131,7 +131,7 @@ impl Scene {
             read: Arc::new(read),
             after_us: 0,
             until_us: u64::MAX,
-            page_bytes: 1 << 20,
+            page_bytes: 64 << 20,
         };
         let mut out = Vec::new();
         self.keeper.ask(ask, &mut out);
@@ -204,7 +204,7 @@ fn what_is_found_for_one_run_is_bounded_in_bytes() {
     let mut scene = Scene::new(Limits::default());
     let names = ["a", "b", "c", "d", "e", "f"];
     for name in names {
-        let event = scene.event(Op::Upsert, name, format!("{:1$}", "", 1_000_000));
+        let event = scene.event(Op::Upsert, name, " ".repeat(1_000_000));
         scene.append(vec![event]);
         scene.stored();
     }

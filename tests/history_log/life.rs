@@ -20,8 +20,8 @@ use fanwire::history::log::Record;
 use super::all;
 use super::disk::Sim;
 use super::made;
-use super::record;
 use super::random_meta;
+use super::record;
 use super::support::random::Random;
 use super::support::seeds;
 

@@ -116,8 +116,6 @@ fn what_is_written_comes_back_byte_for_byte() {
         op: Op::Event,
         payload: Bytes::from_static(b"{\"x\": 1.50}"),
     }));
-    let first =
-        vec![record("fleet/a", 0, 1, 10, r#"{"x": 1.50}"#), record("b", 7, 9, 11, "{}"), deleted];
     deleted.meta = Some(Arc::new(Meta {
         publisher: u64::MAX,
         qos: 2,
@@ -125,6 +123,8 @@ fn what_is_written_comes_back_byte_for_byte() {
         expiry_s: Some(60),
         properties: (*b"\x03\x00\x04text").into(),
     }));
+    let first =
+        vec![record("fleet/a", 0, 1, 10, r#"{"x": 1.50}"#), record("b", 7, 9, 11, "{}"), deleted];
     let mut second = vec![record("fleet/a", 2, 3, 11, r#"{"y":"é"}"#)];
     second[0].meta = Some(Arc::default());
     let group = [(ShardId(0), first.clone()), (ShardId(1), second.clone())];

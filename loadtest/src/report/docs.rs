@@ -166,7 +166,10 @@ mod tests {
         let whole = measured(&["broadcast-10k", "burst-4", "window-4"]);
         let page = format!("a\n{}\n{}\nz\n", MARKERS.0, MARKERS.1);
         let page = filled(&page, &document(&whole)).unwrap();
-        let part = Session { command: "part".to_owned(), ..measured(&["burst-4", "burst-64", "topics-1000"]) };
+        let part = Session {
+            command: "part".to_owned(),
+            ..measured(&["burst-4", "burst-64", "topics-1000"])
+        };
         let once = patched(&page, &part).unwrap();
         let of = |page: &str, name: &str| {
             let (begin, end) = place_of(page, name);

@@ -283,7 +283,12 @@ const GOALS: &[Goal] = &[
     Goal {
         of: Of::Plain(TAKEN, ("durable-taken", DURABLE)),
         at_least: true,
-        ..durable("events taken and stored, one shard, ten topics", TAKEN, "durable-taken", 300_000.0)
+        ..durable(
+            "events taken and stored, one shard, ten topics",
+            TAKEN,
+            "durable-taken",
+            300_000.0,
+        )
     },
     durable("CPU of taking an event, durable : volatile", CPU, "durable-taken", 1.25),
     durable("one event to 10k, durable : volatile", CPU, "durable-10k", 1.03),

@@ -93,7 +93,8 @@ mod tests {
             }
         }
         // A quality of service that is none, a bit that means nothing, a publisher that is nobody, and an end after more seconds than there are.
-        let [nobody, late] = [[8, 0, 0, 0, 0, 0, 0, 0, 0, 0], [16, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0, 0, 0]];
+        let [nobody, late] =
+            [[8, 0, 0, 0, 0, 0, 0, 0, 0, 0], [16, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0, 0, 0]];
         for wrong in [&[3, 0][..], &[32, 0], &nobody, &late] {
             assert!(take_meta(&mut Taker(wrong)).is_none(), "{wrong:?}");
         }

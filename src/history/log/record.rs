@@ -3,6 +3,7 @@
 //! Invariants: of one topic offsets and stamps ascend from record to record; offsets may have holes, and `previous` says which one came before.
 //! Reading takes any bytes and answers what they hold, or that they hold nothing; it copies nothing until asked to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -98,7 +99,7 @@ const fn op_of(bits: u8) -> Option<Op> {
 /// The parts of topics that records make, in the order in which the topics first occur, and for each record which part it belongs to.
 pub(super) fn parts_of(records: &[Record]) -> (Vec<Part>, Vec<u32>) {
     let mut parts: Vec<Part> = Vec::new();
-    let mut by_name = std::collections::HashMap::<&str, u32>::new();
+    let mut by_name: HashMap<&str, u32, foldhash::fast::RandomState> = HashMap::default();
     let mut indices = Vec::with_capacity(records.len());
     for record in records {
         let next = u32::try_from(parts.len()).expect("a block has fewer events");
@@ -241,6 +242,12 @@ impl Topics {
             last_us: 0,
         };
         self.0.iter().map(part).collect()
+    }
+
+    /// Whether these parts are of the same topics, in the same order.
+    pub(super) fn are_of(&self, parts: &[Part]) -> bool {
+        let names = parts.iter().map(|part| &part.topic);
+        self.0.iter().map(|(topic, _)| topic).eq(names)
     }
 }
 

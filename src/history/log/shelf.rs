@@ -247,14 +247,16 @@ impl<F: std::fmt::Debug> Shelf<F> {
             let homes = parts.iter().map(|part| (self.home_of)(&part.topic)).collect();
             Shelved { parts, homes, events: Vec::new() }
         };
-        let summary = head.summary(block, salt).map(&of);
-        if let Some(shelved) = summary
-            && !wants(&shelved)
-        {
-            return Some(shelved);
-        }
+        let summary = match head.summary(block, salt).map(&of) {
+            Some(shelved) if !wants(&shelved) => return Some(shelved),
+            summary => summary,
+        };
         let body = head.body(block, salt)?;
-        let mut shelved = of(body.parts()?);
+        // Going through the records once more for what the summary says would be a third of what reading the body takes.
+        let mut shelved = match summary.filter(|shelved| body.has_topics_of(&shelved.parts)) {
+            Some(shelved) => shelved,
+            None => of(body.parts()?),
+        };
         let mut events = Vec::with_capacity(head.event_count as usize);
         let is_whole = body.each(|record| {
             let index = record.topic_index;

@@ -96,7 +96,8 @@ impl Sizes {
                 _ => None,
             };
             if let Some((of, share)) = part {
-                let most = if config.history.durable.is_empty() { LEDGER_ALONE_BYTES } else { u64::MAX };
+                let most =
+                    if config.history.durable.is_empty() { LEDGER_ALONE_BYTES } else { u64::MAX };
                 let part = (sizes.of(of) / share).min(most);
                 sizes.0[of as usize] -= part;
                 sizes.0[line.part as usize] = part;
