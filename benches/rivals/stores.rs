@@ -113,6 +113,7 @@ impl Source {
                 key: Arc::from(format!("{:06x}", 0x4b_1800 + self.number % 3_000)),
                 payload,
                 before: None,
+                meta: None,
             }
         };
         (0..count).map(record).collect()

@@ -9,6 +9,7 @@ mod damage;
 mod disk;
 mod ledger;
 mod life;
+mod resume;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Keeper;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::ShardId;
 use crate::history::asks::Append;
 use crate::history::log::Disk;
+use crate::history::log::DiskError;
+use crate::history::log::Kept;
 use crate::history::log::TopicKey;
 use crate::history::log::last_of_keys;
 use crate::limits::STORE_BEFORES_BYTES_MAX;
@@ -24,29 +25,30 @@ pub(super) fn lacks_before(event: &Event) -> bool {
     event.op == Op::Delete && event.before.is_none() && !event.key.is_empty()
 }
 
-impl<D: Disk> Keeper<D> {
-    /// Puts the last events of their keys into those deletes of a group that lack them; answers which, in the order of each shard's stamps.
-    pub(super) fn find_befores(&mut self, group: &mut [Append]) -> Vec<Found> {
-        let asked = asked_of(group);
-        if asked.is_empty() {
-            return Vec::new();
-        }
-        let keys: Vec<TopicKey> = asked.iter().map(|(_, key)| key.clone()).collect();
-        let found = last_of_keys(&mut self.disk, &mut self.kept, (&keys, STORE_BEFORES_BYTES_MAX));
-        let Ok(found) = found else {
-            self.figures.pages_failed += 1;
-            return Vec::new();
-        };
-        let mut told = Vec::new();
-        for ((run, index), key) in asked {
-            let Some(before) = found.get(&key) else { continue };
-            let Append { shard, events, .. } = &mut group[run];
-            let event = &mut events[index];
-            *event = with_before(event, before);
-            told.push((*shard, (event.time_us, Arc::clone(before))));
-        }
-        told
+/// Puts the last events of their keys into those deletes of a group that lack them; answers which, in the order of each shard's stamps.
+///
+/// # Errors
+/// What the disk says; then none of them has one.
+pub(super) fn find_befores<D: Disk>(
+    disk: &mut D,
+    kept: &mut [Kept<D::File>],
+    group: &mut [Append],
+) -> Result<Vec<Found>, DiskError> {
+    let mut told = Vec::new();
+    let asked = asked_of(group);
+    if asked.is_empty() {
+        return Ok(told);
     }
+    let keys: Vec<TopicKey> = asked.iter().map(|(_, key)| key.clone()).collect();
+    let found = last_of_keys(disk, kept, (&keys, STORE_BEFORES_BYTES_MAX))?;
+    for ((run, index), key) in asked {
+        let Some(before) = found.get(&key) else { continue };
+        let Append { shard, events, .. } = &mut group[run];
+        let event = &mut events[index];
+        *event = with_before(event, before);
+        told.push((*shard, (event.time_us, Arc::clone(before))));
+    }
+    Ok(told)
 }
 
 /// The twin of a delete that says what its key had.

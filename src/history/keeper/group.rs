@@ -9,6 +9,7 @@ use super::Class;
 use super::Keeper;
 use super::Outcome;
 use super::befores;
+use super::befores::find_befores;
 use super::befores::lacks_before;
 use crate::event::ShardId;
 use crate::history::asks::Answer;
@@ -44,7 +45,9 @@ impl<D: Disk> Keeper<D> {
         out: &mut Vec<Outcome>,
     ) -> Result<(), DiskError> {
         let mut group = next_group(&mut self.waiting);
-        let befores = self.find_befores(&mut group);
+        let befores = find_befores(&mut self.disk, &mut self.kept, &mut group);
+        self.figures.pages_failed += u64::from(befores.is_err());
+        let befores = befores.unwrap_or_default();
         let mut parts: Vec<Parts> = self.classes.iter().map(|_| Vec::new()).collect();
         for append in &group {
             for event in &append.events {

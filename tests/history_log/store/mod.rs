@@ -5,6 +5,7 @@
 //! ascend; no offset that anybody may have seen is given twice.
 
 mod readings;
+mod sameness;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -23,7 +24,6 @@ use fanwire::event::TopicName;
 use fanwire::event::TopicPattern;
 use fanwire::history::asks::Answer;
 use fanwire::history::asks::Append;
-use fanwire::history::asks::Lost;
 use fanwire::history::asks::NoteAsk;
 use fanwire::history::asks::Restored;
 use fanwire::history::keeper::Keeper;
@@ -39,6 +39,9 @@ use super::disk::Sim;
 use super::random_meta;
 use super::support::random::Random;
 use super::support::seeds;
+use sameness::check_before;
+use sameness::lacks_before;
+use sameness::place;
 
 /// Nobody knows what is on a disk that failed.
 #[derive(Debug)]
@@ -426,50 +429,6 @@ impl Life {
             disk.revive();
         }
         disk
-    }
-}
-
-fn place(event: &Event) -> Place {
-    (event.topic.clone(), event.offset)
-}
-
-fn covers(lost: &Lost, (topic, offset): &Place) -> bool {
-    lost.topic == *topic && lost.previous < *offset && *offset <= lost.last
-}
-
-fn is_same(one: &Event, other: &Event) -> bool {
-    let of = |event: &Event| (event.op, event.offset, event.time_us, event.meta.clone());
-    (&one.topic, &one.key, &one.payload, of(one))
-        == (&other.topic, &other.key, &other.payload, of(other))
-}
-
-/// Whether both say the same of what their key had.
-fn has_same_before(one: &Event, other: &Event) -> bool {
-    let of = |event: &Event| {
-        let before = event.before.as_ref()?;
-        Some((before.op, before.offset, before.time_us, before.payload.clone()))
-    };
-    of(one) == of(other)
-}
-
-/// Whether it is a delete of a key that its home knew nothing of.
-fn lacks_before(event: &Event) -> bool {
-    event.op == Op::Delete && event.before.is_none()
-}
-
-/// What the store has found to be the last event of a deleted key is that, whatever memory has forgotten.
-fn check_before(
-    stored: &BTreeMap<Place, Arc<Event>>,
-    event: &Event,
-    found: Option<&Event>,
-    is_sound: bool,
-) {
-    let of_topic = stored.range((event.topic.clone(), 0)..place(event)).rev();
-    let last = of_topic.map(|(_, last)| last).find(|last| last.key == event.key);
-    match (found, last.filter(|last| last.op != Op::Delete)) {
-        (None, None) => {}
-        (Some(found), Some(last)) if is_same(found, last) => {}
-        (found, last) => assert!(!is_sound, "{event:?} follows on {last:?}, not on {found:?}"),
     }
 }
 

@@ -21,10 +21,10 @@ use fanwire::history::asks::Why;
 use super::Ended;
 use super::Life;
 use super::Place;
-use super::covers;
-use super::has_same_before;
-use super::is_same;
-use super::place;
+use super::sameness::covers;
+use super::sameness::has_same_before;
+use super::sameness::is_same;
+use super::sameness::place;
 
 /// What is asked for: everything from some place on, or what is newest.
 enum Kind {
