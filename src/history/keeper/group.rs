@@ -71,7 +71,7 @@ impl<D: Disk> Keeper<D> {
         self.figures.is_full = 0;
         self.figures.groups += 1;
         self.stored(&group, &parts, now_us);
-        say_stored(&group, befores, out);
+        say_stored(&group, &befores, out);
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl<D: Disk> Keeper<D> {
 }
 
 /// Tells each home up to which run it was written, and what was looked up for that.
-fn say_stored(group: &[Append], befores: Vec<befores::Found>, out: &mut Vec<Outcome>) {
+fn say_stored(group: &[Append], befores: &[befores::Found], out: &mut Vec<Outcome>) {
     for shard in shards_of(group) {
         let runs = group.iter().filter(|append| append.shard == shard);
         let Some(run) = runs.map(|append| append.run).max() else { continue };
