@@ -314,9 +314,9 @@ impl Life {
             );
             let key: Arc<str> = Arc::from(format!("k{}", self.random.below(5)));
             // This home has forgotten everything that is stored.
-            let line = home.line.iter().flat_map(|(_, events)| events).chain(&events);
+            let mut line = home.line.iter().flat_map(|(_, events)| events).chain(&events);
             let of_key = |other: &&Arc<Event>| other.topic == topic && other.key == key;
-            let known = line.filter(of_key).next_back().filter(|known| known.op != Op::Delete);
+            let known = line.rfind(of_key).filter(|known| known.op != Op::Delete);
             let before = known.filter(|_| is_delete).cloned();
             events.push(Arc::new(Event {
                 topic,
