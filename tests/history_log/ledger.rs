@@ -136,7 +136,8 @@ fn it_is_bounded_and_forgets_what_is_over_and_nothing_else() {
 #[test]
 fn nothing_is_appended_to_a_copy_that_the_other_has_left_behind() {
     let bounds = LedgerBounds { bytes_max: 1 << 10, kept_s: None };
-    let long = "l".repeat(LEDGER_NAME_BYTES_MAX);
+    const LONG: usize = 256;
+    let long = "l".repeat(LONG);
     let mut left_behind = 0;
     for room in (0..1_000).step_by(20) {
         let mut disk = Sim::new(1);
@@ -144,8 +145,7 @@ fn nothing_is_appended_to_a_copy_that_the_other_has_left_behind() {
         ledger.keep(&mut disk, &[note(&long, 1, 0)], 0).unwrap();
         // Until another long note would have both copies written anew, and a short one would not.
         let mut value = 0;
-        while disk.bytes(LEDGER_NAMES[0]).len() + LEDGER_NAME_BYTES_MAX < 2 * bounds.bytes_max + 24
-        {
+        while disk.bytes(LEDGER_NAMES[0]).len() + LONG < 2 * bounds.bytes_max + 24 {
             value += 1;
             ledger.keep(&mut disk, &[note("s", value, 0)], 0).unwrap();
         }

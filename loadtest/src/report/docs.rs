@@ -109,7 +109,8 @@ fn with_goal(text: &str, row: &str) -> String {
         let rows = lines.iter().skip(head).take_while(|line| line.starts_with('|')).count();
         lines.insert(head + rows, row);
     }
-    lines.join("\n")
+    // What comes behind begins on a line of its own.
+    lines.join("\n") + "\n"
 }
 
 /// Where the section of a scenario stands; behind all others if it has none.
