@@ -255,34 +255,24 @@ impl Session {
         below: (&str, &str),
         figure: Figure,
     ) -> Option<Spread> {
-        let pairs = self.pairs(above, below, figure).into_iter();
-        let ratios: Vec<f64> =
-            pairs.filter(|(_, of)| *of > 0.0).map(|(part, of)| part / of).collect();
-        Spread::of(&ratios)
+        self.compared((above, below), figure, |one, other| one / other)
     }
 
-    /// By how much one subject's figure is more than another's, likewise.
-    pub(crate) fn added(
+    /// Two subjects' figures compared, likewise; what is no number then is left out.
+    pub(crate) fn compared(
         &self,
-        above: (&str, &str),
-        below: (&str, &str),
+        (one, other): ((&str, &str), (&str, &str)),
         figure: Figure,
+        how: fn(f64, f64) -> f64,
     ) -> Option<Spread> {
-        let pairs = self.pairs(above, below, figure).into_iter();
-        let added: Vec<f64> = pairs.map(|(one, other)| one - other).collect();
-        Spread::of(&added)
-    }
-
-    /// A figure of two subjects in each round that both have run.
-    fn pairs(&self, one: (&str, &str), other: (&str, &str), figure: Figure) -> Vec<(f64, f64)> {
         let others = self.of(other.0, other.1);
-        let mut pairs = Vec::new();
+        let mut values = Vec::new();
         for outcome in self.of(one.0, one.1) {
             if let Some(other) = others.iter().find(|it| it.round == outcome.round) {
-                pairs.push(((figure.of)(outcome), (figure.of)(other)));
+                values.push(how((figure.of)(outcome), (figure.of)(other)));
             }
         }
-        pairs
+        Spread::of(&values)
     }
 
     /// The outcome in the middle, by CPU per delivery: whose curve is drawn.

@@ -142,7 +142,9 @@ pub(super) fn all(session: &Session) -> Vec<Kept> {
     let kept = |goal: Goal| {
         let measured = match goal.of {
             Of::Ratio(figure, above, below) => session.ratio(above, below, figure),
-            Of::Added(figure, above, below) => session.added(above, below, figure),
+            Of::Added(figure, above, below) => {
+                session.compared((above, below), figure, |one, other| one - other)
+            }
             Of::Plain(figure, (scenario, subject)) => session.spread(scenario, subject, figure.of),
             Of::Missing(_) => None,
         };
