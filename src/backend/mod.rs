@@ -2,7 +2,17 @@
 //!
 //! Invariant: no shard ever waits for it. Never knows a dialect.
 
+mod backoff;
+
+mod group;
+
 mod party;
+
+pub mod postgres;
+
+mod reader;
+
+mod reading;
 
 pub mod sqlite;
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use crate::conn::Doorbell;
 use crate::conn::Heard;
@@ -29,6 +30,7 @@ const REST: Duration = Duration::from_secs(3600);
 pub enum Backend {
     Memory(Box<Keeper>),
     Sqlite(Box<Sqlite>),
+    Postgres(Box<Postgres>),
 }
 
 impl Backend {
@@ -37,6 +39,7 @@ impl Backend {
         match self {
             Self::Memory(keeper) => keeper.hear(ask, out),
             Self::Sqlite(sqlite) => sqlite.hear(ask, out),
+            Self::Postgres(postgres) => postgres.hear(ask, out),
         }
     }
 
@@ -49,6 +52,10 @@ impl Backend {
                 sqlite.settle(out);
                 sqlite.hand_out_ready(out);
             }
+            Self::Postgres(postgres) => {
+                postgres.settle(out);
+                postgres.hand_out_ready(out);
+            }
         }
     }
 
@@ -58,6 +65,24 @@ impl Backend {
         match self {
             Self::Memory(_) => false,
             Self::Sqlite(sqlite) => sqlite.is_ready(),
+            Self::Postgres(postgres) => postgres.is_ready(),
+        }
+    }
+
+    /// Whether it takes another thing that is to be written.
+    fn has_room(&self) -> bool {
+        match self {
+            // They write before they hear the next.
+            Self::Memory(_) | Self::Sqlite(_) => true,
+            Self::Postgres(postgres) => postgres.has_room(),
+        }
+    }
+
+    /// Nothing more comes at all: what was taken in is done. Appends what is to be said.
+    fn finish(&mut self, out: &mut Vec<Outcome>) {
+        self.settle(out);
+        if let Self::Postgres(postgres) = self {
+            postgres.finish(out);
         }
     }
 }
@@ -89,6 +114,7 @@ impl TablesParty {
         loop {
             self.take_in(&mut out);
             if !self.has_room() {
+                // What it waits for may ring no bell.
                 self.party.rest(Duration::from_millis(MESH_RETRY_MS));
                 continue;
             }
@@ -100,6 +126,9 @@ impl TablesParty {
             }
         }
         self.take_in(&mut out);
+        self.backend.finish(&mut out);
+        self.say(&mut out);
+        self.party.hand_on();
     }
 
     /// Takes in what was said, as far as there is room for what is answered.
@@ -120,6 +149,7 @@ impl TablesParty {
     fn has_room(&self) -> bool {
         let mut shards = (0..self.homes.shard_count()).map(PartyId);
         shards.all(|shard| self.party.waiting(shard).has_room(Lane::Data))
+            && self.backend.has_room()
     }
 
     fn take(&mut self, message: Mesh, out: &mut Vec<Outcome>) {

@@ -6,6 +6,8 @@
 mod chance;
 mod conformance;
 mod conversation;
+#[path = "../support/postgres.rs"]
+mod postgres_cluster;
 mod served;
 mod shelf;
 #[path = "../support/socket.rs"]
