@@ -2,20 +2,32 @@
 //!
 //! Invariant: no shard ever waits for it. Never knows a dialect.
 
+#[cfg(feature = "postgres")]
 mod backoff;
 
+mod figures;
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod group;
+
+mod link;
 
 mod party;
 
+#[cfg(feature = "postgres")]
 pub mod postgres;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod reader;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod reading;
 
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use figures::Figures;
+pub use link::Link;
 pub use party::Backend;
 pub use party::TablesParty;
 pub use party::addressed;

@@ -6,8 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::figures::Counting;
+use super::figures::Figures;
+use super::link::Link;
+#[cfg(feature = "postgres")]
 use super::postgres::Postgres;
+#[cfg(feature = "sqlite")]
 use super::sqlite::Sqlite;
+use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::conn::Heard;
 use crate::conn::Party;
@@ -29,7 +35,9 @@ const REST: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub enum Backend {
     Memory(Box<Keeper>),
+    #[cfg(feature = "sqlite")]
     Sqlite(Box<Sqlite>),
+    #[cfg(feature = "postgres")]
     Postgres(Box<Postgres>),
 }
 
@@ -38,7 +46,9 @@ impl Backend {
     pub fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
         match self {
             Self::Memory(keeper) => keeper.hear(ask, out),
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(sqlite) => sqlite.hear(ask, out),
+            #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => postgres.hear(ask, out),
         }
     }
@@ -48,10 +58,12 @@ impl Backend {
         match self {
             // It puts nothing off.
             Self::Memory(_) => {}
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(sqlite) => {
                 sqlite.settle(out);
                 sqlite.hand_out_ready(out);
             }
+            #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => {
                 postgres.settle(out);
                 postgres.hand_out_ready(out);
@@ -64,7 +76,9 @@ impl Backend {
     pub fn is_ready(&self) -> bool {
         match self {
             Self::Memory(_) => false,
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(sqlite) => sqlite.is_ready(),
+            #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => postgres.is_ready(),
         }
     }
@@ -72,17 +86,32 @@ impl Backend {
     /// Whether it takes another thing that is to be written.
     fn has_room(&self) -> bool {
         match self {
-            // They write before they hear the next.
-            Self::Memory(_) | Self::Sqlite(_) => true,
+            #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => postgres.has_room(),
+            // The others write before they hear the next.
+            _ => true,
+        }
+    }
+
+    /// The word for it, and whether it is there.
+    fn link(&self) -> (&'static str, Arc<Link>) {
+        match self {
+            Self::Memory(_) => ("memory", Arc::new(Link::fixed())),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => ("sqlite", Arc::new(Link::fixed())),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => ("postgres", postgres.link()),
         }
     }
 
     /// Nothing more comes at all: what was taken in is done. Appends what is to be said.
     fn finish(&mut self, out: &mut Vec<Outcome>) {
         self.settle(out);
-        if let Self::Postgres(postgres) = self {
-            postgres.finish(out);
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.finish(out),
+            // The others have put nothing off.
+            _ => {}
         }
     }
 }
@@ -93,13 +122,23 @@ pub struct TablesParty {
     party: Party<Mesh>,
     backend: Backend,
     homes: Homes,
+    counting: Counting,
+    clock: Clock,
 }
 
 impl TablesParty {
     /// Tables at their place in the mesh.
     #[must_use]
-    pub const fn new(party: Party<Mesh>, backend: Backend, homes: Homes) -> Self {
-        Self { party, backend, homes }
+    pub fn new(party: Party<Mesh>, backend: Backend, homes: Homes, clock: Clock) -> Self {
+        let (word, link) = backend.link();
+        let counting = Counting::new(Arc::new(Figures::new(word, link)));
+        Self { party, backend, homes, counting, clock }
+    }
+
+    /// What it counts, for others to look at.
+    #[must_use]
+    pub fn figures(&self) -> Arc<Figures> {
+        self.counting.figures()
     }
 
     /// What wakes it, and tells it to stop.
@@ -155,12 +194,15 @@ impl TablesParty {
     fn take(&mut self, message: Mesh, out: &mut Vec<Outcome>) {
         // Whoever says anything else takes it for somebody else.
         let Mesh::Tables(ask) = message else { return };
+        self.counting.hear(&ask, self.clock.mono_us());
         self.backend.hear(ask, out);
         self.say(out);
     }
 
     fn say(&mut self, out: &mut Vec<Outcome>) {
+        let now_us = if out.is_empty() { 0 } else { self.clock.mono_us() };
         for outcome in out.drain(..) {
+            self.counting.say(&outcome, now_us);
             let (to, message) = addressed(outcome, &self.homes);
             self.party.pending(to).push(message);
         }

@@ -38,8 +38,8 @@ pub const TABLE_QUERIES_MAX: usize = 4096;
 pub const TABLE_ANSWERS_MAX: usize = 4096;
 /// Writes that one transaction carries out; more are carried out in the next one.
 pub const TABLE_GROUP_WRITES_MAX: usize = 512;
-/// Threads that read from SQLite; an operator may set from 1 to so many.
-pub const SQLITE_READERS_MAX: u64 = 64;
+/// Threads that read from a database; an operator may set from 1 to so many.
+pub const TABLES_READERS_MAX: u64 = 64;
 /// Milliseconds that a statement waits while somebody else writes to the file; after that it fails with `busy`.
 pub const SQLITE_BUSY_MS: u64 = 1_000;
 /// Bytes of pages of the file that each connection keeps in memory.
@@ -54,8 +54,12 @@ pub const TABLES_BACKOFF_MS_MIN: u64 = 100;
 pub const TABLES_BACKOFF_MS_MAX: u64 = 30_000;
 /// Writes that wait for PostgreSQL. Beyond them nothing more is taken in while it is there; while it is lost an event's row is dropped, and counted.
 pub const TABLE_WRITES_WAITING_MAX: usize = 16 * 1024;
-/// Bytes of one message of PostgreSQL; of a longer one it is not believed to be one, and the connection is closed.
-pub const POSTGRES_MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of writes that wait for PostgreSQL, with the same at the limit.
+pub const TABLE_WRITES_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of writes that one transaction of PostgreSQL carries out, but for a single larger one; more are carried out in the next one.
+pub const TABLE_GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one message of PostgreSQL, which is as large as a row; a query or write that meets a longer one fails with `too_large`.
+pub const POSTGRES_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that are read from PostgreSQL at once.
 pub const POSTGRES_READ_BYTES: usize = 64 * 1024;
 /// Statements that each connection to PostgreSQL keeps prepared; beyond them the oldest goes.

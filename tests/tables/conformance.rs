@@ -115,10 +115,10 @@ fn memory(schema: &Schema) -> Backend {
     Backend::Memory(Box::new(Keeper::new(schema.clone(), usize::MAX)))
 }
 
-const ASKER: Asker = Asker { shard: ShardId(0), conn: 7 };
+pub(crate) const ASKER: Asker = Asker { shard: ShardId(0), conn: 7 };
 
 /// All that one ask is answered: pages put together, or what else was said.
-fn ask(backend: &mut Backend, what: Ask) -> (Vec<Row>, String) {
+pub(crate) fn ask(backend: &mut Backend, what: Ask) -> (Vec<Row>, String) {
     let mut out = Vec::new();
     let mut rows = Vec::new();
     backend.hear(what, &mut out);

@@ -6,6 +6,8 @@
 mod chance;
 mod conformance;
 mod conversation;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[path = "../support/postgres.rs"]
 mod postgres_cluster;
 mod served;

@@ -77,7 +77,7 @@ impl fmt::Display for AddressError {
             Self::NoDatabase => f.write_str("it must say which database: postgres://…/house"),
             Self::UnknownParameter(name) => write!(
                 f,
-                "its parameter `{name}` is not one of host, port, user, password, dbname, sslmode, sslrootcert, application_name"
+                "its parameter `{name}` is not one of host, port, user, dbname, sslmode, sslrootcert, application_name"
             ),
             Self::SslMode(mode) => write!(
                 f,
@@ -132,7 +132,6 @@ impl Address {
                 "host" => words.host = value,
                 "port" => words.port = value,
                 "user" => words.user = value,
-                "password" => words.password = value,
                 "dbname" => words.database = value,
                 "sslmode" => words.ssl_mode = value,
                 "sslrootcert" => words.ssl_root = value,

@@ -144,7 +144,7 @@ impl Connection {
                     if encoding != "UTF8" {
                         let why =
                             format!("the database's encoding must be UTF8, and is {encoding}");
-                        return Err(Failure::Login(why));
+                        return Err(Failure::Login(why.into()));
                     }
                 }
                 tag::ERROR => return Err(Failure::Said(Box::new(Said::read(message.body)?))),
@@ -317,11 +317,11 @@ impl Connection {
             let message = self.receive(until)?;
             match message.tag {
                 tag::DATA_ROW => {
-                    take(Some(wire::columns(message.body)?)).map_err(Failure::Taken)?;
+                    take(Some(wire::columns(message.body)?)).map_err(Failure::taken)?;
                 }
                 tag::COMMAND_COMPLETE | tag::EMPTY_QUERY => {
                     self.last_done = message.body;
-                    take(None).map_err(Failure::Taken)?;
+                    take(None).map_err(Failure::taken)?;
                 }
                 tag::ERROR => {
                     self.prepared.forget_unheard();

@@ -7,6 +7,8 @@ use std::io;
 
 use super::wire::Garbled;
 use super::wire::Said;
+use super::wire::Unread;
+use crate::limits::POSTGRES_MESSAGE_BYTES_MAX;
 use crate::tables::DatabaseSaid;
 use crate::tables::ErrorCode;
 use crate::tables::TableError;
@@ -18,14 +20,16 @@ pub(super) enum Failure {
     Lost(io::Error),
     /// What came is no message of the protocol, or none that belongs there.
     Garbled,
+    /// What came is longer than anything may be.
+    TooLong,
     /// It took longer than it may, or nobody wants it any more.
     Over,
     /// The server refused it.
     Said(Box<Said>),
     /// Nobody may log in so.
-    Login(String),
+    Login(Box<str>),
     /// What was asked for ended by somebody who took it.
-    Taken(TableError),
+    Taken(Box<TableError>),
 }
 
 impl From<io::Error> for Failure {
@@ -40,11 +44,21 @@ impl From<Garbled> for Failure {
     }
 }
 
+impl From<Unread> for Failure {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Garbled => Self::Garbled,
+            Unread::TooLong => Self::TooLong,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost(error) => write!(f, "{error}"),
             Self::Garbled => f.write_str("what it says is not PostgreSQL's protocol"),
+            Self::TooLong => f.write_str("it says more at once than is taken"),
             Self::Over => f.write_str("it takes longer than it may"),
             Self::Said(said) => write!(f, "{} ({})", said.message, said.state),
             Self::Login(why) => f.write_str(why),
@@ -54,10 +68,15 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
+    /// Whoever took what was asked for has ended it.
+    pub(super) fn taken(error: TableError) -> Self {
+        Self::Taken(Box::new(error))
+    }
+
     /// Whether the connection can be used no more.
     pub(super) fn is_final(&self) -> bool {
         match self {
-            Self::Lost(_) | Self::Garbled | Self::Over | Self::Login(_) => true,
+            Self::Lost(_) | Self::Garbled | Self::TooLong | Self::Over | Self::Login(_) => true,
             Self::Said(said) => is_end(&said.state),
             Self::Taken(_) => false,
         }
@@ -69,37 +88,42 @@ impl Failure {
             Self::Lost(error) => error.kind() != io::ErrorKind::Other,
             Self::Over => true,
             Self::Said(said) => said.state.starts_with("57P") || said.state == "53300",
-            Self::Garbled | Self::Login(_) | Self::Taken(_) => false,
+            Self::Garbled | Self::TooLong | Self::Login(_) | Self::Taken(_) => false,
         }
     }
 
     /// What a client is told.
-    pub(super) fn into_table_error(self, sql: &str) -> TableError {
-        let said = match self {
-            Self::Taken(error) => return error,
-            Self::Over => {
-                return TableError::new(ErrorCode::TooSlow, "it takes longer than it may");
-            }
-            Self::Said(said) if !is_end(&said.state) => said,
+    pub(super) fn to_table_error(&self, sql: &str) -> TableError {
+        match self {
+            Self::Taken(error) => TableError::clone(error),
+            Self::Over => TableError::new(ErrorCode::TooSlow, "it takes longer than it may"),
+            Self::TooLong => TableError::new(
+                ErrorCode::TooLarge,
+                format!("a row of the database has more than {POSTGRES_MESSAGE_BYTES_MAX} bytes"),
+            ),
+            Self::Said(said) if !is_end(&said.state) => refused(said, sql),
             lost => {
                 tracing::debug!(%lost, "a connection to the tables' database is lost");
-                return unavailable();
+                unavailable()
             }
-        };
-        let (code, message) = meaning(&said.state);
-        if code == ErrorCode::Failed {
-            let Said { state, message, .. } = &*said;
-            tracing::warn!(state, message, sql, "the tables' database has failed");
         }
-        let separator = if said.detail.is_empty() { "" } else { ": " };
-        let detail = format!("{}{separator}{}", said.message, said.detail);
-        let database = DatabaseSaid { detail: detail.into(), sql: sql.into() };
-        let error =
-            TableError { database: Some(Box::new(database)), ..TableError::new(code, message) };
-        match said.column.as_str() {
-            "" => error,
-            column => error.at(&column.into()),
-        }
+    }
+}
+
+/// What a client is told of what the server said.
+fn refused(said: &Said, sql: &str) -> TableError {
+    let (code, message) = meaning(&said.state);
+    if code == ErrorCode::Failed {
+        let Said { state, message, .. } = said;
+        tracing::warn!(state, message, sql, "the tables' database has failed");
+    }
+    let separator = if said.detail.is_empty() { "" } else { ": " };
+    let detail = format!("{}{separator}{}", said.message, said.detail);
+    let database = DatabaseSaid { detail: detail.into(), sql: sql.into() };
+    let error = TableError { database: Some(Box::new(database)), ..TableError::new(code, message) };
+    match said.column.as_str() {
+        "" => error,
+        column => error.at(&column.into()),
     }
 }
 

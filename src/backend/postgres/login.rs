@@ -44,12 +44,12 @@ impl<'a> Login<'a> {
         let has_password = !self.address.password.is_empty();
         if matches!(wants, CLEARTEXT | MD5 | SASL) && !has_password {
             return Err(Failure::Login(
-                "the database wants a password, and none is configured".to_owned(),
+                "the database wants a password, and none is configured".into(),
             ));
         }
         match wants {
             OK if self.scram.is_some() && !self.is_proved => Err(Failure::Login(
-                "the database has not shown that it knows the password".to_owned(),
+                "the database has not shown that it knows the password".into(),
             )),
             OK => Ok(false),
             CLEARTEXT if self.address.is_private() => {
@@ -58,7 +58,7 @@ impl<'a> Login<'a> {
             }
             CLEARTEXT => Err(Failure::Login(
                 "the database wants the password as it is, and the connection is not encrypted"
-                    .to_owned(),
+                    .into(),
             )),
             MD5 => {
                 let inner =
@@ -77,7 +77,7 @@ impl<'a> Login<'a> {
                         "the database logs in by {}, and we by {MECHANISM}",
                         offered.join(", ")
                     );
-                    return Err(Failure::Login(why));
+                    return Err(Failure::Login(why.into()));
                 }
                 let scram = self.scram.insert(Scram::new("", nonce()?));
                 out.sasl_first(MECHANISM, &scram.first());
@@ -86,7 +86,7 @@ impl<'a> Login<'a> {
             SASL_CONTINUE | SASL_FINAL => self.challenged(wants, &body, out),
             other => Err(Failure::Login(format!(
                 "the database wants to be logged in to in a way that is not spoken here ({other})"
-            ))),
+            ).into())),
         }
     }
 
@@ -98,8 +98,9 @@ impl<'a> Login<'a> {
     ) -> Result<bool, Failure> {
         let text = std::str::from_utf8(body).map_err(|_| Failure::Garbled)?;
         let scram = self.scram.as_mut().ok_or(Failure::Garbled)?;
-        let wrong =
-            |error| Failure::Login(format!("the database's challenge is refused: {error:?}"));
+        let wrong = |error| {
+            Failure::Login(format!("the database's challenge is refused: {error:?}").into())
+        };
         if wants == SASL_FINAL {
             scram.check(text).map_err(wrong)?;
             self.is_proved = true;
@@ -114,6 +115,6 @@ impl<'a> Login<'a> {
 fn nonce() -> Result<String, Failure> {
     let mut bytes = [0; 18];
     rand::fill(&mut bytes)
-        .map_err(|_| Failure::Login("the system gives no random bytes".to_owned()))?;
+        .map_err(|_| Failure::Login("the system gives no random bytes".into()))?;
     Ok(BASE64_STANDARD.encode(bytes))
 }

@@ -7,7 +7,6 @@ mod address;
 mod catalogue;
 mod connection;
 mod failure;
-mod link;
 mod login;
 mod md5;
 mod prepared;
@@ -39,18 +38,20 @@ use connection::Purpose;
 use connection::Target;
 use failure::Failure;
 use failure::unavailable;
-use link::Link;
 use reads::PostgresReads;
 use writer::Report;
 use writer::Writer;
 
 use super::group;
 use super::group::Waiting;
+use super::link::Link;
 use super::reading::Readings;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
+use crate::limits::TABLE_GROUP_BYTES_MAX;
 use crate::limits::TABLE_GROUP_WRITES_MAX;
+use crate::limits::TABLE_WRITES_WAITING_BYTES_MAX;
 use crate::limits::TABLE_WRITES_WAITING_MAX;
 use crate::limits::TABLES_STOP_MS_MAX;
 use crate::tables::ErrorCode;
@@ -123,6 +124,7 @@ pub struct Postgres {
     link: Arc<Link>,
     /// Writes of the next transactions.
     waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
     groups: Option<Sender<Vec<Waiting>>>,
     reports: Receiver<Report>,
     is_idle: bool,
@@ -182,10 +184,26 @@ impl Postgres {
             doorbell,
             held: Vec::new(),
             doubt: None,
+            was_lost: false,
         };
         let writer = Some(writer.start(connected).map_err(OpenError::Thread)?);
-        let (waiting, groups) = (VecDeque::new(), Some(groups));
-        Ok(Self { schema, link, waiting, groups, reports, is_idle: false, writer, readings, clock })
+        Ok(Self {
+            schema,
+            link,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            groups: Some(groups),
+            reports,
+            is_idle: false,
+            writer,
+            readings,
+            clock,
+        })
+    }
+
+    /// Whether the database is there.
+    pub(super) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
     }
 
     /// Hears one thing; what is to be said at once is appended.
@@ -207,14 +225,16 @@ impl Postgres {
                 out.push(fail(asker, TableError::new(ErrorCode::Busy, message)));
             }
             Ask::Write { asker, write } => {
-                self.waiting.extend(group::of_client(&self.schema, asker, *write, out));
+                let waiting = group::of_client(&self.schema, asker, *write, out);
+                waiting.into_iter().for_each(|waiting| self.wait(waiting));
             }
             Ask::Rows { rows } => {
-                for waiting in group::of_events(&self.schema, rows) {
-                    if self.waiting.len() < TABLE_WRITES_WAITING_MAX || self.link.is_up() {
-                        self.waiting.push_back(waiting);
-                    } else {
+                let schema = self.schema.clone();
+                for waiting in group::of_events(&schema, rows) {
+                    if self.is_full() && !self.link.is_up() {
                         self.link.drop_row();
+                    } else {
+                        self.wait(waiting);
                     }
                 }
             }
@@ -226,7 +246,32 @@ impl Postgres {
 
     /// Whether more may be written. While the database is lost, nobody is to wait for it.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < TABLE_WRITES_WAITING_MAX || !self.link.is_up()
+        !self.is_full() || !self.link.is_up()
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= TABLE_WRITES_WAITING_MAX
+            || self.waiting_bytes >= TABLE_WRITES_WAITING_BYTES_MAX
+    }
+
+    fn wait(&mut self, waiting: Waiting) {
+        self.waiting_bytes += waiting.write.weight_bytes();
+        self.waiting.push_back(waiting);
+    }
+
+    /// The writes of the next transaction.
+    fn next_group(&mut self) -> Vec<Waiting> {
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        while let Some(waiting) = self.waiting.front() {
+            bytes += waiting.write.weight_bytes();
+            let is_full = group.len() >= TABLE_GROUP_WRITES_MAX || bytes > TABLE_GROUP_BYTES_MAX;
+            if is_full && !group.is_empty() {
+                break;
+            }
+            self.waiting_bytes -= waiting.write.weight_bytes();
+            group.extend(self.waiting.pop_front());
+        }
+        group
     }
 
     /// Hears what became of writes, and hands on those that wait; appends what is to be said.
@@ -236,15 +281,16 @@ impl Postgres {
             self.hear_report(report, out);
         }
         if !self.link.is_up() {
+            let bytes = &mut self.waiting_bytes;
             self.waiting.retain(|waiting| {
                 let Some(asker) = waiting.asker else { return true };
+                *bytes -= waiting.write.weight_bytes();
                 out.push(Outcome::Answer(asker, Answer::Failed(unavailable())));
                 false
             });
         }
         if self.is_idle && !self.waiting.is_empty() {
-            let count = self.waiting.len().min(TABLE_GROUP_WRITES_MAX);
-            let group: Vec<Waiting> = self.waiting.drain(..count).collect();
+            let group = self.next_group();
             let groups = self.groups.as_ref().expect("it has a writer until it ends");
             // It is idle: its inbox is empty.
             if groups.try_send(group).is_err() {

@@ -12,8 +12,8 @@ use super::connection::Purpose;
 use super::connection::Target;
 use super::failure::Failure;
 use super::failure::unavailable;
-use super::link::Link;
 use super::values;
+use crate::backend::link::Link;
 use crate::backend::reader::Reads;
 use crate::backend::reader::Take;
 use crate::backend::reader::Until;
@@ -94,14 +94,14 @@ impl PostgresReads {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
-        let is_over = matches!(failure, Failure::Over | Failure::Taken(_));
+        let is_over = matches!(failure, Failure::Over | Failure::Taken(_) | Failure::TooLong);
         if is_over {
             connection.cancel();
         }
         if is_over || failure.is_final() {
             *connected = None;
         }
-        Err(failure.into_table_error(sql))
+        Err(failure.to_table_error(sql))
     }
 
     fn statement(

@@ -70,7 +70,7 @@ impl Rows<'_> {
             }
             Err(failure) => {
                 let sql = all.get(place).map_or("", |statement| &*statement.sql);
-                Err(failure.into_table_error(sql))
+                Err(failure.to_table_error(sql))
             }
         }
     }

@@ -201,12 +201,23 @@ pub(super) struct Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Garbled;
 
+/// Why there is no next message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    Garbled,
+    /// It has more than `POSTGRES_MESSAGE_BYTES_MAX`.
+    TooLong,
+}
+
 /// The next whole message; `None`: more must come first.
-pub(super) fn next_message(inbox: &mut BytesMut) -> Result<Option<Message>, Garbled> {
+pub(super) fn next_message(inbox: &mut BytesMut) -> Result<Option<Message>, Unread> {
     let [tag, a, b, c, d, ..] = inbox[..] else { return Ok(None) };
-    let length = usize::try_from(i32::from_be_bytes([a, b, c, d])).map_err(|_| Garbled)?;
-    if !(4..=POSTGRES_MESSAGE_BYTES_MAX).contains(&length) {
-        return Err(Garbled);
+    let length = usize::try_from(i32::from_be_bytes([a, b, c, d])).map_err(|_| Unread::Garbled)?;
+    if length < 4 {
+        return Err(Unread::Garbled);
+    }
+    if length > POSTGRES_MESSAGE_BYTES_MAX {
+        return Err(Unread::TooLong);
     }
     if inbox.len() < 1 + length {
         return Ok(None);
@@ -296,11 +307,16 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_an_error_and_nothing_worse() {
-        for length in [-1, 0, 3, i32::MAX] {
+        for (length, error) in [
+            (-1, Unread::Garbled),
+            (0, Unread::Garbled),
+            (3, Unread::Garbled),
+            (i32::MAX, Unread::TooLong),
+        ] {
             let mut bytes = vec![b'D'];
             bytes.extend(length.to_be_bytes());
             bytes.extend([0; 20]);
-            assert_eq!(next_message(&mut BytesMut::from(&bytes[..])), Err(Garbled), "{length}");
+            assert_eq!(next_message(&mut BytesMut::from(&bytes[..])), Err(error), "{length}");
         }
         for body in [&[][..], &[0], &[0, 1], &[0, 1, 0, 0, 0, 9, 1], &[0xff, 0xff, 0, 0]] {
             assert_eq!(columns(Bytes::copy_from_slice(body)), Err(Garbled), "{body:?}");

@@ -18,13 +18,13 @@ use super::connection::Purpose;
 use super::connection::Target;
 use super::failure::Failure;
 use super::failure::unavailable;
-use super::link::Link;
 use super::rows::plain;
 use super::writing::Results;
 use super::writing::Undone;
 use super::writing::write_all;
 use crate::backend::backoff::Backoff;
 use crate::backend::group::Waiting;
+use crate::backend::link::Link;
 use crate::conn::Doorbell;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
 use crate::limits::POSTGRES_HEARTBEAT_MS;
@@ -82,6 +82,7 @@ pub(super) struct Writer {
     pub(super) held: Vec<Waiting>,
     /// A transaction of which it is not known whether it was committed.
     pub(super) doubt: Option<Doubt>,
+    pub(super) was_lost: bool,
 }
 
 /// A transaction whose end was not heard.
@@ -129,6 +130,7 @@ impl Writer {
                 tracing::debug!(%failure, "the tables' database is still lost");
             }
             self.set_up(false);
+            self.was_lost = true;
             if let Some(End) = self.pause(backoff.wait(chance())) {
                 return End;
             }
@@ -137,6 +139,9 @@ impl Writer {
 
     fn set_up(&self, is_up: bool) {
         if is_up && !self.link.is_up() {
+            if self.was_lost {
+                self.link.count_return();
+            }
             tracing::info!(place = self.target.address.shown(), "the tables' database is there");
         }
         self.link.set_up(is_up);
@@ -148,7 +153,7 @@ impl Writer {
         if differences.is_empty() {
             return Ok((connection, stored));
         }
-        Err(Failure::Login(differences.join("; ")))
+        Err(Failure::Login(differences.join("; ").into()))
     }
 
     /// Asks what became of the transaction whose end was not heard.
@@ -166,7 +171,7 @@ impl Writer {
         let status = found.first().and_then(|rows| rows.first()?.first()?.as_deref());
         match status {
             Some(b"in progress") => {
-                return Err(Failure::Login("it has not ended a transaction of before".to_owned()));
+                return Err(Failure::Login("it has not ended a transaction of before".into()));
             }
             Some(b"committed") => {
                 let Some(Doubt { group, results, .. }) = self.doubt.take() else {
@@ -238,12 +243,18 @@ impl Writer {
                 }
                 Ok(())
             }
-            Err(Undone::Lost(failure)) => {
+            Err(Undone::Lost(failure, to_blame)) => {
+                let mut group = group;
+                if let Some(index) = to_blame {
+                    // Done again it would end the same way.
+                    let error = failure.to_table_error("");
+                    self.report(vec![(group.remove(index), Err(error))]);
+                }
                 self.lose(group, None);
                 Err(failure)
             }
-            Err(Undone::InDoubt(failure, number, results)) => {
-                self.lose(group, Some((number, results)));
+            Err(Undone::InDoubt(failure, ended)) => {
+                self.lose(group, Some(*ended));
                 Err(failure)
             }
         }

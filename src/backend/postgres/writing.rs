@@ -23,10 +23,10 @@ pub(super) type Results = Vec<Result<Written, TableError>>;
 /// Why a group was not carried out.
 #[derive(Debug)]
 pub(super) enum Undone {
-    /// The connection was lost before anything was committed.
-    Lost(Failure),
+    /// The connection was lost before anything was committed; if one write is to blame, its place in the group.
+    Lost(Failure, Option<usize>),
     /// The connection was lost while it was being committed: the transaction's number, and what has become of each write if it was.
-    InDoubt(Failure, String, Results),
+    InDoubt(Failure, Box<(String, Results)>),
     /// The database takes back all of it.
     Refused(TableError),
 }
@@ -41,15 +41,18 @@ pub(super) fn write_all(
     let before = vec![plain("BEGIN"), plain("SELECT pg_current_xact_id()::text")];
     let mut rows = Rows { connection, stored, until, before, first: None, lost: None };
     let mut results = Vec::with_capacity(group.len());
-    for Waiting { write, .. } in group {
+    for (index, Waiting { write, .. }) in group.iter().enumerate() {
         rows.before.push(plain("SAVEPOINT fw_row"));
         let result = carry(&mut rows, schema, write);
         if let Some(failure) = rows.lost.take() {
             return Err(match failure.is_final() {
-                true => Undone::Lost(failure),
+                true => {
+                    let is_to_blame = matches!(failure, Failure::TooLong);
+                    Undone::Lost(failure, is_to_blame.then_some(index))
+                }
                 false => {
-                    roll_back(rows);
-                    Undone::Refused(failure.into_table_error("BEGIN"))
+                    roll_back(&mut rows);
+                    Undone::Refused(failure.to_table_error("BEGIN"))
                 }
             });
         }
@@ -75,10 +78,12 @@ pub(super) fn write_all(
             let message = "the database has given up what it was told";
             Err(Undone::Refused(TableError::new(ErrorCode::Failed, message)))
         }
-        Err(failure) if failure.is_final() => Err(Undone::InDoubt(failure, number, results)),
+        Err(failure) if failure.is_final() => {
+            Err(Undone::InDoubt(failure, Box::new((number, results))))
+        }
         Err(failure) => {
-            roll_back(rows);
-            Err(Undone::Refused(failure.into_table_error("COMMIT")))
+            roll_back(&mut rows);
+            Err(Undone::Refused(failure.to_table_error("COMMIT")))
         }
     }
 }
@@ -95,7 +100,7 @@ fn carry(rows: &mut Rows<'_>, schema: &Schema, write: &Write) -> Result<Written,
     result
 }
 
-fn roll_back(rows: Rows<'_>) {
+fn roll_back(rows: &mut Rows<'_>) {
     if let Err(failure) = rows.connection.batch(&[plain("ROLLBACK")], &rows.until) {
         tracing::debug!(%failure, "nothing is to be taken back");
     }
