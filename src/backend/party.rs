@@ -54,6 +54,10 @@ impl Backend {
     }
 
     /// Nothing more comes just now: what was put off is done. Appends what is to be said.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        expect(clippy::ptr_arg, unused_variables, reason = "memory puts nothing off")
+    )]
     pub fn settle(&mut self, out: &mut Vec<Outcome>) {
         match self {
             // It puts nothing off.

@@ -34,6 +34,14 @@ use crate::tables::asks::Answer;
 use crate::tables::asks::Asker;
 use crate::tables::keeper::Outcome;
 
+/// How a database is used.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    pub readers: u64,
+    /// How long a query may take, in microseconds.
+    pub query_us_max: u64,
+}
+
 /// An answer that is being read.
 struct Reading {
     pages: Receiver<(Answer, Held)>,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is wrong stops the start, with the key that says it; a database that this program was built without is said to be lacking.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use std::fmt::Display;
 #[cfg(feature = "sqlite")]
 use std::fs;

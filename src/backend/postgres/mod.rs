@@ -46,6 +46,7 @@ use super::group;
 use super::group::Waiting;
 use super::link::Link;
 use super::reading::Readings;
+pub use super::reading::Use;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
@@ -65,14 +66,6 @@ use crate::tables::keeper::Outcome;
 const REPORTS_MAX: usize = 1024;
 /// How often the party looks for a report when it stops.
 const LOOK: Duration = Duration::from_millis(10);
-
-/// How the database is used.
-#[derive(Clone, Copy, Debug)]
-pub struct Use {
-    pub readers: u64,
-    /// How long a query may take, in microseconds.
-    pub query_us_max: u64,
-}
 
 /// Why a database cannot be used.
 #[derive(Debug)]

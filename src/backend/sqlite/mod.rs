@@ -27,6 +27,7 @@ use reads::SqliteReads;
 use super::group;
 use super::group::Waiting;
 use super::reading::Readings;
+pub use super::reading::Use;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::limits::TABLE_GROUP_WRITES_MAX;
@@ -36,14 +37,6 @@ use crate::tables::asks::Ask;
 use crate::tables::keeper::Outcome;
 use crate::tables::sql::Engine;
 use crate::tables::sql::Statement;
-
-/// How the file is used.
-#[derive(Clone, Copy, Debug)]
-pub struct Use {
-    pub readers: u64,
-    /// How long a query may take, in microseconds.
-    pub query_us_max: u64,
-}
 
 /// Why a file cannot be used.
 #[derive(Debug)]
