@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire::backend::Backend;
-use fanwire::backend::postgres;
 use fanwire::backend::postgres::Address;
 use fanwire::backend::postgres::Postgres;
 use fanwire::backend::sqlite::Sqlite;
@@ -106,7 +105,7 @@ fn sqlite(folder: &Folder, schema: &Schema, query_us_max: u64) -> Backend {
 
 fn postgres(cluster: &Cluster, database: &str, schema: &Schema, query_us_max: u64) -> Backend {
     let bell = (Arc::new(Doorbell::new().unwrap()), Clock::start());
-    let how = postgres::Use { readers: 2, query_us_max };
+    let how = Use { readers: 2, query_us_max };
     let address = Address::parse(&cluster.address(database)).unwrap();
     Backend::Postgres(Box::new(Postgres::open(&address, schema.clone(), how, bell).unwrap()))
 }
