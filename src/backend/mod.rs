@@ -5,6 +5,10 @@
 #[cfg(feature = "postgres")]
 mod backoff;
 
+mod cache;
+
+mod choice;
+
 mod figures;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -26,8 +30,12 @@ mod reading;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use cache::CacheUse;
+pub use cache::Cached;
+pub use cache::Kept;
+pub use cache::check_redis_address;
+pub use choice::Backend;
 pub use figures::Figures;
 pub use link::Link;
-pub use party::Backend;
 pub use party::TablesParty;
 pub use party::addressed;

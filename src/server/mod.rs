@@ -5,6 +5,7 @@
 //! table of descriptors, listeners after.
 
 mod access;
+mod caching;
 mod databases;
 mod doctor;
 mod driver;
@@ -228,7 +229,7 @@ impl Server {
             }),
         });
         let tables: Box<BeginTables<'_, _>> =
-            Box::new(|schema, place, with| Tabling::start(config, schema, place, with));
+            Box::new(|schema, place, about| Tabling::start(config, schema, place, about));
         let parties = Parties { store, tables: Some(tables), keeper: None };
         start(config, world, keys::keep, parties, &inherited)
     }
