@@ -101,7 +101,7 @@ impl Shard {
         self.play_due(now);
         self.go_on_with_past(now);
         self.hear_on(now);
-        self.say_last_words(now);
+        self.publish_wills(now);
         self.retry_held(now);
         self.go_on_stopping(now);
         self.telling.turn.end(spent_before);

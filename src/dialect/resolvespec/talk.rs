@@ -25,7 +25,6 @@ use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::dialect::json;
-use crate::event::Draft;
 use crate::event::TopicPattern;
 use crate::limits::RESOLVESPEC_ANSWER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
@@ -440,10 +439,6 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
-    }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
     }
 }
 

@@ -118,6 +118,11 @@ impl Shard {
                         conn.caller.origin_mut().window_max = most;
                     }
                 }
+                Step::Will(will) => {
+                    if let Some(conn) = self.conns.find_mut(id) {
+                        conn.caller.origin_mut().will = will;
+                    }
+                }
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
                 Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
