@@ -2,6 +2,7 @@
 //!
 //! Invariants: gaps and notices stand before what follows them; a large event is no part of a chunk, but owed in pieces. Never sends anything.
 
+use super::class::Audience;
 use super::class::Class;
 use super::codec::Codec;
 use super::conns::Conn;
@@ -50,7 +51,7 @@ const NOWHERE: Reached<'_> = (&[], None);
 /// What a connection's chunk is made with.
 struct Filling<'a> {
     voice: Voice,
-    class: Option<&'a Class>,
+    to: Option<Audience<'a>>,
     epoch: &'a str,
     /// How the event at hand is told.
     told: Told,
@@ -80,12 +81,13 @@ pub(super) struct Filled {
 /// Fills the scratch with a solo connection's next chunk, or has it owed the pieces of its next large event.
 pub(super) fn fill(
     conn: &mut Conn,
-    class: Option<&Class>,
+    to: Option<Audience<'_>>,
     (epoch, now): (&str, Now),
     large: &mut LargeEvents,
     scratch: &mut Scratch,
 ) -> Filled {
     let mut filled = Filled::default();
+    let class = to.map(|to| to.class);
     let Some(solo) = conn.solo.as_deref_mut() else { return filled };
     let window_max = conn.caller.window_max();
     let Some(voice) = conn.voice else {
@@ -94,7 +96,7 @@ pub(super) fn fill(
     };
     let mut filling = Filling {
         voice,
-        class,
+        to,
         epoch,
         told: Told { now_us: now.wall_us, ..Told::default() },
         is_passed_over: false,
@@ -164,7 +166,7 @@ fn next_item(solo: &mut Solo, class: Option<&Class>, window_max: u16) -> Option<
 fn qos_of(class: &Class, item: &Item) -> u8 {
     match item {
         Item::Event { event, subs } | Item::Past { event, subs } => {
-            Subs { of: &class.key.subs, set: *subs }.qos_of(event)
+            Audience::in_step(class).subs(*subs).qos_of(event)
         }
         Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => 0,
     }
@@ -264,8 +266,8 @@ impl<'a> Filling<'a> {
         events: &mut LargeEvents,
         owed: &mut Owed,
     ) {
-        let Some(class) = self.class else { return };
-        if class.is_too_large(event.payload.len()) {
+        let Some(to) = self.to else { return };
+        if to.class.is_too_large(event.payload.len()) {
             return;
         }
         self.events += 1;
@@ -273,14 +275,15 @@ impl<'a> Filling<'a> {
         let encoded = &mut self.scratch.encoded;
         encoded.begin();
         encoded.keep_parts();
-        for piece in large::pieces(encoded, events, class, event, (subs, self.told), id) {
+        for piece in large::pieces(encoded, events, to, event, (subs, self.told), id) {
             owed.push(piece);
         }
         encoded.end();
     }
 
     fn event(&mut self, event: &Event, subs: u64, reached: Reached<'_>) {
-        let Some(class) = self.class else { return };
+        let Some(to) = self.to else { return };
+        let class = to.class;
         self.events += 1;
         let scratch = &mut *self.scratch;
         scratch.encoded.begin();
@@ -288,9 +291,9 @@ impl<'a> Filling<'a> {
             self.end_batch();
             let id = Some(self.id_at(reached));
             let scratch = &mut *self.scratch;
-            for subs in voice::messages(class, subs) {
+            for subs in voice::messages(to, subs) {
                 let (text, deflaters) =
-                    scratch.encoded.text(class, event, subs, (Form::Single, self.told));
+                    scratch.encoded.text(to, event, subs, (Form::Single, self.told));
                 if class.is_too_large(text.len()) {
                     self.is_passed_over = true;
                     continue;
@@ -302,13 +305,13 @@ impl<'a> Filling<'a> {
         };
         let run = self.voice.dialect.speaker().run();
         if matches!(run, Run::PerTopic(_)) {
-            let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
+            let (text, _) = scratch.encoded.text(to, event, subs, (Form::InBatch, self.told));
             if !scratch.batch.takes(run, event, text) {
                 self.end_batch();
             }
         }
         let scratch = &mut *self.scratch;
-        let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
+        let (text, _) = scratch.encoded.text(to, event, subs, (Form::InBatch, self.told));
         scratch.batch.add(run, event, text);
         self.batch_events_max = self.batch_events_max.min(batch.events_max);
         let (times_us, mark) = reached;
@@ -325,7 +328,7 @@ impl<'a> Filling<'a> {
             return;
         }
         self.batch_events_max = u16::MAX;
-        let (voice, class) = (self.voice, self.class);
+        let (voice, class) = (self.voice, self.to.map(|to| to.class));
         let Scratch { chunk, batch, encoded } = &mut *self.scratch;
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
@@ -346,9 +349,9 @@ impl<'a> Filling<'a> {
     where
         'a: 's,
     {
-        let of = self.class.map_or(&[][..], |class| &class.key.subs[..]);
+        let nobody = Subs { of: &[], names: None, set };
         let mut text = Vec::new();
-        let outcome = outcome(Subs { of, set });
+        let outcome = outcome(self.to.map_or(nobody, |to| to.subs(set)));
         if let Some(kind) = self.voice.dialect.speaker().put_outcome(&outcome, &mut text) {
             voice::frame_said(self.voice, kind, &text, None, &mut self.scratch.chunk);
         }

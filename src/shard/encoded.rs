@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::class::Audience;
 use super::class::Class;
 use super::codec::Codec;
 use super::codec::Deflaters;
@@ -17,7 +18,6 @@ use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Heading;
 use crate::dialect::Run;
-use crate::dialect::Subs;
 use crate::dialect::Told;
 use crate::dialect::View;
 use crate::event::Event;
@@ -140,15 +140,16 @@ impl Encoded {
     /// The event's body for these subscriptions of a class, and what stands before it.
     pub(super) fn parts(
         &mut self,
-        class: &Class,
+        to: Audience<'_>,
         event: &Event,
         subs: u64,
         (form, told): (Form, Told),
     ) -> (&Body, &[u8]) {
+        let class = to.class;
         let body = self.body_index(class, event, subs);
         self.head.clear();
         let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let subs = to.subs(subs);
         let body_bytes = self.bodies[body].text.whole_bytes();
         let heading = Heading { form, event, view, subs, body_bytes, told };
         class.key.voice.dialect.speaker().put_head(&heading, &mut self.head);
@@ -159,15 +160,16 @@ impl Encoded {
     /// stands alone.
     pub(super) fn text(
         &mut self,
-        class: &Class,
+        to: Audience<'_>,
         event: &Event,
         subs: u64,
         (form, told): (Form, Told),
     ) -> (&[u8], &Deflaters) {
+        let class = to.class;
         let body = self.body_index(class, event, subs);
         self.text.clear();
         let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let subs = to.subs(subs);
         let body_bytes = self.bodies[body].text.bytes.len();
         let heading = Heading { form, event, view, subs, body_bytes, told };
         class.key.voice.dialect.speaker().put_head(&heading, &mut self.text);
@@ -189,7 +191,7 @@ impl Encoded {
         let text = &self.bodies[body].text.bytes;
         self.head.clear();
         let view = view_of(self.codec.as_ref(), voice.dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let subs = Audience::in_step(class).subs(subs);
         let heading = Heading {
             form: Form::Single,
             event,

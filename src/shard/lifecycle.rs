@@ -130,7 +130,7 @@ impl Shard {
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
-        self.stats.take_subs(self.conns.voice_of(id), self.subs_of(id).len());
+        self.stats.take_subs(self.conns.voice_of(id), self.wants_of(id).len());
         self.telling.shapings.forget(&mut self.conns, id);
         self.telling.plays.forget(&mut self.conns, id);
         self.leave_class(id);

@@ -39,6 +39,7 @@ mod large;
 mod latency;
 mod life;
 mod lifecycle;
+mod mixed;
 mod operator;
 mod own;
 mod pace;

@@ -175,7 +175,7 @@ impl Shard {
         let Some(class) = class.and_then(|class| self.classes.find(class)) else { return };
         let solo = self.conns.solo(id);
         if class.key.is_asleep != solo.is_some_and(|solo| solo.is_all_past(class.key.subs.len())) {
-            let subs = class.key.subs.clone();
+            let subs = self.subs_of(id).into_owned();
             self.enter_class(id, subs);
         }
     }

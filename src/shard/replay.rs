@@ -349,7 +349,7 @@ impl Shard {
 
     /// The filter of the one subscription in a set, and what is forced on it.
     pub(super) fn terms_of(&self, id: ConnId, set: u64) -> (Option<Filter>, Forced) {
-        let sub = self.subs_of(id).get(set.trailing_zeros() as usize);
+        let sub = self.wants_of(id).get(set.trailing_zeros() as usize);
         sub.map_or_else(Default::default, |sub| (sub.filter.clone(), sub.forced.clone()))
     }
 

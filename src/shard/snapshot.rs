@@ -90,7 +90,7 @@ impl Shard {
             .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
         let shown = heard_of.filter_map(|event| self.shown(filter.as_ref(), &forced, event));
         let shown: Vec<Arc<Event>> = shown.collect();
-        let subscription = self.subs_of(id).get(usize::from(sub)).cloned();
+        let subscription = self.wants_of(id).get(usize::from(sub)).cloned();
         let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };

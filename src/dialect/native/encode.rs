@@ -323,7 +323,7 @@ mod tests {
             Arc::new(Subscription { id: Arc::from(id), topics, ..Subscription::default() })
         };
         let of = ["\"map\"", "\"other\"", "7"].map(subscription);
-        event_head(Form::Single, Subs { of: &of, set: 0b101 }, &mut out);
+        event_head(Form::Single, Subs { of: &of, names: None, set: 0b101 }, &mut out);
         let mut body = Text::default();
         event_body(&event, Payload::Whole(&event.payload), &mut body);
         out.extend_from_slice(&body.bytes);
