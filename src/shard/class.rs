@@ -14,7 +14,6 @@ use bytes::Bytes;
 use super::conns::Conns;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::mixed::Names;
 use super::runs::Runs;
 use super::sight::Unmatched;
 use super::transport::Voice;
@@ -29,6 +28,9 @@ use crate::event::Event;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
+
+/// What one connection calls its subscriptions, in the order in which it made them.
+pub(super) type Names = Arc<[SubId]>;
 
 /// Everything that decides which bytes a connection gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

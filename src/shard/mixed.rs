@@ -15,13 +15,11 @@ use foldhash::fast::FixedState;
 use foldhash::fast::RandomState;
 
 use super::class::ClassKey;
+use super::class::Names;
 use super::conns::ClassId;
 use super::input::ConnId;
 use super::solo::Solo;
 use crate::dialect::SubId;
-
-/// What one connection calls its subscriptions, in the order in which it made them.
-pub(super) type Names = Arc<[SubId]>;
 
 /// Bytes of a connection of a mixed class, and of one name, without the name's text.
 const MEMBER_BYTES: usize = 128 + size_of::<Solo>();
