@@ -46,6 +46,7 @@ mod pace;
 mod passed_on;
 mod past;
 mod past_room;
+mod past_told;
 mod peer;
 mod player;
 mod playing;

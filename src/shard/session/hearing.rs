@@ -3,6 +3,7 @@
 //! Invariants: any split of a client's bytes into reads gives the same answers in the same order; publishes that stand side by side travel as one run
 //! of at most `DRAFTS_BYTES_MAX`; a message is not even inflated before there is room for what it brings. What has to wait stays as bytes.
 
+use super::super::conns::Conn;
 use super::super::conns::Conns;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -11,6 +12,8 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
+use super::super::settings::Settings;
+use super::super::shards::Shards;
 use super::super::tickets::draft_bytes;
 use super::Session;
 use super::talk::begins_with_publish;
@@ -24,11 +27,13 @@ use super::websocket::WebSocket;
 use super::websocket::echo;
 use crate::clock::Now;
 use crate::dialect::Answer;
+use crate::dialect::Context;
 use crate::dialect::NoPacket;
 use crate::dialect::Published;
 use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
+use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::event::Draft;
 use crate::limits::DRAFTS_BYTES_MAX;
@@ -188,7 +193,13 @@ impl Shard {
                         Heard::Steps { steps, is_counted: true } if begins_with_table(&steps) => {
                             self.ask_tables(id, steps, &mut paused, now)
                         }
-                        said => self.carry_out_heard(id, websocket, said, now),
+                        Heard::Steps { steps, is_counted } => {
+                            self.carry_out(id, websocket, (steps, is_counted), now)
+                        }
+                        said => {
+                            self.carry_out_frame(id, said, now);
+                            None
+                        }
                     };
                     if let Some(rest) = rest {
                         paused.heard.push_front(rest);
@@ -204,6 +215,23 @@ impl Shard {
             self.publish_run(id, &mut run, &mut paused, now);
         }
         paused
+    }
+
+    /// Takes the steps of one message, but for questions; what is left of them.
+    fn carry_out(
+        &mut self,
+        id: ConnId,
+        websocket: &mut WebSocket,
+        (steps, is_counted): (Vec<Step>, bool),
+        now: Now,
+    ) -> Option<Heard> {
+        let messages_per_s = self.settings.access.limits.messages;
+        if !is_counted && !websocket.may_say(messages_per_s, now) {
+            self.hear_no_more(id, now);
+            return None;
+        }
+        let steps = self.take_steps(id, steps, now);
+        (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
 
     /// Answers the first of these steps, a publish that may not join others; what is left of them.
@@ -357,6 +385,27 @@ impl Shard {
         }
         self.conns.resume(id);
         self.make_room(now);
+    }
+}
+
+impl Conn {
+    /// Has its conversation speak, unless its last words have been said.
+    pub(super) fn converse(
+        &mut self,
+        settings: &Settings,
+        (shards, id): (&Shards, ConnId),
+        now: Now,
+        ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
+    ) {
+        if self.is_closing() {
+            return;
+        }
+        let serial = self.serial(shards.here(), id);
+        if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
+            let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
+            let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
+            ask(talk, &Context { now, view, epoch, is_known, serial, tables });
+        }
     }
 }
 

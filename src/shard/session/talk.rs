@@ -7,8 +7,6 @@ use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
-use super::super::settings::Settings;
-use super::super::shards::Shards;
 use super::super::solo::Shown;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -32,27 +30,6 @@ pub(super) fn begins_with_question(steps: &[Step]) -> bool {
 /// Whether the next step is something asked of tables.
 pub(super) fn begins_with_table(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Query(_) | Request::Write(_), .. }))
-}
-
-impl Conn {
-    /// Has its conversation speak, unless its last words have been said.
-    pub(super) fn converse(
-        &mut self,
-        settings: &Settings,
-        (shards, id): (&Shards, ConnId),
-        now: Now,
-        ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
-    ) {
-        if self.is_closing() {
-            return;
-        }
-        let serial = self.serial(shards.here(), id);
-        if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
-            let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
-            let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
-            ask(talk, &Context { now, view, epoch, is_known, serial, tables });
-        }
-    }
 }
 
 impl Shard {

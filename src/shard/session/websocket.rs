@@ -95,6 +95,11 @@ impl WebSocket {
         self.waits = None;
     }
 
+    /// Counts a message; false: its client has said more in this second than it may.
+    pub(super) fn may_say(&mut self, messages_per_s: u32, now: Now) -> bool {
+        self.messages.take(1, messages_per_s, now.mono_ms)
+    }
+
     /// Whether something that it said waits to be carried out, or for its answer.
     pub(super) fn is_waiting(&self) -> bool {
         self.waits.is_some()
@@ -181,24 +186,10 @@ impl WebSocket {
 }
 
 impl Shard {
-    /// Carries out one thing that a client said, but for publishes; what is left of it.
-    pub(super) fn carry_out_heard(
-        &mut self,
-        id: ConnId,
-        websocket: &mut WebSocket,
-        heard: Heard,
-        now: Now,
-    ) -> Option<Heard> {
-        let messages_per_s = self.settings.access.limits.messages;
+    /// Carries out a frame that no conversation hears.
+    pub(super) fn carry_out_frame(&mut self, id: ConnId, heard: Heard, now: Now) {
         match heard {
-            Heard::Steps { steps, is_counted } => {
-                if !is_counted && !websocket.messages.take(1, messages_per_s, now.mono_ms) {
-                    self.hear_no_more(id, now);
-                    return None;
-                }
-                let steps = self.take_steps(id, steps, now);
-                return (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true });
-            }
+            Heard::Steps { .. } => unreachable!("steps are taken where their conversation is heard"),
             Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
             Heard::Ping(payload) => {
                 let mut pong = Vec::new();
@@ -208,7 +199,6 @@ impl Shard {
             Heard::Close { code } => self.answer_close(id, code, now),
             Heard::Broken(violation) => self.end_for(id, &violation, now),
         }
-        None
     }
 
     /// Its bytes are no WebSocket's.
@@ -223,7 +213,7 @@ impl Shard {
     }
 
     /// It said more in a second than it may.
-    fn hear_no_more(&mut self, id: ConnId, now: Now) {
+    pub(super) fn hear_no_more(&mut self, id: ConnId, now: Now) {
         if !self.conns.is_closing(id) {
             let message = format_args!("a client said more than it may in a second");
             self.tell_log_of(Some(id), "warning", "limits", message, now);
