@@ -136,7 +136,7 @@ impl Shard {
         }
     }
 
-    /// As `route`, once it is known who asks.
+    /// Routes a request whose sender is known.
     pub(super) fn route_known(
         &mut self,
         id: ConnId,
@@ -176,7 +176,7 @@ impl Shard {
         }
     }
 
-    /// Takes nothing new, for the server stops.
+    /// Refuses a request because the server stops.
     fn refuse_work(&mut self, id: ConnId, http: &mut Http, now: Now) {
         http.answers_last();
         self.reply(id, http, now, |out, answering| {
@@ -207,7 +207,7 @@ impl Shard {
         self.route_websocket(id, http, head, opening, now)
     }
 
-    /// What doors depend on.
+    /// The conditions on which doors depend.
     pub(in super::super) fn setup(&self) -> Setup<'_> {
         Setup { views: &self.settings.views, message_bytes_max: self.settings.message_bytes_max }
     }
@@ -265,7 +265,7 @@ impl Shard {
         back
     }
 
-    /// What an event stream begins with, if its client may hear it.
+    /// The first steps of an event stream, if its client may hear what it asks for.
     fn begins(
         &self,
         id: ConnId,
@@ -405,7 +405,7 @@ impl Shard {
         }
     }
 
-    /// Says what may be asked here, and, to a page of another origin, what it may send.
+    /// Answers OPTIONS: the methods of a path and, to a page of another origin, the fields that the page may send.
     fn answer_options(
         &mut self,
         id: ConnId,
@@ -458,7 +458,7 @@ impl Shard {
         });
     }
 
-    /// Refuses a request with what is wrong with it.
+    /// Refuses a request with the error found in it.
     pub(super) fn refuse_for(
         &mut self,
         id: ConnId,

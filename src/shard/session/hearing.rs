@@ -49,7 +49,7 @@ struct Run {
 }
 
 impl Shard {
-    /// Takes in bytes of a WebSocket's, and carries out as much of what they say as may be.
+    /// Takes in bytes of a WebSocket, and carries out as many of its messages as may be carried out now.
     pub(super) fn websocket_received(
         &mut self,
         id: ConnId,
@@ -74,7 +74,7 @@ impl Shard {
         self.put_back(id, Session::WebSocket(websocket));
     }
 
-    /// Goes on with what had to wait, as far as may be.
+    /// Carries out the messages that had to wait, as far as may be.
     pub(super) fn websocket_go_on(&mut self, id: ConnId, mut websocket: WebSocket, now: Now) {
         let Some(mut waits) = websocket.take_waits() else {
             return self.put_back(id, Session::WebSocket(websocket));
@@ -97,7 +97,7 @@ impl Shard {
         }
     }
 
-    /// The results of a run are there.
+    /// Takes in the results of a run of publishes.
     pub(super) fn websocket_published(
         &mut self,
         id: ConnId,
@@ -116,7 +116,7 @@ impl Shard {
         self.websocket_go_on(id, websocket, now);
     }
 
-    /// Answers publishes; what is left of what their conversation wants then.
+    /// Answers publishes; returns the steps of their conversation that are left then.
     fn answer_published(
         &mut self,
         id: ConnId,
@@ -145,7 +145,7 @@ impl Shard {
         }
     }
 
-    /// Carries out what was said, in its order, until something has to be awaited.
+    /// Carries out messages in their order, until something has to be awaited.
     fn hear(
         &mut self,
         id: ConnId,
@@ -260,7 +260,7 @@ impl Shard {
         self.answer_in_talk(id, ticket, answer, now)
     }
 
-    /// The next thing that is said, and how many bytes that took.
+    /// The next message, and the number of bytes that it took.
     fn next_heard(
         &mut self,
         id: ConnId,
@@ -358,7 +358,7 @@ impl Shard {
         }
     }
 
-    /// Goes on with those who had to wait for others, each once. Who published in this turn has the next one behind those who found no time in it.
+    /// Goes on with each connection that had to wait for others, once. Who published in this turn has the next one behind those who found no time in it.
     pub(in super::super) fn hear_on(&mut self, now: Now) {
         let mut served = 0;
         for _ in 0..self.intake.begin_hearing() {
@@ -375,7 +375,7 @@ impl Shard {
         self.intake.end_hearing(served);
     }
 
-    /// Goes on with what a connection has said.
+    /// Goes on with the messages of a connection.
     fn go_on(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut conn.session, Session::Busy) {
@@ -410,7 +410,7 @@ impl Conn {
 }
 
 impl Run {
-    /// Whether nobody waits for it; of a question about no event there is no draft.
+    /// Whether nobody waits for an outcome; a question about no event has no draft.
     fn is_empty(&self) -> bool {
         self.awaited.tickets.is_empty()
     }

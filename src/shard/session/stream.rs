@@ -1,6 +1,6 @@
 //! Event streams: an endless reply over HTTP, how it is kept awake and how it ends.
 //!
-//! Invariant: its client says nothing more, so nothing waits here.
+//! Invariant: a stream's client sends nothing more, so no input waits here.
 
 use super::super::Shard;
 use super::super::closes::CLOSE_GOING_AWAY;
@@ -14,7 +14,7 @@ use crate::clock::Now;
 use crate::wire::sse;
 
 impl Shard {
-    /// Makes a connection an endless reply.
+    /// Makes a connection an event stream.
     pub(super) fn begin_stream(&mut self, id: ConnId, head: Vec<u8>, voice: Voice, now: Now) {
         self.push_item(id, Item::Raw(head.into()));
         let Some(conn) = self.conns.find_mut(id) else { return };
@@ -52,14 +52,14 @@ impl Shard {
         let mut bytes = Vec::new();
         match voice.transport {
             Transport::Sse { chunked: true } => sse::put_chunk(&mut bytes, text),
-            // A call has messages only, so nothing can be said that means nothing.
+            // The reply of a call has messages only, and no comments.
             Transport::Messages => return None,
             _ => bytes.extend_from_slice(text),
         }
         Some(bytes)
     }
 
-    /// Says something that means nothing, so that it shows whether a stream's client is there.
+    /// Sends a byte that means nothing, which shows whether a stream's client is there.
     pub(in super::super) fn probe(&mut self, id: ConnId) {
         if self.conns.voice_of(id).is_some_and(|voice| voice.transport == Transport::Messages) {
             let mut probe = Vec::new();
@@ -70,7 +70,7 @@ impl Shard {
         }
     }
 
-    /// Keeps a stream awake.
+    /// Sends a comment, so that proxies keep an idle stream.
     pub(in super::super) fn say_comment(&mut self, id: ConnId) {
         let mut comment = Vec::new();
         sse::put_comment(&mut comment, "");
@@ -88,7 +88,7 @@ impl Shard {
         }
     }
 
-    /// Ends a stream after everything that it is owed.
+    /// Ends a stream behind everything that waits to be sent on it.
     pub(in super::super) fn end_sse(&mut self, id: ConnId, now: Now) {
         let mut bytes = Vec::new();
         self.put_stream_end(id, CLOSE_GOING_AWAY, "", &mut bytes);

@@ -1,4 +1,4 @@
-//! Conversations: a connection's is asked, and its steps are taken.
+//! Conversations: the conversation of a connection is called, and the steps that it returns are taken.
 //!
 //! Invariants: steps are taken in their order; a connection that is being closed takes none. Publishes are not taken here: they travel with
 //! those that stand beside them (`hearing.rs`).
@@ -40,7 +40,7 @@ impl Shard {
         self.take_steps(id, steps, now)
     }
 
-    /// What a connection's conversation wants to be done; nothing if it is being closed.
+    /// The steps that a connection's conversation wants to be taken; none if the connection is being closed.
     pub(super) fn converse(
         &mut self,
         id: ConnId,
@@ -75,7 +75,7 @@ impl Shard {
                 }
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
                 Step::Uncounted => {}
-                // Who cannot pay is being closed then.
+                // A connection over its budget is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
                 Step::Speak(dialect) => {
                     if let Some(voice) = self.conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
@@ -142,7 +142,7 @@ impl Shard {
         }
     }
 
-    /// What a connection's conversation wants to be done, now that something it asked is answered.
+    /// The steps that a connection's conversation wants to be taken, now that one of its questions is answered.
     pub(super) fn answer_in_talk(
         &mut self,
         id: ConnId,
@@ -158,7 +158,7 @@ impl Shard {
 }
 
 impl Conns {
-    /// Whether a connection's last words have been said.
+    /// Whether a connection's last message has been sent.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
         self.find(id).is_some_and(Conn::is_closing)
     }

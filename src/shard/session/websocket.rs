@@ -1,4 +1,4 @@
-//! A WebSocket client: its conversation hears its messages, and what that wants is carried out.
+//! A WebSocket client: its conversation hears its messages, and the steps that the conversation returns are taken.
 //!
 //! Invariant: what is said is carried out in its order, for `hearing` hands it over so. Never looks inside a payload.
 
@@ -100,7 +100,7 @@ impl WebSocket {
         self.messages.take(1, messages_per_s, now.mono_ms)
     }
 
-    /// Whether something that it said waits to be carried out, or for its answer.
+    /// Whether a message of the client waits to be carried out, or for its answer.
     pub(super) fn is_waiting(&self) -> bool {
         self.waits.is_some()
     }
@@ -131,7 +131,7 @@ impl WebSocket {
         self.echo
     }
 
-    /// Its client has said something.
+    /// Notes that the client has sent something.
     pub(super) fn was_heard(&mut self) {
         self.pinged_s = None;
     }
@@ -149,14 +149,14 @@ impl WebSocket {
             && self.packets.as_ref().is_none_or(|packets| packets.come_bytes() == 0)
     }
 
-    /// Bytes that it holds of what its client has said.
+    /// Bytes of memory that the session holds of what its client has sent.
     pub(super) fn held_bytes(&self) -> usize {
         self.decoder.as_ref().map_or(0, Decoder::held_bytes)
             + self.packets.as_ref().map_or(0, |packets| packets.held_bytes())
             + self.waits.as_ref().map_or(0, |waits| waits.held_bytes())
     }
 
-    /// Once a second: whether a message has been coming for longer than it may at this pace.
+    /// Looks once a second whether a message has been coming for longer than its bytes allow.
     pub(in super::super) fn is_message_late(&mut self, patience: Patience) -> bool {
         // While something waits, nothing is read.
         if self.is_between() || self.waits.is_some() {
@@ -201,7 +201,7 @@ impl Shard {
         }
     }
 
-    /// Its bytes are no WebSocket's.
+    /// Closes a connection whose bytes break the WebSocket protocol.
     fn end_for(&mut self, id: ConnId, violation: &Violation, now: Now) {
         self.stats.violations += 1;
         tracing::debug!(conn = id.0, %violation, "protocol violation");
@@ -212,7 +212,7 @@ impl Shard {
         self.close_with(id, &bytes, AfterSent::Gone, now);
     }
 
-    /// It said more in a second than it may.
+    /// Closes a connection that sent more messages in a second than it may.
     pub(super) fn hear_no_more(&mut self, id: ConnId, now: Now) {
         if !self.conns.is_closing(id) {
             let message = format_args!("a client said more than it may in a second");
@@ -259,7 +259,7 @@ pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
 }
 
 impl Conns {
-    /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
+    /// Whether nothing is left of a subscription, once it is confined to what its client's token allows.
     pub(super) fn is_barred(&self, id: ConnId, wish: &Wish) -> bool {
         let who = self.find(id).and_then(|conn| conn.who.as_ref());
         who.is_none_or(|who| who.confine(&wish.subscription).is_none())
@@ -271,7 +271,7 @@ impl Conns {
         who.is_some_and(|who| who.principal.may_publish(topic)) && tables.of_topic(topic).is_none()
     }
 
-    /// Why it may not: nobody knows who it is, or what it may publish is something else.
+    /// Why a connection may not publish to a topic: it is anonymous, or its token allows other topics.
     pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
         match self.find(id).and_then(|conn| conn.who.as_ref()) {
             None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),
