@@ -261,10 +261,12 @@ impl Classes {
     }
 
     /// Every class with its subscriptions as they are called, a mixed one once for each of its connections.
-    pub(super) fn iter_named(&self) -> impl Iterator<Item = (&Class, Cow<'_, [Arc<Subscription>]>)> {
+    pub(super) fn iter_named(
+        &self,
+    ) -> impl Iterator<Item = (&Class, Cow<'_, [Arc<Subscription>]>)> {
         let with_ids = (0..).map(ClassId).zip(&self.slots);
         let classes = with_ids.filter_map(|(id, class)| Some((id, class.as_deref()?)));
-        classes.flat_map(|(id, class)| {
+        classes.flat_map(move |(id, class)| {
             let is_mixed = class.key.is_mixed;
             let alike = (!is_mixed).then(|| (class, Cow::Borrowed(&class.key.subs[..])));
             let each = is_mixed.then(|| class.conns()).into_iter().flatten();

@@ -108,8 +108,9 @@ impl Shard {
         let origin = conn.caller.origin.as_deref_mut();
         let (name, will) =
             origin.map_or((0, None), |of| (std::mem::take(&mut of.name), of.will.take()));
-        let may_publish =
-            |will: &Draft| conn.who.as_ref().is_some_and(|who| who.principal.may_publish(&will.topic));
+        let may_publish = |will: &Draft| {
+            conn.who.as_ref().is_some_and(|who| who.principal.may_publish(&will.topic))
+        };
         self.life.wills.extend(will.filter(|will| may_publish(will)).map(|will| *will));
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
@@ -161,7 +162,7 @@ impl Shard {
         let is_stream =
             self.conns.find(id).is_some_and(|conn| matches!(conn.session, Session::Sse { .. }));
         if is_stream {
-            self.put_stream_end(id, code, reason, &mut bytes);
+            self.conns.put_stream_end(id, code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
         let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);

@@ -45,10 +45,12 @@ pub(super) fn weight_of(names: &[SubId]) -> usize {
     MEMBER_BYTES + names.iter().map(|name| NAME_BYTES + name.len()).sum::<usize>()
 }
 
-/// What connections ask for whose classes may have a mixed one beside them, as a hash; `None`: these may not.
+/// What connections ask for whose classes may have a mixed one beside them, as a hash; `None`: these may not, since they share a stream or what they wait
+/// for together, as batches are filled for all who are in step.
 pub(super) fn alike(key: &ClassKey) -> Option<u64> {
     let ClassKey { voice, subs, alone, is_asleep, is_mixed: _ } = key;
-    if alone.is_some() || voice.shares_stream() {
+    let is_batched = subs.iter().any(|sub| sub.batch.is_some());
+    if alone.is_some() || voice.shares_stream() || is_batched {
         return None;
     }
     let mut hasher = FixedState::default().build_hasher();

@@ -241,7 +241,7 @@ impl Shard {
             Mesh::Leave(address) => self.leave(address),
             Mesh::Claim { address, name, is_claimed } => self.claimed(address, name, is_claimed),
             Mesh::TakenOver(conn) => self.rights.taken_over.push(conn),
-            Mesh::Revoke(what) => self.revoke_here(*what, now),
+            Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
             // This shard has no tables.

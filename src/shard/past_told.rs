@@ -24,7 +24,6 @@ use crate::history::Start;
 use crate::matcher::Filter;
 use crate::position::Gap;
 use crate::position::GapReason;
-use crate::position::Live;
 
 impl Shard {
     /// Takes a page in: its gaps and events go to the connection's outbox, and the next page is asked for, or the present begins.

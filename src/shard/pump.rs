@@ -28,14 +28,14 @@ impl Shard {
         let mut scratch = self.telling.solos.take_scratch();
         // One of each kind at least, whatever else this turn did.
         for at in 0..self.telling.solos.asker_count() {
-            if at > 0 && self.is_spent() {
+            if at > 0 && self.telling.turn.is_spent() {
                 break;
             }
             let Some(id) = self.telling.solos.pop_asker() else { break };
             self.pump_one(sink, id, CHUNKS_MAX, &mut scratch, now);
         }
         for at in 0..self.telling.solos.begin_round() {
-            if at > 0 && self.is_spent() {
+            if at > 0 && self.telling.turn.is_spent() {
                 break;
             }
             let Some(id) = self.telling.solos.pop_of_round() else { break };
@@ -49,7 +49,7 @@ impl Shard {
     fn pump_past<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch, now: Now) {
         for at in 0..self.telling.solos.past_count() {
             let is_awaited = self.may_tell();
-            if at > 0 && (is_awaited || self.is_spent()) {
+            if at > 0 && (is_awaited || self.telling.turn.is_spent()) {
                 break;
             }
             let Some(id) = self.telling.solos.pop_past() else { break };

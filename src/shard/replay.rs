@@ -13,12 +13,12 @@ use super::access::common;
 use super::input::ConnId;
 use super::past::Wanted;
 use super::player::Player;
+use super::shards::Shards;
 use super::solo::Learning;
 use super::solo::Listener;
 use super::solo::Replay;
 use super::solo::Solo;
 use super::transport::Voice;
-use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Subscription;
 use crate::event::HomeId;
@@ -61,7 +61,7 @@ impl Shard {
         let untold = match since {
             Since::Snapshot(topics) | Since::States(topics) => {
                 let is_of_states = matches!(since, Since::States(_));
-                Some(self.untold(&common(topics, &subscription.topics), is_of_states))
+                Some(self.shards.untold(&common(topics, &subscription.topics), is_of_states))
             }
             _ => None,
         };
@@ -89,7 +89,8 @@ impl Shard {
             ..Replay::new(serial, listener, &subscription.id)
         };
         let home_count = self.shards.homes().count();
-        let cursor = first_cursor(since, &homes, home_count, |home, of| self.is_epoch_of(of, home));
+        let cursor =
+            first_cursor(since, &homes, home_count, |home, of| self.shards.is_epoch_of(of, home));
         if let Some(solo) = self.conns.solo_mut(id) {
             // Nearly everyone has one at a time.
             solo.replays.reserve_exact(1);
@@ -105,7 +106,7 @@ impl Shard {
             return self.ask_for_next_pages(id, now);
         }
         for home in homes {
-            let read = self.read_at(home, since, &shared);
+            let read = self.shards.read_at(home, since, &shared);
             let learns = subscription.leave && is_return && is_resume(&read.start);
             if let Some(replay) = self.conns.replay_of(id, serial) {
                 replay.add_home(home, read, learns);
@@ -136,42 +137,6 @@ impl Shard {
             }
             _ => true,
         }
-    }
-
-    /// Whether a position of that epoch is one of this home.
-    fn is_epoch_of(&self, epoch: &str, home: HomeId) -> bool {
-        is_epoch_of(epoch, self.shards.epoch(), home.is_durable(self.shards.count()))
-    }
-
-    /// What one home is asked: the same as every other, but for positions, of which each is asked for its own part.
-    fn read_at(&self, home: HomeId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
-        let is_here = |name: &TopicName| self.shards.homes().of(name) == home;
-        let start = match since {
-            Since::Position(position)
-                if position.epoch.as_deref().is_some_and(|of| self.is_epoch_of(of, home)) =>
-            {
-                let offsets = position.offsets.iter().filter(|(name, _)| is_here(name));
-                let mut offsets: Vec<(TopicName, u64)> = offsets.cloned().collect();
-                offsets.sort_unstable();
-                Start::AfterOffsets { offsets: offsets.into(), others_us: position.time_us }
-            }
-            Since::Position(position) => {
-                let is_asked =
-                    |name: &TopicName| shared.topics.iter().any(|pattern| pattern.matches(name));
-                let named = position.offsets.iter().map(|(name, _)| name);
-                let named = named.filter(|name| is_here(name) && is_asked(name));
-                Start::OtherEpoch { topics: named.cloned().collect() }
-            }
-            Since::Cursor(cursor) if self.is_epoch_of(&cursor.epoch, home) => {
-                Start::AfterTime { time_us: cursor.times_us[home.index()], mark: cursor.mark }
-            }
-            Since::Cursor(_) | Since::Lost => {
-                let named = exact(&shared.topics).filter(|name| is_here(name));
-                Start::OtherEpoch { topics: named.cloned().collect() }
-            }
-            _ => return Arc::clone(shared),
-        };
-        Arc::new(Read { start, ..Read::clone(shared) })
     }
 }
 
@@ -289,5 +254,43 @@ impl Conns {
     pub(super) fn replay_of(&mut self, id: ConnId, serial: u32) -> Option<&mut Replay> {
         let solo = self.solo_mut(id)?;
         solo.replays.iter_mut().find(|replay| replay.serial == serial)
+    }
+}
+
+impl Shards {
+    /// Whether a position of that epoch is one of this home.
+    fn is_epoch_of(&self, epoch: &str, home: HomeId) -> bool {
+        is_epoch_of(epoch, self.epoch(), home.is_durable(self.count()))
+    }
+
+    /// What one home is asked: the same as every other, but for positions, of which each is asked for its own part.
+    fn read_at(&self, home: HomeId, since: &Since, shared: &Arc<Read>) -> Arc<Read> {
+        let is_here = |name: &TopicName| self.homes().of(name) == home;
+        let start = match since {
+            Since::Position(position)
+                if position.epoch.as_deref().is_some_and(|of| self.is_epoch_of(of, home)) =>
+            {
+                let offsets = position.offsets.iter().filter(|(name, _)| is_here(name));
+                let mut offsets: Vec<(TopicName, u64)> = offsets.cloned().collect();
+                offsets.sort_unstable();
+                Start::AfterOffsets { offsets: offsets.into(), others_us: position.time_us }
+            }
+            Since::Position(position) => {
+                let is_asked =
+                    |name: &TopicName| shared.topics.iter().any(|pattern| pattern.matches(name));
+                let named = position.offsets.iter().map(|(name, _)| name);
+                let named = named.filter(|name| is_here(name) && is_asked(name));
+                Start::OtherEpoch { topics: named.cloned().collect() }
+            }
+            Since::Cursor(cursor) if self.is_epoch_of(&cursor.epoch, home) => {
+                Start::AfterTime { time_us: cursor.times_us[home.index()], mark: cursor.mark }
+            }
+            Since::Cursor(_) | Since::Lost => {
+                let named = exact(&shared.topics).filter(|name| is_here(name));
+                Start::OtherEpoch { topics: named.cloned().collect() }
+            }
+            _ => return Arc::clone(shared),
+        };
+        Arc::new(Read { start, ..Read::clone(shared) })
     }
 }

@@ -78,7 +78,7 @@ impl Shard {
             return Vec::new();
         };
         let view = self.settings.views.of(gathering.listing.dialect);
-        let setup = self.setup();
+        let setup = self.settings.setup();
         let may_know = |name: &String| {
             if (gathering.listing.is_filter)(name, &setup) {
                 return view.topics.iter().all(|topics| who.hears_of_all(topics));

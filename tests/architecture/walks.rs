@@ -131,7 +131,8 @@ fn a_walk_that_is_not_true_is_found() {
         _ => String::new(),
     };
     let faults = |table: &str| {
-        let map = format!("**Walk**\n\n| | file | function | from |\n| --- | --- | --- | --- |\n{table}");
+        let map =
+            format!("**Walk**\n\n| | file | function | from |\n| --- | --- | --- | --- |\n{table}");
         faults_of("Walk", 2, &rows(&map, "Walk"), files)
     };
     let first = "| 1 | `a` | `begin` | |\n";

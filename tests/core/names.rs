@@ -55,12 +55,7 @@ fn heard(world: &mut World, client: &mut Client) -> Vec<Vec<String>> {
 
 #[test]
 fn who_asks_for_the_same_is_of_one_class_whatever_they_call_it() {
-    for more in [
-        json!({}),
-        json!({"filter": "n > 0"}),
-        json!({"fields": ["n"]}),
-        json!({"batch": {"max_events": 3, "max_delay_ms": 50}}),
-    ] {
+    for more in [json!({}), json!({"filter": "n > 0"}), json!({"fields": ["n"]})] {
         let mut world = world();
         let mut crowd: Vec<(String, Client)> = (0..CLIENTS)
             .map(|number| format!("client {number}"))
@@ -121,8 +116,7 @@ fn several_subscriptions_are_told_by_the_names_of_each_client() {
             let mut client = Client::connect(&mut world, 0, 1 << 20, false);
             for (place, topic) in ["a", "*", "b"].into_iter().enumerate() {
                 let id = format!("{number}/{place}");
-                client
-                    .say(&mut world, &json!({"type": "subscribe", "id": id, "topics": [topic]}));
+                client.say(&mut world, &json!({"type": "subscribe", "id": id, "topics": [topic]}));
             }
             world.settle();
             client.read(&mut world, usize::MAX);

@@ -60,8 +60,7 @@ impl Subscriber {
     }
 
     fn subscribe(&self, world: &mut World, random: &mut Random) {
-        let mut message =
-            json!({"type": "subscribe", "id": self.id, "topics": [self.pattern], "slow": self.slow});
+        let mut message = json!({"type": "subscribe", "id": self.id, "topics": [self.pattern], "slow": self.slow});
         if let Some(time_us) = self.live_us {
             message["since"] = json!({"epoch": "e1", "offsets": self.position, "time_us": time_us});
         }

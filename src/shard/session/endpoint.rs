@@ -12,6 +12,7 @@ use super::super::doors::body_of;
 use super::super::doors::path_of;
 use super::super::input::AdminRequest;
 use super::super::input::ConnId;
+use super::super::settings::Settings;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::super::want::Part;
@@ -196,7 +197,7 @@ impl Shard {
     ) -> Option<Box<Http>> {
         let opening = match socket {
             Socket::Echo => None,
-            Socket::Talk(open) => match open(head, &self.setup()) {
+            Socket::Talk(open) => match open(head, &self.settings.setup()) {
                 Ok(opening) => Some(opening),
                 Err(problem) => {
                     self.refuse_opening(id, &mut http, &problem, now);
@@ -205,11 +206,6 @@ impl Shard {
             },
         };
         self.route_websocket(id, http, head, opening, now)
-    }
-
-    /// The conditions on which doors depend.
-    pub(in super::super) fn setup(&self) -> Setup<'_> {
-        Setup { views: &self.settings.views, message_bytes_max: self.settings.message_bytes_max }
     }
 
     pub(super) fn refuse_opening(
@@ -247,8 +243,8 @@ impl Shard {
         open: OpensStream,
         now: Now,
     ) -> Option<Box<Http>> {
-        let opened =
-            open(head, &self.setup()).and_then(|wanted| self.begins(id, head, wanted, now));
+        let opened = open(head, &self.settings.setup())
+            .and_then(|wanted| self.begins(id, head, wanted, now));
         let (dialect, step) = match opened {
             Ok(opened) => opened,
             Err(problem) => {
@@ -282,7 +278,7 @@ impl Shard {
             }
             First::Want { mut wish, since_lost } => {
                 if let Some(wish) = wish.as_ref().filter(|wish| self.conns.is_barred(id, wish)) {
-                    return Err(refused(&self.why_barred(&wish.subscription)));
+                    return Err(refused(&self.settings.why_barred(&wish.subscription)));
                 }
                 if let (Some(wish), Some(id)) = (&mut wish, last_id(head)) {
                     let since = cursor_of(&id).map_or(Since::Lost, Since::Cursor);
@@ -331,7 +327,7 @@ impl Shard {
                 self.begin_upload(id, &mut http, head, (opens, media), now);
                 return Some(http);
             }
-            Call::Respond { body, opens, .. } => match opens(head, media, &self.setup()) {
+            Call::Respond { body, opens, .. } => match opens(head, media, &self.settings.setup()) {
                 Ok(calling) if body == Body::None => return self.call(id, http, calling, &[], now),
                 Ok(calling) => (body, Action::Call(calling)),
                 Err(problem) => {
@@ -490,5 +486,12 @@ impl Shard {
             http.set_state(State::Ended);
             self.close_after_sent(id, now);
         }
+    }
+}
+
+impl Settings {
+    /// The conditions on which doors depend.
+    pub(in super::super) fn setup(&self) -> Setup<'_> {
+        Setup { views: &self.views, message_bytes_max: self.message_bytes_max }
     }
 }

@@ -137,14 +137,6 @@ impl Shard {
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
 
-    /// Has steps taken that are not the answer to something said on the connection: at once, or when it goes on.
-    pub(super) fn begin_with(&mut self, websocket: &mut WebSocket, steps: Vec<Step>) {
-        if !steps.is_empty() {
-            let heard = VecDeque::from([Heard::Steps { steps, is_counted: true }]);
-            websocket.set_waits(Box::new(Waits { heard, ..Waits::default() }));
-        }
-    }
-
     /// Carries out messages in their order, until something has to be awaited.
     fn hear(
         &mut self,
@@ -225,8 +217,8 @@ impl Shard {
         (steps, is_counted): (Vec<Step>, bool),
         now: Now,
     ) -> Option<Heard> {
-        let messages_per_s = self.settings.access.limits.messages;
-        if !is_counted && !websocket.may_say(messages_per_s, now) {
+        let rate = self.settings.access.limits.messages;
+        if !is_counted && !websocket.may_say(rate, now) {
             self.hear_no_more(id, now);
             return None;
         }
@@ -464,5 +456,15 @@ impl Conns {
         }
         solo.is_unheard |= !solo.has_room();
         solo.is_read()
+    }
+}
+
+impl WebSocket {
+    /// Has steps taken that are not the answer to something said on the connection: at once, or when it goes on.
+    pub(super) fn begin_with(&mut self, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            let heard = VecDeque::from([Heard::Steps { steps, is_counted: true }]);
+            self.set_waits(Box::new(Waits { heard, ..Waits::default() }));
+        }
     }
 }

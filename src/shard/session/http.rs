@@ -360,7 +360,7 @@ impl Shard {
             first = opening.first;
         }
         let rest = self.talk_open(id, first, now);
-        self.begin_with(&mut websocket, rest);
+        websocket.begin_with(rest);
         if come.is_empty() {
             self.put_back(id, Session::WebSocket(websocket));
         } else {

@@ -15,6 +15,7 @@ use super::super::input::ConnId;
 use super::super::input::Mesh;
 use super::super::lanes::Lane;
 use super::super::solo::Shown;
+use super::super::tokens::Tokens;
 use super::http::Http;
 use crate::auth::Principal;
 use crate::auth::RevocationsFull;
@@ -172,7 +173,7 @@ impl Shard {
         let access = Arc::clone(&self.settings.access);
         let (has_keys, shown) = (access.verifier.is_some(), ShownBy::by(head));
         let (port, peer) = (http.port(), self.conns.peer_of(id));
-        let passed_on_by = self.passed_on_by(id, head);
+        let passed_on_by = self.conns.passed_on_by(id, head);
         let who = match shown {
             ShownBy::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),
@@ -424,15 +425,6 @@ impl Shard {
         Ok(())
     }
 
-    /// Takes in a revocation that another shard has sent.
-    pub(in super::super) fn revoke_here(&mut self, what: Revoke, now: Now) {
-        if let Err(error) = self.rights.tokens.revoke(what, wall_s(now)) {
-            // The shard that took the request had room, and all shards remember the same revocations.
-            tracing::error!(%error, "a revocation was not remembered here");
-        }
-        self.rights.tokens.close_revoked_soon();
-    }
-
     /// Closes the connections whose tokens were revoked: once for all revocations that have come, and before anything is fanned out or sent.
     pub(in super::super) fn close_revoked(&mut self, now: Now) {
         if !self.rights.tokens.take_revoking() {
@@ -482,5 +474,16 @@ impl Conns {
     fn peer_of(&self, id: ConnId) -> IpAddr {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         self.find(id).map_or(nowhere, |conn| conn.caller.peer)
+    }
+}
+
+impl Tokens {
+    /// Takes in a revocation that another shard has sent.
+    pub(in super::super) fn take_in_revocation(&mut self, what: Revoke, now: Now) {
+        if let Err(error) = self.revoke(what, wall_s(now)) {
+            // The shard that took the request had room, and all shards remember the same revocations.
+            tracing::error!(%error, "a revocation was not remembered here");
+        }
+        self.close_revoked_soon();
     }
 }

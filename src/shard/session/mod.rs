@@ -172,7 +172,7 @@ impl Shard {
             if self.conns.find_ref(conn).is_some() {
                 self.retry_upload(conn.id, now);
             }
-            if self.is_spent() {
+            if self.telling.turn.is_spent() {
                 break;
             }
         }

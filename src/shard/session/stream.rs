@@ -4,6 +4,7 @@
 
 use super::super::Shard;
 use super::super::closes::CLOSE_GOING_AWAY;
+use super::super::conns::Conns;
 use super::super::deadlines::seconds;
 use super::super::input::ConnId;
 use super::super::transport::Transport;
@@ -24,41 +25,6 @@ impl Shard {
         self.count_held(id);
     }
 
-    /// Appends what tells a stream's client that it has ended: a close code and its reason say why, as they would on a WebSocket.
-    pub(in super::super) fn put_stream_end(
-        &self,
-        id: ConnId,
-        code: u16,
-        reason: &str,
-        out: &mut Vec<u8>,
-    ) {
-        let Some(voice) = self.conns.voice_of(id) else { return };
-        match voice.transport {
-            Transport::Messages => {
-                let mut last = Vec::new();
-                if !self.conns.is_closing(id) {
-                    (voice.dialect.speaker().envelopes().put_end)(code, reason, &mut last);
-                    sse::put_chunk(out, &last);
-                }
-                out.extend_from_slice(sse::LAST_CHUNK);
-            }
-            Transport::Sse { chunked: true } => out.extend_from_slice(sse::LAST_CHUNK),
-            Transport::Sse { chunked: false } | Transport::WebSocket { .. } | Transport::Bare => {}
-        }
-    }
-
-    fn sse_bytes(&self, id: ConnId, text: &[u8]) -> Option<Vec<u8>> {
-        let voice = self.conns.voice_of(id)?;
-        let mut bytes = Vec::new();
-        match voice.transport {
-            Transport::Sse { chunked: true } => sse::put_chunk(&mut bytes, text),
-            // The reply of a call has messages only, and no comments.
-            Transport::Messages => return None,
-            _ => bytes.extend_from_slice(text),
-        }
-        Some(bytes)
-    }
-
     /// Sends a byte that means nothing, which shows whether a stream's client is there.
     pub(in super::super) fn probe(&mut self, id: ConnId) {
         if self.conns.voice_of(id).is_some_and(|voice| voice.transport == Transport::Messages) {
@@ -74,7 +40,7 @@ impl Shard {
     pub(in super::super) fn say_comment(&mut self, id: ConnId) {
         let mut comment = Vec::new();
         sse::put_comment(&mut comment, "");
-        if let Some(bytes) = self.sse_bytes(id, &comment) {
+        if let Some(bytes) = self.conns.sse_bytes(id, &comment) {
             self.push_item(id, Item::Raw(bytes.into()));
         }
     }
@@ -83,7 +49,7 @@ impl Shard {
     pub(in super::super) fn say_retry(&mut self, id: ConnId, after_ms: u64) {
         let mut retry = Vec::new();
         sse::put_retry(&mut retry, u32::try_from(after_ms).unwrap_or(u32::MAX));
-        if let Some(bytes) = self.sse_bytes(id, &retry) {
+        if let Some(bytes) = self.conns.sse_bytes(id, &retry) {
             self.push_item(id, Item::Raw(bytes.into()));
         }
     }
@@ -91,8 +57,45 @@ impl Shard {
     /// Ends a stream behind everything that waits to be sent on it.
     pub(in super::super) fn end_sse(&mut self, id: ConnId, now: Now) {
         let mut bytes = Vec::new();
-        self.put_stream_end(id, CLOSE_GOING_AWAY, "", &mut bytes);
+        self.conns.put_stream_end(id, CLOSE_GOING_AWAY, "", &mut bytes);
         self.push_item(id, Item::Raw(bytes.into()));
         self.close_after_sent(id, now);
+    }
+}
+
+impl Conns {
+    /// Appends what tells a stream's client that it has ended: a close code and its reason say why, as they would on a WebSocket.
+    pub(in super::super) fn put_stream_end(
+        &self,
+        id: ConnId,
+        code: u16,
+        reason: &str,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(voice) = self.voice_of(id) else { return };
+        match voice.transport {
+            Transport::Messages => {
+                let mut last = Vec::new();
+                if !self.is_closing(id) {
+                    (voice.dialect.speaker().envelopes().put_end)(code, reason, &mut last);
+                    sse::put_chunk(out, &last);
+                }
+                out.extend_from_slice(sse::LAST_CHUNK);
+            }
+            Transport::Sse { chunked: true } => out.extend_from_slice(sse::LAST_CHUNK),
+            Transport::Sse { chunked: false } | Transport::WebSocket { .. } | Transport::Bare => {}
+        }
+    }
+
+    fn sse_bytes(&self, id: ConnId, text: &[u8]) -> Option<Vec<u8>> {
+        let voice = self.voice_of(id)?;
+        let mut bytes = Vec::new();
+        match voice.transport {
+            Transport::Sse { chunked: true } => sse::put_chunk(&mut bytes, text),
+            // The reply of a call has messages only, and no comments.
+            Transport::Messages => return None,
+            _ => bytes.extend_from_slice(text),
+        }
+        Some(bytes)
     }
 }

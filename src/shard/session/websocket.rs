@@ -14,6 +14,7 @@ use super::patience::Patience;
 use super::waits::Heard;
 use super::waits::Waits;
 use crate::auth::Bucket;
+use crate::auth::Rate;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Refusal;
@@ -96,8 +97,8 @@ impl WebSocket {
     }
 
     /// Counts a message; false: its client has said more in this second than it may.
-    pub(super) fn may_say(&mut self, messages_per_s: u32, now: Now) -> bool {
-        self.messages.take(1, messages_per_s, now.mono_ms)
+    pub(super) fn may_say(&mut self, rate: Rate, now: Now) -> bool {
+        self.messages.take(1, rate, now.mono_ms)
     }
 
     /// Whether a message of the client waits to be carried out, or for its answer.
@@ -189,7 +190,9 @@ impl Shard {
     /// Carries out a frame that no conversation hears.
     pub(super) fn carry_out_frame(&mut self, id: ConnId, heard: Heard, now: Now) {
         match heard {
-            Heard::Steps { .. } => unreachable!("steps are taken where their conversation is heard"),
+            Heard::Steps { .. } => {
+                unreachable!("steps are taken where their conversation is heard")
+            }
             Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
             Heard::Ping(payload) => {
                 let mut pong = Vec::new();
