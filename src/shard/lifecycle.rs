@@ -159,10 +159,9 @@ impl Shard {
             return self.remove(id);
         }
         let mut bytes = Vec::new();
-        let is_stream =
-            self.conns.find(id).is_some_and(|conn| matches!(conn.session, Session::Sse { .. }));
-        if is_stream {
-            self.conns.put_stream_end(id, code, reason, &mut bytes);
+        let conn = self.conns.find(id);
+        if let Some(conn) = conn.filter(|conn| matches!(conn.session, Session::Sse { .. })) {
+            conn.put_stream_end(code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
         let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);

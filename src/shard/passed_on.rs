@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Shard;
-use super::conns::Conns;
 use super::input::ConnId;
 use crate::auth::Networks;
 use crate::limits::PROXY_HOPS_MAX;
@@ -81,14 +80,6 @@ impl Shard {
             self.recount_held(id);
         }
         Ok(())
-    }
-}
-
-impl Conns {
-    /// What says that a request was passed on, if anything does.
-    pub(super) fn passed_on_by<'h>(&self, id: ConnId, head: &'h Head) -> Option<&'h str> {
-        let is_passed_on = self.find(id).is_some_and(|conn| conn.caller.is_passed_on);
-        head.passed_on_by().or_else(|| is_passed_on.then_some("PROXY"))
     }
 }
 

@@ -173,7 +173,8 @@ impl Shard {
         let access = Arc::clone(&self.settings.access);
         let (has_keys, shown) = (access.verifier.is_some(), ShownBy::by(head));
         let (port, peer) = (http.port(), self.conns.peer_of(id));
-        let passed_on_by = self.conns.passed_on_by(id, head);
+        let is_passed_on = self.conns.find(id).is_some_and(|conn| conn.caller.is_passed_on);
+        let passed_on_by = head.passed_on_by().or_else(|| is_passed_on.then_some("PROXY"));
         let who = match shown {
             ShownBy::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),

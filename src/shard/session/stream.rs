@@ -4,7 +4,7 @@
 
 use super::super::Shard;
 use super::super::closes::CLOSE_GOING_AWAY;
-use super::super::conns::Conns;
+use super::super::conns::Conn;
 use super::super::deadlines::seconds;
 use super::super::input::ConnId;
 use super::super::transport::Transport;
@@ -40,7 +40,7 @@ impl Shard {
     pub(in super::super) fn say_comment(&mut self, id: ConnId) {
         let mut comment = Vec::new();
         sse::put_comment(&mut comment, "");
-        if let Some(bytes) = self.conns.sse_bytes(id, &comment) {
+        if let Some(bytes) = self.conns.find(id).and_then(|conn| conn.sse_bytes(&comment)) {
             self.push_item(id, Item::Raw(bytes.into()));
         }
     }
@@ -49,7 +49,7 @@ impl Shard {
     pub(in super::super) fn say_retry(&mut self, id: ConnId, after_ms: u64) {
         let mut retry = Vec::new();
         sse::put_retry(&mut retry, u32::try_from(after_ms).unwrap_or(u32::MAX));
-        if let Some(bytes) = self.conns.sse_bytes(id, &retry) {
+        if let Some(bytes) = self.conns.find(id).and_then(|conn| conn.sse_bytes(&retry)) {
             self.push_item(id, Item::Raw(bytes.into()));
         }
     }
@@ -57,26 +57,22 @@ impl Shard {
     /// Ends a stream behind everything that waits to be sent on it.
     pub(in super::super) fn end_sse(&mut self, id: ConnId, now: Now) {
         let mut bytes = Vec::new();
-        self.conns.put_stream_end(id, CLOSE_GOING_AWAY, "", &mut bytes);
+        if let Some(conn) = self.conns.find(id) {
+            conn.put_stream_end(CLOSE_GOING_AWAY, "", &mut bytes);
+        }
         self.push_item(id, Item::Raw(bytes.into()));
         self.close_after_sent(id, now);
     }
 }
 
-impl Conns {
+impl Conn {
     /// Appends what tells a stream's client that it has ended: a close code and its reason say why, as they would on a WebSocket.
-    pub(in super::super) fn put_stream_end(
-        &self,
-        id: ConnId,
-        code: u16,
-        reason: &str,
-        out: &mut Vec<u8>,
-    ) {
-        let Some(voice) = self.voice_of(id) else { return };
+    pub(in super::super) fn put_stream_end(&self, code: u16, reason: &str, out: &mut Vec<u8>) {
+        let Some(voice) = self.voice else { return };
         match voice.transport {
             Transport::Messages => {
                 let mut last = Vec::new();
-                if !self.is_closing(id) {
+                if !self.is_closing() {
                     (voice.dialect.speaker().envelopes().put_end)(code, reason, &mut last);
                     sse::put_chunk(out, &last);
                 }
@@ -87,8 +83,9 @@ impl Conns {
         }
     }
 
-    fn sse_bytes(&self, id: ConnId, text: &[u8]) -> Option<Vec<u8>> {
-        let voice = self.voice_of(id)?;
+    /// A text of an event stream, as it is sent.
+    fn sse_bytes(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let voice = self.voice?;
         let mut bytes = Vec::new();
         match voice.transport {
             Transport::Sse { chunked: true } => sse::put_chunk(&mut bytes, text),
