@@ -21,8 +21,8 @@ use super::input::ConnId;
 use super::solo::Solo;
 use crate::dialect::SubId;
 
-/// Bytes of a connection of a mixed class, and of one name, without the name's text.
-const MEMBER_BYTES: usize = 128 + size_of::<Solo>();
+/// Bytes of a connection of a mixed class, with the room that its outbox keeps, and of one name, without the name's text.
+const MEMBER_BYTES: usize = 576 + size_of::<Solo>();
 const NAME_BYTES: usize = 48;
 
 /// The mixed classes of a shard, and of which wishes there are classes at all.

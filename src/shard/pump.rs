@@ -196,7 +196,7 @@ impl Shard {
         let is_held = solo.is_held();
         if solo.is_done() {
             match closing {
-                None if is_told_apart => {}
+                None if is_told_apart => solo.rest(),
                 None => self.fall_in_step(id),
                 Some(closing)
                     if closing.after_sent == AfterSent::Gone
