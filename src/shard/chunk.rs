@@ -43,6 +43,11 @@ impl Scratch {
     pub(super) fn new(codec: &Rc<Codec>) -> Self {
         Self { encoded: Encoded::new(codec), ..Self::default() }
     }
+
+    /// Lets go of the event that was told last.
+    pub(super) fn end(&mut self) {
+        self.encoded.begin();
+    }
 }
 
 /// The id of a message that is no place to come back to.
@@ -281,12 +286,12 @@ impl<'a> Filling<'a> {
         encoded.end();
     }
 
-    fn event(&mut self, event: &Event, subs: u64, reached: Reached<'_>) {
+    fn event(&mut self, event: &Arc<Event>, subs: u64, reached: Reached<'_>) {
         let Some(to) = self.to else { return };
         let class = to.class;
         self.events += 1;
         let scratch = &mut *self.scratch;
-        scratch.encoded.begin();
+        scratch.encoded.begin_with(event);
         let Some(batch) = voice::batch_of(class, subs) else {
             self.end_batch();
             let id = Some(self.id_at(reached));

@@ -37,6 +37,8 @@ pub(super) struct Encoded {
     bodies: Vec<Body>,
     bodies_used: usize,
     keeps_parts: bool,
+    /// The event that its bodies are of, where one event is told to several connections, one after the other.
+    of: Option<Arc<Event>>,
     known: Vec<Known>,
     known_used: usize,
     head: Vec<u8>,
@@ -76,8 +78,17 @@ impl Encoded {
         &codec_of(self.codec.as_ref()).deflaters
     }
 
+    /// Forgets the event before, unless it is this one.
+    pub(super) fn begin_with(&mut self, event: &Arc<Event>) {
+        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, event)) {
+            self.begin();
+            self.of = Some(Arc::clone(event));
+        }
+    }
+
     /// Forgets the event before.
     pub(super) fn begin(&mut self) {
+        self.of = None;
         self.bodies_used = 0;
         self.known_used = 0;
     }
