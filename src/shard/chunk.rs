@@ -120,10 +120,8 @@ pub(super) fn fill(
         if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
             break;
         }
-        let Some(item) = next_item(solo, class, window_max) else { break };
-        if let Item::Event { event, .. } | Item::Past { event, .. } = &item
-            && event.is_expired(now.wall_us)
-        {
+        let Some(item) = next_item(solo, to, window_max) else { break };
+        if item.event().is_some_and(|(event, _)| event.is_expired(now.wall_us)) {
             continue;
         }
         filling.told.is_past = matches!(item, Item::Past { .. });
@@ -157,30 +155,26 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
 }
 
 /// The next item that may go: where events are to be acknowledged, some may have to wait for that, and others do not wait for them.
-fn next_item(solo: &mut Solo, class: Option<&Class>, window_max: u16) -> Option<Item> {
-    let Some(class) = class.filter(|class| class.is_numbered()) else { return solo.outbox.pop() };
+fn next_item(solo: &mut Solo, to: Option<Audience<'_>>, window_max: u16) -> Option<Item> {
+    let Some(to) = to.filter(|to| to.class.is_numbered()) else { return solo.outbox.pop() };
     let share = solo.outbox.share();
     let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
     match window.is_full() {
-        false => solo.outbox.pop(),
-        true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
+        // Each message has a number of its own.
+        false => solo.outbox.pop_part(|_, subs| voice::messages(to, subs).next().unwrap_or(0)),
+        true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(to.class, item) == 0),
     }
 }
 
 /// The quality of service that an item is told with.
 fn qos_of(class: &Class, item: &Item) -> u8 {
-    match item {
-        Item::Event { event, subs } | Item::Past { event, subs } => {
-            Audience::in_step(class).subs(*subs).qos_of(event)
-        }
-        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => 0,
-    }
+    item.event().map_or(0, |(event, set)| Audience::in_step(class).subs(set).qos_of(event))
 }
 
 /// The number that an item is acknowledged by; 0: it is not.
 fn number_of(solo: &mut Solo, class: Option<&Class>, item: &Item) -> u16 {
-    match (class, item, solo.window.as_deref_mut()) {
-        (Some(class), Item::Event { event, .. } | Item::Past { event, .. }, Some(window))
+    match (class, item.event(), solo.window.as_deref_mut()) {
+        (Some(class), Some((event, _)), Some(window))
             if qos_of(class, item) > 0 && !class.is_too_large(event.payload.len()) =>
         {
             window.number(event)
@@ -224,7 +218,7 @@ impl<'a> Filling<'a> {
                 let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
                 self.large(&event, subs, reached, large, &mut solo.owed);
             }
-            Item::Past { event, subs } if event.is_large() => {
+            Item::Past { event, subs } | Item::Own { event, subs } if event.is_large() => {
                 self.large(&event, subs, NOWHERE, large, &mut solo.owed);
             }
             Item::Event { event, subs } => {
@@ -233,7 +227,9 @@ impl<'a> Filling<'a> {
                 let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
                 self.event(&event, subs, reached);
             }
-            Item::Past { event, subs } => self.event(&event, subs, NOWHERE),
+            Item::Past { event, subs } | Item::Own { event, subs } => {
+                self.event(&event, subs, NOWHERE);
+            }
             Item::Said { kind, text } => {
                 if kind == "live" {
                     skipped += self.announce(&mut solo.outbox);
@@ -257,7 +253,7 @@ impl<'a> Filling<'a> {
     /// A large event is a chunk of its own: what stands before it is said; returns how many events were passed over.
     fn end_before_large(&mut self, outbox: &mut Outbox) -> u64 {
         let Some(next) = outbox.large_next() else { return 0 };
-        let is_past = matches!(next, Item::Past { .. });
+        let is_past = matches!(next, Item::Past { .. } | Item::Own { .. });
         let count = if is_past { 0 } else { self.announce(outbox) };
         self.end_batch();
         count

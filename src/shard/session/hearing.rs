@@ -157,7 +157,14 @@ impl Shard {
             }
             let said = match paused.heard.pop_front() {
                 Some(said) => said,
-                None if paused.taken == bytes.len() && !websocket.has_packet() => break,
+                None if paused.taken == bytes.len() && !websocket.has_packet() => {
+                    if run.is_empty() {
+                        break;
+                    }
+                    // What it is answered with may go on with what is asked of tables.
+                    self.publish_run(id, &mut run, &mut paused, now);
+                    continue;
+                }
                 None => {
                     let rest = &mut bytes[paused.taken..];
                     let (taken, said) = self.next_heard(id, websocket, rest, now);
@@ -396,7 +403,8 @@ impl Conn {
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
             let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
             let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
-            ask(talk, &Context { now, view, epoch, is_known, serial, tables });
+            let views = &*settings.views;
+            ask(talk, &Context { now, view, views, epoch, is_known, serial, tables });
         }
     }
 }

@@ -65,6 +65,13 @@ impl Shard {
             }
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
+                Step::Tell(draft) => {
+                    let class = self.conns.find(id).and_then(|conn| conn.class);
+                    let class = class.and_then(|class| self.classes.find(class));
+                    if let Some(item) = class.and_then(|class| class.own_item(*draft, now)) {
+                        self.push_item(id, item);
+                    }
+                }
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => self.subscribe(id, &wish, now),
                 Step::Update { id: sub, change, seek } => {
