@@ -104,11 +104,8 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(self.intake.inbound());
         }
-        if let (Some(talk), Some(who)) = (&mut conn.talk, &conn.who) {
-            let mut words = talk.last_words();
-            words.retain(|draft| who.principal.may_publish(&draft.topic));
-            self.life.last_words.append(&mut words);
-        }
+        self.end_talk(id);
+        let Some(conn) = self.conns.find_mut(id) else { return };
         let generation = conn.generation;
         let name = conn.caller.origin.as_deref_mut().map_or(0, |of| std::mem::take(&mut of.name));
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
@@ -116,7 +113,6 @@ impl Shard {
         if let Some(voice) = conn.voice.take() {
             self.stats.tally.of(voice.dialect).connections -= 1;
         }
-        conn.talk = None;
         conn.solo = None;
         self.count_held(id);
         self.conns.close_socket(id);
@@ -125,6 +121,16 @@ impl Shard {
         }
         if was_counted {
             self.leave(Address { shard: self.shards.here(), conn: ConnRef { id, generation } });
+        }
+    }
+
+    /// Ends a connection's conversation: what is to be published for its client then, is.
+    pub(super) fn end_talk(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        if let (Some(mut talk), Some(who)) = (conn.talk.take(), &conn.who) {
+            let mut words = talk.last_words();
+            words.retain(|draft| who.principal.may_publish(&draft.topic));
+            self.life.last_words.append(&mut words);
         }
     }
 

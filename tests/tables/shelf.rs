@@ -215,6 +215,10 @@ impl Talk for Shelf {
         Some(self)
     }
 
+    fn held_bytes(&self) -> usize {
+        self.asked.as_ref().map_or(0, Query::weight_bytes)
+    }
+
     fn last_words(&mut self) -> Vec<Draft> {
         Vec::new()
     }

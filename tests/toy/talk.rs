@@ -110,6 +110,10 @@ impl Talk for Toy {
         Some(self)
     }
 
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
     fn last_words(&mut self) -> Vec<Draft> {
         Vec::new()
     }

@@ -147,6 +147,12 @@ impl Opened {
         self.will.take()
     }
 
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let assigned = self.assigned.as_ref().map_or(0, |assigned| assigned.len());
+        size_of::<Self>() + assigned + self.will.as_ref().map_or(0, |will| will_bytes(will))
+    }
+
     /// The client is not let in.
     pub(super) fn not_let_in(&self, why: &str, steps: &mut Vec<Step>) {
         let reason = match self.has_token {
@@ -155,6 +161,11 @@ impl Opened {
         };
         say_refused(self.version, reason, why, steps);
     }
+}
+
+/// Bytes of a will.
+pub(super) fn will_bytes(will: &Draft) -> usize {
+    will.weight_bytes() + will.topic.as_str().len()
 }
 
 /// A name that no other client has: of the process and of the connection.

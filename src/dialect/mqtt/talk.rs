@@ -4,6 +4,7 @@
 
 use super::asking::Asking;
 use super::opening::Opened;
+use super::opening::will_bytes;
 use super::publishing::Publications;
 use super::publishing::Terms;
 use super::reasons::close_code;
@@ -192,6 +193,15 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn held_bytes(&self) -> usize {
+        let opened = match &self.state {
+            State::Entering(opened) => opened.held_bytes(),
+            State::Silent | State::Open(_) => 0,
+        };
+        let will = self.will.as_ref().map_or(0, |will| will_bytes(will));
+        opened + will + self.publications.held_bytes() + self.subscriptions.held_bytes()
     }
 
     fn last_words(&mut self) -> Vec<Draft> {

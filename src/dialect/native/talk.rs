@@ -58,6 +58,10 @@ impl Talk for Conversation {
         Some(self)
     }
 
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
     fn last_words(&mut self) -> Vec<Draft> {
         Vec::new()
     }

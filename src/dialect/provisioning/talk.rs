@@ -24,6 +24,7 @@ use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::dialect::json;
 use crate::event::Draft;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::PROVISIONING_TYPES_MAX;
 use crate::position::Since;
 
@@ -56,9 +57,15 @@ impl Conversation {
         selection: Selection,
         is_new: impl Fn(&Subscription) -> bool,
         context: &Context<'_>,
-    ) -> Result<Vec<Step>, String> {
-        let subscriptions = selection.subscriptions(self.batch, context.view);
-        let subscriptions = subscriptions.map_err(|fault| fault.to_string())?;
+    ) -> Vec<Step> {
+        let subscriptions = match selection.subscriptions(self.batch, context.view) {
+            Ok(subscriptions) => subscriptions,
+            Err(fault) => {
+                // Finding that out took work.
+                let pay = Step::Pay { steps: FILTER_REFUSED_STEPS };
+                return vec![pay, Step::say(error(&fault.to_string()))];
+            }
+        };
         self.selection = selection;
         let tail = self.tail.take();
         let wish = |subscription: Arc<Subscription>| {
@@ -71,7 +78,7 @@ impl Conversation {
             };
             Wish::new(subscription, since)
         };
-        Ok(vec![Step::Want(subscriptions.into_iter().map(wish).collect())])
+        vec![Step::Want(subscriptions.into_iter().map(wish).collect())]
     }
 
     fn subscribe(
@@ -92,7 +99,7 @@ impl Conversation {
             named(&sub.id)
                 && (before.filters_of(&sub.id) != Some(&filters) || filters.since_us.is_some())
         };
-        self.want(selection, is_new, context)
+        Ok(self.want(selection, is_new, context))
     }
 
     fn unsubscribe(
@@ -102,7 +109,7 @@ impl Conversation {
     ) -> Result<Vec<Step>, String> {
         let events = self.events_of(members)?;
         match self.selection.without(&events) {
-            Ok(selection) => self.want(selection, |_| false, context),
+            Ok(selection) => Ok(self.want(selection, |_| false, context)),
             Err(_) => Ok(vec![Step::say(too_many_types())]),
         }
     }
@@ -146,10 +153,7 @@ impl Conversation {
     fn begin(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         if !std::mem::replace(&mut self.is_known, true) {
             // What a URL may ask for was found out when it was read.
-            match self.want(self.selection.clone(), |_| true, context) {
-                Ok(taken) => steps.extend(taken),
-                Err(reason) => steps.push(Step::say(error(&reason))),
-            }
+            steps.extend(self.want(self.selection.clone(), |_| true, context));
         }
     }
 }
@@ -172,6 +176,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.selection.held_bytes()
     }
 
     fn last_words(&mut self) -> Vec<Draft> {
@@ -255,8 +263,8 @@ mod tests {
         let mut steps = Vec::new();
         let text = format!(r#"{{"type":"subscribe","events":["a"],"filters":{{"n":[{values}]}}}}"#);
         conversation.hear(Said::Text(&text), &context, &mut steps);
-        let [Step::Say { text: said, .. }] = &steps[..] else {
-            panic!("an error, and nothing else")
+        let [Step::Pay { .. }, Step::Say { text: said, .. }] = &steps[..] else {
+            panic!("an error that is paid for, and nothing else")
         };
         let said = String::from_utf8_lossy(said);
         assert!(
