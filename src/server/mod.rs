@@ -6,6 +6,7 @@
 
 mod access;
 mod caching;
+mod databases;
 mod doctor;
 mod driver;
 mod error;
