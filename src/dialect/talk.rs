@@ -16,6 +16,7 @@ use crate::dialect::Refusal;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
+use crate::dialect::Views;
 use crate::event::Draft;
 use crate::position::Playback;
 use crate::position::Seek;
@@ -37,9 +38,12 @@ pub trait Talk: fmt::Debug + Send {
 
     /// The part of the conversation that hears answers. `None`: this conversation asks nothing.
     fn asker(&mut self) -> Option<&mut dyn Ask>;
+}
 
-    /// The connection is over: what is to be published for its client, if that may publish it.
-    fn last_words(&mut self) -> Vec<Draft>;
+/// A conversation whose messages are published.
+pub trait Correspond: Talk {
+    /// What is heard from here on is of the client whose topics begin so: `PREFIX/CLIENT`.
+    fn hears_from(&mut self, base: &str);
 }
 
 /// A conversation that asks.
@@ -97,6 +101,8 @@ impl<'a> Said<'a> {
 pub struct Context<'a> {
     pub now: Now,
     pub view: &'a View,
+    /// How every protocol sees the events.
+    pub views: &'a Views,
     pub epoch: &'a str,
     /// Whether it is known who the client is.
     pub is_known: bool,
@@ -160,6 +166,9 @@ pub enum Answer<'a> {
 pub enum Step {
     /// Sends the client this message; `kind`: what an event stream calls it.
     Say { kind: &'static str, text: Box<[u8]> },
+    /// Tells the client alone, as an event of this topic, if any of its subscriptions is to it: whatever these ask of the content of events, and
+    /// whatever their policy is. It has no place, and nothing keeps it.
+    Tell(Box<Draft>),
     /// From here on these are the client's subscriptions, by id; its other subscriptions end without a word.
     Want(Vec<Wish>),
     /// Subscribes; the outcome is told (`Dialect::outcome`).
@@ -180,6 +189,8 @@ pub enum Step {
     Silence { after_s: u32 },
     /// The client has a name of which there is one, by its hash: whoever had it before is closed with 4009.
     Claim { name: u64 },
+    /// What is published for the client when its connection ends, if it may publish that; `None`: nothing. It takes the place of what was to be before.
+    Will(Option<Box<Draft>>),
     /// The client takes so many messages without having acknowledged them, where they are to be.
     Window { most: u16 },
     /// The client has the message of this number; `is_done`: the number is free again.

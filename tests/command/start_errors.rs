@@ -47,6 +47,10 @@ fn settings_that_cannot_be() {
             "f.toml:5: `peat.topics`: cannot be used: it names no topic",
         ),
         (
+            "listen = '127.0.0.1:0'\n[resolvespec]\npublished_under = 'spec/#'",
+            "`resolvespec.published_under`: cannot be used: it is the beginning of topics: without wildcards, without a / at its ends, without a $ before it",
+        ),
+        (
             "listen = '127.0.0.1:0'\n[peat]\nnames = 'a'",
             "`peat.names`: cannot be used: a name is written name=topic",
         ),

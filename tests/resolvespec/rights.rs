@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use fanwire::shard::Access;
 use fanwire::shard::Settings;
 use serde_json::Value;
 
 use crate::scene;
 use crate::scene::Client;
 use crate::support::fits::with_tokens;
-use crate::support::keys;
 use crate::support::random::Random;
 use crate::support::seeds;
 use crate::support::tables;
@@ -36,10 +34,7 @@ impl Scene {
     pub(crate) fn new(seed: u64, join: impl FnOnce(&mut World, &Settings)) -> Self {
         let mut random = Random::new(seed);
         let shards = 1 + u16::try_from(random.below(2)).unwrap();
-        let mut access =
-            Access { verifier: Some(Arc::new(keys::verifier(&[]))), ..Access::default() };
-        access.keys = None;
-        let mut settings = Settings { access: Arc::new(access), ..roomy() };
+        let mut settings = Settings { access: Arc::new(scene::access()), ..roomy() };
         if random.one_in(2) {
             scene::set(&mut settings, "legacy_unfiltered", "on");
         }
@@ -47,9 +42,17 @@ impl Scene {
         let mut world = World::new(shards, &settings);
         join(&mut world, &settings);
         let all = r#"{"sub":"root","exp":3000,"fanwire":{"subscribe":["**"],"publish":["**"]}}"#;
-        let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts"],"publish":["tables/public.users","tables/public.posts"],"filter":"team = \"red\""}}"#;
+        let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts","spec/c/**"],"publish":["tables/public.users","tables/public.posts","spec/c/request"],"filter":"team = \"red\""}}"#;
         let root = open(&mut world, 0, all);
-        let red = open(&mut world, usize::from(shards) - 1, red);
+        let last = usize::from(shards) - 1;
+        let red = match random.below(3) {
+            0 => {
+                let spoken = *random.pick(&[("v4", 0), ("v4", 1), ("v5", 0), ("v5", 1)]);
+                let token = with_tokens(&format!("«{red}»"));
+                Client::publishing(&mut world, last, spoken, &token, 1 << 22)
+            }
+            _ => open(&mut world, last, red),
+        };
         Self { world, root, red, random }
     }
 

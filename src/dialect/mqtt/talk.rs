@@ -2,10 +2,13 @@
 //!
 //! Invariants: before CONNECT is answered nothing else is heard; whatever is wrong with a packet ends the conversation with the reason code of the standard.
 
+use super::asking::Asking;
 use super::opening::Opened;
 use super::publishing::Publications;
 use super::publishing::Terms;
 use super::reasons::close_code;
+use super::requests::Ears;
+use super::requests::Requests;
 use super::subscribing::Subscriptions;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
@@ -15,7 +18,6 @@ use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::event::Draft;
 use crate::wire::mqtt::Fault;
 use crate::wire::mqtt::Packet;
 use crate::wire::mqtt::Reason;
@@ -32,8 +34,8 @@ pub struct Conversation {
     state: State,
     publications: Publications,
     subscriptions: Subscriptions,
-    /// What is said for the client if it goes without a word.
-    will: Option<Box<Draft>>,
+    /// What it says in another protocol, by publishing it.
+    requests: Option<Box<Requests>>,
 }
 
 /// How far it has come.
@@ -55,7 +57,7 @@ impl Conversation {
             state: State::Silent,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
-            will: None,
+            requests: None,
         }
     }
 
@@ -95,8 +97,7 @@ impl Conversation {
             }
             Packet::Publish(publish) => {
                 let Some(terms) = self.terms() else { return };
-                let view = context.view;
-                if let Err(fault) = self.publications.publish(&publish, view, terms, steps) {
+                if let Err(fault) = self.publications.publish(&publish, context, terms, steps) {
                     self.refuse(fault, steps);
                 }
             }
@@ -112,6 +113,7 @@ impl Conversation {
             Packet::Unsubscribe(unsubscribe) => {
                 if let Some(version) = version {
                     self.subscriptions.unsubscribe(&unsubscribe, version, steps);
+                    self.filters_changed(context, steps);
                 }
             }
             Packet::Ping => {
@@ -124,7 +126,7 @@ impl Conversation {
                 //# On receipt of DISCONNECT, the Server MUST discard any Will Message associated with the current Connection without
                 //# publishing it, if the Reason Code is 0x00 (Success)
                 if reason == Reason::SUCCESS {
-                    self.will = None;
+                    steps.push(Step::Will(None));
                 }
                 steps.push(Step::Close { code: close_code(Reason::SUCCESS), reason: "" });
             }
@@ -134,6 +136,20 @@ impl Conversation {
                 let what = "AUTH without an authentication method in CONNECT";
                 self.refuse(Fault::protocol(what), steps);
             }
+        }
+    }
+
+    /// A message was taken, and is a request.
+    fn hear_request(&mut self, asking: Asking, context: &Context<'_>, steps: &mut Vec<Step>) {
+        let Some(terms) = self.terms() else { return };
+        let ears = Ears { terms, filters: &self.subscriptions };
+        let requests = self.requests.get_or_insert_with(|| Box::new(Requests::new(context)));
+        requests.hear(asking, ears, context, steps);
+    }
+
+    fn filters_changed(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        if let (Some(terms), Some(requests)) = (self.terms(), self.requests.as_deref_mut()) {
+            requests.filters_changed(Ears { terms, filters: &self.subscriptions }, context, steps);
         }
     }
 
@@ -173,10 +189,6 @@ impl Talk for Conversation {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        self.will.take().map(|will| *will).into_iter().collect()
-    }
 }
 
 impl Ask for Conversation {
@@ -184,13 +196,18 @@ impl Ask for Conversation {
         &mut self,
         ticket: Ticket,
         answer: Answer<'_>,
-        _context: &Context<'_>,
+        context: &Context<'_>,
         steps: &mut Vec<Step>,
     ) {
+        if Requests::has_asked(&ticket)
+            && let (Some(terms), Some(requests)) = (self.terms(), self.requests.as_deref_mut())
+        {
+            let ears = Ears { terms, filters: &self.subscriptions };
+            return requests.answered(&ticket, answer, (ears, context), steps);
+        }
         match (answer, ticket) {
             (Answer::Identified { .. }, _) => {
                 if let State::Entering(opened) = &mut self.state {
-                    self.will = opened.take_will();
                     self.state = State::Open(opened.let_in(self.packet_bytes_max, steps));
                 }
             }
@@ -202,16 +219,19 @@ impl Ask for Conversation {
             (Answer::Subscribed(results), _) => {
                 if let Some(terms) = self.terms() {
                     self.subscriptions.answered(results, terms, steps);
+                    self.filters_changed(context, steps);
                 }
             }
             (Answer::Published(published), Ticket::Number(number)) => {
                 let Some(terms) = self.terms() else { return };
-                if let Err(fault) = self.publications.answered(number, &published, terms, steps) {
-                    Self::end_for(fault, steps);
+                match self.publications.answered(number, &published, terms, steps) {
+                    Ok(None) => {}
+                    Ok(Some(asking)) => self.hear_request(asking, context, steps),
+                    Err(fault) => Self::end_for(fault, steps),
                 }
             }
             (Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_), _) => {
-                unreachable!("this conversation asks nothing of tables")
+                unreachable!("what is asked of tables is asked by requests")
             }
             (Answer::Published(_), Ticket::Id(_) | Ticket::Only) => {
                 unreachable!("publications are asked for by number")

@@ -23,7 +23,6 @@ use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::dialect::json;
-use crate::event::Draft;
 use crate::limits::PROVISIONING_TYPES_MAX;
 use crate::position::Since;
 
@@ -173,10 +172,6 @@ impl Talk for Conversation {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
-    }
 }
 
 impl Ask for Conversation {
@@ -235,6 +230,7 @@ mod tests {
     use super::*;
     use crate::clock::Now;
     use crate::dialect::View;
+    use crate::dialect::Views;
     use crate::tables::Schema;
 
     #[test]
@@ -245,8 +241,9 @@ mod tests {
         let view = View::default();
         let now = Now { mono_ms: 0, wall_us: 1 };
         let tables = Schema::default();
-        let context =
-            Context { view: &view, now, epoch: "e", is_known: true, serial: 1, tables: &tables };
+        let (views, tables) = (&Views::default(), &tables);
+        let (view, epoch) = (&view, "e");
+        let context = Context { view, views, now, epoch, is_known: true, serial: 1, tables };
         conversation.open(&context, &mut Vec::new());
         let before = conversation.selection.clone();
         let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");
