@@ -30,6 +30,8 @@ pub const TABLE_ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const TABLE_MEMORY_ROW_BYTES: usize = 128;
 /// Pages of one answer that a reader has read and its asker has not taken; at the limit the reader waits.
 pub const TABLE_PAGES_AHEAD: usize = 4;
+/// Bytes of pages that are kept for those who ask for what is read already, of all reads together; beyond that nobody joins a read, and whoever is ahead of others waits for them.
+pub const TABLE_SHARED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a reader waits for its asker to take a page, in milliseconds; after that the query fails with `too_slow`.
 pub const TABLE_STALLED_MS: u64 = 5_000;
 /// Queries that wait for a reader; one more fails with `busy`.
