@@ -34,6 +34,8 @@ pub const TABLE_ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const TABLE_MEMORY_ROW_BYTES: usize = 128;
 /// Pages of one answer that a reader has read and its asker has not taken; at the limit the reader waits.
 pub const TABLE_PAGES_AHEAD: usize = 4;
+/// Bytes of pages that are kept for those who ask for what is read already, of all reads together; beyond that nobody joins a read, and whoever is ahead of others waits for them.
+pub const TABLE_SHARED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a reader waits for its asker to take a page, in milliseconds; after that the query fails with `too_slow`.
 pub const TABLE_STALLED_MS: u64 = 5_000;
 /// Queries that wait for a reader; one more fails with `busy`.
@@ -61,7 +63,7 @@ pub const TABLES_BACKOFF_MS_MAX: u64 = 30_000;
 pub const TABLE_WRITES_WAITING_MAX: usize = 16 * 1024;
 /// Bytes of writes that wait for PostgreSQL, with the same at the limit.
 pub const TABLE_WRITES_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of writes that one transaction of PostgreSQL carries out, but for a single larger one; more are carried out in the next one.
+/// Bytes of writes that one transaction of PostgreSQL carries out, but for a single larger one and those of events that came together; more are carried out in the next one.
 pub const TABLE_GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one message of PostgreSQL, which is as large as a row; a query or write that meets a longer one fails with `too_large`.
 pub const POSTGRES_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -81,5 +83,5 @@ pub const POSTGRES_HEARTBEAT_MS: u64 = 1_000;
 pub const POSTGRES_PULSE_MS_MAX: u64 = 3_000;
 /// Rounds of hashing that a server of PostgreSQL may ask for to log in; one that asks for more is not logged in to.
 pub const POSTGRES_SCRAM_ROUNDS_MAX: u32 = 1_000_000;
-/// Milliseconds that writes that were taken in may take when the server stops; what is not written then is not.
-pub const TABLES_STOP_MS_MAX: u64 = 2_000;
+/// Milliseconds that writes that were taken in may take when the server stops, while the database is there; what is not written then is not, and the log says how many.
+pub const TABLES_STOP_MS_MAX: u64 = 30_000;

@@ -90,19 +90,18 @@ impl Waiting {
 
     /// The next page.
     pub fn next_page(&mut self) -> Page {
-        let mut page = Page::default();
+        let mut rows = Vec::new();
         let mut bytes = 0;
         while let Some(row) = self.rows.front() {
             bytes += row.weight_bytes();
-            let is_full = page.rows.len() >= TABLE_PAGE_ROWS_MAX || bytes > TABLE_PAGE_BYTES;
-            if is_full && !page.rows.is_empty() {
+            let is_full = rows.len() >= TABLE_PAGE_ROWS_MAX || bytes > TABLE_PAGE_BYTES;
+            if is_full && !rows.is_empty() {
                 break;
             }
             self.bytes = self.bytes.saturating_sub(row.weight_bytes());
-            page.rows.extend(self.rows.pop_front());
+            rows.extend(self.rows.pop_front());
         }
-        page.end = self.rows.is_empty().then_some(self.end);
-        page
+        Page { rows: rows.into(), end: self.rows.is_empty().then_some(self.end) }
     }
 }
 

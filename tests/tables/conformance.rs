@@ -126,7 +126,7 @@ pub(crate) fn ask(backend: &mut Backend, what: Ask) -> (Vec<Row>, String) {
         for outcome in std::mem::take(&mut out) {
             match outcome {
                 Outcome::Answer(_, Answer::Page(page)) => {
-                    rows.extend(page.rows);
+                    rows.extend(page.rows.iter().cloned());
                     match page.end {
                         Some(end) => return (rows, format!("{end:?}")),
                         None => backend.hear(Ask::More { asker: ASKER }, &mut out),

@@ -92,7 +92,7 @@ impl Replay {
             None => page.rows.iter().map(|row: &Row| row.values.clone()).collect(),
             Some(numbering) => {
                 let mut rows = Vec::new();
-                for row in &page.rows {
+                for row in page.rows.iter() {
                     rows.extend(numbering.next(row.values.clone())?);
                 }
                 rows.extend(page.end.and_then(|_| numbering.end()));
