@@ -85,3 +85,5 @@ pub const POSTGRES_PULSE_MS_MAX: u64 = 3_000;
 pub const POSTGRES_SCRAM_ROUNDS_MAX: u32 = 1_000_000;
 /// Milliseconds that writes that were taken in may take when the server stops, while the database is there; what is not written then is not, and the log says how many.
 pub const TABLES_STOP_MS_MAX: u64 = 30_000;
+/// Tests and values of a read by key that needs no reader; one with more is left to the readers.
+pub const SQLITE_POINT_TESTS_MAX: usize = 64;

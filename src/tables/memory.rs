@@ -251,7 +251,8 @@ pub fn order(sort: &[Sort], one: &[Value], other: &[Value]) -> Ordering {
 }
 
 /// The one key that a filter means, if it says the whole of it.
-fn key_in(filter: &Filter, table: &Table) -> Option<Values> {
+#[must_use]
+pub fn key_in(filter: &Filter, table: &Table) -> Option<Values> {
     let of_column = |wanted: &ColumnId| {
         let tests = match filter {
             Filter::And(all) => &all[..],

@@ -95,6 +95,7 @@ pub use filter::Filter;
 pub use filter::Test;
 pub use memory::Found;
 pub use memory::Memory;
+pub use memory::key_in;
 pub use memory::key_values;
 pub use memory::order;
 pub use query::Assigned;

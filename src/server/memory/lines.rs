@@ -155,7 +155,8 @@ fn rows_bytes(config: &Config) -> u64 {
     }
     let rows = match config.tables.backend {
         BackendChoice::Memory => config.tables.memory_bytes_max,
-        BackendChoice::Sqlite => (config.tables.readers + 1) * SQLITE_CACHE_BYTES as u64,
+        // Besides the readers one writes, and one reads by key.
+        BackendChoice::Sqlite => (config.tables.readers + 2) * SQLITE_CACHE_BYTES as u64,
         BackendChoice::Postgres => {
             let connections = (config.tables.readers + 1) * POSTGRES_MESSAGE_BYTES_MAX as u64;
             connections + (TABLE_WRITES_WAITING_BYTES_MAX + TABLE_GROUP_BYTES_MAX) as u64
