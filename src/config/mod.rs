@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod keys;
 mod keys_auth;
+mod keys_cache;
 mod keys_memory;
 mod keys_proxy;
 mod keys_tables;
@@ -44,6 +45,8 @@ pub use error::Origin;
 pub use error::Problem;
 pub use places::Places;
 pub use rows::BackendChoice;
+pub use rows::CacheChoice;
+pub use rows::CacheConfig;
 pub use rows::TableConfig;
 pub use rows::TablesConfig;
 

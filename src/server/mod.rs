@@ -5,6 +5,7 @@
 //! table of descriptors, listeners after.
 
 mod access;
+mod caching;
 mod doctor;
 mod driver;
 mod error;
@@ -227,7 +228,7 @@ impl Server {
             }),
         });
         let tables: Box<BeginTables<'_, _>> =
-            Box::new(|schema, place, clock| Tabling::start(config, schema, place, clock));
+            Box::new(|schema, place, about| Tabling::start(config, schema, place, about));
         let parties = Parties { store, tables: Some(tables), keeper: None };
         start(config, world, keys::keep, parties, &inherited)
     }

@@ -161,6 +161,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "dialects",
                 "keys",
                 "keys_auth",
+                "keys_cache",
                 "keys_memory",
                 "keys_proxy",
                 "keys_tables",
@@ -169,7 +170,22 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &["changes", "known", "row_tables", "tables"],
         ],
     ),
-    ("admin", &[&["board", "jwks", "jwks::*", "lines", "log", "orders", "store_figures"]]),
+    (
+        "admin",
+        &[
+            &["party_figures"],
+            &[
+                "board",
+                "cache_figures",
+                "jwks",
+                "jwks::*",
+                "lines",
+                "log",
+                "orders",
+                "store_figures",
+            ],
+        ],
+    ),
 ];
 
 /// Each file's name as a module, and the code in it that is no test's.
