@@ -11,6 +11,7 @@ mod filters;
 mod input;
 mod memory;
 mod overload;
+mod past;
 mod peer;
 mod readers;
 mod server;
@@ -120,6 +121,7 @@ pub(crate) const ALL: &[Attack] = &[
     memory::TOPICS,
     costs::IDLE,
     costs::LAST,
+    past::RESUME,
     control::REVOKE,
     input::DRIP,
     input::PIPELINE,
