@@ -12,6 +12,7 @@ mod published_faults;
 mod seams;
 mod size;
 mod source;
+mod walks;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -21,6 +21,8 @@ mod table;
 pub(crate) use crowd::CrowdFelt;
 pub(crate) use crowd::CrowdPlan;
 pub(crate) use crowd::run as run_crowd;
+pub(crate) use peer::Peer;
+pub(crate) use server::Server;
 pub(crate) use table::filled;
 pub(crate) use table::markdown;
 

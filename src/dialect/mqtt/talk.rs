@@ -18,7 +18,6 @@ use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::event::Draft;
 use crate::wire::mqtt::Fault;
 use crate::wire::mqtt::Packet;
 use crate::wire::mqtt::Reason;
@@ -35,8 +34,6 @@ pub struct Conversation {
     state: State,
     publications: Publications,
     subscriptions: Subscriptions,
-    /// What is said for the client if it goes without a word.
-    will: Option<Box<Draft>>,
     /// What it says in another protocol, by publishing it.
     requests: Option<Box<Requests>>,
 }
@@ -60,7 +57,6 @@ impl Conversation {
             state: State::Silent,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
-            will: None,
             requests: None,
         }
     }
@@ -130,7 +126,7 @@ impl Conversation {
                 //# On receipt of DISCONNECT, the Server MUST discard any Will Message associated with the current Connection without
                 //# publishing it, if the Reason Code is 0x00 (Success)
                 if reason == Reason::SUCCESS {
-                    self.will = None;
+                    steps.push(Step::Will(None));
                 }
                 steps.push(Step::Close { code: close_code(Reason::SUCCESS), reason: "" });
             }
@@ -193,10 +189,6 @@ impl Talk for Conversation {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        self.will.take().map(|will| *will).into_iter().collect()
-    }
 }
 
 impl Ask for Conversation {
@@ -216,7 +208,6 @@ impl Ask for Conversation {
         match (answer, ticket) {
             (Answer::Identified { .. }, _) => {
                 if let State::Entering(opened) = &mut self.state {
-                    self.will = opened.take_will();
                     self.state = State::Open(opened.let_in(self.packet_bytes_max, steps));
                 }
             }

@@ -417,7 +417,7 @@ impl Shard {
     }
 
     fn page_came(&mut self, asked: &Asked, page: Page) {
-        let answer = self.page_answer(&asked.wish, page, None, asked.settled_us);
+        let answer = asked.wish.answered(page, None, asked.settled_us);
         let reader = asked.wish.reader;
         if self.has_room_for_page(reader.shard) {
             return self.send_page(reader.shard, answer);
