@@ -16,6 +16,7 @@ use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::event::Draft;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
@@ -65,13 +66,7 @@ impl Shard {
             }
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
-                Step::Tell(draft) => {
-                    let class = self.conns.find(id).and_then(|conn| conn.class);
-                    let class = class.and_then(|class| self.classes.find(class));
-                    if let Some(item) = class.and_then(|class| class.own_item(*draft, now)) {
-                        self.push_item(id, item);
-                    }
-                }
+                Step::Tell(draft) => tell_alone(self, id, *draft, now),
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => self.subscribe(id, &wish, now),
                 Step::Update { id: sub, change, seek } => {
@@ -161,6 +156,15 @@ impl Shard {
             let asker = talk.asker().expect("who asks hears the answer");
             asker.answered(ticket, answer, context, steps);
         })
+    }
+}
+
+/// Tells a connection an event that is for it alone, if it has subscribed to its topic.
+fn tell_alone(shard: &mut Shard, id: ConnId, draft: Draft, now: Now) {
+    let class = shard.conns.find(id).and_then(|conn| conn.class);
+    let class = class.and_then(|class| shard.classes.find(class));
+    if let Some(item) = class.and_then(|class| class.own_item(draft, now)) {
+        shard.push_item(id, item);
     }
 }
 
