@@ -8,6 +8,10 @@ pub const DECIMAL_DIGITS_MAX: usize = 400;
 pub const TABLE_FILTER_TESTS_MAX: usize = 256;
 /// Values of one filter, which are as many parameters of a statement; more are refused with `too_large`.
 pub const TABLE_FILTER_VALUES_MAX: usize = 4096;
+/// Bytes of a pattern of LIKE; a longer one is refused with `too_large`. Looking for it in a text takes steps of one times the other, at worst.
+pub const TABLE_PATTERN_BYTES_MAX: usize = 256;
+/// Steps that one query of tables in memory takes at most, of a nanosecond or two each; one that takes more fails with `too_slow`. Others wait meanwhile.
+pub const TABLE_MEMORY_STEPS_MAX: u64 = 200_000_000;
 /// Levels of a filter, one within the other; more are refused with `too_large`.
 pub const TABLE_FILTER_DEPTH_MAX: usize = 32;
 /// Columns that rows are sorted by; more are refused with `too_large`.
@@ -48,8 +52,9 @@ pub const SQLITE_BUSY_MS: u64 = 1_000;
 pub const SQLITE_CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// Statements that each connection keeps prepared; the longest unused goes.
 pub const SQLITE_STATEMENTS_MAX: usize = 128;
-/// Instructions of SQLite's machine between two looks at how long a query has taken.
-pub const SQLITE_OPS_PER_LOOK: i32 = 10_000;
+/// Instructions of SQLite's machine between two looks at how long a query has taken: those of some rows, for one of them may hold a pattern that is looked
+/// for in half a megabyte.
+pub const SQLITE_OPS_PER_LOOK: i32 = 64;
 /// Milliseconds before a database that is lost is looked for again, the first time.
 pub const TABLES_BACKOFF_MS_MIN: u64 = 100;
 /// Milliseconds before a database that is lost is looked for again, at most; each time it is twice as long as before.
@@ -80,3 +85,5 @@ pub const POSTGRES_PULSE_MS_MAX: u64 = 3_000;
 pub const POSTGRES_SCRAM_ROUNDS_MAX: u32 = 1_000_000;
 /// Milliseconds that writes that were taken in may take when the server stops, while the database is there; what is not written then is not, and the log says how many.
 pub const TABLES_STOP_MS_MAX: u64 = 30_000;
+/// Tests and values of a read by key that needs no reader; one with more is left to the readers.
+pub const SQLITE_POINT_TESTS_MAX: usize = 64;

@@ -21,6 +21,7 @@ use super::asks::Answer;
 use super::asks::Ask;
 use super::asks::Asker;
 use super::asks::Told;
+use super::effort::Effort;
 use super::error::ErrorCode;
 use super::error::TableError;
 use super::gather::columns_read;
@@ -42,6 +43,7 @@ use crate::event::Fields;
 use crate::event::Op;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::TABLE_ANSWERS_BYTES_MAX;
+use crate::limits::TABLE_MEMORY_STEPS_MAX;
 use crate::limits::TABLE_PAGE_BYTES;
 use crate::limits::TABLE_PAGE_ROWS_MAX;
 
@@ -162,12 +164,14 @@ impl Keeper {
             preload: Vec::new(),
             ..query.clone()
         };
-        let found = self.memory.query(&read);
+        // For all that is preloaded, too.
+        let effort = Effort::of(TABLE_MEMORY_STEPS_MAX);
+        let found = self.memory.query(&read, &effort)?;
         if query.number_of.is_some() && found.end.number.is_none() {
             return Err(TableError::new(ErrorCode::NotFound, "there is no such row"));
         }
         let asked = (&query.columns[..], &query.preload[..]);
-        let mut answers = |query: &Query| Ok(self.memory.query(query).rows);
+        let mut answers = |query: &Query| Ok(self.memory.query(query, &effort)?.rows);
         let rows = gather(&self.schema, table, asked, found.rows, &mut answers)?;
         let waiting = Waiting::new(rows, found.end);
         if self.waiting_bytes + waiting.bytes() > TABLE_ANSWERS_BYTES_MAX {

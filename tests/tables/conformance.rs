@@ -18,6 +18,7 @@ use fanwire::event::ShardId;
 use fanwire::tables::Change;
 use fanwire::tables::Column;
 use fanwire::tables::ColumnId;
+use fanwire::tables::Comparison;
 use fanwire::tables::ErrorCode;
 use fanwire::tables::Filter;
 use fanwire::tables::Query;
@@ -286,4 +287,51 @@ fn a_long_answer_waits_for_its_client_and_not_for_ever() {
     let (rows, _) =
         ask(&mut backend, Ask::Query { asker: ASKER, query: Box::new(Query::all(TableId(0))) });
     assert_eq!(rows.len(), 40);
+}
+
+/// The row of a key is answered as it is asked for, and what may take longer is left to the readers.
+#[test]
+fn a_row_by_its_key_waits_for_no_reader_and_a_scan_does() {
+    let columns = vec![Column::key("id", Type::Int), Column::new("name", Type::Text)];
+    let schema = Schema::new(vec![Table::new("rows", columns).unwrap()]).unwrap();
+    let folder = Folder::new("points");
+    let mut backend = sqlite(&folder, &schema, 60_000_000);
+    for id in 1..=500 {
+        let row = vec![
+            (ColumnId(0), Value::Int(id)),
+            (ColumnId(1), Value::Text(format!("row {id}").into())),
+        ];
+        let write = Write::new(TableId(0), Change::Create(row));
+        ask(&mut backend, Ask::Write { asker: ASKER, write: Box::new(write) });
+    }
+    let one = Query::one(&schema, TableId(0), &[Value::Int(499)]);
+    let pattern = Filter::like(ColumnId(1), "row%", false);
+    let other = Filter::compare(ColumnId(1), Comparison::NotEqual, Value::Text("row 499".into()));
+    let narrowed = |filter: Filter| Query { filter: one.filter.clone().and(filter), ..one.clone() };
+    let total = Query { wants_total: true, ..one.clone() };
+    let row = Row::new([Value::Int(499), Value::Text("row 499".into())].into());
+    for (query, is_at_once, expected) in [
+        (one.clone(), true, vec![row.clone()]),
+        (narrowed(other), true, Vec::new()),
+        (
+            Query { columns: vec![ColumnId(1)], ..one.clone() },
+            true,
+            vec![Row::new([Value::Text("row 499".into())].into())],
+        ),
+        (narrowed(pattern), false, vec![row.clone()]),
+        (total, false, vec![row]),
+    ] {
+        let mut out = Vec::new();
+        let asked = || Ask::Query { asker: ASKER, query: Box::new(query.clone()) };
+        backend.hear(asked(), &mut out);
+        let rows = match (is_at_once, out.pop()) {
+            (true, Some(Outcome::Answer(_, Answer::Page(page)))) => page.rows,
+            (false, None) => {
+                backend.hear(Ask::Leave { asker: ASKER }, &mut out);
+                ask(&mut backend, asked()).0
+            }
+            (_, other) => panic!("{query:?}: {other:?}"),
+        };
+        assert_eq!(rows, expected, "{query:?}");
+    }
 }

@@ -214,6 +214,10 @@ impl Talk for Shelf {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn held_bytes(&self) -> usize {
+        self.asked.as_ref().map_or(0, Query::weight_bytes)
+    }
 }
 
 fn failed(error: &TableError) -> Step {

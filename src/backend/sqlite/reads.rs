@@ -19,34 +19,46 @@ use crate::tables::sql::Statement;
 
 /// The connection.
 #[derive(Debug)]
-pub(super) struct SqliteReads(Connection);
+pub(super) struct SqliteReads {
+    connection: Connection,
+    /// Whether what is read is in a transaction: one statement by itself is of one moment without.
+    is_begun: bool,
+}
 
 impl SqliteReads {
     pub(super) const fn new(connection: Connection) -> Self {
-        Self(connection)
+        Self { connection, is_begun: false }
     }
 }
 
 impl Reads for SqliteReads {
-    fn begin(&mut self, until: &Until, _is_single: bool) -> Result<(), TableError> {
+    fn begin(&mut self, until: &Until, is_single: bool) -> Result<(), TableError> {
         let said = |error: rusqlite::Error| connection::table_error(&error, "");
         let until = until.clone();
         let is_over = move || until.is_over();
-        self.0.progress_handler(SQLITE_OPS_PER_LOOK, Some(is_over)).map_err(said)?;
-        self.0.execute_batch("BEGIN").map_err(said)
+        self.connection.progress_handler(SQLITE_OPS_PER_LOOK, Some(is_over)).map_err(said)?;
+        self.is_begun = false;
+        if !is_single {
+            self.connection.execute_batch("BEGIN").map_err(said)?;
+            self.is_begun = true;
+        }
+        Ok(())
     }
 
     fn rows(&self, table: &Table, query: &Query, take: &mut Take<'_>) -> Result<(), TableError> {
         let statement = Statement::rows(Engine::Sqlite, table, query);
-        each_row(&self.0, &statement, (table, &query.columns_of(table)), take)
+        each_row(&self.connection, &statement, (table, &query.columns_of(table)), take)
     }
 
     fn count(&self, table: &Table, filter: &Filter) -> Result<u64, TableError> {
-        connection::number(&self.0, &Statement::count(Engine::Sqlite, table, filter))
+        connection::number(&self.connection, &Statement::count(Engine::Sqlite, table, filter))
     }
 
     fn end(&self) {
-        if let Err(error) = self.0.execute_batch("ROLLBACK") {
+        if !self.is_begun {
+            return;
+        }
+        if let Err(error) = self.connection.execute_batch("ROLLBACK") {
             tracing::debug!(%error, "what was read has ended already");
         }
     }

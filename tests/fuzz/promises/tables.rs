@@ -1,7 +1,7 @@
 //! Whatever clients of ResolveSpec and rtbdp say, byte by byte, of tables in a real SQLite with a cache in front of it: they are told what tables in memory would have told them, and nothing beyond
 //! the filter that a token forces.
 //!
-//! Each line is said by somebody: `r` and a message by a client of ResolveSpec that may see everything, `f` by one that is confined, `d` by a dashboard, `!` and a JSON object is an event that becomes a
+//! Each line is said by somebody: `r` and a message by a client of ResolveSpec that may see and change all rows but the forbidden one, `f` by one that is confined, `d` by a dashboard, `!` and a JSON object is an event that becomes a
 //! row. `~` is a tenth of a second.
 
 use std::path::Path;
@@ -98,7 +98,11 @@ pub(crate) fn hold(input: &[u8]) {
         assert_eq!(one, other, "{:?}", String::from_utf8_lossy(input));
     }
     assert_eq!(in_memory.len(), on_disk.len());
-    assert!(!in_memory[1].contains(WORD), "{}", in_memory[1]);
+    for said in in_memory.iter().take(2) {
+        // What a client says itself is told back in some refusals.
+        let is_said = input.windows(WORD.len()).any(|part| part == WORD.as_bytes());
+        assert!(is_said || !said.contains(WORD), "{said}");
+    }
 }
 
 /// A folder of one input's own.
@@ -155,16 +159,18 @@ fn told(input: &[u8], schema: &Schema, cached: Cached) -> [String; 3] {
     settings.tables = Tables { schema: schema.clone(), party: Some(PartyId(1)) };
     let mut world = World::new(1, &settings);
     assert_eq!(world.join(party(cached, &settings)), PartyId(1));
-    let all = open(&mut world, &format!("/rs/ws?token={}", token(None)));
-    let confined =
-        open(&mut world, &format!("/rs/ws?token={}", token(Some(r#"{"eq":["team","red"]}"#))));
+    let resolvespec = |filter: Option<&str>| format!("/rs/ws?token={}", token(filter));
+    let maker = open(&mut world, &resolvespec(None));
+    let but_one = format!(r#"{{"not":{{"eq":["name","{WORD}"]}}}}"#);
+    let all = open(&mut world, &resolvespec(Some(&but_one)));
+    let confined = open(&mut world, &resolvespec(Some(r#"{"eq":["team","red"]}"#)));
     let dashboard = open(&mut world, &format!("/api?token={}", token(None)));
     let first = [
         format!(r#"{{"id":"1","type":"request","operation":"create","entity":"users","data":{{"name":"{WORD}","team":"blue"}}}}"#),
         r#"{"id":"2","type":"request","operation":"create","entity":"users","data":{"name":"ada","team":"red"}}"#.to_owned(),
     ];
     for said in &first {
-        world.say(all, &frame(said.as_bytes()));
+        world.say(maker, &frame(said.as_bytes()));
         world.settle();
     }
     for line in input.split(|byte| *byte == b'\n').take(LINES_MAX) {
