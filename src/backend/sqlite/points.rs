@@ -42,7 +42,7 @@ impl PointReads {
         });
         read.ok()?;
         let end = End { count: rows.len() as u64, total: None, number: None };
-        Some(Page { rows, end: Some(end) })
+        Some(Page { rows: rows.into(), end: Some(end) })
     }
 }
 
