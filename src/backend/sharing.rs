@@ -96,10 +96,9 @@ impl Sharing {
         let follower = Follower { asker, at: 0, is_wanting: true };
         // What comes with rows is of other tables, whose writes are not looked at.
         let can_join = query.preload.is_empty() && self.bytes <= TABLE_SHARED_BYTES_MAX;
-        let is_same =
-            |read: &&mut Read| read.gone == 0 && read.writes == writes && read.query == query;
+        let is_same = |read: &Read| read.gone == 0 && read.writes == writes && read.query == query;
         let found = self.reads.iter_mut().filter(|_| can_join);
-        let found = found.map(|(id, read)| (*id, read)).find(|(_, read)| is_same(&read));
+        let found = found.map(|(id, read)| (*id, read)).find(|(_, read)| is_same(read));
         if let Some((id, read)) = found {
             read.followers.push(follower);
             self.of.insert(asker, id);
