@@ -121,30 +121,33 @@ fn every_corpus_keeps_its_promise() {
     }
 }
 
+/// Names, filters and payloads of MQTT.
+const TEXTS: [&[u8]; 6] = [b"a", b"a/b", b"", "é".as_bytes(), b"$share/g/a", b"+/#"];
+/// Properties of MQTT 5, of packets that may have them and of others.
+const PROPERTIES: [&[u8]; 7] = [
+    b"",
+    b"\x01\x01",
+    b"\x26\0\x01k\0\x01v",
+    b"\x0b\x07",
+    b"\x23\0\x05",
+    b"\x11\0\0\0\x09",
+    b"\x26\0\x01k\0\x01v\x26\0\x01k\0\x01w",
+];
+
 /// What clients of MQTT may say, put together and damaged by chance, a bounded part of what the fuzz target tries: our codec and another read it alike.
 #[test]
 fn packets_are_read_as_another_codec_reads_them() {
     let text = |text: &[u8]| [&u16::try_from(text.len()).unwrap().to_be_bytes(), text].concat();
-    let texts: [&[u8]; 6] = [b"a", b"a/b", b"", "é".as_bytes(), b"$share/g/a", b"+/#"];
-    let properties: [&[u8]; 7] = [
-        b"",
-        b"\x01\x01",
-        b"\x26\0\x01k\0\x01v",
-        b"\x0b\x07",
-        b"\x23\0\x05",
-        b"\x11\0\0\0\x09",
-        b"\x26\0\x01k\0\x01v\x26\0\x01k\0\x01w",
-    ];
     let (mut random, mut read_count) = (fastrand::Rng::with_seed(16), 0);
     for _ in 0..100_000 {
         let level = 4 + u8::from(random.bool());
         let mut said = Vec::new();
         for _ in 0..1 + random.usize(..4) {
-            let some = |random: &mut fastrand::Rng| text(texts[random.usize(..texts.len())]);
+            let some = |random: &mut fastrand::Rng| text(TEXTS[random.usize(..TEXTS.len())]);
             let own = |random: &mut fastrand::Rng| match level {
                 4 => Vec::new(),
                 _ => {
-                    let own = properties[random.usize(..properties.len())];
+                    let own = PROPERTIES[random.usize(..PROPERTIES.len())];
                     [&[u8::try_from(own.len()).unwrap()], own].concat()
                 }
             };
