@@ -121,6 +121,7 @@ pub struct MemoryConfig {
     pub mesh_bytes_max: u64,
     pub tables_bytes_max: u64,
     pub tokens_bytes_max: u64,
+    pub sessions_bytes_max: u64,
 }
 
 /// What the server says of itself, as events.

@@ -128,6 +128,10 @@ pub struct Heading<'a> {
 pub struct Told {
     /// The number that it acknowledges it by; 0: it need not.
     pub number: u16,
+    /// The quality of service, if it has a number.
+    pub qos: u8,
+    /// It was sent under this number before.
+    pub is_again: bool,
     /// It is of the past.
     pub is_past: bool,
     /// When it is told, in microseconds since 1970; 0: as it is ordered.

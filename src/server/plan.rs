@@ -176,6 +176,7 @@ pub(super) fn settings(
             mesh_bytes_max: share(sizes.of(Part::Mesh)),
             tables_bytes_max: share(sizes.of(Part::Tables)),
             tokens_bytes_max: share(sizes.of(Part::Tokens)),
+            sessions_bytes_max: share(sizes.of(Part::Sessions)),
         },
         message_bytes_max: count(config.message_bytes_max),
         bounds: Bounds {

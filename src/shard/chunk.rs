@@ -13,6 +13,7 @@ use super::solo::Solo;
 use super::transport::Voice;
 use super::voice;
 use super::voice::SseId;
+use super::window::Flying;
 use super::window::Window;
 use crate::batch::Item;
 use crate::batch::LargeEvents;
@@ -96,7 +97,7 @@ pub(super) fn fill(
         voice,
         class,
         epoch,
-        told: Told { now_us: now.wall_us, ..Told::default() },
+        told: Told::default(),
         is_passed_over: false,
         scratch,
         batch_events_max: u16::MAX,
@@ -110,17 +111,12 @@ pub(super) fn fill(
         && filling.scratch.chunk.len() + filling.scratch.batch.bytes() < SOLO_CHUNK_BYTES
     {
         filled.skipped += filling.end_before_large(&mut solo.outbox);
-        if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
+        if is_large_next(solo) && !filling.scratch.chunk.is_empty() {
             break;
         }
-        let Some(item) = next_item(solo, class, window_max) else { break };
-        if let Item::Event { event, .. } | Item::Past { event, .. } = &item
-            && event.is_expired(now.wall_us)
-        {
-            continue;
-        }
-        filling.told.is_past = matches!(item, Item::Past { .. });
-        filling.told.number = number_of(solo, class, &item);
+        let Some((item, told)) = next_item(solo, class, window_max, now) else { break };
+        let Some(item) = item else { continue };
+        filling.told = told;
         filled.skipped += filling.take(item, solo, large);
         //= mqtt-v5.0#3.1.2.11.4
         //# Where a Packet is too large to send, the Server MUST discard it without sending it and then behave as if it had completed
@@ -149,14 +145,76 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
     }
 }
 
-/// The next item that may go: where events are to be acknowledged, some may have to wait for that, and others do not wait for them.
-fn next_item(solo: &mut Solo, class: Option<&Class>, window_max: u16) -> Option<Item> {
-    let Some(class) = class.filter(|class| class.is_numbered()) else { return solo.outbox.pop() };
+/// Whether what goes next is a large event.
+fn is_large_next(solo: &Solo) -> bool {
+    let again = solo.window.as_deref().and_then(Window::again);
+    again.is_some_and(|again| again.event.is_large()) || solo.outbox.large_next().is_some()
+}
+
+/// The next item that may go, and how it is told: where events are to be acknowledged, some may have to wait for that, and others do not wait for them. No item: its
+/// time is over, or its client does not take it.
+fn next_item(
+    solo: &mut Solo,
+    class: Option<&Class>,
+    window_max: u16,
+    now: Now,
+) -> Option<(Option<Item>, Told)> {
+    let told = Told { now_us: now.wall_us, ..Told::default() };
+    let is_numbered = |class: &&Class| class.is_numbered() || solo.window.is_some();
+    let Some(class) = class.filter(is_numbered) else {
+        let item = solo.outbox.pop()?;
+        let told = Told { is_past: matches!(item, Item::Past { .. }), ..told };
+        return Some((Some(item).filter(|item| !is_expired(item, now)), told));
+    };
     let share = solo.outbox.share();
     let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
-    match window.is_full() {
+    if let Some(again) = window.again() {
+        return Some(next_again(&again.clone(), window, class, told));
+    }
+    let item = match window.is_full() {
         false => solo.outbox.pop(),
         true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
+    }?;
+    let mut told = Told { is_past: matches!(item, Item::Past { .. }), ..told };
+    if is_expired(&item, now) {
+        return Some((None, told));
+    }
+    let qos = qos_of(class, &item);
+    if let Item::Event { event, subs } | Item::Past { event, subs } = &item
+        && qos > 0
+        && !class.is_too_large(event.payload.len())
+    {
+        told.qos = qos;
+        told.number = window.number(event, *subs, (qos, told.is_past));
+    }
+    Some((Some(item), told))
+}
+
+/// What was in flight when the connection before this one ended, under its old number.
+fn next_again(
+    again: &Flying,
+    window: &mut Window,
+    class: &Class,
+    told: Told,
+) -> (Option<Item>, Told) {
+    let Flying { number, qos, is_past, subs, .. } = *again;
+    let (event, told) = (Arc::clone(&again.event), Told { number, qos, is_past, is_again: true, ..told });
+    if event.is_expired(told.now_us) || class.is_too_large(event.payload.len()) {
+        window.acknowledged(number);
+        return (None, told);
+    }
+    window.sent_again();
+    let item = match is_past {
+        true => Item::Past { event, subs },
+        false => Item::Event { event, subs },
+    };
+    (Some(item), told)
+}
+
+fn is_expired(item: &Item, now: Now) -> bool {
+    match item {
+        Item::Event { event, .. } | Item::Past { event, .. } => event.is_expired(now.wall_us),
+        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => false,
     }
 }
 
@@ -167,18 +225,6 @@ fn qos_of(class: &Class, item: &Item) -> u8 {
             Subs { of: &class.key.subs, set: *subs }.qos_of(event)
         }
         Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => 0,
-    }
-}
-
-/// The number that an item is acknowledged by; 0: it is not.
-fn number_of(solo: &mut Solo, class: Option<&Class>, item: &Item) -> u16 {
-    match (class, item, solo.window.as_deref_mut()) {
-        (Some(class), Item::Event { event, .. } | Item::Past { event, .. }, Some(window))
-            if qos_of(class, item) > 0 && !class.is_too_large(event.payload.len()) =>
-        {
-            window.number(event)
-        }
-        _ => 0,
     }
 }
 

@@ -7,6 +7,7 @@ mod access;
 mod addresses;
 mod allowance;
 mod arrivals;
+mod bookmark;
 mod brake;
 mod chunk;
 mod claims;
@@ -39,6 +40,8 @@ mod large;
 mod latency;
 mod life;
 mod lifecycle;
+mod missed;
+mod names;
 mod operator;
 mod own;
 mod pace;
@@ -137,6 +140,7 @@ pub use sink::Sent;
 pub use sink::Sink;
 pub use stats::Behind;
 pub use stats::Deflated;
+pub use stats::Left;
 pub use stats::Stats;
 pub use tally::STATUSES;
 pub use tally::Spoken;
@@ -144,6 +148,7 @@ pub use tally::Tally;
 pub use work::Done;
 
 use crate::auth::Verifier;
+use self::names::Holding;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::history::Held;
@@ -237,8 +242,12 @@ impl Shard {
             Mesh::Enter(entry) => self.enter_here(&entry, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
-            Mesh::Claim { address, name, is_claimed } => self.claimed(address, name, is_claimed),
-            Mesh::TakenOver(conn) => self.rights.taken_over.push(conn),
+            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant),
+            Mesh::Named { conn, name, left } => self.rights.names.granted.push((conn, name, left)),
+            Mesh::TakenOver(conn) => self.rights.names.taken_over.push(conn),
+            Mesh::Released { name, address, left } => {
+                Holding::at(self).released(name, address, left, now);
+            }
             Mesh::Revoke(what) => self.revoke_here(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
@@ -303,6 +312,7 @@ impl Shard {
             self.telling.plays.due_ms(),
             self.arrived.brake.due_ms(),
             self.life.due_ms(),
+            self.rights.claims.due_ms(),
         ]
         .into_iter()
         .flatten()
@@ -315,7 +325,9 @@ impl Shard {
         let durable = self.durable.as_ref().map(|durable| &durable.home);
         let held = durable.map_or_else(Held::default, home::Home::held).and(self.home.held());
         let topics = self.home.topic_count() + durable.map_or(0, home::Home::topic_count);
+        let (sessions, bytes) = self.rights.claims.left();
         Stats {
+            left: Left { sessions: sessions as u64, bytes: bytes as u64, ..self.stats.left },
             connections: self.conns.len() as u64,
             classes: self.classes.len() as u64,
             topics: topics as u64,

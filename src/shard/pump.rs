@@ -211,9 +211,9 @@ impl Shard {
         if closing.is_none() {
             self.ask_for_next_pages(id, now);
         }
-        let has_more = self.conns.solo(id);
-        let has_more =
-            has_more.is_some_and(|solo| !solo.owed.is_empty() || !solo.outbox.is_empty());
+        let has_more = self.conns.solo(id).is_some_and(|solo| {
+            !solo.owed.is_empty() || !solo.outbox.is_empty() || solo.has_again()
+        });
         if has_more && !is_held {
             self.mark_solo(id);
         }

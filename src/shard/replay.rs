@@ -12,6 +12,7 @@ use super::access::Who;
 use super::access::common;
 use super::input::ConnId;
 use super::input::PageAnswer;
+use super::names::Holding;
 use super::past::Wanted;
 use super::player::Player;
 use super::player::Taking;
@@ -216,7 +217,12 @@ impl Shard {
         }
         let PageAnswer { reader: _, replay: _, home: _, read, mut page, began } = answer;
         let Some(replay) = self.conns.replay_of(id, serial) else { return };
-        let (sub, is_played) = (replay.sub, replay.player.is_some());
+        let (sub, is_played, together) = (replay.sub, replay.player.is_some(), replay.together);
+        let mut gaps = page.gaps.iter().chain(page.late_gaps.iter().map(|(_, gap)| gap));
+        if together != 0 && let Some(gap) = gaps.next() {
+            let is_lost = gap.reason != GapReason::Unavailable;
+            return Holding::at(self).break_off(id, is_lost, now);
+        }
         let set = 1 << sub;
         for gap in std::mem::take(&mut page.gaps) {
             self.push_page_gap(id, serial, set, gap);
@@ -262,6 +268,10 @@ impl Shard {
 
     /// Says that events are not coming, but for what was said of their topic before.
     pub(super) fn push_page_gap(&mut self, id: ConnId, serial: u32, set: u64, mut gap: Gap) {
+        debug_assert!(
+            self.conns.replay_of(id, serial).is_none_or(|replay| replay.together == 0),
+            "whoever has missed something that is not kept has lost its session"
+        );
         if self.conns.narrowed_to(id, serial).is_some_and(|who| !who.hears_of_all(&gap.topic)) {
             return;
         }
@@ -325,6 +335,10 @@ impl Shard {
         now: Now,
     ) {
         let set = 1 << sub;
+        let together = self.conns.replay_of(id, serial).map_or(0, |replay| replay.together);
+        if together != 0 {
+            return self.push_missed(id, together, events);
+        }
         let (filter, forced) = self.terms_of(id, set);
         let narrowed = self.conns.narrowed_to(id, serial);
         for event in events {
@@ -363,6 +377,9 @@ impl Shard {
         };
         let replay = solo.replays.remove(index);
         self.telling.plays.plan(&mut self.conns, id);
+        if replay.together != 0 {
+            return;
+        }
         self.end_past(id, replay.sub, now);
         let Some(solo) = self.conns.solo_mut(id) else {
             return;

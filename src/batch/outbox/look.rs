@@ -5,6 +5,23 @@ use super::Outbox;
 use crate::event::Event;
 
 impl Outbox {
+    /// Events that wait in the order of their stamps, and which subscriptions each is for.
+    pub fn events(&self) -> impl Iterator<Item = (&Event, u64)> {
+        self.items.iter().flatten().filter_map(|waiting| match &waiting.item {
+            Item::Event { event, subs } => Some((&**event, *subs)),
+            Item::Past { .. } | Item::Said { .. } | Item::Reached { .. } | Item::Raw(_) => None,
+        })
+    }
+
+    /// Subscriptions for which states of the past wait, one bit each.
+    #[must_use]
+    pub fn past_subs(&self) -> u64 {
+        self.items.iter().flatten().fold(0, |set, waiting| match &waiting.item {
+            Item::Past { subs, .. } => set | subs,
+            _ => set,
+        })
+    }
+
     /// Whether an event waits in it.
     #[must_use]
     pub fn holds(&self, wanted: &Event) -> bool {

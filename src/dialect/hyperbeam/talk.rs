@@ -10,6 +10,7 @@ use super::topics;
 use super::topics::Options;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -95,6 +96,10 @@ impl Talk for Conversation {
     }
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
+        None
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
         None
     }
 }

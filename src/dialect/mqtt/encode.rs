@@ -84,10 +84,10 @@ fn head(heading: &Heading<'_>, version: Version, properties: &[u8], out: &mut Ve
     let topic = names::name_of(&heading.event.topic, heading.view);
     let qos = match heading.told.number {
         0 => QoS::AtMostOnce,
-        _ => QoS::of(heading.subs.qos_of(heading.event)).unwrap_or_default(),
+        _ => QoS::of(heading.told.qos).unwrap_or_default(),
     };
     let head = PublishHead {
-        is_again: false,
+        is_again: heading.told.is_again,
         qos,
         is_retained: is_retained(heading),
         topic: &topic,

@@ -8,6 +8,8 @@ mod doors;
 
 mod encode;
 
+mod kept;
+
 mod message;
 
 mod names;
@@ -30,7 +32,10 @@ use crate::dialect::Manners;
 use crate::dialect::NoPacket;
 use crate::dialect::Packets;
 use crate::dialect::Protocol;
+use crate::dialect::Setting;
+use crate::dialect::SettingTakes;
 use crate::dialect::Silence;
+use crate::limits;
 use crate::wire::mqtt;
 use crate::wire::mqtt::Reason;
 
@@ -51,8 +56,16 @@ pub static PROTOCOL: Protocol = Protocol {
         secret: None,
     }),
     packets: Some(&PACKETS),
-    settings: &[],
+    settings: &[Setting {
+        name: SESSION_S_MAX,
+        takes: SettingTakes::Number { min: 0, max: limits::SESSION_S_MAX, unit: "seconds" },
+        default: limits::SESSION_S_DEFAULT,
+        doc: "How long the session of an MQTT client that is gone is kept at most: as long as one of 3.1.1 is that is not clean, and one of 5 that asks for more. 0: a session ends with its connection.",
+    }],
 };
+
+/// The setting's name; what it means stands above.
+const SESSION_S_MAX: &str = "session_s_max";
 
 static PACKETS: Packets = Packets {
     // What begins with a letter is a method of HTTP; whatever else does not begin with CONNECT is closed by who hears packets.

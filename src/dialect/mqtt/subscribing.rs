@@ -3,10 +3,11 @@
 //! Invariants: of each filter of a packet it is said, in order, what was granted or why not; a filter that is named again takes the place of the one
 //! before, which loses nothing. Who asks for the same of the same filter is in one class.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::kept;
 use super::names;
 use super::publishing::Terms as Answering;
 use super::reasons;
@@ -29,6 +30,7 @@ use crate::matcher::filter::Predicate;
 use crate::position::Since;
 use crate::wire::http::percent;
 use crate::wire::mqtt::Options;
+use crate::wire::mqtt::Packet;
 use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::QoS;
@@ -39,14 +41,20 @@ use crate::wire::mqtt::Unsubscribe;
 use crate::wire::mqtt::Version;
 use crate::wire::mqtt::put_suback;
 use crate::wire::mqtt::put_unsuback;
+use crate::wire::mqtt::read;
 use crate::wire::mqtt::topic;
 
 /// A client's subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    filters: BTreeSet<Arc<str>>,
+    /// Each with the SUBSCRIBE that would make it anew, where that is kept.
+    filters: BTreeMap<Arc<str>, Box<[u8]>>,
+    /// They outlast the connection.
+    pub(super) is_kept: bool,
     /// SUBSCRIBE that is being carried out.
     awaited: Option<Box<Awaited>>,
+    /// Those that a session is to go on with.
+    going_on: Vec<Arc<str>>,
 }
 
 /// SUBSCRIBE that is to be answered: of each filter, in order.
@@ -61,7 +69,7 @@ struct Awaited {
 #[derive(Debug)]
 enum Filtered {
     /// It is asked for.
-    Asked(Arc<str>, QoS),
+    Asked(Arc<str>, QoS, Box<[u8]>),
     /// It is known what becomes of it.
     Known(Reason),
 }
@@ -86,7 +94,11 @@ impl Subscriptions {
         let terms = Terms::of(subscribe, answering);
         let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
         for (filter, options) in subscribe.filters.iter() {
-            let is_new = !self.filters.contains(filter);
+            let is_new = !self.filters.contains_key(filter);
+            let packet = || match self.is_kept {
+                true => kept::alone(subscribe, filter, options),
+                false => Box::default(),
+            };
             filters.push(match terms.verdict(filter, options, is_new, view) {
                 Verdict::Wrong(refusal) => {
                     why.get_or_insert(refusal.message);
@@ -97,13 +109,14 @@ impl Subscriptions {
                 Verdict::Wish(wish) => {
                     let id = Arc::clone(&wish.subscription.id);
                     wishes.push(wish);
-                    Filtered::Asked(id, options.qos)
+                    Filtered::Asked(id, options.qos, packet())
                 }
                 Verdict::Nothing if is_new && self.filters.len() >= SUBSCRIPTIONS_MAX => {
                     Filtered::Known(Reason::QUOTA_EXCEEDED)
                 }
                 Verdict::Nothing => {
-                    self.filters.insert(filter.into());
+                    let packet = packet();
+                    self.filters.insert(filter.into(), packet);
                     Filtered::Known(granted(options.qos))
                 }
                 Verdict::Refused(reason) => Filtered::Known(reason),
@@ -126,13 +139,13 @@ impl Subscriptions {
         for filter in awaited.filters {
             reasons.push(match filter {
                 Filtered::Known(reason) => reason,
-                Filtered::Asked(filter, qos) => match results.next() {
+                Filtered::Asked(filter, qos, packet) => match results.next() {
                     Some(Err(refusal)) => {
                         awaited.why.get_or_insert_with(|| refusal.message.clone());
                         reasons::of_subscribe(refusal.code)
                     }
                     _ => {
-                        self.filters.insert(filter);
+                        self.filters.insert(filter, packet);
                         granted(qos)
                     }
                 },
@@ -146,6 +159,45 @@ impl Subscriptions {
         steps.push(Step::say(out));
     }
 
+    /// What would make each of them anew.
+    pub(super) fn packets(&self) -> impl Iterator<Item = &[u8]> {
+        self.filters.values().map(|packet| &**packet)
+    }
+
+    /// The client goes on with a session that has these.
+    pub(super) fn go_on(
+        &mut self,
+        packets: &[&[u8]],
+        (answering, view): (Answering, &View),
+        steps: &mut Vec<Step>,
+    ) {
+        let mut wishes = Vec::new();
+        for packet in packets {
+            let Ok(Packet::Subscribe(subscribe)) = read(packet, Some(Version::V5)) else { continue };
+            let terms = Terms::of(&subscribe, answering);
+            for (filter, options) in subscribe.filters.iter() {
+                match terms.verdict(filter, options, false, view) {
+                    Verdict::Wish(wish) => wishes.push(wish),
+                    Verdict::Nothing => {}
+                    // What it could ask for when it was made is no longer granted.
+                    Verdict::Wrong(_) | Verdict::Refused(_) => continue,
+                }
+                self.filters.insert(filter.into(), (*packet).into());
+            }
+        }
+        self.going_on = wishes.iter().map(|wish| Arc::clone(&wish.subscription.id)).collect();
+        steps.push(Step::Ask { ticket: Ticket::Id(None), what: Request::Resume(wishes) });
+    }
+
+    /// It is known which of them go on.
+    pub(super) fn gone_on(&mut self, results: &[Result<(), Refusal>]) {
+        for (filter, result) in std::mem::take(&mut self.going_on).iter().zip(results) {
+            if result.is_err() {
+                self.filters.remove(filter);
+            }
+        }
+    }
+
     pub(super) fn unsubscribe(
         &mut self,
         unsubscribe: &Unsubscribe<'_>,
@@ -154,8 +206,8 @@ impl Subscriptions {
     ) {
         let mut reasons = Vec::new();
         for (filter, _) in unsubscribe.filters.iter() {
-            reasons.push(match self.filters.take(filter) {
-                Some(id) => {
+            reasons.push(match self.filters.remove_entry(filter) {
+                Some((id, _)) => {
                     steps.push(Step::Unsubscribe { id });
                     Reason::SUCCESS
                 }

@@ -9,6 +9,7 @@ use super::encode;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::PublishResult;
 use crate::dialect::Published;
 use crate::dialect::Refusal;
@@ -55,6 +56,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
     }
 }
 

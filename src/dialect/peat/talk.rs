@@ -3,6 +3,7 @@
 use super::request::Request;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -39,6 +40,10 @@ impl Talk for Conversation {
     }
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
+        None
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
         None
     }
 }

@@ -16,6 +16,7 @@ use crate::dialect::Ask;
 use crate::dialect::Batch;
 use crate::dialect::Context;
 use crate::dialect::Request as Question;
+use crate::dialect::Kept;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
@@ -171,6 +172,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
     }
 }
 

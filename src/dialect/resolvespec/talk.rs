@@ -15,6 +15,7 @@ use crate::batch::Slow;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::RefusalCode;
 use crate::dialect::Request;
 use crate::dialect::Said;
@@ -439,6 +440,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
     }
 }
 

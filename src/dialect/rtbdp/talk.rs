@@ -15,6 +15,7 @@ use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Batch;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
@@ -215,6 +216,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
     }
 }
 

@@ -13,6 +13,7 @@ use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
 use super::super::tickets::draft_bytes;
 use super::Session;
+use super::talk::begins_with_claim;
 use super::talk::begins_with_publish;
 use super::talk::begins_with_table;
 use super::waits::Awaited;
@@ -187,6 +188,9 @@ impl Shard {
                         }
                         Heard::Steps { steps, is_counted: true } if begins_with_table(&steps) => {
                             self.ask_tables(id, steps, &mut paused, now)
+                        }
+                        Heard::Steps { steps, is_counted: true } if begins_with_claim(&steps) => {
+                            self.ask_name(id, steps, &mut paused)
                         }
                         said => self.carry_out_heard(id, websocket, said, now),
                     };

@@ -7,6 +7,7 @@ use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
+use super::super::names::Holding;
 use super::super::settings::Settings;
 use super::super::shards::Shards;
 use super::super::solo::Shown;
@@ -26,7 +27,12 @@ pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
 
 /// Whether the next step is a question whose answer is awaited: a publish, or something asked of tables.
 pub(super) fn begins_with_question(steps: &[Step]) -> bool {
-    begins_with_publish(steps) || begins_with_table(steps)
+    begins_with_publish(steps) || begins_with_table(steps) || begins_with_claim(steps)
+}
+
+/// Whether the next step is the claim of a name.
+pub(super) fn begins_with_claim(steps: &[Step]) -> bool {
+    matches!(steps.first(), Some(Step::Ask { what: Request::Claim { .. }, .. }))
 }
 
 /// Whether the next step is something asked of tables.
@@ -112,7 +118,6 @@ impl Shard {
                         conn.caller.origin_mut().silent_s_max = after_s;
                     }
                 }
-                Step::Claim { name } => self.claim_for(id, name),
                 Step::Window { most } => {
                     if let Some(conn) = self.conns.find_mut(id) {
                         conn.caller.origin_mut().window_max = most;
@@ -143,8 +148,18 @@ impl Shard {
                     let answered = self.answer_in_talk(id, ticket, answer, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
+                Step::Ask { ticket, what: Request::Resume(wishes) } => {
+                    let results = Holding::at(self).resume(id, &wishes, now);
+                    let answer = Answer::Subscribed(&results);
+                    let answered = self.answer_in_talk(id, ticket, answer, now);
+                    steps.splice(0..0, answered).for_each(drop);
+                }
                 Step::Ask {
-                    what: Request::Publish(_) | Request::Query(_) | Request::Write(_),
+                    what:
+                        Request::Publish(_)
+                        | Request::Query(_)
+                        | Request::Write(_)
+                        | Request::Claim { .. },
                     ..
                 } => unreachable!("what is awaited is told apart before this"),
             }
