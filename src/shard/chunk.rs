@@ -148,6 +148,7 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
 /// Whether what goes next is a large event.
 fn is_large_next(solo: &Solo) -> bool {
     let again = solo.window.as_deref().and_then(Window::again);
+    let again = again.filter(|_| !solo.outbox.is_answer_next());
     again.is_some_and(|again| again.event.is_large()) || solo.outbox.large_next().is_some()
 }
 
@@ -168,10 +169,11 @@ fn next_item(
     };
     let share = solo.outbox.share();
     let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
-    if let Some(again) = window.again() {
+    // What it is answered stands before all of that: that it goes on, first of all.
+    if let Some(again) = window.again().filter(|_| !solo.outbox.is_answer_next()) {
         return Some(next_again(&again.clone(), window, class, told));
     }
-    let item = match window.is_full() {
+    let item = match window.is_full() && !solo.outbox.is_answer_next() {
         false => solo.outbox.pop(),
         true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
     }?;
@@ -198,7 +200,8 @@ fn next_again(
     told: Told,
 ) -> (Option<Item>, Told) {
     let Flying { number, qos, is_past, subs, .. } = *again;
-    let (event, told) = (Arc::clone(&again.event), Told { number, qos, is_past, is_again: true, ..told });
+    let (event, told) =
+        (Arc::clone(&again.event), Told { number, qos, is_past, is_again: true, ..told });
     if event.is_expired(told.now_us) || class.is_too_large(event.payload.len()) {
         window.acknowledged(number);
         return (None, told);

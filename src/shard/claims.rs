@@ -44,10 +44,10 @@ enum Claim {
 
 /// Who wants a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Claimant {
-    pub(super) address: Address,
+pub struct Claimant {
+    pub address: Address,
     /// It does not go on from what was left behind.
-    pub(super) is_clean: bool,
+    pub is_clean: bool,
 }
 
 /// What a client that is gone has left behind.

@@ -31,14 +31,21 @@ impl Shard {
         let (mut set, mut topics): (u64, Vec<TopicPattern>) = (0, Vec::new());
         for (index, sub) in subs.iter().enumerate().filter(|(_, sub)| sub.delivery.qos > 0) {
             set |= 1 << index;
-            topics.extend(sub.topics.iter().filter(|topic| !topics.contains(topic)).cloned().collect::<Vec<_>>());
+            topics.extend(
+                sub.topics
+                    .iter()
+                    .filter(|topic| !topics.contains(topic))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
         }
         let newest_us = self.telling.gathered.cursor();
         let has_gone_on = |home: &HomeId| {
             let at = |of: &[u64]| of.get(home.index()).copied();
             at(homes_us).is_some_and(|left_us| at(newest_us) != Some(left_us))
         };
-        let mut homes = if set == 0 { Vec::new() } else { self.shards.homes().of_patterns(&topics) };
+        let mut homes =
+            if set == 0 { Vec::new() } else { self.shards.homes().of_patterns(&topics) };
         homes.retain(has_gone_on);
         if homes.is_empty() {
             return;
@@ -64,18 +71,19 @@ impl Shard {
     }
 
     /// Events of a page go to the outbox of a connection for those of its subscriptions that have missed them.
-    pub(super) fn push_missed(&mut self, id: ConnId, together: u64, events: &[Arc<Event>]) {
+    pub(super) fn push_missed(&mut self, id: ConnId, events: &[Arc<Event>]) {
         let subs = self.subs_of(id).to_vec();
         let begun = Holding::at(self).begun(id);
         for event in events {
             let is_later = |sub: &Subscription| {
                 let began = begun.iter().find(|(of, _)| *of == sub.id);
-                began.and_then(|(_, at)| at.get(event.home.index())).is_none_or(|at| event.time_us > *at)
+                began
+                    .and_then(|(_, at)| at.get(event.home.index()))
+                    .is_none_or(|at| event.time_us > *at)
             };
             let (mut set, mut told) = (0, None);
             for (index, sub) in subs.iter().enumerate() {
-                let wants = together & 1 << index != 0
-                    && sub.topics.iter().any(|topic| topic.matches(&event.topic))
+                let wants = sub.topics.iter().any(|topic| topic.matches(&event.topic))
                     && !sub.excludes(event)
                     && is_later(sub);
                 if wants && let Some(shown) = self.shown(sub.filter.as_ref(), &sub.forced, event) {
@@ -83,6 +91,7 @@ impl Shard {
                     told = Some(shown);
                 }
             }
+            // Of those that have nothing to acknowledge there may be some that are told it as well.
             let Some(event) = told.filter(|event| Subs { of: &subs, set }.qos_of(event) > 0) else {
                 continue;
             };

@@ -96,6 +96,9 @@ use std::sync::Arc;
 
 pub use access::Access;
 pub use access::Listeners;
+pub use bookmark::Bookmark;
+pub use bookmark::ClientName;
+pub use claims::Claimant;
 pub use doors::routes_page;
 pub use figures::FIGURES;
 pub use figures::Figure;
@@ -147,8 +150,8 @@ pub use tally::Spoken;
 pub use tally::Tally;
 pub use work::Done;
 
-use crate::auth::Verifier;
 use self::names::Holding;
+use crate::auth::Verifier;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::history::Held;

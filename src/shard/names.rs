@@ -177,13 +177,7 @@ impl<'a> Holding<'a> {
     }
 
     /// A name is a connection's, unless that has gone: then it is let go of at once, with what was left.
-    fn granted(
-        &mut self,
-        conn: ConnRef,
-        name: ClientName,
-        left: Option<Box<Bookmark>>,
-        now: Now,
-    ) {
+    fn granted(&mut self, conn: ConnRef, name: ClientName, left: Option<Box<Bookmark>>, now: Now) {
         let found = self.shard.conns.find_ref(conn).filter(|found| !found.is_closing());
         let hold = found.and_then(|found| found.caller.origin_mut().hold.as_deref_mut());
         let Some(hold) = hold.filter(|hold| !hold.is_granted && hold.name == name) else {
@@ -226,21 +220,18 @@ impl<'a> Holding<'a> {
         let may_publish = found.who.as_deref().is_some_and(may_publish);
         let mut will = will.filter(|_| may_publish);
         let kept = found.talk.as_mut().filter(|_| hold.is_some()).and_then(|talk| talk.keep());
-        let Some(hold) = hold else {
+        let Some(Hold { name, left, begun, is_lost, .. }) = hold.map(|hold| *hold) else {
             return self.shard.life.wills.extend(will.map(|will| will.draft));
         };
-        let left = kept.filter(|_| !hold.is_lost).map(|kept| {
+        let left = kept.filter(|_| !is_lost).map(|kept| {
             let will = will.take_if(|will| will.delay_s > 0);
-            let bookmark = match hold.left {
-                // It was not gone on from.
-                Some(left) => *left,
-                None => self.bookmark(id, hold.begun),
-            };
+            // What was not gone on from is left as it was.
+            let bookmark = left.map_or_else(|| self.bookmark(id, begun), |left| *left);
             Box::new(Bookmark { words: kept.words, lasts_s: kept.lasts_s, will, ..bookmark })
         });
         self.shard.life.wills.extend(will.map(|will| will.draft));
         let address = Address { shard: here, conn };
-        self.shard.rights.names.released.push((hold.name, address, left));
+        self.shard.rights.names.released.push((name, address, left));
     }
 
     /// Where a connection's client stands.
@@ -372,9 +363,8 @@ impl Solo {
             }
         }
         for (event, set) in self.outbox.events() {
-            if let Some(at) = homes.get_mut(event.home.index())
-                && Subs { of: subs, set }.qos_of(event) > 0
-            {
+            let qos = Subs { of: subs, set }.qos_of(event);
+            if let Some(at) = homes.get_mut(event.home.index()).filter(|_| qos > 0) {
                 *at = event.time_us.saturating_sub(1).min(*at);
             }
         }

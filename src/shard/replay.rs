@@ -219,7 +219,9 @@ impl Shard {
         let Some(replay) = self.conns.replay_of(id, serial) else { return };
         let (sub, is_played, together) = (replay.sub, replay.player.is_some(), replay.together);
         let mut gaps = page.gaps.iter().chain(page.late_gaps.iter().map(|(_, gap)| gap));
-        if together != 0 && let Some(gap) = gaps.next() {
+        if together != 0
+            && let Some(gap) = gaps.next()
+        {
             let is_lost = gap.reason != GapReason::Unavailable;
             return Holding::at(self).break_off(id, is_lost, now);
         }
@@ -337,7 +339,7 @@ impl Shard {
         let set = 1 << sub;
         let together = self.conns.replay_of(id, serial).map_or(0, |replay| replay.together);
         if together != 0 {
-            return self.push_missed(id, together, events);
+            return self.push_missed(id, events);
         }
         let (filter, forced) = self.terms_of(id, set);
         let narrowed = self.conns.narrowed_to(id, serial);

@@ -165,12 +165,20 @@ impl Solo {
             && self.window.as_ref().is_none_or(|window| window.is_empty())
     }
 
-    /// Which subscriptions must not get live events of this home, because its past is still being told.
+    /// Which of these subscriptions get a live event of this home: not those of which the past is still being told there. What is told to one of those that are told
+    /// together what they have missed will be told to all.
+    pub(super) fn live(&self, home: HomeId, mut subs: u64) -> u64 {
+        for replay in self.replays.iter().filter(|replay| replay.waits_for(home)) {
+            let is_missed = replay.together & subs != 0;
+            subs = if is_missed { 0 } else { subs & !replay.set() };
+        }
+        subs
+    }
+
+    /// Which subscriptions are still being told the past of this home.
     pub(super) fn not_live(&self, home: HomeId) -> u64 {
-        self.replays
-            .iter()
-            .filter(|replay| replay.waits_for(home))
-            .fold(0, |subs, replay| subs | replay.set())
+        let telling = self.replays.iter().filter(|replay| replay.waits_for(home));
+        telling.fold(0, |subs, replay| subs | replay.set())
     }
 
     /// Whether it is being told what its session has missed.

@@ -117,12 +117,16 @@ impl Window {
     }
 
     fn is_in_use(&self, number: u16) -> bool {
-        self.flying.iter().any(|flying| flying.number == number)
-            || self.received.contains(&number)
+        self.flying.iter().any(|flying| flying.number == number) || self.received.contains(&number)
     }
 
     /// Gives an event its number.
-    pub(super) fn number(&mut self, event: &Arc<Event>, subs: u64, (qos, is_past): (u8, bool)) -> u16 {
+    pub(super) fn number(
+        &mut self,
+        event: &Arc<Event>,
+        subs: u64,
+        (qos, is_past): (u8, bool),
+    ) -> u16 {
         loop {
             self.last = self.last.checked_add(1).unwrap_or(1);
             if !self.is_in_use(self.last) {

@@ -81,6 +81,16 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
             naming_of(settings, key).names.push(named);
         }
         "keys" => settings.access = Arc::new(access_with_keys()),
+        "mqtt.session_s_max" => {
+            let seconds = value.parse().expect("seconds");
+            assert!(
+                Arc::make_mut(&mut settings.views).set("mqtt", "session_s_max", seconds),
+                "{key}"
+            );
+        }
+        "history.topic_events_max" => {
+            settings.retention.topic_events_max = value.parse().expect("events");
+        }
         "subscriptions_max" => settings.bounds.subscriptions_max = value.parse().expect("a count"),
         "topic_bytes_max" => settings.bounds.topic_bytes_max = value.parse().expect("bytes"),
         "filter_bytes_max" => settings.bounds.filter_bytes_max = value.parse().expect("bytes"),

@@ -214,6 +214,10 @@ impl Talk for Shelf {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn keep(&mut self) -> Option<fanwire::dialect::Kept> {
+        None
+    }
 }
 
 fn failed(error: &TableError) -> Step {

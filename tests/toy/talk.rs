@@ -109,6 +109,10 @@ impl Talk for Toy {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn keep(&mut self) -> Option<fanwire::dialect::Kept> {
+        None
+    }
 }
 
 impl Ask for Toy {

@@ -13,6 +13,12 @@ impl Outbox {
         })
     }
 
+    /// Whether the next item is something that the server says itself.
+    #[must_use]
+    pub fn is_answer_next(&self) -> bool {
+        self.items.front().and_then(Option::as_ref).is_some_and(|next| next.item.is_answer())
+    }
+
     /// Subscriptions for which states of the past wait, one bit each.
     #[must_use]
     pub fn past_subs(&self) -> u64 {

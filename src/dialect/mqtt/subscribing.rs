@@ -173,7 +173,9 @@ impl Subscriptions {
     ) {
         let mut wishes = Vec::new();
         for packet in packets {
-            let Ok(Packet::Subscribe(subscribe)) = read(packet, Some(Version::V5)) else { continue };
+            let Ok(Packet::Subscribe(subscribe)) = read(packet, Some(Version::V5)) else {
+                continue;
+            };
             let terms = Terms::of(&subscribe, answering);
             for (filter, options) in subscribe.filters.iter() {
                 match terms.verdict(filter, options, false, view) {

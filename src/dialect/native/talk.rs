@@ -97,7 +97,10 @@ impl Ask for Conversation {
             Answer::Subscribed(_) => {
                 unreachable!("what becomes of subscriptions is told as outcomes")
             }
-            Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) => {
+            Answer::Claimed { .. }
+            | Answer::Rows(_)
+            | Answer::Written(_)
+            | Answer::TableFailed(_) => {
                 unreachable!("this conversation asks nothing of tables")
             }
         }

@@ -15,8 +15,8 @@ use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Batch;
 use crate::dialect::Context;
-use crate::dialect::Request as Question;
 use crate::dialect::Kept;
+use crate::dialect::Request as Question;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
@@ -192,6 +192,7 @@ impl Ask for Conversation {
             Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
             Answer::Published(_)
             | Answer::Subscribed(_)
+            | Answer::Claimed { .. }
             | Answer::Rows(_)
             | Answer::Written(_)
             | Answer::TableFailed(_) => {

@@ -23,7 +23,8 @@ fn bookmark(lasts_s: u32, will: Option<(&str, u32)>) -> Option<Box<Bookmark>> {
         let event = event(topic, "", Op::Event, "{}");
         let (key, payload) = (event.key.clone(), event.payload.clone());
         let (fields, ack) = (event.fields.clone(), Ack::Ordered);
-        let draft = Draft { topic: event.topic, key, op: Op::Event, payload, fields, ack, meta: None };
+        let draft =
+            Draft { topic: event.topic, key, op: Op::Event, payload, fields, ack, meta: None };
         Box::new(Will { draft, delay_s })
     });
     Some(Box::new(Bookmark { lasts_s, will, ..Bookmark::default() }))

@@ -149,13 +149,15 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                     | Request::Query(_)
                     | Request::Write(_)
                     | Request::Enter { .. }
+                    | Request::Claim { .. }
+                    | Request::Resume(_)
                     | Request::Subscribe(_),
                 ..
             }
             | Step::Speak(_)
             | Step::Silence { .. }
             | Step::Window { .. }
-            | Step::Claim { .. }
+            | Step::Will(_)
             | Step::Uncounted
             | Step::Acknowledged { .. }
             | Step::Subscribe(_)
