@@ -41,6 +41,17 @@ pub(super) fn begins_with_table(steps: &[Step]) -> bool {
 }
 
 impl Conn {
+    /// Keeps what its conversation says of its client.
+    fn agree(&mut self, step: Step) {
+        let origin = self.caller.origin_mut();
+        match step {
+            Step::Silence { after_s } => origin.silent_s_max = after_s,
+            Step::Window { most } => origin.window_max = most,
+            Step::Will(will) => origin.will = will,
+            _ => unreachable!("it is about nothing that is kept"),
+        }
+    }
+
     /// Has its conversation speak, unless its last words have been said.
     pub(super) fn converse(
         &mut self,
@@ -113,58 +124,41 @@ impl Shard {
                         voice.dialect = dialect;
                     }
                 }
-                Step::Silence { after_s } => {
+                step @ (Step::Silence { .. } | Step::Window { .. } | Step::Will(_)) => {
                     if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().silent_s_max = after_s;
-                    }
-                }
-                Step::Window { most } => {
-                    if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().window_max = most;
-                    }
-                }
-                Step::Will(will) => {
-                    if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().will = will;
+                        conn.agree(step);
                     }
                 }
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
                 Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
-                Step::Ask { ticket, what: Request::Identify { token } } => {
-                    let answered = self.answer_identify(id, ticket, Shown::Token(&token), now);
+                Step::Ask { ticket, what } => {
+                    let answered = self.answer_asked(id, ticket, what, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
-                Step::Ask { ticket, what: Request::Enter { token } } => {
-                    let shown = Shown::Perhaps(token.as_deref());
-                    let answered = self.answer_identify(id, ticket, shown, now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Step::Ask { ticket, what: Request::Subscribe(wishes) } => {
-                    let results: Vec<_> = wishes
-                        .iter()
-                        .map(|wish| self.subscribe_or_replace(id, wish, now))
-                        .collect();
-                    let answer = Answer::Subscribed(&results);
-                    let answered = self.answer_in_talk(id, ticket, answer, now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Step::Ask { ticket, what: Request::Resume(wishes) } => {
-                    let results = Holding::at(self).resume(id, &wishes, now);
-                    let answer = Answer::Subscribed(&results);
-                    let answered = self.answer_in_talk(id, ticket, answer, now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Step::Ask {
-                    what:
-                        Request::Publish(_)
-                        | Request::Query(_)
-                        | Request::Write(_)
-                        | Request::Claim { .. },
-                    ..
-                } => unreachable!("what is awaited is told apart before this"),
             }
         }
         steps
+    }
+
+    /// Answers a question that is not awaited; what its conversation wants to be done then.
+    fn answer_asked(&mut self, id: ConnId, ticket: Ticket, what: Request, now: Now) -> Vec<Step> {
+        let results = match what {
+            Request::Identify { token } => {
+                return self.answer_identify(id, ticket, Shown::Token(&token), now);
+            }
+            Request::Enter { token } => {
+                let shown = Shown::Perhaps(token.as_deref());
+                return self.answer_identify(id, ticket, shown, now);
+            }
+            Request::Subscribe(wishes) => {
+                wishes.iter().map(|wish| self.subscribe_or_replace(id, wish, now)).collect()
+            }
+            Request::Resume(wishes) => Holding::at(self).resume(id, &wishes, now),
+            Request::Publish(_) | Request::Query(_) | Request::Write(_) | Request::Claim { .. } => {
+                unreachable!("what is awaited is told apart before this")
+            }
+        };
+        self.answer_in_talk(id, ticket, Answer::Subscribed(&results), now)
     }
 
     /// A client has acknowledged a message: others may follow.
