@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::window::InFlight;
 use crate::dialect::SubId;
 use crate::dialect::Will;
+use crate::event::Event;
 use crate::limits::BOOKMARK_BYTES;
 
 /// The name that is a client's own among those of its user.
@@ -61,6 +61,34 @@ pub struct Bookmark {
 pub(super) struct Underway {
     pub(super) subs: Box<[SubId]>,
     pub(super) of: InFlight,
+}
+
+/// A message that its client has not acknowledged.
+#[derive(Clone, Debug)]
+pub(super) struct Flying {
+    pub(super) number: u16,
+    pub(super) event: Arc<Event>,
+    /// The subscriptions that it is for, one bit each.
+    pub(super) subs: u64,
+    /// The quality of service that it is told with.
+    pub(super) qos: u8,
+    /// It is told as one of the past.
+    pub(super) is_past: bool,
+}
+
+/// What a window holds when its connection ends.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    pub(super) last: u16,
+    pub(super) flying: Vec<Flying>,
+    pub(super) received: Vec<u16>,
+}
+
+impl InFlight {
+    /// Whether nothing is.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.flying.is_empty() && self.received.is_empty()
+    }
 }
 
 impl Bookmark {

@@ -2,6 +2,7 @@
 //!
 //! Invariants: gaps and notices stand before what follows them; a large event is no part of a chunk, but owed in pieces. Never sends anything.
 
+use super::bookmark::Flying;
 use super::class::Class;
 use super::codec::Codec;
 use super::conns::Conn;
@@ -13,7 +14,6 @@ use super::solo::Solo;
 use super::transport::Voice;
 use super::voice;
 use super::voice::SseId;
-use super::window::Flying;
 use super::window::Window;
 use crate::batch::Item;
 use crate::batch::LargeEvents;

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use super::bookmark::Bookmark;
 use super::bookmark::ClientName;
 use super::input::Address;
+use super::input::Claimant;
 use crate::clock::Now;
 use crate::dialect::Will;
 use crate::event::Draft;
@@ -40,14 +41,6 @@ struct Held {
 enum Claim {
     Held { by: Address, next: Option<Claimant> },
     Left(Box<Left>),
-}
-
-/// Who wants a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claimant {
-    pub address: Address,
-    /// It does not go on from what was left behind.
-    pub is_clean: bool,
 }
 
 /// What a client that is gone has left behind.

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use super::access::Who;
 use super::addresses::Addresses;
+use super::hold::Hold;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::names::Hold;
 use super::session::Session;
 use super::shaped::Shaping;
 use super::solo::Solo;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::bookmark::Bookmark;
 use super::bookmark::ClientName;
-use super::claims::Claimant;
 use super::inquiry::Findings;
 use super::inquiry::Inquiry;
 use super::lanes::Lane;
@@ -56,6 +55,14 @@ pub struct ConnRef {
 pub struct Address {
     pub shard: ShardId,
     pub conn: ConnRef,
+}
+
+/// Who wants a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    pub address: Address,
+    /// It does not go on from what was left behind.
+    pub is_clean: bool,
 }
 
 /// A message from one party to another.

@@ -12,15 +12,18 @@ use super::Shard;
 use super::bookmark::Begun;
 use super::bookmark::Bookmark;
 use super::bookmark::ClientName;
+use super::bookmark::InFlight;
 use super::bookmark::Underway;
-use super::claims::Claimant;
 use super::claims::Settled;
+use super::hold::Hold;
+use super::hold::Names;
 use super::input::Address;
+use super::input::Claimant;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::solo::Solo;
-use super::window::InFlight;
+
 use super::window::Window;
 use crate::clock::Now;
 use crate::dialect::Refusal;
@@ -35,38 +38,6 @@ use crate::position::Since;
 const CLOSE_TAKEN_OVER: u16 = 4009;
 /// The close code for whose session has ended, since something of it is missing.
 const CLOSE_LOST: u16 = 4010;
-
-/// A connection's hold on a name.
-#[derive(Debug)]
-pub(super) struct Hold {
-    name: ClientName,
-    /// It was told that the name is its own.
-    is_granted: bool,
-    /// What it goes on from, until it has.
-    left: Option<Box<Bookmark>>,
-    /// Subscriptions that began while something before them was still to be sent.
-    begun: Vec<Begun>,
-    /// Something of the session is missing: nothing of it is left behind.
-    is_lost: bool,
-}
-
-/// What has come for those who have names, or from them, since the last turn.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    /// Connections here whose names others have now.
-    pub(super) taken_over: Vec<ConnRef>,
-    /// Names that connections here have now, and what they go on from.
-    pub(super) granted: Vec<(ConnRef, ClientName, Option<Box<Bookmark>>)>,
-    /// Names that connections here have let go of, and what they have left behind.
-    released: Vec<(ClientName, Address, Option<Box<Bookmark>>)>,
-}
-
-impl Names {
-    /// Whether there is nothing to do.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.taken_over.is_empty() && self.granted.is_empty() && self.released.is_empty()
-    }
-}
 
 /// A shard, as it looks after names.
 pub(super) struct Holding<'a> {

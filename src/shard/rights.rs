@@ -4,7 +4,7 @@
 
 use super::allowance::Allowances;
 use super::claims::Claims;
-use super::names::Names;
+use super::hold::Names;
 use super::registrar::Registrar;
 use super::settings::Settings;
 use super::tokens::Tokens;

@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::bookmark::Flying;
+use super::bookmark::InFlight;
 use crate::batch::Counted;
 use crate::event::Event;
 
@@ -25,34 +27,6 @@ pub(super) struct Window {
     counted: Counted,
     /// Items of the outbox up to this number were looked at while the window was full, and must wait.
     pub(super) held_until: u64,
-}
-
-/// One of them.
-#[derive(Clone, Debug)]
-pub(super) struct Flying {
-    pub(super) number: u16,
-    pub(super) event: Arc<Event>,
-    /// The subscriptions that it is for, one bit each.
-    pub(super) subs: u64,
-    /// The quality of service that it is told with.
-    pub(super) qos: u8,
-    /// It is told as one of the past.
-    pub(super) is_past: bool,
-}
-
-/// What a window holds when its connection ends.
-#[derive(Debug, Default)]
-pub(super) struct InFlight {
-    pub(super) last: u16,
-    pub(super) flying: Vec<Flying>,
-    pub(super) received: Vec<u16>,
-}
-
-impl InFlight {
-    /// Whether nothing is.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.flying.is_empty() && self.received.is_empty()
-    }
 }
 
 impl Window {

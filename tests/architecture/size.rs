@@ -49,7 +49,7 @@ const WIDER: [(&str, usize, &str); 11] = [
     ),
     (
         "src/shard/solo.rs: Replay",
-        17,
+        18,
         "how far the past has been told at each home, and where the present begins there",
     ),
 ];

@@ -1,3 +1,5 @@
+//! Who has a name when, what is left under it and for how long, and who pays for a flood.
+
 use super::*;
 use crate::dialect::testing::event;
 use crate::event::Ack;

@@ -11,10 +11,22 @@ use super::waits::Heard;
 use super::waits::Paused;
 use crate::clock::Now;
 use crate::dialect::Answer;
+use crate::dialect::Refusal;
 use crate::dialect::Request;
 use crate::dialect::Step;
+use crate::dialect::Wish;
 
 impl Shard {
+    /// A connection goes on from what the one before has left behind, with these subscriptions; what became of each.
+    pub(super) fn go_on_named(
+        &mut self,
+        id: ConnId,
+        wishes: &[Wish],
+        now: Now,
+    ) -> Vec<Result<(), Refusal>> {
+        Holding::at(self).resume(id, wishes, now)
+    }
+
     /// Asks for the name that the first of these steps claims; what is left of them.
     pub(super) fn ask_name(
         &mut self,

@@ -7,7 +7,6 @@ use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
-use super::super::names::Holding;
 use super::super::settings::Settings;
 use super::super::shards::Shards;
 use super::super::solo::Shown;
@@ -153,7 +152,7 @@ impl Shard {
             Request::Subscribe(wishes) => {
                 wishes.iter().map(|wish| self.subscribe_or_replace(id, wish, now)).collect()
             }
-            Request::Resume(wishes) => Holding::at(self).resume(id, &wishes, now),
+            Request::Resume(wishes) => self.go_on_named(id, &wishes, now),
             Request::Publish(_) | Request::Query(_) | Request::Write(_) | Request::Claim { .. } => {
                 unreachable!("what is awaited is told apart before this")
             }
