@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use super::Shard;
 use super::input::ConnId;
 use super::names::Holding;
 use super::past::Wanted;
@@ -24,10 +23,10 @@ use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::REPLAY_BYTES;
 
-impl Shard {
+impl Holding<'_> {
     /// Begins to tell a connection's subscriptions what was stamped after these moments, at each home that has gone on since.
     pub(super) fn begin_missed(&mut self, id: ConnId, homes_us: &[u64], now: Now) {
-        let subs = self.subs_of(id).to_vec();
+        let subs = self.shard.subs_of(id).to_vec();
         let (mut set, mut topics): (u64, Vec<TopicPattern>) = (0, Vec::new());
         for (index, sub) in subs.iter().enumerate().filter(|(_, sub)| sub.delivery.qos > 0) {
             set |= 1 << index;
@@ -39,18 +38,18 @@ impl Shard {
                     .collect::<Vec<_>>(),
             );
         }
-        let newest_us = self.telling.gathered.cursor();
+        let newest_us = self.shard.telling.gathered.cursor();
         let has_gone_on = |home: &HomeId| {
             let at = |of: &[u64]| of.get(home.index()).copied();
             at(homes_us).is_some_and(|left_us| at(newest_us) != Some(left_us))
         };
         let mut homes =
-            if set == 0 { Vec::new() } else { self.shards.homes().of_patterns(&topics) };
+            if set == 0 { Vec::new() } else { self.shard.shards.homes().of_patterns(&topics) };
         homes.retain(has_gone_on);
         if homes.is_empty() {
             return;
         }
-        let serial = self.telling.past_room.next_serial();
+        let serial = self.shard.telling.past_room.next_serial();
         let listener = Listener { sub: 0, is_live: false };
         let mut replay = Replay::new(serial, listener, &SubId::from(""));
         replay.together = set;
@@ -63,17 +62,17 @@ impl Shard {
             replay.state_bytes += REPLAY_BYTES + size_of_val(&read.topics[..]);
             replay.next.push(Wanted::new(home, Arc::new(read), 0));
         }
-        self.go_solo(id);
-        if let Some(solo) = self.conns.solo_mut(id) {
+        self.shard.go_solo(id);
+        if let Some(solo) = self.shard.conns.solo_mut(id) {
             solo.replays.push(replay);
         }
-        self.ask_for_next_pages(id, now);
+        self.shard.ask_for_next_pages(id, now);
     }
 
     /// Events of a page go to the outbox of a connection for those of its subscriptions that have missed them.
     pub(super) fn push_missed(&mut self, id: ConnId, events: &[Arc<Event>]) {
-        let subs = self.subs_of(id).to_vec();
-        let begun = Holding::at(self).begun(id);
+        let subs = self.shard.subs_of(id).to_vec();
+        let begun = self.begun(id);
         for event in events {
             let is_later = |sub: &Subscription| {
                 let began = begun.iter().find(|(of, _)| *of == sub.id);
@@ -86,7 +85,9 @@ impl Shard {
                 let wants = sub.topics.iter().any(|topic| topic.matches(&event.topic))
                     && !sub.excludes(event)
                     && is_later(sub);
-                if wants && let Some(shown) = self.shown(sub.filter.as_ref(), &sub.forced, event) {
+                if wants
+                    && let Some(shown) = self.shard.shown(sub.filter.as_ref(), &sub.forced, event)
+                {
                     set |= 1 << index;
                     told = Some(shown);
                 }
@@ -95,7 +96,7 @@ impl Shard {
             let Some(event) = told.filter(|event| Subs { of: &subs, set }.qos_of(event) > 0) else {
                 continue;
             };
-            if let Some(solo) = self.conns.solo_mut(id) {
+            if let Some(solo) = self.shard.conns.solo_mut(id) {
                 solo.outbox.push(Item::Event { event, subs: set });
             }
         }

@@ -41,7 +41,7 @@ const CLOSE_LOST: u16 = 4010;
 
 /// A shard, as it looks after names.
 pub(super) struct Holding<'a> {
-    shard: &'a mut Shard,
+    pub(super) shard: &'a mut Shard,
 }
 
 impl<'a> Holding<'a> {
@@ -290,7 +290,7 @@ impl<'a> Holding<'a> {
         if let Some(hold) = hold {
             hold.begun = left.begun.into();
         }
-        self.shard.begin_missed(id, &left.homes, now);
+        self.begin_missed(id, &left.homes, now);
         results
     }
 

@@ -342,7 +342,7 @@ impl Shard {
         let set = 1 << sub;
         let together = self.conns.replay_of(id, serial).map_or(0, |replay| replay.together);
         if together != 0 {
-            return self.push_missed(id, events);
+            return Holding::at(self).push_missed(id, events);
         }
         let (filter, forced) = self.terms_of(id, set);
         let narrowed = self.conns.narrowed_to(id, serial);
