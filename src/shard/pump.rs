@@ -182,7 +182,7 @@ impl Shard {
     fn after_chunks(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let class = conn.class.and_then(|class| self.classes.find(class));
-        let is_numbered = class.is_some_and(Class::is_numbered);
+        let (is_numbered, has_class) = (class.is_some_and(Class::is_numbered), class.is_some());
         let Some(solo) = conn.solo.as_deref_mut() else { return };
         if solo.is_unheard && solo.has_room() {
             solo.is_unheard = false;
@@ -212,7 +212,7 @@ impl Shard {
             self.ask_for_next_pages(id, now);
         }
         let has_more = self.conns.solo(id).is_some_and(|solo| {
-            !solo.owed.is_empty() || !solo.outbox.is_empty() || solo.has_again()
+            !solo.owed.is_empty() || !solo.outbox.is_empty() || (has_class && solo.has_again())
         });
         if has_more && !is_held {
             self.mark_solo(id);

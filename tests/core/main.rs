@@ -14,6 +14,7 @@ mod input_times;
 mod overload;
 mod publish_rate;
 mod sends;
+mod sessions;
 mod simulation;
 mod since_last;
 mod snapshot;
