@@ -124,6 +124,14 @@ pub struct MemoryConfig {
     pub sessions_bytes_max: u64,
 }
 
+/// Where clients are sent when the server stops, in protocols that have a word for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ElsewhereConfig {
+    /// Empty: nowhere.
+    pub server: String,
+    pub is_for_good: bool,
+}
+
 /// What the server says of itself, as events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnConfig {
@@ -256,6 +264,7 @@ pub struct Config {
     pub close_timeout_s: u64,
     pub drain_timeout_s: u64,
     pub return_spread_s: u64,
+    pub elsewhere: ElsewhereConfig,
     pub data_dir: String,
     pub history: HistoryConfig,
     pub tables: TablesConfig,
@@ -375,6 +384,7 @@ impl Config {
             close_timeout_s: 0,
             drain_timeout_s: 0,
             return_spread_s: 0,
+            elsewhere: ElsewhereConfig::default(),
             data_dir: String::new(),
             history: HistoryConfig::default(),
             tables: TablesConfig::default(),

@@ -262,6 +262,8 @@ pub struct Manners {
     pub hears_once_live: bool,
     /// Whether it has a word for when a client is to come back; if not, clients are closed one after the other when the server stops.
     pub says_reconnect: bool,
+    /// Whether it has a word for which other server a client is to go to: then it is closed with 4011, or for good with 4012, and the server's name as the reason.
+    pub says_elsewhere: bool,
 }
 
 /// What a client that sends too many messages is told, where its dialect has no words of its own for that.

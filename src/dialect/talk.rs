@@ -49,6 +49,8 @@ pub struct Kept {
     pub words: Box<[u8]>,
     /// Seconds for which it is kept.
     pub lasts_s: u32,
+    /// Its client knows that it began. One that does not may have had another before, and would take this one for that: nobody goes on from it.
+    pub is_met: bool,
 }
 
 /// What is published for a client that goes, or does not come back in time.

@@ -54,6 +54,8 @@ pub struct Bookmark {
     pub(super) will: Option<Box<Will>>,
     /// Seconds for which it is kept.
     pub(super) lasts_s: u32,
+    /// Its client knows of it; if not, it does not go on from it.
+    pub(super) is_met: bool,
 }
 
 /// Messages that were in flight, and the subscriptions that their bits mean, in order.

@@ -131,6 +131,7 @@ pub use lanes::PartyId;
 pub use lanes::Pending;
 pub use passed_on::Proxies;
 pub use peer::Peer;
+pub use returns::Elsewhere;
 pub use returns::Returns;
 pub use rows::conn_of;
 pub use session::Response;

@@ -26,6 +26,7 @@ use super::solo::Solo;
 
 use super::window::Window;
 use crate::clock::Now;
+use crate::dialect::Kept;
 use crate::dialect::Refusal;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
@@ -156,6 +157,7 @@ impl<'a> Holding<'a> {
             return self.release(name, address, left, now);
         };
         hold.is_granted = true;
+        let left = left.filter(|left| left.is_met);
         let words: Option<Box<[u8]>> = left.as_ref().map(|left| left.words.clone());
         let received = left.as_ref().and_then(|left| left.in_flight.as_ref());
         let received = received.map_or(Vec::new(), |underway| underway.of.received.clone());
@@ -198,7 +200,8 @@ impl<'a> Holding<'a> {
             let will = will.take_if(|will| will.delay_s > 0);
             // What was not gone on from is left as it was.
             let bookmark = left.map_or_else(|| self.bookmark(id, begun), |left| *left);
-            Box::new(Bookmark { words: kept.words, lasts_s: kept.lasts_s, will, ..bookmark })
+            let Kept { words, lasts_s, is_met } = kept;
+            Box::new(Bookmark { words, lasts_s, is_met, will, ..bookmark })
         });
         self.shard.life.wills.extend(will.map(|will| will.draft));
         let address = Address { shard: here, conn };

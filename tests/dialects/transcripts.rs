@@ -17,6 +17,7 @@ use fanwire::auth::Verifier;
 use fanwire::event::Naming;
 use fanwire::event::TopicName;
 use fanwire::shard::Access;
+use fanwire::shard::Elsewhere;
 use fanwire::shard::Settings;
 
 fn run_all(dialect: &str) {
@@ -90,6 +91,10 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
         }
         "history.topic_events_max" => {
             settings.retention.topic_events_max = value.parse().expect("events");
+        }
+        "server_reference" | "server_moved" => {
+            let (server, is_for_good) = (value.into(), key == "server_moved");
+            settings.returns.elsewhere = Some(Elsewhere { server, is_for_good });
         }
         "subscriptions_max" => settings.bounds.subscriptions_max = value.parse().expect("a count"),
         "topic_bytes_max" => settings.bounds.topic_bytes_max = value.parse().expect("bytes"),

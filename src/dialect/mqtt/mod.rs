@@ -94,7 +94,7 @@ static DIALECT_V4: Dialect = Dialect {
     outcome: None,
     envelopes: None,
     farewell: Some(reasons::farewell_v4),
-    manners: MANNERS,
+    manners: Manners { says_elsewhere: false, ..MANNERS },
 };
 
 static DIALECT_V5: Dialect = Dialect {
@@ -118,4 +118,5 @@ const MANNERS: Manners = Manners {
     flood: reasons::FLOOD,
     hears_once_live: false,
     says_reconnect: false,
+    says_elsewhere: true,
 };

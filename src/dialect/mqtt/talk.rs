@@ -35,6 +35,8 @@ pub struct Conversation {
     session_s_max: u32,
     /// Seconds for which this one does.
     lasts_s: u32,
+    /// The client is known to have heard whether it goes on with a session: it has said something since, or it does.
+    is_met: bool,
     state: State,
     publications: Publications,
     subscriptions: Subscriptions,
@@ -58,6 +60,7 @@ impl Conversation {
             packet_bytes_max,
             session_s_max,
             lasts_s: 0,
+            is_met: false,
             state: State::Silent,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
@@ -88,6 +91,7 @@ impl Conversation {
 
     fn hear_packet(&mut self, packet: &[u8], context: &Context<'_>, steps: &mut Vec<Step>) {
         let version = self.version();
+        self.is_met |= matches!(self.state, State::Open(_));
         let packet = match read(packet, version) {
             Ok(packet) => packet,
             Err(fault) => return self.refuse(fault, steps),
@@ -194,6 +198,7 @@ impl Talk for Conversation {
         is_kept.then(|| Kept {
             words: kept::written(self.publications.taken(), self.subscriptions.packets()),
             lasts_s: self.lasts_s,
+            is_met: self.is_met,
         })
     }
 }
@@ -216,6 +221,7 @@ impl Ask for Conversation {
                 let State::Entering(opened) = &mut self.state else { return };
                 let terms = opened.let_in(self.packet_bytes_max, words.is_some(), steps);
                 self.lasts_s = opened.lasts_s();
+                self.is_met = words.is_some();
                 self.subscriptions.is_kept = self.lasts_s > 0;
                 self.state = State::Open(terms);
                 if let Some(words) = words {

@@ -90,6 +90,7 @@ const MANNERS: Manners = Manners {
     flood: FLOOD,
     hears_once_live: true,
     says_reconnect: true,
+    says_elsewhere: false,
 };
 
 fn encode(event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
