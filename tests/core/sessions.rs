@@ -374,9 +374,6 @@ impl Simulation {
                 return;
             }
         }
-        if !self.is_complete() {
-            std::fs::write("/tmp/fw/dump.txt", format!("{:#?}", self.world.shards)).unwrap();
-        }
         let state: Vec<String> = self
             .subscribers
             .iter()
