@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use super::board::Board;
 use super::board::Noted;
+use super::cache_figures::CACHE_FIGURES;
 use super::log;
 use super::store_figures::STORE_FIGURES;
 use crate::dialect::RefusalCode;
@@ -43,6 +44,10 @@ fn render(board: &Board) -> String {
         } else {
             page.single(figure.name, figure.kind, figure.help, value);
         }
+    }
+    put_tables(&mut page, board);
+    for (figure, value) in CACHE_FIGURES.iter().zip(board.cache()) {
+        page.single(figure.name, figure.kind, figure.help, value);
     }
     put_process(&mut page, board, noted.len() as u64);
     page.0
@@ -105,6 +110,49 @@ fn put_pulses(page: &mut Page, noted: &[Noted]) {
     page.head(name, "gauge", "The most bytes that a connection is owed, as of the last second.");
     let most = noted.iter().map(|of| of.bytes_most).max();
     page.sample(name, "", most.unwrap_or_default());
+}
+
+/// What whoever has the tables counts.
+fn put_tables(page: &mut Page, board: &Board) {
+    let Some(tables) = board.tables() else { return };
+    let of = format!("backend=\"{}\"", tables.backend());
+    let labels = format!("{{{of}}}");
+    let name = "fanwire_tables_query_seconds";
+    let help = "From a query of tables until its first page, or its error.";
+    page.head(name, "histogram", help);
+    page.histogram(name, &of, &tables.queries());
+    let (read, written) = tables.rows();
+    let link = tables.link();
+    for (name, kind, help, value) in [
+        ("fanwire_tables_rows_read_total", "counter", "Rows that were handed out.", read),
+        ("fanwire_tables_rows_written_total", "counter", "Rows that have changed.", written),
+        (
+            "fanwire_tables_rows_dropped_total",
+            "counter",
+            "Rows of events that found no room to wait for a database that is lost.",
+            link.rows_dropped(),
+        ),
+        (
+            "fanwire_tables_connected",
+            "gauge",
+            "1 while the tables' database is there.",
+            u64::from(link.is_up()),
+        ),
+        (
+            "fanwire_tables_reconnects_total",
+            "counter",
+            "How often the tables' database came back after it was lost.",
+            link.returns(),
+        ),
+    ] {
+        page.head(name, kind, help);
+        page.sample(name, &labels, value);
+    }
+    let name = "fanwire_tables_errors_total";
+    page.head(name, "counter", "What was asked of tables and answered with an error, by kind.");
+    for (code, count) in tables.errors() {
+        page.sample(name, &format!("{{{of},kind=\"{}\"}}", code.name()), count);
+    }
 }
 
 /// What is the process's.
@@ -185,6 +233,7 @@ mod tests {
     use crate::history::keeper::Figures;
     use crate::shard::Pulse;
     use crate::shard::Stats;
+    use crate::tables::CacheFigures;
 
     /// Reads the page as `promtool check metrics` does: HELP and TYPE once and in front of all samples of a name, which lie together; the rules for names that its
     /// linter has; buckets that rise and end in a count.
@@ -289,6 +338,8 @@ mod tests {
         let second = Stats { connections: 5, tally: first.tally, ..Stats::default() };
         board.note(ShardId(1), Noted::of(&second, &pulse));
         board.note_store(&Figures { write_us: 1_250_000, ..Figures::default() });
+        assert!(!render(&board).contains("fanwire_cache_"), "there is no cache");
+        board.note_cache(&CacheFigures { hits: 5, servers_up: 2, ..CacheFigures::default() });
         let samples = parse(&render(&board));
         let count = |sample: &str| samples[sample];
         for (sample, value) in [
@@ -304,6 +355,8 @@ mod tests {
             ("fanwire_loop_turn_seconds_bucket{shard=\"1\",le=\"1\"}", 0.0),
             ("fanwire_loop_turn_seconds_sum{shard=\"1\"}", 2.0),
             ("fanwire_store_write_seconds_total", 1.25),
+            ("fanwire_cache_hits_total", 5.0),
+            ("fanwire_cache_servers_up", 2.0),
         ] {
             assert!((count(sample) - value).abs() < 1e-9, "{sample}: {}", count(sample));
         }

@@ -6,7 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sqlite::Sqlite;
+use super::cache::Cached;
+use super::figures::Counting;
+use super::figures::Figures;
+use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::conn::Heard;
 use crate::conn::Party;
@@ -17,64 +20,34 @@ use crate::shard::Lane;
 use crate::shard::Mesh;
 use crate::shard::PartyId;
 use crate::shard::conn_of;
-use crate::tables::asks::Ask;
-use crate::tables::keeper::Keeper;
 use crate::tables::keeper::Outcome;
 
 /// How long it sleeps at most while nothing happens.
 const REST: Duration = Duration::from_secs(3600);
 
-/// Where the rows are.
-#[derive(Debug)]
-pub enum Backend {
-    Memory(Box<Keeper>),
-    Sqlite(Box<Sqlite>),
-}
-
-impl Backend {
-    /// Hears one thing; appends what is to be said at once.
-    pub fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
-        match self {
-            Self::Memory(keeper) => keeper.hear(ask, out),
-            Self::Sqlite(sqlite) => sqlite.hear(ask, out),
-        }
-    }
-
-    /// Nothing more comes just now: what was put off is done. Appends what is to be said.
-    pub fn settle(&mut self, out: &mut Vec<Outcome>) {
-        match self {
-            // It puts nothing off.
-            Self::Memory(_) => {}
-            Self::Sqlite(sqlite) => {
-                sqlite.settle(out);
-                sqlite.hand_out_ready(out);
-            }
-        }
-    }
-
-    /// Whether there is something to be settled though nothing was heard.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        match self {
-            Self::Memory(_) => false,
-            Self::Sqlite(sqlite) => sqlite.is_ready(),
-        }
-    }
-}
-
 /// Whoever has the tables, with everything that its thread needs.
 #[derive(Debug)]
 pub struct TablesParty {
     party: Party<Mesh>,
-    backend: Backend,
+    backend: Cached,
     homes: Homes,
+    counting: Counting,
+    clock: Clock,
 }
 
 impl TablesParty {
     /// Tables at their place in the mesh.
     #[must_use]
-    pub const fn new(party: Party<Mesh>, backend: Backend, homes: Homes) -> Self {
-        Self { party, backend, homes }
+    pub fn new(party: Party<Mesh>, backend: Cached, homes: Homes, clock: Clock) -> Self {
+        let (word, link) = backend.link();
+        let counting = Counting::new(Arc::new(Figures::new(word, link)));
+        Self { party, backend, homes, counting, clock }
+    }
+
+    /// What it counts, for others to look at.
+    #[must_use]
+    pub fn figures(&self) -> Arc<Figures> {
+        self.counting.figures()
     }
 
     /// What wakes it, and tells it to stop.
@@ -89,17 +62,21 @@ impl TablesParty {
         loop {
             self.take_in(&mut out);
             if !self.has_room() {
+                // What it waits for may ring no bell.
                 self.party.rest(Duration::from_millis(MESH_RETRY_MS));
                 continue;
             }
             let backend = &self.backend;
-            match self.party.hear_unless(REST, || backend.is_ready()) {
+            match self.party.hear_unless(backend.rest(REST), || backend.is_ready()) {
                 Heard::Message(message) => self.take(message, &mut out),
                 Heard::Nothing => {}
                 Heard::Stop => break,
             }
         }
         self.take_in(&mut out);
+        self.backend.finish(&mut out);
+        self.say(&mut out);
+        self.party.hand_on();
     }
 
     /// Takes in what was said, as far as there is room for what is answered.
@@ -120,17 +97,21 @@ impl TablesParty {
     fn has_room(&self) -> bool {
         let mut shards = (0..self.homes.shard_count()).map(PartyId);
         shards.all(|shard| self.party.waiting(shard).has_room(Lane::Data))
+            && self.backend.has_room()
     }
 
     fn take(&mut self, message: Mesh, out: &mut Vec<Outcome>) {
         // Whoever says anything else takes it for somebody else.
         let Mesh::Tables(ask) = message else { return };
+        self.counting.hear(&ask, self.clock.mono_us());
         self.backend.hear(ask, out);
         self.say(out);
     }
 
     fn say(&mut self, out: &mut Vec<Outcome>) {
+        let now_us = if out.is_empty() { 0 } else { self.clock.mono_us() };
         for outcome in out.drain(..) {
+            self.counting.say(&outcome, now_us);
             let (to, message) = addressed(outcome, &self.homes);
             self.party.pending(to).push(message);
         }

@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod keys;
 mod keys_auth;
+mod keys_cache;
 mod keys_memory;
 mod keys_proxy;
 mod keys_tables;
@@ -44,6 +45,8 @@ pub use error::Origin;
 pub use error::Problem;
 pub use places::Places;
 pub use rows::BackendChoice;
+pub use rows::CacheChoice;
+pub use rows::CacheConfig;
 pub use rows::TableConfig;
 pub use rows::TablesConfig;
 
@@ -340,6 +343,14 @@ impl Config {
         self.places.note(&format!("{key}.topics"), Origin::CommandLine, &text);
         self.places.note(&key, Origin::CommandLine, "");
         self.history.durable.push(DurableConfig { topics, ..DurableConfig::default() });
+    }
+
+    /// Whether something is to outlast a restart: durable topics, or at least what is revoked, where somebody may and a folder is named.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        let may_revoke = !self.auth.admin_secret_file.is_empty();
+        !self.history.durable.is_empty()
+            || (may_revoke && self.places.of("data_dir") != Origin::Default)
     }
 
     /// What is set of those protocols that may have a listener of their own.

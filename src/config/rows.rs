@@ -10,6 +10,32 @@ pub enum BackendChoice {
     Sqlite,
     /// The process itself, as long as it runs.
     Memory,
+    /// A database of PostgreSQL.
+    Postgres,
+}
+
+/// Who keeps answers of tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheChoice {
+    /// Nobody.
+    #[default]
+    Off,
+    /// The process itself.
+    Memory,
+    Redis,
+    Memcached,
+}
+
+/// How answers of tables are kept. See `docs/CONFIG.md` for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheConfig {
+    pub kept: CacheChoice,
+    pub bytes_max: u64,
+    pub servers: Vec<String>,
+    pub password_file: String,
+    pub namespace: String,
+    pub ttl_s: u64,
+    pub timeout_ms: u64,
 }
 
 /// Tables of rows. See `docs/CONFIG.md` for each.
@@ -19,8 +45,13 @@ pub struct TablesConfig {
     pub memory_bytes_max: u64,
     /// Empty: in the data folder.
     pub file: String,
+    /// Where the database of PostgreSQL is, and who logs in.
+    pub url: String,
+    /// Empty: the password stands in the address, or there is none.
+    pub password_file: String,
     pub readers: u64,
     pub query_ms_max: u64,
+    pub cache: CacheConfig,
     /// The tables, in the order in which they are declared.
     pub declared: Vec<TableConfig>,
 }
@@ -45,6 +76,8 @@ pub struct TableConfig {
     pub relations: Vec<String>,
     pub from: Vec<String>,
     pub writes: bool,
+    /// Whether whole answers are kept, if anything is.
+    pub cached: bool,
     /// 0: any number.
     pub replay_rows_max: u64,
     /// The column with the score, and behind it those within which places are counted; empty: rows have no places.
@@ -60,6 +93,7 @@ impl Default for TableConfig {
             relations: Vec::new(),
             from: Vec::new(),
             writes: true,
+            cached: false,
             replay_rows_max: 0,
             ranked_by: Vec::new(),
         }

@@ -2,10 +2,13 @@
 //!
 //! Invariant: two subscriptions that are equal are told the same, byte for byte. Never says where a subscription begins.
 
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::batch::Slow;
+use crate::dialect::DialectId;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Event;
@@ -32,6 +35,8 @@ pub struct Subscription {
     pub leave: bool,
     /// What its subscriber wants of each message, in a dialect that tells events in packets.
     pub delivery: Delivery,
+    /// The dialect in which it is told events, where that is not its connection's; of the same protocol, which has to keep such subscriptions apart.
+    pub told_in: Option<DialectId>,
     /// What its subscriber's tokens force on it, besides what `filter` says of them.
     pub forced: Forced,
 }
@@ -106,6 +111,7 @@ impl Change {
             fields: self.fields.unwrap_or_else(|| running.fields.clone()),
             leave: self.leave.unwrap_or(running.leave),
             delivery: running.delivery,
+            told_in: running.told_in,
             forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;
@@ -127,6 +133,31 @@ impl Subscription {
             ));
         }
         Ok(())
+    }
+
+    /// The same, called otherwise.
+    #[must_use]
+    pub fn called(&self, id: &SubId) -> Self {
+        Self { id: Arc::clone(id), ..self.clone() }
+    }
+
+    /// Hashes what it asks for, whatever it is called.
+    pub fn hash_but_id(&self, hasher: &mut impl Hasher) {
+        let Self {
+            id: _,
+            topics,
+            filter,
+            batch,
+            slow,
+            max_rate,
+            fields,
+            leave,
+            delivery,
+            told_in,
+            forced,
+        } = self;
+        (topics, filter, batch, slow, max_rate, fields, leave).hash(hasher);
+        (delivery, forced, told_in).hash(hasher);
     }
 
     /// Whether it is not for an event because of who published that.

@@ -16,6 +16,7 @@ use crate::dialect::Refusal;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
+use crate::dialect::Views;
 use crate::event::Draft;
 use crate::position::Playback;
 use crate::position::Seek;
@@ -59,6 +60,12 @@ pub struct Will {
     pub draft: Draft,
     /// Seconds after the end of the connection; if what is kept of the client ends before, then. Where nothing is kept it is published at once.
     pub delay_s: u32,
+}
+
+/// A conversation whose messages are published.
+pub trait Correspond: Talk {
+    /// What is heard from here on is of the client whose topics begin so: `PREFIX/CLIENT`.
+    fn hears_from(&mut self, base: &str);
 }
 
 /// A conversation that asks.
@@ -116,6 +123,8 @@ impl<'a> Said<'a> {
 pub struct Context<'a> {
     pub now: Now,
     pub view: &'a View,
+    /// How every protocol sees the events.
+    pub views: &'a Views,
     pub epoch: &'a str,
     /// Whether it is known who the client is.
     pub is_known: bool,
@@ -194,6 +203,9 @@ pub enum Answer<'a> {
 pub enum Step {
     /// Sends the client this message; `kind`: what an event stream calls it.
     Say { kind: &'static str, text: Box<[u8]> },
+    /// Tells the client alone, as an event of this topic, if any of its subscriptions is to it: whatever these ask of the content of events, and
+    /// whatever their policy is. It has no place, and nothing keeps it.
+    Tell(Box<Draft>),
     /// From here on these are the client's subscriptions, by id; its other subscriptions end without a word.
     Want(Vec<Wish>),
     /// Subscribes; the outcome is told (`Dialect::outcome`).

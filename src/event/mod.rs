@@ -141,6 +141,16 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// The event that it would be at its home, at a moment in microseconds since 1970; it has no place there.
+    #[must_use]
+    pub fn without_place(self, home: HomeId, time_us: u64) -> Event {
+        let Self { topic, key, op, payload, fields, ack: _, meta } = self;
+        let (offset, previous, before) = (0, 0, None);
+        Event { topic, key, op, home, offset, previous, time_us, payload, fields, before, meta }
+    }
+}
+
 /// An event with its place in its topic. Shared between cores as `Arc<Event>`, never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -163,7 +173,7 @@ pub struct Event {
     /// Of a delete, and of an event of the past that is the first news of its key for a reader that comes back: the last event of its key before it,
     /// where its home shard knows it, so that those who could see the key may know that it is gone. That event has none of its own.
     pub before: Option<Arc<Self>>,
-    /// What its publisher has said of it besides; what a store gives back has lost it.
+    /// What its publisher has said of it besides.
     pub meta: Option<Arc<Meta>>,
 }
 

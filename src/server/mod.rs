@@ -5,6 +5,8 @@
 //! table of descriptors, listeners after.
 
 mod access;
+mod caching;
+mod databases;
 mod doctor;
 mod driver;
 mod error;
@@ -212,7 +214,10 @@ impl Server {
             let Some(past) = found.get() else {
                 return Shard::new(id, shard_count, settings, Arc::clone(&epoch));
             };
-            let epoch = epoch_with_durable(&past.epoch, &epoch).into();
+            let epoch = match settings.homes(shard_count).has_durable() {
+                true => epoch_with_durable(&past.epoch, &epoch).into(),
+                false => Arc::clone(&epoch),
+            };
             let mut shard = Shard::new(id, shard_count, settings, epoch);
             shard.restore(&past.restored[id.index()]);
             shard
@@ -227,7 +232,7 @@ impl Server {
             }),
         });
         let tables: Box<BeginTables<'_, _>> =
-            Box::new(|schema, place, clock| Tabling::start(config, schema, place, clock));
+            Box::new(|schema, place, about| Tabling::start(config, schema, place, about));
         let parties = Parties { store, tables: Some(tables), keeper: None };
         start(config, world, keys::keep, parties, &inherited)
     }

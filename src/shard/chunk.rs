@@ -3,6 +3,7 @@
 //! Invariants: gaps and notices stand before what follows them; a large event is no part of a chunk, but owed in pieces. Never sends anything.
 
 use super::bookmark::Flying;
+use super::class::Audience;
 use super::class::Class;
 use super::codec::Codec;
 use super::conns::Conn;
@@ -43,6 +44,11 @@ impl Scratch {
     pub(super) fn new(codec: &Rc<Codec>) -> Self {
         Self { encoded: Encoded::new(codec), ..Self::default() }
     }
+
+    /// Lets go of the event that was told last.
+    pub(super) fn end(&mut self) {
+        self.encoded.begin();
+    }
 }
 
 /// The id of a message that is no place to come back to.
@@ -51,7 +57,7 @@ const NOWHERE: Reached<'_> = (&[], None);
 /// What a connection's chunk is made with.
 struct Filling<'a> {
     voice: Voice,
-    class: Option<&'a Class>,
+    to: Option<Audience<'a>>,
     epoch: &'a str,
     /// How the event at hand is told.
     told: Told,
@@ -81,7 +87,7 @@ pub(super) struct Filled {
 /// Fills the scratch with a solo connection's next chunk, or has it owed the pieces of its next large event.
 pub(super) fn fill(
     conn: &mut Conn,
-    class: Option<&Class>,
+    to: Option<Audience<'_>>,
     (epoch, now): (&str, Now),
     large: &mut LargeEvents,
     scratch: &mut Scratch,
@@ -95,7 +101,7 @@ pub(super) fn fill(
     };
     let mut filling = Filling {
         voice,
-        class,
+        to,
         epoch,
         told: Told::default(),
         is_passed_over: false,
@@ -114,7 +120,7 @@ pub(super) fn fill(
         if is_large_next(solo) && !filling.scratch.chunk.is_empty() {
             break;
         }
-        let Some((item, told)) = next_item(solo, class, window_max, now) else { break };
+        let Some((item, told)) = next_item(solo, to, window_max, now) else { break };
         let Some(item) = item else { continue };
         filling.told = told;
         filled.skipped += filling.take(item, solo, large);
@@ -156,25 +162,26 @@ fn is_large_next(solo: &Solo) -> bool {
 /// time is over, or its client does not take it.
 fn next_item(
     solo: &mut Solo,
-    class: Option<&Class>,
+    to: Option<Audience<'_>>,
     window_max: u16,
     now: Now,
 ) -> Option<(Option<Item>, Told)> {
     let told = Told { now_us: now.wall_us, ..Told::default() };
-    let is_numbered = |class: &&Class| class.is_numbered() || solo.window.is_some();
-    let Some(class) = class.filter(is_numbered) else {
+    let is_numbered = |to: &Audience<'_>| to.class.is_numbered() || solo.window.is_some();
+    let Some(to) = to.filter(is_numbered) else {
         let item = solo.outbox.pop()?;
         let told = Told { is_past: matches!(item, Item::Past { .. }), ..told };
         return Some((Some(item).filter(|item| !is_expired(item, now)), told));
     };
-    let share = solo.outbox.share();
+    let (class, share) = (to.class, solo.outbox.share());
     let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
     // What it is answered stands before all of that: that it goes on, first of all.
     if let Some(again) = window.again().filter(|_| !solo.outbox.is_answer_next()) {
         return Some(next_again(&again.clone(), window, class, told));
     }
     let item = match window.is_full() && !solo.outbox.is_answer_next() {
-        false => solo.outbox.pop(),
+        // Each message has a number of its own.
+        false => solo.outbox.pop_part(|_, subs| voice::messages(to, subs).next().unwrap_or(0)),
         true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
     }?;
     let mut told = Told { is_past: matches!(item, Item::Past { .. }), ..told };
@@ -182,12 +189,12 @@ fn next_item(
         return Some((None, told));
     }
     let qos = qos_of(class, &item);
-    if let Item::Event { event, subs } | Item::Past { event, subs } = &item
+    if let Some((event, subs)) = item.event()
         && qos > 0
         && !class.is_too_large(event.payload.len())
     {
         told.qos = qos;
-        told.number = window.number(event, *subs, (qos, told.is_past));
+        told.number = window.number(event, subs, (qos, told.is_past));
     }
     Some((Some(item), told))
 }
@@ -215,20 +222,12 @@ fn next_again(
 }
 
 fn is_expired(item: &Item, now: Now) -> bool {
-    match item {
-        Item::Event { event, .. } | Item::Past { event, .. } => event.is_expired(now.wall_us),
-        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => false,
-    }
+    item.event().is_some_and(|(event, _)| event.is_expired(now.wall_us))
 }
 
 /// The quality of service that an item is told with.
 fn qos_of(class: &Class, item: &Item) -> u8 {
-    match item {
-        Item::Event { event, subs } | Item::Past { event, subs } => {
-            Subs { of: &class.key.subs, set: *subs }.qos_of(event)
-        }
-        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => 0,
-    }
+    item.event().map_or(0, |(event, set)| Audience::in_step(class).subs(set).qos_of(event))
 }
 
 impl<'a> Filling<'a> {
@@ -266,7 +265,7 @@ impl<'a> Filling<'a> {
                 let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
                 self.large(&event, subs, reached, large, &mut solo.owed);
             }
-            Item::Past { event, subs } if event.is_large() => {
+            Item::Past { event, subs } | Item::Own { event, subs } if event.is_large() => {
                 self.large(&event, subs, NOWHERE, large, &mut solo.owed);
             }
             Item::Event { event, subs } => {
@@ -275,7 +274,9 @@ impl<'a> Filling<'a> {
                 let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
                 self.event(&event, subs, reached);
             }
-            Item::Past { event, subs } => self.event(&event, subs, NOWHERE),
+            Item::Past { event, subs } | Item::Own { event, subs } => {
+                self.event(&event, subs, NOWHERE);
+            }
             Item::Said { kind, text } => {
                 if kind == "live" {
                     skipped += self.announce(&mut solo.outbox);
@@ -299,7 +300,7 @@ impl<'a> Filling<'a> {
     /// A large event is a chunk of its own: what stands before it is said; returns how many events were passed over.
     fn end_before_large(&mut self, outbox: &mut Outbox) -> u64 {
         let Some(next) = outbox.large_next() else { return 0 };
-        let is_past = matches!(next, Item::Past { .. });
+        let is_past = matches!(next, Item::Past { .. } | Item::Own { .. });
         let count = if is_past { 0 } else { self.announce(outbox) };
         self.end_batch();
         count
@@ -313,8 +314,8 @@ impl<'a> Filling<'a> {
         events: &mut LargeEvents,
         owed: &mut Owed,
     ) {
-        let Some(class) = self.class else { return };
-        if class.is_too_large(event.payload.len()) {
+        let Some(to) = self.to else { return };
+        if to.class.is_too_large(event.payload.len()) {
             return;
         }
         self.events += 1;
@@ -322,24 +323,25 @@ impl<'a> Filling<'a> {
         let encoded = &mut self.scratch.encoded;
         encoded.begin();
         encoded.keep_parts();
-        for piece in large::pieces(encoded, events, class, event, (subs, self.told), id) {
+        for piece in large::pieces(encoded, events, to, event, (subs, self.told), id) {
             owed.push(piece);
         }
         encoded.end();
     }
 
-    fn event(&mut self, event: &Event, subs: u64, reached: Reached<'_>) {
-        let Some(class) = self.class else { return };
+    fn event(&mut self, event: &Arc<Event>, subs: u64, reached: Reached<'_>) {
+        let Some(to) = self.to else { return };
+        let class = to.class;
         self.events += 1;
         let scratch = &mut *self.scratch;
-        scratch.encoded.begin();
+        scratch.encoded.begin_with(event);
         let Some(batch) = voice::batch_of(class, subs) else {
             self.end_batch();
             let id = Some(self.id_at(reached));
             let scratch = &mut *self.scratch;
-            for subs in voice::messages(class, subs) {
+            for subs in voice::messages(to, subs) {
                 let (text, deflaters) =
-                    scratch.encoded.text(class, event, subs, (Form::Single, self.told));
+                    scratch.encoded.text(to, event, subs, (Form::Single, self.told));
                 if class.is_too_large(text.len()) {
                     self.is_passed_over = true;
                     continue;
@@ -351,13 +353,13 @@ impl<'a> Filling<'a> {
         };
         let run = self.voice.dialect.speaker().run();
         if matches!(run, Run::PerTopic(_)) {
-            let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
+            let (text, _) = scratch.encoded.text(to, event, subs, (Form::InBatch, self.told));
             if !scratch.batch.takes(run, event, text) {
                 self.end_batch();
             }
         }
         let scratch = &mut *self.scratch;
-        let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
+        let (text, _) = scratch.encoded.text(to, event, subs, (Form::InBatch, self.told));
         scratch.batch.add(run, event, text);
         self.batch_events_max = self.batch_events_max.min(batch.events_max);
         let (times_us, mark) = reached;
@@ -374,7 +376,7 @@ impl<'a> Filling<'a> {
             return;
         }
         self.batch_events_max = u16::MAX;
-        let (voice, class) = (self.voice, self.class);
+        let (voice, class) = (self.voice, self.to.map(|to| to.class));
         let Scratch { chunk, batch, encoded } = &mut *self.scratch;
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
@@ -395,9 +397,9 @@ impl<'a> Filling<'a> {
     where
         'a: 's,
     {
-        let of = self.class.map_or(&[][..], |class| &class.key.subs[..]);
+        let nobody = Subs { of: &[], names: None, set };
         let mut text = Vec::new();
-        let outcome = outcome(Subs { of, set });
+        let outcome = outcome(self.to.map_or(nobody, |to| to.subs(set)));
         if let Some(kind) = self.voice.dialect.speaker().put_outcome(&outcome, &mut text) {
             voice::frame_said(self.voice, kind, &text, None, &mut self.scratch.chunk);
         }

@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::class::Audience;
 use super::class::Class;
 use super::codec::Codec;
 use super::codec::Deflaters;
@@ -17,7 +18,6 @@ use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Heading;
 use crate::dialect::Run;
-use crate::dialect::Subs;
 use crate::dialect::Told;
 use crate::dialect::View;
 use crate::event::Event;
@@ -37,6 +37,8 @@ pub(super) struct Encoded {
     bodies: Vec<Body>,
     bodies_used: usize,
     keeps_parts: bool,
+    /// The event that its bodies are of, where one event is told to several connections, one after the other.
+    of: Option<Arc<Event>>,
     known: Vec<Known>,
     known_used: usize,
     head: Vec<u8>,
@@ -76,8 +78,17 @@ impl Encoded {
         &codec_of(self.codec.as_ref()).deflaters
     }
 
+    /// Forgets the event before, unless it is this one.
+    pub(super) fn begin_with(&mut self, event: &Arc<Event>) {
+        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, event)) {
+            self.begin();
+            self.of = Some(Arc::clone(event));
+        }
+    }
+
     /// Forgets the event before.
     pub(super) fn begin(&mut self) {
+        self.of = None;
         self.bodies_used = 0;
         self.known_used = 0;
     }
@@ -100,7 +111,7 @@ impl Encoded {
 
     /// Where the event's body is, as these subscriptions of a class want it.
     fn body_index(&mut self, class: &Class, event: &Event, subs: u64) -> usize {
-        let dialect = class.key.voice.dialect;
+        let dialect = dialect_of(class, subs);
         let fields = fields_of(class, subs);
         let is_same = |body: &Body| body.dialect == dialect && body.fields == fields;
         if let Some(index) = self.bodies.iter().take(self.bodies_used).position(is_same) {
@@ -140,18 +151,20 @@ impl Encoded {
     /// The event's body for these subscriptions of a class, and what stands before it.
     pub(super) fn parts(
         &mut self,
-        class: &Class,
+        to: Audience<'_>,
         event: &Event,
         subs: u64,
         (form, told): (Form, Told),
     ) -> (&Body, &[u8]) {
+        let class = to.class;
         let body = self.body_index(class, event, subs);
         self.head.clear();
-        let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let dialect = dialect_of(class, subs);
+        let view = view_of(self.codec.as_ref(), dialect);
+        let subs = to.subs(subs);
         let body_bytes = self.bodies[body].text.whole_bytes();
         let heading = Heading { form, event, view, subs, body_bytes, told };
-        class.key.voice.dialect.speaker().put_head(&heading, &mut self.head);
+        dialect.speaker().put_head(&heading, &mut self.head);
         (&self.bodies[body], &self.head)
     }
 
@@ -159,18 +172,20 @@ impl Encoded {
     /// stands alone.
     pub(super) fn text(
         &mut self,
-        class: &Class,
+        to: Audience<'_>,
         event: &Event,
         subs: u64,
         (form, told): (Form, Told),
     ) -> (&[u8], &Deflaters) {
+        let class = to.class;
         let body = self.body_index(class, event, subs);
         self.text.clear();
-        let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let dialect = dialect_of(class, subs);
+        let view = view_of(self.codec.as_ref(), dialect);
+        let subs = to.subs(subs);
         let body_bytes = self.bodies[body].text.bytes.len();
         let heading = Heading { form, event, view, subs, body_bytes, told };
-        class.key.voice.dialect.speaker().put_head(&heading, &mut self.text);
+        dialect.speaker().put_head(&heading, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text.bytes);
         (&self.text, self.deflaters())
     }
@@ -188,8 +203,9 @@ impl Encoded {
         let body = self.body_index(class, event, subs);
         let text = &self.bodies[body].text.bytes;
         self.head.clear();
-        let view = view_of(self.codec.as_ref(), voice.dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let dialect = dialect_of(class, subs);
+        let view = view_of(self.codec.as_ref(), dialect);
+        let subs = Audience::in_step(class).subs(subs);
         let heading = Heading {
             form: Form::Single,
             event,
@@ -198,7 +214,7 @@ impl Encoded {
             body_bytes: text.len(),
             told: Told::default(),
         };
-        voice.dialect.speaker().put_head(&heading, &mut self.head);
+        dialect.speaker().put_head(&heading, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
         let is_same = |known: &&Known| {
             known.voice == voice
@@ -246,6 +262,12 @@ fn codec_of(codec: Option<&Rc<Codec>>) -> &Codec {
 
 fn view_of(codec: Option<&Rc<Codec>>, dialect: DialectId) -> &View {
     codec_of(codec).views.of(dialect)
+}
+
+/// The dialect in which these subscriptions, which share a message, are told.
+fn dialect_of(class: &Class, subs: u64) -> DialectId {
+    let first = class.key.subs.get(subs.trailing_zeros() as usize);
+    first.and_then(|sub| sub.told_in).unwrap_or(class.key.voice.dialect)
 }
 
 /// The fields that these subscriptions want together; `None`: all.

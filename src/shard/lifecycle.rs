@@ -122,7 +122,7 @@ impl Shard {
 
     fn end_subscriptions(&mut self, id: ConnId) {
         Holding::at(self).leave(id);
-        self.stats.take_subs(self.conns.voice_of(id), self.subs_of(id).len());
+        self.stats.take_subs(self.conns.voice_of(id), self.wants_of(id).len());
         self.telling.shapings.forget(&mut self.conns, id);
         self.telling.plays.forget(&mut self.conns, id);
         self.leave_class(id);
@@ -150,10 +150,9 @@ impl Shard {
             return self.remove(id);
         }
         let mut bytes = Vec::new();
-        let is_stream =
-            self.conns.find(id).is_some_and(|conn| matches!(conn.session, Session::Sse { .. }));
-        if is_stream {
-            self.put_stream_end(id, code, reason, &mut bytes);
+        let conn = self.conns.find(id);
+        if let Some(conn) = conn.filter(|conn| matches!(conn.session, Session::Sse { .. })) {
+            conn.put_stream_end(code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
         let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);

@@ -93,7 +93,9 @@ impl Holding<'_> {
                 }
             }
             // Of those that have nothing to acknowledge there may be some that are told it as well.
-            let Some(event) = told.filter(|event| Subs { of: &subs, set }.qos_of(event) > 0) else {
+            let Some(event) =
+                told.filter(|event| Subs { of: &subs, names: None, set }.qos_of(event) > 0)
+            else {
                 continue;
             };
             if let Some(solo) = self.shard.conns.solo_mut(id) {

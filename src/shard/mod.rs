@@ -42,6 +42,7 @@ mod latency;
 mod life;
 mod lifecycle;
 mod missed;
+mod mixed;
 mod names;
 mod operator;
 mod own;
@@ -49,6 +50,7 @@ mod pace;
 mod passed_on;
 mod past;
 mod past_room;
+mod past_told;
 mod peer;
 mod player;
 mod playing;
@@ -253,7 +255,7 @@ impl Shard {
             Mesh::Released { name, address, left } => {
                 Holding::at(self).released(name, address, left, now);
             }
-            Mesh::Revoke(what) => self.revoke_here(*what, now),
+            Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
             // This shard has no tables.

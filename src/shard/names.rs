@@ -216,7 +216,11 @@ impl<'a> Holding<'a> {
         if let Some(solo) = self.shard.conns.solo_mut(id) {
             solo.lower(&mut homes, &subs);
             untold = solo.untold(&subs);
-            let window = solo.window.take().map(|window| window.into_flight());
+            let window = solo.window.take().map(|window| {
+                let mut of = window.into_flight();
+                of.flying.retain(|flying| flying.subs == 0 || flying.subs & kept_of(&subs) != 0);
+                of
+            });
             in_flight = window.filter(|of| !of.is_empty()).map(|of| {
                 let subs = subs.iter().map(|sub| SubId::clone(&sub.id)).collect();
                 Box::new(Underway { subs, of })
@@ -323,6 +327,12 @@ impl<'a> Holding<'a> {
     }
 }
 
+/// Those of a connection's subscriptions that outlast it, one bit each: not what its conversation has subscribed to for what it was asked.
+fn kept_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
+    let kept = subs.iter().enumerate().filter(|(_, sub)| sub.told_in.is_none());
+    kept.fold(0, |set, (at, _)| set | 1 << at)
+}
+
 impl Solo {
     /// Whether its client has still to be sent something that came before now.
     fn is_behind(&self) -> bool {
@@ -336,8 +346,9 @@ impl Solo {
                 *at = told_us;
             }
         }
+        let kept = kept_of(subs);
         for (event, set) in self.outbox.events() {
-            let qos = Subs { of: subs, set }.qos_of(event);
+            let qos = Subs { of: subs, names: None, set: set & kept }.qos_of(event);
             if let Some(at) = homes.get_mut(event.home.index()).filter(|_| qos > 0) {
                 *at = event.time_us.saturating_sub(1).min(*at);
             }

@@ -165,6 +165,11 @@ impl Solo {
             && self.window.as_ref().is_none_or(|window| window.is_empty())
     }
 
+    /// Lets go of what only replays needed: it stays as it is for as long as its connection is in its class.
+    pub(super) fn rest(&mut self) {
+        self.replays.shrink_to_fit();
+    }
+
     /// Which of these subscriptions get a live event of this home: not those of which the past is still being told there. What is told to one of those that are told
     /// together what they have missed will be told to all.
     pub(super) fn live(&self, home: HomeId, mut subs: u64) -> u64 {

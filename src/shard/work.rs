@@ -28,7 +28,7 @@ impl Shard {
     /// Whether the shard takes more data from its inbox now. Control it always takes.
     #[must_use]
     pub fn wants_inbox(&self) -> bool {
-        self.arrived.has_room() && !self.is_spent() && self.intake.untold.is_empty()
+        self.arrived.has_room() && !self.telling.turn.is_spent() && self.intake.untold.is_empty()
     }
 
     /// Whether there is something to do without anything new coming in.
@@ -108,11 +108,6 @@ impl Shard {
         self.go_on_stopping(now);
         self.telling.turn.end(spent_before);
         self.stats.events - told
-    }
-
-    /// Whether this turn has done what it may.
-    pub(super) const fn is_spent(&self) -> bool {
-        self.telling.turn.is_spent()
     }
 
     /// Whether something waits that a round would tell.

@@ -12,6 +12,7 @@ mod published_faults;
 mod seams;
 mod size;
 mod source;
+mod walks;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -35,7 +36,7 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 8] = [
+const STEPS: [(&str, &str, &str); 9] = [
     (
         "dialect",
         "batch",
@@ -49,6 +50,7 @@ const STEPS: [(&str, &str, &str); 8] = [
     ),
     ("store", "conn", "the store is a party of the mesh, and hears by its lanes"),
     ("backend", "conn", "whoever has the tables is a party of the mesh, and hears by its lanes"),
+    ("admin", "backend", "the page of figures has those of whoever has the tables"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),

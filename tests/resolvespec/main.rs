@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod attacks;
+mod cached;
 mod rights;
 mod scene;
 mod seeds;

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use fanwire::shard::Access;
 use fanwire::shard::Settings;
 use serde_json::Value;
 
 use crate::scene;
 use crate::scene::Client;
 use crate::support::fits::with_tokens;
-use crate::support::keys;
 use crate::support::random::Random;
 use crate::support::seeds;
 use crate::support::tables;
@@ -19,36 +17,42 @@ use crate::support::world::roomy;
 /// Stands in every row that is not red, and in none that is.
 const SECRET: &str = "secret";
 
-fn open(world: &mut World, shard: usize, claims: &str) -> Client {
+pub(crate) fn open(world: &mut World, shard: usize, claims: &str) -> Client {
     let token = with_tokens(&format!("«{claims}»"));
     Client::open(world, shard, &format!("?token={token}"), 1 << 22)
 }
 
-struct Scene {
-    world: World,
-    root: Client,
-    red: Client,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) root: Client,
+    pub(crate) red: Client,
     random: Random,
 }
 
 impl Scene {
-    fn new(seed: u64) -> Self {
+    /// A scene, and who joins it as whoever has the tables.
+    pub(crate) fn new(seed: u64, join: impl FnOnce(&mut World, &Settings)) -> Self {
         let mut random = Random::new(seed);
         let shards = 1 + u16::try_from(random.below(2)).unwrap();
-        let mut access =
-            Access { verifier: Some(Arc::new(keys::verifier(&[]))), ..Access::default() };
-        access.keys = None;
-        let mut settings = Settings { access: Arc::new(access), ..roomy() };
+        let mut settings = Settings { access: Arc::new(scene::access()), ..roomy() };
         if random.one_in(2) {
             scene::set(&mut settings, "legacy_unfiltered", "on");
         }
         let settings = tables::with_tables(settings, &tables::schema(scene::TABLES), shards);
         let mut world = World::new(shards, &settings);
-        tables::join(&mut world, &settings);
+        join(&mut world, &settings);
         let all = r#"{"sub":"root","exp":3000,"fanwire":{"subscribe":["**"],"publish":["**"]}}"#;
-        let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts"],"publish":["tables/public.users","tables/public.posts"],"filter":"team = \"red\""}}"#;
+        let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts","spec/c/**"],"publish":["tables/public.users","tables/public.posts","spec/c/request"],"filter":"team = \"red\""}}"#;
         let root = open(&mut world, 0, all);
-        let red = open(&mut world, usize::from(shards) - 1, red);
+        let last = usize::from(shards) - 1;
+        let red = match random.below(3) {
+            0 => {
+                let spoken = *random.pick(&[("v4", 0), ("v4", 1), ("v5", 0), ("v5", 1)]);
+                let token = with_tokens(&format!("«{red}»"));
+                Client::publishing(&mut world, last, spoken, &token, 1 << 22)
+            }
+            _ => open(&mut world, last, red),
+        };
         Self { world, root, red, random }
     }
 
@@ -67,7 +71,7 @@ impl Scene {
     }
 
     /// A row is made, changes sides, or goes.
-    fn root_writes(&mut self) -> String {
+    pub(crate) fn root_writes(&mut self) -> String {
         let (entity, text) = *self.random.pick(&[("users", "name"), ("posts", "title")]);
         let (team, word) =
             *self.random.pick(&[("\"red\"", "open"), ("\"blue\"", SECRET), ("null", SECRET)]);
@@ -131,7 +135,7 @@ impl Scene {
         )
     }
 
-    fn red_says(&mut self) -> String {
+    pub(crate) fn red_says(&mut self) -> String {
         let entity =
             *self.random.pick(&["users", "posts", "users", "posts", "public.users", "notes"]);
         let id = 1 + self.random.below(8);
@@ -176,7 +180,7 @@ impl Scene {
 }
 
 fn run(seed: u64) {
-    let mut scene = Scene::new(seed);
+    let mut scene = Scene::new(seed, tables::join);
     let (mut heard, mut found) = (0, 0);
     for _ in 0..60 {
         scene.world.advance(200);

@@ -3,9 +3,14 @@
 #![cfg(test)]
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
+mod cache;
 mod chance;
 mod conformance;
 mod conversation;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[path = "../support/postgres.rs"]
+mod postgres_cluster;
 mod served;
 mod shelf;
 #[path = "../support/socket.rs"]

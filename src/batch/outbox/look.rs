@@ -9,14 +9,15 @@ impl Outbox {
     pub fn events(&self) -> impl Iterator<Item = (&Event, u64)> {
         self.items.iter().flatten().filter_map(|waiting| match &waiting.item {
             Item::Event { event, subs } => Some((&**event, *subs)),
-            Item::Past { .. } | Item::Said { .. } | Item::Reached { .. } | Item::Raw(_) => None,
+            _ => None,
         })
     }
 
     /// Whether the next item is something that the server says itself.
     #[must_use]
     pub fn is_answer_next(&self) -> bool {
-        self.items.front().and_then(Option::as_ref).is_some_and(|next| next.item.is_answer())
+        let next = self.items.front().and_then(Option::as_ref);
+        next.is_some_and(|next| matches!(next.item, Item::Said { .. } | Item::Raw(_)))
     }
 
     /// Subscriptions for which states of the past wait, one bit each.
@@ -31,11 +32,8 @@ impl Outbox {
     /// Whether an event waits in it.
     #[must_use]
     pub fn holds(&self, wanted: &Event) -> bool {
-        self.items.iter().flatten().any(|waiting| match &waiting.item {
-            Item::Event { event, .. } | Item::Past { event, .. } => {
-                event.offset == wanted.offset && event.topic == wanted.topic
-            }
-            Item::Said { .. } | Item::Reached { .. } | Item::Raw(_) => false,
-        })
+        let is_it = |event: &Event| event.offset == wanted.offset && event.topic == wanted.topic;
+        let mut events = self.items.iter().flatten().filter_map(|waiting| waiting.item.event());
+        events.any(|(event, _)| is_it(event))
     }
 }

@@ -47,6 +47,7 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:8734` is where a HyperBEAM node listens",
         deletes_as: Some("messages"),
         secret: None,
+        published_under: None,
     }),
     packets: None,
     settings: &[
@@ -134,6 +135,6 @@ fn put_head(heading: &Heading<'_>, out: &mut Vec<u8>) {
 /// A derived topic is one more topic that a message has, and is told of on its own.
 fn apart(subs: Subs<'_>) -> u64 {
     let is_derived = |id: &std::sync::Arc<str>| topics::derived_name(id).is_some();
-    let all = subs.of.iter().enumerate();
-    all.filter(|(_, sub)| is_derived(&sub.id)).fold(0, |set, (index, _)| set | 1 << index)
+    let all = subs.every_id().enumerate();
+    all.filter(|(_, id)| is_derived(id)).fold(0, |set, (index, _)| set | 1 << index)
 }

@@ -47,14 +47,22 @@ use crate::wire::mqtt::topic;
 /// A client's subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    /// Each with the SUBSCRIBE that would make it anew, where that is kept.
-    filters: BTreeMap<Arc<str>, Box<[u8]>>,
+    /// Filters that were granted.
+    filters: BTreeMap<Arc<str>, Held>,
     /// They outlast the connection.
     pub(super) is_kept: bool,
     /// SUBSCRIBE that is being carried out.
     awaited: Option<Box<Awaited>>,
     /// Those that a session is to go on with.
     going_on: Vec<Arc<str>>,
+}
+
+/// What is known of a filter that was granted.
+#[derive(Debug)]
+struct Held {
+    qos: QoS,
+    /// The SUBSCRIBE that would make it anew, where that is kept.
+    packet: Box<[u8]>,
 }
 
 /// SUBSCRIBE that is to be answered: of each filter, in order.
@@ -85,6 +93,12 @@ enum Verdict {
 }
 
 impl Subscriptions {
+    /// The quality of service with which a topic is told; `None`: no filter is to it. What filters ask of the content is not looked at.
+    pub(super) fn qos_of(&self, topic: &str) -> Option<QoS> {
+        let to_it = self.filters.iter().filter(|(filter, _)| names::matches(filter, topic));
+        to_it.map(|(_, held)| held.qos).max()
+    }
+
     pub(super) fn subscribe(
         &mut self,
         subscribe: &Subscribe<'_>,
@@ -116,7 +130,7 @@ impl Subscriptions {
                 }
                 Verdict::Nothing => {
                     let packet = packet();
-                    self.filters.insert(filter.into(), packet);
+                    self.filters.insert(filter.into(), Held { qos: options.qos, packet });
                     Filtered::Known(granted(options.qos))
                 }
                 Verdict::Refused(reason) => Filtered::Known(reason),
@@ -145,7 +159,7 @@ impl Subscriptions {
                         reasons::of_subscribe(refusal.code)
                     }
                     _ => {
-                        self.filters.insert(filter, packet);
+                        self.filters.insert(filter, Held { qos, packet });
                         granted(qos)
                     }
                 },
@@ -161,7 +175,7 @@ impl Subscriptions {
 
     /// What would make each of them anew.
     pub(super) fn packets(&self) -> impl Iterator<Item = &[u8]> {
-        self.filters.values().map(|packet| &**packet)
+        self.filters.values().map(|held| &*held.packet)
     }
 
     /// The client goes on with a session that has these.
@@ -184,7 +198,8 @@ impl Subscriptions {
                     // What it could ask for when it was made is no longer granted.
                     Verdict::Wrong(_) | Verdict::Refused(_) => continue,
                 }
-                self.filters.insert(filter.into(), (*packet).into());
+                let held = Held { qos: options.qos, packet: (*packet).into() };
+                self.filters.insert(filter.into(), held);
             }
         }
         self.going_on = wishes.iter().map(|wish| Arc::clone(&wish.subscription.id)).collect();

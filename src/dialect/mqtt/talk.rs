@@ -2,11 +2,14 @@
 //!
 //! Invariants: before CONNECT is answered nothing else is heard; whatever is wrong with a packet ends the conversation with the reason code of the standard.
 
+use super::asking::Asking;
 use super::kept;
 use super::opening::Opened;
 use super::publishing::Publications;
 use super::publishing::Terms;
 use super::reasons::close_code;
+use super::requests::Ears;
+use super::requests::Requests;
 use super::subscribing::Subscriptions;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
@@ -40,6 +43,8 @@ pub struct Conversation {
     state: State,
     publications: Publications,
     subscriptions: Subscriptions,
+    /// What it says in another protocol, by publishing it.
+    requests: Option<Box<Requests>>,
 }
 
 /// How far it has come.
@@ -64,6 +69,7 @@ impl Conversation {
             state: State::Silent,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
+            requests: None,
         }
     }
 
@@ -104,8 +110,7 @@ impl Conversation {
             }
             Packet::Publish(publish) => {
                 let Some(terms) = self.terms() else { return };
-                let view = context.view;
-                if let Err(fault) = self.publications.publish(&publish, view, terms, steps) {
+                if let Err(fault) = self.publications.publish(&publish, context, terms, steps) {
                     self.refuse(fault, steps);
                 }
             }
@@ -121,6 +126,7 @@ impl Conversation {
             Packet::Unsubscribe(unsubscribe) => {
                 if let Some(version) = version {
                     self.subscriptions.unsubscribe(&unsubscribe, version, steps);
+                    self.filters_changed(context, steps);
                 }
             }
             Packet::Ping => {
@@ -153,6 +159,20 @@ impl Conversation {
                 let what = "AUTH without an authentication method in CONNECT";
                 self.refuse(Fault::protocol(what), steps);
             }
+        }
+    }
+
+    /// A message was taken, and is a request.
+    fn hear_request(&mut self, asking: Asking, context: &Context<'_>, steps: &mut Vec<Step>) {
+        let Some(terms) = self.terms() else { return };
+        let ears = Ears { terms, filters: &self.subscriptions };
+        let requests = self.requests.get_or_insert_with(|| Box::new(Requests::new(context)));
+        requests.hear(asking, ears, context, steps);
+    }
+
+    fn filters_changed(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        if let (Some(terms), Some(requests)) = (self.terms(), self.requests.as_deref_mut()) {
+            requests.filters_changed(Ears { terms, filters: &self.subscriptions }, context, steps);
         }
     }
 
@@ -211,6 +231,12 @@ impl Ask for Conversation {
         context: &Context<'_>,
         steps: &mut Vec<Step>,
     ) {
+        if Requests::has_asked(&ticket)
+            && let (Some(terms), Some(requests)) = (self.terms(), self.requests.as_deref_mut())
+        {
+            let ears = Ears { terms, filters: &self.subscriptions };
+            return requests.answered(&ticket, answer, (ears, context), steps);
+        }
         match (answer, ticket) {
             (Answer::Identified { .. }, _) => {
                 if let State::Entering(opened) = &self.state {
@@ -239,16 +265,19 @@ impl Ask for Conversation {
             (Answer::Subscribed(results), _) => {
                 if let Some(terms) = self.terms() {
                     self.subscriptions.answered(results, terms, steps);
+                    self.filters_changed(context, steps);
                 }
             }
             (Answer::Published(published), Ticket::Number(number)) => {
                 let Some(terms) = self.terms() else { return };
-                if let Err(fault) = self.publications.answered(number, &published, terms, steps) {
-                    Self::end_for(fault, steps);
+                match self.publications.answered(number, &published, terms, steps) {
+                    Ok(None) => {}
+                    Ok(Some(asking)) => self.hear_request(asking, context, steps),
+                    Err(fault) => Self::end_for(fault, steps),
                 }
             }
             (Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_), _) => {
-                unreachable!("this conversation asks nothing of tables")
+                unreachable!("what is asked of tables is asked by requests")
             }
             (Answer::Published(_), Ticket::Id(_) | Ticket::Only) => {
                 unreachable!("publications are asked for by number")

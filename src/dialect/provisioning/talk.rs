@@ -236,6 +236,7 @@ mod tests {
     use super::*;
     use crate::clock::Now;
     use crate::dialect::View;
+    use crate::dialect::Views;
     use crate::tables::Schema;
 
     #[test]
@@ -246,8 +247,9 @@ mod tests {
         let view = View::default();
         let now = Now { mono_ms: 0, wall_us: 1 };
         let tables = Schema::default();
-        let context =
-            Context { view: &view, now, epoch: "e", is_known: true, serial: 1, tables: &tables };
+        let (views, tables) = (&Views::default(), &tables);
+        let (view, epoch) = (&view, "e");
+        let context = Context { view, views, now, epoch, is_known: true, serial: 1, tables };
         conversation.open(&context, &mut Vec::new());
         let before = conversation.selection.clone();
         let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");

@@ -1,6 +1,7 @@
-//! ResolveSpec's doors.
+//! ResolveSpec's doors, and where its messages are published.
 
 use super::talk::Conversation;
+use crate::dialect::ByTopic;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::Kind;
@@ -9,6 +10,7 @@ use crate::dialect::Opening;
 use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
+use crate::dialect::Views;
 use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
@@ -31,10 +33,9 @@ pub const DOORS: &[Door] = &[
 ];
 
 fn open(_head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
-    let is_filtered = !setup.views.is_on(&super::PROTOCOL, super::LEGACY_UNFILTERED);
     Ok(Opening {
         dialect: super::RESOLVESPEC,
-        talk: Box::new(Conversation::new(is_filtered)),
+        talk: Box::new(conversation(setup.views)),
         //= resolvespec#3A.1
         //# `CheckOrigin` always true, no subprotocol, **no compression** offered or accepted
         protocols: &[],
@@ -42,3 +43,17 @@ fn open(_head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
         first: Vec::new(),
     })
 }
+
+fn conversation(views: &Views) -> Conversation {
+    Conversation::new(!views.is_on(&super::PROTOCOL, super::LEGACY_UNFILTERED))
+}
+
+/// How it is published.
+pub static BY_TOPIC: ByTopic = ByTopic {
+    protocol: &super::PROTOCOL,
+    opens: |views| Box::new(conversation(views)),
+    encode: super::encode,
+    head: super::put_head_of,
+    name_of: |id| super::ids::parts_of(id).0,
+    qos: super::QOS,
+};

@@ -11,10 +11,12 @@ use super::message::Message;
 use super::query;
 use super::reply;
 use super::told;
+use super::topics;
 use crate::batch::Slow;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Correspond;
 use crate::dialect::Kept;
 use crate::dialect::RefusalCode;
 use crate::dialect::Request;
@@ -25,7 +27,6 @@ use crate::dialect::Subscription;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
-use crate::dialect::json;
 use crate::event::TopicPattern;
 use crate::limits::RESOLVESPEC_ANSWER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
@@ -45,6 +46,8 @@ use crate::tables::Write;
 pub struct Conversation {
     /// Whether a subscription's filters say what it hears.
     is_filtered: bool,
+    /// Whose messages are published: what the client's topics begin with.
+    base: Option<Box<str>>,
     subscribed: Vec<Subscribed>,
     /// How many subscriptions there have been.
     subscriptions: u64,
@@ -145,7 +148,7 @@ impl Conversation {
     /// A conversation; whether subscriptions hear only what passes their filters.
     #[must_use]
     pub const fn new(is_filtered: bool) -> Self {
-        Self { is_filtered, subscribed: Vec::new(), subscriptions: 0, asked: None }
+        Self { is_filtered, base: None, subscribed: Vec::new(), subscriptions: 0, asked: None }
     }
 
     fn carry_out(&mut self, text: &str, context: &Context<'_>) -> Step {
@@ -154,9 +157,12 @@ impl Conversation {
             |id: &str, code: &str, message: &str| Step::say(reply::failure(id, code, message, now));
         //= resolvespec#3A.3
         //# `invalid_message` | `Failed to parse message` (id `""`) | JSON/type error
-        let Ok(message) = Message::read(text) else {
+        let Ok(mut message) = Message::read(text) else {
             return fail("", "invalid_message", "Failed to parse message");
         };
+        if self.base.is_some() {
+            topics::adapt(&mut message);
+        }
         let id = &*message.id;
         if !message.is_valid() {
             return fail(id, "invalid_message", "Message validation failed");
@@ -164,6 +170,7 @@ impl Conversation {
         let done = match &*message.kind {
             "request" => self.request(&message, context),
             "subscription" => self.subscription(&message, context),
+            "ping" if self.base.is_some() => Ok(Step::say(topics::pong(id))),
             "ping" => Ok(Step::say(reply::pong(id, now))),
             kind => {
                 let message = format!("Unknown message type: {kind}");
@@ -249,7 +256,7 @@ impl Conversation {
         let uuid = uuid_of(&(&*name, filter_text, self.subscriptions));
         self.subscriptions += 1;
         let id: SubId = format!("{uuid}/{name}").into();
-        let about = told::subscribed(message, &uuid);
+        let about = told::subscribed(message, &uuid, self.base.as_deref());
         self.subscribed.push(Subscribed { id: Arc::clone(&id), is_heard: found.is_some() });
         let Some((_, table)) = found else {
             return Ok(Step::say(reply::success(&message.id, &about, None, context.now)));
@@ -275,22 +282,24 @@ impl Conversation {
         context: &Context<'_>,
     ) -> Result<Step, Refused> {
         let wanted = &*message.subscription_id;
+        let is_published = self.base.is_some();
         if wanted.is_empty() {
-            return Err(Refused::new(
-                "missing_subscription_id",
-                "Subscription ID is required for unsubscribe",
-            ));
+            let (code, message) = match is_published {
+                true => topics::NO_SUBSCRIPTION_ID,
+                false => ("missing_subscription_id", "Subscription ID is required for unsubscribe"),
+            };
+            return Err(Refused::new(code, message));
         }
+        let about = told::unsubscribed(wanted);
         let place = self.subscribed.iter().position(|own| parts_of(&own.id).0 == wanted);
         let Some(place) = place else {
+            if is_published {
+                return Ok(Step::say(reply::success(&message.id, &about, None, context.now)));
+            }
             let message = format!("Subscription not found: {wanted}");
             return Err(Refused::new("subscription_not_found", message));
         };
         let gone = self.subscribed.remove(place);
-        let mut data = br#"{"subscription_id":"#.to_vec();
-        json::string(wanted, &mut data);
-        data.extend_from_slice(br#","unsubscribed":true}"#);
-        let about = String::from_utf8_lossy(&data).into_owned();
         if !gone.is_heard {
             return Ok(Step::say(reply::success(&message.id, &about, None, context.now)));
         }
@@ -357,7 +366,11 @@ impl Conversation {
                     _ => "read",
                 };
                 let Refused { code, message } = Refused::of_table(verb, error);
-                reply::table_failure(id, code, (&message, error), now)
+                let is_meta = matches!(what, AskedFor::Meta { .. });
+                match self.base {
+                    None => reply::table_failure(id, code, (&message, error), now),
+                    Some(_) => reply::failure(id, topics::code(code, is_meta), &message, now),
+                }
             }
             _ => unreachable!("what is asked is answered by its kind"),
         };
@@ -444,6 +457,12 @@ impl Talk for Conversation {
 
     fn keep(&mut self) -> Option<Kept> {
         None
+    }
+}
+
+impl Correspond for Conversation {
+    fn hears_from(&mut self, base: &str) {
+        self.base = Some(base.into());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Conversations: a connection's is asked, and its steps are taken.
+//! Conversations: the conversation of a connection is called, and the steps that it returns are taken.
 //!
 //! Invariants: steps are taken in their order; a connection that is being closed takes none. Publishes are not taken here: they travel with
 //! those that stand beside them (`hearing.rs`).
@@ -7,8 +7,6 @@ use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
-use super::super::settings::Settings;
-use super::super::shards::Shards;
 use super::super::solo::Shown;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -50,25 +48,6 @@ impl Conn {
             _ => unreachable!("it is about nothing that is kept"),
         }
     }
-
-    /// Has its conversation speak, unless its last words have been said.
-    pub(super) fn converse(
-        &mut self,
-        settings: &Settings,
-        (shards, id): (&Shards, ConnId),
-        now: Now,
-        ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
-    ) {
-        if self.is_closing() {
-            return;
-        }
-        let serial = self.serial(shards.here(), id);
-        if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
-            let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
-            let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
-            ask(talk, &Context { now, view, epoch, is_known, serial, tables });
-        }
-    }
 }
 
 impl Shard {
@@ -79,7 +58,7 @@ impl Shard {
         self.take_steps(id, steps, now)
     }
 
-    /// What a connection's conversation wants to be done; nothing if it is being closed.
+    /// The steps that a connection's conversation wants to be taken; none if the connection is being closed.
     pub(super) fn converse(
         &mut self,
         id: ConnId,
@@ -104,6 +83,13 @@ impl Shard {
             }
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
+                Step::Tell(draft) => {
+                    let class = self.conns.find(id).and_then(|conn| conn.class);
+                    let class = class.and_then(|class| self.classes.find(class));
+                    if let Some(item) = class.and_then(|class| class.own_item(*draft, now)) {
+                        self.push_item(id, item);
+                    }
+                }
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => self.subscribe(id, &wish, now),
                 Step::Update { id: sub, change, seek } => {
@@ -114,7 +100,7 @@ impl Shard {
                 }
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
                 Step::Uncounted => {}
-                // Who cannot pay is being closed then.
+                // A connection over its budget is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
                 Step::Speak(dialect) => {
                     if let Some(voice) = self.conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
@@ -173,7 +159,7 @@ impl Shard {
         }
     }
 
-    /// What a connection's conversation wants to be done, now that something it asked is answered.
+    /// The steps that a connection's conversation wants to be taken, now that one of its questions is answered.
     pub(super) fn answer_in_talk(
         &mut self,
         id: ConnId,
@@ -189,7 +175,7 @@ impl Shard {
 }
 
 impl Conns {
-    /// Whether a connection's last words have been said.
+    /// Whether a connection's last message has been sent.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
         self.find(id).is_some_and(Conn::is_closing)
     }

@@ -1,4 +1,4 @@
-"""The example for ResolveSpec in Python, as strangers run it."""
+"""The examples for ResolveSpec in Python, over a WebSocket and over MQTT, as strangers run them."""
 
 import pathlib
 import re
@@ -13,18 +13,19 @@ EXAMPLE = ROOT / "docs/examples/resolvespec"
 
 
 class ResolveSpecTest(unittest.TestCase):
-    def test_the_round_of_the_example(self):
+    def round(self, settings, client, where):
+        """What an example's client says, to the server of an example's settings."""
         with tempfile.TemporaryDirectory() as folder:
-            config = pathlib.Path(folder, "resolvespec.toml")
-            config.write_text((EXAMPLE / "resolvespec.toml").read_text().replace("127.0.0.1:8080", "127.0.0.1:0"))
+            config = pathlib.Path(folder, settings)
+            config.write_text(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", (EXAMPLE / settings).read_text()))
             server = subprocess.Popen([BINARY, "serve", "--config", str(config)], stderr=subprocess.PIPE, text=True, cwd=folder)
             try:
                 found = None
                 while not found:
                     line = server.stderr.readline()
                     self.assertTrue(line, "the server has ended")
-                    found = re.search(r"address=(\S+)", line)
-                command = [sys.executable, str(EXAMPLE / "client.py"), f"ws://{found[1]}/ws"]
+                    found = re.search(r"address=(\S+)(?:.*own=\[.*?:(\d+)\))?", line)
+                command = [sys.executable, str(EXAMPLE / client), where(found)]
                 said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
             finally:
                 server.kill()
@@ -40,6 +41,12 @@ class ResolveSpecTest(unittest.TestCase):
                 "read_error: failed to read record: sql: no rows in result set",
             ],
         )
+
+    def test_the_round_of_the_example(self):
+        self.round("resolvespec.toml", "client.py", lambda found: f"ws://{found[1]}/ws")
+
+    def test_the_round_of_the_example_over_mqtt(self):
+        self.round("mqtt.toml", "mqtt_client.py", lambda found: f"127.0.0.1:{found[2]}")
 
 
 if __name__ == "__main__":
