@@ -347,7 +347,7 @@ impl Solo {
             }
         }
         let kept = kept_of(subs);
-        for (event, set) in self.outbox.events() {
+        for (event, set, _) in self.outbox.events().filter(|(.., is_past)| !is_past) {
             let qos = Subs { of: subs, names: None, set: set & kept }.qos_of(event);
             if let Some(at) = homes.get_mut(event.home.index()).filter(|_| qos > 0) {
                 *at = event.time_us.saturating_sub(1).min(*at);
@@ -359,7 +359,8 @@ impl Solo {
     fn untold(&self, subs: &[std::sync::Arc<Subscription>]) -> Vec<SubId> {
         let telling = self.replays.iter().filter(|replay| replay.untold.is_some());
         let telling = telling.fold(0, |set, replay| set | 1 << replay.sub);
-        let set = telling | self.outbox.past_subs();
+        let past = self.outbox.events().filter(|(.., is_past)| *is_past);
+        let set = past.fold(telling, |set, (_, subs, _)| set | subs);
         let meant = |(at, sub): (usize, &std::sync::Arc<Subscription>)| {
             (set & 1 << at != 0 && sub.delivery.qos > 0).then(|| SubId::clone(&sub.id))
         };

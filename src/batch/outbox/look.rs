@@ -5,10 +5,11 @@ use super::Outbox;
 use crate::event::Event;
 
 impl Outbox {
-    /// Events that wait in the order of their stamps, and which subscriptions each is for.
-    pub fn events(&self) -> impl Iterator<Item = (&Event, u64)> {
+    /// Events that wait, which subscriptions each is for, and whether it is told out of the order of its stamp.
+    pub fn events(&self) -> impl Iterator<Item = (&Event, u64, bool)> {
         self.items.iter().flatten().filter_map(|waiting| match &waiting.item {
-            Item::Event { event, subs } => Some((&**event, *subs)),
+            Item::Event { event, subs } => Some((&**event, *subs, false)),
+            Item::Past { event, subs } => Some((&**event, *subs, true)),
             _ => None,
         })
     }
@@ -18,15 +19,6 @@ impl Outbox {
     pub fn is_answer_next(&self) -> bool {
         let next = self.items.front().and_then(Option::as_ref);
         next.is_some_and(|next| matches!(next.item, Item::Said { .. } | Item::Raw(_)))
-    }
-
-    /// Subscriptions for which states of the past wait, one bit each.
-    #[must_use]
-    pub fn past_subs(&self) -> u64 {
-        self.items.iter().flatten().fold(0, |set, waiting| match &waiting.item {
-            Item::Past { subs, .. } => set | subs,
-            _ => set,
-        })
     }
 
     /// Whether an event waits in it.
