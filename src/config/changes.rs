@@ -40,7 +40,7 @@ pub struct Explained {
 }
 
 /// Keys of no table, and of tables of which others need a restart, that a running server takes.
-const RELOADED: [&str; 17] = [
+const RELOADED: [&str; 19] = [
     "log",
     "echo",
     "deflate",
@@ -52,6 +52,8 @@ const RELOADED: [&str; 17] = [
     "upload_bytes_per_s_min",
     "close_timeout_s",
     "return_spread_s",
+    "server_reference",
+    "server_moved",
     "own.figures_s",
     "own.logs",
     "trusted_proxies",

@@ -281,6 +281,20 @@ const KEYS: &[Key] = &[
         doc: "Over how long clients come back that are sent away because the server stops: as many a second as there are divided by this, but at least 1000. Clients of the native protocol and of event streams are told when; those of dialects that have no word for it are closed one after the other, within half of `drain_timeout_s`.",
     },
     Key {
+        name: "server_reference",
+        takes: Takes::Text { field: |config| &mut config.elsewhere.server },
+        default: "\"\"",
+        unit: "",
+        doc: "Where clients of MQTT 5 are sent when the server stops, as they know it: DISCONNECT 0x9C with this Server Reference, instead of 0x8B. Empty: nowhere.",
+    },
+    Key {
+        name: "server_moved",
+        takes: Takes::Switch(|config| &mut config.elsewhere.is_for_good),
+        default: "false",
+        unit: "",
+        doc: "Whether they are to stay there: 0x9D instead of 0x9C.",
+    },
+    Key {
         name: "data_dir",
         takes: Takes::Text { field: |config| &mut config.data_dir },
         default: "\"fanwire-data\"",

@@ -105,4 +105,15 @@ pub(super) const KEYS: &[Key] = &[
         unit: "bytes",
         doc: "What tokens of those who are connected say, beyond 512 bytes each: names, roles, patterns and filters, an equal share for each shard; the newcomer is refused with 503. 0: a share of the memory.",
     },
+    Key {
+        name: "memory.sessions_bytes_max",
+        takes: Takes::Number {
+            min: 0,
+            max: TIB,
+            field: |config| &mut config.memory.sessions_bytes_max,
+        },
+        default: "0",
+        unit: "bytes",
+        doc: "Sessions of MQTT clients that are gone, some 400 bytes each and what was in flight, an equal share for each shard; beyond it those end first that would end first, of the user who has left the most. 0: a share of the memory, and 64 MiB at most.",
+    },
 ];

@@ -124,6 +124,15 @@ pub struct MemoryConfig {
     pub mesh_bytes_max: u64,
     pub tables_bytes_max: u64,
     pub tokens_bytes_max: u64,
+    pub sessions_bytes_max: u64,
+}
+
+/// Where clients are sent when the server stops, in protocols that have a word for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ElsewhereConfig {
+    /// Empty: nowhere.
+    pub server: String,
+    pub is_for_good: bool,
 }
 
 /// What the server says of itself, as events.
@@ -258,6 +267,7 @@ pub struct Config {
     pub close_timeout_s: u64,
     pub drain_timeout_s: u64,
     pub return_spread_s: u64,
+    pub elsewhere: ElsewhereConfig,
     pub data_dir: String,
     pub history: HistoryConfig,
     pub tables: TablesConfig,
@@ -385,6 +395,7 @@ impl Config {
             close_timeout_s: 0,
             drain_timeout_s: 0,
             return_spread_s: 0,
+            elsewhere: ElsewhereConfig::default(),
             data_dir: String::new(),
             history: HistoryConfig::default(),
             tables: TablesConfig::default(),

@@ -149,6 +149,10 @@ pub struct Heading<'a> {
 pub struct Told {
     /// The number that it acknowledges it by; 0: it need not.
     pub number: u16,
+    /// The quality of service, if it has a number.
+    pub qos: u8,
+    /// It was sent under this number before.
+    pub is_again: bool,
     /// It is of the past.
     pub is_past: bool,
     /// When it is told, in microseconds since 1970; 0: as it is ordered.
@@ -279,6 +283,8 @@ pub struct Manners {
     pub hears_once_live: bool,
     /// Whether it has a word for when a client is to come back; if not, clients are closed one after the other when the server stops.
     pub says_reconnect: bool,
+    /// Whether it has a word for which other server a client is to go to: then it is closed with 4011, or for good with 4012, and the server's name as the reason.
+    pub says_elsewhere: bool,
 }
 
 /// What a client that sends too many messages is told, where its dialect has no words of its own for that.

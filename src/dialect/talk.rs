@@ -41,6 +41,28 @@ pub trait Talk: fmt::Debug + Send {
 
     /// Bytes that it remembers of what its client has said or is being answered, besides itself. It is asked after whatever it hears.
     fn held_bytes(&self) -> usize;
+
+    /// What of the conversation outlasts its connection, under the name that its client has claimed. `None`: nothing.
+    fn keep(&mut self) -> Option<Kept>;
+}
+
+/// What of a conversation outlasts its connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What it needs to go on; only its dialect reads that.
+    pub words: Box<[u8]>,
+    /// Seconds for which it is kept.
+    pub lasts_s: u32,
+    /// Its client knows that it began. One that does not may have had another before, and would take this one for that: nobody goes on from it.
+    pub is_met: bool,
+}
+
+/// What is published for a client that goes, or does not come back in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Will {
+    pub draft: Draft,
+    /// Seconds after the end of the connection; if what is kept of the client ends before, then. Where nothing is kept it is published at once.
+    pub delay_s: u32,
 }
 
 /// A conversation whose messages are published.
@@ -136,6 +158,14 @@ pub enum Request {
     /// Lets the client in as an HTTP request with this token would be: without one, or where there are no keys to check it with, by its certificate,
     /// or as anyone.
     Enter { token: Option<Box<str>> },
+    /// The client has a name of which there is one among those of its user: whoever had it before is closed with 4009. Nothing else is heard before the answer.
+    Claim {
+        client: Box<str>,
+        /// Nothing that was left behind under that name is gone on from.
+        is_clean: bool,
+    },
+    /// Goes on from what was left behind, with these subscriptions, of which it is answered what became as of others.
+    Resume(Vec<Wish>),
     /// Subscribes to each of these; one whose id runs already takes its place, and loses nothing.
     Subscribe(Vec<Wish>),
     /// Rows of a table. They come in pages, each in an answer of its own with the same ticket; nothing else that the client says is carried out before the last one. What the client's
@@ -154,6 +184,13 @@ pub enum Answer<'a> {
     Identified { expires_at_s: Option<u64> },
     /// The token is refused, or without one nobody is let in.
     NotIdentified { reason: &'a str },
+    /// The name is the client's.
+    Claimed {
+        /// What of an earlier conversation was kept, if the client goes on from it.
+        words: Option<&'a [u8]>,
+        /// Numbers of messages that the client had said it has, and with which it is not done, in that order.
+        received: &'a [u16],
+    },
     /// Of each subscription, in order, that it runs, or why not.
     Subscribed(&'a [Result<(), Refusal>]),
     /// Rows of a query; `Page::end` says whether they are the last.
@@ -190,10 +227,8 @@ pub enum Step {
     Speak(DialectId),
     /// The client is gone once it has been silent for so many seconds, where its dialect leaves that to be agreed; 0: it may be silent.
     Silence { after_s: u32 },
-    /// The client has a name of which there is one, by its hash: whoever had it before is closed with 4009.
-    Claim { name: u64 },
     /// What is published for the client when its connection ends, if it may publish that; `None`: nothing. It takes the place of what was to be before.
-    Will(Option<Box<Draft>>),
+    Will(Option<Box<Will>>),
     /// The client takes so many messages without having acknowledged them, where they are to be.
     Window { most: u16 },
     /// The client has the message of this number; `is_done`: the number is free again.

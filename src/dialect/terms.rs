@@ -14,6 +14,9 @@ use crate::event::Projection;
 use crate::matcher::Filter;
 use crate::matcher::filter::FilterError;
 
+/// What [`term`] knows.
+pub(super) const TERMS: [&str; 3] = ["filter", "max_rate", "fields"];
+
 /// Takes one term over into a subscription; false if there is none of this name.
 ///
 /// # Errors

@@ -31,5 +31,16 @@ pub const MQTT_SEND_MAX: u16 = 256;
 /// Bytes of messages that one client has been sent and has not acknowledged, but for a single larger one; further ones wait in its outbox. When outboxes and
 /// windows together hold more than they may, less is in flight, and those that hold the most are closed.
 pub const WINDOW_BYTES_MAX: usize = OUTBOX_BYTES_MAX;
+/// Bytes of a session whose client is gone, with its place among them, without its client identifier, its subscriptions and what is in flight.
+pub const BOOKMARK_BYTES: usize = 320;
+/// One in so many bytes of what sessions may take is free again once some have ended for want of room, so that not each one that is left ends another.
+pub const BOOKMARKS_FREED_SHARE: usize = 64;
+/// Bytes that sessions take whose clients are gone, if nobody has said how many: some 150,000 of them. Beyond it those end first that would end first, of the user who has left
+/// the most; their clients hear Session Present 0.
+pub const SESSIONS_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Seconds for which a session may outlast its connection: a year.
+pub const SESSION_S_MAX: u64 = 365 * 24 * 60 * 60;
+/// Seconds for which one does, at most, if nobody has said otherwise.
+pub const SESSION_S_DEFAULT: u64 = 24 * 60 * 60;
 /// Publications of QoS 2 that one client has begun and not released; one more is answered with DISCONNECT and 0x93, Receive Maximum exceeded.
 pub const MQTT_RECEIVE_MAX: u16 = 256;

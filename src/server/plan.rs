@@ -29,6 +29,7 @@ use crate::limits::FDS_RESERVED_SHARD;
 use crate::limits::SHARDS_MAX;
 use crate::limits::TLS_HANDSHAKES_MAX;
 use crate::shard::Bounds;
+use crate::shard::Elsewhere;
 use crate::shard::MemoryBounds;
 use crate::shard::Returns;
 use crate::shard::Settings;
@@ -177,6 +178,7 @@ pub(super) fn settings(
             mesh_bytes_max: share(sizes.of(Part::Mesh)),
             tables_bytes_max: share(sizes.of(Part::Tables)),
             tokens_bytes_max: share(sizes.of(Part::Tokens)),
+            sessions_bytes_max: share(sizes.of(Part::Sessions)),
         },
         message_bytes_max: count(config.message_bytes_max),
         bounds: Bounds {
@@ -197,6 +199,10 @@ pub(super) fn settings(
             spread_ms: config.return_spread_s * 1000,
             // Half of the time that there is: whoever is closed last is to have time to read what it is owed.
             paced_ms: config.return_spread_s.min(config.drain_timeout_s / 2) * 1000,
+            elsewhere: (!config.elsewhere.server.is_empty()).then(|| Elsewhere {
+                server: config.elsewhere.server.as_str().into(),
+                is_for_good: config.elsewhere.is_for_good,
+            }),
         },
         durable: None,
         tables: Tables { schema: tabling::schema(config)?, party: None },

@@ -2,6 +2,7 @@
 //!
 //! Invariants: gaps and notices stand before what follows them; a large event is no part of a chunk, but owed in pieces. Never sends anything.
 
+use super::bookmark::Flying;
 use super::class::Audience;
 use super::class::Class;
 use super::codec::Codec;
@@ -92,7 +93,6 @@ pub(super) fn fill(
     scratch: &mut Scratch,
 ) -> Filled {
     let mut filled = Filled::default();
-    let class = to.map(|to| to.class);
     let Some(solo) = conn.solo.as_deref_mut() else { return filled };
     let window_max = conn.caller.window_max();
     let Some(voice) = conn.voice else {
@@ -103,7 +103,7 @@ pub(super) fn fill(
         voice,
         to,
         epoch,
-        told: Told { now_us: now.wall_us, ..Told::default() },
+        told: Told::default(),
         is_passed_over: false,
         scratch,
         batch_events_max: u16::MAX,
@@ -117,15 +117,12 @@ pub(super) fn fill(
         && filling.scratch.chunk.len() + filling.scratch.batch.bytes() < SOLO_CHUNK_BYTES
     {
         filled.skipped += filling.end_before_large(&mut solo.outbox);
-        if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
+        if is_large_next(solo) && !filling.scratch.chunk.is_empty() {
             break;
         }
-        let Some(item) = next_item(solo, to, window_max) else { break };
-        if item.event().is_some_and(|(event, _)| event.is_expired(now.wall_us)) {
-            continue;
-        }
-        filling.told.is_past = matches!(item, Item::Past { .. });
-        filling.told.number = number_of(solo, class, &item);
+        let Some((item, told)) = next_item(solo, to, window_max, now) else { break };
+        let Some(item) = item else { continue };
+        filling.told = told;
         filled.skipped += filling.take(item, solo, large);
         //= mqtt-v5.0#3.1.2.11.4
         //# Where a Packet is too large to send, the Server MUST discard it without sending it and then behave as if it had completed
@@ -154,33 +151,83 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
     }
 }
 
-/// The next item that may go: where events are to be acknowledged, some may have to wait for that, and others do not wait for them.
-fn next_item(solo: &mut Solo, to: Option<Audience<'_>>, window_max: u16) -> Option<Item> {
-    let Some(to) = to.filter(|to| to.class.is_numbered()) else { return solo.outbox.pop() };
-    let share = solo.outbox.share();
+/// Whether what goes next is a large event.
+fn is_large_next(solo: &Solo) -> bool {
+    let again = solo.window.as_deref().and_then(Window::again);
+    let again = again.filter(|_| !solo.outbox.is_answer_next());
+    again.is_some_and(|again| again.event.is_large()) || solo.outbox.large_next().is_some()
+}
+
+/// The next item that may go, and how it is told: where events are to be acknowledged, some may have to wait for that, and others do not wait for them. No item: its
+/// time is over, or its client does not take it.
+fn next_item(
+    solo: &mut Solo,
+    to: Option<Audience<'_>>,
+    window_max: u16,
+    now: Now,
+) -> Option<(Option<Item>, Told)> {
+    let told = Told { now_us: now.wall_us, ..Told::default() };
+    let is_numbered = |to: &Audience<'_>| to.class.is_numbered() || solo.window.is_some();
+    let Some(to) = to.filter(is_numbered) else {
+        let item = solo.outbox.pop()?;
+        let told = Told { is_past: matches!(item, Item::Past { .. }), ..told };
+        return Some((Some(item).filter(|item| !is_expired(item, now)), told));
+    };
+    let (class, share) = (to.class, solo.outbox.share());
     let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
-    match window.is_full() {
+    // What it is answered stands before all of that: that it goes on, first of all.
+    if let Some(again) = window.again().filter(|_| !solo.outbox.is_answer_next()) {
+        return Some(next_again(&again.clone(), window, class, told));
+    }
+    let item = match window.is_full() && !solo.outbox.is_answer_next() {
         // Each message has a number of its own.
         false => solo.outbox.pop_part(|_, subs| voice::messages(to, subs).next().unwrap_or(0)),
-        true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(to.class, item) == 0),
+        true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
+    }?;
+    let mut told = Told { is_past: matches!(item, Item::Past { .. }), ..told };
+    if is_expired(&item, now) {
+        return Some((None, told));
     }
+    let qos = qos_of(class, &item);
+    if let Some((event, subs)) = item.event()
+        && qos > 0
+        && !class.is_too_large(event.payload.len())
+    {
+        told.qos = qos;
+        told.number = window.number(event, subs, (qos, told.is_past));
+    }
+    Some((Some(item), told))
+}
+
+/// What was in flight when the connection before this one ended, under its old number.
+fn next_again(
+    again: &Flying,
+    window: &mut Window,
+    class: &Class,
+    told: Told,
+) -> (Option<Item>, Told) {
+    let Flying { number, qos, is_past, subs, .. } = *again;
+    let (event, told) =
+        (Arc::clone(&again.event), Told { number, qos, is_past, is_again: true, ..told });
+    if event.is_expired(told.now_us) || class.is_too_large(event.payload.len()) {
+        window.acknowledged(number);
+        return (None, told);
+    }
+    window.sent_again();
+    let item = match is_past {
+        true => Item::Past { event, subs },
+        false => Item::Event { event, subs },
+    };
+    (Some(item), told)
+}
+
+fn is_expired(item: &Item, now: Now) -> bool {
+    item.event().is_some_and(|(event, _)| event.is_expired(now.wall_us))
 }
 
 /// The quality of service that an item is told with.
 fn qos_of(class: &Class, item: &Item) -> u8 {
     item.event().map_or(0, |(event, set)| Audience::in_step(class).subs(set).qos_of(event))
-}
-
-/// The number that an item is acknowledged by; 0: it is not.
-fn number_of(solo: &mut Solo, class: Option<&Class>, item: &Item) -> u16 {
-    match (class, item.event(), solo.window.as_deref_mut()) {
-        (Some(class), Some((event, _)), Some(window))
-            if qos_of(class, item) > 0 && !class.is_too_large(event.payload.len()) =>
-        {
-            window.number(event)
-        }
-        _ => 0,
-    }
 }
 
 impl<'a> Filling<'a> {

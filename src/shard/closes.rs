@@ -5,3 +5,7 @@ pub(super) const CLOSE_NORMAL: u16 = 1000;
 pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
 pub(super) const CLOSE_POLICY: u16 = 1008;
 pub(super) const CLOSE_SILENT: u16 = 1011;
+/// There is another server for the meantime, which the reason names; only for dialects that have a word for it.
+pub(super) const CLOSE_ELSEWHERE: u16 = 4011;
+/// The same, for good.
+pub(super) const CLOSE_MOVED: u16 = 4012;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::access::Who;
 use super::addresses::Addresses;
+use super::hold::Hold;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::session::Session;
@@ -24,7 +25,7 @@ use crate::batch::Counted;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
-use crate::event::Draft;
+use crate::dialect::Will;
 use crate::event::ShardId;
 
 /// A class of a shard.
@@ -67,10 +68,10 @@ pub(super) struct Origin {
     pub(super) silent_s_max: u32,
     /// Messages that it takes without having acknowledged them.
     pub(super) window_max: u16,
-    /// The name that is its own, as a hash; 0: it has none.
-    pub(super) name: u64,
+    /// Its hold on a name that is its own.
+    pub(super) hold: Option<Box<Hold>>,
     /// What is published for it when it is over.
-    pub(super) will: Option<Box<Draft>>,
+    pub(super) will: Option<Box<Will>>,
 }
 
 impl Caller {
@@ -89,7 +90,7 @@ impl Caller {
     /// Bytes of what is published for it when it is over.
     pub(super) fn will_bytes(&self) -> usize {
         let will = self.origin.as_ref().and_then(|origin| origin.will.as_ref());
-        will.map_or(0, |will| will.held_bytes())
+        will.map_or(0, |will| will.draft.held_bytes())
     }
 
     /// What few have, to be changed.

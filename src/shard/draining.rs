@@ -6,9 +6,12 @@
 use std::collections::VecDeque;
 
 use super::Shard;
+use super::closes::CLOSE_ELSEWHERE;
 use super::closes::CLOSE_GOING_AWAY;
+use super::closes::CLOSE_MOVED;
 use super::conns::Conn;
 use super::input::ConnId;
+use super::returns::Elsewhere;
 use super::returns::Spread;
 use super::session::Cut;
 use super::session::Session;
@@ -103,7 +106,18 @@ impl Shard {
     fn send_away(&mut self, id: ConnId, now: Now) {
         match self.conns.find(id).map(|conn| &conn.session) {
             Some(Session::WebSocket(_)) => {
-                self.close_politely(id, CLOSE_GOING_AWAY, "the server is shutting down", now);
+                let voice = self.conns.voice_of(id);
+                let knows = voice.is_some_and(|of| of.dialect.speaker().manners.says_elsewhere);
+                match self.settings.returns.elsewhere.clone().filter(|_| knows) {
+                    Some(Elsewhere { server, is_for_good }) => {
+                        let code = if is_for_good { CLOSE_MOVED } else { CLOSE_ELSEWHERE };
+                        self.close_politely(id, code, &server, now);
+                    }
+                    None => {
+                        let reason = "the server is shutting down";
+                        self.close_politely(id, CLOSE_GOING_AWAY, reason, now);
+                    }
+                }
             }
             Some(Session::Sse { .. }) => self.end_sse(id, now),
             _ => {}

@@ -95,9 +95,8 @@ impl Shard {
         subs: u64,
         now: Now,
     ) -> u64 {
-        let solo = self.conns.solo(conn);
-        let not_live = solo.map_or(0, |solo| solo.not_live(event.home));
-        self.shape(conn, event, subs & !not_live, now)
+        let live = self.conns.solo(conn).map_or(subs, |solo| solo.live(event.home, subs));
+        self.shape(conn, event, live, now)
     }
 
     /// Whether what was gathered must go out before the next event is taken.
@@ -122,7 +121,7 @@ impl Shard {
             let Some(solo) = self.conns.solo_mut(*id) else {
                 continue;
             };
-            let subs = subs & !solo.not_live(event.home);
+            let subs = solo.live(event.home, subs);
             if subs == 0 {
                 continue;
             }

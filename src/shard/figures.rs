@@ -97,6 +97,18 @@ pub const FIGURES: &[Figure] = &[
         "Connections that were closed because their outbox was full.",
         |stats| stats.slow_disconnects,
     ),
+    gauge("fanwire_sessions_left", "Sessions whose clients are gone.", |stats| stats.left.sessions),
+    gauge("fanwire_sessions_left_bytes", "Bytes that they take.", |stats| stats.left.bytes),
+    counter(
+        "fanwire_sessions_lost_total",
+        "Sessions that ended when their clients came back, since what they had waited for was no longer kept.",
+        |stats| stats.left.lost,
+    ),
+    counter(
+        "fanwire_sessions_crowded_out_total",
+        "Sessions that ended for want of room (memory.sessions_bytes_max).",
+        |stats| stats.left.crowded_out,
+    ),
     counter(
         "fanwire_filter_steps_total",
         "Steps that evaluating filters took for live events; one is about a nanosecond.",

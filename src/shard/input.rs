@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::bookmark::Bookmark;
+use super::bookmark::ClientName;
 use super::inquiry::Findings;
 use super::inquiry::Inquiry;
 use super::lanes::Lane;
@@ -55,6 +57,14 @@ pub struct Address {
     pub conn: ConnRef,
 }
 
+/// Who wants a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    pub address: Address,
+    /// It does not go on from what was left behind.
+    pub is_clean: bool,
+}
+
 /// A message from one party to another.
 #[derive(Debug)]
 pub enum Mesh {
@@ -74,10 +84,14 @@ pub enum Mesh {
     Entered { conn: ConnRef, result: Result<(), LimitError> },
     /// To it: this one has left.
     Leave(Address),
-    /// To the shard that keeps a name: this connection has it from now on, or no longer.
-    Claim { address: Address, name: u64, is_claimed: bool },
-    /// From it: another connection has the name of this one.
+    /// To the shard that keeps a name: this connection wants it.
+    Claim { name: ClientName, claimant: Claimant },
+    /// From it: the connection has it, and goes on from what the one before has left behind.
+    Named { conn: ConnRef, name: ClientName, left: Option<Box<Bookmark>> },
+    /// From it: another connection is to have the name of this one.
     TakenOver(ConnRef),
+    /// To it: the connection has let go of its name, and leaves this behind.
+    Released { name: ClientName, address: Address, left: Option<Box<Bookmark>> },
     /// To the shard that counts: how many events may this publisher publish?
     Ask(Box<AllowanceAsk>),
     /// From it.
@@ -150,7 +164,9 @@ impl Message for Mesh {
             | Self::Entered { .. }
             | Self::Leave(_)
             | Self::Claim { .. }
+            | Self::Named { .. }
             | Self::TakenOver(_)
+            | Self::Released { .. }
             | Self::Ask(_)
             | Self::Granted { .. }
             | Self::Inquire(..)
@@ -189,13 +205,16 @@ impl Message for Mesh {
             Self::Topics { topics, .. } => {
                 topics.iter().map(|topic| topic.len() + size_of::<String>()).sum()
             }
+            Self::Claim { name, .. } => name.as_str().len(),
+            Self::Named { name, left, .. } | Self::Released { name, left, .. } => {
+                left.as_ref().map_or(0, |left| left.weight_bytes(name))
+            }
             Self::Read(_)
             | Self::Store(_)
             | Self::StoreSays(_)
             | Self::Enter(_)
             | Self::Entered { .. }
             | Self::Leave(_)
-            | Self::Claim { .. }
             | Self::TakenOver(_)
             | Self::Ask(_)
             | Self::Granted { .. }

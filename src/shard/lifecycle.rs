@@ -14,6 +14,7 @@ use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::life::SWEEP_TICKS;
+use super::names::Holding;
 use super::rows::asker_of;
 use super::session::Patience;
 use super::session::Session;
@@ -25,7 +26,6 @@ use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Ending;
 use crate::dialect::Silence;
-use crate::event::Draft;
 use crate::limits::UNITS_GONE;
 use crate::wire::frame;
 
@@ -105,9 +105,8 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(self.intake.inbound());
         }
-        self.end_talk(id);
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        let name = conn.caller.origin.as_deref_mut().map_or(0, |of| std::mem::take(&mut of.name));
+        // What of it outlasts the connection was kept as its subscriptions ended.
+        conn.talk = None;
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;
@@ -117,26 +116,20 @@ impl Shard {
         conn.solo = None;
         self.count_held(id);
         self.conns.close_socket(id);
-        if name != 0 {
-            self.claim(ConnRef { id, generation }, name, false);
-        }
         if was_counted {
             self.leave(Address { shard: self.shards.here(), conn: ConnRef { id, generation } });
         }
     }
 
-    /// Ends a connection's conversation: what is to be published for its client then, is.
+    /// Ends a connection's conversation, whose subscriptions have ended: from here on it remembers nothing.
     pub(super) fn end_talk(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        conn.talk = None;
-        let will = conn.caller.origin.as_deref_mut().and_then(|of| of.will.take());
-        let may_publish = |will: &Draft| {
-            conn.who.as_ref().is_some_and(|who| who.principal.may_publish(&will.topic))
-        };
-        self.life.wills.extend(will.filter(|will| may_publish(will)).map(|will| *will));
+        if let Some(conn) = self.conns.find_mut(id) {
+            conn.talk = None;
+        }
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
+        Holding::at(self).leave(id);
         self.stats.take_subs(self.conns.voice_of(id), self.wants_of(id).len());
         self.telling.shapings.forget(&mut self.conns, id);
         self.telling.plays.forget(&mut self.conns, id);
@@ -328,6 +321,10 @@ impl Shard {
     pub(super) fn close_politely(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
         if self.conns.is_closing(id) {
             return;
+        }
+        if self.conns.solo(id).is_some_and(Solo::is_told_missed) {
+            // It goes on with that when it comes back.
+            return self.close(id, code, reason, now);
         }
         self.send_all_held(id, now);
         self.go_solo(id);

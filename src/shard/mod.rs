@@ -8,6 +8,7 @@ mod addresses;
 mod allowance;
 mod arrivals;
 mod batches;
+mod bookmark;
 mod brake;
 mod chunk;
 mod claims;
@@ -29,6 +30,7 @@ mod flight;
 mod forced;
 mod gathered;
 mod histogram;
+mod hold;
 mod home;
 mod ingest;
 mod input;
@@ -40,7 +42,9 @@ mod large;
 mod latency;
 mod life;
 mod lifecycle;
+mod missed;
 mod mixed;
+mod names;
 mod operator;
 mod own;
 mod pace;
@@ -96,6 +100,8 @@ use std::sync::Arc;
 
 pub use access::Access;
 pub use access::Listeners;
+pub use bookmark::Bookmark;
+pub use bookmark::ClientName;
 pub use doors::routes_page;
 pub use figures::FIGURES;
 pub use figures::Figure;
@@ -107,6 +113,7 @@ pub use input::Address;
 pub use input::AdminRequest;
 pub use input::AllowanceAsk;
 pub use input::Began;
+pub use input::Claimant;
 pub use input::ConnId;
 pub use input::ConnRef;
 pub use input::Entry;
@@ -127,6 +134,7 @@ pub use lanes::PartyId;
 pub use lanes::Pending;
 pub use passed_on::Proxies;
 pub use peer::Peer;
+pub use returns::Elsewhere;
 pub use returns::Returns;
 pub use rows::conn_of;
 pub use session::Response;
@@ -140,12 +148,14 @@ pub use sink::Sent;
 pub use sink::Sink;
 pub use stats::Behind;
 pub use stats::Deflated;
+pub use stats::Left;
 pub use stats::Stats;
 pub use tally::STATUSES;
 pub use tally::Spoken;
 pub use tally::Tally;
 pub use work::Done;
 
+use self::names::Holding;
 use crate::auth::Verifier;
 use crate::clock::Now;
 use crate::event::ShardId;
@@ -247,8 +257,12 @@ impl Shard {
             Mesh::Enter(entry) => self.enter_here(&entry, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
-            Mesh::Claim { address, name, is_claimed } => self.claimed(address, name, is_claimed),
-            Mesh::TakenOver(conn) => self.rights.taken_over.push(conn),
+            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant),
+            Mesh::Named { conn, name, left } => self.rights.names.granted.push((conn, name, left)),
+            Mesh::TakenOver(conn) => self.rights.names.taken_over.push(conn),
+            Mesh::Released { name, address, left } => {
+                Holding::at(self).released(name, address, left, now);
+            }
             Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
@@ -313,6 +327,7 @@ impl Shard {
             self.telling.plays.due_ms(),
             self.arrived.brake.due_ms(),
             self.life.due_ms(),
+            self.rights.claims.due_ms(),
         ]
         .into_iter()
         .flatten()
@@ -325,7 +340,9 @@ impl Shard {
         let durable = self.durable.as_ref().map(|durable| &durable.home);
         let held = durable.map_or_else(Held::default, home::Home::held).and(self.home.held());
         let topics = self.home.topic_count() + durable.map_or(0, home::Home::topic_count);
+        let (sessions, bytes) = self.rights.claims.left();
         Stats {
+            left: Left { sessions: sessions as u64, bytes: bytes as u64, ..self.stats.left },
             connections: self.conns.len() as u64,
             classes: self.classes.len() as u64,
             topics: topics as u64,

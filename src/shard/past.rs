@@ -10,6 +10,8 @@ use crate::history::Read;
 use crate::history::Start;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::limits::PLAYBACK_PAGE_BYTES;
+use crate::limits::REPLAY_KEY_BYTES;
+use crate::position::Since;
 
 /// A page to ask for, or one that was asked for.
 #[derive(Debug)]
@@ -80,4 +82,58 @@ impl Untold {
             }),
         ))
     }
+}
+
+/// The last event of each key, from the first page on.
+pub(super) const LAST: Start = Start::Last { deleted_after_us: None };
+
+/// Bytes of what is asked, without what subscriptions hold anyway: the names of the topics.
+pub(super) fn read_bytes(read: &Read) -> usize {
+    let named: usize = match &read.start {
+        Start::AfterOffsets { offsets, .. } => {
+            offsets.iter().map(|(name, _)| REPLAY_KEY_BYTES + name.as_str().len()).sum()
+        }
+        Start::OtherEpoch { topics } => size_of_val(&topics[..]),
+        _ => 0,
+    };
+    named + size_of_val(&read.topics[..])
+}
+
+/// Where reading begins at every home, if that is the same at all of them.
+pub(super) fn start_anywhere(since: &Since) -> Start {
+    match since {
+        Since::Earliest => Start::Earliest,
+        Since::Last => LAST,
+        Since::Tail(count) => Start::Tail { count: *count, counted_us: 0 },
+        Since::Time(time_us) => Start::AfterTime { time_us: time_us.saturating_sub(1), mark: None },
+        Since::Now | Since::Snapshot(_) | Since::States(_) => Start::Now,
+        Since::Position(_) | Since::Cursor(_) | Since::Lost => Start::Now,
+    }
+}
+
+/// Up to where a stream is known to have been told before its first event: where it says so itself. Homes that are not asked have nothing to tell.
+pub(super) fn first_cursor(
+    since: &Since,
+    homes: &[HomeId],
+    home_count: usize,
+    of: impl Fn(HomeId, &str) -> bool,
+) -> Vec<u64> {
+    let known_at = |home: HomeId| match since {
+        Since::Cursor(cursor) if of(home, &cursor.epoch) => cursor.times_us[home.index()],
+        Since::Cursor(_) | Since::Earliest | Since::Lost => 1,
+        Since::Time(time_us) => time_us.saturating_sub(1).max(1),
+        Since::Now
+        | Since::Last
+        | Since::Tail(_)
+        | Since::Snapshot(_)
+        | Since::States(_)
+        | Since::Position(_) => 0,
+    };
+    let all = (0..).map(HomeId).take(home_count);
+    all.map(|home| match since {
+        Since::Cursor(_) => known_at(home),
+        _ if homes.contains(&home) => known_at(home),
+        _ => 1,
+    })
+    .collect()
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Shard;
 use super::input::ConnId;
 use super::input::PageAnswer;
+use super::names::Holding;
 use super::past::Wanted;
 use super::player::Taking;
 use super::shape::Past;
@@ -58,7 +59,14 @@ impl Shard {
         }
         let PageAnswer { reader: _, replay: _, home: _, read, mut page, began } = answer;
         let Some(replay) = self.conns.replay_of(id, serial) else { return };
-        let (sub, is_played) = (replay.sub, replay.player.is_some());
+        let (sub, is_played, together) = (replay.sub, replay.player.is_some(), replay.together);
+        let mut gaps = page.gaps.iter().chain(page.late_gaps.iter().map(|(_, gap)| gap));
+        if together != 0
+            && let Some(gap) = gaps.next()
+        {
+            let is_lost = gap.reason != GapReason::Unavailable;
+            return Holding::at(self).break_off(id, is_lost, now);
+        }
         let set = 1 << sub;
         for gap in std::mem::take(&mut page.gaps) {
             self.push_page_gap(id, serial, set, gap);
@@ -167,6 +175,10 @@ impl Shard {
         now: Now,
     ) {
         let set = 1 << sub;
+        let together = self.conns.replay_of(id, serial).map_or(0, |replay| replay.together);
+        if together != 0 {
+            return Holding::at(self).push_missed(id, events);
+        }
         let (filter, forced) = self.terms_of(id, set);
         let narrowed = self.conns.narrowed_to(id, serial);
         for event in events {
@@ -205,6 +217,9 @@ impl Shard {
         };
         let replay = solo.replays.remove(index);
         self.telling.plays.plan(&mut self.conns, id);
+        if replay.together != 0 {
+            return;
+        }
         self.end_past(id, replay.sub, now);
         let Some(solo) = self.conns.solo_mut(id) else {
             return;

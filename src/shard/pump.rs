@@ -183,6 +183,7 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let class = conn.class.and_then(|class| self.classes.find(class));
         let is_told_apart = class.is_some_and(Class::is_told_apart);
+        let has_class = class.is_some();
         let Some(solo) = conn.solo.as_deref_mut() else { return };
         if solo.is_unheard && solo.has_room() {
             solo.is_unheard = false;
@@ -211,9 +212,9 @@ impl Shard {
         if closing.is_none() {
             self.ask_for_next_pages(id, now);
         }
-        let has_more = self.conns.solo(id);
-        let has_more =
-            has_more.is_some_and(|solo| !solo.owed.is_empty() || !solo.outbox.is_empty());
+        let has_more = self.conns.solo(id).is_some_and(|solo| {
+            !solo.owed.is_empty() || !solo.outbox.is_empty() || (has_class && solo.has_again())
+        });
         if has_more && !is_held {
             self.mark_solo(id);
         }

@@ -12,7 +12,7 @@ use super::input::Began;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::ReadWish;
-use super::replay::LAST;
+use super::past::LAST;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::history::Page;

@@ -42,7 +42,7 @@ impl Shard {
             request_timeout_s: new.request_timeout_s,
             upload_bytes_per_s_min: new.upload_bytes_per_s_min,
             close_timeout_s: new.close_timeout_s,
-            returns: new.returns,
+            returns: new.returns.clone(),
             ..old
         };
         self.rights.tokens.renew(&self.settings);

@@ -2,13 +2,25 @@
 //!
 //! Invariant: the moments of all clients of all shards are spread evenly. Never tells anyone.
 
+use std::sync::Arc;
+
 /// What an operator has set about when clients that are sent away come back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Returns {
     /// Over how many milliseconds they are spread at most.
     pub spread_ms: u64,
     /// The same for those that are closed one after the other, because their dialect has no word for it.
     pub paced_ms: u64,
+    /// Where they are to go instead, in dialects that have a word for it.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// Another server, as clients know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub server: Arc<str>,
+    /// They are to stay there.
+    pub is_for_good: bool,
 }
 
 /// The moments at which the clients of one shard come back, in the order of their places.

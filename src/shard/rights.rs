@@ -4,7 +4,7 @@
 
 use super::allowance::Allowances;
 use super::claims::Claims;
-use super::input::ConnRef;
+use super::hold::Names;
 use super::registrar::Registrar;
 use super::settings::Settings;
 use super::tokens::Tokens;
@@ -14,8 +14,8 @@ use super::tokens::Tokens;
 pub(super) struct Rights {
     /// Whose names are kept here.
     pub(super) claims: Claims,
-    /// Connections here whose names others have now.
-    pub(super) taken_over: Vec<ConnRef>,
+    /// What has come for connections here that have names.
+    pub(super) names: Names,
     pub(super) tokens: Tokens,
     /// On the shard that counts: everyone who is counted.
     pub(super) registrar: Registrar,
@@ -27,8 +27,8 @@ impl Rights {
     pub(super) fn new(settings: &Settings) -> Self {
         let rates_max = settings.memory.rates_max();
         Self {
-            claims: Claims::default(),
-            taken_over: Vec::new(),
+            claims: Claims::within(settings.memory.sessions_bytes_max),
+            names: Names::default(),
             tokens: Tokens::new(settings),
             registrar: Registrar::new(settings.access.limits, rates_max),
             allowances: Allowances::within(rates_max),

@@ -154,6 +154,8 @@ pub struct MemoryBounds {
     pub tables_bytes_max: usize,
     /// What tokens of those who are connected say.
     pub tokens_bytes_max: usize,
+    /// Sessions whose clients are gone.
+    pub sessions_bytes_max: usize,
 }
 
 impl MemoryBounds {
@@ -189,6 +191,7 @@ impl Default for MemoryBounds {
             mesh_bytes_max: MEMORY_BOUND_DEFAULT,
             tables_bytes_max: MEMORY_BOUND_DEFAULT,
             tokens_bytes_max: MEMORY_BOUND_DEFAULT,
+            sessions_bytes_max: MEMORY_BOUND_DEFAULT,
         }
     }
 }

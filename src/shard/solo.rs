@@ -157,8 +157,9 @@ impl Solo {
     /// Whether all that waits has to wait until its client has acknowledged something.
     pub(super) fn is_held(&self) -> bool {
         let window = self.window.as_deref();
+        let is_shut = |of: &Window| of.is_full() && of.again().is_none();
         self.owed.is_empty()
-            && window.is_some_and(|of| of.is_full() && of.held_until >= self.outbox.end())
+            && window.is_some_and(|of| is_shut(of) && of.held_until >= self.outbox.end())
     }
 
     /// Whether all was sent and nothing is awaited.
@@ -174,12 +175,30 @@ impl Solo {
         self.replays.shrink_to_fit();
     }
 
-    /// Which subscriptions must not get live events of this home, because its past is still being told.
+    /// Which of these subscriptions get a live event of this home: not those of which the past is still being told there. What is told to one of those that are told
+    /// together what they have missed will be told to all.
+    pub(super) fn live(&self, home: HomeId, mut subs: u64) -> u64 {
+        for replay in self.replays.iter().filter(|replay| replay.waits_for(home)) {
+            let is_missed = replay.together & subs != 0;
+            subs = if is_missed { 0 } else { subs & !replay.set() };
+        }
+        subs
+    }
+
+    /// Which subscriptions are still being told the past of this home.
     pub(super) fn not_live(&self, home: HomeId) -> u64 {
-        self.replays
-            .iter()
-            .filter(|replay| replay.waits_for(home))
-            .fold(0, |subs, replay| subs | 1 << replay.sub)
+        let telling = self.replays.iter().filter(|replay| replay.waits_for(home));
+        telling.fold(0, |subs, replay| subs | replay.set())
+    }
+
+    /// Whether it is being told what its session has missed.
+    pub(super) fn is_told_missed(&self) -> bool {
+        self.replays.iter().any(|replay| replay.together != 0)
+    }
+
+    /// Whether something of its window is to be sent again now.
+    pub(super) fn has_again(&self) -> bool {
+        self.window.as_deref().is_some_and(|window| window.again().is_some())
     }
 }
 
@@ -189,6 +208,8 @@ pub(super) struct Replay {
     pub(super) serial: u32,
     /// Which of the connection's subscriptions.
     pub(super) sub: u8,
+    /// All of these are told together what they have missed, one bit each; 0: it is told to one.
+    pub(super) together: u64,
     pub(super) id: SubId,
     /// Homes whose past has not been told to the end, one bit each.
     pub(super) homes: u128,
@@ -244,6 +265,7 @@ impl Replay {
         Self {
             serial,
             sub: listener.sub,
+            together: 0,
             id: Arc::clone(id),
             homes: 0,
             next: Vec::new(),

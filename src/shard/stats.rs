@@ -21,6 +21,17 @@ pub struct Behind {
     pub outbox_bytes: u64,
 }
 
+/// Sessions whose clients are gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    pub sessions: u64,
+    pub bytes: u64,
+    /// Sessions that have ended since what they waited for was no longer kept.
+    pub lost: u64,
+    /// Sessions that have ended for want of room.
+    pub crowded_out: u64,
+}
+
 /// Counters since the start, and a few levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -85,6 +96,7 @@ pub struct Stats {
     pub behind: Behind,
     /// Subscribers that were told of a gap.
     pub gaps: u64,
+    pub left: Left,
 }
 
 impl Stats {

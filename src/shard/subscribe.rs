@@ -11,6 +11,7 @@ use super::Shard;
 use super::class::ClassKey;
 use super::class::weight_of;
 use super::input::ConnId;
+use super::names::Holding;
 use super::playing::check_seek;
 use super::solo::Listener;
 use super::solo::Solo;
@@ -72,6 +73,7 @@ impl Shard {
         let sub = u8::try_from(subs.len()).expect("subscriptions are at most 64");
         subs.push(Arc::clone(subscription));
         self.fit(id, &subs)?;
+        Holding::at(self).began(id, &subscription.id);
         self.stats.add_sub(self.conns.voice_of(id));
         self.say(id, &Outcome::Subscribed { id: &subscription.id });
         // Its dialect may have no word for that.
@@ -204,15 +206,14 @@ impl Shard {
         self.telling.shapings.end(&mut self.conns, id, sub);
         if let Some(solo) = self.conns.solo_mut(id) {
             let below = (1 << index) - 1;
-            solo.outbox.change_subs(|set| (set & below) | ((set >> 1) & !below));
-            let was_awaited = solo.is_live_awaited();
-            solo.replays.retain(|replay| usize::from(replay.sub) != index);
-            let is_freed = was_awaited && !solo.is_live_awaited();
-            for replay in &mut solo.replays {
-                if usize::from(replay.sub) > index {
-                    replay.sub -= 1;
-                }
+            let without = |set: u64| (set & below) | ((set >> 1) & !below);
+            solo.outbox.change_subs(without);
+            if let Some(window) = &mut solo.window {
+                window.change_subs(without);
             }
+            let was_awaited = solo.is_live_awaited();
+            solo.replays.retain_mut(|replay| replay.forget(index));
+            let is_freed = was_awaited && !solo.is_live_awaited();
             solo.count_past();
             if is_freed {
                 self.hear_later(id);

@@ -206,7 +206,8 @@ pub(super) fn messages(to: Audience<'_>, subs: u64) -> impl Iterator<Item = u64>
         (next != 0).then_some(next)
     });
     let together = subs & !apart;
-    (together != 0).then_some(together).into_iter().chain(each)
+    // For none of them is what goes on after its subscription has ended.
+    (together != 0 || subs == 0).then_some(together).into_iter().chain(each)
 }
 
 /// How many messages an event for these subscriptions is told in.

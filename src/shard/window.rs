@@ -1,11 +1,14 @@
 //! What a client that acknowledges what it is sent has not acknowledged: its window.
 //!
 //! Invariants: a number is in flight once, and no more are than the client takes, nor more bytes than its share of what outboxes may hold: further messages
-//! wait in its outbox. What is in flight is counted in their budget. Never sends anything, and knows no dialect.
+//! wait in its outbox. What is in flight is counted in their budget; of a session that goes on, what was in flight is sent again under its old numbers and
+//! in its old order, before anything new is. Never sends anything, and knows no dialect.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::bookmark::Flying;
+use super::bookmark::InFlight;
 use crate::batch::Counted;
 use crate::event::Event;
 use crate::limits::WINDOW_BYTES_MAX;
@@ -21,29 +24,61 @@ pub(super) struct Window {
     /// The number that was given last.
     last: u16,
     flying: VecDeque<Flying>,
+    /// How many of them, from the end, were not sent on this connection yet.
+    unsent: usize,
+    /// Numbers of messages that the client has, in the order in which it said so: they stay in use until it is done with them.
+    received: VecDeque<u16>,
     counted: Counted,
     /// Items of the outbox up to this number were looked at while the window was full, and must wait.
     pub(super) held_until: u64,
 }
 
-/// One of them.
-#[derive(Debug)]
-struct Flying {
-    number: u16,
-    /// `None`: its client has it, and only the number is still in use.
-    event: Option<Arc<Event>>,
-}
-
 impl Window {
     /// For a client that takes so many.
     pub(super) fn new(most: u16, counted: Counted) -> Self {
-        Self { most, last: 0, flying: VecDeque::new(), counted, held_until: 0 }
+        Self {
+            most,
+            last: 0,
+            flying: VecDeque::new(),
+            unsent: 0,
+            received: VecDeque::new(),
+            counted,
+            held_until: 0,
+        }
     }
 
-    /// Whether nothing more may be sent that is to be acknowledged.
+    /// The same, of a session that goes on: all of it is to be sent again.
+    pub(super) fn resumed(most: u16, of: InFlight, counted: Counted) -> Self {
+        let mut window = Self::new(most, counted);
+        window.last = of.last;
+        window.unsent = of.flying.len();
+        let numbers = of.flying.len() + of.received.len();
+        let events = of.flying.iter().map(|flying| flying.event.weight_bytes());
+        window.counted.set(numbers * FLYING_BYTES + events.sum::<usize>());
+        window.flying = of.flying.into();
+        window.received = of.received.into();
+        window
+    }
+
+    /// What is in flight, for whoever keeps it until the client comes back.
+    pub(super) fn into_flight(self) -> InFlight {
+        InFlight { last: self.last, flying: self.flying.into(), received: self.received.into() }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.flying.len() - self.unsent + self.received.len()
+    }
+
+    /// Whether nothing new may be sent that is to be acknowledged.
     pub(super) fn is_full(&self) -> bool {
-        self.flying.len() >= usize::from(self.most)
+        self.unsent > 0
+            || self.in_flight() >= usize::from(self.most)
             || self.bytes() >= WINDOW_BYTES_MAX.min(self.counted.share())
+    }
+
+    /// Whether nothing at all may be sent that is to be acknowledged, new or again.
+    pub(super) fn is_shut(&self) -> bool {
+        self.in_flight() >= usize::from(self.most)
     }
 
     /// Bytes of what is in flight.
@@ -53,83 +88,91 @@ impl Window {
 
     /// Whether anything is in flight.
     pub(super) fn is_empty(&self) -> bool {
-        self.flying.is_empty()
+        self.flying.is_empty() && self.received.is_empty()
+    }
+
+    /// What is to be sent again next, if that may be.
+    pub(super) fn again(&self) -> Option<&Flying> {
+        let index = self.flying.len() - self.unsent;
+        self.flying.get(index).filter(|_| !self.is_shut())
+    }
+
+    /// What was to be sent again next is.
+    pub(super) const fn sent_again(&mut self) {
+        self.unsent = self.unsent.saturating_sub(1);
+    }
+
+    fn is_in_use(&self, number: u16) -> bool {
+        self.flying.iter().any(|flying| flying.number == number) || self.received.contains(&number)
     }
 
     /// Gives an event its number.
-    pub(super) fn number(&mut self, event: &Arc<Event>) -> u16 {
+    pub(super) fn number(
+        &mut self,
+        event: &Arc<Event>,
+        subs: u64,
+        (qos, is_past): (u8, bool),
+    ) -> u16 {
         loop {
             self.last = self.last.checked_add(1).unwrap_or(1);
-            if !self.flying.iter().any(|flying| flying.number == self.last) {
+            if !self.is_in_use(self.last) {
                 break;
             }
         }
         self.counted.set(self.bytes() + FLYING_BYTES + event.weight_bytes());
-        let event = Some(Arc::clone(event));
-        self.flying.push_back(Flying { number: self.last, event });
-        self.last
+        let (number, event) = (self.last, Arc::clone(event));
+        self.flying.push_back(Flying { number, event, subs, qos, is_past });
+        number
+    }
+
+    /// Takes a message out of those in flight; false: there is none of this number.
+    fn take(&mut self, number: u16) -> bool {
+        // Clients acknowledge in order, so it is the first nearly always.
+        let Some(place) = self.flying.iter().position(|flying| flying.number == number) else {
+            return false;
+        };
+        if place >= self.flying.len() - self.unsent {
+            // Its client had it before it was sent again.
+            self.unsent -= 1;
+        }
+        if let Some(flying) = self.flying.remove(place) {
+            self.counted.set(self.bytes() - FLYING_BYTES - flying.event.weight_bytes());
+        }
+        true
     }
 
     /// The client has a message; its number stays in use until it says so. False: there is none.
     pub(super) fn received(&mut self, number: u16) -> bool {
-        let found = self.flying.iter_mut().find(|flying| flying.number == number);
-        let Some(flying) = found else { return false };
-        if let Some(event) = flying.event.take() {
-            self.counted.set(self.bytes() - event.weight_bytes());
+        let is_taken = self.take(number);
+        if is_taken {
+            self.received.push_back(number);
+            self.counted.set(self.bytes() + FLYING_BYTES);
         }
-        true
+        is_taken || self.received.contains(&number)
     }
 
     /// The client is done with a message; true if others may have waited for that.
     pub(super) fn acknowledged(&mut self, number: u16) -> bool {
         // How many bytes it may hold depends on what others do, so it may have been full before.
         let was_full = self.is_full() || self.held_until > 0;
-        // Clients acknowledge in order, so it is the first nearly always.
-        let Some(place) = self.flying.iter().position(|flying| flying.number == number) else {
-            return false;
-        };
-        let event = self.flying.remove(place).and_then(|flying| flying.event);
-        let freed = FLYING_BYTES + event.map_or(0, |event| event.weight_bytes());
-        self.counted.set(self.bytes() - freed);
+        if !self.take(number) {
+            let Some(place) = self.received.iter().position(|of| *of == number) else {
+                return false;
+            };
+            self.received.remove(place);
+            self.counted.set(self.bytes() - FLYING_BYTES);
+        }
         self.held_until = 0;
         was_full
+    }
+
+    /// Applies `change` to the set of subscriptions of everything that is in flight.
+    pub(super) fn change_subs(&mut self, change: impl Fn(u64) -> u64) {
+        for flying in &mut self.flying {
+            flying.subs = change(flying.subs);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::batch::Budget;
-    use crate::dialect::testing::event;
-    use crate::event::Op;
-
-    #[test]
-    fn a_number_is_given_again_only_when_it_is_free() {
-        let budget = Budget::new(1 << 20);
-        let mut window = Window::new(3, Counted::of(&budget));
-        let event = Arc::new(event("t", "", Op::Event, "{}"));
-        assert_eq!([1, 2, 3].map(|_| window.number(&event)), [1, 2, 3]);
-        assert!(window.is_full());
-        assert!(window.received(2) && !window.received(9));
-        assert!(window.is_full(), "it is not done with");
-        assert!(window.acknowledged(2) && !window.acknowledged(2));
-        assert!(!window.acknowledged(1));
-        window.last = u16::MAX - 1;
-        assert_eq!(window.number(&event), u16::MAX);
-        assert_eq!(window.number(&event), 1);
-        assert!(window.acknowledged(3) && !window.acknowledged(1));
-        assert!(!window.acknowledged(u16::MAX));
-        assert_eq!(budget.held(), 0, "what is done with is held no longer");
-        assert!(window.is_empty());
-    }
-
-    #[test]
-    fn numbers_in_flight_are_passed_over() {
-        let budget = Budget::new(1 << 20);
-        let mut window = Window::new(4, Counted::of(&budget));
-        let event = Arc::new(event("t", "", Op::Event, "{}"));
-        assert_eq!(window.number(&event), 1);
-        window.last = u16::MAX;
-        assert_eq!(window.number(&event), 2);
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use super::Shard;
 use super::arrivals::Arrived;
 use super::flight::Ground;
 use super::flight::Unsent;
+use super::names::Holding;
 use super::sink::Sink;
 use super::telling::Telling;
 use crate::clock::Now;
@@ -37,6 +38,7 @@ impl Shard {
             || self.telling.flight.is_underway()
             || !self.telling.solos.is_empty()
             || self.rights.tokens.is_revoking()
+            || !self.rights.names.is_empty()
             || self.can_read_on()
             || self.can_go_on_with_past()
             || self.intake.has_unheard()
@@ -70,7 +72,7 @@ impl Shard {
         self.telling.solos.outboxes().set_share(self.outbox_share());
         self.tell_interest();
         self.close_revoked(now);
-        self.close_taken_over(now);
+        Holding::at(self).go_on(now);
         self.read_on(now);
         self.tell_rows(now);
         loop {

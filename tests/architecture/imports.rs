@@ -60,6 +60,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             // Words: what is said, how things are called, what was set.
             &[
                 "access",
+                "bookmark",
                 "closes",
                 "codec",
                 "deadlines",
@@ -89,6 +90,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &[
                 "addresses",
                 "conns",
+                "hold",
                 "past",
                 "player",
                 "operator::answers",

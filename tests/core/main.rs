@@ -15,6 +15,7 @@ mod names;
 mod overload;
 mod publish_rate;
 mod sends;
+mod sessions;
 mod simulation;
 mod since_last;
 mod snapshot;

@@ -99,6 +99,7 @@ fn settings() -> Settings {
             mesh_bytes_max: 4 * BUDGET,
             tables_bytes_max: BUDGET,
             tokens_bytes_max: BUDGET,
+            sessions_bytes_max: BUDGET,
         },
         request_timeout_s: 1,
         ..roomy()

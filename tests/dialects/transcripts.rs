@@ -17,6 +17,7 @@ use fanwire::auth::Verifier;
 use fanwire::event::Naming;
 use fanwire::event::TopicName;
 use fanwire::shard::Access;
+use fanwire::shard::Elsewhere;
 use fanwire::shard::Settings;
 
 fn run_all(dialect: &str) {
@@ -81,6 +82,20 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
             naming_of(settings, key).names.push(named);
         }
         "keys" => settings.access = Arc::new(access_with_keys()),
+        "mqtt.session_s_max" => {
+            let seconds = value.parse().expect("seconds");
+            assert!(
+                Arc::make_mut(&mut settings.views).set("mqtt", "session_s_max", seconds),
+                "{key}"
+            );
+        }
+        "history.topic_events_max" => {
+            settings.retention.topic_events_max = value.parse().expect("events");
+        }
+        "server_reference" | "server_moved" => {
+            let (server, is_for_good) = (value.into(), key == "server_moved");
+            settings.returns.elsewhere = Some(Elsewhere { server, is_for_good });
+        }
         "subscriptions_max" => settings.bounds.subscriptions_max = value.parse().expect("a count"),
         "topic_bytes_max" => settings.bounds.topic_bytes_max = value.parse().expect("bytes"),
         "filter_bytes_max" => settings.bounds.filter_bytes_max = value.parse().expect("bytes"),

@@ -70,7 +70,7 @@ pub fn roomy() -> Settings {
         request_timeout_s: 30,
         upload_bytes_per_s_min: 1024,
         close_timeout_s: 5,
-        returns: Returns { spread_ms: 10_000, paced_ms: 5_000 },
+        returns: Returns { spread_ms: 10_000, paced_ms: 5_000, elsewhere: None },
         durable: None,
         tables: Default::default(),
     }

@@ -90,6 +90,7 @@ static DIALECT: Dialect = Dialect {
         flood: FLOOD,
         hears_once_live: false,
         says_reconnect: false,
+        says_elsewhere: false,
     },
 };
 
@@ -217,6 +218,10 @@ impl Talk for Shelf {
 
     fn held_bytes(&self) -> usize {
         self.asked.as_ref().map_or(0, Query::weight_bytes)
+    }
+
+    fn keep(&mut self) -> Option<fanwire::dialect::Kept> {
+        None
     }
 }
 

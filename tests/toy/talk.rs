@@ -113,6 +113,10 @@ impl Talk for Toy {
     fn held_bytes(&self) -> usize {
         0
     }
+
+    fn keep(&mut self) -> Option<fanwire::dialect::Kept> {
+        None
+    }
 }
 
 impl Ask for Toy {

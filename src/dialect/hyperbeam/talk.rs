@@ -11,6 +11,7 @@ use super::topics::Options;
 use super::topics::TopicsFault;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -106,6 +107,10 @@ impl Talk for Conversation {
 
     fn held_bytes(&self) -> usize {
         self.topics.iter().map(|topic| size_of::<String>() + topic.capacity()).sum()
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
     }
 }
 

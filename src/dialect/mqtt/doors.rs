@@ -1,6 +1,7 @@
 //! Where MQTT is spoken over HTTP: one WebSocket. On a listener of its own packets come without one, too.
 
 use super::PROTOCOL;
+use super::SESSION_S_MAX;
 use super::SUBPROTOCOL;
 use super::V4;
 use super::talk::Conversation;
@@ -35,7 +36,10 @@ pub(super) fn opening(setup: &Setup<'_>) -> Opening {
     debug_assert!(setup.views.protocols().any(|spoken| std::ptr::eq(spoken, &raw const PROTOCOL)));
     Opening {
         dialect: V4,
-        talk: Box::new(Conversation::new(setup.message_bytes_max)),
+        talk: Box::new(Conversation::new(
+            setup.message_bytes_max,
+            u32::try_from(setup.views.setting(&PROTOCOL, SESSION_S_MAX)).unwrap_or(u32::MAX),
+        )),
         protocols: &[SUBPROTOCOL],
         deflate: DeflateTerms::None,
         first: Vec::new(),

@@ -85,7 +85,7 @@ fn is_retained(heading: &Heading<'_>) -> bool {
 fn qos_of(heading: &Heading<'_>) -> QoS {
     match heading.told.number {
         0 => QoS::AtMostOnce,
-        _ => QoS::of(heading.subs.qos_of(heading.event)).unwrap_or_default(),
+        _ => QoS::of(heading.told.qos).unwrap_or_default(),
     }
 }
 
@@ -115,7 +115,7 @@ fn told_head(heading: &Heading<'_>, version: Version, properties: &[u8], out: &m
     let mut begins = Vec::new();
     (BY_TOPIC.head)(id, heading.event, &mut begins);
     let head = PublishHead {
-        is_again: false,
+        is_again: heading.told.is_again,
         qos: qos_of(heading),
         is_retained: false,
         topic,
@@ -129,7 +129,7 @@ fn told_head(heading: &Heading<'_>, version: Version, properties: &[u8], out: &m
 fn head(heading: &Heading<'_>, version: Version, properties: &[u8], out: &mut Vec<u8>) {
     let topic = names::name_of(&heading.event.topic, heading.view);
     let head = PublishHead {
-        is_again: false,
+        is_again: heading.told.is_again,
         qos: qos_of(heading),
         is_retained: is_retained(heading),
         topic: &topic,

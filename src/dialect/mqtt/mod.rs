@@ -10,6 +10,8 @@ mod doors;
 
 mod encode;
 
+mod kept;
+
 mod message;
 
 mod names;
@@ -34,7 +36,10 @@ use crate::dialect::Manners;
 use crate::dialect::NoPacket;
 use crate::dialect::Packets;
 use crate::dialect::Protocol;
+use crate::dialect::Setting;
+use crate::dialect::SettingTakes;
 use crate::dialect::Silence;
+use crate::limits;
 use crate::wire::mqtt;
 use crate::wire::mqtt::Reason;
 
@@ -56,8 +61,16 @@ pub static PROTOCOL: Protocol = Protocol {
         published_under: None,
     }),
     packets: Some(&PACKETS),
-    settings: &[],
+    settings: &[Setting {
+        name: SESSION_S_MAX,
+        takes: SettingTakes::Number { min: 0, max: limits::SESSION_S_MAX, unit: "seconds" },
+        default: limits::SESSION_S_DEFAULT,
+        doc: "How long the session of an MQTT client that is gone is kept at most: as long as one of 3.1.1 is that is not clean, and one of 5 that asks for more. 0: a session ends with its connection.",
+    }],
 };
+
+/// The setting's name; what it means stands above.
+const SESSION_S_MAX: &str = "session_s_max";
 
 static PACKETS: Packets = Packets {
     // What begins with a letter is a method of HTTP; whatever else does not begin with CONNECT is closed by who hears packets.
@@ -86,7 +99,7 @@ static DIALECT_V4: Dialect = Dialect {
     outcome: None,
     envelopes: None,
     farewell: Some(reasons::farewell_v4),
-    manners: MANNERS,
+    manners: Manners { says_elsewhere: false, ..MANNERS },
 };
 
 static DIALECT_V5: Dialect = Dialect {
@@ -132,4 +145,5 @@ const MANNERS: Manners = Manners {
     flood: reasons::FLOOD,
     hears_once_live: false,
     says_reconnect: false,
+    says_elsewhere: true,
 };

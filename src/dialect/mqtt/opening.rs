@@ -3,6 +3,7 @@
 use super::V4;
 use super::V5;
 use super::message::Message;
+use super::message::NotTaken;
 use super::message::publisher_of;
 use super::publishing::Terms;
 use super::reasons::close_code;
@@ -10,7 +11,7 @@ use crate::dialect::Context;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Ticket;
-use crate::event::Draft;
+use crate::dialect::Will;
 use crate::limits::MQTT_CLIENT_ID_BYTES_MAX;
 use crate::limits::MQTT_RECEIVE_MAX;
 use crate::limits::MQTT_SEND_MAX;
@@ -21,7 +22,7 @@ use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::Reason;
 use crate::wire::mqtt::Version;
-use crate::wire::mqtt::Will;
+use crate::wire::mqtt::Will as Said;
 use crate::wire::mqtt::put_connack;
 
 /// What CONNECT has said, as far as it is needed until it is answered.
@@ -32,8 +33,11 @@ pub(super) struct Opened {
     wants_reasons: bool,
     /// A token was shown.
     has_token: bool,
-    /// The session is to outlive the connection.
-    is_to_last: bool,
+    /// Seconds for which the session is to outlast the connection.
+    asked_s: u32,
+    /// Seconds for which it does.
+    lasts_s: u32,
+    is_clean: bool,
     /// Messages that the client takes without having acknowledged them.
     window: u16,
     /// Bytes of the largest packet that the client takes; 0: any.
@@ -41,16 +45,17 @@ pub(super) struct Opened {
     /// What the client calls itself, as a hash.
     publisher: u64,
     /// What is said for it if it goes without a word.
-    will: Option<Box<Draft>>,
-    /// The server names the client, which has not named itself.
-    assigned: Option<Box<str>>,
+    will: Option<Box<Will>>,
+    client: Box<str>,
+    /// The server has named the client, which has not named itself.
+    is_assigned: bool,
 }
 
 impl Opened {
     /// CONNECT has come: asks whether its client is let in, or refuses it.
     pub(super) fn new(
         connect: &Connect<'_>,
-        context: &Context<'_>,
+        (context, session_s_max): (&Context<'_>, u32),
         steps: &mut Vec<Step>,
     ) -> Option<Self> {
         let Connect { version, properties, client_id, .. } = *connect;
@@ -76,38 +81,67 @@ impl Opened {
             let what = "the password is no token";
             return refuse(Reason::BAD_USER_NAME_OR_PASSWORD, what, steps);
         };
-        let assigned = client_id.is_empty().then(|| assigned_id(context));
-        let publisher = publisher_of(assigned.as_deref().unwrap_or(client_id));
-        let will_bytes = |will: &Will<'_>| will.payload.len() + will.properties.as_bytes().len();
+        let is_assigned = client_id.is_empty();
+        let client = if is_assigned { assigned_id(context) } else { client_id.into() };
+        let publisher = publisher_of(&client);
+        let will_bytes = |will: &Said<'_>| will.payload.len() + will.properties.as_bytes().len();
         if connect.will.as_ref().map_or(0, will_bytes) > MQTT_WILL_BYTES_MAX {
             return refuse(Reason::QUOTA_EXCEEDED, "the will is too large", steps);
         }
-        let will = connect.will.map(|will| Message::of_will(&will, publisher).draft(context.view));
+        let will = connect.will.map(|will| will_of(&will, publisher, context));
         let will = match will.transpose() {
             Ok(will) => will.map(Box::new),
             Err(not_taken) => return refuse(not_taken.reason, not_taken.why, steps),
         };
         let number = |id| properties.number(id).unwrap_or(0);
-        let lasts_s = properties.number(PropertyId::SessionExpiry).unwrap_or(0);
+        //= mqtt-v3.1.1#3.1.2.4
+        //# If CleanSession is set to 0, the Server MUST resume communications with the Client based on state from the current Session
+        let asked_s = match version {
+            Version::V5 => properties.number(PropertyId::SessionExpiry).unwrap_or(0),
+            Version::V4 if connect.is_clean => 0,
+            Version::V4 => u32::MAX,
+        };
         let opened = Self {
             version,
             keep_alive_s: connect.keep_alive_s,
             wants_reasons: properties.number(PropertyId::RequestProblem) != Some(0),
             has_token: token.is_some(),
-            is_to_last: lasts_s > 0,
+            asked_s,
+            lasts_s: asked_s.min(session_s_max),
+            is_clean: connect.is_clean,
             window: u16::try_from(number(PropertyId::ReceiveMaximum)).unwrap_or(u16::MAX),
             packet_bytes_max: number(PropertyId::MaximumPacketSize),
             publisher,
             will,
-            assigned,
+            client,
+            is_assigned,
         };
         let token = token.filter(|token| !token.is_empty()).map(Into::into);
         steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Enter { token } });
         Some(opened)
     }
 
-    /// The client is let in; a packet of its may have so many bytes.
-    pub(super) fn let_in(&mut self, packet_bytes_max: usize, steps: &mut Vec<Step>) -> Terms {
+    /// The client may come in: asks for its name.
+    //= mqtt-v5.0#3.1.4
+    //# If the ClientID represents a Client already connected to the Server, the Server sends a DISCONNECT packet to the existing
+    //# Client with Reason Code of 0x8E (Session taken over)
+    pub(super) fn claim(&self, steps: &mut Vec<Step>) {
+        let what = Request::Claim { client: self.client.clone(), is_clean: self.is_clean };
+        steps.push(Step::Ask { ticket: Ticket::Only, what });
+    }
+
+    /// Seconds for which the session outlasts the connection.
+    pub(super) const fn lasts_s(&self) -> u32 {
+        self.lasts_s
+    }
+
+    /// The client is let in, and goes on with a session if there is one; a packet of its may have so many bytes.
+    pub(super) fn let_in(
+        &mut self,
+        packet_bytes_max: usize,
+        is_resumed: bool,
+        steps: &mut Vec<Step>,
+    ) -> Terms {
         if let Some(will) = self.will.take() {
             steps.push(Step::Will(Some(will)));
         }
@@ -119,10 +153,6 @@ impl Opened {
         //# a half times the Keep Alive time period, it MUST close the Network Connection to the Client
         let after_s = (u32::from(keep_alive_s) * 3).div_ceil(2);
         steps.push(Step::Silence { after_s });
-        //= mqtt-v5.0#3.1.4
-        //# If the ClientID represents a Client already connected to the Server, the Server sends a DISCONNECT packet to the existing
-        //# Client with Reason Code of 0x8E (Session taken over)
-        steps.push(Step::Claim { name: self.publisher });
         let most = if self.window == 0 { u16::MAX } else { self.window };
         steps.push(Step::Window { most: most.min(MQTT_SEND_MAX) });
         let mut properties = Vec::new();
@@ -131,15 +161,17 @@ impl Opened {
         put(PropertyId::TopicAliasMaximum, u32::from(MQTT_TOPIC_ALIASES_MAX));
         put(PropertyId::MaximumPacketSize, u32::try_from(packet_bytes_max).unwrap_or(u32::MAX));
         put(PropertyId::SharedAvailable, 0);
-        if self.is_to_last {
-            // A session ends with its connection.
-            put(PropertyId::SessionExpiry, 0);
+        //= mqtt-v5.0#3.2.2.3.2
+        //# If the Session Expiry Interval is absent the value in the CONNECT packet is used. The server uses this property to inform the
+        //# Client that it is using a value other than that sent by the Client in the CONNECT.
+        if self.lasts_s != self.asked_s {
+            put(PropertyId::SessionExpiry, self.lasts_s);
         }
-        if let Some(assigned) = &self.assigned {
-            Property::Text(PropertyId::AssignedClientId, assigned).put(&mut properties);
+        if self.is_assigned {
+            Property::Text(PropertyId::AssignedClientId, &self.client).put(&mut properties);
         }
         let mut out = Vec::new();
-        put_connack(version, false, Reason::SUCCESS, &properties, &mut out);
+        put_connack(version, is_resumed, Reason::SUCCESS, &properties, &mut out);
         steps.push(Step::say(out));
         let Self { publisher, packet_bytes_max, .. } = *self;
         Terms { version, wants_reasons, publisher, packet_bytes_max }
@@ -147,8 +179,8 @@ impl Opened {
 
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        let assigned = self.assigned.as_ref().map_or(0, |assigned| assigned.len());
-        size_of::<Self>() + assigned + self.will.as_ref().map_or(0, |will| will.held_bytes())
+        let will = self.will.as_ref().map_or(0, |will| will.draft.held_bytes());
+        size_of::<Self>() + self.client.len() + will
     }
 
     /// The client is not let in.
@@ -159,6 +191,17 @@ impl Opened {
         };
         say_refused(self.version, reason, why, steps);
     }
+}
+
+/// A will, and how long it waits.
+fn will_of(
+    will: &Said<'_>,
+    publisher: u64,
+    context: &Context<'_>,
+) -> Result<Will, NotTaken<'static>> {
+    let draft = Message::of_will(will, publisher).draft(context.view)?;
+    let delay_s = will.properties.number(PropertyId::WillDelay).unwrap_or(0);
+    Ok(Will { draft, delay_s })
 }
 
 /// A name that no other client has: of the process and of the connection.

@@ -70,6 +70,27 @@ fn number(id: u16, qos: QoS, is_request: bool) -> u32 {
 const REQUEST: u32 = 1 << 18;
 
 impl Publications {
+    /// Messages of QoS 2 that were taken and not released.
+    pub(super) const fn taken(&self) -> &BTreeSet<u16> {
+        &self.taken
+    }
+
+    /// The client goes on with a session: of what it has said that it has, it hears again that it may forget it.
+    pub(super) fn go_on(
+        &mut self,
+        taken: BTreeSet<u16>,
+        received: &[u16],
+        terms: Terms,
+        steps: &mut Vec<Step>,
+    ) {
+        self.taken = taken;
+        //= mqtt-v5.0#4.4
+        //# When a Client reconnects with Clean Start set to 0 and a session is present, both the Client and Server MUST resend any
+        //# unacknowledged PUBLISH packets (where QoS > 0) and PUBREL packets using their original Packet Identifiers.
+        let again = |id: &u16| terms.ack(AckKind::Released, *id, Reason::SUCCESS, "");
+        steps.extend(received.iter().map(again));
+    }
+
     /// A message has come.
     pub(super) fn publish(
         &mut self,
@@ -210,7 +231,7 @@ impl Publications {
 }
 
 impl Terms {
-    fn ack(self, kind: AckKind, id: u16, reason: Reason, why: &str) -> Step {
+    pub(super) fn ack(self, kind: AckKind, id: u16, reason: Reason, why: &str) -> Step {
         let (mut properties, mut out) = (Vec::new(), Vec::new());
         if !why.is_empty() && self.wants_reasons {
             Property::Text(PropertyId::ReasonString, why).put(&mut properties);

@@ -28,6 +28,8 @@ fn reason_of(code: u16, said: &str) -> Reason {
         1008 if said == FLOOD => Reason::MESSAGE_RATE_TOO_HIGH,
         1008 if said == "token revoked" => Reason::NOT_AUTHORIZED,
         4009 => Reason::SESSION_TAKEN_OVER,
+        4011 => Reason::USE_ANOTHER_SERVER,
+        4012 => Reason::SERVER_MOVED,
         // A token is over.
         4001 => Reason::NOT_AUTHORIZED,
         _ => Reason::QUOTA_EXCEEDED,
@@ -38,7 +40,7 @@ fn reason_of(code: u16, said: &str) -> Reason {
 const fn websocket_code(reason: Reason) -> u16 {
     match reason {
         Reason::SUCCESS => 1000,
-        Reason::SERVER_SHUTTING_DOWN => 1001,
+        Reason::SERVER_SHUTTING_DOWN | Reason::USE_ANOTHER_SERVER | Reason::SERVER_MOVED => 1001,
         Reason::MALFORMED_PACKET | Reason::PROTOCOL_ERROR => 1002,
         Reason::PACKET_TOO_LARGE => 1009,
         _ => 1008,
@@ -56,8 +58,14 @@ pub(super) fn farewell_v5(code: u16, said: &str, out: &mut Vec<u8>) -> u16 {
     let reason = reason_of(code, said);
     if reason != Reason::SUCCESS {
         let mut properties = Vec::new();
+        //= mqtt-v5.0#4.11
+        //# the Reason Codes 0x9C (Use another server) or 0x9D (Server moved) MAY include a Server Reference
+        let property = match reason {
+            Reason::USE_ANOTHER_SERVER | Reason::SERVER_MOVED => PropertyId::ServerReference,
+            _ => PropertyId::ReasonString,
+        };
         if !said.is_empty() {
-            Property::Text(PropertyId::ReasonString, said).put(&mut properties);
+            Property::Text(property, said).put(&mut properties);
         }
         put_disconnect(Version::V5, reason, &properties, out);
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::kept;
 use super::names;
 use super::publishing::Terms as Answering;
 use super::reasons;
@@ -29,6 +30,7 @@ use crate::matcher::filter::Predicate;
 use crate::position::Since;
 use crate::wire::http::percent;
 use crate::wire::mqtt::Options;
+use crate::wire::mqtt::Packet;
 use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::QoS;
@@ -39,17 +41,30 @@ use crate::wire::mqtt::Unsubscribe;
 use crate::wire::mqtt::Version;
 use crate::wire::mqtt::put_suback;
 use crate::wire::mqtt::put_unsuback;
+use crate::wire::mqtt::read;
 use crate::wire::mqtt::topic;
 
 /// A client's subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    /// Filters that were granted, and with which quality of service.
-    filters: BTreeMap<Arc<str>, QoS>,
+    /// Filters that were granted.
+    filters: BTreeMap<Arc<str>, Held>,
     /// Bytes of them.
     filter_bytes: usize,
+    /// They outlast the connection.
+    pub(super) is_kept: bool,
     /// SUBSCRIBE that is being carried out.
     awaited: Option<Box<Awaited>>,
+    /// Those that a session is to go on with.
+    going_on: Vec<Arc<str>>,
+}
+
+/// What is known of a filter that was granted.
+#[derive(Debug)]
+struct Held {
+    qos: QoS,
+    /// The SUBSCRIBE that would make it anew, where that is kept.
+    packet: Box<[u8]>,
 }
 
 /// Bytes of a filter in its tree, besides its text.
@@ -67,7 +82,7 @@ struct Awaited {
 #[derive(Debug)]
 enum Filtered {
     /// It is asked for.
-    Asked(Arc<str>, QoS),
+    Asked(Arc<str>, QoS, Box<[u8]>),
     /// It is known what becomes of it.
     Known(Reason),
 }
@@ -86,7 +101,7 @@ impl Subscriptions {
     /// The quality of service with which a topic is told; `None`: no filter is to it. What filters ask of the content is not looked at.
     pub(super) fn qos_of(&self, topic: &str) -> Option<QoS> {
         let to_it = self.filters.iter().filter(|(filter, _)| names::matches(filter, topic));
-        to_it.map(|(_, qos)| *qos).max()
+        to_it.map(|(_, held)| held.qos).max()
     }
 
     pub(super) fn subscribe(
@@ -99,6 +114,10 @@ impl Subscriptions {
         let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
         for (filter, options) in subscribe.filters.iter() {
             let is_new = !self.filters.contains_key(filter);
+            let packet = || match self.is_kept {
+                true => kept::alone(subscribe, filter, options),
+                false => Box::default(),
+            };
             filters.push(match terms.verdict(filter, options, is_new, view) {
                 Verdict::Wrong(refusal) => {
                     why.get_or_insert(refusal.message);
@@ -109,13 +128,14 @@ impl Subscriptions {
                 Verdict::Wish(wish) => {
                     let id = Arc::clone(&wish.subscription.id);
                     wishes.push(wish);
-                    Filtered::Asked(id, options.qos)
+                    Filtered::Asked(id, options.qos, packet())
                 }
                 Verdict::Nothing if is_new && self.filters.len() >= SUBSCRIPTIONS_MAX => {
                     Filtered::Known(Reason::QUOTA_EXCEEDED)
                 }
                 Verdict::Nothing => {
-                    self.insert(filter.into(), options.qos);
+                    let packet = packet();
+                    self.insert(filter.into(), Held { qos: options.qos, packet });
                     Filtered::Known(granted(options.qos))
                 }
                 Verdict::Refused(reason) => Filtered::Known(reason),
@@ -134,11 +154,13 @@ impl Subscriptions {
         self.filter_bytes + awaited
     }
 
-    fn insert(&mut self, filter: Arc<str>, qos: QoS) {
-        let bytes = FILTER_BYTES + filter.len();
-        if self.filters.insert(filter, qos).is_none() {
-            self.filter_bytes += bytes;
-        }
+    fn insert(&mut self, filter: Arc<str>, held: Held) {
+        let (own_bytes, packet_bytes) = (FILTER_BYTES + filter.len(), held.packet.len());
+        self.filter_bytes += packet_bytes;
+        self.filter_bytes = match self.filters.insert(filter, held) {
+            Some(before) => self.filter_bytes - before.packet.len(),
+            None => self.filter_bytes + own_bytes,
+        };
     }
 
     /// It is known what became of what was asked for.
@@ -154,13 +176,13 @@ impl Subscriptions {
         for filter in awaited.filters {
             reasons.push(match filter {
                 Filtered::Known(reason) => reason,
-                Filtered::Asked(filter, qos) => match results.next() {
+                Filtered::Asked(filter, qos, packet) => match results.next() {
                     Some(Err(refusal)) => {
                         awaited.why.get_or_insert_with(|| refusal.message.clone());
                         reasons::of_subscribe(refusal.code)
                     }
                     _ => {
-                        self.insert(filter, qos);
+                        self.insert(filter, Held { qos, packet });
                         granted(qos)
                     }
                 },
@@ -174,6 +196,50 @@ impl Subscriptions {
         steps.push(Step::say(out));
     }
 
+    /// What would make each of them anew.
+    pub(super) fn packets(&self) -> impl Iterator<Item = &[u8]> {
+        self.filters.values().map(|held| &*held.packet)
+    }
+
+    /// The client goes on with a session that has these.
+    pub(super) fn go_on(
+        &mut self,
+        packets: &[&[u8]],
+        (answering, view): (Answering, &View),
+        steps: &mut Vec<Step>,
+    ) {
+        let mut wishes = Vec::new();
+        for packet in packets {
+            let Ok(Packet::Subscribe(subscribe)) = read(packet, Some(Version::V5)) else {
+                continue;
+            };
+            let terms = Terms::of(&subscribe, answering);
+            for (filter, options) in subscribe.filters.iter() {
+                match terms.verdict(filter, options, false, view) {
+                    Verdict::Wish(wish) => wishes.push(wish),
+                    Verdict::Nothing => {}
+                    // What it could ask for when it was made is no longer granted.
+                    Verdict::Wrong(_) | Verdict::Refused(_) => continue,
+                }
+                let held = Held { qos: options.qos, packet: (*packet).into() };
+                self.insert(filter.into(), held);
+            }
+        }
+        self.going_on = wishes.iter().map(|wish| Arc::clone(&wish.subscription.id)).collect();
+        steps.push(Step::Ask { ticket: Ticket::Id(None), what: Request::Resume(wishes) });
+    }
+
+    /// It is known which of them go on.
+    pub(super) fn gone_on(&mut self, results: &[Result<(), Refusal>]) {
+        for (filter, result) in std::mem::take(&mut self.going_on).iter().zip(results) {
+            if result.is_err()
+                && let Some(held) = self.filters.remove(filter)
+            {
+                self.filter_bytes -= FILTER_BYTES + filter.len() + held.packet.len();
+            }
+        }
+    }
+
     pub(super) fn unsubscribe(
         &mut self,
         unsubscribe: &Unsubscribe<'_>,
@@ -183,8 +249,8 @@ impl Subscriptions {
         let mut reasons = Vec::new();
         for (filter, _) in unsubscribe.filters.iter() {
             reasons.push(match self.filters.remove_entry(filter) {
-                Some((id, _)) => {
-                    self.filter_bytes -= FILTER_BYTES + id.len();
+                Some((id, held)) => {
+                    self.filter_bytes -= FILTER_BYTES + id.len() + held.packet.len();
                     steps.push(Step::Unsubscribe { id });
                     Reason::SUCCESS
                 }

@@ -3,6 +3,7 @@
 //! Invariants: before CONNECT is answered nothing else is heard; whatever is wrong with a packet ends the conversation with the reason code of the standard.
 
 use super::asking::Asking;
+use super::kept;
 use super::opening::Opened;
 use super::publishing::Publications;
 use super::publishing::Terms;
@@ -13,6 +14,7 @@ use super::subscribing::Subscriptions;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::NoPacket;
 use crate::dialect::Said;
 use crate::dialect::Step;
@@ -20,6 +22,7 @@ use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::wire::mqtt::Fault;
 use crate::wire::mqtt::Packet;
+use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::Reason;
 use crate::wire::mqtt::Version;
 use crate::wire::mqtt::put_connack;
@@ -31,6 +34,12 @@ use crate::wire::mqtt::read;
 pub struct Conversation {
     /// Bytes of the largest packet that this server takes.
     packet_bytes_max: usize,
+    /// Seconds for which a session may outlast its connection.
+    session_s_max: u32,
+    /// Seconds for which this one does.
+    lasts_s: u32,
+    /// The client is known to have heard whether it goes on with a session: it has said something since, or it does.
+    is_met: bool,
     state: State,
     publications: Publications,
     subscriptions: Subscriptions,
@@ -51,9 +60,12 @@ enum State {
 impl Conversation {
     /// A conversation that has not heard who its client is.
     #[must_use]
-    pub fn new(packet_bytes_max: usize) -> Self {
+    pub fn new(packet_bytes_max: usize, session_s_max: u32) -> Self {
         Self {
             packet_bytes_max,
+            session_s_max,
+            lasts_s: 0,
+            is_met: false,
             state: State::Silent,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
@@ -85,13 +97,14 @@ impl Conversation {
 
     fn hear_packet(&mut self, packet: &[u8], context: &Context<'_>, steps: &mut Vec<Step>) {
         let version = self.version();
+        self.is_met |= matches!(self.state, State::Open(_));
         let packet = match read(packet, version) {
             Ok(packet) => packet,
             Err(fault) => return self.refuse(fault, steps),
         };
         match packet {
             Packet::Connect(connect) => {
-                if let Some(opened) = Opened::new(&connect, context, steps) {
+                if let Some(opened) = Opened::new(&connect, (context, self.session_s_max), steps) {
                     self.state = State::Entering(Box::new(opened));
                 }
             }
@@ -121,7 +134,17 @@ impl Conversation {
                 put_pingresp(&mut out);
                 steps.push(Step::say(out));
             }
-            Packet::Disconnect { reason, .. } => {
+            Packet::Disconnect { reason, properties } => {
+                if let Some(asked_s) = properties.number(PropertyId::SessionExpiry) {
+                    //= mqtt-v5.0#3.14.2.2.2
+                    //# If the Session Expiry Interval in the CONNECT packet was zero, then it is a Protocol Error to set a non-zero Session
+                    //# Expiry Interval in the DISCONNECT packet sent by the Client.
+                    if asked_s > 0 && self.lasts_s == 0 && self.session_s_max > 0 {
+                        let what = "a session that ends with its connection is to outlast it";
+                        return self.refuse(Fault::protocol(what), steps);
+                    }
+                    self.lasts_s = asked_s.min(self.session_s_max);
+                }
                 //= mqtt-v5.0#3.14.4
                 //# On receipt of DISCONNECT, the Server MUST discard any Will Message associated with the current Connection without
                 //# publishing it, if the Reason Code is 0x00 (Success)
@@ -198,6 +221,15 @@ impl Talk for Conversation {
         let requests = self.requests.as_ref().map_or(0, |requests| requests.held_bytes());
         opened + requests + self.publications.held_bytes() + self.subscriptions.held_bytes()
     }
+
+    fn keep(&mut self) -> Option<Kept> {
+        let is_kept = matches!(self.state, State::Open(_)) && self.lasts_s > 0;
+        is_kept.then(|| Kept {
+            words: kept::written(self.publications.taken(), self.subscriptions.packets()),
+            lasts_s: self.lasts_s,
+            is_met: self.is_met,
+        })
+    }
 }
 
 impl Ask for Conversation {
@@ -216,10 +248,24 @@ impl Ask for Conversation {
         }
         match (answer, ticket) {
             (Answer::Identified { .. }, _) => {
-                if let State::Entering(opened) = &mut self.state {
-                    self.state = State::Open(opened.let_in(self.packet_bytes_max, steps));
+                if let State::Entering(opened) = &self.state {
+                    opened.claim(steps);
                 }
             }
+            (Answer::Claimed { words, received }, _) => {
+                let State::Entering(opened) = &mut self.state else { return };
+                let terms = opened.let_in(self.packet_bytes_max, words.is_some(), steps);
+                self.lasts_s = opened.lasts_s();
+                self.is_met = words.is_some();
+                self.subscriptions.is_kept = self.lasts_s > 0;
+                self.state = State::Open(terms);
+                if let Some(words) = words {
+                    let (taken, packets) = kept::read(words);
+                    self.publications.go_on(taken, received, terms, steps);
+                    self.subscriptions.go_on(&packets, (terms, context.view), steps);
+                }
+            }
+            (Answer::Subscribed(results), Ticket::Id(_)) => self.subscriptions.gone_on(results),
             (Answer::NotIdentified { reason }, _) => {
                 if let State::Entering(opened) = &self.state {
                     opened.not_let_in(reason, steps);

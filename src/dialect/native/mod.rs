@@ -86,6 +86,7 @@ const MANNERS: Manners = Manners {
     flood: FLOOD,
     hears_once_live: true,
     says_reconnect: true,
+    says_elsewhere: false,
 };
 
 fn put_batch(part: BatchPart, _time_us: u64, out: &mut Vec<u8>) {

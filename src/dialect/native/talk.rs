@@ -9,6 +9,7 @@ use super::encode;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::PublishResult;
 use crate::dialect::Published;
 use crate::dialect::Refusal;
@@ -60,6 +61,10 @@ impl Talk for Conversation {
     fn held_bytes(&self) -> usize {
         0
     }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
+    }
 }
 
 impl Ask for Conversation {
@@ -96,7 +101,10 @@ impl Ask for Conversation {
             Answer::Subscribed(_) => {
                 unreachable!("what becomes of subscriptions is told as outcomes")
             }
-            Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) => {
+            Answer::Claimed { .. }
+            | Answer::Rows(_)
+            | Answer::Written(_)
+            | Answer::TableFailed(_) => {
                 unreachable!("this conversation asks nothing of tables")
             }
         }

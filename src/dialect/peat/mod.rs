@@ -95,4 +95,5 @@ const MANNERS: Manners = Manners {
     flood: FLOOD,
     hears_once_live: false,
     says_reconnect: false,
+    says_elsewhere: false,
 };

@@ -3,6 +3,7 @@
 use super::request::Request;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -47,5 +48,9 @@ impl Talk for Conversation {
     fn held_bytes(&self) -> usize {
         let names = self.request.collections.iter();
         names.map(|name| size_of::<String>() + name.capacity()).sum()
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
     }
 }

@@ -79,6 +79,7 @@ static DIALECT: Dialect = Dialect {
         flood: "rate limit exceeded",
         hears_once_live: false,
         says_reconnect: false,
+        says_elsewhere: false,
     },
 };
 

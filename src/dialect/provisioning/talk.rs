@@ -15,6 +15,7 @@ use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Batch;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::Request as Question;
 use crate::dialect::Said;
 use crate::dialect::Step;
@@ -180,6 +181,10 @@ impl Talk for Conversation {
     fn held_bytes(&self) -> usize {
         self.selection.held_bytes()
     }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
+    }
 }
 
 impl Ask for Conversation {
@@ -195,6 +200,7 @@ impl Ask for Conversation {
             Answer::NotIdentified { reason } => steps.push(Step::say(error(reason))),
             Answer::Published(_)
             | Answer::Subscribed(_)
+            | Answer::Claimed { .. }
             | Answer::Rows(_)
             | Answer::Written(_)
             | Answer::TableFailed(_) => {

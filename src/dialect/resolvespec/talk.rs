@@ -20,6 +20,7 @@ use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
 use crate::dialect::Correspond;
+use crate::dialect::Kept;
 use crate::dialect::RefusalCode;
 use crate::dialect::Request;
 use crate::dialect::Said;
@@ -432,6 +433,10 @@ impl Talk for Conversation {
         let subscribed: usize =
             self.subscribed.iter().map(|own| size_of::<Subscribed>() + own.id.len()).sum();
         subscribed + self.asked.as_ref().map_or(0, Asked::held_bytes)
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
     }
 }
 

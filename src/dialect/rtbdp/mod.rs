@@ -81,6 +81,7 @@ static DIALECT: Dialect = Dialect {
         flood: FLOOD,
         hears_once_live: false,
         says_reconnect: false,
+        says_elsewhere: false,
     },
 };
 

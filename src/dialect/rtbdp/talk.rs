@@ -15,6 +15,7 @@ use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Batch;
 use crate::dialect::Context;
+use crate::dialect::Kept;
 use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
@@ -236,6 +237,10 @@ impl Talk for Conversation {
         let subscribed: usize =
             self.subscribed.iter().map(|sub| size_of::<Subscribed>() + sub.held_bytes).sum();
         subscribed + self.replays.iter().map(Replay::held_bytes).sum::<usize>()
+    }
+
+    fn keep(&mut self) -> Option<Kept> {
+        None
     }
 }
 

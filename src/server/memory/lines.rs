@@ -26,6 +26,7 @@ use crate::limits::POSTGRES_MESSAGE_BYTES_MAX;
 use crate::limits::PROCESS_BYTES;
 use crate::limits::READ_BYTES;
 use crate::limits::REPLAY_SPARE_BYTES;
+use crate::limits::SESSIONS_BYTES_DEFAULT;
 use crate::limits::SHARD_BYTES;
 use crate::limits::SQLITE_CACHE_BYTES;
 use crate::limits::STORE_BYTES;
@@ -68,6 +69,7 @@ pub(in crate::server) enum Part {
     Mesh,
     Tables,
     Tokens,
+    Sessions,
     Rows,
 }
 
@@ -178,7 +180,7 @@ const fn cache_bytes(config: &Config) -> u64 {
 }
 
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 24] = [
+pub(in crate::server) const LINES: [Line; 25] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -319,7 +321,7 @@ pub(in crate::server) const LINES: [Line; 24] = [
         name: "what `max_rate` holds back and `leave` remembers",
         bound: Bound::Budget {
             set: |config| config.memory.shaping_bytes_max,
-            share: 4,
+            share: 3,
             most: u64::MAX,
         },
         key: "memory.shaping_bytes_max",
@@ -379,6 +381,17 @@ pub(in crate::server) const LINES: [Line; 24] = [
         },
         key: "memory.tokens_bytes_max",
         at_limit: "the newcomer is refused with 503, a token shown later is not taken",
+    },
+    Line {
+        part: Part::Sessions,
+        name: "sessions whose clients are gone, and what was in flight to them",
+        bound: Bound::Budget {
+            set: |config| config.memory.sessions_bytes_max,
+            share: 1,
+            most: SESSIONS_BYTES_DEFAULT,
+        },
+        key: "memory.sessions_bytes_max",
+        at_limit: "sessions end, first of the user who has left the most; their clients hear Session Present 0",
     },
     Line {
         part: Part::Rows,

@@ -153,6 +153,8 @@ fn confined(
         Request::Publish(_)
         | Request::Identify { .. }
         | Request::Enter { .. }
+        | Request::Claim { .. }
+        | Request::Resume(_)
         | Request::Subscribe(_) => unreachable!("it is not asked of tables"),
     }
 }

@@ -16,6 +16,7 @@ use super::super::settings::Settings;
 use super::super::shards::Shards;
 use super::super::tickets::draft_bytes;
 use super::Session;
+use super::talk::begins_with_claim;
 use super::talk::begins_with_publish;
 use super::talk::begins_with_table;
 use super::waits::Awaited;
@@ -191,6 +192,9 @@ impl Shard {
                         }
                         Heard::Steps { steps, is_counted: true } if begins_with_table(&steps) => {
                             self.ask_tables(id, steps, &mut paused, now)
+                        }
+                        Heard::Steps { steps, is_counted: true } if begins_with_claim(&steps) => {
+                            self.ask_name(id, steps, &mut paused)
                         }
                         Heard::Steps { steps, is_counted } => {
                             self.carry_out(id, websocket, (steps, is_counted), now)

@@ -25,12 +25,30 @@ pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
 
 /// Whether the next step is a question whose answer is awaited: a publish, or something asked of tables.
 pub(super) fn begins_with_question(steps: &[Step]) -> bool {
-    begins_with_publish(steps) || begins_with_table(steps)
+    begins_with_publish(steps) || begins_with_table(steps) || begins_with_claim(steps)
+}
+
+/// Whether the next step is the claim of a name.
+pub(super) fn begins_with_claim(steps: &[Step]) -> bool {
+    matches!(steps.first(), Some(Step::Ask { what: Request::Claim { .. }, .. }))
 }
 
 /// Whether the next step is something asked of tables.
 pub(super) fn begins_with_table(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Query(_) | Request::Write(_), .. }))
+}
+
+impl Conn {
+    /// Keeps what its conversation says of its client.
+    fn agree(&mut self, step: Step) {
+        let origin = self.caller.origin_mut();
+        match step {
+            Step::Silence { after_s } => origin.silent_s_max = after_s,
+            Step::Window { most } => origin.window_max = most,
+            Step::Will(will) => origin.will = will,
+            _ => unreachable!("it is about nothing that is kept"),
+        }
+    }
 }
 
 impl Shard {
@@ -86,20 +104,9 @@ impl Shard {
                         voice.dialect = dialect;
                     }
                 }
-                Step::Silence { after_s } => {
+                step @ (Step::Silence { .. } | Step::Window { .. } | Step::Will(_)) => {
                     if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().silent_s_max = after_s;
-                    }
-                }
-                Step::Claim { name } => self.claim_for(id, name),
-                Step::Window { most } => {
-                    if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().window_max = most;
-                    }
-                }
-                Step::Will(will) => {
-                    if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().will = will;
+                        conn.agree(step);
                     }
                 }
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
@@ -128,7 +135,11 @@ impl Shard {
                     wishes.map(|wish| self.subscribe_or_replace(id, wish, now)).collect();
                 self.answer_in_talk(id, ticket, Answer::Subscribed(&results), now)
             }
-            Request::Publish(_) | Request::Query(_) | Request::Write(_) => {
+            Request::Resume(wishes) => {
+                let results = self.go_on_named(id, &wishes, now);
+                self.answer_in_talk(id, ticket, Answer::Subscribed(&results), now)
+            }
+            Request::Publish(_) | Request::Query(_) | Request::Write(_) | Request::Claim { .. } => {
                 unreachable!("what is awaited is told apart before this")
             }
         }

@@ -80,6 +80,8 @@ pub(super) struct TableAwaited {
 pub(super) enum Awaited {
     Run(RunAwaited),
     Table(TableAwaited),
+    /// A name.
+    Name(Ticket),
 }
 
 /// The messages of a connection that are to be carried out later.
@@ -106,6 +108,7 @@ impl Awaited {
         match self {
             Self::Run(run) => run.bytes,
             Self::Table(table) => table.bytes,
+            Self::Name(_) => 0,
         }
     }
 }

@@ -50,6 +50,7 @@ pub use subscribe::Options;
 pub use subscribe::RetainHandling;
 pub use subscribe::Subscribe;
 pub use subscribe::Unsubscribe;
+pub use subscribe::put_subscribe;
 pub use write::put_ack;
 pub use write::put_connack;
 pub use write::put_disconnect;

@@ -37,6 +37,7 @@ impl Reason {
     pub const RETAIN_NOT_SUPPORTED: Self = Self(0x9A);
     pub const QOS_NOT_SUPPORTED: Self = Self(0x9B);
     pub const USE_ANOTHER_SERVER: Self = Self(0x9C);
+    pub const SERVER_MOVED: Self = Self(0x9D);
     pub const SHARED_NOT_SUPPORTED: Self = Self(0x9E);
     pub const SUBSCRIPTION_IDS_NOT_SUPPORTED: Self = Self(0xA1);
 

@@ -2,11 +2,16 @@
 
 use super::Version;
 use super::fault::Fault;
+use super::kind;
+use super::length::put_header;
 use super::property::Context;
 use super::property::Properties;
+use super::property::properties_bytes;
+use super::property::put_properties;
 use super::publish::QoS;
 use super::reason::Reason;
 use super::take::Taker;
+use super::take::put_binary;
 use super::topic;
 use crate::limits::MQTT_FILTERS_MAX;
 
@@ -54,6 +59,14 @@ pub enum RetainHandling {
 }
 
 impl Options {
+    /// As a packet says it.
+    const fn byte(self) -> u8 {
+        self.qos as u8
+            | (self.no_local as u8) << 2
+            | (self.retain_as_published as u8) << 3
+            | (self.retain_handling as u8) << 4
+    }
+
     fn take(taker: &mut Taker<'_>) -> Result<Self, Fault> {
         let byte = taker.byte()?;
         let qos = QoS::of(byte & 0b11).ok_or(Fault::malformed("a subscription has QoS 3"))?;
@@ -136,6 +149,16 @@ impl<'a> Subscribe<'a> {
         let properties = properties(&mut taker, version, Context::SUBSCRIBE)?;
         Ok(Self { id, properties, filters: Filters::take(taker, Some(version))? })
     }
+}
+
+/// Appends a SUBSCRIBE of 5 for one filter, with the packet identifier 1: as what a session remembers of it is written.
+pub fn put_subscribe((filter, options): (&str, Options), properties: &[u8], out: &mut Vec<u8>) {
+    let bytes = 2 + properties_bytes(properties.len()) + 2 + filter.len() + 1;
+    put_header(kind::SUBSCRIBE << 4 | 0b0010, bytes, out);
+    out.extend_from_slice(&1_u16.to_be_bytes());
+    put_properties(properties, out);
+    put_binary(filter.as_bytes(), out);
+    out.push(options.byte());
 }
 
 impl<'a> Unsubscribe<'a> {

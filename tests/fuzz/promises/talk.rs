@@ -156,6 +156,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                     | Request::Query(_)
                     | Request::Write(_)
                     | Request::Enter { .. }
+                    | Request::Claim { .. }
+                    | Request::Resume(_)
                     | Request::Subscribe(_),
                 ..
             }
@@ -164,7 +166,7 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             | Step::Silence { .. }
             | Step::Will(_)
             | Step::Window { .. }
-            | Step::Claim { .. }
+            | Step::Will(_)
             | Step::Uncounted
             | Step::Acknowledged { .. }
             | Step::Subscribe(_)

@@ -1,0 +1,41 @@
+//! A connection's hold on the name that is its client's own, and what has come for those who have one.
+//!
+//! Invariant: what a client goes on from lies with its connection until it has gone on, so that it is left again if it never does. Never asks for a name.
+
+use super::bookmark::Begun;
+use super::bookmark::Bookmark;
+use super::bookmark::ClientName;
+use super::input::Address;
+use super::input::ConnRef;
+
+/// A connection's hold on a name.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) name: ClientName,
+    /// It was told that the name is its own.
+    pub(super) is_granted: bool,
+    /// What it goes on from, until it has.
+    pub(super) left: Option<Box<Bookmark>>,
+    /// Subscriptions that began while something before them was still to be sent.
+    pub(super) begun: Vec<Begun>,
+    /// Something of the session is missing: nothing of it is left behind.
+    pub(super) is_lost: bool,
+}
+
+/// What has come for those who have names, or from them, since the last turn.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Connections here whose names others have now.
+    pub(super) taken_over: Vec<ConnRef>,
+    /// Names that connections here have now, and what they go on from.
+    pub(super) granted: Vec<(ConnRef, ClientName, Option<Box<Bookmark>>)>,
+    /// Names that connections here have let go of, and what they have left behind.
+    pub(super) released: Vec<(ClientName, Address, Option<Box<Bookmark>>)>,
+}
+
+impl Names {
+    /// Whether there is nothing to do.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.taken_over.is_empty() && self.granted.is_empty() && self.released.is_empty()
+    }
+}
