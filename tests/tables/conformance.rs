@@ -325,7 +325,7 @@ fn a_row_by_its_key_waits_for_no_reader_and_a_scan_does() {
         let asked = || Ask::Query { asker: ASKER, query: Box::new(query.clone()) };
         backend.hear(asked(), &mut out);
         let rows = match (is_at_once, out.pop()) {
-            (true, Some(Outcome::Answer(_, Answer::Page(page)))) => page.rows,
+            (true, Some(Outcome::Answer(_, Answer::Page(page)))) => page.rows.to_vec(),
             (false, None) => {
                 backend.hear(Ask::Leave { asker: ASKER }, &mut out);
                 ask(&mut backend, asked()).0
