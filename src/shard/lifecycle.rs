@@ -105,7 +105,7 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(self.intake.inbound());
         }
-        self.end_talk(id);
+        self.life.wills.extend(self.conns.end_talk(id));
         let Some(conn) = self.conns.find_mut(id) else { return };
         let name = conn.caller.origin.as_deref_mut().map_or(0, |of| std::mem::take(&mut of.name));
         let generation = conn.generation;
@@ -123,17 +123,6 @@ impl Shard {
         if was_counted {
             self.leave(Address { shard: self.shards.here(), conn: ConnRef { id, generation } });
         }
-    }
-
-    /// Ends a connection's conversation: what is to be published for its client then, is.
-    pub(super) fn end_talk(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        conn.talk = None;
-        let will = conn.caller.origin.as_deref_mut().and_then(|of| of.will.take());
-        let may_publish = |will: &Draft| {
-            conn.who.as_ref().is_some_and(|who| who.principal.may_publish(&will.topic))
-        };
-        self.life.wills.extend(will.filter(|will| may_publish(will)).map(|will| *will));
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
@@ -360,6 +349,15 @@ fn is_aborted(voice: Option<Voice>) -> bool {
 }
 
 impl Conns {
+    /// Ends a connection's conversation; its will, if its client may publish that.
+    pub(super) fn end_talk(&mut self, id: ConnId) -> Option<Draft> {
+        let conn = self.find_mut(id)?;
+        conn.talk = None;
+        let will = conn.caller.origin.as_deref_mut()?.will.take()?;
+        let who = conn.who.as_ref()?;
+        who.principal.may_publish(&will.topic).then_some(*will)
+    }
+
     /// Whether something that a connection has said is still to be answered.
     pub(super) fn is_answer_awaited(&self, id: ConnId) -> bool {
         self.find(id)
