@@ -97,7 +97,7 @@ SABOTAGES = [
      "if let Some(event) = who.confine_event(&event, steps) {", "if let Some(event) = Some(Arc::clone(&event)) {",
      ("rights", "renewal")),
     ("B2 behind the end of a token nothing is told that waited", "src/shard/session/identity.rs",
-     "        drop(self.leave_open_batch(id));\n", "",
+     "            drop(self.leave_open_batch(id));\n            self.close(id, CLOSE_EXPIRED", "            self.close(id, CLOSE_EXPIRED",
      ("rights", "losing")),
 ]
 

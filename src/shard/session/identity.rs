@@ -438,15 +438,11 @@ impl Shard {
             let id = ConnId(index);
             let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
             if who.is_some_and(|who| self.rights.tokens.is_revoked(&who.principal)) {
-                self.close_without_token(id, (CLOSE_POLICY, "token revoked"), now);
+                // Nothing that waits for it is told, not even what its class has batched by now.
+                drop(self.leave_open_batch(id));
+                self.close(id, CLOSE_POLICY, "token revoked", now);
             }
         }
-    }
-
-    /// Closes a connection that has lost its token: nothing of what waits for it is told, not even what its class has batched by now.
-    fn close_without_token(&mut self, id: ConnId, (code, reason): (u16, &str), now: Now) {
-        drop(self.leave_open_batch(id));
-        self.close(id, code, reason, now);
     }
 
     /// Whether a connection's token has expired or was revoked: drafts of the connection that wait are not published any more.
@@ -467,7 +463,8 @@ impl Shard {
         };
         let now_s = wall_s(now);
         if now_s >= expires_at_s {
-            self.close_without_token(id, (CLOSE_EXPIRED, "token expired"), now);
+            drop(self.leave_open_batch(id));
+            self.close(id, CLOSE_EXPIRED, "token expired", now);
             return true;
         }
         if now_s + EXPIRY_WARNED_S >= expires_at_s

@@ -125,7 +125,7 @@ impl Shard {
                 websocket.release(self.intake.inbound());
                 let reason = "no room for what clients have said, and this one holds the most";
                 self.close(id, CLOSE_TOO_LARGE, reason, now);
-                self.end_talk(id);
+                self.conns.end_talk(id);
                 self.count_held(id);
             }
             // The bytes that the session holds are being carried out.
