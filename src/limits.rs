@@ -132,6 +132,9 @@ pub const OUTBOX_SPARE_BYTES: usize = 4 * 1024;
 pub const OUTBOXES_FREED_SHARE: usize = 8;
 /// Milliseconds until they are looked for again if none was found.
 pub const OUTBOXES_RELIEF_MS: u64 = 100;
+/// One such part of the bytes of outboxes is for batches that are being filled, and for the events in them; at the limit those that are due next are sent
+/// before their time, and nothing of them is lost.
+pub const BATCHES_SHARE: u64 = 8;
 /// Bytes of a connection that is idle, everything counted.
 pub const CONNECTION_BYTES: u64 = 512;
 /// The memory that is left when what does not depend on any setting is taken away is divided into so many shares; what each is for stands in
@@ -353,7 +356,7 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const MESSAGE_FRAMES_MAX: u32 = 65_536 + 1;
 /// Ended deflate streams within one compressed message; more close with 1007. An honest sender ends one.
 pub const INFLATE_STREAMS_MAX: u32 = 64;
-/// Buffers of what clients send have room for one such part more than they hold, rather than for twice as much, when they grow.
+/// Buffers of what clients send, and of long batches, have room for one such part more than they hold, rather than for twice as much, when they grow.
 pub const INPUT_GROWTH_SHARE: usize = 4;
 /// Bytes by which such a buffer grows at least.
 pub const INPUT_GROWTH_BYTES_MIN: usize = 4 * 1024;

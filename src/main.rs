@@ -36,6 +36,8 @@ enum Command {
     Publish(cli::PublishArgs),
     /// Print what arrives, one JSON line each; goes on where it was after a lost connection.
     Subscribe(cli::SubscribeArgs),
+    /// Answer the requests for rows that clients of another MQTT broker publish there.
+    Bridge(cli::BridgeArgs),
     /// Start a server and a moving fleet, and say what to open and what to type.
     Demo(cli::DemoArgs),
     /// Make tokens, and say what is in one.
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => cli::serve(&arguments),
         Command::Publish(arguments) => cli::publish(arguments),
         Command::Subscribe(arguments) => cli::subscribe(arguments),
+        Command::Bridge(arguments) => cli::bridge(arguments),
         Command::Demo(arguments) => cli::demo(&arguments),
         Command::Token(arguments) => cli::token(&arguments),
         Command::Config(arguments) => cli::config(&arguments),

@@ -121,6 +121,82 @@ fn every_corpus_keeps_its_promise() {
     }
 }
 
+/// What clients of MQTT may say, put together and damaged by chance, a bounded part of what the fuzz target tries: our codec and another read it alike.
+#[test]
+fn packets_are_read_as_another_codec_reads_them() {
+    let text = |text: &[u8]| [&u16::try_from(text.len()).unwrap().to_be_bytes(), text].concat();
+    let texts: [&[u8]; 6] = [b"a", b"a/b", b"", "é".as_bytes(), b"$share/g/a", b"+/#"];
+    let properties: [&[u8]; 7] = [
+        b"",
+        b"\x01\x01",
+        b"\x26\0\x01k\0\x01v",
+        b"\x0b\x07",
+        b"\x23\0\x05",
+        b"\x11\0\0\0\x09",
+        b"\x26\0\x01k\0\x01v\x26\0\x01k\0\x01w",
+    ];
+    let (mut random, mut read_count) = (fastrand::Rng::with_seed(16), 0);
+    for _ in 0..100_000 {
+        let level = 4 + u8::from(random.bool());
+        let mut said = Vec::new();
+        for _ in 0..1 + random.usize(..4) {
+            let some = |random: &mut fastrand::Rng| text(texts[random.usize(..texts.len())]);
+            let own = |random: &mut fastrand::Rng| match level {
+                4 => Vec::new(),
+                _ => {
+                    let own = properties[random.usize(..properties.len())];
+                    [&[u8::try_from(own.len()).unwrap()], own].concat()
+                }
+            };
+            let (first, body) = match if said.is_empty() { 0 } else { random.u8(..9) } {
+                0 => {
+                    let flags = [0x02, 0x00, 0xc2, 0x2e, 0x04][random.usize(..5)];
+                    let mut body = [text(b"MQTT"), vec![level, flags, 0, random.u8(..)]].concat();
+                    body.extend([own(&mut random), some(&mut random)].concat());
+                    if flags & 4 != 0 {
+                        let will = [own(&mut random), some(&mut random), some(&mut random)];
+                        body.extend(will.concat());
+                    }
+                    if flags & 0xc0 != 0 {
+                        body.extend([some(&mut random), some(&mut random)].concat());
+                    }
+                    (0x10, body)
+                }
+                1..=3 => {
+                    let flags = random.u8(..16);
+                    let mut body = some(&mut random);
+                    if flags & 6 != 0 {
+                        body.extend([0, random.u8(..3)]);
+                    }
+                    body.extend([own(&mut random), some(&mut random)].concat());
+                    (0x30 | flags, body)
+                }
+                4 | 5 => {
+                    let mut body = [vec![0, random.u8(..3)], own(&mut random)].concat();
+                    for _ in 0..random.u8(..3) {
+                        body.extend([some(&mut random), vec![random.u8(..64)]].concat());
+                    }
+                    (0x82, body)
+                }
+                6 => {
+                    let mut body = [vec![0, random.u8(..3)], own(&mut random)].concat();
+                    (0..random.u8(..3)).for_each(|_| body.extend(some(&mut random)));
+                    (0xa2, body)
+                }
+                7 => ([0x40, 0x50, 0x62, 0x70][random.usize(..4)], vec![0, random.u8(..3)]),
+                _ => ([0xc0, 0xe0][random.usize(..2)], Vec::new()),
+            };
+            said.extend([&[first, u8::try_from(body.len()).unwrap()], &body[..]].concat());
+        }
+        if random.u8(..3) == 0 {
+            let at = random.usize(..said.len());
+            said[at] = random.u8(..);
+        }
+        read_count += mqtt::held(&said);
+    }
+    assert!(read_count > 50_000, "{read_count} packets were read");
+}
+
 /// What changes are made of says something: rows are told live, read and replayed.
 #[test]
 fn the_corpus_of_tables_is_understood() {

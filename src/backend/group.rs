@@ -23,6 +23,12 @@ use crate::tables::keeper::write_of_event;
 pub(super) struct Waiting {
     pub(super) asker: Option<Asker>,
     pub(super) write: Write,
+    /// Nothing behind it came with it. What came together is seen together: whoever reads in between would see a state that nobody has meant.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "SQLite writes all that is there at once")
+    )]
+    pub(super) is_last: bool,
 }
 
 /// A client's write, if its row can be told of; else it is answered.
@@ -33,7 +39,7 @@ pub(super) fn of_client(
     out: &mut Vec<Outcome>,
 ) -> Option<Waiting> {
     match check_event(schema, &write) {
-        Ok(()) => Some(Waiting { asker: Some(asker), write }),
+        Ok(()) => Some(Waiting { asker: Some(asker), write, is_last: true }),
         Err(error) => {
             out.push(Outcome::Answer(asker, Answer::Failed(error)));
             None
@@ -41,24 +47,23 @@ pub(super) fn of_client(
     }
 }
 
-/// The writes that events mean.
-pub(super) fn of_events(
-    schema: &Schema,
-    rows: Vec<(TableId, Arc<Event>)>,
-) -> impl Iterator<Item = Waiting> {
-    rows.into_iter().filter_map(|(table, event)| {
+/// The writes that events mean which came together.
+pub(super) fn of_events(schema: &Schema, rows: Vec<(TableId, Arc<Event>)>) -> Vec<Waiting> {
+    let mut all: Vec<Waiting> = Vec::with_capacity(rows.len());
+    for (table, event) in rows {
         let write = write_of_event(schema, table, &event).and_then(|write| {
             check_event(schema, &write)?;
             Ok(write)
         });
         match write {
-            Ok(write) => Some(Waiting { asker: None, write }),
-            Err(error) => {
-                tracing::debug!(%error, "an event makes no row");
-                None
-            }
+            Ok(write) => all.push(Waiting { asker: None, write, is_last: false }),
+            Err(error) => tracing::debug!(%error, "an event makes no row"),
         }
-    })
+    }
+    if let Some(last) = all.last_mut() {
+        last.is_last = true;
+    }
+    all
 }
 
 /// Appends what is said of a write that was carried out, or was not.
@@ -68,7 +73,7 @@ pub(super) fn say(
     result: Result<Written, TableError>,
     out: &mut Vec<Outcome>,
 ) {
-    let Waiting { asker, write } = waiting;
+    let Waiting { asker, write, .. } = waiting;
     match (*asker, result) {
         (Some(asker), Ok(written)) => out.push(told(schema, write, asker, written)),
         (Some(asker), Err(error)) => out.push(Outcome::Answer(asker, Answer::Failed(error))),

@@ -27,6 +27,8 @@ mod reader;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod reading;
 
+mod sharing;
+
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

@@ -209,7 +209,7 @@ impl<R: Reads> Reader<R> {
             Ok(rows)
         };
         let asked = (&query.columns[..], &query.preload[..]);
-        Ok(Page { rows: gather(schema, table, asked, rows, &mut answers)?, end })
+        Ok(Page { rows: gather(schema, table, asked, rows, &mut answers)?.into(), end })
     }
 
     /// Hands a page over, once there is room for it.

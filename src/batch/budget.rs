@@ -91,7 +91,8 @@ impl Counted {
     }
 
     /// Bytes that it may hold now.
-    pub(super) fn share(&self) -> usize {
+    #[must_use]
+    pub fn share(&self) -> usize {
         let Some(budget) = &self.budget else { return usize::MAX };
         budget.free().max(budget.share.get())
     }

@@ -42,5 +42,14 @@ pub(crate) const PRINTED_PENDING_BYTES_MAX: usize = 64 * 1024;
 /// Topics whose offsets a position remembers. Events of further topics are printed, but may be repeated after a lost connection; this is said once.
 pub(crate) const POSITION_TOPICS_MAX: usize = 65_536;
 
+/// Clients of another broker that the bridge speaks for; at the limit the one that has asked nothing for the longest is spoken for no longer.
+pub(crate) const BRIDGE_CLIENTS_MAX: usize = 1000;
+/// Requests of one of them, and packets of one connection, that wait; at the limit a request is refused, and a connection is not read.
+pub(crate) const BRIDGE_PENDING_MAX: usize = 64;
+/// Bytes of a packet between the bridge and a broker or server; a larger one ends its connection. An answer has at most 1 MiB and one row.
+pub(crate) const BRIDGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How often a connection for a client may be lost before the server has taken what it asks; then what it asks is refused.
+pub(crate) const BRIDGE_TRIES_MAX: u32 = 5;
+
 const _: () = assert!(LINE_BYTES_MAX < 2 * BULK_BYTES_MAX, "a body may run over by one record");
 const _: () = assert!(SILENCE_MAX.as_secs() > 2 * 30, "two of the server's pings must be missing");

@@ -4,6 +4,7 @@
 //! server use only what any client could use: the public protocol.
 
 mod admin;
+mod bridge;
 mod config;
 mod connect;
 mod demo;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use crate::clock::Clock;
 
 pub use admin::AdminArgs;
+pub use bridge::BridgeArgs;
 pub use config::ConfigArgs;
 pub use connect::TrustArgs;
 pub use demo::DemoArgs;
@@ -69,6 +71,12 @@ pub fn publish(arguments: PublishArgs) -> ExitCode {
 #[must_use]
 pub fn subscribe(arguments: SubscribeArgs) -> ExitCode {
     run(subscribe::subscribe(arguments))
+}
+
+/// `fanwire bridge`.
+#[must_use]
+pub fn bridge(arguments: BridgeArgs) -> ExitCode {
+    run(bridge::run(arguments))
 }
 
 /// `fanwire demo`.

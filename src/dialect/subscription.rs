@@ -76,6 +76,7 @@ impl Subscription {
     pub fn weight_bytes(&self) -> usize {
         let topic = |topic: &TopicPattern| WISHED_TOPIC_BYTES + 2 * topic.as_str().len();
         SUBSCRIPTION_BYTES
+            + self.id.len()
             + self.topics.iter().map(topic).sum::<usize>()
             + self.filter.as_ref().map_or(0, Filter::weight_bytes)
             + self.fields.as_ref().map_or(0, |fields| fields.weight_bytes())

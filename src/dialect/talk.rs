@@ -38,6 +38,9 @@ pub trait Talk: fmt::Debug + Send {
 
     /// The part of the conversation that hears answers. `None`: this conversation asks nothing.
     fn asker(&mut self) -> Option<&mut dyn Ask>;
+
+    /// Bytes that it remembers of what its client has said or is being answered, besides itself. It is asked after whatever it hears.
+    fn held_bytes(&self) -> usize;
 }
 
 /// A conversation whose messages are published.

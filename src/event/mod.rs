@@ -139,6 +139,12 @@ impl Draft {
             + size_of::<Self>()
             + meta_bytes
     }
+
+    /// Bytes that it holds by itself, its topic's name among them.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.weight_bytes() + self.topic.as_str().len()
+    }
 }
 
 impl Draft {

@@ -2,12 +2,22 @@
 //!
 //! Invariant: as of all limits, each is related to what it has to fit at compile time.
 
+use super::LARGE_BYTES;
+use super::META_BYTES_MAX;
+use super::OUTBOX_BYTES_MAX;
+
 /// Bytes of a packet's type, flags and remaining length at most (MQTT 5, section 2.1).
 pub const MQTT_HEADER_BYTES_MAX: usize = 5;
 /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE; a packet with more is answered with DISCONNECT and 0x97, Quota exceeded.
 pub const MQTT_FILTERS_MAX: usize = 256;
 /// Properties of one packet, user properties among them; a packet with more is malformed here.
 pub const MQTT_PROPERTIES_MAX: usize = 256;
+/// Bytes of what a message says of itself and goes on with it (content type, response topic, correlation data, user properties); more are refused with 0x97,
+/// Quota exceeded. They are copied for each client that is told in words of its own, as a small payload is, and no large one.
+pub const MQTT_PROPERTIES_BYTES_MAX: usize = 16 * 1024;
+const _: () = assert!(
+    MQTT_PROPERTIES_BYTES_MAX <= LARGE_BYTES && MQTT_PROPERTIES_BYTES_MAX <= META_BYTES_MAX
+);
 /// Bytes of a client identifier; a longer one is refused with 0x85, Client Identifier not valid.
 pub const MQTT_CLIENT_ID_BYTES_MAX: usize = 255;
 /// Bytes of a will's payload and properties; a larger one is refused with 0x97, Quota exceeded. It lies in memory for as long as its client is connected.
@@ -18,5 +28,8 @@ pub const MQTT_FILTER_BYTES_MAX: usize = 4096;
 pub const MQTT_TOPIC_ALIASES_MAX: u16 = 32;
 /// Messages that one client has been sent and has not acknowledged, if it takes so many; further ones wait in its outbox, and those of QoS 0 do not wait for them.
 pub const MQTT_SEND_MAX: u16 = 256;
+/// Bytes of messages that one client has been sent and has not acknowledged, but for a single larger one; further ones wait in its outbox. When outboxes and
+/// windows together hold more than they may, less is in flight, and those that hold the most are closed.
+pub const WINDOW_BYTES_MAX: usize = OUTBOX_BYTES_MAX;
 /// Publications of QoS 2 that one client has begun and not released; one more is answered with DISCONNECT and 0x93, Receive Maximum exceeded.
 pub const MQTT_RECEIVE_MAX: u16 = 256;

@@ -8,6 +8,10 @@ pub const DECIMAL_DIGITS_MAX: usize = 400;
 pub const TABLE_FILTER_TESTS_MAX: usize = 256;
 /// Values of one filter, which are as many parameters of a statement; more are refused with `too_large`.
 pub const TABLE_FILTER_VALUES_MAX: usize = 4096;
+/// Bytes of a pattern of LIKE; a longer one is refused with `too_large`. Looking for it in a text takes steps of one times the other, at worst.
+pub const TABLE_PATTERN_BYTES_MAX: usize = 256;
+/// Steps that one query of tables in memory takes at most, of a nanosecond or two each; one that takes more fails with `too_slow`. Others wait meanwhile.
+pub const TABLE_MEMORY_STEPS_MAX: u64 = 200_000_000;
 /// Levels of a filter, one within the other; more are refused with `too_large`.
 pub const TABLE_FILTER_DEPTH_MAX: usize = 32;
 /// Columns that rows are sorted by; more are refused with `too_large`.
@@ -30,6 +34,8 @@ pub const TABLE_ANSWERS_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const TABLE_MEMORY_ROW_BYTES: usize = 128;
 /// Pages of one answer that a reader has read and its asker has not taken; at the limit the reader waits.
 pub const TABLE_PAGES_AHEAD: usize = 4;
+/// Bytes of pages that are kept for those who ask for what is read already, of all reads together; beyond that nobody joins a read, and whoever is ahead of others waits for them.
+pub const TABLE_SHARED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a reader waits for its asker to take a page, in milliseconds; after that the query fails with `too_slow`.
 pub const TABLE_STALLED_MS: u64 = 5_000;
 /// Queries that wait for a reader; one more fails with `busy`.
@@ -46,8 +52,9 @@ pub const SQLITE_BUSY_MS: u64 = 1_000;
 pub const SQLITE_CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// Statements that each connection keeps prepared; the longest unused goes.
 pub const SQLITE_STATEMENTS_MAX: usize = 128;
-/// Instructions of SQLite's machine between two looks at how long a query has taken.
-pub const SQLITE_OPS_PER_LOOK: i32 = 10_000;
+/// Instructions of SQLite's machine between two looks at how long a query has taken: those of some rows, for one of them may hold a pattern that is looked
+/// for in half a megabyte.
+pub const SQLITE_OPS_PER_LOOK: i32 = 64;
 /// Milliseconds before a database that is lost is looked for again, the first time.
 pub const TABLES_BACKOFF_MS_MIN: u64 = 100;
 /// Milliseconds before a database that is lost is looked for again, at most; each time it is twice as long as before.
@@ -56,7 +63,7 @@ pub const TABLES_BACKOFF_MS_MAX: u64 = 30_000;
 pub const TABLE_WRITES_WAITING_MAX: usize = 16 * 1024;
 /// Bytes of writes that wait for PostgreSQL, with the same at the limit.
 pub const TABLE_WRITES_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of writes that one transaction of PostgreSQL carries out, but for a single larger one; more are carried out in the next one.
+/// Bytes of writes that one transaction of PostgreSQL carries out, but for a single larger one and those of events that came together; more are carried out in the next one.
 pub const TABLE_GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one message of PostgreSQL, which is as large as a row; a query or write that meets a longer one fails with `too_large`.
 pub const POSTGRES_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -76,7 +83,7 @@ pub const POSTGRES_HEARTBEAT_MS: u64 = 1_000;
 pub const POSTGRES_PULSE_MS_MAX: u64 = 3_000;
 /// Rounds of hashing that a server of PostgreSQL may ask for to log in; one that asks for more is not logged in to.
 pub const POSTGRES_SCRAM_ROUNDS_MAX: u32 = 1_000_000;
-/// Milliseconds that writes that were taken in may take when the server stops; what is not written then is not.
-pub const TABLES_STOP_MS_MAX: u64 = 2_000;
+/// Milliseconds that writes that were taken in may take when the server stops, while the database is there; what is not written then is not, and the log says how many.
+pub const TABLES_STOP_MS_MAX: u64 = 30_000;
 /// Tests and values of a read by key that needs no reader; one with more is left to the readers.
 pub const SQLITE_POINT_TESTS_MAX: usize = 64;

@@ -170,6 +170,7 @@ pub(super) fn settings(
         outboxes_bytes_max: share(sizes.of(Part::Outboxes)),
         memory: MemoryBounds {
             subscriptions_bytes_max: share(sizes.of(Part::Subscriptions)),
+            batches_bytes_max: share(sizes.of(Part::Batches)),
             shaping_bytes_max: share(sizes.of(Part::Shaping)),
             replays_bytes_max: share(sizes.of(Part::Replays)),
             input_bytes_max: share(sizes.of(Part::Input)),

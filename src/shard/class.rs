@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::batches::OpenBatch;
 use super::conns::Conns;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::runs::Runs;
 use super::sight::Unmatched;
 use super::transport::Voice;
 use crate::batch::FrameId;
@@ -112,17 +112,6 @@ pub(super) struct Stream {
     pub(super) messages: u32,
     /// Whether the frames that wait begin with a restart.
     pub(super) restarted: bool,
-}
-
-/// The messages of several events that are still being filled.
-#[derive(Debug, Default)]
-pub(super) struct OpenBatch {
-    pub(super) runs: Runs,
-    /// The events that are in it, and for which of the class's subscriptions each is: for a member that is to hear a part of them only.
-    pub(super) told: Vec<(Arc<Event>, u64)>,
-    pub(super) events_max: u16,
-    /// When it is closed at the latest, in milliseconds since the start.
-    pub(super) due_ms: u64,
 }
 
 /// Messages that wait for a class's members as pieces.

@@ -57,7 +57,12 @@ impl Shard {
     pub(super) fn confine_waiting(&mut self, id: ConnId) -> u64 {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.clone()) else { return 0 };
         let steps = &Cell::new(0);
-        self.leave_open_batch(id, &who, steps);
+        // Of the batch it has an outbox's worth of events instead, those that are granted.
+        for (event, subs) in self.leave_open_batch(id) {
+            if let Some(event) = who.confine_event(&event, steps) {
+                self.push_item(id, Item::Event { event, subs });
+            }
+        }
         if let Some(solo) = self.conns.solo_mut(id) {
             solo.outbox.confine(
                 |event| who.confine_event(event, steps),
@@ -74,22 +79,19 @@ impl Shard {
         steps.get()
     }
 
-    /// Takes a connection out of step; of the batch that its class is filling it has an outbox's worth of events instead, those that are granted.
-    fn leave_open_batch(&mut self, id: ConnId, who: &Who, steps: &Cell<u64>) {
+    /// Takes a connection out of step; the events of the batch that its class is filling, which is not ended for it.
+    pub(super) fn leave_open_batch(&mut self, id: ConnId) -> Vec<(Arc<Event>, u64)> {
         let class =
             self.conns.find(id).filter(|conn| conn.solo.is_none()).and_then(|conn| conn.class);
         let open = class.and_then(|class| self.classes.at(class).open.take());
         self.go_solo(id);
-        let (Some(class), Some(open)) = (class, open) else { return };
-        for (event, subs) in &open.told {
-            if let Some(event) = who.confine_event(event, steps) {
-                self.push_item(id, Item::Event { event, subs: *subs });
-            }
-        }
+        let (Some(class), Some(open)) = (class, open) else { return Vec::new() };
+        let told = open.told.iter().map(|batched| (Arc::clone(batched), batched.subs)).collect();
         if self.classes.at(class).members.is_empty() {
             self.telling.gathered.forget_batch(open.due_ms, class);
         } else {
             self.classes.at(class).open = Some(open);
         }
+        told
     }
 }

@@ -86,6 +86,12 @@ impl Caller {
         }
     }
 
+    /// Bytes of what is published for it when it is over.
+    pub(super) fn will_bytes(&self) -> usize {
+        let will = self.origin.as_ref().and_then(|origin| origin.will.as_ref());
+        will.map_or(0, |will| will.held_bytes())
+    }
+
     /// What few have, to be changed.
     pub(super) fn origin_mut(&mut self) -> &mut Origin {
         self.origin.get_or_insert_with(Box::default)

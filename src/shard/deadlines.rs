@@ -46,6 +46,11 @@ impl<T: Ord + Copy> Schedule<T> {
     pub(super) fn next_ms(&self) -> Option<u64> {
         self.0.first().map(|(due_ms, _)| *due_ms)
     }
+
+    /// The next one, due or not.
+    pub(super) fn pop_next(&mut self) -> Option<T> {
+        self.0.pop_first().map(|(_, what)| what)
+    }
 }
 
 #[derive(Debug)]

@@ -47,6 +47,11 @@ pub const FIGURES: &[Figure] = &[
         stats.connections_opened
     }),
     counter(
+        "fanwire_connections_refused_total",
+        "Connections that were closed at once: there were as many as there may be, in all or from their address.",
+        |stats| stats.connections_refused,
+    ),
+    counter(
         "fanwire_rows_untold_total",
         "Rows of tables that changed and that nobody could be told of, for want of room for their topic.",
         |stats| stats.rows_untold,

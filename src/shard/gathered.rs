@@ -6,13 +6,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::batches::Batches;
 use super::class::Audience;
 use super::class::Class;
 use super::class::Stream;
 use super::classes::Classes;
 use super::codec::Codec;
 use super::conns::ClassId;
-use super::deadlines::Schedule;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use super::large;
@@ -50,7 +50,7 @@ pub(super) struct Gathered {
     codec: Rc<Codec>,
     /// Classes for which something waits.
     dirty: Vec<ClassId>,
-    batch_deadlines: Schedule<ClassId>,
+    batches: Batches,
     /// The last epoch of a deflate stream that was given out.
     stream_epoch: u32,
     /// Events that were fanned out.
@@ -62,12 +62,12 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Nothing yet, of that many homes; large events share the budget.
+    /// Nothing yet, of that many homes; large events share the budget, and open batches have one of their own.
     pub(super) fn new(
         epoch: Arc<str>,
         home_count: usize,
         codec: &Rc<Codec>,
-        outboxes: &Rc<Budget>,
+        (outboxes, batches_bytes_max): (&Rc<Budget>, usize),
     ) -> Self {
         Self {
             epoch,
@@ -77,7 +77,7 @@ impl Gathered {
             large: LargeEvents::within(outboxes),
             codec: Rc::clone(codec),
             dirty: Vec::new(),
-            batch_deadlines: Schedule::default(),
+            batches: Batches::new(batches_bytes_max),
             stream_epoch: 0,
             events: 0,
             queued_bytes: 0,
@@ -89,6 +89,7 @@ impl Gathered {
     pub(super) fn begin_event(&mut self, event: &Event) {
         self.cursor[event.home.index()] = event.time_us;
         self.events += 1;
+        self.batches.end_event();
     }
 
     /// A home goes on from what a store holds: of what was told up to here, nothing is missing to whoever begins now.
@@ -162,19 +163,15 @@ impl Gathered {
             }
             let class = classes.at(id);
             let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
-            if voice::fill_batch(class, batch, (event, text), now) {
-                if let Some(due_before_ms) = due_before_ms {
-                    self.batch_deadlines.remove(due_before_ms, id);
-                }
-                self.batch_deadlines.insert(class.open.as_ref().map_or(0, |open| open.due_ms), id);
+            let open = class.open.get_or_insert_with(|| Box::new(self.batches.open()));
+            if voice::fill_batch(open, run, batch, (event, text), now) {
+                self.batches.put_forward(due_before_ms, open.due_ms, id);
             }
-            if let Some(open) = &mut class.open {
-                open.told.push((Arc::clone(event), subs));
-            }
+            open.push(self.batches.hold(event, subs));
             if voice::is_batch_full(class) {
                 self.close_batch(classes, id);
             }
-            return;
+            return self.end_batches_early(classes);
         }
         self.close_batch(classes, id);
         self.begin_frames(classes, id);
@@ -188,6 +185,18 @@ impl Gathered {
             }
             self.is_class_full |=
                 voice::push_frame(class, frame, &mut self.frames, &self.codec.deflaters);
+        }
+    }
+
+    /// Ends those batches that are due next, while all of them hold more than they may and there is room for their frames: a batch that is ended early is
+    /// smaller, and nothing of it is lost.
+    fn end_batches_early(&mut self, classes: &mut Classes) {
+        while !self.is_full()
+            && let Some(class) = self.batches.pop_to_give_way()
+        {
+            if classes.find(class).is_some() {
+                self.close_batch(classes, class);
+            }
         }
     }
 
@@ -262,12 +271,12 @@ impl Gathered {
     pub(super) fn close_batch(&mut self, classes: &mut Classes, id: ClassId) {
         let class = classes.at(id);
         let Some(mut open) = class.open.take() else { return };
-        self.batch_deadlines.remove(open.due_ms, id);
+        self.batches.forget(open.due_ms, id);
         let voice = class.key.voice;
         self.begin_frames(classes, id);
         let class = classes.at(id);
         // Whatever was fanned out before now, and is for this class, is in the batch or before it.
-        let mark = open.told.last().and_then(|(event, _)| voice::mark_of(voice, event));
+        let mark = open.told.last().and_then(|event| voice::mark_of(voice, event));
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         let (codec, frames) = (&self.codec, &mut self.frames);
         let is_class_full = &mut self.is_class_full;
@@ -281,7 +290,7 @@ impl Gathered {
     /// Ends the batches whose time has come, as long as the flight is not full and there is time in this turn.
     pub(super) fn close_due_batches(&mut self, classes: &mut Classes, turn: &mut Turn, now: Now) {
         while !self.is_full()
-            && let Some(class) = self.batch_deadlines.pop_due(now.mono_ms)
+            && let Some(class) = self.batches.pop_due(now.mono_ms)
         {
             let is_due =
                 |class: &Class| class.open.as_ref().is_some_and(|open| open.due_ms <= now.mono_ms);
@@ -297,12 +306,12 @@ impl Gathered {
 
     /// A class's open batch is gone without having been ended.
     pub(super) fn forget_batch(&mut self, due_ms: u64, class: ClassId) {
-        self.batch_deadlines.remove(due_ms, class);
+        self.batches.forget(due_ms, class);
     }
 
     /// When a batch is ended at the latest.
     pub(super) fn due_ms(&self) -> Option<u64> {
-        self.batch_deadlines.next_ms()
+        self.batches.due_ms()
     }
 
     /// Hands over all frames, and the classes that they wait for; what is gathered from now on is for the flight after this one.

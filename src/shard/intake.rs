@@ -1,4 +1,5 @@
-//! What a shard holds of what clients have sent and that is not carried out: half messages, heads, bodies, what waits for its turn.
+//! What a shard holds of what clients have sent: what is not carried out (half messages, heads, bodies, what waits for its turn), and what their
+//! conversations remember.
 //!
 //! Invariant: after each read all of it together is at most `bytes_max`. When it would be more, those pay that hold the most: of the address that
 //! holds the most the connection that holds the most, and so on until a part of the budget is free. So whoever sends little loses nothing,
@@ -178,7 +179,8 @@ impl Shard {
     /// Takes note of what a connection holds now.
     pub(super) fn count_held(&mut self, id: ConnId) {
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let bytes = conn.session.held_bytes();
+        let of_talk = conn.talk.as_ref().map_or(0, |talk| talk.held_bytes());
+        let bytes = conn.session.held_bytes() + of_talk + conn.caller.will_bytes();
         if bytes == conn.held_bytes {
             return;
         }

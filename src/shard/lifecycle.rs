@@ -105,20 +105,15 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(self.intake.inbound());
         }
-        let origin = conn.caller.origin.as_deref_mut();
-        let (name, will) =
-            origin.map_or((0, None), |of| (std::mem::take(&mut of.name), of.will.take()));
-        let may_publish = |will: &Draft| {
-            conn.who.as_ref().is_some_and(|who| who.principal.may_publish(&will.topic))
-        };
-        self.life.wills.extend(will.filter(|will| may_publish(will)).map(|will| *will));
+        self.end_talk(id);
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        let name = conn.caller.origin.as_deref_mut().map_or(0, |of| std::mem::take(&mut of.name));
         let generation = conn.generation;
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;
         if let Some(voice) = conn.voice.take() {
             self.stats.tally.of(voice.dialect).connections -= 1;
         }
-        conn.talk = None;
         conn.solo = None;
         self.count_held(id);
         self.conns.close_socket(id);
@@ -128,6 +123,17 @@ impl Shard {
         if was_counted {
             self.leave(Address { shard: self.shards.here(), conn: ConnRef { id, generation } });
         }
+    }
+
+    /// Ends a connection's conversation: what is to be published for its client then, is.
+    pub(super) fn end_talk(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        conn.talk = None;
+        let will = conn.caller.origin.as_deref_mut().and_then(|of| of.will.take());
+        let may_publish = |will: &Draft| {
+            conn.who.as_ref().is_some_and(|who| who.principal.may_publish(&will.topic))
+        };
+        self.life.wills.extend(will.filter(|will| may_publish(will)).map(|will| *will));
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {

@@ -7,6 +7,7 @@ mod access;
 mod addresses;
 mod allowance;
 mod arrivals;
+mod batches;
 mod brake;
 mod chunk;
 mod claims;
@@ -203,7 +204,13 @@ impl Shard {
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: impl Into<Peer>, now: Now) -> Option<ConnRef> {
         let Peer { address, certificate, is_passed_on } = peer.into();
-        if self.conns.len() >= self.settings.connections_max || self.life.is_stopping() {
+        if self.life.is_stopping() {
+            return None;
+        }
+        if self.conns.len() >= self.settings.connections_max {
+            self.stats.connections_refused += 1;
+            let message = format_args!("there are as many connections as there may be");
+            self.tell_log_of(None, "warning", "limits", message, now);
             return None;
         }
         // A proxy that is trusted speaks for many: whom it speaks for is counted, once that is known.
@@ -214,6 +221,7 @@ impl Shard {
         let counted = (!is_proxy).then_some(most);
         let Some(conn) = self.conns.insert(session, (address, counted), heard_s) else {
             tracing::debug!(peer = %address, "its address has too many connections");
+            self.stats.connections_refused += 1;
             return None;
         };
         self.life.set_date(now);

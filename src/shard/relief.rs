@@ -12,7 +12,7 @@ use crate::clock::Now;
 /// Somebody who holds more than their share.
 struct Holder {
     id: ConnId,
-    /// Bytes that wait in its outbox, and that it has begun to be sent.
+    /// Bytes that wait in its outbox or for its acknowledgements, and that it has begun to be sent.
     queued: usize,
     owed: usize,
     moved_ms: u64,
@@ -62,7 +62,7 @@ impl Shard {
         self.telling.turn.spend(u64::from(places));
         let holders = (0..places).map(ConnId).filter_map(|id| {
             let solo = self.conns.solo(id)?;
-            let (queued, owed) = (solo.outbox.event_bytes(), solo.owed.len());
+            let (queued, owed) = (solo.outbox.event_bytes() + solo.window_bytes(), solo.owed.len());
             let holds = queued > share || owed > share;
             holds.then_some(Holder { id, queued, owed, moved_ms: solo.moved_ms })
         });
@@ -74,7 +74,10 @@ impl Shard {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let class = conn.class.and_then(|class| self.classes.find(class));
         let (Some(class), Some(solo)) = (class, conn.solo.as_deref_mut()) else { return };
-        if solo.outbox.shed(&class.policy, share) == Pushed::Full {
+        // What is in flight cannot be taken back.
+        let flying = solo.window_bytes();
+        if flying > share || solo.outbox.shed(&class.policy, share - flying) == Pushed::Full {
+            solo.window = None;
             self.outbox_full(id, now);
         }
     }

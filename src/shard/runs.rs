@@ -7,6 +7,8 @@ use crate::dialect::Run;
 use crate::event::Event;
 use crate::event::TopicName;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::INPUT_GROWTH_BYTES_MIN;
+use crate::wire::grow;
 
 /// What is being filled.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub(super) struct Runs {
     /// Of further topics.
     others: Vec<Filled>,
     bytes: usize,
+    /// Bytes of the buffers that it is in, about.
+    held_bytes: usize,
     /// Events of the message that has most.
     events: u16,
     /// What a message is made in, if it is made when it is complete.
@@ -30,6 +34,11 @@ struct Filled {
     events: u16,
 }
 
+/// Bytes of the buffer of a text of so many: a short one has room for twice as many, a long one for a quarter more.
+fn reckoned(bytes: usize) -> usize {
+    bytes + bytes.min(INPUT_GROWTH_BYTES_MIN)
+}
+
 impl Runs {
     /// Nothing is in it.
     pub(super) const fn is_empty(&self) -> bool {
@@ -39,6 +48,11 @@ impl Runs {
     /// Bytes of what is in it.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of the buffers that it is in, about.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Whether it must be ended: a message has as many events as it may, or all together have as many bytes.
@@ -60,19 +74,24 @@ impl Runs {
     /// Adds an event, as it is written.
     pub(super) fn add(&mut self, run: Run, event: &Event, text: &[u8]) {
         let filled = match run {
-            Run::Joined(put) => {
-                let part =
-                    if self.first.events == 0 { BatchPart::Begin } else { BatchPart::Between };
-                put(part, event.time_us, &mut self.first.text);
-                &mut self.first
-            }
+            Run::Joined(_) => &mut self.first,
             Run::PerTopic(_) => self.of_topic(&event.topic),
         };
-        filled.text.extend_from_slice(text);
+        let held_before = reckoned(filled.text.len());
+        if let Run::Joined(put) = run {
+            let part = if filled.events == 0 { BatchPart::Begin } else { BatchPart::Between };
+            put(part, event.time_us, &mut filled.text);
+        }
+        // Of many batches that are filled alike not all double at once.
+        match filled.text.len() < INPUT_GROWTH_BYTES_MIN {
+            true => filled.text.extend_from_slice(text),
+            false => grow::extend(&mut filled.text, text),
+        }
         filled.events += 1;
-        let events = filled.events;
+        let (events, held_more) = (filled.events, reckoned(filled.text.len()) - held_before);
         self.events = self.events.max(events);
         self.bytes += text.len();
+        self.held_bytes += held_more;
     }
 
     fn of_topic(&mut self, topic: &TopicName) -> &mut Filled {
@@ -85,6 +104,7 @@ impl Runs {
         let is_of = |filled: &Filled| filled.topic.as_ref() == Some(topic);
         let index = self.others.iter().position(is_of).unwrap_or_else(|| {
             self.others.push(Filled { topic: Some(topic.clone()), ..Filled::default() });
+            self.held_bytes += 2 * size_of::<Filled>();
             self.others.len() - 1
         });
         &mut self.others[index]
@@ -112,5 +132,6 @@ impl Runs {
         }
         self.others.clear();
         (self.bytes, self.events) = (0, 0);
+        self.held_bytes = 0;
     }
 }

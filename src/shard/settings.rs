@@ -140,11 +140,13 @@ pub struct Durable {
 pub struct MemoryBounds {
     /// Classes, filters, and what finds them.
     pub subscriptions_bytes_max: usize,
+    /// Batches that classes are filling, and the events in them.
+    pub batches_bytes_max: usize,
     /// What `max_rate` holds back and `leave` remembers.
     pub shaping_bytes_max: usize,
     /// Pages of the past on their way.
     pub replays_bytes_max: usize,
-    /// Input that has not ended, and drafts on their way.
+    /// Input that has not ended, drafts on their way, and what conversations remember and gather.
     pub input_bytes_max: usize,
     /// Messages of all lanes that begin or end here, and events that have arrived.
     pub mesh_bytes_max: usize,
@@ -180,6 +182,7 @@ impl Default for MemoryBounds {
     fn default() -> Self {
         Self {
             subscriptions_bytes_max: MEMORY_BOUND_DEFAULT,
+            batches_bytes_max: MEMORY_BOUND_DEFAULT,
             shaping_bytes_max: MEMORY_BOUND_DEFAULT,
             replays_bytes_max: MEMORY_BOUND_DEFAULT,
             input_bytes_max: MEMORY_BOUND_DEFAULT,

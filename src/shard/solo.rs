@@ -111,6 +111,11 @@ impl Solo {
         self.owed.len() + self.outbox.bytes()
     }
 
+    /// Bytes of what its client has not acknowledged.
+    pub(super) fn window_bytes(&self) -> usize {
+        self.window.as_ref().map_or(0, |window| window.bytes())
+    }
+
     /// Whether its client has taken so much of what it was answered that it may be answered more.
     pub(super) fn has_room(&self) -> bool {
         self.outbox.has_room_for_answers(ANSWERS_BYTES_MAX)

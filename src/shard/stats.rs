@@ -27,6 +27,8 @@ pub struct Stats {
     /// Open connections of every kind.
     pub connections: u64,
     pub connections_opened: u64,
+    /// Connections that were closed at once, for there are as many as there may be.
+    pub connections_refused: u64,
     pub subscriptions: u64,
     pub classes: u64,
     /// Topics at home here.

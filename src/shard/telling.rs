@@ -63,7 +63,12 @@ impl Telling {
         let outboxes = Budget::new(settings.outboxes_bytes_max);
         Self {
             turn: Turn::default(),
-            gathered: Gathered::new(epoch, home_count, &codec, &outboxes),
+            gathered: Gathered::new(
+                epoch,
+                home_count,
+                &codec,
+                (&outboxes, settings.memory.batches_bytes_max),
+            ),
             flight: Flight::default(),
             solos: Solos::new(outboxes, &codec),
             latency: Latency::default(),

@@ -35,7 +35,8 @@ pub(super) enum Question {
 
 /// Bytes that a draft takes until it has its place and its publisher was told, about.
 pub(super) fn draft_bytes(draft: &Draft) -> usize {
-    DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len()
+    let meta_bytes = draft.meta.as_ref().map_or(0, |meta| meta.weight_bytes());
+    DRAFT_BYTES + draft.topic.as_str().len() + draft.key.len() + draft.payload.len() + meta_bytes
 }
 
 /// A run of drafts on its way to one or several homes.

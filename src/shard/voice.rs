@@ -3,9 +3,9 @@
 //! Invariant: of each message that waits for a class there is one frame that anyone can read and, if the class has a deflate stream, one
 //! for those in sync with it. Never decides who is sent what.
 
+use super::batches::OpenBatch;
 use super::class::Audience;
 use super::class::Class;
-use super::class::OpenBatch;
 use super::codec::Deflaters;
 use super::transport::Deflate;
 use super::transport::Transport;
@@ -14,6 +14,7 @@ use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::dialect::Batch;
+use crate::dialect::Run;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::CLASS_BYTES_MAX;
@@ -232,18 +233,15 @@ pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
     strictest
 }
 
-/// Adds an event's text to the class's open batch; true if its deadline is new.
+/// Adds an event's text to a class's open batch; true if its deadline is new.
 pub(super) fn fill_batch(
-    class: &mut Class,
+    open: &mut OpenBatch,
+    run: Run,
     batch: Batch,
     (event, text): (&Event, &[u8]),
     now: Now,
 ) -> bool {
-    let run = class.key.voice.dialect.speaker().run();
     let due_ms = now.mono_ms + u64::from(batch.delay_ms);
-    let open = class.open.get_or_insert_with(|| {
-        Box::new(OpenBatch { events_max: u16::MAX, due_ms: u64::MAX, ..OpenBatch::default() })
-    });
     open.runs.add(run, event, text);
     open.events_max = open.events_max.min(batch.events_max);
     let is_sooner = due_ms < open.due_ms;

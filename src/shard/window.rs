@@ -1,13 +1,17 @@
 //! What a client that acknowledges what it is sent has not acknowledged: its window.
 //!
-//! Invariants: a number is in flight once, and no more are than the client takes; what is in flight is counted in the budget of outboxes. Never sends
-//! anything, and knows no dialect.
+//! Invariants: a number is in flight once, and no more are than the client takes, nor more bytes than its share of what outboxes may hold: further messages
+//! wait in its outbox. What is in flight is counted in their budget. Never sends anything, and knows no dialect.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::batch::Counted;
 use crate::event::Event;
+use crate::limits::WINDOW_BYTES_MAX;
+
+/// Bytes of a number in flight, in a list with room for twice as many.
+const FLYING_BYTES: usize = 2 * size_of::<Flying>();
 
 /// Messages that a client has not acknowledged.
 #[derive(Debug)]
@@ -39,6 +43,12 @@ impl Window {
     /// Whether nothing more may be sent that is to be acknowledged.
     pub(super) fn is_full(&self) -> bool {
         self.flying.len() >= usize::from(self.most)
+            || self.bytes() >= WINDOW_BYTES_MAX.min(self.counted.share())
+    }
+
+    /// Bytes of what is in flight.
+    pub(super) const fn bytes(&self) -> usize {
+        self.counted.bytes()
     }
 
     /// Whether anything is in flight.
@@ -54,7 +64,7 @@ impl Window {
                 break;
             }
         }
-        self.counted.set(self.counted.bytes() + event.weight_bytes());
+        self.counted.set(self.bytes() + FLYING_BYTES + event.weight_bytes());
         let event = Some(Arc::clone(event));
         self.flying.push_back(Flying { number: self.last, event });
         self.last
@@ -65,21 +75,22 @@ impl Window {
         let found = self.flying.iter_mut().find(|flying| flying.number == number);
         let Some(flying) = found else { return false };
         if let Some(event) = flying.event.take() {
-            self.counted.set(self.counted.bytes() - event.weight_bytes());
+            self.counted.set(self.bytes() - event.weight_bytes());
         }
         true
     }
 
-    /// The client is done with a message; true if the window was full until now.
+    /// The client is done with a message; true if others may have waited for that.
     pub(super) fn acknowledged(&mut self, number: u16) -> bool {
-        let was_full = self.is_full();
+        // How many bytes it may hold depends on what others do, so it may have been full before.
+        let was_full = self.is_full() || self.held_until > 0;
         // Clients acknowledge in order, so it is the first nearly always.
         let Some(place) = self.flying.iter().position(|flying| flying.number == number) else {
             return false;
         };
-        if let Some(Flying { event: Some(event), .. }) = self.flying.remove(place) {
-            self.counted.set(self.counted.bytes() - event.weight_bytes());
-        }
+        let event = self.flying.remove(place).and_then(|flying| flying.event);
+        let freed = FLYING_BYTES + event.map_or(0, |event| event.weight_bytes());
+        self.counted.set(self.bytes() - freed);
         self.held_until = 0;
         was_full
     }

@@ -3,6 +3,8 @@
 //! Invariants: the pages of an answer are its rows in order, and the last one says so; a page is as large as `TABLE_PAGE_BYTES` or one row. An answer that fails
 //! may have had pages.
 
+use std::sync::Arc;
+
 use super::query::Preload;
 use super::schema::ColumnId;
 use super::schema::Schema;
@@ -134,7 +136,8 @@ pub fn event_key_of(key: &[Value]) -> String {
 /// Some rows of an answer, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    pub rows: Vec<Row>,
+    /// Shared by all who asked for the same.
+    pub rows: Arc<Vec<Row>>,
     /// `Some`: no further page comes.
     pub end: Option<End>,
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::effort::Effort;
 use super::error::ErrorCode;
 use super::error::TableError;
 use super::like;
@@ -15,6 +16,7 @@ use super::value::Value;
 use crate::limits::TABLE_FILTER_DEPTH_MAX;
 use crate::limits::TABLE_FILTER_TESTS_MAX;
 use crate::limits::TABLE_FILTER_VALUES_MAX;
+use crate::limits::TABLE_PATTERN_BYTES_MAX;
 
 /// A condition on rows of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,12 +154,17 @@ impl Filter {
     /// Whether a row passes; its values stand in the order of the table's columns.
     #[must_use]
     pub fn passes(&self, row: &[Value]) -> bool {
+        self.passes_within(row, &Effort::endless())
+    }
+
+    /// The same, and what it takes.
+    pub(super) fn passes_within(&self, row: &[Value], effort: &Effort) -> bool {
         match self {
-            Self::And(all) => all.iter().all(|filter| filter.passes(row)),
-            Self::Or(any) => any.iter().any(|filter| filter.passes(row)),
-            Self::Not(inner) => !inner.passes(row),
+            Self::And(all) => all.iter().all(|filter| filter.passes_within(row, effort)),
+            Self::Or(any) => any.iter().any(|filter| filter.passes_within(row, effort)),
+            Self::Not(inner) => !inner.passes_within(row, effort),
             Self::Test { column, test } => {
-                row.get(column.index()).is_some_and(|value| test.passes(value))
+                row.get(column.index()).is_some_and(|value| test.passes_within(value, effort))
             }
         }
     }
@@ -235,6 +242,10 @@ impl Size {
                 ),
             ));
         }
+        if matches!(test, Test::Like { pattern, .. } if pattern.len() > TABLE_PATTERN_BYTES_MAX) {
+            let message = format!("a pattern has at most {TABLE_PATTERN_BYTES_MAX} bytes");
+            return Err(TableError::new(ErrorCode::TooLarge, message));
+        }
         Ok(())
     }
 }
@@ -243,6 +254,14 @@ impl Test {
     /// Whether a value passes.
     #[must_use]
     pub fn passes(&self, value: &Value) -> bool {
+        self.passes_within(value, &Effort::endless())
+    }
+
+    fn passes_within(&self, value: &Value, effort: &Effort) -> bool {
+        effort.take(match self {
+            Self::In(values) => values.len() as u64,
+            _ => 1,
+        });
         match self {
             Self::Null => value.is_null(),
             Self::NotNull => !value.is_null(),
@@ -251,7 +270,8 @@ impl Test {
             Self::Compare(comparison, other) => comparison.holds(value.cmp(other)),
             Self::In(values) => values.contains(value),
             Self::Like { pattern, ignore_case } => {
-                value.to_text().is_some_and(|text| like::is_like(pattern, &text, *ignore_case))
+                let text = value.to_text();
+                text.is_some_and(|text| like::is_like_within(pattern, &text, *ignore_case, effort))
             }
         }
     }

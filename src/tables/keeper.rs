@@ -21,6 +21,7 @@ use super::asks::Answer;
 use super::asks::Ask;
 use super::asks::Asker;
 use super::asks::Told;
+use super::effort::Effort;
 use super::error::ErrorCode;
 use super::error::TableError;
 use super::gather::columns_read;
@@ -42,6 +43,7 @@ use crate::event::Fields;
 use crate::event::Op;
 use crate::limits::KEY_BYTES_MAX;
 use crate::limits::TABLE_ANSWERS_BYTES_MAX;
+use crate::limits::TABLE_MEMORY_STEPS_MAX;
 use crate::limits::TABLE_PAGE_BYTES;
 use crate::limits::TABLE_PAGE_ROWS_MAX;
 
@@ -88,19 +90,18 @@ impl Waiting {
 
     /// The next page.
     pub fn next_page(&mut self) -> Page {
-        let mut page = Page::default();
+        let mut rows = Vec::new();
         let mut bytes = 0;
         while let Some(row) = self.rows.front() {
             bytes += row.weight_bytes();
-            let is_full = page.rows.len() >= TABLE_PAGE_ROWS_MAX || bytes > TABLE_PAGE_BYTES;
-            if is_full && !page.rows.is_empty() {
+            let is_full = rows.len() >= TABLE_PAGE_ROWS_MAX || bytes > TABLE_PAGE_BYTES;
+            if is_full && !rows.is_empty() {
                 break;
             }
             self.bytes = self.bytes.saturating_sub(row.weight_bytes());
-            page.rows.extend(self.rows.pop_front());
+            rows.extend(self.rows.pop_front());
         }
-        page.end = self.rows.is_empty().then_some(self.end);
-        page
+        Page { rows: rows.into(), end: self.rows.is_empty().then_some(self.end) }
     }
 }
 
@@ -163,12 +164,14 @@ impl Keeper {
             preload: Vec::new(),
             ..query.clone()
         };
-        let found = self.memory.query(&read);
+        // For all that is preloaded, too.
+        let effort = Effort::of(TABLE_MEMORY_STEPS_MAX);
+        let found = self.memory.query(&read, &effort)?;
         if query.number_of.is_some() && found.end.number.is_none() {
             return Err(TableError::new(ErrorCode::NotFound, "there is no such row"));
         }
         let asked = (&query.columns[..], &query.preload[..]);
-        let mut answers = |query: &Query| Ok(self.memory.query(query).rows);
+        let mut answers = |query: &Query| Ok(self.memory.query(query, &effort)?.rows);
         let rows = gather(&self.schema, table, asked, found.rows, &mut answers)?;
         let waiting = Waiting::new(rows, found.end);
         if self.waiting_bytes + waiting.bytes() > TABLE_ANSWERS_BYTES_MAX {

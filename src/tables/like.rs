@@ -1,7 +1,10 @@
 //! Patterns of SQL's LIKE, as every backend here reads them.
 //!
 //! `%` is any text, `_` any one character, a backslash takes the next character as it is; a backslash at the end is itself. Where case is ignored it is that of the
-//! letters A to Z: what else is a letter's other case depends on a database's locale. Invariant: linear in pattern times text at worst, and never recurses.
+//! letters A to Z: what else is a letter's other case depends on a database's locale. Invariant: linear in pattern times text at worst, which is why patterns are
+//! short (`TABLE_PATTERN_BYTES_MAX`), and never recurses.
+
+use super::effort::Effort;
 
 /// A piece of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +31,30 @@ fn next_piece(pattern: &str) -> Option<(Piece, &str)> {
 /// Whether a text matches a pattern.
 #[must_use]
 pub fn is_like(pattern: &str, text: &str, ignore_case: bool) -> bool {
+    is_like_within(pattern, text, ignore_case, &Effort::endless())
+}
+
+/// The same, and what it takes.
+pub(super) fn is_like_within(
+    pattern: &str,
+    text: &str,
+    ignore_case: bool,
+    effort: &Effort,
+) -> bool {
+    let mut steps = 0;
+    let is_like = is_like_counted(pattern, text, ignore_case, &mut steps);
+    effort.take(steps);
+    is_like
+}
+
+fn is_like_counted(pattern: &str, text: &str, ignore_case: bool, steps: &mut u64) -> bool {
     let same =
         |one: char, other: char| one == other || (ignore_case && one.eq_ignore_ascii_case(&other));
     let (mut pattern, mut text) = (pattern, text);
     // Where to go on if what follows the last `%` does not fit here.
     let mut again: Option<(&str, &str)> = None;
     loop {
+        *steps += 1;
         let first = text.chars().next();
         match (next_piece(pattern), first) {
             (Some((Piece::Any, rest)), _) => {

@@ -11,6 +11,8 @@ use super::answer::Written;
 use super::carry::OneRow;
 use super::carry::beyond;
 use super::carry::carry_out;
+use super::effort::Effort;
+use super::effort::ROW_STEPS;
 use super::error::ErrorCode;
 use super::error::TableError;
 use super::filter::Comparison;
@@ -25,6 +27,7 @@ use super::schema::ColumnId;
 use super::schema::Schema;
 use super::schema::Table;
 use super::value::Value;
+use crate::limits::TABLE_ANSWERS_BYTES_MAX;
 use crate::limits::TABLE_MEMORY_ROW_BYTES;
 
 /// All tables of a schema.
@@ -65,16 +68,23 @@ impl Memory {
     }
 
     /// The rows of a query that was checked; without what is preloaded.
-    #[must_use]
-    pub fn query(&self, query: &Query) -> Found {
+    ///
+    /// # Errors
+    /// If it takes more than it may, or there is no room for its answer.
+    pub fn query(&self, query: &Query, effort: &Effort) -> Result<Found, TableError> {
         let table = self.schema.table(query.table);
         let rows = &self.tables[query.table.index()].by_key;
-        let mut found: Vec<&Values> = match key_in(&query.filter, table) {
-            Some(key) => {
-                rows.get(&key).into_iter().filter(|row| query.filter.passes(row)).collect()
+        let mut found: Vec<&Values> = Vec::new();
+        let key = key_in(&query.filter, table);
+        let one = key.as_ref().and_then(|key| rows.get(key));
+        let all = key.is_none().then(|| rows.values()).into_iter().flatten();
+        for row in one.into_iter().chain(all) {
+            effort.take(ROW_STEPS);
+            effort.check()?;
+            if query.filter.passes_within(row, effort) {
+                found.push(row);
             }
-            None => rows.values().filter(|row| query.filter.passes(row)).collect(),
-        };
+        }
         // By key they are in order already, and a stable sort leaves them so.
         found.sort_by(|one, other| order(&query.sort, one, other));
         let total = query.wants_total.then_some(found.len() as u64);
@@ -95,9 +105,20 @@ impl Memory {
         let chosen = |row: &&Values| -> Values {
             columns.iter().map(|column| row[column.index()].clone()).collect()
         };
-        let rows: Vec<Values> = found.iter().map(chosen).collect();
+        let (mut rows, mut bytes) = (Vec::with_capacity(found.len()), 0);
+        for row in found.iter().map(chosen) {
+            bytes +=
+                row.iter().map(|value| size_of::<Value>() + value.weight_bytes()).sum::<usize>();
+            if bytes > TABLE_ANSWERS_BYTES_MAX {
+                return Err(TableError::new(
+                    ErrorCode::Busy,
+                    "there is more to answer than there is room for; ask for fewer rows",
+                ));
+            }
+            rows.push(row);
+        }
         let end = End { count: rows.len() as u64, total, number };
-        Found { rows, end }
+        Ok(Found { rows, end })
     }
 
     /// Carries out a write that was checked.

@@ -49,6 +49,8 @@ pub mod carry;
 
 mod decimal;
 
+mod effort;
+
 mod error;
 
 mod filter;
@@ -84,6 +86,7 @@ pub use answer::payload_of;
 pub use answer::payload_of_key;
 pub use cache_figures::CacheFigures;
 pub use decimal::Decimal;
+pub use effort::Effort;
 pub use error::DatabaseSaid;
 pub use error::ErrorCode;
 pub use error::TableError;

@@ -116,6 +116,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &[
                 "allowance",
                 "arrivals",
+                "batches",
                 "brake",
                 "chunk",
                 "claims",

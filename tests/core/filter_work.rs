@@ -27,6 +27,7 @@ use crate::support::client::Told;
 use crate::support::fits::SECRET;
 use crate::support::fits::with_tokens;
 use crate::support::frames;
+use crate::support::tables;
 use crate::support::world::World;
 use crate::support::world::roomy;
 
@@ -344,3 +345,49 @@ fn what_a_token_forces_is_paid_for_when_it_is_looked_at_apart() {
     assert!(steps < FILTER_SECOND_STEPS_MAX + 2 * FILTER_EVENT_STEPS_MAX, "{steps} steps");
     assert!(events < 100, "it is closed");
 }
+
+/// The same in the other dialects: what was read and made of a filter that is then refused, or passed over, is paid for by its client.
+#[test]
+fn refused_filters_are_paid_for_in_every_dialect() {
+    let texts: Vec<String> = (0..100).map(|n| format!("\"{n}{}\"", "x".repeat(1000))).collect();
+    let branches: Vec<String> = (0..200).map(|n| format!(r#"{{"id":{{"opt":[{n}]}}}}"#)).collect();
+    let entry =
+        |id: usize| format!(r#"{{"id":{id},"table":"t","filters":[{}]}}"#, branches.join(","));
+    let entries: Vec<String> = (0..100).map(entry).collect();
+    let cases = [
+        (
+            "/pv/ws",
+            format!(r#"{{"type":"subscribe","events":["a"],"filters":{{"n":[{}]}}}}"#, texts.join(",")),
+        ),
+        ("/hb/ws", r#"{"type":"subscribe","topics":["re:a","re:("]}"#.to_owned()),
+        (
+            "/rs/ws",
+            r#"{"id":"s","type":"subscription","operation":"subscribe","entity":"t","options":{"filters":[{"column":"nope","operator":"eq","value":1}]}}"#.to_owned(),
+        ),
+        ("/rt", format!(r#"{{"subscribe":[{}]}}"#, entries.join(","))),
+    ];
+    let mut settings = tables::with_tables(roomy(), &tables::schema(TABLE), 1);
+    assert!(Arc::make_mut(&mut settings.views).set("hyperbeam", "regex_topics", 1));
+    for (path, message) in cases {
+        let mut world = World::new(1, &settings);
+        tables::join(&mut world, &settings);
+        let wire = world.open(0, 1 << 22);
+        asking::upgrade(&mut world, wire, path, false);
+        let mut said = 0;
+        while world.is_open(wire) && said < 50 {
+            world.say(wire, &frames::text(&message));
+            world.settle();
+            said += 1;
+            if String::from_utf8_lossy(&world.read(wire, usize::MAX)).contains("filter_work") {
+                break;
+            }
+        }
+        assert!((2..50).contains(&said), "{path}: {said} messages");
+    }
+}
+
+const TABLE: &str = r#"
+[[table]]
+name = "t"
+columns = ["id int key"]
+"#;

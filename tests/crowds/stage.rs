@@ -91,6 +91,7 @@ fn settings() -> Settings {
         outboxes_bytes_max: BUDGET,
         memory: MemoryBounds {
             subscriptions_bytes_max: BUDGET,
+            batches_bytes_max: BUDGET,
             shaping_bytes_max: BUDGET,
             replays_bytes_max: BUDGET,
             input_bytes_max: BUDGET,

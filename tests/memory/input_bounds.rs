@@ -179,7 +179,9 @@ fn an_upload_of_short_lines_is_published_piece_by_piece() {
 /// Whether this is what is told to one that holds the most of what has come in part.
 fn is_refused(what: &str, told: &str) -> bool {
     match what {
-        "message" => told.ends_with("no room for messages in part, and this one holds the most"),
+        "message" => {
+            told.ends_with("no room for what clients have said, and this one holds the most")
+        }
         "upload" => told.starts_with("HTTP/1.1 503 ")
             && told.contains(r#""accepted":0"#)
             && told.contains(

@@ -12,6 +12,7 @@ mod input_bounds;
 mod large_event;
 #[path = "../support/scene.rs"]
 mod scene;
+mod shedding;
 #[path = "../support/mod.rs"]
 mod support;
 mod worst_case;

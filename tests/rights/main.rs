@@ -6,6 +6,7 @@
 
 mod auth_any_bytes;
 mod confinement;
+mod losing;
 mod renewal;
 #[path = "../support/mod.rs"]
 mod support;

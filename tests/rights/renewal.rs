@@ -1,9 +1,10 @@
 //! What waits for a client is confined by the token that it has when it is told: held by a rate, in a batch that is still open, in its outbox, or on
 //! a page of the past.
 //!
-//! A client of the native protocol subscribes in every way there is, reads as slowly as it likes, and then shows a narrower token: behind
-//! `authenticated` stands nothing that this one excludes, and subscriptions that it does not cover are said to have ended. Then its
-//! token is revoked, or runs out, and nothing comes behind that. Seeds are printed on failure.
+//! A client subscribes in every way there is, reads as slowly as it likes, and then shows a narrower token: behind the answer stands nothing that this
+//! one excludes, and subscriptions that it does not cover are said to have ended, where the dialect has a word for that. Then its token is revoked, or
+//! runs out, and nothing comes behind that. So in each dialect that takes a token on an open connection, the native one and Provisioning; what happens to
+//! what waits when a token is lost in the others is in `losing.rs`. Seeds are printed on failure.
 
 use std::sync::Arc;
 
@@ -32,14 +33,56 @@ const WIDE: &str =
 const NARROW: &str = r#"«{"sub":"eve","jti":"narrow","exp":600,"fanwire":{"subscribe":["fleet/a"],"filter":"area = \"north\""}}»"#;
 
 const SUBSCRIPTIONS: [&str; 8] = [
-    r#""topics":["fleet/*"]"#,
-    r#""topics":["fleet/*"],"max_rate":{"per":"key","hz":1}"#,
-    r#""topics":["fleet/**"],"max_rate":{"per":"subscription","hz":1},"leave":true,"filter":"n < 20""#,
-    r#""topics":["fleet/a","fleet/b"],"batch":{"max_events":100,"max_delay_ms":9000}"#,
-    r#""topics":["fleet/*"],"since":"earliest","slow":"drop_oldest""#,
-    r#""topics":["fleet/*"],"since":"last","leave":true"#,
-    r#""topics":["fleet/b"],"slow":"latest_per_key""#,
-    r#""topics":["other"],"since":{"time_us":1}"#,
+    r##"{"type":"subscribe","id":#,"topics":["fleet/*"]}"##,
+    r##"{"type":"subscribe","id":#,"topics":["fleet/*"],"max_rate":{"per":"key","hz":1}}"##,
+    r##"{"type":"subscribe","id":#,"topics":["fleet/**"],"max_rate":{"per":"subscription","hz":1},"leave":true,"filter":"n < 20"}"##,
+    r##"{"type":"subscribe","id":#,"topics":["fleet/a","fleet/b"],"batch":{"max_events":100,"max_delay_ms":9000}}"##,
+    r##"{"type":"subscribe","id":#,"topics":["fleet/*"],"since":"earliest","slow":"drop_oldest"}"##,
+    r##"{"type":"subscribe","id":#,"topics":["fleet/*"],"since":"last","leave":true}"##,
+    r##"{"type":"subscribe","id":#,"topics":["fleet/b"],"slow":"latest_per_key"}"##,
+    r##"{"type":"subscribe","id":#,"topics":["other"],"since":{"time_us":1}}"##,
+];
+
+/// A dialect that takes tokens on an open connection.
+struct Dialect {
+    name: &'static str,
+    /// The target of its WebSocket, without the token.
+    targets: &'static [&'static str],
+    /// What a client subscribes with; `#` becomes its number.
+    subscribe: &'static [&'static str],
+    /// How it shows a token, and what then answers it, if need be to a question behind it.
+    auth: &'static [&'static str],
+    answered: &'static str,
+    /// What says that a subscription has ended; `None`: what is not permitted is left out in silence.
+    ended: Option<&'static str>,
+}
+
+const DIALECTS: [Dialect; 2] = [
+    Dialect {
+        name: "native",
+        targets: &["/v1/ws?"],
+        subscribe: &SUBSCRIPTIONS,
+        auth: &[r#"{"type":"auth","id":1,"token":"TOKEN"}"#],
+        answered: r#""type":"authenticated""#,
+        ended: Some(r#""reason":"token"}"#),
+    },
+    Dialect {
+        name: "Provisioning",
+        targets: &[
+            "/pv/ws?since=2020-01-01T00:00:00Z&",
+            "/pv/ws?batch_size=50&",
+            "/pv/ws?events=fleet/a,fleet/b,other&batch_size=3&since=2020-01-01T00:00:00Z&",
+        ],
+        subscribe: &[
+            r#"{"type":"subscribe","events":["fleet/a","fleet/b"],"filters":{"since":"2020-01-01T00:00:00Z"}}"#,
+            r#"{"type":"subscribe","events":["other"]}"#,
+            r#"{"type":"subscribe","events":["fleet/b"],"filters":{"area":["south"]}}"#,
+            r#"{"type":"subscribe","filters":{"since":"2020-01-01T00:00:00Z"}}"#,
+        ],
+        auth: &[r#"{"type":"auth","token":"TOKEN"}"#, r#"{"type":"ping"}"#],
+        answered: r#"{"type":"pong"}"#,
+        ended: None,
+    },
 ];
 
 fn settings() -> Settings {
@@ -52,6 +95,7 @@ fn settings() -> Settings {
 }
 
 struct Case {
+    dialect: &'static Dialect,
     random: Random,
     world: World,
     published: usize,
@@ -60,14 +104,14 @@ struct Case {
 }
 
 impl Case {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, dialect: &'static Dialect) -> Self {
         let mut random = Random::new(seed);
         let shard_count = 1 + u16::try_from(seed % 3).unwrap();
         let mut world = World::new(shard_count, &settings());
         let shard = random.below(usize::from(shard_count));
         let capacity = [400, 4_000, 1 << 20][random.below(3)];
         let wire = world.open(shard, capacity);
-        Self { random, world, published: 0, wire, heard: Vec::new() }
+        Self { dialect, random, world, published: 0, wire, heard: Vec::new() }
     }
 
     /// Events say in a word whether the narrow token lets them be heard.
@@ -98,8 +142,8 @@ impl Case {
     }
 
     fn subscribe(&mut self, id: usize) {
-        let terms = SUBSCRIPTIONS[self.random.below(SUBSCRIPTIONS.len())];
-        self.say(&format!(r#"{{"type":"subscribe","id":{id},{terms}}}"#));
+        let subscribe = *self.random.pick(self.dialect.subscribe);
+        self.say(&subscribe.replace('#', &id.to_string()));
     }
 
     fn pass(&mut self, ms: u64) {
@@ -129,10 +173,11 @@ fn behind<'t>(text: &'t str, words: &str) -> &'t str {
     text.split_once(words).unwrap_or_else(|| panic!("no {words}: {text}")).1
 }
 
-fn run(seed: u64) -> (usize, usize, usize) {
-    let mut case = Case::new(seed);
+fn run(seed: u64, dialect: &'static Dialect) -> (usize, usize) {
+    let mut case = Case::new(seed, dialect);
+    let target = *case.random.pick(dialect.targets);
     let request = format!(
-        "GET /v1/ws?token={} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "GET {target}token={} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         with_tokens(WIDE)
     );
     case.world.say(case.wire, request.as_bytes());
@@ -153,7 +198,9 @@ fn run(seed: u64) -> (usize, usize, usize) {
         case.subscribe(9);
         case.world.work(case.wire.shard);
     }
-    case.say(&format!(r#"{{"type":"auth","id":1,"token":"{}"}}"#, with_tokens(NARROW)));
+    for said in dialect.auth {
+        case.say(&said.replace("TOKEN", &with_tokens(NARROW)));
+    }
     let revokes = case.random.below(2) == 0;
     for _ in 0..20 {
         case.publish();
@@ -168,13 +215,18 @@ fn run(seed: u64) -> (usize, usize, usize) {
     }
     case.read_all();
     let text = case.text();
-    let after = behind(&text, r#""type":"authenticated""#);
+    let after = behind(&text, dialect.answered);
     assert!(!after.contains("EXCLUDED"), "{after}");
     let named = |name: &str| after.matches(&format!(r#""topic":"{name}""#)).count();
     assert_eq!(named("fleet/b") + named("other"), 0, "{after}");
-    let ended = text.matches(r#""reason":"token"}"#).count();
+    let ended = dialect.ended.map_or(0, |word| text.matches(word).count());
     let granted = after.matches("GRANTED").count();
-    // Another end: nothing comes behind it.
+    end(&mut case, revokes);
+    (granted, ended)
+}
+
+/// Another end of the token: nothing comes behind it.
+fn end(case: &mut Case, revokes: bool) {
     let before = case.heard.len();
     if revokes {
         let body = r#"{"jti":"narrow"}"#;
@@ -202,21 +254,29 @@ fn run(seed: u64) -> (usize, usize, usize) {
         !behind(&last, words).contains("EVENT") && !behind(&last, words).contains("word"),
         "{last}"
     );
-    (granted, ended, text.len())
 }
 
-#[test]
-fn what_waits_is_confined_by_the_token_that_was_shown() {
+/// What is granted was heard, and how many subscriptions ended, over all seeds.
+fn run_all(dialect: &'static Dialect) -> (usize, usize) {
     let (mut granted, mut ended) = (0, 0);
     for seed in 0..SEEDS {
-        let outcome = std::panic::catch_unwind(|| run(seed));
-        let (events, ends, _) = outcome.unwrap_or_else(|panic| {
-            eprintln!("seed {seed}");
+        let outcome = std::panic::catch_unwind(|| run(seed, dialect));
+        let (events, ends) = outcome.unwrap_or_else(|panic| {
+            eprintln!("{}, seed {seed}", dialect.name);
             std::panic::resume_unwind(panic)
         });
         granted += events;
         ended += ends;
     }
-    assert!(granted > 500, "what is granted is heard: {granted}");
-    assert!(ended > 100, "subscriptions end: {ended}");
+    (granted, ended)
+}
+
+#[test]
+fn what_waits_is_confined_by_the_token_that_was_shown() {
+    for dialect in &DIALECTS {
+        let (granted, ended) = run_all(dialect);
+        assert!(granted > 500, "{}: what is granted is heard: {granted}", dialect.name);
+        let has_word = dialect.ended.is_some();
+        assert!(ended > 100 || !has_word, "{}: subscriptions end: {ended}", dialect.name);
+    }
 }

@@ -127,7 +127,7 @@ pub(crate) fn ask(backend: &mut Backend, what: Ask) -> (Vec<Row>, String) {
         for outcome in std::mem::take(&mut out) {
             match outcome {
                 Outcome::Answer(_, Answer::Page(page)) => {
-                    rows.extend(page.rows);
+                    rows.extend(page.rows.iter().cloned());
                     match page.end {
                         Some(end) => return (rows, format!("{end:?}")),
                         None => backend.hear(Ask::More { asker: ASKER }, &mut out),
@@ -325,7 +325,7 @@ fn a_row_by_its_key_waits_for_no_reader_and_a_scan_does() {
         let asked = || Ask::Query { asker: ASKER, query: Box::new(query.clone()) };
         backend.hear(asked(), &mut out);
         let rows = match (is_at_once, out.pop()) {
-            (true, Some(Outcome::Answer(_, Answer::Page(page)))) => page.rows,
+            (true, Some(Outcome::Answer(_, Answer::Page(page)))) => page.rows.to_vec(),
             (false, None) => {
                 backend.hear(Ask::Leave { asker: ASKER }, &mut out);
                 ask(&mut backend, asked()).0

@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
+mod attacks;
 mod cache;
 mod chance;
 mod conformance;

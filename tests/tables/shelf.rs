@@ -214,6 +214,10 @@ impl Talk for Shelf {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn held_bytes(&self) -> usize {
+        self.asked.as_ref().map_or(0, Query::weight_bytes)
+    }
 }
 
 fn failed(error: &TableError) -> Step {
@@ -233,7 +237,7 @@ impl Ask for Shelf {
                 let query = self.asked.as_ref().expect("it has asked");
                 let table = context.tables.table(query.table);
                 let columns = query.columns_of(table);
-                for row in &page.rows {
+                for row in page.rows.iter() {
                     let mut said = String::from("row ");
                     let asked = (&columns[..], &query.preload[..]);
                     row.put_json(context.tables, table, asked, &mut said);

@@ -109,6 +109,10 @@ impl Talk for Toy {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 impl Ask for Toy {

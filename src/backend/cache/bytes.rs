@@ -111,7 +111,8 @@ pub(super) fn read_page(bytes: &[u8]) -> Option<Page> {
     let end =
         End { count: reader.number()?, total: reader.optional()?, number: reader.optional()? };
     let rows = reader.rows(DEPTH_MAX)?;
-    (reader.0.is_empty() && end.count == rows.len() as u64).then_some(Page { rows, end: Some(end) })
+    (reader.0.is_empty() && end.count == rows.len() as u64)
+        .then_some(Page { rows: rows.into(), end: Some(end) })
 }
 
 /// The number of rows that was written; `None`: it is none.
@@ -262,7 +263,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let (rows, end) = page();
-        assert_eq!(read_page(&written()), Some(Page { rows, end: Some(end) }));
+        assert_eq!(read_page(&written()), Some(Page { rows: rows.into(), end: Some(end) }));
         let mut bytes = Vec::new();
         put_total(12, &mut bytes);
         assert_eq!(read_total(&bytes), Some(12));

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use super::choice::Backend;
 use super::link::Link;
+use super::sharing::Shared;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::tables::CacheFigures;
@@ -41,7 +42,7 @@ type Watch = Box<dyn FnMut(&CacheFigures) + Send>;
 
 /// Tables with a cache in front of them, if there is one.
 pub struct Cached {
-    backend: Backend,
+    backend: Shared,
     cache: Option<Cache>,
     watch: Watch,
     /// What was told last.
@@ -62,7 +63,7 @@ impl Cached {
     /// Tables without a cache.
     #[must_use]
     pub fn without(backend: Backend) -> Self {
-        Self { backend, cache: None, watch: Box::new(|_| {}), noted: None }
+        Self { backend: Shared::new(backend), cache: None, watch: Box::new(|_| {}), noted: None }
     }
 
     /// Tables with a cache. `doorbell`: is rung when a server has answered. `watch`: is told what is counted, whenever that is something else.
@@ -77,7 +78,8 @@ impl Cached {
         watch: impl FnMut(&CacheFigures) + Send + 'static,
     ) -> io::Result<Self> {
         let cache = Some(Cache::new(schema, how, bell)?);
-        let mut cached = Self { backend, cache, watch: Box::new(watch), noted: None };
+        let mut cached =
+            Self { backend: Shared::new(backend), cache, watch: Box::new(watch), noted: None };
         cached.note();
         Ok(cached)
     }
@@ -108,12 +110,12 @@ impl Cached {
 
     /// Whether it takes another thing that is to be written.
     pub(super) fn has_room(&self) -> bool {
-        self.backend.has_room()
+        self.backend.backend().has_room()
     }
 
     /// The word for where the rows are, and whether it is there.
     pub(super) fn link(&self) -> (&'static str, Arc<Link>) {
-        self.backend.link()
+        self.backend.backend().link()
     }
 
     /// Nothing more comes at all: what was taken in is done. Appends what is to be said.
@@ -136,7 +138,7 @@ impl Cached {
     /// Whether there is something to be settled though nothing was heard.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.backend.is_ready() || self.cache.as_ref().is_some_and(Cache::is_ready)
+        self.backend.backend().is_ready() || self.cache.as_ref().is_some_and(Cache::is_ready)
     }
 
     /// How long it may be left alone at most, if nothing happens.

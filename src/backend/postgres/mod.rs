@@ -222,8 +222,7 @@ impl Postgres {
                 waiting.into_iter().for_each(|waiting| self.wait(waiting));
             }
             Ask::Rows { rows } => {
-                let schema = self.schema.clone();
-                for waiting in group::of_events(&schema, rows) {
+                for waiting in group::of_events(&self.schema, rows) {
                     if self.is_full() && !self.link.is_up() {
                         self.link.drop_row();
                     } else {
@@ -258,7 +257,7 @@ impl Postgres {
         while let Some(waiting) = self.waiting.front() {
             bytes += waiting.write.weight_bytes();
             let is_full = group.len() >= TABLE_GROUP_WRITES_MAX || bytes > TABLE_GROUP_BYTES_MAX;
-            if is_full && !group.is_empty() {
+            if is_full && group.last().is_some_and(|last: &Waiting| last.is_last) {
                 break;
             }
             self.waiting_bytes -= waiting.write.weight_bytes();

@@ -3,6 +3,8 @@
 //! Invariants: a table's key is its primary key, as is looked at when the file is opened, so a read here is one step down an index and a few tests. Never looks for patterns, which take long in one
 //! step, and never writes.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use super::connection::each_row;
@@ -42,7 +44,7 @@ impl PointReads {
         });
         read.ok()?;
         let end = End { count: rows.len() as u64, total: None, number: None };
-        Some(Page { rows, end: Some(end) })
+        Some(Page { rows: Arc::new(rows), end: Some(end) })
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::reply;
 use super::topics;
 use super::topics::Options;
+use super::topics::TopicsFault;
 use crate::dialect::Ask;
 use crate::dialect::Context;
 use crate::dialect::Said;
@@ -15,6 +16,7 @@ use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
 use crate::dialect::json;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
 use crate::position::Since;
 
@@ -56,6 +58,10 @@ impl Conversation {
             topics.sort_unstable();
             topics.dedup();
             if let Err(fault) = topics::check(&topics, self.options, context.view) {
+                if fault == TopicsFault::BadRegex {
+                    // Others before it were compiled.
+                    steps.push(Step::Pay { steps: FILTER_REFUSED_STEPS });
+                }
                 return steps.push(Step::say(reply::error(&fault.to_string(), context.now)));
             }
             self.topics = topics;
@@ -96,6 +102,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         None
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.topics.iter().map(|topic| size_of::<String>() + topic.capacity()).sum()
     }
 }
 

@@ -31,6 +31,12 @@ impl Asking {
         let correlation = publish.properties.binary(PropertyId::CorrelationData).map(Into::into);
         Some(Self { base: base.into(), payload: publish.payload.into(), correlation })
     }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let correlation = self.correlation.as_ref().map_or(0, |of| of.len());
+        size_of::<Self>() + self.base.len() + self.payload.len() + correlation
+    }
 }
 
 /// What requests are published under; `None`: there are none here.

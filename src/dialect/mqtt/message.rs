@@ -13,7 +13,7 @@ use crate::event::Fields;
 use crate::event::Meta;
 use crate::event::Op;
 use crate::event::opaque;
-use crate::limits::META_BYTES_MAX;
+use crate::limits::MQTT_PROPERTIES_BYTES_MAX;
 use crate::wire::mqtt::Properties;
 use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
@@ -97,7 +97,7 @@ impl<'a> Message<'a> {
                 .map_err(|_| not_taken(Reason::QUOTA_EXCEEDED, "the payload is too large"))?,
         };
         let meta = self.meta();
-        if meta.properties.len() > META_BYTES_MAX {
+        if meta.properties.len() > MQTT_PROPERTIES_BYTES_MAX {
             return Err(not_taken(Reason::QUOTA_EXCEEDED, "the properties are too large"));
         }
         let (key, fields, ack) = (Arc::from(key), Fields::default(), Ack::Ordered);

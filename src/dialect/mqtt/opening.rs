@@ -145,6 +145,12 @@ impl Opened {
         Terms { version, wants_reasons, publisher, packet_bytes_max }
     }
 
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let assigned = self.assigned.as_ref().map_or(0, |assigned| assigned.len());
+        size_of::<Self>() + assigned + self.will.as_ref().map_or(0, |will| will.held_bytes())
+    }
+
     /// The client is not let in.
     pub(super) fn not_let_in(&self, why: &str, steps: &mut Vec<Step>) {
         let reason = match self.has_token {

@@ -37,11 +37,18 @@ use crate::wire::mqtt::topic;
 #[derive(Debug, Default)]
 pub(super) struct Publications {
     aliases: BTreeMap<u16, Box<str>>,
+    /// Bytes of them and of their names.
+    alias_bytes: usize,
     /// Messages of QoS 2 that were taken and not released.
     taken: BTreeSet<u16>,
     /// Those of the messages whose places are asked for that are requests: as many as travel together at most.
     requests: VecDeque<Asking>,
 }
+
+/// Bytes of an alias in its tree, besides the name that it stands for.
+const ALIAS_BYTES: usize = 64;
+/// Bytes of the number of a message that was taken, in its tree.
+const TAKEN_BYTES: usize = 8;
 
 /// How a client is answered.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +114,11 @@ impl Publications {
         Ok(())
     }
 
+    /// Bytes of what is known of them.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.alias_bytes + self.taken.len() * TAKEN_BYTES
+    }
+
     /// The name of a message's topic, by its alias if it has one.
     fn resolve<'p>(
         &'p mut self,
@@ -125,7 +137,9 @@ impl Publications {
             return Err(Fault::of(Reason::TOPIC_NAME_INVALID, what));
         }
         if !publish.topic.is_empty() {
-            self.aliases.insert(alias, publish.topic.into());
+            let before = self.aliases.insert(alias, publish.topic.into());
+            let freed = before.map_or(0, |before| ALIAS_BYTES + before.len());
+            self.alias_bytes = self.alias_bytes + ALIAS_BYTES + publish.topic.len() - freed;
             return Ok(publish.topic.into());
         }
         let known = self.aliases.get(&alias).map(|known| (&**known).into());

@@ -128,6 +128,14 @@ impl Notice {
 }
 
 impl Requests {
+    /// Bytes that it holds: what waits, what is answered, and what its conversation remembers. What subscriptions hold is counted with them.
+    pub(super) fn held_bytes(&self) -> usize {
+        let waiting: usize = self.waiting.iter().map(Asking::held_bytes).sum();
+        let answering = self.answering.as_ref().map_or(0, |of| of.asking.held_bytes());
+        let notices = self.notices.iter().map(|of| size_of::<Notice>() + of.subscription.id.len());
+        size_of::<Self>() + waiting + answering + notices.sum::<usize>() + self.talk.held_bytes()
+    }
+
     /// A conversation that has heard nothing.
     pub(super) fn new(context: &Context<'_>) -> Self {
         Self {

@@ -46,9 +46,14 @@ use crate::wire::mqtt::topic;
 pub(super) struct Subscriptions {
     /// Filters that were granted, and with which quality of service.
     filters: BTreeMap<Arc<str>, QoS>,
+    /// Bytes of them.
+    filter_bytes: usize,
     /// SUBSCRIBE that is being carried out.
     awaited: Option<Box<Awaited>>,
 }
+
+/// Bytes of a filter in its tree, besides its text.
+const FILTER_BYTES: usize = 64;
 
 /// SUBSCRIBE that is to be answered: of each filter, in order.
 #[derive(Debug)]
@@ -110,7 +115,7 @@ impl Subscriptions {
                     Filtered::Known(Reason::QUOTA_EXCEEDED)
                 }
                 Verdict::Nothing => {
-                    self.filters.insert(filter.into(), options.qos);
+                    self.insert(filter.into(), options.qos);
                     Filtered::Known(granted(options.qos))
                 }
                 Verdict::Refused(reason) => Filtered::Known(reason),
@@ -118,6 +123,22 @@ impl Subscriptions {
         }
         self.awaited = Some(Box::new(Awaited { id: subscribe.id, filters, why }));
         steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Subscribe(wishes) });
+    }
+
+    /// Bytes of the filters.
+    pub(super) fn held_bytes(&self) -> usize {
+        let awaited = self
+            .awaited
+            .as_ref()
+            .map_or(0, |awaited| size_of::<Awaited>() + size_of_val(&*awaited.filters));
+        self.filter_bytes + awaited
+    }
+
+    fn insert(&mut self, filter: Arc<str>, qos: QoS) {
+        let bytes = FILTER_BYTES + filter.len();
+        if self.filters.insert(filter, qos).is_none() {
+            self.filter_bytes += bytes;
+        }
     }
 
     /// It is known what became of what was asked for.
@@ -139,7 +160,7 @@ impl Subscriptions {
                         reasons::of_subscribe(refusal.code)
                     }
                     _ => {
-                        self.filters.insert(filter, qos);
+                        self.insert(filter, qos);
                         granted(qos)
                     }
                 },
@@ -163,6 +184,7 @@ impl Subscriptions {
         for (filter, _) in unsubscribe.filters.iter() {
             reasons.push(match self.filters.remove_entry(filter) {
                 Some((id, _)) => {
+                    self.filter_bytes -= FILTER_BYTES + id.len();
                     steps.push(Step::Unsubscribe { id });
                     Reason::SUCCESS
                 }

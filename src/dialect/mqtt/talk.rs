@@ -189,6 +189,15 @@ impl Talk for Conversation {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn held_bytes(&self) -> usize {
+        let opened = match &self.state {
+            State::Entering(opened) => opened.held_bytes(),
+            State::Silent | State::Open(_) => 0,
+        };
+        let requests = self.requests.as_ref().map_or(0, |requests| requests.held_bytes());
+        opened + requests + self.publications.held_bytes() + self.subscriptions.held_bytes()
+    }
 }
 
 impl Ask for Conversation {

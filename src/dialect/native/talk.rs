@@ -56,6 +56,10 @@ impl Talk for Conversation {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
+
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 impl Ask for Conversation {

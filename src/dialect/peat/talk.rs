@@ -24,6 +24,8 @@ impl Conversation {
 impl Talk for Conversation {
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         steps.push(Step::Want(self.request.wish(&[], context.view).into_iter().collect()));
+        // It is the subscription's from here on.
+        self.request.query = None;
     }
 
     //= peat-node#1.8
@@ -34,11 +36,16 @@ impl Talk for Conversation {
         let Ok(mut request) = Request::of_json(said.text()) else { return };
         request.snapshot = self.request.snapshot;
         let wish = request.wish(&self.request.collections, context.view);
-        self.request = request;
+        self.request = Request { query: None, ..request };
         steps.push(Step::Want(wish.into_iter().collect()));
     }
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         None
+    }
+
+    fn held_bytes(&self) -> usize {
+        let names = self.request.collections.iter();
+        names.map(|name| size_of::<String>() + name.capacity()).sum()
     }
 }

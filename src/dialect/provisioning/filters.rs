@@ -80,6 +80,20 @@ impl fmt::Display for FilterFault {
 impl std::error::Error for FilterFault {}
 
 impl Filters {
+    /// Bytes of its names and values.
+    pub(super) fn held_bytes(&self) -> usize {
+        let value = |value: &Scalar| match value {
+            Scalar::Text(text) | Scalar::Json(text) => size_of::<Scalar>() + text.len(),
+            Scalar::Null | Scalar::Bool(_) | Scalar::Number(_) => size_of::<Scalar>(),
+        };
+        let member = |(name, values): &(Box<str>, Vec<Scalar>)| {
+            let values: usize = values.iter().map(value).sum();
+            size_of::<(Box<str>, Vec<Scalar>)>() + name.len() + values
+        };
+        let members: usize = self.members.iter().map(member).sum();
+        members + self.search.as_ref().map_or(0, |text| text.len())
+    }
+
     /// Reads the member `filters` of a message.
     ///
     /// # Errors

@@ -33,6 +33,9 @@ pub(super) enum Selection {
     Only(Vec<(String, Filters)>),
 }
 
+/// Bytes of a name in a set, besides its text.
+const NAME_BYTES: usize = 2 * size_of::<String>();
+
 /// More types were named than may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooManyTypes;
@@ -100,6 +103,22 @@ impl Selection {
             Self::All { filters, .. } => Some(filters),
             Self::Only(only) => {
                 only.iter().find(|(name, _)| name == id).map(|(_, filters)| filters)
+            }
+        }
+    }
+
+    /// Bytes of its names and filters.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::All { except, filters, .. } => {
+                let names: usize = except.iter().map(|name| NAME_BYTES + name.len()).sum();
+                names + filters.held_bytes()
+            }
+            Self::Only(only) => {
+                let each = only.iter().map(|(name, filters)| {
+                    size_of::<(String, Filters)>() + name.len() + filters.held_bytes()
+                });
+                each.sum()
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::dialect::json;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::PROVISIONING_TYPES_MAX;
 use crate::position::Since;
 
@@ -55,9 +56,15 @@ impl Conversation {
         selection: Selection,
         is_new: impl Fn(&Subscription) -> bool,
         context: &Context<'_>,
-    ) -> Result<Vec<Step>, String> {
-        let subscriptions = selection.subscriptions(self.batch, context.view);
-        let subscriptions = subscriptions.map_err(|fault| fault.to_string())?;
+    ) -> Vec<Step> {
+        let subscriptions = match selection.subscriptions(self.batch, context.view) {
+            Ok(subscriptions) => subscriptions,
+            Err(fault) => {
+                // Finding that out took work.
+                let pay = Step::Pay { steps: FILTER_REFUSED_STEPS };
+                return vec![pay, Step::say(error(&fault.to_string()))];
+            }
+        };
         self.selection = selection;
         let tail = self.tail.take();
         let wish = |subscription: Arc<Subscription>| {
@@ -70,7 +77,7 @@ impl Conversation {
             };
             Wish::new(subscription, since)
         };
-        Ok(vec![Step::Want(subscriptions.into_iter().map(wish).collect())])
+        vec![Step::Want(subscriptions.into_iter().map(wish).collect())]
     }
 
     fn subscribe(
@@ -91,7 +98,7 @@ impl Conversation {
             named(&sub.id)
                 && (before.filters_of(&sub.id) != Some(&filters) || filters.since_us.is_some())
         };
-        self.want(selection, is_new, context)
+        Ok(self.want(selection, is_new, context))
     }
 
     fn unsubscribe(
@@ -101,7 +108,7 @@ impl Conversation {
     ) -> Result<Vec<Step>, String> {
         let events = self.events_of(members)?;
         match self.selection.without(&events) {
-            Ok(selection) => self.want(selection, |_| false, context),
+            Ok(selection) => Ok(self.want(selection, |_| false, context)),
             Err(_) => Ok(vec![Step::say(too_many_types())]),
         }
     }
@@ -145,10 +152,7 @@ impl Conversation {
     fn begin(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         if !std::mem::replace(&mut self.is_known, true) {
             // What a URL may ask for was found out when it was read.
-            match self.want(self.selection.clone(), |_| true, context) {
-                Ok(taken) => steps.extend(taken),
-                Err(reason) => steps.push(Step::say(error(&reason))),
-            }
+            steps.extend(self.want(self.selection.clone(), |_| true, context));
         }
     }
 }
@@ -171,6 +175,10 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.selection.held_bytes()
     }
 }
 
@@ -250,8 +258,8 @@ mod tests {
         let mut steps = Vec::new();
         let text = format!(r#"{{"type":"subscribe","events":["a"],"filters":{{"n":[{values}]}}}}"#);
         conversation.hear(Said::Text(&text), &context, &mut steps);
-        let [Step::Say { text: said, .. }] = &steps[..] else {
-            panic!("an error, and nothing else")
+        let [Step::Pay { .. }, Step::Say { text: said, .. }] = &steps[..] else {
+            panic!("an error that is paid for, and nothing else")
         };
         let said = String::from_utf8_lossy(said);
         assert!(

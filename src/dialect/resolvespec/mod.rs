@@ -3,6 +3,7 @@
 //! Invariants: every request is answered once, in the order of the requests; whoever writes a row is answered before it hears of it; a subscription hears what a read with its filters would
 //! find, and a notification is one message with one subscription's id. Whatever is wrong is answered with its code.
 
+mod asked;
 mod doors;
 mod ids;
 mod live;

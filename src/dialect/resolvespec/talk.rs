@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use super::asked::Asked;
+use super::asked::AskedFor;
+use super::asked::Operation;
 use super::ids::parts_of;
 use super::ids::uuid_of;
 use super::live;
@@ -27,6 +30,7 @@ use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::event::TopicPattern;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::RESOLVESPEC_ANSWER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::position::Since;
@@ -51,6 +55,8 @@ pub struct Conversation {
     /// How many subscriptions there have been.
     subscriptions: u64,
     asked: Option<Asked>,
+    /// Steps that refusing the message at hand took.
+    refused_steps: u64,
 }
 
 /// One of its subscriptions.
@@ -61,65 +67,17 @@ struct Subscribed {
     is_heard: bool,
 }
 
-/// What is not answered yet.
-#[derive(Debug)]
-struct Asked {
-    /// The request's.
-    id: String,
-    what: AskedFor,
-}
-
-#[derive(Debug)]
-enum AskedFor {
-    List {
-        query: Box<Query>,
-        rows: String,
-        count: u64,
-    },
-    One {
-        query: Box<Query>,
-        row: Option<String>,
-    },
-    /// What is said of the table, if its client may read it.
-    Meta {
-        about: String,
-    },
-    Write {
-        table: TableId,
-        operation: Operation,
-    },
-    Subscribe {
-        about: String,
-    },
-}
-
-/// What is done to a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    Create,
-    Update,
-    Delete,
-}
-
-impl Operation {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-        }
-    }
-}
-
 /// Why a request is not carried out.
 struct Refused {
     code: &'static str,
     message: String,
+    /// Steps that finding it out took, if they count.
+    steps: u64,
 }
 
 impl Refused {
     fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), steps: 0 }
     }
 
     /// As it is said of what tables do not do, for `read`, `create` and so on.
@@ -130,7 +88,7 @@ impl Refused {
             "delete" => "delete_error",
             _ => "read_error",
         };
-        Self { code, message: table_message(verb, error) }
+        Self::new(code, table_message(verb, error))
     }
 }
 
@@ -147,7 +105,14 @@ impl Conversation {
     /// A conversation; whether subscriptions hear only what passes their filters.
     #[must_use]
     pub const fn new(is_filtered: bool) -> Self {
-        Self { is_filtered, base: None, subscribed: Vec::new(), subscriptions: 0, asked: None }
+        Self {
+            is_filtered,
+            base: None,
+            subscribed: Vec::new(),
+            subscriptions: 0,
+            asked: None,
+            refused_steps: 0,
+        }
     }
 
     fn carry_out(&mut self, text: &str, context: &Context<'_>) -> Step {
@@ -176,7 +141,10 @@ impl Conversation {
                 Err(Refused::new("invalid_message_type", message))
             }
         };
-        done.unwrap_or_else(|Refused { code, message }| fail(id, code, &message))
+        done.unwrap_or_else(|Refused { code, message, steps }| {
+            self.refused_steps = steps;
+            fail(id, code, &message)
+        })
     }
 
     fn request(&mut self, message: &Message<'_>, context: &Context<'_>) -> Result<Step, Refused> {
@@ -245,8 +213,10 @@ impl Conversation {
             Some((_, table)) if self.is_filtered => query::filter(table, &message.options.filters)
                 .map_err(|error| error.to_string())
                 .and_then(|kept| live::filter(table, &kept))
-                .map_err(|why| {
-                    Refused::new(INVALID_SUBSCRIPTION, format!("failed to subscribe: {why}"))
+                .map_err(|why| Refused {
+                    // It was read, and made as far as it goes.
+                    steps: FILTER_REFUSED_STEPS,
+                    ..Refused::new(INVALID_SUBSCRIPTION, format!("failed to subscribe: {why}"))
                 })?,
             _ => None,
         };
@@ -364,7 +334,7 @@ impl Conversation {
                     AskedFor::Write { operation, .. } => operation.name(),
                     _ => "read",
                 };
-                let Refused { code, message } = Refused::of_table(verb, error);
+                let Refused { code, message, .. } = Refused::of_table(verb, error);
                 let is_meta = matches!(what, AskedFor::Meta { .. });
                 match self.base {
                     None => reply::table_failure(id, code, (&message, error), now),
@@ -442,6 +412,10 @@ impl Talk for Conversation {
     fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
         let step = self.carry_out(said.text(), context);
         let is_unsubscribe = matches!(step, Step::Unsubscribe { .. });
+        match std::mem::take(&mut self.refused_steps) {
+            0 => {}
+            refused => steps.push(Step::Pay { steps: refused }),
+        }
         steps.push(step);
         if is_unsubscribe {
             // Nothing of it comes behind this.
@@ -452,6 +426,12 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn held_bytes(&self) -> usize {
+        let subscribed: usize =
+            self.subscribed.iter().map(|own| size_of::<Subscribed>() + own.id.len()).sum();
+        subscribed + self.asked.as_ref().map_or(0, Asked::held_bytes)
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn written_data(table: &Table, written: &Written) -> String {
 pub(super) fn put_rows(tables: &Schema, query: &Query, page: &Page, rows: &mut String) {
     let table = tables.table(query.table);
     let columns = query.columns_of(table);
-    for row in &page.rows {
+    for row in page.rows.iter() {
         if rows.len() > RESOLVESPEC_ANSWER_BYTES_MAX {
             return;
         }

@@ -74,6 +74,13 @@ impl Numbering {
         })
     }
 
+    /// Bytes that it holds besides itself.
+    pub(super) fn held_bytes(&self) -> usize {
+        let value = |value: &Value| size_of::<Value>() + value.weight_bytes();
+        let held: usize = self.held.iter().flatten().map(value).sum();
+        self.filter.weight_bytes() + self.partition.iter().map(value).sum::<usize>() + held
+    }
+
     /// What has to be read: all rows of every ranking of which one may be told, with all columns.
     pub(super) fn query(&self, id: TableId, table: &Table, branches: Option<&Branches>) -> Query {
         let within = |branch: &Branch| {

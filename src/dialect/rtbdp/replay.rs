@@ -69,6 +69,14 @@ impl Replay {
         ))
     }
 
+    /// Bytes that it holds until it is answered.
+    pub(super) fn held_bytes(&self) -> usize {
+        let columns = self.columns.iter().map(|(_, name)| name.len());
+        let columns = columns.sum::<usize>() + size_of_val(&*self.columns);
+        let numbering = self.numbering.as_ref().map_or(0, Numbering::held_bytes);
+        size_of::<Self>() + self.table.len() + columns + numbering
+    }
+
     /// The message of a page's rows, if any are told.
     pub(super) fn message(&mut self, page: &Page) -> Option<Vec<u8>> {
         if self.has_failed {
@@ -84,7 +92,7 @@ impl Replay {
             None => page.rows.iter().map(|row: &Row| row.values.clone()).collect(),
             Some(numbering) => {
                 let mut rows = Vec::new();
-                for row in &page.rows {
+                for row in page.rows.iter() {
                     rows.extend(numbering.next(row.values.clone())?);
                 }
                 rows.extend(page.end.and_then(|_| numbering.end()));

@@ -25,6 +25,7 @@ use crate::dialect::Wish;
 use crate::event::Op;
 use crate::event::TopicPattern;
 use crate::limits::FILTER_COST_MAX;
+use crate::limits::FILTER_REFUSED_STEPS;
 use crate::limits::RTBDP_FILTERS_BYTES_MAX;
 use crate::limits::RTBDP_REPLAYS_MAX;
 use crate::limits::RTBDP_SUBSCRIPTIONS_MAX;
@@ -49,6 +50,8 @@ pub struct Conversation {
     subscribed: Vec<Subscribed>,
     /// In the order in which they are answered.
     replays: VecDeque<Replay>,
+    /// Steps that making filters of the message at hand has taken, whether they were passed over or not.
+    making_steps: u64,
 }
 
 /// One of the client's subscriptions.
@@ -59,7 +62,10 @@ struct Subscribed {
     predicate: Predicate,
     tests: usize,
     cost: u64,
+    /// Bytes of its filter.
     bytes: usize,
+    /// Bytes of the predicate.
+    held_bytes: usize,
 }
 
 impl Conversation {
@@ -80,7 +86,11 @@ impl Conversation {
         }
         let Some((id, table)) = find(entry, context) else { return false };
         let Some(predicate) = filters::live(table, entry.filters.as_deref()) else { return false };
-        let Ok(filter) = Filter::new(&predicate) else { return false };
+        let Ok(filter) = Filter::new(&predicate) else {
+            self.making_steps += FILTER_REFUSED_STEPS;
+            return false;
+        };
+        self.making_steps += filter.making_steps();
         let tests = entry.filters.as_ref().map_or(0, |_| tests_of(&predicate));
         let (cost, bytes) = (filter.cost(), filter.weight_bytes());
         let bytes_before: usize = self.subscribed.iter().map(|sub| sub.bytes).sum();
@@ -96,7 +106,8 @@ impl Conversation {
         if same_table().next().is_none() && self.tables().len() >= SUBSCRIPTIONS_MAX {
             return false;
         }
-        self.subscribed.push(Subscribed { id: entry.id, table: id, predicate, tests, cost, bytes });
+        let (id, table, held_bytes) = (entry.id, id, predicate.weight_bytes());
+        self.subscribed.push(Subscribed { id, table, predicate, tests, cost, bytes, held_bytes });
         true
     }
 
@@ -152,6 +163,10 @@ impl Conversation {
             let before = self.subscribed.len();
             self.subscribed.retain(|sub| !message.unsubscribe.contains(&sub.id));
             has_changed |= self.subscribed.len() < before;
+        }
+        let making = std::mem::take(&mut self.making_steps);
+        if making > 0 {
+            steps.push(Step::Pay { steps: making });
         }
         if has_changed {
             steps.push(Step::Want(self.wishes(context)));
@@ -215,6 +230,12 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
+    }
+
+    fn held_bytes(&self) -> usize {
+        let subscribed: usize =
+            self.subscribed.iter().map(|sub| size_of::<Subscribed>() + sub.held_bytes).sum();
+        subscribed + self.replays.iter().map(Replay::held_bytes).sum::<usize>()
     }
 }
 

@@ -3,10 +3,12 @@
 //! Invariant: never less than it takes, so that a budget of filters bounds their memory. What two filters share is counted for both.
 
 use super::Filter;
+use super::Predicate;
 use super::Scalar;
 use super::Source;
 use super::Test;
 use super::canonical::Expr;
+use crate::event::FieldPath;
 use crate::limits::PATTERN_CHARS_MAX;
 
 /// Bytes of a filter without its tests.
@@ -23,6 +25,45 @@ impl Filter {
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         FILTER_BYTES + of_expr(&self.0.expr)
+    }
+}
+
+impl Predicate {
+    /// Bytes that it takes by itself, before a filter is made of it.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let inner = match self {
+            Self::Test(term) => {
+                let values = match &term.test {
+                    Test::In(list) | Test::NotIn(list) => size_of_val(&**list),
+                    _ => 0,
+                };
+                let paths: usize = term.source.paths().map(FieldPath::weight_bytes).sum();
+                paths + values + of_texts(&term.test)
+            }
+            Self::And(members) | Self::Or(members) => {
+                let spare = (members.capacity() - members.len()) * size_of::<Self>();
+                spare + members.iter().map(Self::weight_bytes).sum::<usize>()
+            }
+            Self::Not(inner) => inner.weight_bytes(),
+        };
+        size_of::<Self>() + inner
+    }
+}
+
+/// Bytes of a test's texts, and of what is made of them.
+fn of_texts(test: &Test) -> usize {
+    let text = |scalar: &Scalar| match scalar {
+        Scalar::Null | Scalar::Bool(_) | Scalar::Number(_) => 0,
+        Scalar::Text(text) | Scalar::Json(text) => text.len(),
+    };
+    match test {
+        Test::In(list) | Test::NotIn(list) => list.iter().map(text).sum(),
+        Test::Range(range) => {
+            [&range.low, &range.high].into_iter().flatten().map(|edge| text(&edge.value)).sum()
+        }
+        Test::Like(_) | Test::Regex(_) | Test::Within { .. } => of_test(test),
+        Test::Exists | Test::Null => 0,
     }
 }
 

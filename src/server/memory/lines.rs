@@ -6,6 +6,7 @@
 use crate::config::BackendChoice;
 use crate::config::CacheChoice;
 use crate::config::Config;
+use crate::limits::BATCHES_SHARE;
 use crate::limits::CACHE_SERVER_BYTES;
 use crate::limits::CONNECTION_BYTES;
 use crate::limits::DEFLATE_STREAM_BYTES;
@@ -53,6 +54,7 @@ pub(in crate::server) enum Part {
     Secured,
     Handshakes,
     Outboxes,
+    Batches,
     Records,
     History,
     Store,
@@ -95,6 +97,8 @@ pub(super) enum Bound {
     EachConnection { bytes: u64, share: u64 },
     /// So many bytes for each connection, by what is configured, if there is TLS.
     EachSecured(fn(&Config) -> u64),
+    /// One such part of another line, which has so much less.
+    Of { of: Part, share: u64 },
     /// One such part of another line, which has so much less, if there is TLS.
     OfSecured { of: Part, share: u64 },
     /// One such part of another line, which has so much less, if history is kept on disk.
@@ -174,7 +178,7 @@ const fn cache_bytes(config: &Config) -> u64 {
 }
 
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 23] = [
+pub(in crate::server) const LINES: [Line; 24] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -233,10 +237,17 @@ pub(in crate::server) const LINES: [Line; 23] = [
     },
     Line {
         part: Part::Outboxes,
-        name: "outboxes of those who do not keep up, and what they have begun to be sent",
+        name: "outboxes of those who do not keep up, what they have begun to be sent, and what they have not acknowledged",
         bound: Bound::Budget { set: |config| config.outboxes_bytes_max, share: 11, most: u64::MAX },
         key: "outboxes_bytes_max",
         at_limit: "those that hold the most meet their slow policy",
+    },
+    Line {
+        part: Part::Batches,
+        name: "batches that are being filled, and the events in them",
+        bound: Bound::Of { of: Part::Outboxes, share: BATCHES_SHARE },
+        key: "outboxes_bytes_max",
+        at_limit: "those that are due next are sent before their time",
     },
     Line {
         part: Part::Records,
@@ -327,7 +338,7 @@ pub(in crate::server) const LINES: [Line; 23] = [
     },
     Line {
         part: Part::Input,
-        name: "input that has not ended, and drafts on their way",
+        name: "input that has not ended, drafts on their way, and what conversations remember and gather",
         bound: Bound::Budget {
             set: |config| config.memory.input_bytes_max,
             share: 8,
@@ -389,6 +400,7 @@ const _: () = {
             | Bound::EachShard(_)
             | Bound::EachShardSet(_)
             | Bound::EachSecured(_)
+            | Bound::Of { .. }
             | Bound::OfSecured { .. }
             | Bound::OfStored { .. }
             | Bound::Set(_)

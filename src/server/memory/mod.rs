@@ -44,6 +44,7 @@ fn shared(config: &Config, shard_count: u64, available: u64) -> u64 {
         Bound::EachConnection { .. }
         | Bound::Budget { .. }
         | Bound::EachSecured(_)
+        | Bound::Of { .. }
         | Bound::OfSecured { .. }
         | Bound::OfStored { .. } => 0,
         Bound::Stored(bytes) => stored(config, bytes),
@@ -82,7 +83,10 @@ impl Sizes {
             Bound::Set(bytes) => bytes(config),
             Bound::EachConnection { bytes, .. } => bytes.saturating_mul(connections),
             Bound::EachSecured(bytes) if is_secured => bytes(config).saturating_mul(connections),
-            Bound::EachSecured(_) | Bound::OfSecured { .. } | Bound::OfStored { .. } => 0,
+            Bound::EachSecured(_)
+            | Bound::Of { .. }
+            | Bound::OfSecured { .. }
+            | Bound::OfStored { .. } => 0,
             Bound::Stored(bytes) => stored(config, bytes),
             Bound::Budget { set, share, most } => match set(config) {
                 0 => (shared / MEMORY_SHARES * share).min(most),
@@ -91,6 +95,7 @@ impl Sizes {
         }));
         for line in &LINES {
             let part = match line.bound {
+                Bound::Of { of, share } => Some((of, share)),
                 Bound::OfSecured { of, share } if is_secured => Some((of, share)),
                 Bound::OfStored { of, share } if config.has_store() => Some((of, share)),
                 _ => None,

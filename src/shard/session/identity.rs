@@ -42,6 +42,9 @@ use crate::wire::http::Reply;
 /// Seconds before a token is over at which its bearer is told, where the dialect has a word for it.
 pub(in super::super) const EXPIRY_WARNED_S: u64 = 30;
 
+/// The close code of a token that is over.
+const CLOSE_EXPIRED: u16 = 4001;
+
 /// Why a subscription ended that its client did not end.
 const NOT_COVERED: &str = "token";
 
@@ -435,9 +438,15 @@ impl Shard {
             let id = ConnId(index);
             let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
             if who.is_some_and(|who| self.rights.tokens.is_revoked(&who.principal)) {
-                self.close(id, CLOSE_POLICY, "token revoked", now);
+                self.close_without_token(id, (CLOSE_POLICY, "token revoked"), now);
             }
         }
+    }
+
+    /// Closes a connection that has lost its token: nothing of what waits for it is told, not even what its class has batched by now.
+    fn close_without_token(&mut self, id: ConnId, (code, reason): (u16, &str), now: Now) {
+        drop(self.leave_open_batch(id));
+        self.close(id, code, reason, now);
     }
 
     /// Whether a connection's token has expired or was revoked: drafts of the connection that wait are not published any more.
@@ -458,7 +467,7 @@ impl Shard {
         };
         let now_s = wall_s(now);
         if now_s >= expires_at_s {
-            self.close(id, 4001, "token expired", now);
+            self.close_without_token(id, (CLOSE_EXPIRED, "token expired"), now);
             return true;
         }
         if now_s + EXPIRY_WARNED_S >= expires_at_s

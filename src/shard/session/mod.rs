@@ -122,9 +122,10 @@ impl Shard {
         match &mut conn.session {
             Session::WebSocket(websocket) => {
                 websocket.release(self.intake.inbound());
-                self.count_held(id);
-                let reason = "no room for messages in part, and this one holds the most";
+                let reason = "no room for what clients have said, and this one holds the most";
                 self.close(id, CLOSE_TOO_LARGE, reason, now);
+                self.end_talk(id);
+                self.count_held(id);
             }
             // The bytes that the session holds are being carried out.
             Session::Http(http) if http.is_published() => {}

@@ -16,6 +16,7 @@ use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::event::Draft;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
@@ -65,13 +66,7 @@ impl Shard {
             }
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
-                Step::Tell(draft) => {
-                    let class = self.conns.find(id).and_then(|conn| conn.class);
-                    let class = class.and_then(|class| self.classes.find(class));
-                    if let Some(item) = class.and_then(|class| class.own_item(*draft, now)) {
-                        self.push_item(id, item);
-                    }
-                }
+                Step::Tell(draft) => tell_alone(self, id, *draft, now),
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => self.subscribe(id, &wish, now),
                 Step::Update { id: sub, change, seek } => {
@@ -109,31 +104,34 @@ impl Shard {
                 }
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
                 Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
-                Step::Ask { ticket, what: Request::Identify { token } } => {
-                    let answered = self.answer_identify(id, ticket, Shown::Token(&token), now);
+                Step::Ask { ticket, what } => {
+                    let answered = self.answer_at_once(id, ticket, what, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
-                Step::Ask { ticket, what: Request::Enter { token } } => {
-                    let shown = Shown::Perhaps(token.as_deref());
-                    let answered = self.answer_identify(id, ticket, shown, now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Step::Ask { ticket, what: Request::Subscribe(wishes) } => {
-                    let results: Vec<_> = wishes
-                        .iter()
-                        .map(|wish| self.subscribe_or_replace(id, wish, now))
-                        .collect();
-                    let answer = Answer::Subscribed(&results);
-                    let answered = self.answer_in_talk(id, ticket, answer, now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Step::Ask {
-                    what: Request::Publish(_) | Request::Query(_) | Request::Write(_),
-                    ..
-                } => unreachable!("what is awaited is told apart before this"),
             }
         }
         steps
+    }
+
+    /// Answers a question that needs nobody else; returns the steps that the conversation wants to be taken then.
+    fn answer_at_once(&mut self, id: ConnId, ticket: Ticket, what: Request, now: Now) -> Vec<Step> {
+        match what {
+            Request::Identify { token } => {
+                self.answer_identify(id, ticket, Shown::Token(&token), now)
+            }
+            Request::Enter { token } => {
+                self.answer_identify(id, ticket, Shown::Perhaps(token.as_deref()), now)
+            }
+            Request::Subscribe(wishes) => {
+                let wishes = wishes.iter();
+                let results: Vec<_> =
+                    wishes.map(|wish| self.subscribe_or_replace(id, wish, now)).collect();
+                self.answer_in_talk(id, ticket, Answer::Subscribed(&results), now)
+            }
+            Request::Publish(_) | Request::Query(_) | Request::Write(_) => {
+                unreachable!("what is awaited is told apart before this")
+            }
+        }
     }
 
     /// A client has acknowledged a message: others may follow.
@@ -161,6 +159,15 @@ impl Shard {
             let asker = talk.asker().expect("who asks hears the answer");
             asker.answered(ticket, answer, context, steps);
         })
+    }
+}
+
+/// Tells a connection an event that is for it alone, if it has subscribed to its topic.
+fn tell_alone(shard: &mut Shard, id: ConnId, draft: Draft, now: Now) {
+    let class = shard.conns.find(id).and_then(|conn| conn.class);
+    let class = class.and_then(|class| shard.classes.find(class));
+    if let Some(item) = class.and_then(|class| class.own_item(draft, now)) {
+        shard.push_item(id, item);
     }
 }
 

@@ -11,21 +11,27 @@ import { fileURLToPath } from 'node:url';
 
 import WebSocket from 'ws';
 
+import { cluster } from './postgres.mjs';
 import { Feed, Ranking, everyKey, publish } from '../../../docs/examples/rtbdp-feed.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const binary = process.env.FANWIRE_BIN ?? join(root, 'target/debug/fanwire');
 
-/** The example, on ports of the system's choice, in a folder of its own. */
-async function serve(t) {
+/** The line of the example that has its rows in PostgreSQL. */
+const SWITCH = /^# (tables = \{ backend = "postgres", url = ")[^"]*(" \})$/m;
+
+/** The example, on ports of the system's choice, in a folder of its own; with a database's address its rows are there. */
+async function serve(t, url) {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-rtbdp-'));
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
-  return start(t, folder, '127.0.0.1:0');
+  return start(t, folder, '127.0.0.1:0', url);
 }
 
-async function start(t, folder, listen) {
+async function start(t, folder, listen, url) {
   const config = join(folder, 'rtbdp.toml');
-  const example = readFileSync(join(root, 'docs/examples/rtbdp.toml'), 'utf8');
+  const written = readFileSync(join(root, 'docs/examples/rtbdp.toml'), 'utf8');
+  assert.match(written, SWITCH);
+  const example = url ? written.replace(SWITCH, `$1${url}$2`) : written;
   writeFileSync(config, example.replace('127.0.0.1:8080', listen).replace('listen = "127.0.0.1:8887"', ''));
   const server = spawn(binary, ['serve', '--config', config], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise((resolve) => server.once('exit', resolve));
@@ -46,7 +52,7 @@ async function start(t, folder, listen) {
   const restart = async () => {
     server.kill('SIGTERM');
     await ended;
-    return start(t, folder, address);
+    return start(t, folder, address, url);
   };
   return { address, server, restart };
 }
@@ -180,12 +186,28 @@ async function until(what, isSo) {
   }
 }
 
+/** Waits until so many rows have changed. */
+async function written(address, count) {
+  for (const begun = Date.now(); ; ) {
+    const figures = await (await fetch(`http://${address}/metrics`)).text();
+    const found = /^fanwire_tables_rows_written_total\{.*\} (\d+)$/m.exec(figures);
+    if (Number(found?.[1]) >= count) return;
+    assert.ok(Date.now() - begun < 20_000, figures);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 const shown = (dashboard) => ({ live: Object.fromEntries([...dashboard.live].map(([kind, row]) => [kind, row.num_events]).sort()), ranking: dashboard.ranking });
 const counted = (truth) => ({ live: Object.fromEntries([...truth.live].sort()), ranking: truth.ranking });
 const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-test('dashboards converge while rows arrive, through connections that break off', { timeout: 120_000 }, async (t) => {
-  const { address, restart } = await serve(t);
+for (const backend of ['SQLite', 'PostgreSQL']) {
+  test(`dashboards converge while rows arrive, through connections that break off, on ${backend}`, { timeout: 120_000 }, (t) => converge(t, backend));
+}
+
+async function converge(t, backend) {
+  const database = backend === 'PostgreSQL' ? await cluster(t) : undefined;
+  const { address, restart } = await serve(t, database?.url);
   const dashboards = [];
   t.after(() => dashboards.forEach((dashboard) => dashboard.end()));
   let now = 1_767_000_000_000;
@@ -193,6 +215,8 @@ test('dashboards converge while rows arrive, through connections that break off'
   // What another run has left is deleted, by whoever starts anew.
   await publish(`http://${address}`, new Map([['repos_ranking', ['{"window_size":"5m","repo_id":7,"num_events":99,"row_number":0,"seq_num":1}']]]));
   await publish(`http://${address}`, everyKey(), 'delete');
+  // A row that goes is not told: whoever replays before it has gone would keep it.
+  await written(address, 2);
   for (let round = 0; round < 60; round += 1) {
     // The feed's time is its own: each round is a tenth of its second, and rows leave the window of five.
     now += 300;
@@ -203,6 +227,7 @@ test('dashboards converge while rows arrive, through connections that break off'
     if (round % 6 === 0 && dashboards.length < 6) dashboards.push(new Dashboard(`ws://${address}/api`));
     if (round % 4 === 3) dashboards[round % dashboards.length].break();
     await publish(`http://${address}`, lines);
+    if (round === 25) await database?.restart();
     if (round === 40) await restart();
   }
   for (const [index, dashboard] of dashboards.entries()) {
@@ -213,7 +238,7 @@ test('dashboards converge while rows arrive, through connections that break off'
   assert.ok(dashboards.some((dashboard) => dashboard.connections > 1), 'some have come back');
   assert.ok(dashboards.every((dashboard) => dashboard.closes.every((code) => code === 1006)), 'nobody was sent a close frame');
   assert.ok(truth.ranking.length > 5 && truth.live.size > 5, 'there was something to show');
-});
+}
 
 test('a ranking knows where its rows went', () => {
   const ranking = new Ranking();

@@ -9,6 +9,8 @@ mod crowd;
 #[expect(clippy::string_slice, reason = "what is said is cut where ASCII stands")]
 mod kind;
 
+mod mqtt;
+
 use crate::heap::grown;
 use crate::heap::uncounted;
 

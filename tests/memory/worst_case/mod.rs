@@ -2,8 +2,10 @@
 //!
 //! What is counted is what a thread allocates: each test runs in one.
 
+mod batches;
 mod churn;
 mod connections;
+mod conversations;
 mod expressions;
 mod history;
 mod input;
@@ -15,3 +17,13 @@ mod streams;
 mod subscriptions;
 mod tables;
 mod tokens;
+mod windows;
+
+use crate::heap;
+use crate::support::world::World;
+
+/// Bytes that a test holds without what its sockets hold, which is the kernel's.
+fn held_beside_sockets(world: &World) -> i64 {
+    let buffers: usize = world.sockets.values().map(|socket| socket.buffer.capacity()).sum();
+    heap::held() - i64::try_from(buffers).expect("they are small")
+}

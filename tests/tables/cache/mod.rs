@@ -108,7 +108,7 @@ fn ask(cached: &mut Cached, what: Ask) -> (Vec<Row>, String) {
         for outcome in std::mem::take(&mut out) {
             match outcome {
                 Outcome::Answer(_, Answer::Page(Page { rows: more, end })) => {
-                    rows.extend(more);
+                    rows.extend(more.iter().cloned());
                     match end {
                         Some(end) => return (rows, format!("{end:?}")),
                         None => cached.hear(Ask::More { asker: ASKER }, &mut out),
