@@ -12,6 +12,8 @@ mod admin;
 mod dialects;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/hooks.rs"]
+mod hooks;
 #[path = "limits/mqtt.rs"]
 mod mqtt;
 #[path = "limits/past.rs"]
@@ -25,6 +27,7 @@ pub use access::*;
 pub use admin::*;
 pub use dialects::*;
 pub use filters::*;
+pub use hooks::*;
 pub use mqtt::*;
 pub use past::*;
 pub use tables::*;

@@ -42,12 +42,14 @@ pub enum Item {
     },
     /// Bytes that go as they are: a control frame.
     Raw(Box<[u8]>),
+    /// The place of an answer that is not known yet: nothing behind it leaves before it is filled. At most one.
+    Reserved,
 }
 
 impl Item {
     /// Whether the server says it of itself: nothing else holds its bytes.
     const fn is_answer(&self) -> bool {
-        matches!(self, Self::Said { .. } | Self::Raw(_))
+        matches!(self, Self::Said { .. } | Self::Raw(_) | Self::Reserved)
     }
 
     fn weight_bytes(&self) -> usize {
@@ -56,6 +58,7 @@ impl Item {
                 Self::Event { event, .. } | Self::Past { event, .. } => event.weight_bytes(),
                 Self::Said { text: bytes, .. } | Self::Raw(bytes) => bytes.len(),
                 Self::Reached { homes, .. } => size_of_val(&**homes),
+                Self::Reserved => 0,
             }
     }
 }
@@ -382,8 +385,11 @@ impl Outbox {
         })
     }
 
-    /// Takes the next item.
+    /// Takes the next item, if it may leave.
     pub fn pop(&mut self) -> Option<Item> {
+        if self.is_reserved() {
+            return None;
+        }
         let waiting = self.items.pop_front()?;
         self.left += 1;
         let item = self.gone(waiting);
@@ -398,7 +404,7 @@ impl Outbox {
         let is_reply = |item: &Item| match item {
             Item::Said { kind, .. } => !matches!(*kind, "live" | "gap" | "skipped"),
             Item::Raw(_) => true,
-            Item::Event { .. } | Item::Past { .. } | Item::Reached { .. } => false,
+            Item::Event { .. } | Item::Past { .. } | Item::Reached { .. } | Item::Reserved => false,
         };
         let items = self.items.into_iter().flatten();
         items.map(|waiting| waiting.item).filter(is_reply).collect()
@@ -484,6 +490,8 @@ mod look;
 mod notices;
 
 mod passing;
+
+mod reserving;
 
 #[cfg(test)]
 mod tests;

@@ -188,6 +188,8 @@ pub enum Guard {
     Token,
     /// As `Token`; and a client that does neither may show a token later, and can do nothing until then.
     TokenOrLater,
+    /// As `Token`; and, where `before_connect` is asked, clients of whom that says who they are, which can do nothing until then.
+    TokenOrHook,
     /// Where keys are configured, clients that show a token, at once or later; where none are, clients that may be anonymous.
     TokenShown,
     /// Clients that show the admin secret.

@@ -11,6 +11,7 @@ mod error;
 mod fd_table;
 mod grants;
 mod handover;
+mod hooking;
 mod inherited;
 mod keys;
 mod memory;
@@ -72,6 +73,7 @@ use crate::conn::Tls;
 use crate::conn::Told;
 use crate::conn::World;
 use crate::conn::weave;
+use crate::dialect::hook::Hooks;
 use crate::event::ShardId;
 use crate::limits::SETTINGS_RENEWALS_MAX;
 use crate::limits::TLS_RENEWALS_MAX;
@@ -80,8 +82,10 @@ use crate::shard::Port;
 use crate::shard::Settings;
 use crate::shard::Shard;
 use handover::Wire;
+use hooking::Hooking;
 use inherited::Share;
 use keys::Keeping;
+use parties::BeginHooks;
 use parties::BeginStore;
 use parties::BeginTables;
 use parties::Begun;
@@ -115,6 +119,8 @@ pub struct Running {
     storing: Option<Storing>,
     /// Has the tables, if there are any.
     tabling: Option<Tabling>,
+    /// Answers hooks, if any are asked.
+    hooking: Option<Hooking>,
     /// Where each shard is asked for copies of its listeners.
     wires: Vec<Wire>,
 }
@@ -159,6 +165,7 @@ impl Running {
             keeping.let_go();
         }
         // Shards may have had something to keep until they ended.
+        drop(self.hooking);
         drop(self.tabling);
         drop(self.storing);
         cut_off
@@ -196,12 +203,28 @@ impl Server {
         Self::take_over(config, Inherited::default())
     }
 
+    /// Starts one whose hooks are answered by an embedder in Rust, instead of over HTTP.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_with_hooks(config: &Config, hooks: Arc<dyn Hooks>) -> Result<Running, StartError> {
+        Self::begin(config, Inherited::default(), Some(hooks))
+    }
+
     /// Starts one in the place of a former one, which has handed its listeners over. With a data folder the former stops before this one accepts anybody: who
     /// connects in between waits. Without one both accept for a moment.
     ///
     /// # Errors
     /// As `start`.
     pub fn take_over(config: &Config, inherited: Inherited) -> Result<Running, StartError> {
+        Self::begin(config, inherited, None)
+    }
+
+    fn begin(
+        config: &Config,
+        inherited: Inherited,
+        hooks: Option<Arc<dyn Hooks>>,
+    ) -> Result<Running, StartError> {
         let inherited = RefCell::new(inherited);
         // All that a new epoch must do is differ from the one before: positions of a former life are then recognised.
         let epoch: Arc<str> = format!("{:x}", Clock::start().now().wall_us).into();
@@ -228,7 +251,18 @@ impl Server {
         });
         let tables: Box<BeginTables<'_, _>> =
             Box::new(|schema, place, clock| Tabling::start(config, schema, place, clock));
-        let parties = Parties { store, tables: Some(tables), keeper: None };
+        let hooks = match hooks {
+            Some(hooks) => Some(hooks),
+            None => hooking::over_http(config, Clock::start())?
+                .map(|hooks| -> Arc<dyn Hooks> { Arc::new(hooks) }),
+        };
+        let hooks = hooks.map(|hooks| -> Result<BeginHooks<'_, _>, StartError> {
+            let terms = hooking::terms(config, hooks.asked())?;
+            let begin = move |place, clock| Hooking::start(config, &hooks, place, clock);
+            Ok(BeginHooks { terms, begin: Box::new(begin) })
+        });
+        let hooks = hooks.transpose()?;
+        let parties = Parties { store, tables: Some(tables), keeper: None, hooks };
         start(config, world, keys::keep, parties, &inherited)
     }
 }
@@ -277,7 +311,8 @@ where
     }
     // Their sockets and files are opened only now, so that no shard's own table holds on to them.
     let links = others.map(Party::new);
-    let Begun { keeping, storing, tabling } = parties.begin(&plan, links, (&board, clock), keep)?;
+    let Begun { keeping, storing, tabling, hooking } =
+        parties.begin(&plan, links, (&board, clock), keep)?;
     // Held until every shard listens beside it, so that a port that was found free stays ours.
     let mut reserved = Vec::with_capacity(places.len());
     for place in places.iter_mut().filter(|place| !place.is_inherited) {
@@ -309,6 +344,7 @@ where
         watching,
         storing,
         tabling,
+        hooking,
         config,
         renew,
         wires,

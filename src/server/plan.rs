@@ -29,6 +29,7 @@ use crate::limits::FDS_RESERVED_SHARD;
 use crate::limits::SHARDS_MAX;
 use crate::limits::TLS_HANDSHAKES_MAX;
 use crate::shard::Bounds;
+use crate::shard::Hooks;
 use crate::shard::MemoryBounds;
 use crate::shard::Returns;
 use crate::shard::Settings;
@@ -199,6 +200,7 @@ pub(super) fn settings(
         },
         durable: None,
         tables: Tables { schema: tabling::schema(config)?, party: None },
+        hooks: Hooks::default(),
     })
 }
 

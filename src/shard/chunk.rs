@@ -166,7 +166,7 @@ fn qos_of(class: &Class, item: &Item) -> u8 {
         Item::Event { event, subs } | Item::Past { event, subs } => {
             Subs { of: &class.key.subs, set: *subs }.qos_of(event)
         }
-        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } => 0,
+        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } | Item::Reserved => 0,
     }
 }
 
@@ -234,6 +234,7 @@ impl<'a> Filling<'a> {
                 self.said(kind, &text, (&solo.cursor, solo.mark));
             }
             Item::Raw(bytes) => self.raw(&bytes),
+            Item::Reserved => unreachable!("it leaves once it is filled"),
             Item::Reached { homes, mark } => {
                 solo.is_telling = false;
                 solo.mark = mark.or(solo.mark);

@@ -24,6 +24,7 @@ use crate::batch::Counted;
 use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
+use crate::dialect::hook;
 use crate::event::ShardId;
 
 /// A class of a shard.
@@ -68,6 +69,8 @@ pub(super) struct Origin {
     pub(super) window_max: u16,
     /// The name that is its own, as a hash; 0: it has none.
     pub(super) name: u64,
+    /// What whoever answers hooks is told when it ends.
+    pub(super) at_end: Option<Box<hook::Call>>,
 }
 
 impl Caller {

@@ -29,6 +29,7 @@ mod forced;
 mod gathered;
 mod histogram;
 mod home;
+mod hooked;
 mod ingest;
 mod input;
 mod inquiry;
@@ -129,6 +130,7 @@ pub use rows::conn_of;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::Durable;
+pub use settings::Hooks;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -148,6 +150,7 @@ use crate::clock::Now;
 use crate::event::ShardId;
 use crate::history::Held;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
+use session::Reply;
 
 /// One core's world.
 #[derive(Debug)]
@@ -244,7 +247,14 @@ impl Shard {
             Mesh::KeysWanted => {}
             // This shard has no tables.
             Mesh::Tables(_) => {}
-            Mesh::TablesSay { conn, answer } => self.table_answered(conn, &answer, now),
+            Mesh::TablesSay { conn, answer } => {
+                self.answered_outside(conn, &Reply::Table(&answer), now)
+            }
+            // This shard answers none.
+            Mesh::Hook(_) => {}
+            Mesh::HookSays { conn, answered } => {
+                self.answered_outside(conn, &Reply::Hook(&answered), now);
+            }
             Mesh::Told(told) => self.row_told(*told, now),
             // This shard is no store.
             Mesh::Store(_) => {}

@@ -11,6 +11,7 @@ use super::input::ConnRef;
 use super::input::Mesh;
 use super::lanes::Lane;
 use super::lanes::Outgoing;
+use super::session::Reply;
 use super::settings::Tables;
 use super::tickets::Question;
 use super::tickets::Tickets;
@@ -97,10 +98,11 @@ impl Shard {
     /// A row of a table whose topic is at home here has changed.
     pub(super) fn row_told(&mut self, told: Told, now: Now) {
         if let Some((asker, written)) = told.answer {
-            let (conn, answer) = (conn_of(asker), Box::new(Answer::Written(written)));
+            let (conn, answer) = (conn_of(asker), Answer::Written(written));
             if asker.shard == self.shards.here() {
-                self.table_answered(conn, &answer, now);
+                self.answered_outside(conn, &Reply::Table(&answer), now);
             } else {
+                let answer = Box::new(answer);
                 self.outgoing.to(asker.shard).push(Mesh::TablesSay { conn, answer });
             }
         }

@@ -12,7 +12,7 @@ impl Outbox {
             Item::Event { event, .. } | Item::Past { event, .. } => {
                 event.offset == wanted.offset && event.topic == wanted.topic
             }
-            Item::Said { .. } | Item::Reached { .. } | Item::Raw(_) => false,
+            Item::Said { .. } | Item::Reached { .. } | Item::Raw(_) | Item::Reserved => false,
         })
     }
 }

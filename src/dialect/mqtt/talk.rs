@@ -210,7 +210,10 @@ impl Ask for Conversation {
                     Self::end_for(fault, steps);
                 }
             }
-            (Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_), _) => {
+            (
+                Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) | Answer::Hooked(_),
+                _,
+            ) => {
                 unreachable!("this conversation asks nothing of tables")
             }
             (Answer::Published(_), Ticket::Id(_) | Ticket::Only) => {

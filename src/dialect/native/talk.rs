@@ -97,7 +97,7 @@ impl Ask for Conversation {
             Answer::Subscribed(_) => {
                 unreachable!("what becomes of subscriptions is told as outcomes")
             }
-            Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) => {
+            Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) | Answer::Hooked(_) => {
                 unreachable!("this conversation asks nothing of tables")
             }
         }

@@ -194,7 +194,8 @@ impl Ask for Conversation {
             | Answer::Subscribed(_)
             | Answer::Rows(_)
             | Answer::Written(_)
-            | Answer::TableFailed(_) => {
+            | Answer::TableFailed(_)
+            | Answer::Hooked(_) => {
                 unreachable!("this conversation asks who its client is, and nothing else")
             }
         }
@@ -234,6 +235,7 @@ fn too_many_types() -> Box<[u8]> {
 mod tests {
     use super::*;
     use crate::clock::Now;
+    use crate::dialect::HookTerms;
     use crate::dialect::View;
     use crate::tables::Schema;
 
@@ -245,8 +247,15 @@ mod tests {
         let view = View::default();
         let now = Now { mono_ms: 0, wall_us: 1 };
         let tables = Schema::default();
-        let context =
-            Context { view: &view, now, epoch: "e", is_known: true, serial: 1, tables: &tables };
+        let context = Context {
+            view: &view,
+            now,
+            epoch: "e",
+            is_known: true,
+            serial: 1,
+            tables: &tables,
+            hooks: HookTerms::default(),
+        };
         conversation.open(&context, &mut Vec::new());
         let before = conversation.selection.clone();
         let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");

@@ -209,7 +209,12 @@ impl Shard {
 
     /// What doors depend on.
     pub(in super::super) fn setup(&self) -> Setup<'_> {
-        Setup { views: &self.settings.views, message_bytes_max: self.settings.message_bytes_max }
+        let settings = &self.settings;
+        Setup {
+            views: &settings.views,
+            message_bytes_max: settings.message_bytes_max,
+            hooks: settings.hooks.terms,
+        }
     }
 
     pub(super) fn refuse_opening(

@@ -13,8 +13,8 @@ use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
 use super::super::tickets::draft_bytes;
 use super::Session;
+use super::talk::asks_outside;
 use super::talk::begins_with_publish;
-use super::talk::begins_with_table;
 use super::waits::Awaited;
 use super::waits::Heard;
 use super::waits::Paused;
@@ -185,8 +185,8 @@ impl Shard {
                         Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
                             self.refuse_first(id, steps, now)
                         }
-                        Heard::Steps { steps, is_counted: true } if begins_with_table(&steps) => {
-                            self.ask_tables(id, steps, &mut paused, now)
+                        Heard::Steps { steps, is_counted: true } if asks_outside(&steps) => {
+                            self.ask_outside(id, steps, &mut paused, now)
                         }
                         said => self.carry_out_heard(id, websocket, said, now),
                     };

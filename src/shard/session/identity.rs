@@ -16,6 +16,7 @@ use super::super::input::Mesh;
 use super::super::lanes::Lane;
 use super::super::solo::Shown;
 use super::http::Http;
+use crate::auth::Grants;
 use crate::auth::Principal;
 use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
@@ -26,12 +27,15 @@ use crate::dialect::Answer;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::HOUSE;
+use crate::dialect::Hook;
 use crate::dialect::Outcome;
 use crate::dialect::RefusalCode;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
+use crate::dialect::hook::Identity;
+use crate::event::TopicPattern;
 use crate::limits::RETRY_AFTER_S;
 use crate::position::Since;
 use crate::wire::http::Head;
@@ -162,7 +166,7 @@ impl Shard {
             Guard::Nobody => return Entered::Yes(http),
             Guard::Figures if !self.settings.access.hides_figures => return Entered::Yes(http),
             Guard::Secret | Guard::Figures => return self.enter_as_admin(id, http, head, now),
-            Guard::Token | Guard::TokenOrLater | Guard::TokenShown => {}
+            Guard::Token | Guard::TokenOrLater | Guard::TokenShown | Guard::TokenOrHook => {}
         }
         if head.value(Name::Origin).is_some() && http.answering().origin.is_none() {
             let message = "pages of this origin may not connect (auth.origins)";
@@ -199,7 +203,11 @@ impl Shard {
             }
             _ => None,
         };
-        let may_say_later = has_keys && door.guard != Guard::Token;
+        let may_say_later = match door.guard {
+            Guard::Token => false,
+            Guard::TokenOrHook => self.settings.hooks.terms.asked.contains(Hook::BeforeConnect),
+            _ => has_keys,
+        };
         if who.is_none() && !may_say_later {
             let message = access.why_unknown(port, peer, passed_on_by);
             self.refuse(id, &mut http, 401, ("unauthorized", &message), now);
@@ -298,6 +306,30 @@ impl Shard {
         who.map(Arc::new).map_err(|_| NotLetIn::BadFilter)
     }
 
+    /// Who a client is of whom a hook says it; where it says nothing of rights, whoever may use the tables.
+    fn who_named(&self, identity: &Identity) -> Result<Arc<Who>, NotLetIn> {
+        let tables = self.settings.tables.schema.tables();
+        let all: Vec<_> =
+            tables.map(|(_, table)| TopicPattern::Exact(table.topic.clone())).collect();
+        let granted = |said: &Option<Vec<TopicPattern>>| {
+            Grants::new(said.clone().unwrap_or_else(|| all.clone()))
+        };
+        let principal = Principal {
+            user: identity.user.as_deref().map(Arc::from),
+            roles: identity.roles.clone(),
+            jti: None,
+            issued_at_s: None,
+            expires_at_s: None,
+            subscribe: granted(&identity.subscribe),
+            publish: granted(&identity.publish),
+            forced_filters: Vec::new(),
+        };
+        if self.rights.tokens.is_revoked(&principal) {
+            return Err(NotLetIn::Revoked);
+        }
+        self.who_of(principal)
+    }
+
     /// Who a connection is by its certificate; `None`: it has shown none that the operator knows.
     fn certified(&self, id: ConnId, now: Now) -> Option<Result<Arc<Who>, NotLetIn>> {
         let named = self.conns.find(id)?.caller.origin.as_deref()?.named.as_ref()?;
@@ -356,11 +388,14 @@ impl Shard {
         match shown {
             Shown::Token(token) => return self.who(token, now).map(Some),
             Shown::Perhaps(Some(token)) if has_keys => return self.who(token, now).map(Some),
-            Shown::Perhaps(_) => {}
+            Shown::Perhaps(_) | Shown::Named(_) => {}
         }
         let Some(conn) = self.conns.find(id).filter(|conn| conn.who.is_none()) else {
             return Ok(None);
         };
+        if let Shown::Named(identity) = shown {
+            return self.who_named(identity).map(Some);
+        }
         let origin = conn.caller.origin.as_deref();
         let may_be_anyone = origin.is_some_and(|origin| origin.may_be_anyone);
         match self.certified(id, now) {

@@ -29,6 +29,7 @@ mod uploading;
 mod waits;
 mod websocket;
 
+pub(super) use asking::Reply;
 pub(super) use http::Http;
 pub(super) use patience::Patience;
 pub(super) use refusals::Cut;

@@ -24,14 +24,17 @@ pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Publish(_), .. }))
 }
 
-/// Whether the next step is a question whose answer is awaited: a publish, or something asked of tables.
+/// Whether the next step is a question whose answer is awaited: a publish, or something asked of another party.
 pub(super) fn begins_with_question(steps: &[Step]) -> bool {
-    begins_with_publish(steps) || begins_with_table(steps)
+    begins_with_publish(steps) || asks_outside(steps)
 }
 
-/// Whether the next step is something asked of tables.
-pub(super) fn begins_with_table(steps: &[Step]) -> bool {
-    matches!(steps.first(), Some(Step::Ask { what: Request::Query(_) | Request::Write(_), .. }))
+/// Whether the next step is something asked of another party: of tables, or of whoever answers hooks.
+pub(super) fn asks_outside(steps: &[Step]) -> bool {
+    matches!(
+        steps.first(),
+        Some(Step::Ask { what: Request::Query(_) | Request::Write(_) | Request::Hook(_), .. })
+    )
 }
 
 impl Conn {
@@ -50,7 +53,8 @@ impl Conn {
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
             let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
             let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
-            ask(talk, &Context { now, view, epoch, is_known, serial, tables });
+            let hooks = settings.hooks.terms;
+            ask(talk, &Context { now, view, epoch, is_known, serial, tables, hooks });
         }
     }
 }
@@ -119,13 +123,24 @@ impl Shard {
                     }
                 }
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
+                Step::AtEnd(call) => {
+                    if let Some(conn) = self.conns.find_mut(id) {
+                        conn.caller.origin_mut().at_end = Some(call);
+                    }
+                }
                 Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
+                Step::Abort => self.remove(id),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
                     let answered = self.answer_identify(id, ticket, Shown::Token(&token), now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
                 Step::Ask { ticket, what: Request::Enter { token } } => {
                     let shown = Shown::Perhaps(token.as_deref());
+                    let answered = self.answer_identify(id, ticket, shown, now);
+                    steps.splice(0..0, answered).for_each(drop);
+                }
+                Step::Ask { ticket, what: Request::Admit(identity) } => {
+                    let shown = Shown::Named(&identity);
                     let answered = self.answer_identify(id, ticket, shown, now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
@@ -139,7 +154,8 @@ impl Shard {
                     steps.splice(0..0, answered).for_each(drop);
                 }
                 Step::Ask {
-                    what: Request::Publish(_) | Request::Query(_) | Request::Write(_),
+                    what:
+                        Request::Publish(_) | Request::Query(_) | Request::Write(_) | Request::Hook(_),
                     ..
                 } => unreachable!("what is awaited is told apart before this"),
             }

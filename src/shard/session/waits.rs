@@ -51,6 +51,7 @@ fn step_bytes(step: &Step) -> usize {
         Step::Ask { what: Request::Publish(drafts), .. } => drafts.iter().map(draft_bytes).sum(),
         Step::Ask { what: Request::Query(query), .. } => query.weight_bytes(),
         Step::Ask { what: Request::Write(write), .. } => write.weight_bytes(),
+        Step::Ask { what: Request::Hook(call), .. } => call.weight_bytes(),
         _ => 0,
     };
     size_of::<Step>() + asked
@@ -75,11 +76,21 @@ pub(super) struct TableAwaited {
     pub(super) bytes: usize,
 }
 
+/// An answer of whoever answers hooks.
+#[derive(Debug)]
+pub(super) struct HookAwaited {
+    pub(super) ticket: Ticket,
+    /// What its client is told meanwhile waits until it is answered.
+    pub(super) is_behind_a_write: bool,
+    pub(super) bytes: usize,
+}
+
 /// What was asked, and is awaited before anything else is carried out.
 #[derive(Debug)]
 pub(super) enum Awaited {
     Run(RunAwaited),
     Table(TableAwaited),
+    Hook(HookAwaited),
 }
 
 /// What a connection was heard to say and is to be carried out later.
@@ -106,6 +117,7 @@ impl Awaited {
         match self {
             Self::Run(run) => run.bytes,
             Self::Table(table) => table.bytes,
+            Self::Hook(hook) => hook.bytes,
         }
     }
 }

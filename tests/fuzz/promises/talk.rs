@@ -4,6 +4,7 @@
 use fanwire::clock::Now;
 use fanwire::dialect::Answer;
 use fanwire::dialect::Context;
+use fanwire::dialect::HookTerms;
 use fanwire::dialect::Refusal;
 use fanwire::dialect::RefusalCode;
 use fanwire::dialect::Request;
@@ -81,7 +82,15 @@ fn rows(text: &str) {
     let table = Table::new("public.users", columns).expect("it fits a topic");
     let tables = &Schema::new(vec![table]).expect("it is one");
     let (view, now) = (View::default(), Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 });
-    let context = Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables };
+    let context = Context {
+        now,
+        view: &view,
+        epoch: "e",
+        is_known: true,
+        serial: 1,
+        tables,
+        hooks: HookTerms::default(),
+    };
     let mut talk = resolvespec::Conversation::new(true);
     for line in text.lines() {
         let mut steps = Vec::new();
@@ -114,8 +123,15 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
     let tables = Schema::default();
-    let context =
-        Context { now, view: &view, epoch: "e", is_known: true, serial: 1, tables: &tables };
+    let context = Context {
+        now,
+        view: &view,
+        epoch: "e",
+        is_known: true,
+        serial: 1,
+        tables: &tables,
+        hooks: HookTerms::default(),
+    };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {

@@ -1,0 +1,161 @@
+//! What a client asked and is not answered yet, and how a request becomes a query or a write.
+//!
+//! Invariant: a request that cannot be carried out is refused with its code, before anybody is asked.
+
+use super::hooked::Underway;
+use super::message::Message;
+use super::query;
+use crate::dialect::hook::Call;
+use crate::tables::Change;
+use crate::tables::ColumnId;
+use crate::tables::ErrorCode;
+use crate::tables::Query;
+use crate::tables::Schema;
+use crate::tables::Table;
+use crate::tables::TableError;
+use crate::tables::TableId;
+use crate::tables::Unknown;
+use crate::tables::Write;
+
+/// What is not answered yet.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The request's.
+    pub(super) id: String,
+    pub(super) what: AskedFor,
+    /// The hook that is asked once it is done, if any is.
+    pub(super) behind: Option<Box<Call>>,
+}
+
+#[derive(Debug)]
+pub(super) enum AskedFor {
+    List {
+        query: Box<Query>,
+        rows: String,
+        count: u64,
+    },
+    One {
+        query: Box<Query>,
+        row: Option<String>,
+    },
+    /// What is said of the table, if its client may read it.
+    Meta {
+        about: String,
+    },
+    Write {
+        table: TableId,
+        operation: Operation,
+        /// Columns that its client is not told.
+        masked: Vec<ColumnId>,
+    },
+    Subscribe {
+        about: String,
+    },
+    /// Whether, and how, a request goes on.
+    Before(Box<Underway>),
+    /// Whether its client is answered so.
+    After(Box<Behind>),
+    /// Whether a client may come in, and
+    Connect,
+    /// as whom.
+    Admit,
+    /// What is answered changes nothing.
+    Nothing,
+}
+
+/// What a client is answered if the hook behind it agrees.
+#[derive(Debug)]
+pub(super) struct Behind {
+    pub(super) hook: crate::dialect::Hook,
+    pub(super) data: String,
+    pub(super) metadata: Option<String>,
+}
+
+/// What is done to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Operation {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Why a request is not carried out.
+pub(super) struct Refused {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+impl Refused {
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// As it is said of what tables do not do, for `read`, `create` and so on.
+    pub(super) fn of_table(verb: &str, error: &TableError) -> Self {
+        let code = match verb {
+            "create" => "create_error",
+            "update" => "update_error",
+            "delete" => "delete_error",
+            _ => "read_error",
+        };
+        Self { code, message: table_message(verb, error) }
+    }
+}
+
+//= resolvespec#3A.4
+//# Read by a missing id: Bun → `read_error` (`failed to read record: sql: no rows in result set`)
+pub(super) fn table_message(verb: &str, error: &TableError) -> String {
+    match error.code {
+        ErrorCode::NotFound => format!("failed to {verb} record: sql: no rows in result set"),
+        _ => format!("failed to {verb} record: {error}"),
+    }
+}
+
+/// What is read, and whether it is a list: else it is a row, or a row and its number.
+pub(super) fn read(
+    message: &Message<'_>,
+    tables: &Schema,
+    table: TableId,
+) -> Result<(Query, bool), TableError> {
+    let options = &message.options;
+    let is_list = message.record_id.is_empty() && options.fetch_row_number.is_empty();
+    let query = match &*message.record_id {
+        "" => query::list(tables, table, options)?,
+        record_id => query::one(tables, table, (record_id, options))?,
+    };
+    Ok((query, is_list))
+}
+
+/// What is written.
+pub(super) fn write(
+    message: &Message<'_>,
+    (id, table): (TableId, &Table),
+    operation: Operation,
+) -> Result<Write, TableError> {
+    let missing = |what: &str| TableError::new(ErrorCode::BadValue, what);
+    let key = || match &*message.record_id {
+        "" => Err(missing("record_id is required")),
+        record_id => table.read_key(record_id),
+    };
+    let values = || {
+        let data = message.data.filter(|data| data.get().starts_with('{'));
+        let data = data.ok_or_else(|| missing("data must be an object"))?;
+        table.read_object(data.get(), Unknown::Ignored)
+    };
+    let change = match operation {
+        Operation::Create => Change::Create(values()?),
+        Operation::Update => Change::Update { key: key()?, set: values()? },
+        Operation::Delete => Change::Delete { key: key()? },
+    };
+    Ok(Write::new(id, change))
+}
