@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod attacks;
+mod hooks;
 mod rights;
 mod scene;
 mod seeds;
