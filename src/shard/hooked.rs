@@ -7,10 +7,10 @@ use super::conns::Conn;
 use super::conns::Conns;
 use super::input::ConnId;
 use super::input::Mesh;
+use super::input::conn_of;
 use super::inquiry::ConnName;
 use super::lanes::Lane;
 use super::lanes::Outgoing;
-use super::rows::conn_of;
 use super::settings::Hooks;
 use crate::dialect::Hook;
 use crate::dialect::hook::Call;
@@ -68,11 +68,9 @@ impl Conn {
     }
 }
 
-impl Conns {
-    /// A call with who is on the connection that asks.
-    pub(super) fn signed(&self, asker: Asker, call: Call) -> Call {
-        let conn = conn_of(asker);
-        let Some(found) = self.see(conn) else { return call };
-        Call { caller: found.caller(ConnName { shard: asker.shard, conn }), ..call }
-    }
+/// A call with who is on the connection that asks.
+pub(super) fn signed(conns: &Conns, asker: Asker, call: Call) -> Call {
+    let conn = conn_of(asker);
+    let Some(found) = conns.see(conn) else { return call };
+    Call { caller: found.caller(ConnName { shard: asker.shard, conn }), ..call }
 }

@@ -58,6 +58,18 @@ pub struct Address {
     pub conn: ConnRef,
 }
 
+/// How whoever has the tables, or answers hooks, knows a connection.
+pub(super) fn asker_of(shard: ShardId, conn: ConnRef) -> tables::Asker {
+    tables::Asker { shard, conn: u64::from(conn.generation) << 32 | u64::from(conn.id.0) }
+}
+
+/// The connection of its shard that is meant.
+#[expect(clippy::cast_possible_truncation, reason = "each half of it is one")]
+#[must_use]
+pub const fn conn_of(asker: tables::Asker) -> ConnRef {
+    ConnRef { id: ConnId(asker.conn as u32), generation: (asker.conn >> 32) as u32 }
+}
+
 /// A message from one party to another.
 #[derive(Debug)]
 pub enum Mesh {

@@ -30,12 +30,12 @@ const FLOORS: [&[&str]; 7] = [
     &["position", "tables"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "admin", "store", "backend", "ingest"],
+    &["conn", "outbound", "admin", "store", "backend", "webhook", "ingest"],
     &["config", "server", "cli"],
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 8] = [
+const STEPS: [(&str, &str, &str); 11] = [
     (
         "dialect",
         "batch",
@@ -49,6 +49,9 @@ const STEPS: [(&str, &str, &str); 8] = [
     ),
     ("store", "conn", "the store is a party of the mesh, and hears by its lanes"),
     ("backend", "conn", "whoever has the tables is a party of the mesh, and hears by its lanes"),
+    ("webhook", "conn", "whoever answers hooks is a party of the mesh, and hears by its lanes"),
+    ("webhook", "outbound", "hooks are asked over HTTP, of whom the operator has named"),
+    ("admin", "outbound", "key sets are fetched so, too"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),
@@ -192,6 +195,7 @@ fn siblings_behind_a_seam_do_not_know_each_other() {
             if !matches!(
                 member,
                 "mod"
+                    | "hook"
                     | "json"
                     | "talk"
                     | "terms"

@@ -5,9 +5,10 @@
 
 use super::super::Shard;
 use super::super::access::Who;
+use super::super::hooked::signed;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
-use super::super::rows::asker_of;
+use super::super::input::asker_of;
 use super::super::tickets::Question;
 use super::Session;
 use super::WHO_FIRST;
@@ -80,7 +81,8 @@ impl Shard {
             let asker = asker_of(self.shards.here(), conn);
             let refused = match what {
                 Request::Hook(call) => {
-                    let ask = HookAsk { asker: Some(asker), call: self.conns.signed(asker, *call) };
+                    let ask =
+                        HookAsk { asker: Some(asker), call: signed(&self.conns, asker, *call) };
                     let is_behind_a_write = ask.call.hook.is_behind_a_write();
                     match self.settings.hooks.ask(&mut self.outgoing, ask) {
                         Ok(bytes) => {

@@ -16,7 +16,7 @@ use super::super::input::Mesh;
 use super::super::lanes::Lane;
 use super::super::solo::Shown;
 use super::http::Http;
-use crate::auth::Grants;
+use super::named;
 use crate::auth::Principal;
 use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
@@ -34,8 +34,6 @@ use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
-use crate::dialect::hook::Identity;
-use crate::event::TopicPattern;
 use crate::limits::RETRY_AFTER_S;
 use crate::position::Since;
 use crate::wire::http::Head;
@@ -306,30 +304,6 @@ impl Shard {
         who.map(Arc::new).map_err(|_| NotLetIn::BadFilter)
     }
 
-    /// Who a client is of whom a hook says it; where it says nothing of rights, whoever may use the tables.
-    fn who_named(&self, identity: &Identity) -> Result<Arc<Who>, NotLetIn> {
-        let tables = self.settings.tables.schema.tables();
-        let all: Vec<_> =
-            tables.map(|(_, table)| TopicPattern::Exact(table.topic.clone())).collect();
-        let granted = |said: &Option<Vec<TopicPattern>>| {
-            Grants::new(said.clone().unwrap_or_else(|| all.clone()))
-        };
-        let principal = Principal {
-            user: identity.user.as_deref().map(Arc::from),
-            roles: identity.roles.clone(),
-            jti: None,
-            issued_at_s: None,
-            expires_at_s: None,
-            subscribe: granted(&identity.subscribe),
-            publish: granted(&identity.publish),
-            forced_filters: Vec::new(),
-        };
-        if self.rights.tokens.is_revoked(&principal) {
-            return Err(NotLetIn::Revoked);
-        }
-        self.who_of(principal)
-    }
-
     /// Who a connection is by its certificate; `None`: it has shown none that the operator knows.
     fn certified(&self, id: ConnId, now: Now) -> Option<Result<Arc<Who>, NotLetIn>> {
         let named = self.conns.find(id)?.caller.origin.as_deref()?.named.as_ref()?;
@@ -394,7 +368,11 @@ impl Shard {
             return Ok(None);
         };
         if let Shown::Named(identity) = shown {
-            return self.who_named(identity).map(Some);
+            let principal = named::principal(identity, &self.settings.tables.schema);
+            if self.rights.tokens.is_revoked(&principal) {
+                return Err(NotLetIn::Revoked);
+            }
+            return self.who_of(principal).map(Some);
         }
         let origin = conn.caller.origin.as_deref();
         let may_be_anyone = origin.is_some_and(|origin| origin.may_be_anyone);

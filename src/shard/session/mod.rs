@@ -14,6 +14,7 @@ mod gather;
 mod hearing;
 mod http;
 mod identity;
+mod named;
 mod operator;
 mod packets;
 mod patience;

@@ -165,6 +165,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                     | Request::Query(_)
                     | Request::Write(_)
                     | Request::Enter { .. }
+                    | Request::Admit(_)
+                    | Request::Hook(_)
                     | Request::Subscribe(_),
                 ..
             }
@@ -177,7 +179,9 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             | Step::Subscribe(_)
             | Step::Update { .. }
             | Step::Unsubscribe { .. }
-            | Step::Pay { .. } => panic!("none of these dialects does that: {step:?}"),
+            | Step::Pay { .. }
+            | Step::AtEnd(_)
+            | Step::Abort => panic!("none of these dialects does that: {step:?}"),
             Step::Close { code, .. } => assert!((1000..5000).contains(&code)),
         }
     }
