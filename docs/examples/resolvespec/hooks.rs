@@ -59,6 +59,6 @@ fn main() {
     let config =
         Config::parse(CONFIG, Path::new("resolvespec.toml")).expect("the example can be read");
     let running = Server::start_with_hooks(&config, Arc::new(hooks)).expect("the port is free");
-    eprintln!("ResolveSpec at ws://{}/ws?token=red", running.address());
+    eprintln!("ResolveSpec at ws://{}/rs/ws?token=red", running.address());
     let _cut_off = running.join();
 }

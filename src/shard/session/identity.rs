@@ -368,7 +368,7 @@ impl Shard {
             return Ok(None);
         };
         if let Shown::Named(identity) = shown {
-            let principal = named::principal(identity, &self.settings.tables.schema);
+            let principal = named::principal(identity, &self.settings.tables.schema, wall_s(now));
             if self.rights.tokens.is_revoked(&principal) {
                 return Err(NotLetIn::Revoked);
             }

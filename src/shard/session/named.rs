@@ -11,7 +11,7 @@ use crate::event::TopicPattern;
 use crate::tables::Schema;
 
 /// Someone, as a hook says.
-pub(super) fn principal(identity: &Identity, tables: &Schema) -> Principal {
+pub(super) fn principal(identity: &Identity, tables: &Schema, now_s: u64) -> Principal {
     let granted = |said: &Option<Vec<TopicPattern>>| {
         let all = || tables.tables().map(|(_, table)| TopicPattern::Exact(table.topic.clone()));
         Grants::new(said.clone().unwrap_or_else(|| all().collect()))
@@ -20,7 +20,8 @@ pub(super) fn principal(identity: &Identity, tables: &Schema) -> Principal {
         user: identity.user.as_deref().map(Arc::from),
         roles: identity.roles.clone(),
         jti: None,
-        issued_at_s: None,
+        // So that who was revoked comes in again only if a hook says so after that.
+        issued_at_s: Some(now_s),
         expires_at_s: None,
         subscribe: granted(&identity.subscribe),
         publish: granted(&identity.publish),
