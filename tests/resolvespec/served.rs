@@ -143,7 +143,12 @@ fn open(running: &Running) -> Client {
 }
 
 fn ask(client: &mut Client, members: &str) -> Value {
-    client.say(&serde_json::from_str(&format!(r#"{{"id":"r","type":"request","entity":"users",{members}}}"#)).unwrap());
+    client.say(
+        &serde_json::from_str(&format!(
+            r#"{{"id":"r","type":"request","entity":"users",{members}}}"#
+        ))
+        .unwrap(),
+    );
     client.hear()
 }
 
