@@ -172,7 +172,7 @@ pub enum Step {
     Say { kind: &'static str, text: Box<[u8]> },
     /// From here on these are the client's subscriptions, by id; its other subscriptions end without a word.
     Want(Vec<Wish>),
-    /// Subscribes; the outcome is told (`Dialect::outcome`).
+    /// Subscribes; the outcome is told (`Dialect::outcome`). A client whose dialect has no words for outcomes is closed with 1008 if it is refused.
     Subscribe(Wish),
     /// Changes a running subscription; the outcome is told.
     Update { id: SubId, change: Box<Change>, seek: Box<Seek> },

@@ -37,7 +37,7 @@ impl Hooks {
     }
 
     /// Tells that a connection has ended.
-    pub(super) fn tell_end(&self, outgoing: &mut Outgoing<Mesh>, call: Call) {
+    pub(super) fn tell_end(&self, outgoing: &mut Outgoing<Mesh>, call: &Call) {
         let hooks = [Hook::BeforeDisconnect, Hook::AfterDisconnect];
         for hook in hooks.into_iter().filter(|hook| self.terms.asked.contains(*hook)) {
             let call = Call { hook, ..call.clone() };

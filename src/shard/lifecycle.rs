@@ -110,7 +110,7 @@ impl Shard {
             self.life.last_words.append(&mut words);
         }
         if let Some(call) = conn.take_end((self.shards.here(), id)) {
-            self.settings.hooks.tell_end(&mut self.outgoing, call);
+            self.settings.hooks.tell_end(&mut self.outgoing, &call);
         }
         let generation = conn.generation;
         let name = conn.caller.origin.as_deref_mut().map_or(0, |of| std::mem::take(&mut of.name));

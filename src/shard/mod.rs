@@ -248,7 +248,7 @@ impl Shard {
             // This shard has no tables.
             Mesh::Tables(_) => {}
             Mesh::TablesSay { conn, answer } => {
-                self.answered_outside(conn, &Reply::Table(&answer), now)
+                self.answered_outside(conn, &Reply::Table(&answer), now);
             }
             // This shard answers none.
             Mesh::Hook(_) => {}

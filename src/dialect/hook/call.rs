@@ -194,28 +194,24 @@ impl Call {
 }
 
 impl Credentials {
-    const fn members(&self) -> [(&'static str, Option<&Box<str>>); 4] {
+    fn members(&self) -> [(&'static str, Option<&str>); 4] {
         [
-            ("authorization", self.authorization.as_ref()),
-            ("token", self.token.as_ref()),
-            ("user", self.user.as_ref()),
-            ("password", self.password.as_ref()),
+            ("authorization", self.authorization.as_deref()),
+            ("token", self.token.as_deref()),
+            ("user", self.user.as_deref()),
+            ("password", self.password.as_deref()),
         ]
     }
 
     fn weight_bytes(&self) -> usize {
         size_of::<Self>()
-            + self
-                .members()
-                .iter()
-                .map(|(_, text)| text.map_or(0, |text| text.len()))
-                .sum::<usize>()
+            + self.members().iter().map(|(_, text)| text.map_or(0, str::len)).sum::<usize>()
     }
 
     fn put_json(&self, out: &mut Vec<u8>) {
         out.push(b'{');
         for (member, text) in self.members() {
-            put_or_null(out, member, text.map(|text| &**text));
+            put_or_null(out, member, text);
         }
         out.push(b'}');
     }

@@ -6,6 +6,7 @@
 use super::super::Shard;
 use super::super::conns::Conn;
 use super::super::conns::Conns;
+use super::super::conns::Origin;
 use super::super::input::ConnId;
 use super::super::settings::Settings;
 use super::super::shards::Shards;
@@ -35,6 +36,13 @@ pub(super) fn asks_outside(steps: &[Step]) -> bool {
         steps.first(),
         Some(Step::Ask { what: Request::Query(_) | Request::Write(_) | Request::Hook(_), .. })
     )
+}
+
+/// Notes what few connections have.
+fn note(conns: &mut Conns, id: ConnId, note: impl FnOnce(&mut Origin)) {
+    if let Some(conn) = conns.find_mut(id) {
+        note(conn.caller.origin_mut());
+    }
 }
 
 impl Conn {
@@ -112,22 +120,14 @@ impl Shard {
                     }
                 }
                 Step::Silence { after_s } => {
-                    if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().silent_s_max = after_s;
-                    }
+                    note(&mut self.conns, id, |origin| origin.silent_s_max = after_s);
                 }
                 Step::Claim { name } => self.claim_for(id, name),
                 Step::Window { most } => {
-                    if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().window_max = most;
-                    }
+                    note(&mut self.conns, id, |origin| origin.window_max = most);
                 }
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
-                Step::AtEnd(call) => {
-                    if let Some(conn) = self.conns.find_mut(id) {
-                        conn.caller.origin_mut().at_end = Some(call);
-                    }
-                }
+                Step::AtEnd(call) => note(&mut self.conns, id, |of| of.at_end = Some(call)),
                 Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
                 Step::Abort => self.remove(id),
                 Step::Ask { ticket, what: Request::Identify { token } } => {
@@ -149,6 +149,8 @@ impl Shard {
                         .iter()
                         .map(|wish| self.subscribe_or_replace(id, wish, now))
                         .collect();
+                    let refused = results.iter().filter_map(|result| result.as_ref().err());
+                    refused.for_each(|refusal| self.stats.tally.refuse(refusal.code, 1));
                     let answer = Answer::Subscribed(&results);
                     let answered = self.answer_in_talk(id, ticket, answer, now);
                     steps.splice(0..0, answered).for_each(drop);
