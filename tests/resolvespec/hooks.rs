@@ -1,7 +1,6 @@
 //! Hooks: where each is asked, what its answer changes, and that neither a hook nor its silence opens what it guards.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 
 use fanwire::auth::Anonymous;
 use fanwire::auth::AnonymousAccess;
@@ -74,16 +73,17 @@ pub(crate) fn subscribe(client: &mut Client, world: &mut World, options: &str) -
     client.ask(world, &text).remove(0)
 }
 
-type Log = Arc<Mutex<Vec<(&'static str, Value)>>>;
+/// What was asked, in order.
+type Log = flume::Receiver<(&'static str, Value)>;
 
 /// Writes down every call, and says yes.
 fn scribe(hooks: &[Hook]) -> (Chain, Log) {
-    let log = Log::default();
+    let (writes, log) = flume::bounded(1000);
     let chain = hooks.iter().fold(Chain::default(), |chain, hook| {
-        let (log, name) = (Arc::clone(&log), hook.name());
+        let (writes, name) = (writes.clone(), hook.name());
         chain.on(*hook, move |call| {
             let call = serde_json::from_slice(&call.to_json()).unwrap();
-            log.lock().unwrap().push((name, call));
+            writes.try_send((name, call)).unwrap();
             Ok(Verdict::default())
         })
     });
@@ -91,7 +91,7 @@ fn scribe(hooks: &[Hook]) -> (Chain, Log) {
 }
 
 fn take(log: &Log) -> Vec<(&'static str, Value)> {
-    std::mem::take(&mut log.lock().unwrap())
+    log.try_iter().collect()
 }
 
 fn names(log: &Log) -> Vec<&'static str> {

@@ -9,11 +9,12 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::thread::Builder;
 use std::time::Duration;
 
+use fanwire::clock::Clock;
 use fanwire::config::Config;
 use fanwire::dialect::Hook;
 use fanwire::dialect::hook::Chain;
@@ -41,40 +42,54 @@ struct Heard {
     body: Vec<u8>,
 }
 
-/// Whoever answers hooks: with one answer until it is given another. It ends with its last connection.
+/// A status and a body; `None`: no answer at all.
+type Said = Option<(u16, String)>;
+
+/// Whoever answers hooks, always with one of these answers. It ends with its last connection.
 #[derive(Clone, Debug)]
 struct Answerer {
     address: SocketAddr,
-    /// The status and the body; `None`: none.
-    answer: Arc<Mutex<Option<(u16, String)>>>,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    answers: Arc<[Said]>,
+    /// Which of them is given now.
+    index: Arc<AtomicUsize>,
+    told: flume::Sender<Heard>,
+    heard: flume::Receiver<Heard>,
     connections: Arc<AtomicUsize>,
 }
 
 impl Answerer {
-    fn start(tls: Option<Arc<ServerConfig>>) -> Self {
+    fn start(answers: &[Said], tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (told, heard) = flume::bounded(1000);
         let answerer = Self {
             address: listener.local_addr().unwrap(),
-            answer: Arc::new(Mutex::new(Some((200, "{}".to_owned())))),
-            heard: Arc::default(),
+            answers: answers.into(),
+            index: Arc::default(),
+            told,
+            heard,
             connections: Arc::default(),
         };
         let of_thread = answerer.clone();
-        std::thread::spawn(move || {
+        let accept = move || {
             for socket in listener.incoming().map_while(Result::ok) {
                 of_thread.connections.fetch_add(1, Ordering::Relaxed);
                 let (each, tls) = (of_thread.clone(), tls.clone());
-                std::thread::spawn(move || match tls {
+                let serve = move || match tls {
                     Some(tls) => {
                         let connection = ServerConnection::new(tls).unwrap();
                         each.serve(StreamOwned::new(connection, socket));
                     }
                     None => each.serve(socket),
-                });
+                };
+                Builder::new().spawn(serve).unwrap();
             }
-        });
+        };
+        Builder::new().spawn(accept).unwrap();
         answerer
+    }
+
+    fn yes() -> [Said; 1] {
+        [Some((200, "{}".to_owned()))]
     }
 
     fn serve(&self, socket: impl Read + Write) {
@@ -91,9 +106,10 @@ impl Answerer {
                 length.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
             let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
             socket.read_exact(&mut body).unwrap();
-            self.heard.lock().unwrap().push(Heard { head, body });
-            let answer = self.answer.lock().unwrap().clone();
-            let Some((status, body)) = answer else { continue };
+            self.told.try_send(Heard { head, body }).unwrap();
+            let Some((status, body)) = &self.answers[self.index.load(Ordering::Relaxed)] else {
+                continue;
+            };
             let length = body.len();
             let text = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
             if socket.get_mut().write_all(text.as_bytes()).is_err() {
@@ -103,8 +119,8 @@ impl Answerer {
         }
     }
 
-    fn says(&self, answer: Option<(u16, &str)>) {
-        *self.answer.lock().unwrap() = answer.map(|(status, body)| (status, body.to_owned()));
+    fn says(&self, index: usize) {
+        self.index.store(index, Ordering::Relaxed);
     }
 }
 
@@ -165,9 +181,9 @@ fn field<'a>(heard: &'a Heard, name: &str) -> &'a str {
 #[test]
 fn calls_are_signed_and_their_connections_are_kept() {
     let folder = Folder::new("signed");
-    let answerer = Answerer::start(None);
+    let answerer = Answerer::start(&Answerer::yes(), None);
     let config = config(&format!(
-        "secret_file = '{}'\nbefore_read = 'http://{}/read'\nafter_create = 'http://{}/made?x=1'",
+        "timeout_ms = 20000\nsecret_file = '{}'\nbefore_read = 'http://{}/read'\nafter_create = 'http://{}/made?x=1'",
         folder.0.join("secret").display(),
         answerer.address,
         answerer.address
@@ -180,7 +196,7 @@ fn calls_are_signed_and_their_connections_are_kept() {
     let made = ask(&mut client, r#""operation":"create","data":{"name":"Ada"}"#);
     assert_eq!(made["success"], true);
     assert_eq!(answerer.connections.load(Ordering::Relaxed), 1, "it is kept");
-    let heard = answerer.heard.lock().unwrap().clone();
+    let heard: Vec<Heard> = answerer.heard.try_iter().collect();
     assert_eq!(heard.len(), 9);
     assert!(heard[0].head.starts_with("POST /read HTTP/1.1\r\n"), "{}", heard[0].head);
     assert!(heard[8].head.starts_with("POST /made?x=1 HTTP/1.1\r\n"), "{}", heard[8].head);
@@ -190,8 +206,8 @@ fn calls_are_signed_and_their_connections_are_kept() {
     let signature = field(&heard[8], "fanwire-signature");
     let (at, signature) = signature.split_once(",v1=").unwrap();
     let at = at.strip_prefix("t=").unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    assert!(now.as_secs().abs_diff(at.parse().unwrap()) < 60, "{at}");
+    let now_s = Clock::start().now().wall_us / 1_000_000;
+    assert!(now_s.abs_diff(at.parse().unwrap()) < 60, "{at}");
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET);
     let signed = [at.as_bytes(), b".", &heard[8].body].concat();
     let tag: Vec<u8> = (0..signature.len())
@@ -204,37 +220,48 @@ fn calls_are_signed_and_their_connections_are_kept() {
 
 #[test]
 fn whatever_is_wrong_with_an_answer_closes_and_what_follows_is_answered() {
-    let answerer = Answerer::start(None);
     let long = " ".repeat(fanwire::limits::HOOK_ANSWER_BYTES_MAX + 1);
-    let slow = "timeout_ms = 150";
+    let late = "it was not answered in time";
+    let strange = "its answer is not understood";
+    let wrong: [(Option<(u16, &str)>, &str); 6] = [
+        (None, late),
+        (Some((500, "{}")), strange),
+        (Some((302, "{}")), strange),
+        (Some((200, r#"{"filter":[]}"#)), strange),
+        (Some((200, "no")), strange),
+        (Some((200, &long)), strange),
+    ];
+    let right = [(204, ""), (200, ""), (200, r#"{"abort":false}"#)];
+    let all = wrong.iter().map(|(answer, _)| *answer).chain(right.map(Some));
+    let all: Vec<Said> =
+        all.map(|answer| answer.map(|(status, body)| (status, body.to_owned()))).collect();
+    let answerer = Answerer::start(&all, None);
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (open_by_word, address) in
-        [("", answerer.address), ("fail_open = ['before_read']", answerer.address), ("", nobody)]
-    {
-        let config = config(&format!("before_read = 'http://{address}/'\n{slow}\n{open_by_word}"));
-        let running = Server::start(&config).unwrap();
+    let fail_open = "fail_open = ['before_read']";
+    let is_yes = |index: usize| index >= wrong.len();
+    // Whoever never answers is waited for shortly, and everybody else for as long as a broken machine may take.
+    for (address, opens, timeout_ms, indices) in [
+        (answerer.address, "", 50, 0..1),
+        (answerer.address, "", 20_000, 1..all.len()),
+        (answerer.address, fail_open, 50, 0..1),
+        (answerer.address, fail_open, 20_000, 1..all.len()),
+        (nobody, "", 20_000, 0..1),
+    ] {
+        let hooks =
+            format!("before_read = 'http://{address}/'\ntimeout_ms = {timeout_ms}\n{opens}");
+        let running = Server::start(&config(&hooks)).unwrap();
         let mut client = open(&running);
-        for (answer, why) in [
-            (None, "it was not answered in time"),
-            (Some((500, "{}")), "its answer is not understood"),
-            (Some((302, "{}")), "its answer is not understood"),
-            (Some((200, r#"{"filter":[]}"#)), "its answer is not understood"),
-            (Some((200, "no")), "its answer is not understood"),
-            (Some((200, &*long)), "its answer is not understood"),
-        ] {
-            answerer.says(answer);
+        for index in indices {
+            answerer.says(index);
             let told = read(&mut client);
-            if !open_by_word.is_empty() {
-                assert_eq!(told["success"], true, "{answer:?}: {told}");
+            if is_yes(index) || !opens.is_empty() {
+                assert_eq!(told["success"], true, "{index}: {told}");
                 continue;
             }
-            let why = if address == nobody { "nobody answers it" } else { why };
+            let why = if address == nobody { "nobody answers it" } else { wrong[index].1 };
             let message = format!("the hook before_read failed: {why}");
-            assert_eq!(told["error"], json!({"code": "hook_error", "message": message}));
-        }
-        for right in [(204, ""), (200, ""), (200, r#"{"abort":false}"#)] {
-            answerer.says(Some(right));
-            assert_eq!(read(&mut client)["success"], address != nobody, "{right:?}");
+            let error = json!({"code": "hook_error", "message": message});
+            assert_eq!(told["error"], error, "{index}");
         }
         stop(running);
     }
@@ -258,11 +285,13 @@ fn an_encrypted_hook_is_believed_only_if_its_authorities_vouch_for_it() {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
-    let answerer = Answerer::start(Some(Arc::new(tls)));
+    let answerer = Answerer::start(&Answerer::yes(), Some(Arc::new(tls)));
     let url = format!("https://localhost:{}/", answerer.address.port());
     let ca = folder.join("ca.pem");
     for (authorities, is_believed) in [(ca.display().to_string(), true), (String::new(), false)] {
-        let config = config(&format!("before_read = '{url}'\nca_file = '{authorities}'"));
+        let config = config(&format!(
+            "timeout_ms = 20000\nbefore_read = '{url}'\nca_file = '{authorities}'"
+        ));
         let running = Server::start(&config).unwrap();
         let mut client = open(&running);
         for _ in 0..3 {
@@ -271,8 +300,7 @@ fn an_encrypted_hook_is_believed_only_if_its_authorities_vouch_for_it() {
         }
         stop(running);
     }
-    let heard = answerer.heard.lock().unwrap();
-    assert_eq!(heard.len(), 3, "nobody else is told anything");
+    assert_eq!(answerer.heard.try_iter().count(), 3, "nobody else is told anything");
 }
 
 #[test]

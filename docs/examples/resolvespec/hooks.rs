@@ -2,6 +2,8 @@
 //!
 //! Clients see and change rows of their team only, which stands in their token (`?token=red`), and whoever changes a row is written down.
 
+#![expect(clippy::print_stderr, reason = "a program says what it does")]
+
 use std::path::Path;
 use std::sync::Arc;
 
