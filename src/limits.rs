@@ -8,6 +8,8 @@
 mod access;
 #[path = "limits/admin.rs"]
 mod admin;
+#[path = "limits/cache.rs"]
+mod cache;
 #[path = "limits/dialects.rs"]
 mod dialects;
 #[path = "limits/filters.rs"]
@@ -25,6 +27,7 @@ mod tls;
 
 pub use access::*;
 pub use admin::*;
+pub use cache::*;
 pub use dialects::*;
 pub use filters::*;
 pub use hooks::*;

@@ -8,9 +8,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+use super::cache_figures::CACHE_FIGURES;
 use super::orders::OrderBook;
 use super::orders::Ordered;
 use super::orders::Orders;
+use super::party_figures::PartyCells;
 use super::store_figures::STORE_FIGURES;
 use crate::dialect::DialectId;
 use crate::event::ShardId;
@@ -22,6 +24,7 @@ use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Stats;
 use crate::shard::Tally;
+use crate::tables::CacheFigures;
 
 /// What one shard leaves.
 #[derive(Clone, Copy, Debug)]
@@ -101,8 +104,9 @@ pub struct Board {
     cells: Vec<Cell>,
     is_ready: AtomicBool,
     /// What the store has counted, if there is one.
-    store: [AtomicU64; STORE_FIGURES.len()],
-    has_store: AtomicBool,
+    store: PartyCells<{ STORE_FIGURES.len() }>,
+    /// What the cache in front of tables has counted, if there is one.
+    cache: PartyCells<{ CACHE_FIGURES.len() }>,
     is_store_full: AtomicBool,
     /// Where orders of operators are handed in, if somebody takes them.
     orders: OnceLock<OrderBook>,
@@ -115,8 +119,8 @@ impl Board {
         Self {
             cells: (0..shard_count).map(|_| Cell::new()).collect(),
             is_ready: AtomicBool::new(false),
-            store: [const { AtomicU64::new(0) }; STORE_FIGURES.len()],
-            has_store: AtomicBool::new(false),
+            store: PartyCells::new(),
+            cache: PartyCells::new(),
             is_store_full: AtomicBool::new(false),
             orders: OnceLock::new(),
         }
@@ -156,17 +160,23 @@ impl Board {
 
     /// Takes note of what the store has counted. Whoever finds its disk full is sent elsewhere.
     pub fn note_store(&self, figures: &Figures) {
-        for (cell, metric) in self.store.iter().zip(STORE_FIGURES) {
-            cell.store((metric.read)(figures), Ordering::Relaxed);
-        }
-        self.has_store.store(true, Ordering::SeqCst);
+        self.store.note(figures, &STORE_FIGURES);
         self.is_store_full.store(figures.is_full == 1, Ordering::SeqCst);
     }
 
     /// What the store has counted, in the order of `STORE_FIGURES`; nothing, if there is none.
     pub(super) fn store(&self) -> impl Iterator<Item = u64> {
-        let count = if self.has_store.load(Ordering::SeqCst) { self.store.len() } else { 0 };
-        self.store.iter().take(count).map(|cell| cell.load(Ordering::Relaxed))
+        self.store.read()
+    }
+
+    /// Takes note of what the cache in front of tables has counted.
+    pub fn note_cache(&self, figures: &CacheFigures) {
+        self.cache.note(figures, &CACHE_FIGURES);
+    }
+
+    /// What it has counted, in the order of `CACHE_FIGURES`; nothing, if there is none.
+    pub(super) fn cache(&self) -> impl Iterator<Item = u64> {
+        self.cache.read()
     }
 
     /// Takes note of a shard's counts.

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use super::board::Board;
 use super::board::Noted;
+use super::cache_figures::CACHE_FIGURES;
 use super::log;
 use super::store_figures::STORE_FIGURES;
 use crate::dialect::RefusalCode;
@@ -43,6 +44,9 @@ fn render(board: &Board) -> String {
         } else {
             page.single(figure.name, figure.kind, figure.help, value);
         }
+    }
+    for (figure, value) in CACHE_FIGURES.iter().zip(board.cache()) {
+        page.single(figure.name, figure.kind, figure.help, value);
     }
     put_process(&mut page, board, noted.len() as u64);
     page.0
@@ -185,6 +189,7 @@ mod tests {
     use crate::history::keeper::Figures;
     use crate::shard::Pulse;
     use crate::shard::Stats;
+    use crate::tables::CacheFigures;
 
     /// Reads the page as `promtool check metrics` does: HELP and TYPE once and in front of all samples of a name, which lie together; the rules for names that its
     /// linter has; buckets that rise and end in a count.
@@ -289,6 +294,8 @@ mod tests {
         let second = Stats { connections: 5, tally: first.tally, ..Stats::default() };
         board.note(ShardId(1), Noted::of(&second, &pulse));
         board.note_store(&Figures { write_us: 1_250_000, ..Figures::default() });
+        assert!(!render(&board).contains("fanwire_cache_"), "there is no cache");
+        board.note_cache(&CacheFigures { hits: 5, servers_up: 2, ..CacheFigures::default() });
         let samples = parse(&render(&board));
         let count = |sample: &str| samples[sample];
         for (sample, value) in [
@@ -304,6 +311,8 @@ mod tests {
             ("fanwire_loop_turn_seconds_bucket{shard=\"1\",le=\"1\"}", 0.0),
             ("fanwire_loop_turn_seconds_sum{shard=\"1\"}", 2.0),
             ("fanwire_store_write_seconds_total", 1.25),
+            ("fanwire_cache_hits_total", 5.0),
+            ("fanwire_cache_servers_up", 2.0),
         ] {
             assert!((count(sample) - value).abs() < 1e-9, "{sample}: {}", count(sample));
         }

@@ -4,12 +4,14 @@
 //! `Board` ten times a second and readers add them up. Never says anything about a client.
 
 mod board;
+mod cache_figures;
 mod desk;
 pub mod jwks;
 pub mod lines;
 pub mod log;
 mod metrics;
 mod orders;
+mod party_figures;
 mod store_figures;
 
 pub use board::Board;

@@ -1,27 +1,12 @@
 //! What a store counts, as `GET /metrics` names it.
 
+use super::party_figures::PartyFigure;
+use super::party_figures::figure;
 use crate::history::keeper::Figures;
 use crate::shard::FigureKind;
 
-/// One of them.
-pub(super) struct StoreFigure {
-    pub(super) name: &'static str,
-    pub(super) kind: FigureKind,
-    pub(super) help: &'static str,
-    pub(super) read: fn(&Figures) -> u64,
-}
-
-const fn figure(
-    name: &'static str,
-    kind: FigureKind,
-    help: &'static str,
-    read: fn(&Figures) -> u64,
-) -> StoreFigure {
-    StoreFigure { name, kind, help, read }
-}
-
 /// All of them.
-pub(super) const STORE_FIGURES: [StoreFigure; 19] = [
+pub(super) const STORE_FIGURES: [PartyFigure<Figures>; 19] = [
     figure(
         "fanwire_store_events_total",
         FigureKind::Counter,

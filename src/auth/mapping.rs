@@ -241,7 +241,7 @@ mod tests {
         let both =
             r#"{"sub":"ada","role":["viewer","admin"],"realm_access":{"roles":["admin","ops"]}}"#;
         let ada = principal(&mapping, both).unwrap();
-        assert_eq!(ada.roles, ["viewer".into(), "admin".into(), "ops".into()]);
+        assert_eq!(ada.roles, ["viewer", "admin", "ops"].map(Box::<str>::from));
         let wrong = principal(&mapping, r#"{"sub":"ada","role":{"admin":true}}"#).unwrap_err();
         assert_eq!(wrong.to_string(), "token's claim `role` is not a string or a list of strings");
     }

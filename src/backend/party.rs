@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sqlite::Sqlite;
+use super::cache::Cached;
 use crate::conn::Doorbell;
 use crate::conn::Heard;
 use crate::conn::Party;
@@ -17,63 +17,23 @@ use crate::shard::Lane;
 use crate::shard::Mesh;
 use crate::shard::PartyId;
 use crate::shard::conn_of;
-use crate::tables::asks::Ask;
-use crate::tables::keeper::Keeper;
 use crate::tables::keeper::Outcome;
 
 /// How long it sleeps at most while nothing happens.
 const REST: Duration = Duration::from_secs(3600);
 
-/// Where the rows are.
-#[derive(Debug)]
-pub enum Backend {
-    Memory(Box<Keeper>),
-    Sqlite(Box<Sqlite>),
-}
-
-impl Backend {
-    /// Hears one thing; appends what is to be said at once.
-    pub fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
-        match self {
-            Self::Memory(keeper) => keeper.hear(ask, out),
-            Self::Sqlite(sqlite) => sqlite.hear(ask, out),
-        }
-    }
-
-    /// Nothing more comes just now: what was put off is done. Appends what is to be said.
-    pub fn settle(&mut self, out: &mut Vec<Outcome>) {
-        match self {
-            // It puts nothing off.
-            Self::Memory(_) => {}
-            Self::Sqlite(sqlite) => {
-                sqlite.settle(out);
-                sqlite.hand_out_ready(out);
-            }
-        }
-    }
-
-    /// Whether there is something to be settled though nothing was heard.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        match self {
-            Self::Memory(_) => false,
-            Self::Sqlite(sqlite) => sqlite.is_ready(),
-        }
-    }
-}
-
 /// Whoever has the tables, with everything that its thread needs.
 #[derive(Debug)]
 pub struct TablesParty {
     party: Party<Mesh>,
-    backend: Backend,
+    backend: Cached,
     homes: Homes,
 }
 
 impl TablesParty {
     /// Tables at their place in the mesh.
     #[must_use]
-    pub const fn new(party: Party<Mesh>, backend: Backend, homes: Homes) -> Self {
+    pub const fn new(party: Party<Mesh>, backend: Cached, homes: Homes) -> Self {
         Self { party, backend, homes }
     }
 
@@ -93,7 +53,7 @@ impl TablesParty {
                 continue;
             }
             let backend = &self.backend;
-            match self.party.hear_unless(REST, || backend.is_ready()) {
+            match self.party.hear_unless(backend.rest(REST), || backend.is_ready()) {
                 Heard::Message(message) => self.take(message, &mut out),
                 Heard::Nothing => {}
                 Heard::Stop => break,

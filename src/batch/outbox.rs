@@ -9,59 +9,19 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(crate) use self::item::ITEM_BYTES;
+pub use self::item::Item;
 use self::notices::note_skipped;
 use super::budget::Budget;
 use super::budget::Counted;
 use super::policy::Policy;
 use crate::event::Event;
-use crate::event::Mark;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::GAP_TOPICS_MAX;
 use crate::position::Gap;
 use crate::position::GapReason;
 use crate::position::Skipped;
-
-/// Bytes that an item costs besides what it holds.
-pub(crate) const ITEM_BYTES: usize = 48;
-
-/// One thing to be sent.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// An event, and which of the connection's subscriptions it is for, one bit each.
-    Event { event: Arc<Event>, subs: u64 },
-    /// An event of the past that is told out of the order of its stamp, and that no policy drops.
-    Past { event: Arc<Event>, subs: u64 },
-    /// A message of the server's, as text, and the word for what it is.
-    Said { kind: &'static str, text: Box<[u8]> },
-    /// Up to which stamp of which shards everything has now been sent; no bytes of its own.
-    Reached {
-        homes: Box<[(u16, u64)]>,
-        /// What the reader has now had of its topic, if it asked for one.
-        mark: Option<Mark>,
-    },
-    /// Bytes that go as they are: a control frame.
-    Raw(Box<[u8]>),
-    /// The place of an answer that is not known yet: nothing behind it leaves before it is filled. At most one.
-    Reserved,
-}
-
-impl Item {
-    /// Whether the server says it of itself: nothing else holds its bytes.
-    const fn is_answer(&self) -> bool {
-        matches!(self, Self::Said { .. } | Self::Raw(_) | Self::Reserved)
-    }
-
-    fn weight_bytes(&self) -> usize {
-        ITEM_BYTES
-            + match self {
-                Self::Event { event, .. } | Self::Past { event, .. } => event.weight_bytes(),
-                Self::Said { text: bytes, .. } | Self::Raw(bytes) => bytes.len(),
-                Self::Reached { homes, .. } => size_of_val(&**homes),
-                Self::Reserved => 0,
-            }
-    }
-}
 
 /// What became of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -380,9 +340,7 @@ impl Outbox {
     #[must_use]
     pub fn large_next(&self) -> Option<&Item> {
         let next = self.items.front().and_then(Option::as_ref).map(|waiting| &waiting.item);
-        next.filter(|item| {
-            matches!(item, Item::Event { event, .. } | Item::Past { event, .. } if event.is_large())
-        })
+        next.filter(|item| item.event().is_some_and(|(event, _)| event.is_large()))
     }
 
     /// Takes the next item, if it may leave.
@@ -403,7 +361,7 @@ impl Outbox {
     pub fn into_replies(self) -> Vec<Item> {
         let is_reply = |item: &Item| match item {
             Item::Said { kind, .. } => !matches!(*kind, "live" | "gap" | "skipped"),
-            Item::Raw(_) => true,
+            Item::Own { .. } | Item::Raw(_) => true,
             Item::Event { .. } | Item::Past { .. } | Item::Reached { .. } | Item::Reserved => false,
         };
         let items = self.items.into_iter().flatten();
@@ -484,6 +442,8 @@ impl Outbox {
         self.drop_leading_holes();
     }
 }
+
+mod item;
 
 mod look;
 

@@ -21,6 +21,8 @@ pub struct ViewConfig {
     pub deletes: bool,
     /// Path of the file with the secret that its clients share, if there is such a thing.
     pub secret_file: String,
+    /// What its clients' messages are published under; empty: they are not.
+    pub published_under: String,
 }
 
 /// What is set of one protocol.
@@ -89,7 +91,7 @@ fn setting_key(table: &str, index: usize, setting: &Setting) -> DialectKey {
 }
 
 fn guest_keys(table: &str, guest: &Guest) -> Vec<DialectKey> {
-    let Guest { called, origin, deletes_as, secret } = guest;
+    let Guest { called, origin, deletes_as, secret, published_under } = guest;
     let key = |name: &str, takes, default: &str, unit, doc| DialectKey {
         name: format!("{table}.{name}"),
         slot: Slot::View(takes),
@@ -151,5 +153,18 @@ fn guest_keys(table: &str, guest: &Guest) -> Vec<DialectKey> {
             (*secret).to_owned(),
         ));
     }
+    keys.extend(published_under.map(|under| under_key(table, called, under)));
     keys
+}
+
+fn under_key(table: &str, called: &str, under: &str) -> DialectKey {
+    DialectKey {
+        name: format!("{table}.published_under"),
+        slot: Slot::View(Takes::Text { field: |view| &mut view.published_under }),
+        default: format!("\"{under}\""),
+        unit: "",
+        doc: format!(
+            "Where MQTT is spoken and tables are declared, what {called} says is heard as publications to `{under}/CLIENT/request`, and answered to `{under}/CLIENT/response`; this is what stands before `/CLIENT`. Empty: it is not heard so."
+        ),
+    }
 }

@@ -12,6 +12,7 @@ mod file;
 mod hooks;
 mod keys;
 mod keys_auth;
+mod keys_cache;
 mod keys_hooks;
 mod keys_memory;
 mod keys_proxy;
@@ -47,6 +48,8 @@ pub use error::Problem;
 pub use hooks::HooksConfig;
 pub use places::Places;
 pub use rows::BackendChoice;
+pub use rows::CacheChoice;
+pub use rows::CacheConfig;
 pub use rows::TableConfig;
 pub use rows::TablesConfig;
 

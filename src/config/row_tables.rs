@@ -29,7 +29,7 @@ from = [\"feed/posts\"]
 writes = false
 ";
 
-pub(super) const DOC: &str = "Tables whose newest row of each key is kept, and read, written and heard by the dialects that talk of tables ([TABLES](TABLES.md)). `columns`: for each its name, its type (`bool`, `int`, `decimal`, `float`, `text`, `time`, `bytes`, `json`), and behind these, in any order, `key`, `required` (never null; a key is), `generated` (a row that comes without it is given one), `indexed`, `sorted` (a replay's rows are sorted by it, the highest first), `live` (it says something of a change: it is told live, and is no part of a replay) and `cardinality=N` (so many rows have one value, about). `relations`: for each its name, `one` or `many`, the other table, the column there, and the column here that it equals. `topic`: its changes are events of this topic, `tables/` and its name unless it is said. `from`: topics and patterns whose events become rows. `writes = false`: no client writes it. `replay_rows_max`: rows that a replay may ask for at most; 0: any number. `ranked_by`: the rows have places ([rtbdp](dialects/rtbdp.md)): the column with their score, and behind it those within which they are counted.";
+pub(super) const DOC: &str = "Tables whose newest row of each key is kept, and read, written and heard by the dialects that talk of tables ([TABLES](TABLES.md)). `columns`: for each its name, its type (`bool`, `int`, `decimal`, `float`, `text`, `time`, `bytes`, `json`), and behind these, in any order, `key`, `required` (never null; a key is), `generated` (a row that comes without it is given one), `indexed`, `sorted` (a replay's rows are sorted by it, the highest first), `live` (it says something of a change: it is told live, and is no part of a replay) and `cardinality=N` (so many rows have one value, about). `relations`: for each its name, `one` or `many`, the other table, the column there, and the column here that it equals. `topic`: its changes are events of this topic, `tables/` and its name unless it is said. `from`: topics and patterns whose events become rows. `writes = false`: no client writes it. `cached = true`: if answers are kept (`tables.cache`), whole answers of this table are, and not only numbers of rows. `replay_rows_max`: rows that a replay may ask for at most; 0: any number. `ranked_by`: the rows have places ([rtbdp](dialects/rtbdp.md)): the column with their score, and behind it those within which they are counted.";
 
 pub(super) fn read(
     config: &mut Config,
@@ -52,6 +52,7 @@ pub(super) fn read(
                 "relations" => said.relations = member.list(file)?,
                 "from" => said.from = member.list(file)?,
                 "writes" => said.writes = member.switch(file)?,
+                "cached" => said.cached = member.switch(file)?,
                 "replay_rows_max" => said.replay_rows_max = member.number(REPLAY_ROWS_MAX, file)?,
                 "ranked_by" => said.ranked_by = member.list(file)?,
                 _ => return Ok(false),

@@ -12,6 +12,30 @@ pub enum BackendChoice {
     Memory,
 }
 
+/// Who keeps answers of tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheChoice {
+    /// Nobody.
+    #[default]
+    Off,
+    /// The process itself.
+    Memory,
+    Redis,
+    Memcached,
+}
+
+/// How answers of tables are kept. See `docs/CONFIG.md` for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheConfig {
+    pub kept: CacheChoice,
+    pub bytes_max: u64,
+    pub servers: Vec<String>,
+    pub password_file: String,
+    pub namespace: String,
+    pub ttl_s: u64,
+    pub timeout_ms: u64,
+}
+
 /// Tables of rows. See `docs/CONFIG.md` for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TablesConfig {
@@ -21,6 +45,7 @@ pub struct TablesConfig {
     pub file: String,
     pub readers: u64,
     pub query_ms_max: u64,
+    pub cache: CacheConfig,
     /// The tables, in the order in which they are declared.
     pub declared: Vec<TableConfig>,
 }
@@ -45,6 +70,8 @@ pub struct TableConfig {
     pub relations: Vec<String>,
     pub from: Vec<String>,
     pub writes: bool,
+    /// Whether whole answers are kept, if anything is.
+    pub cached: bool,
     /// 0: any number.
     pub replay_rows_max: u64,
     /// The column with the score, and behind it those within which places are counted; empty: rows have no places.
@@ -60,6 +87,7 @@ impl Default for TableConfig {
             relations: Vec::new(),
             from: Vec::new(),
             writes: true,
+            cached: false,
             replay_rows_max: 0,
             ranked_by: Vec::new(),
         }

@@ -84,6 +84,7 @@ pub use outcome::RefusalCode;
 pub use outcome::STORE_SILENT;
 pub use outcome::Subs;
 pub use protocol::BatchPart;
+pub use protocol::ByTopic;
 pub use protocol::Dialect;
 pub use protocol::DialectId;
 pub use protocol::Encode;
@@ -125,6 +126,7 @@ pub use subscription::Subscription;
 pub use talk::Answer;
 pub use talk::Ask;
 pub use talk::Context;
+pub use talk::Correspond;
 pub use talk::NoPacket;
 pub use talk::Request;
 pub use talk::Said;
@@ -170,5 +172,7 @@ pub static PROTOCOLS: &[&Protocol] = &[
 
 /// The one in whose form the server's own events are, and whose names are those of the types of events that need a role.
 pub static HOUSE: &Protocol = &provisioning::PROTOCOL;
+/// The one whose messages may be published, in a protocol that carries publications.
+pub static BY_TOPIC: &ByTopic = &resolvespec::BY_TOPIC;
 pub use provisioning::LOG_ENTRY;
 pub use provisioning::METRIC_UPDATE;

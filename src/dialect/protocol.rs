@@ -7,6 +7,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::hash::Hasher;
 
+use crate::dialect::Correspond;
 use crate::dialect::Door;
 use crate::dialect::NoPacket;
 use crate::dialect::Opening;
@@ -14,6 +15,7 @@ use crate::dialect::Outcome;
 use crate::dialect::Setup;
 use crate::dialect::Subs;
 use crate::dialect::View;
+use crate::dialect::Views;
 use crate::event::Event;
 use crate::event::Payload;
 use crate::event::Text;
@@ -45,6 +47,23 @@ pub struct Packets {
     pub opens: fn(&Setup<'_>) -> Opening,
 }
 
+/// How a protocol's messages are said by publishing them, in another protocol that carries publications: `PREFIX/CLIENT/request` is heard, and answers
+/// and events go to `PREFIX/CLIENT/response` and `PREFIX/CLIENT/notify/NAME`. They are told to the connection that asked, and to nobody else.
+#[derive(Debug)]
+pub struct ByTopic {
+    pub protocol: &'static Protocol,
+    /// Begins a conversation, each of whose messages is a publication.
+    pub opens: fn(&Views) -> Box<dyn Correspond>,
+    /// As [`Dialect::encode`].
+    pub encode: Encode,
+    /// As [`Dialect::head`], for the subscription of this id.
+    pub head: fn(&str, &Event, &mut Vec<u8>),
+    /// What the topic of a subscription's events ends with, by its id.
+    pub name_of: fn(&str) -> &str,
+    /// The setting that says with which quality of service answers and events are told.
+    pub qos: &'static str,
+}
+
 /// What the page of the configuration says of a protocol whose clients came from somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guest {
@@ -56,6 +75,8 @@ pub struct Guest {
     pub deletes_as: Option<&'static str>,
     /// What a secret is for that all its clients share, in whole sentences. `None`: it knows of none.
     pub secret: Option<&'static str>,
+    /// What its clients' messages are published under in a protocol that carries publications, as its origin has it. `None`: they are not published.
+    pub published_under: Option<&'static str>,
 }
 
 /// A number, or a switch that is 0 or 1, that an operator may set of one protocol.

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::batch::Slow;
+use crate::dialect::DialectId;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Event;
@@ -32,6 +33,8 @@ pub struct Subscription {
     pub leave: bool,
     /// What its subscriber wants of each message, in a dialect that tells events in packets.
     pub delivery: Delivery,
+    /// The dialect in which it is told events, where that is not its connection's; of the same protocol, which has to keep such subscriptions apart.
+    pub told_in: Option<DialectId>,
     /// What its subscriber's tokens force on it, besides what `filter` says of them.
     pub forced: Forced,
 }
@@ -106,6 +109,7 @@ impl Change {
             fields: self.fields.unwrap_or_else(|| running.fields.clone()),
             leave: self.leave.unwrap_or(running.leave),
             delivery: running.delivery,
+            told_in: running.told_in,
             forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;

@@ -16,6 +16,7 @@ use crate::dialect::Refusal;
 use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
+use crate::dialect::Views;
 use crate::dialect::hook;
 use crate::dialect::hook::HookTerms;
 use crate::event::Draft;
@@ -42,6 +43,15 @@ pub trait Talk: fmt::Debug + Send {
 
     /// The connection is over: what is to be published for its client, if that may publish it.
     fn last_words(&mut self) -> Vec<Draft>;
+}
+
+/// A conversation whose messages are published.
+pub trait Correspond: Talk {
+    /// What is heard from here on is of the client whose topics begin so: `PREFIX/CLIENT`.
+    fn hears_from(&mut self, base: &str);
+
+    /// This is what the client has shown of who it is, for hooks to look at.
+    fn shows(&mut self, shown: hook::Credentials);
 }
 
 /// A conversation that asks.
@@ -99,6 +109,8 @@ impl<'a> Said<'a> {
 pub struct Context<'a> {
     pub now: Now,
     pub view: &'a View,
+    /// How every protocol sees the events.
+    pub views: &'a Views,
     pub epoch: &'a str,
     /// Whether it is known who the client is.
     pub is_known: bool,
@@ -170,6 +182,9 @@ pub enum Answer<'a> {
 pub enum Step {
     /// Sends the client this message; `kind`: what an event stream calls it.
     Say { kind: &'static str, text: Box<[u8]> },
+    /// Tells the client alone, as an event of this topic, if any of its subscriptions is to it: whatever these ask of the content of events, and
+    /// whatever their policy is. It has no place, and nothing keeps it.
+    Tell(Box<Draft>),
     /// From here on these are the client's subscriptions, by id; its other subscriptions end without a word.
     Want(Vec<Wish>),
     /// Subscribes; the outcome is told (`Dialect::outcome`). A client whose dialect has no words for outcomes is closed with 1008 if it is refused.

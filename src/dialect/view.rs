@@ -28,6 +28,8 @@ pub struct View {
     pub deletes: bool,
     /// What its clients have to know. `None`: nothing.
     pub secret: Option<Arc<Secret>>,
+    /// What its clients' messages are published under; empty: they are not.
+    pub published_under: Arc<str>,
 }
 
 /// A secret that all clients of a dialect share.
@@ -48,7 +50,13 @@ impl fmt::Debug for Secret {
 impl Default for View {
     fn default() -> Self {
         let everything = TopicPattern::new("**").expect("it is a pattern");
-        Self { topics: vec![everything], naming: Arc::default(), deletes: false, secret: None }
+        Self {
+            topics: vec![everything],
+            naming: Arc::default(),
+            deletes: false,
+            secret: None,
+            published_under: Arc::default(),
+        }
     }
 }
 
@@ -123,7 +131,9 @@ impl Views {
     pub fn new(protocols: &[&'static Protocol]) -> Self {
         let default = |protocol: &&'static Protocol| {
             let settings = protocol.settings.iter().map(|setting| setting.default).collect();
-            (*protocol, View::default(), settings)
+            let published_under = protocol.guest.and_then(|guest| guest.published_under);
+            let published_under = published_under.unwrap_or_default().into();
+            (*protocol, View { published_under, ..View::default() }, settings)
         };
         protocols.iter().map(default).collect()
     }
@@ -146,6 +156,12 @@ impl Views {
     #[must_use]
     pub fn of_protocol(&self, protocol: &Protocol) -> &View {
         &self.own(protocol).view
+    }
+
+    /// Whether a protocol is spoken here.
+    #[must_use]
+    pub fn speak(&self, protocol: &Protocol) -> bool {
+        self.protocols().any(|spoken| std::ptr::eq(spoken, protocol))
     }
 
     fn own(&self, protocol: &Protocol) -> &Own {
@@ -204,7 +220,7 @@ mod tests {
                 names: vec![("aircraft".into(), TopicName::new("adsb/ch").unwrap())],
             }),
             deletes: true,
-            secret: None,
+            ..View::default()
         };
         assert_eq!(view.topic_of("tracks").unwrap().as_str(), "peat/tracks");
         assert_eq!(view.topic_of("aircraft").unwrap().as_str(), "adsb/ch");

@@ -141,6 +141,16 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// The event that it would be at its home, at a moment in microseconds since 1970; it has no place there.
+    #[must_use]
+    pub fn without_place(self, home: HomeId, time_us: u64) -> Event {
+        let Self { topic, key, op, payload, fields, ack: _, meta } = self;
+        let (offset, previous, before) = (0, 0, None);
+        Event { topic, key, op, home, offset, previous, time_us, payload, fields, before, meta }
+    }
+}
+
 /// An event with its place in its topic. Shared between cores as `Arc<Event>`, never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

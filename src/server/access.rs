@@ -76,7 +76,16 @@ fn view(whole: &Config, table: &str, config: &ViewConfig) -> Result<View, Config
     }
     let naming = Arc::new(Naming { prefix: config.prefix.as_str().into(), names });
     let secret = secret(whole, &key("secret_file"), &config.secret_file)?;
-    Ok(View { topics, naming, deletes: config.deletes, secret })
+    let published_under = config.published_under.as_str();
+    if published_under.contains(['+', '#'])
+        || published_under.starts_with(['/', '$'])
+        || published_under.ends_with('/')
+    {
+        let why = "it is the beginning of topics: without wildcards, without a / at its ends, without a $ before it";
+        return Err(unusable(whole, &key("published_under"), why));
+    }
+    let published_under = published_under.into();
+    Ok(View { topics, naming, deletes: config.deletes, secret, published_under })
 }
 
 /// The secret that a dialect's clients share, and a token for it that nobody can tell from the secret: a new one at each start.

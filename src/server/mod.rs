@@ -5,6 +5,7 @@
 //! table of descriptors, listeners after.
 
 mod access;
+mod caching;
 mod doctor;
 mod driver;
 mod error;
@@ -250,7 +251,7 @@ impl Server {
             }),
         });
         let tables: Box<BeginTables<'_, _>> =
-            Box::new(|schema, place, clock| Tabling::start(config, schema, place, clock));
+            Box::new(|schema, place, about| Tabling::start(config, schema, place, about));
         let hooks = match hooks {
             Some(hooks) => Some(hooks),
             None => hooking::over_http(config, Clock::start())?

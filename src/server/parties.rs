@@ -44,8 +44,8 @@ pub(super) struct BeginHooks<'a, M> {
 type BeginHooking<'a, M> = dyn FnOnce((Party<M>, u16), Clock) -> Result<Hooking, StartError> + 'a;
 
 /// How the tables are begun.
-pub(super) type BeginTables<'a, M> =
-    dyn FnOnce(Schema, (Party<M>, Homes), Clock) -> Result<Tabling, StartError> + 'a;
+pub(super) type BeginTables<'a, M> = dyn FnOnce(&Schema, (Party<M>, Homes), (&Arc<Board>, Clock)) -> Result<Tabling, StartError>
+    + 'a;
 
 /// How the store is begun, and for which topics.
 pub(super) struct BeginStore<'a, M> {
@@ -128,7 +128,7 @@ impl<M: crate::shard::Message> Parties<'_, M> {
         let tabling = match (place(tables.party.is_some()), self.tables) {
             (Some(party), Some(begin)) => {
                 let homes = plan.settings.homes(shard_count);
-                Some(begin(tables.schema.clone(), (party, homes), clock)?)
+                Some(begin(&tables.schema, (party, homes), (board, clock))?)
             }
             _ => None,
         };

@@ -9,9 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::caching;
 use super::error::StartError;
 use super::written::unusable;
+use crate::admin::Board;
 use crate::backend::Backend;
+use crate::backend::Cached;
 use crate::backend::TablesParty;
 use crate::backend::sqlite;
 use crate::backend::sqlite::Sqlite;
@@ -27,6 +30,7 @@ use crate::event::Homes;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::shard::Mesh;
+use crate::tables::CacheFigures;
 use crate::tables::Column;
 use crate::tables::ColumnId;
 use crate::tables::Ranking;
@@ -199,12 +203,21 @@ impl Tabling {
     /// Begins.
     pub(super) fn start(
         config: &Config,
-        schema: Schema,
+        schema: &Schema,
         (party, homes): (Party<Mesh>, Homes),
-        clock: Clock,
+        (board, clock): (&Arc<Board>, Clock),
     ) -> Result<Self, StartError> {
-        let backend = backend(config, schema, (party.doorbell(), clock))?;
-        let party = TablesParty::new(party, backend, homes);
+        let bell = || (party.doorbell(), clock);
+        let backend = backend(config, schema.clone(), bell())?;
+        let cached = match caching::cache(config)? {
+            None => Cached::without(backend),
+            Some(how) => {
+                let board = Arc::clone(board);
+                let watch = move |figures: &CacheFigures| board.note_cache(figures);
+                Cached::new(backend, schema, &how, bell(), watch).map_err(StartError::Thread)?
+            }
+        };
+        let party = TablesParty::new(party, cached, homes);
         let doorbell = party.doorbell();
         let thread = std::thread::Builder::new().name("tables".to_owned());
         let thread = thread.spawn(move || party.run()).map_err(StartError::Thread)?;

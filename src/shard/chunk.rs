@@ -114,9 +114,7 @@ pub(super) fn fill(
             break;
         }
         let Some(item) = next_item(solo, class, window_max) else { break };
-        if let Item::Event { event, .. } | Item::Past { event, .. } = &item
-            && event.is_expired(now.wall_us)
-        {
+        if item.event().is_some_and(|(event, _)| event.is_expired(now.wall_us)) {
             continue;
         }
         filling.told.is_past = matches!(item, Item::Past { .. });
@@ -155,25 +153,21 @@ fn next_item(solo: &mut Solo, class: Option<&Class>, window_max: u16) -> Option<
     let share = solo.outbox.share();
     let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
     match window.is_full() {
-        false => solo.outbox.pop(),
+        // Each message has a number of its own.
+        false => solo.outbox.pop_part(|_, subs| voice::messages(class, subs).next().unwrap_or(0)),
         true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
     }
 }
 
 /// The quality of service that an item is told with.
 fn qos_of(class: &Class, item: &Item) -> u8 {
-    match item {
-        Item::Event { event, subs } | Item::Past { event, subs } => {
-            Subs { of: &class.key.subs, set: *subs }.qos_of(event)
-        }
-        Item::Said { .. } | Item::Raw(_) | Item::Reached { .. } | Item::Reserved => 0,
-    }
+    item.event().map_or(0, |(event, set)| Subs { of: &class.key.subs, set }.qos_of(event))
 }
 
 /// The number that an item is acknowledged by; 0: it is not.
 fn number_of(solo: &mut Solo, class: Option<&Class>, item: &Item) -> u16 {
-    match (class, item, solo.window.as_deref_mut()) {
-        (Some(class), Item::Event { event, .. } | Item::Past { event, .. }, Some(window))
+    match (class, item.event(), solo.window.as_deref_mut()) {
+        (Some(class), Some((event, _)), Some(window))
             if qos_of(class, item) > 0 && !class.is_too_large(event.payload.len()) =>
         {
             window.number(event)
@@ -217,7 +211,7 @@ impl<'a> Filling<'a> {
                 let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
                 self.large(&event, subs, reached, large, &mut solo.owed);
             }
-            Item::Past { event, subs } if event.is_large() => {
+            Item::Past { event, subs } | Item::Own { event, subs } if event.is_large() => {
                 self.large(&event, subs, NOWHERE, large, &mut solo.owed);
             }
             Item::Event { event, subs } => {
@@ -226,7 +220,9 @@ impl<'a> Filling<'a> {
                 let reached = if solo.is_telling { NOWHERE } else { (&solo.cursor[..], solo.mark) };
                 self.event(&event, subs, reached);
             }
-            Item::Past { event, subs } => self.event(&event, subs, NOWHERE),
+            Item::Past { event, subs } | Item::Own { event, subs } => {
+                self.event(&event, subs, NOWHERE);
+            }
             Item::Said { kind, text } => {
                 if kind == "live" {
                     skipped += self.announce(&mut solo.outbox);
@@ -251,7 +247,7 @@ impl<'a> Filling<'a> {
     /// A large event is a chunk of its own: what stands before it is said; returns how many events were passed over.
     fn end_before_large(&mut self, outbox: &mut Outbox) -> u64 {
         let Some(next) = outbox.large_next() else { return 0 };
-        let is_past = matches!(next, Item::Past { .. });
+        let is_past = matches!(next, Item::Past { .. } | Item::Own { .. });
         let count = if is_past { 0 } else { self.announce(outbox) };
         self.end_batch();
         count

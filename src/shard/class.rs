@@ -19,10 +19,14 @@ use super::sight::Unmatched;
 use super::transport::Voice;
 use crate::batch::FrameId;
 use crate::batch::Frames;
+use crate::batch::Item;
 use crate::batch::Piece;
 use crate::batch::Policy;
+use crate::clock::Now;
 use crate::dialect::Subscription;
+use crate::event::Draft;
 use crate::event::Event;
+use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
@@ -162,6 +166,19 @@ impl Class {
     pub(super) fn without_own(&self, event: &Event, subs: u64) -> u64 {
         let excluded = self.key.subs.iter().enumerate().filter(|(_, sub)| sub.excludes(event));
         excluded.fold(subs, |subs, (index, _)| subs & !(1 << index))
+    }
+
+    /// What a connection of it is told alone, by those of its subscriptions that are to such a topic; `None`: by none.
+    pub(super) fn own_item(&self, draft: Draft, now: Now) -> Option<Item> {
+        let is_to = |sub: &Subscription| {
+            sub.told_in.is_none() && sub.topics.iter().any(|topic| topic.matches(&draft.topic))
+        };
+        let each = self.key.subs.iter().enumerate().filter(|(_, sub)| is_to(sub));
+        let subs = each.fold(0, |subs, (index, _)| subs | 1 << index);
+        (subs != 0).then(|| {
+            let event = Arc::new(draft.without_place(HomeId(0), now.wall_us));
+            Item::Own { event, subs }
+        })
     }
 
     /// Whether a message of so many bytes is more than its connections take.

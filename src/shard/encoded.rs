@@ -100,7 +100,7 @@ impl Encoded {
 
     /// Where the event's body is, as these subscriptions of a class want it.
     fn body_index(&mut self, class: &Class, event: &Event, subs: u64) -> usize {
-        let dialect = class.key.voice.dialect;
+        let dialect = dialect_of(class, subs);
         let fields = fields_of(class, subs);
         let is_same = |body: &Body| body.dialect == dialect && body.fields == fields;
         if let Some(index) = self.bodies.iter().take(self.bodies_used).position(is_same) {
@@ -147,11 +147,12 @@ impl Encoded {
     ) -> (&Body, &[u8]) {
         let body = self.body_index(class, event, subs);
         self.head.clear();
-        let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
+        let dialect = dialect_of(class, subs);
+        let view = view_of(self.codec.as_ref(), dialect);
         let subs = Subs { of: &class.key.subs, set: subs };
         let body_bytes = self.bodies[body].text.whole_bytes();
         let heading = Heading { form, event, view, subs, body_bytes, told };
-        class.key.voice.dialect.speaker().put_head(&heading, &mut self.head);
+        dialect.speaker().put_head(&heading, &mut self.head);
         (&self.bodies[body], &self.head)
     }
 
@@ -166,11 +167,12 @@ impl Encoded {
     ) -> (&[u8], &Deflaters) {
         let body = self.body_index(class, event, subs);
         self.text.clear();
-        let view = view_of(self.codec.as_ref(), class.key.voice.dialect);
+        let dialect = dialect_of(class, subs);
+        let view = view_of(self.codec.as_ref(), dialect);
         let subs = Subs { of: &class.key.subs, set: subs };
         let body_bytes = self.bodies[body].text.bytes.len();
         let heading = Heading { form, event, view, subs, body_bytes, told };
-        class.key.voice.dialect.speaker().put_head(&heading, &mut self.text);
+        dialect.speaker().put_head(&heading, &mut self.text);
         self.text.extend_from_slice(&self.bodies[body].text.bytes);
         (&self.text, self.deflaters())
     }
@@ -188,7 +190,8 @@ impl Encoded {
         let body = self.body_index(class, event, subs);
         let text = &self.bodies[body].text.bytes;
         self.head.clear();
-        let view = view_of(self.codec.as_ref(), voice.dialect);
+        let dialect = dialect_of(class, subs);
+        let view = view_of(self.codec.as_ref(), dialect);
         let subs = Subs { of: &class.key.subs, set: subs };
         let heading = Heading {
             form: Form::Single,
@@ -198,7 +201,7 @@ impl Encoded {
             body_bytes: text.len(),
             told: Told::default(),
         };
-        voice.dialect.speaker().put_head(&heading, &mut self.head);
+        dialect.speaker().put_head(&heading, &mut self.head);
         let deflated_alone = voice::is_deflated_alone(class, self.head.len() + text.len());
         let is_same = |known: &&Known| {
             known.voice == voice
@@ -246,6 +249,12 @@ fn codec_of(codec: Option<&Rc<Codec>>) -> &Codec {
 
 fn view_of(codec: Option<&Rc<Codec>>, dialect: DialectId) -> &View {
     codec_of(codec).views.of(dialect)
+}
+
+/// The dialect in which these subscriptions, which share a message, are told.
+fn dialect_of(class: &Class, subs: u64) -> DialectId {
+    let first = class.key.subs.get(subs.trailing_zeros() as usize);
+    first.and_then(|sub| sub.told_in).unwrap_or(class.key.voice.dialect)
 }
 
 /// The fields that these subscriptions want together; `None`: all.

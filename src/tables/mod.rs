@@ -43,6 +43,8 @@ pub mod asks;
 
 mod answer;
 
+mod cache_figures;
+
 pub mod carry;
 
 mod decimal;
@@ -80,6 +82,7 @@ pub use answer::Written;
 pub use answer::event_key_of;
 pub use answer::payload_of;
 pub use answer::payload_of_key;
+pub use cache_figures::CacheFigures;
 pub use decimal::Decimal;
 pub use error::DatabaseSaid;
 pub use error::ErrorCode;

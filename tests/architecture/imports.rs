@@ -13,7 +13,7 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 10] = [
+const ONE_PURPOSE: [(&[&str], &str); 9] = [
     (
         &["shard::inquiry", "shard::input"],
         "messages, and those among them that are about an operator",
@@ -26,17 +26,18 @@ const ONE_PURPOSE: [(&[&str], &str); 10] = [
     (&["wire::http::head", "wire::http::known"], "a head, and which of its names are known"),
     (&["matcher::filter::geo", "matcher::filter::polygon"], "areas, and those of many points"),
     (&["matcher::filter::search", "matcher::filter::wildcard"], "a pattern, and how it is found"),
-    (&["dialect::outcome", "dialect::subscription"], "what is asked, and what is said of it"),
     (
         &[
             "dialect::door",
+            "dialect::outcome",
             "dialect::protocol",
             "dialect::respond",
+            "dialect::subscription",
             "dialect::talk",
             "dialect::upload",
             "dialect::view",
         ],
-        "what a folder declares: its doors lead to its conversations, which know how it sees events",
+        "what a folder declares: its doors lead to its conversations, which know how it sees events, what is asked of them, and what is said of that",
     ),
     (&["history::memory", "history::page"], "what is kept, and a page of it"),
     (
@@ -161,6 +162,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "keys",
                 "keys_auth",
                 "keys_hooks",
+                "keys_cache",
                 "keys_memory",
                 "keys_proxy",
                 "keys_tables",
@@ -169,7 +171,22 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &["changes", "known", "row_tables", "tables"],
         ],
     ),
-    ("admin", &[&["board", "jwks", "jwks::*", "lines", "log", "orders", "store_figures"]]),
+    (
+        "admin",
+        &[
+            &["party_figures"],
+            &[
+                "board",
+                "cache_figures",
+                "jwks",
+                "jwks::*",
+                "lines",
+                "log",
+                "orders",
+                "store_figures",
+            ],
+        ],
+    ),
 ];
 
 /// Each file's name as a module, and the code in it that is no test's.

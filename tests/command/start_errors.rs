@@ -47,6 +47,10 @@ fn settings_that_cannot_be() {
             "f.toml:5: `peat.topics`: cannot be used: it names no topic",
         ),
         (
+            "listen = '127.0.0.1:0'\n[resolvespec]\npublished_under = 'spec/#'",
+            "`resolvespec.published_under`: cannot be used: it is the beginning of topics: without wildcards, without a / at its ends, without a $ before it",
+        ),
+        (
             "listen = '127.0.0.1:0'\n[peat]\nnames = 'a'",
             "`peat.names`: cannot be used: a name is written name=topic",
         ),
@@ -251,4 +255,54 @@ fn key_sets_that_are_none() {
         set.passed_over[0].1.to_string(),
         "it is a secret, and a secret that can be fetched is none"
     );
+}
+
+#[test]
+fn answers_that_cannot_be_kept() {
+    let many = vec!["'redis://a'"; 17].join(",");
+    for (text, message) in [
+        (
+            "cache_servers = ['127.0.0.1:1']".to_owned(),
+            "`tables.cache_servers`: cannot be used: `tables.cache` says that no server keeps anything",
+        ),
+        (
+            "cache = 'redis'".to_owned(),
+            "`tables.cache`: cannot be used: `tables.cache_servers` names no server",
+        ),
+        (
+            format!("cache = 'redis'\ncache_servers = [{many}]"),
+            "`tables.cache_servers`: cannot be used: it names more than 16 servers",
+        ),
+        (
+            "cache = 'redis'\ncache_servers = ['127.0.0.1:6379']".to_owned(),
+            "`tables.cache_servers`: cannot be used: `127.0.0.1:6379`: ",
+        ),
+        (
+            "cache = 'redis'\ncache_servers = ['redis://:secret@127.0.0.1']".to_owned(),
+            "a password is said in a file, by `tables.cache_password_file`",
+        ),
+        (
+            "cache = 'memcached'\ncache_servers = ['127.0.0.1']".to_owned(),
+            "`tables.cache_servers`: cannot be used: `127.0.0.1`: it must be an address with a port",
+        ),
+        (
+            "cache = 'memcached'\ncache_servers = ['a:1']\ncache_password_file = 'tests/fixtures/auth/secret.txt'"
+                .to_owned(),
+            "`tables.cache_password_file`: cannot be used: only Redis is shown a password",
+        ),
+        (
+            "cache_namespace = 'a b'".to_owned(),
+            "`tables.cache_namespace`: cannot be used: it may have letters, digits, `-`, `_` and `.` only",
+        ),
+        (
+            format!("cache_namespace = '{}'", "n".repeat(65)),
+            "`tables.cache_namespace`: cannot be used: it has more than 64 bytes",
+        ),
+    ] {
+        let table = "[[table]]\nname = 't'\ncolumns = ['id int key']";
+        let text = format!("listen = '127.0.0.1:0'\n[tables]\nbackend = 'memory'\n{text}\n{table}");
+        let error = refused(&text);
+        assert!(error.contains(message), "{text}\nsays {error}\nand not {message}");
+        assert!(!error.contains("secret@"), "{error}");
+    }
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod attacks;
+mod cached;
 mod hooks;
 mod hooks_slow;
 mod rights;

@@ -28,14 +28,14 @@ use crate::support::world::roomy;
 /// Stands in every row that is not red, and in none that is.
 const SECRET: &str = "secret";
 
-fn open(world: &mut World, shard: usize, claims: &str) -> Client {
+pub(crate) fn open(world: &mut World, shard: usize, claims: &str) -> Client {
     let token = with_tokens(&format!("«{claims}»"));
     Client::open(world, shard, &format!("?token={token}"), 1 << 22)
 }
 
 /// What confines a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+pub(crate) enum By {
     Token,
     /// Once, when it connects.
     Connect,
@@ -74,22 +74,20 @@ fn hooks_of(by: By) -> Chain {
 /// The tables that have a team.
 const RED: &str = r#"{"users":[{"column":"team","operator":"eq","value":"red"}],"public.posts":[{"column":"team","operator":"eq","value":"red"}]}"#;
 
-struct Scene {
-    world: World,
+pub(crate) struct Scene {
+    pub(crate) world: World,
     by: By,
-    root: Client,
-    red: Client,
+    pub(crate) root: Client,
+    pub(crate) red: Client,
     random: Random,
 }
 
 impl Scene {
-    fn new(seed: u64, by: By) -> Self {
+    /// A scene, and who joins it as whoever has the tables.
+    pub(crate) fn new(seed: u64, by: By, join: impl FnOnce(&mut World, &Settings)) -> Self {
         let mut random = Random::new(seed);
         let shards = 1 + u16::try_from(random.below(2)).unwrap();
-        let mut access =
-            Access { verifier: Some(Arc::new(keys::verifier(&[]))), ..Access::default() };
-        access.keys = None;
-        let mut settings = Settings { access: Arc::new(access), ..roomy() };
+        let mut settings = Settings { access: Arc::new(scene::access()), ..roomy() };
         if random.one_in(2) {
             scene::set(&mut settings, "legacy_unfiltered", "on");
         }
@@ -97,15 +95,23 @@ impl Scene {
         let chain = hooks_of(by);
         let settings = hooks::with_hooks(settings, &chain, shards + 1);
         let mut world = World::new(shards, &settings);
-        tables::join(&mut world, &settings);
+        join(&mut world, &settings);
         world.join(hooks::answerer(chain, Manner::default(), |_| 0));
         let all = r#"{"sub":"root","exp":3000,"fanwire":{"subscribe":["**"],"publish":["**"]}}"#;
-        let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts"],"publish":["tables/public.users","tables/public.posts"],"filter":"team = \"red\""}}"#;
+        let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts","spec/c/**"],"publish":["tables/public.users","tables/public.posts","spec/c/request"],"filter":"team = \"red\""}}"#;
         // Whom a hook confines has the rights of its token, and no filter there.
         let free = red.replace(r#","filter":"team = \"red\"""#, "");
         let root = open(&mut world, 0, all);
         let red = if by == By::Token { red } else { &free };
-        let red = open(&mut world, usize::from(shards) - 1, red);
+        let last = usize::from(shards) - 1;
+        let red = match random.below(3) {
+            0 => {
+                let spoken = *random.pick(&[("v4", 0), ("v4", 1), ("v5", 0), ("v5", 1)]);
+                let token = with_tokens(&format!("«{red}»"));
+                Client::publishing(&mut world, last, spoken, &token, 1 << 22)
+            }
+            _ => open(&mut world, last, red),
+        };
         Self { world, by, root, red, random }
     }
 
@@ -124,7 +130,7 @@ impl Scene {
     }
 
     /// A row is made, changes sides, or goes.
-    fn root_writes(&mut self) -> String {
+    pub(crate) fn root_writes(&mut self) -> String {
         let (entity, text) = *self.random.pick(&[("users", "name"), ("posts", "title")]);
         let (team, word) =
             *self.random.pick(&[("\"red\"", "open"), ("\"blue\"", SECRET), ("null", SECRET)]);
@@ -188,7 +194,7 @@ impl Scene {
         )
     }
 
-    fn red_says(&mut self) -> String {
+    pub(crate) fn red_says(&mut self) -> String {
         let entity =
             *self.random.pick(&["users", "posts", "users", "posts", "public.users", "notes"]);
         let id = 1 + self.random.below(8);
@@ -242,7 +248,7 @@ fn ages(users: &[Value]) -> BTreeMap<u64, Value> {
 }
 
 fn run(seed: u64, by: By) {
-    let mut scene = Scene::new(seed, by);
+    let mut scene = Scene::new(seed, by, tables::join);
     let (mut heard, mut found) = (0, 0);
     for _ in 0..60 {
         scene.world.advance(200);

@@ -29,8 +29,12 @@ struct Listener {
 }
 
 impl Listener {
-    fn open(world: &mut World, shard: usize, is_whole: bool) -> Self {
-        let client = Client::open(world, shard, "", 1 << 22);
+    /// One that speaks MQTT, of a version and with a quality of service, or none.
+    fn open(world: &mut World, shard: usize, spoken: Option<(&str, u8)>, is_whole: bool) -> Self {
+        let client = match spoken {
+            None => Client::open(world, shard, "", 1 << 22),
+            Some(spoken) => Client::publishing(world, shard, spoken, "", 1 << 22),
+        };
         let (asked, rows) = (VecDeque::new(), BTreeMap::new());
         let mut listener = Self { client, asked, next: 0, rows, is_whole };
         listener.say(world, r#""type":"subscription","operation":"subscribe","entity":"users""#);
@@ -72,6 +76,11 @@ impl Listener {
     }
 }
 
+/// What a client speaks: MQTT, or ResolveSpec's own.
+fn spoken(random: &mut Random) -> Option<(&'static str, u8)> {
+    *random.pick(&[None, None, Some(("v4", 0)), Some(("v4", 1)), Some(("v5", 0)), Some(("v5", 1))])
+}
+
 /// What a client says, but for the id.
 fn members(random: &mut Random, step: usize) -> String {
     let id = 1 + random.below(6);
@@ -98,13 +107,15 @@ fn run(seed: u64) {
     let mut world = World::new(shards, &settings);
     let luck = Rc::new(RefCell::new(Some(Random::new(seed ^ 0xabcd))));
     assert_eq!(world.join(tables::moody_keeper(&settings, shards, &luck)), PartyId(shards));
-    let mut listeners = vec![Listener::open(&mut world, 0, true)];
+    let whole = spoken(&mut random);
+    let mut listeners = vec![Listener::open(&mut world, 0, whole, true)];
     world.settle();
     for step in 0..80 {
         match random.below(10) {
             0 if listeners.len() < 6 => {
                 let shard = random.below(usize::from(shards));
-                listeners.push(Listener::open(&mut world, shard, false));
+                let spoken = spoken(&mut random);
+                listeners.push(Listener::open(&mut world, shard, spoken, false));
             }
             1 if listeners.len() > 1 => {
                 let gone = listeners.swap_remove(1 + random.below(listeners.len() - 1));
@@ -127,7 +138,7 @@ fn run(seed: u64) {
     *luck.borrow_mut() = None;
     // What was held is let go of with the next thing that is asked.
     for _ in 0..100 {
-        let mut last = Listener::open(&mut world, 0, false);
+        let mut last = Listener::open(&mut world, 0, None, false);
         last.say(&mut world, r#""type":"request","operation":"read","entity":"posts""#);
         world.settle();
         last.hear(&mut world);

@@ -41,7 +41,7 @@ use crate::support::random::Random;
 const SEEDS: u64 = 16;
 const STEPS: u64 = 120;
 
-fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     let mut columns = vec![Column::key("id", Type::Int)];
     columns[0].generated = true;
     for (kind, _) in VALUES {

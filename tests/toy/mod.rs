@@ -51,6 +51,7 @@ pub(crate) static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:7` is where nobody listens",
         deletes_as: None,
         secret: None,
+        published_under: None,
     }),
     packets: None,
     settings: &[

@@ -1,6 +1,5 @@
 //! Looking into an outbox, for those who ask why an event has not come.
 
-use super::Item;
 use super::Outbox;
 use crate::event::Event;
 
@@ -8,11 +7,8 @@ impl Outbox {
     /// Whether an event waits in it.
     #[must_use]
     pub fn holds(&self, wanted: &Event) -> bool {
-        self.items.iter().flatten().any(|waiting| match &waiting.item {
-            Item::Event { event, .. } | Item::Past { event, .. } => {
-                event.offset == wanted.offset && event.topic == wanted.topic
-            }
-            Item::Said { .. } | Item::Reached { .. } | Item::Raw(_) | Item::Reserved => false,
-        })
+        let is_it = |event: &Event| event.offset == wanted.offset && event.topic == wanted.topic;
+        let mut events = self.items.iter().flatten().filter_map(|waiting| waiting.item.event());
+        events.any(|(event, _)| is_it(event))
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Invariant: an item that has to stay is looked at once for as long as it has to. Never decides which those are.
 
+use std::sync::Arc;
+
 use super::Item;
 use super::Outbox;
 use crate::batch::Counted;
+use crate::event::Event;
 
 impl Outbox {
     /// Takes the first item that may go while others have to stay; those up to the number `looked` are known to have to.
@@ -26,6 +29,23 @@ impl Outbox {
         }
         *looked = self.end();
         None
+    }
+
+    /// Takes the next item for those of its subscriptions that are told it in one message, and leaves it to the others.
+    pub fn pop_part(&mut self, part: impl FnOnce(&Arc<Event>, u64) -> u64) -> Option<Item> {
+        let next = self.items.front_mut().and_then(Option::as_mut);
+        if let Some(waiting) = next
+            && let Some((event, subs)) = waiting.item.event()
+        {
+            let first = part(event, subs) & subs;
+            if first != subs && first != 0 {
+                let mut item = waiting.item.clone();
+                item.set(first);
+                waiting.item.set(subs & !first);
+                return Some(item);
+            }
+        }
+        self.pop()
     }
 
     /// The number of the item that comes next.

@@ -6,13 +6,9 @@
 use super::ITEM_BYTES;
 use super::Item;
 use super::Outbox;
+use super::Waiting;
 
 impl Outbox {
-    /// Keeps the next place for an answer.
-    pub fn reserve(&mut self) {
-        self.push(Item::Reserved);
-    }
-
     /// Whether nothing may leave just now.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
@@ -20,15 +16,26 @@ impl Outbox {
         next.is_some_and(|waiting| matches!(waiting.item, Item::Reserved))
     }
 
-    /// Puts an answer in its place; behind everything else if none was kept for it.
-    pub fn fill(&mut self, answer: Item) {
-        let mut places = self.items.iter_mut().flatten();
-        let place = places.find(|waiting| matches!(waiting.item, Item::Reserved));
-        let Some(place) = place.filter(|_| answer.is_answer()) else { return self.push(answer) };
-        let more_bytes = answer.weight_bytes() - ITEM_BYTES;
-        place.item = answer;
-        self.bytes += more_bytes;
-        self.answer_bytes += more_bytes;
-        self.counted.take(more_bytes);
+    /// Puts an answer in its place, or behind everything else if none was kept for it; `None`: there is none, and nothing waits for it any more.
+    pub fn fill(&mut self, answer: Option<Item>) {
+        let is_reserved = |waiting: &Waiting| matches!(waiting.item, Item::Reserved);
+        let place = self.items.iter().position(|slot| slot.as_ref().is_some_and(is_reserved));
+        let slot = place.and_then(|place| self.items.get_mut(place));
+        match (slot, answer) {
+            (None, None) => {}
+            (None, Some(answer)) => self.push(answer),
+            (Some(slot), None) => {
+                let waiting = slot.take();
+                self.gone(waiting);
+                self.drop_leading_holes();
+            }
+            (Some(slot), Some(answer)) => {
+                let more_bytes = answer.weight_bytes() - ITEM_BYTES;
+                *slot = Some(Waiting { item: answer, is_counted: true });
+                self.bytes += more_bytes;
+                self.answer_bytes += more_bytes;
+                self.counted.take(more_bytes);
+            }
+        }
     }
 }

@@ -161,6 +161,20 @@ pub struct HookTerms {
     pub replaces_results: bool,
 }
 
+impl HookTerms {
+    /// Whether any of the hooks is asked that are about connections.
+    #[must_use]
+    pub fn ask_of_connections(self) -> bool {
+        let about = [
+            Hook::BeforeConnect,
+            Hook::AfterConnect,
+            Hook::BeforeDisconnect,
+            Hook::AfterDisconnect,
+        ];
+        about.into_iter().any(|hook| self.asked.contains(hook))
+    }
+}
+
 /// To whoever answers hooks.
 #[derive(Debug)]
 pub struct HookAsk {

@@ -47,6 +47,7 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:8734` is where a HyperBEAM node listens",
         deletes_as: Some("messages"),
         secret: None,
+        published_under: None,
     }),
     packets: None,
     settings: &[

@@ -3,6 +3,8 @@
 use super::message::NOTHING;
 use super::message::put_remaining;
 use super::names;
+use super::requests;
+use crate::dialect::BY_TOPIC;
 use crate::dialect::Delivery;
 use crate::dialect::Heading;
 use crate::dialect::View;
@@ -67,7 +69,7 @@ fn put_words(event: &Event, properties: &mut Vec<u8>) {
     if !event.key.is_empty() {
         Property::User("key", &event.key).put(properties);
     }
-    if event.op != Op::Upsert && event.op != Op::Event {
+    if !matches!(event.op, Op::Upsert | Op::Create | Op::Event) {
         Property::User("op", event.op.name()).put(properties);
     }
 }
@@ -80,15 +82,55 @@ fn is_retained(heading: &Heading<'_>) -> bool {
     heading.told.is_past || (was && heading.subs.deliveries().any(|of| of.retain_as_published))
 }
 
-fn head(heading: &Heading<'_>, version: Version, properties: &[u8], out: &mut Vec<u8>) {
-    let topic = names::name_of(&heading.event.topic, heading.view);
-    let qos = match heading.told.number {
+fn qos_of(heading: &Heading<'_>) -> QoS {
+    match heading.told.number {
         0 => QoS::AtMostOnce,
         _ => QoS::of(heading.subs.qos_of(heading.event)).unwrap_or_default(),
-    };
+    }
+}
+
+/// Appends what another protocol tells of an event, as it writes it.
+pub(super) fn told_body(event: &Event, payload: Payload<'_>, view: &View, out: &mut Text) {
+    (BY_TOPIC.encode)(event, payload, view, out);
+}
+
+pub(super) fn told_head_v4(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    told_head(heading, Version::V4, &[], out);
+}
+
+pub(super) fn told_head_v5(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    let mut properties = Vec::new();
+    let (topic, _) = requests::told_by(heading.subs);
+    let filters = heading.subs.of.iter().filter(|sub| sub.told_in.is_none());
+    for filter in filters.filter(|filter| names::matches(&filter.id, topic)) {
+        if let Some(number) = filter.delivery.number {
+            Property::Number(PropertyId::SubscriptionId, number.get()).put(&mut properties);
+        }
+    }
+    told_head(heading, Version::V5, &properties, out);
+}
+
+fn told_head(heading: &Heading<'_>, version: Version, properties: &[u8], out: &mut Vec<u8>) {
+    let (topic, id) = requests::told_by(heading.subs);
+    let mut begins = Vec::new();
+    (BY_TOPIC.head)(id, heading.event, &mut begins);
     let head = PublishHead {
         is_again: false,
-        qos,
+        qos: qos_of(heading),
+        is_retained: false,
+        topic,
+        id: heading.told.number,
+        properties,
+    };
+    head.put(version, begins.len() + heading.body_bytes, out);
+    out.extend_from_slice(&begins);
+}
+
+fn head(heading: &Heading<'_>, version: Version, properties: &[u8], out: &mut Vec<u8>) {
+    let topic = names::name_of(&heading.event.topic, heading.view);
+    let head = PublishHead {
+        is_again: false,
+        qos: qos_of(heading),
         is_retained: is_retained(heading),
         topic: &topic,
         id: heading.told.number,

@@ -129,6 +129,13 @@ pub(super) fn publisher_of(client_id: &str) -> u64 {
     foldhash::fast::FixedState::default().hash_one(client_id).max(1)
 }
 
+/// Appends what a client knows an answer by.
+pub(super) fn put_correlation(data: Option<&[u8]>, out: &mut Vec<u8>) {
+    if let Some(data) = data {
+        Property::Binary(PropertyId::CorrelationData, data).put(out);
+    }
+}
+
 /// Appends how many seconds are left of a message's time, if it has an end.
 pub(super) fn put_remaining(left_s: Option<u32>, out: &mut Vec<u8>) {
     if let Some(left_s) = left_s {

@@ -4,6 +4,8 @@
 //! whoever wants the same of it is in one class; a refusal has the reason code that the standard gives it, and 3.1.1, which has no word for most, is
 //! closed instead.
 
+mod asking;
+
 mod doors;
 
 mod encode;
@@ -17,6 +19,8 @@ mod opening;
 mod publishing;
 
 mod reasons;
+
+mod requests;
 
 mod subscribing;
 
@@ -49,6 +53,7 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "1883 is its port, and 8883 where it is encrypted; a WebSocket is taken there, too, at `/mqtt`",
         deletes_as: None,
         secret: None,
+        published_under: None,
     }),
     packets: Some(&PACKETS),
     settings: &[],
@@ -76,7 +81,7 @@ static DIALECT_V4: Dialect = Dialect {
     protocol: &PROTOCOL,
     encode: encode::body,
     head: Some(encode::head_v4),
-    apart: None,
+    apart: Some(requests::told_apart),
     run: None,
     outcome: None,
     envelopes: None,
@@ -89,12 +94,34 @@ static DIALECT_V5: Dialect = Dialect {
     protocol: &PROTOCOL,
     encode: encode::body,
     head: Some(encode::head_v5),
-    apart: None,
+    apart: Some(requests::told_apart),
     run: None,
     outcome: None,
     envelopes: None,
     farewell: Some(reasons::farewell_v5),
     manners: MANNERS,
+};
+
+/// In which a client of this version is told events of another protocol's, as that writes them.
+const fn told_in(version: mqtt::Version) -> DialectId {
+    match version {
+        mqtt::Version::V4 => DialectId::of(&TOLD_V4),
+        mqtt::Version::V5 => DialectId::of(&TOLD_V5),
+    }
+}
+
+static TOLD_V4: Dialect = Dialect {
+    name: "MQTT 3.1.1, another protocol's",
+    encode: encode::told_body,
+    head: Some(encode::told_head_v4),
+    ..DIALECT_V4
+};
+
+static TOLD_V5: Dialect = Dialect {
+    name: "MQTT 5, another protocol's",
+    encode: encode::told_body,
+    head: Some(encode::told_head_v5),
+    ..DIALECT_V5
 };
 
 const MANNERS: Manners = Manners {

@@ -5,17 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
+use super::asking::Asking;
 use super::message::Message;
 use super::message::NotTaken;
 use super::reasons;
+use crate::dialect::Context;
 use crate::dialect::Published;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Ticket;
-use crate::dialect::View;
 use crate::limits::MQTT_RECEIVE_MAX;
 use crate::limits::MQTT_TOPIC_ALIASES_MAX;
 use crate::limits::TOPIC_BYTES_MAX;
@@ -37,6 +39,8 @@ pub(super) struct Publications {
     aliases: BTreeMap<u16, Box<str>>,
     /// Messages of QoS 2 that were taken and not released.
     taken: BTreeSet<u16>,
+    /// Those of the messages whose places are asked for that are requests: as many as travel together at most.
+    requests: VecDeque<Asking>,
 }
 
 /// How a client is answered.
@@ -51,17 +55,19 @@ pub(super) struct Terms {
     pub(super) packet_bytes_max: u32,
 }
 
-/// What a question about a message is known by: its packet identifier, and its quality of service above it.
-fn number(id: u16, qos: QoS) -> u32 {
-    u32::from(id) | (qos as u32) << 16
+/// What a question about a message is known by: its packet identifier, its quality of service above it, and above that whether it is a request.
+fn number(id: u16, qos: QoS, is_request: bool) -> u32 {
+    u32::from(id) | (qos as u32) << 16 | if is_request { REQUEST } else { 0 }
 }
+
+const REQUEST: u32 = 1 << 18;
 
 impl Publications {
     /// A message has come.
     pub(super) fn publish(
         &mut self,
         publish: &Publish<'_>,
-        view: &View,
+        context: &Context<'_>,
         terms: Terms,
         steps: &mut Vec<Step>,
     ) -> Result<(), Fault> {
@@ -85,13 +91,15 @@ impl Publications {
             return Ok(());
         }
         let message = Message::of(publish, &name, terms.publisher);
-        match message.draft(view) {
+        match message.draft(context.view) {
             Ok(draft) => {
+                let asking = Asking::of(publish, &name, context);
+                let number = number(id, qos, asking.is_some());
+                self.requests.extend(asking);
                 if qos == QoS::ExactlyOnce {
                     self.taken.insert(id);
                 }
-                let (ticket, what) =
-                    (Ticket::Number(number(id, qos)), Request::Publish(vec![draft]));
+                let (ticket, what) = (Ticket::Number(number), Request::Publish(vec![draft]));
                 steps.push(Step::Ask { ticket, what });
             }
             Err(not_taken) => steps.extend(terms.answer(id, qos, &not_taken)?),
@@ -124,16 +132,18 @@ impl Publications {
         known.ok_or(Fault::protocol("a topic alias stands for nothing"))
     }
 
-    /// It is known what became of a message.
+    /// It is known what became of a message; if it is a request, and was taken, it is to be heard now.
     pub(super) fn answered(
         &mut self,
         number: u32,
         published: &Published<'_>,
         terms: Terms,
         steps: &mut Vec<Step>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Asking>, Fault> {
         let id = u16::try_from(number & 0xffff).unwrap_or_default();
-        let qos = QoS::of(u8::try_from(number >> 16).unwrap_or_default()).unwrap_or_default();
+        let qos =
+            QoS::of(u8::try_from(number >> 16 & 0b11).unwrap_or_default()).unwrap_or_default();
+        let asking = if number & REQUEST != 0 { self.requests.pop_front() } else { None };
         let refusal = match published {
             Published::Answered { results: [Err(code)], topics: [topic] } => {
                 Some(Refusal::of_publish(*code, topic))
@@ -144,16 +154,16 @@ impl Publications {
         let Some(refusal) = refusal else {
             let taken = NotTaken { reason: Reason::SUCCESS, why: "" };
             steps.extend(terms.answer(id, qos, &taken)?);
-            return Ok(());
+            return Ok(asking);
         };
         self.taken.remove(&id);
         if qos == QoS::AtMostOnce && refusal.code != RefusalCode::Forbidden {
             // There was no room for it just now: at most once may be never.
-            return Ok(());
+            return Ok(None);
         }
         let reason = reasons::of_publish(refusal.code);
         steps.extend(terms.answer(id, qos, &NotTaken { reason, why: &refusal.message })?);
-        Ok(())
+        Ok(None)
     }
 
     /// The client answers a message, or goes on with one of its own.

@@ -3,7 +3,7 @@
 //! Invariants: of each filter of a packet it is said, in order, what was granted or why not; a filter that is named again takes the place of the one
 //! before, which loses nothing. Who asks for the same of the same filter is in one class.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -44,7 +44,8 @@ use crate::wire::mqtt::topic;
 /// A client's subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    filters: BTreeSet<Arc<str>>,
+    /// Filters that were granted, and with which quality of service.
+    filters: BTreeMap<Arc<str>, QoS>,
     /// SUBSCRIBE that is being carried out.
     awaited: Option<Box<Awaited>>,
 }
@@ -77,6 +78,12 @@ enum Verdict {
 }
 
 impl Subscriptions {
+    /// The quality of service with which a topic is told; `None`: no filter is to it. What filters ask of the content is not looked at.
+    pub(super) fn qos_of(&self, topic: &str) -> Option<QoS> {
+        let to_it = self.filters.iter().filter(|(filter, _)| names::matches(filter, topic));
+        to_it.map(|(_, qos)| *qos).max()
+    }
+
     pub(super) fn subscribe(
         &mut self,
         subscribe: &Subscribe<'_>,
@@ -86,7 +93,7 @@ impl Subscriptions {
         let terms = Terms::of(subscribe, answering);
         let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
         for (filter, options) in subscribe.filters.iter() {
-            let is_new = !self.filters.contains(filter);
+            let is_new = !self.filters.contains_key(filter);
             filters.push(match terms.verdict(filter, options, is_new, view) {
                 Verdict::Wrong(refusal) => {
                     why.get_or_insert(refusal.message);
@@ -103,7 +110,7 @@ impl Subscriptions {
                     Filtered::Known(Reason::QUOTA_EXCEEDED)
                 }
                 Verdict::Nothing => {
-                    self.filters.insert(filter.into());
+                    self.filters.insert(filter.into(), options.qos);
                     Filtered::Known(granted(options.qos))
                 }
                 Verdict::Refused(reason) => Filtered::Known(reason),
@@ -132,7 +139,7 @@ impl Subscriptions {
                         reasons::of_subscribe(refusal.code)
                     }
                     _ => {
-                        self.filters.insert(filter);
+                        self.filters.insert(filter, qos);
                         granted(qos)
                     }
                 },
@@ -154,8 +161,8 @@ impl Subscriptions {
     ) {
         let mut reasons = Vec::new();
         for (filter, _) in unsubscribe.filters.iter() {
-            reasons.push(match self.filters.take(filter) {
-                Some(id) => {
+            reasons.push(match self.filters.remove_entry(filter) {
+                Some((id, _)) => {
                     steps.push(Step::Unsubscribe { id });
                     Reason::SUCCESS
                 }

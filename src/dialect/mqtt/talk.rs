@@ -2,20 +2,26 @@
 //!
 //! Invariants: before CONNECT is answered nothing else is heard; whatever is wrong with a packet ends the conversation with the reason code of the standard.
 
+use super::asking::Asking;
 use super::opening::Opened;
 use super::publishing::Publications;
 use super::publishing::Terms;
 use super::reasons::close_code;
+use super::requests::Ears;
+use super::requests::Requests;
 use super::subscribing::Subscriptions;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Hook;
 use crate::dialect::NoPacket;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::dialect::hook::Credentials;
 use crate::event::Draft;
+use crate::wire::mqtt::Connect;
 use crate::wire::mqtt::Fault;
 use crate::wire::mqtt::Packet;
 use crate::wire::mqtt::Reason;
@@ -34,6 +40,10 @@ pub struct Conversation {
     subscriptions: Subscriptions,
     /// What is said for the client if it goes without a word.
     will: Option<Box<Draft>>,
+    /// What it says in another protocol, by publishing it.
+    requests: Option<Box<Requests>>,
+    /// What it has shown in CONNECT, if that protocol's hooks look at it.
+    shown: Option<Box<Credentials>>,
 }
 
 /// How far it has come.
@@ -56,6 +66,8 @@ impl Conversation {
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
             will: None,
+            requests: None,
+            shown: None,
         }
     }
 
@@ -89,14 +101,16 @@ impl Conversation {
         };
         match packet {
             Packet::Connect(connect) => {
+                if context.hooks.asked.contains(Hook::BeforeConnect) {
+                    self.shown = Some(Box::new(shown_in(&connect)));
+                }
                 if let Some(opened) = Opened::new(&connect, context, steps) {
                     self.state = State::Entering(Box::new(opened));
                 }
             }
             Packet::Publish(publish) => {
                 let Some(terms) = self.terms() else { return };
-                let view = context.view;
-                if let Err(fault) = self.publications.publish(&publish, view, terms, steps) {
+                if let Err(fault) = self.publications.publish(&publish, context, terms, steps) {
                     self.refuse(fault, steps);
                 }
             }
@@ -112,6 +126,7 @@ impl Conversation {
             Packet::Unsubscribe(unsubscribe) => {
                 if let Some(version) = version {
                     self.subscriptions.unsubscribe(&unsubscribe, version, steps);
+                    self.filters_changed(context, steps);
                 }
             }
             Packet::Ping => {
@@ -137,6 +152,23 @@ impl Conversation {
         }
     }
 
+    /// A message was taken, and is a request.
+    fn hear_request(&mut self, asking: Asking, context: &Context<'_>, steps: &mut Vec<Step>) {
+        let Some(terms) = self.terms() else { return };
+        let ears = Ears { terms, filters: &self.subscriptions };
+        let shown = &mut self.shown;
+        let requests = self.requests.get_or_insert_with(|| {
+            Box::new(Requests::new(context, shown.take().map(|shown| *shown)))
+        });
+        requests.hear(asking, ears, context, steps);
+    }
+
+    fn filters_changed(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        if let (Some(terms), Some(requests)) = (self.terms(), self.requests.as_deref_mut()) {
+            requests.filters_changed(Ears { terms, filters: &self.subscriptions }, context, steps);
+        }
+    }
+
     fn refuse(&self, fault: Fault, steps: &mut Vec<Step>) {
         if self.version().is_none() && fault.reason == Reason::UNSUPPORTED_VERSION {
             //= mqtt-v3.1.1#3.1.2.2
@@ -146,6 +178,16 @@ impl Conversation {
             steps.push(Step::say(out));
         }
         Self::end_for(fault, steps);
+    }
+}
+
+/// The name and the password of CONNECT.
+fn shown_in(connect: &Connect<'_>) -> Credentials {
+    let password = connect.password.and_then(|password| std::str::from_utf8(password).ok());
+    Credentials {
+        user: connect.user.map(Into::into),
+        password: password.map(Into::into),
+        ..Credentials::default()
     }
 }
 
@@ -184,9 +226,15 @@ impl Ask for Conversation {
         &mut self,
         ticket: Ticket,
         answer: Answer<'_>,
-        _context: &Context<'_>,
+        context: &Context<'_>,
         steps: &mut Vec<Step>,
     ) {
+        if Requests::has_asked(&ticket)
+            && let (Some(terms), Some(requests)) = (self.terms(), self.requests.as_deref_mut())
+        {
+            let ears = Ears { terms, filters: &self.subscriptions };
+            return requests.answered(&ticket, answer, (ears, context), steps);
+        }
         match (answer, ticket) {
             (Answer::Identified { .. }, _) => {
                 if let State::Entering(opened) = &mut self.state {
@@ -202,19 +250,22 @@ impl Ask for Conversation {
             (Answer::Subscribed(results), _) => {
                 if let Some(terms) = self.terms() {
                     self.subscriptions.answered(results, terms, steps);
+                    self.filters_changed(context, steps);
                 }
             }
             (Answer::Published(published), Ticket::Number(number)) => {
                 let Some(terms) = self.terms() else { return };
-                if let Err(fault) = self.publications.answered(number, &published, terms, steps) {
-                    Self::end_for(fault, steps);
+                match self.publications.answered(number, &published, terms, steps) {
+                    Ok(None) => {}
+                    Ok(Some(asking)) => self.hear_request(asking, context, steps),
+                    Err(fault) => Self::end_for(fault, steps),
                 }
             }
             (
                 Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) | Answer::Hooked(_),
                 _,
             ) => {
-                unreachable!("this conversation asks nothing of tables")
+                unreachable!("what is asked of tables, or hooks, is asked by requests")
             }
             (Answer::Published(_), Ticket::Id(_) | Ticket::Only) => {
                 unreachable!("publications are asked for by number")

@@ -108,6 +108,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         fields: members.take("fields").map(fields).transpose()?,
         leave: members.take("leave").map(leave).transpose()?.unwrap_or_default(),
         delivery: Delivery::default(),
+        told_in: None,
         forced: Forced::default(),
     };
     subscription.check()?;

@@ -42,6 +42,7 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:50051` is where a peat-node listens",
         deletes_as: None,
         secret: None,
+        published_under: None,
     }),
     packets: None,
     settings: &[],

@@ -48,6 +48,7 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:9090` is where the platform listens",
         deletes_as: Some("events"),
         secret: None,
+        published_under: None,
     }),
     packets: None,
     settings: &[],

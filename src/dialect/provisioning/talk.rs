@@ -237,6 +237,7 @@ mod tests {
     use crate::clock::Now;
     use crate::dialect::HookTerms;
     use crate::dialect::View;
+    use crate::dialect::Views;
     use crate::tables::Schema;
 
     #[test]
@@ -247,15 +248,9 @@ mod tests {
         let view = View::default();
         let now = Now { mono_ms: 0, wall_us: 1 };
         let tables = Schema::default();
-        let context = Context {
-            view: &view,
-            now,
-            epoch: "e",
-            is_known: true,
-            serial: 1,
-            tables: &tables,
-            hooks: HookTerms::default(),
-        };
+        let (views, tables) = (&Views::default(), &tables);
+        let (view, epoch, hooks) = (&view, "e", HookTerms::default());
+        let context = Context { view, views, now, epoch, is_known: true, serial: 1, tables, hooks };
         conversation.open(&context, &mut Vec::new());
         let before = conversation.selection.clone();
         let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");

@@ -16,9 +16,11 @@ use super::reply;
 use super::talk::Conversation;
 use super::talk::INVALID_SUBSCRIPTION;
 use super::told;
+use super::topics;
 use crate::dialect::Answer;
 use crate::dialect::Context;
 use crate::dialect::Hook;
+use crate::dialect::HookTerms;
 use crate::dialect::RefusalCode;
 use crate::dialect::Request;
 use crate::dialect::Step;
@@ -26,6 +28,7 @@ use crate::dialect::Ticket;
 use crate::dialect::hook::Answered;
 use crate::dialect::hook::Call;
 use crate::dialect::hook::Failure;
+use crate::dialect::hook::HookSet;
 use crate::dialect::hook::Json;
 use crate::dialect::hook::Verdict;
 use crate::limits::RESOLVESPEC_ANSWER_BYTES_MAX;
@@ -63,7 +66,7 @@ impl Conversation {
             }
             return;
         }
-        let became = asked.became(answer, context);
+        let became = asked.became(answer, context, self.base.is_some());
         if matches!(answer, Answer::Subscribed([Err(_)])) {
             self.forget_last();
         }
@@ -124,10 +127,18 @@ impl Conversation {
             (AskedFor::After(behind), Answer::Hooked(answered)) => {
                 self.after_answered((id, *behind), answered, context, steps);
             }
-            (AskedFor::Connect, Answer::Hooked(answered)) => {
-                self.connect_answered(answered, context, steps);
+            (AskedFor::Connect { first }, Answer::Hooked(answered)) => {
+                self.connect_answered((id, first), answered, context, steps);
             }
-            (AskedFor::Admit, Answer::Identified { .. }) => self.connected(context, steps),
+            (AskedFor::Admit, Answer::Identified { .. }) => self.connected(None, context, steps),
+            (AskedFor::Connected { first }, Answer::Hooked(answered)) => {
+                if let Ok(verdict) = answered {
+                    self.note(verdict, context, steps);
+                }
+                if let Some(first) = first {
+                    self.heard(&first, context, steps);
+                }
+            }
             (AskedFor::Admit, Answer::NotIdentified { reason }) => {
                 tracing::debug!(reason, "whom `before_connect` has named is not let in");
                 steps.push(Step::Abort);
@@ -205,43 +216,81 @@ impl Conversation {
         steps.insert(0, Step::say(said));
     }
 
-    //= resolvespec#3A.7
-    //# before_connect error → socket closed at once
-    //# without a close frame
+    /// A client connects, which hooks are asked about.
+    pub(super) fn connect(
+        &mut self,
+        (id, first): (&str, Option<Box<str>>),
+        context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    ) {
+        if !context.hooks.asked.contains(Hook::BeforeConnect) {
+            return self.connected(first, context, steps);
+        }
+        let shown = self.noted.as_ref().and_then(|noted| noted.shown.clone());
+        let call = Call { credentials: shown, ..Call::new(Hook::BeforeConnect) };
+        let what = AskedFor::Connect { first };
+        self.asked = Some(Asked { id: id.to_owned(), what, behind: None });
+        steps.push(self.ask_hook(call));
+    }
+
     fn connect_answered(
         &mut self,
+        (id, first): (String, Option<Box<str>>),
         answered: &Answered,
         context: &Context<'_>,
         steps: &mut Vec<Step>,
     ) {
-        let verdict = match verdict_of(Hook::BeforeConnect, answered, context.hooks) {
-            Ok(verdict) if verdict.abort.is_none() => verdict,
-            _ => return steps.push(Step::Abort),
-        };
+        let hook = Hook::BeforeConnect;
         // Whom nobody knows, a hook that was not answered does not let in.
-        if answered.is_err() && !context.is_known {
-            return steps.push(Step::Abort);
-        }
+        let terms = match context.is_known {
+            true => context.hooks,
+            false => HookTerms { fail_open: HookSet::default(), ..context.hooks },
+        };
         let noted = self.noted.get_or_insert_default();
-        if let Err(why) = noted.confined.take(&verdict, (context.tables, context.view)) {
-            not_understood(Hook::BeforeConnect, &why);
-            return steps.push(Step::Abort);
-        }
+        let taken = match verdict_of(hook, answered, terms) {
+            Ok(Verdict { abort: Some(message), .. }) => {
+                Err(refusal(hook, &Stopped::Aborted(&message)))
+            }
+            Ok(verdict) => noted
+                .confined
+                .take(&verdict, (context.tables, context.view))
+                .map(|()| verdict)
+                .map_err(|why| refusal(hook, &not_understood(hook, &why))),
+            Err(failure) => Err(refusal(hook, &Stopped::Failed(&failure))),
+        };
+        let verdict = match taken {
+            Ok(verdict) => verdict,
+            //= resolvespec#3B
+            //# connect hook failure → error response code `auth_error`, client unregistered
+            Err((_, message)) if first.is_some() => {
+                let failure = reply::failure(&id, "auth_error", &message, context.now);
+                return steps.push(Step::say(failure));
+            }
+            //= resolvespec#3A.7
+            //# before_connect error → socket closed at once
+            //# without a close frame
+            Err(_) => return steps.push(Step::Abort),
+        };
         noted.metadata.clone_from(&verdict.metadata);
+        noted.shown = None;
         if context.is_known {
-            return self.connected(context, steps);
+            return self.connected(first, context, steps);
         }
-        self.asked = Some(Asked { id: String::new(), what: AskedFor::Admit, behind: None });
+        self.asked = Some(Asked { id, what: AskedFor::Admit, behind: None });
         let what = Request::Admit(Box::new(verdict.identity));
         steps.push(Step::Ask { ticket: Ticket::Only, what });
     }
 
     /// The client is in.
-    pub(super) fn connected(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+    fn connected(&mut self, first: Option<Box<str>>, context: &Context<'_>, steps: &mut Vec<Step>) {
+        self.is_in = true;
         steps.extend(self.at_end(context));
         if context.hooks.asked.contains(Hook::AfterConnect) {
-            self.asked = Some(Asked { id: String::new(), what: AskedFor::Nothing, behind: None });
+            let what = AskedFor::Connected { first };
+            self.asked = Some(Asked { id: String::new(), what, behind: None });
             steps.push(self.ask_hook(Call::new(Hook::AfterConnect)));
+        } else if let Some(first) = first {
+            self.heard(&first, context, steps);
         }
     }
 
@@ -279,7 +328,7 @@ static NOT_UNDERSTOOD: std::sync::LazyLock<Failure> =
 
 impl Asked {
     /// What becomes of it with this answer.
-    fn became(&mut self, answer: &Answer<'_>, context: &Context<'_>) -> Became {
+    fn became(&mut self, answer: &Answer<'_>, context: &Context<'_>, is_published: bool) -> Became {
         let (id, tables, now) = (&self.id, context.tables, context.now);
         let fail =
             |code: &str, message: &str| Became::Failed(reply::failure(id, code, message, now));
@@ -337,7 +386,12 @@ impl Asked {
                     _ => "read",
                 };
                 let Refused { code, message } = Refused::of_table(verb, error);
-                Became::Failed(reply::table_failure(id, code, (&message, error), now))
+                match is_published {
+                    true => {
+                        fail(topics::code(code, matches!(what, AskedFor::Meta { .. })), &message)
+                    }
+                    false => Became::Failed(reply::table_failure(id, code, (&message, error), now)),
+                }
             }
             _ => unreachable!("what is asked is answered by its kind"),
         }

@@ -55,10 +55,16 @@ pub(super) enum AskedFor {
     Before(Box<Underway>),
     /// Whether its client is answered so.
     After(Box<Behind>),
-    /// Whether a client may come in, and
-    Connect,
-    /// as whom.
+    /// Whether a client may come in; `first`: what it said first, where it connects with that.
+    Connect {
+        first: Option<Box<str>>,
+    },
+    /// The same, as whom.
     Admit,
+    /// It is in, which is told.
+    Connected {
+        first: Option<Box<str>>,
+    },
     /// What is answered changes nothing.
     Nothing,
 }

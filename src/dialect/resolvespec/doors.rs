@@ -1,6 +1,7 @@
-//! ResolveSpec's doors.
+//! ResolveSpec's doors, and where its messages are published.
 
 use super::talk::Conversation;
+use crate::dialect::ByTopic;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::Hook;
@@ -10,6 +11,7 @@ use crate::dialect::Opening;
 use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
+use crate::dialect::Views;
 use crate::dialect::hook::Credentials;
 use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
@@ -34,8 +36,7 @@ pub const DOORS: &[Door] = &[
 ];
 
 fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
-    let is_filtered = !setup.views.is_on(&super::PROTOCOL, super::LEGACY_UNFILTERED);
-    let conversation = Conversation::new(is_filtered);
+    let conversation = conversation(setup.views);
     let conversation = match setup.hooks.asked.contains(Hook::BeforeConnect) {
         true => conversation.showing(Credentials {
             authorization: head.value(Name::Authorization).map(Into::into),
@@ -54,3 +55,17 @@ fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
         first: Vec::new(),
     })
 }
+
+fn conversation(views: &Views) -> Conversation {
+    Conversation::new(!views.is_on(&super::PROTOCOL, super::LEGACY_UNFILTERED))
+}
+
+/// How it is published.
+pub static BY_TOPIC: ByTopic = ByTopic {
+    protocol: &super::PROTOCOL,
+    opens: |views| Box::new(conversation(views)),
+    encode: super::encode,
+    head: super::put_head_of,
+    name_of: |id| super::ids::parts_of(id).0,
+    qos: super::QOS,
+};

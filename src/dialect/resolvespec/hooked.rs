@@ -9,6 +9,7 @@ use super::message::Message;
 use super::message::NotParsed;
 use super::message::Options;
 use super::query;
+use super::topics;
 use crate::dialect::Hook;
 use crate::dialect::HookTerms;
 use crate::dialect::hook::Answered;
@@ -35,6 +36,8 @@ pub(super) struct Noted {
 #[derive(Debug)]
 pub(super) struct Underway {
     text: Box<str>,
+    /// Whether it was published.
+    is_published: bool,
     /// The hook that was asked last.
     pub(super) asked: Option<Hook>,
     options: Option<Json>,
@@ -62,9 +65,10 @@ pub(super) fn hook_behind(message: &Message<'_>, terms: HookTerms) -> Option<Hoo
 }
 
 impl Underway {
-    pub(super) fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str, is_published: bool) -> Self {
         Self {
             text: text.into(),
+            is_published,
             asked: None,
             options: None,
             data: None,
@@ -80,6 +84,9 @@ impl Underway {
         }
         if let Some(data) = &self.data {
             message.data = serde_json::from_str(data.as_str()).ok();
+        }
+        if self.is_published {
+            topics::adapt(&mut message);
         }
         Ok(message)
     }
@@ -224,7 +231,7 @@ mod tests {
     #[test]
     fn hooks_before_a_request_are_asked_in_turn() {
         let text = r#"{"id":"1","type":"request","operation":"read","entity":"users"}"#;
-        let mut underway = Underway::new(text);
+        let mut underway = Underway::new(text, false);
         let all = terms(&[Hook::BeforeHandle, Hook::BeforeRead, Hook::AfterRead]);
         let mut asked = Vec::new();
         while let Some(hook) = underway.next(&underway.message().unwrap(), all) {
@@ -235,9 +242,9 @@ mod tests {
         let message = underway.message().unwrap();
         assert_eq!(hook_behind(&message, all), Some(Hook::AfterRead));
         assert_eq!(hook_behind(&message, terms(&[Hook::AfterCreate])), None);
-        assert_eq!(Underway::new(text).next(&message, terms(&[Hook::BeforeCreate])), None);
+        assert_eq!(Underway::new(text, false).next(&message, terms(&[Hook::BeforeCreate])), None);
         assert_eq!(
-            Underway::new(text).next(&message, terms(&[Hook::BeforeRead])),
+            Underway::new(text, false).next(&message, terms(&[Hook::BeforeRead])),
             Some(Hook::BeforeRead)
         );
     }

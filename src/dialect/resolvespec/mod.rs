@@ -16,7 +16,9 @@ mod reply;
 mod shape;
 mod talk;
 mod told;
+mod topics;
 
+pub use doors::BY_TOPIC;
 pub use doors::DOORS;
 pub use talk::Conversation;
 
@@ -49,17 +51,29 @@ pub static PROTOCOL: Protocol = Protocol {
         origin: "`127.0.0.1:8080` is where its documents have it, and any path leads to it there",
         deletes_as: None,
         secret: None,
+        published_under: Some("spec"),
     }),
-    settings: &[Setting {
-        name: LEGACY_UNFILTERED,
-        takes: SettingTakes::Switch,
-        default: 0,
-        doc: "Whether subscriptions hear all rows of their tables that their clients may see, whatever their filters say, as they do at their origin.",
-    }],
+    settings: &[
+        Setting {
+            name: LEGACY_UNFILTERED,
+            takes: SettingTakes::Switch,
+            default: 0,
+            doc: "Whether subscriptions hear all rows of their tables that their clients may see, whatever their filters say, as they do at their origin.",
+        },
+        Setting {
+            name: QOS,
+            takes: SettingTakes::Number { min: 0, max: 2, unit: "" },
+            default: 1,
+            doc: "The quality of service with which answers and notifications are told over MQTT, if their client has subscribed to them with no lower one.",
+        },
+    ],
 };
 
 /// The setting's name; what it means stands above.
 pub const LEGACY_UNFILTERED: &str = "legacy_unfiltered";
+
+/// The setting's name; what it means stands above.
+pub const QOS: &str = "qos";
 
 /// The dialect.
 pub const RESOLVESPEC: DialectId = DialectId::of(&DIALECT);
@@ -90,8 +104,12 @@ static DIALECT: Dialect = Dialect {
 //= resolvespec#3A.2
 //# `{"type":"notification","operation":"create","subscription_id":"…","schema":"public","entity":"users","data":…,"timestamp":"…"}`
 fn put_head(heading: &Heading<'_>, out: &mut Vec<u8>) {
-    let (event, subs) = (heading.event, heading.subs);
-    let (id, schema, entity) = subs.ids().next().map_or(("", "", ""), |id| ids::parts_of(id));
+    put_head_of(heading.subs.ids().next().map_or("", |id| id), heading.event, out);
+}
+
+/// Appends the head of what the subscription of an id is told of an event.
+fn put_head_of(id: &str, event: &Event, out: &mut Vec<u8>) {
+    let (id, schema, entity) = ids::parts_of(id);
     out.extend_from_slice(br#"{"type":"notification","operation":""#);
     out.extend_from_slice(match event.op {
         Op::Create => b"create",

@@ -23,10 +23,12 @@ use super::message::Message;
 use super::query;
 use super::reply;
 use super::told;
+use super::topics;
 use crate::batch::Slow;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Correspond;
 use crate::dialect::Forced;
 use crate::dialect::Hook;
 use crate::dialect::Request;
@@ -39,7 +41,6 @@ use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::dialect::hook::Call;
 use crate::dialect::hook::Credentials;
-use crate::dialect::json;
 use crate::event::Draft;
 use crate::event::Projection;
 use crate::event::TopicPattern;
@@ -56,6 +57,10 @@ use crate::tables::TableId;
 pub struct Conversation {
     /// Whether a subscription's filters say what it hears.
     is_filtered: bool,
+    /// Whose messages are published: what the client's topics begin with.
+    pub(super) base: Option<Box<str>>,
+    /// Whether the hooks of a connection have been asked of one whose messages are published, which connects with its first.
+    pub(super) is_in: bool,
     subscribed: Vec<Subscribed>,
     /// How many subscriptions there have been.
     subscriptions: u64,
@@ -84,29 +89,44 @@ impl Conversation {
     /// A conversation; whether subscriptions hear only what passes their filters.
     #[must_use]
     pub const fn new(is_filtered: bool) -> Self {
-        Self { is_filtered, subscribed: Vec::new(), subscriptions: 0, asked: None, noted: None }
+        Self {
+            is_filtered,
+            base: None,
+            is_in: false,
+            subscribed: Vec::new(),
+            subscriptions: 0,
+            asked: None,
+            noted: None,
+        }
     }
 
     /// The same with a client that has shown this of who it is, for `before_connect` to look at.
     #[must_use]
-    pub fn showing(self, shown: Credentials) -> Self {
-        let noted = Noted { shown: Some(Box::new(shown)), ..Noted::default() };
-        Self { noted: Some(Box::new(noted)), ..self }
+    pub fn showing(mut self, shown: Credentials) -> Self {
+        self.shows(shown);
+        self
     }
 
-    fn heard(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
+    pub(super) fn heard(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
         let now = context.now;
         let mut fail = |id: &str, code: &str, message: &str| {
             steps.push(Step::say(reply::failure(id, code, message, now)));
         };
         //= resolvespec#3A.3
         //# `invalid_message` | `Failed to parse message` (id `""`) | JSON/type error
-        let Ok(message) = Message::read(text) else {
+        let Ok(mut message) = Message::read(text) else {
             return fail("", "invalid_message", "Failed to parse message");
         };
+        let is_published = self.base.is_some();
+        if is_published {
+            topics::adapt(&mut message);
+        }
         let id = &*message.id;
         if !message.is_valid() {
             return fail(id, "invalid_message", "Message validation failed");
+        }
+        if is_published && !self.is_in && context.hooks.ask_of_connections() {
+            return self.connect((id, Some(text.into())), context, steps);
         }
         match &*message.kind {
             "request" | "subscription" if context.hooks.asked.is_empty() => {
@@ -114,7 +134,10 @@ impl Conversation {
                     Going { message: &message, confined: Confined::default(), underway: None };
                 self.carry_out(&going, context, steps);
             }
-            "request" | "subscription" => self.go_on(Underway::new(text), context, steps),
+            "request" | "subscription" => {
+                self.go_on(Underway::new(text, is_published), context, steps);
+            }
+            "ping" if is_published => steps.push(Step::say(topics::pong(id))),
             "ping" => steps.push(Step::say(reply::pong(id, now))),
             kind => {
                 let message = format!("Unknown message type: {kind}");
@@ -275,7 +298,7 @@ impl Conversation {
         let uuid = uuid_of(&(&*name, filter_text, self.subscriptions));
         self.subscriptions += 1;
         let id: SubId = format!("{uuid}/{name}").into();
-        let about = told::subscribed(message, &uuid);
+        let about = told::subscribed(message, &uuid, self.base.as_deref());
         self.subscribed.push(Subscribed { id: Arc::clone(&id), is_heard: found.is_some() });
         let what = AskedFor::Subscribe { about };
         if found.is_none() {
@@ -299,24 +322,24 @@ impl Conversation {
     ) -> Result<(), Refused> {
         let message = going.message;
         let wanted = &*message.subscription_id;
+        let is_published = self.base.is_some();
         if wanted.is_empty() {
-            return Err(Refused::new(
-                "missing_subscription_id",
-                "Subscription ID is required for unsubscribe",
-            ));
+            let (code, message) = match is_published {
+                true => topics::NO_SUBSCRIPTION_ID,
+                false => ("missing_subscription_id", "Subscription ID is required for unsubscribe"),
+            };
+            return Err(Refused::new(code, message));
         }
+        let about = told::unsubscribed(wanted);
         let place = self.subscribed.iter().position(|own| parts_of(&own.id).0 == wanted);
-        let Some(place) = place else {
-            let message = format!("Subscription not found: {wanted}");
-            return Err(Refused::new("subscription_not_found", message));
-        };
-        let gone = self.subscribed.remove(place);
-        let mut data = br#"{"subscription_id":"#.to_vec();
-        json::string(wanted, &mut data);
-        data.extend_from_slice(br#","unsubscribed":true}"#);
-        let about = String::from_utf8_lossy(&data).into_owned();
-        if gone.is_heard {
-            steps.push(Step::Unsubscribe { id: gone.id });
+        match place.map(|place| self.subscribed.remove(place)) {
+            Some(gone) if gone.is_heard => steps.push(Step::Unsubscribe { id: gone.id }),
+            Some(_) => {}
+            None if is_published => {}
+            None => {
+                let message = format!("Subscription not found: {wanted}");
+                return Err(Refused::new("subscription_not_found", message));
+            }
         }
         let behind = going.behind(context).map(Box::new);
         let what = AskedFor::Subscribe { about };
@@ -429,14 +452,7 @@ impl Talk for Conversation {
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         let is_asked = context.hooks.asked.contains(Hook::BeforeConnect);
         debug_assert!(context.is_known || is_asked, "the guard of the doors lets nobody else in");
-        if is_asked {
-            self.asked = Some(Asked { id: String::new(), what: AskedFor::Connect, behind: None });
-            let shown = self.noted.as_mut().and_then(|noted| noted.shown.take());
-            let call = Call { credentials: shown, ..Call::new(Hook::BeforeConnect) };
-            steps.push(self.ask_hook(call));
-        } else {
-            self.connected(context, steps);
-        }
+        self.connect(("", None), context, steps);
     }
 
     //= resolvespec#3A.1
@@ -452,6 +468,16 @@ impl Talk for Conversation {
 
     fn last_words(&mut self) -> Vec<Draft> {
         Vec::new()
+    }
+}
+
+impl Correspond for Conversation {
+    fn hears_from(&mut self, base: &str) {
+        self.base = Some(base.into());
+    }
+
+    fn shows(&mut self, shown: Credentials) {
+        self.noted.get_or_insert_default().shown = Some(Box::new(shown));
     }
 }
 

@@ -108,13 +108,27 @@ pub(super) fn about(
 }
 
 /// What is said of a new subscription.
-pub(super) fn subscribed(message: &Message<'_>, uuid: &str) -> String {
+//= resolvespec#3B
+//# subscribe response data has also `"notify_topic":"spec/{cid}/notify/{sid}"`
+pub(super) fn subscribed(message: &Message<'_>, uuid: &str, base: Option<&str>) -> String {
     let mut out = br#"{"entity":"#.to_vec();
     json::string(&message.entity, &mut out);
     out.extend_from_slice(br#","schema":"#);
     json::string(&message.schema, &mut out);
     out.extend_from_slice(br#","subscription_id":"#);
     json::string(uuid, &mut out);
+    if let Some(base) = base {
+        out.extend_from_slice(br#","notify_topic":"#);
+        json::string(&format!("{base}/notify/{uuid}"), &mut out);
+    }
     out.push(b'}');
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What is said of a subscription that is over.
+pub(super) fn unsubscribed(uuid: &str) -> String {
+    let mut out = br#"{"subscription_id":"#.to_vec();
+    json::string(uuid, &mut out);
+    out.extend_from_slice(br#","unsubscribed":true}"#);
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -45,6 +45,7 @@ pub static PROTOCOL: Protocol = Protocol {
         secret: Some(
             "Path of a file with the secret that all rtbdp clients share: they say it at `/login`, and show the cookie that they get for it, or show that cookie's value anywhere in the URL. Empty: everyone is let in who may come in at all.",
         ),
+        published_under: None,
     }),
     packets: None,
     settings: &[],

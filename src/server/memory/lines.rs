@@ -4,7 +4,9 @@
 //! Invariant: the shares of all lines are a whole. Never adds up: that is `WorstCase`.
 
 use crate::config::BackendChoice;
+use crate::config::CacheChoice;
 use crate::config::Config;
+use crate::limits::CACHE_SERVER_BYTES;
 use crate::limits::CONNECTION_BYTES;
 use crate::limits::DEFLATE_STREAM_BYTES;
 use crate::limits::DEFLATE_STREAMS_MAX;
@@ -148,7 +150,19 @@ fn rows_bytes(config: &Config) -> u64 {
         BackendChoice::Memory => config.tables.memory_bytes_max,
         BackendChoice::Sqlite => (config.tables.readers + 1) * SQLITE_CACHE_BYTES as u64,
     };
-    rows + TABLE_ANSWERS_BYTES_MAX as u64
+    rows + TABLE_ANSWERS_BYTES_MAX as u64 + cache_bytes(config)
+}
+
+/// Bytes of the cache in front of them.
+const fn cache_bytes(config: &Config) -> u64 {
+    let set = &config.tables.cache;
+    match set.kept {
+        CacheChoice::Off => 0,
+        CacheChoice::Memory => set.bytes_max,
+        CacheChoice::Redis | CacheChoice::Memcached => {
+            set.servers.len() as u64 * CACHE_SERVER_BYTES as u64
+        }
+    }
 }
 
 /// Every line, in the order of the parts.
@@ -349,7 +363,7 @@ pub(in crate::server) const LINES: [Line; 23] = [
     },
     Line {
         part: Part::Rows,
-        name: "tables: rows that are kept in memory, pages of the file, and answers on their way",
+        name: "tables: rows that are kept in memory, pages of the file, the cache, and answers on their way",
         bound: Bound::Set(rows_bytes),
         key: "tables.memory_bytes_max",
         at_limit: "a write is refused with `full`, a query with `busy`",

@@ -18,7 +18,6 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::own;
 use crate::event::Draft;
-use crate::event::Event;
 use crate::event::ShardId;
 use crate::event::TopicName;
 use crate::limits::ADMIN_REASON_BYTES_MAX;
@@ -160,21 +159,9 @@ fn explain(body: &[u8], now: Now, shards: &Shards) -> Result<(Whom, Inquiry), Re
             Ok((Whom::One(home), Inquiry::Find { conn, topic, offset }))
         }
         (None, None, Some(event)) => {
-            let Draft { topic, key, op, payload, fields, ack: _, meta } = event_of(event)?;
-            let home = shards.homes().of(&topic);
-            let event = Arc::new(Event {
-                topic,
-                key,
-                op,
-                home,
-                offset: 0,
-                previous: 0,
-                time_us: now.wall_us,
-                payload,
-                fields,
-                before: None,
-                meta,
-            });
+            let draft = event_of(event)?;
+            let home = shards.homes().of(&draft.topic);
+            let event = Arc::new(draft.without_place(home, now.wall_us));
             let inquiry = Inquiry::Explain { conn: conn.conn, event, is_real: false };
             Ok((Whom::One(conn.shard), inquiry))
         }

@@ -143,7 +143,7 @@ impl Shard {
                 if let Some((ticket, is_behind_a_write)) = awaited {
                     let mut steps = self.answer_in_talk(id, ticket, reply.as_said(), now);
                     if is_behind_a_write {
-                        self.fill_reserved(id, &mut steps);
+                        self.fill_reserved(id, &mut steps, now);
                     }
                     let steps = self.take_steps(id, steps, now);
                     if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
@@ -159,12 +159,17 @@ impl Shard {
     }
 
     /// What its client is answered now stands where that was kept for it: before what it was told meanwhile.
-    fn fill_reserved(&mut self, id: ConnId, steps: &mut Vec<Step>) {
-        let Some(solo) = self.conns.solo_mut(id) else { return };
-        if matches!(steps.first(), Some(Step::Say { .. }))
-            && let Step::Say { kind, text } = steps.remove(0)
-        {
-            solo.outbox.fill(Item::Said { kind, text });
+    fn fill_reserved(&mut self, id: ConnId, steps: &mut Vec<Step>, now: Now) {
+        let answer = match steps.first() {
+            Some(Step::Say { .. } | Step::Tell(_)) => match steps.remove(0) {
+                Step::Say { kind, text } => Some(Item::Said { kind, text }),
+                Step::Tell(draft) => self.own_item(id, *draft, now),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(solo) = self.conns.solo_mut(id) {
+            solo.outbox.fill(answer);
             self.mark_solo(id);
         }
     }

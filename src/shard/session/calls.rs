@@ -87,6 +87,7 @@ impl Shard {
         Context {
             now,
             view: self.settings.views.of(dialect),
+            views: &self.settings.views,
             epoch: self.shards.epoch(),
             tables: &self.settings.tables.schema,
             hooks: self.settings.hooks.terms,

@@ -160,7 +160,14 @@ impl Shard {
             }
             let said = match paused.heard.pop_front() {
                 Some(said) => said,
-                None if paused.taken == bytes.len() && !websocket.has_packet() => break,
+                None if paused.taken == bytes.len() && !websocket.has_packet() => {
+                    if run.is_empty() {
+                        break;
+                    }
+                    // What it is answered with may go on with what is asked of tables.
+                    self.publish_run(id, &mut run, &mut paused, now);
+                    continue;
+                }
                 None => {
                     let rest = &mut bytes[paused.taken..];
                     let (taken, said) = self.next_heard(id, websocket, rest, now);

@@ -19,6 +19,7 @@ use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::event::Draft;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
@@ -61,8 +62,8 @@ impl Conn {
         if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
             let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
             let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
-            let hooks = settings.hooks.terms;
-            ask(talk, &Context { now, view, epoch, is_known, serial, tables, hooks });
+            let (views, hooks) = (&*settings.views, settings.hooks.terms);
+            ask(talk, &Context { now, view, views, epoch, is_known, serial, tables, hooks });
         }
     }
 }
@@ -100,6 +101,11 @@ impl Shard {
             }
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
+                Step::Tell(draft) => {
+                    if let Some(item) = self.own_item(id, *draft, now) {
+                        self.push_item(id, item);
+                    }
+                }
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => self.subscribe(id, &wish, now),
                 Step::Update { id: sub, change, seek } => {
@@ -163,6 +169,12 @@ impl Shard {
             }
         }
         steps
+    }
+
+    /// What a client alone is told, as an event; `None`: none of its subscriptions is to its topic.
+    pub(super) fn own_item(&self, id: ConnId, draft: Draft, now: Now) -> Option<Item> {
+        let class = self.conns.find(id).and_then(|conn| conn.class);
+        class.and_then(|class| self.classes.find(class))?.own_item(draft, now)
     }
 
     /// A client has acknowledged a message: others may follow.

@@ -243,6 +243,15 @@ impl<'a> Properties<'a> {
         })
     }
 
+    /// What a property that is binary data holds.
+    #[must_use]
+    pub fn binary(self, id: PropertyId) -> Option<&'a [u8]> {
+        self.iter().find_map(|property| match property {
+            Property::Binary(of, bytes) if of == id => Some(bytes),
+            _ => None,
+        })
+    }
+
     /// The value of the first user property of this name.
     #[must_use]
     pub fn user(self, name: &str) -> Option<&'a str> {

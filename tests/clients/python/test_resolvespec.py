@@ -1,4 +1,4 @@
-"""The examples for ResolveSpec in Python and Go, as strangers run them."""
+"""The examples for ResolveSpec in Python and Go, over a WebSocket and over MQTT, as strangers run them."""
 
 import os
 import pathlib
@@ -15,19 +15,27 @@ EXAMPLE = ROOT / "docs/examples/resolvespec"
 
 
 class ResolveSpecTest(unittest.TestCase):
-    def round(self, command):
-        """What a program says that is given the address of a server with the example's tables."""
+    SAID = [
+        'heard: create {"id": 1, "name": "Ada", "team": "red", "age": 36}',
+        "1 of 1: [('Ada', ['Notes'])]",
+        'heard: update {"id": 1, "name": "Ada", "team": "red", "age": 37}',
+        'heard: delete {"id": "1"}',
+        "read_error: failed to read record: sql: no rows in result set",
+    ]
+
+    def round(self, settings, program, where):
+        """What an example's client says, to the server of an example's settings."""
         with tempfile.TemporaryDirectory() as folder:
-            config = pathlib.Path(folder, "resolvespec.toml")
-            config.write_text((EXAMPLE / "resolvespec.toml").read_text().replace("127.0.0.1:8080", "127.0.0.1:0"))
+            config = pathlib.Path(folder, settings)
+            config.write_text(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", (EXAMPLE / settings).read_text()))
             server = subprocess.Popen([BINARY, "serve", "--config", str(config)], stderr=subprocess.PIPE, text=True, cwd=folder)
             try:
                 found = None
                 while not found:
                     line = server.stderr.readline()
                     self.assertTrue(line, "the server has ended")
-                    found = re.search(r"address=(\S+)", line)
-                said = subprocess.run([*command, f"ws://{found[1]}/ws"], capture_output=True, text=True, timeout=60, check=False)
+                    found = re.search(r"address=(\S+)(?:.*own=\[.*?:(\d+)\))?", line)
+                said = subprocess.run([*program, where(found)], capture_output=True, text=True, timeout=60, check=False)
             finally:
                 server.kill()
                 server.communicate()
@@ -35,16 +43,14 @@ class ResolveSpecTest(unittest.TestCase):
         return said.stdout.splitlines()
 
     def test_the_round_of_the_example(self):
-        self.assertEqual(
-            self.round([sys.executable, str(EXAMPLE / "client.py")]),
-            [
-                'heard: create {"id": 1, "name": "Ada", "team": "red", "age": 36}',
-                "1 of 1: [('Ada', ['Notes'])]",
-                'heard: update {"id": 1, "name": "Ada", "team": "red", "age": 37}',
-                'heard: delete {"id": "1"}',
-                "read_error: failed to read record: sql: no rows in result set",
-            ],
-        )
+        python = [sys.executable, str(EXAMPLE / "client.py")]
+        said = self.round("resolvespec.toml", python, lambda found: f"ws://{found[1]}/ws")
+        self.assertEqual(said, self.SAID)
+
+    def test_the_round_of_the_example_over_mqtt(self):
+        python = [sys.executable, str(EXAMPLE / "mqtt_client.py")]
+        said = self.round("mqtt.toml", python, lambda found: f"127.0.0.1:{found[2]}")
+        self.assertEqual(said, self.SAID)
 
     def test_the_round_of_the_example_in_go(self):
         go = shutil.which("go") or "/usr/local/go/bin/go"
@@ -54,17 +60,10 @@ class ResolveSpecTest(unittest.TestCase):
             self.assertEqual(vetted.returncode, 0, vetted.stderr)
             built = subprocess.run([go, "build", "-o", program, "."], cwd=EXAMPLE, capture_output=True, text=True, timeout=600, check=False)
             self.assertEqual(built.returncode, 0, built.stderr)
-            said = self.round([program])
-        self.assertEqual(
-            said,
-            [
-                'heard: create {"id":1,"name":"Ada","team":"red","age":36}',
-                "1 of 1: Ada wrote Notes",
-                'heard: update {"id":1,"name":"Ada","team":"red","age":37}',
-                'heard: delete {"id":"1"}',
-                "read_error: failed to read record: sql: no rows in result set",
-            ],
-        )
+            said = self.round("resolvespec.toml", [program], lambda found: f"ws://{found[1]}/ws")
+        expected = [line.replace('": ', '":').replace(', "', ',"') for line in self.SAID]
+        expected[1] = "1 of 1: Ada wrote Notes"
+        self.assertEqual(said, expected)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 use fanwire::clock::Now;
 use fanwire::dialect::Answer;
 use fanwire::dialect::Context;
+use fanwire::dialect::Correspond;
 use fanwire::dialect::HookTerms;
 use fanwire::dialect::Refusal;
 use fanwire::dialect::RefusalCode;
@@ -13,6 +14,7 @@ use fanwire::dialect::Step;
 use fanwire::dialect::Talk;
 use fanwire::dialect::Ticket;
 use fanwire::dialect::View;
+use fanwire::dialect::Views;
 use fanwire::dialect::hyperbeam;
 use fanwire::dialect::peat;
 use fanwire::dialect::provisioning;
@@ -54,7 +56,8 @@ pub(crate) fn hold(input: &[u8]) {
     for answer in converse(&mut provisioning::Conversation::new(&request), text) {
         assert!(matches!(answer["type"].as_str(), Some("error" | "pong")), "{answer}");
     }
-    rows(text);
+    rows(text, None);
+    rows(text, Some("spec/c"));
     let said = converse(&mut peat::Conversation::new(peat::Request::default()), text);
     assert!(said.is_empty(), "peat-node never answers");
     if let Some(cast) = hyperbeam::cast(text, hyperbeam::Options { derived: true, regex: true }) {
@@ -76,22 +79,19 @@ pub(crate) fn hold(input: &[u8]) {
     }
 }
 
-/// Each line that a client of ResolveSpec says is answered at once, or asks one thing and is answered when that is.
-fn rows(text: &str) {
+/// Each line that a client of ResolveSpec says is answered at once, or asks one thing and is answered when that is; on a WebSocket, or published by a client whose topics begin so.
+fn rows(text: &str, base: Option<&str>) {
     let columns = vec![Column::key("id", Type::Int), Column::new("name", Type::Text)];
     let table = Table::new("public.users", columns).expect("it fits a topic");
     let tables = &Schema::new(vec![table]).expect("it is one");
     let (view, now) = (View::default(), Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 });
-    let context = Context {
-        now,
-        view: &view,
-        epoch: "e",
-        is_known: true,
-        serial: 1,
-        tables,
-        hooks: HookTerms::default(),
-    };
+    let (view, views, epoch) = (&view, &Views::default(), "e");
+    let hooks = HookTerms::default();
+    let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables, hooks };
     let mut talk = resolvespec::Conversation::new(true);
+    if let Some(base) = base {
+        talk.hears_from(base);
+    }
     for line in text.lines() {
         let mut steps = Vec::new();
         talk.hear(Said::Text(line), &context, &mut steps);
@@ -123,15 +123,9 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let view = View::default();
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
     let tables = Schema::default();
-    let context = Context {
-        now,
-        view: &view,
-        epoch: "e",
-        is_known: true,
-        serial: 1,
-        tables: &tables,
-        hooks: HookTerms::default(),
-    };
+    let (view, views, epoch, tables) = (&view, &Views::default(), "e", &tables);
+    let hooks = HookTerms::default();
+    let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables, hooks };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {
@@ -170,6 +164,7 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                     | Request::Subscribe(_),
                 ..
             }
+            | Step::Tell(_)
             | Step::Speak(_)
             | Step::Silence { .. }
             | Step::Window { .. }
