@@ -253,7 +253,7 @@ fn a_hook_says_who_a_client_is_where_no_token_does() {
         })
         .on(Hook::BeforeRead, |call| {
             assert_eq!(call.caller.user.as_deref(), Some("ada"));
-            assert_eq!(call.caller.roles, ["reader".into()]);
+            assert_eq!(*call.caller.roles, [Box::from("reader")]);
             assert_eq!(call.metadata.as_str(), r#"{"tenant":"red"}"#);
             Ok(Verdict::default())
         });
@@ -439,4 +439,37 @@ fn results_are_replaced_where_that_is_set_and_somebody_says_what_subscribers_hea
             assert_eq!(told["error"]["code"], "hook_error");
         }
     }
+}
+
+//= resolvespec#3B
+//# The username/password must reach `before_connect`.
+#[test]
+fn over_mqtt_a_client_connects_with_its_first_request_and_shows_its_name_and_password() {
+    let chain = Chain::default()
+        .on(Hook::BeforeConnect, |call| {
+            let shown = call.credentials.clone().unwrap();
+            assert_eq!(shown.user.as_deref(), Some("x"));
+            Ok(match shown.password.as_deref() {
+                Some("right") => filters(&json!({"users": red()})),
+                _ => Verdict::abort("authentication required"),
+            })
+        })
+        .on(Hook::AfterConnect, |call| {
+            assert!(call.credentials.is_none());
+            Ok(Verdict::default())
+        });
+    let mut world = world(chain);
+    let mut wrong = Client::publishing(&mut world, 0, ("v4", 1), "wrong", 1 << 20);
+    for _ in 0..2 {
+        let told = read(&mut wrong, &mut world, "{}");
+        let error = json!({"code": "auth_error", "message": "operation aborted by hook: authentication required"});
+        assert_eq!(told["error"], error, "it is asked again with each request");
+    }
+    let mut right = Client::publishing(&mut world, 1, ("v5", 0), "right", 1 << 20);
+    let made = create(&mut right, &mut world, &json!({"name": "Ada", "team": "red"}));
+    assert_eq!(made["success"], true, "{made}");
+    let refused = create(&mut right, &mut world, &json!({"name": "Bob", "team": "blue"}));
+    assert_eq!(refused["success"], false);
+    assert_eq!(read(&mut right, &mut world, "{}")["metadata"]["total"], 1);
+    assert_eq!(read(&mut wrong, &mut world, "{}")["error"]["code"], "auth_error");
 }

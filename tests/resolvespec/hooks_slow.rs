@@ -95,7 +95,7 @@ fn answers_stay_in_the_order_of_the_requests_however_hooks_dawdle() {
         world.advance(5);
         world.settle();
     }
-    for client in &clients {
+    for client in &mut clients {
         for id in 0..12 {
             let what = match id % 3 {
                 0 => r#""operation":"create","entity":"users","data":{"name":"n"}"#,
@@ -124,4 +124,23 @@ fn terms_ask_nothing_that_nobody_answers() {
     let mut world = world(Chain::default());
     let mut client = open(&mut world, 0);
     assert_eq!(read(&mut client, &mut world, "{}")["success"], true);
+}
+
+#[test]
+fn whoever_writes_is_answered_first_over_mqtt_too() {
+    let chain = Chain::default()
+        .on(Hook::AfterCreate, |_| Ok(Verdict::default()))
+        .on(Hook::AfterSubscribe, |_| Ok(Verdict::default()));
+    let slow = Manner { takes_ms: 70, ..Manner::default() };
+    let mut world = world_of(chain, slow, |_| {});
+    let mut writer = Client::publishing(&mut world, 0, ("v5", 1), "", 1 << 20);
+    subscribe(&mut writer, &mut world, "{}");
+    world.advance(70);
+    world.settle();
+    let said = r#"{"id":"w","type":"request","operation":"create","entity":"users","data":{"name":"Ada"}}"#;
+    assert!(writer.ask(&mut world, said).is_empty(), "its answer is first, and is not known");
+    world.advance(70);
+    world.settle();
+    assert_eq!(kinds(&writer.told(&mut world)), ["response", "notification"]);
+    assert_eq!(read(&mut writer, &mut world, "{}")["metadata"]["count"], 1, "and it goes on");
 }

@@ -9,7 +9,6 @@ use fanwire::dialect::hook::Call;
 use fanwire::dialect::hook::Chain;
 use fanwire::dialect::hook::Json;
 use fanwire::dialect::hook::Verdict;
-use fanwire::shard::Access;
 use fanwire::shard::Settings;
 use serde_json::Value;
 
@@ -17,7 +16,6 @@ use crate::scene;
 use crate::scene::Client;
 use crate::support::fits::with_tokens;
 use crate::support::hooks;
-use crate::support::keys;
 use crate::support::random::Random;
 use crate::support::seeds;
 use crate::support::tables;

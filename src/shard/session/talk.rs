@@ -11,10 +11,12 @@ use super::super::input::ConnId;
 use super::super::settings::Settings;
 use super::super::shards::Shards;
 use super::super::solo::Shown;
+use super::super::tally::Tally;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Answer;
 use crate::dialect::Context;
+use crate::dialect::DialectId;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -43,6 +45,29 @@ pub(super) fn asks_outside(steps: &[Step]) -> bool {
 fn note(conns: &mut Conns, id: ConnId, note: impl FnOnce(&mut Origin)) {
     if let Some(conn) = conns.find_mut(id) {
         note(conn.caller.origin_mut());
+    }
+}
+
+/// Has a client spoken to in another dialect from here on.
+fn speak(conns: &mut Conns, tally: &mut Tally, id: ConnId, dialect: DialectId) {
+    if let Some(voice) = conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
+        tally.of(voice.dialect).connections -= 1;
+        tally.of(dialect).connections += 1;
+        voice.dialect = dialect;
+    }
+}
+
+/// By what a question asks who its client is.
+fn shown_in(what: &Request) -> Shown<'_> {
+    match what {
+        Request::Identify { token } => Shown::Token(token),
+        Request::Enter { token } => Shown::Perhaps(token.as_deref()),
+        Request::Admit(identity) => Shown::Named(identity),
+        Request::Publish(_)
+        | Request::Subscribe(_)
+        | Request::Query(_)
+        | Request::Write(_)
+        | Request::Hook(_) => unreachable!("it asks something else"),
     }
 }
 
@@ -119,11 +144,8 @@ impl Shard {
                 // Who cannot pay is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
                 Step::Speak(dialect) => {
-                    if let Some(voice) = self.conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
-                        self.stats.tally.of(voice.dialect).connections -= 1;
-                        self.stats.tally.of(dialect).connections += 1;
-                        voice.dialect = dialect;
-                    }
+                    let (conns, tally) = (&mut self.conns, &mut self.stats.tally);
+                    speak(conns, tally, id, dialect);
                 }
                 Step::Silence { after_s } => {
                     note(&mut self.conns, id, |origin| origin.silent_s_max = after_s);
@@ -136,18 +158,12 @@ impl Shard {
                 Step::AtEnd(call) => note(&mut self.conns, id, |of| of.at_end = Some(call)),
                 Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
                 Step::Abort => self.remove(id),
-                Step::Ask { ticket, what: Request::Identify { token } } => {
-                    let answered = self.answer_identify(id, ticket, Shown::Token(&token), now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Step::Ask { ticket, what: Request::Enter { token } } => {
-                    let shown = Shown::Perhaps(token.as_deref());
-                    let answered = self.answer_identify(id, ticket, shown, now);
-                    steps.splice(0..0, answered).for_each(drop);
-                }
-                Step::Ask { ticket, what: Request::Admit(identity) } => {
-                    let shown = Shown::Named(&identity);
-                    let answered = self.answer_identify(id, ticket, shown, now);
+                Step::Ask {
+                    ticket,
+                    what:
+                        what @ (Request::Identify { .. } | Request::Enter { .. } | Request::Admit(_)),
+                } => {
+                    let answered = self.answer_identify(id, ticket, shown_in(&what), now);
                     steps.splice(0..0, answered).for_each(drop);
                 }
                 Step::Ask { ticket, what: Request::Subscribe(wishes) } => {
