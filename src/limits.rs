@@ -44,6 +44,8 @@ pub const TOPIC_SEGMENTS_MAX: usize = 16;
 pub const KEY_BYTES_MAX: usize = 255;
 /// Bytes of one event's payload; a larger one is refused with `too_large`.
 pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of what a publisher says of an event besides, as its dialect writes it (properties of an MQTT message); more is refused in the dialect's words.
+pub const META_BYTES_MAX: usize = 256 * 1024;
 
 /// Subscriptions of one connection; one more is refused with `too_many_subscriptions`. A set of them is one `u64`.
 pub const SUBSCRIPTIONS_MAX: usize = 64;
@@ -171,7 +173,7 @@ pub const EXPIRE_PER_TICK_MAX: usize = 16 * 1024;
 /// a million of them take some thousandths of a core for minutes.
 pub const FORGET_PER_TICK_MAX: usize = 256;
 
-/// Bytes of a block's summary or body in the log, unpacked; a head that says more is none. An event as large as it may be fits, with the one before it.
+/// Bytes of a block's summary or body in the log, unpacked; a head that says more is none. An event as large as it may be fits, with the one before it and what is said of it besides.
 pub const LOG_BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of events at which a block of the log is closed and the next one begun: what a reader unpacks at a time.
 pub const LOG_BLOCK_BYTES: usize = 256 * 1024;
@@ -209,6 +211,11 @@ pub const LOG_LOST_MAX: usize = 1024;
 pub const STORE_GROUP_EVENTS_MAX: usize = 8 * 1024;
 /// Bytes of events that the store writes at a time, but for a single larger run; twice as many may wait.
 pub const STORE_GROUP_BYTES_MAX: usize = RUN_BYTES_MAX;
+/// Deletes of one group whose keys' last events their homes have forgotten, so that the store looks them up, but for those of a single run; further ones wait for the next group. Each may cost
+/// reading a block, about a millisecond.
+pub const STORE_BEFORES_MAX: usize = 32;
+/// Bytes of events that are looked up for one group; those beyond it are not known to anybody, and whoever is confined by a filter is not told of their keys' end.
+pub const STORE_BEFORES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Wishes to read that wait for the store; one more is answered with `Busy`, and its reader is told of a gap.
 pub const STORE_PAGES_ASKED_MAX: usize = 64 * 1024;
 /// Milliseconds that what was written may lie unsynced, unless it is said otherwise.
@@ -231,6 +238,7 @@ pub const STORE_PROBE_BYTES: usize = 256 * 1024;
 const _: () = assert!(
     2 * INBOX_BYTES_MAX
         + 3 * STORE_GROUP_BYTES_MAX
+        + STORE_BEFORES_BYTES_MAX
         + 2 * LOG_BLOCK_BYTES_MAX
         + LOG_BUFFER_KEPT_BYTES_MAX
         <= STORE_BYTES
@@ -316,7 +324,8 @@ pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 
 const _: () = assert!(SUBSCRIPTIONS_MAX <= u64::BITS as usize, "a set of subscriptions is one u64");
 const _: () = assert!(
-    LOG_BLOCK_BYTES + 2 * (PAYLOAD_BYTES_MAX + KEY_BYTES_MAX) + 64 <= LOG_BLOCK_BYTES_MAX
+    LOG_BLOCK_BYTES + 2 * (PAYLOAD_BYTES_MAX + KEY_BYTES_MAX) + META_BYTES_MAX + 64
+        <= LOG_BLOCK_BYTES_MAX
         && LOG_BLOCK_EVENTS_MAX * (TOPIC_BYTES_MAX + 64) <= LOG_BLOCK_BYTES_MAX,
     "whatever a block is given fits it"
 );

@@ -51,6 +51,9 @@ mod peat;
 #[path = "fuzz/promises/proxy.rs"]
 mod proxy;
 
+#[path = "fuzz/promises/tables.rs"]
+mod tables;
+
 #[path = "fuzz/promises/talk.rs"]
 mod talk;
 
@@ -63,12 +66,29 @@ mod shard;
 #[path = "fuzz/promises/upgrade.rs"]
 mod upgrade;
 
+#[expect(dead_code, unreachable_pub, reason = "a part of it is used")]
+#[expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
+#[path = "support/world.rs"]
+mod world;
+
+#[path = "fuzz/mutants.rs"]
+mod mutants;
+
+#[expect(unreachable_pub, reason = "it is shared")]
+#[expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
+#[path = "support/random.rs"]
+mod random;
+
+#[expect(unreachable_pub, reason = "it is shared")]
+#[path = "support/seeds.rs"]
+mod seeds;
+
 /// Panics if an input breaks what a target promises.
 type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 19] = [
+    let targets: [(&str, Promise); 20] = [
         ("body", body::hold),
         ("certificate", certificate::hold),
         ("config", config::hold),
@@ -84,6 +104,7 @@ fn every_corpus_keeps_its_promise() {
         ("payload", payload::hold),
         ("peat", peat::hold),
         ("proxy", proxy::hold),
+        ("tables", tables::hold),
         ("talk", talk::hold),
         ("shard", shard::hold),
         ("upgrade", upgrade::hold),
@@ -98,6 +119,38 @@ fn every_corpus_keeps_its_promise() {
             hold(&fs::read(&path).expect("readable"));
         }
     }
+}
+
+/// What changes are made of says something: rows are told live, read and replayed.
+#[test]
+fn the_corpus_of_tables_is_understood() {
+    let input = |name: &str| {
+        let path = corpus("tables").into_iter().find(|path| path.ends_with(name));
+        fs::read(path.unwrap()).unwrap()
+    };
+    let [all, confined, _] = tables::told_in_memory(&input("resolvespec"));
+    for part in ["\"type\":\"notification\"", "\"row_number\":", "\"posts\":[", "\"primary_key\":"]
+    {
+        assert!(all.contains(part), "{part} of {all}");
+    }
+    assert!(confined.contains("\"name\":\"ada\"") && confined.contains("no rows"), "{confined}");
+    let [_, _, dashboard] = tables::told_in_memory(&input("rtbdp"));
+    for part in ["\"row\":{", "{\"replayed\":2}", "{\"replayed\":4}"] {
+        assert!(dashboard.contains(part), "{part} of {dashboard}");
+    }
+}
+
+/// `FANWIRE_SEEDS=0..1000000` for a night.
+#[test]
+fn tables_keep_their_promise_whatever_clients_say() {
+    seeds::hold(0..48, |seed| {
+        let inputs = corpus("tables").into_iter().map(|path| fs::read(path).expect("readable"));
+        let inputs: Vec<Vec<u8>> = inputs.collect();
+        let input = mutants::mutant(&inputs, &mut random::Random::new(seed));
+        // Shown only if the promise is broken.
+        println!("{:?}", String::from_utf8_lossy(&input));
+        tables::hold(&input);
+    });
 }
 
 /// The corpus of one target, in the order of the file names.

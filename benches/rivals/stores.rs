@@ -1,7 +1,8 @@
 //! The log of a data folder against SQLite, on the same events, in interleaved rounds; and what a start and a filtered replay of it cost.
 //!
-//! One thread, so that its own run time is what an event costs. `FANWIRE_STORES_EVENTS` says how many events the start and the replay have (usual: 5,000,000), `FANWIRE_STORES_DIR` where
-//! (usual: the folder for temporary files). Bytes are those that this process has handed to the device (`/proc/self/io`): without the file system's own journal.
+//! One thread, so that its own run time is what an event costs. `FANWIRE_STORES_EVENTS` says how many events the start and the replay have (usual: 5,000,000), `FANWIRE_STORES_GROUPS` how many groups of a
+//! thousand are written in each round (usual: 200), `FANWIRE_STORES_DIR` where (usual: the folder for temporary files, which must be on a device: in memory no bytes are handed to any). Bytes are those that this process
+//! has handed to the device (`/proc/self/io`): without the file system's own journal. The last lines are a table of goals for `docs/PERFORMANCE.md`.
 
 use std::fs;
 use std::path::Path;
@@ -45,7 +46,6 @@ use wishes::Report;
 mod wishes;
 
 const GROUP: usize = 1000;
-const GROUPS: usize = 200;
 const ROUNDS: usize = 5;
 const TOPICS: u64 = 10;
 /// Payloads that are told in turn: more of them than lz4 looks back over.
@@ -113,6 +113,7 @@ impl Source {
                 key: Arc::from(format!("{:06x}", 0x4b_1800 + self.number % 3_000)),
                 payload,
                 before: None,
+                meta: None,
             }
         };
         (0..count).map(record).collect()
@@ -142,16 +143,49 @@ struct Cost {
     per_s: f64,
 }
 
+/// A number that the environment may say otherwise.
+fn number(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
+}
+
+/// A goal, and what came of it.
+struct Goal {
+    what: &'static str,
+    /// The most that it may be, or else the least.
+    is_most: bool,
+    limit: f64,
+    measured: f64,
+    unit: &'static str,
+}
+
+const fn most(what: &'static str, limit: f64, measured: f64, unit: &'static str) -> Goal {
+    Goal { what, is_most: true, limit, measured, unit }
+}
+
+const fn least(what: &'static str, limit: f64, measured: f64, unit: &'static str) -> Goal {
+    Goal { is_most: false, ..most(what, limit, measured, unit) }
+}
+
+fn table(goals: &[Goal]) {
+    println!("\n| goal | limit | measured | |\n|---|---:|---:|---|");
+    for Goal { what, is_most, limit, measured, unit } in goals {
+        let is_met = if *is_most { measured <= limit } else { measured >= limit };
+        let (bound, verdict) = (if *is_most { "≤" } else { "≥" }, if is_met { "met" } else { "**missed**" });
+        println!("| {what} | {bound} {limit} {unit} | {measured:.2} {unit} | {verdict} |");
+    }
+}
+
 /// Keeps groups; `keep` is handed each, made before the time counts.
 fn cost(mut keep: impl FnMut(Vec<Record>), finish: impl FnOnce()) -> Cost {
     let mut source = Source::new();
-    let groups: Vec<_> = (0..GROUPS).map(|_| source.group(GROUP)).collect();
+    let count = number("FANWIRE_STORES_GROUPS", 200);
+    let groups: Vec<_> = (0..count).map(|_| source.group(GROUP)).collect();
     let (began, cpu, written) = (Instant::now(), cpu_ns(), written_bytes());
     for group in groups {
         keep(group);
     }
     finish();
-    let events = (GROUP * GROUPS) as f64;
+    let events = (GROUP * count) as f64;
     Cost {
         cpu_us: (cpu_ns() - cpu) as f64 / 1000.0 / events,
         bytes: (written_bytes() - written) as f64 / source.bytes as f64,
@@ -215,7 +249,7 @@ fn told(name: &str, costs: &[Cost]) -> (f64, f64) {
     (cpu_us, bytes)
 }
 
-fn groups(place: &Path) {
+fn groups(place: &Path) -> Vec<Goal> {
     let plain = format!("CREATE TABLE events ({COLUMNS})");
     let keyed = format!("CREATE TABLE events ({COLUMNS}, PRIMARY KEY (topic, offset)) WITHOUT ROWID");
     let mut costs: [Vec<Cost>; 3] = Default::default();
@@ -233,6 +267,13 @@ fn groups(place: &Path) {
     for (name, (cpu_us, bytes)) in names.iter().zip(&found).skip(1) {
         println!("{name:40} {:6.1} x the CPU, {:.1} x the bytes of the log", cpu_us / found[0].0, bytes / found[0].1);
     }
+    let [log, plain, _] = found[..] else { unreachable!("three were tried") };
+    vec![
+        most("CPU of an event in the log, lz4, groups of 1,000, `always`", 0.8, log.0, "us"),
+        most("bytes to the device for each of payload", 0.4, log.1, ""),
+        least("SQLite, the same without an index: CPU", 3.0, plain.0 / log.0, "×"),
+        least("SQLite, the same without an index: bytes", 8.0, plain.1 / log.1, "×"),
+    ]
 }
 
 fn open_keeper(place: &Path) -> Keeper<Files> {
@@ -258,7 +299,7 @@ fn open_keeper(place: &Path) -> Keeper<Files> {
     Keeper::open(Files::at(place), setup).unwrap().0
 }
 
-fn start_and_replay(place: &Path, events: usize) {
+fn start_and_replay(place: &Path, events: usize) -> Vec<Goal> {
     let (mut files, mut folder) = open_log(place);
     let mut source = Source::new();
     for _ in 0..events / GROUP {
@@ -277,11 +318,17 @@ fn start_and_replay(place: &Path, events: usize) {
         bytes.push(resident().saturating_sub(before) as f64 / 1e6);
         keeper.close(0, &mut Vec::new()).unwrap();
     }
-    let most = bytes.iter().copied().fold(0.0, f64::max);
-    println!("start on {events} events: {:.0} ms, {:.0} ms of CPU, {most:.1} MB more resident at most", median(ms), median(cpu_ms));
+    let held = bytes.iter().copied().fold(0.0, f64::max);
+    let ready = median(ms);
+    println!("start on {events} events: {ready:.0} ms, {:.0} ms of CPU, {held:.1} MB more resident at most", median(cpu_ms));
     let mut keeper = open_keeper(place);
-    let rates = (0..ROUNDS).map(|_| replay(&mut keeper, events)).collect();
-    println!("replay, filtered 1 in 100: {:.2} million events scanned a second of CPU", median(rates));
+    let rate = median((0..ROUNDS).map(|_| replay(&mut keeper, events)).collect());
+    println!("replay, filtered 1 in 100: {rate:.2} million events scanned a second of CPU");
+    vec![
+        most("start on five million events, ready", 250.0, ready, "ms"),
+        most("memory of a start on five million events", 20.0, held, "MB"),
+        least("events scanned a second and core, filtered 1 in 100, millions", 1.5, rate, ""),
+    ]
 }
 
 fn replay(keeper: &mut Keeper<Files>, events: usize) -> f64 {
@@ -323,10 +370,11 @@ fn replay(keeper: &mut Keeper<Files>, events: usize) -> f64 {
 }
 
 fn main() {
-    let events = std::env::var("FANWIRE_STORES_EVENTS").map_or(5_000_000, |text| text.parse().unwrap());
+    let events = number("FANWIRE_STORES_EVENTS", 5_000_000);
     let root = std::env::var("FANWIRE_STORES_DIR").map_or_else(|_| std::env::temp_dir(), PathBuf::from);
     let place = root.join(format!("fanwire-stores-{}", std::process::id()));
-    groups(&place);
-    start_and_replay(&place.join("folder"), events);
+    let mut goals = groups(&place);
+    goals.extend(start_and_replay(&place.join("folder"), events));
     fs::remove_dir_all(&place).unwrap();
+    table(&goals);
 }

@@ -4,6 +4,7 @@
 
 use crate::subject::Elsewhere;
 use crate::subject::Tools;
+use crate::tables::TablesTools;
 
 use std::path::PathBuf;
 
@@ -55,6 +56,11 @@ pub(crate) enum Command {
     /// Exits with 1 if anything costs others more than it may. The whole takes about ten minutes and needs a quiet machine and a release build;
     /// --short takes seconds each, and is lenient with times.
     Attacks(Attacks),
+    /// Measures what tables cost: reads by key beside a Go server, writes while 1,000 listen, rows for 10,000 dashboards, replays.
+    ///
+    /// Exits with 1 if a goal is missed. Needs a quiet machine, a release build and the rival (loadtest/rivals/tables-go); --short takes seconds, and
+    /// only looks whether everything is answered and heard.
+    Tables(Tables),
     /// A worker, publisher or floor; only this program starts it.
     #[command(hide = true)]
     Child,
@@ -107,6 +113,43 @@ pub(crate) struct Attacks {
     pub(crate) docs: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) tools: ToolArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tables {
+    /// Some of reads, writes, rows, replays; without it all of them.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Seconds, and small numbers, instead of the whole.
+    #[arg(long)]
+    pub(crate) short: bool,
+    /// How often each is run, taking turns; medians are told.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) rounds: u32,
+    /// Shards of Fanwire.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) shards: u32,
+    /// Rows that arrive in a second, of all tables together.
+    #[arg(long, default_value_t = 5000)]
+    pub(crate) rows_per_s: u64,
+    /// cd loadtest/rivals/tables-go && go build -o tables-go .
+    #[arg(long, default_value = "loadtest/rivals/tables-go/tables-go")]
+    pub(crate) go_bin: PathBuf,
+    #[command(flatten)]
+    pub(crate) programs: ToolArgs,
+}
+
+impl Tables {
+    /// The programs, and how they are run.
+    pub(crate) fn tools(&self) -> TablesTools {
+        TablesTools {
+            tools: self.programs.tools(),
+            go: std::path::absolute(&self.go_bin).unwrap_or_else(|_| self.go_bin.clone()),
+            shards: self.shards,
+            rounds: self.rounds,
+            rows_per_s: self.rows_per_s,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

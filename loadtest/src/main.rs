@@ -65,6 +65,8 @@ mod report;
 
 mod attack;
 
+mod tables;
+
 mod cli;
 
 use crate::attack::Attack;
@@ -102,6 +104,8 @@ enum Failed {
     Unsound { runs: usize },
     Attack(AttackError),
     Missed { attacks: usize },
+    NoSuchCase { name: String },
+    GoalsMissed { goals: usize },
 }
 
 impl fmt::Display for Failed {
@@ -111,6 +115,11 @@ impl fmt::Display for Failed {
             Self::Run(error) => error.fmt(f),
             Self::Output { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Attack(error) => error.fmt(f),
+            Self::NoSuchCase { name } => {
+                let names: Vec<&str> = tables::CASES.iter().map(|(name, _)| *name).collect();
+                write!(f, "there is no case {name}; there are {}", names.join(", "))
+            }
+            Self::GoalsMissed { goals } => write!(f, "{goals} goals are missed"),
             Self::Missed { attacks } => {
                 write!(f, "{attacks} attacks cost others more than they may")
             }
@@ -148,6 +157,7 @@ fn main() -> ExitCode {
         Command::Render { out, docs } => render(&out, docs.as_deref()),
         Command::List { scenarios } => list(&scenarios),
         Command::Attacks(args) => attacks(&args),
+        Command::Tables(args) => measure_tables(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -339,6 +349,26 @@ fn attacks(args: &cli::Attacks) -> Result<(), Failed> {
     }
     let missed = outcomes.iter().filter(|outcome| !outcome.holds()).count();
     if missed == 0 { Ok(()) } else { Err(Failed::Missed { attacks: missed }) }
+}
+
+/// What tables cost. In the short form goals are told and not held: a debug build beside others is no measurement.
+fn measure_tables(args: &cli::Tables) -> Result<(), Failed> {
+    let known = |name: &&String| tables::CASES.iter().any(|(of, _)| of == name);
+    if let Some(name) = args.only.iter().find(|name| !known(name)) {
+        return Err(Failed::NoSuchCase { name: name.clone() });
+    }
+    let scale = if args.short { Scale::Short } else { Scale::Whole };
+    let mut lines = Vec::new();
+    for (name, run) in tables::CASES {
+        if args.only.is_empty() || args.only.iter().any(|only| only == name) {
+            say(name);
+            lines.extend(run(&args.tools(), scale)?);
+        }
+    }
+    let at = |error| Failed::Output { path: PathBuf::from("standard output"), error };
+    writeln!(io::stdout(), "{}", tables::markdown(&lines)).map_err(at)?;
+    let goals = lines.iter().filter(|line| !line.holds()).count();
+    if goals == 0 || args.short { Ok(()) } else { Err(Failed::GoalsMissed { goals }) }
 }
 
 fn write_report(session: &Session, out: &Path) -> Result<(), Failed> {

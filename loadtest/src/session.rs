@@ -255,17 +255,24 @@ impl Session {
         below: (&str, &str),
         figure: Figure,
     ) -> Option<Spread> {
-        let below = self.of(below.0, below.1);
-        let mut ratios = Vec::new();
-        for outcome in self.of(above.0, above.1) {
-            if let Some(other) = below.iter().find(|it| it.round == outcome.round) {
-                let (part, of) = ((figure.of)(outcome), (figure.of)(other));
-                if of > 0.0 && part.is_finite() {
-                    ratios.push(part / of);
-                }
+        self.compared((above, below), figure, |one, other| one / other)
+    }
+
+    /// Two subjects' figures compared, likewise; what is no number then is left out.
+    pub(crate) fn compared(
+        &self,
+        (one, other): ((&str, &str), (&str, &str)),
+        figure: Figure,
+        how: fn(f64, f64) -> f64,
+    ) -> Option<Spread> {
+        let others = self.of(other.0, other.1);
+        let mut values = Vec::new();
+        for outcome in self.of(one.0, one.1) {
+            if let Some(other) = others.iter().find(|it| it.round == outcome.round) {
+                values.push(how((figure.of)(outcome), (figure.of)(other)));
             }
         }
-        Spread::of(&ratios)
+        Spread::of(&values)
     }
 
     /// The outcome in the middle, by CPU per delivery: whose curve is drawn.

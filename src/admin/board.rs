@@ -3,6 +3,7 @@
 //! Each cell has one writer. Counts of different shards, and of one shard among each other, may be a tick apart: nobody who reads
 //! metrics can tell.
 
+use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
@@ -14,6 +15,7 @@ use super::orders::Ordered;
 use super::orders::Orders;
 use super::party_figures::PartyCells;
 use super::store_figures::STORE_FIGURES;
+use crate::backend::Figures as TableFigures;
 use crate::dialect::DialectId;
 use crate::event::ShardId;
 use crate::history::keeper::Figures;
@@ -108,6 +110,8 @@ pub struct Board {
     /// What the cache in front of tables has counted, if there is one.
     cache: PartyCells<{ CACHE_FIGURES.len() }>,
     is_store_full: AtomicBool,
+    /// What whoever has the tables counts, if there are any.
+    tables: OnceLock<Arc<TableFigures>>,
     /// Where orders of operators are handed in, if somebody takes them.
     orders: OnceLock<OrderBook>,
 }
@@ -122,6 +126,7 @@ impl Board {
             store: PartyCells::new(),
             cache: PartyCells::new(),
             is_store_full: AtomicBool::new(false),
+            tables: OnceLock::new(),
             orders: OnceLock::new(),
         }
     }
@@ -152,10 +157,33 @@ impl Board {
         self.is_ready.store(is_ready, Ordering::SeqCst);
     }
 
-    /// Whether connections are taken, and events of all topics.
+    /// Whether connections are taken, and events of all topics, and tables can be read.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::SeqCst) && !self.is_store_full.load(Ordering::SeqCst)
+        self.unready().is_none()
+    }
+
+    /// Why it is not ready, in a word; `None`: it is.
+    pub(super) fn unready(&self) -> Option<&'static str> {
+        let has_tables = self.tables().is_none_or(|tables| tables.link().is_up());
+        match (self.is_ready.load(Ordering::SeqCst), has_tables) {
+            (false, _) => Some("not_started"),
+            _ if self.is_store_full.load(Ordering::SeqCst) => Some("store_full"),
+            (true, false) => Some("tables_lost"),
+            (true, true) => None,
+        }
+    }
+
+    /// Whoever has the tables counts so from now on.
+    pub fn note_tables(&self, figures: Arc<TableFigures>) {
+        if self.tables.set(figures).is_err() {
+            tracing::error!("a server has its tables once");
+        }
+    }
+
+    /// What whoever has the tables counts, if there are any.
+    pub(super) fn tables(&self) -> Option<&TableFigures> {
+        self.tables.get().map(|figures| &**figures)
     }
 
     /// Takes note of what the store has counted. Whoever finds its disk full is sent elsewhere.

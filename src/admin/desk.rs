@@ -72,8 +72,12 @@ impl FrontDesk {
     fn page(&self, request: &AdminRequest) -> Response {
         let response = match request.path.as_str() {
             "/healthz" => plain(200, JSON, r#"{"status":"ok"}"#),
-            "/readyz" if self.board.is_ready() => plain(200, JSON, r#"{"status":"ready"}"#),
-            "/readyz" => plain(503, JSON, r#"{"status":"not ready"}"#),
+            "/readyz" => match self.board.unready() {
+                None => plain(200, JSON, r#"{"status":"ready"}"#),
+                Some(reason) => {
+                    plain(503, JSON, format!(r#"{{"status":"not ready","reason":"{reason}"}}"#))
+                }
+            },
             "/metrics" => plain(200, metrics::CONTENT_TYPE, self.board.metrics()),
             path => match dashboard::asset(path) {
                 Some(asset) => file(asset),

@@ -45,6 +45,7 @@ fn render(board: &Board) -> String {
             page.single(figure.name, figure.kind, figure.help, value);
         }
     }
+    put_tables(&mut page, board);
     for (figure, value) in CACHE_FIGURES.iter().zip(board.cache()) {
         page.single(figure.name, figure.kind, figure.help, value);
     }
@@ -109,6 +110,49 @@ fn put_pulses(page: &mut Page, noted: &[Noted]) {
     page.head(name, "gauge", "The most bytes that a connection is owed, as of the last second.");
     let most = noted.iter().map(|of| of.bytes_most).max();
     page.sample(name, "", most.unwrap_or_default());
+}
+
+/// What whoever has the tables counts.
+fn put_tables(page: &mut Page, board: &Board) {
+    let Some(tables) = board.tables() else { return };
+    let of = format!("backend=\"{}\"", tables.backend());
+    let labels = format!("{{{of}}}");
+    let name = "fanwire_tables_query_seconds";
+    let help = "From a query of tables until its first page, or its error.";
+    page.head(name, "histogram", help);
+    page.histogram(name, &of, &tables.queries());
+    let (read, written) = tables.rows();
+    let link = tables.link();
+    for (name, kind, help, value) in [
+        ("fanwire_tables_rows_read_total", "counter", "Rows that were handed out.", read),
+        ("fanwire_tables_rows_written_total", "counter", "Rows that have changed.", written),
+        (
+            "fanwire_tables_rows_dropped_total",
+            "counter",
+            "Rows of events that found no room to wait for a database that is lost.",
+            link.rows_dropped(),
+        ),
+        (
+            "fanwire_tables_connected",
+            "gauge",
+            "1 while the tables' database is there.",
+            u64::from(link.is_up()),
+        ),
+        (
+            "fanwire_tables_reconnects_total",
+            "counter",
+            "How often the tables' database came back after it was lost.",
+            link.returns(),
+        ),
+    ] {
+        page.head(name, kind, help);
+        page.sample(name, &labels, value);
+    }
+    let name = "fanwire_tables_errors_total";
+    page.head(name, "counter", "What was asked of tables and answered with an error, by kind.");
+    for (code, count) in tables.errors() {
+        page.sample(name, &format!("{{{of},kind=\"{}\"}}", code.name()), count);
+    }
 }
 
 /// What is the process's.

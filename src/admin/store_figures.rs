@@ -91,7 +91,7 @@ pub(super) const STORE_FIGURES: [PartyFigure<Figures>; 19] = [
     figure(
         "fanwire_store_pages_failed_total",
         FigureKind::Counter,
-        "Pages that could not be read.",
+        "Pages that could not be read, and groups of deletes whose keys could not be looked up.",
         |figures| figures.pages_failed,
     ),
     figure(

@@ -2,10 +2,32 @@
 //!
 //! Invariant: no shard ever waits for it. Never knows a dialect.
 
+#[cfg(feature = "postgres")]
+mod backoff;
+
 mod cache;
+
 mod choice;
+
+mod figures;
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod group;
+
+mod link;
+
 mod party;
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod reader;
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod reading;
+
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 pub use cache::CacheUse;
@@ -13,5 +35,7 @@ pub use cache::Cached;
 pub use cache::Kept;
 pub use cache::check_redis_address;
 pub use choice::Backend;
+pub use figures::Figures;
+pub use link::Link;
 pub use party::TablesParty;
 pub use party::addressed;

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::Cached;
+use super::figures::Counting;
+use super::figures::Figures;
+use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::conn::Heard;
 use crate::conn::Party;
@@ -28,13 +31,23 @@ pub struct TablesParty {
     party: Party<Mesh>,
     backend: Cached,
     homes: Homes,
+    counting: Counting,
+    clock: Clock,
 }
 
 impl TablesParty {
     /// Tables at their place in the mesh.
     #[must_use]
-    pub const fn new(party: Party<Mesh>, backend: Cached, homes: Homes) -> Self {
-        Self { party, backend, homes }
+    pub fn new(party: Party<Mesh>, backend: Cached, homes: Homes, clock: Clock) -> Self {
+        let (word, link) = backend.link();
+        let counting = Counting::new(Arc::new(Figures::new(word, link)));
+        Self { party, backend, homes, counting, clock }
+    }
+
+    /// What it counts, for others to look at.
+    #[must_use]
+    pub fn figures(&self) -> Arc<Figures> {
+        self.counting.figures()
     }
 
     /// What wakes it, and tells it to stop.
@@ -49,6 +62,7 @@ impl TablesParty {
         loop {
             self.take_in(&mut out);
             if !self.has_room() {
+                // What it waits for may ring no bell.
                 self.party.rest(Duration::from_millis(MESH_RETRY_MS));
                 continue;
             }
@@ -60,6 +74,9 @@ impl TablesParty {
             }
         }
         self.take_in(&mut out);
+        self.backend.finish(&mut out);
+        self.say(&mut out);
+        self.party.hand_on();
     }
 
     /// Takes in what was said, as far as there is room for what is answered.
@@ -80,17 +97,21 @@ impl TablesParty {
     fn has_room(&self) -> bool {
         let mut shards = (0..self.homes.shard_count()).map(PartyId);
         shards.all(|shard| self.party.waiting(shard).has_room(Lane::Data))
+            && self.backend.has_room()
     }
 
     fn take(&mut self, message: Mesh, out: &mut Vec<Outcome>) {
         // Whoever says anything else takes it for somebody else.
         let Mesh::Tables(ask) = message else { return };
+        self.counting.hear(&ask, self.clock.mono_us());
         self.backend.hear(ask, out);
         self.say(out);
     }
 
     fn say(&mut self, out: &mut Vec<Outcome>) {
+        let now_us = if out.is_empty() { 0 } else { self.clock.mono_us() };
         for outcome in out.drain(..) {
+            self.counting.say(&outcome, now_us);
             let (to, message) = addressed(outcome, &self.homes);
             self.party.pending(to).push(message);
         }

@@ -286,7 +286,7 @@ const KEYS: &[Key] = &[
         takes: Takes::Text { field: |config| &mut config.data_dir },
         default: "\"fanwire-data\"",
         unit: "",
-        doc: "The folder of what outlasts a restart, made if it is not there; only looked at if `[[history.durable]]` names topics. One server has it at a time.",
+        doc: "The folder of what outlasts a restart, made if it is not there: durable topics, what was revoked, the tables' file. One server has it at a time. Without `[[history.durable]]` it is only for those tables, and, if this key and `auth.admin_secret_file` are set, for what is revoked, which is forgotten with the process otherwise.",
     },
     Key {
         name: "history.topic_events_max",

@@ -339,6 +339,14 @@ impl Config {
         self.history.durable.push(DurableConfig { topics, ..DurableConfig::default() });
     }
 
+    /// Whether something is to outlast a restart: durable topics, or at least what is revoked, where somebody may and a folder is named.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        let may_revoke = !self.auth.admin_secret_file.is_empty();
+        !self.history.durable.is_empty()
+            || (may_revoke && self.places.of("data_dir") != Origin::Default)
+    }
+
     /// What is set of those protocols that may have a listener of their own.
     pub fn guests(&self) -> impl Iterator<Item = (&'static str, &ViewConfig)> {
         let guests = self.dialects.iter().filter(|dialect| dialect.protocol.guest.is_some());

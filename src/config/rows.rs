@@ -10,6 +10,8 @@ pub enum BackendChoice {
     Sqlite,
     /// The process itself, as long as it runs.
     Memory,
+    /// A database of PostgreSQL.
+    Postgres,
 }
 
 /// Who keeps answers of tables.
@@ -43,6 +45,10 @@ pub struct TablesConfig {
     pub memory_bytes_max: u64,
     /// Empty: in the data folder.
     pub file: String,
+    /// Where the database of PostgreSQL is, and who logs in.
+    pub url: String,
+    /// Empty: the password stands in the address, or there is none.
+    pub password_file: String,
     pub readers: u64,
     pub query_ms_max: u64,
     pub cache: CacheConfig,

@@ -198,6 +198,20 @@ pub enum Guard {
     Figures,
 }
 
+impl Guard {
+    /// Whether who a client is may be found out once it is in; `has_keys`: there are keys to check tokens with; `is_hooked`: a hook looks at clients that connect.
+    #[must_use]
+    pub const fn may_say_later(self, has_keys: bool, is_hooked: bool) -> bool {
+        match self {
+            Self::Token => false,
+            Self::TokenOrHook => is_hooked,
+            Self::Nobody | Self::TokenOrLater | Self::TokenShown | Self::Secret | Self::Figures => {
+                has_keys
+            }
+        }
+    }
+}
+
 /// A conversation that begins on a WebSocket.
 #[derive(Debug)]
 pub struct Opening {

@@ -93,6 +93,8 @@ impl Placed {
 pub struct Subs<'a> {
     /// All of them, in the order in which they were made.
     pub of: &'a [Arc<Subscription>],
+    /// What their subscriber calls them, in the same order; `None`: what stands in them.
+    pub names: Option<&'a [SubId]>,
     /// Which are meant, one bit each.
     pub set: u64,
 }
@@ -112,10 +114,16 @@ impl<'a> Subs<'a> {
         event.meta.as_ref().map_or(wanted, |meta| wanted.min(meta.qos))
     }
 
-    /// The ids of those that are meant.
+    /// What the subscriber calls those that are meant.
     pub fn ids(self) -> impl Iterator<Item = &'a SubId> {
         let meant = move |index: usize| self.set & (1 << index) != 0;
-        self.of.iter().enumerate().filter(move |(index, _)| meant(*index)).map(|(_, sub)| &sub.id)
+        self.every_id().enumerate().filter(move |(index, _)| meant(*index)).map(|(_, id)| id)
+    }
+
+    /// What the subscriber calls each of all of them.
+    pub fn every_id(self) -> impl Iterator<Item = &'a SubId> {
+        let name = move |index: usize| self.names.map(|names| &names[index]);
+        self.of.iter().enumerate().map(move |(index, sub)| name(index).unwrap_or(&sub.id))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Invariant: two subscriptions that are equal are told the same, byte for byte. Never says where a subscription begins.
 
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -131,6 +133,31 @@ impl Subscription {
             ));
         }
         Ok(())
+    }
+
+    /// The same, called otherwise.
+    #[must_use]
+    pub fn called(&self, id: &SubId) -> Self {
+        Self { id: Arc::clone(id), ..self.clone() }
+    }
+
+    /// Hashes what it asks for, whatever it is called.
+    pub fn hash_but_id(&self, hasher: &mut impl Hasher) {
+        let Self {
+            id: _,
+            topics,
+            filter,
+            batch,
+            slow,
+            max_rate,
+            fields,
+            leave,
+            delivery,
+            told_in,
+            forced,
+        } = self;
+        (topics, filter, batch, slow, max_rate, fields, leave).hash(hasher);
+        (delivery, forced, told_in).hash(hasher);
     }
 
     /// Whether it is not for an event because of who published that.

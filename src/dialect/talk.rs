@@ -40,9 +40,6 @@ pub trait Talk: fmt::Debug + Send {
 
     /// The part of the conversation that hears answers. `None`: this conversation asks nothing.
     fn asker(&mut self) -> Option<&mut dyn Ask>;
-
-    /// The connection is over: what is to be published for its client, if that may publish it.
-    fn last_words(&mut self) -> Vec<Draft>;
 }
 
 /// A conversation whose messages are published.
@@ -205,6 +202,8 @@ pub enum Step {
     Silence { after_s: u32 },
     /// The client has a name of which there is one, by its hash: whoever had it before is closed with 4009.
     Claim { name: u64 },
+    /// What is published for the client when its connection ends, if it may publish that; `None`: nothing. It takes the place of what was to be before.
+    Will(Option<Box<Draft>>),
     /// The client takes so many messages without having acknowledged them, where they are to be.
     Window { most: u16 },
     /// The client has the message of this number; `is_done`: the number is free again.

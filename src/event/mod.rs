@@ -173,7 +173,7 @@ pub struct Event {
     /// Of a delete, and of an event of the past that is the first news of its key for a reader that comes back: the last event of its key before it,
     /// where its home shard knows it, so that those who could see the key may know that it is gone. That event has none of its own.
     pub before: Option<Arc<Self>>,
-    /// What its publisher has said of it besides; what a store gives back has lost it.
+    /// What its publisher has said of it besides.
     pub meta: Option<Arc<Meta>>,
 }
 

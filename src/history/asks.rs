@@ -100,6 +100,9 @@ pub enum Answer {
     /// Every run up to this one was written.
     Stored {
         run: u64,
+        /// Of deletes that came without the last event of their key ([`Event::before`]) this one, where the store knows it, by the delete's stamp, ascending: they were written
+        /// with it, and are to be told with it.
+        befores: Box<[(u64, Arc<Event>)]>,
     },
     /// Every run up to this one was synced.
     Synced {

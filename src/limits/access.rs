@@ -41,6 +41,8 @@ pub const JWKS_FETCH_S_MAX: u64 = 10;
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Bytes of what a folder remembers of revocations; at the limit a new one is refused and says so. A server's share of the memory says how many.
 pub const LEDGER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of the store's share of the memory where no topic is durable, so that what was revoked is all that it keeps; a half of them are for notes, as above.
+pub const LEDGER_ALONE_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of a note in a folder's ledger besides its name.
 pub const LEDGER_NOTE_BYTES: usize = 96;
 /// Bytes of a note's name; one that is longer is not kept. That of every revocation fits.

@@ -38,8 +38,8 @@ pub const TABLE_QUERIES_MAX: usize = 4096;
 pub const TABLE_ANSWERS_MAX: usize = 4096;
 /// Writes that one transaction carries out; more are carried out in the next one.
 pub const TABLE_GROUP_WRITES_MAX: usize = 512;
-/// Threads that read from SQLite; an operator may set from 1 to so many.
-pub const SQLITE_READERS_MAX: u64 = 64;
+/// Threads that read from a database; an operator may set from 1 to so many.
+pub const TABLES_READERS_MAX: u64 = 64;
 /// Milliseconds that a statement waits while somebody else writes to the file; after that it fails with `busy`.
 pub const SQLITE_BUSY_MS: u64 = 1_000;
 /// Bytes of pages of the file that each connection keeps in memory.
@@ -48,3 +48,33 @@ pub const SQLITE_CACHE_BYTES: usize = 4 * 1024 * 1024;
 pub const SQLITE_STATEMENTS_MAX: usize = 128;
 /// Instructions of SQLite's machine between two looks at how long a query has taken.
 pub const SQLITE_OPS_PER_LOOK: i32 = 10_000;
+/// Milliseconds before a database that is lost is looked for again, the first time.
+pub const TABLES_BACKOFF_MS_MIN: u64 = 100;
+/// Milliseconds before a database that is lost is looked for again, at most; each time it is twice as long as before.
+pub const TABLES_BACKOFF_MS_MAX: u64 = 30_000;
+/// Writes that wait for PostgreSQL. Beyond them nothing more is taken in while it is there; while it is lost an event's row is dropped, and counted.
+pub const TABLE_WRITES_WAITING_MAX: usize = 16 * 1024;
+/// Bytes of writes that wait for PostgreSQL, with the same at the limit.
+pub const TABLE_WRITES_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of writes that one transaction of PostgreSQL carries out, but for a single larger one; more are carried out in the next one.
+pub const TABLE_GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one message of PostgreSQL, which is as large as a row; a query or write that meets a longer one fails with `too_large`.
+pub const POSTGRES_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that are read from PostgreSQL at once.
+pub const POSTGRES_READ_BYTES: usize = 64 * 1024;
+/// Statements that each connection to PostgreSQL keeps prepared; beyond them the oldest goes.
+pub const POSTGRES_STATEMENTS_MAX: usize = 128;
+/// Parameters of a statement that is kept prepared; one with more is prepared each time.
+pub const POSTGRES_PREPARED_PARAMS_MAX: usize = 64;
+/// Rows that are fetched from PostgreSQL at once while something else is read in between; the bytes of them are `TABLE_PAGE_BYTES` at most, or one row.
+pub const POSTGRES_FETCH_ROWS_MAX: usize = 1024;
+/// Milliseconds that connecting to PostgreSQL may take, logging in included; after that it is lost.
+pub const POSTGRES_CONNECT_MS_MAX: u64 = 5_000;
+/// Milliseconds between two looks at whether a connection to PostgreSQL that nothing is asked of is still there.
+pub const POSTGRES_HEARTBEAT_MS: u64 = 1_000;
+/// Milliseconds that PostgreSQL may take to answer that it is there; after that it is lost.
+pub const POSTGRES_PULSE_MS_MAX: u64 = 3_000;
+/// Rounds of hashing that a server of PostgreSQL may ask for to log in; one that asks for more is not logged in to.
+pub const POSTGRES_SCRAM_ROUNDS_MAX: u32 = 1_000_000;
+/// Milliseconds that writes that were taken in may take when the server stops; what is not written then is not.
+pub const TABLES_STOP_MS_MAX: u64 = 2_000;

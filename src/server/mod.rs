@@ -6,6 +6,7 @@
 
 mod access;
 mod caching;
+mod databases;
 mod doctor;
 mod driver;
 mod error;
@@ -236,7 +237,10 @@ impl Server {
             let Some(past) = found.get() else {
                 return Shard::new(id, shard_count, settings, Arc::clone(&epoch));
             };
-            let epoch = epoch_with_durable(&past.epoch, &epoch).into();
+            let epoch = match settings.homes(shard_count).has_durable() {
+                true => epoch_with_durable(&past.epoch, &epoch).into(),
+                false => Arc::clone(&epoch),
+            };
             let mut shard = Shard::new(id, shard_count, settings, epoch);
             shard.restore(&past.restored[id.index()]);
             shard

@@ -73,6 +73,9 @@ impl Running {
         if let (Some(watching), Some(certificates)) = (&self.watching, certificates) {
             watching.renew(certificates);
         }
+        if config.has_store() && !self.config.has_store() {
+            tracing::warn!("what is revoked is kept from the next start on, and not before");
+        }
         let settings = Arc::new(plan.settings);
         for (shard, renew) in self.renew.iter().enumerate() {
             let told =

@@ -38,6 +38,7 @@ use crate::history::keeper::Setup;
 use crate::history::keeper::StoredClass;
 use crate::history::keeper::SyncPolicy;
 use crate::history::log::FolderError;
+use crate::history::log::LEDGER_NAMES;
 use crate::history::log::LedgerBounds;
 use crate::history::log::Limits;
 use crate::history::log::Note;
@@ -72,12 +73,30 @@ struct OpenStore {
     past: Past,
 }
 
-/// Which topics are durable; `None`: none are.
+/// Which topics are durable, if anything is kept: none of them, if that is only what was revoked. `None`: nothing is kept.
 pub(super) fn durable_topics(config: &Config) -> Result<Option<Arc<[TopicPattern]>>, ConfigError> {
     let classes = classes(config)?;
     let topics: Arc<[TopicPattern]> =
         classes.iter().flat_map(|class| class.patterns.iter().cloned()).collect();
-    Ok((!topics.is_empty()).then_some(topics))
+    if !config.has_store() {
+        say_nothing_is_kept(config);
+        return Ok(None);
+    }
+    Ok(Some(topics))
+}
+
+/// Nothing outlasts a restart: whoever may revoke has to know, and more so if a former server kept it.
+fn say_nothing_is_kept(config: &Config) {
+    let folder = Path::new(&config.data_dir);
+    let kept = LEDGER_NAMES.iter().find(|name| folder.join(name).exists());
+    if let Some(name) = kept {
+        tracing::warn!(
+            "what was revoked lies in {}, and is not looked at: set `data_dir` to have it hold",
+            folder.join(name).display()
+        );
+    } else if !config.auth.admin_secret_file.is_empty() {
+        tracing::info!("what is revoked is forgotten at the next start: set `data_dir` to keep it");
+    }
 }
 
 /// Opens the folder.
@@ -96,7 +115,8 @@ fn open(
     let lock = Lock::take_within(folder, "fanwire serve", patience)
         .map_err(|error| StartError::Store(unusable(&error)))?;
     let bytes = usize::try_from(sizes.of(Part::Store)).unwrap_or(usize::MAX);
-    let ledger_bytes = (bytes / 8).min(LEDGER_BYTES_MAX);
+    let ledger_share = if classes.is_empty() { 2 } else { 8 };
+    let ledger_bytes = (bytes / ledger_share).min(LEDGER_BYTES_MAX);
     let last_bytes = sizes.of(Part::Last) / (2 * u64::from(shard_count));
     let setup = Setup {
         classes,
@@ -175,6 +195,10 @@ fn class(config: &Config, index: usize, said: &DurableConfig) -> Result<StoredCl
 
 /// Says what was found.
 fn tell(folder: &Path, opened: Opened) -> Vec<Restored> {
+    if opened.is_ledger_alone {
+        tracing::info!(folder = %folder.display(), "what is revoked is kept on disk, and no topic is durable");
+        return opened.restored;
+    }
     let topics: usize = opened.restored.iter().map(|restored| restored.topics.len()).sum();
     tracing::info!(
         folder = %folder.display(),

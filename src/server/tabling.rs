@@ -3,24 +3,17 @@
 //! Invariant: what is wrong with a table stops the start, with the key that says it.
 
 use std::fmt::Display;
-use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::caching;
+use super::databases;
 use super::error::StartError;
 use super::written::unusable;
 use crate::admin::Board;
-use crate::backend::Backend;
 use crate::backend::Cached;
 use crate::backend::TablesParty;
-use crate::backend::sqlite;
-use crate::backend::sqlite::Sqlite;
-use crate::backend::sqlite::Use;
 use crate::clock::Clock;
-use crate::config::BackendChoice;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::TableConfig;
@@ -39,7 +32,6 @@ use crate::tables::Schema;
 use crate::tables::Table;
 use crate::tables::Type;
 use crate::tables::Writes;
-use crate::tables::keeper::Keeper;
 
 /// The tables that are declared.
 pub(super) fn schema(config: &Config) -> Result<Schema, ConfigError> {
@@ -146,50 +138,13 @@ fn relation(words: &str, table: &Table) -> Result<Relation, String> {
     Ok(Relation { name: name.into(), table: other.into(), here, there: there.into(), is_many })
 }
 
-/// Where the rows are.
-fn backend(
-    config: &Config,
-    schema: Schema,
-    bell: (Arc<Doorbell>, Clock),
-) -> Result<Backend, StartError> {
-    let set = &config.tables;
-    if set.backend == BackendChoice::Memory {
-        let bytes = usize::try_from(set.memory_bytes_max).unwrap_or(usize::MAX);
-        return Ok(Backend::Memory(Box::new(Keeper::new(schema, bytes))));
-    }
-    let (key, path) = file(config);
-    let wrong = |error: &dyn Display| {
-        let reason = format_args!("{}: {error}", path.display());
-        StartError::Config(unusable(config, key, reason))
-    };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|error| wrong(&error))?;
-    }
-    let how = Use { readers: set.readers, query_us_max: set.query_ms_max.saturating_mul(1000) };
-    let sqlite = Sqlite::open(&path, schema, how, bell).map_err(|error| wrong(&error))?;
-    Ok(Backend::Sqlite(Box::new(sqlite)))
-}
-
 /// What the database's tables lack of what is declared, or have otherwise; nothing: they can be used.
 ///
 /// # Errors
 /// If the configuration is at fault, or the database cannot be read.
 pub(super) fn differences(config: &Config) -> Result<Vec<String>, ConfigError> {
     let schema = schema(config)?;
-    if schema.is_empty() || config.tables.backend == BackendChoice::Memory {
-        return Ok(Vec::new());
-    }
-    let (key, path) = file(config);
-    sqlite::check(&path, &schema)
-        .map_err(|error| unusable(config, key, format_args!("{}: {error}", path.display())))
-}
-
-/// The file of SQLite, and the key that says so.
-fn file(config: &Config) -> (&'static str, PathBuf) {
-    match config.tables.file.as_str() {
-        "" => ("data_dir", Path::new(&config.data_dir).join("tables.sqlite")),
-        file => ("tables.file", PathBuf::from(file)),
-    }
+    if schema.is_empty() { Ok(Vec::new()) } else { databases::differences(config, &schema) }
 }
 
 /// The tables' thread. Stops when dropped.
@@ -208,7 +163,7 @@ impl Tabling {
         (board, clock): (&Arc<Board>, Clock),
     ) -> Result<Self, StartError> {
         let bell = || (party.doorbell(), clock);
-        let backend = backend(config, schema.clone(), bell())?;
+        let backend = databases::backend(config, schema.clone(), bell())?;
         let cached = match caching::cache(config)? {
             None => Cached::without(backend),
             Some(how) => {
@@ -217,7 +172,8 @@ impl Tabling {
                 Cached::new(backend, schema, &how, bell(), watch).map_err(StartError::Thread)?
             }
         };
-        let party = TablesParty::new(party, cached, homes);
+        let party = TablesParty::new(party, cached, homes, clock);
+        board.note_tables(party.figures());
         let doorbell = party.doorbell();
         let thread = std::thread::Builder::new().name("tables".to_owned());
         let thread = thread.spawn(move || party.run()).map_err(StartError::Thread)?;

@@ -2,6 +2,7 @@
 //!
 //! Invariants: gaps and notices stand before what follows them; a large event is no part of a chunk, but owed in pieces. Never sends anything.
 
+use super::class::Audience;
 use super::class::Class;
 use super::codec::Codec;
 use super::conns::Conn;
@@ -42,6 +43,11 @@ impl Scratch {
     pub(super) fn new(codec: &Rc<Codec>) -> Self {
         Self { encoded: Encoded::new(codec), ..Self::default() }
     }
+
+    /// Lets go of the event that was told last.
+    pub(super) fn end(&mut self) {
+        self.encoded.begin();
+    }
 }
 
 /// The id of a message that is no place to come back to.
@@ -50,7 +56,7 @@ const NOWHERE: Reached<'_> = (&[], None);
 /// What a connection's chunk is made with.
 struct Filling<'a> {
     voice: Voice,
-    class: Option<&'a Class>,
+    to: Option<Audience<'a>>,
     epoch: &'a str,
     /// How the event at hand is told.
     told: Told,
@@ -80,12 +86,13 @@ pub(super) struct Filled {
 /// Fills the scratch with a solo connection's next chunk, or has it owed the pieces of its next large event.
 pub(super) fn fill(
     conn: &mut Conn,
-    class: Option<&Class>,
+    to: Option<Audience<'_>>,
     (epoch, now): (&str, Now),
     large: &mut LargeEvents,
     scratch: &mut Scratch,
 ) -> Filled {
     let mut filled = Filled::default();
+    let class = to.map(|to| to.class);
     let Some(solo) = conn.solo.as_deref_mut() else { return filled };
     let window_max = conn.caller.window_max();
     let Some(voice) = conn.voice else {
@@ -94,7 +101,7 @@ pub(super) fn fill(
     };
     let mut filling = Filling {
         voice,
-        class,
+        to,
         epoch,
         told: Told { now_us: now.wall_us, ..Told::default() },
         is_passed_over: false,
@@ -113,7 +120,7 @@ pub(super) fn fill(
         if solo.outbox.large_next().is_some() && !filling.scratch.chunk.is_empty() {
             break;
         }
-        let Some(item) = next_item(solo, class, window_max) else { break };
+        let Some(item) = next_item(solo, to, window_max) else { break };
         if item.event().is_some_and(|(event, _)| event.is_expired(now.wall_us)) {
             continue;
         }
@@ -148,20 +155,20 @@ fn fill_raw(outbox: &mut Outbox, chunk: &mut Vec<u8>) {
 }
 
 /// The next item that may go: where events are to be acknowledged, some may have to wait for that, and others do not wait for them.
-fn next_item(solo: &mut Solo, class: Option<&Class>, window_max: u16) -> Option<Item> {
-    let Some(class) = class.filter(|class| class.is_numbered()) else { return solo.outbox.pop() };
+fn next_item(solo: &mut Solo, to: Option<Audience<'_>>, window_max: u16) -> Option<Item> {
+    let Some(to) = to.filter(|to| to.class.is_numbered()) else { return solo.outbox.pop() };
     let share = solo.outbox.share();
     let window = solo.window.get_or_insert_with(|| Box::new(Window::new(window_max, share)));
     match window.is_full() {
         // Each message has a number of its own.
-        false => solo.outbox.pop_part(|_, subs| voice::messages(class, subs).next().unwrap_or(0)),
-        true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(class, item) == 0),
+        false => solo.outbox.pop_part(|_, subs| voice::messages(to, subs).next().unwrap_or(0)),
+        true => solo.outbox.pop_passing(&mut window.held_until, |item| qos_of(to.class, item) == 0),
     }
 }
 
 /// The quality of service that an item is told with.
 fn qos_of(class: &Class, item: &Item) -> u8 {
-    item.event().map_or(0, |(event, set)| Subs { of: &class.key.subs, set }.qos_of(event))
+    item.event().map_or(0, |(event, set)| Audience::in_step(class).subs(set).qos_of(event))
 }
 
 /// The number that an item is acknowledged by; 0: it is not.
@@ -261,8 +268,8 @@ impl<'a> Filling<'a> {
         events: &mut LargeEvents,
         owed: &mut Owed,
     ) {
-        let Some(class) = self.class else { return };
-        if class.is_too_large(event.payload.len()) {
+        let Some(to) = self.to else { return };
+        if to.class.is_too_large(event.payload.len()) {
             return;
         }
         self.events += 1;
@@ -270,24 +277,25 @@ impl<'a> Filling<'a> {
         let encoded = &mut self.scratch.encoded;
         encoded.begin();
         encoded.keep_parts();
-        for piece in large::pieces(encoded, events, class, event, (subs, self.told), id) {
+        for piece in large::pieces(encoded, events, to, event, (subs, self.told), id) {
             owed.push(piece);
         }
         encoded.end();
     }
 
-    fn event(&mut self, event: &Event, subs: u64, reached: Reached<'_>) {
-        let Some(class) = self.class else { return };
+    fn event(&mut self, event: &Arc<Event>, subs: u64, reached: Reached<'_>) {
+        let Some(to) = self.to else { return };
+        let class = to.class;
         self.events += 1;
         let scratch = &mut *self.scratch;
-        scratch.encoded.begin();
+        scratch.encoded.begin_with(event);
         let Some(batch) = voice::batch_of(class, subs) else {
             self.end_batch();
             let id = Some(self.id_at(reached));
             let scratch = &mut *self.scratch;
-            for subs in voice::messages(class, subs) {
+            for subs in voice::messages(to, subs) {
                 let (text, deflaters) =
-                    scratch.encoded.text(class, event, subs, (Form::Single, self.told));
+                    scratch.encoded.text(to, event, subs, (Form::Single, self.told));
                 if class.is_too_large(text.len()) {
                     self.is_passed_over = true;
                     continue;
@@ -299,13 +307,13 @@ impl<'a> Filling<'a> {
         };
         let run = self.voice.dialect.speaker().run();
         if matches!(run, Run::PerTopic(_)) {
-            let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
+            let (text, _) = scratch.encoded.text(to, event, subs, (Form::InBatch, self.told));
             if !scratch.batch.takes(run, event, text) {
                 self.end_batch();
             }
         }
         let scratch = &mut *self.scratch;
-        let (text, _) = scratch.encoded.text(class, event, subs, (Form::InBatch, self.told));
+        let (text, _) = scratch.encoded.text(to, event, subs, (Form::InBatch, self.told));
         scratch.batch.add(run, event, text);
         self.batch_events_max = self.batch_events_max.min(batch.events_max);
         let (times_us, mark) = reached;
@@ -322,7 +330,7 @@ impl<'a> Filling<'a> {
             return;
         }
         self.batch_events_max = u16::MAX;
-        let (voice, class) = (self.voice, self.class);
+        let (voice, class) = (self.voice, self.to.map(|to| to.class));
         let Scratch { chunk, batch, encoded } = &mut *self.scratch;
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
@@ -343,9 +351,9 @@ impl<'a> Filling<'a> {
     where
         'a: 's,
     {
-        let of = self.class.map_or(&[][..], |class| &class.key.subs[..]);
+        let nobody = Subs { of: &[], names: None, set };
         let mut text = Vec::new();
-        let outcome = outcome(Subs { of, set });
+        let outcome = outcome(self.to.map_or(nobody, |to| to.subs(set)));
         if let Some(kind) = self.voice.dialect.speaker().put_outcome(&outcome, &mut text) {
             voice::frame_said(self.voice, kind, &text, None, &mut self.scratch.chunk);
         }

@@ -23,6 +23,8 @@ use crate::batch::Item;
 use crate::batch::Piece;
 use crate::batch::Policy;
 use crate::clock::Now;
+use crate::dialect::SubId;
+use crate::dialect::Subs;
 use crate::dialect::Subscription;
 use crate::event::Draft;
 use crate::event::Event;
@@ -30,6 +32,9 @@ use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::WishId;
 use crate::wire::deflate::Deflater;
+
+/// What one connection calls its subscriptions, in the order in which it made them.
+pub(super) type Names = Arc<[SubId]>;
 
 /// Everything that decides which bytes a connection gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +45,42 @@ pub(super) struct ClassKey {
     pub(super) alone: Option<ConnRef>,
     /// All that is asked for lies in the past still: the matcher does not know it.
     pub(super) is_asleep: bool,
+    /// Each connection calls the subscriptions something of its own, and what stands in them is empty.
+    pub(super) is_mixed: bool,
+}
+
+impl ClassKey {
+    /// The key of the mixed class of those who ask for the same.
+    pub(super) fn mixed(&self) -> Self {
+        let nameless = SubId::from("");
+        let subs = self.subs.iter().map(|sub| Arc::new(sub.called(&nameless))).collect();
+        Self { subs, is_mixed: true, ..*self }
+    }
+
+    /// What its subscriptions are called.
+    pub(super) fn names(&self) -> Names {
+        self.subs.iter().map(|sub| Arc::clone(&sub.id)).collect()
+    }
+}
+
+/// Whom messages are for: those of a class who are in step, or one of its connections that is not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Audience<'a> {
+    pub(super) class: &'a Class,
+    /// What it calls its subscriptions, in a mixed class.
+    pub(super) names: Option<&'a [SubId]>,
+}
+
+impl<'a> Audience<'a> {
+    /// Those who are in step.
+    pub(super) const fn in_step(class: &'a Class) -> Self {
+        Self { class, names: None }
+    }
+
+    /// Some of its subscriptions, one bit each.
+    pub(super) fn subs(self, set: u64) -> Subs<'a> {
+        Subs { of: &self.class.key.subs, names: self.names, set }
+    }
 }
 
 /// One deflate stream in use, for as long as this lives.
@@ -188,9 +229,14 @@ impl Class {
         most > 0 && bytes > most
     }
 
-    /// Whether some of its events are to be acknowledged, so that none of its connections is in step.
+    /// Whether some of its events are to be acknowledged.
     pub(super) fn is_numbered(&self) -> bool {
         self.key.subs.iter().any(|sub| sub.delivery.qos > 0)
+    }
+
+    /// Whether none of its connections is ever in step, since each is told something of its own with every event.
+    pub(super) fn is_told_apart(&self) -> bool {
+        self.key.is_mixed || self.is_numbered()
     }
 
     /// Whether no connection is left.
@@ -263,6 +309,7 @@ impl Class {
     /// Makes a connection a member; what waits already is not for it.
     pub(super) fn insert_member(&mut self, conn: ConnId, conns: &mut Conns) {
         debug_assert!(self.open.is_none(), "an open batch is closed before someone joins");
+        debug_assert!(!self.is_told_apart(), "each is told something of its own");
         sit_down(&mut self.members, conn, conns);
         if !self.waiting.plain.is_empty() {
             let frames = u32::try_from(self.waiting.plain.len()).unwrap_or(u32::MAX);

@@ -3,19 +3,25 @@
 //! Invariant: the matcher knows the subscriptions of every class that is not asleep, each by a wish of its own, and of no other; a class's account is its own. Never
 //! tells anybody anything.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::class::Audience;
 use super::class::Class;
 use super::class::ClassKey;
 use super::class::StreamLease;
+use super::class::weight_of;
 use super::conns::ClassId;
 use super::conns::Conn;
 use super::input::ConnId;
+use super::mixed;
+use super::mixed::Mixed;
 use super::spending::Spending;
 use crate::clock::Now;
+use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Interest;
 use crate::limits::DEFLATE_STREAMS_MAX;
@@ -42,6 +48,8 @@ pub(super) struct Classes {
     pub(super) spending: Spending,
     /// Wishes that want the event at hand.
     wanted: Vec<WishId>,
+    /// Those whose connections ask for the same and call it otherwise.
+    mixed: Mixed,
     /// Deflate streams in use.
     streams: Rc<Cell<usize>>,
     bytes: usize,
@@ -62,6 +70,7 @@ impl Classes {
             (0..key.subs.len()).map(|index| self.new_wish(id, index)).collect();
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
+        self.mixed.class_made(&key);
         self.matcher.open_account(payer(id), spent);
         for (wish, sub) in wishes.iter().zip(&key.subs).filter(|_| !key.is_asleep) {
             self.matcher.insert(*wish, payer(id), &sub.topics, sub.filter.as_ref());
@@ -97,6 +106,7 @@ impl Classes {
             self.matcher.remove(*wish);
         }
         self.by_key.remove(&class.key);
+        self.mixed.class_gone(id, &class.key);
         self.bytes -= class.weight_bytes;
         self.wishes_free.extend(class.wishes.iter().map(|wish| wish.0));
         self.free.push(id.0);
@@ -140,16 +150,73 @@ impl Classes {
         self.spending.spent(id, self.steps(conn))
     }
 
-    /// The class of these subscriptions, for a connection that is about to enter it.
-    pub(super) fn enter(&mut self, key: ClassKey, conn: ConnId) -> ClassId {
+    /// The class of these subscriptions, for a connection that is about to enter it; and the connection of a mixed class, if there is one, that calls
+    /// them the same, so that it is to follow into this class.
+    pub(super) fn enter(&mut self, key: ClassKey, conn: ConnId) -> (ClassId, Option<ConnId>) {
         let before = self.spending.before(conn);
-        let id = self.find_key(&key).unwrap_or_else(|| self.insert(key, before));
+        let (id, follows) = match self.find_key(&key) {
+            Some(id) => (id, None),
+            None if self.mixed.is_known(&key) => self.enter_mixed(key, conn, before),
+            None => (self.insert(key, before), None),
+        };
         self.spending.set(conn, before, self.matcher.steps(payer(id)));
-        id
+        (id, follows)
+    }
+
+    /// The same, where there are classes that ask for the same and none that calls it so.
+    fn enter_mixed(
+        &mut self,
+        key: ClassKey,
+        conn: ConnId,
+        before: u64,
+    ) -> (ClassId, Option<ConnId>) {
+        let (mixed, names) = (key.mixed(), key.names());
+        let found = self.find_key(&mixed);
+        let alike = found.and_then(|id| self.mixed.conn_of(id, &names));
+        if alike.is_some() {
+            return (self.insert(key, before), alike);
+        }
+        let id = found.unwrap_or_else(|| self.insert(mixed, before));
+        self.bytes += self.mixed.enter(id, conn, names);
+        (id, None)
+    }
+
+    /// Bytes that a connection would add that enters with this key.
+    pub(super) fn bytes_added(&self, key: &ClassKey) -> usize {
+        if self.find_key(key).is_some() {
+            return 0;
+        }
+        let own = weight_of(&key.subs);
+        if !self.mixed.is_known(key) {
+            return own;
+        }
+        let names = key.names();
+        match self.find_key(&key.mixed()) {
+            Some(id) if self.mixed.conn_of(id, &names).is_some() => own,
+            Some(_) => mixed::weight_of(&names),
+            None => own + mixed::weight_of(&names),
+        }
+    }
+
+    /// A class's subscriptions, as one of its connections calls them.
+    pub(super) fn subs_of(&self, id: ClassId, conn: ConnId) -> Cow<'_, [Arc<Subscription>]> {
+        let Some(class) = self.find(id) else { return Cow::Borrowed(&[]) };
+        let Some(names) = self.mixed.names_of(id, conn) else {
+            return Cow::Borrowed(&class.key.subs);
+        };
+        class.key.subs.iter().zip(names).map(|(sub, name)| Arc::new(sub.called(name))).collect()
+    }
+
+    /// A class, as one of its connections is told of it that is not in step.
+    pub(super) fn audience(&self, id: ClassId, conn: ConnId) -> Option<Audience<'_>> {
+        Some(Audience { class: self.find(id)?, names: self.mixed.names_of(id, conn) })
     }
 
     /// A connection is about to leave its class: what it has spent goes with it.
     pub(super) fn leave(&mut self, id: ConnId, conn: Option<&Conn>) {
+        if let Some(class) = conn.and_then(|conn| conn.class) {
+            self.bytes -= self.mixed.leave(class, id);
+        }
         let spent = self.spending.spent(id, self.steps(conn));
         self.spending.set(id, spent, 0);
     }
@@ -193,8 +260,18 @@ impl Classes {
         self.slots.get_mut(id.index())?.as_deref_mut()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
-        self.slots.iter().flatten().map(|class| &**class)
+    /// Every class with its subscriptions as they are called, a mixed one once for each of its connections.
+    pub(super) fn iter_named(
+        &self,
+    ) -> impl Iterator<Item = (&Class, Cow<'_, [Arc<Subscription>]>)> {
+        let with_ids = (0..).map(ClassId).zip(&self.slots);
+        let classes = with_ids.filter_map(|(id, class)| Some((id, class.as_deref()?)));
+        classes.flat_map(move |(id, class)| {
+            let is_mixed = class.key.is_mixed;
+            let alike = (!is_mixed).then(|| (class, Cow::Borrowed(&class.key.subs[..])));
+            let each = is_mixed.then(|| class.conns()).into_iter().flatten();
+            alike.into_iter().chain(each.map(move |conn| (class, self.subs_of(id, conn))))
+        })
     }
 
     pub(super) fn len(&self) -> usize {

@@ -25,6 +25,7 @@ use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
 use crate::dialect::hook;
+use crate::event::Draft;
 use crate::event::ShardId;
 
 /// A class of a shard.
@@ -71,6 +72,8 @@ pub(super) struct Origin {
     pub(super) name: u64,
     /// What whoever answers hooks is told when it ends.
     pub(super) at_end: Option<Box<hook::Call>>,
+    /// What is published for it when it is over.
+    pub(super) will: Option<Box<Draft>>,
 }
 
 impl Caller {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::Shard;
 use super::closes::CLOSE_GOING_AWAY;
+use super::conns::Conn;
 use super::input::ConnId;
 use super::returns::Spread;
 use super::session::Cut;
@@ -72,7 +73,7 @@ impl Shard {
             let id = ConnId(index);
             let Some(conn) = self.conns.conn_ref(id) else { continue };
             let after_ms = RETURN_MS_MIN + told.at_ms(client);
-            let is_told = self.is_told_to_return(id);
+            let is_told = self.conns.find(id).is_some_and(Conn::is_told_to_return);
             match self.conns.find(id).map(|conn| &conn.session) {
                 Some(Session::WebSocket(_)) if is_told => {
                     client += 1;
@@ -99,16 +100,6 @@ impl Shard {
         self.life.tell_end(left);
     }
 
-    /// Whether its dialect, or the stream that it is spoken on, has a word for when to come back.
-    fn is_told_to_return(&self, id: ConnId) -> bool {
-        let Some(voice) = self.conns.voice_of(id) else { return false };
-        match self.conns.find(id).map(|conn| &conn.session) {
-            Some(Session::WebSocket(_)) => voice.dialect.speaker().manners.says_reconnect,
-            Some(Session::Sse { .. }) => matches!(voice.transport, Transport::Sse { .. }),
-            _ => false,
-        }
-    }
-
     fn send_away(&mut self, id: ConnId, now: Now) {
         match self.conns.find(id).map(|conn| &conn.session) {
             Some(Session::WebSocket(_)) => {
@@ -116,6 +107,18 @@ impl Shard {
             }
             Some(Session::Sse { .. }) => self.end_sse(id, now),
             _ => {}
+        }
+    }
+}
+
+impl Conn {
+    /// Whether its dialect, or the stream that it is spoken on, has a word for when to come back.
+    fn is_told_to_return(&self) -> bool {
+        let Some(voice) = self.voice else { return false };
+        match self.session {
+            Session::WebSocket(_) => voice.dialect.speaker().manners.says_reconnect,
+            Session::Sse { .. } => matches!(voice.transport, Transport::Sse { .. }),
+            Session::Http(_) | Session::Busy | Session::Gone => false,
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::class::Audience;
 use super::class::Class;
 use super::codec::Codec;
 use super::codec::Deflaters;
@@ -17,7 +18,6 @@ use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Heading;
 use crate::dialect::Run;
-use crate::dialect::Subs;
 use crate::dialect::Told;
 use crate::dialect::View;
 use crate::event::Event;
@@ -37,6 +37,8 @@ pub(super) struct Encoded {
     bodies: Vec<Body>,
     bodies_used: usize,
     keeps_parts: bool,
+    /// The event that its bodies are of, where one event is told to several connections, one after the other.
+    of: Option<Arc<Event>>,
     known: Vec<Known>,
     known_used: usize,
     head: Vec<u8>,
@@ -76,8 +78,17 @@ impl Encoded {
         &codec_of(self.codec.as_ref()).deflaters
     }
 
+    /// Forgets the event before, unless it is this one.
+    pub(super) fn begin_with(&mut self, event: &Arc<Event>) {
+        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, event)) {
+            self.begin();
+            self.of = Some(Arc::clone(event));
+        }
+    }
+
     /// Forgets the event before.
     pub(super) fn begin(&mut self) {
+        self.of = None;
         self.bodies_used = 0;
         self.known_used = 0;
     }
@@ -140,16 +151,17 @@ impl Encoded {
     /// The event's body for these subscriptions of a class, and what stands before it.
     pub(super) fn parts(
         &mut self,
-        class: &Class,
+        to: Audience<'_>,
         event: &Event,
         subs: u64,
         (form, told): (Form, Told),
     ) -> (&Body, &[u8]) {
+        let class = to.class;
         let body = self.body_index(class, event, subs);
         self.head.clear();
         let dialect = dialect_of(class, subs);
         let view = view_of(self.codec.as_ref(), dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let subs = to.subs(subs);
         let body_bytes = self.bodies[body].text.whole_bytes();
         let heading = Heading { form, event, view, subs, body_bytes, told };
         dialect.speaker().put_head(&heading, &mut self.head);
@@ -160,16 +172,17 @@ impl Encoded {
     /// stands alone.
     pub(super) fn text(
         &mut self,
-        class: &Class,
+        to: Audience<'_>,
         event: &Event,
         subs: u64,
         (form, told): (Form, Told),
     ) -> (&[u8], &Deflaters) {
+        let class = to.class;
         let body = self.body_index(class, event, subs);
         self.text.clear();
         let dialect = dialect_of(class, subs);
         let view = view_of(self.codec.as_ref(), dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let subs = to.subs(subs);
         let body_bytes = self.bodies[body].text.bytes.len();
         let heading = Heading { form, event, view, subs, body_bytes, told };
         dialect.speaker().put_head(&heading, &mut self.text);
@@ -192,7 +205,7 @@ impl Encoded {
         self.head.clear();
         let dialect = dialect_of(class, subs);
         let view = view_of(self.codec.as_ref(), dialect);
-        let subs = Subs { of: &class.key.subs, set: subs };
+        let subs = Audience::in_step(class).subs(subs);
         let heading = Heading {
             form: Form::Single,
             event,

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::class::Audience;
 use super::class::Class;
 use super::class::Stream;
 use super::classes::Classes;
@@ -148,8 +149,12 @@ impl Gathered {
             return self.append_pieces(classes, id, (event, subs), encoded);
         }
         if let Some(batch) = voice::batch_of(classes.at(id), subs) {
-            let (text, _) =
-                encoded.text(classes.at(id), event, subs, (Form::InBatch, Told::default()));
+            let (text, _) = encoded.text(
+                Audience::in_step(classes.at(id)),
+                event,
+                subs,
+                (Form::InBatch, Told::default()),
+            );
             let class = classes.at(id);
             let run = class.key.voice.dialect.speaker().run();
             if class.open.as_ref().is_some_and(|open| !open.runs.takes(run, event, text)) {
@@ -176,7 +181,7 @@ impl Gathered {
         let class = classes.at(id);
         let mark = voice::mark_of(class.key.voice, event);
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
-        for subs in voice::messages(class, subs) {
+        for subs in voice::messages(Audience::in_step(class), subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
             if class.is_too_large(self.frames.bytes(frame).len()) {
                 continue;
@@ -200,8 +205,14 @@ impl Gathered {
         let class = classes.at(id);
         let mark = voice::mark_of(class.key.voice, event);
         let sse_id = Some(SseId { epoch: &self.epoch, times_us: &self.cursor, mark });
-        let pieces =
-            large::pieces(encoded, &mut self.large, class, event, (subs, Told::default()), sse_id);
+        let pieces = large::pieces(
+            encoded,
+            &mut self.large,
+            Audience::in_step(class),
+            event,
+            (subs, Told::default()),
+            sse_id,
+        );
         let messages = voice::messages_count(class, subs);
         class.push_pieces(pieces, messages, &self.frames);
         self.is_class_full = true;

@@ -196,6 +196,9 @@ impl Message for Mesh {
             Self::StoreSays(asks::Answer::Page(page)) => {
                 page.result.as_ref().map_or(0, |stretch| weight_of(&stretch.events))
             }
+            Self::StoreSays(asks::Answer::Stored { befores, .. }) => {
+                befores.iter().map(|(_, before)| before.weight_bytes()).sum()
+            }
             Self::Inquire(_, inquiry) => match &**inquiry {
                 Inquiry::Explain { event, .. } => event.weight_bytes(),
                 _ => 0,

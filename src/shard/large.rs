@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::class::Class;
+use super::class::Audience;
 use super::codec::Codec;
 use super::encoded::Body;
 use super::encoded::Encoded;
@@ -61,30 +61,30 @@ struct Message<'a> {
 pub(super) fn pieces(
     encoded: &mut Encoded,
     events: &mut LargeEvents,
-    class: &Class,
+    to: Audience<'_>,
     event: &Arc<Event>,
     (subs, told): (u64, Told),
     sse_id: Option<SseId<'_>>,
 ) -> Vec<Piece> {
-    let voice = class.key.voice;
+    let voice = to.class.key.voice;
     let large = events.of(event);
     let codec = encoded.codec();
     let mut making = Making { codec, events, large, own: Vec::new(), pieces: Vec::new() };
-    if voice::batch_of(class, subs).is_some() {
+    if voice::batch_of(to.class, subs).is_some() {
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         let run = voice.dialect.speaker().run();
         if let Run::Joined(put) = run {
             put(BatchPart::Begin, event.time_us, &mut head);
             put(BatchPart::End, 0, &mut tail);
         }
-        let (body, own_head) = encoded.parts(class, event, subs, (Form::InBatch, told));
+        let (body, own_head) = encoded.parts(to, event, subs, (Form::InBatch, told));
         head.extend_from_slice(own_head);
         let sse_id = sse_id.filter(|_| voice.is_sse());
         making
             .put_message(voice, &Message { kind: "batch", head: &head, body, tail: &tail, sse_id });
     } else {
-        for subs in voice::messages(class, subs) {
-            let (body, head) = encoded.parts(class, event, subs, (Form::Single, told));
+        for subs in voice::messages(to, subs) {
+            let (body, head) = encoded.parts(to, event, subs, (Form::Single, told));
             making.put_message(voice, &Message { kind: "", head, body, tail: &[], sse_id });
         }
     }

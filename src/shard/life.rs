@@ -25,7 +25,7 @@ pub(super) struct Life {
     swept: u32,
     stopping: Option<Stopping>,
     /// What is to be published for those who have gone.
-    pub(super) last_words: Vec<Draft>,
+    pub(super) wills: Vec<Draft>,
     /// How far it has come with telling of itself.
     pub(super) own: Own,
     /// Who was found behind since the first part was looked at last.

@@ -25,6 +25,7 @@ use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Ending;
 use crate::dialect::Silence;
+use crate::event::Draft;
 use crate::limits::UNITS_GONE;
 use crate::wire::frame;
 
@@ -104,16 +105,17 @@ impl Shard {
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(self.intake.inbound());
         }
-        if let (Some(talk), Some(who)) = (&mut conn.talk, &conn.who) {
-            let mut words = talk.last_words();
-            words.retain(|draft| who.principal.may_publish(&draft.topic));
-            self.life.last_words.append(&mut words);
-        }
         if let Some(call) = conn.take_end((self.shards.here(), id)) {
             self.settings.hooks.tell_end(&mut self.outgoing, &call);
         }
+        let origin = conn.caller.origin.as_deref_mut();
+        let (name, will) =
+            origin.map_or((0, None), |of| (std::mem::take(&mut of.name), of.will.take()));
+        let may_publish = |will: &Draft| {
+            conn.who.as_ref().is_some_and(|who| who.principal.may_publish(&will.topic))
+        };
+        self.life.wills.extend(will.filter(|will| may_publish(will)).map(|will| *will));
         let generation = conn.generation;
-        let name = conn.caller.origin.as_deref_mut().map_or(0, |of| std::mem::take(&mut of.name));
         let was_counted = std::mem::take(&mut conn.caller.is_counted);
         conn.session = Session::Gone;
         if let Some(voice) = conn.voice.take() {
@@ -132,7 +134,7 @@ impl Shard {
     }
 
     fn end_subscriptions(&mut self, id: ConnId) {
-        self.stats.take_subs(self.conns.voice_of(id), self.subs_of(id).len());
+        self.stats.take_subs(self.conns.voice_of(id), self.wants_of(id).len());
         self.telling.shapings.forget(&mut self.conns, id);
         self.telling.plays.forget(&mut self.conns, id);
         self.leave_class(id);
@@ -160,10 +162,9 @@ impl Shard {
             return self.remove(id);
         }
         let mut bytes = Vec::new();
-        let is_stream =
-            self.conns.find(id).is_some_and(|conn| matches!(conn.session, Session::Sse { .. }));
-        if is_stream {
-            self.put_stream_end(id, code, reason, &mut bytes);
+        let conn = self.conns.find(id);
+        if let Some(conn) = conn.filter(|conn| matches!(conn.session, Session::Sse { .. })) {
+            conn.put_stream_end(code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
         let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);

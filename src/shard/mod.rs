@@ -40,12 +40,14 @@ mod large;
 mod latency;
 mod life;
 mod lifecycle;
+mod mixed;
 mod operator;
 mod own;
 mod pace;
 mod passed_on;
 mod past;
 mod past_room;
+mod past_told;
 mod peer;
 mod player;
 mod playing;
@@ -242,7 +244,7 @@ impl Shard {
             Mesh::Leave(address) => self.leave(address),
             Mesh::Claim { address, name, is_claimed } => self.claimed(address, name, is_claimed),
             Mesh::TakenOver(conn) => self.rights.taken_over.push(conn),
-            Mesh::Revoke(what) => self.revoke_here(*what, now),
+            Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
             // This shard has no tables.

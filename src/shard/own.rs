@@ -181,9 +181,9 @@ impl Shard {
         })
     }
 
-    /// Says what those who have gone wanted to be said.
-    pub(super) fn say_last_words(&mut self, now: Now) {
-        for mut draft in std::mem::take(&mut self.life.last_words) {
+    /// Publishes the wills of those who have gone.
+    pub(super) fn publish_wills(&mut self, now: Now) {
+        for mut draft in std::mem::take(&mut self.life.wills) {
             self.intake.ingest.find_fields(std::slice::from_mut(&mut draft));
             self.publish_own(vec![draft], now);
         }

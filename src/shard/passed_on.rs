@@ -81,12 +81,6 @@ impl Shard {
         }
         Ok(())
     }
-
-    /// What says that a request was passed on, if anything does.
-    pub(super) fn passed_on_by<'h>(&self, id: ConnId, head: &'h Head) -> Option<&'h str> {
-        let is_passed_on = self.conns.find(id).is_some_and(|conn| conn.caller.is_passed_on);
-        head.passed_on_by().or_else(|| is_passed_on.then_some("PROXY"))
-    }
 }
 
 #[cfg(test)]

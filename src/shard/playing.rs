@@ -89,7 +89,7 @@ impl Shard {
     /// Plays on for those for whom something is due, one in each turn, and more while nothing new waits to be told.
     pub(super) fn play_due(&mut self, now: Now) {
         let mut is_first = true;
-        while is_first || !(self.may_tell() || self.is_spent()) {
+        while is_first || !(self.may_tell() || self.telling.turn.is_spent()) {
             is_first = false;
             let Some(conn) = self.telling.plays.pop_due(now) else { return };
             if self.conns.find_ref(conn).is_some() {
@@ -175,7 +175,7 @@ impl Shard {
         let Some(class) = class.and_then(|class| self.classes.find(class)) else { return };
         let solo = self.conns.solo(id);
         if class.key.is_asleep != solo.is_some_and(|solo| solo.is_all_past(class.key.subs.len())) {
-            let subs = class.key.subs.clone();
+            let subs = self.subs_of(id).into_owned();
             self.enter_class(id, subs);
         }
     }

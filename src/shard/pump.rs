@@ -28,14 +28,14 @@ impl Shard {
         let mut scratch = self.telling.solos.take_scratch();
         // One of each kind at least, whatever else this turn did.
         for at in 0..self.telling.solos.asker_count() {
-            if at > 0 && self.is_spent() {
+            if at > 0 && self.telling.turn.is_spent() {
                 break;
             }
             let Some(id) = self.telling.solos.pop_asker() else { break };
             self.pump_one(sink, id, CHUNKS_MAX, &mut scratch, now);
         }
         for at in 0..self.telling.solos.begin_round() {
-            if at > 0 && self.is_spent() {
+            if at > 0 && self.telling.turn.is_spent() {
                 break;
             }
             let Some(id) = self.telling.solos.pop_of_round() else { break };
@@ -49,7 +49,7 @@ impl Shard {
     fn pump_past<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch, now: Now) {
         for at in 0..self.telling.solos.past_count() {
             let is_awaited = self.may_tell();
-            if at > 0 && (is_awaited || self.is_spent()) {
+            if at > 0 && (is_awaited || self.telling.turn.is_spent()) {
                 break;
             }
             let Some(id) = self.telling.solos.pop_past() else { break };
@@ -114,9 +114,9 @@ impl Shard {
         if !solo.owed.is_empty() {
             return self.send_owed(sink, id, now);
         }
-        let class = conn.class.and_then(|class| self.classes.find(class));
+        let to = conn.class.and_then(|class| self.classes.audience(class, id));
         let (epoch, large) = (self.shards.epoch(), self.telling.gathered.large());
-        let filled = chunk::fill(conn, class, (epoch, now), large, scratch);
+        let filled = chunk::fill(conn, to, (epoch, now), large, scratch);
         self.stats.dropped += filled.dropped;
         self.stats.skipped += filled.skipped;
         self.stats.gaps += filled.gaps;
@@ -182,7 +182,7 @@ impl Shard {
     fn after_chunks(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         let class = conn.class.and_then(|class| self.classes.find(class));
-        let is_numbered = class.is_some_and(Class::is_numbered);
+        let is_told_apart = class.is_some_and(Class::is_told_apart);
         let Some(solo) = conn.solo.as_deref_mut() else { return };
         if solo.is_unheard && solo.has_room() {
             solo.is_unheard = false;
@@ -196,7 +196,7 @@ impl Shard {
         let is_held = solo.is_held();
         if solo.is_done() {
             match closing {
-                None if is_numbered => {}
+                None if is_told_apart => solo.rest(),
                 None => self.fall_in_step(id),
                 Some(closing)
                     if closing.after_sent == AfterSent::Gone

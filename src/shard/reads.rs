@@ -126,43 +126,8 @@ impl Shard {
         began: Option<Began>,
         settled_us: u64,
     ) {
-        let answer = self.page_answer(wish, page, began, settled_us);
+        let answer = wish.answered(page, began, settled_us);
         self.send_page(wish.reader.shard, answer);
-    }
-
-    /// A page as its reader is told of it. `settled_us`: what was told up to here when it was read.
-    pub(super) fn page_answer(
-        &self,
-        wish: &ReadWish,
-        page: Page,
-        began: Option<Began>,
-        settled_us: u64,
-    ) -> Box<PageAnswer> {
-        let read = match wish.read.start {
-            LAST if page.more_after_us.is_some() => {
-                let deleted_after_us = Some(settled_us);
-                Arc::new(Read {
-                    start: Start::Last { deleted_after_us },
-                    ..Read::clone(&wish.read)
-                })
-            }
-            Start::Tail { count, counted_us: 0 } if page.more_after_us.is_some() => {
-                let counted_us = settled_us;
-                Arc::new(Read {
-                    start: Start::Tail { count, counted_us },
-                    ..Read::clone(&wish.read)
-                })
-            }
-            _ => Arc::clone(&wish.read),
-        };
-        Box::new(PageAnswer {
-            reader: wish.reader.conn,
-            replay: wish.replay,
-            home: wish.home,
-            read,
-            page,
-            began,
-        })
     }
 
     pub(super) fn send_page(&mut self, reader: ShardId, answer: Box<PageAnswer>) {
@@ -172,5 +137,41 @@ impl Shard {
         } else {
             self.outgoing.to(reader).push(Mesh::Page(answer));
         }
+    }
+}
+
+impl ReadWish {
+    /// A page as the message that answers the request. `settled_us`: what was told up to here when it was read.
+    pub(super) fn answered(
+        &self,
+        page: Page,
+        began: Option<Began>,
+        settled_us: u64,
+    ) -> Box<PageAnswer> {
+        let read = match self.read.start {
+            LAST if page.more_after_us.is_some() => {
+                let deleted_after_us = Some(settled_us);
+                Arc::new(Read {
+                    start: Start::Last { deleted_after_us },
+                    ..Read::clone(&self.read)
+                })
+            }
+            Start::Tail { count, counted_us: 0 } if page.more_after_us.is_some() => {
+                let counted_us = settled_us;
+                Arc::new(Read {
+                    start: Start::Tail { count, counted_us },
+                    ..Read::clone(&self.read)
+                })
+            }
+            _ => Arc::clone(&self.read),
+        };
+        Box::new(PageAnswer {
+            reader: self.reader.conn,
+            replay: self.replay,
+            home: self.home,
+            read,
+            page,
+            began,
+        })
     }
 }

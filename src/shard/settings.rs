@@ -92,7 +92,8 @@ impl Settings {
 
     /// What a home keeps whose topics are not durable.
     pub(super) fn retention_of_home(&self) -> Retention {
-        let share = if self.durable.is_some() { 2 } else { 1 };
+        let is_shared = self.durable.as_ref().is_some_and(|durable| !durable.topics.is_empty());
+        let share = if is_shared { 2 } else { 1 };
         let Retention { bytes_max, last_bytes_max, topics_bytes_max, .. } = self.retention;
         Retention {
             bytes_max: bytes_max / share,

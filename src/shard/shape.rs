@@ -90,7 +90,7 @@ impl Shard {
             if self.conns.find_ref(conn).is_some() {
                 self.send_held(conn.id, |_, pace| pace.ends_ms <= now.mono_ms, now);
             }
-            if self.is_spent() {
+            if self.telling.turn.is_spent() {
                 break;
             }
         }

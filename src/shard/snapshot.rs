@@ -13,6 +13,7 @@ use super::input::ConnId;
 use super::input::PageAnswer;
 use super::past::Untold;
 use super::past::Wanted;
+use super::shards::Shards;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::event::Event;
@@ -35,22 +36,6 @@ fn next_page(read: &Read, up_to_us: u64) -> Arc<Read> {
 }
 
 impl Shard {
-    /// A snapshot's parts; a pattern is asked of every home.
-    pub(super) fn untold(&self, topics: &[TopicPattern], is_of_states: bool) -> Untold {
-        let mut parts = VecDeque::new();
-        for topic in topics {
-            match topic {
-                TopicPattern::Exact(name) => {
-                    parts.push_back((self.shards.homes().of(name), topic.clone()));
-                }
-                TopicPattern::Wild(_) => {
-                    parts.extend(self.shards.homes().all().map(|home| (home, topic.clone())));
-                }
-            }
-        }
-        Untold { parts, is_of_states }
-    }
-
     /// A page of a snapshot has come.
     pub(super) fn snapshot_arrived(&mut self, answer: PageAnswer, now: Now) {
         let PageAnswer { reader, replay: serial, home, read, page, began } = answer;
@@ -90,7 +75,7 @@ impl Shard {
             .filter(|event| narrowed.as_ref().is_none_or(|who| who.hears_of(&event.topic)));
         let shown = heard_of.filter_map(|event| self.shown(filter.as_ref(), &forced, event));
         let shown: Vec<Arc<Event>> = shown.collect();
-        let subscription = self.subs_of(id).get(usize::from(sub)).cloned();
+        let subscription = self.wants_of(id).get(usize::from(sub)).cloned();
         let Some(solo) = self.conns.solo_mut(id) else {
             return;
         };
@@ -119,5 +104,23 @@ impl Conns {
         let Some((home, read)) = untold.next(&replay.began_us) else { return false };
         replay.next.push(Wanted::new(home, read, 0));
         true
+    }
+}
+
+impl Shards {
+    /// A snapshot's parts; a pattern is asked of every home.
+    pub(super) fn untold(&self, topics: &[TopicPattern], is_of_states: bool) -> Untold {
+        let mut parts = VecDeque::new();
+        for topic in topics {
+            match topic {
+                TopicPattern::Exact(name) => {
+                    parts.push_back((self.homes().of(name), topic.clone()));
+                }
+                TopicPattern::Wild(_) => {
+                    parts.extend(self.homes().all().map(|home| (home, topic.clone())));
+                }
+            }
+        }
+        Untold { parts, is_of_states }
     }
 }

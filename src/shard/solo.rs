@@ -168,6 +168,11 @@ impl Solo {
             && self.window.as_ref().is_none_or(|window| window.is_empty())
     }
 
+    /// Lets go of what only replays needed: it stays as it is for as long as its connection is in its class.
+    pub(super) fn rest(&mut self) {
+        self.replays.shrink_to_fit();
+    }
+
     /// Which subscriptions must not get live events of this home, because its past is still being told.
     pub(super) fn not_live(&self, home: HomeId) -> u64 {
         self.replays

@@ -145,7 +145,8 @@ impl Solos {
         std::mem::take(&mut self.scratch)
     }
 
-    pub(super) fn put_back_scratch(&mut self, scratch: Scratch) {
+    pub(super) fn put_back_scratch(&mut self, mut scratch: Scratch) {
+        scratch.end();
         self.scratch = scratch;
     }
 }

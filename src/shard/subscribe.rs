@@ -4,6 +4,7 @@
 //! has been sent everything, and then exactly after what its class has already gathered.
 
 use super::conns::Conns;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Shard;
@@ -120,7 +121,7 @@ impl Shard {
         self.fit(id, &subs)?;
         let sub = u8::try_from(index).expect("subscriptions are at most 64");
         self.begin_shaping(id, sub, &confined, now);
-        if self.subs_of(id).is_empty() {
+        if self.wants_of(id).is_empty() {
             // What was held filled its outbox, and it is being closed.
             return Ok(());
         }
@@ -177,7 +178,7 @@ impl Shard {
         {
             solo.refiltered(sub);
         }
-        if self.subs_of(id).is_empty() {
+        if self.wants_of(id).is_empty() {
             // What was held filled its outbox, and it is being closed.
             return;
         }
@@ -235,15 +236,15 @@ impl Shard {
         if held + weight <= most {
             return Ok(());
         }
-        let key = ClassKey { voice, subs: subs.to_vec(), alone: None, is_asleep: false };
-        let is_known =
-            !subs.iter().any(|sub| sub.is_alone()) && self.classes.find_key(&key).is_some();
+        let (subs, is_alone) = (subs.to_vec(), subs.iter().any(|sub| sub.is_alone()));
+        let key = ClassKey { voice, subs, alone: None, is_asleep: false, is_mixed: false };
+        let added = if is_alone { weight } else { self.classes.bytes_added(&key) };
         let former = self.conns.find(id).and_then(|conn| conn.class);
         let former = former.and_then(|class| self.classes.find(class));
         let freed = former
             .filter(|class| class.members.len() + class.solos.len() == 1)
             .map_or(0, |class| class.weight_bytes);
-        if is_known || held - freed + weight <= most {
+        if added == 0 || held - freed + added <= most {
             return Ok(());
         }
         Err(Refusal::of(
@@ -262,14 +263,16 @@ impl Shard {
         self.say(id, &Outcome::Refused { id: Some(sub_id), refusal: &refusal });
     }
 
-    /// A connection's subscriptions, in the order in which they were made.
-    pub(super) fn subs_of(&self, id: ConnId) -> &[Arc<Subscription>] {
-        let class = self
-            .conns
-            .find(id)
-            .and_then(|conn| conn.class)
-            .and_then(|class| self.classes.find(class));
-        class.map_or(&[], |class| &class.key.subs)
+    /// A connection's subscriptions, as it calls them, in the order in which they were made.
+    pub(super) fn subs_of(&self, id: ConnId) -> Cow<'_, [Arc<Subscription>]> {
+        let class = self.conns.find(id).and_then(|conn| conn.class);
+        class.map_or(Cow::Borrowed(&[]), |class| self.classes.subs_of(class, id))
+    }
+
+    /// What a connection asks for, in the same order, whatever it calls it.
+    pub(super) fn wants_of(&self, id: ConnId) -> &[Arc<Subscription>] {
+        let class = self.conns.find(id).and_then(|conn| conn.class);
+        class.and_then(|class| self.classes.find(class)).map_or(&[], |class| &class.key.subs)
     }
 
     /// Says something to one connection, after everything that it is already owed.
@@ -360,11 +363,17 @@ impl Shard {
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
         let is_asleep = self.conns.solo(id).is_some_and(|solo| solo.is_all_past(subs.len()));
-        let class = self.classes.enter(ClassKey { voice, subs, alone, is_asleep }, id);
+        let key = ClassKey { voice, subs, alone, is_asleep, is_mixed: false };
+        let (class, follows) = self.classes.enter(key, id);
         self.classes.at(class).insert_solo(id, &mut self.conns);
         if let Some(conn) = self.conns.find_mut(id) {
             debug_assert!(conn.solo.is_some(), "a connection changes class while it is solo");
             conn.class = Some(class);
+        }
+        if let Some(follower) = follows {
+            let subs = self.subs_of(follower).into_owned();
+            self.enter_class(follower, subs);
+            self.mark_solo(follower);
         }
     }
 
@@ -393,9 +402,13 @@ impl Shard {
     pub(super) fn say_gap(&mut self, id: ConnId, set: u64, gap: &Gap) {
         let Some(voice) = self.conns.voice_of(id) else { return };
         self.stats.gaps += 1;
-        let outcome = Outcome::Gap { subs: Subs { of: self.subs_of(id), set }, gap };
         let mut text = Vec::new();
-        if let Some(kind) = voice.dialect.speaker().put_outcome(&outcome, &mut text) {
+        let kind = {
+            let subs = self.subs_of(id);
+            let outcome = Outcome::Gap { subs: Subs { of: &subs, names: None, set }, gap };
+            voice.dialect.speaker().put_outcome(&outcome, &mut text)
+        };
+        if let Some(kind) = kind {
             self.push_item(id, Item::Said { kind, text: text.into() });
         }
     }

@@ -58,11 +58,12 @@ impl Shard {
 
     fn topics_here(&self, listing: &Listing) -> BTreeSet<String> {
         let view = self.settings.views.of(listing.dialect);
-        let classes = self.classes.iter();
-        let of_dialect = classes.filter(|class| class.key.voice.dialect == listing.dialect);
-        let subs = of_dialect.flat_map(|class| &class.key.subs);
-        let mut topics: BTreeSet<String> =
-            subs.flat_map(|sub| (listing.names_of)(sub, view)).collect();
+        let mut topics = BTreeSet::new();
+        for (class, subs) in self.classes.iter_named() {
+            if class.key.voice.dialect == listing.dialect {
+                topics.extend(subs.iter().flat_map(|sub| (listing.names_of)(sub, view)));
+            }
+        }
         if listing.with_seen {
             let durable = self.durable.iter().flat_map(|durable| durable.home.every_topic());
             let seen = self.home.topics().chain(durable).filter(|topic| view.sees(topic));
@@ -77,7 +78,7 @@ impl Shard {
             return Vec::new();
         };
         let view = self.settings.views.of(gathering.listing.dialect);
-        let setup = self.setup();
+        let setup = self.settings.setup();
         let may_know = |name: &String| {
             if (gathering.listing.is_filter)(name, &setup) {
                 return view.topics.iter().all(|topics| who.hears_of_all(topics));

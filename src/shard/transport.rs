@@ -24,6 +24,11 @@ impl Voice {
         }
     }
 
+    /// Whether all that a class is sent goes through one deflate stream, so that its connections are sent the same bytes or share nothing.
+    pub(super) const fn shares_stream(self) -> bool {
+        matches!(self.transport, Transport::WebSocket { deflate: Deflate::Takeover { .. } })
+    }
+
     pub(super) const fn is_sse(self) -> bool {
         matches!(self.transport, Transport::Sse { .. } | Transport::Messages)
     }

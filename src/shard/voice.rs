@@ -3,6 +3,7 @@
 //! Invariant: of each message that waits for a class there is one frame that anyone can read and, if the class has a deflate stream, one
 //! for those in sync with it. Never decides who is sent what.
 
+use super::class::Audience;
 use super::class::Class;
 use super::class::OpenBatch;
 use super::codec::Deflaters;
@@ -13,7 +14,6 @@ use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::dialect::Batch;
-use crate::dialect::Subs;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::CLASS_BYTES_MAX;
@@ -196,8 +196,8 @@ fn push_base36(mut value: u64, text: &mut String) {
 }
 
 /// The subscriptions of each message that an event is told in: one for all, but for those that the dialect keeps apart.
-pub(super) fn messages(class: &Class, subs: u64) -> impl Iterator<Item = u64> + use<> {
-    let apart = class.key.voice.dialect.speaker().apart(Subs { of: &class.key.subs, set: subs });
+pub(super) fn messages(to: Audience<'_>, subs: u64) -> impl Iterator<Item = u64> + use<> {
+    let apart = to.class.key.voice.dialect.speaker().apart(to.subs(subs));
     let mut rest = apart & subs;
     let each = std::iter::from_fn(move || {
         let next = rest & rest.wrapping_neg();
@@ -210,7 +210,10 @@ pub(super) fn messages(class: &Class, subs: u64) -> impl Iterator<Item = u64> + 
 
 /// How many messages an event for these subscriptions is told in.
 pub(super) fn messages_count(class: &Class, subs: u64) -> usize {
-    if batch_of(class, subs).is_some() { 1 } else { messages(class, subs).count() }
+    match batch_of(class, subs) {
+        Some(_) => 1,
+        None => messages(Audience::in_step(class), subs).count(),
+    }
 }
 
 /// The batch that an event for these subscriptions goes into: the strictest of theirs, and none if one of them wants it alone.

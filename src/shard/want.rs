@@ -9,6 +9,7 @@ use super::Shard;
 use super::input::ConnId;
 use super::session::WHO_FIRST;
 use super::settings::Bounds;
+use super::settings::Settings;
 use super::solo::Listener;
 use crate::clock::Now;
 use crate::dialect::HOUSE;
@@ -95,7 +96,7 @@ impl Shard {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
             return Err(Refusal::new(RefusalCode::Forbidden, WHO_FIRST));
         };
-        self.within_bounds(asked)?;
+        self.settings.within_bounds(asked)?;
         let is_granted = |topic| who.principal.may_subscribe(topic);
         let missing = asked.topics.iter().find(|topic| !is_granted(topic));
         let confined = match part {
@@ -108,51 +109,12 @@ impl Shard {
                 let message = format_args!("{} is not allowed", topic.as_str());
                 Refusal::of(RefusalCode::Forbidden, "topics", message)
             }
-            None => self.why_barred(asked),
+            None => self.settings.why_barred(asked),
         })
     }
-
-    /// Why nothing is left of a subscription whose topics are granted: each is of a type of event that needs a role, and the first is named.
-    pub(super) fn why_barred(&self, asked: &Subscription) -> Refusal {
-        let event_types = &self.settings.access.event_types;
-        let roles = asked.topics.first().and_then(|topic| match topic {
-            TopicPattern::Exact(name) => {
-                let name = self.settings.views.of_protocol(HOUSE).name_of(name);
-                event_types.roles_for(&name).map(|roles| roles.join(" or "))
-            }
-            TopicPattern::Wild(_) => None,
-        });
-        let topic = asked.topics.first().map_or("", TopicPattern::as_str);
-        let message = match roles.as_deref() {
-            None | Some("") => format!("{topic} is for nobody (event_types)"),
-            Some(roles) => format!("{topic} needs the role {roles} (event_types)"),
-        };
-        Refusal::of(RefusalCode::Forbidden, "topics", message)
-    }
 }
 
-impl Shard {
-    /// Whether a subscription is within what the operator allows.
-    fn within_bounds(&self, asked: &Subscription) -> Result<(), Refusal> {
-        let Bounds { topic_bytes_max, filter_bytes_max, .. } = self.settings.bounds;
-        let is_long = |topic: &&str| topic.len() > topic_bytes_max;
-        if let Some(topic) = asked.topics.iter().map(TopicPattern::as_str).find(is_long) {
-            let bytes = topic.len();
-            let message = format_args!(
-                "topic_bytes_max: {topic} has {bytes} bytes; at most {topic_bytes_max} are allowed"
-            );
-            return Err(Refusal::of(RefusalCode::BadTopic, "topics", message));
-        }
-        // What fits every text that is read at all need not be written again to be measured.
-        let is_bounded = filter_bytes_max < FILTER_BYTES_MAX;
-        let filter = asked.filter.as_ref().filter(|_| is_bounded);
-        if filter.is_some_and(|filter| filter.to_string().len() > filter_bytes_max) {
-            let message = format_args!("filter_bytes_max: at most {filter_bytes_max} bytes");
-            return Err(Refusal::of(RefusalCode::BadFilter, "filter", message));
-        }
-        Ok(())
-    }
-}
+impl Shard {}
 
 fn is_same(subs: &[Arc<Subscription>], wishes: &[Wish]) -> bool {
     subs.len() == wishes.len()
@@ -173,5 +135,46 @@ impl Conns {
             Some(Wish { subscription, ..wish.clone() })
         });
         confined.collect()
+    }
+}
+
+impl Settings {
+    /// Why nothing is left of a subscription whose topics are granted: each is of a type of event that needs a role, and the first is named.
+    pub(super) fn why_barred(&self, asked: &Subscription) -> Refusal {
+        let event_types = &self.access.event_types;
+        let roles = asked.topics.first().and_then(|topic| match topic {
+            TopicPattern::Exact(name) => {
+                let name = self.views.of_protocol(HOUSE).name_of(name);
+                event_types.roles_for(&name).map(|roles| roles.join(" or "))
+            }
+            TopicPattern::Wild(_) => None,
+        });
+        let topic = asked.topics.first().map_or("", TopicPattern::as_str);
+        let message = match roles.as_deref() {
+            None | Some("") => format!("{topic} is for nobody (event_types)"),
+            Some(roles) => format!("{topic} needs the role {roles} (event_types)"),
+        };
+        Refusal::of(RefusalCode::Forbidden, "topics", message)
+    }
+
+    /// Whether a subscription is within what the operator allows.
+    fn within_bounds(&self, asked: &Subscription) -> Result<(), Refusal> {
+        let Bounds { topic_bytes_max, filter_bytes_max, .. } = self.bounds;
+        let is_long = |topic: &&str| topic.len() > topic_bytes_max;
+        if let Some(topic) = asked.topics.iter().map(TopicPattern::as_str).find(is_long) {
+            let bytes = topic.len();
+            let message = format_args!(
+                "topic_bytes_max: {topic} has {bytes} bytes; at most {topic_bytes_max} are allowed"
+            );
+            return Err(Refusal::of(RefusalCode::BadTopic, "topics", message));
+        }
+        // What fits every text that is read at all need not be written again to be measured.
+        let is_bounded = filter_bytes_max < FILTER_BYTES_MAX;
+        let filter = asked.filter.as_ref().filter(|_| is_bounded);
+        if filter.is_some_and(|filter| filter.to_string().len() > filter_bytes_max) {
+            let message = format_args!("filter_bytes_max: at most {filter_bytes_max} bytes");
+            return Err(Refusal::of(RefusalCode::BadFilter, "filter", message));
+        }
+        Ok(())
     }
 }

@@ -27,7 +27,7 @@ impl Shard {
     /// Whether the shard takes more data from its inbox now. Control it always takes.
     #[must_use]
     pub fn wants_inbox(&self) -> bool {
-        self.arrived.has_room() && !self.is_spent() && self.intake.untold.is_empty()
+        self.arrived.has_room() && !self.telling.turn.is_spent() && self.intake.untold.is_empty()
     }
 
     /// Whether there is something to do without anything new coming in.
@@ -101,16 +101,11 @@ impl Shard {
         self.play_due(now);
         self.go_on_with_past(now);
         self.hear_on(now);
-        self.say_last_words(now);
+        self.publish_wills(now);
         self.retry_held(now);
         self.go_on_stopping(now);
         self.telling.turn.end(spent_before);
         self.stats.events - told
-    }
-
-    /// Whether this turn has done what it may.
-    pub(super) const fn is_spent(&self) -> bool {
-        self.telling.turn.is_spent()
     }
 
     /// Whether something waits that a round would tell.

@@ -41,6 +41,25 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    pub const ALL: [Self; 16] = [
+        Self::UnknownTable,
+        Self::UnknownColumn,
+        Self::UnknownRelation,
+        Self::BadValue,
+        Self::CannotFilter,
+        Self::ReadOnly,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::KeyExists,
+        Self::Constraint,
+        Self::TooLarge,
+        Self::Full,
+        Self::TooSlow,
+        Self::Busy,
+        Self::Unavailable,
+        Self::Failed,
+    ];
+
     /// The word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {

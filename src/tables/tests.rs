@@ -1,6 +1,8 @@
 //! What the parts of tables say together: values in and out, operators, and statements that hold no word of a client's.
 
+use super::sql::Engine;
 use super::sql::Statement;
+use super::sql::Stored;
 use super::*;
 
 fn table() -> Table {
@@ -132,7 +134,8 @@ fn operators_make_the_filters_that_the_page_says() {
 fn no_word_of_a_client_becomes_a_word_of_a_statement() {
     let table = table();
     let text = |said: &str| Value::Text(said.into());
-    let make = |said: &str| {
+    let stored = Stored::default();
+    let make = |engine: Engine<'_>, said: &str| {
         let column = table.find_column("text").unwrap();
         let json = table.find_column("json").unwrap();
         let filter = Filter::Or(vec![
@@ -148,24 +151,31 @@ fn no_word_of_a_client_becomes_a_word_of_a_statement() {
         let numbered = Query { number_of: Some([Value::Int(1)].into()), ..query.clone() };
         let row = vec![(column, text(said)), (json, Value::Json(said.into()))];
         [
-            Statement::rows(&table, &query),
-            Statement::rows(&table, &numbered),
-            Statement::count(&table, &filter),
-            Statement::insert(&table, &row),
-            Statement::update(&table, &[Value::Int(1)], &row),
-            Statement::delete(&table, &[Value::Int(1)]),
+            Statement::rows(engine, &table, &query),
+            Statement::rows(engine, &table, &numbered),
+            Statement::count(engine, &table, &filter),
+            Statement::insert(engine, &table, &row),
+            Statement::update(engine, &table, &[Value::Int(1)], &row),
+            Statement::delete(engine, &table, &[Value::Int(1)]),
         ]
     };
-    let plain = make("a");
-    for hostile in ["'; DROP TABLE x; --", "\"", "?1", "\\", "%_", "\u{202e}", "a\" OR 1=1"] {
-        for (one, other) in make(hostile).iter().zip(&plain) {
-            assert_eq!(one.sql, other.sql, "{hostile}");
-            assert_eq!(one.params.len(), other.params.len(), "{hostile}");
+    let engines = [Engine::Sqlite, Engine::Postgres(&stored)];
+    let plain = engines.map(|engine| make(engine, "a"));
+    for hostile in ["'; DROP TABLE x; --", "\"", "?1", "$1", "\\", "%_", "\u{202e}", "a\" OR 1=1"] {
+        for (engine, plain) in engines.into_iter().zip(&plain) {
+            for (one, other) in make(engine, hostile).iter().zip(plain) {
+                assert_eq!(one.sql, other.sql, "{hostile}");
+                assert_eq!(one.params.len(), other.params.len(), "{hostile}");
+            }
         }
     }
     assert_eq!(
-        plain[2].sql,
+        plain[0][2].sql,
         "SELECT count(*) FROM \"public.all\" WHERE ((\"text\" = ?1) OR ((fw_like(?2, \"text\", 1)) IS NOT TRUE) OR (\"text\" IN (?3, ?4)) OR (fw_like(?5, \"text\", 0)) OR (\"json\" IS NULL))"
+    );
+    assert_eq!(
+        plain[1][2].sql,
+        "SELECT count(*) FROM \"public\".\"all\" WHERE ((\"text\" = $1::text) OR ((\"text\"::text COLLATE \"C\" ILIKE $2::text) IS NOT TRUE) OR (\"text\" IN ($3::text, $4::text)) OR (\"text\"::text COLLATE \"C\" LIKE $5::text) OR (\"json\" IS NULL))"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Bytes without a socket: HTTP/1.1 heads and bodies, the WebSocket upgrade, RFC 6455 frames, RFC 7692 deflate, SSE, MQTT.
+//! Wire formats, without a socket: HTTP/1.1 heads and bodies, the WebSocket upgrade, RFC 6455 frames, RFC 7692 deflate, SSE, MQTT.
 //!
 //! Invariants: every parser takes any bytes at any split and gives the same answer; what a peer can make us hold is bounded in
 //! `limits`; nothing above this module knows what a frame header looks like. Never does I/O, never reads the clock, never logs.

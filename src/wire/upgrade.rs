@@ -1,6 +1,6 @@
-//! From HTTP to WebSocket: RFC 6455 section 4.2 held to the letter, and the reply that seals it.
+//! The WebSocket handshake: RFC 6455 section 4.2 held to the letter, and the reply that completes it.
 //!
-//! Invariant: a request that this accepts leaves no doubt about what follows its head: frames. Never decides which path speaks what.
+//! Invariant: what follows the head of an accepted request is frames, beyond doubt. Never decides which path speaks which protocol.
 
 use std::fmt;
 
@@ -18,21 +18,21 @@ use crate::wire::http::Reply;
 use crate::wire::http::Version;
 use crate::wire::http::fields;
 
-/// What a listener's endpoint is willing to agree to.
+/// The terms of an endpoint: the subprotocols and the compression that it agrees to.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    /// Subprotocols that are spoken. Empty: whatever is offered is passed over. Else an offer of others only is refused.
+    /// The endpoint's subprotocols. Empty: offers are ignored. Else an offer of none of these is refused.
     pub protocols: &'static [&'static str],
     /// Whether permessage-deflate may be agreed.
     pub deflate: DeflateTerms,
 }
 
-/// A connection that may become a WebSocket.
+/// An accepted handshake: the connection may become a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The subprotocol chosen: the first offered that is spoken.
+    /// The subprotocol chosen: the first that was offered and that the endpoint has.
     pub protocol: Option<&'static str>,
-    /// What was agreed about compression.
+    /// The compression agreed.
     pub deflate: Option<Agreed>,
     accept: [u8; ACCEPT_BYTES],
 }
@@ -44,9 +44,9 @@ pub enum UpgradeError {
     NotGet,
     /// The request is of HTTP/1.0.
     OldVersion,
-    /// It announces a body: what follows the head would be both body and frames.
+    /// The request announces a body: the bytes behind its head would be both body and frames.
     HasBody,
-    /// `Upgrade` does not list `websocket`: an ordinary request to an endpoint that has nothing else to give.
+    /// `Upgrade` does not list `websocket`: an ordinary request to an endpoint that only upgrades.
     NotAsked,
     /// `Connection` does not list `upgrade`.
     ConnectionKept,
@@ -76,7 +76,7 @@ impl Upgrade {
     /// Judges a request by `terms`. That there is exactly one `Host` is already a condition of there being a `Head`.
     ///
     /// # Errors
-    /// With the first condition that it does not meet.
+    /// With the first condition that the request does not meet.
     pub fn check(head: &Head, terms: &Terms) -> Result<Self, UpgradeError> {
         if head.method != Method::Get {
             return Err(UpgradeError::NotGet);
@@ -122,7 +122,7 @@ impl Upgrade {
 }
 
 impl UpgradeError {
-    /// The status that answers it.
+    /// The status that answers the request.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -132,7 +132,7 @@ impl UpgradeError {
         }
     }
 
-    /// The word that stands in the reply's body.
+    /// The error's code in the reply's body.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -212,7 +212,7 @@ fn read_key(head: &Head) -> Result<&[u8; KEY_BYTES], UpgradeError> {
     if valid { Ok(key) } else { Err(UpgradeError::KeyInvalid) }
 }
 
-/// The client's order is its preference.
+/// Chooses a subprotocol: the first of the client's list, which is in the order of its preference, that the endpoint has.
 fn choose_protocol(
     head: &Head,
     spoken: &[&'static str],
@@ -237,12 +237,12 @@ fn accept(key: &[u8; KEY_BYTES]) -> [u8; ACCEPT_BYTES] {
     let mut text = [0; KEY_BYTES + GUID.len()];
     text[..KEY_BYTES].copy_from_slice(key);
     text[KEY_BYTES..].copy_from_slice(GUID);
-    // The processor's own instructions for it make it six times as fast as portable code.
+    // SHA-1 by the processor's own instructions takes a sixth of the time of portable code.
     let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &text);
     encode(hash.as_ref())
 }
 
-/// 20 bytes in base64: six groups of three, and two that need one `=`.
+/// Encodes 20 bytes in base64: six groups of 3 bytes, and 2 bytes with one `=`.
 fn encode(bytes: &[u8]) -> [u8; ACCEPT_BYTES] {
     let mut text = [b'='; ACCEPT_BYTES];
     for (group, digits) in bytes.chunks(3).zip(text.chunks_mut(4)) {

@@ -128,6 +128,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "intake",
                 "large",
                 "life",
+                "mixed",
                 "own",
                 "past_room",
                 "plays",

@@ -12,6 +12,7 @@ mod published_faults;
 mod seams;
 mod size;
 mod source;
+mod walks;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -35,7 +36,7 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 11] = [
+const STEPS: [(&str, &str, &str); 12] = [
     (
         "dialect",
         "batch",
@@ -52,6 +53,7 @@ const STEPS: [(&str, &str, &str); 11] = [
     ("webhook", "conn", "whoever answers hooks is a party of the mesh, and hears by its lanes"),
     ("webhook", "outbound", "hooks are asked over HTTP, of whom the operator has named"),
     ("admin", "outbound", "key sets are fetched so, too"),
+    ("admin", "backend", "the page of figures has those of whoever has the tables"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),

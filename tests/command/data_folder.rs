@@ -60,11 +60,12 @@ impl Server {
     }
 
     fn start_by(mut command: Command, folder: &Path, shards: &str) -> Self {
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--shards", shards])
-            .args(["--durable", "fleet/**", "--data-dir"])
-            .arg(folder)
-            .stderr(Stdio::piped());
+        command.arg("serve").args(["--durable", "fleet/**", "--data-dir"]).arg(folder);
+        Self::start_as(command, shards)
+    }
+
+    fn start_as(mut command: Command, shards: &str) -> Self {
+        command.args(["--listen", "127.0.0.1:0", "--shards", shards]).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let (mut said, mut address) = (String::new(), String::new());
@@ -164,7 +165,7 @@ fn a_folder_of_a_later_format_is_refused_and_not_touched() {
     let mut server = Server::start(&place.0);
     assert_eq!(server.end().0, Some(2));
     assert!(
-        server.said.contains("the folder is of format 9, and this version knows formats up to 1"),
+        server.said.contains("the folder is of format 9, and this version knows formats up to 2"),
         "{}",
         server.said
     );
@@ -173,7 +174,7 @@ fn a_folder_of_a_later_format_is_refused_and_not_touched() {
 }
 
 #[test]
-fn nothing_is_written_where_no_topic_is_durable() {
+fn nothing_is_written_where_no_topic_is_durable_and_nobody_may_revoke() {
     let place = Place::new("folder-none");
     let mut server = Command::new(env!("CARGO_BIN_EXE_fanwire"));
     server.args(["serve", "--listen", "127.0.0.1:0", "--shards", "1", "--data-dir"]).arg(&place.0);
@@ -224,8 +225,8 @@ fn a_disk_that_fails_ends_the_process_with_one_line_and_what_was_answered_is_the
 
 const ADMIN: &str = "the admin secret of these tests, long enough";
 
-/// A server that checks tokens, and a place for its files.
-fn secured(place: &Place, shards: &str) -> Server {
+/// What starts a server that checks tokens; its files have a place.
+fn checking(place: &Place) -> Command {
     let path = |name: &str| place.0.join(name);
     let secret = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/auth/secret.txt");
     fs::create_dir_all(&place.0).unwrap();
@@ -236,10 +237,16 @@ fn secured(place: &Place, shards: &str) -> Server {
         secret.display()
     );
     fs::write(path("fanwire.toml"), text).unwrap();
-    let mut command = Command::new("sh");
-    command.args(["-c", "config=$1; shift; exec \"$0\" \"$@\" --config \"$config\""]);
-    command.arg(env!("CARGO_BIN_EXE_fanwire")).arg(path("fanwire.toml"));
-    Server::start_by(command, &path("data"), shards)
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+    command.args(["serve", "--config"]).arg(path("fanwire.toml"));
+    command
+}
+
+/// The same, started with durable topics.
+fn secured(place: &Place, shards: &str) -> Server {
+    let mut command = checking(place);
+    command.args(["--durable", "fleet/**", "--data-dir"]).arg(place.0.join("data"));
+    Server::start_as(command, shards)
 }
 
 fn token(user: &str, jti: &str, issued_at_s: u64) -> String {
@@ -301,5 +308,63 @@ fn what_was_revoked_stays_so_after_a_kill_and_a_rotten_ledger_lets_nobody_in() {
     }
     let mut server = secured(&place, "2");
     assert_eq!(statuses(&server), [200; 4], "as the message says");
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn what_was_revoked_stays_so_without_durable_topics_where_a_folder_is_named() {
+    let place = Place::new("folder-ledger");
+    let now_s = fanwire::clock::Clock::start().now().wall_us / 1_000_000;
+    let token = token("ada", "t1", now_s - 10);
+    let status = |server: &Server| {
+        assert!(!server.address.is_empty(), "{}", server.said);
+        server.post("/v1/publish/fleet/a", &token, "{}").unwrap().0
+    };
+    let start = |named: bool, shards: &str| {
+        let mut command = checking(&place);
+        if named {
+            command.arg("--data-dir").arg(place.0.join("data"));
+        }
+        command.current_dir(&place.0);
+        Server::start_as(command, shards)
+    };
+    let revoke = |server: &Server| {
+        let (status, said) = server.post("/v1/admin/revoke", ADMIN, r#"{"jti":"t1"}"#).unwrap();
+        assert!(status == 200 && said.ends_with(r#"{"revoked":true}"#), "{said}");
+    };
+    let mut server = start(true, "2");
+    assert!(server.said.contains("what is revoked is kept on disk"), "{}", server.said);
+    assert_eq!(status(&server), 200);
+    revoke(&server);
+    server.child.kill().unwrap();
+    server.end();
+    let mut server = start(true, "1");
+    assert_eq!(status(&server), 401, "it outlasts a kill, and another number of shards");
+    assert_eq!(server.stop().0, Some(0));
+    let told = info(&place.0.join("data"));
+    assert!(told.contains("ledger   1 note") && !told.contains("class"), "{told}");
+
+    // Logs that lie there stay as they were left: not in order, which the next server with durable topics has to know.
+    let mut server = secured(&place, "1");
+    server.child.kill().unwrap();
+    server.end();
+    let manifest = || fs::read_to_string(place.0.join("data/manifest")).unwrap();
+    let left = manifest();
+    assert!(left.contains("clean no"), "{left}");
+    let mut server = start(true, "1");
+    assert_eq!(status(&server), 401);
+    assert_eq!(server.stop().0, Some(0));
+    assert_eq!(manifest(), left);
+
+    // Without a folder that is named the start says what that means.
+    let mut server = start(false, "1");
+    assert!(server.said.contains("what is revoked is forgotten"), "{}", server.said);
+    assert_eq!(status(&server), 200);
+    revoke(&server);
+    assert_eq!(server.stop().0, Some(0));
+    fs::rename(place.0.join("data"), place.0.join("fanwire-data")).unwrap();
+    let mut server = start(false, "1");
+    let warned = "what was revoked lies in fanwire-data/ledger, and is not looked at";
+    assert!(server.said.contains(warned), "{}", server.said);
     assert_eq!(server.stop().0, Some(0));
 }

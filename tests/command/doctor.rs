@@ -86,7 +86,7 @@ fn the_configured_data_folder_is_looked_at_where_topics_are_durable() {
     assert!(imported.status.success(), "{imported:?}");
     let (_, said) = config(durable);
     let history = about(&said, "history");
-    assert!(history.starts_with("ok ") && history.contains("format 1, left in order"), "{said}");
+    assert!(history.starts_with("ok ") && history.contains("format 2, left in order"), "{said}");
     assert!(about(&said, "owner").contains("nobody has it"), "{said}");
 
     let lock = std::fs::File::open(format!("{data}/lock")).unwrap();

@@ -98,6 +98,10 @@ fn a_line_that_cannot_be_is_named_and_what_stood_before_it_is_kept() {
         ("{\"topic\":\"a\",\"payload\":{},\"offset\":0}", "offset 0 does not lie above"),
         ("{\"topic\":\"fleet/0\",\"payload\":{},\"time_us\":7}", "time_us 7 does not lie above"),
         ("{\"topic\":\"a\",\"payload\":{},\"colour\":1}", "unknown field `colour`"),
+        (
+            "{\"topic\":\"a\",\"payload\":{},\"meta\":{\"qos\":3}}",
+            "meta.qos is 3; it may be 0, 1 or 2",
+        ),
     ] {
         let (code, said) = told(&history(
             &["import"],
@@ -108,7 +112,7 @@ fn a_line_that_cannot_be_is_named_and_what_stood_before_it_is_kept() {
         assert!(said.contains("line 2: ") && said.contains(fault), "{line}: {said}");
     }
     let (_, info) = told(&history(&["info"], &place.0, ""));
-    assert!(info.contains("fleet/0  7 events, newest offset 7"), "{info}");
+    assert!(info.contains("fleet/0  8 events, newest offset 8"), "{info}");
     let (code, said) = told(&history(&["import", "--topics", "ships/*"], &place.0, &lines(1)));
     assert_eq!(code, 2);
     assert!(said.contains("topic fleet/0 is none of this class"), "{said}");
@@ -188,17 +192,46 @@ fn what_is_no_history_is_refused_and_left_alone() {
     fs::create_dir(&place.0).unwrap();
     let (code, said) = told(&history(&["verify"], &place.0, ""));
     assert_eq!((code, said.contains("there is no history in it")), (2, true), "{said}");
-    let later = "fanwire history 2\nwhatever\n";
+    let later = "fanwire history 3\nwhatever\n";
     let later = format!("{later}sum {:08x}\n", crc32c::crc32c(later.as_bytes()));
     fs::write(place.0.join("manifest"), &later).unwrap();
     for words in [&["info"][..], &["repair"], &["import"]] {
         let (code, said) = told(&history(words, &place.0, &lines(1)));
         assert_eq!(code, 2);
         assert!(
-            said.contains("the folder is of format 2, and this version knows formats up to 1"),
+            said.contains("the folder is of format 3, and this version knows formats up to 2"),
             "{said}"
         );
     }
     assert_eq!(fs::read_to_string(place.0.join("manifest")).unwrap(), later);
     assert!(!place.0.join("1").exists());
+}
+
+#[test]
+fn a_folder_of_the_first_format_is_read_for_ever_and_goes_on_in_the_newest() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/history");
+    let place = Place::new("history-format-1");
+    fs::create_dir_all(place.0.join("1")).unwrap();
+    for name in ["manifest", "manifest.copy", "1/synced"] {
+        fs::copy(fixtures.join("format-1").join(name), place.0.join(name)).unwrap();
+    }
+    for number in [1, 2] {
+        for kind in ["log", "index"] {
+            let name = format!("1/{number:016}.{kind}");
+            fs::copy(fixtures.join("format-1").join(&name), place.0.join(&name)).unwrap();
+        }
+    }
+    let recorded = fs::read_to_string(fixtures.join("format-1.ndjson")).unwrap();
+    assert_eq!(told(&history(&["export"], &place.0, "")), (0, recorded.clone()));
+    let old = fs::read(place.segment(1)).unwrap();
+    let line = r#"{"topic":"fleet/north","key":"k","payload":{"new":1},"meta":{"qos":1,"retained":true,"properties":"AwAEdGV4dA=="}}"#;
+    assert_eq!(told(&history(&["import"], &place.0, line)), (0, "1 events\n".to_owned()));
+    let manifest = fs::read_to_string(place.0.join("manifest")).unwrap();
+    assert!(manifest.starts_with("fanwire history 2\n"), "{manifest}");
+    assert_eq!(fs::read(place.segment(1)).unwrap(), old, "what is there is not rewritten");
+    let (code, exported) = told(&history(&["export"], &place.0, ""));
+    let (before, added) = exported.split_at(recorded.len());
+    assert_eq!((code, before), (0, &*recorded));
+    let meta = r#""meta":{"qos":1,"retained":true,"properties":"AwAEdGV4dA=="}}"#;
+    assert!(added.trim_end().ends_with(meta), "{added}");
 }

@@ -11,6 +11,7 @@ mod durable_topics;
 mod filter_work;
 mod input_order;
 mod input_times;
+mod names;
 mod overload;
 mod publish_rate;
 mod sends;

@@ -31,6 +31,8 @@ const KEYS: [&str; 5] = ["", "k1", "k2", "k3", "k4"];
 /// One subscriber through all of its connections: what it asked for, and what it has been told so far of each topic.
 struct Subscriber {
     client: Client,
+    /// What it calls its subscription.
+    id: String,
     pattern: &'static str,
     slow: &'static str,
     deflate: bool,
@@ -58,8 +60,7 @@ impl Subscriber {
     }
 
     fn subscribe(&self, world: &mut World, random: &mut Random) {
-        let mut message =
-            json!({"type": "subscribe", "id": "s", "topics": [self.pattern], "slow": self.slow});
+        let mut message = json!({"type": "subscribe", "id": self.id, "topics": [self.pattern], "slow": self.slow});
         if let Some(time_us) = self.live_us {
             message["since"] = json!({"epoch": "e1", "offsets": self.position, "time_us": time_us});
         }
@@ -94,6 +95,7 @@ impl Subscriber {
             match told {
                 Told::Event(event) => {
                     assert!(self.wants(&event.topic), "{} was not asked for", event.topic);
+                    assert_eq!(event.subs, [json!(self.id).to_string()]);
                     let text = &published[&event.topic][usize::try_from(event.offset).unwrap() - 1];
                     assert_eq!(&event.payload, text, "the payload is as it was published");
                     if let Some(position) = self.position.get(&event.topic) {
@@ -225,7 +227,9 @@ impl Simulation {
         let shard = random.below(self.world.shards.len());
         let deflate = random.one_in(2);
         let capacity = if random.one_in(3) { 300 + random.below(3000) } else { 1 << 20 };
+        let number = self.subscribers.len();
         let subscriber = Subscriber {
+            id: if random.one_in(2) { "s".to_owned() } else { format!("s{}", number % 4) },
             client: Client::connect(&mut self.world, shard, capacity, deflate),
             pattern: random.pick::<&str>(&["**", "fleet/*", "fleet/a", "other"]),
             slow: random.pick::<&str>(&["disconnect", "drop_oldest", "latest_per_key"]),

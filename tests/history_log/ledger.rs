@@ -133,6 +133,34 @@ fn it_is_bounded_and_forgets_what_is_over_and_nothing_else() {
     assert!(matches!(error, LedgerError::Fault(LedgerFault::Large { bytes_max: 10, .. })));
 }
 
+#[test]
+fn nothing_is_appended_to_a_copy_that_the_other_has_left_behind() {
+    let bounds = LedgerBounds { bytes_max: 1 << 10, kept_s: None };
+    const LONG: usize = 256;
+    let long = "l".repeat(LONG);
+    let mut left_behind = 0;
+    for room in (0..1_000).step_by(20) {
+        let mut disk = Sim::new(1);
+        let mut ledger = Ledger::open(&mut disk, SALT, bounds, 0).unwrap();
+        ledger.keep(&mut disk, &[note(&long, 1, 0)], 0).unwrap();
+        // Until another long note would have both copies written anew, and a short one would not.
+        let mut value = 0;
+        while disk.bytes(LEDGER_NAMES[0]).len() + LONG < 2 * bounds.bytes_max + 24 {
+            value += 1;
+            ledger.keep(&mut disk, &[note("s", value, 0)], 0).unwrap();
+        }
+        disk.room = room;
+        let kept = ledger.keep(&mut disk, &[note(&long, 2, 0)], 0);
+        let [one, other] = LEDGER_NAMES.map(|name| disk.bytes(name).to_vec());
+        left_behind += u32::from(kept.is_err() && one != other);
+        disk.room = usize::MAX;
+        ledger.keep(&mut disk, &[note("s", value + 1, 0)], 0).unwrap();
+        let ledger = Ledger::open(&mut disk, SALT, bounds, 0).unwrap();
+        assert_eq!(notes(&ledger)["s"].0, value + 1, "it was kept; room {room}");
+    }
+    assert!(left_behind > 0, "there was room for one copy and not for the other");
+}
+
 /// What is remembered was asked for, and what was kept and is not over is remembered.
 fn check(remembered: &Notes, (kept, asked): (&Notes, &Notes), now_s: u64) {
     for (name, (value, until_s)) in remembered {

@@ -20,6 +20,7 @@ use fanwire::history::log::Record;
 use super::all;
 use super::disk::Sim;
 use super::made;
+use super::random_meta;
 use super::record;
 use super::support::random::Random;
 use super::support::seeds;
@@ -95,6 +96,7 @@ impl Life {
                 if self.random.one_in(6) {
                     record.op = Op::Delete;
                 }
+                record.meta = random_meta(&mut self.random);
                 records.push(record);
             }
             group.push((ShardId(home), records));

@@ -3,11 +3,13 @@
 #![cfg(test)]
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
+mod befores;
 mod counted;
 mod damage;
 mod disk;
 mod ledger;
 mod life;
+mod resume;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use fanwire::event::Meta;
 use fanwire::event::Op;
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
@@ -55,7 +58,21 @@ fn record(topic: &str, previous: u64, offset: u64, time_us: u64, payload: &str) 
         key: Arc::from("k"),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         before: None,
+        meta: None,
     }
+}
+
+/// What a publisher may have said of an event besides; of most events nothing.
+fn random_meta(random: &mut Random) -> Option<Arc<Meta>> {
+    random.one_in(4).then(|| {
+        Arc::new(Meta {
+            publisher: if random.one_in(2) { random.next() } else { 0 },
+            qos: random.below(3) as u8,
+            is_retained: random.one_in(2),
+            expiry_s: random.one_in(2).then(|| random.next() as u32),
+            properties: (0..random.below(40)).map(|_| random.next() as u8).collect(),
+        })
+    })
 }
 
 /// Every record of a folder, in the order in which it lies there.
@@ -100,9 +117,17 @@ fn what_is_written_comes_back_byte_for_byte() {
         op: Op::Event,
         payload: Bytes::from_static(b"{\"x\": 1.50}"),
     }));
+    deleted.meta = Some(Arc::new(Meta {
+        publisher: u64::MAX,
+        qos: 2,
+        is_retained: true,
+        expiry_s: Some(60),
+        properties: (*b"\x03\x00\x04text").into(),
+    }));
     let first =
         vec![record("fleet/a", 0, 1, 10, r#"{"x": 1.50}"#), record("b", 7, 9, 11, "{}"), deleted];
-    let second = vec![record("fleet/a", 2, 3, 11, r#"{"y":"é"}"#)];
+    let mut second = vec![record("fleet/a", 2, 3, 11, r#"{"y":"é"}"#)];
+    second[0].meta = Some(Arc::default());
     let group = [(ShardId(0), first.clone()), (ShardId(1), second.clone())];
     folder.logs[0].write(&mut disk, &group).unwrap();
     folder.logs[0].sync(&mut disk).unwrap();
@@ -127,6 +152,8 @@ fn an_event_as_large_as_it_may_be_fits_with_the_one_before_it() {
     (deleted.op, deleted.payload) = (Op::Delete, large());
     deleted.before =
         Some(Box::new(Before { offset: 1, time_us: 1, op: Op::Upsert, payload: large() }));
+    let properties = large()[..fanwire::limits::META_BYTES_MAX].into();
+    deleted.meta = Some(Arc::new(Meta { properties, ..Meta::default() }));
     let records = vec![record("t", 0, 1, 1, "{}"), deleted, record("t", 2, 3, 3, "{}")];
     folder.logs[0].write(&mut disk, &[(ShardId(0), records.clone())]).unwrap();
     assert_eq!(all(&mut disk), records);

@@ -152,14 +152,23 @@ impl Store {
             return self.acks.push((due_ms, to, Answer::Refused { attempt, run, why }));
         }
         let mut kept = self.kept.borrow_mut();
+        let mut befores = Vec::new();
         for event in &run.events {
             let newest = kept.newest(&event.topic);
             assert_eq!(event.previous, newest.0, "an event names the one before: {event:?}");
             assert!(event.offset > newest.0, "no offset is given twice: {event:?}");
-            kept.events.push(Arc::clone(event));
+            let before = kept.before_of(event);
+            let event = match &before {
+                Some(before) => {
+                    befores.push((event.time_us, Arc::clone(before)));
+                    Arc::new(Event { before: Some(Arc::clone(before)), ..Event::clone(event) })
+                }
+                None => Arc::clone(event),
+            };
+            kept.events.push(event);
         }
         drop(kept);
-        self.acks.push((due_ms, to, Answer::Stored { run: run.run }));
+        self.acks.push((due_ms, to, Answer::Stored { run: run.run, befores: befores.into() }));
         if run.wants_sync {
             let sync_ms = due_ms + self.chance.below(self.ways.sync_ms + 1) as u64;
             self.acks.push((sync_ms, to, Answer::Synced { run: run.run }));
@@ -222,6 +231,14 @@ impl Store {
 }
 
 impl Kept {
+    /// Of a delete whose home has forgotten the last event of its key this one.
+    fn before_of(&self, event: &Event) -> Option<Arc<Event>> {
+        let lacks = event.op == Op::Delete && event.before.is_none() && !event.key.is_empty();
+        let of_key = |of: &&Arc<Event>| of.topic == event.topic && of.key == event.key;
+        let last = self.events.iter().rev().find(of_key).filter(|_| lacks)?;
+        (last.op != Op::Delete).then(|| Arc::new(Event { before: None, ..Event::clone(last) }))
+    }
+
     /// A topic's newest offset and stamp, of those that are known.
     fn newest(&self, topic: &TopicName) -> (u64, u64) {
         let of = self.events.iter().rev().find(|event| event.topic == *topic);

@@ -1,4 +1,4 @@
-//! SQLite is held to memory: whatever is written and asked, both answer the same.
+//! SQLite and PostgreSQL are held to memory: whatever is written and asked, all answer the same.
 //!
 //! Each seed makes a table of every type, writes at random, and asks at random: filters of all tests within one another, sorts, limits, numbers of rows, preloads. Values are few and
 //! nasty, so that equal ones meet: nulls, numbers beyond 2^53 and beyond doubles, texts that differ in case, in their last byte or beyond the basic plane, wildcards and quotes.
@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire::backend::Backend;
+use fanwire::backend::postgres::Address;
+use fanwire::backend::postgres::Postgres;
 use fanwire::backend::sqlite::Sqlite;
 use fanwire::backend::sqlite::Use;
 use fanwire::clock::Clock;
@@ -36,6 +38,7 @@ use fanwire::tables::keeper::Outcome;
 
 use crate::chance::Chance;
 use crate::chance::VALUES;
+use crate::postgres_cluster::Cluster;
 use crate::support::random::Random;
 
 const SEEDS: u64 = 16;
@@ -100,14 +103,21 @@ fn sqlite(folder: &Folder, schema: &Schema, query_us_max: u64) -> Backend {
     Backend::Sqlite(Box::new(Sqlite::open(&path, schema.clone(), how, bell).unwrap()))
 }
 
+fn postgres(cluster: &Cluster, database: &str, schema: &Schema, query_us_max: u64) -> Backend {
+    let bell = (Arc::new(Doorbell::new().unwrap()), Clock::start());
+    let how = Use { readers: 2, query_us_max };
+    let address = Address::parse(&cluster.address(database)).unwrap();
+    Backend::Postgres(Box::new(Postgres::open(&address, schema.clone(), how, bell).unwrap()))
+}
+
 fn memory(schema: &Schema) -> Backend {
     Backend::Memory(Box::new(Keeper::new(schema.clone(), usize::MAX)))
 }
 
-const ASKER: Asker = Asker { shard: ShardId(0), conn: 7 };
+pub(crate) const ASKER: Asker = Asker { shard: ShardId(0), conn: 7 };
 
 /// All that one ask is answered: pages put together, or what else was said.
-fn ask(backend: &mut Backend, what: Ask) -> (Vec<Row>, String) {
+pub(crate) fn ask(backend: &mut Backend, what: Ask) -> (Vec<Row>, String) {
     let mut out = Vec::new();
     let mut rows = Vec::new();
     backend.hear(what, &mut out);
@@ -134,12 +144,19 @@ fn ask(backend: &mut Backend, what: Ask) -> (Vec<Row>, String) {
 }
 
 #[test]
-fn sqlite_answers_what_memory_answers() {
+fn every_backend_answers_what_memory_answers() {
+    let cluster = Cluster::start("same", &[]);
     let schema = schema();
     let (mut rows, mut changed) = (0, 0);
     for seed in 0..SEEDS {
         let folder = Folder::new(&format!("same-{seed}"));
-        let mut backends = [memory(&schema), sqlite(&folder, &schema, 60_000_000)];
+        let database = format!("seed_{seed}");
+        cluster.sql("postgres", &format!("CREATE DATABASE {database}"));
+        let mut backends = [
+            memory(&schema),
+            sqlite(&folder, &schema, 60_000_000),
+            postgres(&cluster, &database, &schema, 60_000_000),
+        ];
         let mut chance = Chance { random: Random::new(seed), schema: &schema };
         for step in 0..STEPS {
             if chance.below(2) == 0 {
@@ -152,18 +169,20 @@ fn sqlite_answers_what_memory_answers() {
                 if write.check(&schema).is_err() {
                     continue;
                 }
-                let [one, other] = backends.each_mut().map(|backend| {
+                let [one, sqlite, postgres] = backends.each_mut().map(|backend| {
                     ask(backend, Ask::Write { asker: ASKER, write: Box::new(write.clone()) }).1
                 });
-                assert_eq!(one, other, "seed {seed}, step {step}: {write:?}");
+                assert_eq!(one, sqlite, "SQLite, seed {seed}, step {step}: {write:?}");
+                assert_eq!(one, postgres, "PostgreSQL, seed {seed}, step {step}: {write:?}");
                 changed += u64::from(one.contains("Told"));
             } else {
                 let query = chance.query();
                 query.check(&schema).unwrap();
-                let [one, other] = backends.each_mut().map(|backend| {
+                let [one, sqlite, postgres] = backends.each_mut().map(|backend| {
                     ask(backend, Ask::Query { asker: ASKER, query: Box::new(query.clone()) })
                 });
-                assert_eq!(one, other, "seed {seed}, step {step}: {query:?}");
+                assert_eq!(one, sqlite, "SQLite, seed {seed}, step {step}: {query:?}");
+                assert_eq!(one, postgres, "PostgreSQL, seed {seed}, step {step}: {query:?}");
                 rows += one.0.len();
             }
         }

@@ -7,6 +7,10 @@ mod cache;
 mod chance;
 mod conformance;
 mod conversation;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[path = "../support/postgres.rs"]
+mod postgres_cluster;
 mod served;
 mod shelf;
 #[path = "../support/socket.rs"]

@@ -10,6 +10,7 @@ use fanwire::server::Server;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::postgres_cluster::Cluster;
 use crate::socket::Client;
 use crate::socket::ask;
 
@@ -28,15 +29,20 @@ from = ['feed/*']
 writes = false
 ";
 
-struct Place(PathBuf);
+/// A folder, and a database of PostgreSQL for those that want one.
+struct Place(PathBuf, String);
 
 impl Place {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("fanwire-served-{}-{name}", std::process::id())))
+    fn new(name: &str, url: &str) -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("fanwire-served-{}-{name}", std::process::id()));
+        Self(folder, url.to_owned())
     }
 
     fn text(&self, backend: &str) -> String {
-        TABLES.replace('@', &self.0.to_string_lossy()).replace('&', backend)
+        TABLES
+            .replace('@', &self.0.to_string_lossy())
+            .replace("'&'", &format!("'{backend}'\ntables.url = '{}'", self.1))
     }
 
     fn start(&self, backend: &str) -> Running {
@@ -80,8 +86,9 @@ fn subscribed(running: &Running) -> Client {
 
 #[test]
 fn rows_come_from_events_and_are_told_and_those_of_a_file_outlast_a_restart() {
-    for (backend, lasts) in [("memory", false), ("sqlite", true)] {
-        let place = Place::new(backend);
+    let cluster = Cluster::start("served", &[]);
+    for (backend, lasts) in [("memory", false), ("sqlite", true), ("postgres", true)] {
+        let place = Place::new(backend, &cluster.address("postgres"));
         let running = place.start(backend);
         let mut client = subscribed(&running);
         publish(&running, &json!({"id": "a", "n": 9_007_199_254_740_993_u64, "more": 1}));
@@ -110,9 +117,45 @@ fn rows_come_from_events_and_are_told_and_those_of_a_file_outlast_a_restart() {
     }
 }
 
+/// A server whose database goes is not ready, says so, lives on, and is ready again.
+#[test]
+fn a_lost_database_is_seen_from_outside() {
+    let mut cluster = Cluster::start("ready", &[]);
+    let place = Place::new("ready", &cluster.address("postgres"));
+    let running = place.start("postgres");
+    let mut client = subscribed(&running);
+    publish(&running, &json!({"id": "a", "n": 1}));
+    assert_eq!(hear(&mut client).2["n"], 1);
+    let get = |what: &str| ask(running.address(), &format!("GET {what}"), "", "");
+    let awaited = |what: &str, wanted: &str| {
+        for _ in 0..6_000 {
+            if get(what).contains(wanted) {
+                return;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+        panic!("{what} never says {wanted}: {}", get(what));
+    };
+    awaited("/readyz", r#"{"status":"ready"}"#);
+    cluster.kill();
+    awaited("/readyz", r#"{"status":"not ready","reason":"tables_lost"}"#);
+    awaited("/metrics", "fanwire_tables_connected{backend=\"postgres\"} 0");
+    publish(&running, &json!({"id": "a", "n": 2}));
+    cluster.run();
+    assert_eq!(
+        hear(&mut client).2["n"],
+        2,
+        "who subscribed lives on, and hears what came meanwhile"
+    );
+    awaited("/readyz", r#"{"status":"ready"}"#);
+    awaited("/metrics", "fanwire_tables_reconnects_total{backend=\"postgres\"} 1");
+    awaited("/metrics", "fanwire_tables_rows_written_total{backend=\"postgres\"} 2");
+    stop(running);
+}
+
 #[test]
 fn a_table_that_cannot_be_stops_the_start() {
-    let place = Place::new("wrong");
+    let place = Place::new("wrong", "");
     for (change, said) in [
         (("'n int'", "'n integer'"), "table[0].columns: `n integer`: `integer` is no type"),
         (("'n int'", "'id int'"), "table[0]: it has two columns `id`"),
@@ -143,9 +186,12 @@ fn a_table_that_cannot_be_stops_the_start() {
 
 #[test]
 fn the_command_says_what_differs() {
-    let place = Place::new("check");
+    let cluster = Cluster::start("check", &[]);
+    let place = Place::new("check", &cluster.address("postgres"));
     std::fs::create_dir_all(&place.0).unwrap();
-    stop(place.start("sqlite"));
+    for backend in ["sqlite", "postgres"] {
+        stop(place.start(backend));
+    }
     let file = place.0.join("fanwire.toml");
     let check = |text: &str| {
         std::fs::write(&file, text).unwrap();
@@ -165,6 +211,23 @@ fn the_command_says_what_differs() {
     assert_eq!(
         out,
         "column `n` of table `seen` is INTEGER, which holds no text\ntable `seen` has no column `m`\n"
+    );
+    let postgres = place.text("postgres");
+    let (code, out, _) = check(&postgres);
+    assert_eq!(code, Some(0), "{out}");
+    let (code, out, _) = check(&postgres.replace("'n int'", "'n text', 'm int'"));
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        out,
+        "column `n` of table `seen` is int8, which holds no text\ntable `seen` has no column `m`\n"
+    );
+    let (code, out, _) = check(&postgres.replace("'seen'", "'house.seen'"));
+    assert_eq!((code, &*out), (Some(1), "the database has no table `house.seen`\n"));
+    let (code, _, err) = check(&postgres.replace("user=ada", "user=nobody"));
+    assert_eq!(code, Some(2), "{err}");
+    assert!(
+        err.contains("`tables.url`") && err.contains("role \"nobody\" does not exist"),
+        "{err}"
     );
     let (code, _, err) = check(&text.replace("'n int'", "'n'"));
     assert_eq!(code, Some(2), "{err}");

@@ -214,10 +214,6 @@ impl Talk for Shelf {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
-    }
 }
 
 fn failed(error: &TableError) -> Step {

@@ -109,10 +109,6 @@ impl Talk for Toy {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
-    }
 }
 
 impl Ask for Toy {

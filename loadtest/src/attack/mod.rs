@@ -11,6 +11,7 @@ mod filters;
 mod input;
 mod memory;
 mod overload;
+mod past;
 mod peer;
 mod readers;
 mod server;
@@ -20,6 +21,8 @@ mod table;
 pub(crate) use crowd::CrowdFelt;
 pub(crate) use crowd::CrowdPlan;
 pub(crate) use crowd::run as run_crowd;
+pub(crate) use peer::Peer;
+pub(crate) use server::Server;
 pub(crate) use table::filled;
 pub(crate) use table::markdown;
 
@@ -120,6 +123,7 @@ pub(crate) const ALL: &[Attack] = &[
     memory::TOPICS,
     costs::IDLE,
     costs::LAST,
+    past::RESUME,
     control::REVOKE,
     input::DRIP,
     input::PIPELINE,

@@ -87,9 +87,7 @@ pub(crate) fn patched(page: &str, session: &Session) -> Option<String> {
     let (old, after) = rest.split_once(MARKERS.1)?;
     let mut text = old.to_owned();
     for row in goal_table(session).lines().skip(2).filter(|row| row.starts_with("| ")) {
-        let name = format!("{} | ", row.split(" | ").next().unwrap_or(row));
-        let lines = text.lines().map(|line| if line.starts_with(&name) { row } else { line });
-        text = lines.collect::<Vec<_>>().join("\n");
+        text = with_goal(&text, row);
     }
     for scenario in &session.scenarios {
         let Some(section) = section(session, scenario) else { continue };
@@ -99,6 +97,20 @@ pub(crate) fn patched(page: &str, session: &Session) -> Option<String> {
         text.replace_range(begin..end, &format!("{section}\n"));
     }
     Some(format!("{before}{}\n\n{}\n\n{}{after}", MARKERS.0, text.trim(), MARKERS.1))
+}
+
+/// `text` with this row in the table of goals: in the place of the one about the same goal, or behind all others.
+fn with_goal(text: &str, row: &str) -> String {
+    let name = format!("{} | ", row.split(" | ").next().unwrap_or(row));
+    let mut lines: Vec<&str> = text.lines().collect();
+    if let Some(old) = lines.iter_mut().find(|line| line.starts_with(&name)) {
+        *old = row;
+    } else if let Some(head) = lines.iter().position(|line| line.starts_with("| goal |")) {
+        let rows = lines.iter().skip(head).take_while(|line| line.starts_with('|')).count();
+        lines.insert(head + rows, row);
+    }
+    // What comes behind begins on a line of its own.
+    lines.join("\n") + "\n"
 }
 
 /// Where the section of a scenario stands; behind all others if it has none.
@@ -123,6 +135,7 @@ mod tests {
     use super::*;
 
     use crate::outcome::Outcome;
+    use crate::proc::Cpu;
 
     #[test]
     fn only_what_is_between_the_markers_changes() {
@@ -140,8 +153,9 @@ mod tests {
                 "name = \"{name}\"\ntitle = \"{name} titled\"\nsubscribers = 10\nseconds = 9.0"
             );
             session.scenarios.push(toml::from_str(&text).unwrap());
-            let outcome =
-                Outcome { scenario: (*name).to_owned(), deliveries: 1, ..Outcome::default() };
+            let cpu = Cpu { run_ns: 100, busiest_ns: 100, ..Cpu::default() };
+            let scenario = (*name).to_owned();
+            let outcome = Outcome { scenario, deliveries: 1, cpu, ..Outcome::default() };
             session.outcomes.push(Outcome { subject: "floor".to_owned(), ..outcome.clone() });
             session.outcomes.push(Outcome { subject: "fanwire".to_owned(), ..outcome });
         }
@@ -153,7 +167,10 @@ mod tests {
         let whole = measured(&["broadcast-10k", "burst-4", "window-4"]);
         let page = format!("a\n{}\n{}\nz\n", MARKERS.0, MARKERS.1);
         let page = filled(&page, &document(&whole)).unwrap();
-        let part = Session { command: "part".to_owned(), ..measured(&["burst-4", "burst-64"]) };
+        let part = Session {
+            command: "part".to_owned(),
+            ..measured(&["burst-4", "burst-64", "topics-1000"])
+        };
         let once = patched(&page, &part).unwrap();
         let of = |page: &str, name: &str| {
             let (begin, end) = place_of(page, name);
@@ -166,9 +183,16 @@ mod tests {
         }
         assert!(of(&once, "burst-4").contains("Measured apart from the rest: `part`"), "{once}");
         assert!(of(&once, "burst-64").contains("burst-64 titled"), "it is new:\n{once}");
-        assert_eq!(once.matches("### ").count(), 4, "{once}");
+        assert_eq!(once.matches("### ").count(), 5, "{once}");
         assert!(once.starts_with("a\n") && once.ends_with("\nz\n"));
         assert_eq!(patched(&once, &part), Some(once.clone()), "twice is once");
+        let goal = "| 10k over 1,000 topics : floor |";
+        assert_eq!(page.matches(goal).count(), 0, "{page}");
+        assert_eq!(once.matches(goal).count(), 1, "{once}");
+        let begin = once.find("| goal |").unwrap();
+        let behind = once.find(goal).unwrap();
+        let table = once.get(begin..behind).unwrap();
+        assert!(!table.contains("\n\n"), "in the table of goals: {table}");
         assert_eq!(patched("no markers", &part), None);
     }
 

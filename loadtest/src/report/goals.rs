@@ -12,6 +12,7 @@ use crate::session::Spread;
 
 const FANWIRE: &str = "fanwire";
 const EPOLL: &str = "fanwire-epoll";
+const DURABLE: &str = "fanwire-durable";
 const URL: &str = "fanwire-url";
 /// How much more epoll may take than io_uring.
 const EPOLL_LIMIT: f64 = 1.10;
@@ -19,6 +20,8 @@ const EPOLL_LIMIT: f64 = 1.10;
 const CPU: Figure = Figure { name: "CPU per delivery", unit: "x", of: Outcome::cpu_ns };
 const SHARD: Figure = Figure { name: "CPU per delivery, shard", unit: "x", of: Outcome::shard_ns };
 const P99: Figure = Figure { name: "p99", unit: "x", of: |it| it.latency.p99_ns as f64 };
+const P50_US: Figure = Figure { name: "p50", unit: "us", of: |it| it.latency.p50_ns as f64 / 1e3 };
+const TAKEN: Figure = Figure { name: "events", unit: "/s", of: Outcome::events_per_second };
 const BYTES: Figure = Figure { name: "bytes", unit: "x", of: Outcome::bytes_each };
 const USER: Figure = Figure { name: "user memory", unit: "x", of: Outcome::user_bytes_each };
 
@@ -27,6 +30,8 @@ const USER: Figure = Figure { name: "user memory", unit: "x", of: Outcome::user_
 enum Of {
     /// Scenario and subject above, scenario and subject below.
     Ratio(Figure, (&'static str, &'static str), (&'static str, &'static str)),
+    /// Likewise, by how much the one is more than the other.
+    Added(Figure, (&'static str, &'static str), (&'static str, &'static str)),
     /// Of this server, by itself: scenario and subject.
     Plain(Figure, (&'static str, &'static str)),
     /// Nothing to measure yet, and why.
@@ -70,7 +75,7 @@ impl Kept {
     pub(super) fn unit(&self) -> &'static str {
         match self.goal.of {
             Of::Ratio(..) => "×",
-            Of::Plain(figure, _) => figure.unit,
+            Of::Plain(figure, _) | Of::Added(figure, ..) => figure.unit,
             Of::Missing(_) => "B",
         }
     }
@@ -116,7 +121,7 @@ impl Goal {
             Of::Ratio(figure, (scenario, FANWIRE), _) | Of::Plain(figure, (scenario, FANWIRE)) => {
                 (figure, scenario)
             }
-            Of::Ratio(..) | Of::Plain(..) | Of::Missing(_) => return None,
+            Of::Ratio(..) | Of::Added(..) | Of::Plain(..) | Of::Missing(_) => return None,
         };
         let of = Of::Ratio(figure, (scenario, EPOLL), (scenario, FANWIRE));
         let limit = if self.at_least { 1.0 / EPOLL_LIMIT } else { EPOLL_LIMIT };
@@ -137,6 +142,9 @@ pub(super) fn all(session: &Session) -> Vec<Kept> {
     let kept = |goal: Goal| {
         let measured = match goal.of {
             Of::Ratio(figure, above, below) => session.ratio(above, below, figure),
+            Of::Added(figure, above, below) => {
+                session.compared((above, below), figure, |one, other| one - other)
+            }
             Of::Plain(figure, (scenario, subject)) => session.spread(scenario, subject, figure.of),
             Of::Missing(_) => None,
         };
@@ -184,6 +192,11 @@ const fn plain(
 ) -> Goal {
     let of = Of::Plain(figure(name), (scenario, FANWIRE));
     Goal { what, of, limit, stretch: None, at_least, by_epoll: false }
+}
+
+/// Of this server with every topic on a disk, against itself without.
+const fn durable(what: &'static str, figure: Figure, scenario: &'static str, limit: f64) -> Goal {
+    ratio(what, figure, (scenario, DURABLE), (scenario, FANWIRE), limit)
 }
 
 /// Of joining with the subscription in the URL.
@@ -269,6 +282,22 @@ const GOALS: &[Goal] = &[
         ("broadcast-10k", FANWIRE),
         1.15,
     ),
+    Goal {
+        of: Of::Plain(TAKEN, ("durable-taken", DURABLE)),
+        at_least: true,
+        ..durable(
+            "events taken and stored, one shard, ten topics",
+            TAKEN,
+            "durable-taken",
+            300_000.0,
+        )
+    },
+    durable("CPU of taking an event, durable : volatile", CPU, "durable-taken", 1.25),
+    durable("one event to 10k, durable : volatile", CPU, "durable-10k", 1.03),
+    Goal {
+        of: Of::Added(P50_US, ("durable-10k", DURABLE), ("durable-10k", FANWIRE)),
+        ..durable("p50 that being stored adds, one event to 10k", P50_US, "durable-10k", 150.0)
+    },
 ];
 
 /// "Unchanged" is what two runs of the same differ by.
@@ -322,8 +351,8 @@ mod tests {
         let outcomes = vec![outcome("fanwire", 100), outcome("fanwire-epoll", 120)];
         let kept = all(&Session { outcomes, ..Session::default() });
         let epoll: Vec<&Kept> = kept.iter().filter(|it| it.goal.by_epoll).collect();
-        // Five rivals are one row, joining by the URL is not tried twice, and TLS is none.
-        assert_eq!(epoll.len(), GOALS.len() - 7);
+        // Five rivals are one row, joining by the URL and what is durable are not tried twice, and TLS is none.
+        assert_eq!(epoll.len(), GOALS.len() - 11);
         assert_eq!(epoll[0].met(), Some(false));
         assert_eq!(epoll[0].name(), "epoll : io_uring, one event to 1k, shard thread");
         let joins = epoll.iter().find(|it| it.goal.what.starts_with("joins")).unwrap();
@@ -341,7 +370,7 @@ mod tests {
         };
         for kept in all(&Session::default()) {
             match kept.goal.of {
-                Of::Ratio(_, above, below) => {
+                Of::Ratio(_, above, below) | Of::Added(_, above, below) => {
                     runs(above.0, above.1);
                     runs(below.0, below.1);
                 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::choice::Backend;
+use super::link::Link;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::tables::CacheFigures;
@@ -103,6 +104,25 @@ impl Cached {
             cache.see(out.get_mut(before..).unwrap_or_default());
         }
         self.note();
+    }
+
+    /// Whether it takes another thing that is to be written.
+    pub(super) fn has_room(&self) -> bool {
+        self.backend.has_room()
+    }
+
+    /// The word for where the rows are, and whether it is there.
+    pub(super) fn link(&self) -> (&'static str, Arc<Link>) {
+        self.backend.link()
+    }
+
+    /// Nothing more comes at all: what was taken in is done. Appends what is to be said.
+    pub(super) fn finish(&mut self, out: &mut Vec<Outcome>) {
+        let before = out.len();
+        self.backend.finish(out);
+        if let Some(cache) = &mut self.cache {
+            cache.see(out.get_mut(before..).unwrap_or_default());
+        }
     }
 
     fn note(&mut self) {

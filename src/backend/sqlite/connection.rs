@@ -77,12 +77,12 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Connection, rusqlite
     Ok(connection)
 }
 
-/// Carries out a statement that is answered with rows of these columns; `take` says whether it wants another.
+/// Carries out a statement that is answered with rows of these columns, to its end unless `take` fails.
 pub(super) fn each_row(
     connection: &Connection,
     statement: &Statement,
     (table, columns): (&Table, &[ColumnId]),
-    mut take: impl FnMut(Values, Option<i64>) -> Result<bool, TableError>,
+    mut take: impl FnMut(Values, Option<i64>) -> Result<(), TableError>,
 ) -> Result<(), TableError> {
     let said = |error: rusqlite::Error| table_error(&error, &statement.sql);
     let mut prepared = connection.prepare_cached(&statement.sql).map_err(said)?;
@@ -95,9 +95,7 @@ pub(super) fn each_row(
             .map(|(index, column)| read(table.column(*column), row.get_ref(index).map_err(said)?))
             .collect();
         let number = row.get(columns.len()).ok();
-        if !take(values?, number)? {
-            break;
-        }
+        take(values?, number)?;
     }
     Ok(())
 }

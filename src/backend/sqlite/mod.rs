@@ -10,58 +10,33 @@
 
 mod checked;
 mod connection;
-mod reader;
+mod reads;
 mod values;
 mod writer;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 
-use flume::Receiver;
-use flume::Sender;
-use flume::TryRecvError;
 use rusqlite::Connection;
 
 use checked::differences;
 use connection::Purpose;
-use reader::Held;
-use reader::Job;
-use reader::Shared;
+use reads::SqliteReads;
 
+use super::group;
+use super::group::Waiting;
+use super::reading::Readings;
+pub use super::reading::Use;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
-use crate::limits::TABLE_ANSWERS_MAX;
 use crate::limits::TABLE_GROUP_WRITES_MAX;
-use crate::limits::TABLE_PAGES_AHEAD;
-use crate::limits::TABLE_QUERIES_MAX;
-use crate::tables::ErrorCode;
-use crate::tables::Query;
 use crate::tables::Schema;
-use crate::tables::TableError;
-use crate::tables::Write;
 use crate::tables::asks::Answer;
 use crate::tables::asks::Ask;
-use crate::tables::asks::Asker;
 use crate::tables::keeper::Outcome;
-use crate::tables::keeper::check_event;
-use crate::tables::keeper::told;
-use crate::tables::keeper::told_to_all;
-use crate::tables::keeper::write_of_event;
+use crate::tables::sql::Engine;
 use crate::tables::sql::Statement;
-
-/// How the file is used.
-#[derive(Clone, Copy, Debug)]
-pub struct Use {
-    pub readers: u64,
-    /// How long a query may take, in microseconds.
-    pub query_us_max: u64,
-}
 
 /// Why a file cannot be used.
 #[derive(Debug)]
@@ -99,35 +74,18 @@ pub fn check(path: &Path, schema: &Schema) -> Result<Vec<String>, OpenError> {
     Ok(differences(&connection, schema)?)
 }
 
-/// An answer that is being read.
-struct Reading {
-    pages: Receiver<(Answer, Held)>,
-    is_left: Arc<AtomicBool>,
-    /// Its asker has room for a page.
-    is_wanted: bool,
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.is_left.store(true, Ordering::Relaxed);
-    }
-}
-
 /// The file, and everything that is asked of it.
 pub struct Sqlite {
     schema: Schema,
     writer: Connection,
     /// Writes of the next transaction, and who waits for each.
-    group: Vec<(Option<Asker>, Write)>,
-    jobs: Option<Sender<Job>>,
-    readers: Vec<JoinHandle<()>>,
-    ready: Receiver<Asker>,
-    answers: HashMap<Asker, Reading, foldhash::fast::RandomState>,
+    group: Vec<Waiting>,
+    readings: Readings,
 }
 
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sqlite").field("answers", &self.answers.len()).finish_non_exhaustive()
+        f.debug_struct("Sqlite").field("readings", &self.readings).finish_non_exhaustive()
     }
 }
 
@@ -144,7 +102,7 @@ impl Sqlite {
     ) -> Result<Self, OpenError> {
         let writer = connection::open(path, Purpose::Write)?;
         for (_, table) in schema.tables() {
-            for sql in Statement::creating(table) {
+            for sql in Statement::creating(Engine::Sqlite, table) {
                 writer.execute_batch(&sql)?;
             }
         }
@@ -152,55 +110,28 @@ impl Sqlite {
         if !differences.is_empty() {
             return Err(OpenError::Differs(differences));
         }
-        let (jobs, to_do) = flume::bounded(TABLE_QUERIES_MAX);
-        let (is_ready, ready) = flume::bounded(TABLE_ANSWERS_MAX * (TABLE_PAGES_AHEAD + 1));
-        let shared = Shared {
-            schema: schema.clone(),
-            ready: is_ready,
-            doorbell,
-            held: Arc::new(AtomicUsize::new(0)),
-            clock,
-            query_us_max: how.query_us_max,
-        };
-        let start = |_| reader::start(path, to_do.clone(), shared.clone());
-        let readers: Result<Vec<_>, _> = (0..how.readers).map(start).collect();
-        let readers = readers.map_err(OpenError::Thread)?;
-        let (group, answers) = (Vec::new(), HashMap::default());
-        Ok(Self { schema, writer, group, jobs: Some(jobs), readers, ready, answers })
+        let open = |_| Ok(SqliteReads::new(connection::open(path, Purpose::Read)?));
+        let databases = (0..how.readers).map(open).collect::<rusqlite::Result<_>>()?;
+        let bell = (doorbell, clock);
+        let readings = Readings::start(databases, &schema, how.query_us_max, bell);
+        let readings = readings.map_err(OpenError::Thread)?;
+        Ok(Self { schema, writer, group: Vec::new(), readings })
     }
 
     /// Hears one thing; what is to be said at once is appended.
     pub(super) fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
         match ask {
             Ask::Query { asker, query } => {
-                if let Err(error) = self.query(asker, query) {
+                if let Err(error) = self.readings.ask(asker, query) {
                     out.push(Outcome::Answer(asker, Answer::Failed(error)));
                 }
             }
-            Ask::More { asker } => {
-                if let Some(reading) = self.answers.get_mut(&asker) {
-                    reading.is_wanted = true;
-                    self.hand_out(asker, out);
-                }
+            Ask::More { asker } => self.readings.more(asker, out),
+            Ask::Leave { asker } => self.readings.leave(asker),
+            Ask::Write { asker, write } => {
+                self.group.extend(group::of_client(&self.schema, asker, *write, out));
             }
-            Ask::Leave { asker } => drop(self.answers.remove(&asker)),
-            Ask::Write { asker, write } => match check_event(&self.schema, &write) {
-                Ok(()) => self.group.push((Some(asker), *write)),
-                Err(error) => out.push(Outcome::Answer(asker, Answer::Failed(error))),
-            },
-            Ask::Rows { rows } => {
-                for (table, event) in rows {
-                    let write = write_of_event(&self.schema, table, &event);
-                    let write = write.and_then(|write| {
-                        check_event(&self.schema, &write)?;
-                        Ok(write)
-                    });
-                    match write {
-                        Ok(write) => self.group.push((None, write)),
-                        Err(error) => tracing::debug!(%error, "an event makes no row"),
-                    }
-                }
-            }
+            Ask::Rows { rows } => self.group.extend(group::of_events(&self.schema, rows)),
         }
         if self.group.len() >= TABLE_GROUP_WRITES_MAX {
             self.settle(out);
@@ -212,83 +143,20 @@ impl Sqlite {
         if self.group.is_empty() {
             return;
         }
-        let (askers, writes): (Vec<_>, Vec<_>) = self.group.drain(..).unzip();
-        let results = writer::write_all(&self.writer, &self.schema, &writes);
-        for ((asker, write), result) in askers.into_iter().zip(&writes).zip(results) {
-            match (asker, result) {
-                (Some(asker), Ok(written)) => {
-                    out.push(told(&self.schema, write, asker, written));
-                }
-                (Some(asker), Err(error)) => {
-                    out.push(Outcome::Answer(asker, Answer::Failed(error)));
-                }
-                (None, Ok(written)) => {
-                    let told = told_to_all(&self.schema, write, &written);
-                    out.extend(told.map(Outcome::Told));
-                }
-                (None, Err(error)) => tracing::warn!(%error, "an event's row is not written"),
-            }
+        let group = std::mem::take(&mut self.group);
+        let results = writer::write_all(&self.writer, &self.schema, &group);
+        for (waiting, result) in group.iter().zip(results) {
+            group::say(&self.schema, waiting, result, out);
         }
     }
 
     /// Whether a page can be handed out.
     pub(super) fn is_ready(&self) -> bool {
-        !self.ready.is_empty()
+        self.readings.is_ready()
     }
 
     /// Appends the pages that are there and wanted.
     pub(super) fn hand_out_ready(&mut self, out: &mut Vec<Outcome>) {
-        for _ in 0..self.ready.len() {
-            let Ok(asker) = self.ready.try_recv() else { break };
-            self.hand_out(asker, out);
-        }
-    }
-
-    fn query(&mut self, asker: Asker, query: Box<Query>) -> Result<(), TableError> {
-        let busy = || {
-            TableError::new(ErrorCode::Busy, "more is asked of tables just now than is answered")
-        };
-        if self.answers.len() >= TABLE_ANSWERS_MAX {
-            return Err(busy());
-        }
-        let (send, pages) = flume::bounded(TABLE_PAGES_AHEAD);
-        let is_left = Arc::new(AtomicBool::new(false));
-        let job = Job { asker, query, pages: send, is_left: Arc::clone(&is_left) };
-        let jobs = self.jobs.as_ref().expect("it has readers until it ends");
-        jobs.try_send(job).map_err(|_| busy())?;
-        self.answers.insert(asker, Reading { pages, is_left, is_wanted: true });
-        Ok(())
-    }
-
-    fn hand_out(&mut self, asker: Asker, out: &mut Vec<Outcome>) {
-        let Some(reading) = self.answers.get_mut(&asker) else { return };
-        if !reading.is_wanted {
-            return;
-        }
-        let answer = match reading.pages.try_recv() {
-            Ok((answer, _held)) => answer,
-            Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => Answer::Failed(TableError::new(
-                ErrorCode::TooSlow,
-                "its rows were not taken for too long",
-            )),
-        };
-        reading.is_wanted = false;
-        if !matches!(&answer, Answer::Page(page) if page.end.is_none()) {
-            self.answers.remove(&asker);
-        }
-        out.push(Outcome::Answer(asker, answer));
-    }
-}
-
-impl Drop for Sqlite {
-    fn drop(&mut self) {
-        self.answers.clear();
-        self.jobs = None;
-        for reader in self.readers.drain(..) {
-            if reader.join().is_err() {
-                tracing::error!("a reader of the tables has panicked");
-            }
-        }
+        self.readings.hand_out_ready(out);
     }
 }

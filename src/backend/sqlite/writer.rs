@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::connection::each_row;
 use super::connection::execute;
 use super::connection::table_error;
+use crate::backend::group::Waiting;
 use crate::tables::Assigned;
 use crate::tables::ErrorCode;
 use crate::tables::Filter;
@@ -14,26 +15,26 @@ use crate::tables::Schema;
 use crate::tables::Table;
 use crate::tables::TableError;
 use crate::tables::Value;
-use crate::tables::Write;
 use crate::tables::Written;
 use crate::tables::carry::OneRow;
 use crate::tables::carry::beyond;
 use crate::tables::carry::carry_out;
 use crate::tables::gather::Values;
+use crate::tables::sql::Engine;
 use crate::tables::sql::Statement;
 
 /// Carries out writes that were checked, all in one transaction; what became of each, in order.
 pub(super) fn write_all(
     connection: &Connection,
     schema: &Schema,
-    writes: &[Write],
+    writes: &[Waiting],
 ) -> Vec<Result<Written, TableError>> {
     let fail = |error: &TableError| writes.iter().map(|_| Err(error.clone())).collect();
     if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
         return fail(&error);
     }
     let mut results = Vec::with_capacity(writes.len());
-    for write in writes {
+    for Waiting { write, .. } in writes {
         let result = carry_out(&mut Rows(connection), schema.table(write.table), write);
         // Out of room, or worse: then the database takes back all of it.
         if connection.is_autocommit() {
@@ -69,9 +70,9 @@ impl Rows<'_> {
         let columns: Vec<_> = table.ids().collect();
         let mut found = None;
         each_row(self.0, statement, (table, &columns), |row, _| {
-            found = Some(row);
             // To its end, so that what it changes is changed.
-            Ok(true)
+            found = Some(row);
+            Ok(())
         })?;
         Ok(found)
     }
@@ -84,7 +85,7 @@ impl Rows<'_> {
 
 impl OneRow for Rows<'_> {
     fn find(&mut self, table: &Table, key: &[Value]) -> Result<Option<Values>, TableError> {
-        self.one(table, &Statement::row(table, key))
+        self.one(table, &Statement::row(Engine::Sqlite, table, key))
     }
 
     fn insert(
@@ -95,7 +96,7 @@ impl OneRow for Rows<'_> {
     ) -> Result<Values, TableError> {
         // What the database makes of it is known only when it is there.
         run(self.0, "SAVEPOINT fw_row")?;
-        let put = self.must(table, &Statement::insert(table, row));
+        let put = self.must(table, &Statement::insert(Engine::Sqlite, table, row));
         let is_kept = put.as_ref().is_ok_and(|row| within.passes(row));
         if !is_kept && !self.0.is_autocommit() {
             run(self.0, "ROLLBACK TO fw_row")?;
@@ -115,10 +116,10 @@ impl OneRow for Rows<'_> {
         _before: &[Value],
         _after: Values,
     ) -> Result<Values, TableError> {
-        self.must(table, &Statement::update(table, key, set))
+        self.must(table, &Statement::update(Engine::Sqlite, table, key, set))
     }
 
     fn delete(&mut self, table: &Table, key: &[Value], _: &[Value]) -> Result<(), TableError> {
-        execute(self.0, &Statement::delete(table, key))
+        execute(self.0, &Statement::delete(Engine::Sqlite, table, key))
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::HistoryError;
+use super::meta::MetaLine;
 use super::open;
 use crate::event::TopicPattern;
 use crate::history::log::Disk;
@@ -47,6 +48,8 @@ struct Line<'a> {
     payload: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<BeforeLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<MetaLine>,
 }
 
 /// The event before a delete.
@@ -130,6 +133,7 @@ fn write_line(record: &Record, home: u16, out: &mut impl Write) -> Result<(), Hi
         home,
         payload: serde_json::from_slice(&record.payload).map_err(failed)?,
         before: before.transpose().map_err(failed)?,
+        meta: record.meta.as_deref().map(MetaLine::of),
     };
     serde_json::to_writer(&mut *out, &line).map_err(failed)?;
     out.write_all(b"\n").map_err(HistoryError::Stream)

@@ -19,6 +19,8 @@ use serde_json::value::RawValue;
 use super::HistoryError;
 use super::export::pattern;
 use super::made;
+use super::meta::MetaFault;
+use super::meta::MetaLine;
 use super::now_us;
 use super::open;
 use crate::event::Op;
@@ -80,6 +82,7 @@ pub(super) enum Fault {
         newest: u64,
     },
     Before,
+    Meta(MetaFault),
 }
 
 impl fmt::Display for Fault {
@@ -111,6 +114,7 @@ impl fmt::Display for Fault {
                 )
             }
             Self::Before => write!(f, "before must lie before the event"),
+            Self::Meta(fault) => write!(f, "{fault}"),
         }
     }
 }
@@ -132,6 +136,7 @@ struct Line<'a> {
     payload: &'a RawValue,
     #[serde(borrow)]
     before: Option<BeforeLine<'a>>,
+    meta: Option<MetaLine>,
 }
 
 #[derive(Deserialize)]
@@ -288,9 +293,11 @@ impl Importer<'_> {
             return Err(Fault::Stamp { time_us, newest: stamp });
         }
         let before = line.before.map(|before| before_of(&before, offset, time_us)).transpose()?;
+        let meta = line.meta.map(|meta| meta.read().map(Arc::new)).transpose();
+        let meta = meta.map_err(Fault::Meta)?;
         let key = Arc::from(line.key);
         let follows = line.previous.is_none_or(|said| said == previous);
-        let record = Record { topic, previous, offset, time_us, op, key, payload, before };
+        let record = Record { topic, previous, offset, time_us, op, key, payload, before, meta };
         Ok((line.home, record, follows))
     }
 

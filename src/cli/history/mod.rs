@@ -5,6 +5,7 @@
 
 mod export;
 mod import;
+mod meta;
 mod report;
 
 use std::fmt;

@@ -134,6 +134,6 @@ fn put_head(heading: &Heading<'_>, out: &mut Vec<u8>) {
 /// A derived topic is one more topic that a message has, and is told of on its own.
 fn apart(subs: Subs<'_>) -> u64 {
     let is_derived = |id: &std::sync::Arc<str>| topics::derived_name(id).is_some();
-    let all = subs.of.iter().enumerate();
-    all.filter(|(_, sub)| is_derived(&sub.id)).fold(0, |set, (index, _)| set | 1 << index)
+    let all = subs.every_id().enumerate();
+    all.filter(|(_, id)| is_derived(id)).fold(0, |set, (index, _)| set | 1 << index)
 }

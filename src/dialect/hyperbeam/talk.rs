@@ -15,7 +15,6 @@ use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Wish;
 use crate::dialect::json;
-use crate::event::Draft;
 use crate::limits::HYPERBEAM_TOPICS_MAX;
 use crate::position::Since;
 
@@ -97,10 +96,6 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         None
-    }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
     }
 }
 

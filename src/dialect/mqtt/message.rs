@@ -13,6 +13,7 @@ use crate::event::Fields;
 use crate::event::Meta;
 use crate::event::Op;
 use crate::event::opaque;
+use crate::limits::META_BYTES_MAX;
 use crate::wire::mqtt::Properties;
 use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
@@ -95,8 +96,12 @@ impl<'a> Message<'a> {
             _ => opaque::payload_of(self.payload)
                 .map_err(|_| not_taken(Reason::QUOTA_EXCEEDED, "the payload is too large"))?,
         };
+        let meta = self.meta();
+        if meta.properties.len() > META_BYTES_MAX {
+            return Err(not_taken(Reason::QUOTA_EXCEEDED, "the properties are too large"));
+        }
         let (key, fields, ack) = (Arc::from(key), Fields::default(), Ack::Ordered);
-        Ok(Draft { topic, key, op, payload, fields, ack, meta: Some(Arc::new(self.meta())) })
+        Ok(Draft { topic, key, op, payload, fields, ack, meta: Some(Arc::new(meta)) })
     }
 
     fn meta(&self) -> Meta {

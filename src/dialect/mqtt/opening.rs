@@ -107,7 +107,10 @@ impl Opened {
     }
 
     /// The client is let in; a packet of its may have so many bytes.
-    pub(super) fn let_in(&self, packet_bytes_max: usize, steps: &mut Vec<Step>) -> Terms {
+    pub(super) fn let_in(&mut self, packet_bytes_max: usize, steps: &mut Vec<Step>) -> Terms {
+        if let Some(will) = self.will.take() {
+            steps.push(Step::Will(Some(will)));
+        }
         let Self { version, wants_reasons, keep_alive_s, .. } = *self;
         let dialect = if version == Version::V5 { V5 } else { V4 };
         steps.push(Step::Speak(dialect));
@@ -140,11 +143,6 @@ impl Opened {
         steps.push(Step::say(out));
         let Self { publisher, packet_bytes_max, .. } = *self;
         Terms { version, wants_reasons, publisher, packet_bytes_max }
-    }
-
-    /// What is said for the client if it goes without a word.
-    pub(super) fn take_will(&mut self) -> Option<Box<Draft>> {
-        self.will.take()
     }
 
     /// The client is not let in.

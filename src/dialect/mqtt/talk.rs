@@ -20,7 +20,6 @@ use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::hook::Credentials;
-use crate::event::Draft;
 use crate::wire::mqtt::Connect;
 use crate::wire::mqtt::Fault;
 use crate::wire::mqtt::Packet;
@@ -38,8 +37,6 @@ pub struct Conversation {
     state: State,
     publications: Publications,
     subscriptions: Subscriptions,
-    /// What is said for the client if it goes without a word.
-    will: Option<Box<Draft>>,
     /// What it says in another protocol, by publishing it.
     requests: Option<Box<Requests>>,
     /// What it has shown in CONNECT, if that protocol's hooks look at it.
@@ -65,7 +62,6 @@ impl Conversation {
             state: State::Silent,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
-            will: None,
             requests: None,
             shown: None,
         }
@@ -139,7 +135,7 @@ impl Conversation {
                 //# On receipt of DISCONNECT, the Server MUST discard any Will Message associated with the current Connection without
                 //# publishing it, if the Reason Code is 0x00 (Success)
                 if reason == Reason::SUCCESS {
-                    self.will = None;
+                    steps.push(Step::Will(None));
                 }
                 steps.push(Step::Close { code: close_code(Reason::SUCCESS), reason: "" });
             }
@@ -215,10 +211,6 @@ impl Talk for Conversation {
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
     }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        self.will.take().map(|will| *will).into_iter().collect()
-    }
 }
 
 impl Ask for Conversation {
@@ -238,7 +230,6 @@ impl Ask for Conversation {
         match (answer, ticket) {
             (Answer::Identified { .. }, _) => {
                 if let State::Entering(opened) = &mut self.state {
-                    self.will = opened.take_will();
                     self.state = State::Open(opened.let_in(self.packet_bytes_max, steps));
                 }
             }

@@ -9,6 +9,7 @@ use crate::dialect::Placed;
 use crate::dialect::Refusal;
 use crate::dialect::SubId;
 use crate::dialect::Subs;
+use crate::dialect::View;
 use crate::dialect::json::number;
 use crate::dialect::json::string;
 use crate::event::Event;
@@ -23,7 +24,7 @@ use crate::position::Skipped;
 const SERVER: &str = concat!("fanwire/", env!("CARGO_PKG_VERSION"));
 
 /// `"topic":…,"payload":…}`: everything of an event that no subscriber's ids change.
-pub(super) fn event_body(event: &Event, payload: Payload<'_>, text: &mut Text) {
+pub(super) fn encode(event: &Event, payload: Payload<'_>, _view: &View, text: &mut Text) {
     text.reserve(payload.len() + event.topic.as_str().len() + event.key.len() + 96);
     let out = &mut text.bytes;
     out.extend_from_slice(br#""topic":"#);
@@ -323,9 +324,9 @@ mod tests {
             Arc::new(Subscription { id: Arc::from(id), topics, ..Subscription::default() })
         };
         let of = ["\"map\"", "\"other\"", "7"].map(subscription);
-        event_head(Form::Single, Subs { of: &of, set: 0b101 }, &mut out);
+        event_head(Form::Single, Subs { of: &of, names: None, set: 0b101 }, &mut out);
         let mut body = Text::default();
-        event_body(&event, Payload::Whole(&event.payload), &mut body);
+        encode(&event, Payload::Whole(&event.payload), &View::default(), &mut body);
         out.extend_from_slice(&body.bytes);
         assert_eq!(
             String::from_utf8(out).unwrap(),

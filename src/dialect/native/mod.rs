@@ -31,10 +31,6 @@ use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Run;
 use crate::dialect::Silence;
-use crate::dialect::View;
-use crate::event::Event;
-use crate::event::Payload;
-use crate::event::Text;
 
 /// The name under which it is offered in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "fanwire.v1";
@@ -59,7 +55,7 @@ pub const NATIVE_SSE: DialectId = DialectId::of(&SSE);
 static WEBSOCKET: Dialect = Dialect {
     name: "native",
     protocol: &PROTOCOL,
-    encode,
+    encode: encode::encode,
     head: Some(|heading, out| encode::event_head(heading.form, heading.subs, out)),
     apart: None,
     run: Some(Run::Joined(put_batch)),
@@ -72,7 +68,7 @@ static WEBSOCKET: Dialect = Dialect {
 static SSE: Dialect = Dialect {
     name: "native over SSE",
     protocol: &PROTOCOL,
-    encode,
+    encode: encode::encode,
     head: Some(|_heading, out| out.push(b'{')),
     apart: None,
     run: Some(Run::Joined(put_batch_sse)),
@@ -91,10 +87,6 @@ const MANNERS: Manners = Manners {
     hears_once_live: true,
     says_reconnect: true,
 };
-
-fn encode(event: &Event, payload: Payload<'_>, _view: &View, out: &mut Text) {
-    encode::event_body(event, payload, out);
-}
 
 fn put_batch(part: BatchPart, _time_us: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(match part {

@@ -20,7 +20,6 @@ use crate::dialect::SubId;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
-use crate::event::Draft;
 use crate::event::TopicName;
 use crate::limits::FILTER_REFUSED_STEPS;
 
@@ -56,10 +55,6 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
-    }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
     }
 }
 

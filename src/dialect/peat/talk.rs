@@ -6,7 +6,6 @@ use crate::dialect::Context;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
-use crate::event::Draft;
 
 /// One client's conversation.
 #[derive(Debug)]
@@ -41,9 +40,5 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         None
-    }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
     }
 }

@@ -23,7 +23,6 @@ use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::dialect::json;
-use crate::event::Draft;
 use crate::limits::PROVISIONING_TYPES_MAX;
 use crate::position::Since;
 
@@ -172,10 +171,6 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
-    }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
     }
 }
 

@@ -41,7 +41,6 @@ use crate::dialect::Ticket;
 use crate::dialect::Wish;
 use crate::dialect::hook::Call;
 use crate::dialect::hook::Credentials;
-use crate::event::Draft;
 use crate::event::Projection;
 use crate::event::TopicPattern;
 use crate::limits::SUBSCRIPTIONS_MAX;
@@ -464,10 +463,6 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
-    }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
     }
 }
 

@@ -22,7 +22,6 @@ use crate::dialect::Subscription;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
-use crate::event::Draft;
 use crate::event::Op;
 use crate::event::TopicPattern;
 use crate::limits::FILTER_COST_MAX;
@@ -216,10 +215,6 @@ impl Talk for Conversation {
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
         Some(self)
-    }
-
-    fn last_words(&mut self) -> Vec<Draft> {
-        Vec::new()
     }
 }
 

@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 use super::Class;
 use super::Keeper;
 use super::Outcome;
+use super::befores;
+use super::befores::find_befores;
+use super::befores::lacks_before;
 use crate::event::ShardId;
 use crate::history::asks::Answer;
 use crate::history::asks::Append;
@@ -16,6 +19,7 @@ use crate::history::log::Disk;
 use crate::history::log::DiskError;
 use crate::history::log::Record;
 use crate::history::log::record_of;
+use crate::limits::STORE_BEFORES_MAX;
 use crate::limits::STORE_GROUP_BYTES_MAX;
 use crate::limits::STORE_GROUP_EVENTS_MAX;
 
@@ -40,7 +44,10 @@ impl<D: Disk> Keeper<D> {
         now_us: u64,
         out: &mut Vec<Outcome>,
     ) -> Result<(), DiskError> {
-        let group = next_group(&mut self.waiting);
+        let mut group = next_group(&mut self.waiting);
+        let befores = find_befores(&mut self.disk, &mut self.kept, &mut group);
+        self.figures.pages_failed += u64::from(befores.is_err());
+        let befores = befores.unwrap_or_default();
         let mut parts: Vec<Parts> = self.classes.iter().map(|_| Vec::new()).collect();
         for append in &group {
             for event in &append.events {
@@ -63,7 +70,8 @@ impl<D: Disk> Keeper<D> {
         }
         self.figures.is_full = 0;
         self.figures.groups += 1;
-        self.stored(&group, &parts, now_us, out);
+        self.stored(&group, &parts, now_us);
+        say_stored(&group, &befores, out);
         Ok(())
     }
 
@@ -111,8 +119,8 @@ impl<D: Disk> Keeper<D> {
         self.waiting.retain(|append| append.attempt >= homes[append.shard.index()].attempt);
     }
 
-    /// Says so, and when it is to be synced.
-    fn stored(&mut self, group: &[Append], parts: &[Parts], now_us: u64, out: &mut Vec<Outcome>) {
+    /// Notes it, and when it is to be synced.
+    fn stored(&mut self, group: &[Append], parts: &[Parts], now_us: u64) {
         for append in group {
             self.figures.events += append.events.len() as u64;
             let home = &mut self.homes[append.shard.index()];
@@ -141,10 +149,6 @@ impl<D: Disk> Keeper<D> {
             for class in self.classes.iter_mut().filter(|class| class.unsynced[shard].is_some()) {
                 class.due_us = Some(now_us);
             }
-        }
-        for shard in shards_of(group) {
-            let run = self.homes[shard.index()].stored;
-            out.push((shard, Answer::Stored { run }));
         }
     }
 
@@ -193,14 +197,29 @@ impl<D: Disk> Keeper<D> {
     }
 }
 
+/// Tells each home up to which run it was written, and what was looked up for that.
+fn say_stored(group: &[Append], befores: &[befores::Found], out: &mut Vec<Outcome>) {
+    for shard in shards_of(group) {
+        let runs = group.iter().filter(|append| append.shard == shard);
+        let Some(run) = runs.map(|append| append.run).max() else { continue };
+        let own = befores.iter().filter(|(of, _)| *of == shard);
+        let befores = own.map(|(_, found)| found.clone()).collect();
+        out.push((shard, Answer::Stored { run, befores }));
+    }
+}
+
 /// The runs that are written together: one at least.
 fn next_group(waiting: &mut VecDeque<Append>) -> Vec<Append> {
-    let (mut events, mut bytes) = (0, 0);
+    let (mut events, mut bytes, mut lacking) = (0, 0, 0);
     let fits = |append: &&Append| {
         let is_first = events == 0;
         events += append.events.len();
         bytes += append.events.iter().map(|event| event.weight_bytes()).sum::<usize>();
-        is_first || (events <= STORE_GROUP_EVENTS_MAX && bytes <= STORE_GROUP_BYTES_MAX)
+        lacking += append.events.iter().filter(|event| lacks_before(event)).count();
+        let fits = events <= STORE_GROUP_EVENTS_MAX
+            && bytes <= STORE_GROUP_BYTES_MAX
+            && lacking <= STORE_BEFORES_MAX;
+        is_first || fits
     };
     let count = waiting.iter().take_while(fits).count();
     waiting.drain(..count).collect()

@@ -4,6 +4,7 @@
 //! was written, what is answered as synced was synced; a run is written to all of its classes or to none; writing, syncing, reading and letting go take turns, so that none of them
 //! waits longer than one step of each of the others takes. After an error of a kind that is no want of room it must not be called again.
 
+mod befores;
 mod group;
 mod notes;
 mod opening;
@@ -57,6 +58,7 @@ pub struct Figures {
     pub is_full: u64,
     pub pages: u64,
     pub pages_events: u64,
+    /// Pages that could not be read, and groups whose deletes' last events could not be looked up.
     pub pages_failed: u64,
     /// Blocks that were read for pages: many who read the same part of the past cost one reading of it.
     pub blocks_read: u64,
@@ -240,8 +242,10 @@ impl<D: Disk> Keeper<D> {
             out.push(failed(&ask, Fault::Closing));
         }
         let Self { mut disk, manifest, kept, lost_power, homes, .. } = self;
-        let logs = kept.into_iter().map(|kept| kept.log).collect();
-        Folder { manifest, logs, found: Vec::new(), lost_power }.close(&mut disk)?;
+        if !kept.is_empty() {
+            let logs = kept.into_iter().map(|kept| kept.log).collect();
+            Folder { manifest, logs, found: Vec::new(), lost_power }.close(&mut disk)?;
+        }
         for shard in 0..homes.len() {
             let shard = ShardId(u16::try_from(shard).expect("shards are few"));
             out.push((shard, Answer::Closed));

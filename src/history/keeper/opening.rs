@@ -44,6 +44,7 @@ pub struct StoredClass {
 /// What a store is opened with.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// None: nothing is kept but the ledger, and logs that lie in the folder stay as they are.
     pub classes: Vec<StoredClass>,
     pub homes: Homes,
     /// The machine's boot, and a random number for a folder that is new.
@@ -81,6 +82,8 @@ pub struct Opened {
     pub events: u64,
     /// The server had another number of shards.
     pub shards_before: Option<u16>,
+    /// No topic is kept, and no log was looked at: only what was revoked.
+    pub is_ledger_alone: bool,
 }
 
 impl<D: Disk> Keeper<D> {
@@ -101,8 +104,12 @@ impl<D: Disk> Keeper<D> {
         let classes: Vec<_> =
             setup.classes.iter().map(|class| (class.topics.clone(), class.limits)).collect();
         let shards_before = log::shards_of(&mut disk)?.filter(|before| *before != shards);
-        let Folder { manifest, logs, found, lost_power } =
-            Folder::open(&mut disk, &made, &classes)?;
+        let is_ledger_alone = classes.is_empty();
+        let folder = match is_ledger_alone {
+            true => Folder::without_logs(&mut disk, &made)?,
+            false => Folder::open(&mut disk, &made, &classes)?,
+        };
+        let Folder { manifest, logs, found, lost_power } = folder;
         let ledger = Ledger::open(&mut disk, manifest.salt, setup.ledger, setup.now_s)?;
         let notes: Arc<[_]> = ledger.notes().collect();
         let homes = setup.homes.clone();
@@ -146,7 +153,7 @@ impl<D: Disk> Keeper<D> {
         for (home, stamped_us) in keeper.homes.iter_mut().zip(stamped) {
             home.stamped_us = stamped_us;
         }
-        let opened = Opened { shards_before, ..keeper.opened(restored, &found) };
+        let opened = Opened { shards_before, is_ledger_alone, ..keeper.opened(restored, &found) };
         Ok((keeper, opened))
     }
 
@@ -168,6 +175,7 @@ impl<D: Disk> Keeper<D> {
             unindexed: unindexed.count() as u64,
             events: segments.map(|segment| segment.events).sum(),
             shards_before: None,
+            is_ledger_alone: false,
         }
     }
 

@@ -139,6 +139,23 @@ impl<F: std::fmt::Debug> Folder<F> {
         Ok(Self { manifest, logs, found, lost_power })
     }
 
+    /// Takes a folder only for what lies beside its logs, which stay as they are, however they were left; makes it if there is nothing.
+    ///
+    /// # Errors
+    /// It is not ours to touch, or the disk fails.
+    pub fn without_logs<D: Disk<File = F>>(disk: &mut D, made: &Made) -> Result<Self, FolderError> {
+        let manifest = match read_manifest(disk) {
+            Ok(manifest) => manifest,
+            Err(FolderError::Absent) => {
+                let manifest = new_manifest(made);
+                write_manifest(disk, &manifest)?;
+                manifest
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self { manifest, logs: Vec::new(), found: Vec::new(), lost_power: false })
+    }
+
     /// Syncs everything and leaves it in order.
     ///
     /// # Errors

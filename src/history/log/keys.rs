@@ -96,6 +96,12 @@ impl Keys {
         newest.is_some_and(|newest| newest.time_us == time_us && !newest.is_delete)
     }
 
+    /// The stamp of a key's newest event, and whether that deleted it; `None`: it is not known.
+    pub(super) fn newest(&self, topic: &TopicName, key: &str) -> Option<(u64, bool)> {
+        let newest = self.topics.get(topic)?.get(key)?;
+        Some((newest.time_us, newest.is_delete))
+    }
+
     /// Stamps of the newest events of all keys of topics for which `wants` is true, after a moment and up to another, ascending.
     pub(super) fn stamps(
         &self,

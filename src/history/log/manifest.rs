@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::bytes::checksum;
 
 /// The format that is written, and the newest that is read.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Bytes of a manifest; a larger file is none.
 pub(super) const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
 /// Its first words.
@@ -110,7 +110,7 @@ impl Manifest {
         let mut lines = said.lines();
         let format = lines.next().and_then(|line| line.strip_prefix(TITLE)?.parse().ok());
         match format {
-            Some(FORMAT) => {}
+            Some(1..=FORMAT) => {}
             Some(format) if format > FORMAT => return Err(ManifestError::Newer { format }),
             _ => return Err(ManifestError::Rotten),
         }
@@ -193,10 +193,10 @@ mod tests {
 
     #[test]
     fn a_later_format_is_said_and_not_guessed_at() {
-        let said = "fanwire history 2\nwhatever it says\n";
+        let said = "fanwire history 3\nwhatever it says\n";
         let text = format!("{said}sum {:08x}\n", checksum(0, said.as_bytes()));
         let error = Manifest::parse(text.as_bytes()).unwrap_err();
-        assert_eq!(error, ManifestError::Newer { format: 2 });
-        assert!(error.to_string().contains("of format 2"), "{error}");
+        assert_eq!(error, ManifestError::Newer { format: 3 });
+        assert!(error.to_string().contains("of format 3"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 //! Invariants: of one topic offsets and stamps ascend from record to record; offsets may have holes, and `previous` says which one came before.
 //! Reading takes any bytes and answers what they hold, or that they hold nothing; it copies nothing until asked to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,10 @@ use bytes::Bytes;
 use super::bytes::Taker;
 use super::bytes::put_run;
 use super::bytes::put_varint;
+use super::meta::MetaRef;
+use super::meta::put_meta;
+use super::meta::take_meta;
+use crate::event::Meta;
 use crate::event::Op;
 use crate::event::TopicName;
 use crate::limits::KEY_BYTES_MAX;
@@ -31,6 +36,8 @@ pub struct Record {
     pub payload: Bytes,
     /// Of a delete: the last event of its key, where that was known.
     pub before: Option<Box<Before>>,
+    /// What its publisher has said of it besides.
+    pub meta: Option<Arc<Meta>>,
 }
 
 impl Record {
@@ -39,11 +46,12 @@ impl Record {
     pub fn weight_bytes(&self) -> usize {
         let before_bytes =
             self.before.as_ref().map_or(0, |before| before.payload.len() + size_of::<Before>());
-        self.payload.len() + self.key.len() + before_bytes + size_of::<Self>()
+        let meta_bytes = self.meta.as_ref().map_or(0, |meta| meta.weight_bytes());
+        self.payload.len() + self.key.len() + before_bytes + meta_bytes + size_of::<Self>()
     }
 }
 
-/// The last event of a key before it was deleted.
+/// The last event of a key before it was deleted, as far as it says who may know of the key: what its publisher said of it besides does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Before {
     pub offset: u64,
@@ -66,8 +74,9 @@ pub struct Part {
     pub last_us: u64,
 }
 
-const OP_BITS: u8 = 0b011;
-const HAS_BEFORE: u8 = 0b100;
+const OP_BITS: u8 = 0b0011;
+const HAS_BEFORE: u8 = 0b0100;
+const HAS_META: u8 = 0b1000;
 
 const fn op_bits(op: Op) -> u8 {
     match op {
@@ -90,7 +99,7 @@ const fn op_of(bits: u8) -> Option<Op> {
 /// The parts of topics that records make, in the order in which the topics first occur, and for each record which part it belongs to.
 pub(super) fn parts_of(records: &[Record]) -> (Vec<Part>, Vec<u32>) {
     let mut parts: Vec<Part> = Vec::new();
-    let mut by_name = std::collections::HashMap::<&str, u32>::new();
+    let mut by_name: HashMap<&str, u32, foldhash::fast::RandomState> = HashMap::default();
     let mut indices = Vec::with_capacity(records.len());
     for record in records {
         let next = u32::try_from(parts.len()).expect("a block has fewer events");
@@ -159,8 +168,10 @@ pub(super) fn put_body(
     let mut time_us = first_us;
     for (record, index) in records.iter().zip(indices) {
         put_varint(out, u64::from(*index));
-        let before = record.before.as_deref();
-        out.push(op_bits(record.op) | if before.is_some() { HAS_BEFORE } else { 0 });
+        let (before, meta) = (record.before.as_deref(), record.meta.as_deref());
+        let has_before = if before.is_some() { HAS_BEFORE } else { 0 };
+        let has_meta = if meta.is_some() { HAS_META } else { 0 };
+        out.push(op_bits(record.op) | has_before | has_meta);
         put_varint(out, record.time_us - time_us);
         time_us = record.time_us;
         put_varint(out, record.offset - record.previous);
@@ -171,6 +182,9 @@ pub(super) fn put_body(
             put_varint(out, record.offset - before.offset);
             put_varint(out, record.time_us - before.time_us);
             put_run(out, &before.payload);
+        }
+        if let Some(meta) = meta {
+            put_meta(out, meta);
         }
     }
 }
@@ -189,6 +203,7 @@ pub struct RecordRef<'a> {
     pub payload: &'a [u8],
     /// Of a delete: offset, stamp, operation and payload of the last event of its key.
     before: Option<(u64, u64, Op, &'a [u8])>,
+    meta: Option<MetaRef<'a>>,
 }
 
 impl RecordRef<'_> {
@@ -207,6 +222,7 @@ impl RecordRef<'_> {
             key: Arc::from(self.key),
             payload: Bytes::copy_from_slice(self.payload),
             before,
+            meta: self.meta.map(|meta| Arc::new(meta.to_meta())),
         }
     }
 }
@@ -226,6 +242,12 @@ impl Topics {
             last_us: 0,
         };
         self.0.iter().map(part).collect()
+    }
+
+    /// Whether these parts are of the same topics, in the same order.
+    pub(super) fn are_of(&self, parts: &[Part]) -> bool {
+        let names = parts.iter().map(|part| &part.topic);
+        self.0.iter().map(|(topic, _)| topic).eq(names)
     }
 }
 
@@ -260,15 +282,21 @@ pub(super) fn take_record<'record, 'body: 'record>(
     let op = op_of(bits & OP_BITS)?;
     let key = taker.text(KEY_BYTES_MAX)?;
     let payload = taker.run(PAYLOAD_BYTES_MAX)?;
-    let before = match bits & !OP_BITS {
+    if bits & !(OP_BITS | HAS_BEFORE | HAS_META) != 0 {
+        return None;
+    }
+    let before = match bits & HAS_BEFORE {
         0 => None,
-        HAS_BEFORE => {
+        _ => {
             let op = op_of(taker.byte()?)?;
             let before_offset = offset.checked_sub(taker.varint()?)?;
             let before_us = time_us.checked_sub(taker.varint()?)?;
             Some((before_offset, before_us, op, taker.run(PAYLOAD_BYTES_MAX)?))
         }
-        _ => return None,
+    };
+    let meta = match bits & HAS_META {
+        0 => None,
+        _ => Some(take_meta(taker)?),
     };
     Some(RecordRef {
         topic,
@@ -280,5 +308,6 @@ pub(super) fn take_record<'record, 'body: 'record>(
         key,
         payload,
         before,
+        meta,
     })
 }

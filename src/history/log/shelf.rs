@@ -247,14 +247,16 @@ impl<F: std::fmt::Debug> Shelf<F> {
             let homes = parts.iter().map(|part| (self.home_of)(&part.topic)).collect();
             Shelved { parts, homes, events: Vec::new() }
         };
-        let summary = head.summary(block, salt).map(&of);
-        if let Some(shelved) = summary
-            && !wants(&shelved)
-        {
-            return Some(shelved);
-        }
+        let summary = match head.summary(block, salt).map(&of) {
+            Some(shelved) if !wants(&shelved) => return Some(shelved),
+            summary => summary,
+        };
         let body = head.body(block, salt)?;
-        let mut shelved = of(body.parts()?);
+        // Going through the records once more for what the summary says would be a third of what reading the body takes.
+        let mut shelved = match summary.filter(|shelved| body.has_topics_of(&shelved.parts)) {
+            Some(shelved) => shelved,
+            None => of(body.parts()?),
+        };
         let mut events = Vec::with_capacity(head.event_count as usize);
         let is_whole = body.each(|record| {
             let index = record.topic_index;
@@ -313,7 +315,7 @@ impl<F: std::fmt::Debug> Shelf<F> {
 /// The event that a record is, at its topic's home of today.
 #[must_use]
 pub fn event_of(record: Record, home: HomeId) -> Event {
-    let Record { topic, previous, offset, time_us, op, key, payload, before } = record;
+    let Record { topic, previous, offset, time_us, op, key, payload, before, meta } = record;
     let before = before.map(|before| {
         Arc::new(Event {
             topic: topic.clone(),
@@ -330,7 +332,7 @@ pub fn event_of(record: Record, home: HomeId) -> Event {
         })
     });
     let fields = Fields::default();
-    Event { topic, key, op, home, offset, previous, time_us, payload, fields, before, meta: None }
+    Event { topic, key, op, home, offset, previous, time_us, payload, fields, before, meta }
 }
 
 /// The record of an event.
@@ -353,5 +355,6 @@ pub fn record_of(event: &Event) -> Record {
         key: Arc::clone(&event.key),
         payload: event.payload.clone(),
         before,
+        meta: event.meta.clone(),
     }
 }

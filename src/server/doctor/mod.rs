@@ -73,8 +73,7 @@ impl Server {
         }
         findings.push(judge::clock(clock::is_synchronised(), clock.now().wall_us / 1_000_000));
         // A server makes its folder, so of one that is not there its place is looked at.
-        let configured = (!config.history.durable.is_empty())
-            .then(|| storage::nearest(Path::new(&config.data_dir)));
+        let configured = config.has_store().then(|| storage::nearest(Path::new(&config.data_dir)));
         if let Some(folder) = data.or(configured) {
             findings.extend(judge::storage(folder, &storage::measure(folder, clock)));
         }

@@ -21,6 +21,7 @@ use crate::limits::OUTBOX_SPARE_BYTES;
 use crate::limits::PARTIAL_SPARE_BYTES_MAX;
 use crate::limits::PARTIAL_SPARES_MAX;
 use crate::limits::PLACE_BYTES;
+use crate::limits::POSTGRES_MESSAGE_BYTES_MAX;
 use crate::limits::PROCESS_BYTES;
 use crate::limits::READ_BYTES;
 use crate::limits::REPLAY_SPARE_BYTES;
@@ -29,6 +30,8 @@ use crate::limits::SQLITE_CACHE_BYTES;
 use crate::limits::STORE_BYTES;
 use crate::limits::STORE_SHARE;
 use crate::limits::TABLE_ANSWERS_BYTES_MAX;
+use crate::limits::TABLE_GROUP_BYTES_MAX;
+use crate::limits::TABLE_WRITES_WAITING_BYTES_MAX;
 use crate::limits::TABLES_BYTES_DEFAULT;
 use crate::limits::TLS_CLIENT_BYTES;
 use crate::limits::TLS_CONNECTION_BYTES;
@@ -149,6 +152,10 @@ fn rows_bytes(config: &Config) -> u64 {
     let rows = match config.tables.backend {
         BackendChoice::Memory => config.tables.memory_bytes_max,
         BackendChoice::Sqlite => (config.tables.readers + 1) * SQLITE_CACHE_BYTES as u64,
+        BackendChoice::Postgres => {
+            let connections = (config.tables.readers + 1) * POSTGRES_MESSAGE_BYTES_MAX as u64;
+            connections + (TABLE_WRITES_WAITING_BYTES_MAX + TABLE_GROUP_BYTES_MAX) as u64
+        }
     };
     rows + TABLE_ANSWERS_BYTES_MAX as u64 + cache_bytes(config)
 }

@@ -20,6 +20,7 @@ use crate::config::ConfigError;
 use crate::config::Origin;
 use crate::config::Problem;
 use crate::limits::CONNECTIONS_DEFAULT;
+use crate::limits::LEDGER_ALONE_BYTES;
 use crate::limits::MEMORY_SHARES;
 use crate::limits::MEMORY_SLACK_SHARE;
 
@@ -29,8 +30,8 @@ const fn countable(available: u64) -> u64 {
 }
 
 /// Bytes that are only needed if history is kept on disk.
-const fn stored(config: &Config, bytes: u64) -> u64 {
-    if config.history.durable.is_empty() { 0 } else { bytes }
+fn stored(config: &Config, bytes: u64) -> u64 {
+    if config.has_store() { bytes } else { 0 }
 }
 
 /// What lines without a share leave for the others.
@@ -91,13 +92,13 @@ impl Sizes {
         for line in &LINES {
             let part = match line.bound {
                 Bound::OfSecured { of, share } if is_secured => Some((of, share)),
-                Bound::OfStored { of, share } if !config.history.durable.is_empty() => {
-                    Some((of, share))
-                }
+                Bound::OfStored { of, share } if config.has_store() => Some((of, share)),
                 _ => None,
             };
             if let Some((of, share)) = part {
-                let part = sizes.of(of) / share;
+                let most =
+                    if config.history.durable.is_empty() { LEDGER_ALONE_BYTES } else { u64::MAX };
+                let part = (sizes.of(of) / share).min(most);
                 sizes.0[of as usize] -= part;
                 sizes.0[line.part as usize] = part;
             }

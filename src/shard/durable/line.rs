@@ -99,11 +99,20 @@ impl Line {
         self.runs.push_back(run);
     }
 
-    /// The next run of those up to a number.
-    pub(super) fn pop_stored(&mut self, upto: u64) -> Option<Run> {
-        let run = self.runs.pop_front_if(|run| run.number <= upto)?;
+    /// The next run of those up to a number. `befores`: what the store knew of keys that the home did not know any more, by the stamps of the deletes; they are taken from it.
+    pub(super) fn pop_stored(
+        &mut self,
+        upto: u64,
+        befores: &mut VecDeque<(u64, Arc<Event>)>,
+    ) -> Option<Run> {
+        let mut run = self.runs.pop_front_if(|run| run.number <= upto)?;
         self.events -= run.events.len();
         self.bytes -= weight_of(&run.events);
+        for event in &mut run.events {
+            if let Some((_, before)) = befores.pop_front_if(|(of_us, _)| *of_us == event.time_us) {
+                *event = Arc::new(Event { before: Some(before), ..Event::clone(event) });
+            }
+        }
         for event in &run.events {
             if self.newest.get(&event.topic).is_some_and(|(_, _, of)| *of <= run.number) {
                 self.newest.remove(&event.topic);

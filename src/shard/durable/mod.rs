@@ -235,7 +235,7 @@ impl Shard {
     /// The store answers.
     pub(super) fn store_said(&mut self, answer: asks::Answer, now: Now) {
         match answer {
-            asks::Answer::Stored { run } => self.stored(run, now),
+            asks::Answer::Stored { run, befores } => self.stored(run, befores, now),
             asks::Answer::Synced { run } => self.synced(run, now),
             asks::Answer::Refused { attempt, run: _, why } => {
                 let Some(durable) = &mut self.durable else { return };
@@ -273,10 +273,11 @@ impl Shard {
         }
     }
 
-    fn stored(&mut self, upto: u64, now: Now) {
+    fn stored(&mut self, upto: u64, befores: Box<[(u64, Arc<Event>)]>, now: Now) {
+        let mut befores = VecDeque::from(befores.into_vec());
         let mut events = Vec::new();
         while let Some(durable) = &mut self.durable
-            && let Some(run) = durable.line.pop_stored(upto)
+            && let Some(run) = durable.line.pop_stored(upto, &mut befores)
         {
             for event in &run.events {
                 durable.home.keep(event);
@@ -416,7 +417,7 @@ impl Shard {
     }
 
     fn page_came(&mut self, asked: &Asked, page: Page) {
-        let answer = self.page_answer(&asked.wish, page, None, asked.settled_us);
+        let answer = asked.wish.answered(page, None, asked.settled_us);
         let reader = asked.wish.reader;
         if self.has_room_for_page(reader.shard) {
             return self.send_page(reader.shard, answer);

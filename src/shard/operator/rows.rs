@@ -62,7 +62,7 @@ fn row(shard: &Shard, id: ConnId, now: Now) -> Option<Finding> {
     let conn = shard.conns.find(id)?;
     let name = name_of(shard, id)?;
     let (kind, dialect) = spoken(conn);
-    let subs = shard.subs_of(id);
+    let subs = shard.wants_of(id);
     let topics = subs.iter().flat_map(|sub| &sub.topics).map(TopicPattern::as_str);
     let topics: Vec<&str> = topics.take(ADMIN_TOPICS_SHOWN).collect();
     let principal = conn.who.as_deref().map(|who| &who.principal);

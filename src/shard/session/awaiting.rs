@@ -1,4 +1,4 @@
-//! What a request waits for: its body, or the answer to what it asked.
+//! What an HTTP request waits for: its body, or the answer to a question of its call.
 //!
 //! Invariant: no more of a body is held than the call's own limit allows.
 
@@ -18,7 +18,7 @@ use crate::wire::http::HttpError;
 pub(super) enum AnswerAwaited {
     /// Places for drafts of these topics, which take `drafts_bytes` together.
     Publish { dialect: DialectId, topics: Vec<TopicName>, drafts_bytes: usize, then: ThenPublished },
-    /// Which topics there are.
+    /// The names of the topics that there are.
     List(ThenListed),
     /// What is answered outside of the core: a page, or whether a revocation is kept.
     Outside,
@@ -34,12 +34,12 @@ impl AnswerAwaited {
     }
 }
 
-/// What is done with a body once it is there.
+/// The taker of a body that has come whole.
 #[derive(Debug)]
 pub(super) enum Action {
-    /// A conversation hears it.
+    /// The conversation of a dialect hears the body.
     Call(Calling),
-    /// Tokens that are to open nothing any more.
+    /// The body names tokens to revoke.
     Revoke,
     /// An operator asks.
     Operator(Box<Asked>),
@@ -64,7 +64,7 @@ impl PartialBody {
         matches!(self.action, Action::Call(_))
     }
 
-    /// Bytes that it holds.
+    /// Bytes of memory that the body holds.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.body.capacity()
     }

@@ -32,7 +32,7 @@ use crate::wire::http::Version;
 use crate::wire::sse;
 
 impl Shard {
-    /// The body of a call is there. `None` if the connection is no longer HTTP.
+    /// Carries out a call whose body has come whole. `None` if the connection is no longer HTTP.
     pub(super) fn call(
         &mut self,
         id: ConnId,
@@ -96,7 +96,7 @@ impl Shard {
         }
     }
 
-    /// Publishes what a call brings, and answers it if it is known at once what becomes of that; else what is awaited.
+    /// Publishes the drafts of a call and answers the call if their places are known at once; else returns the answer that is awaited.
     fn publish_in_call(
         &mut self,
         id: ConnId,
@@ -137,7 +137,7 @@ impl Shard {
         self.respond(id, http, &response, now);
     }
 
-    /// What a call published has its places, or was refused.
+    /// Answers a call whose drafts have their places or were refused.
     pub(super) fn call_published(
         &mut self,
         id: ConnId,
@@ -153,7 +153,7 @@ impl Shard {
         self.answer_call(id, http, (dialect, then, published), now);
     }
 
-    /// All shards have told their topics.
+    /// Answers a call that asked for the topics, once all shards have told theirs.
     pub(in super::super) fn topics_listed(&mut self, id: ConnId, topics: &[String], now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut conn.session, Session::Busy) {
@@ -189,7 +189,7 @@ impl Shard {
         });
     }
 
-    /// Ends a stream with a message of its own, after everything that its client is owed.
+    /// Ends a stream with a message of its own, behind everything that waits to be sent to its client.
     fn end_stream_with(&mut self, id: ConnId, message: &[u8], now: Now) {
         let mut bytes = Vec::new();
         sse::put_chunk(&mut bytes, message);

@@ -12,6 +12,7 @@ use super::super::doors::body_of;
 use super::super::doors::path_of;
 use super::super::input::AdminRequest;
 use super::super::input::ConnId;
+use super::super::settings::Settings;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::super::want::Part;
@@ -136,7 +137,7 @@ impl Shard {
         }
     }
 
-    /// As `route`, once it is known who asks.
+    /// Routes a request whose sender is known.
     pub(super) fn route_known(
         &mut self,
         id: ConnId,
@@ -176,7 +177,7 @@ impl Shard {
         }
     }
 
-    /// Takes nothing new, for the server stops.
+    /// Refuses a request because the server stops.
     fn refuse_work(&mut self, id: ConnId, http: &mut Http, now: Now) {
         http.answers_last();
         self.reply(id, http, now, |out, answering| {
@@ -196,7 +197,7 @@ impl Shard {
     ) -> Option<Box<Http>> {
         let opening = match socket {
             Socket::Echo => None,
-            Socket::Talk(open) => match open(head, &self.setup()) {
+            Socket::Talk(open) => match open(head, &self.settings.setup()) {
                 Ok(opening) => Some(opening),
                 Err(problem) => {
                     self.refuse_opening(id, &mut http, &problem, now);
@@ -205,16 +206,6 @@ impl Shard {
             },
         };
         self.route_websocket(id, http, head, opening, now)
-    }
-
-    /// What doors depend on.
-    pub(in super::super) fn setup(&self) -> Setup<'_> {
-        let settings = &self.settings;
-        Setup {
-            views: &settings.views,
-            message_bytes_max: settings.message_bytes_max,
-            hooks: settings.hooks.terms,
-        }
     }
 
     pub(super) fn refuse_opening(
@@ -252,8 +243,8 @@ impl Shard {
         open: OpensStream,
         now: Now,
     ) -> Option<Box<Http>> {
-        let opened =
-            open(head, &self.setup()).and_then(|wanted| self.begins(id, head, wanted, now));
+        let opened = open(head, &self.settings.setup())
+            .and_then(|wanted| self.begins(id, head, wanted, now));
         let (dialect, step) = match opened {
             Ok(opened) => opened,
             Err(problem) => {
@@ -270,7 +261,7 @@ impl Shard {
         back
     }
 
-    /// What an event stream begins with, if its client may hear it.
+    /// The first steps of an event stream, if its client may hear what it asks for.
     fn begins(
         &self,
         id: ConnId,
@@ -287,7 +278,7 @@ impl Shard {
             }
             First::Want { mut wish, since_lost } => {
                 if let Some(wish) = wish.as_ref().filter(|wish| self.conns.is_barred(id, wish)) {
-                    return Err(refused(&self.why_barred(&wish.subscription)));
+                    return Err(refused(&self.settings.why_barred(&wish.subscription)));
                 }
                 if let (Some(wish), Some(id)) = (&mut wish, last_id(head)) {
                     let since = cursor_of(&id).map_or(Since::Lost, Since::Cursor);
@@ -336,7 +327,7 @@ impl Shard {
                 self.begin_upload(id, &mut http, head, (opens, media), now);
                 return Some(http);
             }
-            Call::Respond { body, opens, .. } => match opens(head, media, &self.setup()) {
+            Call::Respond { body, opens, .. } => match opens(head, media, &self.settings.setup()) {
                 Ok(calling) if body == Body::None => return self.call(id, http, calling, &[], now),
                 Ok(calling) => (body, Action::Call(calling)),
                 Err(problem) => {
@@ -410,7 +401,7 @@ impl Shard {
         }
     }
 
-    /// Says what may be asked here, and, to a page of another origin, what it may send.
+    /// Answers OPTIONS: the methods of a path and, to a page of another origin, the fields that the page may send.
     fn answer_options(
         &mut self,
         id: ConnId,
@@ -463,7 +454,7 @@ impl Shard {
         });
     }
 
-    /// Refuses a request with what is wrong with it.
+    /// Refuses a request with the error found in it.
     pub(super) fn refuse_for(
         &mut self,
         id: ConnId,
@@ -495,5 +486,13 @@ impl Shard {
             http.set_state(State::Ended);
             self.close_after_sent(id, now);
         }
+    }
+}
+
+impl Settings {
+    /// The conditions on which doors depend.
+    pub(in super::super) fn setup(&self) -> Setup<'_> {
+        let (views, message_bytes_max) = (&*self.views, self.message_bytes_max);
+        Setup { views, message_bytes_max, hooks: self.hooks.terms }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests whose body is one small message: it is gathered, and then the call is carried out.
+//! Calls whose body is one small message: the body is collected whole, and then the call is carried out.
 //!
 //! Invariant: no more of a body is held than the call's own limit allows.
 
@@ -16,7 +16,7 @@ use crate::wire::http::CONTINUE;
 use crate::wire::http::Head;
 
 impl Shard {
-    /// Has a request's body gathered.
+    /// Begins to collect a request's body.
     pub(super) fn gather_body(
         &mut self,
         id: ConnId,

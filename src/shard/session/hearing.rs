@@ -3,6 +3,7 @@
 //! Invariants: any split of a client's bytes into reads gives the same answers in the same order; publishes that stand side by side travel as one run
 //! of at most `DRAFTS_BYTES_MAX`; a message is not even inflated before there is room for what it brings. What has to wait stays as bytes.
 
+use super::super::conns::Conn;
 use super::super::conns::Conns;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -11,6 +12,8 @@ use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
+use super::super::settings::Settings;
+use super::super::shards::Shards;
 use super::super::tickets::draft_bytes;
 use super::Session;
 use super::talk::asks_outside;
@@ -24,11 +27,13 @@ use super::websocket::WebSocket;
 use super::websocket::echo;
 use crate::clock::Now;
 use crate::dialect::Answer;
+use crate::dialect::Context;
 use crate::dialect::NoPacket;
 use crate::dialect::Published;
 use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
+use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::event::Draft;
 use crate::limits::DRAFTS_BYTES_MAX;
@@ -44,7 +49,7 @@ struct Run {
 }
 
 impl Shard {
-    /// Takes in bytes of a WebSocket's, and carries out as much of what they say as may be.
+    /// Takes in bytes of a WebSocket, and carries out as many of its messages as may be carried out now.
     pub(super) fn websocket_received(
         &mut self,
         id: ConnId,
@@ -69,7 +74,7 @@ impl Shard {
         self.put_back(id, Session::WebSocket(websocket));
     }
 
-    /// Goes on with what had to wait, as far as may be.
+    /// Carries out the messages that had to wait, as far as may be.
     pub(super) fn websocket_go_on(&mut self, id: ConnId, mut websocket: WebSocket, now: Now) {
         let Some(mut waits) = websocket.take_waits() else {
             return self.put_back(id, Session::WebSocket(websocket));
@@ -92,7 +97,7 @@ impl Shard {
         }
     }
 
-    /// The results of a run are there.
+    /// Takes in the results of a run of publishes.
     pub(super) fn websocket_published(
         &mut self,
         id: ConnId,
@@ -111,7 +116,7 @@ impl Shard {
         self.websocket_go_on(id, websocket, now);
     }
 
-    /// Answers publishes; what is left of what their conversation wants then.
+    /// Answers publishes; returns the steps of their conversation that are left then.
     fn answer_published(
         &mut self,
         id: ConnId,
@@ -132,15 +137,7 @@ impl Shard {
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
 
-    /// Has steps taken that are not the answer to something said on the connection: at once, or when it goes on.
-    pub(super) fn begin_with(&mut self, websocket: &mut WebSocket, steps: Vec<Step>) {
-        if !steps.is_empty() {
-            let heard = VecDeque::from([Heard::Steps { steps, is_counted: true }]);
-            websocket.set_waits(Box::new(Waits { heard, ..Waits::default() }));
-        }
-    }
-
-    /// Carries out what was said, in its order, until something has to be awaited.
+    /// Carries out messages in their order, until something has to be awaited.
     fn hear(
         &mut self,
         id: ConnId,
@@ -195,7 +192,13 @@ impl Shard {
                         Heard::Steps { steps, is_counted: true } if asks_outside(&steps) => {
                             self.ask_outside(id, steps, &mut paused, now)
                         }
-                        said => self.carry_out_heard(id, websocket, said, now),
+                        Heard::Steps { steps, is_counted } => {
+                            self.carry_out(id, websocket, (steps, is_counted), now)
+                        }
+                        said => {
+                            self.carry_out_frame(id, said, now);
+                            None
+                        }
                     };
                     if let Some(rest) = rest {
                         paused.heard.push_front(rest);
@@ -211,6 +214,23 @@ impl Shard {
             self.publish_run(id, &mut run, &mut paused, now);
         }
         paused
+    }
+
+    /// Takes the steps of one message, but for questions; what is left of them.
+    fn carry_out(
+        &mut self,
+        id: ConnId,
+        websocket: &mut WebSocket,
+        (steps, is_counted): (Vec<Step>, bool),
+        now: Now,
+    ) -> Option<Heard> {
+        let rate = self.settings.access.limits.messages;
+        if !is_counted && !websocket.may_say(rate, now) {
+            self.hear_no_more(id, now);
+            return None;
+        }
+        let steps = self.take_steps(id, steps, now);
+        (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
 
     /// Answers the first of these steps, a publish that may not join others; what is left of them.
@@ -239,7 +259,7 @@ impl Shard {
         self.answer_in_talk(id, ticket, answer, now)
     }
 
-    /// The next thing that is said, and how many bytes that took.
+    /// The next message, and the number of bytes that it took.
     fn next_heard(
         &mut self,
         id: ConnId,
@@ -337,7 +357,7 @@ impl Shard {
         }
     }
 
-    /// Goes on with those who had to wait for others, each once. Who published in this turn has the next one behind those who found no time in it.
+    /// Goes on with each connection that had to wait for others, once. Who published in this turn has the next one behind those who found no time in it.
     pub(in super::super) fn hear_on(&mut self, now: Now) {
         let mut served = 0;
         for _ in 0..self.intake.begin_hearing() {
@@ -354,7 +374,7 @@ impl Shard {
         self.intake.end_hearing(served);
     }
 
-    /// Goes on with what a connection has said.
+    /// Goes on with the messages of a connection.
     fn go_on(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut conn.session, Session::Busy) {
@@ -367,8 +387,31 @@ impl Shard {
     }
 }
 
+impl Conn {
+    /// Has its conversation speak, unless its last words have been said.
+    pub(super) fn converse(
+        &mut self,
+        settings: &Settings,
+        (shards, id): (&Shards, ConnId),
+        now: Now,
+        ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
+    ) {
+        if self.is_closing() {
+            return;
+        }
+        let serial = self.serial(shards.here(), id);
+        if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
+            let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
+            let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
+            let views = &*settings.views;
+            let hooks = settings.hooks.terms;
+            ask(talk, &Context { now, view, views, epoch, is_known, serial, tables, hooks });
+        }
+    }
+}
+
 impl Run {
-    /// Whether nobody waits for it; of a question about no event there is no draft.
+    /// Whether nobody waits for an outcome; a question about no event has no draft.
     fn is_empty(&self) -> bool {
         self.awaited.tickets.is_empty()
     }
@@ -422,5 +465,15 @@ impl Conns {
         }
         solo.is_unheard |= !solo.has_room();
         solo.is_read()
+    }
+}
+
+impl WebSocket {
+    /// Has steps taken that are not the answer to something said on the connection: at once, or when it goes on.
+    pub(super) fn begin_with(&mut self, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            let heard = VecDeque::from([Heard::Steps { steps, is_counted: true }]);
+            self.set_waits(Box::new(Waits { heard, ..Waits::default() }));
+        }
     }
 }

@@ -52,7 +52,7 @@ pub(in super::super) struct Http {
     state: State,
     /// How the request that is being answered is answered.
     answering: Answering,
-    /// For how many looks at it, one a second, a request or a line of it has been coming.
+    /// Seconds for which a request, or a line of it, has been coming, counted by looks at the connection, one a second.
     coming_s: u32,
     /// Parsing waits until the client has read responses, or until other connections had their turn.
     is_paused: bool,
@@ -360,7 +360,7 @@ impl Shard {
             first = opening.first;
         }
         let rest = self.talk_open(id, first, now);
-        self.begin_with(&mut websocket, rest);
+        websocket.begin_with(rest);
         if come.is_empty() {
             // Whoever looks at clients before they are heard is asked at once, not with their first word.
             self.websocket_go_on(id, websocket, now);

@@ -15,6 +15,7 @@ use super::super::input::ConnId;
 use super::super::input::Mesh;
 use super::super::lanes::Lane;
 use super::super::solo::Shown;
+use super::super::tokens::Tokens;
 use super::http::Http;
 use super::named;
 use crate::auth::Principal;
@@ -53,17 +54,17 @@ pub(super) enum NotLetIn {
     Revoked,
     /// What the client showed in its handshake was revoked,
     CertificateRevoked,
-    /// or is over.
+    /// or has expired.
     CertificateOver,
-    /// It is another user's than the connection's.
+    /// The token is another user's than the connection's.
     OtherUser,
-    /// The filter that it forces is none that this server understands.
+    /// The filter that the token forces is none that this server understands.
     BadFilter,
-    /// There are no keys to check it with.
+    /// The server has no keys to check tokens with.
     NoKeys,
     /// `Authorization` has another scheme, or none.
     OtherScheme,
-    /// There is no room for what it says.
+    /// The budget of tokens has no room for the claims.
     TooMuch,
     /// None was shown, and nobody comes in without one.
     Missing,
@@ -94,7 +95,7 @@ impl std::fmt::Display for NotLetIn {
 #[derive(Debug)]
 pub(super) enum NotRevoked {
     Full(RevocationsFull),
-    /// Too much that other cores are to do has not reached them yet.
+    /// Too many orders to other shards have not reached them yet.
     Busy,
 }
 
@@ -110,22 +111,22 @@ impl std::fmt::Display for NotRevoked {
     }
 }
 
-/// Whether a request goes on, and as whose.
+/// Whether a request goes on, and for which user.
 pub(super) enum Entered {
     Yes(Box<Http>),
     Refused(Box<Http>),
 }
 
-/// Seconds since 1970.
+/// The wall-clock time in seconds since 1970.
 fn wall_s(now: Now) -> u64 {
     now.wall_us / 1_000_000
 }
 
-/// What a request shows of who it is from.
+/// The credentials that a request shows.
 enum ShownBy {
     Nothing,
     Token(String),
-    /// `Authorization` is there and is no `Bearer` and a token: it counts for something that this server cannot check, not for nothing.
+    /// `Authorization` is not `Bearer` and a token: credentials that this server cannot check, which is not the same as none.
     OtherScheme,
 }
 
@@ -144,14 +145,14 @@ impl ShownBy {
     }
 }
 
-/// What stands behind `Bearer`.
+/// The token behind `Bearer`.
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Shard {
-    /// Finds out who a request is from; refuses it if that is nobody, or a page of another site.
+    /// Finds out who sends a request; refuses the request if the sender is unknown, or a page of an origin that is not allowed.
     pub(super) fn enter(
         &mut self,
         id: ConnId,
@@ -174,7 +175,8 @@ impl Shard {
         let access = Arc::clone(&self.settings.access);
         let (has_keys, shown) = (access.verifier.is_some(), ShownBy::by(head));
         let (port, peer) = (http.port(), self.conns.peer_of(id));
-        let passed_on_by = self.passed_on_by(id, head);
+        let is_passed_on = self.conns.find(id).is_some_and(|conn| conn.caller.is_passed_on);
+        let passed_on_by = head.passed_on_by().or_else(|| is_passed_on.then_some("PROXY"));
         let who = match shown {
             ShownBy::Token(token) if has_keys => match self.who(&token, now) {
                 Ok(who) => Some(who),
@@ -194,18 +196,15 @@ impl Shard {
                     return Entered::Refused(http);
                 }
             },
-            // Who has keys to check tokens with wants its clients to show one.
+            // A server with keys to check tokens asks its clients for one.
             _ if has_keys && door.guard == Guard::TokenShown => None,
             _ if access.admits_anonymous(port, peer, passed_on_by) => {
                 self.rights.tokens.anonymous()
             }
             _ => None,
         };
-        let may_say_later = match door.guard {
-            Guard::Token => false,
-            Guard::TokenOrHook => self.settings.hooks.terms.asked.contains(Hook::BeforeConnect),
-            _ => has_keys,
-        };
+        let is_hooked = self.settings.hooks.terms.asked.contains(Hook::BeforeConnect);
+        let may_say_later = door.guard.may_say_later(has_keys, is_hooked);
         if who.is_none() && !may_say_later {
             let message = access.why_unknown(port, peer, passed_on_by);
             self.refuse(id, &mut http, 401, ("unauthorized", &message), now);
@@ -225,7 +224,7 @@ impl Shard {
         Entered::Yes(http)
     }
 
-    /// There is no room for what a token says.
+    /// Refuses a token for whose claims the budget has no room.
     fn refuse_too_much(&mut self, id: ConnId, http: &mut Http, now: Now) {
         let error = NotLetIn::TooMuch.to_string();
         self.tell_log("warning", "auth", format_args!("a connection was refused: {error}"), now);
@@ -280,12 +279,12 @@ impl Shard {
         });
     }
 
-    /// Who a token is.
+    /// Verifies a token: the user and the rights that it gives.
     fn who(&mut self, token: &str, now: Now) -> Result<Arc<Who>, NotLetIn> {
         let access = Arc::clone(&self.settings.access);
         let verifier = access.verifier.as_ref().ok_or(NotLetIn::NoKeys)?;
         let principal = verifier.verify(token, wall_s(now)).map_err(|error| {
-            // Its key may be one that the issuer has begun to use since the keys were fetched.
+            // The token's key may be one that the issuer has begun to use since the keys were fetched.
             if error.wants_newer_keys() {
                 self.wish_keys(now);
             }
@@ -318,7 +317,7 @@ impl Shard {
         Some(self.who_of(principal))
     }
 
-    /// Has fresh keys fetched, if somebody fetches them. The same wish is not repeated at once.
+    /// Asks the party that fetches keys for fresh ones, if there is one, and no more often than its pause allows.
     fn wish_keys(&mut self, now: Now) {
         if let Some(keeper) = self.settings.access.keys
             && self.rights.tokens.wish_keys(now.mono_ms)
@@ -402,12 +401,12 @@ impl Shard {
         conn.who = Some(who);
         conn.caller.who_counted = counted;
         conn.caller.is_warned = false;
-        // Whose name was known is counted already: so a connection has one question to the registrar at a time.
+        // A user whose name was known is counted already: so a connection has one question to the registrar at a time.
         if !was_named && let Some(Err(error)) = self.ask_registrar(id, now) {
             self.close(id, CLOSE_POLICY, &error.to_string(), now);
             return Ok(());
         }
-        // What runs, and what waits, is confined by the new token on top of the old one.
+        // Subscriptions that run and events that wait are confined by the new token on top of the old one.
         let running = self.subs_of(id).to_vec();
         let looks = !running.is_empty() && !is_alike;
         let steps = if looks { self.confine_waiting(id) } else { 0 };
@@ -437,16 +436,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Another shard has had tokens revoked.
-    pub(in super::super) fn revoke_here(&mut self, what: Revoke, now: Now) {
-        if let Err(error) = self.rights.tokens.revoke(what, wall_s(now)) {
-            // The shard that was asked had room, and all shards remember the same.
-            tracing::error!(%error, "a revocation was not remembered here");
-        }
-        self.rights.tokens.close_revoked_soon();
-    }
-
-    /// Closes who is here with a token that was revoked: once for all revocations that have come, and before anything is fanned out or sent.
+    /// Closes the connections whose tokens were revoked: once for all revocations that have come, and before anything is fanned out or sent.
     pub(in super::super) fn close_revoked(&mut self, now: Now) {
         if !self.rights.tokens.take_revoking() {
             return;
@@ -460,7 +450,7 @@ impl Shard {
         }
     }
 
-    /// Whether a connection's token is over, or was revoked: what it wanted to publish meanwhile, and could not, is not taken any more.
+    /// Whether a connection's token has expired or was revoked: drafts of the connection that wait are not published any more.
     pub(in super::super) fn has_lost_its_token(&self, id: ConnId, now: Now) -> bool {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {
             return false;
@@ -469,7 +459,7 @@ impl Shard {
         is_over || self.rights.tokens.is_revoked(&who.principal)
     }
 
-    /// Once a second: is the token over, or soon? True if the connection was closed for it.
+    /// Looks once a second whether the connection's token has expired, or expires soon. True if the connection was closed for it.
     pub(in super::super) fn check_token(&mut self, id: ConnId, now: Now) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
         let Some(expires_at_s) = conn.who.as_ref().and_then(|who| who.principal.expires_at_s)
@@ -491,9 +481,20 @@ impl Shard {
 }
 
 impl Conns {
-    /// Where a connection comes from.
+    /// The address from which a connection comes.
     fn peer_of(&self, id: ConnId) -> IpAddr {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         self.find(id).map_or(nowhere, |conn| conn.caller.peer)
+    }
+}
+
+impl Tokens {
+    /// Takes in a revocation that another shard has sent.
+    pub(in super::super) fn take_in_revocation(&mut self, what: Revoke, now: Now) {
+        if let Err(error) = self.revoke(what, wall_s(now)) {
+            // The shard that took the request had room, and all shards remember the same revocations.
+            tracing::error!(%error, "a revocation was not remembered here");
+        }
+        self.close_revoked_soon();
     }
 }

@@ -1,4 +1,4 @@
-//! Who is on a connection: HTTP until it becomes something else, then a WebSocket or an event stream.
+//! The session of a connection: HTTP until a request makes it a WebSocket or an event stream.
 //!
 //! Invariants: what a session cannot use yet is bounded (one read, and the connection is not read while it waits), and all sessions of a shard share a budget for it;
 //! a client's fault ends in one answer or one close code, on its own connection.
@@ -54,19 +54,19 @@ const CLOSE_TOO_LARGE: u16 = 1009;
 /// An event stream that says nothing for so many seconds says a comment, so that proxies keep it.
 pub(super) const SSE_COMMENT_S: u32 = 15;
 
-/// What a connection is.
+/// The state of a connection by its protocol.
 #[derive(Debug)]
 pub(super) enum Session {
     Http(Box<Http>),
     /// A client that a conversation hears: on a WebSocket, or in packets without frames around them.
     WebSocket(WebSocket),
-    /// A client has nothing more to say; `said_s`: when it was last told something for its own sake.
+    /// An event stream, whose client sends nothing more; `said_s`: when a comment was last sent, in seconds since the start.
     Sse {
         said_s: u32,
     },
-    /// Its bytes are being read just now.
+    /// The session is lent out while its bytes are carried out.
     Busy,
-    /// It is over; its socket is about to be closed.
+    /// The connection has ended; its socket is about to be closed.
     Gone,
 }
 
@@ -75,7 +75,7 @@ impl Session {
         Self::Http(Box::new(Http::new(port)))
     }
 
-    /// Once a second: whether what is coming in part has been coming for too long.
+    /// Looks once a second whether a request or a message has been coming in part for too long.
     pub(super) fn is_late(&mut self, patience: Patience) -> bool {
         match self {
             Self::Http(http) => http.is_late(patience),
@@ -84,7 +84,7 @@ impl Session {
         }
     }
 
-    /// Bytes that it holds of what its client has said.
+    /// Bytes of memory that the session holds of what its client has sent.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Http(http) => http.held_bytes(),
@@ -118,7 +118,7 @@ impl Shard {
         }
     }
 
-    /// Has a connection let go of what has come in part, for there is no room for it.
+    /// Ends what has come in part on a connection, because the budget of input has no room.
     pub(super) fn let_go(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.find_mut(id) else { return };
         match &mut conn.session {
@@ -128,7 +128,7 @@ impl Shard {
                 let reason = "no room for messages in part, and this one holds the most";
                 self.close(id, CLOSE_TOO_LARGE, reason, now);
             }
-            // What it holds is on its way.
+            // The bytes that the session holds are being carried out.
             Session::Http(http) if http.is_published() => {}
             Session::Http(_) => self.cut_short(id, Cut::NoRoom, now),
             Session::Sse { .. } | Session::Busy | Session::Gone => {}
@@ -174,13 +174,13 @@ impl Shard {
             if self.conns.find_ref(conn).is_some() {
                 self.retry_upload(conn.id, now);
             }
-            if self.is_spent() {
+            if self.telling.turn.is_spent() {
                 break;
             }
         }
     }
 
-    /// Answers a request that `poll_admin` gave out.
+    /// Answers an admin request that `poll_admin` gave out.
     pub fn answer(&mut self, conn: ConnRef, response: &Response, now: Now) {
         if self.conns.find_ref(conn).is_some() {
             self.http_answered(conn.id, response, now);

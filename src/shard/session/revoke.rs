@@ -1,4 +1,4 @@
-//! `POST /v1/admin/revoke`: tokens that are to open nothing any more, by their name, their user or their age.
+//! `POST /v1/admin/revoke`: revokes tokens by their id, their user or the time of their issue.
 //!
 //! Invariants: only who shows the admin secret is heard; without one set, nobody is. Connections opened with a revoked token are closed 1008, at once. Where there is a data
 //! folder the answer that says so comes once the revocation lies there, and survives the loss of power; what cannot be kept there holds all the same, and the answer says that it will not last.

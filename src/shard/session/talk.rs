@@ -1,4 +1,4 @@
-//! Conversations: a connection's is asked, and its steps are taken.
+//! Conversations: the conversation of a connection is called, and the steps that it returns are taken.
 //!
 //! Invariants: steps are taken in their order; a connection that is being closed takes none. Publishes are not taken here: they travel with
 //! those that stand beside them (`hearing.rs`).
@@ -8,8 +8,6 @@ use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::conns::Origin;
 use super::super::input::ConnId;
-use super::super::settings::Settings;
-use super::super::shards::Shards;
 use super::super::solo::Shown;
 use super::super::tally::Tally;
 use crate::batch::Item;
@@ -71,28 +69,6 @@ fn shown_in(what: &Request) -> Shown<'_> {
     }
 }
 
-impl Conn {
-    /// Has its conversation speak, unless its last words have been said.
-    pub(super) fn converse(
-        &mut self,
-        settings: &Settings,
-        (shards, id): (&Shards, ConnId),
-        now: Now,
-        ask: impl FnOnce(&mut dyn Talk, &Context<'_>),
-    ) {
-        if self.is_closing() {
-            return;
-        }
-        let serial = self.serial(shards.here(), id);
-        if let (Some(voice), Some(talk)) = (self.voice, self.talk.as_deref_mut()) {
-            let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
-            let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
-            let (views, hooks) = (&*settings.views, settings.hooks.terms);
-            ask(talk, &Context { now, view, views, epoch, is_known, serial, tables, hooks });
-        }
-    }
-}
-
 impl Shard {
     /// Opens a connection's conversation; `first`: what its URL asks for. What is returned begins with a question.
     pub(super) fn talk_open(&mut self, id: ConnId, first: Vec<Step>, now: Now) -> Vec<Step> {
@@ -101,7 +77,7 @@ impl Shard {
         self.take_steps(id, steps, now)
     }
 
-    /// What a connection's conversation wants to be done; nothing if it is being closed.
+    /// The steps that a connection's conversation wants to be taken; none if the connection is being closed.
     pub(super) fn converse(
         &mut self,
         id: ConnId,
@@ -141,7 +117,7 @@ impl Shard {
                 }
                 Step::Unsubscribe { id: sub } => self.unsubscribe(id, &sub),
                 Step::Uncounted => {}
-                // Who cannot pay is being closed then.
+                // A connection over its budget is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
                 Step::Speak(dialect) => {
                     let (conns, tally) = (&mut self.conns, &mut self.stats.tally);
@@ -154,6 +130,7 @@ impl Shard {
                 Step::Window { most } => {
                     note(&mut self.conns, id, |origin| origin.window_max = most);
                 }
+                Step::Will(will) => note(&mut self.conns, id, |origin| origin.will = will),
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
                 Step::AtEnd(call) => note(&mut self.conns, id, |of| of.at_end = Some(call)),
                 Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
@@ -206,7 +183,7 @@ impl Shard {
         }
     }
 
-    /// What a connection's conversation wants to be done, now that something it asked is answered.
+    /// The steps that a connection's conversation wants to be taken, now that one of its questions is answered.
     pub(super) fn answer_in_talk(
         &mut self,
         id: ConnId,
@@ -222,7 +199,7 @@ impl Shard {
 }
 
 impl Conns {
-    /// Whether a connection's last words have been said.
+    /// Whether a connection's last message has been sent.
     pub(in super::super) fn is_closing(&self, id: ConnId) -> bool {
         self.find(id).is_some_and(Conn::is_closing)
     }

@@ -1,6 +1,6 @@
-//! What a WebSocket's client was heard to say and that is not carried out yet.
+//! Messages of a WebSocket's client that are not carried out yet.
 //!
-//! Invariant: what waits is counted in bytes, and what has to wait before it is looked at stays as bytes.
+//! Invariant: messages that wait are counted in bytes; input that has to wait before it is decoded stays as bytes.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::wire::decoder::Violation;
 /// A message or control frame of a client, its bytes copied where they outlive the read.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// The steps that its conversation wants for a message; `is_counted`: the message was charged to the rate limit.
+    /// The steps that the conversation wants for a message; `is_counted`: the message was charged to the rate limit.
     Steps {
         steps: Vec<Step>,
         is_counted: bool,
@@ -26,17 +26,17 @@ pub(super) enum Heard {
     Close {
         code: Option<u16>,
     },
-    /// Its bytes are no WebSocket's from here on.
+    /// The client's bytes break the WebSocket protocol from here on.
     Broken(Violation),
 }
 
 impl Heard {
-    /// Whether a publish is what comes next.
+    /// Whether the next step is a publish.
     pub(super) fn is_publish(&self) -> bool {
         matches!(self, Self::Steps { steps, .. } if begins_with_publish(steps))
     }
 
-    /// Bytes that it holds of what was said.
+    /// Bytes of memory that the message holds.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Steps { steps, .. } => steps.iter().map(step_bytes).sum(),
@@ -57,12 +57,12 @@ fn step_bytes(step: &Step) -> usize {
     size_of::<Step>() + asked
 }
 
-/// Publishes that travel together, and whose places are awaited.
+/// A run: publishes that travel together, and whose places are awaited.
 #[derive(Debug, Default)]
 pub(super) struct RunAwaited {
     /// Who is answered, and for how many drafts each.
     pub(super) tickets: Vec<(Ticket, usize)>,
-    /// Of all drafts, in order.
+    /// The outcomes of all drafts, in order.
     pub(super) topics: Vec<TopicName>,
     pub(super) bytes: usize,
 }
@@ -93,14 +93,14 @@ pub(super) enum Awaited {
     Hook(HookAwaited),
 }
 
-/// What a connection was heard to say and is to be carried out later.
+/// The messages of a connection that are to be carried out later.
 #[derive(Debug, Default)]
 pub(in super::super) struct Waits {
     pub(super) asked: Option<Awaited>,
-    /// What was said right behind them, in order.
+    /// The messages right behind the run, in order.
     pub(super) heard: VecDeque<Heard>,
     pub(super) unread: Unread,
-    /// The client says nothing more after this.
+    /// The client has ended its sending side: no message follows.
     pub(super) has_ended: bool,
 }
 
@@ -127,7 +127,7 @@ impl Waits {
         self.asked.is_some()
     }
 
-    /// Bytes that it holds.
+    /// Bytes of memory that the waiting messages hold.
     pub(super) fn held_bytes(&self) -> usize {
         let asked = self.asked.as_ref().map_or(0, Awaited::held_bytes);
         let heard: usize = self.heard.iter().map(Heard::held_bytes).sum();

@@ -1,4 +1,4 @@
-//! A WebSocket client: its conversation hears its messages, and what that wants is carried out.
+//! A WebSocket client: its conversation hears its messages, and the steps that the conversation returns are taken.
 //!
 //! Invariant: what is said is carried out in its order, for `hearing` hands it over so. Never looks inside a payload.
 
@@ -14,6 +14,7 @@ use super::patience::Patience;
 use super::waits::Heard;
 use super::waits::Waits;
 use crate::auth::Bucket;
+use crate::auth::Rate;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Refusal;
@@ -95,7 +96,12 @@ impl WebSocket {
         self.waits = None;
     }
 
-    /// Whether something that it said waits to be carried out, or for its answer.
+    /// Counts a message; false: its client has said more in this second than it may.
+    pub(super) fn may_say(&mut self, rate: Rate, now: Now) -> bool {
+        self.messages.take(1, rate, now.mono_ms)
+    }
+
+    /// Whether a message of the client waits to be carried out, or for its answer.
     pub(super) fn is_waiting(&self) -> bool {
         self.waits.is_some()
     }
@@ -126,7 +132,7 @@ impl WebSocket {
         self.echo
     }
 
-    /// Its client has said something.
+    /// Notes that the client has sent something.
     pub(super) fn was_heard(&mut self) {
         self.pinged_s = None;
     }
@@ -144,14 +150,14 @@ impl WebSocket {
             && self.packets.as_ref().is_none_or(|packets| packets.come_bytes() == 0)
     }
 
-    /// Bytes that it holds of what its client has said.
+    /// Bytes of memory that the session holds of what its client has sent.
     pub(super) fn held_bytes(&self) -> usize {
         self.decoder.as_ref().map_or(0, Decoder::held_bytes)
             + self.packets.as_ref().map_or(0, |packets| packets.held_bytes())
             + self.waits.as_ref().map_or(0, |waits| waits.held_bytes())
     }
 
-    /// Once a second: whether a message has been coming for longer than it may at this pace.
+    /// Looks once a second whether a message has been coming for longer than its bytes allow.
     pub(in super::super) fn is_message_late(&mut self, patience: Patience) -> bool {
         // While something waits, nothing is read.
         if self.is_between() || self.waits.is_some() {
@@ -181,23 +187,11 @@ impl WebSocket {
 }
 
 impl Shard {
-    /// Carries out one thing that a client said, but for publishes; what is left of it.
-    pub(super) fn carry_out_heard(
-        &mut self,
-        id: ConnId,
-        websocket: &mut WebSocket,
-        heard: Heard,
-        now: Now,
-    ) -> Option<Heard> {
-        let messages_per_s = self.settings.access.limits.messages;
+    /// Carries out a frame that no conversation hears.
+    pub(super) fn carry_out_frame(&mut self, id: ConnId, heard: Heard, now: Now) {
         match heard {
-            Heard::Steps { steps, is_counted } => {
-                if !is_counted && !websocket.messages.take(1, messages_per_s, now.mono_ms) {
-                    self.hear_no_more(id, now);
-                    return None;
-                }
-                let steps = self.take_steps(id, steps, now);
-                return (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true });
+            Heard::Steps { .. } => {
+                unreachable!("steps are taken where their conversation is heard")
             }
             Heard::Echoed(frame) => self.push_item(id, Item::Raw(frame)),
             Heard::Ping(payload) => {
@@ -208,10 +202,9 @@ impl Shard {
             Heard::Close { code } => self.answer_close(id, code, now),
             Heard::Broken(violation) => self.end_for(id, &violation, now),
         }
-        None
     }
 
-    /// Its bytes are no WebSocket's.
+    /// Closes a connection whose bytes break the WebSocket protocol.
     fn end_for(&mut self, id: ConnId, violation: &Violation, now: Now) {
         self.stats.violations += 1;
         tracing::debug!(conn = id.0, %violation, "protocol violation");
@@ -222,8 +215,8 @@ impl Shard {
         self.close_with(id, &bytes, AfterSent::Gone, now);
     }
 
-    /// It said more in a second than it may.
-    fn hear_no_more(&mut self, id: ConnId, now: Now) {
+    /// Closes a connection that sent more messages in a second than it may.
+    pub(super) fn hear_no_more(&mut self, id: ConnId, now: Now) {
         if !self.conns.is_closing(id) {
             let message = format_args!("a client said more than it may in a second");
             self.tell_log_of(Some(id), "warning", "limits", message, now);
@@ -269,7 +262,7 @@ pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
 }
 
 impl Conns {
-    /// Whether nothing is left of what a client wants, once it is confined to what its token allows.
+    /// Whether nothing is left of a subscription, once it is confined to what its client's token allows.
     pub(super) fn is_barred(&self, id: ConnId, wish: &Wish) -> bool {
         let who = self.find(id).and_then(|conn| conn.who.as_ref());
         who.is_none_or(|who| who.confine(&wish.subscription).is_none())
@@ -281,7 +274,7 @@ impl Conns {
         who.is_some_and(|who| who.principal.may_publish(topic)) && tables.of_topic(topic).is_none()
     }
 
-    /// Why it may not: nobody knows who it is, or what it may publish is something else.
+    /// Why a connection may not publish to a topic: it is anonymous, or its token allows other topics.
     pub(super) fn why_not_publish(&self, id: ConnId) -> Refusal {
         match self.find(id).and_then(|conn| conn.who.as_ref()) {
             None => Refusal::new(RefusalCode::Forbidden, WHO_FIRST),

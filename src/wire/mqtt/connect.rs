@@ -8,13 +8,13 @@ use super::publish::QoS;
 use super::reason::Reason;
 use super::take::Taker;
 
-/// What a client says first.
+/// A CONNECT packet: the first of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connect<'a> {
     pub version: Version,
-    /// It wants a session of its own that begins now.
+    /// Clean Start: the client wants a session that begins now.
     pub is_clean: bool,
-    /// Seconds of silence after which it is taken to be gone, once half as many again have passed; 0: it may be silent.
+    /// Keep Alive: seconds of silence after which the client is taken to be gone, once half as many again have passed; 0: it may be silent.
     pub keep_alive_s: u16,
     pub properties: Properties<'a>,
     pub client_id: &'a str,
@@ -23,7 +23,7 @@ pub struct Connect<'a> {
     pub password: Option<&'a [u8]>,
 }
 
-/// What is published once a client is gone without having said so.
+/// A will: published once a client has gone without DISCONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Will<'a> {
     pub qos: QoS,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::reason::Reason;
 
-/// A packet that cannot be taken. Its connection ends with it.
+/// The fault of a packet that cannot be taken; the connection of its client ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub reason: Reason,

@@ -11,7 +11,7 @@ use super::take::put_varint;
 use super::take::varint_bytes;
 use crate::limits::MQTT_PROPERTIES_MAX;
 
-/// Which property.
+/// The identifiers of properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum PropertyId {
@@ -44,7 +44,7 @@ pub enum PropertyId {
     SharedAvailable = 0x2A,
 }
 
-/// What a property holds.
+/// The data types of properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     /// 0 or 1.
@@ -129,7 +129,7 @@ const TABLE: [(PropertyId, Holds, Context); 27] = [
     (PropertyId::SharedAvailable, Holds::Switch, Context::CONNACK),
 ];
 
-/// One property and what it holds.
+/// One property with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Property<'a> {
     Number(PropertyId, u32),
@@ -140,7 +140,7 @@ pub enum Property<'a> {
 }
 
 impl Property<'_> {
-    /// Which it is.
+    /// The identifier of the property.
     #[must_use]
     pub const fn id(&self) -> PropertyId {
         match self {
@@ -186,7 +186,7 @@ fn take<'a>(taker: &mut Taker<'a>) -> Result<(Property<'a>, Context), Fault> {
 pub struct Properties<'a>(&'a [u8]);
 
 impl<'a> Properties<'a> {
-    /// Takes those that stand here.
+    /// Takes the properties at the beginning of `take`.
     pub(super) fn take(taker: &mut Taker<'a>, context: Context) -> Result<Self, Fault> {
         let count = taker.varint()?;
         let bytes = taker.bytes(usize::try_from(count).unwrap_or(usize::MAX))?;
@@ -211,13 +211,13 @@ impl<'a> Properties<'a> {
         Ok(Self(bytes))
     }
 
-    /// Their bytes, without the length before them.
+    /// The bytes of all properties, without the length before them.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
-    /// Each, in the order in which they stand.
+    /// Each property, in the order of the packet.
     pub fn iter(self) -> impl Iterator<Item = Property<'a>> {
         let mut rest = Taker(self.0);
         std::iter::from_fn(move || {
@@ -225,7 +225,7 @@ impl<'a> Properties<'a> {
         })
     }
 
-    /// What a property that is a number holds.
+    /// The value of a property that is a number.
     #[must_use]
     pub fn number(self, id: PropertyId) -> Option<u32> {
         self.iter().find_map(|property| match property {
@@ -234,7 +234,7 @@ impl<'a> Properties<'a> {
         })
     }
 
-    /// What a property that is a string holds.
+    /// The value of a property that is a string.
     #[must_use]
     pub fn text(self, id: PropertyId) -> Option<&'a str> {
         self.iter().find_map(|property| match property {
@@ -263,7 +263,7 @@ impl<'a> Properties<'a> {
 }
 
 impl Property<'_> {
-    /// Appends it.
+    /// Appends the property, identifier first.
     pub fn put(&self, out: &mut Vec<u8>) {
         out.push(self.id() as u8);
         match self {
@@ -294,7 +294,7 @@ pub fn put_properties(properties: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(properties);
 }
 
-/// Bytes that they take so.
+/// Bytes of properties with their length in front.
 pub(super) const fn properties_bytes(properties: usize) -> usize {
     varint_bytes(properties) + properties
 }

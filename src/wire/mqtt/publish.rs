@@ -24,7 +24,7 @@ pub enum QoS {
 }
 
 impl QoS {
-    /// The one with this number.
+    /// The quality of service with this number.
     #[must_use]
     pub const fn of(number: u8) -> Option<Self> {
         match number {
@@ -36,13 +36,13 @@ impl QoS {
     }
 }
 
-/// A message of a client.
+/// A PUBLISH packet of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Publish<'a> {
     pub is_again: bool,
     pub qos: QoS,
     pub is_retained: bool,
-    /// Empty: the one that its alias stands for.
+    /// The topic's name; empty: the one that the alias stands for.
     pub topic: &'a str,
     /// 0 in a message of QoS 0.
     pub id: u16,
@@ -89,7 +89,7 @@ pub struct PublishHead<'a> {
     pub topic: &'a str,
     /// 0 in a message of QoS 0.
     pub id: u16,
-    /// Those of 5, written one behind the other; 3.1.1 has none.
+    /// The properties of MQTT 5, written one behind the other; 3.1.1 has none.
     pub properties: &'a [u8],
 }
 

@@ -14,7 +14,7 @@ use super::subscribe::Subscribe;
 use super::subscribe::Unsubscribe;
 use super::take::Taker;
 
-/// What a client may say.
+/// A packet of a client, parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
     Connect(Connect<'a>),
@@ -27,14 +27,14 @@ pub enum Packet<'a> {
         reason: Reason,
         properties: Properties<'a>,
     },
-    /// Of 5 only.
+    /// AUTH, in MQTT 5 only.
     Auth {
         reason: Reason,
         properties: Properties<'a>,
     },
 }
 
-/// Which of the four answers to messages.
+/// The kinds of acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum AckKind {
@@ -42,9 +42,9 @@ pub enum AckKind {
     Taken = kind::PUBACK,
     /// PUBREC: a message of QoS 2 is taken.
     Received = kind::PUBREC,
-    /// PUBREL: its sender knows that.
+    /// PUBREL: the sender of the message has heard PUBREC.
     Released = kind::PUBREL,
-    /// PUBCOMP: its receiver knows that.
+    /// PUBCOMP: the receiver of the message has heard PUBREL.
     Complete = kind::PUBCOMP,
 }
 

@@ -5,7 +5,7 @@
 pub struct Reason(pub u8);
 
 impl Reason {
-    /// Also: normal disconnection, and QoS 0 granted.
+    /// Success; also: normal disconnection, and QoS 0 granted.
     pub const SUCCESS: Self = Self(0x00);
     pub const DISCONNECT_WITH_WILL: Self = Self(0x04);
     pub const NO_MATCHING_SUBSCRIBERS: Self = Self(0x10);
@@ -40,7 +40,7 @@ impl Reason {
     pub const SHARED_NOT_SUPPORTED: Self = Self(0x9E);
     pub const SUBSCRIPTION_IDS_NOT_SUPPORTED: Self = Self(0xA1);
 
-    /// Whether it says that something was not done.
+    /// Whether the reason code is an error (0x80 or greater).
     #[must_use]
     pub const fn is_error(self) -> bool {
         self.0 >= 0x80

@@ -10,7 +10,7 @@ use super::take::Taker;
 use super::topic;
 use crate::limits::MQTT_FILTERS_MAX;
 
-/// A client's wish for messages.
+/// A SUBSCRIBE packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscribe<'a> {
     pub id: u16,
@@ -18,7 +18,7 @@ pub struct Subscribe<'a> {
     pub filters: Filters<'a>,
 }
 
-/// A client no longer wants messages.
+/// An UNSUBSCRIBE packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsubscribe<'a> {
     pub id: u16,
@@ -37,9 +37,9 @@ pub struct Filters<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     pub qos: QoS,
-    /// It does not want its own.
+    /// No Local: the client does not want its own messages.
     pub no_local: bool,
-    /// It wants to know of each whether it was published to be retained.
+    /// Retain As Published: the client is told of each message whether it was published to be retained.
     pub retain_as_published: bool,
     pub retain_handling: RetainHandling,
 }
@@ -104,7 +104,7 @@ impl<'a> Filters<'a> {
         Ok(Self { bytes: taker.0, has_options: version.is_some() })
     }
 
-    /// Each filter, and what is wanted of it.
+    /// Each topic filter with its options.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, Options)> {
         let mut rest = Taker(self.bytes);
         std::iter::from_fn(move || {

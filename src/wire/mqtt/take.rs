@@ -4,7 +4,7 @@
 
 use super::fault::Fault;
 
-/// What of a packet has not been read.
+/// The bytes of a packet that have not been read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taker<'a>(pub(super) &'a [u8]);
 
@@ -100,7 +100,7 @@ pub(super) fn put_varint(value: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes that such a number takes.
+/// Bytes of a number as a variable byte integer.
 pub(super) const fn varint_bytes(value: usize) -> usize {
     match value {
         0..0x80 => 1,

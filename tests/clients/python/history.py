@@ -3,6 +3,7 @@
 What cannot be read is said, never guessed at: a folder without a fault gives no faults.
 """
 
+import base64
 import json
 import os
 import pathlib
@@ -116,6 +117,19 @@ def parts(data):
     return found
 
 
+def meta(data):
+    """What its publisher said of an event besides."""
+    bits = data.take(1)[0]
+    if bits & 3 == 3 or bits & ~31:
+        raise ValueError("no meta")
+    said = {"qos": bits & 3, "retained": bool(bits & 4)}
+    if bits & 8:
+        said["publisher"] = int.from_bytes(data.take(8), "little")
+    if bits & 16:
+        said["expiry_s"] = data.varint()
+    return said | {"properties": data.run()}
+
+
 def body(raw, first_us, count):
     data = Bytes(raw)
     topics = [[data.text(), data.varint()] for _ in range(data.varint())]
@@ -139,6 +153,8 @@ def body(raw, first_us, count):
             op = OPS[data.take(1)[0]]
             offset, before_us = topic[1] - data.varint(), time_us - data.varint()
             event["before"] = {"op": op, "offset": offset, "time_us": before_us, "payload": data.run()}
+        if bits & 8:
+            event["meta"] = meta(data)
         events.append(event)
     data.end()
     return events, [(name, newest) for name, newest in topics]
@@ -163,8 +179,9 @@ class Folder:
                 self.faults.append(f"{name}: rotten")
                 continue
             said = begin.decode().split("\n")
-        if said is None or said[0] != "fanwire history 1":
-            raise ValueError(f"{self.root}: no history of format 1")
+        if said is None or said[0] not in ("fanwire history 1", "fanwire history 2"):
+            raise ValueError(f"{self.root}: no history of format 1 or 2")
+        self.format = int(said[0][-1])
         words = [line.split(" ", 1) for line in said[1:]]
         values = dict(words)
         self.epoch, self.salt = values["epoch"], int(values["salt"], 16)
@@ -280,6 +297,8 @@ if __name__ == "__main__":
         event["payload"] = event["payload"].decode()
         if "before" in event:
             event["before"]["payload"] = event["before"]["payload"].decode()
+        if "meta" in event:
+            event["meta"]["properties"] = base64.b64encode(event["meta"]["properties"]).decode()
         print(json.dumps(event, ensure_ascii=False))
     for fault in folder.faults:
         print(fault, file=sys.stderr)

@@ -1,13 +1,15 @@
 """What lies in a data folder is what docs/HISTORY.md says, as a reader sees it that shares no code with the server."""
 
+import base64
 import json
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
 
 from history import Folder, crc32c, lz4_block
-from server import BINARY
+from server import BINARY, ROOT
 
 
 def run(*words, stdin=None):
@@ -21,7 +23,20 @@ def line(number):
         event |= {"op": "delete", "time_us": 2_000_000_000_000_000 + number, "offset": 1 + number // 3}
         before = {"op": "event", "offset": 1, "time_us": 7, "payload": {"before": number}}
         event["before"] = before
+    if number % 13 == 5:
+        event["meta"] = {"publisher": f"{0xffff_ffff_ffff_ff00 + number % 256:x}", "qos": number % 3, "retained": number % 2 == 1, "expiry_s": number}
+    if number % 13 == 7:
+        event["meta"] = {"qos": 1, "retained": False, "properties": base64.b64encode(bytes(range(number % 256))).decode()}
     return event | {"time_us": 2_000_000_000_000_000 + number, "home": number % 2}
+
+
+def meta_of(line):
+    """Of a line of NDJSON what its publisher said besides, as a folder's reader has it."""
+    said = line.get("meta")
+    if said is None:
+        return None
+    said = said | {"properties": base64.b64decode(said.get("properties", ""))}
+    return said | ({"publisher": int(said["publisher"], 16)} if "publisher" in said else {})
 
 
 class History(unittest.TestCase):
@@ -55,12 +70,30 @@ class History(unittest.TestCase):
             self.assertEqual((event["topic"], event["key"], event["time_us"]), (wanted["topic"], wanted["key"], wanted["time_us"]))
             self.assertEqual(event["op"], wanted.get("op", "upsert"))
             self.assertEqual("before" in event, "before" in wanted)
+            self.assertEqual(event.get("meta"), meta_of(wanted))
         exported = run("export", self.root)
         self.assertEqual(exported.returncode, 0)
         told = [json.loads(text) for text in exported.stdout.splitlines()]
         self.assertEqual([event["offset"] for event in told], [event["offset"] for event in folder.events])
         for event, text in zip(folder.events, exported.stdout.splitlines()):
             self.assertIn(b'"payload":' + event["payload"], text)
+            self.assertEqual(meta_of(json.loads(text)), event.get("meta"))
+
+    def test_a_folder_of_the_first_format_is_read_and_goes_on_in_the_newest(self):
+        shutil.copytree(ROOT / "tests/fixtures/history/format-1", self.root)
+        old = Folder(self.root)
+        self.assertEqual((old.faults, old.format), ([], 1))
+        lines = [json.loads(text) for text in (ROOT / "tests/fixtures/history/format-1.ndjson").read_text().splitlines()]
+        def told(folder):
+            return [(event["topic"], event["offset"], event["time_us"], json.loads(event["payload"])) for event in folder.events]
+        wanted = [(event["topic"], event["offset"], event["time_us"], event["payload"]) for event in lines]
+        self.assertEqual(told(old), wanted)
+        said = {"qos": 2, "retained": True, "expiry_s": 60, "properties": base64.b64encode(b"\x03\x00\x00").decode()}
+        self.import_lines([{"topic": "fleet/north", "key": "k", "payload": {"new": 1}, "meta": said}])
+        new = Folder(self.root)
+        self.assertEqual((new.faults, new.format), ([], 2))
+        self.assertEqual(told(new)[:-1], wanted)
+        self.assertEqual(new.events[-1]["meta"], meta_of({"meta": said}))
 
     def test_a_flipped_bit_is_seen_by_both(self):
         self.import_lines([line(number) for number in range(300)])

@@ -5,6 +5,7 @@ import queue
 import socket
 import struct
 import subprocess
+import tempfile
 import unittest
 import urllib.request
 
@@ -224,6 +225,43 @@ def read_all(sock):
     while piece := sock.recv(65536):
         said += piece
     return said
+
+
+class Kept(unittest.TestCase):
+    """Topics on a disk: a message is after a kill what it was."""
+
+    def server(self, place):
+        durable = '1000\n[[history.durable]]\ntopics = ["kept/**"]\n'
+        settings = {"data_dir": json.dumps(place), "mqtt.listen": '""', "topics_max": durable}
+        return MqttServer(drivers()[0], **settings)
+
+    def test_what_a_message_says_of_itself_outlasts_a_kill(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        said = Properties(PacketTypes.PUBLISH)
+        said.ContentType, said.ResponseTopic, said.CorrelationData = "text/plain", "r/t", b"\x00\xff"
+        said.UserProperty = [("a", "1"), ("a", "2")]
+        said.MessageExpiryInterval = 3600
+        with self.server(place.name) as server:
+            says = Client(server, "says", mqtt.MQTTv5)
+            for qos in (1, 2):
+                self.assertEqual(says.publish(f"kept/{qos}", f"on {qos}", qos, retain=True, properties=said), 0)
+            server.is_killed = True
+            server.process.kill()
+            says.paho.loop_stop()
+        with self.server(place.name) as server:
+            hears = Client(server, "hears", mqtt.MQTTv5)
+            self.addCleanup(hears.close)
+            hears.subscribe(("kept/#", SubscribeOptions(qos=2, retainAsPublished=True)))
+            heard = {message.topic: message for message in (hears.hear(), hears.hear())}
+            for qos in (1, 2):
+                message = heard[f"kept/{qos}"]
+                self.assertEqual((message.payload, message.qos, message.retain), (f"on {qos}".encode(), qos, True))
+                of = message.properties
+                self.assertEqual((of.ContentType, of.ResponseTopic, of.CorrelationData), ("text/plain", "r/t", b"\x00\xff"))
+                self.assertEqual(of.UserProperty, [("a", "1"), ("a", "2")])
+                self.assertLessEqual(of.MessageExpiryInterval, 3600)
+                self.assertGreater(of.MessageExpiryInterval, 3000)
 
 
 if __name__ == "__main__":

@@ -81,10 +81,10 @@ struct Heard {
 }
 
 impl Heard {
-    /// Whom a filter is forced on is told that a key was deleted only if the home still knew what it was: one that remembers little may not.
+    /// Whom a filter is forced on is told that a key has left its sight only if the event before is still held where that event is read: one that remembers little may not have it.
     fn forget_what_left(&mut self) {
         for lines in self.topics.values_mut() {
-            lines.retain(|line| !line.contains(" delete ") && !line.contains(" leave "));
+            lines.retain(|line| !line.contains(" leave "));
         }
         self.topics.retain(|_, lines| !lines.is_empty());
         if let Some((_, count)) = &mut self.live {

@@ -2,6 +2,10 @@
 
 #![no_main]
 
+#[expect(dead_code, reason = "a part of it is used")]
+#[path = "../../support/world.rs"]
+mod world;
+
 #[path = "../promises/confinement.rs"]
 mod promise;
 

@@ -3,13 +3,12 @@
 //! The first line is the target that it opens; each further line is a message of its, `!` and a number something that is published
 //! meanwhile, `~` a tenth of a second.
 
-#[expect(dead_code, unreachable_pub, reason = "a part of it is used")]
-#[expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
-#[path = "../../support/world.rs"]
-mod world;
-
 use std::sync::Arc;
 
+use crate::world::START_US;
+use crate::world::Wire;
+use crate::world::World;
+use crate::world::roomy;
 use fanwire::auth::Algorithm;
 use fanwire::auth::EventTypes;
 use fanwire::auth::Key;
@@ -22,10 +21,6 @@ use fanwire::auth::TokenRules;
 use fanwire::auth::Verifier;
 use fanwire::shard::Access;
 use fanwire::shard::Settings;
-use world::START_US;
-use world::Wire;
-use world::World;
-use world::roomy;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 /// Stands in every event that the token excludes, and in nothing else.

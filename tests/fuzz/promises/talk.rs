@@ -167,6 +167,7 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             | Step::Tell(_)
             | Step::Speak(_)
             | Step::Silence { .. }
+            | Step::Will(_)
             | Step::Window { .. }
             | Step::Claim { .. }
             | Step::Uncounted

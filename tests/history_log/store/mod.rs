@@ -5,6 +5,7 @@
 //! ascend; no offset that anybody may have seen is given twice.
 
 mod readings;
+mod sameness;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -23,7 +24,6 @@ use fanwire::event::TopicName;
 use fanwire::event::TopicPattern;
 use fanwire::history::asks::Answer;
 use fanwire::history::asks::Append;
-use fanwire::history::asks::Lost;
 use fanwire::history::asks::NoteAsk;
 use fanwire::history::asks::Restored;
 use fanwire::history::keeper::Keeper;
@@ -36,8 +36,12 @@ use fanwire::history::log::Limits;
 use fanwire::history::log::Note;
 
 use super::disk::Sim;
+use super::random_meta;
 use super::support::random::Random;
 use super::support::seeds;
+use sameness::check_before;
+use sameness::lacks_before;
+use sameness::place;
 
 /// Nobody knows what is on a disk that failed.
 #[derive(Debug)]
@@ -226,10 +230,20 @@ impl Life {
         for (shard, answer) in answers {
             let home = &mut self.homes[shard.index()];
             match answer {
-                Answer::Stored { run } => {
+                Answer::Stored { run, befores } => {
+                    let mut befores = VecDeque::from(befores.into_vec());
                     while home.line.front().is_some_and(|(of, _)| *of <= run) {
-                        let (of, events) = home.line.pop_front().unwrap();
-                        for event in &events {
+                        let (of, mut events) = home.line.pop_front().unwrap();
+                        for event in &mut events {
+                            let found = befores.pop_front_if(|(us, _)| *us == event.time_us);
+                            if lacks_before(event) {
+                                let found = found.map(|(_, found)| found);
+                                let is_sound = !self.is_rotten && !self.is_torn;
+                                check_before(&self.stored, event, found.as_deref(), is_sound);
+                                *event = Arc::new(Event { before: found, ..Event::clone(event) });
+                            } else {
+                                assert!(found.is_none(), "nobody asked: {event:?}");
+                            }
                             let seen =
                                 self.seen.insert(event.topic.clone(), event.offset).unwrap_or(0);
                             assert!(event.offset > seen, "{event:?} was given before: {seen}");
@@ -240,6 +254,7 @@ impl Life {
                         }
                         home.unsynced.push_back((of, events));
                     }
+                    assert!(befores.is_empty(), "of nothing that was written: {befores:?}");
                 }
                 Answer::Synced { run } => {
                     assert!(home.line.front().is_none_or(|(of, _)| *of > run), "not stored");
@@ -297,9 +312,15 @@ impl Life {
                 self.random.next(),
                 "x".repeat(self.random.below(200))
             );
+            let key: Arc<str> = Arc::from(format!("k{}", self.random.below(5)));
+            // This home has forgotten everything that is stored.
+            let mut line = home.line.iter().flat_map(|(_, events)| events).chain(&events);
+            let of_key = |other: &&Arc<Event>| other.topic == topic && other.key == key;
+            let known = line.rfind(of_key).filter(|known| known.op != Op::Delete);
+            let before = known.filter(|_| is_delete).cloned();
             events.push(Arc::new(Event {
                 topic,
-                key: Arc::from(format!("k{}", self.random.below(5))),
+                key,
                 op: if is_delete { Op::Delete } else { Op::Upsert },
                 home: HomeId::durable(shard, self.shards),
                 offset,
@@ -307,8 +328,8 @@ impl Life {
                 time_us: home.stamped_us,
                 payload: Bytes::from(text),
                 fields: Fields::default(),
-                before: None,
-                meta: None,
+                before,
+                meta: random_meta(&mut self.random),
             }));
         }
         if events.is_empty() {
@@ -409,19 +430,6 @@ impl Life {
         }
         disk
     }
-}
-
-fn place(event: &Event) -> Place {
-    (event.topic.clone(), event.offset)
-}
-
-fn covers(lost: &Lost, (topic, offset): &Place) -> bool {
-    lost.topic == *topic && lost.previous < *offset && *offset <= lost.last
-}
-
-fn is_same(one: &Event, other: &Event) -> bool {
-    (&one.topic, &one.key, one.op, one.offset, one.time_us, &one.payload)
-        == (&other.topic, &other.key, other.op, other.offset, other.time_us, &other.payload)
 }
 
 fn live(seed: u64) {

@@ -21,9 +21,10 @@ use fanwire::history::asks::Why;
 use super::Ended;
 use super::Life;
 use super::Place;
-use super::covers;
-use super::is_same;
-use super::place;
+use super::sameness::covers;
+use super::sameness::has_same_before;
+use super::sameness::is_same;
+use super::sameness::place;
 
 /// What is asked for: everything from some place on, or what is newest.
 enum Kind {
@@ -79,7 +80,7 @@ impl Life {
             lost.extend(told.lost);
             for event in &told.events {
                 let Some(open) = self.open.remove(&place(event)) else { continue };
-                let known = self.stored.entry(place(event)).or_insert_with(|| Arc::clone(&open));
+                let known = self.stored.entry(place(event)).or_insert_with(|| Arc::clone(event));
                 let is_known = is_same(known, event) || is_same(&open, event);
                 assert!(is_known, "{event:?} is not what was sent: {open:?}");
             }
@@ -253,7 +254,10 @@ impl Life {
         let wanted: Vec<_> = wanted.into_iter().filter(|event| event.time_us <= until_us).collect();
         for event in &wanted {
             match by_place.get(&place(event)) {
-                Some(found) => assert!(is_same(found, event), "{said}: {found:?} and {event:?}"),
+                Some(found) => assert!(
+                    is_same(found, event) && has_same_before(found, event),
+                    "{said}: {found:?} and {event:?}"
+                ),
                 None => {
                     let is_lost = told.lost.iter().any(|lost| {
                         covers(lost, &place(event)) && (!is_last || lost.why == Why::Corrupt)

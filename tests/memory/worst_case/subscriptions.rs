@@ -70,6 +70,44 @@ fn fill(world: &mut World, clients: &mut [Client], kind: fn(usize) -> Value) -> 
 }
 
 #[test]
+fn names_of_their_own_take_what_is_counted() {
+    const NAMES_BUDGET: usize = 256 << 10;
+    let memory = MemoryBounds { subscriptions_bytes_max: NAMES_BUDGET, ..MemoryBounds::default() };
+    let mut world = World::new(1, &Settings { memory, ..roomy() });
+    let mut clients: Vec<Client> =
+        (0..2_000).map(|_| Client::connect(&mut world, 0, 1 << 20, false)).collect();
+    world.settle();
+    let before = heap::held();
+    let mut count = 0;
+    for (number, client) in clients.iter_mut().enumerate() {
+        let id = format!("a name of its own {number}");
+        client.say(&mut world, &json!({"type": "subscribe", "id": id, "topics": ["a"]}));
+        world.settle();
+        client.read(&mut world, usize::MAX);
+        let is_refused = |told: &Told| matches!(told, Told::Other(said) if said["code"] == "too_many_subscriptions");
+        if std::mem::take(&mut client.told).iter().any(is_refused) {
+            break;
+        }
+        count += 1;
+    }
+    let held = usize::try_from(heap::held() - before).unwrap();
+    assert!((200..2_000).contains(&count), "{count} were let in");
+    assert!(held * 4 <= NAMES_BUDGET * 5, "{count} take {held} bytes");
+    clients.truncate(count);
+    // What they give up others may have, to the last byte.
+    for client in clients {
+        world.vanish(client.wire);
+    }
+    world.settle();
+    let wish = json!({"type": "subscribe", "id": 1, "topics": ["a"], "filter": "x = 1"});
+    let mut last = Client::connect(&mut world, 0, 1 << 20, false);
+    last.say(&mut world, &wish);
+    world.settle();
+    last.read(&mut world, usize::MAX);
+    assert!(last.told.iter().any(|told| matches!(told, Told::Live { .. })), "{:?}", last.told);
+}
+
+#[test]
 fn subscriptions_take_what_is_counted_and_one_more_is_refused() {
     for (name, kind) in KINDS {
         let memory = MemoryBounds { subscriptions_bytes_max: BUDGET, ..MemoryBounds::default() };

@@ -3,7 +3,6 @@
 //! Invariants: it never writes; a query takes at most as long as it may, and one whose client does not take its pages for too long is given up, so a reader is free again within a bounded time; of pages
 //! that wait to be taken no more is held than all readers together may hold.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
@@ -14,33 +13,63 @@ use std::time::Duration;
 use flume::Receiver;
 use flume::SendTimeoutError;
 use flume::Sender;
-use rusqlite::Connection;
 
-use super::connection;
-use super::connection::Purpose;
-use super::connection::each_row;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
-use crate::limits::SQLITE_OPS_PER_LOOK;
 use crate::limits::TABLE_ANSWERS_BYTES_MAX;
 use crate::limits::TABLE_PAGE_BYTES;
 use crate::limits::TABLE_PAGE_ROWS_MAX;
 use crate::limits::TABLE_STALLED_MS;
 use crate::tables::End;
 use crate::tables::ErrorCode;
+use crate::tables::Filter;
 use crate::tables::Page;
 use crate::tables::Query;
 use crate::tables::Schema;
+use crate::tables::Table;
 use crate::tables::TableError;
 use crate::tables::asks::Answer;
 use crate::tables::asks::Asker;
 use crate::tables::gather::Values;
 use crate::tables::gather::columns_read;
 use crate::tables::gather::gather;
-use crate::tables::sql::Statement;
 
 /// How often a reader that waits for room looks for it.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// Takes a row, and the number that stands behind it if one was asked for; an error ends the reading.
+pub(super) type Take<'a> = dyn FnMut(Values, Option<i64>) -> Result<(), TableError> + 'a;
+
+/// A database as one reader has it.
+pub(super) trait Reads: Send {
+    /// What is read from now on is of one moment, until `end`; it fails once `until` is over. `is_single`: it is the rows of one query and nothing else.
+    fn begin(&mut self, until: &Until, is_single: bool) -> Result<(), TableError>;
+
+    /// The rows of a query without preloads. `take` may read, too, unless it is the rows of one query and nothing else.
+    fn rows(&self, table: &Table, query: &Query, take: &mut Take<'_>) -> Result<(), TableError>;
+
+    /// How many rows pass.
+    fn count(&self, table: &Table, filter: &Filter) -> Result<u64, TableError>;
+
+    /// Nothing more is read of this moment.
+    fn end(&self);
+}
+
+/// How long something may take.
+#[derive(Clone, Debug)]
+pub(super) struct Until {
+    pub(super) clock: Clock,
+    pub(super) mono_us: u64,
+    /// Nobody wants it any more.
+    pub(super) is_left: Arc<AtomicBool>,
+}
+
+impl Until {
+    /// Whether it has taken too long, or nobody wants it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.clock.mono_us() >= self.mono_us || self.is_left.load(Ordering::Relaxed)
+    }
+}
 
 /// A query that is to be read.
 #[derive(Debug)]
@@ -89,19 +118,18 @@ pub(super) struct Shared {
 }
 
 /// One that reads.
-struct Reader {
-    connection: Connection,
+struct Reader<R> {
+    database: R,
     shared: Shared,
 }
 
 /// Begins one; it ends when nobody can hand it a job any more.
-pub(super) fn start(
-    path: &Path,
+pub(super) fn start<R: Reads + 'static>(
+    database: R,
     jobs: Receiver<Job>,
     shared: Shared,
 ) -> Result<JoinHandle<()>, std::io::Error> {
-    let opened = connection::open(path, Purpose::Read).map_err(std::io::Error::other)?;
-    let mut reader = Reader { connection: opened, shared };
+    let mut reader = Reader { database, shared };
     let thread = std::thread::Builder::new().name("tables-reader".to_owned());
     thread.spawn(move || {
         for job in &jobs {
@@ -110,7 +138,7 @@ pub(super) fn start(
     })
 }
 
-impl Reader {
+impl<R: Reads> Reader<R> {
     fn carry_out(&mut self, job: &Job) {
         if job.is_left.load(Ordering::Relaxed) {
             return;
@@ -124,15 +152,13 @@ impl Reader {
     /// Reads all pages, and sends all but the last.
     fn read(&mut self, job: &Job) -> Result<Page, TableError> {
         let Shared { clock, query_us_max, .. } = &self.shared;
-        let (clock, until_us) = (*clock, clock.mono_us() + query_us_max);
-        let is_left = Arc::clone(&job.is_left);
-        let is_over = move || clock.mono_us() >= until_us || is_left.load(Ordering::Relaxed);
-        let said = |error: rusqlite::Error| connection::table_error(&error, "");
-        self.connection.progress_handler(SQLITE_OPS_PER_LOOK, Some(is_over)).map_err(said)?;
+        let mono_us = clock.mono_us().saturating_add(*query_us_max);
+        let until = Until { clock: *clock, mono_us, is_left: Arc::clone(&job.is_left) };
+        let is_single = !job.query.wants_total && job.query.preload.is_empty();
         // Counts, rows and what is preloaded are of one moment.
-        let reading = self.connection.unchecked_transaction().map_err(said)?;
+        self.database.begin(&until, is_single)?;
         let page = self.read_within(job);
-        drop(reading);
+        self.database.end();
         page
     }
 
@@ -141,40 +167,29 @@ impl Reader {
         let query = &*job.query;
         let table = schema.table(query.table);
         let total = match query.wants_total {
-            true => {
-                Some(connection::number(&self.connection, &Statement::count(table, &query.filter))?)
-            }
+            true => Some(self.database.count(table, &query.filter)?),
             false => None,
         };
         let columns = columns_read(table, &query.columns, &query.preload);
-        let read = Query { columns: columns.clone(), preload: Vec::new(), ..query.clone() };
+        let read = Query { columns, preload: Vec::new(), ..query.clone() };
         let (mut rows, mut bytes) = (Vec::new(), 0);
         let mut end = End { count: 0, total, number: None };
-        each_row(
-            &self.connection,
-            &Statement::rows(table, &read),
-            (table, &columns),
-            |row, number| {
-                let row_bytes = size_of_val(&*row)
-                    + row.iter().map(crate::tables::Value::weight_bytes).sum::<usize>();
-                let is_full =
-                    rows.len() >= TABLE_PAGE_ROWS_MAX || bytes + row_bytes > TABLE_PAGE_BYTES;
-                if is_full && !rows.is_empty() {
-                    let page = self.page(query, std::mem::take(&mut rows), None)?;
-                    self.send(job, Answer::Page(page))?;
-                    bytes = 0;
-                }
-                bytes += row_bytes;
-                end.count += 1;
-                end.number = query
-                    .number_of
-                    .as_ref()
-                    .and(number)
-                    .and_then(|number| u64::try_from(number).ok());
-                rows.push(row);
-                Ok(true)
-            },
-        )?;
+        self.database.rows(table, &read, &mut |row, number| {
+            let row_bytes = size_of_val(&*row)
+                + row.iter().map(crate::tables::Value::weight_bytes).sum::<usize>();
+            let is_full = rows.len() >= TABLE_PAGE_ROWS_MAX || bytes + row_bytes > TABLE_PAGE_BYTES;
+            if is_full && !rows.is_empty() {
+                let page = self.page(query, std::mem::take(&mut rows), None)?;
+                self.send(job, Answer::Page(page))?;
+                bytes = 0;
+            }
+            bytes += row_bytes;
+            end.count += 1;
+            let number = query.number_of.as_ref().and(number);
+            end.number = number.and_then(|number| u64::try_from(number).ok());
+            rows.push(row);
+            Ok(())
+        })?;
         if query.number_of.is_some() && end.number.is_none() {
             return Err(TableError::new(ErrorCode::NotFound, "there is no such row"));
         }
@@ -186,18 +201,11 @@ impl Reader {
         let schema = &self.shared.schema;
         let table = schema.table(query.table);
         let mut answers = |query: &Query| {
-            let table = schema.table(query.table);
             let mut rows = Vec::new();
-            let columns = query.columns_of(table);
-            each_row(
-                &self.connection,
-                &Statement::rows(table, query),
-                (table, &columns),
-                |row, _| {
-                    rows.push(row);
-                    Ok(true)
-                },
-            )?;
+            self.database.rows(schema.table(query.table), query, &mut |row, _| {
+                rows.push(row);
+                Ok(())
+            })?;
             Ok(rows)
         };
         let asked = (&query.columns[..], &query.preload[..]);

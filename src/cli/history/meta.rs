@@ -1,0 +1,114 @@
+//! What a publisher said of an event besides its payload, as a member of a line of NDJSON: `export` writes it, `import` reads it.
+//!
+//! Invariant: what was exported comes back byte for byte. Bytes of a dialect's own are Base64, and a publisher, of which all 64 bits count, is hexadecimal.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::event::Meta;
+use crate::limits::META_BYTES_MAX;
+
+/// As it stands in a line; what is left out is nothing.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MetaLine {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    publisher: Option<String>,
+    #[serde(default)]
+    qos: u8,
+    #[serde(default)]
+    retained: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expiry_s: Option<u32>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    properties: String,
+}
+
+/// What is wrong with it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum MetaFault {
+    Publisher(String),
+    QoS(u8),
+    Properties,
+}
+
+impl fmt::Display for MetaFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Publisher(said) => {
+                write!(f, "meta.publisher is {said:?}; it is a number of 64 bits in hexadecimal")
+            }
+            Self::QoS(said) => write!(f, "meta.qos is {said}; it may be 0, 1 or 2"),
+            Self::Properties => {
+                write!(f, "meta.properties must be Base64 of at most {META_BYTES_MAX} bytes")
+            }
+        }
+    }
+}
+
+impl MetaLine {
+    pub(super) fn of(meta: &Meta) -> Self {
+        let Meta { publisher, qos, is_retained, expiry_s, ref properties } = *meta;
+        Self {
+            publisher: (publisher != 0).then(|| format!("{publisher:x}")),
+            qos,
+            retained: is_retained,
+            expiry_s,
+            properties: STANDARD.encode(properties),
+        }
+    }
+
+    pub(super) fn read(self) -> Result<Meta, MetaFault> {
+        let Self { publisher, qos, retained, expiry_s, properties } = self;
+        let number = |text: &str| u64::from_str_radix(text, 16).ok();
+        let publisher = match publisher {
+            None => 0,
+            Some(text) => number(&text).ok_or(MetaFault::Publisher(text))?,
+        };
+        if qos > 2 {
+            return Err(MetaFault::QoS(qos));
+        }
+        let properties = STANDARD.decode(properties).ok();
+        let properties = properties.filter(|bytes| bytes.len() <= META_BYTES_MAX);
+        let properties = properties.ok_or(MetaFault::Properties)?.into();
+        Ok(Meta { publisher, qos, is_retained: retained, expiry_s, properties })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_comes_back_and_what_it_cannot_be_is_named() {
+        let full = Meta {
+            publisher: u64::MAX,
+            qos: 2,
+            is_retained: true,
+            expiry_s: Some(60),
+            properties: (*b"\x03\x00\xff").into(),
+        };
+        let text = serde_json::to_string(&MetaLine::of(&full)).unwrap();
+        assert_eq!(
+            text,
+            r#"{"publisher":"ffffffffffffffff","qos":2,"retained":true,"expiry_s":60,"properties":"AwD/"}"#
+        );
+        for meta in [full, Meta::default()] {
+            let text = serde_json::to_string(&MetaLine::of(&meta)).unwrap();
+            let line: MetaLine = serde_json::from_str(&text).unwrap();
+            assert_eq!(line.read(), Ok(meta), "{text}");
+        }
+        for (text, wanted) in [
+            (r#"{"publisher":"x"}"#, MetaFault::Publisher("x".to_owned())),
+            (r#"{"qos":3}"#, MetaFault::QoS(3)),
+            (r#"{"properties":"?"}"#, MetaFault::Properties),
+        ] {
+            let line: MetaLine = serde_json::from_str(text).unwrap();
+            assert_eq!(line.read(), Err(wanted), "{text}");
+        }
+    }
+}
