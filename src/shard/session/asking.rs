@@ -5,6 +5,8 @@
 
 use super::super::Shard;
 use super::super::access::Who;
+use super::super::classes::Classes;
+use super::super::conns::Conns;
 use super::super::hooked::signed;
 use super::super::input::ConnId;
 use super::super::input::ConnRef;
@@ -143,7 +145,11 @@ impl Shard {
                 if let Some((ticket, is_behind_a_write)) = awaited {
                     let mut steps = self.answer_in_talk(id, ticket, reply.as_said(), now);
                     if is_behind_a_write {
-                        self.fill_reserved(id, &mut steps, now);
+                        let answer = first_said((&self.conns, &self.classes), id, &mut steps, now);
+                        if let Some(solo) = self.conns.solo_mut(id) {
+                            solo.outbox.fill(answer);
+                            self.mark_solo(id);
+                        }
                     }
                     let steps = self.take_steps(id, steps, now);
                     if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
@@ -156,22 +162,6 @@ impl Shard {
         }
         self.conns.resume(id);
         self.make_room(now);
-    }
-
-    /// What its client is answered now stands where that was kept for it: before what it was told meanwhile.
-    fn fill_reserved(&mut self, id: ConnId, steps: &mut Vec<Step>, now: Now) {
-        let answer = match steps.first() {
-            Some(Step::Say { .. } | Step::Tell(_)) => match steps.remove(0) {
-                Step::Say { kind, text } => Some(Item::Said { kind, text }),
-                Step::Tell(draft) => self.own_item(id, *draft, now),
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(solo) = self.conns.solo_mut(id) {
-            solo.outbox.fill(answer);
-            self.mark_solo(id);
-        }
     }
 
     /// Asks for the next page of what is being answered, if the client takes what it was told.
@@ -189,6 +179,26 @@ impl Shard {
             awaited.is_paused = false;
             tables.tell(&mut self.outgoing, Ask::More { asker });
         }
+    }
+}
+
+/// Takes what a client is answered now out of the first of these steps: it stands where that was kept for it, before what it was told meanwhile.
+fn first_said(
+    (conns, classes): (&Conns, &Classes),
+    id: ConnId,
+    steps: &mut Vec<Step>,
+    now: Now,
+) -> Option<Item> {
+    if !matches!(steps.first(), Some(Step::Say { .. } | Step::Tell(_))) {
+        return None;
+    }
+    match steps.remove(0) {
+        Step::Say { kind, text } => Some(Item::Said { kind, text }),
+        Step::Tell(draft) => {
+            let class = conns.find(id).and_then(|conn| conn.class)?;
+            classes.find(class)?.own_item(*draft, now)
+        }
+        _ => None,
     }
 }
 

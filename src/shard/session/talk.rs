@@ -19,7 +19,6 @@ use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
-use crate::event::Draft;
 
 /// Whether the next step is a publish.
 pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
@@ -103,9 +102,10 @@ impl Shard {
             match steps.remove(0) {
                 Step::Say { kind, text } => self.push_item(id, Item::Said { kind, text }),
                 Step::Tell(draft) => {
-                    if let Some(item) = self.own_item(id, *draft, now) {
-                        self.push_item(id, item);
-                    }
+                    let class = self.conns.find(id).and_then(|conn| conn.class);
+                    let class = class.and_then(|class| self.classes.find(class));
+                    let item = class.and_then(|class| class.own_item(*draft, now));
+                    item.into_iter().for_each(|item| self.push_item(id, item));
                 }
                 Step::Want(wishes) => self.want(id, &wishes, now),
                 Step::Subscribe(wish) => self.subscribe(id, &wish, now),
@@ -162,12 +162,6 @@ impl Shard {
             }
         }
         steps
-    }
-
-    /// What a client alone is told, as an event; `None`: none of its subscriptions is to its topic.
-    pub(super) fn own_item(&self, id: ConnId, draft: Draft, now: Now) -> Option<Item> {
-        let class = self.conns.find(id).and_then(|conn| conn.class);
-        class.and_then(|class| self.classes.find(class))?.own_item(draft, now)
     }
 
     /// A client has acknowledged a message: others may follow.
