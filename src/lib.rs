@@ -30,11 +30,15 @@ pub mod conn;
 
 pub mod dashboard;
 
+pub mod outbound;
+
 pub mod admin;
 
 pub mod store;
 
 pub mod backend;
+
+pub mod webhook;
 
 pub mod config;
 

@@ -14,6 +14,8 @@ mod cache;
 mod dialects;
 #[path = "limits/filters.rs"]
 mod filters;
+#[path = "limits/hooks.rs"]
+mod hooks;
 #[path = "limits/mqtt.rs"]
 mod mqtt;
 #[path = "limits/past.rs"]
@@ -28,6 +30,7 @@ pub use admin::*;
 pub use cache::*;
 pub use dialects::*;
 pub use filters::*;
+pub use hooks::*;
 pub use mqtt::*;
 pub use past::*;
 pub use tables::*;

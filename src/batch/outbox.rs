@@ -343,8 +343,11 @@ impl Outbox {
         next.filter(|item| item.event().is_some_and(|(event, _)| event.is_large()))
     }
 
-    /// Takes the next item.
+    /// Takes the next item, if it may leave.
     pub fn pop(&mut self) -> Option<Item> {
+        if self.is_reserved() {
+            return None;
+        }
         let waiting = self.items.pop_front()?;
         self.left += 1;
         let item = self.gone(waiting);
@@ -359,7 +362,7 @@ impl Outbox {
         let is_reply = |item: &Item| match item {
             Item::Said { kind, .. } => !matches!(*kind, "live" | "gap" | "skipped"),
             Item::Own { .. } | Item::Raw(_) => true,
-            Item::Event { .. } | Item::Past { .. } | Item::Reached { .. } => false,
+            Item::Event { .. } | Item::Past { .. } | Item::Reached { .. } | Item::Reserved => false,
         };
         let items = self.items.into_iter().flatten();
         items.map(|waiting| waiting.item).filter(is_reply).collect()
@@ -447,6 +450,8 @@ mod look;
 mod notices;
 
 mod passing;
+
+mod reserving;
 
 #[cfg(test)]
 mod tests;

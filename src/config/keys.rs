@@ -38,7 +38,8 @@ fn all() -> impl Iterator<Item = &'static Key> {
         .chain(super::keys_proxy::KEYS)
         .chain(super::keys_memory::KEYS)
         .chain(super::keys_tables::KEYS)
-        .chain(super::keys_cache::KEYS);
+        .chain(super::keys_cache::KEYS)
+        .chain(super::keys_hooks::KEYS);
     about_others.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
 }
 

@@ -9,9 +9,11 @@ mod dialects;
 mod docs;
 mod error;
 mod file;
+mod hooks;
 mod keys;
 mod keys_auth;
 mod keys_cache;
+mod keys_hooks;
 mod keys_memory;
 mod keys_proxy;
 mod keys_tables;
@@ -43,6 +45,7 @@ pub use docs::page;
 pub use error::ConfigError;
 pub use error::Origin;
 pub use error::Problem;
+pub use hooks::HooksConfig;
 pub use places::Places;
 pub use rows::BackendChoice;
 pub use rows::CacheChoice;
@@ -271,6 +274,7 @@ pub struct Config {
     pub data_dir: String,
     pub history: HistoryConfig,
     pub tables: TablesConfig,
+    pub hooks: HooksConfig,
     /// All protocols that are spoken, and what is set of each.
     pub dialects: Vec<DialectConfig>,
     pub own: OwnConfig,
@@ -399,6 +403,7 @@ impl Config {
             data_dir: String::new(),
             history: HistoryConfig::default(),
             tables: TablesConfig::default(),
+            hooks: HooksConfig::default(),
             dialects: protocols.iter().map(DialectConfig::blank).collect(),
             own: OwnConfig::default(),
             memory: MemoryConfig::default(),

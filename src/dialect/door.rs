@@ -188,12 +188,28 @@ pub enum Guard {
     Token,
     /// As `Token`; and a client that does neither may show a token later, and can do nothing until then.
     TokenOrLater,
+    /// As `Token`; and, where `before_connect` is asked, clients of whom that says who they are, which can do nothing until then.
+    TokenOrHook,
     /// Where keys are configured, clients that show a token, at once or later; where none are, clients that may be anonymous.
     TokenShown,
     /// Clients that show the admin secret.
     Secret,
     /// Anyone, or who shows the admin secret: as the settings say of figures.
     Figures,
+}
+
+impl Guard {
+    /// Whether who a client is may be found out once it is in; `has_keys`: there are keys to check tokens with; `is_hooked`: a hook looks at clients that connect.
+    #[must_use]
+    pub const fn may_say_later(self, has_keys: bool, is_hooked: bool) -> bool {
+        match self {
+            Self::Token => false,
+            Self::TokenOrHook => is_hooked,
+            Self::Nobody | Self::TokenOrLater | Self::TokenShown | Self::Secret | Self::Figures => {
+                has_keys
+            }
+        }
+    }
 }
 
 /// A conversation that begins on a WebSocket.

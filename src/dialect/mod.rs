@@ -8,6 +8,8 @@ mod door;
 
 mod event_id;
 
+pub mod hook;
+
 pub mod hyperbeam;
 
 pub mod json;
@@ -64,6 +66,8 @@ pub use door::Wanted;
 use event_id::LAST_ID_PARAMETER;
 pub use event_id::cursor_of;
 pub use event_id::last_id;
+pub use hook::Hook;
+pub use hook::HookTerms;
 pub use media::JSON;
 pub use media::LINES;
 pub use media::MediaType;
@@ -153,6 +157,8 @@ pub struct Setup<'a> {
     pub views: &'a Views,
     /// Bytes of one message of a client.
     pub message_bytes_max: usize,
+    /// Which hooks are asked.
+    pub hooks: HookTerms,
 }
 
 /// All protocols that there are. To add one, add its line, and its module above.

@@ -17,6 +17,8 @@ use crate::dialect::SubId;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::dialect::Views;
+use crate::dialect::hook;
+use crate::dialect::hook::HookTerms;
 use crate::event::Draft;
 use crate::position::Playback;
 use crate::position::Seek;
@@ -69,6 +71,9 @@ pub struct Will {
 pub trait Correspond: Talk {
     /// What is heard from here on is of the client whose topics begin so: `PREFIX/CLIENT`.
     fn hears_from(&mut self, base: &str);
+
+    /// This is what the client has shown of who it is, for hooks to look at.
+    fn shows(&mut self, shown: hook::Credentials);
 }
 
 /// A conversation that asks.
@@ -135,6 +140,8 @@ pub struct Context<'a> {
     pub serial: u64,
     /// Which tables there are.
     pub tables: &'a Schema,
+    /// Which hooks are asked.
+    pub hooks: HookTerms,
 }
 
 /// What a conversation calls a question of its own, so that it knows the answer by it.
@@ -173,6 +180,10 @@ pub enum Request {
     Query(Box<Query>),
     /// Changes a row. It is answered before the client hears the row's event.
     Write(Box<Write>),
+    /// Asks whoever answers this hook. Nothing else that the client says is carried out before the answer; what it is told after a write waits, too, so that the answer comes first.
+    Hook(Box<hook::Call>),
+    /// Lets the client in as whom a hook has named, if nobody knows yet who it is.
+    Admit(Box<hook::Identity>),
 }
 
 /// What became of a question.
@@ -199,6 +210,8 @@ pub enum Answer<'a> {
     Written(&'a Written),
     /// A query or a write is refused, or failed; a query's pages may have come before.
     TableFailed(&'a TableError),
+    /// What whoever answers the hook says, or why nobody does.
+    Hooked(&'a hook::Answered),
 }
 
 /// One thing to be done for a client.
@@ -211,7 +224,7 @@ pub enum Step {
     Tell(Box<Draft>),
     /// From here on these are the client's subscriptions, by id; its other subscriptions end without a word.
     Want(Vec<Wish>),
-    /// Subscribes; the outcome is told (`Dialect::outcome`).
+    /// Subscribes; the outcome is told (`Dialect::outcome`). A client whose dialect has no words for outcomes is closed with 1008 if it is refused.
     Subscribe(Wish),
     /// Changes a running subscription; the outcome is told.
     Update { id: SubId, change: Box<Change>, seek: Box<Seek> },
@@ -233,8 +246,12 @@ pub enum Step {
     Window { most: u16 },
     /// The client has the message of this number; `is_done`: the number is free again.
     Acknowledged { number: u16, is_done: bool },
+    /// Whoever answers hooks is told with this call that the connection has ended; nobody waits for what is said to that.
+    AtEnd(Box<hook::Call>),
     /// Closes the connection with this code and reason.
     Close { code: u16, reason: &'static str },
+    /// Ends the connection without a word.
+    Abort,
 }
 
 impl Step {

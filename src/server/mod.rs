@@ -13,6 +13,7 @@ mod error;
 mod fd_table;
 mod grants;
 mod handover;
+mod hooking;
 mod inherited;
 mod keys;
 mod memory;
@@ -74,6 +75,7 @@ use crate::conn::Tls;
 use crate::conn::Told;
 use crate::conn::World;
 use crate::conn::weave;
+use crate::dialect::hook::Hooks;
 use crate::event::ShardId;
 use crate::limits::SETTINGS_RENEWALS_MAX;
 use crate::limits::TLS_RENEWALS_MAX;
@@ -82,8 +84,10 @@ use crate::shard::Port;
 use crate::shard::Settings;
 use crate::shard::Shard;
 use handover::Wire;
+use hooking::Hooking;
 use inherited::Share;
 use keys::Keeping;
+use parties::BeginHooks;
 use parties::BeginStore;
 use parties::BeginTables;
 use parties::Begun;
@@ -117,6 +121,8 @@ pub struct Running {
     storing: Option<Storing>,
     /// Has the tables, if there are any.
     tabling: Option<Tabling>,
+    /// Answers hooks, if any are asked.
+    hooking: Option<Hooking>,
     /// Where each shard is asked for copies of its listeners.
     wires: Vec<Wire>,
 }
@@ -161,6 +167,7 @@ impl Running {
             keeping.let_go();
         }
         // Shards may have had something to keep until they ended.
+        drop(self.hooking);
         drop(self.tabling);
         drop(self.storing);
         cut_off
@@ -198,12 +205,28 @@ impl Server {
         Self::take_over(config, Inherited::default())
     }
 
+    /// Starts one whose hooks are answered by an embedder in Rust, instead of over HTTP.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_with_hooks(config: &Config, hooks: Arc<dyn Hooks>) -> Result<Running, StartError> {
+        Self::begin(config, Inherited::default(), Some(hooks))
+    }
+
     /// Starts one in the place of a former one, which has handed its listeners over. With a data folder the former stops before this one accepts anybody: who
     /// connects in between waits. Without one both accept for a moment.
     ///
     /// # Errors
     /// As `start`.
     pub fn take_over(config: &Config, inherited: Inherited) -> Result<Running, StartError> {
+        Self::begin(config, inherited, None)
+    }
+
+    fn begin(
+        config: &Config,
+        inherited: Inherited,
+        hooks: Option<Arc<dyn Hooks>>,
+    ) -> Result<Running, StartError> {
         let inherited = RefCell::new(inherited);
         // All that a new epoch must do is differ from the one before: positions of a former life are then recognised.
         let epoch: Arc<str> = format!("{:x}", Clock::start().now().wall_us).into();
@@ -233,7 +256,18 @@ impl Server {
         });
         let tables: Box<BeginTables<'_, _>> =
             Box::new(|schema, place, about| Tabling::start(config, schema, place, about));
-        let parties = Parties { store, tables: Some(tables), keeper: None };
+        let hooks = match hooks {
+            Some(hooks) => Some(hooks),
+            None => hooking::over_http(config, Clock::start())?
+                .map(|hooks| -> Arc<dyn Hooks> { Arc::new(hooks) }),
+        };
+        let hooks = hooks.map(|hooks| -> Result<BeginHooks<'_, _>, StartError> {
+            let terms = hooking::terms(config, hooks.asked())?;
+            let begin = move |place, clock| Hooking::start(config, &hooks, place, clock);
+            Ok(BeginHooks { terms, begin: Box::new(begin) })
+        });
+        let hooks = hooks.transpose()?;
+        let parties = Parties { store, tables: Some(tables), keeper: None, hooks };
         start(config, world, keys::keep, parties, &inherited)
     }
 }
@@ -282,7 +316,8 @@ where
     }
     // Their sockets and files are opened only now, so that no shard's own table holds on to them.
     let links = others.map(Party::new);
-    let Begun { keeping, storing, tabling } = parties.begin(&plan, links, (&board, clock), keep)?;
+    let Begun { keeping, storing, tabling, hooking } =
+        parties.begin(&plan, links, (&board, clock), keep)?;
     // Held until every shard listens beside it, so that a port that was found free stays ours.
     let mut reserved = Vec::with_capacity(places.len());
     for place in places.iter_mut().filter(|place| !place.is_inherited) {
@@ -314,6 +349,7 @@ where
         watching,
         storing,
         tabling,
+        hooking,
         config,
         renew,
         wires,

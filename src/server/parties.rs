@@ -7,6 +7,7 @@ use std::sync::Arc;
 use flume::Sender;
 
 use super::error::StartError;
+use super::hooking::Hooking;
 use super::keys;
 use super::keys::Keeping;
 use super::plan::Plan;
@@ -17,9 +18,11 @@ use crate::admin::Board;
 use crate::admin::jwks::JwksKeeper;
 use crate::clock::Clock;
 use crate::conn::Party;
+use crate::dialect::HookTerms;
 use crate::event::Homes;
 use crate::event::TopicPattern;
 use crate::shard::Durable;
+use crate::shard::Hooks;
 use crate::shard::PartyId;
 use crate::tables::Schema;
 
@@ -29,7 +32,16 @@ pub(super) struct Parties<'a, M> {
     pub(super) store: Option<BeginStore<'a, M>>,
     /// Begun only if there are tables.
     pub(super) tables: Option<Box<BeginTables<'a, M>>>,
+    pub(super) hooks: Option<BeginHooks<'a, M>>,
 }
+
+/// How whoever answers hooks is begun, and what conversations are told of it.
+pub(super) struct BeginHooks<'a, M> {
+    pub(super) terms: HookTerms,
+    pub(super) begin: Box<BeginHooking<'a, M>>,
+}
+
+type BeginHooking<'a, M> = dyn FnOnce((Party<M>, u16), Clock) -> Result<Hooking, StartError> + 'a;
 
 /// How the tables are begun.
 pub(super) type BeginTables<'a, M> = dyn FnOnce(&Schema, (Party<M>, Homes), (&Arc<Board>, Clock)) -> Result<Tabling, StartError>
@@ -49,6 +61,7 @@ pub(super) struct Begun {
     pub(super) keeping: Option<Keeping>,
     pub(super) storing: Option<Storing>,
     pub(super) tabling: Option<Tabling>,
+    pub(super) hooking: Option<Hooking>,
 }
 
 impl<M: crate::shard::Message> Parties<'_, M> {
@@ -68,6 +81,11 @@ impl<M: crate::shard::Message> Parties<'_, M> {
         });
         let has_tables = self.tables.is_some() && !plan.settings.tables.schema.is_empty();
         plan.settings.tables.party = seat(has_tables);
+        // Hooks are asked of tables only.
+        let party = seat(has_tables && self.hooks.is_some());
+        if let (Some(party), Some(hooks)) = (party, &self.hooks) {
+            plan.settings.hooks = Hooks { terms: hooks.terms, party: Some(party) };
+        }
         count
     }
 
@@ -114,6 +132,10 @@ impl<M: crate::shard::Message> Parties<'_, M> {
             }
             _ => None,
         };
-        Ok(Begun { keeping, storing, tabling })
+        let hooking = match (place(plan.settings.hooks.party.is_some()), self.hooks) {
+            (Some(party), Some(hooks)) => Some((hooks.begin)((party, shard_count), clock)?),
+            _ => None,
+        };
+        Ok(Begun { keeping, storing, tabling, hooking })
     }
 }

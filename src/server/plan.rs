@@ -30,6 +30,7 @@ use crate::limits::SHARDS_MAX;
 use crate::limits::TLS_HANDSHAKES_MAX;
 use crate::shard::Bounds;
 use crate::shard::Elsewhere;
+use crate::shard::Hooks;
 use crate::shard::MemoryBounds;
 use crate::shard::Returns;
 use crate::shard::Settings;
@@ -206,6 +207,7 @@ pub(super) fn settings(
         },
         durable: None,
         tables: Tables { schema: tabling::schema(config)?, party: None },
+        hooks: Hooks::default(),
     })
 }
 

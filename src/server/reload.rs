@@ -9,13 +9,16 @@ use std::time::Duration;
 use super::Running;
 use super::Server;
 use super::error::StartError;
+use super::hooking;
 use super::keys;
 use super::places;
 use super::plan::Plan;
 use super::tls::Certificates;
+use crate::clock::Clock;
 use crate::config::Change;
 use crate::config::Config;
 use crate::config::When;
+use crate::dialect::hook::HookSet;
 use crate::limits::RELOAD_MS_MAX;
 
 /// What came of reading a configuration anew.
@@ -41,6 +44,8 @@ impl Server {
 fn checked(config: &Config) -> Result<(Plan, Option<Certificates>), StartError> {
     let plan = Plan::new(config)?;
     keys::keeper(config)?;
+    hooking::over_http(config, Clock::start())?;
+    hooking::terms(config, HookSet::default())?;
     let certificates = Certificates::new(config)?;
     if let Some(certificates) = &certificates {
         certificates.check()?;

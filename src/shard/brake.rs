@@ -160,6 +160,8 @@ impl Solo {
     /// Whether its client is told of the present, and its socket took something lately or could.
     fn moves(&self, now: Now) -> bool {
         let moved_lately = now.mono_ms.saturating_sub(self.moved_ms) < BRAKE_MOVED_MS;
-        self.replays.is_empty() && self.closing.is_none() && (!self.blocked || moved_lately)
+        // Whoever waits for a hook could not be told more by waiting for it.
+        let is_told = self.replays.is_empty() && self.closing.is_none();
+        is_told && !self.outbox.is_reserved() && (!self.blocked || moved_lately)
     }
 }

@@ -284,6 +284,7 @@ impl<'a> Filling<'a> {
                 self.said(kind, &text, (&solo.cursor, solo.mark));
             }
             Item::Raw(bytes) => self.raw(&bytes),
+            Item::Reserved => unreachable!("it leaves once it is filled"),
             Item::Reached { homes, mark } => {
                 solo.is_telling = false;
                 solo.mark = mark.or(solo.mark);

@@ -26,6 +26,7 @@ use crate::batch::Item;
 use crate::dialect::Outcome;
 use crate::dialect::Talk;
 use crate::dialect::Will;
+use crate::dialect::hook;
 use crate::event::ShardId;
 
 /// A class of a shard.
@@ -70,6 +71,8 @@ pub(super) struct Origin {
     pub(super) window_max: u16,
     /// Its hold on a name that is its own.
     pub(super) hold: Option<Box<Hold>>,
+    /// What whoever answers hooks is told when it ends.
+    pub(super) at_end: Option<Box<hook::Call>>,
     /// What is published for it when it is over.
     pub(super) will: Option<Box<Will>>,
 }

@@ -313,6 +313,7 @@ fn put_row(page: &mut String, door: &Door) {
         Guard::Nobody => "anyone",
         Guard::Token => "a token, or anonymous",
         Guard::TokenOrLater => "a token, at once or later, or anonymous",
+        Guard::TokenOrHook => "a token, anonymous, or as `hooks.before_connect` says",
         Guard::TokenShown => "where keys are set a token, at once or later; else anonymous",
         Guard::Secret => "the admin secret",
         Guard::Figures => "anyone; with `auth.metrics = \"secret\"` the admin secret",

@@ -20,6 +20,9 @@ use crate::dialect::Listing;
 use crate::dialect::Placed;
 pub use crate::dialect::Port;
 use crate::dialect::RefusalCode;
+use crate::dialect::hook::Answered;
+use crate::dialect::hook::HookAsk;
+use crate::dialect::hook::Verdict;
 use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
@@ -63,6 +66,18 @@ pub struct Claimant {
     pub address: Address,
     /// It does not go on from what was left behind.
     pub is_clean: bool,
+}
+
+/// How whoever has the tables, or answers hooks, knows a connection.
+pub(super) fn asker_of(shard: ShardId, conn: ConnRef) -> tables::Asker {
+    tables::Asker { shard, conn: u64::from(conn.generation) << 32 | u64::from(conn.id.0) }
+}
+
+/// The connection of its shard that is meant.
+#[expect(clippy::cast_possible_truncation, reason = "each half of it is one")]
+#[must_use]
+pub const fn conn_of(asker: tables::Asker) -> ConnRef {
+    ConnRef { id: ConnId(asker.conn as u32), generation: (asker.conn >> 32) as u32 }
 }
 
 /// A message from one party to another.
@@ -120,6 +135,10 @@ pub enum Mesh {
     TablesSay { conn: ConnRef, answer: Box<tables::Answer> },
     /// From it, to the home of the table's topic: a row has changed.
     Told(Box<tables::Told>),
+    /// To whoever answers hooks.
+    Hook(Box<HookAsk>),
+    /// From it, to the shard of whoever asked.
+    HookSays { conn: ConnRef, answered: Box<Answered> },
 
     /// To every shard: which topics are listed there?
     AskTopics(Address, Listing),
@@ -145,6 +164,8 @@ impl Message for Mesh {
             Self::StoreSays(_) => Lane::Control,
             // In the order in which they were said, as much as there is of it; rows can wait until there is room for them.
             Self::Tables(_) | Self::Told(_) => Lane::Data,
+            // As large as what clients say and are answered; each is about one connection that waits for it.
+            Self::Hook(_) | Self::HookSays { .. } => Lane::Data,
             // Whoever wrote a row is answered before it hears the row's event.
             Self::TablesSay { answer, .. } => match **answer {
                 tables::Answer::Written(_) => Lane::Control,
@@ -202,6 +223,10 @@ impl Message for Mesh {
             Self::Tables(ask) => ask.weight_bytes(),
             Self::TablesSay { answer, .. } => answer.weight_bytes(),
             Self::Told(told) => told.draft.weight_bytes(),
+            Self::Hook(ask) => ask.call.weight_bytes(),
+            Self::HookSays { answered, .. } => {
+                answered.as_ref().as_ref().map_or(0, Verdict::weight_bytes)
+            }
             Self::Topics { topics, .. } => {
                 topics.iter().map(|topic| topic.len() + size_of::<String>()).sum()
             }

@@ -13,9 +13,9 @@ use super::farewell;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
+use super::input::asker_of;
 use super::life::SWEEP_TICKS;
 use super::names::Holding;
-use super::rows::asker_of;
 use super::session::Patience;
 use super::session::Session;
 use super::solo::AfterSent;
@@ -104,6 +104,9 @@ impl Shard {
         }
         if let Session::WebSocket(websocket) = &mut conn.session {
             websocket.release(self.intake.inbound());
+        }
+        if let Some(call) = conn.take_end((self.shards.here(), id)) {
+            self.settings.hooks.tell_end(&mut self.outgoing, &call);
         }
         // What of it outlasts the connection was kept as its subscriptions ended.
         conn.talk = None;

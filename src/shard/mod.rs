@@ -32,6 +32,7 @@ mod gathered;
 mod histogram;
 mod hold;
 mod home;
+mod hooked;
 mod ingest;
 mod input;
 mod inquiry;
@@ -123,6 +124,7 @@ pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
 pub use input::ReadWish;
+pub use input::conn_of;
 pub use inquiry::ConnName;
 pub use inquiry::Finding;
 pub use inquiry::Findings;
@@ -136,10 +138,10 @@ pub use passed_on::Proxies;
 pub use peer::Peer;
 pub use returns::Elsewhere;
 pub use returns::Returns;
-pub use rows::conn_of;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::Durable;
+pub use settings::Hooks;
 pub use settings::MemoryBounds;
 pub use settings::OwnEvents;
 pub use settings::Settings;
@@ -161,6 +163,7 @@ use crate::clock::Now;
 use crate::event::ShardId;
 use crate::history::Held;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
+use session::Reply;
 
 /// One core's world.
 #[derive(Debug)]
@@ -268,7 +271,14 @@ impl Shard {
             Mesh::KeysWanted => {}
             // This shard has no tables.
             Mesh::Tables(_) => {}
-            Mesh::TablesSay { conn, answer } => self.table_answered(conn, &answer, now),
+            Mesh::TablesSay { conn, answer } => {
+                self.answered_outside(conn, &Reply::Table(&answer), now);
+            }
+            // This shard answers none.
+            Mesh::Hook(_) => {}
+            Mesh::HookSays { conn, answered } => {
+                self.answered_outside(conn, &Reply::Hook(&answered), now);
+            }
             Mesh::Told(told) => self.row_told(*told, now),
             // This shard is no store.
             Mesh::Store(_) => {}

@@ -7,34 +7,22 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::input::ConnId;
-use super::input::ConnRef;
 use super::input::Mesh;
+use super::input::conn_of;
 use super::lanes::Lane;
 use super::lanes::Outgoing;
+use super::session::Reply;
 use super::settings::Tables;
 use super::tickets::Question;
 use super::tickets::Tickets;
 use crate::clock::Now;
 use crate::event::Event;
-use crate::event::ShardId;
 use crate::tables::ErrorCode;
 use crate::tables::TableError;
 use crate::tables::asks::Answer;
 use crate::tables::asks::Ask;
 use crate::tables::asks::Asker;
 use crate::tables::asks::Told;
-
-/// How whoever has the tables knows a connection.
-pub(super) fn asker_of(shard: ShardId, conn: ConnRef) -> Asker {
-    Asker { shard, conn: u64::from(conn.generation) << 32 | u64::from(conn.id.0) }
-}
-
-/// The connection of its shard that is meant.
-#[expect(clippy::cast_possible_truncation, reason = "each half of it is one")]
-#[must_use]
-pub const fn conn_of(asker: Asker) -> ConnRef {
-    ConnRef { id: ConnId(asker.conn as u32), generation: (asker.conn >> 32) as u32 }
-}
 
 impl Tables {
     /// Hands on what is asked, if there is room; says what it weighs.
@@ -97,10 +85,11 @@ impl Shard {
     /// A row of a table whose topic is at home here has changed.
     pub(super) fn row_told(&mut self, told: Told, now: Now) {
         if let Some((asker, written)) = told.answer {
-            let (conn, answer) = (conn_of(asker), Box::new(Answer::Written(written)));
+            let (conn, answer) = (conn_of(asker), Answer::Written(written));
             if asker.shard == self.shards.here() {
-                self.table_answered(conn, &answer, now);
+                self.answered_outside(conn, &Reply::Table(&answer), now);
             } else {
+                let answer = Box::new(answer);
                 self.outgoing.to(asker.shard).push(Mesh::TablesSay { conn, answer });
             }
         }

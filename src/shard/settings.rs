@@ -6,6 +6,7 @@ use super::access::Access;
 use super::lanes::PartyId;
 use super::returns::Returns;
 use super::transport::Voice;
+use crate::dialect::HookTerms;
 use crate::dialect::Silence;
 use crate::dialect::Views;
 use crate::event::Homes;
@@ -60,6 +61,7 @@ pub struct Settings {
     /// Which topics are kept by a store, and which party that is; `None`: memory is all the history there is.
     pub durable: Option<Durable>,
     pub tables: Tables,
+    pub hooks: Hooks,
 }
 
 impl Settings {
@@ -124,6 +126,14 @@ impl Settings {
 pub struct Tables {
     pub schema: Schema,
     /// `None`: there are none.
+    pub party: Option<PartyId>,
+}
+
+/// Which hooks are asked, and which party answers them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hooks {
+    pub terms: HookTerms,
+    /// `None`: nobody, and none is asked.
     pub party: Option<PartyId>,
 }
 

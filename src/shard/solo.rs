@@ -17,6 +17,7 @@ use crate::batch::Outbox;
 use crate::batch::Owed;
 use crate::clock::Now;
 use crate::dialect::SubId;
+use crate::dialect::hook::Identity;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::event::Mark;
@@ -68,6 +69,8 @@ pub(super) enum Shown<'a> {
     Token(&'a str),
     /// As in a request: a token counts where there are keys to check it with, and without one it may be known by its certificate, or be anyone.
     Perhaps(Option<&'a str>),
+    /// Nothing that is checked here: a hook has looked at it, and says who that is.
+    Named(&'a Identity),
 }
 
 /// Which of a connection's subscriptions is told of the past, and whether it was running before.
@@ -154,12 +157,13 @@ impl Solo {
         self.replays.iter().any(|replay| replay.is_awaited)
     }
 
-    /// Whether all that waits has to wait until its client has acknowledged something.
+    /// Whether all that waits has to wait: until its client has acknowledged something, or what it is to be answered first is known.
     pub(super) fn is_held(&self) -> bool {
         let window = self.window.as_deref();
         let is_shut = |of: &Window| of.is_full() && of.again().is_none();
         self.owed.is_empty()
-            && window.is_some_and(|of| is_shut(of) && of.held_until >= self.outbox.end())
+            && (self.outbox.is_reserved()
+                || window.is_some_and(|of| is_shut(of) && of.held_until >= self.outbox.end()))
     }
 
     /// Whether all was sent and nothing is awaited.

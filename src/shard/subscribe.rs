@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Shard;
 use super::class::ClassKey;
 use super::class::weight_of;
+use super::closes::CLOSE_POLICY;
 use super::input::ConnId;
 use super::names::Holding;
 use super::playing::check_seek;
@@ -44,6 +45,11 @@ impl Shard {
             self.subscribe_or_refuse(id, subscription, ((since, *playback), Part::Refused), now)
         {
             self.say(id, &Outcome::Refused { id: Some(&subscription.id), refusal: &refusal });
+            let has_words = |voice: Voice| voice.dialect.speaker().outcome.is_some();
+            if !self.conns.voice_of(id).is_some_and(has_words) {
+                // Who could not be told would wait for events that never come.
+                self.close(id, CLOSE_POLICY, &refusal.message, now);
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Question {
     Operator(Gathered),
     /// What was asked of whoever has the tables.
     Table,
+    /// What was asked of whoever answers hooks.
+    Hook,
 }
 
 /// Bytes that a draft takes until it has its place and its publisher was told, about.
@@ -95,6 +97,11 @@ impl Tickets {
 
     pub(super) fn pop_outside(&mut self) -> Option<(ConnRef, AdminRequest)> {
         self.outside.pop_front()
+    }
+
+    /// What a connection waits for, to be looked at.
+    pub(super) fn find(&self, id: ConnId) -> Option<&Question> {
+        self.open.get(&id)
     }
 
     /// What a connection waits for.

@@ -160,11 +160,12 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
         "config",
         &[
             &["error"],
-            &["file", "levels", "places", "rows", "takes"],
+            &["file", "hooks", "levels", "places", "rows", "takes"],
             &[
                 "dialects",
                 "keys",
                 "keys_auth",
+                "keys_hooks",
                 "keys_cache",
                 "keys_memory",
                 "keys_proxy",

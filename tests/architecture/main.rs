@@ -31,12 +31,12 @@ const FLOORS: [&[&str]; 7] = [
     &["position", "tables"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "admin", "store", "backend", "ingest"],
+    &["conn", "outbound", "admin", "store", "backend", "webhook", "ingest"],
     &["config", "server", "cli"],
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 9] = [
+const STEPS: [(&str, &str, &str); 12] = [
     (
         "dialect",
         "batch",
@@ -50,6 +50,9 @@ const STEPS: [(&str, &str, &str); 9] = [
     ),
     ("store", "conn", "the store is a party of the mesh, and hears by its lanes"),
     ("backend", "conn", "whoever has the tables is a party of the mesh, and hears by its lanes"),
+    ("webhook", "conn", "whoever answers hooks is a party of the mesh, and hears by its lanes"),
+    ("webhook", "outbound", "hooks are asked over HTTP, of whom the operator has named"),
+    ("admin", "outbound", "key sets are fetched so, too"),
     ("admin", "backend", "the page of figures has those of whoever has the tables"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
@@ -194,6 +197,7 @@ fn siblings_behind_a_seam_do_not_know_each_other() {
             if !matches!(
                 member,
                 "mod"
+                    | "hook"
                     | "json"
                     | "talk"
                     | "terms"

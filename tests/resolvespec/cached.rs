@@ -18,6 +18,7 @@ use fanwire::shard::Settings;
 use fanwire::tables::keeper::Keeper;
 use serde_json::Value;
 
+use crate::rights::By;
 use crate::rights::Scene;
 use crate::rights::open;
 use crate::scene::Client;
@@ -76,7 +77,7 @@ struct Three {
 
 impl Three {
     fn new(seed: u64, join: impl FnOnce(&mut World, &Settings)) -> Self {
-        let mut scene = Scene::new(seed, join);
+        let mut scene = Scene::new(seed, By::Token, join);
         let blue = open(&mut scene.world, 0, BLUE);
         Self { scene, blue }
     }
@@ -104,7 +105,7 @@ fn run(seed: u64) {
         expected
     };
     // What is said is made by a third scene, so that neither of the two says more than it is told to.
-    let mut words = Scene::new(seed, tables::join);
+    let mut words = Scene::new(seed, By::Token, tables::join);
     let mut found = 0;
     for _ in 0..ROUNDS {
         let is_read = |said: &String| said.contains(r#""operation":"read""#);

@@ -1,17 +1,26 @@
-//! Whatever a client says, it reads, writes and hears nothing beyond the filter that its token forces: rows, preloads, counts, numbers and notifications included.
+//! Whatever a client says, it reads, writes and hears nothing beyond the filter that its token or a hook forces, nor a column that a hook masks: rows, preloads, counts, numbers and notifications included.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fanwire::dialect::Hook;
+use fanwire::dialect::hook::Answered;
+use fanwire::dialect::hook::Call;
+use fanwire::dialect::hook::Chain;
+use fanwire::dialect::hook::Json;
+use fanwire::dialect::hook::Verdict;
 use fanwire::shard::Settings;
 use serde_json::Value;
 
 use crate::scene;
 use crate::scene::Client;
 use crate::support::fits::with_tokens;
+use crate::support::hooks;
 use crate::support::random::Random;
 use crate::support::seeds;
 use crate::support::tables;
 use crate::support::world::World;
+use crate::support::world::party::Manner;
 use crate::support::world::roomy;
 
 /// Stands in every row that is not red, and in none that is.
@@ -22,8 +31,50 @@ pub(crate) fn open(world: &mut World, shard: usize, claims: &str) -> Client {
     Client::open(world, shard, &format!("?token={token}"), 1 << 22)
 }
 
+/// What confines a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Token,
+    /// Once, when it connects.
+    Connect,
+    /// Each of its messages.
+    Handle,
+    /// Each of its operations.
+    Operations,
+}
+
+/// Hooks that let one client see red rows only, and no ages.
+fn hooks_of(by: By) -> Chain {
+    let confine = |call: &Call| -> Answered {
+        let is_root = call.caller.user.as_deref() == Some("root");
+        let red = Json::new(RED).unwrap();
+        let mask = Json::new(r#"["age"]"#).unwrap();
+        Ok(match is_root {
+            true => Verdict::default(),
+            false => Verdict::default().with_filters(red).with_mask(mask),
+        })
+    };
+    let hooks: &[Hook] = match by {
+        By::Token => &[],
+        By::Connect => &[Hook::BeforeConnect],
+        By::Handle => &[Hook::BeforeHandle],
+        By::Operations => &[
+            Hook::BeforeRead,
+            Hook::BeforeCreate,
+            Hook::BeforeUpdate,
+            Hook::BeforeDelete,
+            Hook::BeforeSubscribe,
+        ],
+    };
+    hooks.iter().fold(Chain::default(), |chain, hook| chain.on(*hook, confine))
+}
+
+/// The tables that have a team.
+const RED: &str = r#"{"users":[{"column":"team","operator":"eq","value":"red"}],"public.posts":[{"column":"team","operator":"eq","value":"red"}]}"#;
+
 pub(crate) struct Scene {
     pub(crate) world: World,
+    by: By,
     pub(crate) root: Client,
     pub(crate) red: Client,
     random: Random,
@@ -31,7 +82,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// A scene, and who joins it as whoever has the tables.
-    pub(crate) fn new(seed: u64, join: impl FnOnce(&mut World, &Settings)) -> Self {
+    pub(crate) fn new(seed: u64, by: By, join: impl FnOnce(&mut World, &Settings)) -> Self {
         let mut random = Random::new(seed);
         let shards = 1 + u16::try_from(random.below(2)).unwrap();
         let mut settings = Settings { access: Arc::new(scene::access()), ..roomy() };
@@ -39,11 +90,17 @@ impl Scene {
             scene::set(&mut settings, "legacy_unfiltered", "on");
         }
         let settings = tables::with_tables(settings, &tables::schema(scene::TABLES), shards);
+        let chain = hooks_of(by);
+        let settings = hooks::with_hooks(settings, &chain, shards + 1);
         let mut world = World::new(shards, &settings);
         join(&mut world, &settings);
+        world.join(hooks::answerer(chain, Manner::default(), |_| 0));
         let all = r#"{"sub":"root","exp":3000,"fanwire":{"subscribe":["**"],"publish":["**"]}}"#;
         let red = r#"{"sub":"red","exp":3000,"fanwire":{"subscribe":["tables/public.users","tables/public.posts","spec/c/**"],"publish":["tables/public.users","tables/public.posts","spec/c/request"],"filter":"team = \"red\""}}"#;
+        // Whom a hook confines has the rights of its token, and no filter there.
+        let free = red.replace(r#","filter":"team = \"red\"""#, "");
         let root = open(&mut world, 0, all);
+        let red = if by == By::Token { red } else { &free };
         let last = usize::from(shards) - 1;
         let red = match random.below(3) {
             0 => {
@@ -53,7 +110,7 @@ impl Scene {
             }
             _ => open(&mut world, last, red),
         };
-        Self { world, root, red, random }
+        Self { world, by, root, red, random }
     }
 
     /// All rows of a table.
@@ -146,6 +203,7 @@ impl Scene {
             0 => format!(r#"{{"{text}":"mine"}}"#),
             1 => format!(r#"{{"{text}":"mine","team":{team}}}"#),
             2 => format!(r#"{{"id":{id},"{text}":"mine","team":{team}}}"#),
+            _ if entity.ends_with("users") => format!(r#"{{"name":"mine","age":{}}}"#, 90 + id),
             _ => format!(r#"{{"user_id":{id}}}"#),
         };
         let what = match self.random.below(7) {
@@ -171,6 +229,9 @@ impl Scene {
         for told in told {
             let text = told.to_string();
             assert!(!text.contains(SECRET) && !text.contains(r#""team":"blue""#), "{said}: {text}");
+            if self.by != By::Token {
+                assert!(!text.contains(r#""age":"#), "{said}: {text}");
+            }
             for number in ["total", "count", "row_number"] {
                 let number = &told["metadata"][number];
                 assert!(number.as_u64().unwrap_or(0) <= most, "{said}: {text} of {most}");
@@ -179,8 +240,13 @@ impl Scene {
     }
 }
 
-fn run(seed: u64) {
-    let mut scene = Scene::new(seed, tables::join);
+/// What is masked, of each user.
+fn ages(users: &[Value]) -> BTreeMap<u64, Value> {
+    users.iter().map(|user| (user["id"].as_u64().unwrap(), user["age"].clone())).collect()
+}
+
+fn run(seed: u64, by: By) {
+    let mut scene = Scene::new(seed, by, tables::join);
     let (mut heard, mut found) = (0, 0);
     for _ in 0..60 {
         scene.world.advance(200);
@@ -202,12 +268,19 @@ fn run(seed: u64) {
             heard += told.len();
         } else {
             let hidden = scene.hidden();
+            let before = ages(&scene.all("users"));
             let said = scene.red_says();
             let told = scene.red.ask(&mut scene.world, &said);
             assert!(told.iter().any(|told| told["type"] == "response"), "{said}");
             scene.check(&told, &said);
             found += told.iter().filter(|told| told["success"] == true).count();
             assert_eq!(scene.hidden(), hidden, "{said} has changed what it may not see");
+            if by != By::Token {
+                for (id, age) in ages(&scene.all("users")) {
+                    let was = before.get(&id).unwrap_or(&Value::Null);
+                    assert_eq!(age, *was, "{said} has changed what is masked");
+                }
+            }
         }
     }
     assert!(heard + found > 3, "a run in which something is seen: {heard} {found}");
@@ -215,5 +288,13 @@ fn run(seed: u64) {
 
 #[test]
 fn nothing_beyond_a_forced_filter_is_read_written_or_heard() {
-    seeds::hold(0..150, run);
+    seeds::hold(0..150, |seed| run(seed, By::Token));
+}
+
+#[test]
+fn nothing_beyond_a_hooks_filters_and_masks_is_read_written_or_heard() {
+    seeds::hold(0..120, |seed| {
+        let by = [By::Connect, By::Handle, By::Operations];
+        run(seed, by[usize::try_from(seed).unwrap() % by.len()]);
+    });
 }

@@ -11,6 +11,7 @@ pub mod asking;
 pub mod client;
 pub mod fits;
 pub mod frames;
+pub mod hooks;
 pub mod http;
 pub mod keys;
 pub mod link;

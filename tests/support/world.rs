@@ -73,6 +73,7 @@ pub fn roomy() -> Settings {
         returns: Returns { spread_ms: 10_000, paced_ms: 5_000, elsewhere: None },
         durable: None,
         tables: Default::default(),
+        hooks: Default::default(),
     }
 }
 

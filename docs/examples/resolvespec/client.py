@@ -72,8 +72,11 @@ class ResolveSpec:
         return await future
 
     async def _read(self):
-        async for text in self._socket:
-            self._hear(json.loads(text))
+        try:
+            async for text in self._socket:
+                self._hear(json.loads(text))
+        except websockets.ConnectionClosed:
+            pass  # Whoever is not let in is cut off without a word.
         for future, _ in self._waiting.values():
             future.set_exception(ConnectionError("the connection was closed"))
 

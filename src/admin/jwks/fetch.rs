@@ -4,16 +4,10 @@
 //! asked. Bounded in time and bytes. The tag of an answer that was of no use is not kept.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::HeaderMap;
-use ureq::http::Uri;
-use ureq::tls::Certificate;
-use ureq::tls::RootCerts;
-use ureq::tls::TlsConfig;
 
 use crate::auth::Jwks;
 use crate::auth::JwksError;
@@ -21,38 +15,16 @@ use crate::auth::JwksOrigin;
 use crate::auth::parse_jwks;
 use crate::limits::JWKS_BYTES_MAX;
 use crate::limits::JWKS_FETCH_S_MAX;
+use crate::outbound;
+use crate::outbound::AddressError;
+use crate::outbound::Wording;
 
-/// Why an address is not one that keys are fetched from, or fetching cannot begin.
-#[derive(Debug)]
-pub enum JwksSetupError {
-    NotAnAddress,
-    /// Not `https`, nor `http` to this machine.
-    Unencrypted,
-    /// User and password would end up in logs.
-    Credentials,
-    /// This machine has no list of certificate authorities.
-    NoAuthorities,
-}
-
-impl fmt::Display for JwksSetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnAddress => {
-                write!(f, "not an address such as `https://issuer.example.com/jwks.json`")
-            }
-            Self::Unencrypted => {
-                write!(f, "keys are fetched over https only, or from this machine")
-            }
-            Self::Credentials => write!(f, "the address may not hold a user or password"),
-            Self::NoAuthorities => write!(
-                f,
-                "this machine has no certificate authorities to check the issuer's server with"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for JwksSetupError {}
+/// How the issuer's address is spoken of where it is wrong.
+const WORDING: Wording = Wording {
+    like: "https://issuer.example.com/jwks.json",
+    what: "keys are fetched",
+    whose: "the issuer's",
+};
 
 /// Why a fetch brought nothing.
 #[derive(Debug)]
@@ -110,18 +82,12 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(url: &str) -> Result<Self, JwksSetupError> {
-        let encrypted = check_address(url)?;
-        let mut builder = Agent::config_builder()
-            .https_only(encrypted)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .user_agent(concat!("fanwire/", env!("CARGO_PKG_VERSION")))
+    pub(super) fn new(url: &str) -> Result<Self, AddressError> {
+        let encrypted = outbound::check_address(url, WORDING)?;
+        let mut builder = outbound::requests(encrypted)
             .timeout_global(Some(Duration::from_secs(JWKS_FETCH_S_MAX)));
         if encrypted {
-            builder = builder.tls_config(encryption()?);
+            builder = builder.tls_config(outbound::encryption(None, WORDING)?);
         }
         Ok(Self { agent: builder.build().new_agent(), url: url.to_owned(), etag: None })
     }
@@ -149,37 +115,6 @@ impl Fetcher {
             response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         Ok(Fetched { keys: Some(keys), fresh_s })
     }
-}
-
-/// Whether the address is encrypted; an error if it needs to be and is not.
-fn check_address(url: &str) -> Result<bool, JwksSetupError> {
-    let address: Uri = url.parse().map_err(|_| JwksSetupError::NotAnAddress)?;
-    let authority = address.authority().ok_or(JwksSetupError::NotAnAddress)?;
-    if authority.as_str().contains('@') {
-        return Err(JwksSetupError::Credentials);
-    }
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let own =
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    match address.scheme_str() {
-        Some("https") => Ok(true),
-        Some("http") if own => Ok(false),
-        Some("http") => Err(JwksSetupError::Unencrypted),
-        _ => Err(JwksSetupError::NotAnAddress),
-    }
-}
-
-fn encryption() -> Result<TlsConfig, JwksSetupError> {
-    let authorities = rustls_native_certs::load_native_certs().certs;
-    if authorities.is_empty() {
-        return Err(JwksSetupError::NoAuthorities);
-    }
-    let roots: Vec<Certificate<'static>> =
-        authorities.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect();
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .build())
 }
 
 /// How long an answer with these headers is good for; `None`: they do not say.
@@ -309,29 +244,6 @@ mod tests {
         let mut fetcher = Fetcher::new(&address).unwrap();
         assert!(matches!(fetcher.fetch(), Err(FetchError::Broken(_))));
         drop(server.join());
-    }
-
-    #[test]
-    fn only_good_addresses_are_taken() {
-        let checked = |url| check_address(url);
-        assert!(matches!(checked("https://issuer.example.com/jwks"), Ok(true)));
-        assert!(matches!(checked("http://127.0.0.1:8080/jwks"), Ok(false)));
-        assert!(matches!(checked("http://[::1]:8080/jwks"), Ok(false)));
-        assert!(matches!(
-            checked("http://issuer.example.com/jwks"),
-            Err(JwksSetupError::Unencrypted)
-        ));
-        assert!(matches!(
-            checked("http://localhost.example.com/"),
-            Err(JwksSetupError::Unencrypted)
-        ));
-        assert!(matches!(
-            checked("https://ada:pw@issuer.example.com/"),
-            Err(JwksSetupError::Credentials)
-        ));
-        for url in ["", "issuer", "file:///etc/passwd", "ftp://127.0.0.1/"] {
-            assert!(matches!(checked(url), Err(JwksSetupError::NotAnAddress)), "{url}");
-        }
     }
 
     #[test]

@@ -20,8 +20,7 @@ use crate::limits::JWKS_REFRESH_S_MAX;
 use crate::limits::JWKS_REFRESH_S_MIN;
 use crate::limits::JWKS_RETRY_S_MAX;
 use crate::limits::JWKS_RETRY_S_MIN;
-
-pub use fetch::JwksSetupError;
+use crate::outbound::AddressError;
 
 use fetch::Fetched;
 use fetch::Fetcher;
@@ -78,7 +77,7 @@ impl JwksKeeper {
     ///
     /// # Errors
     /// It is not one that keys are fetched from, or this machine cannot.
-    pub fn new(url: &str, wish_s_min: u64) -> Result<Self, JwksSetupError> {
+    pub fn new(url: &str, wish_s_min: u64) -> Result<Self, AddressError> {
         Ok(Self { fetcher: Fetcher::new(url)?, schedule: Schedule::new(wish_s_min) })
     }
 

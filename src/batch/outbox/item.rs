@@ -29,12 +29,14 @@ pub enum Item {
     },
     /// Bytes that go as they are: a control frame.
     Raw(Box<[u8]>),
+    /// The place of an answer that is not known yet: nothing behind it leaves before it is filled. At most one.
+    Reserved,
 }
 
 impl Item {
     /// Whether the server says it of itself: nothing else holds its bytes.
     pub(super) const fn is_answer(&self) -> bool {
-        matches!(self, Self::Own { .. } | Self::Said { .. } | Self::Raw(_))
+        matches!(self, Self::Own { .. } | Self::Said { .. } | Self::Raw(_) | Self::Reserved)
     }
 
     /// The event that it tells of, and which of the connection's subscriptions it is for.
@@ -44,7 +46,7 @@ impl Item {
             Self::Event { event, subs }
             | Self::Past { event, subs }
             | Self::Own { event, subs } => Some((event, *subs)),
-            Self::Said { .. } | Self::Reached { .. } | Self::Raw(_) => None,
+            Self::Said { .. } | Self::Reached { .. } | Self::Raw(_) | Self::Reserved => None,
         }
     }
 
@@ -63,6 +65,7 @@ impl Item {
                 }
                 Self::Said { text: bytes, .. } | Self::Raw(bytes) => bytes.len(),
                 Self::Reached { homes, .. } => size_of_val(&**homes),
+                Self::Reserved => 0,
             }
     }
 }

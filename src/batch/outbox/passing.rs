@@ -15,6 +15,10 @@ impl Outbox {
         let from = usize::try_from(looked.saturating_sub(self.left)).unwrap_or(usize::MAX);
         for index in from..self.items.len() {
             let Some(waiting) = &self.items[index] else { continue };
+            if matches!(waiting.item, Item::Reserved) {
+                *looked = self.left + index as u64;
+                return None;
+            }
             if may(&waiting.item) {
                 *looked = self.left + index as u64;
                 let waiting = self.items[index].take();

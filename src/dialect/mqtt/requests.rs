@@ -27,6 +27,7 @@ use crate::dialect::Subs;
 use crate::dialect::Subscription;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
+use crate::dialect::hook::Credentials;
 use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Fields;
@@ -137,14 +138,12 @@ impl Requests {
     }
 
     /// A conversation that has heard nothing.
-    pub(super) fn new(context: &Context<'_>) -> Self {
-        Self {
-            talk: (BY_TOPIC.opens)(context.views),
-            waiting: VecDeque::new(),
-            answering: None,
-            notices: Vec::new(),
-            noticed: 0,
+    pub(super) fn new(context: &Context<'_>, shown: Option<Credentials>) -> Self {
+        let mut talk = (BY_TOPIC.opens)(context.views);
+        if let Some(shown) = shown {
+            talk.shows(shown);
         }
+        Self { talk, waiting: VecDeque::new(), answering: None, notices: Vec::new(), noticed: 0 }
     }
 
     /// Whether a question is the conversation's, or about its subscriptions.
@@ -198,11 +197,12 @@ impl Requests {
             }
             self.notices.push(notice);
         }
+        let is_last = !matches!(&answer, Answer::Rows(page) if page.end.is_none());
         let mut said = Vec::with_capacity(1);
         if let Some(asker) = self.talk.asker() {
             asker.answered(answering.ticket.clone(), answer, &as_seen(context), &mut said);
         }
-        if said.is_empty() {
+        if said.is_empty() && !is_last {
             // More is to come.
             self.answering = Some(answering);
             return;

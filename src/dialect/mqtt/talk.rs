@@ -14,12 +14,15 @@ use super::subscribing::Subscriptions;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
+use crate::dialect::Hook;
 use crate::dialect::Kept;
 use crate::dialect::NoPacket;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::dialect::hook::Credentials;
+use crate::wire::mqtt::Connect;
 use crate::wire::mqtt::Fault;
 use crate::wire::mqtt::Packet;
 use crate::wire::mqtt::PropertyId;
@@ -45,6 +48,8 @@ pub struct Conversation {
     subscriptions: Subscriptions,
     /// What it says in another protocol, by publishing it.
     requests: Option<Box<Requests>>,
+    /// What it has shown in CONNECT, if that protocol's hooks look at it.
+    shown: Option<Box<Credentials>>,
 }
 
 /// How far it has come.
@@ -70,6 +75,7 @@ impl Conversation {
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
             requests: None,
+            shown: None,
         }
     }
 
@@ -104,6 +110,9 @@ impl Conversation {
         };
         match packet {
             Packet::Connect(connect) => {
+                if context.hooks.asked.contains(Hook::BeforeConnect) {
+                    self.shown = Some(Box::new(shown_in(&connect)));
+                }
                 if let Some(opened) = Opened::new(&connect, (context, self.session_s_max), steps) {
                     self.state = State::Entering(Box::new(opened));
                 }
@@ -166,7 +175,10 @@ impl Conversation {
     fn hear_request(&mut self, asking: Asking, context: &Context<'_>, steps: &mut Vec<Step>) {
         let Some(terms) = self.terms() else { return };
         let ears = Ears { terms, filters: &self.subscriptions };
-        let requests = self.requests.get_or_insert_with(|| Box::new(Requests::new(context)));
+        let shown = &mut self.shown;
+        let requests = self.requests.get_or_insert_with(|| {
+            Box::new(Requests::new(context, shown.take().map(|shown| *shown)))
+        });
         requests.hear(asking, ears, context, steps);
     }
 
@@ -185,6 +197,16 @@ impl Conversation {
             steps.push(Step::say(out));
         }
         Self::end_for(fault, steps);
+    }
+}
+
+/// The name and the password of CONNECT.
+fn shown_in(connect: &Connect<'_>) -> Credentials {
+    let password = connect.password.and_then(|password| std::str::from_utf8(password).ok());
+    Credentials {
+        user: connect.user.map(Into::into),
+        password: password.map(Into::into),
+        ..Credentials::default()
     }
 }
 
@@ -285,8 +307,11 @@ impl Ask for Conversation {
                     Err(fault) => Self::end_for(fault, steps),
                 }
             }
-            (Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_), _) => {
-                unreachable!("what is asked of tables is asked by requests")
+            (
+                Answer::Rows(_) | Answer::Written(_) | Answer::TableFailed(_) | Answer::Hooked(_),
+                _,
+            ) => {
+                unreachable!("what is asked of tables, or hooks, is asked by requests")
             }
             (Answer::Published(_), Ticket::Id(_) | Ticket::Only) => {
                 unreachable!("publications are asked for by number")

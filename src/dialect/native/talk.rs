@@ -104,7 +104,8 @@ impl Ask for Conversation {
             Answer::Claimed { .. }
             | Answer::Rows(_)
             | Answer::Written(_)
-            | Answer::TableFailed(_) => {
+            | Answer::TableFailed(_)
+            | Answer::Hooked(_) => {
                 unreachable!("this conversation asks nothing of tables")
             }
         }

@@ -203,7 +203,8 @@ impl Ask for Conversation {
             | Answer::Claimed { .. }
             | Answer::Rows(_)
             | Answer::Written(_)
-            | Answer::TableFailed(_) => {
+            | Answer::TableFailed(_)
+            | Answer::Hooked(_) => {
                 unreachable!("this conversation asks who its client is, and nothing else")
             }
         }
@@ -243,6 +244,7 @@ fn too_many_types() -> Box<[u8]> {
 mod tests {
     use super::*;
     use crate::clock::Now;
+    use crate::dialect::HookTerms;
     use crate::dialect::View;
     use crate::dialect::Views;
     use crate::tables::Schema;
@@ -256,8 +258,8 @@ mod tests {
         let now = Now { mono_ms: 0, wall_us: 1 };
         let tables = Schema::default();
         let (views, tables) = (&Views::default(), &tables);
-        let (view, epoch) = (&view, "e");
-        let context = Context { view, views, now, epoch, is_known: true, serial: 1, tables };
+        let (view, epoch, hooks) = (&view, "e", HookTerms::default());
+        let context = Context { view, views, now, epoch, is_known: true, serial: 1, tables, hooks };
         conversation.open(&context, &mut Vec::new());
         let before = conversation.selection.clone();
         let values = vec![format!("\"{}\"", "x".repeat(1000)); 100].join(",");

@@ -4,6 +4,7 @@ use super::talk::Conversation;
 use crate::dialect::ByTopic;
 use crate::dialect::Door;
 use crate::dialect::Guard;
+use crate::dialect::Hook;
 use crate::dialect::Kind;
 use crate::dialect::NotOpened;
 use crate::dialect::Opening;
@@ -11,13 +12,15 @@ use crate::dialect::Path;
 use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Views;
+use crate::dialect::hook::Credentials;
 use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
+use crate::wire::http::Name;
 
 const fn socket(path: Path, purpose: &'static str) -> Door {
     let kind = Kind::WebSocket(Socket::Talk(open));
-    Door { path, method: Method::Get, kind, guard: Guard::Token, told_by: &[], purpose }
+    Door { path, method: Method::Get, kind, guard: Guard::TokenOrHook, told_by: &[], purpose }
 }
 
 /// All of them.
@@ -32,10 +35,19 @@ pub const DOORS: &[Door] = &[
     socket(Path::OwnRest, "the same"),
 ];
 
-fn open(_head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
+fn open(head: &Head, setup: &Setup<'_>) -> Result<Opening, NotOpened> {
+    let conversation = conversation(setup.views);
+    let conversation = match setup.hooks.asked.contains(Hook::BeforeConnect) {
+        true => conversation.showing(Credentials {
+            authorization: head.value(Name::Authorization).map(Into::into),
+            token: head.query_value("token").map(Into::into),
+            ..Credentials::default()
+        }),
+        false => conversation,
+    };
     Ok(Opening {
         dialect: super::RESOLVESPEC,
-        talk: Box::new(conversation(setup.views)),
+        talk: Box::new(conversation),
         //= resolvespec#3A.1
         //# `CheckOrigin` always true, no subprotocol, **no compression** offered or accepted
         protocols: &[],

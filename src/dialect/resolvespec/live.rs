@@ -40,6 +40,41 @@ pub(super) fn filter(table: &Table, kept: &Filter) -> Result<Option<Live>, Strin
     Live::new(&Predicate::Or(any)).map(Some).map_err(|problem| problem.to_string())
 }
 
+/// As [`filter`], for a condition that nobody may hear beyond: what could pass more events than rows is refused, and so a delete passes if the row that is gone did.
+///
+/// # Errors
+/// As [`filter`].
+pub(super) fn forced(table: &Table, kept: &Filter) -> Result<Vec<Live>, String> {
+    kept.check(table).map_err(|error| error.to_string())?;
+    if kept.is_all() {
+        return Ok(Vec::new());
+    }
+    if let Some(column) = inexact(table, kept) {
+        return Err(format!("{}: a hook's filter of this kind is of rows only", column.name));
+    }
+    let live = Live::new(&predicate(table, kept)?).map_err(|problem| problem.to_string())?;
+    Ok(vec![live])
+}
+
+/// The first column whose test means another thing of an event: decimals compare as doubles there, and where case is ignored it is that of all letters.
+fn inexact<'a>(table: &'a Table, kept: &Filter) -> Option<&'a Column> {
+    match kept {
+        Filter::And(all) | Filter::Or(all) => all.iter().find_map(|one| inexact(table, one)),
+        Filter::Not(inner) => inexact(table, inner),
+        Filter::Test { column, test } => {
+            let column = table.column(*column);
+            let is_inexact = match test {
+                Test::Null | Test::NotNull => false,
+                Test::Like { ignore_case, .. } => *ignore_case || column.kind != Type::Text,
+                Test::Compare(..) | Test::In(_) => {
+                    matches!(column.kind, Type::Decimal | Type::Bytes | Type::Json)
+                }
+            };
+            is_inexact.then_some(column)
+        }
+    }
+}
+
 fn predicate(table: &Table, kept: &Filter) -> Result<Predicate, String> {
     let each = |all: &[Filter]| -> Result<Vec<Predicate>, String> {
         all.iter().map(|one| predicate(table, one)).collect()

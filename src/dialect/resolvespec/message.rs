@@ -20,6 +20,8 @@ pub(super) struct Message<'a> {
     pub(super) record_id: String,
     pub(super) data: Option<&'a RawValue>,
     pub(super) options: Options<'a>,
+    /// The same as they were written.
+    pub(super) options_text: Option<&'a RawValue>,
     pub(super) subscription_id: String,
 }
 
@@ -152,6 +154,7 @@ impl<'a> Message<'a> {
             record_id: text_of(&members, "record_id"),
             data: shape::find(&members, "data"),
             options: options.unwrap_or_default(),
+            options_text: shape::find(&members, "options"),
             subscription_id: text_of(&members, "subscription_id"),
         })
     }
@@ -172,6 +175,15 @@ impl<'a> Message<'a> {
 }
 
 impl<'a> Options<'a> {
+    /// Reads options that stand by themselves.
+    pub(super) fn read(text: &'a str) -> Result<Self, NotParsed> {
+        let members = json::members(text).map_err(|_| NotParsed)?;
+        if !shape::are(&members, &OPTIONS) {
+            return Err(NotParsed);
+        }
+        Ok(Self::of(&members))
+    }
+
     fn of(members: &json::Members<'a>) -> Self {
         let filters = objects(members, "filters");
         let sort = objects(members, "sort");
@@ -195,7 +207,7 @@ impl<'a> Options<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn of(members: &json::Members<'a>) -> Self {
+    pub(super) fn of(members: &json::Members<'a>) -> Self {
         Self {
             column: text_of(members, "column"),
             operator: text_of(members, "operator"),

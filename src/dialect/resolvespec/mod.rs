@@ -3,8 +3,11 @@
 //! Invariants: every request is answered once, in the order of the requests; whoever writes a row is answered before it hears of it; a subscription hears what a read with its filters would
 //! find, and a notification is one message with one subscription's id. Whatever is wrong is answered with its code.
 
+mod answers;
 mod asked;
+mod confined;
 mod doors;
+mod hooked;
 mod ids;
 mod live;
 mod message;

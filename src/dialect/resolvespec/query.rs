@@ -139,15 +139,21 @@ fn add_preload(
 //# runs are ANDed; `f0, f1, f2(OR)` = `f0 AND (f1 OR f2)`. Case-insensitive "OR"; everything else is AND.
 /// The condition that a list of them makes.
 pub(super) fn filter(table: &Table, said: &[Said<'_>]) -> Result<Filter, TableError> {
+    let conditions: Result<Vec<_>, _> =
+        said.iter().map(|own| Ok((own.is_alternative, condition(table, own)?))).collect();
+    Ok(joined(conditions?))
+}
+
+/// Conditions, each with whether it or the one before it is enough, as one.
+pub(super) fn joined(conditions: Vec<(bool, Filter)>) -> Filter {
     let mut runs: Vec<Vec<Filter>> = Vec::new();
-    for (index, own) in said.iter().enumerate() {
-        if index == 0 || !own.is_alternative {
+    for (index, (is_alternative, condition)) in conditions.into_iter().enumerate() {
+        if index == 0 || !is_alternative {
             runs.push(Vec::new());
         }
         //= resolvespec#3A.5
         //# **empty array or null → the condition is dropped
         //# (matches everything)**
-        let condition = condition(table, own)?;
         if let (Some(run), false) = (runs.last_mut(), condition.is_all()) {
             run.push(condition);
         }
@@ -157,7 +163,7 @@ pub(super) fn filter(table: &Table, said: &[Said<'_>]) -> Result<Filter, TableEr
         1 => run.remove(0),
         _ => Filter::Or(run),
     };
-    Ok(Filter::And(runs.map(run).collect()))
+    Filter::And(runs.map(run).collect())
 }
 
 //= resolvespec#3A.5

@@ -7,6 +7,15 @@ use std::sync::Arc;
 use super::asked::Asked;
 use super::asked::AskedFor;
 use super::asked::Operation;
+use super::asked::Refused;
+use super::asked::read;
+use super::asked::write;
+use super::confined::Confined;
+use super::confined::Narrowed;
+use super::confined::check_filter;
+use super::hooked::Noted;
+use super::hooked::Underway;
+use super::hooked::hook_behind;
 use super::ids::parts_of;
 use super::ids::uuid_of;
 use super::live;
@@ -20,8 +29,9 @@ use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Context;
 use crate::dialect::Correspond;
+use crate::dialect::Forced;
+use crate::dialect::Hook;
 use crate::dialect::Kept;
-use crate::dialect::RefusalCode;
 use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
@@ -30,20 +40,18 @@ use crate::dialect::Subscription;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
 use crate::dialect::Wish;
+use crate::dialect::hook::Call;
+use crate::dialect::hook::Credentials;
+use crate::event::Projection;
 use crate::event::TopicPattern;
 use crate::limits::FILTER_REFUSED_STEPS;
-use crate::limits::RESOLVESPEC_ANSWER_BYTES_MAX;
 use crate::limits::SUBSCRIPTIONS_MAX;
+use crate::matcher::Filter as LiveFilter;
 use crate::position::Since;
-use crate::tables::Change;
-use crate::tables::ErrorCode;
+use crate::tables::Filter;
 use crate::tables::Query;
-use crate::tables::Schema;
 use crate::tables::Table;
-use crate::tables::TableError;
 use crate::tables::TableId;
-use crate::tables::Unknown;
-use crate::tables::Write;
 
 /// One client's conversation.
 #[derive(Debug)]
@@ -51,13 +59,15 @@ pub struct Conversation {
     /// Whether a subscription's filters say what it hears.
     is_filtered: bool,
     /// Whose messages are published: what the client's topics begin with.
-    base: Option<Box<str>>,
+    pub(super) base: Option<Box<str>>,
+    /// Whether the hooks of a connection have been asked of one whose messages are published, which connects with its first.
+    pub(super) is_in: bool,
     subscribed: Vec<Subscribed>,
     /// How many subscriptions there have been.
     subscriptions: u64,
-    asked: Option<Asked>,
-    /// Steps that refusing the message at hand took.
-    refused_steps: u64,
+    pub(super) asked: Option<Asked>,
+    /// `None`: no hook has said anything of this connection.
+    pub(super) noted: Option<Box<Noted>>,
 }
 
 /// One of its subscriptions.
@@ -68,38 +78,12 @@ struct Subscribed {
     is_heard: bool,
 }
 
-/// Why a request is not carried out.
-struct Refused {
-    code: &'static str,
-    message: String,
-    /// Steps that finding it out took, if they count.
-    steps: u64,
-}
-
-impl Refused {
-    fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), steps: 0 }
-    }
-
-    /// As it is said of what tables do not do, for `read`, `create` and so on.
-    fn of_table(verb: &str, error: &TableError) -> Self {
-        let code = match verb {
-            "create" => "create_error",
-            "update" => "update_error",
-            "delete" => "delete_error",
-            _ => "read_error",
-        };
-        Self::new(code, table_message(verb, error))
-    }
-}
-
-//= resolvespec#3A.4
-//# Read by a missing id: Bun → `read_error` (`failed to read record: sql: no rows in result set`)
-fn table_message(verb: &str, error: &TableError) -> String {
-    match error.code {
-        ErrorCode::NotFound => format!("failed to {verb} record: sql: no rows in result set"),
-        _ => format!("failed to {verb} record: {error}"),
-    }
+/// A request that is to be carried out, and within what.
+struct Going<'a> {
+    message: &'a Message<'a>,
+    /// What holds of it.
+    confined: Confined,
+    underway: Option<&'a Underway>,
 }
 
 impl Conversation {
@@ -109,63 +93,143 @@ impl Conversation {
         Self {
             is_filtered,
             base: None,
+            is_in: false,
             subscribed: Vec::new(),
             subscriptions: 0,
             asked: None,
-            refused_steps: 0,
+            noted: None,
         }
     }
 
-    fn carry_out(&mut self, text: &str, context: &Context<'_>) -> Step {
+    /// The same with a client that has shown this of who it is, for `before_connect` to look at.
+    #[must_use]
+    pub fn showing(mut self, shown: Credentials) -> Self {
+        self.shows(shown);
+        self
+    }
+
+    pub(super) fn heard(&mut self, text: &str, context: &Context<'_>, steps: &mut Vec<Step>) {
         let now = context.now;
-        let fail =
-            |id: &str, code: &str, message: &str| Step::say(reply::failure(id, code, message, now));
+        let mut fail = |id: &str, code: &str, message: &str| {
+            steps.push(Step::say(reply::failure(id, code, message, now)));
+        };
         //= resolvespec#3A.3
         //# `invalid_message` | `Failed to parse message` (id `""`) | JSON/type error
         let Ok(mut message) = Message::read(text) else {
             return fail("", "invalid_message", "Failed to parse message");
         };
-        if self.base.is_some() {
+        let is_published = self.base.is_some();
+        if is_published {
             topics::adapt(&mut message);
         }
         let id = &*message.id;
         if !message.is_valid() {
             return fail(id, "invalid_message", "Message validation failed");
         }
-        let done = match &*message.kind {
-            "request" => self.request(&message, context),
-            "subscription" => self.subscription(&message, context),
-            "ping" if self.base.is_some() => Ok(Step::say(topics::pong(id))),
-            "ping" => Ok(Step::say(reply::pong(id, now))),
+        if is_published && !self.is_in && context.hooks.ask_of_connections() {
+            return self.connect((id, Some(text.into())), context, steps);
+        }
+        match &*message.kind {
+            "request" | "subscription" if context.hooks.asked.is_empty() => {
+                let going =
+                    Going { message: &message, confined: Confined::default(), underway: None };
+                self.carry_out(&going, context, steps);
+            }
+            "request" | "subscription" => {
+                self.go_on(Underway::new(text, is_published), context, steps);
+            }
+            "ping" if is_published => steps.push(Step::say(topics::pong(id))),
+            "ping" => steps.push(Step::say(reply::pong(id, now))),
             kind => {
                 let message = format!("Unknown message type: {kind}");
-                Err(Refused::new("invalid_message_type", message))
+                fail(id, "invalid_message_type", &message);
             }
-        };
-        done.unwrap_or_else(|Refused { code, message, steps }| {
-            self.refused_steps = steps;
-            fail(id, code, &message)
-        })
+        }
     }
 
-    fn request(&mut self, message: &Message<'_>, context: &Context<'_>) -> Result<Step, Refused> {
+    /// Asks the next hook before a request, or carries it out.
+    pub(super) fn go_on(
+        &mut self,
+        mut underway: Underway,
+        context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    ) {
+        let known = self.noted.as_ref().map(|noted| &noted.confined);
+        let confined = known.map_or_else(Confined::default, Clone::clone).and(&underway.confined);
+        let Ok(message) = underway.message() else {
+            let failure =
+                reply::failure("", "invalid_message", "Failed to parse message", context.now);
+            return steps.push(Step::say(failure));
+        };
+        let Some(hook) = underway.next(&message, context.hooks) else {
+            let going = Going { message: &message, confined, underway: Some(&underway) };
+            return self.carry_out(&going, context, steps);
+        };
+        let seen = (context.tables, context.view);
+        let call = underway.call(hook, &message, (&confined, seen));
+        let id = message.id.clone();
+        underway.asked = Some(hook);
+        self.asked = Some(Asked { id, what: AskedFor::Before(Box::new(underway)), behind: None });
+        steps.push(self.ask_hook(call));
+    }
+
+    /// Asks a hook, with what is noted of the connection.
+    pub(super) fn ask_hook(&self, call: Call) -> Step {
+        let noted = self.noted.as_ref().and_then(|noted| noted.metadata.clone());
+        let call = match noted {
+            Some(metadata) => Call { metadata, ..call },
+            None => call,
+        };
+        Step::Ask { ticket: Ticket::Only, what: Request::Hook(Box::new(call)) }
+    }
+
+    fn carry_out(&mut self, going: &Going<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
+        let message = going.message;
+        let done = match &*message.kind {
+            "request" => self.request(going, context).map(|step| steps.push(step)),
+            _ => self.subscription(going, context, steps),
+        };
+        if let Err(Refused { code, message: why, steps: took }) = done {
+            if took > 0 {
+                steps.push(Step::Pay { steps: took });
+            }
+            steps.push(Step::say(reply::failure(&message.id, code, &why, context.now)));
+        }
+    }
+
+    fn request(&mut self, going: &Going<'_>, context: &Context<'_>) -> Result<Step, Refused> {
+        let (message, confined) = (going.message, &going.confined);
         let names = (&*message.schema, &*message.entity);
-        let Some((table, of)) = query::find(context.tables, context.view, names) else {
+        let tables = context.tables;
+        let Some((table, of)) = query::find(tables, context.view, names) else {
             let message = format!("Model not found: {}.{}", message.schema, message.entity);
             return Err(Refused::new("model_not_found", message));
         };
+        let refused = |error| Refused::of_table("read", &error);
         let (what, request) = match &*message.operation {
-            "read" => read(message, context.tables, table)
-                .map_err(|error| Refused::of_table("read", &error))?,
-            "create" => write(message, (table, of), Operation::Create)?,
-            "update" => write(message, (table, of), Operation::Update)?,
-            "delete" => write(message, (table, of), Operation::Delete)?,
+            "read" => {
+                let (mut query, is_list) = read(message, tables, table).map_err(refused)?;
+                let held = going.held(of)?;
+                confined.narrow(tables, &mut query, held).map_err(refused)?;
+                let query = Box::new(query);
+                let what = match is_list {
+                    true => AskedFor::List { query: query.clone(), rows: String::new(), count: 0 },
+                    false => AskedFor::One { query: query.clone(), row: None },
+                };
+                (what, Request::Query(query))
+            }
+            "create" => going.write((table, of), Operation::Create, context)?,
+            "update" => going.write((table, of), Operation::Update, context)?,
+            "delete" => going.write((table, of), Operation::Delete, context)?,
             //= resolvespec#3A.4
             //# `{"schema","entity","table_name":"public.users","columns":[names],"primary_key":"id"}`
             "meta" => {
                 // Only who may read a table is told of it.
-                let query = Query { limit: Some(0), ..Query::all(table) };
-                let about = told::about(message, of, &context.view.table_name(of));
+                let mut query = Query { limit: Some(0), ..Query::all(table) };
+                let masked = confined.of(tables, table).map_err(refused)?.masked;
+                confined.narrow(tables, &mut query, Filter::all()).map_err(refused)?;
+                let name = context.view.table_name(of);
+                let about = told::about(message, (of, &name), &masked);
                 (AskedFor::Meta { about }, Request::Query(Box::new(query)))
             }
             other => {
@@ -173,22 +237,30 @@ impl Conversation {
                 return Err(Refused::new("invalid_operation", message));
             }
         };
-        Ok(self.ask(message, what, request))
+        Ok(self.ask(going, what, request, context))
     }
 
-    fn ask(&mut self, message: &Message<'_>, what: AskedFor, request: Request) -> Step {
-        self.asked = Some(Asked { id: message.id.clone(), what });
+    fn ask(
+        &mut self,
+        going: &Going<'_>,
+        what: AskedFor,
+        request: Request,
+        context: &Context<'_>,
+    ) -> Step {
+        let behind = going.behind(context).map(Box::new);
+        self.asked = Some(Asked { id: going.message.id.clone(), what, behind });
         Step::Ask { ticket: Ticket::Only, what: request }
     }
 
     fn subscription(
         &mut self,
-        message: &Message<'_>,
+        going: &Going<'_>,
         context: &Context<'_>,
-    ) -> Result<Step, Refused> {
-        match &*message.operation {
-            "subscribe" => self.subscribe(message, context),
-            "unsubscribe" => self.unsubscribe(message, context),
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Refused> {
+        match &*going.message.operation {
+            "subscribe" => self.subscribe(going, context, steps),
+            "unsubscribe" => self.unsubscribe(going, context, steps),
             other => {
                 let message = format!("Unknown subscription operation: {other}");
                 Err(Refused::new("invalid_subscription_operation", message))
@@ -199,7 +271,13 @@ impl Conversation {
     //= resolvespec#3A.6
     //# → response data `{"entity":"users","schema":"public","subscription_id":"<uuid v4>"}` (`schema` is `""` if
     //# absent). Entity is not validated (may be empty or unregistered)
-    fn subscribe(&mut self, message: &Message<'_>, context: &Context<'_>) -> Result<Step, Refused> {
+    fn subscribe(
+        &mut self,
+        going: &Going<'_>,
+        context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Refused> {
+        let message = going.message;
         if self.subscribed.len() >= SUBSCRIPTIONS_MAX {
             return Err(Refused::new(
                 INVALID_SUBSCRIPTION,
@@ -208,49 +286,48 @@ impl Conversation {
                 ),
             ));
         }
+        going.check_masks(context)?;
         let names = (&*message.schema, &*message.entity);
         let found = query::find(context.tables, context.view, names);
-        let filter = match found {
-            Some((_, table)) if self.is_filtered => query::filter(table, &message.options.filters)
-                .map_err(|error| error.to_string())
-                .and_then(|kept| live::filter(table, &kept))
-                .map_err(|why| Refused {
+        let heard = match found {
+            Some((id, table)) => {
+                going.heard((id, table), self.is_filtered, context).map_err(|why| {
                     // It was read, and made as far as it goes.
-                    steps: FILTER_REFUSED_STEPS,
-                    ..Refused::new(INVALID_SUBSCRIPTION, format!("failed to subscribe: {why}"))
-                })?,
-            _ => None,
+                    let steps = FILTER_REFUSED_STEPS;
+                    let why = format!("failed to subscribe: {why}");
+                    Refused { steps, ..Refused::new(INVALID_SUBSCRIPTION, why) }
+                })?
+            }
+            None => Subscription::default(),
         };
         let name = found.map(|(_, table)| context.view.table_name(table)).unwrap_or_default();
-        let filter_text = filter.as_ref().map(ToString::to_string).unwrap_or_default();
+        let filter_text = heard.filter.as_ref().map(ToString::to_string).unwrap_or_default();
         let uuid = uuid_of(&(&*name, filter_text, self.subscriptions));
         self.subscriptions += 1;
         let id: SubId = format!("{uuid}/{name}").into();
         let about = told::subscribed(message, &uuid, self.base.as_deref());
         self.subscribed.push(Subscribed { id: Arc::clone(&id), is_heard: found.is_some() });
-        let Some((_, table)) = found else {
-            return Ok(Step::say(reply::success(&message.id, &about, None, context.now)));
-        };
-        let subscription = Subscription {
-            id,
-            topics: vec![TopicPattern::Exact(table.topic.clone())],
-            filter,
-            //= resolvespec#3A.1
-            //# when full, `SendJSON` fails and the message
-            //# (response or notification) is **dropped silently**
-            slow: Slow::DropSilently,
-            ..Subscription::default()
-        };
-        let wish = Wish::new(Arc::new(subscription), Since::Now);
+        let what = AskedFor::Subscribe { about };
+        if found.is_none() {
+            let behind = going.behind(context).map(Box::new);
+            self.asked = Some(Asked { id: message.id.clone(), what, behind });
+            self.answer(&Answer::Subscribed(&[Ok(())]), context, steps);
+            return Ok(());
+        }
+        let wish = Wish::new(Arc::new(Subscription { id, ..heard }), Since::Now);
         let request = Request::Subscribe(vec![wish]);
-        Ok(self.ask(message, AskedFor::Subscribe { about }, request))
+        let step = self.ask(going, what, request, context);
+        steps.push(step);
+        Ok(())
     }
 
     fn unsubscribe(
         &mut self,
-        message: &Message<'_>,
+        going: &Going<'_>,
         context: &Context<'_>,
-    ) -> Result<Step, Refused> {
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Refused> {
+        let message = going.message;
         let wanted = &*message.subscription_id;
         let is_published = self.base.is_some();
         if wanted.is_empty() {
@@ -262,167 +339,134 @@ impl Conversation {
         }
         let about = told::unsubscribed(wanted);
         let place = self.subscribed.iter().position(|own| parts_of(&own.id).0 == wanted);
-        let Some(place) = place else {
-            if is_published {
-                return Ok(Step::say(reply::success(&message.id, &about, None, context.now)));
+        match place.map(|place| self.subscribed.remove(place)) {
+            Some(gone) if gone.is_heard => steps.push(Step::Unsubscribe { id: gone.id }),
+            Some(_) => {}
+            None if is_published => {}
+            None => {
+                let message = format!("Subscription not found: {wanted}");
+                return Err(Refused::new("subscription_not_found", message));
             }
-            let message = format!("Subscription not found: {wanted}");
-            return Err(Refused::new("subscription_not_found", message));
-        };
-        let gone = self.subscribed.remove(place);
-        if !gone.is_heard {
-            return Ok(Step::say(reply::success(&message.id, &about, None, context.now)));
         }
-        self.asked = Some(Asked { id: message.id.clone(), what: AskedFor::Subscribe { about } });
-        Ok(Step::Unsubscribe { id: gone.id })
+        let behind = going.behind(context).map(Box::new);
+        let what = AskedFor::Subscribe { about };
+        self.asked = Some(Asked { id: message.id.clone(), what, behind });
+        // Nothing of it comes behind this.
+        self.answer(&Answer::Subscribed(&[Ok(())]), context, steps);
+        Ok(())
     }
 
-    /// What is said now that something asked is answered; `None`: more is to come.
-    fn answer(&mut self, answer: &Answer<'_>, context: &Context<'_>) -> Option<Box<[u8]>> {
-        let (tables, now) = (context.tables, context.now);
-        let Asked { id, what } = self.asked.as_mut()?;
-        let said = match (what, answer) {
-            (AskedFor::List { query, rows, count }, Answer::Rows(page)) => {
-                told::put_rows(tables, query, page, rows);
-                *count += page.rows.len() as u64;
-                let end = page.end?;
-                if rows.len() > RESOLVESPEC_ANSWER_BYTES_MAX {
-                    let message = format!(
-                        "failed to read record: the answer has more than {RESOLVESPEC_ANSWER_BYTES_MAX} bytes; ask for fewer rows with `limit`"
-                    );
-                    reply::failure(id, "read_error", &message, now)
-                } else {
-                    let total = end.total.unwrap_or(*count);
-                    let metadata = format!(r#"{{"total":{total},"count":{count}}}"#);
-                    reply::success(id, &format!("[{rows}]"), Some(&metadata), now)
-                }
-            }
-            (AskedFor::One { query, row }, Answer::Rows(page)) => {
-                if row.is_none() && !page.rows.is_empty() {
-                    let mut text = String::new();
-                    told::put_rows(tables, query, page, &mut text);
-                    *row = Some(text);
-                }
-                let number = page.end?.number;
-                match row {
-                    Some(row) => told::one_read(id, (row, number), tables.table(query.table), now),
-                    None => {
-                        let error = TableError::new(ErrorCode::NotFound, "");
-                        reply::failure(id, "read_error", &table_message("read", &error), now)
-                    }
-                }
-            }
-            (AskedFor::Meta { about }, Answer::Rows(page)) => {
-                page.end?;
-                reply::success(id, about, None, now)
-            }
-            (AskedFor::Write { table, .. }, Answer::Written(written)) => {
-                let data = told::written_data(tables.table(*table), written);
-                reply::success(id, &data, None, now)
-            }
-            (AskedFor::Subscribe { about }, Answer::Subscribed([Ok(())])) => {
-                reply::success(id, about, None, now)
-            }
-            (AskedFor::Subscribe { .. }, Answer::Subscribed([Err(refusal)])) => {
-                let code = match refusal.code {
-                    RefusalCode::Forbidden => "unauthorized",
-                    _ => INVALID_SUBSCRIPTION,
-                };
-                reply::failure(id, code, &refusal.message, now)
-            }
-            (what, Answer::TableFailed(error)) => {
-                let verb = match what {
-                    AskedFor::Write { operation, .. } => operation.name(),
-                    _ => "read",
-                };
-                let Refused { code, message, .. } = Refused::of_table(verb, error);
-                let is_meta = matches!(what, AskedFor::Meta { .. });
-                match self.base {
-                    None => reply::table_failure(id, code, (&message, error), now),
-                    Some(_) => reply::failure(id, topics::code(code, is_meta), &message, now),
-                }
-            }
-            _ => unreachable!("what is asked is answered by its kind"),
-        };
-        if matches!(answer, Answer::Subscribed([Err(_)])) {
-            self.subscribed.pop();
-        }
-        self.asked = None;
-        Some(said)
+    /// A subscription that was asked for is refused.
+    pub(super) fn forget_last(&mut self) {
+        self.subscribed.pop();
     }
 }
 
 /// The code of what the origin never refuses.
-const INVALID_SUBSCRIPTION: &str = "invalid_subscription";
+pub(super) const INVALID_SUBSCRIPTION: &str = "invalid_subscription";
 
-/// What is read: a list, a row, or a row and its number.
-fn read(
-    message: &Message<'_>,
-    tables: &Schema,
-    table: TableId,
-) -> Result<(AskedFor, Request), TableError> {
-    let options = &message.options;
-    let is_list = message.record_id.is_empty() && options.fetch_row_number.is_empty();
-    let query = match &*message.record_id {
-        "" => query::list(tables, table, options)?,
-        record_id => query::one(tables, table, (record_id, options))?,
-    };
-    let query = Box::new(query);
-    let what = match is_list {
-        true => AskedFor::List { query: query.clone(), rows: String::new(), count: 0 },
-        false => AskedFor::One { query: query.clone(), row: None },
-    };
-    Ok((what, Request::Query(query)))
-}
+impl Going<'_> {
+    /// The conditions that hold of rows whatever the request is: those that a hook has answered.
+    fn held(&self, table: &Table) -> Result<Filter, Refused> {
+        let Some(underway) = self.underway.filter(|underway| underway.is_held()) else {
+            return Ok(Filter::all());
+        };
+        debug_assert!(underway.asked.is_some(), "a hook has been asked");
+        query::filter(table, &self.message.options.filters)
+            .map_err(|error| Refused::of_table(&self.message.operation, &error))
+    }
 
-/// What is written.
-fn write(
-    message: &Message<'_>,
-    (id, table): (TableId, &Table),
-    operation: Operation,
-) -> Result<(AskedFor, Request), Refused> {
-    let refuse = |error: &TableError| Refused::of_table(operation.name(), error);
-    let missing = |what: &str| refuse(&TableError::new(ErrorCode::BadValue, what));
-    let key = || match &*message.record_id {
-        "" => Err(missing("record_id is required")),
-        record_id => table.read_key(record_id).map_err(|error| refuse(&error)),
-    };
-    let values = || {
-        let data = message.data.filter(|data| data.get().starts_with('{'));
-        let data = data.ok_or_else(|| missing("data must be an object"))?;
-        table.read_object(data.get(), Unknown::Ignored).map_err(|error| refuse(&error))
-    };
-    let change = match operation {
-        Operation::Create => Change::Create(values()?),
-        Operation::Update => Change::Update { key: key()?, set: values()? },
-        Operation::Delete => Change::Delete { key: key()? },
-    };
-    let what = AskedFor::Write { table: id, operation };
-    Ok((what, Request::Write(Box::new(Write::new(id, change)))))
+    fn write(
+        &self,
+        (id, table): (TableId, &Table),
+        operation: Operation,
+        context: &Context<'_>,
+    ) -> Result<(AskedFor, Request), Refused> {
+        let refused = |error| Refused::of_table(operation.name(), &error);
+        let mut write = write(self.message, (id, table), operation).map_err(refused)?;
+        let keeps = self.underway.is_some_and(Underway::has_data);
+        let held = (self.held(table)?, keeps);
+        let masked =
+            self.confined.narrow_write(context.tables, &mut write, held).map_err(refused)?;
+        let what = AskedFor::Write { table: id, operation, masked };
+        Ok((what, Request::Write(Box::new(write))))
+    }
+
+    /// What a subscription hears of a table.
+    fn heard(
+        &self,
+        (id, table): (TableId, &Table),
+        is_filtered: bool,
+        context: &Context<'_>,
+    ) -> Result<Subscription, String> {
+        let Narrowed { filter, masked } =
+            self.confined.of(context.tables, id).map_err(|error| error.to_string())?;
+        let is_held = self.underway.is_some_and(Underway::is_held);
+        // What is not looked at is not wrong.
+        let asked = match is_filtered || is_held {
+            true => query::filter(table, &self.message.options.filters)
+                .and_then(|asked| check_filter(table, &asked, &masked).map(|()| asked))
+                .map_err(|error| error.to_string())?,
+            false => Filter::all(),
+        };
+        let held = if is_held { filter.and(asked.clone()) } else { filter };
+        let forced: Vec<LiveFilter> = live::forced(table, &held)?;
+        let filter = if is_filtered { live::filter(table, &asked)? } else { None };
+        let shown = table.ids().filter(|column| !masked.contains(column));
+        let shown: Vec<&str> = shown.map(|column| &*table.column(column).name).collect();
+        let fields = match masked.is_empty() {
+            true => None,
+            false => Some(Arc::new(Projection::new(&shown).map_err(|error| error.to_string())?)),
+        };
+        Ok(Subscription {
+            topics: vec![TopicPattern::Exact(table.topic.clone())],
+            filter,
+            fields,
+            forced: Forced { filters: forced.into(), is_joined: false },
+            //= resolvespec#3A.1
+            //# when full, `SendJSON` fails and the message
+            //# (response or notification) is **dropped silently**
+            slow: Slow::DropSilently,
+            ..Subscription::default()
+        })
+    }
+
+    //= resolvespec#3A.7
+    //# Two leaks: a notification carries the raw
+    //# record, **not** the Result an after-hook replaced (column masking does not reach subscribers)
+    /// Where results are replaced as they are answered, which notifications are not, somebody must have said what is masked of these.
+    fn check_masks(&self, context: &Context<'_>) -> Result<(), Refused> {
+        let is_replaced = |hook: Hook| hook.sees_a_result() && context.hooks.asked.contains(hook);
+        let may_differ = context.hooks.replaces_results && Hook::ALL.into_iter().any(is_replaced);
+        if may_differ && !self.confined.says_masks() {
+            return Err(Refused::new(
+                "hook_error",
+                "notifications do not pass the hooks that replace results: `before_connect` or `before_subscribe` must say what is masked (`mask`), be it nothing",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The call of the hook behind this request, if that is asked.
+    fn behind(&self, context: &Context<'_>) -> Option<Call> {
+        let hook = hook_behind(self.message, context.hooks)?;
+        let seen = (context.tables, context.view);
+        Some(self.underway?.call(hook, self.message, (&self.confined, seen)))
+    }
 }
 
 impl Talk for Conversation {
-    fn open(&mut self, context: &Context<'_>, _steps: &mut Vec<Step>) {
-        // The client speaks first.
-        debug_assert!(context.is_known, "the guard of the doors lets nobody else in");
+    fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
+        let is_asked = context.hooks.asked.contains(Hook::BeforeConnect);
+        debug_assert!(context.is_known || is_asked, "the guard of the doors lets nobody else in");
+        self.connect(("", None), context, steps);
     }
 
     //= resolvespec#3A.1
     //# text and
     //# binary both parsed as JSON
     fn hear(&mut self, said: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
-        let step = self.carry_out(said.text(), context);
-        let is_unsubscribe = matches!(step, Step::Unsubscribe { .. });
-        match std::mem::take(&mut self.refused_steps) {
-            0 => {}
-            refused => steps.push(Step::Pay { steps: refused }),
-        }
-        steps.push(step);
-        if is_unsubscribe {
-            // Nothing of it comes behind this.
-            let answer = Answer::Subscribed(&[Ok(())]);
-            steps.extend(self.answer(&answer, context).map(Step::say));
-        }
+        self.heard(said.text(), context, steps);
     }
 
     fn asker(&mut self) -> Option<&mut dyn Ask> {
@@ -432,7 +476,8 @@ impl Talk for Conversation {
     fn held_bytes(&self) -> usize {
         let subscribed: usize =
             self.subscribed.iter().map(|own| size_of::<Subscribed>() + own.id.len()).sum();
-        subscribed + self.asked.as_ref().map_or(0, Asked::held_bytes)
+        let noted = self.noted.as_ref().map_or(0, |noted| noted.held_bytes());
+        subscribed + noted + self.asked.as_ref().map_or(0, Asked::held_bytes)
     }
 
     fn keep(&mut self) -> Option<Kept> {
@@ -444,6 +489,10 @@ impl Correspond for Conversation {
     fn hears_from(&mut self, base: &str) {
         self.base = Some(base.into());
     }
+
+    fn shows(&mut self, shown: Credentials) {
+        self.noted.get_or_insert_default().shown = Some(Box::new(shown));
+    }
 }
 
 impl Ask for Conversation {
@@ -454,6 +503,6 @@ impl Ask for Conversation {
         context: &Context<'_>,
         steps: &mut Vec<Step>,
     ) {
-        steps.extend(self.answer(&answer, context).map(Step::say));
+        self.answer(&answer, context, steps);
     }
 }

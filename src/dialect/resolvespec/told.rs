@@ -3,22 +3,35 @@
 //! Invariant: rows stand as their values are written, and no more of them than fits an answer, by a row.
 
 use super::message::Message;
-use super::reply;
-use crate::clock::Now;
 use crate::dialect::json;
 use crate::limits::RESOLVESPEC_ANSWER_BYTES_MAX;
+use crate::tables::ColumnId;
 use crate::tables::Page;
 use crate::tables::Query;
+use crate::tables::Row;
 use crate::tables::Schema;
 use crate::tables::Table;
+use crate::tables::Value;
 use crate::tables::What;
 use crate::tables::Written;
 use crate::tables::payload_of;
 
 /// What a write is answered with.
-pub(super) fn written_data(table: &Table, written: &Written) -> String {
+pub(super) fn written_data(
+    (tables, table): (&Schema, &Table),
+    masked: &[ColumnId],
+    written: &Written,
+) -> String {
     match (written.what, &written.row) {
-        (What::Created | What::Updated, Some(row)) => payload_of(table, row),
+        (What::Created | What::Updated, Some(row)) if masked.is_empty() => payload_of(table, row),
+        (What::Created | What::Updated, Some(row)) => {
+            let shown = table.ids().zip(row).filter(|(column, _)| !masked.contains(column));
+            let (columns, values): (Vec<ColumnId>, Vec<Value>) =
+                shown.map(|(column, value)| (column, value.clone())).unzip();
+            let mut out = String::new();
+            Row::new(values.into()).put_json(tables, table, (&columns, &[]), &mut out);
+            out
+        }
         _ => r#"{"deleted":true}"#.to_owned(),
     }
 }
@@ -41,15 +54,9 @@ pub(super) fn put_rows(tables: &Schema, query: &Query, page: &Page, rows: &mut S
 //= resolvespec#3A.4
 //# `fetch_row_number`: 1-based `ROW_NUMBER()` of that primary key under filters+sort; sets
 //# the record's `RowNumber` field if it has one
-pub(super) fn one_read(
-    id: &str,
-    (row, number): (&str, Option<u64>),
-    table: &Table,
-    now: Now,
-) -> Box<[u8]> {
-    let Some(number) = number else {
-        return reply::success(id, row, Some(r#"{"total":1}"#), now);
-    };
+/// The row, and what is said of it.
+pub(super) fn one_read((row, number): (&str, Option<u64>), table: &Table) -> (String, String) {
+    let Some(number) = number else { return (row.to_owned(), r#"{"total":1}"#.to_owned()) };
     let is_number = |name: &str| name.replace('_', "").eq_ignore_ascii_case("rownumber");
     let field = table.columns.iter().find(|column| is_number(&column.name));
     let mut numbered = String::from(row);
@@ -75,11 +82,15 @@ pub(super) fn one_read(
         numbered = String::from_utf8_lossy(&out).into_owned();
     }
     let metadata = format!(r#"{{"total":1,"row_number":{number}}}"#);
-    reply::success(id, &numbered, Some(&metadata), now)
+    (numbered, metadata)
 }
 
-/// What is said of a table.
-pub(super) fn about(message: &Message<'_>, table: &Table, name: &str) -> String {
+/// What is said of a table, but for columns that are masked.
+pub(super) fn about(
+    message: &Message<'_>,
+    (table, name): (&Table, &str),
+    masked: &[ColumnId],
+) -> String {
     let mut out = br#"{"schema":"#.to_vec();
     json::string(&message.schema, &mut out);
     out.extend_from_slice(br#","entity":"#);
@@ -87,7 +98,8 @@ pub(super) fn about(message: &Message<'_>, table: &Table, name: &str) -> String 
     out.extend_from_slice(br#","table_name":"#);
     json::string(name, &mut out);
     out.extend_from_slice(br#","columns":"#);
-    json::strings(table.columns.iter().map(|column| &*column.name), &mut out);
+    let shown = table.ids().filter(|column| !masked.contains(column));
+    json::strings(shown.map(|column| &*table.column(column).name), &mut out);
     out.extend_from_slice(br#","primary_key":"#);
     let key: Vec<&str> = table.key.iter().map(|id| &*table.column(*id).name).collect();
     json::string(&key.join(","), &mut out);

@@ -43,5 +43,6 @@ pub(super) fn open(
     }
     let mut websocket = WebSocket::of_packets(PacketInput::new(packets, message_bytes_max));
     websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
-    (websocket, (packets.opens)(&Setup { views: &settings.views, message_bytes_max }))
+    let (views, hooks) = (&*settings.views, settings.hooks.terms);
+    (websocket, (packets.opens)(&Setup { views, message_bytes_max, hooks }))
 }

@@ -90,6 +90,7 @@ impl Shard {
             views: &self.settings.views,
             epoch: self.shards.epoch(),
             tables: &self.settings.tables.schema,
+            hooks: self.settings.hooks.terms,
             is_known: self.conns.find(id).is_some_and(|conn| conn.who.is_some()),
             serial: self.conns.find(id).map_or(0, |conn| conn.serial(self.shards.here(), id)),
         }

@@ -492,6 +492,7 @@ impl Shard {
 impl Settings {
     /// The conditions on which doors depend.
     pub(in super::super) fn setup(&self) -> Setup<'_> {
-        Setup { views: &self.views, message_bytes_max: self.message_bytes_max }
+        let (views, message_bytes_max) = (&*self.views, self.message_bytes_max);
+        Setup { views, message_bytes_max, hooks: self.hooks.terms }
     }
 }

@@ -16,9 +16,9 @@ use super::super::settings::Settings;
 use super::super::shards::Shards;
 use super::super::tickets::draft_bytes;
 use super::Session;
+use super::talk::asks_outside;
 use super::talk::begins_with_claim;
 use super::talk::begins_with_publish;
-use super::talk::begins_with_table;
 use super::waits::Awaited;
 use super::waits::Heard;
 use super::waits::Paused;
@@ -190,8 +190,8 @@ impl Shard {
                         Heard::Steps { steps, .. } if begins_with_publish(&steps) => {
                             self.refuse_first(id, steps, now)
                         }
-                        Heard::Steps { steps, is_counted: true } if begins_with_table(&steps) => {
-                            self.ask_tables(id, steps, &mut paused, now)
+                        Heard::Steps { steps, is_counted: true } if asks_outside(&steps) => {
+                            self.ask_outside(id, steps, &mut paused, now)
                         }
                         Heard::Steps { steps, is_counted: true } if begins_with_claim(&steps) => {
                             self.ask_name(id, steps, &mut paused)
@@ -408,7 +408,8 @@ impl Conn {
             let (view, is_known) = (settings.views.of(voice.dialect), self.who.is_some());
             let (epoch, tables) = (shards.epoch(), &settings.tables.schema);
             let views = &*settings.views;
-            ask(talk, &Context { now, view, views, epoch, is_known, serial, tables });
+            let hooks = settings.hooks.terms;
+            ask(talk, &Context { now, view, views, epoch, is_known, serial, tables, hooks });
         }
     }
 }

@@ -362,7 +362,8 @@ impl Shard {
         let rest = self.talk_open(id, first, now);
         websocket.begin_with(rest);
         if come.is_empty() {
-            self.put_back(id, Session::WebSocket(websocket));
+            // Whoever looks at clients before they are heard is asked at once, not with their first word.
+            self.websocket_go_on(id, websocket, now);
         } else {
             self.websocket_received(id, websocket, come.as_mut_slice(), now);
         }

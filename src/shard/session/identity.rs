@@ -17,6 +17,7 @@ use super::super::lanes::Lane;
 use super::super::solo::Shown;
 use super::super::tokens::Tokens;
 use super::http::Http;
+use super::named;
 use crate::auth::Principal;
 use crate::auth::RevocationsFull;
 use crate::auth::Revoke;
@@ -27,6 +28,7 @@ use crate::dialect::Answer;
 use crate::dialect::Door;
 use crate::dialect::Guard;
 use crate::dialect::HOUSE;
+use crate::dialect::Hook;
 use crate::dialect::Outcome;
 use crate::dialect::RefusalCode;
 use crate::dialect::Step;
@@ -166,7 +168,7 @@ impl Shard {
             Guard::Nobody => return Entered::Yes(http),
             Guard::Figures if !self.settings.access.hides_figures => return Entered::Yes(http),
             Guard::Secret | Guard::Figures => return self.enter_as_admin(id, http, head, now),
-            Guard::Token | Guard::TokenOrLater | Guard::TokenShown => {}
+            Guard::Token | Guard::TokenOrLater | Guard::TokenShown | Guard::TokenOrHook => {}
         }
         if head.value(Name::Origin).is_some() && http.answering().origin.is_none() {
             let message = "pages of this origin may not connect (auth.origins)";
@@ -204,7 +206,8 @@ impl Shard {
             }
             _ => None,
         };
-        let may_say_later = has_keys && door.guard != Guard::Token;
+        let is_hooked = self.settings.hooks.terms.asked.contains(Hook::BeforeConnect);
+        let may_say_later = door.guard.may_say_later(has_keys, is_hooked);
         if who.is_none() && !may_say_later {
             let message = access.why_unknown(port, peer, passed_on_by);
             self.refuse(id, &mut http, 401, ("unauthorized", &message), now);
@@ -361,11 +364,18 @@ impl Shard {
         match shown {
             Shown::Token(token) => return self.who(token, now).map(Some),
             Shown::Perhaps(Some(token)) if has_keys => return self.who(token, now).map(Some),
-            Shown::Perhaps(_) => {}
+            Shown::Perhaps(_) | Shown::Named(_) => {}
         }
         let Some(conn) = self.conns.find(id).filter(|conn| conn.who.is_none()) else {
             return Ok(None);
         };
+        if let Shown::Named(identity) = shown {
+            let principal = named::principal(identity, &self.settings.tables.schema, wall_s(now));
+            if self.rights.tokens.is_revoked(&principal) {
+                return Err(NotLetIn::Revoked);
+            }
+            return self.who_of(principal).map(Some);
+        }
         let origin = conn.caller.origin.as_deref();
         let may_be_anyone = origin.is_some_and(|origin| origin.may_be_anyone);
         match self.certified(id, now) {

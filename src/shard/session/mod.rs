@@ -14,6 +14,7 @@ mod gather;
 mod hearing;
 mod http;
 mod identity;
+mod named;
 mod naming;
 mod operator;
 mod packets;
@@ -30,6 +31,7 @@ mod uploading;
 mod waits;
 mod websocket;
 
+pub(super) use asking::Reply;
 pub(super) use http::Http;
 pub(super) use patience::Patience;
 pub(super) use refusals::Cut;

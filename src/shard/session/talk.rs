@@ -8,10 +8,12 @@ use super::super::conns::Conn;
 use super::super::conns::Conns;
 use super::super::input::ConnId;
 use super::super::solo::Shown;
+use super::super::tally::Tally;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Answer;
 use crate::dialect::Context;
+use crate::dialect::DialectId;
 use crate::dialect::Request;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -23,9 +25,9 @@ pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Publish(_), .. }))
 }
 
-/// Whether the next step is a question whose answer is awaited: a publish, or something asked of tables.
+/// Whether the next step is a question whose answer is awaited: a publish, or something asked of another party.
 pub(super) fn begins_with_question(steps: &[Step]) -> bool {
-    begins_with_publish(steps) || begins_with_table(steps) || begins_with_claim(steps)
+    begins_with_publish(steps) || asks_outside(steps) || begins_with_claim(steps)
 }
 
 /// Whether the next step is the claim of a name.
@@ -33,9 +35,21 @@ pub(super) fn begins_with_claim(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Claim { .. }, .. }))
 }
 
-/// Whether the next step is something asked of tables.
-pub(super) fn begins_with_table(steps: &[Step]) -> bool {
-    matches!(steps.first(), Some(Step::Ask { what: Request::Query(_) | Request::Write(_), .. }))
+/// Whether the next step is something asked of another party: of tables, or of whoever answers hooks.
+pub(super) fn asks_outside(steps: &[Step]) -> bool {
+    matches!(
+        steps.first(),
+        Some(Step::Ask { what: Request::Query(_) | Request::Write(_) | Request::Hook(_), .. })
+    )
+}
+
+/// Has a client spoken to in another dialect from here on.
+fn speak(conns: &mut Conns, tally: &mut Tally, id: ConnId, dialect: DialectId) {
+    if let Some(voice) = conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
+        tally.of(voice.dialect).connections -= 1;
+        tally.of(dialect).connections += 1;
+        voice.dialect = dialect;
+    }
 }
 
 impl Conn {
@@ -46,6 +60,7 @@ impl Conn {
             Step::Silence { after_s } => origin.silent_s_max = after_s,
             Step::Window { most } => origin.window_max = most,
             Step::Will(will) => origin.will = will,
+            Step::AtEnd(call) => origin.at_end = Some(call),
             _ => unreachable!("it is about nothing that is kept"),
         }
     }
@@ -98,19 +113,20 @@ impl Shard {
                 // A connection over its budget is being closed then.
                 Step::Pay { steps } => drop(self.charge(id, steps, now)),
                 Step::Speak(dialect) => {
-                    if let Some(voice) = self.conns.find_mut(id).and_then(|of| of.voice.as_mut()) {
-                        self.stats.tally.of(voice.dialect).connections -= 1;
-                        self.stats.tally.of(dialect).connections += 1;
-                        voice.dialect = dialect;
-                    }
+                    let (conns, tally) = (&mut self.conns, &mut self.stats.tally);
+                    speak(conns, tally, id, dialect);
                 }
-                step @ (Step::Silence { .. } | Step::Window { .. } | Step::Will(_)) => {
+                step @ (Step::Silence { .. }
+                | Step::Window { .. }
+                | Step::Will(_)
+                | Step::AtEnd(_)) => {
                     if let Some(conn) = self.conns.find_mut(id) {
                         conn.agree(step);
                     }
                 }
                 Step::Acknowledged { number, is_done } => self.acknowledged(id, number, is_done),
                 Step::Close { code, reason } => self.close_as_said(id, code, reason, now),
+                Step::Abort => self.remove(id),
                 Step::Ask { ticket, what } => {
                     let answered = self.answer_at_once(id, ticket, what, now);
                     steps.splice(0..0, answered).for_each(drop);
@@ -129,19 +145,26 @@ impl Shard {
             Request::Enter { token } => {
                 self.answer_identify(id, ticket, Shown::Perhaps(token.as_deref()), now)
             }
+            Request::Admit(identity) => {
+                self.answer_identify(id, ticket, Shown::Named(&identity), now)
+            }
             Request::Subscribe(wishes) => {
                 let wishes = wishes.iter();
                 let results: Vec<_> =
                     wishes.map(|wish| self.subscribe_or_replace(id, wish, now)).collect();
+                let refused = results.iter().filter_map(|result| result.as_ref().err());
+                refused.for_each(|refusal| self.stats.tally.refuse(refusal.code, 1));
                 self.answer_in_talk(id, ticket, Answer::Subscribed(&results), now)
             }
             Request::Resume(wishes) => {
                 let results = self.go_on_named(id, &wishes, now);
                 self.answer_in_talk(id, ticket, Answer::Subscribed(&results), now)
             }
-            Request::Publish(_) | Request::Query(_) | Request::Write(_) | Request::Claim { .. } => {
-                unreachable!("what is awaited is told apart before this")
-            }
+            Request::Publish(_)
+            | Request::Query(_)
+            | Request::Write(_)
+            | Request::Hook(_)
+            | Request::Claim { .. } => unreachable!("what is awaited is told apart before this"),
         }
     }
 

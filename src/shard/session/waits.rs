@@ -51,6 +51,7 @@ fn step_bytes(step: &Step) -> usize {
         Step::Ask { what: Request::Publish(drafts), .. } => drafts.iter().map(draft_bytes).sum(),
         Step::Ask { what: Request::Query(query), .. } => query.weight_bytes(),
         Step::Ask { what: Request::Write(write), .. } => write.weight_bytes(),
+        Step::Ask { what: Request::Hook(call), .. } => call.weight_bytes(),
         _ => 0,
     };
     size_of::<Step>() + asked
@@ -75,6 +76,15 @@ pub(super) struct TableAwaited {
     pub(super) bytes: usize,
 }
 
+/// An answer of whoever answers hooks.
+#[derive(Debug)]
+pub(super) struct HookAwaited {
+    pub(super) ticket: Ticket,
+    /// What its client is told meanwhile waits until it is answered.
+    pub(super) is_behind_a_write: bool,
+    pub(super) bytes: usize,
+}
+
 /// What was asked, and is awaited before anything else is carried out.
 #[derive(Debug)]
 pub(super) enum Awaited {
@@ -82,6 +92,7 @@ pub(super) enum Awaited {
     Table(TableAwaited),
     /// A name.
     Name(Ticket),
+    Hook(HookAwaited),
 }
 
 /// The messages of a connection that are to be carried out later.
@@ -109,6 +120,7 @@ impl Awaited {
             Self::Run(run) => run.bytes,
             Self::Table(table) => table.bytes,
             Self::Name(_) => 0,
+            Self::Hook(hook) => hook.bytes,
         }
     }
 }

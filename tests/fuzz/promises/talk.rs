@@ -5,6 +5,7 @@ use fanwire::clock::Now;
 use fanwire::dialect::Answer;
 use fanwire::dialect::Context;
 use fanwire::dialect::Correspond;
+use fanwire::dialect::HookTerms;
 use fanwire::dialect::Refusal;
 use fanwire::dialect::RefusalCode;
 use fanwire::dialect::Request;
@@ -85,7 +86,8 @@ fn rows(text: &str, base: Option<&str>) {
     let tables = &Schema::new(vec![table]).expect("it is one");
     let (view, now) = (View::default(), Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 });
     let (view, views, epoch) = (&view, &Views::default(), "e");
-    let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables };
+    let hooks = HookTerms::default();
+    let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables, hooks };
     let mut talk = resolvespec::Conversation::new(true);
     if let Some(base) = base {
         talk.hears_from(base);
@@ -122,7 +124,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
     let now = Now { mono_ms: 1, wall_us: 1_700_000_000_000_000 };
     let tables = Schema::default();
     let (view, views, epoch, tables) = (&view, &Views::default(), "e", &tables);
-    let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables };
+    let hooks = HookTerms::default();
+    let context = Context { now, view, views, epoch, is_known: true, serial: 1, tables, hooks };
     let mut steps = Vec::new();
     talk.open(&context, &mut steps);
     for line in text.lines() {
@@ -158,6 +161,8 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                     | Request::Enter { .. }
                     | Request::Claim { .. }
                     | Request::Resume(_)
+                    | Request::Admit(_)
+                    | Request::Hook(_)
                     | Request::Subscribe(_),
                 ..
             }
@@ -166,13 +171,14 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
             | Step::Silence { .. }
             | Step::Will(_)
             | Step::Window { .. }
-            | Step::Will(_)
             | Step::Uncounted
             | Step::Acknowledged { .. }
             | Step::Subscribe(_)
             | Step::Update { .. }
             | Step::Unsubscribe { .. }
-            | Step::Pay { .. } => panic!("none of these dialects does that: {step:?}"),
+            | Step::Pay { .. }
+            | Step::AtEnd(_)
+            | Step::Abort => panic!("none of these dialects does that: {step:?}"),
             Step::Close { code, .. } => assert!((1000..5000).contains(&code)),
         }
     }
