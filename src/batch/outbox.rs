@@ -98,11 +98,6 @@ impl Outbox {
         self.counted.bytes() - self.answer_bytes
     }
 
-    /// Whether an event of this weight is more than there is room for, here or in the whole shard.
-    fn is_over(&self, weight: usize, bytes_max: usize, shared_max: usize) -> bool {
-        self.event_bytes() + weight > bytes_max.min(shared_max)
-    }
-
     /// Whether there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -164,20 +159,21 @@ impl Outbox {
     ) -> Pushed {
         let weight = ITEM_BYTES + event.weight_bytes();
         let shared_max = self.counted.share();
+        // Whether it is more than there is room for, here or in the whole shard; `part` 2: of half of both.
+        let is_over = |of: &Self, part: usize| {
+            of.event_bytes() + weight > (bytes_max / part).min(shared_max / part)
+        };
         let conflated = subs & !policy.latest == 0;
-        if conflated
-            && (self.newest.is_some() || self.is_over(weight, bytes_max / 2, shared_max / 2))
-        {
+        if conflated && (self.newest.is_some() || is_over(self, 2)) {
             self.pass_over(event, subs, policy);
         }
-        while self.is_over(weight, bytes_max, shared_max) && self.event_bytes() > 0 {
+        while is_over(self, 1) && self.event_bytes() > 0 {
             if !self.drop_oldest(policy) {
                 return Pushed::Full;
             }
         }
         self.drop_leading_holes();
-        if conflated && self.newest.is_none() && self.is_over(weight, bytes_max / 2, shared_max / 2)
-        {
+        if conflated && self.newest.is_none() && is_over(self, 2) {
             self.newest = Some(HashMap::default());
         }
         if conflated && let Some(newest) = &mut self.newest {

@@ -353,13 +353,6 @@ fn is_aborted(voice: Option<Voice>) -> bool {
 }
 
 impl Conns {
-    /// Ends a connection's conversation, whose subscriptions have ended: from here on it remembers nothing.
-    pub(super) fn end_talk(&mut self, id: ConnId) {
-        if let Some(conn) = self.find_mut(id) {
-            conn.talk = None;
-        }
-    }
-
     /// Whether something that a connection has said is still to be answered.
     pub(super) fn is_answer_awaited(&self, id: ConnId) -> bool {
         self.find(id)

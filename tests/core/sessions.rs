@@ -118,7 +118,7 @@ impl Subscriber {
                     for topic in TOPICS {
                         self.since
                             .entry(topic.to_owned())
-                            .or_insert(said.get(topic).copied().unwrap_or(0));
+                            .or_insert_with(|| said.get(topic).copied().unwrap_or(0));
                     }
                 }
                 "publish" => self.hear_publish(&packet),

@@ -223,7 +223,8 @@ const PRESSURES: [(&str, Press); 7] = [
     ("connections", |scene| {
         let mut refused = 0;
         for number in 0..2 * CONNECTIONS_MAX {
-            let from = IpAddr::V4(Ipv4Addr::from_bits(0xcc00_0000 + number as u32 * 256));
+            let network = u32::try_from(number).expect("connections are few");
+            let from = IpAddr::V4(Ipv4Addr::from_bits(0xcc00_0000 + network * 256));
             refused += usize::from(scene.world.try_open_from(0, 1 << 16, from).is_none());
         }
         assert!(refused > 0, "one more is closed at once");

@@ -53,7 +53,10 @@ impl Process {
             let mut line = String::new();
             assert_ne!(log.read_line(&mut line).unwrap(), 0, "it does not listen");
             if let Ok(json) = serde_json::from_str::<Value>(&line) {
-                break json["address"].as_str().unwrap().to_owned();
+                match json["address"].as_str() {
+                    Some(address) => break address.to_owned(),
+                    None => continue,
+                }
             }
             if let Some((_, rest)) = line.split_once(" address=") {
                 break rest.split(' ').next().unwrap().to_owned();

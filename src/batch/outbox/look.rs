@@ -20,12 +20,4 @@ impl Outbox {
         let next = self.items.front().and_then(Option::as_ref);
         next.is_some_and(|next| matches!(next.item, Item::Said { .. } | Item::Raw(_)))
     }
-
-    /// Whether an event waits in it.
-    #[must_use]
-    pub fn holds(&self, wanted: &Event) -> bool {
-        let is_it = |event: &Event| event.offset == wanted.offset && event.topic == wanted.topic;
-        let mut events = self.items.iter().flatten().filter_map(|waiting| waiting.item.event());
-        events.any(|(event, _)| is_it(event))
-    }
 }

@@ -7,6 +7,7 @@ mod answers;
 mod asked;
 mod confined;
 mod doors;
+mod going;
 mod hooked;
 mod ids;
 mod live;

@@ -16,6 +16,7 @@ use super::super::pace::Pace;
 use super::super::sight::Sight;
 use super::super::sight::sight;
 use super::rows;
+use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::dialect::RatePer;
 use crate::dialect::Subscription;
@@ -152,7 +153,7 @@ impl Looking<'_> {
                 "bytes": solo.map_or(0, |solo| solo.unread_bytes()),
                 "blocked": solo.is_some_and(|solo| solo.blocked),
                 "told_past": self.is_past(),
-                "holds_it": is_real && solo.is_some_and(|solo| solo.outbox.holds(self.event)),
+                "holds_it": is_real && solo.is_some_and(|solo| holds(&solo.outbox, self.event)),
             },
         });
         (verdict, told)
@@ -202,4 +203,10 @@ fn tree(explained: &Explained) -> Value {
         told["of"] = of.iter().map(tree).collect();
     }
     told
+}
+
+/// Whether an event waits in an outbox.
+fn holds(outbox: &Outbox, wanted: &Event) -> bool {
+    let is_it = |event: &Event| event.offset == wanted.offset && event.topic == wanted.topic;
+    outbox.events().any(|(event, ..)| is_it(event))
 }

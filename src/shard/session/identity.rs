@@ -439,22 +439,6 @@ impl Shard {
         Ok(())
     }
 
-    /// Closes the connections whose tokens were revoked: once for all revocations that have come, and before anything is fanned out or sent.
-    pub(in super::super) fn close_revoked(&mut self, now: Now) {
-        if !self.rights.tokens.take_revoking() {
-            return;
-        }
-        for index in 0..self.conns.places() {
-            let id = ConnId(index);
-            let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
-            if who.is_some_and(|who| self.rights.tokens.is_revoked(&who.principal)) {
-                // Nothing that waits for it is told, not even what its class has batched by now.
-                drop(self.leave_open_batch(id));
-                self.close(id, CLOSE_POLICY, "token revoked", now);
-            }
-        }
-    }
-
     /// Whether a connection's token has expired or was revoked: drafts of the connection that wait are not published any more.
     pub(in super::super) fn has_lost_its_token(&self, id: ConnId, now: Now) -> bool {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_ref()) else {

@@ -127,7 +127,10 @@ impl Shard {
                 websocket.release(self.intake.inbound());
                 let reason = "no room for what clients have said, and this one holds the most";
                 self.close(id, CLOSE_TOO_LARGE, reason, now);
-                self.conns.end_talk(id);
+                // From here on its conversation remembers nothing.
+                if let Some(conn) = self.conns.find_mut(id) {
+                    conn.talk = None;
+                }
                 self.count_held(id);
             }
             // The bytes that the session holds are being carried out.

@@ -4,6 +4,7 @@
 //! folder the answer that says so comes once the revocation lies there, and survives the loss of power; what cannot be kept there holds all the same, and the answer says that it will not last.
 
 use super::super::Shard;
+use super::super::closes::CLOSE_POLICY;
 use super::super::input::ConnId;
 use super::Response;
 use super::awaiting::AnswerAwaited;
@@ -43,6 +44,22 @@ impl RevokeRequest {
 }
 
 impl Shard {
+    /// Closes the connections whose tokens were revoked: once for all revocations that have come, and before anything is fanned out or sent.
+    pub(in super::super) fn close_revoked(&mut self, now: Now) {
+        if !self.rights.tokens.take_revoking() {
+            return;
+        }
+        for index in 0..self.conns.places() {
+            let id = ConnId(index);
+            let who = self.conns.find(id).and_then(|conn| conn.who.as_ref());
+            if who.is_some_and(|who| self.rights.tokens.is_revoked(&who.principal)) {
+                // Nothing that waits for it is told, not even what its class has batched by now.
+                drop(self.leave_open_batch(id));
+                self.close(id, CLOSE_POLICY, "token revoked", now);
+            }
+        }
+    }
+
     pub(super) fn carry_out_revocation(
         &mut self,
         id: ConnId,
