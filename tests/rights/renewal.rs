@@ -280,3 +280,47 @@ fn what_waits_is_confined_by_the_token_that_was_shown() {
         assert!(ended > 100 || !has_word, "{}: subscriptions end: {ended}", dialect.name);
     }
 }
+
+/// A client of the native dialect that has said this, and of whom so many long events have been told or wait; it has read nothing of them.
+fn who_waits(subscribe: &str, events: usize) -> Case {
+    let mut case = Case::new(0, &DIALECTS[0]);
+    case.wire = case.world.open(0, 4_000);
+    let request = format!(
+        "GET /v1/ws?token={} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        with_tokens(WIDE)
+    );
+    case.world.say(case.wire, request.as_bytes());
+    case.say(subscribe);
+    case.read_all();
+    for number in 0..events {
+        let (area, word) = [("north", "GRANTED"), ("south", "EXCLUDED")][number % 2];
+        let body = format!(r#"{{"area":"{area}","word":"{word}","pad":"{}"}}"#, "x".repeat(3_000));
+        let head = format!(
+            "POST /v1/publish/fleet/a HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let wire = case.world.open(0, 1 << 20);
+        case.world.say(wire, (head + &body).as_bytes());
+    }
+    case.say(&DIALECTS[0].auth[0].replace("TOKEN", &with_tokens(NARROW)));
+    case.pass(20_000);
+    case.read_all();
+    case
+}
+
+#[test]
+fn what_an_outbox_holds_is_confined_before_the_token_is_answered_too() {
+    let heard = who_waits(r#"{"type":"subscribe","id":1,"topics":["fleet/a"]}"#, 200).text();
+    let count = |word: &str| heard.matches(word).count();
+    assert!(count("GRANTED") == 100, "{}", count("GRANTED"));
+    // What was bytes by then: a chunk of 64 KiB, and what the socket had taken.
+    assert!(count("EXCLUDED") <= 30, "{}", count("EXCLUDED"));
+}
+
+#[test]
+fn what_an_open_batch_holds_is_confined() {
+    let subscribe = r#"{"type":"subscribe","id":1,"topics":["fleet/a"],"batch":{"max_events":1000,"max_delay_ms":9000}}"#;
+    let heard = who_waits(subscribe, 20).text();
+    assert_eq!(heard.matches("GRANTED").count(), 10, "{heard}");
+    assert_eq!(heard.matches("EXCLUDED").count(), 0, "{heard}");
+}
