@@ -301,6 +301,8 @@ fn who_waits(subscribe: &str, events: usize) -> Case {
         );
         let wire = case.world.open(0, 1 << 20);
         case.world.say(wire, (head + &body).as_bytes());
+        // It is told, or waits, before the token is shown.
+        case.world.settle();
     }
     case.say(&DIALECTS[0].auth[0].replace("TOKEN", &with_tokens(NARROW)));
     case.pass(20_000);
