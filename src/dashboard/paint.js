@@ -1,9 +1,9 @@
 // Drawing: the ground, the trails and the vehicles, each on a canvas of its own.
 //
 // The ground is drawn when the view moves, trails ten times a second, vehicles every frame from sprites that were drawn once for each
-// colour and heading: 2,000 of them are 2,000 copies. Knows no protocol.
+// colour and heading: 2,000 of them are 2,000 copies. What a frame draws has bounds: points of trails, and sprites that are new. Knows no protocol.
 
-import { SWITZERLAND } from './outline.js';
+import { EMPTY, isSeen, trace } from './land.js';
 import { graticuleStep } from './view.js';
 
 /** Steps of the altitude colours, the altitude of the last, and steps of headings. */
@@ -13,6 +13,10 @@ const HEADINGS = 48;
 /** Pixels of a vehicle's square, and where there are so many that they would hide each other. */
 const SPRITE = 26;
 const CROWD = { count: 600, sprite: 18 };
+/** Points of all trails that are drawn at a time: in a crowd each trail is shorter. */
+export const TRAIL_POINTS_MAX = 12_000;
+/** Sprites that a frame makes: until its turn has come a vehicle is a dot. */
+export const SPRITES_FRAME_MAX = 40;
 
 /** The outline of an aircraft that flies up, in units of a tenth of its size. */
 const GLYPH = [
@@ -25,6 +29,10 @@ export class Painter {
   #ratio = 1;
   #theme;
   #sprites = [];
+  #made = 0;
+  #land = EMPTY;
+  /** Corners `[longitude, latitude]` of the area that is the filter, or is being drawn. */
+  area;
 
   constructor(canvases, view) {
     this.#canvases = canvases;
@@ -60,23 +68,43 @@ export class Painter {
     const { width, height } = this.#canvases.ground;
     context.fillStyle = this.#theme.ground;
     context.fillRect(0, 0, width / this.#ratio, height / this.#ratio);
+    const seen = this.#view.seen;
     context.beginPath();
-    for (let index = 0; index < SWITZERLAND.length; index += 2) {
-      context.lineTo(this.#view.x(SWITZERLAND[index]), this.#view.y(SWITZERLAND[index + 1]));
-    }
-    context.closePath();
+    for (const land of this.#land.areas) if (isSeen(land, seen)) trace(context, land, this.#view);
     context.fillStyle = this.#theme.land;
-    context.fill();
+    context.fill('evenodd');
+    context.lineWidth = 1;
+    context.strokeStyle = this.#theme.border;
+    context.stroke();
     this.#graticule(context, width / this.#ratio, height / this.#ratio);
-    context.lineWidth = 1.5;
+    context.lineWidth = 1.25;
     context.lineJoin = 'round';
     context.strokeStyle = this.#theme.border;
     context.beginPath();
-    for (let index = 0; index < SWITZERLAND.length; index += 2) {
-      context.lineTo(this.#view.x(SWITZERLAND[index]), this.#view.y(SWITZERLAND[index + 1]));
-    }
-    context.closePath();
+    for (const border of this.#land.borders) if (isSeen(border, seen)) trace(context, border, this.#view);
     context.stroke();
+    this.#drawArea(context);
+  }
+
+  /** Takes the world that the ground shows. */
+  know(land) {
+    this.#land = land;
+  }
+
+  #drawArea(context) {
+    if (!this.area || this.area.length < 2) return;
+    context.beginPath();
+    this.area.forEach(([longitude, latitude]) => context.lineTo(this.#view.x(longitude), this.#view.y(latitude)));
+    context.closePath();
+    context.globalAlpha = 0.14;
+    context.fillStyle = this.#theme.accent;
+    context.fill();
+    context.globalAlpha = 1;
+    context.lineWidth = 1.5;
+    context.setLineDash([6, 4]);
+    context.strokeStyle = this.#theme.accent;
+    context.stroke();
+    context.setLineDash([]);
   }
 
   #graticule(context, width, height) {
@@ -108,12 +136,15 @@ export class Painter {
   trails(tracks) {
     const context = this.#clear(this.#canvases.trails);
     const paths = this.shades.map(() => new Path2D());
+    const most = Math.max(1, Math.floor(TRAIL_POINTS_MAX / Math.max(1, tracks.size)));
+    const seen = this.#view.seen;
     for (const vehicle of tracks) {
-      if (vehicle.presence < 0.2) continue;
+      if (vehicle.presence < 0.2 || !isNear(vehicle, seen)) continue;
       const path = paths[shadeOf(vehicle.altitude)];
       const { trail } = vehicle;
-      path.moveTo(this.#view.x(trail[0]), this.#view.y(trail[1]));
-      for (let index = 2; index < trail.length; index += 2) {
+      const from = Math.max(0, trail.length - 2 * most);
+      path.moveTo(this.#view.x(trail[from]), this.#view.y(trail[from + 1]));
+      for (let index = from + 2; index < trail.length; index += 2) {
         path.lineTo(this.#view.x(trail[index]), this.#view.y(trail[index + 1]));
       }
       path.lineTo(this.#view.x(vehicle.x), this.#view.y(vehicle.y));
@@ -132,12 +163,20 @@ export class Painter {
   vehicles(tracks, chosen) {
     const context = this.#clear(this.#canvases.sky);
     const size = tracks.size > CROWD.count ? CROWD.sprite : SPRITE;
+    const seen = this.#view.seen;
+    this.#made = 0;
     for (const vehicle of tracks) {
-      const sprite = this.#sprite(shadeOf(vehicle.altitude), vehicle.heading);
+      if (!isNear(vehicle, seen)) continue;
+      const shade = shadeOf(vehicle.altitude);
+      const sprite = this.#sprite(shade, vehicle.heading);
       context.globalAlpha = vehicle.presence;
-      const x = this.#view.x(vehicle.x) - size / 2;
-      const y = this.#view.y(vehicle.y) - size / 2;
-      context.drawImage(sprite, x, y, size, size);
+      const [x, y] = [this.#view.x(vehicle.x), this.#view.y(vehicle.y)];
+      if (sprite) {
+        context.drawImage(sprite, x - size / 2, y - size / 2, size, size);
+      } else {
+        context.fillStyle = this.shades[shade];
+        context.fillRect(x - 2, y - 2, 4, 4);
+      }
     }
     context.globalAlpha = 1;
     if (!chosen) return;
@@ -146,29 +185,6 @@ export class Painter {
     context.beginPath();
     context.arc(this.#view.x(chosen.x), this.#view.y(chosen.y), SPRITE / 2, 0, 2 * Math.PI);
     context.stroke();
-  }
-
-  /** The little curve of a rate. */
-  curve(canvas, points) {
-    const { clientWidth: width, clientHeight: height } = canvas;
-    canvas.width = width * this.#ratio;
-    canvas.height = height * this.#ratio;
-    if (points.length < 2) return;
-    const context = this.#clear(canvas);
-    const top = Math.max(...points, 1);
-    const x = (index) => (index / (points.length - 1)) * width;
-    const y = (value) => height - 2 - (value / top) * (height - 4);
-    context.beginPath();
-    points.forEach((value, index) => context.lineTo(x(index), y(value)));
-    context.strokeStyle = this.#theme.accent;
-    context.lineWidth = 1.5;
-    context.lineJoin = 'round';
-    context.stroke();
-    context.lineTo(width, height);
-    context.lineTo(0, height);
-    context.fillStyle = this.#theme.accent;
-    context.globalAlpha = 0.15;
-    context.fill();
   }
 
   #clear(canvas) {
@@ -181,7 +197,11 @@ export class Painter {
   #sprite(shadeIndex, heading) {
     const turn = ((Math.round((heading / 360) * HEADINGS) % HEADINGS) + HEADINGS) % HEADINGS;
     const index = shadeIndex * HEADINGS + turn;
-    return (this.#sprites[index] ??= this.#draw(this.shades[shadeIndex], (turn / HEADINGS) * 2 * Math.PI));
+    const known = this.#sprites[index];
+    if (known || this.#made >= SPRITES_FRAME_MAX) return known;
+    this.#made += 1;
+    this.#sprites[index] = this.#draw(this.shades[shadeIndex], (turn / HEADINGS) * 2 * Math.PI);
+    return this.#sprites[index];
   }
 
   #draw(color, angle) {
@@ -202,6 +222,12 @@ export class Painter {
     context.fill();
     return sprite;
   }
+}
+
+/** Whether something is on the screen, or just beside it. */
+function isNear({ x, y }, { west, east, south, north }) {
+  const [across, up] = [(east - west) / 20, (north - south) / 20];
+  return x >= west - across && x <= east + across && y >= south - up && y <= north + up;
 }
 
 export function shadeOf(altitude = 0) {

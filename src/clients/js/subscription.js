@@ -12,6 +12,8 @@ export const SERVER = Symbol('server');
 const TIMES = ['since', 'speed', 'play_from', 'max_gap_ms'];
 /** Options of a subscription that `update` may change. */
 const UPDATABLE = ['filter', 'batch', 'slow', 'max_rate', 'fields', 'leave', ...TIMES];
+/** Gaps of one loss that are told together; a server tells no more of them, as it closes a connection before that. */
+const GAPS_MAX = 1024;
 export const OPTIONS = ['topics', ...UPDATABLE];
 
 /** One standing wish. */
@@ -29,6 +31,8 @@ export class Subscription {
   #pending = [];
   /** The server has agreed on this connection. */
   #agreed = false;
+  /** After a lost connection: the gaps that were told since, until the replay is complete. */
+  #gaps;
   #connection;
 
   constructor(id, { since, speed, play_from, max_gap_ms, ...options }, handlers, connection) {
@@ -118,6 +122,7 @@ export class Subscription {
   }
 
   #lost() {
+    if (this.#agreed) this.#gaps ??= [];
     this.state = 'waiting';
     // An update that was not answered is made again with the next connection; the end of a subscription needs no answer.
     if (this.#pending.some(({ changes }) => changes === undefined)) this.#end(endedError());
@@ -141,6 +146,7 @@ export class Subscription {
     }
     const offset = message.type === 'gap' ? message.to : message.offset;
     if (this.#progress.hasSeen(message.topic, offset)) return;
+    if (message.type === 'gap' && this.#gaps && this.#gaps.length < GAPS_MAX) this.#gaps.push(message);
     guarded(this.#handlers[message.type], message, this);
     // Of topics that the server has forgotten the pattern is told, which is no place to come back to.
     if (!message.topic.includes('*')) this.#progress.advance(message.topic, offset);
@@ -155,6 +161,7 @@ export class Subscription {
       this.#playback = undefined;
       this.state = 'live';
       guarded(this.#handlers.live, message, this);
+      this.#recovered(message);
     } else if (message.type === 'updated') {
       const pending = this.#pending.shift();
       this.#merge(pending.changes);
@@ -162,6 +169,13 @@ export class Subscription {
     } else {
       this.#end(endedError());
     }
+  }
+
+  /** What has become of the time without a connection: nothing is missing, or exactly these gaps are. */
+  #recovered({ replayed }) {
+    const gaps = this.#gaps;
+    this.#gaps = undefined;
+    if (gaps) guarded(this.#handlers.recovered, { type: 'recovered', complete: gaps.length === 0, gaps, replayed }, this);
   }
 
   #merge({ since, speed, play_from, max_gap_ms, ...changes }) {
