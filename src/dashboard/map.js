@@ -97,10 +97,13 @@ export class LiveMap {
   }
 
   choose(vehicle) {
+    const isOther = vehicle !== this.#chosen;
     this.#chosen = vehicle;
     $('tip').hidden = !vehicle;
     if (this.isFrozen) this.#painter.vehicles(this.#tracks, vehicle);
     if (vehicle) this.#placeTip();
+    // Said once for each, and not with every report of it.
+    if (isOther) $('chosen').textContent = vehicle ? $('tip').textContent.replaceAll('\n', ', ') : '';
   }
 
   #placeTip() {

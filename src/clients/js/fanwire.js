@@ -94,7 +94,7 @@ export class Fanwire {
   }
 
   /**
-   * Subscribes. `handlers` is a function that takes events, or `{event, gap, skipped, live, error}`.
+   * Subscribes. `handlers` is a function that takes events, or `{event, gap, skipped, live, recovered, error}`.
    * May be called at any time; connects if need be.
    * @returns {Subscription}
    */
@@ -206,7 +206,7 @@ export class Fanwire {
     this.#socket = socket;
     const mine = (handle) => (event) => this.#socket === socket && handle(event);
     socket.onmessage = mine((event) => this.#hear(event.data));
-    socket.onclose = mine((event) => this.#lost(event.code, event.reason, TOKEN_REASONS[event.reason] ?? 'lost'));
+    socket.onclose = mine((event) => this.#lost(event.code, event.reason, TOKEN_REASONS[event.reason] ?? (event.code === 4001 ? 'expired' : 'lost')));
     // A close follows, and says more.
     socket.onerror = () => {};
     this.#listen();
