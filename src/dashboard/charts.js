@@ -1,10 +1,13 @@
 // Figures over time, on uPlot. A chart says its newest values as a text, too: a picture alone is for some.
 
+import { element } from './element.js';
+
 /** Seconds that are kept and shown. */
 export const SECONDS_MAX = 600;
 
 export class Chart {
   #node;
+  #legend;
   #series;
   #plot;
   #data;
@@ -13,6 +16,12 @@ export class Chart {
   /** @param {{label: string, colour: string, text: (value?: number) => string}[]} series `colour`: the name of a property of the style sheet */
   constructor(node, series) {
     this.#node = node;
+    this.#legend = series.map(({ label, colour }) => {
+      const mark = element('i', {});
+      mark.style.background = `var(${colour})`;
+      return element('span', {}, mark, `${label} `, element('b', {}, '–'));
+    });
+    node.after(element('p', { class: 'legend', 'aria-hidden': 'true' }, ...this.#legend));
     this.#series = series;
     this.#data = [[], ...series.map(() => [])];
     this.restyle();
@@ -27,6 +36,7 @@ export class Chart {
     this.#plot.setData(this.#data);
     const told = this.#series.map(({ label, text }, index) => `${label} ${text(values[index])}`);
     this.#node.setAttribute('aria-label', told.join(', '));
+    for (const [index, { text }] of this.#series.entries()) this.#legend[index].lastChild.textContent = text(values[index]);
   }
 
   /** Something happened: a line stands there. */
@@ -38,7 +48,7 @@ export class Chart {
 
   resize() {
     const { clientWidth: width, clientHeight: height } = this.#node;
-    if (width > 0 && height > 0) this.#plot.setSize({ width, height: height - this.#legendHeight() });
+    if (width > 0 && height > 0) this.#plot.setSize({ width, height });
   }
 
   /** Takes colours from the style sheet: at the start, and when the light changes. */
@@ -47,26 +57,21 @@ export class Chart {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
-    const value = ({ text }) => (_, raw) => text(raw ?? undefined);
     this.#plot = new globalThis.uPlot(
       {
         width: Math.max(200, this.#node.clientWidth),
         height: 120,
-        cursor: { drag: { x: false, y: false }, points: { size: 5 } },
-        legend: { live: true },
+        cursor: { show: false },
+        legend: { show: false },
         scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1)] } },
         axes: [{ ...axis, size: 24, space: 70 }, { ...axis, size: 46, space: 28, values: (_, ticks) => ticks.map(this.#series[0].text) }],
-        series: [{ value: (_, raw) => (raw ? new Date(raw * 1000).toLocaleTimeString(undefined, { hour12: false }) : '') }, ...this.#series.map((of) => ({ label: of.label, stroke: colour(of.colour), width: 1.5, points: { show: false }, spanGaps: false, value: value(of) }))],
+        series: [{}, ...this.#series.map((of) => ({ label: of.label, stroke: colour(of.colour), width: 1.5, points: { show: false }, spanGaps: false }))],
         hooks: { drawAxes: [(plot) => this.#drawMarks(plot, colour('--warn'))] },
       },
       this.#data,
       this.#node,
     );
     this.resize();
-  }
-
-  #legendHeight() {
-    return this.#node.querySelector('.u-legend')?.offsetHeight ?? 0;
   }
 
   #drawMarks(plot, colour) {

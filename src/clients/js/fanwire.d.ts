@@ -160,7 +160,7 @@ export interface StateDetail {
   reason?: string;
   /** Until the next attempt. */
   wait_ms?: number;
-  /** Which attempt in a row it will be, or was. */
+  /** Which attempt since there was a connection it will be, or was. */
   attempt?: number;
 }
 

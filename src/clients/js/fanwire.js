@@ -49,6 +49,8 @@ export class Fanwire {
   #random;
   #socket;
   #failures = 0;
+  /** Attempts since there was a connection. */
+  #attempts = 0;
   /** When a server that stops has said to come back, in milliseconds from then. */
   #advice_ms;
   #retryTimer;
@@ -233,7 +235,8 @@ export class Fanwire {
     const because = this.#advice_ms === undefined ? cause : 'stopping';
     this.#advice_ms = undefined;
     this.#failures += 1;
-    this.#become('waiting', { cause: because, code, reason, wait_ms, attempt: this.#failures });
+    this.#attempts += 1;
+    this.#become('waiting', { cause: because, code, reason, wait_ms, attempt: this.#attempts });
     this.#retryTimer = this.#timers.setTimeout(() => this.#open(), wait_ms);
   }
 
@@ -365,7 +368,9 @@ export class Fanwire {
   #opened() {
     this.#steadyTimer = this.#timers.setTimeout(() => (this.#failures = 0), STEADY_MS);
     this.#steadyTimer?.unref?.();
-    this.#become('open', this.#failures === 0 ? undefined : { attempt: this.#failures });
+    const attempt = this.#attempts;
+    this.#attempts = 0;
+    this.#become('open', attempt === 0 ? undefined : { attempt });
     for (const subscription of this.#subscriptions.values()) subscription[SERVER].begin(this.welcome.epoch);
     const unsent = this.#unsent;
     this.#unsent = [];
