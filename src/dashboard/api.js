@@ -105,7 +105,7 @@ function channelNode(api, id, channel) {
     const message = resolve(api, of);
     const example = message.examples?.[0]?.payload ?? exampleOf(api, message.payload);
     const verb = direction(name);
-    return element('details', {}, element('summary', {}, element('span', { class: `verb ${verb}` }, verb), ' ', element('code', {}, name), ' ', message.summary ?? ''), schemaList(api, message.payload), element('pre', { tabindex: '0' }, JSON.stringify(example, null, 2)));
+    return element('details', {}, element('summary', {}, element('span', { class: `verb ${verb}` }, verb), ' ', element('code', {}, name), ' ', ...linkText(message.summary ?? '')), schemaList(api, message.payload), element('pre', { tabindex: '0' }, JSON.stringify(example, null, 2)));
   });
   const text = element('section', {}, ...paragraphs(channel.description), element('h4', {}, 'Messages'), ...messages);
   return operationNode(id, server.protocol, channel.address, channel.title, '', [text]);

@@ -64,7 +64,7 @@ export class Chart {
         cursor: { show: false },
         legend: { show: false },
         scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1)] } },
-        axes: [{ ...axis, size: 24, space: 70 }, { ...axis, size: 46, space: 28, values: (_, ticks) => ticks.map(this.#series[0].text) }],
+        axes: [{ ...axis, size: 22, space: 76, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString(undefined, { hour12: false })) }, { ...axis, size: 46, space: 28, values: (_, ticks) => ticks.map(this.#series[0].text) }],
         series: [{}, ...this.#series.map((of) => ({ label: of.label, stroke: colour(of.colour), width: 1.5, points: { show: false }, spanGaps: false }))],
         hooks: { drawAxes: [(plot) => this.#drawMarks(plot, colour('--warn'))] },
       },

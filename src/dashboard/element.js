@@ -4,7 +4,7 @@
 export function element(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children.filter((child) => child !== undefined && child !== null && child !== ''));
+  node.append(...children.filter((child) => child !== undefined && child !== null && child !== false && child !== ''));
   return node;
 }
 
