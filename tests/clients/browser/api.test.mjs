@@ -41,7 +41,7 @@ test('a call is found and made, and a stream is shown until it is stopped', asyn
   const server = await serve(t, 'epoll');
   const { page, faults } = await openPage(t, server, { path: '/openapi/ui#publish' });
   await ready(page);
-  await page.fill('#find', 'one subscription stream');
+  await page.fill('#find', 'last-event-id play_from');
   assert.deepEqual(await page.locator('details.operation:visible').evaluateAll((nodes) => nodes.map((node) => node.id)), ['listen']);
   await page.fill('#find', '');
   const listen = page.locator('#listen');

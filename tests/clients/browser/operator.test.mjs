@@ -20,7 +20,8 @@ useBrowser();
 async function objections(page) {
   // The page's policy lets no script in but its own; the browser's debugger is not a page.
   await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => window.axe.run(document));
+  const { violations, passes } = await page.evaluate(() => window.axe.run(document));
+  assert.ok(passes.length > 20, `axe has looked: ${passes.length}`);
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 120)} ${node.failureSummary}`));
 }
 
@@ -221,10 +222,10 @@ test('a stranger sees totals and what anyone may hear; an operator sees who is t
 
   await page.locator('#access').click();
   await page.fill('#access-secret', 'another');
-  await page.getByRole('button', { name: 'use' }).click();
+  await page.getByRole('button', { name: 'use', exact: true }).click();
   await shows(page, 'access-fault', 'is not taken');
   await page.fill('#access-secret', SECRET);
-  await page.getByRole('button', { name: 'use' }).click();
+  await page.getByRole('button', { name: 'use', exact: true }).click();
   await shows(page, 'topic-rows', 'hidden/depot');
   await page.locator('#slow-rows').waitFor();
   const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie, location.href, document.body.innerHTML]);
@@ -244,7 +245,7 @@ test('where nobody may be anonymous the page says so, and a token shows what it 
   assert.equal(await page.textContent('#vehicles'), '0');
   await page.locator('#access').click();
   await page.fill('#access-token', token);
-  await page.getByRole('button', { name: 'use' }).click();
+  await page.getByRole('button', { name: 'use', exact: true }).click();
   await drawn(page, 3);
   assert.equal(await page.isHidden('#objection'), true);
   assert.deepEqual(faults, []);
