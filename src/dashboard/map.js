@@ -9,6 +9,8 @@ import { readLand } from './land.js';
 import { View, boxFor } from './view.js';
 
 const TRAILS_MS = 100;
+/** In a crowd of more than so many a picture stands for so long at least: nobody sees one of five thousand jump. */
+const CROWD = { count: 1_000, picture_ms: 45 };
 /** Pixels around the pointer in which a vehicle is found; and that it may move before a press is a pull. */
 const REACH = 16;
 const STILL = 4;
@@ -82,7 +84,7 @@ export class LiveMap {
   }
 
   frame(now) {
-    if (this.isFrozen) return;
+    if (this.isFrozen || (this.#tracks.size > CROWD.count && now - this.#drawn < CROWD.picture_ms)) return;
     this.#tracks.advance(now, this.#still.matches ? Infinity : now - this.#drawn);
     this.#drawn = now;
     const moved = this.#isFollowing && this.#view.approach(boxFor(this.#tracks.bounds()), this.#still.matches ? 1 : 0.06);

@@ -13,8 +13,12 @@ const HEADINGS = 48;
 /** Pixels of a vehicle's square, and where there are so many that they would hide each other. */
 const SPRITE = 26;
 const CROWD = { count: 600, sprite: 18 };
+/** Vehicles beyond which each is a dart: three corners in its colour's one path, where a sprite would be a copy each. */
+export const DARTS_FROM = 1_000;
+/** Pixels from a dart's middle to its tip and to its tail's corners, and the angle of those. */
+const DART = { tip: 6, tail: 4.5, spread: 2.5 };
 /** Points of all trails that are drawn at a time: in a crowd each trail is shorter. */
-export const TRAIL_POINTS_MAX = 12_000;
+export const TRAIL_POINTS_MAX = 8_000;
 /** Sprites that a frame makes: until its turn has come a vehicle is a dot. */
 export const SPRITES_FRAME_MAX = 40;
 
@@ -162,6 +166,38 @@ export class Painter {
   /** The vehicles; `chosen` has a ring around it. */
   vehicles(tracks, chosen) {
     const context = this.#clear(this.#canvases.sky);
+    if (tracks.size > DARTS_FROM) this.#darts(context, tracks);
+    else this.#copies(context, tracks);
+    if (!chosen) return;
+    context.strokeStyle = this.#theme.text;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.arc(this.#view.x(chosen.x), this.#view.y(chosen.y), SPRITE / 2, 0, 2 * Math.PI);
+    context.stroke();
+  }
+
+  /** A crowd: one path for each colour. */
+  #darts(context, tracks) {
+    const seen = this.#view.seen;
+    const shades = this.shades.map(() => []);
+    for (const vehicle of tracks) {
+      if (vehicle.presence > 0.3 && isNear(vehicle, seen)) shades[shadeOf(vehicle.altitude)].push(vehicle);
+    }
+    for (const [shade, vehicles] of shades.entries()) {
+      context.beginPath();
+      for (const { x: longitude, y: latitude, heading } of vehicles) {
+        const angle = (heading / 180) * Math.PI;
+        const [x, y] = [this.#view.x(longitude), this.#view.y(latitude)];
+        context.moveTo(x + DART.tip * Math.sin(angle), y - DART.tip * Math.cos(angle));
+        context.lineTo(x + DART.tail * Math.sin(angle + DART.spread), y - DART.tail * Math.cos(angle + DART.spread));
+        context.lineTo(x + DART.tail * Math.sin(angle - DART.spread), y - DART.tail * Math.cos(angle - DART.spread));
+      }
+      context.fillStyle = this.shades[shade];
+      context.fill();
+    }
+  }
+
+  #copies(context, tracks) {
     const size = tracks.size > CROWD.count ? CROWD.sprite : SPRITE;
     const seen = this.#view.seen;
     this.#made = 0;
@@ -179,12 +215,6 @@ export class Painter {
       }
     }
     context.globalAlpha = 1;
-    if (!chosen) return;
-    context.strokeStyle = this.#theme.text;
-    context.lineWidth = 1.5;
-    context.beginPath();
-    context.arc(this.#view.x(chosen.x), this.#view.y(chosen.y), SPRITE / 2, 0, 2 * Math.PI);
-    context.stroke();
   }
 
   #clear(canvas) {

@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Painter, SPRITES_FRAME_MAX, TRAIL_POINTS_MAX } from '../../src/dashboard/paint.js';
+import { DARTS_FROM, Painter, SPRITES_FRAME_MAX, TRAIL_POINTS_MAX } from '../../src/dashboard/paint.js';
 import { Tracks } from '../../src/dashboard/tracks.js';
 import { View } from '../../src/dashboard/view.js';
 
 /** A browser of which nothing is there but counts. */
 function scene() {
-  const counts = { points: 0, sprites: 0, dots: 0, canvases: 0 };
-  const context = new Proxy({ drawImage: () => (counts.sprites += 1), fillRect: () => (counts.dots += 1) }, { get: (of, name) => of[name] ?? (() => {}), set: () => true });
+  const counts = { points: 0, sprites: 0, dots: 0, canvases: 0, darts: 0, fills: 0 };
+  const context = new Proxy({ drawImage: () => (counts.sprites += 1), fillRect: () => (counts.dots += 1), moveTo: () => (counts.darts += 1), fill: () => (counts.fills += 1) }, { get: (of, name) => of[name] ?? (() => {}), set: () => true });
   const canvas = () => ({ width: 0, height: 0, getContext: () => context });
   const globals = {
     document: { documentElement: {}, createElement: () => ((counts.canvases += 1), canvas()) },
@@ -65,20 +65,29 @@ test('trails of a crowd are shorter, so that all of them have so many points', (
 
 test('sprites are made a few a frame, vehicles without one are dots, and after some frames each has its own', () => {
   const { painter, take } = scene();
-  const tracks = crowd(5000, { reports: 1 });
+  const tracks = crowd(DARTS_FROM, { reports: 1 });
   take();
   let made = 0;
   for (let frame = 0; frame < 40; frame += 1) {
     painter.vehicles(tracks);
     const { canvases, sprites, dots } = take();
     assert.ok(canvases <= SPRITES_FRAME_MAX, `${canvases}`);
-    assert.equal(sprites + dots, 5000);
+    assert.equal(sprites + dots, DARTS_FROM);
     made += canvases;
     if (dots === 0) break;
   }
   assert.ok(made > 100 && made <= 16 * 48, String(made));
   painter.vehicles(tracks);
-  assert.deepEqual(take(), { points: 0, sprites: 5000, dots: 0, canvases: 0 });
+  const { sprites, dots, canvases } = take();
+  assert.deepEqual([sprites, dots, canvases], [DARTS_FROM, 0, 0]);
+});
+
+test('a crowd is one path for each colour', () => {
+  const { painter, take } = scene();
+  const tracks = crowd(5000, { reports: 1 });
+  take();
+  painter.vehicles(tracks);
+  assert.deepEqual(take(), { points: 0, sprites: 0, dots: 0, canvases: 0, darts: 5000, fills: painter.shades.length });
 });
 
 test('what is not on the screen is not drawn', () => {
@@ -87,5 +96,6 @@ test('what is not on the screen is not drawn', () => {
   take();
   painter.vehicles(tracks);
   painter.trails(tracks);
-  assert.deepEqual(take(), { points: 0, sprites: 0, dots: 0, canvases: 0 });
+  const { points, sprites, dots, canvases, darts } = take();
+  assert.deepEqual([points, sprites, dots, canvases, darts], [0, 0, 0, 0, 0]);
 });
