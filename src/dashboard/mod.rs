@@ -150,7 +150,9 @@ mod tests {
 
     #[test]
     fn every_file_that_the_page_names_is_there() {
-        for asset in PAGE.iter().chain(&DOCUMENTS) {
+        // Documents name files by themselves, behind their folder: those are held to the doors.
+        let pages = DOCUMENTS.iter().filter(|asset| asset.content_type == HTML);
+        for asset in PAGE.iter().chain(pages) {
             let Ok(text) = std::str::from_utf8(asset.body) else { continue };
             let folder = asset.path.rsplit_once('/').unwrap().0;
             for named in text
