@@ -83,6 +83,8 @@ export interface Live extends Position {
   type: 'live';
   id: string;
   replayed: number;
+  /** No gap was told since this connection's `subscribe`. */
+  recovered: boolean;
 }
 
 /** What has become of the time without a connection. */
@@ -119,6 +121,8 @@ export interface Handlers<P = Payload> {
   recovered?(recovered: Recovered, subscription: Subscription): void;
   /** The server refuses the subscription, now or after a reconnection: it has ended. */
   error?(error: FanwireError, subscription: Subscription): void;
+  /** It has ended, whatever ended it: `unsubscribed`, `closed`, `token` (a new one does not cover it), or the server's code. */
+  ended?(error: FanwireError, subscription: Subscription): void;
 }
 
 export interface Subscription {
@@ -151,7 +155,7 @@ export class FanwireError extends Error {
 export type State = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed';
 
 /** Why a state is what it is. `stopping`: the server has said when to come back; `refused`: it takes no token that we have; `mistake`: ours. */
-export type Cause = 'lost' | 'silent' | 'stopping' | 'expired' | 'revoked' | 'required' | 'refused' | 'mistake' | 'closed';
+export type Cause = 'lost' | 'silent' | 'stopping' | 'expired' | 'revoked' | 'required' | 'no_token' | 'refused' | 'mistake' | 'closed';
 
 export interface StateDetail {
   cause?: Cause;
@@ -179,6 +183,10 @@ export interface Options {
   token?: string | ((cause: TokenCause) => string | Promise<string>);
   /** Needed where there is no global one, as before Node 22. */
   WebSocket?: new (url: string, protocols: string[]) => unknown;
+  /** After so long without a message we ask whether the server is there, and after so long again we say it is not; 20 s if absent. */
+  silence_ms?: number;
+  /** A connection that has lasted so long was none that failed; 5 s if absent. */
+  steady_ms?: number;
   /** For tests. */
   timers?: Pick<typeof globalThis, 'setTimeout' | 'clearTimeout'>;
   random?: () => number;

@@ -34,8 +34,8 @@ export class Fanwire {
   welcome = undefined;
   /**
    * Called with the state and what explains it: `{cause, code, reason, wait_ms, attempt}`. `cause`: 'lost' (the connection broke or could not be made), 'silent'
-   * (nothing was heard), 'stopping' (the server has said when to come back), 'expired', 'revoked' and 'required' (it is about the token), 'refused' (the
-   * token), 'mistake' (ours), 'closed' (by `close`).
+   * (nothing was heard), 'stopping' (the server has said when to come back), 'expired', 'revoked' and 'required' (it is about the token), 'no_token' (none was
+   * to be had), 'refused' (the server takes none), 'mistake' (ours), 'closed' (by `close`).
    */
   onstate = undefined;
   /** Called with '<' or '>' and each message's text, for those who want to see what is said. */
@@ -47,6 +47,8 @@ export class Fanwire {
   #WebSocket;
   #timers;
   #random;
+  #silence_ms;
+  #steady_ms;
   #socket;
   #failures = 0;
   /** Attempts since there was a connection. */
@@ -66,10 +68,10 @@ export class Fanwire {
 
   /**
    * @param {string} url `ws://host:port`, `http://host:port` or the full `ws://host:port/v1/ws`
-   * @param {{token?: string | ((cause: string) => string | Promise<string>), WebSocket?: typeof WebSocket, timers?: object, random?: () => number}} options
-   * `token`: who we are; a function is asked for each connection, and again before the token that it gave is over.
+   * @param {{token?: string | ((cause: string) => string | Promise<string>), silence_ms?: number, steady_ms?: number, WebSocket?: typeof WebSocket, timers?: object,
+   * random?: () => number}} options `token`: who we are; a function is asked for each connection, and again before the token that it gave is over.
    */
-  constructor(url, { token, WebSocket = globalThis.WebSocket, timers = globalThis, random = Math.random } = {}) {
+  constructor(url, { token, silence_ms = SILENCE_MS, steady_ms = STEADY_MS, WebSocket = globalThis.WebSocket, timers = globalThis, random = Math.random } = {}) {
     if (typeof WebSocket !== 'function') {
       throw new TypeError('there is no WebSocket here: pass one, as in new Fanwire(url, { WebSocket })');
     }
@@ -77,6 +79,8 @@ export class Fanwire {
     this.#WebSocket = WebSocket;
     this.#timers = timers;
     this.#random = random;
+    this.#silence_ms = silence_ms;
+    this.#steady_ms = steady_ms;
     this.#credentials = new Credentials(token, {
       ask: (message) => this.#dispatch(requestOf(message, this.#nextId++)),
       failed: (error) => guarded(this.onerror, error),
@@ -96,7 +100,7 @@ export class Fanwire {
   }
 
   /**
-   * Subscribes. `handlers` is a function that takes events, or `{event, gap, skipped, live, recovered, error}`.
+   * Subscribes. `handlers` is a function that takes events, or `{event, gap, skipped, live, recovered, error, ended}`.
    * May be called at any time; connects if need be.
    * @returns {Subscription}
    */
@@ -224,7 +228,7 @@ export class Fanwire {
     this.#requests.clear();
     for (const request of sent) request.reject(new FanwireError({ code: 'connection_lost', message: lost }));
     for (const subscription of this.#subscriptions.values()) subscription[SERVER].lost();
-    const isToken = cause !== 'lost' && cause !== 'silent';
+    const isToken = Object.values(TOKEN_REASONS).includes(cause);
     if (FINAL_CODES.has(code) || (isToken && !this.#credentials.renew(cause))) {
       this.#fail(new FanwireError({ code: 'closed', message: `the server closed the connection: ${code} ${reason}` }), { cause: isToken ? cause : 'mistake', code, reason });
       return;
@@ -268,7 +272,7 @@ export class Fanwire {
   // A browser does not tell us of the server's pings, and a network that drops packets does not tell of that: hence questions of our own.
   #listen() {
     this.#stopListening();
-    this.#silenceTimer = this.#timers.setTimeout(() => this.#silent(), SILENCE_MS);
+    this.#silenceTimer = this.#timers.setTimeout(() => this.#silent(), this.#silence_ms);
     // In Node a timer would keep the process alive; the socket decides that.
     this.#silenceTimer?.unref?.();
   }
@@ -356,17 +360,20 @@ export class Fanwire {
     const socket = this.#socket;
     const failed = (error) => {
       if (this.#socket !== socket) return;
-      if (error.code === 'forbidden') return this.#fail(error, { cause: 'refused', reason: error.message });
+      if (error.code === 'forbidden') {
+        const closed = new FanwireError({ code: 'closed', message: `the server takes no token that we have: ${error.message}` });
+        return this.#fail(closed, { cause: 'refused', reason: error.message });
+      }
       // Whoever answers tokens may be away for a while, as a server may.
       guarded(this.onerror, error);
-      this.#lost(1006, `no token: ${error.message}`, 'lost');
+      this.#lost(1006, `no token: ${error.message}`, 'no_token');
       socket.close();
     };
     shown.then(() => this.#socket === socket && this.#opened(), failed);
   }
 
   #opened() {
-    this.#steadyTimer = this.#timers.setTimeout(() => (this.#failures = 0), STEADY_MS);
+    this.#steadyTimer = this.#timers.setTimeout(() => (this.#failures = 0), this.#steady_ms);
     this.#steadyTimer?.unref?.();
     const attempt = this.#attempts;
     this.#attempts = 0;

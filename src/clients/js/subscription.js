@@ -2,7 +2,7 @@
 //
 // It outlives connections: with each new one it asks anew for what follows its position. Answers come in the order of the requests. Knows no socket.
 
-import { deferred, endedError, guarded } from './answers.js';
+import { FanwireError, deferred, endedError, guarded } from './answers.js';
 import { Progress } from './position.js';
 
 /** The part of a subscription that only the client may use. */
@@ -33,6 +33,8 @@ export class Subscription {
   #agreed = false;
   /** After a lost connection: the gaps that were told since, until the replay is complete. */
   #gaps;
+  /** A gap was told since this connection's `subscribe`. */
+  #hasGap = false;
   #connection;
 
   constructor(id, { since, speed, play_from, max_gap_ms, ...options }, handlers, connection) {
@@ -116,6 +118,7 @@ export class Subscription {
     this.#epoch = epoch;
     this.state = 'replaying';
     this.#agreed = false;
+    this.#hasGap = false;
     this.#connection.send({ type: 'subscribe', id: this.id, ...this.#options, since, ...this.#playback });
     // Updates that were made while there was no connection.
     for (const { changes } of this.#pending) this.#connection.send({ type: 'update', id: this.id, ...changes });
@@ -137,6 +140,7 @@ export class Subscription {
       if (changes === undefined) resolve();
       else reject(error);
     }
+    guarded(this.#handlers.ended, error, this);
   }
 
   #tell(message) {
@@ -146,6 +150,7 @@ export class Subscription {
     }
     const offset = message.type === 'gap' ? message.to : message.offset;
     if (this.#progress.hasSeen(message.topic, offset)) return;
+    if (message.type === 'gap') this.#hasGap = true;
     if (message.type === 'gap' && this.#gaps && this.#gaps.length < GAPS_MAX) this.#gaps.push(message);
     guarded(this.#handlers[message.type], message, this);
     // Of topics that the server has forgotten the pattern is told, which is no place to come back to.
@@ -160,12 +165,16 @@ export class Subscription {
       this.#progress.live(message);
       this.#playback = undefined;
       this.state = 'live';
-      guarded(this.#handlers.live, message, this);
+      guarded(this.#handlers.live, { ...message, recovered: !this.#hasGap }, this);
       this.#recovered(message);
     } else if (message.type === 'updated') {
       const pending = this.#pending.shift();
       this.#merge(pending.changes);
       pending.resolve();
+    } else if (message.reason === 'token') {
+      const error = new FanwireError({ code: 'token', message: 'the new token does not cover the subscription' });
+      guarded(this.#handlers.error, error, this);
+      this.#end(error);
     } else {
       this.#end(endedError());
     }

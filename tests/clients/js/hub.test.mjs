@@ -147,7 +147,7 @@ test('a token that one tab has shown is not asked about again for another', asyn
   await new Promise(setImmediate);
   assert.deepEqual(it.socket.take(), [{ type: 'auth', id: 2, token: 'def' }]);
   it.socket.say({ type: 'error', id: 2, code: 'forbidden', field: 'token', message: 'another user' });
-  await assert.rejects(refused, { code: 'forbidden' });
+  await assert.rejects(refused, { code: 'closed', message: /another user/ });
   assert.equal(two.client.state, 'open');
 });
 
