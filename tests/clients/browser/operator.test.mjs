@@ -205,7 +205,7 @@ test('the map is zoomed and pulled by wheel, hand and keys, and follows again', 
 
 test('a stranger sees totals and what anyone may hear; an operator sees who is there, and leaves no trace', async (t) => {
   const server = await flying(t, adminSecret(t));
-  await publish(server, 'hidden/depot', { n: 1 });
+  await publish(server, 'hidden/depot', { depot: true });
   const { page, faults } = await openPage(t, server);
   const asked = [];
   page.on('request', (request) => asked.push(request.url()));
@@ -227,6 +227,7 @@ test('a stranger sees totals and what anyone may hear; an operator sees who is t
   await page.fill('#access-secret', SECRET);
   await page.getByRole('button', { name: 'use', exact: true }).click();
   await shows(page, 'topic-rows', 'hidden/depot');
+  await shows(page, 'topic-rows', '{"depot":true}');
   await page.locator('#slow-rows').waitFor();
   const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie, location.href, document.body.innerHTML]);
   assert.deepEqual(kept.slice(0, 3), [0, 0, '']);
