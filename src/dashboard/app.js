@@ -103,6 +103,7 @@ function subscribe({ topic, filter }) {
     if (asked !== wanted) return next.unsubscribe();
     subscription?.unsubscribe();
     // Its first event is told after this: from here on its events are the ones that count.
+    if (subscription?.options.topics[0] !== topic) tracks.hasPlaces = false;
     subscription = next;
     tracks.clear();
     tail.clear();
@@ -204,6 +205,8 @@ async function figures() {
   $('lag').textContent = lagText(lag_ms);
   showTime();
   const isBlank = tracks.size === 0 && topics.size === 0;
+  // Events without positions need no map: the tail has its place.
+  document.body.dataset.map = !tracks.hasPlaces && tail.hasHeard ? 'none' : 'shown';
   $('empty').hidden = !isBlank || subscription?.state !== 'live' || Boolean($('filter').value);
   if (fanwire.state === 'open') {
     const asked = Date.now();
