@@ -73,7 +73,7 @@ pub struct Append {
     pub wants_sync: bool,
 }
 
-/// A wish to read a part of the past.
+/// A request to read a part of the past.
 #[derive(Debug)]
 pub struct PageAsk {
     /// Who asks, and where the answer goes.
@@ -135,7 +135,7 @@ pub enum Refusal {
     Closing,
 }
 
-/// What became of a wish to read.
+/// What became of a request to read.
 #[derive(Debug)]
 pub struct PageAnswer {
     pub ticket: u64,

@@ -90,7 +90,7 @@ pub enum Mesh {
     /// From a home shard to every shard: this happened.
     Events(Box<[Arc<Event>]>),
     /// To a home shard: what happened before?
-    Read(Box<ReadWish>),
+    Read(Box<ReadRequest>),
     /// From it.
     Page(Box<PageAnswer>),
     /// To the shard that counts connections: may this one come in?
@@ -277,9 +277,9 @@ pub struct PublishedRun {
     pub results: Vec<Result<Placed, RefusalCode>>,
 }
 
-/// A wish to read a home shard's history.
+/// A request to read a home shard's history.
 #[derive(Debug)]
-pub struct ReadWish {
+pub struct ReadRequest {
     pub reader: Address,
     /// Which replay of that connection.
     pub replay: u32,

@@ -123,7 +123,7 @@ pub use input::PageAnswer;
 pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
-pub use input::ReadWish;
+pub use input::ReadRequest;
 pub use input::conn_of;
 pub use inquiry::ConnName;
 pub use inquiry::Finding;
@@ -256,7 +256,7 @@ impl Shard {
             Mesh::Page(answer) => self.arrived.push_page(answer),
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
-            Mesh::Read(wish) => self.read_here(wish, now),
+            Mesh::Read(request) => self.read_here(request, now),
             Mesh::Enter(entry) => self.enter_here(&entry, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),

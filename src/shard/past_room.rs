@@ -18,7 +18,7 @@ use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PageAnswer;
-use super::input::ReadWish;
+use super::input::ReadRequest;
 use super::past::PastHeld;
 use super::past::Wanted;
 use super::solo::Replay;
@@ -152,12 +152,12 @@ impl Solo {
 }
 
 impl Shard {
-    fn ask(&mut self, home: HomeId, wish: ReadWish, now: Now) {
+    fn ask(&mut self, home: HomeId, request: ReadRequest, now: Now) {
         let shard = self.shards.homes().shard(home);
         if shard == self.shards.here() {
-            self.read_here(Box::new(wish), now);
+            self.read_here(Box::new(request), now);
         } else {
-            self.outgoing.to(shard).push(Mesh::Read(Box::new(wish)));
+            self.outgoing.to(shard).push(Mesh::Read(Box::new(request)));
         }
     }
 
@@ -195,10 +195,10 @@ impl Shard {
         let page_bytes = if wanted.bytes > 0 { PAGE_BYTES_MIN } else { bytes };
         replay.asked.push(Wanted { bytes, ..wanted });
         let reader = Address { shard: self.shards.here(), conn: reader };
-        let wish = ReadWish { reader, replay: replay.serial, home, read, after_us, page_bytes };
+        let request = ReadRequest { reader, replay: replay.serial, home, read, after_us, page_bytes };
         solo.past.asked_ms = now.mono_ms;
         solo.count_past();
-        self.ask(home, wish, now);
+        self.ask(home, request, now);
         true
     }
 

@@ -181,7 +181,7 @@ impl<D: Disk> Keeper<D> {
             .sum()
     }
 
-    /// Takes a wish to read in; answers at once that there are too many.
+    /// Takes a request to read in; answers at once that there are too many.
     pub fn ask(&mut self, ask: PageAsk, out: &mut Vec<Outcome>) {
         if self.pages.len() >= STORE_PAGES_ASKED_MAX {
             out.push(failed(&ask, Fault::Busy));

@@ -61,7 +61,7 @@ pub use manifest::ManifestError;
 pub use manifest::Skip;
 pub use pages::Kept;
 pub use pages::Unexamined;
-pub use pages::Wish;
+pub use pages::PageRequest;
 pub use pages::newest_of_keys;
 pub use pages::read;
 pub use record::Before;

@@ -24,7 +24,7 @@ use super::input::Address;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishedRun;
-use super::input::ReadWish;
+use super::input::ReadRequest;
 use super::lanes::Lane;
 use super::lanes::Outgoing;
 use super::lanes::PartyId;
@@ -158,17 +158,17 @@ impl Durable {
     fn page_ask(
         &self,
         ticket: u64,
-        wish: &ReadWish,
+        request: &ReadRequest,
         shard_count: u16,
         asked: (&Read, u64),
     ) -> Mesh {
         let (read, until_us) = asked;
         Mesh::Store(asks::Ask::Page(Box::new(asks::PageAsk {
-            shard: wish.home.shard(shard_count),
+            shard: request.home.shard(shard_count),
             ticket,
-            home: wish.home,
+            home: request.home,
             shard_count,
-            read: self.home.read_of_store(&wish.read),
+            read: self.home.read_of_store(&request.read),
             after_us: read.after_us,
             until_us,
             page_bytes: read.page_bytes,
@@ -335,40 +335,40 @@ impl Shard {
     }
 
     /// Reads durable topics: from memory at once, or from the store, and then the page comes later.
-    pub(super) fn read_durable(&mut self, mut wish: Box<ReadWish>, now: Now) {
+    pub(super) fn read_durable(&mut self, mut request: Box<ReadRequest>, now: Now) {
         let Some(durable) = &mut self.durable else { return };
         let read = Read {
-            after_us: wish.after_us,
-            page_bytes: wish.page_bytes,
-            ..Read::clone(&wish.read)
+            after_us: request.after_us,
+            page_bytes: request.page_bytes,
+            ..Read::clone(&request.read)
         };
         let Some(until_us) = durable.home.lacks(&read) else {
             let settled_us = durable.settled_us();
             let (page, began) = durable.home.read(&read, settled_us, now);
-            return self.answer_read(&wish, page, began, settled_us);
+            return self.answer_read(&request, page, began, settled_us);
         };
         if let Start::Snapshot { up_to_us: u64::MAX } = read.start {
             // What comes live begins before the store is asked: its answer is of a moment that nobody here knows.
             let settled_us = durable.settled_us();
             let (page, began) = durable.home.begin(&read, settled_us, now);
-            return self.answer_read(&wish, page, Some(began), settled_us);
+            return self.answer_read(&request, page, Some(began), settled_us);
         }
         if durable.is_closed {
             let page = durable.home.unavailable(&read, until_us);
             let settled_us = durable.settled_us();
-            return self.answer_read(&wish, page, None, settled_us);
+            return self.answer_read(&request, page, None, settled_us);
         }
         if !durable.pages.has_room() {
-            return durable.pages.wait(wish);
+            return durable.pages.wait(request);
         }
         let settled_us = durable.settled_us();
         let mut read = read;
         if let Start::Tail { count, counted_us: 0 } = read.start {
             read.start = Start::Tail { count, counted_us: settled_us };
-            wish.read = Arc::new(Read { after_us: 0, ..read.clone() });
+            request.read = Arc::new(Read { after_us: 0, ..read.clone() });
         }
         self.ask_store(Asked {
-            wish,
+            request,
             read,
             until_us,
             settled_us,
@@ -380,9 +380,9 @@ impl Shard {
     fn ask_store(&mut self, asked: Asked) {
         let Some(durable) = &mut self.durable else { return };
         let (read, until_us) = (asked.read.clone(), asked.until_us);
-        let wish = ReadWish { read: Arc::clone(&asked.wish.read), ..*asked.wish };
+        let request = ReadRequest { read: Arc::clone(&asked.request.read), ..*asked.request };
         let ticket = durable.pages.ask(asked);
-        let ask = durable.page_ask(ticket, &wish, self.shards.count(), (&read, until_us));
+        let ask = durable.page_ask(ticket, &request, self.shards.count(), (&read, until_us));
         self.outgoing.to(durable.store).push(ask);
     }
 
@@ -417,8 +417,8 @@ impl Shard {
     }
 
     fn page_came(&mut self, asked: &Asked, page: Page) {
-        let answer = asked.wish.answered(page, None, asked.settled_us);
-        let reader = asked.wish.reader;
+        let answer = asked.request.answered(page, None, asked.settled_us);
+        let reader = asked.request.reader;
         if self.has_room_for_page(reader.shard) {
             return self.send_page(reader.shard, answer);
         }
@@ -442,8 +442,8 @@ impl Shard {
         if let Some(durable) = &mut self.durable {
             durable.pages = pages;
         }
-        for wish in waiting {
-            self.read_durable(wish, now);
+        for request in waiting {
+            self.read_durable(request, now);
         }
     }
 

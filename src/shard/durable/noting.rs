@@ -1,6 +1,6 @@
 //! Connections that wait until the store has noted what they asked for, so that it outlasts a restart.
 //!
-//! Invariants: one wish for each connection at most, so connections bound it; an answer that nobody waits for changes nothing. Never sends anything.
+//! Invariants: one request for each connection at most, so connections bound it; an answer that nobody waits for changes nothing. Never sends anything.
 
 use std::collections::VecDeque;
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::super::input::Address;
 use super::super::input::PageAnswer;
-use super::super::input::ReadWish;
+use super::super::input::ReadRequest;
 use crate::event::ShardId;
 use crate::history::Read;
 use crate::limits::STORE_PAGES_MAX;
@@ -16,7 +16,7 @@ use crate::limits::STORE_PAGES_MAX;
 /// A page that was asked for.
 #[derive(Debug)]
 pub(super) struct Asked {
-    pub(super) wish: Box<ReadWish>,
+    pub(super) request: Box<ReadRequest>,
     /// What the store was asked, with the moment after which the page begins.
     pub(super) read: Read,
     pub(super) until_us: u64,
@@ -33,7 +33,7 @@ pub(super) struct Asked {
 pub(super) struct Pages {
     asked: BTreeMap<u64, Asked>,
     newest_ticket: u64,
-    waiting: VecDeque<Box<ReadWish>>,
+    waiting: VecDeque<Box<ReadRequest>>,
     ready: VecDeque<(ShardId, Box<PageAnswer>)>,
 }
 
@@ -67,12 +67,12 @@ impl Pages {
     }
 
     /// There is no room to ask for it yet.
-    pub(super) fn wait(&mut self, wish: Box<ReadWish>) {
-        self.waiting.push_back(wish);
+    pub(super) fn wait(&mut self, request: Box<ReadRequest>) {
+        self.waiting.push_back(request);
     }
 
     /// The next to be asked for, if there is room.
-    pub(super) fn next_waiting(&mut self) -> Option<Box<ReadWish>> {
+    pub(super) fn next_waiting(&mut self) -> Option<Box<ReadRequest>> {
         if self.has_room() { self.waiting.pop_front() } else { None }
     }
 
