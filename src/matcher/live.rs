@@ -1,7 +1,7 @@
-//! The distinct filters of all wishes, each with what the index and its evaluation need.
+//! The distinct filters of all subscriptions, each with what the index and its evaluation need.
 //!
 //! Invariant: what a filter counted when it came (slots, dimensions, positions) it gives back when its last user goes. Never looks
-//! at topics or wishes.
+//! at topics or subscriptions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) struct Filters {
     pub(super) dimensions: Dimensions,
 }
 
-/// A filter that some wish has.
+/// A filter that some subscription has.
 #[derive(Debug)]
 struct Live {
     filter: Filter,

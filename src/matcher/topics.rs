@@ -1,8 +1,8 @@
 //! Topic -> the subjects that ask for it.
 //!
-//! A *subject* is one distinct pattern that some wish names, counted by how many name it. Exact names are found by one hash,
+//! A *subject* is one distinct pattern that some subscription names, counted by how many name it. Exact names are found by one hash,
 //! patterns by a walk down a trie of segments, so an event costs what matches it and not what is subscribed.
-//! Invariant: a trie node without a subject and without children does not exist. Never looks at wishes or filters.
+//! Invariant: a trie node without a subject and without children does not exist. Never looks at subscriptions or filters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Topics {
             TopicPattern::Exact(name) => self.exact.get_mut(name),
             TopicPattern::Wild(text) => self.wild.get_mut(text),
         }
-        .expect("a wish removes only the patterns it inserted");
+        .expect("a subscription removes only the patterns it inserted");
         asked.uses -= 1;
         if asked.uses > 0 {
             return None;

@@ -30,7 +30,7 @@ use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
-use crate::matcher::WishId;
+use crate::matcher::SubscriptionIndex;
 use crate::wire::deflate::Deflater;
 
 /// What one connection calls its subscriptions, in the order in which it made them.
@@ -141,7 +141,7 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) key: Arc<ClassKey>,
-    pub(super) wishes: Vec<WishId>,
+    pub(super) indices: Vec<SubscriptionIndex>,
     pub(super) policy: Policy,
     pub(super) members: Vec<ConnId>,
     pub(super) solos: Vec<ConnId>,
@@ -172,14 +172,14 @@ pub(super) fn weight_of(subs: &[Arc<Subscription>]) -> usize {
 }
 
 impl Class {
-    /// Of nobody yet, with its subscriptions' wishes.
-    pub(super) fn new(key: Arc<ClassKey>, wishes: Vec<WishId>) -> Self {
+    /// Of nobody yet, with its subscriptions' indices.
+    pub(super) fn new(key: Arc<ClassKey>, indices: Vec<SubscriptionIndex>) -> Self {
         Self {
             unmatched: Unmatched::of(&key.subs),
             policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
             weight_bytes: weight_of(&key.subs),
             key,
-            wishes,
+            indices,
             members: Vec::new(),
             solos: Vec::new(),
             waiting: Waiting::default(),
