@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::matcher::SubscriptionIndex;
-use crate::matcher::live::FilterId;
+use crate::matcher::known_filters::FilterId;
 use crate::matcher::topics::SubjectId;
 
 /// The subscriptions for one pattern with one filter, numbered densely; numbers of forgotten ones are used again.

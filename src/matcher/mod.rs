@@ -22,7 +22,7 @@ pub mod filter;
 
 mod groups;
 
-mod live;
+mod known_filters;
 
 mod program;
 
@@ -49,8 +49,8 @@ pub use crate::matcher::filter::FilterProblem;
 use crate::matcher::groups::GroupId;
 use crate::matcher::groups::Groups;
 use crate::matcher::groups::Member;
-use crate::matcher::live::FilterId;
-use crate::matcher::live::Filters;
+use crate::matcher::known_filters::FilterId;
+use crate::matcher::known_filters::Filters;
 use crate::matcher::topics::SubjectId;
 use crate::matcher::topics::Topics;
 use crate::matcher::tree::Forest;

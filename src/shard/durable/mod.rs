@@ -15,7 +15,7 @@ pub(super) use self::line::Asker;
 use self::line::Line;
 use self::line::Run;
 use self::noting::Noting;
-use self::pages::Asked;
+use self::pages::PageAwaited;
 use self::pages::Pages;
 use super::Shard;
 use super::home::Ahead;
@@ -367,7 +367,7 @@ impl Shard {
             read.start = Start::Tail { count, counted_us: settled_us };
             request.read = Arc::new(Read { after_us: 0, ..read.clone() });
         }
-        self.ask_store(Asked {
+        self.ask_store(PageAwaited {
             request,
             read,
             until_us,
@@ -377,7 +377,7 @@ impl Shard {
         });
     }
 
-    fn ask_store(&mut self, asked: Asked) {
+    fn ask_store(&mut self, asked: PageAwaited) {
         let Some(durable) = &mut self.durable else { return };
         let (read, until_us) = (asked.read.clone(), asked.until_us);
         let request = ReadRequest { read: Arc::clone(&asked.request.read), ..*asked.request };
@@ -416,7 +416,7 @@ impl Shard {
         self.read_on_durably(now);
     }
 
-    fn page_came(&mut self, asked: &Asked, page: Page) {
+    fn page_came(&mut self, asked: &PageAwaited, page: Page) {
         let answer = asked.request.answered(page, None, asked.settled_us);
         let reader = asked.request.reader;
         if self.has_room_for_page(reader.shard) {
@@ -486,6 +486,6 @@ impl Shard {
 }
 
 /// Whether a reader comes further by a stretch.
-fn is_progress(stretch: &asks::Stretch, asked: &Asked) -> bool {
+fn is_progress(stretch: &asks::Stretch, asked: &PageAwaited) -> bool {
     stretch.more_after_us.is_none_or(|after_us| after_us > asked.read.after_us)
 }

@@ -13,9 +13,9 @@ use crate::event::ShardId;
 use crate::history::Read;
 use crate::limits::STORE_PAGES_MAX;
 
-/// A page that was asked for.
+/// A page that the store was asked for and has not answered.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct PageAwaited {
     pub(super) request: Box<ReadRequest>,
     /// What the store was asked, with the moment after which the page begins.
     pub(super) read: Read,
@@ -28,10 +28,10 @@ pub(super) struct Asked {
     pub(super) retries: u8,
 }
 
-/// All of them.
+/// The pages that are asked for, wait to be asked for, or wait to be handed on.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    asked: BTreeMap<u64, Asked>,
+    asked: BTreeMap<u64, PageAwaited>,
     newest_ticket: u64,
     waiting: VecDeque<Box<ReadRequest>>,
     ready: VecDeque<(ShardId, Box<PageAnswer>)>,
@@ -49,19 +49,19 @@ impl Pages {
     }
 
     /// One is asked for; by which ticket.
-    pub(super) fn ask(&mut self, asked: Asked) -> u64 {
+    pub(super) fn ask(&mut self, asked: PageAwaited) -> u64 {
         self.newest_ticket += 1;
         self.asked.insert(self.newest_ticket, asked);
         self.newest_ticket
     }
 
     /// The one that an answer names.
-    pub(super) fn answered(&mut self, ticket: u64) -> Option<Asked> {
+    pub(super) fn answered(&mut self, ticket: u64) -> Option<PageAwaited> {
         self.asked.remove(&ticket)
     }
 
     /// Those that were asked for before a moment, and are not answered.
-    pub(super) fn take_late(&mut self, before_ms: u64) -> Vec<Asked> {
+    pub(super) fn take_late(&mut self, before_ms: u64) -> Vec<PageAwaited> {
         let late = self.asked.extract_if(.., |_, asked| asked.asked_ms < before_ms);
         late.map(|(_, asked)| asked).collect()
     }

@@ -4,7 +4,7 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
-mod asked;
+mod operator_request;
 mod asking;
 mod awaiting;
 mod bare;
