@@ -94,7 +94,7 @@ pub enum Mesh {
     /// From it.
     Page(Box<PageAnswer>),
     /// To the shard that counts connections: may this one come in?
-    Enter(Box<Entry>),
+    Enter(Box<EntryRequest>),
     /// From it.
     Entered { conn: ConnRef, result: Result<(), LimitError> },
     /// To it: this one has left.
@@ -320,7 +320,7 @@ pub struct AllowanceAsk {
 
 /// A connection that wants to be let in, or that says late whose it is.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct EntryRequest {
     pub address: Address,
     pub user: Option<Arc<str>>,
     pub peer: IpAddr,

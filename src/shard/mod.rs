@@ -117,7 +117,7 @@ pub use input::Began;
 pub use input::Claimant;
 pub use input::ConnId;
 pub use input::ConnRef;
-pub use input::Entry;
+pub use input::EntryRequest;
 pub use input::Mesh;
 pub use input::PageAnswer;
 pub use input::Port;
@@ -257,7 +257,7 @@ impl Shard {
             Mesh::Publish(run) => self.publish_here(*run, now),
             Mesh::Published(answer) => self.home_answered(*answer, now),
             Mesh::Read(request) => self.read_here(request, now),
-            Mesh::Enter(entry) => self.enter_here(&entry, now),
+            Mesh::Enter(request) => self.enter_here(&request, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
             Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant),

@@ -13,7 +13,7 @@ use super::block::HEAD_BYTES;
 use super::block::Head;
 use super::class::Log;
 use super::directory::Directory;
-use super::directory::Entry;
+use super::directory::DirectoryEntry;
 use super::disk::Disk;
 use super::disk::DiskError;
 use super::disk::path;
@@ -206,7 +206,7 @@ impl<F: std::fmt::Debug> Shelf<F> {
         &mut self,
         disk: &mut D,
         log: &Log<F>,
-        (number, entry): (u64, Entry),
+        (number, entry): (u64, DirectoryEntry),
         wants: impl Fn(&Part, HomeId) -> bool,
     ) -> Result<Fetched, DiskError> {
         let wants = |shelved: &Shelved| {

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::class::Log;
-use super::directory::Entry;
+use super::directory::DirectoryEntry;
 use super::disk::Disk;
 use super::disk::DiskError;
 use super::record::Part;
@@ -68,7 +68,7 @@ pub(super) enum Ahead {
 #[derive(Clone, Copy, Debug)]
 struct Next {
     number: u64,
-    entry: Entry,
+    entry: DirectoryEntry,
     /// The earliest stamp that may lie in it or behind it.
     least_us: u64,
 }
@@ -252,7 +252,7 @@ impl Walk {
     fn load<D: Disk>(
         &mut self,
         ground: &mut Ground<'_, D>,
-        (number, entry): (u64, Entry),
+        (number, entry): (u64, DirectoryEntry),
         bound: &impl Fn(&Part, HomeId) -> Bound,
     ) -> Result<(), DiskError> {
         self.entry += 1;
