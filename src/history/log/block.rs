@@ -59,7 +59,7 @@ pub struct Head {
 
 /// Where a block is written.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct BlockPlace {
     pub salt: u32,
     pub segment: u64,
     pub at: u64,
@@ -263,7 +263,7 @@ impl Body {
 /// If stamps do not ascend, or offsets of a topic.
 pub fn put_block(
     out: &mut Vec<u8>,
-    place: Place,
+    place: BlockPlace,
     home: u16,
     records: &[Record],
 ) -> (Head, Vec<Part>) {
@@ -278,7 +278,7 @@ pub fn put_block(
 }
 
 /// Appends a block without events: of each topic only the newest offset, in summary and body alike. `time_us` stands in its head.
-pub fn put_floors(out: &mut Vec<u8>, (place, time_us): (Place, u64), floors: &[Part]) {
+pub fn put_floors(out: &mut Vec<u8>, (place, time_us): (BlockPlace, u64), floors: &[Part]) {
     let mut raw_body = Vec::new();
     put_body(&mut raw_body, (floors, &[]), &[], 0);
     put_parts_block(out, place, (0, time_us, time_us), floors, &raw_body, 0);
@@ -286,7 +286,7 @@ pub fn put_floors(out: &mut Vec<u8>, (place, time_us): (Place, u64), floors: &[P
 
 fn put_parts_block(
     out: &mut Vec<u8>,
-    place: Place,
+    place: BlockPlace,
     (home, first_us, last_us): (u16, u64, u64),
     parts: &[Part],
     raw_body: &[u8],

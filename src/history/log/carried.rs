@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::block::Place;
+use super::block::BlockPlace;
 use super::block::put_block;
 use super::block::put_floors;
 use super::class::cut;
@@ -139,7 +139,7 @@ pub(super) fn write<D: Disk>(
     carried.sort_floors();
     let floors = carried.floors();
     let mut out = Vec::new();
-    let place = |out: &Vec<u8>| Place {
+    let place = |out: &Vec<u8>| BlockPlace {
         salt,
         segment: CARRIED_SEGMENT,
         at: out.len() as u64,

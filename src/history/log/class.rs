@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::block::Head;
-use super::block::Place;
+use super::block::BlockPlace;
 use super::block::put_block;
 use super::carried;
 use super::carried::CARRIED_NAME;
@@ -266,7 +266,7 @@ impl<F: std::fmt::Debug> Log<F> {
         let mut blocks = Vec::new();
         for (home, records) in group {
             for records in cut(records) {
-                let place = Place {
+                let place = BlockPlace {
                     salt: self.salt,
                     segment: self.active.segment.number,
                     at: at + self.buffer.len() as u64,
