@@ -36,7 +36,7 @@ pub(super) struct Flight {
     gathered: Vec<u8>,
     /// Of each class beyond what may be gathered: the frames that are copied side by side as they are sent.
     scattered: Vec<Vec<FrameId>>,
-    scratch: Vec<u8>,
+    joined: Vec<u8>,
     spans: Vec<Spans>,
     /// Who has still to be sent it.
     due: Roll,
@@ -84,7 +84,7 @@ struct Source<'a> {
     frames: &'a Frames,
     gathered: &'a [u8],
     scattered: &'a [Vec<FrameId>],
-    scratch: &'a mut Vec<u8>,
+    joined: &'a mut Vec<u8>,
 }
 
 /// What one member is sent.
@@ -106,7 +106,7 @@ pub(super) struct Unsent {
     pub(super) is_begun: bool,
 }
 
-/// Bytes of scratch that are kept from flight to flight.
+/// Bytes of either buffer that are kept from flight to flight.
 const KEPT_BYTES: usize = 1024 * 1024;
 
 impl Flight {
@@ -124,7 +124,7 @@ impl Flight {
         self.spans.clear();
         self.frames.clear();
         self.scattered.clear();
-        for buffer in [&mut self.gathered, &mut self.scratch] {
+        for buffer in [&mut self.gathered, &mut self.joined] {
             buffer.clear();
             buffer.shrink_to(KEPT_BYTES);
         }
@@ -195,8 +195,8 @@ impl Flight {
         if !self.is_underway() {
             return true;
         }
-        let Self { frames, gathered, scattered, scratch, spans, due, unsent } = self;
-        let source = &mut Source { frames, gathered, scattered, scratch };
+        let Self { frames, gathered, scattered, joined, spans, due, unsent } = self;
+        let source = &mut Source { frames, gathered, scattered, joined };
         while ground.turn.spent() < units_max
             && let Some(mut row) = due.take_row()
         {
@@ -247,7 +247,7 @@ impl Flight {
         synced: u32,
         outboxes: &Rc<Budget>,
     ) -> (Owed, usize, u32) {
-        let Self { frames, gathered, scattered, scratch, spans, due, .. } = self;
+        let Self { frames, gathered, scattered, joined, spans, due, .. } = self;
         if !due.remove(id) {
             return (Owed::default(), 0, synced);
         }
@@ -255,7 +255,7 @@ impl Flight {
         let part = spans.part(id, |epoch, begins| begins || epoch == synced);
         let synced = if part.variant == 1 { spans.epoch } else { synced };
         let messages = spans.frame_count - part.late.frames;
-        let source = &mut Source { frames, gathered, scattered, scratch };
+        let source = &mut Source { frames, gathered, scattered, joined };
         let whole = part.span.of(source);
         (spans.rest(part, whole, 0, outboxes), messages, synced)
     }
@@ -409,9 +409,9 @@ impl Span {
             Self::Frames(start, end) => &source.frames.all()[start..end],
             Self::Gathered(start, end) => &source.gathered[start..end],
             Self::Scattered(list) => {
-                source.scratch.clear();
-                source.frames.gather(&source.scattered[list], source.scratch);
-                source.scratch
+                source.joined.clear();
+                source.frames.gather(&source.scattered[list], source.joined);
+                source.joined
             }
         }
     }

@@ -162,11 +162,11 @@ impl Shard {
             }
             return;
         }
-        let mut scratch = self.telling.take_alone();
-        scratch.begin();
-        self.emit(class, event, subs, &mut scratch, now);
-        scratch.end();
-        self.telling.put_back_alone(scratch);
+        let mut alone = self.telling.take_alone();
+        alone.begin();
+        self.emit(class, event, subs, &mut alone, now);
+        alone.end();
+        self.telling.put_back_alone(alone);
     }
 
     /// A subscription whose updates depend on what it was sent before begins, or has changed.

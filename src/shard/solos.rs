@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::chunk::Scratch;
+use super::chunk::ChunkBuffers;
 use super::codec::Codec;
 use super::input::ConnId;
 use super::solo::Solo;
@@ -31,7 +31,7 @@ pub(super) struct Solos {
     relief_ms: u64,
     /// Room for those whose outboxes an event finds full.
     full: Vec<ConnId>,
-    scratch: Scratch,
+    buffers: ChunkBuffers,
 }
 
 impl Solos {
@@ -45,7 +45,7 @@ impl Solos {
             past: VecDeque::new(),
             relief_ms: 0,
             full: Vec::new(),
-            scratch: Scratch::new(codec),
+            buffers: ChunkBuffers::new(codec),
         }
     }
 
@@ -141,12 +141,12 @@ impl Solos {
     }
 
     /// What chunks are made with, which is to be put back.
-    pub(super) fn take_scratch(&mut self) -> Scratch {
-        std::mem::take(&mut self.scratch)
+    pub(super) fn take_buffers(&mut self) -> ChunkBuffers {
+        std::mem::take(&mut self.buffers)
     }
 
-    pub(super) fn put_back_scratch(&mut self, mut scratch: Scratch) {
-        scratch.end();
-        self.scratch = scratch;
+    pub(super) fn put_back_buffers(&mut self, mut buffers: ChunkBuffers) {
+        buffers.end();
+        self.buffers = buffers;
     }
 }

@@ -38,15 +38,15 @@ pub(super) struct Telling {
     /// When playbacks are to be looked at.
     pub(super) plays: Plays,
     /// Buffers that live from event to event.
-    scratch: Scratch,
+    buffers: FanoutBuffers,
     /// What events are encoded with that are for one connection of a class of its own.
     alone: Encoded,
     codec: Rc<Codec>,
 }
 
-/// What one event is for whom, while it is fanned out.
+/// Buffers of a fan-out: what one event is for whom.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct FanoutBuffers {
     /// Classes that want it.
     pub(super) classes: Vec<ClassId>,
     pub(super) encoded: Encoded,
@@ -75,7 +75,7 @@ impl Telling {
             past_room: PastRoom::new(settings.memory.replays_bytes_max),
             plays: Plays::default(),
             shapings: Shapings::new(settings.memory.shaping_bytes_max),
-            scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
+            buffers: FanoutBuffers { encoded: Encoded::new(&codec), ..FanoutBuffers::default() },
             alone: Encoded::new(&codec),
             codec,
         }
@@ -92,12 +92,12 @@ impl Telling {
     }
 
     /// What events are fanned out with, which is to be put back.
-    pub(super) fn take_scratch(&mut self) -> Scratch {
-        std::mem::take(&mut self.scratch)
+    pub(super) fn take_buffers(&mut self) -> FanoutBuffers {
+        std::mem::take(&mut self.buffers)
     }
 
-    pub(super) fn put_back_scratch(&mut self, scratch: Scratch) {
-        self.scratch = scratch;
+    pub(super) fn put_back_buffers(&mut self, buffers: FanoutBuffers) {
+        self.buffers = buffers;
     }
 
     /// What events are encoded with that are for one connection, which is to be put back.
