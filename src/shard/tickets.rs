@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::input::AdminRequest;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::operator::Gathered;
+use super::operator::FindingsAwaited;
 use crate::dialect::Listing;
 use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
@@ -28,7 +28,7 @@ pub(super) enum Question {
     /// Topics of the other shards.
     Topics(TopicsAwaited),
     /// What shards have found for an operator.
-    Operator(Gathered),
+    Operator(FindingsAwaited),
     /// What was asked of whoever has the tables.
     Table,
     /// What was asked of whoever answers hooks.
