@@ -13,7 +13,7 @@ use super::player::Asking;
 use super::player::Part;
 use super::player::Player;
 use super::player::Taking;
-use super::solo::Listener;
+use super::solo::ReplayTarget;
 use super::solo::Moving;
 use super::solo::Replay;
 use super::solo::Solo;
@@ -151,8 +151,8 @@ impl Shard {
         if let Some(solo) = self.conns.solo_mut(id) {
             solo.replays.retain(|replay| replay.sub != sub);
         }
-        let listener = Listener { sub, is_live: false };
-        self.begin_replay(id, listener, subscription, (&moving.since, moving.playback), now);
+        let target = ReplayTarget { sub, is_live: false };
+        self.begin_replay(id, target, subscription, (&moving.since, moving.playback), now);
     }
 
     /// A page has come of a place that was left: it is not told. With the last one the new place begins.

@@ -73,9 +73,9 @@ pub(super) enum Shown<'a> {
     Named(&'a Identity),
 }
 
-/// Which of a connection's subscriptions is told of the past, and whether it was running before.
+/// The subscription that a replay is told to, by its number, and whether it was running before.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Listener {
+pub(super) struct ReplayTarget {
     pub(super) sub: u8,
     pub(super) is_live: bool,
 }
@@ -265,10 +265,10 @@ pub(super) struct Moving {
 
 impl Replay {
     /// One that has not begun.
-    pub(super) fn new(serial: u32, listener: Listener, id: &SubId) -> Self {
+    pub(super) fn new(serial: u32, target: ReplayTarget, id: &SubId) -> Self {
         Self {
             serial,
-            sub: listener.sub,
+            sub: target.sub,
             together: 0,
             id: Arc::clone(id),
             homes: 0,
@@ -280,7 +280,7 @@ impl Replay {
             learning: Learning::default(),
             is_narrowed: false,
             untold: None,
-            is_live: listener.is_live,
+            is_live: target.is_live,
             is_awaited: false,
             began_us: Vec::new(),
             player: None,

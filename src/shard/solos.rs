@@ -22,7 +22,7 @@ pub(super) struct Solos {
     /// Who subscribes to nothing, and so waits for one answer: it does not stand in line behind megabytes.
     askers: VecDeque<ConnId>,
     /// Subscribers, from now on.
-    listeners: VecDeque<ConnId>,
+    subscribers: VecDeque<ConnId>,
     /// Subscribers whose turn it is: nothing new is fanned out before they have had it.
     round: VecDeque<ConnId>,
     /// Subscribers for whom only the past waits: what is new does not wait for them.
@@ -40,7 +40,7 @@ impl Solos {
         Self {
             outboxes,
             askers: VecDeque::new(),
-            listeners: VecDeque::new(),
+            subscribers: VecDeque::new(),
             round: VecDeque::new(),
             past: VecDeque::new(),
             relief_ms: 0,
@@ -70,28 +70,28 @@ impl Solos {
     }
 
     /// Has a connection looked at, unless it stands in the queue or cannot take anything.
-    pub(super) fn mark(&mut self, id: ConnId, solo: &mut Solo, is_listener: bool) {
+    pub(super) fn mark(&mut self, id: ConnId, solo: &mut Solo, is_subscriber: bool) {
         if solo.dirty || solo.blocked {
             return;
         }
-        if is_listener && solo.is_told_past() {
+        if is_subscriber && solo.is_told_past() {
             if !std::mem::replace(&mut solo.is_past_due, true) {
                 self.past.push_back(id);
             }
             return;
         }
         solo.dirty = true;
-        self.push(id, is_listener);
+        self.push(id, is_subscriber);
     }
 
     /// Has a connection looked at that does not stand in the queue.
-    pub(super) fn push(&mut self, id: ConnId, is_listener: bool) {
-        if is_listener { &mut self.listeners } else { &mut self.askers }.push_back(id);
+    pub(super) fn push(&mut self, id: ConnId, is_subscriber: bool) {
+        if is_subscriber { &mut self.subscribers } else { &mut self.askers }.push_back(id);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.askers.is_empty()
-            && self.listeners.is_empty()
+            && self.subscribers.is_empty()
             && self.round.is_empty()
             && self.past.is_empty()
     }
@@ -113,7 +113,7 @@ impl Solos {
     /// Begins a round, if none is underway; how many subscribers have their turn in it.
     pub(super) fn begin_round(&mut self) -> usize {
         if self.round.is_empty() {
-            std::mem::swap(&mut self.round, &mut self.listeners);
+            std::mem::swap(&mut self.round, &mut self.subscribers);
         }
         self.round.len()
     }
