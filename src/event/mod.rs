@@ -57,6 +57,7 @@ pub use text::Payload;
 pub use text::Text;
 pub use topic::Mark;
 pub use topic::TopicError;
+pub use topic::TopicKey;
 pub use topic::TopicName;
 pub use topic::TopicPattern;
 
@@ -184,6 +185,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// The key that it is about, which is one of its topic alone.
+    #[must_use]
+    pub fn topic_key(&self) -> TopicKey {
+        (self.topic.clone(), Arc::clone(&self.key))
+    }
+
     /// Who published it, as a hash; 0: nobody said so.
     #[must_use]
     pub fn publisher(&self) -> u64 {

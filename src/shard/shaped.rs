@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use super::keys::Keys;
-use super::keys::key_of;
 use super::pace::Pace;
 use crate::dialect::Subscription;
 use crate::event::Event;
@@ -67,7 +66,7 @@ impl Shaping {
     pub(super) fn take_inside(&mut self, sub: u8, event: &Event) -> Option<bool> {
         let shaped = self.subs.iter_mut().find(|shaped| shaped.sub == sub)?;
         let inside = shaped.inside.as_mut()?;
-        Some(inside.remove(&key_of(event)))
+        Some(inside.remove(&event.topic_key()))
     }
 
     /// What rates keep the connection waiting for.

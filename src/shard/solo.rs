@@ -21,6 +21,7 @@ use crate::dialect::hook::Identity;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::event::Mark;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::history::Read;
 use crate::limits::ANSWERS_BYTES_MAX;
@@ -249,7 +250,7 @@ pub(super) struct Replay {
 #[derive(Debug, Default)]
 pub(super) struct Learning {
     /// The keys it has had news of.
-    pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
+    pub(super) met: Option<HashSet<TopicKey, foldhash::fast::RandomState>>,
     /// Homes of which it is being learned what was inside when it went, and what is to be read of each then.
     pub(super) unlearned: Vec<(HomeId, Arc<Read>)>,
     /// Such a client had another filter before: what no longer passes may be inside all the same.
@@ -316,7 +317,7 @@ impl Replay {
             }
         }
         let Some(met) = &mut self.learning.met else { return false };
-        let is_news = met.insert((event.topic.clone(), Arc::clone(&event.key)));
+        let is_news = met.insert(event.topic_key());
         if is_news {
             self.state_bytes += REPLAY_KEY_BYTES + event.key.len();
         }

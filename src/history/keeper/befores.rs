@@ -13,7 +13,7 @@ use crate::history::asks::Append;
 use crate::history::log::Disk;
 use crate::history::log::DiskError;
 use crate::history::log::Kept;
-use crate::history::log::TopicKey;
+use crate::event::TopicKey;
 use crate::history::log::last_of_keys;
 use crate::limits::STORE_BEFORES_BYTES_MAX;
 
@@ -65,7 +65,7 @@ fn asked_of(group: &[Append]) -> Vec<((usize, usize), TopicKey)> {
     let mut met: HashSet<TopicKey, foldhash::fast::RandomState> = HashSet::default();
     for (run, append) in group.iter().enumerate() {
         for (index, event) in append.events.iter().enumerate() {
-            let key = (event.topic.clone(), Arc::clone(&event.key));
+            let key = event.topic_key();
             if met.insert(key.clone()) && lacks_before(event) {
                 asked.push(((run, index), key));
             }

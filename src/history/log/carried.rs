@@ -20,6 +20,7 @@ use super::scan::Found;
 use super::scan::Rotten;
 use super::scan::Scan;
 use crate::event::Op;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::limits::LOG_BLOCK_EVENTS_MAX;
 
@@ -32,7 +33,7 @@ pub struct Carried {
     /// The newest segment that was unlinked; 0: none.
     pub upto: u64,
     floors: BTreeMap<TopicName, (u64, u64)>,
-    last: BTreeMap<(TopicName, Arc<str>), Record>,
+    last: BTreeMap<TopicKey, Record>,
     bytes: usize,
     /// Last events that were stamped up to here may be missing: there was no room for them.
     pub(super) dropped_us: u64,

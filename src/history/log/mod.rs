@@ -43,7 +43,6 @@ pub use folder::repair;
 pub use folder::shards_of;
 pub use folder::survey;
 pub use keys::Keys;
-pub use lasts::TopicKey;
 pub use lasts::last_of_keys;
 pub use ledger::LEDGER_NAMES;
 pub use ledger::Ledger;

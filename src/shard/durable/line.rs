@@ -12,6 +12,7 @@ use super::super::input::weight_of;
 use super::super::publish::PublishResult;
 use crate::event::Ack;
 use crate::event::Event;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::limits::STORE_LINE_BYTES_MAX;
 use crate::limits::STORE_LINE_EVENTS_MAX;
@@ -44,7 +45,7 @@ pub(super) struct Line {
     /// Of each topic with events in the line its name as they share it, its newest offset, and the run that has it.
     newest: Map<TopicName, (TopicName, u64, u64)>,
     /// Of each key the newest event in the line, and its run.
-    keys: Map<(TopicName, Arc<str>), (Arc<Event>, u64)>,
+    keys: Map<TopicKey, (Arc<Event>, u64)>,
     events: usize,
     bytes: usize,
 }
@@ -87,7 +88,7 @@ impl Line {
     pub(super) fn note(&mut self, event: &Arc<Event>, run: u64) {
         self.newest.insert(event.topic.clone(), (event.topic.clone(), event.offset, run));
         if !event.key.is_empty() {
-            let key = (event.topic.clone(), Arc::clone(&event.key));
+            let key = event.topic_key();
             self.keys.insert(key, (Arc::clone(event), run));
         }
     }
@@ -118,7 +119,7 @@ impl Line {
                 self.newest.remove(&event.topic);
             }
             if !event.key.is_empty() {
-                let key = (event.topic.clone(), Arc::clone(&event.key));
+                let key = event.topic_key();
                 if self.keys.get(&key).is_some_and(|(_, of)| *of <= run.number) {
                     self.keys.remove(&key);
                 }
