@@ -19,12 +19,12 @@ use std::sync::Arc;
 use flume::Receiver;
 use monoio::net::UnixStream;
 
-use super::intake::take_in;
 use super::linger::Lingering;
 use super::listener::Listener;
 use super::measure::Measure;
 use super::mesh::HandedOn;
 use super::mesh::Links;
+use super::mesh::take_in;
 use super::poll::Events;
 use super::poll::Poll;
 use super::poll::Ready;
