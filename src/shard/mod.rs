@@ -157,13 +157,11 @@ pub use tally::Spoken;
 pub use tally::Tally;
 pub use work::Done;
 
-use self::names::Holding;
 use crate::auth::Verifier;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::history::Held;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
-use session::Reply;
 
 /// One core's world.
 #[derive(Debug)]
@@ -247,57 +245,6 @@ impl Shard {
             opened.caller.is_passed_on = is_passed_on;
         }
         Some(conn)
-    }
-
-    /// Takes in a message of another party.
-    pub fn inbox(&mut self, message: Mesh, now: Now) {
-        match message {
-            Mesh::Events(events) => self.arrived.push_events(events),
-            Mesh::Page(answer) => self.arrived.push_page(answer),
-            Mesh::Publish(run) => self.publish_here(*run, now),
-            Mesh::Published(answer) => self.home_answered(*answer, now),
-            Mesh::Read(request) => self.read_here(request, now),
-            Mesh::Enter(request) => self.enter_here(&request, now),
-            Mesh::Entered { conn, result } => self.entered(conn, result, now),
-            Mesh::Leave(address) => self.leave(address),
-            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant),
-            Mesh::Named { conn, name, left } => self.rights.names.granted.push((conn, name, left)),
-            Mesh::TakenOver(conn) => self.rights.names.taken_over.push(conn),
-            Mesh::Released { name, address, left } => {
-                Holding::at(self).released(name, address, left, now);
-            }
-            Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
-            // This shard fetches none.
-            Mesh::KeysWanted => {}
-            // This shard has no tables.
-            Mesh::Tables(_) => {}
-            Mesh::TablesSay { conn, answer } => {
-                self.answered_outside(conn, &Reply::Table(&answer), now);
-            }
-            // This shard answers none.
-            Mesh::Hook(_) => {}
-            Mesh::HookSays { conn, answered } => {
-                self.answered_outside(conn, &Reply::Hook(&answered), now);
-            }
-            Mesh::Told(told) => self.row_told(*told, now),
-            // This shard is no store.
-            Mesh::Store(_) => {}
-            Mesh::StoreSays(answer) => self.store_said(answer, now),
-            Mesh::Ask(ask) => self.grant(*ask, now),
-            Mesh::Granted { conn, publisher, events } => {
-                self.granted(conn, *publisher, events, now);
-            }
-            Mesh::Keys(verifier) => self.take_keys(verifier),
-            Mesh::Interest(shard, interest) => self.intake.ingest.learn(shard, interest),
-            Mesh::Inquire(asker, inquiry) => {
-                operator::Operator::at(self).asked(asker, &inquiry, now);
-            }
-            Mesh::Found { conn, findings } => {
-                operator::Operator::at(self).found(conn, *findings, now);
-            }
-            Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
-            Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
-        }
     }
 
     /// The messages that wait for another party; what its inbox does not take stays, in order.

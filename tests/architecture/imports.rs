@@ -117,7 +117,6 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             // Parts: they own their fields, and know no shard.
             &[
                 "allowance",
-                "arrivals",
                 "batches",
                 "brake",
                 "chunk",
