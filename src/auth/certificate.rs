@@ -50,7 +50,7 @@ const SET: u8 = 0x31;
 /// Context-specific tags of a certificate: its version and its extensions.
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
-/// Those of its other names (RFC 5280 section 4.2.1.6).
+/// Tags of a certificate's other names (RFC 5280 section 4.2.1.6).
 const EMAIL_NAME: u8 = 0x81;
 const DNS_NAME: u8 = 0x82;
 const URI_NAME: u8 = 0x86;

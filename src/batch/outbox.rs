@@ -48,11 +48,11 @@ pub struct Outbox {
     /// How many items have left: the number of the first one in `items`.
     left: u64,
     bytes: usize,
-    /// Those of them that answer the client, or that the server says of itself.
+    /// Bytes of items that answer the client, or that the server says of itself.
     answer_bytes: usize,
-    /// Those of them that are told of the past, which the budget of outboxes does not count.
+    /// Bytes of items that are told of the past, which the budget of outboxes does not count.
     past_bytes: usize,
-    /// Those of them that the budget counts.
+    /// Bytes that the budget of outboxes counts.
     counted: Counted,
     /// While only the newest event of a key is kept: the number of the item that holds it.
     newest: Option<HashMap<TopicKey, u64, foldhash::fast::RandomState>>,
@@ -121,7 +121,7 @@ impl Outbox {
         self.bytes
     }
 
-    /// Those of them that are of the past.
+    /// Bytes of items that are told of the past.
     #[must_use]
     pub fn past_bytes(&self) -> usize {
         self.past_bytes

@@ -24,7 +24,7 @@ pub enum Piece {
 }
 
 impl Piece {
-    /// Its bytes.
+    /// The piece's bytes, in one run.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {

@@ -147,7 +147,7 @@ impl Config {
         })
     }
 
-    /// The same of its value: what may be shown of it.
+    /// A key's value as it may be shown: secrets are not.
     #[must_use]
     pub fn shown(&self, key: &str) -> String {
         without_user(&self.written(key))

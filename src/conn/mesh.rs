@@ -34,7 +34,7 @@ struct Slot<M> {
     bytes_max: usize,
 }
 
-/// The other end.
+/// The receiving end of a lane, in an inbox.
 #[derive(Debug)]
 struct Tray<M> {
     parcels: Receiver<Parcel<M>>,

@@ -253,7 +253,7 @@ pub enum NotOpened {
     Refused(Refusal),
     /// The dialect's own words, as JSON.
     Said { status: u16, body: Vec<u8> },
-    /// Its answer needs HTTP/1.1: 505.
+    /// The answer needs HTTP/1.1: 505.
     NeedsChunks,
 }
 

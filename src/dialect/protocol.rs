@@ -151,9 +151,9 @@ pub struct Told {
     pub number: u16,
     /// The quality of service, if it has a number.
     pub qos: u8,
-    /// It was sent under this number before.
+    /// The message was sent under this number before.
     pub is_again: bool,
-    /// It is of the past.
+    /// The event is of the past.
     pub is_past: bool,
     /// When it is told, in microseconds since 1970; 0: as it is ordered.
     pub now_us: u64,
@@ -293,11 +293,11 @@ pub const FLOOD: &str = "messages_per_s: too many messages in a second";
 /// What becomes of a client that says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Silence {
-    /// It is pinged, and closed with 1011 if it does not answer that either.
+    /// The connection is pinged, and closed with 1011 if it does not answer that either.
     Pinged,
-    /// It is closed with 1000 after as many seconds as this setting of the protocol says.
+    /// The connection is closed with 1000 after as many seconds as this setting of the protocol says.
     Closed { after_s: &'static str },
-    /// It is closed with 1000 after as many seconds as it has agreed to (`Step::Silence`).
+    /// The connection is closed with 1000 after as many seconds as it has agreed to (`Step::Silence`).
     Agreed,
 }
 

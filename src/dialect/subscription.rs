@@ -136,7 +136,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// The same, called otherwise.
+    /// The subscription under another id.
     #[must_use]
     pub fn called(&self, id: &SubId) -> Self {
         Self { id: Arc::clone(id), ..self.clone() }

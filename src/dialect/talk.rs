@@ -55,7 +55,7 @@ pub struct Kept {
     pub words: Box<[u8]>,
     /// Seconds for which it is kept.
     pub lasts_s: u32,
-    /// Its client knows that it began. One that does not may have had another before, and would take this one for that: nobody goes on from it.
+    /// The client knows that the session began. A client that does not may have had another session before, and would take this one for that: nobody goes on from this one.
     pub is_met: bool,
 }
 
@@ -106,9 +106,9 @@ pub enum Said<'a> {
 pub enum NoPacket {
     /// None begins so.
     Malformed,
-    /// It is longer than this server takes.
+    /// The packet is longer than this server takes.
     TooLong,
-    /// It came as text, on a WebSocket whose packets are binary.
+    /// The packet came as text, on a WebSocket whose packets are binary.
     Text,
 }
 

@@ -126,7 +126,7 @@ impl FromIterator<(&'static Protocol, View, Vec<u64>)> for Views {
 }
 
 impl Views {
-    /// These protocols, with nothing set.
+    /// The views of these protocols, with nothing set.
     #[must_use]
     pub fn new(protocols: &[&'static Protocol]) -> Self {
         let default = |protocol: &&'static Protocol| {

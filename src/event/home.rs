@@ -15,7 +15,7 @@ use super::TopicPattern;
 pub struct HomeId(pub u16);
 
 impl HomeId {
-    /// Its place in a list of all homes.
+    /// The home's index in a list of all homes.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -73,7 +73,7 @@ impl Homes {
         of_each * usize::from(self.shard_count)
     }
 
-    /// All of them.
+    /// All homes, in the order of their indices.
     pub fn all(&self) -> impl Iterator<Item = HomeId> + use<> {
         let count = u16::try_from(self.count()).expect("shards are far fewer");
         (0..count).map(HomeId)

@@ -20,10 +20,10 @@ use crate::limits::PATH_STEPS_MAX;
 /// What a path does where it meets an array.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Arrays {
-    /// It goes through each element, so one path may find many values.
+    /// The path goes through each element, so one path may find many values.
     #[default]
     Through,
-    /// It does not enter one, and what it finds, array or object, is one value.
+    /// The path does not enter an array, and what it finds, array or object, is one value.
     Whole,
 }
 
@@ -245,7 +245,7 @@ impl Interest {
         Self::of_sorted(paths.into_iter().take(INTEREST_PATHS_MAX).take_while(has_room))
     }
 
-    /// The same, or, if it is too large to be told to others, the part that `merged` leaves of it.
+    /// The interest, or, if it is too large to be told to others, the part that `merged` leaves of it.
     #[must_use]
     pub fn bounded(&self) -> Self {
         let bytes: usize = self.paths().iter().map(FieldPath::weight_bytes).sum();

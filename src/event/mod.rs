@@ -66,7 +66,7 @@ pub use topic::TopicPattern;
 pub enum Op {
     /// The payload is the key's new state.
     Upsert,
-    /// The same of a key that was not there before: said by a table of a row that is new, never published. On the wire, and on disk, it is an upsert.
+    /// An upsert of a key that was not there before: said by a table of a row that is new, never published. On the wire, and on disk, it is an upsert.
     Create,
     /// The key is gone.
     Delete,
@@ -105,7 +105,7 @@ impl Op {
 pub struct ShardId(pub u16);
 
 impl ShardId {
-    /// Its place in a list of all shards.
+    /// The shard's index in a list of all shards.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -87,7 +87,7 @@ impl Number {
         self.float
     }
 
-    /// The same value, as the kind that most writers would choose: an integer where it is one of 64 bits.
+    /// The number as the kind that most writers would choose: an integer where its value is one of 64 bits.
     #[must_use]
     pub fn plain(self) -> Self {
         const BEYOND_U64: f64 = 18_446_744_073_709_551_616.0;

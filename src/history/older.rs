@@ -32,7 +32,7 @@ struct Known<'a> {
     name: Option<&'a TopicName>,
     gone: Gone,
     ceiling: u64,
-    /// It has events here.
+    /// The topic itself, if it has events in memory.
     topic: Option<&'a Topic>,
 }
 

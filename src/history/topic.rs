@@ -22,11 +22,11 @@ pub(super) struct Evicted {
 /// Which budget a topic itself is counted in: it lives as long as the greatest of what it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// It has events.
+    /// The topic has events.
     History,
-    /// It has last events of keys, and no others.
+    /// The topic has last events of keys, and no others.
     Last,
-    /// It has nothing, and will be forgotten.
+    /// The topic has nothing, and will be forgotten.
     Idle,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Topic {
     keys: HashMap<Arc<str>, u64, foldhash::fast::RandomState>,
     /// Which budget it is counted in now.
     pub(super) class: Class,
-    /// It stands in the list of those that may be forgotten.
+    /// The topic stands in the list of those that may be forgotten.
     pub(super) is_listed: bool,
 }
 

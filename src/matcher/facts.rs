@@ -44,7 +44,7 @@ pub(super) struct Slots {
     /// By slot: its source and how many filters read it; `None` where a number is free.
     used: Vec<Option<(Source, u32)>>,
     free: Vec<SlotId>,
-    /// Those that read what somebody calls the topic: few, one for each view.
+    /// Slots that read what somebody calls the topic: few, one for each view.
     named: Vec<SlotId>,
     /// By position: its latitudes and longitudes, and how many filters ask for it. Numbers of forgotten ones (0) are used again.
     positions: Vec<(SlotId, SlotId, u32)>,

@@ -57,7 +57,7 @@ struct LastAnswer {
     /// The number of the last event that it was asked about, and the answer.
     event_number: u64,
     passed: bool,
-    /// It looks into payloads.
+    /// The filter looks into payloads.
     reads_payload: bool,
     program: Program,
 }
@@ -109,7 +109,7 @@ impl Filters {
         self.free.push(id);
     }
 
-    /// Its alternatives, for the index.
+    /// The filter's alternatives, for the index.
     pub(super) fn clauses(&self, id: FilterId) -> impl Iterator<Item = ClauseRef> + use<> {
         let clauses = self.known[id.index()].as_ref().map(|known| Arc::clone(&known.clauses));
         let clauses = clauses.expect("the filter is in use");

@@ -74,13 +74,13 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// All of them at one address.
+    /// Listeners that are all bound to one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
         Self { shared: address, own: Vec::new(), encrypted: Vec::new(), https_port: 443, hsts_s: 0 }
     }
 
-    /// One of them at another address.
+    /// The listeners, with one of them bound to another address.
     #[must_use]
     pub fn with(mut self, port: Port, address: IpAddr) -> Self {
         self.own.push((port, address));
@@ -147,7 +147,7 @@ impl Default for Access {
 #[derive(Debug)]
 pub(super) struct Who {
     pub(super) principal: Principal,
-    /// All of them hold.
+    /// The filters that the token forces; all of them hold.
     forced: Vec<Filter>,
     /// Topics of event types that none of their roles may see.
     barred: Vec<TopicName>,

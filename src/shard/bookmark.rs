@@ -54,7 +54,7 @@ pub struct Bookmark {
     pub(super) will: Option<Box<Will>>,
     /// Seconds for which it is kept.
     pub(super) lasts_s: u32,
-    /// Its client knows of it; if not, it does not go on from it.
+    /// The client knows of the session; a client that does not does not go on from it.
     pub(super) is_met: bool,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Flying {
     pub(super) subs: u64,
     /// The quality of service that it is told with.
     pub(super) qos: u8,
-    /// It is told as one of the past.
+    /// The event is told as one of the past.
     pub(super) is_past: bool,
 }
 

@@ -61,7 +61,7 @@ struct Filling<'a> {
     epoch: &'a str,
     /// How the event at hand is told.
     told: Told,
-    /// It was larger than its client takes.
+    /// The event was larger than its client takes.
     is_passed_over: bool,
     buffers: &'a mut ChunkBuffers,
     /// Of the batch that is being filled: how many events a message of it may have.
@@ -76,7 +76,7 @@ struct Filling<'a> {
 /// What became of a connection's events as its chunk was filled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Filled {
-    /// Those in the chunk.
+    /// The events in the chunk.
     pub(super) events: u64,
     pub(super) skipped: u64,
     pub(super) dropped: u64,

@@ -72,7 +72,7 @@ pub(super) struct Audience<'a> {
 }
 
 impl<'a> Audience<'a> {
-    /// Those who are in step.
+    /// The members of a class that are in step, as an audience.
     pub(super) const fn in_step(class: &'a Class) -> Self {
         Self { class, names: None }
     }
@@ -132,7 +132,7 @@ pub(super) struct Waiting {
     pub(super) plain: Vec<FrameId>,
     /// How many bytes they are.
     pub(super) bytes: usize,
-    /// The same frames as those in sync read them; empty without a stream.
+    /// The frames of `plain` as members in sync with the deflate stream read them; empty without a stream.
     pub(super) deflated: Vec<FrameId>,
     /// What waits in pieces, behind the frames that waited before it.
     pub(super) large: Option<Box<InPieces>>,

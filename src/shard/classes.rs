@@ -48,7 +48,7 @@ pub(super) struct Classes {
     pub(super) spending: Spending,
     /// Subscriptions that want the event at hand.
     wanted: Vec<SubscriptionIndex>,
-    /// Those whose connections ask for the same and call it otherwise.
+    /// Mixed classes: their connections ask for the same and call it otherwise.
     mixed: Mixed,
     /// Deflate streams in use.
     streams: Rc<Cell<usize>>,
@@ -163,7 +163,7 @@ impl Classes {
         (id, follows)
     }
 
-    /// The same, where there are classes that ask for the same and none that calls it so.
+    /// Enters a connection where there are classes that ask for the same and none that calls it so.
     fn enter_mixed(
         &mut self,
         key: ClassKey,

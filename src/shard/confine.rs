@@ -23,7 +23,7 @@ impl Who {
         self.principal.may_hear(topic) && !self.is_barred(topic)
     }
 
-    /// The same of a pattern: of every topic that it can match.
+    /// Whether this client may hear of every topic that a pattern can match.
     pub(super) fn hears_of_all(&self, topics: &TopicPattern) -> bool {
         match topics {
             TopicPattern::Exact(topic) => self.hears_of(topic),

@@ -50,7 +50,7 @@ pub(super) struct Caller {
     pub(super) origin: Option<Box<Origin>>,
     /// The registrar counts it.
     pub(super) is_counted: bool,
-    /// They were told that their token is soon over.
+    /// The client was told that its token is soon over.
     pub(super) is_warned: bool,
     /// What their token says, of what all tokens may.
     pub(super) who_counted: Counted,
@@ -63,13 +63,13 @@ pub(super) struct Origin {
     pub(super) named: Option<Named>,
     /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
     pub(super) proxy: Option<IpAddr>,
-    /// It may be anyone's who shows no token, where that is asked later than its first bytes.
+    /// The connection may be anyone's who shows no token, where that is asked later than its first bytes.
     pub(super) may_be_anyone: bool,
     /// Seconds of silence after which it is taken to be gone, where that is agreed; 0: it may be silent.
     pub(super) silent_s_max: u32,
     /// Messages that it takes without having acknowledged them.
     pub(super) window_max: u16,
-    /// Its hold on a name that is its own.
+    /// The connection's hold on a name that is its own.
     pub(super) hold: Option<Box<Hold>>,
     /// What whoever answers hooks is told when it ends.
     pub(super) at_end: Option<Box<hook::Call>>,
@@ -121,7 +121,7 @@ impl Caller {
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) generation: u32,
-    /// Its subscriptions, if it has any.
+    /// The class of the connection's subscriptions, if it has any.
     pub(super) class: Option<ClassId>,
     /// Where it stands in its class's list: of those who are solo if it is, else of the members.
     pub(super) seat: u32,
@@ -134,7 +134,7 @@ pub(super) struct Conn {
     pub(super) talk: Option<Box<dyn Talk>>,
     /// Bytes of what it has said, and that are not carried out, as the intake counts them.
     pub(super) held_bytes: usize,
-    /// It stands in the list of those to be gone on with.
+    /// The connection stands in the list of those to be gone on with.
     pub(super) is_heard_later: bool,
     /// How it is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
@@ -170,7 +170,7 @@ pub(super) struct Conns {
     resumed: Vec<ConnId>,
     /// What is being said, until its length is known.
     said: Vec<u8>,
-    /// Those whose sockets are to be closed.
+    /// Connections whose sockets are to be closed.
     gone: VecDeque<ConnId>,
 }
 
@@ -250,7 +250,7 @@ impl Conns {
         self.find_mut(conn.id).filter(|found| found.generation == conn.generation)
     }
 
-    /// The same, to look at only.
+    /// The connection that a reference names, to look at only.
     pub(super) fn see(&self, conn: ConnRef) -> Option<&Conn> {
         self.find(conn.id).filter(|found| found.generation == conn.generation)
     }

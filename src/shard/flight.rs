@@ -291,7 +291,7 @@ impl Ground<'_> {
         }
     }
 
-    /// The same where some of it is in pieces: as many at a time as one call takes.
+    /// Sends a member what is partly in pieces: as many at a time as one call takes.
     fn send_pieces_to_member<S: Sink>(
         &mut self,
         sink: &mut S,

@@ -39,7 +39,7 @@ use crate::tables::asks as tables;
 pub struct ConnId(pub u32);
 
 impl ConnId {
-    /// Its place in the slab.
+    /// The connection's index in the slab.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -64,7 +64,7 @@ pub struct Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claimant {
     pub address: Address,
-    /// It does not go on from what was left behind.
+    /// The claimant does not go on from what was left behind.
     pub is_clean: bool,
 }
 

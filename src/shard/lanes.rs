@@ -16,7 +16,7 @@ use crate::limits::MESH_PENDING_MAX;
 pub struct PartyId(pub u16);
 
 impl PartyId {
-    /// Its place in the list of all.
+    /// The party's index in the list of all parties.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -327,7 +327,7 @@ impl<'a> Holding<'a> {
     }
 }
 
-/// Those of a connection's subscriptions that outlast it, one bit each: not what its conversation has subscribed to for what it was asked.
+/// The subscriptions of a connection that outlast it, one bit each: not what its conversation has subscribed to for what it was asked.
 fn kept_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
     let kept = subs.iter().enumerate().filter(|(_, sub)| sub.told_in.is_none());
     kept.fold(0, |set, (at, _)| set | 1 << at)

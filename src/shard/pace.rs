@@ -30,9 +30,9 @@ pub(super) struct Pace {
 /// What becomes of an event that a paced subscription wants.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Offered {
-    /// It goes now.
+    /// The event goes now.
     Now,
-    /// It waits for the window's end; `first`: nothing did before.
+    /// The event waits for the window's end; `first`: nothing did before.
     Held {
         first: bool,
     },

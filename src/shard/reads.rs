@@ -21,7 +21,7 @@ use crate::history::Start;
 use crate::limits::PAGES_PER_TURN_MAX;
 use crate::limits::UNITS_QUEUED;
 
-/// Those that wait, by the shard that asks.
+/// Requests for pages that wait, by the shard that asks.
 #[derive(Debug)]
 pub(super) struct Reads {
     waiting: Vec<VecDeque<Box<ReadRequest>>>,

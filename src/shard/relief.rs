@@ -55,7 +55,7 @@ impl Shard {
         self.telling.solos.outboxes().is_exhausted()
     }
 
-    /// Those who hold more than so many bytes.
+    /// The connections whose outboxes hold more than so many bytes.
     fn holders_above(&mut self, share: usize) -> Vec<Holder> {
         let places = self.conns.places();
         // Each place that is looked at costs about a unit.

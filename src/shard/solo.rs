@@ -46,15 +46,15 @@ pub(super) struct Solo {
     pub(super) blocked: bool,
     /// When its socket last took something, or had room again, in milliseconds since the start.
     pub(super) moved_ms: u64,
-    /// It stands in the list of those to be looked at by the next flush.
+    /// The connection stands in the list of those to be looked at by the next flush.
     pub(super) dirty: bool,
-    /// It stands in the line of those who are told only of the past.
+    /// The connection stands in the line of those who are told only of the past.
     pub(super) is_past_due: bool,
-    /// Its client said something while it was owed too much to be read; it is read on once that has gone.
+    /// The client said something while it was owed too much to be read; the connection is read on once that has gone.
     pub(super) is_unheard: bool,
     /// Until then its replays ask for no more pages, in milliseconds since the start: its filters have worked enough.
     pub(super) rests_until_ms: u64,
-    /// It is being closed.
+    /// How the connection is being closed, if it is.
     pub(super) closing: Option<Closing>,
     /// Of an SSE stream: up to which stamp of each home shard it was sent; 0: not known yet.
     pub(super) cursor: Vec<u64>,
@@ -92,9 +92,9 @@ pub(super) struct Closing {
 /// What happens when a connection that is being closed has been sent everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterSent {
-    /// Its socket is closed.
+    /// The socket is closed.
     Gone,
-    /// Its peer is given time to say good-bye, too.
+    /// The peer is given time to say good-bye, too.
     Awaited,
 }
 
@@ -236,13 +236,13 @@ pub(super) struct Replay {
     pub(super) untold: Option<Untold>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.
     pub(super) is_live: bool,
-    /// It asked for nothing of the past: nothing that its client says is carried out until it is live.
+    /// The subscription asked for nothing of the past: nothing that its client says is carried out until it is live.
     pub(super) is_awaited: bool,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(HomeId, u64)>,
     /// Told at a pace of its own time: the clock, and what is held until it is due.
     pub(super) player: Option<Box<Player>>,
-    /// It is told nothing more of where it is: once the pages that were asked for have come, it begins there.
+    /// Where the replay is moved to: nothing more is told of where it is, and once the pages that were asked for have come, it begins there.
     pub(super) moving: Option<Box<Moving>>,
 }
 

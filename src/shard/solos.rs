@@ -14,7 +14,7 @@ use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::limits::OUTBOXES_RELIEF_MS;
 
-/// Those who are not in step.
+/// The connections that are not in step, and whom of them to look at.
 #[derive(Debug)]
 pub(super) struct Solos {
     /// What their outboxes may hold together.

@@ -53,7 +53,7 @@ impl Shard {
         }
     }
 
-    /// The same; what refuses it is handed back, and not said.
+    /// Subscribes; what refuses the subscription is handed back, and not said.
     fn subscribe_or_refuse(
         &mut self,
         id: ConnId,

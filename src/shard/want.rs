@@ -25,9 +25,9 @@ use crate::position::Since;
 /// What becomes of a subscription a part of which is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// It is refused, and what is not granted is named.
+    /// The subscription is refused, and what is not granted is named.
     Refused,
-    /// That part is taken.
+    /// The part that is granted is taken.
     Taken,
 }
 

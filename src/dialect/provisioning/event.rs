@@ -139,7 +139,7 @@ pub enum PostedError {
     DataMissing {
         index: usize,
     },
-    /// Its id holds half of a surrogate pair, so it names nothing.
+    /// The event's id holds half of a surrogate pair, so it names nothing.
     KeyNotText {
         index: usize,
     },

@@ -282,17 +282,17 @@ impl<D: Disk> Keeper<D> {
         self.manifest.epoch
     }
 
-    /// Its disk.
+    /// The keeper's disk.
     pub const fn disk(&self) -> &D {
         &self.disk
     }
 
-    /// Its disk, for those who make it worse.
+    /// The keeper's disk, for tests that make it worse.
     pub const fn disk_mut(&mut self) -> &mut D {
         &mut self.disk
     }
 
-    /// Its disk, when it is not needed any more.
+    /// The keeper's disk, when the keeper is not needed any more.
     pub fn into_disk(self) -> D {
         self.disk
     }

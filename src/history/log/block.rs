@@ -249,7 +249,7 @@ impl Body {
         self.raw.capacity() + size_of::<Self>()
     }
 
-    /// Its records on their own.
+    /// The records of the body, with bytes of their own.
     #[must_use]
     pub fn to_records(&self) -> Option<Vec<Record>> {
         let mut records = Vec::with_capacity((self.event_count as usize).min(self.raw.len() / 6));

@@ -24,7 +24,7 @@ use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::limits::LOG_BLOCK_EVENTS_MAX;
 
-/// Its name.
+/// The name of the file of what is carried on.
 pub const CARRIED_NAME: &str = "carried";
 
 /// What outlives its segments.

@@ -36,7 +36,7 @@ impl Lost {
         self.by_end.retain(|_, (_, segment)| *segment > upto);
     }
 
-    /// All of them.
+    /// All parts that are lost.
     pub(super) fn all(&self) -> impl Iterator<Item = &Part> {
         self.by_end.values().map(|(part, _)| part)
     }

@@ -10,7 +10,7 @@ use super::bytes::checksum;
 pub const FORMAT: u32 = 2;
 /// Bytes of a manifest; a larger file is none.
 pub(super) const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
-/// Its first words.
+/// The first words of a manifest.
 const TITLE: &str = "fanwire history ";
 
 /// What holds for a folder.
@@ -50,9 +50,9 @@ pub struct Skip {
 /// Why a manifest is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestError {
-    /// It was written by a later version.
+    /// The manifest was written by a later version.
     Newer { format: u32 },
-    /// It is rotten, or no manifest.
+    /// The file is rotten, or no manifest.
     Rotten,
 }
 

@@ -114,7 +114,7 @@ impl Segment {
         self.places.get(index.saturating_sub(1)).map_or(0, |spot| spot.at)
     }
 
-    /// Its index file, with the keys that changed last in it.
+    /// The segment's index file, with the keys that changed last in the segment.
     #[must_use]
     pub fn to_index(&self, salt: u32, keys: &Keys) -> Vec<u8> {
         let mut out = MAGIC.to_vec();

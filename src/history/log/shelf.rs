@@ -55,7 +55,7 @@ const TABLES_BYTES: usize = 160;
 #[derive(Debug)]
 pub(super) enum Fetched {
     Block(Arc<Shelved>),
-    /// It cannot be read: what it held is lost.
+    /// The block cannot be read: what it held is lost.
     Rotten,
 }
 

@@ -317,7 +317,7 @@ pub struct Evaluated {
     pub passes: bool,
     /// The steps that it took.
     pub steps: u64,
-    /// It took more than a filter may take for one event, and so it is not known whether the event passes.
+    /// The filter took more steps than it may for one event, and so it is not known whether the event passes.
     pub is_spent: bool,
 }
 

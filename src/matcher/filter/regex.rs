@@ -63,7 +63,7 @@ impl Regex {
         Self::beside(text, 0)
     }
 
-    /// The same, for one of several that come to `others` in size so far: together they may be as large as one.
+    /// Compiles one of several expressions that come to `others` in size so far: together they may be as large as one.
     ///
     /// # Errors
     /// What is wrong with it, and where in it.
@@ -104,7 +104,7 @@ impl Regex {
         &self.0.text
     }
 
-    /// Its size before it was compiled, which tells how long compiling took.
+    /// The expression's size before it was compiled, which tells how long compiling took.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.0.size

@@ -38,7 +38,7 @@ pub(super) struct Run {
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// All of them, oldest first.
+/// The runs of a durable home, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     runs: VecDeque<Run>,
@@ -134,7 +134,7 @@ impl Line {
         line.runs.into_iter()
     }
 
-    /// Those who wait for runs that were handed to the store before a moment: they wait no longer, the runs do.
+    /// Takes the askers of runs that were handed to the store before a moment: the askers wait no longer, the runs do.
     pub(super) fn take_late(&mut self, before_ms: u64) -> Vec<Asker> {
         let late = self.runs.iter_mut().take_while(|run| run.since_ms < before_ms);
         late.filter_map(|run| run.asker.take()).collect()

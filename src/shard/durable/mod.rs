@@ -67,7 +67,7 @@ pub(super) struct Durable {
 }
 
 impl Durable {
-    /// That of a shard, if there are durable topics.
+    /// The durable home of a shard, if there are durable topics.
     pub(super) fn of(shard: ShardId, homes: &Homes, settings: &Settings) -> Option<Box<Self>> {
         let durable = settings.durable.as_ref()?;
         Some(Box::new(Self {
@@ -453,7 +453,7 @@ impl Shard {
         self.durable.as_ref().is_some_and(|durable| durable.pages.can_go_on(has_room))
     }
 
-    /// Those who have waited too long for the store are told so. To be called with every tick.
+    /// Tells everybody who has waited too long for the store. To be called with every tick.
     pub(super) fn give_up_on_store(&mut self, now: Now) {
         let Some(durable) = &mut self.durable else { return };
         let before_ms = (now.mono_ms + 1).saturating_sub(STORE_RUN_MS_MAX);

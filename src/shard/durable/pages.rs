@@ -60,7 +60,7 @@ impl Pages {
         self.asked.remove(&ticket)
     }
 
-    /// Those that were asked for before a moment, and are not answered.
+    /// Takes the pages that were asked for before a moment, and are not answered.
     pub(super) fn take_late(&mut self, before_ms: u64) -> Vec<PageAwaited> {
         let late = self.asked.extract_if(.., |_, asked| asked.asked_ms < before_ms);
         late.map(|(_, asked)| asked).collect()
@@ -76,7 +76,7 @@ impl Pages {
         if self.has_room() { self.waiting.pop_front() } else { None }
     }
 
-    /// It has come, and there is no room on its way to its reader.
+    /// Keeps a page that has come, while there is no room on its way to its reader.
     pub(super) fn keep(&mut self, reader: &Address, answer: Box<PageAnswer>) {
         self.ready.push_back((reader.shard, answer));
     }
