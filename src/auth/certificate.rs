@@ -104,7 +104,7 @@ impl Certificate {
         Some(Self { names: names.0, begins_at_s, ends_at_s })
     }
 
-    /// Whether it has this name, which is written with its kind in front. Names of hosts have no case, and `*.` at the beginning of a wanted one stands for
+    /// Whether the certificate has this name, which is written with its kind in front. Names of hosts have no case, and `*.` at the beginning of a wanted one stands for
     /// any one label.
     #[must_use]
     pub fn is(&self, wanted: &str) -> bool {

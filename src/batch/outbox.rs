@@ -127,7 +127,7 @@ impl Outbox {
         self.past_bytes
     }
 
-    /// Whether its client has taken so much of what it was answered that it may be answered more: `bytes_max` wait, or as much as the shard has left for
+    /// Whether the client has taken so much of what it was answered that it may be answered more: `bytes_max` wait, or as much as the shard has left for
     /// anyone. Whom nothing waits for always may.
     #[must_use]
     pub fn has_room_for_answers(&self, bytes_max: usize) -> bool {

@@ -39,7 +39,7 @@ impl Piece {
         self.bytes().len()
     }
 
-    /// Whether it has none.
+    /// Whether the piece has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes().is_empty()

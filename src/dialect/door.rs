@@ -53,7 +53,7 @@ pub struct Door {
     /// Where several dialects have the same path, on the listener that all share: the parameters of which a request has one if it means
     /// this door. Empty: every request does.
     pub told_by: &'static [&'static str],
-    /// What it is for, in one line of `docs/ROUTES.md`.
+    /// What the door is for, in one line of `docs/ROUTES.md`.
     pub purpose: &'static str,
 }
 
@@ -72,7 +72,7 @@ pub enum Path {
 }
 
 impl Path {
-    /// Whether it is one of the protocol's own listener only.
+    /// Whether the path is one of the protocol's own listener only.
     #[must_use]
     pub const fn is_own(self) -> bool {
         matches!(self, Self::Own(_) | Self::OwnRest)

@@ -51,7 +51,7 @@ pub trait Talk: fmt::Debug + Send {
 /// What of a conversation outlasts its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// What it needs to go on; only its dialect reads that.
+    /// What the session needs to go on; only its dialect reads that.
     pub words: Box<[u8]>,
     /// Seconds for which it is kept.
     pub lasts_s: u32,
@@ -266,7 +266,7 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
     pub subscription: Arc<Subscription>,
-    /// What it is told of the past, be it new or running.
+    /// What the subscription is told of the past, be it new or running.
     pub since: Since,
     /// At which pace of its own time; `None`: as fast as it can be told. Only of a [`Since::is_place_in_time`].
     pub playback: Option<Playback>,

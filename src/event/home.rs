@@ -39,7 +39,7 @@ impl HomeId {
         ShardId(self.0 % shard_count)
     }
 
-    /// Whether its topics are durable.
+    /// Whether the home's topics are durable.
     #[must_use]
     pub const fn is_durable(self, shard_count: u16) -> bool {
         self.0 >= shard_count

@@ -94,7 +94,7 @@ impl FieldPath {
         size_of::<Self>() + 2 * text + self.steps.len() * (size_of::<Node>() + STEP_BYTES)
     }
 
-    /// What it does where it meets an array.
+    /// What the path does where it meets an array.
     #[must_use]
     pub const fn arrays(&self) -> Arrays {
         self.arrays
@@ -118,7 +118,7 @@ struct Wanted {
 pub struct Sought(Option<Weak<Wanted>>);
 
 impl Sought {
-    /// Whether it was this very interest.
+    /// Whether what was sought was this very interest.
     #[inline]
     #[must_use]
     pub fn is(&self, interest: &Interest) -> bool {

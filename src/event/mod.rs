@@ -123,9 +123,9 @@ pub struct Draft {
     pub payload: Bytes,
     /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
     pub fields: Fields,
-    /// When its publisher is told that it was taken.
+    /// When the publisher is told that it was taken.
     pub ack: Ack,
-    /// What its publisher says of it besides.
+    /// What the publisher says of it besides.
     pub meta: Option<Arc<Meta>>,
 }
 
@@ -171,7 +171,7 @@ pub struct Event {
     pub offset: u64,
     /// The offset of the topic's event before it; 0: there was none. Nothing happened between the two, whatever their difference.
     pub previous: u64,
-    /// When it was ordered: microseconds since 1970-01-01 UTC, strictly ascending per home shard.
+    /// When the event was ordered: microseconds since 1970-01-01 UTC, strictly ascending per home shard.
     pub time_us: u64,
     /// One JSON object, exactly as it was published.
     pub payload: Bytes,
@@ -180,7 +180,7 @@ pub struct Event {
     /// Of a delete, and of an event of the past that is the first news of its key for a reader that comes back: the last event of its key before it,
     /// where its home shard knows it, so that those who could see the key may know that it is gone. That event has none of its own.
     pub before: Option<Arc<Self>>,
-    /// What its publisher has said of it besides.
+    /// What the publisher has said of it besides.
     pub meta: Option<Arc<Meta>>,
 }
 
@@ -197,13 +197,13 @@ impl Event {
         self.meta.as_ref().map_or(0, |meta| meta.publisher)
     }
 
-    /// Whether its time was over at a moment, in microseconds since 1970.
+    /// Whether the event's time was over at a moment, in microseconds since 1970.
     #[must_use]
     pub fn is_expired(&self, now_us: u64) -> bool {
         self.meta.as_ref().and_then(|meta| meta.left_s(self.time_us, now_us)) == Some(0)
     }
 
-    /// Whether it is sent in pieces, so that its payload lies in memory once however many are owed it.
+    /// Whether the event is sent in pieces, so that its payload lies in memory once however many are owed it.
     #[must_use]
     pub fn is_large(&self) -> bool {
         self.payload.len() >= LARGE_BYTES

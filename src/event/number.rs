@@ -81,7 +81,7 @@ impl Number {
         (self.near.to_bits(), self.rest)
     }
 
-    /// Whether it was written with a fraction or an exponent, or has more than 64 bits.
+    /// Whether the number was written with a fraction or an exponent, or has more than 64 bits.
     #[must_use]
     pub const fn is_float(self) -> bool {
         self.float

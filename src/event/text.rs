@@ -146,7 +146,7 @@ impl Text {
         self.bytes.len() + self.parts.iter().map(|part| part.bytes.len()).sum::<usize>()
     }
 
-    /// Whether it is one run of bytes.
+    /// Whether the text is one run of bytes.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.parts.is_empty()

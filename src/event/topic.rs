@@ -165,7 +165,7 @@ impl TopicPattern {
         }
     }
 
-    /// Whether it asks for this topic.
+    /// Whether the pattern asks for this topic.
     #[must_use]
     pub fn matches(&self, topic: &TopicName) -> bool {
         match self {

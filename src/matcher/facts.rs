@@ -65,7 +65,7 @@ struct Reading {
     interest: Interest,
     /// By place in the interest: the slots that read it, and as which of their alternatives.
     uses: Vec<Vec<(SlotId, u32)>>,
-    /// Whether it has every path that a slot reads.
+    /// Whether the event has every path that a slot reads.
     is_complete: bool,
 }
 
@@ -233,7 +233,7 @@ pub(super) struct Own {
 struct Span {
     start: u32,
     end: u32,
-    /// Which of its source's alternatives it comes from.
+    /// Which alternative of its source the value comes from.
     alternative: u32,
 }
 

@@ -91,7 +91,7 @@ struct Node {
     /// The clause of each entry, for when it is moved or removed.
     clauses: Vec<ClauseRef>,
     splits: Vec<Split>,
-    /// When it has more entries than this, a split is tried.
+    /// When the node has more entries than this, a split is tried.
     patience: usize,
 }
 

@@ -24,13 +24,13 @@ impl ClientName {
         }
     }
 
-    /// Whose it is: the same for all names of one user.
+    /// Whose the name is: the same for all names of one user.
     pub(super) fn owner(&self) -> &str {
         let (digits, rest) = self.0.split_once(':').unwrap_or_default();
         rest.get(..digits.parse().unwrap_or(0)).unwrap_or_default()
     }
 
-    /// As it is kept.
+    /// The name as it is kept.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -42,7 +42,7 @@ pub(super) type Begun = (SubId, Box<[u64]>);
 /// Where a client is to go on.
 #[derive(Debug, Default)]
 pub struct Bookmark {
-    /// What its conversation remembers.
+    /// What the session's conversation remembers.
     pub(super) words: Box<[u8]>,
     /// Up to which stamp of each home everything was sent.
     pub(super) homes: Box<[u64]>,

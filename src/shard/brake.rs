@@ -45,7 +45,7 @@ impl Brake {
         self.held.is_some_and(|held| held.wanted > 0)
     }
 
-    /// When it is let go at the latest.
+    /// When the brake is let go at the latest.
     pub(super) fn due_ms(&self) -> Option<u64> {
         self.held.map(|held| held.until_ms)
     }
@@ -157,7 +157,7 @@ impl Shard {
 }
 
 impl Solo {
-    /// Whether its client is told of the present, and its socket took something lately or could.
+    /// Whether the client is told of the present, and its socket took something lately or could.
     fn moves(&self, now: Now) -> bool {
         let moved_lately = now.mono_ms.saturating_sub(self.moved_ms) < BRAKE_MOVED_MS;
         // Whoever waits for a hook could not be told more by waiting for it.

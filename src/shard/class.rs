@@ -57,7 +57,7 @@ impl ClassKey {
         Self { subs, is_mixed: true, ..*self }
     }
 
-    /// What its subscriptions are called.
+    /// What the class's subscriptions are called.
     pub(super) fn names(&self) -> Names {
         self.subs.iter().map(|sub| Arc::clone(&sub.id)).collect()
     }
@@ -67,7 +67,7 @@ impl ClassKey {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Audience<'a> {
     pub(super) class: &'a Class,
-    /// What it calls its subscriptions, in a mixed class.
+    /// What the connection calls its subscriptions, in a mixed class.
     pub(super) names: Option<&'a [SubId]>,
 }
 

@@ -18,7 +18,7 @@ use crate::event::TopicName;
 use crate::event::TopicPattern;
 
 impl Who {
-    /// Whether they may know that something happened on a topic.
+    /// Whether the client may know that something happened on a topic.
     pub(super) fn hears_of(&self, topic: &TopicName) -> bool {
         self.principal.may_hear(topic) && !self.is_barred(topic)
     }

@@ -42,7 +42,7 @@ impl ClassId {
 /// From where a connection comes, and what is known of that.
 #[derive(Debug)]
 pub(super) struct Caller {
-    /// Where it comes from, as far as those who pass it on are to be believed.
+    /// Where the connection comes from, as far as those who pass it on are to be believed.
     pub(super) peer: IpAddr,
     /// A proxy has said in front of everything that it speaks for somebody.
     pub(super) is_passed_on: bool,
@@ -61,7 +61,7 @@ pub(super) struct Caller {
 pub(super) struct Origin {
     /// The certificate that it has shown, if that is one that the operator knows.
     pub(super) named: Option<Named>,
-    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
+    /// Where the connection's far end is, if that is a proxy that is trusted to say for whom it speaks.
     pub(super) proxy: Option<IpAddr>,
     /// The connection may be anyone's who shows no token, where that is asked later than its first bytes.
     pub(super) may_be_anyone: bool,
@@ -111,7 +111,7 @@ impl Caller {
         self.origin.as_deref().map_or(0, |origin| origin.window_max).max(1)
     }
 
-    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
+    /// Where the connection's far end is, if that is a proxy that is trusted to say for whom it speaks.
     pub(super) fn proxy(&self) -> Option<IpAddr> {
         self.origin.as_deref()?.proxy
     }
@@ -123,11 +123,11 @@ pub(super) struct Conn {
     pub(super) generation: u32,
     /// The class of the connection's subscriptions, if it has any.
     pub(super) class: Option<ClassId>,
-    /// Where it stands in its class's list: of those who are solo if it is, else of the members.
+    /// Where the connection stands in its class's list: of those who are solo if it is, else of the members.
     pub(super) seat: u32,
     /// The epoch of its class's deflate stream that it has seen every message of; 0: none.
     pub(super) synced: u32,
-    /// When its client was last heard, in seconds since the start.
+    /// When the client was last heard, in seconds since the start.
     pub(super) heard_s: u32,
     pub(super) session: Session,
     /// What is said on it, once it is no longer HTTP.
@@ -136,13 +136,13 @@ pub(super) struct Conn {
     pub(super) held_bytes: usize,
     /// The connection stands in the list of those to be gone on with.
     pub(super) is_heard_later: bool,
-    /// How it is spoken to, once that is known.
+    /// How the connection is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
     /// Who is on it, once that is known.
     pub(super) who: Option<Arc<Who>>,
     /// From where it comes, and what is known of that.
     pub(super) caller: Caller,
-    /// What its paced and leaving subscriptions remember.
+    /// What the connection's paced and leaving subscriptions remember.
     pub(super) shaping: Option<Box<Shaping>>,
     /// `None`: in step with its class, or idle.
     pub(super) solo: Option<Box<Solo>>,
@@ -154,7 +154,7 @@ impl Conn {
         u64::from(shard.0) << 58 | u64::from(id.0) << 32 | u64::from(self.generation)
     }
 
-    /// Whether its last words have been said.
+    /// Whether the connection's last words have been said.
     pub(super) fn is_closing(&self) -> bool {
         self.solo.as_deref().is_some_and(|solo| solo.closing.is_some())
     }

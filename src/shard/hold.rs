@@ -14,7 +14,7 @@ pub(super) struct Hold {
     pub(super) name: ClientName,
     /// The connection was told that the name is its own.
     pub(super) is_granted: bool,
-    /// What it goes on from, until it has.
+    /// What the session goes on from, until it has.
     pub(super) left: Option<Box<Bookmark>>,
     /// Subscriptions that began while something before them was still to be sent.
     pub(super) begun: Vec<Begun>,

@@ -50,7 +50,7 @@ pub trait Message: Send + 'static {
     /// Bytes of memory that it keeps alive, about.
     fn weight_bytes(&self) -> usize;
 
-    /// Whether it is of the past, which can wait: it has room of its own, and takes none from what is new.
+    /// Whether the message is of the past, which can wait: it has room of its own, and takes none from what is new.
     fn is_past(&self) -> bool;
 }
 

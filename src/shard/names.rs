@@ -334,7 +334,7 @@ fn kept_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
 }
 
 impl Solo {
-    /// Whether its client has still to be sent something that came before now.
+    /// Whether the client has still to be sent something that came before now.
     fn is_behind(&self) -> bool {
         self.outbox.has_items() || !self.replays.is_empty()
     }

@@ -141,7 +141,7 @@ impl Solo {
         self.outbox.past_bytes() == 0 && self.owed.is_empty() && !is_asking
     }
 
-    /// Whether its client leaves a page lying: it has taken nothing for a while, or not all of one for long.
+    /// Whether the client leaves a page lying: it has taken nothing for a while, or not all of one for long.
     fn leaves_pages(&self, now: Now) -> bool {
         let moved_ms = self.moved_ms.max(self.past.asked_ms);
         !self.past.in_line

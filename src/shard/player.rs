@@ -344,7 +344,7 @@ impl Player {
         (events, legs.map(|leg| (leg.home, leg.read, leg.after_us)).collect())
     }
 
-    /// When it is to be looked at again, in milliseconds since the start; `None`: when a page has come, or its client is heard.
+    /// When the playback is to be looked at again, in milliseconds since the start; `None`: when a page has come, or its client is heard.
     pub(super) fn wake_ms(&self) -> Option<u64> {
         if self.is_paused() {
             return None;

@@ -207,7 +207,7 @@ impl Replay {
         self.let_go(&let_go);
     }
 
-    /// How it is played, or will be once it has moved.
+    /// How the replay is played, or will be once it has moved.
     pub(super) fn playback(&self) -> Option<Playback> {
         match &self.moving {
             Some(moving) => moving.playback,

@@ -55,7 +55,7 @@ impl Runs {
         self.held_bytes
     }
 
-    /// Whether it must be ended: a message has as many events as it may, or all together have as many bytes.
+    /// Whether the message must be ended: a message has as many events as it may, or all together have as many bytes.
     pub(super) const fn is_full(&self, events_max: u16) -> bool {
         self.events >= events_max || self.bytes >= BATCH_BYTES_MAX
     }

@@ -40,11 +40,11 @@ pub(super) struct Solo {
     pub(super) outbox: Outbox,
     pub(super) replays: Vec<Replay>,
     pub(super) past: PastHeld,
-    /// What its client has not acknowledged, if it acknowledges anything.
+    /// What the client has not acknowledged, if it acknowledges anything.
     pub(super) window: Option<Box<Window>>,
     /// The socket took less than it was given; nothing is tried until it is writable.
     pub(super) blocked: bool,
-    /// When its socket last took something, or had room again, in milliseconds since the start.
+    /// When the connection's socket last took something, or had room again, in milliseconds since the start.
     pub(super) moved_ms: u64,
     /// The connection stands in the list of those to be looked at by the next flush.
     pub(super) dirty: bool,
@@ -84,7 +84,7 @@ pub(super) struct ReplayTarget {
 /// The end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Closing {
-    /// When it ends at the latest, in milliseconds since the start.
+    /// When the connection ends at the latest, in milliseconds since the start.
     pub(super) due_ms: u64,
     pub(super) after_sent: AfterSent,
 }
@@ -120,13 +120,13 @@ impl Solo {
         self.window.as_ref().map_or(0, |window| window.bytes())
     }
 
-    /// Whether its client has taken so much of what it was answered that it may be answered more.
+    /// Whether the client has taken so much of what it was answered that it may be answered more.
     pub(super) fn has_room(&self) -> bool {
         self.outbox.has_room_for_answers(ANSWERS_BYTES_MAX)
             && self.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX
     }
 
-    /// Whether its client has taken so much of what it was told that pages may be asked for.
+    /// Whether the client has taken so much of what it was told that pages may be asked for.
     pub(super) fn has_room_for_pages(&self) -> bool {
         self.owed.is_empty() && self.outbox.bytes() <= PAGE_BYTES_MAX / 2
     }
@@ -148,7 +148,7 @@ impl Solo {
             && (self.outbox.past_bytes() > 0 || self.is_begun_with_past())
     }
 
-    /// Whether its client is read, as far as that depends on what it is still told.
+    /// Whether the client is read, as far as that depends on what it is still told.
     pub(super) fn is_read(&self) -> bool {
         !self.is_unheard && !self.is_live_awaited()
     }
@@ -196,7 +196,7 @@ impl Solo {
         telling.fold(0, |subs, replay| subs | replay.set())
     }
 
-    /// Whether it is being told what its session has missed.
+    /// Whether the connection is being told what its session has missed.
     pub(super) fn is_told_missed(&self) -> bool {
         self.replays.iter().any(|replay| replay.together != 0)
     }

@@ -43,7 +43,7 @@ pub(super) struct Spending {
 struct Spent {
     /// Before it entered its class.
     before: u64,
-    /// What its class had spent when it entered.
+    /// What the connection's class had spent when it entered.
     class_before: u64,
 }
 

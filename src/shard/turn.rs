@@ -41,7 +41,7 @@ impl Turn {
         self.units_max = units.max(UNITS_TURN_MIN);
     }
 
-    /// Whether it has done what it may.
+    /// Whether the turn has done what it may.
     pub(super) const fn is_spent(&self) -> bool {
         self.spent >= self.units_max
     }

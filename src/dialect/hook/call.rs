@@ -40,7 +40,7 @@ impl Json {
         &self.0
     }
 
-    /// Whether it is an object.
+    /// Whether the value is an object.
     #[must_use]
     pub fn is_object(&self) -> bool {
         self.0.starts_with('{')

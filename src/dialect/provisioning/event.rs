@@ -120,7 +120,7 @@ fn put_metadata(event: &Event, out: &mut Vec<u8>) {
 pub struct Posted {
     pub event_type: String,
     pub key: String,
-    /// As it was posted.
+    /// The event's text, as it was posted.
     pub text: String,
 }
 

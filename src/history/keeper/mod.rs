@@ -222,7 +222,7 @@ impl<D: Disk> Keeper<D> {
         Ok(Stepped::Idle { until_us: due.fold(self.tidies_us(), u64::min) })
     }
 
-    /// When it looks for segments that may go. While somebody reads they stay, but not for long: the disk would fill up.
+    /// When the keeper looks for segments that may go. While somebody reads they stay, but not for long: the disk would fill up.
     fn tidies_us(&self) -> u64 {
         let late_us = if self.pages.is_empty() { 0 } else { STORE_TIDY_LATE_US };
         self.tidy_us.saturating_add(late_us)

@@ -223,13 +223,13 @@ impl Body {
         taker.is_empty()
     }
 
-    /// Whether its topics are those of these parts, in their order.
+    /// Whether the block's topics are those of these parts, in their order.
     #[must_use]
     pub fn has_topics_of(&self, parts: &[Part]) -> bool {
         take_topics(&mut Taker(&self.raw)).is_some_and(|topics| topics.are_of(parts))
     }
 
-    /// What it holds of each topic.
+    /// What the block holds of each topic.
     #[must_use]
     pub fn parts(&self) -> Option<Vec<Part>> {
         let topics = take_topics(&mut Taker(&self.raw))?;

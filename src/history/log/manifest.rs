@@ -24,7 +24,7 @@ pub struct Manifest {
     pub boot: String,
     /// How many shards the server had then.
     pub shards: u16,
-    /// Whether it was left in order: everything synced.
+    /// Whether the folder was left in order: everything synced.
     pub is_clean: bool,
     pub classes: Vec<Class>,
 }
@@ -71,7 +71,7 @@ impl std::fmt::Display for ManifestError {
 impl std::error::Error for ManifestError {}
 
 impl Manifest {
-    /// As it is written.
+    /// The manifest as it is written.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = format!(

@@ -36,7 +36,7 @@ pub struct Record {
     pub payload: Bytes,
     /// Of a delete: the last event of its key, where that was known.
     pub before: Option<Box<Before>>,
-    /// What its publisher has said of it besides.
+    /// What the publisher has said of it besides.
     pub meta: Option<Arc<Meta>>,
 }
 
@@ -193,7 +193,7 @@ pub(super) fn put_body(
 #[derive(Clone, Copy, Debug)]
 pub struct RecordRef<'a> {
     pub topic: &'a TopicName,
-    /// Which of its block's topics that is.
+    /// Which of the block's topics the record is about, by its index.
     pub(super) topic_index: usize,
     pub previous: u64,
     pub offset: u64,

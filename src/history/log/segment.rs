@@ -35,7 +35,7 @@ pub struct Segment {
     pub last_us: u64,
     /// So many bytes are known to have been synced.
     pub synced: u64,
-    /// What it holds of each topic.
+    /// What the segment holds of each topic.
     pub parts: BTreeMap<TopicName, Part>,
     /// Where blocks begin: each with the latest stamp before it.
     pub places: Vec<Spot>,

@@ -86,7 +86,7 @@ pub(super) struct Walk {
     stamps: Option<Vec<u64>>,
     open: Vec<Open>,
     by_stamp: BinaryHeap<Reverse<(u64, usize)>>,
-    /// What it has cost.
+    /// What the walk has cost.
     pub(super) work: usize,
     /// What could not be read: which segment, and where in it.
     rotten: Vec<(u64, u64)>,

@@ -287,7 +287,7 @@ impl Filter {
         self.0.sources.iter().flat_map(Source::paths)
     }
 
-    /// Whether it looks into payloads: then no payload that is bytes passes, whatever it asks.
+    /// Whether the filter looks into payloads: then no payload that is bytes passes, whatever it asks.
     #[must_use]
     pub fn reads_payload(&self) -> bool {
         self.paths().next().is_some()
@@ -339,7 +339,7 @@ impl Source {
         .iter()
     }
 
-    /// What it calls the topic, if that is what it reads.
+    /// What the source calls the topic, if that is what it reads.
     pub(in crate::matcher) fn name_of<'t>(&'t self, topic: &'t TopicName) -> Option<Cow<'t, str>> {
         match self {
             Self::Name(naming) => Some(naming.name_of(topic)),

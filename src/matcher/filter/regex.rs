@@ -98,7 +98,7 @@ impl Regex {
         })))
     }
 
-    /// As it was written.
+    /// The expression as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0.text
@@ -120,7 +120,7 @@ impl Regex {
         COMPILED_BYTES + text + nfa.memory_usage() + caches
     }
 
-    /// What it says, for whoever wants to know what its matches must hold.
+    /// What the expression says, for whoever wants to know what its matches must hold.
     pub(in crate::matcher) fn hir(&self) -> Option<Hir> {
         regex_syntax::parse(&self.0.text).ok()
     }
@@ -131,7 +131,7 @@ impl Regex {
         (self.0.fallback.get_nfa().states().len() + text_bytes) as u64
     }
 
-    /// Whether it has a match somewhere in `text`; not, if it would take more than the filter may.
+    /// Whether the expression has a match somewhere in `text`; not, if it would take more than the filter may.
     pub(in crate::matcher) fn is_match(&self, text: &str, work: &Work) -> bool {
         let Compiled { automaton, caches, fallback, fallback_caches, .. } = &*self.0;
         let input = Input::new(text).earliest(true);

@@ -32,7 +32,7 @@ pub(super) struct Run {
     pub(super) events: Vec<Arc<Event>>,
     /// `None`: it was answered already, or nobody asked.
     pub(super) asker: Option<Asker>,
-    /// When it was handed to the store, in milliseconds since the start.
+    /// When the run was handed to the store, in milliseconds since the start.
     pub(super) since_ms: u64,
 }
 

@@ -24,7 +24,7 @@ pub(super) struct PageAwaited {
     pub(super) settled_us: u64,
     /// When, in milliseconds since the start.
     pub(super) asked_ms: u64,
-    /// How often it was asked for before.
+    /// How often the page was asked for before.
     pub(super) retries: u8,
 }
 
