@@ -8,6 +8,7 @@
 
 mod form;
 mod imports;
+mod numbers;
 mod pages;
 mod published_faults;
 mod seams;
