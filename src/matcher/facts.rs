@@ -208,7 +208,7 @@ impl Slots {
 #[derive(Debug, Default)]
 pub(super) struct Facts<'a> {
     values: Vec<Value<'a>>,
-    spans: Vec<Span>,
+    spans: Vec<ValueSpan>,
     /// The slots that have values.
     filled: Vec<SlotId>,
     /// Where the event is, by position: from here to there in the list of places.
@@ -230,7 +230,7 @@ pub(super) struct Own {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Span {
+struct ValueSpan {
     start: u32,
     end: u32,
     /// Which alternative of its source the value comes from.
@@ -240,7 +240,7 @@ struct Span {
 /// Bytes of an event that may have many values, or long ones.
 const LARGE_BYTES_MIN: usize = 512;
 
-const NO_SPAN: Span = Span { start: 0, end: 0, alternative: u32::MAX };
+const NO_SPAN: ValueSpan = ValueSpan { start: 0, end: 0, alternative: u32::MAX };
 
 impl<'a> Facts<'a> {
     /// Empty, with the memory of another that has served.
@@ -372,7 +372,7 @@ impl<'a> Facts<'a> {
             self.filled.push(slot);
         }
         if alternative < span.alternative {
-            *span = Span { start: bound(start), end: bound(self.values.len()), alternative };
+            *span = ValueSpan { start: bound(start), end: bound(self.values.len()), alternative };
         }
     }
 }

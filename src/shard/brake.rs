@@ -27,12 +27,12 @@ pub(super) struct Brake {
     busy_since_ms: Option<u64>,
     /// For how long the shard may be held: for so long it was busy, and not held yet.
     credit_ms: u64,
-    held: Option<Held>,
+    held: Option<Braked>,
 }
 
 /// A shard that tells nothing for now.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct Braked {
     since_ms: u64,
     until_ms: u64,
     /// How many more have to catch up.
@@ -77,7 +77,7 @@ impl Brake {
     fn hold(&mut self, wanted: usize, now_ms: u64) {
         if self.credit_ms > 0 {
             let until_ms = now_ms + self.credit_ms;
-            self.held = Some(Held { since_ms: now_ms, until_ms, wanted });
+            self.held = Some(Braked { since_ms: now_ms, until_ms, wanted });
         }
     }
 

@@ -34,7 +34,7 @@ use crate::matcher::SubscriptionIndex;
 use crate::wire::deflate::Deflater;
 
 /// What one connection calls its subscriptions, in the order in which it made them.
-pub(super) type Names = Arc<[SubId]>;
+pub(super) type SubNames = Arc<[SubId]>;
 
 /// Everything that decides which bytes a connection gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +58,7 @@ impl ClassKey {
     }
 
     /// What the class's subscriptions are called.
-    pub(super) fn names(&self) -> Names {
+    pub(super) fn names(&self) -> SubNames {
         self.subs.iter().map(|sub| Arc::clone(&sub.id)).collect()
     }
 }

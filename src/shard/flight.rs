@@ -89,7 +89,7 @@ struct Source<'a> {
 
 /// What one member is sent.
 #[derive(Clone, Copy, Debug)]
-struct Part {
+struct MemberPart {
     span: Span,
     /// Which of `kept` it is.
     variant: usize,
@@ -368,7 +368,7 @@ impl Spans {
 
     /// What a member is sent; `is_synced` says whether it has seen an epoch from its beginning, or does with these frames.
     #[inline]
-    fn part(&self, id: ConnId, is_synced: impl FnOnce(u32, bool) -> bool) -> Part {
+    fn part(&self, id: ConnId, is_synced: impl FnOnce(u32, bool) -> bool) -> MemberPart {
         let late = if self.late.is_empty() {
             Late::default()
         } else {
@@ -376,14 +376,14 @@ impl Spans {
         };
         match self.deflated {
             Some(span) if is_synced(self.epoch, self.restarted && late.frames == 0) => {
-                Part { span, variant: 1, late: Late { bytes: 0, ..late } }
+                MemberPart { span, variant: 1, late: Late { bytes: 0, ..late } }
             }
-            _ => Part { span: self.plain, variant: 0, late },
+            _ => MemberPart { span: self.plain, variant: 0, late },
         }
     }
 
     /// What is left for a member whose socket took so many bytes: shared by all who are owed it.
-    fn rest(&mut self, part: Part, whole: &[u8], taken: usize, outboxes: &Rc<Budget>) -> Owed {
+    fn rest(&mut self, part: MemberPart, whole: &[u8], taken: usize, outboxes: &Rc<Budget>) -> Owed {
         let mut rest = Owed::default();
         let from = part.late.bytes + taken;
         if from < whole.len() {

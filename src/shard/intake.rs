@@ -56,7 +56,7 @@ struct Holder {
 }
 
 /// Bytes, and which connection holds them.
-type Held = (usize, Reverse<u32>);
+type BytesHeld = (usize, Reverse<u32>);
 
 impl Intake {
     pub(super) fn new(bytes_max: usize, shard_count: u16) -> Self {
@@ -152,7 +152,7 @@ impl Intake {
         if self.held <= self.bytes_max {
             return Vec::new();
         }
-        let mut by_address: Map<Option<AddressKey>, (usize, Vec<Held>)> = Map::default();
+        let mut by_address: Map<Option<AddressKey>, (usize, Vec<BytesHeld>)> = Map::default();
         for (id, holder) in &self.holders {
             let (sum, of) = by_address.entry(holder.address).or_default();
             *sum += holder.bytes;

@@ -69,12 +69,12 @@ impl IntoIterator for Keys {
 
 /// The event that is held of each key.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct HeldEvents {
     by_key: HashMap<TopicKey, Arc<Event>, foldhash::fast::RandomState>,
     bytes: usize,
 }
 
-impl Held {
+impl HeldEvents {
     /// In the place of the one that is held of the key, if there is one.
     pub(super) fn insert(&mut self, key: TopicKey, event: Arc<Event>) {
         self.bytes += weight_of(&key) + event.weight_bytes();
@@ -111,7 +111,7 @@ impl Held {
     }
 }
 
-impl IntoIterator for Held {
+impl IntoIterator for HeldEvents {
     type Item = (TopicKey, Arc<Event>);
     type IntoIter = std::collections::hash_map::IntoIter<TopicKey, Arc<Event>>;
 

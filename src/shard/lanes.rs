@@ -72,12 +72,12 @@ pub struct Pending<M> {
 struct Queue<M> {
     parcels: VecDeque<Parcel<M>>,
     bytes: usize,
-    past: Past,
+    past: PastShare,
 }
 
 /// How much of a queue is of the past.
 #[derive(Clone, Copy, Debug, Default)]
-struct Past {
+struct PastShare {
     parcels: usize,
     bytes: usize,
 }
@@ -102,7 +102,7 @@ impl<M> Queue<M> {
 
 impl<M> Default for Pending<M> {
     fn default() -> Self {
-        let queue = || Queue { parcels: VecDeque::new(), bytes: 0, past: Past::default() };
+        let queue = || Queue { parcels: VecDeque::new(), bytes: 0, past: PastShare::default() };
         Self { control: queue(), data: queue() }
     }
 }

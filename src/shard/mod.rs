@@ -150,7 +150,7 @@ pub use sink::Sent;
 pub use sink::Sink;
 pub use stats::Behind;
 pub use stats::Deflated;
-pub use stats::Left;
+pub use stats::SessionsLeft;
 pub use stats::Stats;
 pub use tally::STATUSES;
 pub use tally::Spoken;
@@ -173,7 +173,7 @@ pub struct Shard {
     classes: classes::Classes,
     home: home::Home,
     /// Where durable topics are put in order, if there are any.
-    durable: Option<Box<durable::Durable>>,
+    durable: Option<Box<durable::DurableHome>>,
     /// Messages for each other party.
     outgoing: lanes::Outgoing<Mesh>,
     arrived: arrivals::Arrivals,
@@ -193,7 +193,7 @@ impl Shard {
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let homes = settings.homes(shard_count);
         let home = home::Home::volatile(id, &homes, &settings);
-        let durable = durable::Durable::of(id, &homes, &settings);
+        let durable = durable::DurableHome::of(id, &homes, &settings);
         Self {
             rights: rights::Rights::new(&settings),
             home,
@@ -299,7 +299,7 @@ impl Shard {
         let topics = self.home.topic_count() + durable.map_or(0, home::Home::topic_count);
         let (sessions, bytes) = self.rights.claims.left();
         Stats {
-            left: Left { sessions: sessions as u64, bytes: bytes as u64, ..self.stats.left },
+            left: SessionsLeft { sessions: sessions as u64, bytes: bytes as u64, ..self.stats.left },
             connections: self.conns.len() as u64,
             classes: self.classes.len() as u64,
             topics: topics as u64,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::keys::Held;
+use super::keys::HeldEvents;
 use crate::event::TopicKey;
 use super::keys::Keys;
 use crate::clock::Now;
@@ -22,7 +22,7 @@ pub(super) struct Pace {
     pub(super) ends_ms: u64,
     /// Keys that had their update in this window.
     pub(super) sent: Keys,
-    pub(super) held: Held,
+    pub(super) held: HeldEvents,
     /// With one rate for the whole subscription: the key whose update is held. All else that is held are keys that leave.
     pub(super) newest: Option<TopicKey>,
 }
@@ -41,7 +41,7 @@ pub(super) enum Offered {
 
 impl Pace {
     pub(super) fn new(rate: MaxRate) -> Self {
-        Self { rate, ends_ms: 0, sent: Keys::default(), held: Held::default(), newest: None }
+        Self { rate, ends_ms: 0, sent: Keys::default(), held: HeldEvents::default(), newest: None }
     }
 
     /// Sent at once only if nothing is held, or what is sent would not ascend.

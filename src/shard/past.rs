@@ -57,14 +57,14 @@ pub(super) struct PastHeld {
 
 /// What of a snapshot is still to be told.
 #[derive(Debug, Default)]
-pub(super) struct Untold {
+pub(super) struct SnapshotRest {
     /// One home's topics at a time.
     pub(super) parts: VecDeque<(HomeId, TopicPattern)>,
     /// Only upserts are told.
     pub(super) is_of_states: bool,
 }
 
-impl Untold {
+impl SnapshotRest {
     /// The next part's first page. Of a home that has begun to be live, only what was stamped before that.
     pub(super) fn next(&mut self, began_us: &[(HomeId, u64)]) -> Option<(HomeId, Arc<Read>)> {
         let (home, topic) = self.parts.pop_front()?;

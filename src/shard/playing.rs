@@ -10,7 +10,7 @@ use super::Shard;
 use super::input::ConnId;
 use super::past::Wanted;
 use super::player::Asking;
-use super::player::Part;
+use super::player::PastPart;
 use super::player::Player;
 use super::player::Taking;
 use super::solo::ReplayTarget;
@@ -74,8 +74,8 @@ impl Shard {
         let mut events: Vec<Arc<Event>> = Vec::with_capacity(due.len());
         for part in due {
             match part {
-                Part::Event(event) => events.push(event),
-                Part::Gap(_, gap) => {
+                PastPart::Event(event) => events.push(event),
+                PastPart::Gap(_, gap) => {
                     self.push_page_events(id, serial, sub, &std::mem::take(&mut events), now);
                     self.push_page_gap(id, serial, 1 << sub, gap);
                 }

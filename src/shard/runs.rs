@@ -13,9 +13,9 @@ use crate::wire::grow;
 /// What is being filled.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    first: Filled,
+    first: OpenMessage,
     /// Of further topics.
-    others: Vec<Filled>,
+    others: Vec<OpenMessage>,
     bytes: usize,
     /// Bytes of the buffers that it is in, about.
     held_bytes: usize,
@@ -27,7 +27,7 @@ pub(super) struct Runs {
 
 /// One message.
 #[derive(Debug, Default)]
-struct Filled {
+struct OpenMessage {
     /// `None`: events of all topics are in it, or it is empty.
     topic: Option<TopicName>,
     text: Vec<u8>,
@@ -67,7 +67,7 @@ impl Runs {
         of_topic.is_none_or(|filled| (per_topic.goes_with)(&filled.text, text))
     }
 
-    fn all(&self) -> impl Iterator<Item = &Filled> {
+    fn all(&self) -> impl Iterator<Item = &OpenMessage> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
@@ -94,17 +94,17 @@ impl Runs {
         self.held_bytes += held_more;
     }
 
-    fn of_topic(&mut self, topic: &TopicName) -> &mut Filled {
+    fn of_topic(&mut self, topic: &TopicName) -> &mut OpenMessage {
         if self.first.events == 0 {
             self.first.topic = Some(topic.clone());
         }
         if self.first.topic.as_ref() == Some(topic) {
             return &mut self.first;
         }
-        let is_of = |filled: &Filled| filled.topic.as_ref() == Some(topic);
+        let is_of = |filled: &OpenMessage| filled.topic.as_ref() == Some(topic);
         let index = self.others.iter().position(is_of).unwrap_or_else(|| {
-            self.others.push(Filled { topic: Some(topic.clone()), ..Filled::default() });
-            self.held_bytes += 2 * size_of::<Filled>();
+            self.others.push(OpenMessage { topic: Some(topic.clone()), ..OpenMessage::default() });
+            self.held_bytes += 2 * size_of::<OpenMessage>();
             self.others.len() - 1
         });
         &mut self.others[index]

@@ -25,7 +25,7 @@ use crate::limits::UNITS_EVENT;
 
 /// What is known of an event of the past for one subscription.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Past {
+pub(super) struct PastEvent {
     /// The event passes the filter.
     pub(super) passes: bool,
     /// Nothing is known of what its key was before.
@@ -188,7 +188,7 @@ impl Shard {
         id: ConnId,
         event: &Arc<Event>,
         sub: u8,
-        past: Past,
+        past: PastEvent,
         now: Now,
     ) -> Option<Arc<Event>> {
         let steps = Cell::new(0);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::input::Began;
 use super::past::PastHeld;
-use super::past::Untold;
+use super::past::SnapshotRest;
 use super::past::Wanted;
 use super::player::Player;
 use super::window::Window;
@@ -233,7 +233,7 @@ pub(super) struct Replay {
     pub(super) is_narrowed: bool,
 
     /// Of a snapshot: what has not been asked for yet.
-    pub(super) untold: Option<Untold>,
+    pub(super) untold: Option<SnapshotRest>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.
     pub(super) is_live: bool,
     /// The subscription asked for nothing of the past: nothing that its client says is carried out until it is live.

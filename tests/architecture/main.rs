@@ -15,6 +15,7 @@ mod seams;
 mod size;
 mod source;
 mod walks;
+mod words;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

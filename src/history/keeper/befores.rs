@@ -18,7 +18,7 @@ use crate::history::log::last_of_keys;
 use crate::limits::STORE_BEFORES_BYTES_MAX;
 
 /// Of a shard's delete, named by its stamp, the last event of its key.
-pub(super) type Found = (ShardId, (u64, Arc<Event>));
+pub(super) type FoundBefore = (ShardId, (u64, Arc<Event>));
 
 /// Whether it is a delete of a key whose last event its home does not know.
 pub(super) fn lacks_before(event: &Event) -> bool {
@@ -33,7 +33,7 @@ pub(super) fn find_befores<D: Disk>(
     disk: &mut D,
     kept: &mut [Kept<D::File>],
     group: &mut [Append],
-) -> Result<Vec<Found>, DiskError> {
+) -> Result<Vec<FoundBefore>, DiskError> {
     let mut told = Vec::new();
     let asked = asked_of(group);
     if asked.is_empty() {

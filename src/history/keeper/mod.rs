@@ -78,7 +78,7 @@ pub struct Figures {
 
 /// A class of topics that are kept alike.
 #[derive(Debug)]
-struct Class {
+struct KeeperClass {
     patterns: Vec<TopicPattern>,
     sync: SyncPolicy,
     /// Which of `kept` is its log.
@@ -106,7 +106,7 @@ pub struct Keeper<D: Disk> {
     manifest: Manifest,
     lost_power: bool,
     kept: Vec<Kept<D::File>>,
-    classes: Vec<Class>,
+    classes: Vec<KeeperClass>,
     homes: Vec<Home>,
     waiting: VecDeque<Append>,
     /// Asks that wait, the oldest first.
@@ -298,7 +298,7 @@ impl<D: Disk> Keeper<D> {
     }
 
     fn class_of(&self, topic: &TopicName) -> usize {
-        let is_of = |class: &Class| class.patterns.iter().any(|pattern| pattern.matches(topic));
+        let is_of = |class: &KeeperClass| class.patterns.iter().any(|pattern| pattern.matches(topic));
         // The home of a topic that none of them matches hands nothing on.
         self.classes.iter().position(is_of).unwrap_or(0)
     }

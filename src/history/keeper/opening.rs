@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Class;
+use super::KeeperClass;
 use super::Figures;
 use super::Home;
 use super::Keeper;
@@ -119,7 +119,7 @@ impl<D: Disk> Keeper<D> {
             .into_iter()
             .map(|log| Kept { log, shelf: Shelf::new(Arc::clone(&home_of), shelf_bytes) })
             .collect();
-        let classes = setup.classes.into_iter().map(|class| Class {
+        let classes = setup.classes.into_iter().map(|class| KeeperClass {
             kept: manifest
                 .classes
                 .iter()

@@ -71,7 +71,7 @@ pub fn read<D: Disk>(
     kept: &mut [Kept<D::File>],
     request: PageRequest<'_>,
 ) -> Result<Result<Stretch, Unexamined>, DiskError> {
-    let mut writer = Writer { request, stretch: Stretch::default(), bytes: 0 };
+    let mut writer = StretchWriter { request, stretch: Stretch::default(), bytes: 0 };
     if matches!(request.read.start, Start::Now) {
         return Ok(Ok(writer.stretch));
     }
@@ -249,13 +249,13 @@ impl PageRequest<'_> {
 }
 
 /// A stretch that is being written.
-struct Writer<'a> {
+struct StretchWriter<'a> {
     request: PageRequest<'a>,
     stretch: Stretch,
     bytes: usize,
 }
 
-impl Writer<'_> {
+impl StretchWriter<'_> {
     fn into_stretch(self) -> Stretch {
         let mut stretch = self.stretch;
         let end_us = stretch.more_after_us.unwrap_or(u64::MAX);

@@ -66,7 +66,7 @@ pub(super) enum Ahead {
 
 /// A block that has not been looked at.
 #[derive(Clone, Copy, Debug)]
-struct Next {
+struct NextBlock {
     number: u64,
     entry: DirectoryEntry,
     /// The earliest stamp that may lie in it or behind it.
@@ -212,7 +212,7 @@ impl Walk {
     fn next_entry<D: Disk>(
         &mut self,
         ground: &mut Ground<'_, D>,
-    ) -> Result<Option<Next>, DiskError> {
+    ) -> Result<Option<NextBlock>, DiskError> {
         while let Some((number, _)) = self.segments.last().copied() {
             let segment = ground.log.segment(number);
             let is_wanted =
@@ -238,7 +238,7 @@ impl Walk {
                         && is_among(self.stamps.as_deref(), entry.first_us, entry.last_us)
                     {
                         let least_us = entry.least_us.min(later_us.unwrap_or(u64::MAX));
-                        return Ok(Some(Next { number, entry: *entry, least_us }));
+                        return Ok(Some(NextBlock { number, entry: *entry, least_us }));
                     }
                     self.entry += 1;
                 }

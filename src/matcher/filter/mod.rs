@@ -245,7 +245,7 @@ impl Filter {
         let names: Vec<Cow<'_, str>> = names.collect();
         let mut unread_names = names.iter();
         let mut values: Vec<Value<'_>> = Vec::new();
-        let mut spans: Vec<Span> = Vec::new();
+        let mut spans: Vec<SourceSpan> = Vec::new();
         for source in &self.0.sources {
             let start = values.len();
             match source {
@@ -262,7 +262,7 @@ impl Filter {
                     values.extend(first.into_iter().flat_map(of_path));
                 }
             }
-            spans.push(Span { start, end: values.len() });
+            spans.push(SourceSpan { start, end: values.len() });
         }
         let of_source = |source| {
             let span = spans.get(usize::from(source)).copied().unwrap_or_default();
@@ -323,7 +323,7 @@ pub struct Evaluated {
 
 /// Where the values of a source stand in a list of all.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+struct SourceSpan {
     start: usize,
     end: usize,
 }

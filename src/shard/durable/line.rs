@@ -27,7 +27,7 @@ pub(in super::super) struct Asker {
 
 /// Events that the store keeps or refuses together.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct StoreRun {
     pub(super) number: u64,
     pub(super) events: Vec<Arc<Event>>,
     /// `None`: it was answered already, or nobody asked.
@@ -41,7 +41,7 @@ type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 /// The runs of a durable home, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    runs: VecDeque<Run>,
+    runs: VecDeque<StoreRun>,
     /// Of each topic with events in the line its name as they share it, its newest offset, and the run that has it.
     newest: Map<TopicName, (TopicName, u64, u64)>,
     /// Of each key the newest event in the line, and its run.
@@ -94,7 +94,7 @@ impl Line {
     }
 
     /// A run is handed to the store.
-    pub(super) fn push(&mut self, run: Run) {
+    pub(super) fn push(&mut self, run: StoreRun) {
         self.events += run.events.len();
         self.bytes += weight_of(&run.events);
         self.runs.push_back(run);
@@ -105,7 +105,7 @@ impl Line {
         &mut self,
         upto: u64,
         befores: &mut VecDeque<(u64, Arc<Event>)>,
-    ) -> Option<Run> {
+    ) -> Option<StoreRun> {
         let mut run = self.runs.pop_front_if(|run| run.number <= upto)?;
         self.events -= run.events.len();
         self.bytes -= weight_of(&run.events);
@@ -129,7 +129,7 @@ impl Line {
     }
 
     /// Takes out every run, since none of them will be stored.
-    pub(super) fn refuse(&mut self) -> impl Iterator<Item = Run> + use<> {
+    pub(super) fn refuse(&mut self) -> impl Iterator<Item = StoreRun> + use<> {
         let line = std::mem::take(self);
         line.runs.into_iter()
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub(super) use self::line::Asker;
 use self::line::Line;
-use self::line::Run;
+use self::line::StoreRun;
 use self::noting::Noting;
 use self::pages::PageAwaited;
 use self::pages::Pages;
@@ -51,7 +51,7 @@ use crate::limits::STORE_RUN_MS_MAX;
 
 /// One shard's home of durable topics.
 #[derive(Debug)]
-pub(super) struct Durable {
+pub(super) struct DurableHome {
     pub(super) home: Home,
     store: PartyId,
     line: Line,
@@ -66,7 +66,7 @@ pub(super) struct Durable {
     is_closed: bool,
 }
 
-impl Durable {
+impl DurableHome {
     /// The durable home of a shard, if there are durable topics.
     pub(super) fn of(shard: ShardId, homes: &Homes, settings: &Settings) -> Option<Box<Self>> {
         let durable = settings.durable.as_ref()?;
@@ -228,7 +228,7 @@ impl Shard {
         let publisher = publisher.filter(|_| answered.is_none());
         let asker = publisher.map(|publisher| Asker { publisher, results, ack });
         let (number, since_ms) = (durable.run, now.mono_ms);
-        durable.line.push(Run { number, events, asker, since_ms });
+        durable.line.push(StoreRun { number, events, asker, since_ms });
         answered
     }
 

@@ -44,7 +44,7 @@ use crate::wire::decoder::Incoming;
 
 /// Publishes that stand side by side.
 #[derive(Default)]
-struct Run {
+struct OpenRun {
     drafts: Vec<Draft>,
     awaited: RunAwaited,
 }
@@ -161,7 +161,7 @@ impl Shard {
         now: Now,
     ) -> Paused {
         let mut paused = Paused { heard, ..Paused::default() };
-        let mut run = Run::default();
+        let mut run = OpenRun::default();
         loop {
             if run.is_full() {
                 self.publish_run(id, &mut run, &mut paused, now);
@@ -343,8 +343,8 @@ impl Shard {
     }
 
     /// Publishes a run; its results are awaited, or answered at once.
-    fn publish_run(&mut self, id: ConnId, run: &mut Run, paused: &mut Paused, now: Now) {
-        let Run { mut drafts, awaited } = std::mem::take(run);
+    fn publish_run(&mut self, id: ConnId, run: &mut OpenRun, paused: &mut Paused, now: Now) {
+        let OpenRun { mut drafts, awaited } = std::mem::take(run);
         self.intake.heard(awaited.bytes);
         self.intake.ingest.find_fields(&mut drafts);
         match self.publish(id, drafts, now) {
@@ -382,7 +382,7 @@ impl Conn {
     }
 }
 
-impl Run {
+impl OpenRun {
     /// Whether nobody waits for an outcome; a question about no event has no draft.
     fn is_empty(&self) -> bool {
         self.awaited.tickets.is_empty()
