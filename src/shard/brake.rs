@@ -19,23 +19,23 @@ use crate::limits::BRAKE_UNREAD_SHARE;
 /// What is known of the rounds since events last stopped coming faster than they were told.
 #[derive(Debug, Default)]
 pub(super) struct Brake {
-    /// Classes that were told something since it was last looked at.
+    /// Classes that were told something since the brake was last looked at.
     pub(super) told: Vec<ClassId>,
     /// The last round left events waiting, for its flight was full.
     pub(super) leaves_events: bool,
     /// When the round began that left events waiting; `None`: none did.
     busy_since_ms: Option<u64>,
-    /// For how long the shard may be held: for so long it was busy, and not held yet.
+    /// For how many milliseconds the shard may be held: as long as it was busy telling, less what it was held already.
     credit_ms: u64,
     held: Option<Braked>,
 }
 
-/// A shard that tells nothing for now.
+/// The brake is on: the shard tells nothing for now.
 #[derive(Clone, Copy, Debug)]
 struct Braked {
     since_ms: u64,
     until_ms: u64,
-    /// How many more have to catch up.
+    /// How many more subscribers have to catch up.
     wanted: usize,
 }
 
@@ -50,7 +50,7 @@ impl Brake {
         self.held.map(|held| held.until_ms)
     }
 
-    /// Somebody who was behind keeps up again.
+    /// Notes that a subscriber who was behind keeps up again.
     pub(super) fn caught_up(&mut self) {
         if let Some(held) = &mut self.held {
             held.wanted = held.wanted.saturating_sub(1);

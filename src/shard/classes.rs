@@ -241,7 +241,7 @@ impl Classes {
         self.matcher.interest().bounded()
     }
 
-    /// Another number whenever they may be others.
+    /// The version of the fields that filters read: another number whenever they may be others.
     pub(super) fn interest_version(&self) -> u64 {
         self.matcher.interest_version()
     }
@@ -285,7 +285,7 @@ impl Classes {
         class.members.first().or_else(|| class.solos.first()).copied()
     }
 
-    /// Bytes of all of them, with what finds their subscriptions.
+    /// Bytes of all classes, with what finds their subscriptions.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -295,7 +295,7 @@ impl Classes {
         self.streams.get()
     }
 
-    /// One more stream; `None`: there are as many as there may be.
+    /// One more deflate stream; `None`: there are as many as there may be.
     pub(super) fn lease_stream(&self) -> Option<StreamLease> {
         (self.streams.get() < DEFLATE_STREAMS_MAX).then(|| StreamLease::of(&self.streams))
     }

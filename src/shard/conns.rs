@@ -46,39 +46,39 @@ pub(super) struct Caller {
     pub(super) peer: IpAddr,
     /// A proxy has said in front of everything that it speaks for somebody.
     pub(super) is_passed_on: bool,
-    /// What few have.
+    /// What few connections have, and is made when it is needed.
     pub(super) origin: Option<Box<Origin>>,
-    /// The registrar counts it.
+    /// The registrar counts the connection.
     pub(super) is_counted: bool,
     /// The client was told that its token is soon over.
     pub(super) is_warned: bool,
-    /// What their token says, of what all tokens may.
+    /// Bytes of what the client's token says, of those that all tokens may have.
     pub(super) who_counted: Counted,
 }
 
 /// By what a caller is known besides its address.
 #[derive(Debug, Default)]
 pub(super) struct Origin {
-    /// The certificate that it has shown, if that is one that the operator knows.
+    /// The name by the certificate that was shown, if that is one that the operator knows.
     pub(super) named: Option<Named>,
     /// Where the connection's far end is, if that is a proxy that is trusted to say for whom it speaks.
     pub(super) proxy: Option<IpAddr>,
     /// The connection may be anyone's who shows no token, where that is asked later than its first bytes.
     pub(super) may_be_anyone: bool,
-    /// Seconds of silence after which it is taken to be gone, where that is agreed; 0: it may be silent.
+    /// Seconds of silence after which the client is taken to be gone, where that is agreed; 0: it may be silent.
     pub(super) silent_s_max: u32,
-    /// Messages that it takes without having acknowledged them.
+    /// Messages that the client takes without having acknowledged them.
     pub(super) window_max: u16,
     /// The connection's hold on a name that is its own.
     pub(super) hold: Option<Box<Hold>>,
-    /// What whoever answers hooks is told when it ends.
+    /// What whoever answers hooks is told when the connection ends.
     pub(super) at_end: Option<Box<hook::Call>>,
-    /// What is published for it when it is over.
+    /// The will: what is published for the client when the connection is over.
     pub(super) will: Option<Box<Will>>,
 }
 
 impl Caller {
-    /// Of whom nothing more is known.
+    /// A caller of whom nothing more than the address is known.
     fn new(peer: IpAddr, is_proxy: bool) -> Self {
         Self {
             peer,
@@ -90,23 +90,23 @@ impl Caller {
         }
     }
 
-    /// Bytes of what is published for it when it is over.
+    /// Bytes of the will.
     pub(super) fn will_bytes(&self) -> usize {
         let will = self.origin.as_ref().and_then(|origin| origin.will.as_ref());
         will.map_or(0, |will| will.draft.held_bytes())
     }
 
-    /// What few have, to be changed.
+    /// What few connections have, to be changed.
     pub(super) fn origin_mut(&mut self) -> &mut Origin {
         self.origin.get_or_insert_with(Box::default)
     }
 
-    /// Seconds of silence after which it is taken to be gone; 0: it may be silent.
+    /// Seconds of silence after which the client is taken to be gone; 0: it may be silent.
     pub(super) fn silent_s_max(&self) -> u32 {
         self.origin.as_deref().map_or(0, |origin| origin.silent_s_max)
     }
 
-    /// Messages that it takes without having acknowledged them.
+    /// Messages that the client takes without having acknowledged them.
     pub(super) fn window_max(&self) -> u16 {
         self.origin.as_deref().map_or(0, |origin| origin.window_max).max(1)
     }
@@ -125,22 +125,22 @@ pub(super) struct Conn {
     pub(super) class: Option<ClassId>,
     /// Where the connection stands in its class's list: of those who are solo if it is, else of the members.
     pub(super) seat: u32,
-    /// The epoch of its class's deflate stream that it has seen every message of; 0: none.
+    /// The epoch of the class's deflate stream of which the connection has seen every message; 0: none.
     pub(super) synced: u32,
     /// When the client was last heard, in seconds since the start.
     pub(super) heard_s: u32,
     pub(super) session: Session,
-    /// What is said on it, once it is no longer HTTP.
+    /// The conversation on the connection, once that is no longer HTTP.
     pub(super) talk: Option<Box<dyn Talk>>,
-    /// Bytes of what it has said, and that are not carried out, as the intake counts them.
+    /// Bytes that the client has said and that are not carried out, as the intake counts them.
     pub(super) held_bytes: usize,
     /// The connection stands in the list of those to be gone on with.
     pub(super) is_heard_later: bool,
     /// How the connection is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
-    /// Who is on it, once that is known.
+    /// Who is on the connection, once that is known.
     pub(super) who: Option<Arc<Who>>,
-    /// From where it comes, and what is known of that.
+    /// From where the connection comes, and what is known of that.
     pub(super) caller: Caller,
     /// What the connection's paced and leaving subscriptions remember.
     pub(super) shaping: Option<Box<Shaping>>,
@@ -166,9 +166,9 @@ pub(super) struct Conns {
     slots: Vec<Slot>,
     free: BinaryHeap<Reverse<u32>>,
     addresses: Addresses,
-    /// Whose input is wanted again.
+    /// Connections whose input is wanted again.
     resumed: Vec<ConnId>,
-    /// What is being said, until its length is known.
+    /// The buffer of what is being said, until its length is known.
     said: Vec<u8>,
     /// Connections whose sockets are to be closed.
     gone: VecDeque<ConnId>,
@@ -220,7 +220,7 @@ impl Conns {
         Some(ConnRef { id: ConnId(id), generation })
     }
 
-    /// Takes a place back.
+    /// Takes a connection's place back.
     fn remove(&mut self, id: ConnId) -> Option<Conn> {
         let slot = self.slots.get_mut(id.index())?;
         let Slot::Taken(Conn { generation, .. }) = *slot else { return None };

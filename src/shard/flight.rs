@@ -38,7 +38,7 @@ pub(super) struct Flight {
     scattered: Vec<Vec<FrameId>>,
     joined: Vec<u8>,
     spans: Vec<Spans>,
-    /// Who has still to be sent it.
+    /// Members that have still to be sent what flies.
     due: Roll,
     unsent: Vec<Unsent>,
 }
@@ -46,7 +46,7 @@ pub(super) struct Flight {
 #[derive(Debug)]
 struct Spans {
     frame_count: usize,
-    /// What sending it to one member costs.
+    /// Units that sending to one member costs.
     units: u64,
     plain: Span,
     deflated: Option<Span>,
@@ -68,12 +68,12 @@ struct Late {
     bytes: usize,
 }
 
-/// Where bytes are.
+/// Where the bytes of a span lie.
 #[derive(Clone, Copy, Debug)]
 enum Span {
     /// From here to there in the frame buffer.
     Frames(usize, usize),
-    /// Among those gathered.
+    /// In the buffer of gathered bytes, from here to there.
     Gathered(usize, usize),
     /// In the frames of this list.
     Scattered(usize),
@@ -91,7 +91,7 @@ struct Source<'a> {
 #[derive(Clone, Copy, Debug)]
 struct MemberPart {
     span: Span,
-    /// Which of `kept` it is.
+    /// The index in `kept`: plain bytes, or deflated ones.
     variant: usize,
     late: Late,
 }

@@ -34,7 +34,7 @@ use crate::limits::PAGE_ROOM_SHARE;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::REPLAY_STALLED_MS;
 
-/// The budget of a shard's replays, and the line.
+/// The budget of a shard's replays, and the line of those who wait for room.
 #[derive(Debug)]
 pub(super) struct PastRoom {
     budget: Rc<Budget>,
@@ -43,7 +43,7 @@ pub(super) struct PastRoom {
     moved_ms: u64,
     /// Connections whose replays rest, since their filters have worked enough for a while.
     rests: Deadlines<ConnRef>,
-    /// What the replay that began last is called.
+    /// The serial number of the replay that began last.
     serial: u32,
 }
 
@@ -58,7 +58,7 @@ impl PastRoom {
         }
     }
 
-    /// What the next replay is called.
+    /// The serial number of the next replay.
     pub(super) const fn next_serial(&mut self) -> u32 {
         self.serial = self.serial.wrapping_add(1);
         self.serial
@@ -74,12 +74,12 @@ impl PastRoom {
         self.rests.pop_due(now.mono_ms)
     }
 
-    /// When replays have rested.
+    /// When the first replays have rested, in milliseconds since the start.
     pub(super) fn due_ms(&self) -> Option<u64> {
         self.rests.next_ms()
     }
 
-    /// For one connection.
+    /// What one connection holds of the budget: nothing yet.
     pub(super) fn begin(&self) -> PastHeld {
         PastHeld { counted: Counted::of(&self.budget), ..PastHeld::default() }
     }
@@ -116,14 +116,14 @@ impl Solo {
         self.outbox.past_bytes() + begun + replays
     }
 
-    /// Takes note of what it holds now.
+    /// Takes note of what the connection holds now.
     pub(super) fn count_past(&mut self) {
         let is_told = self.outbox.past_bytes() > 0 || !self.replays.is_empty();
         self.past.is_begun = is_told || self.past.is_begun && !self.owed.is_empty();
         self.past.counted.set(beyond_spare(self.past_bytes()));
     }
 
-    /// Whether what it has begun to be sent is of the past.
+    /// Whether what the connection has begun to be sent is of the past.
     pub(super) fn is_begun_with_past(&self) -> bool {
         self.past.is_begun && !self.owed.is_empty()
     }
@@ -135,7 +135,7 @@ impl Solo {
             || self.replays.iter().any(|replay| !replay.asked.is_empty() || replay.holds())
     }
 
-    /// Whether all that it holds is not due yet: its client has nothing to take.
+    /// Whether nothing that the connection holds is due yet: its client has nothing to take.
     fn holds_ahead(&self) -> bool {
         let is_asking = self.replays.iter().any(|replay| !replay.asked.is_empty());
         self.outbox.past_bytes() == 0 && self.owed.is_empty() && !is_asking

@@ -9,10 +9,10 @@ use super::input::ConnId;
 use crate::batch::Pushed;
 use crate::clock::Now;
 
-/// Somebody who holds more than their share.
+/// A connection whose outbox holds more than its share.
 struct OutboxHolder {
     id: ConnId,
-    /// Bytes that wait in its outbox or for its acknowledgements, and that it has begun to be sent.
+    /// Bytes that wait in the connection's outbox or for its acknowledgements, and that it has begun to be sent.
     queued: usize,
     owed: usize,
     moved_ms: u64,

@@ -52,7 +52,7 @@ pub(super) struct Solo {
     pub(super) is_past_due: bool,
     /// The client said something while it was owed too much to be read; the connection is read on once that has gone.
     pub(super) is_unheard: bool,
-    /// Until then its replays ask for no more pages, in milliseconds since the start: its filters have worked enough.
+    /// Until when the connection's replays ask for no more pages, in milliseconds since the start: its filters have worked enough.
     pub(super) rests_until_ms: u64,
     /// How the connection is being closed, if it is.
     pub(super) closing: Option<Closing>,
@@ -110,12 +110,12 @@ impl Solo {
         }
     }
 
-    /// Bytes that its client has yet to take.
+    /// Bytes that the client has yet to take.
     pub(super) fn unread_bytes(&self) -> usize {
         self.owed.len() + self.outbox.bytes()
     }
 
-    /// Bytes of what its client has not acknowledged.
+    /// Bytes that the client has not acknowledged.
     pub(super) fn window_bytes(&self) -> usize {
         self.window.as_ref().map_or(0, |window| window.bytes())
     }
@@ -137,12 +137,12 @@ impl Solo {
         past.fold(0_u64, |set, replay| set | 1 << replay.sub).count_ones() as usize == subs
     }
 
-    /// Whether playbacks may tell it what is due.
+    /// Whether playbacks may tell the connection what is due.
     pub(super) fn may_be_played(&self, now: Now) -> bool {
         now.mono_ms >= self.rests_until_ms && self.has_room_for_pages()
     }
 
-    /// Whether what it is sent next is of the past, and nothing new waits behind it.
+    /// Whether what the connection is sent next is of the past, and nothing new waits behind it.
     pub(super) fn is_told_past(&self) -> bool {
         self.outbox.event_bytes() == 0
             && (self.outbox.past_bytes() > 0 || self.is_begun_with_past())
@@ -201,7 +201,7 @@ impl Solo {
         self.replays.iter().any(|replay| replay.together != 0)
     }
 
-    /// Whether something of its window is to be sent again now.
+    /// Whether something of the connection's window is to be sent again now.
     pub(super) fn has_again(&self) -> bool {
         self.window.as_deref().is_some_and(|window| window.again().is_some())
     }
@@ -211,7 +211,7 @@ impl Solo {
 #[derive(Debug)]
 pub(super) struct Replay {
     pub(super) serial: u32,
-    /// Which of the connection's subscriptions.
+    /// The subscription that is told, by its number.
     pub(super) sub: u8,
     /// All of these are told together what they have missed, one bit each; 0: it is told to one.
     pub(super) together: u64,
@@ -222,17 +222,17 @@ pub(super) struct Replay {
     pub(super) next: Vec<Wanted>,
     /// Pages that were asked for and have not come; at most one of each home.
     pub(super) asked: Vec<Wanted>,
-    /// Bytes of what it remembers: of topics, keys, and where it began.
+    /// Bytes of what the replay remembers: of topics, keys, and where it began.
     pub(super) state_bytes: usize,
     /// The newest offset sent of each topic, so that a gap in between says where it begins.
     pub(super) sent: HashMap<TopicName, u64, foldhash::fast::RandomState>,
     pub(super) live: Live,
-    /// Of a client that comes back and wants to know what leaves.
+    /// What a client that comes back, and wants to know what leaves, has still to learn.
     pub(super) learning: Learning,
-    /// Another token was shown since it began, so its pages may hold more than is granted now.
+    /// Another token was shown since the replay began, so its pages may hold more than is granted now.
     pub(super) is_narrowed: bool,
 
-    /// Of a snapshot: what has not been asked for yet.
+    /// What of a snapshot has not been asked for yet.
     pub(super) untold: Option<SnapshotRest>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.
     pub(super) is_live: bool,
@@ -240,7 +240,7 @@ pub(super) struct Replay {
     pub(super) is_awaited: bool,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(HomeId, u64)>,
-    /// Told at a pace of its own time: the clock, and what is held until it is due.
+    /// The player of a playback: its clock, and what is held until it is due.
     pub(super) player: Option<Box<Player>>,
     /// Where the replay is moved to: nothing more is told of where it is, and once the pages that were asked for have come, it begins there.
     pub(super) moving: Option<Box<Moving>>,
@@ -249,7 +249,7 @@ pub(super) struct Replay {
 /// What a client that comes back, and wants to know what leaves, has still to learn; of others it is empty.
 #[derive(Debug, Default)]
 pub(super) struct Learning {
-    /// The keys it has had news of.
+    /// The keys that the client has had news of.
     pub(super) met: Option<HashSet<TopicKey, foldhash::fast::RandomState>>,
     /// Homes of which it is being learned what was inside when it went, and what is to be read of each then.
     pub(super) unlearned: Vec<(HomeId, Arc<Read>)>,
@@ -265,7 +265,7 @@ pub(super) struct Moving {
 }
 
 impl Replay {
-    /// One that has not begun.
+    /// A replay that has not begun.
     pub(super) fn new(serial: u32, target: ReplayTarget, id: &SubId) -> Self {
         Self {
             serial,
@@ -296,13 +296,13 @@ impl Replay {
             && self.began_us.is_empty()
     }
 
-    /// Bytes of what it remembers, and of what is set aside for the pages that it has asked for.
+    /// Bytes of what the replay remembers, and of what is set aside for the pages that it has asked for.
     pub(super) fn held_bytes(&self) -> usize {
         let held = self.player.as_ref().map_or(0, |player| player.held_bytes());
         self.state_bytes + held + self.asked.iter().map(|asked| asked.bytes).sum::<usize>()
     }
 
-    /// Whether something of it is held that is not due yet.
+    /// Whether the replay holds something that is not due yet.
     pub(super) fn holds(&self) -> bool {
         self.player.as_ref().is_some_and(|player| player.held_bytes() > 0)
     }

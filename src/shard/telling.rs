@@ -23,7 +23,7 @@ use super::stats::Deflated;
 use super::turn::Turn;
 use crate::batch::Budget;
 
-/// One shard's.
+/// The parts of a shard that tell: what `work` works with.
 #[derive(Debug)]
 pub(super) struct Telling {
     pub(super) turn: Turn,
@@ -47,7 +47,7 @@ pub(super) struct Telling {
 /// Buffers of a fan-out: what one event is for whom.
 #[derive(Debug, Default)]
 pub(super) struct FanoutBuffers {
-    /// Classes that want it.
+    /// Classes that want the event.
     pub(super) classes: Vec<ClassId>,
     pub(super) encoded: Encoded,
     /// Classes for whose subscriptions more is forced than was matched.
