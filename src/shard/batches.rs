@@ -28,7 +28,7 @@ pub(super) struct OpenBatch {
 }
 
 impl OpenBatch {
-    /// Nothing is in it.
+    /// Whether the batch is empty.
     pub(super) fn new(counted: Counted) -> Self {
         let (runs, told) = (Runs::default(), Vec::new());
         Self { runs, told, events_max: u16::MAX, due_ms: u64::MAX, counted }

@@ -49,7 +49,7 @@ pub(super) struct Making<'a> {
 
 /// One message: its body, and what stands around it.
 struct LargeMessage<'a> {
-    /// What an event stream calls it.
+    /// What an event stream calls the message.
     kind: &'a str,
     head: &'a [u8],
     body: &'a Body,

@@ -50,7 +50,7 @@ impl PastPart {
 /// What lies behind what is held of a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Beyond {
-    /// More, and nothing before this stamp; 0: it is not known when.
+    /// More of the past, and nothing before this stamp; 0: it is not known when.
     More(u64),
     /// Nothing did: its present began at this stamp, when it was asked at that time, in milliseconds since the start.
     Present(u64, u64),
@@ -133,7 +133,7 @@ impl Player {
         self.held_bytes
     }
 
-    /// Where the clock is; `None`: it has not begun.
+    /// The moment at which the playback's clock is, in microseconds since 1970; `None`: it has not begun.
     fn clock_us(&self, now_ms: u64) -> Option<u64> {
         let passed_ms = now_ms.saturating_sub(self.since_ms);
         Some(self.at_us?.saturating_add(self.distance_us(passed_ms)))
@@ -368,7 +368,7 @@ impl Leg {
         self.held.back().filter(|_| is_last).map(PastPart::time_us)
     }
 
-    /// Whether all of its past has been told, as far as is known.
+    /// Whether all of the past that is played has been told, as far as is known.
     fn is_idle(&self) -> bool {
         !self.is_asked && self.held.is_empty() && matches!(self.behind, Beyond::Present(..))
     }

@@ -215,7 +215,7 @@ impl Replay {
         }
     }
 
-    /// Is told no longer of the place where it is: it moves when the pages that were asked for have come.
+    /// Has a replay told no longer of where it is: it moves when the pages that were asked for have come.
     fn leave(&mut self, homes: u128, moving: Moving) {
         self.homes = homes;
         self.is_live = false;
@@ -226,7 +226,7 @@ impl Replay {
         self.moving = Some(Box::new(moving));
     }
 
-    /// Is told at another pace from here on; `None`: as fast as it can be.
+    /// Has a replay told at another pace from here on; `None`: as fast as it can be.
     fn set_pace(&mut self, playback: Option<Playback>, now: Now) {
         if let Some(moving) = &mut self.moving {
             moving.playback = playback.map(|playback| Playback {

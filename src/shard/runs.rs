@@ -17,11 +17,11 @@ pub(super) struct Runs {
     /// Of further topics.
     others: Vec<OpenMessage>,
     bytes: usize,
-    /// Bytes of the buffers that it is in, about.
+    /// Bytes of the buffers that the messages are in, about.
     held_bytes: usize,
     /// Events of the message that has most.
     events: u16,
-    /// What a message is made in, if it is made when it is complete.
+    /// The buffer that a message is made in, if it is made when it is complete.
     made: Vec<u8>,
 }
 
@@ -40,17 +40,17 @@ fn reckoned(bytes: usize) -> usize {
 }
 
 impl Runs {
-    /// Nothing is in it.
+    /// Whether no event waits in any message.
     pub(super) const fn is_empty(&self) -> bool {
         self.first.events == 0
     }
 
-    /// Bytes of what is in it.
+    /// Bytes of the messages' texts.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes of the buffers that it is in, about.
+    /// Bytes of the buffers that the messages are in, about.
     pub(super) const fn held_bytes(&self) -> usize {
         self.held_bytes
     }

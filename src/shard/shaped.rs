@@ -13,11 +13,11 @@ use crate::event::Event;
 #[derive(Debug, Default)]
 pub(super) struct Shaping {
     pub(super) subs: Vec<Shaped>,
-    /// Bytes of it that the shard has counted.
+    /// Bytes of what is remembered that the shard has counted.
     pub(super) counted: usize,
 }
 
-/// What one of them remembers.
+/// What one paced or leaving subscription remembers.
 #[derive(Debug)]
 pub(super) struct Shaped {
     /// Which of the connection's subscriptions.

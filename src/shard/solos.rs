@@ -17,7 +17,7 @@ use crate::limits::OUTBOXES_RELIEF_MS;
 /// The connections that are not in step, and whom of them to look at.
 #[derive(Debug)]
 pub(super) struct Solos {
-    /// What their outboxes may hold together.
+    /// The budget of all outboxes together.
     outboxes: Rc<Budget>,
     /// Who subscribes to nothing, and so waits for one answer: it does not stand in line behind megabytes.
     askers: VecDeque<ConnId>,

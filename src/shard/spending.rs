@@ -41,7 +41,7 @@ pub(super) struct Spending {
 /// In this second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spent {
-    /// Before it entered its class.
+    /// What the connection had spent before it entered its class, in steps.
     before: u64,
     /// What the connection's class had spent when it entered.
     class_before: u64,

@@ -23,7 +23,7 @@ use crate::limits::DRAFT_BYTES;
 pub(super) enum Question {
     /// How many of these drafts may be published.
     Allowance(Vec<Draft>),
-    /// Places for drafts that are on their way to their homes.
+    /// Offsets for drafts that are on their way to their homes.
     Places(RunUnderway),
     /// Topics of the other shards.
     Topics(TopicsAwaited),

@@ -30,7 +30,7 @@ pub(in super::super) struct Asker {
 pub(super) struct StoreRun {
     pub(super) number: u64,
     pub(super) events: Vec<Arc<Event>>,
-    /// `None`: it was answered already, or nobody asked.
+    /// Who is to be answered; `None`: that was done already, or nobody asked.
     pub(super) asker: Option<Asker>,
     /// When the run was handed to the store, in milliseconds since the start.
     pub(super) since_ms: u64,

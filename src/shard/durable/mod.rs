@@ -55,7 +55,7 @@ pub(super) struct DurableHome {
     pub(super) home: Home,
     store: PartyId,
     line: Line,
-    /// Stored, and asked for until it is synced: by the number of the run, ascending.
+    /// Askers of runs that are stored and not synced: by the number of the run, ascending.
     unsynced: VecDeque<(u64, Asker)>,
     pages: Pages,
     noting: Noting,
