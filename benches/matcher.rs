@@ -103,7 +103,12 @@ fn subscribing(criterion: &mut Criterion) {
     group.bench_function("subscribe_and_unsubscribe", |bencher| {
         bencher.iter(|| {
             next += 1;
-            matcher.insert(SubscriptionIndex(100_000), PAYER, &topics, Some(&new[next % new.len()]));
+            matcher.insert(
+                SubscriptionIndex(100_000),
+                PAYER,
+                &topics,
+                Some(&new[next % new.len()]),
+            );
             matcher.remove(SubscriptionIndex(100_000));
         });
     });

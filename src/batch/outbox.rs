@@ -176,10 +176,7 @@ impl Outbox {
             self.newest = Some(HashMap::default());
         }
         if conflated && let Some(newest) = &mut self.newest {
-            newest.insert(
-                event.topic_key(),
-                self.left + self.items.len() as u64,
-            );
+            newest.insert(event.topic_key(), self.left + self.items.len() as u64);
         }
         self.bytes += weight;
         self.counted.take(weight);

@@ -104,7 +104,8 @@ mod tests {
         let mut pages = vec![root.join("README.md")];
         for folder in ["docs", "docs/dialects"] {
             let files = fs::read_dir(root.join(folder)).unwrap().map(|file| file.unwrap().path());
-            pages.extend(files.filter(|file| file.extension().is_some_and(|ending| ending == "md")));
+            pages
+                .extend(files.filter(|file| file.extension().is_some_and(|ending| ending == "md")));
         }
         pages
     }
@@ -114,8 +115,7 @@ mod tests {
         // Files that are called like a key of a section.
         let files = ["tables.sqlite", "hooks.toml"];
         let tables: BTreeSet<&str> = TABLES.iter().map(|table| table.name).collect();
-        let keys: BTreeSet<String> =
-            every(PROTOCOLS).map(|key| key.name().to_owned()).collect();
+        let keys: BTreeSet<String> = every(PROTOCOLS).map(|key| key.name().to_owned()).collect();
         let sections: BTreeSet<&str> =
             keys.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
         let mut unknown = Vec::new();
@@ -124,10 +124,12 @@ mod tests {
             for word in text.split('`').skip(1).step_by(2) {
                 let word = word.split(" = ").next().unwrap_or_default();
                 let is_key = word.split_once('.').is_some_and(|(section, name)| {
-                    let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                    let is_name =
+                        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
                     sections.contains(section) && is_name && !name.is_empty()
                 });
-                let is_there = keys.contains(word) || tables.contains(word) || files.contains(&word);
+                let is_there =
+                    keys.contains(word) || tables.contains(word) || files.contains(&word);
                 if is_key && !is_there {
                     unknown.push(format!("{}: {word}", page.display()));
                 }

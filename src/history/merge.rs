@@ -159,7 +159,9 @@ impl<'a> Iterator for Merge<'a> {
         let mut top = self.next.peek_mut()?;
         let Reverse(NextStep { time_us, stream, step }) = *top;
         match self.streams[stream].next() {
-            Some((next_us, next)) => *top = Reverse(NextStep { time_us: next_us, stream, step: next }),
+            Some((next_us, next)) => {
+                *top = Reverse(NextStep { time_us: next_us, stream, step: next })
+            }
             None => {
                 std::collections::binary_heap::PeekMut::pop(top);
             }

@@ -78,9 +78,12 @@ impl Memory {
             Some(topic) => {
                 Some(TopicAsked { name: Some(name), gone: topic.gone, ceiling, topic: Some(topic) })
             }
-            None => {
-                Some(TopicAsked { name: Some(name), gone: names.left_by(name)?, ceiling, topic: None })
-            }
+            None => Some(TopicAsked {
+                name: Some(name),
+                gone: names.left_by(name)?,
+                ceiling,
+                topic: None,
+            }),
         }
     }
 

@@ -172,7 +172,11 @@ impl Matcher {
 
     /// Forgets a subscription; an unknown id is a fault of the caller.
     pub fn remove(&mut self, subscription: SubscriptionIndex) {
-        let asks = self.subscriptions.get_mut(subscription.index()).map(std::mem::take).unwrap_or_default();
+        let asks = self
+            .subscriptions
+            .get_mut(subscription.index())
+            .map(std::mem::take)
+            .unwrap_or_default();
         assert!(!asks.is_empty(), "the shard removes what it inserted: {subscription:?} is free");
         for Ask { pattern, group, place } in asks {
             let (subject, filter) = self.groups.want(group);

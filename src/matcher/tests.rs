@@ -11,7 +11,12 @@ use crate::matcher::arbitrary::event;
 const TOPICS: [&str; 6] = ["a/b", "a/c", "a/*", "a/**", "**", "b"];
 
 /// Each subscription pays for itself.
-fn insert(matcher: &mut Matcher, subscription: SubscriptionIndex, topics: &[TopicPattern], filter: Option<&Filter>) {
+fn insert(
+    matcher: &mut Matcher,
+    subscription: SubscriptionIndex,
+    topics: &[TopicPattern],
+    filter: Option<&Filter>,
+) {
     let payer = PayerId(subscription.0);
     matcher.open_account(payer, 0);
     matcher.insert(subscription, payer, topics, filter);
@@ -36,7 +41,12 @@ struct Pair {
 }
 
 impl Pair {
-    fn insert(&mut self, subscription: SubscriptionIndex, topics: Vec<TopicPattern>, filter: Option<Filter>) {
+    fn insert(
+        &mut self,
+        subscription: SubscriptionIndex,
+        topics: Vec<TopicPattern>,
+        filter: Option<Filter>,
+    ) {
         insert(&mut self.matcher, subscription, &topics, filter.as_ref());
         self.plain.insert(subscription, (topics, filter));
     }
@@ -58,13 +68,19 @@ impl Pair {
             topics.iter().any(|topic| topic.matches(&event.topic))
                 && filter.as_ref().is_none_or(|filter| filter.evaluate(&whole))
         };
-        let expected: Vec<SubscriptionIndex> =
-            self.plain.iter().filter(|(_, subscription)| wants(subscription)).map(|(id, _)| *id).collect();
+        let expected: Vec<SubscriptionIndex> = self
+            .plain
+            .iter()
+            .filter(|(_, subscription)| wants(subscription))
+            .map(|(id, _)| *id)
+            .collect();
         let found = matched(&mut self.matcher, event);
         if found != expected {
             let differs = |id: &&SubscriptionIndex| found.contains(id) != expected.contains(id);
-            let subscription = self.plain.keys().find(|id| differs(id)).and_then(|id| self.plain.get(id));
-            let filter = subscription.and_then(|(_, filter)| filter.as_ref()).map(Filter::to_string);
+            let subscription =
+                self.plain.keys().find(|id| differs(id)).and_then(|id| self.plain.get(id));
+            let filter =
+                subscription.and_then(|(_, filter)| filter.as_ref()).map(Filter::to_string);
             let payload = String::from_utf8_lossy(&event.payload).into_owned();
             panic!("{context}: found {found:?}, expected {expected:?}, say {filter:?}\n{payload}");
         }
@@ -265,7 +281,12 @@ fn the_interest_is_what_live_filters_read() {
     let interest = matcher.interest();
     assert_eq!(interest.paths().len(), 3);
     let version = matcher.interest_version();
-    insert(&mut matcher, SubscriptionIndex(1), &[pattern("t")], Some(&Filter::parse_text("x < 1").unwrap()));
+    insert(
+        &mut matcher,
+        SubscriptionIndex(1),
+        &[pattern("t")],
+        Some(&Filter::parse_text("x < 1").unwrap()),
+    );
     assert_eq!(matcher.interest_version(), version, "nothing new is read");
     matcher.remove(SubscriptionIndex(0));
     assert_eq!(matcher.interest().paths().len(), 1);

@@ -383,7 +383,13 @@ impl Spans {
     }
 
     /// What is left for a member whose socket took so many bytes: shared by all who are owed it.
-    fn rest(&mut self, part: MemberPart, whole: &[u8], taken: usize, outboxes: &Rc<Budget>) -> Owed {
+    fn rest(
+        &mut self,
+        part: MemberPart,
+        whole: &[u8],
+        taken: usize,
+        outboxes: &Rc<Budget>,
+    ) -> Owed {
         let mut rest = Owed::default();
         let from = part.late.bytes + taken;
         if from < whole.len() {

@@ -80,8 +80,10 @@ pub(super) fn pieces(
         let (body, own_head) = encoded.parts(to, event, subs, (Form::InBatch, told));
         head.extend_from_slice(own_head);
         let sse_id = sse_id.filter(|_| voice.is_sse());
-        making
-            .put_message(voice, &LargeMessage { kind: "batch", head: &head, body, tail: &tail, sse_id });
+        making.put_message(
+            voice,
+            &LargeMessage { kind: "batch", head: &head, body, tail: &tail, sse_id },
+        );
     } else {
         for subs in voice::messages(to, subs) {
             let (body, head) = encoded.parts(to, event, subs, (Form::Single, told));

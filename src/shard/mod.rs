@@ -299,7 +299,11 @@ impl Shard {
         let topics = self.home.topic_count() + durable.map_or(0, home::Home::topic_count);
         let (sessions, bytes) = self.rights.claims.left();
         Stats {
-            left: SessionsLeft { sessions: sessions as u64, bytes: bytes as u64, ..self.stats.left },
+            left: SessionsLeft {
+                sessions: sessions as u64,
+                bytes: bytes as u64,
+                ..self.stats.left
+            },
             connections: self.conns.len() as u64,
             classes: self.classes.len() as u64,
             topics: topics as u64,

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use super::keys::HeldEvents;
-use crate::event::TopicKey;
 use super::keys::Keys;
 use crate::clock::Now;
 use crate::dialect::MaxRate;
 use crate::dialect::RatePer;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::TopicKey;
 use crate::limits::SHAPED_KEYS_MAX;
 
 /// What one subscription has been sent and is kept waiting for.

@@ -195,7 +195,8 @@ impl Shard {
         let page_bytes = if wanted.bytes > 0 { PAGE_BYTES_MIN } else { bytes };
         replay.asked.push(Wanted { bytes, ..wanted });
         let reader = Address { shard: self.shards.here(), conn: reader };
-        let request = ReadRequest { reader, replay: replay.serial, home, read, after_us, page_bytes };
+        let request =
+            ReadRequest { reader, replay: replay.serial, home, read, after_us, page_bytes };
         solo.past.asked_ms = now.mono_ms;
         solo.count_past();
         self.ask(home, request, now);

@@ -77,7 +77,8 @@ impl Shard {
         if user.is_none() && AddressKey::of(peer).is_none() {
             return Some(Ok(()));
         }
-        let request = EntryRequest { address: Address { shard: self.shards.here(), conn }, user, peer };
+        let request =
+            EntryRequest { address: Address { shard: self.shards.here(), conn }, user, peer };
         if self.shards.here() != REGISTRAR {
             if !self.outgoing.has_room(REGISTRAR, Lane::Control) {
                 return Some(Err(LimitError::Busy));

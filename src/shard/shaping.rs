@@ -10,7 +10,6 @@ use super::conns::Conns;
 use super::deadlines::Schedule;
 use super::input::ConnId;
 use super::input::ConnRef;
-use crate::event::TopicKey;
 use super::keys::Keys;
 use super::pace::Offered;
 use super::pace::Pace;
@@ -19,6 +18,7 @@ use crate::clock::Now;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::limits::SHAPED_KEYS_MAX;
 

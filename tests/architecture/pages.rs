@@ -26,7 +26,8 @@ struct Page {
 }
 
 fn pages() -> Vec<Page> {
-    let mut paths = ["README.md", "CHANGELOG.md", "src/clients/js/README.md"].map(PathBuf::from).to_vec();
+    let mut paths =
+        ["README.md", "CHANGELOG.md", "src/clients/js/README.md"].map(PathBuf::from).to_vec();
     for folder in ["docs", "docs/dialects", "docs/decisions"] {
         let files = fs::read_dir(root().join(folder)).unwrap();
         let files = files.map(|file| Path::new(folder).join(file.unwrap().file_name()));
@@ -101,7 +102,8 @@ fn dead_links(page: &Page, anchors_of: &BTreeMap<String, BTreeSet<String>>) -> V
             }
             let (file, at) = link.split_once('#').unwrap_or((link, ""));
             let folder = Path::new(&page.path).parent().unwrap();
-            let to = if file.is_empty() { page.path.clone().into() } else { plain(&folder.join(file)) };
+            let to =
+                if file.is_empty() { page.path.clone().into() } else { plain(&folder.join(file)) };
             let is_there = root().join(&to).exists()
                 && (at.is_empty()
                     || anchors_of
@@ -117,8 +119,7 @@ fn dead_links(page: &Page, anchors_of: &BTreeMap<String, BTreeSet<String>>) -> V
 
 /// Whether a word is a path of the repository: it ends like a source, or begins with one of its folders, and stands for one file.
 fn is_path(word: &str) -> bool {
-    let is_plain =
-        word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.-".contains(&byte));
+    let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.-".contains(&byte));
     let begins = ["tests/", "src/", "docs/", "benches/", "loadtest/", ".ci/"];
     is_plain
         && word.contains('/')
@@ -129,7 +130,9 @@ fn is_path(word: &str) -> bool {
 fn is_constant(word: &str) -> bool {
     word.len() > 4
         && word.contains('_')
-        && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[test]
@@ -165,7 +168,8 @@ fn what_pages_name_is_there() {
                     }
                 }
             }
-            for word in line.split(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric()) {
+            for word in line.split(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric())
+            {
                 let figure = word.strip_prefix("fanwire_").filter(|rest| rest.contains('_'));
                 if figure.is_some_and(|figure| !code.contains(figure)) {
                     writeln!(faults, "{}: there is no figure {word}", page.path).unwrap();
@@ -207,7 +211,9 @@ fn is_test_of(file: &Path, word: &str) -> bool {
     file.starts_with(root().join("tests"))
         && file.extension().is_some_and(|ending| ending == "rs")
         && word.matches('_').count() >= 3
-        && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[test]
@@ -218,6 +224,8 @@ fn what_is_not_there_is_found() {
     assert_eq!(dead("[a](STYLE.md#a-b-c-d) [b](../README.md) `[c](nowhere.md)`"), [""; 0]);
     assert_eq!(dead("[a](STYLE.md#e) [b](README.md)"), ["STYLE.md#e", "README.md"]);
     assert_eq!(dead("```\n[a](nowhere.md)\n```\n"), [""; 0]);
-    assert!(is_path("shard/work.rs") && is_path("tests/x/") && !is_path("/v1/ws") && !is_path("src/*"));
+    assert!(
+        is_path("shard/work.rs") && is_path("tests/x/") && !is_path("/v1/ws") && !is_path("src/*")
+    );
     assert!(is_constant("READ_BYTES") && !is_constant("HTTP") && !is_constant("Read_bytes"));
 }

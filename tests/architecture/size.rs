@@ -255,11 +255,8 @@ fn no_function_of_the_shard_is_one_parts_alone() {
     let text = |path: &str| &all.iter().find(|(own, _)| own == path).unwrap().1;
     let seam = text("src/conn/world.rs");
     let (_, shard) = text("src/shard/mod.rs").split_once("pub struct Shard ").unwrap();
-    let fields: Vec<&str> = braced(shard)
-        .0
-        .lines()
-        .filter_map(|line| Some(line.trim().split_once(": ")?.0))
-        .collect();
+    let fields: Vec<&str> =
+        braced(shard).0.lines().filter_map(|line| Some(line.trim().split_once(": ")?.0)).collect();
     assert_eq!(fields.len(), 14, "{fields:?}");
     let (mut faults, mut count) = (String::new(), 0);
     for (path, code) in all.iter().filter(|(path, _)| path.starts_with("src/shard/")) {

@@ -32,11 +32,18 @@ fn commands(page: &str) -> Vec<&str> {
             continue;
         }
         let parts: Vec<&str> = match block {
-            None => line.split('`').skip(1).step_by(2).filter(|part| part.starts_with("fanwire ")).collect(),
+            None => line
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|part| part.starts_with("fanwire "))
+                .collect(),
             Some("sh" | "console") => {
                 let starts = line.match_indices("fanwire ").filter(|(at, _)| {
                     let before = line.get(..*at).unwrap_or_default();
-                    let is_begun = before.trim_end().ends_with(['|', '&', ';', '(']) || before.trim().is_empty() || before == "$ ";
+                    let is_begun = before.trim_end().ends_with(['|', '&', ';', '('])
+                        || before.trim().is_empty()
+                        || before == "$ ";
                     is_begun && !before.contains('#')
                 });
                 starts.filter_map(|(at, _)| line.get(at..)).collect()
@@ -77,7 +84,10 @@ fn lists(help: &str, word: &str) -> bool {
     let is_end = |text: &str| !text.starts_with(|c: char| c == '-' || c.is_ascii_alphanumeric());
     help.lines().any(|line| {
         let line = line.trim_start();
-        let line = line.get(4..).filter(|_| line.starts_with('-') && line.get(2..4) == Some(", ")).unwrap_or(line);
+        let line = line
+            .get(4..)
+            .filter(|_| line.starts_with('-') && line.get(2..4) == Some(", "))
+            .unwrap_or(line);
         line.strip_prefix(word).is_some_and(is_end)
     })
 }
@@ -111,7 +121,9 @@ fn every_command_that_a_page_shows_can_be_typed() {
                 let is_word = word.bytes().all(|byte| byte.is_ascii_lowercase());
                 if is_word && lists(known, &word) {
                     path.push(word);
-                    helps.entry(path.clone()).or_insert_with_key(|path| help(path).expect("it is listed"));
+                    helps
+                        .entry(path.clone())
+                        .or_insert_with_key(|path| help(path).expect("it is listed"));
                 } else if is_word {
                     wrong.push(format!("{}: {command}: no command {word}", page.display()));
                 }
@@ -130,17 +142,30 @@ fn the_program_needs_no_library_but_the_systems() {
         let path = line.split_whitespace().next()?.to_owned();
         path.rsplit('/').next().map(str::to_owned)
     };
-    let of_system = ["linux-vdso.so", "ld-linux", "libc.so", "libm.so", "libgcc_s.so", "libdl.so", "libpthread.so", "librt.so"];
+    let of_system = [
+        "linux-vdso.so",
+        "ld-linux",
+        "libc.so",
+        "libm.so",
+        "libgcc_s.so",
+        "libdl.so",
+        "libpthread.so",
+        "librt.so",
+    ];
     let names: Vec<String> = said.lines().filter_map(name).collect();
     assert!(names.iter().any(|name| name.starts_with("libc.so")), "it was not understood: {said}");
-    let others: Vec<&String> = names.iter().filter(|name| !of_system.iter().any(|own| name.starts_with(own))).collect();
+    let others: Vec<&String> =
+        names.iter().filter(|name| !of_system.iter().any(|own| name.starts_with(own))).collect();
     assert!(others.is_empty(), "{others:?}");
 }
 
 #[test]
 fn what_cannot_be_typed_is_found() {
     let page = "a `fanwire x --y` b\n```sh\nfanwire a --b 'c | d' | e   # fanwire f\nz | fanwire g\n```\n```js\nfanwire h\n```\n";
-    assert_eq!(commands(page), ["fanwire x --y", "fanwire a --b 'c | d' | e   # fanwire f", "fanwire g"]);
+    assert_eq!(
+        commands(page),
+        ["fanwire x --y", "fanwire a --b 'c | d' | e   # fanwire f", "fanwire g"]
+    );
     assert_eq!(words("fanwire a --b 'c | d' | e"), ["fanwire", "a", "--b", "c | d"]);
     let help = "Commands:\n  serve  Run\n\nOptions:\n  -h, --help\n      --listen <A>  where\n";
     assert!(lists(help, "serve") && lists(help, "--listen") && lists(help, "--help"));

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::ShardId;
+use crate::event::TopicKey;
 use crate::history::asks::Append;
 use crate::history::log::Disk;
 use crate::history::log::DiskError;
 use crate::history::log::Kept;
-use crate::event::TopicKey;
 use crate::history::log::last_of_keys;
 use crate::limits::STORE_BEFORES_BYTES_MAX;
 

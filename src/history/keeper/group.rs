@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::KeeperClass;
 use super::Keeper;
+use super::KeeperClass;
 use super::Outcome;
 use super::befores;
 use super::befores::find_befores;

@@ -298,7 +298,8 @@ impl<D: Disk> Keeper<D> {
     }
 
     fn class_of(&self, topic: &TopicName) -> usize {
-        let is_of = |class: &KeeperClass| class.patterns.iter().any(|pattern| pattern.matches(topic));
+        let is_of =
+            |class: &KeeperClass| class.patterns.iter().any(|pattern| pattern.matches(topic));
         // The home of a topic that none of them matches hands nothing on.
         self.classes.iter().position(is_of).unwrap_or(0)
     }

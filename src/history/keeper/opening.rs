@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::KeeperClass;
 use super::Figures;
 use super::Home;
 use super::Keeper;
+use super::KeeperClass;
 use super::SyncPolicy;
 use crate::event::Homes;
 use crate::event::TopicName;

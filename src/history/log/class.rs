@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::block::Head;
 use super::block::BlockPlace;
+use super::block::Head;
 use super::block::put_block;
 use super::carried;
 use super::carried::CARRIED_NAME;

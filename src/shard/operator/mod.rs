@@ -21,8 +21,8 @@ use super::tickets::Question;
 use crate::clock::Now;
 use crate::dialect::Response;
 use crate::event::ShardId;
-pub(super) use answers::Form;
 pub(super) use answers::FindingsAwaited;
+pub(super) use answers::Form;
 pub(super) use answers::Whom;
 use answers::not_found;
 

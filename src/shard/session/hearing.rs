@@ -356,7 +356,6 @@ impl Shard {
             None => paused.asked = Some(Awaited::Run(awaited)),
         }
     }
-
 }
 
 impl Conn {

@@ -4,7 +4,6 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
-mod operator_request;
 mod asking;
 mod awaiting;
 mod bare;
@@ -17,6 +16,7 @@ mod identity;
 mod named;
 mod naming;
 mod operator;
+mod operator_request;
 mod packets;
 mod patience;
 mod redirect;

@@ -7,11 +7,11 @@ use super::super::input::AdminRequest;
 use super::super::input::ConnId;
 use super::super::operator::Operator;
 use super::super::tickets::draft_bytes;
-use super::operator_request::OperatorRequest;
-use super::operator_request::Deed;
 use super::awaiting::AnswerAwaited;
 use super::http::Http;
 use super::http::State;
+use super::operator_request::Deed;
+use super::operator_request::OperatorRequest;
 use crate::clock::Now;
 use crate::dialect::Context;
 use crate::dialect::Published;
@@ -40,8 +40,11 @@ pub(super) fn hear(
         Ok(Deed::Publish(draft)) => return publish(shard, (id, http), draft, now),
         Ok(Deed::Order) => {
             let Some(conn) = shard.conns.conn_ref(id) else { return };
-            let request =
-                AdminRequest { path: request.path.clone(), if_none_match: None, body: body.to_vec() };
+            let request = AdminRequest {
+                path: request.path.clone(),
+                if_none_match: None,
+                body: body.to_vec(),
+            };
             shard.intake.tickets.ask_outside(conn, request);
             None
         }
