@@ -211,6 +211,7 @@ fn is_test_of(file: &Path, word: &str) -> bool {
     file.starts_with(root().join("tests"))
         && file.extension().is_some_and(|ending| ending == "rs")
         && word.matches('_').count() >= 3
+        && !word.starts_with("fanwire_")
         && word
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
