@@ -160,7 +160,7 @@ impl<'a> Iterator for Merge<'a> {
         let Reverse(NextStep { time_us, stream, step }) = *top;
         match self.streams[stream].next() {
             Some((next_us, next)) => {
-                *top = Reverse(NextStep { time_us: next_us, stream, step: next })
+                *top = Reverse(NextStep { time_us: next_us, stream, step: next });
             }
             None => {
                 std::collections::binary_heap::PeekMut::pop(top);
