@@ -37,10 +37,10 @@ pub(super) struct Telling {
     pub(super) past_room: PastRoom,
     /// When playbacks are to be looked at.
     pub(super) plays: Plays,
-    /// Buffers that live from event to event.
-    buffers: FanoutBuffers,
-    /// What events are encoded with that are for one connection of a class of its own.
-    alone: Encoded,
+    /// Buffers that live from event to event; `None` while they are used. What is taken and put back for each event is a pointer.
+    buffers: Option<Box<FanoutBuffers>>,
+    /// What events are encoded with that are for one connection of a class of its own, likewise.
+    alone: Option<Box<Encoded>>,
     codec: Rc<Codec>,
 }
 
@@ -75,8 +75,11 @@ impl Telling {
             past_room: PastRoom::new(settings.memory.replays_bytes_max),
             plays: Plays::default(),
             shapings: Shapings::new(settings.memory.shaping_bytes_max),
-            buffers: FanoutBuffers { encoded: Encoded::new(&codec), ..FanoutBuffers::default() },
-            alone: Encoded::new(&codec),
+            buffers: Some(Box::new(FanoutBuffers {
+                encoded: Encoded::new(&codec),
+                ..FanoutBuffers::default()
+            })),
+            alone: Some(Box::new(Encoded::new(&codec))),
             codec,
         }
     }
@@ -92,21 +95,21 @@ impl Telling {
     }
 
     /// What events are fanned out with, which is to be put back.
-    pub(super) fn take_buffers(&mut self) -> FanoutBuffers {
-        std::mem::take(&mut self.buffers)
+    pub(super) fn take_buffers(&mut self) -> Box<FanoutBuffers> {
+        self.buffers.take().unwrap_or_default()
     }
 
-    pub(super) fn put_back_buffers(&mut self, buffers: FanoutBuffers) {
-        self.buffers = buffers;
+    pub(super) fn put_back_buffers(&mut self, buffers: Box<FanoutBuffers>) {
+        self.buffers = Some(buffers);
     }
 
     /// What events are encoded with that are for one connection, which is to be put back.
-    pub(super) fn take_alone(&mut self) -> Encoded {
-        std::mem::take(&mut self.alone)
+    pub(super) fn take_alone(&mut self) -> Box<Encoded> {
+        self.alone.take().unwrap_or_default()
     }
 
-    pub(super) fn put_back_alone(&mut self, alone: Encoded) {
-        self.alone = alone;
+    pub(super) fn put_back_alone(&mut self, alone: Box<Encoded>) {
+        self.alone = Some(alone);
     }
 
     /// Begins to send what was gathered to those of the slab's places.
