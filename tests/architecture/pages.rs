@@ -153,8 +153,8 @@ fn what_pages_name_is_there() {
             let mut last_file = None;
             for word in quoted(line) {
                 if is_path(word) {
-                    let found = WITHIN.iter().map(|folder| root().join(folder).join(word));
-                    last_file = found.filter(|path| path.exists()).next();
+                    let mut found = WITHIN.iter().map(|folder| root().join(folder).join(word));
+                    last_file = found.find(|path| path.exists());
                     if last_file.is_none() {
                         writeln!(faults, "{}: there is no {word}", page.path).unwrap();
                     }
