@@ -13,8 +13,8 @@ use super::source::assert_none;
 use super::source::root;
 use super::source::sources;
 
-/// Names in capitals that are somebody else's.
-const FOREIGN: [&str; 1] = ["PR_SET_THP_DISABLE"];
+/// Names in capitals that are no constants of ours: the environment's, or the kernel's.
+const FOREIGN: [&str; 2] = ["FANWIRE_BIN", "PR_SET_THP_DISABLE"];
 
 /// Where a file may lie that a page names without its folder.
 const WITHIN: [&str; 2] = ["", "src"];
