@@ -97,7 +97,7 @@ impl Backoff {
         half + half * share / 1000
     }
 
-    /// It worked: the next wait is the shortest again.
+    /// An attempt has worked: the next wait is the shortest again.
     pub(crate) fn reset(&mut self) {
         self.next = BACKOFF_MIN;
     }
