@@ -113,7 +113,7 @@ fn tell(line: &impl Serialize) {
 fn tell_error(heard: &str, of: (&str, &Value), error: &ClientError) {
     let mut line = json!({"heard": heard, "code": error.code, "message": error.message});
     if let Some(field) = &error.field {
-        line["field"] = field.as_str().into();
+        line["field"] = Value::from(&**field);
     }
     if !of.0.is_empty() {
         line[of.0] = of.1.clone();

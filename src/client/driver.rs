@@ -236,7 +236,7 @@ impl Driver {
             }
             Message::Agreed { id } => self.with(&id, Standing::agreed),
             Message::Live { id, position, replayed } => {
-                self.with(&id, |it| it.live(position, replayed))
+                self.with(&id, |it| it.live(position, replayed));
             }
             Message::Updated { id } => {
                 if let Some((id, standing)) = self.named(&id) {

@@ -107,13 +107,13 @@ pub struct ClientError {
     pub code: String,
     /// The member that is at fault, if one is.
     #[serde(default)]
-    pub field: Option<String>,
+    pub field: Option<Box<str>>,
     /// What it is about, for people.
-    pub message: String,
+    pub message: Box<str>,
 }
 
 impl ClientError {
-    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &str, message: impl Into<Box<str>>) -> Self {
         Self { code: code.to_owned(), field: None, message: message.into() }
     }
 

@@ -258,7 +258,7 @@ impl<'a> Talk<'a> {
                 }
             }
             Err(_) if driver.has_other_tokens() && self.tries < TOKEN_TRIES_MAX => {
-                self.fetch(driver)
+                self.fetch(driver);
             }
             Err(error) if self.is_open => (driver.options.on_error)(&error),
             Err(error) => return Some(End::for_good(Cause::Refused, 0, error.to_string())),
