@@ -134,7 +134,7 @@ pub(super) enum Found {
     OtherMethods,
     /// A WebSocket is, and it was not asked for.
     NotUpgraded,
-    /// It asks what may be asked.
+    /// The request asks what may be asked (OPTIONS).
     Options,
 }
 
