@@ -140,7 +140,7 @@ test('a restart, an upgrade and a lost connection are told apart', () => {
   assert.deepEqual(told(['open', undefined, old, 1], ['waiting', lost, old, 5], ['open', undefined, anew, 9]), ['loss: the connection was lost (1006)', 'restart: restarted, away for 4.0 s']);
   assert.deepEqual(told(['open', undefined, old, 1], ['waiting', stops, old, 5], ['open', undefined, anew, 5.4]), ['loss: the server stops, and has us back in 0.4 s', 'upgrade: another process took over (fanwire/1), nobody was turned away']);
   assert.deepEqual(told(['open', undefined, old, 1], ['waiting', stops, old, 5], ['waiting', { ...lost, attempt: 2 }, old, 6], ['open', undefined, anew, 95]), ['loss: the server stops, and has us back in 0.4 s', 'restart: restarted, away for 1 min 30 s']);
-  assert.deepEqual(told(['open', undefined, old, 1], ['waiting', stops, old, 5], ['open', undefined, newer, 5.4]).at(-1), 'upgrade: upgraded from fanwire/1 to fanwire/2, away for 0.4 s');
+  assert.deepEqual(told(['open', undefined, old, 1], ['waiting', stops, old, 5], ['open', undefined, newer, 5.4]).at(-1), 'upgrade: upgraded from fanwire/1 to fanwire/2, away for 0.4 s; load this page anew for the one that it brings');
   assert.deepEqual(told(['closed', { cause: 'required', code: 1008, reason: 'authentication required' }, undefined, 1]), ['loss: closed for good: a token is needed']);
   assert.deepEqual(told(['closed', { cause: 'closed' }, undefined, 1]), []);
 });
