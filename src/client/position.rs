@@ -122,7 +122,7 @@ impl Progress {
         Self { since, seen: None }
     }
 
-    /// Where it would begin now.
+    /// Where the subscription would begin now.
     pub(crate) const fn since(&self) -> &Since {
         &self.since
     }

@@ -8,11 +8,14 @@
 
 mod form;
 mod imports;
+mod numbers;
+mod pages;
 mod published_faults;
 mod seams;
 mod size;
 mod source;
 mod walks;
+mod words;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

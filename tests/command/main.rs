@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod history_tool;
 mod idle_memory;
+mod pages;
 #[path = "../support/secure.rs"]
 mod secure;
 mod serve;
