@@ -251,6 +251,20 @@ async def backoff(stage: Stage) -> None:
 
 
 @scenario
+async def turned_away(stage: Stage) -> None:
+    """A handshake that is answered with 503, by a server that is full or stops, is an attempt that comes to nothing: the client waits with the cause `lost`, and
+    is let in later."""
+    proxy = await stage.proxy()
+    proxy.answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    client = await stage.client(proxy)
+    client.do("subscribe", id="s", options={"topics": [stage.topic()]})
+    for _ in range(2):
+        check((await client.state("waiting"))["cause"], "lost", "why it waits")
+    proxy.answer = None
+    await client.next("live", id="s")
+
+
+@scenario
 async def drain(stage: Stage) -> None:
     """A server that stops says when to come back (`reconnect`): everything told before it is told, the client waits exactly so long and says so, and
     then resumes without a gap."""
