@@ -37,7 +37,7 @@ impl Filter {
 
     /// The position that these two fields are lies in the area, edges included.
     #[must_use]
-    pub fn within(latitude: &Field, longitude: &Field, area: Area) -> Self {
+    pub fn within(latitude: &Field, longitude: &Field, area: &Area) -> Self {
         Self(json!({"within": [latitude.0, longitude.0, area.0]}))
     }
 }
@@ -278,7 +278,7 @@ mod tests {
     fn each_becomes_the_notation_of_the_page() {
         let a = field("a");
         let places = (field("lat"), field("lon"));
-        let within = |area| Filter::within(&places.0, &places.1, area);
+        let within = |area: Area| Filter::within(&places.0, &places.1, &area);
         for (built, notation) in [
             (a.eq(1), json!({"eq": ["a", 1]})),
             (a.ne("x"), json!({"ne": ["a", "x"]})),
