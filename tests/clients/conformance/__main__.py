@@ -77,8 +77,9 @@ async def run_all(names: list[str], given: argparse.Namespace) -> int:
                 return await run_one(name, Stage(name, binary, given.command, folder, shared), given.patience)
 
         try:
-            # Most of `backoff` is waiting, so that it begins first.
-            held = await asyncio.gather(*(in_turn(name) for name in sorted(names, key="backoff".__ne__)))
+            # What is mostly waiting begins first.
+            in_order = sorted(names, key=lambda name: name not in ("backoff", "silence", "token-renewed"))
+            held = await asyncio.gather(*(in_turn(name) for name in in_order))
         finally:
             await shared.stop()
     failed = held.count(False)
