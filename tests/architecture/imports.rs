@@ -178,7 +178,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
     (
         "admin",
         &[
-            &["party_figures"],
+            &["page", "party_figures"],
             &[
                 "board",
                 "cache_figures",
@@ -189,6 +189,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "orders",
                 "store_figures",
             ],
+            &["hook_figures"],
         ],
     ),
 ];
