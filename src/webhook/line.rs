@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::dialect::Hook;
 use crate::dialect::hook::Call;
-use crate::dialect::hook::Failure;
 use crate::dialect::hook::HookAsk;
 use crate::limits::HOOK_CALLS_BYTES_MAX;
 use crate::limits::HOOK_CALLS_MAX;
@@ -80,15 +79,15 @@ impl Line {
     /// Takes a call in.
     ///
     /// # Errors
-    /// If there are too many: whoever asked, to be told so.
-    pub(super) fn push(&mut self, ask: HookAsk, now_us: u64) -> Result<(), (CallOwner, Failure)> {
+    /// If there are too many: whoever asked, to be told that.
+    pub(super) fn push(&mut self, ask: HookAsk, now_us: u64) -> Result<(), CallOwner> {
         let HookAsk { asker, call } = ask;
         let owner = CallOwner { asker, hook: call.hook, since_us: now_us };
         let bytes = call.weight_bytes();
         let is_full = self.waiting.len() >= HOOK_CALLS_MAX
             || (!self.waiting.is_empty() && self.waiting_bytes + bytes > HOOK_CALLS_BYTES_MAX);
         if is_full {
-            return Err((owner, Failure::Busy));
+            return Err(owner);
         }
         self.waiting_bytes += bytes;
         let due_us = now_us.saturating_add(self.timeout_us);
@@ -209,8 +208,7 @@ mod tests {
         for conn in 0..HOOK_CALLS_MAX as u64 {
             line.push(ask(conn), 0).unwrap();
         }
-        let (owner, failure) = line.push(ask(7), 0).unwrap_err();
-        assert_eq!((conn(owner), failure), (Some(7), Failure::Busy));
+        assert_eq!(line.push(ask(7), 0).map_err(conn), Err(Some(7)));
         let mut line = Line::new(100, 1);
         let large = || {
             let data = Json::new(&format!("\"{}\"", "x".repeat(HOOK_CALLS_BYTES_MAX / 2))).unwrap();

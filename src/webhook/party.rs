@@ -146,7 +146,7 @@ impl HooksParty {
         let Mesh::Hook(ask) = message else { return };
         match self.line.push(*ask, self.clock.mono_us()) {
             Ok(()) => self.begin_next(),
-            Err((owner, failure)) => self.say(owner, Err(failure)),
+            Err(owner) => self.say(owner, Err(Failure::Busy)),
         }
     }
 

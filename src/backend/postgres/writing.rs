@@ -105,7 +105,7 @@ fn write_directly(
         rest = later;
     }
     let Some(number) = number else { return Ok(None) };
-    commit(connection, vec![plain("COMMIT")], until, (number, results)).map(Some)
+    commit(connection, &[plain("COMMIT")], until, (number, results)).map(Some)
 }
 
 /// How many of these are sent before any answer is read: at least one.
@@ -165,17 +165,17 @@ fn write_one_by_one(
     };
     rows.before.push(plain("COMMIT"));
     let last = std::mem::take(&mut rows.before);
-    commit(rows.connection, last, &rows.until, (number, results))
+    commit(rows.connection, &last, &rows.until, (number, results))
 }
 
 /// Ends a transaction with these statements; what became of its writes is known once it has ended.
 fn commit(
     connection: &mut Connection,
-    last: Vec<Statement>,
+    last: &[Statement],
     until: &Until,
     (number, results): (String, Results),
 ) -> Result<Results, Undone> {
-    match connection.batch(&last, until) {
+    match connection.batch(last, until) {
         Ok(_) if connection.has_done("COMMIT") => Ok(results),
         Ok(_) => {
             let message = "the database has given up what it was told";
