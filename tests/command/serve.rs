@@ -286,7 +286,7 @@ fn what_is_open_besides_connections_was_reserved() {
     let own = fanwire::config::Config::default();
     let own = own.guests().map(|(key, _)| format!("{key}.listen = '127.0.0.1:0'\n"));
     let text = format!(
-        "shards = 2\nfd_tables = 'shared'\nconnections_max = 20\ndata_dir = '{}'\ntables.readers = 16\n{}[[table]]\nname = 't'\ncolumns = ['id int key']\n[[history.durable]]\ntopics = ['a/*']\n",
+        "shards = 2\nfd_tables = 'shared'\nconnections_max = 60\ndata_dir = '{}'\ntables.readers = 16\n{}[[table]]\nname = 't'\ncolumns = ['id int key']\n[[history.durable]]\ntopics = ['a/*']\n",
         folder.display(),
         own.collect::<String>()
     );
@@ -295,7 +295,7 @@ fn what_is_open_besides_connections_was_reserved() {
     let message = String::from_utf8(refused.stderr).unwrap();
     let (_, reserved) = message.split_once("2 shards need ").unwrap_or_else(|| panic!("{message}"));
     let reserved: u32 = reserved.split(' ').next().unwrap().parse().unwrap();
-    let mut server = Server::start_by(limited(reserved + 20), &["--config", config.path()]);
+    let mut server = Server::start_by(limited(reserved + 60), &["--config", config.path()]);
     assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "), "{}", server.first_line);
     let clients: Vec<TcpStream> = (0..20)
         .map(|_| {
