@@ -142,6 +142,18 @@ fn a_lost_database_is_seen_from_outside() {
     cluster.kill();
     awaited("/readyz", r#"{"status":"not ready","reason":"tables_lost"}"#);
     awaited("/metrics", "fanwire_tables_connected{backend=\"postgres\"} 0");
+    // What a client is answered with an error is counted, whether whoever has the tables has found it or was not even asked.
+    let mut reader = Client::open(running.address(), "/rs/ws", "").unwrap();
+    for (operation, count) in [("read", 2), ("delete", 1)] {
+        for _ in 0..count {
+            reader.say(&json!({"id": "r", "type": "request", "operation": operation, "entity": "seen", "record_id": "a"}));
+            assert_eq!(reader.hear()["success"], false);
+        }
+    }
+    awaited("/metrics", "fanwire_tables_failed_total{kind=\"unavailable\"} 2");
+    awaited("/metrics", "fanwire_tables_failed_total{kind=\"read_only\"} 1");
+    awaited("/metrics", "fanwire_tables_errors_total{backend=\"postgres\",kind=\"unavailable\"} 2");
+    awaited("/metrics", "fanwire_tables_errors_total{backend=\"postgres\",kind=\"read_only\"} 0");
     publish(&running, &json!({"id": "a", "n": 2}));
     cluster.run();
     assert_eq!(
