@@ -52,7 +52,7 @@ struct Running {
     is_late: bool,
 }
 
-/// All of them.
+/// The calls that wait or are underway.
 #[derive(Debug)]
 pub(super) struct Line {
     timeout_us: u64,
@@ -120,7 +120,7 @@ impl Line {
         (self.waiting.len(), self.waiting_bytes)
     }
 
-    /// Those for whom it is too late now, each once.
+    /// The owners of calls whose time is over by now, each once.
     pub(super) fn late(&mut self, now_us: u64) -> Vec<CallOwner> {
         let mut late = Vec::new();
         // All have as much time, so whoever came first is late first.

@@ -57,7 +57,9 @@ impl Drop for Place {
     }
 }
 
-fn stop(running: Running) {
+/// Stops a server. Clients leave first: whoever stays is given seconds to say goodbye.
+fn stop(running: Running, clients: impl Sized) {
+    drop(clients);
     running.stop();
     let _cut_off = running.join();
 }
@@ -101,7 +103,7 @@ fn rows_come_from_events_and_are_told_and_those_of_a_file_outlast_a_restart() {
         assert_eq!(hear(&mut client), ("upsert".to_owned(), "b".to_owned(), row));
         let answer = ask(running.address(), "POST /v1/publish/tables/seen", "", "{}");
         assert!(answer.starts_with("HTTP/1.1 403"), "nobody else speaks for a table: {answer}");
-        stop(running);
+        stop(running, client);
 
         let running = place.start(backend);
         let mut client = subscribed(&running);
@@ -113,7 +115,7 @@ fn rows_come_from_events_and_are_told_and_those_of_a_file_outlast_a_restart() {
         let (_, _, told) = hear(&mut client);
         let at = if lasts { json!("2026-01-10T12:00:00Z") } else { Value::Null };
         assert_eq!(told["at"], at, "{backend}");
-        stop(running);
+        stop(running, client);
     }
 }
 
@@ -162,7 +164,7 @@ fn a_lost_database_is_seen_from_outside() {
     awaited("/readyz", r#"{"status":"ready"}"#);
     awaited("/metrics", "fanwire_tables_reconnects_total{backend=\"postgres\"} 1");
     awaited("/metrics", "fanwire_tables_rows_written_total{backend=\"postgres\"} 2");
-    stop(running);
+    stop(running, client);
 }
 
 #[test]
@@ -196,25 +198,28 @@ fn a_table_that_cannot_be_stops_the_start() {
     }
 }
 
+/// What `fanwire tables check` says of a configuration: its exit code, and both outputs.
+pub(crate) fn tables_check(file: &Path, text: &str) -> (Option<i32>, String, String) {
+    std::fs::write(file, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
+        .args(["tables", "check"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), said(output.stdout), said(output.stderr))
+}
+
 #[test]
 fn the_command_says_what_differs() {
     let cluster = Cluster::start("check", &[]);
     let place = Place::new("check", &cluster.address("postgres"));
     std::fs::create_dir_all(&place.0).unwrap();
     for backend in ["sqlite", "postgres"] {
-        stop(place.start(backend));
+        stop(place.start(backend), ());
     }
     let file = place.0.join("fanwire.toml");
-    let check = |text: &str| {
-        std::fs::write(&file, text).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
-            .args(["tables", "check"])
-            .arg(&file)
-            .output()
-            .unwrap();
-        let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), said(output.stdout), said(output.stderr))
-    };
+    let check = |text: &str| tables_check(&file, text);
     let text = place.text("sqlite");
     let (code, out, _) = check(&text);
     assert_eq!(code, Some(0), "{out}");
