@@ -78,6 +78,17 @@ impl Server {
         answer
     }
 
+    /// So many clients, each of which was answered.
+    fn answered(&self, count: usize) -> Vec<TcpStream> {
+        let one = |_| {
+            let mut client = self.connect();
+            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+            assert_ne!(client.read(&mut [0; 4096]).unwrap(), 0, "each is answered");
+            client
+        };
+        (0..count).map(one).collect()
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
@@ -238,14 +249,7 @@ fn few_descriptors_are_enough_for_few_connections() {
     let config = Scratch::new("few", "connections_max = 100\nshards = 1\n");
     let server = Server::start_by(limited(256), &["--config", config.path()]);
     assert_eq!(server.field("connections_max"), "100", "{}", server.first_line);
-    let clients: Vec<TcpStream> = (0..100)
-        .map(|_| {
-            let mut client = server.connect();
-            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
-            assert_ne!(client.read(&mut [0; 4096]).unwrap(), 0, "each is answered");
-            client
-        })
-        .collect();
+    let clients = server.answered(100);
     drop(clients);
 }
 
@@ -297,14 +301,7 @@ fn what_is_open_besides_connections_was_reserved() {
     let reserved: u32 = reserved.split(' ').next().unwrap().parse().unwrap();
     let mut server = Server::start_by(limited(reserved + 60), &["--config", config.path()]);
     assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "), "{}", server.first_line);
-    let clients: Vec<TcpStream> = (0..20)
-        .map(|_| {
-            let mut client = server.connect();
-            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
-            assert_ne!(client.read(&mut [0; 4096]).unwrap(), 0, "each is answered");
-            client
-        })
-        .collect();
+    let clients = server.answered(20);
     let open = std::fs::read_dir(format!("/proc/{}/fd", server.child.0.id())).unwrap().count();
     let open = u32::try_from(open - clients.len()).unwrap();
     assert!(open <= reserved, "{open} are open, {reserved} were reserved");

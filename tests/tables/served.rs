@@ -198,6 +198,18 @@ fn a_table_that_cannot_be_stops_the_start() {
     }
 }
 
+/// What `fanwire tables check` says of a configuration: its exit code, and both outputs.
+pub(crate) fn tables_check(file: &Path, text: &str) -> (Option<i32>, String, String) {
+    std::fs::write(file, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
+        .args(["tables", "check"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), said(output.stdout), said(output.stderr))
+}
+
 #[test]
 fn the_command_says_what_differs() {
     let cluster = Cluster::start("check", &[]);
@@ -207,16 +219,7 @@ fn the_command_says_what_differs() {
         stop(place.start(backend), ());
     }
     let file = place.0.join("fanwire.toml");
-    let check = |text: &str| {
-        std::fs::write(&file, text).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
-            .args(["tables", "check"])
-            .arg(&file)
-            .output()
-            .unwrap();
-        let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), said(output.stdout), said(output.stderr))
-    };
+    let check = |text: &str| tables_check(&file, text);
     let text = place.text("sqlite");
     let (code, out, _) = check(&text);
     assert_eq!(code, Some(0), "{out}");

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
 
 use fanwire::config::Config;
 use fanwire::server::Running;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::postgres_cluster::Cluster;
+use crate::served::tables_check;
 use crate::socket::Client;
 
 /// Tables as somebody else has made them.
@@ -60,15 +60,8 @@ impl Place {
 
     fn check(&self, text: &str) -> (Option<i32>, String, String) {
         let file = self.0.join("fanwire.toml");
-        std::fs::write(&file, text).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
-            .args(["tables", "check"])
-            .arg(&file)
-            .output()
-            .unwrap();
-        let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let out = said(output.stdout).replace(&*file.to_string_lossy(), "fanwire.toml");
-        (output.status.code(), out, said(output.stderr))
+        let (code, out, err) = tables_check(&file, text);
+        (code, out.replace(&*file.to_string_lossy(), "fanwire.toml"), err)
     }
 }
 
