@@ -121,6 +121,6 @@ impl Shards {
                 }
             }
         }
-        Untold { parts, is_of_states }
+        Untold { parts, is_of_states, since_us: 0 }
     }
 }
