@@ -37,6 +37,8 @@ mod ingest;
 mod input;
 mod inquiry;
 mod intake;
+mod keeping;
+mod kept;
 mod keys;
 mod lanes;
 mod large;
@@ -47,6 +49,7 @@ mod missed;
 mod mixed;
 mod names;
 mod operator;
+mod outlasting;
 mod own;
 mod pace;
 mod passed_on;
@@ -158,6 +161,7 @@ pub use tally::Tally;
 pub use work::Done;
 
 use self::names::Holding;
+use self::outlasting::Outlasting;
 use crate::auth::Verifier;
 use crate::clock::Now;
 use crate::event::ShardId;
@@ -260,12 +264,16 @@ impl Shard {
             Mesh::Enter(entry) => self.enter_here(&entry, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
-            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant),
+            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant, now),
             Mesh::Named { conn, name, left } => self.rights.names.granted.push((conn, name, left)),
             Mesh::TakenOver(conn) => self.rights.names.taken_over.push(conn),
             Mesh::Released { name, address, left } => {
-                Holding::at(self).released(name, address, left, now);
+                Holding::at(self).released(&name, address, left, now);
             }
+            Mesh::Keep { name, address, is_awaited, record } => {
+                Outlasting::at(self).keep_here(&name, (address, is_awaited), record, now);
+            }
+            Mesh::Kept { conn, is_kept } => self.rights.names.kept.push((conn, is_kept)),
             Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}
