@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::Class;
 use super::Figures;
 use super::Home;
 use super::Keeper;
+use super::KeeperClass;
 use super::SyncPolicy;
 use super::sessions::SessionsKept;
 use crate::event::Homes;
@@ -134,7 +134,7 @@ impl<D: Disk> Keeper<D> {
             .into_iter()
             .map(|log| Kept { log, shelf: Shelf::new(Arc::clone(&home_of), shelf_bytes) })
             .collect();
-        let classes = setup.classes.into_iter().map(|class| Class {
+        let classes = setup.classes.into_iter().map(|class| KeeperClass {
             kept: manifest
                 .classes
                 .iter()
