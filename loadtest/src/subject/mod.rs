@@ -3,6 +3,7 @@
 //! *To add one*: a file and a line in `ALL`. Invariant: a subject that was started is known by its process, so that what it
 //! spends can be measured, and what differs from the others in how it is spoken to is all in its `Listen` and `Say`.
 
+mod aedes;
 mod axum;
 mod bun;
 mod fanwire;
@@ -62,10 +63,16 @@ pub(crate) const ALL: &[&dyn Subject] = &[
     &fanwire::Fanwire::PeatSse,
     &fanwire::Fanwire::HyperBeam,
     &fanwire::Fanwire::Provisioning,
+    &fanwire::Fanwire::Mqtt,
+    &fanwire::Fanwire::MqttOnce,
     &bun::Bun,
     &nchan::Nchan,
     &nats::Nats,
-    &mosquitto::Mosquitto,
+    &mosquitto::Mosquitto::WebSocket,
+    &mosquitto::Mosquitto::Mqtt,
+    &mosquitto::Mosquitto::MqttOnce,
+    &aedes::Aedes { qos: 0 },
+    &aedes::Aedes { qos: 1 },
     &axum::Axum,
     &url::Url,
 ];
@@ -88,6 +95,8 @@ pub(crate) struct Tools {
     pub(crate) nats: PathBuf,
     pub(crate) mosquitto: PathBuf,
     pub(crate) axum: PathBuf,
+    /// The folder of the broker on Node, with what it needs installed.
+    pub(crate) aedes: PathBuf,
     /// For the subject `url`.
     pub(crate) elsewhere: Elsewhere,
     pub(crate) telemetry: Option<PathBuf>,
