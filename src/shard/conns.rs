@@ -69,6 +69,8 @@ pub(super) struct Origin {
     pub(super) silent_s_max: u32,
     /// Messages that it takes without having acknowledged them.
     pub(super) window_max: u16,
+    /// Bytes of the largest packet that it takes; 0: any.
+    pub(super) packet_bytes_max: u32,
     /// Its hold on a name that is its own.
     pub(super) hold: Option<Box<Hold>>,
     /// What whoever answers hooks is told when it ends.
@@ -109,6 +111,11 @@ impl Caller {
     /// Messages that it takes without having acknowledged them.
     pub(super) fn window_max(&self) -> u16 {
         self.origin.as_deref().map_or(0, |origin| origin.window_max).max(1)
+    }
+
+    /// Bytes of the largest packet that it takes; 0: any.
+    pub(super) fn packet_bytes_max(&self) -> u32 {
+        self.origin.as_deref().map_or(0, |origin| origin.packet_bytes_max)
     }
 
     /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.

@@ -43,6 +43,7 @@ pub use read::Ack;
 pub use read::AckKind;
 pub use read::Packet;
 pub use read::read;
+pub use read::answered_in;
 pub use read::read_ack;
 pub use reason::Reason;
 pub use subscribe::Filters;

@@ -33,6 +33,7 @@ impl Reason {
     pub const PACKET_TOO_LARGE: Self = Self(0x95);
     pub const MESSAGE_RATE_TOO_HIGH: Self = Self(0x96);
     pub const QUOTA_EXCEEDED: Self = Self(0x97);
+    pub const ADMINISTRATIVE_ACTION: Self = Self(0x98);
     pub const PAYLOAD_FORMAT_INVALID: Self = Self(0x99);
     pub const RETAIN_NOT_SUPPORTED: Self = Self(0x9A);
     pub const QOS_NOT_SUPPORTED: Self = Self(0x9B);
@@ -40,6 +41,38 @@ impl Reason {
     pub const SERVER_MOVED: Self = Self(0x9D);
     pub const SHARED_NOT_SUPPORTED: Self = Self(0x9E);
     pub const SUBSCRIPTION_IDS_NOT_SUPPORTED: Self = Self(0xA1);
+
+    /// What PUBACK and PUBREC may say (MQTT 5, section 3.4.2.1).
+    pub(super) const OF_RECEIVERS: &[Self] = &[
+        Self::SUCCESS,
+        Self::NO_MATCHING_SUBSCRIBERS,
+        Self::UNSPECIFIED,
+        Self::IMPLEMENTATION_SPECIFIC,
+        Self::NOT_AUTHORIZED,
+        Self::TOPIC_NAME_INVALID,
+        Self::PACKET_ID_IN_USE,
+        Self::QUOTA_EXCEEDED,
+        Self::PAYLOAD_FORMAT_INVALID,
+    ];
+    /// What PUBREL and PUBCOMP may say (section 3.6.2.1).
+    pub(super) const OF_RELEASES: &[Self] = &[Self::SUCCESS, Self::PACKET_ID_NOT_FOUND];
+    /// What DISCONNECT of a client may say (section 3.14.2.1).
+    pub(super) const OF_CLIENTS_THAT_GO: &[Self] = &[
+        Self::SUCCESS,
+        Self::DISCONNECT_WITH_WILL,
+        Self::UNSPECIFIED,
+        Self::MALFORMED_PACKET,
+        Self::PROTOCOL_ERROR,
+        Self::IMPLEMENTATION_SPECIFIC,
+        Self::TOPIC_NAME_INVALID,
+        Self::RECEIVE_MAXIMUM_EXCEEDED,
+        Self::TOPIC_ALIAS_INVALID,
+        Self::PACKET_TOO_LARGE,
+        Self::MESSAGE_RATE_TOO_HIGH,
+        Self::QUOTA_EXCEEDED,
+        Self::ADMINISTRATIVE_ACTION,
+        Self::PAYLOAD_FORMAT_INVALID,
+    ];
 
     /// Whether the reason code is an error (0x80 or greater).
     #[must_use]
