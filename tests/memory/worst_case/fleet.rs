@@ -49,7 +49,9 @@ fn come(world: &mut World, number: usize, connect: &str, subscribe: &str) -> Wir
 /// Bytes that each of so many clients takes.
 fn each(connect: &str, subscribe: &str) -> i64 {
     let mut world = World::new(1, &settings());
-    (0..BEFORE).for_each(|number| drop(come(&mut world, number, connect, subscribe)));
+    for number in 0..BEFORE {
+        come(&mut world, number, connect, subscribe);
+    }
     let before = held_beside_sockets(&world);
     for number in BEFORE..BEFORE + CLIENTS {
         come(&mut world, number, connect, subscribe);
