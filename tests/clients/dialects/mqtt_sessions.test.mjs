@@ -28,7 +28,7 @@ async function lasting(url, protocolVersion, clientId, clean = false) {
 
 for (const isSecure of [false, true]) {
   test(`MQTT.js sleeps and comes back ${isSecure ? 'over TLS' : 'in the clear'}`, { timeout: 120_000 }, async (t) => {
-    const secure = isSecure ? { 'tls.cert_file': fixture('localhost.pem'), 'tls.key_file': fixture('localhost.key.pem') } : {};
+    const secure = isSecure ? { 'tls.certificate_file': fixture('localhost.pem'), 'tls.key_file': fixture('localhost.key.pem') } : {};
     const [driver] = await drivers();
     const server = await serve(t, driver, { 'mqtt.listen': '127.0.0.1:0', ...secure });
     const shared = server.address.split(':').at(-1);

@@ -175,7 +175,7 @@ class Bridge(unittest.TestCase):
         self.broker = Broker(self.folder, self.port, port)
         config = pathlib.Path(self.folder, "fanwire.toml")
         text = config.read_text()
-        config.write_text(f'tls.cert_file = "{TLS}/localhost.pem"\ntls.key_file = "{TLS}/localhost.key.pem"\n' + text)
+        config.write_text(f'tls.certificate_file = "{TLS}/localhost.pem"\ntls.key_file = "{TLS}/localhost.key.pem"\n' + text)
         self.started([BINARY, "serve", "--config", str(config)], r"own=\[.*?:(\d+)\)")
         return ["bridge", "--broker", f"mqtts://localhost:{port}", "--server", f"mqtts://127.0.0.1:{self.found[1]}"]
 

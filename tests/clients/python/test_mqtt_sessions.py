@@ -17,7 +17,7 @@ from server import ROOT, Server, drivers
 
 PATIENCE_S = 60
 TLS = ROOT / "tests/fixtures/tls"
-SECURE = {"tls.cert_file": f'"{TLS}/localhost.pem"', "tls.key_file": f'"{TLS}/localhost.key.pem"'}
+SECURE = {"tls.certificate_file": f'"{TLS}/localhost.pem"', "tls.key_file": f'"{TLS}/localhost.key.pem"'}
 VERSIONS = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}
 
 
