@@ -136,7 +136,8 @@ fn is_there(named: &str) -> bool {
         return titles(file).iter().any(|title| title == name);
     }
     let text = read(file);
-    !name.is_empty() && ["fn ", "func ", "def "].iter().any(|of| text.contains(&format!("{of}{name}(")))
+    !name.is_empty()
+        && ["fn ", "func ", "def "].iter().any(|of| text.contains(&format!("{of}{name}(")))
 }
 
 #[test]

@@ -169,7 +169,10 @@ fn sleepers(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     }
     let asleep = server.resident()?.saturating_sub(before);
     for number in 0..missed {
-        server.ask(&post("fleet/all", &format!("{{\"n\":{number},\"p\":\"{}\"}}", "x".repeat(900))))?;
+        server.ask(&post(
+            "fleet/all",
+            &format!("{{\"n\":{number},\"p\":\"{}\"}}", "x".repeat(900)),
+        ))?;
     }
     let grown = server.resident()?.saturating_sub(before).saturating_sub(asleep);
     let mut unheard = 0;
@@ -204,7 +207,10 @@ fn sleepers(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
         ),
         Figure::bytes(format!("more for {missed} messages that all of them miss"), grown, 4.0),
         Figure::none("messages that one in twenty did not hear when it came back", unheard),
-        Figure::none("not one ended of more sessions than there is room for", u64::from(crowded_out < 1.0)),
+        Figure::none(
+            "not one ended of more sessions than there is room for",
+            u64::from(crowded_out < 1.0),
+        ),
         Figure::bytes("held for them all the same", held, 8.0),
         Figure::time("live p99 meanwhile", busy.at(0.99), scale.millis(50.0)),
         Figure::none("of the live events not heard", missed_quiet + missed_busy),
@@ -259,7 +265,8 @@ fn retain_each(addr: SocketAddr, count: u64) -> Result<u64, AttackError> {
         out.clear();
         while said < count && said - answered < 200 {
             let id = u16::try_from(said % 60_000 + 1).unwrap_or(1);
-            let (topic, payload) = (format!("kept/{}/{said}", said % 97), format!("{{\"n\":{said}}}"));
+            let (topic, payload) =
+                (format!("kept/{}/{said}", said % 97), format!("{{\"n\":{said}}}"));
             mqtt::publish_retained(&mut out, &topic, id, payload.as_bytes());
             said += 1;
         }
@@ -318,10 +325,7 @@ fn flood(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
             "no one closed of those who hold more than there is room for",
             u64::from(kept == 3 * each),
         ),
-        Figure::none(
-            format!("still there without CONNECT after {} s", CONNECT_S_MAX + 5),
-            unended,
-        ),
+        Figure::none(format!("still there without CONNECT after {} s", CONNECT_S_MAX + 5), unended),
         Figure::time("live p99 meanwhile", busy.at(0.99), scale.millis(50.0)),
         ratio("live p99 meanwhile, by that before", &busy, &quiet, scale),
         Figure::none("of the live events not heard", missed_quiet + missed_busy),

@@ -223,7 +223,9 @@ fn any_bytes_are_a_packet_or_a_fault() {
 
 #[test]
 fn connack_has_no_flag_but_session_present() {
-    for (is_resumed, reason) in [(false, Reason::SUCCESS), (true, Reason::SUCCESS), (false, Reason(0x87))] {
+    for (is_resumed, reason) in
+        [(false, Reason::SUCCESS), (true, Reason::SUCCESS), (false, Reason(0x87))]
+    {
         let mut out = Vec::new();
         assert!(put_connack(Version::V5, is_resumed, reason, &[], &mut out));
         assert_eq!(out, [0x20, 3, u8::from(is_resumed), reason.0, 0]);

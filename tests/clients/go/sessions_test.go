@@ -81,7 +81,12 @@ func TestPahoSleepsAndComesBack(t *testing.T) {
 			}
 			_ = back
 			done(t, says.Publish(name+"/1", 1, false, "live"))
-			if message := hear(t, heard); !present || string(message.Payload()) != "live" {
+			// What it had heard and not acknowledged when its place was taken comes again, and says so.
+			message := hear(t, heard)
+			for message.Duplicate() {
+				message = hear(t, heard)
+			}
+			if !present || string(message.Payload()) != "live" {
 				t.Fatalf("%v %q", present, message.Payload())
 			}
 		})
@@ -177,7 +182,11 @@ func TestPahoOfVersion5SleepsAndComesBack(t *testing.T) {
 				t.Fatal("whose place is taken is still there")
 			}
 			done(t, says.Publish(name+"/1", 1, false, "live"))
-			if message := hear5(t, heard); !present || string(message.Payload) != "live" {
+			message := hear5(t, heard)
+			for message.Duplicate() {
+				message = hear5(t, heard)
+			}
+			if !present || string(message.Payload) != "live" {
 				t.Fatalf("%v %q", present, message.Payload)
 			}
 			if err := taker.Disconnect(&paho.Disconnect{ReasonCode: 0}); err != nil {

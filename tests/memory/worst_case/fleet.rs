@@ -63,13 +63,18 @@ fn each(connect: &str, subscribe: &str) -> i64 {
 
 #[test]
 fn a_client_at_rest_takes_half_a_kibibyte_and_one_with_a_topic_of_its_own_one() {
-    for (name, connect) in [("3.1.1", "connect v4 vehicle-# clean"), ("5", "connect v5 vehicle-# clean keep=60")] {
+    for (name, connect) in
+        [("3.1.1", "connect v4 vehicle-# clean"), ("5", "connect v5 vehicle-# clean keep=60")]
+    {
         for qos in [0, 1] {
             let shared = each(connect, &format!("subscribe 1 fleet/all={qos}"));
             let own = each(connect, &format!("subscribe 1 fleet/#/orders={qos}"));
             println!("{name}, QoS {qos}: {shared} bytes, and {own} with a topic of its own");
             assert!(shared <= SHARED_TOPIC_BYTES, "{name}, QoS {qos}: {shared} bytes");
-            assert!(own <= OWN_TOPIC_BYTES, "{name}, QoS {qos}: {own} bytes with a topic of its own");
+            assert!(
+                own <= OWN_TOPIC_BYTES,
+                "{name}, QoS {qos}: {own} bytes with a topic of its own"
+            );
         }
     }
 }
