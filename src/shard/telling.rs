@@ -37,10 +37,10 @@ pub(super) struct Telling {
     pub(super) past_room: PastRoom,
     /// When playbacks are to be looked at.
     pub(super) plays: Plays,
-    /// Buffers that live from event to event.
-    scratch: Scratch,
-    /// What events are encoded with that are for one connection of a class of its own.
-    alone: Encoded,
+    /// Buffers that live from event to event; `None` while they are used. What is taken and put back for each event is a pointer.
+    scratch: Option<Box<Scratch>>,
+    /// What events are encoded with that are for one connection of a class of its own, likewise.
+    alone: Option<Box<Encoded>>,
     codec: Rc<Codec>,
 }
 
@@ -75,8 +75,11 @@ impl Telling {
             past_room: PastRoom::new(settings.memory.replays_bytes_max),
             plays: Plays::default(),
             shapings: Shapings::new(settings.memory.shaping_bytes_max),
-            scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
-            alone: Encoded::new(&codec),
+            scratch: Some(Box::new(Scratch {
+                encoded: Encoded::new(&codec),
+                ..Scratch::default()
+            })),
+            alone: Some(Box::new(Encoded::new(&codec))),
             codec,
         }
     }
@@ -92,21 +95,21 @@ impl Telling {
     }
 
     /// What events are fanned out with, which is to be put back.
-    pub(super) fn take_scratch(&mut self) -> Scratch {
-        std::mem::take(&mut self.scratch)
+    pub(super) fn take_scratch(&mut self) -> Box<Scratch> {
+        self.scratch.take().unwrap_or_default()
     }
 
-    pub(super) fn put_back_scratch(&mut self, scratch: Scratch) {
-        self.scratch = scratch;
+    pub(super) fn put_back_scratch(&mut self, scratch: Box<Scratch>) {
+        self.scratch = Some(scratch);
     }
 
     /// What events are encoded with that are for one connection, which is to be put back.
-    pub(super) fn take_alone(&mut self) -> Encoded {
-        std::mem::take(&mut self.alone)
+    pub(super) fn take_alone(&mut self) -> Box<Encoded> {
+        self.alone.take().unwrap_or_default()
     }
 
-    pub(super) fn put_back_alone(&mut self, alone: Encoded) {
-        self.alone = alone;
+    pub(super) fn put_back_alone(&mut self, alone: Box<Encoded>) {
+        self.alone = Some(alone);
     }
 
     /// Begins to send what was gathered to those of the slab's places.

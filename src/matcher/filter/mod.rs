@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod fold;
 mod geo;
+mod glance;
 mod lexer;
 mod notation_json;
 mod notation_text;
@@ -60,6 +61,7 @@ pub use geo::Shape;
 pub(super) use geo::chord_squared;
 pub(super) use geo::is_place;
 pub(super) use geo::on_unit_sphere;
+use glance::Glance;
 pub use predicate::Edge;
 pub use predicate::Predicate;
 pub use predicate::Range;
@@ -91,6 +93,8 @@ struct Inner {
     making_steps: u64,
     /// The fields that the tests read, made when first looked for: most filters only ever live in an index.
     interest: OnceLock<Interest>,
+    /// What tells of most payloads that they do not pass, made likewise, if there is something.
+    glance: OnceLock<Option<Glance>>,
 }
 
 impl PartialEq for Filter {
@@ -223,8 +227,12 @@ impl Filter {
         {
             return self.evaluate_fields(event, known.paths(), &event.fields, work);
         }
-        let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
         work.take(event.payload.len());
+        let glance = self.0.glance.get_or_init(|| Glance::of(&self.0.expr)).as_ref();
+        if glance.is_some_and(|glance| glance.refuses(&event.payload, work)) {
+            return false;
+        }
+        let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
         // A payload was checked before it became an event; one that was not passes for an empty one.
         let found = fields::extract(&event.payload, scratch, interest).unwrap_or_default();
         self.evaluate_fields(event, interest.paths(), &found, work)
@@ -307,6 +315,7 @@ impl Filter {
             cost: cost.steps(),
             making_steps: cost.making_steps(),
             interest: OnceLock::new(),
+            glance: OnceLock::new(),
         }))
     }
 }

@@ -230,7 +230,7 @@ impl Upload {
             return grow::extend(&mut self.line, piece);
         }
         let mut rest = piece;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             rest = after;
             if self.line.is_empty() && !self.is_skipping {
