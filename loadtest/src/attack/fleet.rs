@@ -73,7 +73,7 @@ impl Client {
 
     /// The next packet's first byte and what follows its length; `None`: the server has closed.
     fn hear(&mut self) -> Result<Option<(u8, Vec<u8>)>, AttackError> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         loop {
             if let Some((kind, body, rest)) = mqtt::split(&self.unread[self.heard..]) {
                 self.heard = self.unread.len() - rest.len();
@@ -341,7 +341,7 @@ fn flood_with(addr: SocketAddr, each: u64) -> Result<(u64, u64), AttackError> {
     let filters: Vec<String> = (0..60).map(|number| format!("{number:0>250}")).collect();
     let mut aliases = Vec::new();
     (1..=32).for_each(|alias| put_alias(&mut aliases, alias, &format!("{alias:0>250}")));
-    let half = [&[0x30, 0x80, 0x80, 0x20][..], &[b'x'; 300_000]].concat();
+    let half = [&[0x30, 0x80, 0x80, 0x20][..], &vec![b'x'; 300_000]].concat();
     for number in 0..each {
         // The first bytes of CONNECT, and never the rest.
         silent.push(Client::connect(addr, &[&[0x10, 0x20, 0x00]])?);

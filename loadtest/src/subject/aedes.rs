@@ -1,11 +1,11 @@
 //! Aedes (npm: aedes), the MQTT broker that is a line of code away for whoever has Node: over TCP, in each of two qualities of service.
 
 use crate::crew::Crew;
-use crate::scenario::Kind;
 use crate::scenario::Scenario;
 use crate::speech::Listen;
 use crate::speech::Outlet;
 use crate::speech::Say;
+use crate::subject;
 use crate::subject::Setting;
 use crate::subject::Started;
 use crate::subject::Subject;
@@ -35,11 +35,7 @@ impl Subject for Aedes {
     }
 
     fn can(&self, scenario: &Scenario) -> bool {
-        scenario.kind != Kind::Replay
-            && scenario.batch.is_none()
-            && !scenario.circles
-            && !scenario.compress
-            && scenario.subscribers < 19_900
+        subject::is_plain(scenario)
     }
 
     fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {

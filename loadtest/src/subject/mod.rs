@@ -20,6 +20,7 @@ use crate::crew;
 use crate::crew::Crew;
 use crate::crew::CrewError;
 use crate::limits::START_NS_MAX;
+use crate::scenario::Kind;
 use crate::scenario::Scenario;
 use crate::speech::Listen;
 use crate::speech::Say;
@@ -173,6 +174,15 @@ impl From<CrewError> for SubjectError {
     fn from(error: CrewError) -> Self {
         Self::Crew(error)
     }
+}
+
+/// Whether a scenario asks for nothing but fan-out: no history, no batches, filters or compression, and no more subscribers than one process may hold.
+fn is_plain(scenario: &Scenario) -> bool {
+    scenario.kind != Kind::Replay
+        && scenario.batch.is_none()
+        && !scenario.circles
+        && !scenario.compress
+        && scenario.subscribers < 19_900
 }
 
 /// A port that was free a moment ago.
