@@ -97,7 +97,7 @@ pub fn read(packet: &[u8], version: Option<Version>) -> Result<Packet<'_>, Fault
             if properties.text(PropertyId::ServerReference).is_some() {
                 return Err(Fault::protocol("a client names another server"));
             }
-            if !Reason::OF_CLIENTS_THAT_GO.contains(&reason) {
+            if !reason.is_of_disconnect() {
                 return Err(UNKNOWN_REASON);
             }
             Ok(Packet::Disconnect { reason, properties })

@@ -33,7 +33,6 @@ impl Reason {
     pub const PACKET_TOO_LARGE: Self = Self(0x95);
     pub const MESSAGE_RATE_TOO_HIGH: Self = Self(0x96);
     pub const QUOTA_EXCEEDED: Self = Self(0x97);
-    pub const ADMINISTRATIVE_ACTION: Self = Self(0x98);
     pub const PAYLOAD_FORMAT_INVALID: Self = Self(0x99);
     pub const RETAIN_NOT_SUPPORTED: Self = Self(0x9A);
     pub const QOS_NOT_SUPPORTED: Self = Self(0x9B);
@@ -56,23 +55,13 @@ impl Reason {
     ];
     /// What PUBREL and PUBCOMP may say (section 3.6.2.1).
     pub(super) const OF_RELEASES: &[Self] = &[Self::SUCCESS, Self::PACKET_ID_NOT_FOUND];
-    /// What DISCONNECT of a client may say (section 3.14.2.1).
-    pub(super) const OF_CLIENTS_THAT_GO: &[Self] = &[
-        Self::SUCCESS,
-        Self::DISCONNECT_WITH_WILL,
-        Self::UNSPECIFIED,
-        Self::MALFORMED_PACKET,
-        Self::PROTOCOL_ERROR,
-        Self::IMPLEMENTATION_SPECIFIC,
-        Self::TOPIC_NAME_INVALID,
-        Self::RECEIVE_MAXIMUM_EXCEEDED,
-        Self::TOPIC_ALIAS_INVALID,
-        Self::PACKET_TOO_LARGE,
-        Self::MESSAGE_RATE_TOO_HIGH,
-        Self::QUOTA_EXCEEDED,
-        Self::ADMINISTRATIVE_ACTION,
-        Self::PAYLOAD_FORMAT_INVALID,
-    ];
+    /// Whether DISCONNECT may say it, of a client or of a server (section 3.14.2.1).
+    pub(super) const fn is_of_disconnect(self) -> bool {
+        matches!(
+            self.0,
+            0x00 | 0x04 | 0x80..=0x83 | 0x87 | 0x89 | 0x8B | 0x8D..=0x90 | 0x93..=0x9F | 0xA0..=0xA2
+        )
+    }
 
     /// Whether the reason code is an error (0x80 or greater).
     #[must_use]

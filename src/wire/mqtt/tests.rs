@@ -176,7 +176,15 @@ fn a_message_comes_back_as_it_was_written() {
 fn answers_come_back_as_they_were_written() {
     let kinds = [AckKind::Taken, AckKind::Received, AckKind::Released, AckKind::Complete];
     for kind in kinds {
-        for reason in [Reason::SUCCESS, Reason::NO_MATCHING_SUBSCRIBERS, Reason::QUOTA_EXCEEDED] {
+        let reasons = match kind {
+            AckKind::Taken | AckKind::Received => {
+                &[Reason::SUCCESS, Reason::NO_MATCHING_SUBSCRIBERS, Reason::QUOTA_EXCEEDED][..]
+            }
+            AckKind::Released | AckKind::Complete => {
+                &[Reason::SUCCESS, Reason::PACKET_ID_NOT_FOUND]
+            }
+        };
+        for &reason in reasons {
             let mut said = Vec::new();
             put_ack(Version::V5, kind, 513, (reason, &[]), &mut said);
             let ack = read_ack(&said, Version::V5).unwrap();

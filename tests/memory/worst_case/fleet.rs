@@ -1,4 +1,4 @@
-//! A fleet that speaks MQTT: what a client takes that is there and says nothing, and a session whose client is gone, whatever it misses.
+//! A fleet that speaks MQTT and sleeps: what a session takes whose client is gone, whatever it misses.
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -19,9 +19,6 @@ use crate::support::world::roomy;
 const CLIENTS: usize = 3_000;
 const BEFORE: usize = 1_100;
 
-/// Bytes of a client at rest whose topic is everybody's, and of one with a topic of its own.
-const SHARED_TOPIC_BYTES: i64 = 512;
-const OWN_TOPIC_BYTES: i64 = 1024;
 /// Bytes of a session whose client is gone.
 const SESSION_BYTES: i64 = 400;
 
@@ -46,43 +43,10 @@ fn come(world: &mut World, number: usize, connect: &str, subscribe: &str) -> Wir
     wire
 }
 
-/// Bytes that each of so many clients takes.
-fn each(connect: &str, subscribe: &str) -> i64 {
-    let mut world = World::new(1, &settings());
-    for number in 0..BEFORE {
-        come(&mut world, number, connect, subscribe);
-    }
-    let before = held_beside_sockets(&world);
-    for number in BEFORE..BEFORE + CLIENTS {
-        come(&mut world, number, connect, subscribe);
-    }
-    // The test's own place of a socket, and its entry in two tables.
-    let own = i64::try_from(CLIENTS * 160).unwrap();
-    (held_beside_sockets(&world) - before - own) / i64::try_from(CLIENTS).unwrap()
-}
-
-#[test]
-fn a_client_at_rest_takes_half_a_kibibyte_and_one_with_a_topic_of_its_own_one() {
-    for (name, connect) in
-        [("3.1.1", "connect v4 vehicle-# clean"), ("5", "connect v5 vehicle-# clean keep=60")]
-    {
-        for qos in [0, 1] {
-            let shared = each(connect, &format!("subscribe 1 fleet/all={qos}"));
-            let own = each(connect, &format!("subscribe 1 fleet/#/orders={qos}"));
-            println!("{name}, QoS {qos}: {shared} bytes, and {own} with a topic of its own");
-            assert!(shared <= SHARED_TOPIC_BYTES, "{name}, QoS {qos}: {shared} bytes");
-            assert!(
-                own <= OWN_TOPIC_BYTES,
-                "{name}, QoS {qos}: {own} bytes with a topic of its own"
-            );
-        }
-    }
-}
-
 /// Has so many clients subscribe and go.
 fn fall_asleep(world: &mut World, numbers: std::ops::Range<usize>, connect: &str) {
     for number in numbers {
-        let wire = come(world, number, connect, "subscribe 1 fleet/#/orders=1 fleet/all=1");
+        let wire = come(world, number, connect, "subscribe 1 fleet/+/orders=1");
         world.say(wire, &mqtt::Client::default().written("disconnect"));
         world.settle();
         world.vanish(wire);
@@ -106,7 +70,7 @@ fn a_session_that_sleeps_takes_400_bytes_whatever_it_misses() {
     client.written("connect v5 says clean");
     let before = held_beside_sockets(&world);
     for number in 1..=100 {
-        let packet = format!("publish fleet/all q1 id={number} : {}", "x".repeat(1000));
+        let packet = format!("publish fleet/7/orders q1 id={number} : {}", "x".repeat(1000));
         let bytes = client.written(&packet);
         world.say(wire, &bytes);
         world.settle();
