@@ -43,7 +43,7 @@ fn all() -> impl Iterator<Item = &'static Key> {
     about_others.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
 }
 
-/// Those about the server.
+/// The keys about the server itself.
 const KEYS: &[Key] = &[
     Key {
         name: "listen",

@@ -33,11 +33,11 @@ pub struct Subscription {
     pub fields: Option<Arc<Projection>>,
     /// A key that passed the filter and no longer does is announced once.
     pub leave: bool,
-    /// What its subscriber wants of each message, in a dialect that tells events in packets.
+    /// What the subscriber wants of each message, in a dialect that tells events in packets.
     pub delivery: Delivery,
     /// The dialect in which it is told events, where that is not its connection's; of the same protocol, which has to keep such subscriptions apart.
     pub told_in: Option<DialectId>,
-    /// What its subscriber's tokens force on it, besides what `filter` says of them.
+    /// What the subscriber's tokens force on the subscription, besides what `filter` says of them.
     pub forced: Forced,
 }
 
@@ -46,7 +46,7 @@ pub struct Subscription {
 pub struct Delivery {
     /// The highest quality of service: 0, 1 or 2.
     pub qos: u8,
-    /// Whether it is told of each event that it was published to be retained.
+    /// Whether the subscriber is told of each event that it was published to be retained.
     pub retain_as_published: bool,
     /// What the subscriber calls the subscription, to be said with each of its events.
     pub number: Option<NonZeroU32>,
@@ -136,7 +136,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// The same, called otherwise.
+    /// The subscription under another id.
     #[must_use]
     pub fn called(&self, id: &SubId) -> Self {
         Self { id: Arc::clone(id), ..self.clone() }
@@ -161,7 +161,7 @@ impl Subscription {
         (delivery, forced, told_in).hash(hasher);
     }
 
-    /// Whether it is not for an event because of who published that.
+    /// Whether the subscription is not for an event because of who published that.
     #[must_use]
     pub fn excludes(&self, event: &Event) -> bool {
         self.delivery.without != 0 && self.delivery.without == event.publisher()

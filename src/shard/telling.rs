@@ -23,7 +23,7 @@ use super::stats::Deflated;
 use super::turn::Turn;
 use crate::batch::Budget;
 
-/// One shard's.
+/// The parts of a shard that tell: what `work` works with.
 #[derive(Debug)]
 pub(super) struct Telling {
     pub(super) turn: Turn,
@@ -38,16 +38,16 @@ pub(super) struct Telling {
     /// When playbacks are to be looked at.
     pub(super) plays: Plays,
     /// Buffers that live from event to event; `None` while they are used. What is taken and put back for each event is a pointer.
-    scratch: Option<Box<Scratch>>,
+    buffers: Option<Box<FanoutBuffers>>,
     /// What events are encoded with that are for one connection of a class of its own, likewise.
     alone: Option<Box<Encoded>>,
     codec: Rc<Codec>,
 }
 
-/// What one event is for whom, while it is fanned out.
+/// Buffers of a fan-out: what one event is for whom.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// Classes that want it.
+pub(super) struct FanoutBuffers {
+    /// Classes that want the event.
     pub(super) classes: Vec<ClassId>,
     pub(super) encoded: Encoded,
     /// Classes for whose subscriptions more is forced than was matched.
@@ -75,9 +75,9 @@ impl Telling {
             past_room: PastRoom::new(settings.memory.replays_bytes_max),
             plays: Plays::default(),
             shapings: Shapings::new(settings.memory.shaping_bytes_max),
-            scratch: Some(Box::new(Scratch {
+            buffers: Some(Box::new(FanoutBuffers {
                 encoded: Encoded::new(&codec),
-                ..Scratch::default()
+                ..FanoutBuffers::default()
             })),
             alone: Some(Box::new(Encoded::new(&codec))),
             codec,
@@ -95,12 +95,12 @@ impl Telling {
     }
 
     /// What events are fanned out with, which is to be put back.
-    pub(super) fn take_scratch(&mut self) -> Box<Scratch> {
-        self.scratch.take().unwrap_or_default()
+    pub(super) fn take_buffers(&mut self) -> Box<FanoutBuffers> {
+        self.buffers.take().unwrap_or_default()
     }
 
-    pub(super) fn put_back_scratch(&mut self, scratch: Box<Scratch>) {
-        self.scratch = Some(scratch);
+    pub(super) fn put_back_buffers(&mut self, buffers: Box<FanoutBuffers>) {
+        self.buffers = Some(buffers);
     }
 
     /// What events are encoded with that are for one connection, which is to be put back.

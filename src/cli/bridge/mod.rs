@@ -30,9 +30,9 @@ use crate::cli::connect::TrustArgs;
 use crate::cli::limits::BRIDGE_CLIENTS_MAX;
 use crate::cli::limits::BRIDGE_PENDING_MAX;
 use crate::cli::say;
-use crate::cli::wait::Either;
 use crate::cli::wait::Stop;
-use crate::cli::wait::either;
+use crate::client::wait::Either;
+use crate::client::wait::either;
 
 /// What `fanwire bridge` can be told.
 #[derive(Debug, clap::Args)]

@@ -21,7 +21,7 @@ use super::options::missing;
 use super::options::optional;
 use super::options::parse_since;
 use super::options::slow;
-use super::playback::Asked;
+use super::playback::PlaybackOptions;
 use super::playback::seek;
 use crate::dialect::Change;
 use crate::dialect::Delivery;
@@ -112,7 +112,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         forced: Forced::default(),
     };
     subscription.check()?;
-    let playback = Asked::of_members(members)?.playback(&since)?;
+    let playback = PlaybackOptions::of_members(members)?.playback(&since)?;
     Ok(Command::Subscribe { subscription: Arc::new(subscription), since, playback })
 }
 

@@ -28,8 +28,8 @@ pub(super) struct Glance {
     literal: Literal,
 }
 
-/// What stands behind a name.
-enum Seen<'a> {
+/// What a glance finds behind a name.
+enum Behind<'a> {
     /// The name is no member's.
     Nothing,
     Value(Value<'a>),
@@ -69,9 +69,9 @@ impl Glance {
     pub(super) fn refuses(&self, payload: &[u8], work: &Work) -> bool {
         let seen = self.look(payload);
         let list = match &seen {
-            Seen::Nothing => &[][..],
-            Seen::Value(value) => std::slice::from_ref(value),
-            Seen::Unclear => return false,
+            Behind::Nothing => &[][..],
+            Behind::Value(value) => std::slice::from_ref(value),
+            Behind::Unclear => return false,
         };
         let none = Values { list: &[], first: 0 };
         let (own, term) = (Work::default(), &self.literal.term);
@@ -83,25 +83,25 @@ impl Glance {
         true
     }
 
-    fn look<'a>(&self, payload: &'a [u8]) -> Seen<'a> {
+    fn look<'a>(&self, payload: &'a [u8]) -> Behind<'a> {
         if memchr(b'\\', payload).is_some() {
-            return Seen::Unclear;
+            return Behind::Unclear;
         }
-        let Some(at) = self.name.find(payload) else { return Seen::Nothing };
+        let Some(at) = self.name.find(payload) else { return Behind::Nothing };
         let behind = payload.get(at + self.name.needle().len()..).unwrap_or_default();
         if self.name.find(behind).is_some() {
-            return Seen::Unclear;
+            return Behind::Unclear;
         }
         match behind.trim_ascii_start() {
             [b':', value @ ..] => value_of(value.trim_ascii_start()),
             // A text that reads like the name.
-            _ => Seen::Nothing,
+            _ => Behind::Nothing,
         }
     }
 }
 
 /// The value that a text without a backslash begins with.
-fn value_of(text: &[u8]) -> Seen<'_> {
+fn value_of(text: &[u8]) -> Behind<'_> {
     let read = match text {
         [b'"', rest @ ..] => until(rest, |byte| byte == b'"').map(Value::Text),
         [b'-' | b'0'..=b'9', ..] => {
@@ -114,7 +114,7 @@ fn value_of(text: &[u8]) -> Seen<'_> {
         }
         _ => None,
     };
-    read.map_or(Seen::Unclear, Seen::Value)
+    read.map_or(Behind::Unclear, Behind::Value)
 }
 
 /// What stands before the first byte of a kind.

@@ -253,7 +253,7 @@ impl Filter {
         let names: Vec<Cow<'_, str>> = names.collect();
         let mut unread_names = names.iter();
         let mut values: Vec<Value<'_>> = Vec::new();
-        let mut spans: Vec<Span> = Vec::new();
+        let mut spans: Vec<SourceSpan> = Vec::new();
         for source in &self.0.sources {
             let start = values.len();
             match source {
@@ -270,7 +270,7 @@ impl Filter {
                     values.extend(first.into_iter().flat_map(of_path));
                 }
             }
-            spans.push(Span { start, end: values.len() });
+            spans.push(SourceSpan { start, end: values.len() });
         }
         let of_source = |source| {
             let span = spans.get(usize::from(source)).copied().unwrap_or_default();
@@ -295,7 +295,7 @@ impl Filter {
         self.0.sources.iter().flat_map(Source::paths)
     }
 
-    /// Whether it looks into payloads: then no payload that is bytes passes, whatever it asks.
+    /// Whether the filter looks into payloads: then no payload that is bytes passes, whatever it asks.
     #[must_use]
     pub fn reads_payload(&self) -> bool {
         self.paths().next().is_some()
@@ -326,13 +326,13 @@ pub struct Evaluated {
     pub passes: bool,
     /// The steps that it took.
     pub steps: u64,
-    /// It took more than a filter may take for one event, and so it is not known whether the event passes.
+    /// The filter took more steps than it may for one event, and so it is not known whether the event passes.
     pub is_spent: bool,
 }
 
 /// Where the values of a source stand in a list of all.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+struct SourceSpan {
     start: usize,
     end: usize,
 }
@@ -348,7 +348,7 @@ impl Source {
         .iter()
     }
 
-    /// What it calls the topic, if that is what it reads.
+    /// What the source calls the topic, if that is what it reads.
     pub(in crate::matcher) fn name_of<'t>(&'t self, topic: &'t TopicName) -> Option<Cow<'t, str>> {
         match self {
             Self::Name(naming) => Some(naming.name_of(topic)),

@@ -1,4 +1,4 @@
-"""The conformance script with the Python client, which is built as a wheel and installed for it, as its users have it."""
+"""The conformance script with the Python client, which is built as a wheel and installed for it, as its users have it, and with the JavaScript client."""
 
 import pathlib
 import subprocess
@@ -14,6 +14,14 @@ ADAPTER = pathlib.Path(__file__).parent / "conformance_adapter.py"
 class Conformance(unittest.TestCase):
     def test_the_client_passes(self):
         ran = subprocess.run([sys.executable, SCRIPT, "--server", BINARY, "--", sys.executable, ADAPTER], stdout=subprocess.PIPE, text=True, check=False)
+        print(ran.stdout)
+        self.assertEqual(ran.returncode, 0)
+        self.assertIn(" passed, 0 failed", ran.stdout)
+
+    def test_the_javascript_client_passes(self):
+        # Before Node 22 there is no WebSocket without asking for it.
+        node = ["node", "--no-warnings", "--experimental-websocket", ROOT / "tests/clients/js/conformance_adapter.mjs"]
+        ran = subprocess.run([sys.executable, SCRIPT, "--server", BINARY, "--", *node], stdout=subprocess.PIPE, text=True, check=False)
         print(ran.stdout)
         self.assertEqual(ran.returncode, 0)
         self.assertIn(" passed, 0 failed", ran.stdout)

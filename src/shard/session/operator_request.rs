@@ -27,14 +27,14 @@ use crate::wire::http::Head;
 
 /// What an operator asks for, as far as a request's head says it.
 #[derive(Debug)]
-pub(in super::super) struct Asked {
+pub(in super::super) struct OperatorRequest {
     what: Inquire,
     pub(super) path: String,
     rows: Result<usize, Refusal>,
     after: Option<String>,
 }
 
-impl Asked {
+impl OperatorRequest {
     pub(in super::super) fn of(what: Inquire, path: &str, head: &Head) -> Self {
         let rows = match head.query_value("limit") {
             None => Ok(ADMIN_ROWS_DEFAULT),
@@ -95,7 +95,7 @@ fn event_of(raw: &RawValue) -> Result<Draft, Refusal> {
     own::event_of(raw.get())
 }
 
-impl Asked {
+impl OperatorRequest {
     pub(super) fn deed(&self, body: &[u8], (now, shards): (Now, &Shards)) -> Result<Deed, Refusal> {
         let rows = self.rows.clone()?;
         Ok(match self.what {

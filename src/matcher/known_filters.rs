@@ -1,7 +1,7 @@
-//! The distinct filters of all wishes, each with what the index and its evaluation need.
+//! The distinct filters of all subscriptions, each with what the index and its evaluation need.
 //!
 //! Invariant: what a filter counted when it came (slots, dimensions, positions) it gives back when its last user goes. Never looks
-//! at topics or wishes.
+//! at topics or subscriptions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,17 +33,17 @@ impl FilterId {
 pub(super) struct Filters {
     by_filter: HashMap<Filter, FilterId, RandomState>,
     /// By filter; `None` where a number is free.
-    live: Vec<Option<Live>>,
+    known: Vec<Option<KnownFilter>>,
     /// By filter.
-    asked: Vec<Asked>,
+    answers: Vec<LastAnswer>,
     free: Vec<FilterId>,
     pub(super) slots: Slots,
     pub(super) dimensions: Dimensions,
 }
 
-/// A filter that some wish has.
+/// A filter that some subscription has.
 #[derive(Debug)]
-struct Live {
+struct KnownFilter {
     filter: Filter,
     uses: u32,
     /// By source of the filter.
@@ -53,11 +53,11 @@ struct Live {
 
 /// What is touched of a filter for an event.
 #[derive(Debug)]
-struct Asked {
+struct LastAnswer {
     /// The number of the last event that it was asked about, and the answer.
     event_number: u64,
     passed: bool,
-    /// It looks into payloads.
+    /// The filter looks into payloads.
     reads_payload: bool,
     program: Program,
 }
@@ -66,8 +66,8 @@ impl Filters {
     /// Counts one more use of a filter.
     pub(super) fn insert(&mut self, filter: &Filter) -> FilterId {
         if let Some(id) = self.by_filter.get(filter) {
-            if let Some(Some(live)) = self.live.get_mut(id.index()) {
-                live.uses += 1;
+            if let Some(Some(known)) = self.known.get_mut(id.index()) {
+                known.uses += 1;
             }
             return *id;
         }
@@ -75,17 +75,17 @@ impl Filters {
             filter.sources().iter().map(|source| self.slots.insert(source)).collect();
         let clauses = clause::clauses_of(filter.expr(), &slots, &mut self.dimensions).into();
         let program = Program::new(filter.expr(), &slots, &mut self.slots);
-        let live = Some(Live { filter: filter.clone(), uses: 1, slots, clauses });
+        let known = Some(KnownFilter { filter: filter.clone(), uses: 1, slots, clauses });
         let reads_payload = filter.reads_payload();
-        let asked = Asked { event_number: 0, passed: false, reads_payload, program };
+        let answer = LastAnswer { event_number: 0, passed: false, reads_payload, program };
         let id = if let Some(id) = self.free.pop() {
-            self.live[id.index()] = live;
-            self.asked[id.index()] = asked;
+            self.known[id.index()] = known;
+            self.answers[id.index()] = answer;
             id
         } else {
-            self.live.push(live);
-            self.asked.push(asked);
-            FilterId(u32::try_from(self.live.len() - 1).expect("filters are counted in 32 bits"))
+            self.known.push(known);
+            self.answers.push(answer);
+            FilterId(u32::try_from(self.known.len() - 1).expect("filters are counted in 32 bits"))
         };
         self.by_filter.insert(filter.clone(), id);
         id
@@ -93,25 +93,25 @@ impl Filters {
 
     /// Counts one use less.
     pub(super) fn remove(&mut self, id: FilterId) {
-        let live = self.live[id.index()].as_mut().expect("only filters in use are removed");
-        live.uses -= 1;
-        if live.uses > 0 {
+        let known = self.known[id.index()].as_mut().expect("only filters in use are removed");
+        known.uses -= 1;
+        if known.uses > 0 {
             return;
         }
-        if let Some(live) = self.live[id.index()].take() {
-            self.by_filter.remove(&live.filter);
-            clause::release(&live.clauses, &mut self.dimensions);
-            self.asked[id.index()].program.release(&mut self.slots);
-            for slot in live.slots {
+        if let Some(known) = self.known[id.index()].take() {
+            self.by_filter.remove(&known.filter);
+            clause::release(&known.clauses, &mut self.dimensions);
+            self.answers[id.index()].program.release(&mut self.slots);
+            for slot in known.slots {
                 self.slots.remove(slot);
             }
         }
         self.free.push(id);
     }
 
-    /// Its alternatives, for the index.
+    /// The filter's alternatives, for the index.
     pub(super) fn clauses(&self, id: FilterId) -> impl Iterator<Item = ClauseRef> + use<> {
-        let clauses = self.live[id.index()].as_ref().map(|live| Arc::clone(&live.clauses));
+        let clauses = self.known[id.index()].as_ref().map(|known| Arc::clone(&known.clauses));
         let clauses = clauses.expect("the filter is in use");
         let count = u32::try_from(clauses.len()).expect("a filter has few clauses");
         (0..count).map(move |which| ClauseRef { clauses: Arc::clone(&clauses), which })
@@ -119,18 +119,18 @@ impl Filters {
 
     /// Whether a filter looks into payloads.
     pub(super) fn reads_payload(&self, id: FilterId) -> bool {
-        self.asked[id.index()].reads_payload
+        self.answers[id.index()].reads_payload
     }
 
     /// Whether the event passes the filter; evaluated once for each event number.
     #[inline]
     pub(super) fn passes(&mut self, id: FilterId, event_number: u64, facts: &Facts<'_>) -> bool {
-        let asked = &mut self.asked[id.index()];
-        if asked.event_number != event_number {
-            asked.event_number = event_number;
-            asked.passed = asked.program.passes(facts);
+        let answer = &mut self.answers[id.index()];
+        if answer.event_number != event_number {
+            answer.event_number = event_number;
+            answer.passed = answer.program.passes(facts);
         }
-        asked.passed
+        answer.passed
     }
 
     #[cfg(test)]
@@ -142,7 +142,7 @@ impl Filters {
     #[cfg(test)]
     pub(super) fn is_bare(&self) -> bool {
         self.by_filter.is_empty()
-            && self.live.iter().all(Option::is_none)
+            && self.known.iter().all(Option::is_none)
             && self.dimensions.is_bare()
             && self.slots.is_bare()
     }
