@@ -102,7 +102,7 @@ fn every_command_that_a_page_shows_can_be_typed() {
             count += 1;
             let mut path = Vec::new();
             helps.entry(path.clone()).or_insert_with(|| help(&[]).expect("it has help"));
-            let mut is_path = true;
+            let mut is_value = false;
             for word in words(command).into_iter().skip(1) {
                 let known = &helps[&path];
                 if let Some(option) = word.strip_prefix("--") {
@@ -110,22 +110,24 @@ fn every_command_that_a_page_shows_can_be_typed() {
                     if !name.is_empty() && !lists(known, &format!("--{name}")) {
                         wrong.push(format!("{}: {command}: no option --{name}", page.display()));
                     }
-                    is_path = false;
+                    is_value = !option.contains('=');
                     continue;
                 }
-                // What stands behind a command that has commands is one of them.
-                let has_commands = known.contains("\nCommands:\n");
-                if !is_path || !has_commands {
+                let may_be_value = std::mem::take(&mut is_value);
+                if !known.contains("\nCommands:\n") {
                     continue;
                 }
+                // What stands behind a command that has commands is one of them, or an option's value. What is no word at all is the program's own text.
                 let is_word = word.bytes().all(|byte| byte.is_ascii_lowercase());
                 if is_word && lists(known, &word) {
                     path.push(word);
                     helps
                         .entry(path.clone())
                         .or_insert_with_key(|path| help(path).expect("it is listed"));
-                } else if is_word {
+                } else if is_word && !may_be_value {
                     wrong.push(format!("{}: {command}: no command {word}", page.display()));
+                } else if !may_be_value {
+                    break;
                 }
             }
         }
