@@ -11,10 +11,9 @@ use rumqttc::MqttOptions;
 use rumqttc::Transport;
 
 use super::tunnel::Tunnel;
-use crate::cli::connect::TrustArgs;
-use crate::cli::connect::Way;
-use crate::cli::endpoint::Endpoint;
 use crate::cli::limits::BRIDGE_BYTES_MAX;
+use crate::cli::trust::TrustArgs;
+use crate::client::endpoint::Endpoint;
 
 /// How often it pings when nothing else is said.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -81,7 +80,7 @@ impl Reach {
             true => {
                 let Place { host, port, is_encrypted } = place.clone();
                 let endpoint = Endpoint { host, port, is_encrypted, base: String::new() };
-                Some(Tunnel::open(place.to_string(), Way::new(endpoint, trust)?)?)
+                Some(Tunnel::open(place.to_string(), trust.way(endpoint)?)?)
             }
             false => None,
         };

@@ -17,12 +17,12 @@ use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::cli::connect::Way;
-use crate::cli::limits::CONNECT_WAIT_MAX;
 use crate::cli::say;
-use crate::cli::wait::Either;
-use crate::cli::wait::either;
-use crate::cli::wait::entropy;
+use crate::client::connect::Way;
+use crate::client::limits::CONNECT_WAIT_MAX;
+use crate::client::wait::Either;
+use crate::client::wait::either;
+use crate::client::wait::entropy;
 
 /// Only its owner may look into it.
 const OWN_FOLDER: u32 = 0o700;
