@@ -44,4 +44,6 @@ pub mod config;
 
 pub mod server;
 
+pub mod client;
+
 pub mod cli;

@@ -5,11 +5,10 @@
 
 mod admin;
 mod bridge;
+mod client;
 mod config;
-mod connect;
 mod demo;
 mod doctor;
-mod endpoint;
 mod history;
 mod http;
 mod limits;
@@ -20,6 +19,7 @@ mod tables;
 #[cfg(test)]
 mod testing;
 pub mod token;
+mod trust;
 mod wait;
 
 use std::future::Future;
@@ -30,12 +30,10 @@ use crate::clock::Clock;
 
 pub use admin::AdminArgs;
 pub use bridge::BridgeArgs;
+pub use client::ClientArgs;
 pub use config::ConfigArgs;
-pub use connect::TrustArgs;
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
-pub use endpoint::Endpoint;
-pub use endpoint::EndpointError;
 pub use history::HistoryArgs;
 pub use publish::PublishArgs;
 pub use serve::ServeArgs;
@@ -43,6 +41,7 @@ pub use serve::serve;
 pub use subscribe::SubscribeArgs;
 pub use tables::TablesArgs;
 pub use token::TokenArgs;
+pub use trust::TrustArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
 pub(crate) fn say(text: &str) {
@@ -77,6 +76,12 @@ pub fn subscribe(arguments: SubscribeArgs) -> ExitCode {
 #[must_use]
 pub fn bridge(arguments: BridgeArgs) -> ExitCode {
     run(bridge::run(arguments))
+}
+
+/// `fanwire client`.
+#[must_use]
+pub fn client(arguments: ClientArgs) -> ExitCode {
+    run(client::run(arguments))
 }
 
 /// `fanwire demo`.

@@ -34,7 +34,7 @@ const FLOORS: [&[&str]; 7] = [
     &["position", "tables"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "outbound", "admin", "store", "backend", "webhook", "ingest"],
+    &["conn", "outbound", "admin", "store", "backend", "webhook", "ingest", "client"],
     &["config", "server", "cli"],
 ];
 
@@ -63,10 +63,12 @@ const STEPS: [(&str, &str, &str); 12] = [
 ];
 
 /// Modules that import less than their floor allows.
-const STRICTER: [(&str, &[&str]); 2] = [
+const STRICTER: [(&str, &[&str]); 3] = [
     // Every key's bounds are numbers from there, what may be set of a dialect is declared in its folder, and nothing that is configured may
     // reach back.
     ("config", &["limits", "dialect"]),
+    // A client knows of the server what anybody can know; what a moment is like is the same for both.
+    ("client", &["event"]),
     // Bytes without a socket: whoever reads them adds the meaning.
     ("wire", &["limits"]),
 ];

@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod conformance;
 mod data_folder;
 mod demo;
 mod doctor;

@@ -139,6 +139,9 @@ func (t *talk) open() {
 	t.isOpen, c.isOpen, c.epoch = true, true, t.epoch
 	c.become(State{State: "open", Epoch: t.epoch})
 	socket := c.socket
+	if c.options.Steady == 0 {
+		c.failures = 0
+	}
 	time.AfterFunc(c.options.Steady, func() {
 		c.lock.Lock()
 		defer c.lock.Unlock()

@@ -42,14 +42,14 @@ use tokio::time::Sleep;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
-use crate::cli::connect::Stream;
-use crate::cli::connect::Way;
-use crate::cli::http::io_error;
-use crate::cli::limits::CONNECT_WAIT_MAX;
-use crate::cli::limits::MESSAGE_BYTES_MAX;
-use crate::cli::limits::RESPONSE_BYTES_MAX;
-use crate::cli::limits::SILENCE_MAX;
-use crate::cli::wait::entropy;
+use crate::client::connect::Stream;
+use crate::client::connect::Way;
+use crate::client::connect::io_error;
+use crate::client::limits::CONNECT_WAIT_MAX;
+use crate::client::limits::MESSAGE_BYTES_MAX;
+use crate::client::limits::REFUSAL_BYTES_MAX;
+use crate::client::limits::SILENCE_MAX;
+use crate::client::wait::entropy;
 
 const PROTOCOL: &str = "fanwire.v1";
 
@@ -190,7 +190,7 @@ impl fmt::Debug for Socket {
     }
 }
 
-fn closed(payload: &[u8]) -> SocketError {
+pub(super) fn closed(payload: &[u8]) -> SocketError {
     match payload.split_first_chunk::<2>() {
         Some((code, reason)) => SocketError::Closed {
             code: u16::from_be_bytes(*code),
@@ -203,7 +203,7 @@ fn closed(payload: &[u8]) -> SocketError {
 }
 
 /// Asks for a WebSocket, and checks the answer whole.
-async fn shake_hands(way: &Way) -> Result<Upgraded, SocketError> {
+pub(super) async fn shake_hands(way: &Way) -> Result<Upgraded, SocketError> {
     let stream = way.connect().await.map_err(SocketError::Connect)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(Heard::new(stream)))
         .await
@@ -234,7 +234,7 @@ async fn shake_hands(way: &Way) -> Result<Upgraded, SocketError> {
     })?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status().as_u16();
-        let said = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
+        let said = Limited::new(response.into_body(), REFUSAL_BYTES_MAX).collect().await;
         let said = said.map_or_else(|_| Bytes::new(), Collected::to_bytes);
         return Err(SocketError::Refused { status, said: reason(&said) });
     }

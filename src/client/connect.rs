@@ -1,7 +1,7 @@
 //! A connection to a server, as TCP or as TLS over it, and whom to trust with the latter.
 //!
-//! Invariants: a connection is made within `CONNECT_WAIT_MAX`, the TLS handshake included; without `--insecure` the server has shown a certificate
-//! for its name that the machine's authorities, or those of `--ca`, vouch for. Never looks at what is said.
+//! Invariants: a connection is made within `CONNECT_WAIT_MAX`, the TLS handshake included; unless `Trust::anyone` the server has shown a certificate
+//! for its name that the machine's authorities, or those of `Trust::authorities`, vouch for. Never looks at what is said.
 
 use std::fmt;
 use std::io;
@@ -33,25 +33,18 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::cli::endpoint::Endpoint;
-use crate::cli::limits::CONNECT_WAIT_MAX;
-use crate::cli::say;
+use crate::client::endpoint::Endpoint;
+use crate::client::limits::CONNECT_WAIT_MAX;
 
-/// Whom to trust.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct TrustArgs {
-    /// Trust the certificate authorities of this PEM file instead of the machine's.
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// Take any certificate: whoever is in between can read and change everything.
-    #[arg(long, conflicts_with = "ca")]
-    pub insecure: bool,
-    /// Show the certificate of this PEM file to a server that asks who you are.
-    #[arg(long, value_name = "FILE", requires = "certificate_key")]
-    pub certificate: Option<PathBuf>,
-    /// The certificate's private key, in PEM.
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    pub certificate_key: Option<PathBuf>,
+/// Whom to trust with an encrypted connection, and as whom to come. Usually: the machine's authorities, as nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// A PEM file with the certificate authorities that are trusted instead of the machine's.
+    pub authorities: Option<PathBuf>,
+    /// Any certificate is taken: whoever is in between can read and change everything.
+    pub anyone: bool,
+    /// PEM files with a certificate and its private key, shown to a server that asks for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// A server, and how it is connected to.
@@ -84,14 +77,9 @@ impl Way {
     ///
     /// # Errors
     /// If the authorities cannot be read, or there are none.
-    pub(crate) fn new(endpoint: Endpoint, trust: &TrustArgs) -> io::Result<Self> {
+    pub(crate) fn new(endpoint: Endpoint, trust: &Trust) -> io::Result<Self> {
         if !endpoint.is_encrypted {
             return Ok(Self::plain(endpoint));
-        }
-        if trust.insecure {
-            say(&format!(
-                "fanwire: {endpoint}: --insecure: whoever is in between can read and change everything"
-            ));
         }
         let tls = TlsConnector::from(Arc::new(client_config(trust)?));
         Ok(Self { endpoint, tls: Some(tls) })
@@ -116,12 +104,21 @@ impl Way {
     }
 }
 
-fn client_config(trust: &TrustArgs) -> io::Result<ClientConfig> {
+/// What the socket said, if that is what an error is about.
+pub(crate) fn io_error(error: hyper::Error) -> io::Error {
+    let cause = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<io::Error>());
+    match cause {
+        Some(cause) => io::Error::new(cause.kind(), cause.to_string()),
+        None => io::Error::new(io::ErrorKind::UnexpectedEof, error),
+    }
+}
+
+fn client_config(trust: &Trust) -> io::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    if trust.insecure {
+    if trust.anyone {
         let anyone = Arc::new(Anyone(provider));
         let builder = builder.dangerous().with_custom_certificate_verifier(anyone);
         return as_whom(builder, trust);
@@ -132,9 +129,9 @@ fn client_config(trust: &TrustArgs) -> io::Result<ClientConfig> {
 /// Shows a certificate, if there is one.
 fn as_whom(
     builder: ConfigBuilder<ClientConfig, WantsClientCert>,
-    trust: &TrustArgs,
+    trust: &Trust,
 ) -> io::Result<ClientConfig> {
-    let (Some(file), Some(key_file)) = (&trust.certificate, &trust.certificate_key) else {
+    let Some((file, key_file)) = &trust.identity else {
         return Ok(builder.with_no_client_auth());
     };
     let named = |path: &Path, error: &dyn fmt::Display| {
@@ -146,8 +143,8 @@ fn as_whom(
     builder.with_client_auth_cert(chain, key).map_err(|error| named(file, &error))
 }
 
-fn authorities(trust: &TrustArgs) -> io::Result<RootCertStore> {
-    let (certificates, whose) = match &trust.ca {
+fn authorities(trust: &Trust) -> io::Result<RootCertStore> {
+    let (certificates, whose) = match &trust.authorities {
         Some(path) => {
             let whose = path.display().to_string();
             let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
@@ -283,7 +280,7 @@ mod tests {
         }
     }
 
-    fn heard(url: impl Fn(SocketAddr) -> String, trust: &TrustArgs) -> io::Result<String> {
+    fn heard(url: impl Fn(SocketAddr) -> String, trust: &Trust) -> io::Result<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -304,20 +301,20 @@ mod tests {
 
     #[test]
     fn a_server_is_trusted_by_its_authority_and_by_name() {
-        let ours = TrustArgs { ca: Some(fixture("ca.pem")), ..TrustArgs::default() };
+        let ours = Trust { authorities: Some(fixture("ca.pem")), ..Trust::default() };
         let by_name = |address: SocketAddr| format!("wss://localhost:{}", address.port());
         let by_address = |address: SocketAddr| format!("https://{address}");
         assert_eq!(heard(by_name, &ours).unwrap(), "hello");
         assert_eq!(heard(by_address, &ours).unwrap(), "hello");
-        let stranger = heard(by_name, &TrustArgs::default()).unwrap_err().to_string();
+        let stranger = heard(by_name, &Trust::default()).unwrap_err().to_string();
         assert!(stranger.contains("certificate") || stranger.contains("authorities"), "{stranger}");
-        let anyone = TrustArgs { insecure: true, ..TrustArgs::default() };
+        let anyone = Trust { anyone: true, ..Trust::default() };
         assert_eq!(heard(by_address, &anyone).unwrap(), "hello");
     }
 
     #[test]
     fn a_file_without_authorities_is_named() {
-        let trust = TrustArgs { ca: Some(fixture("README.md")), ..TrustArgs::default() };
+        let trust = Trust { authorities: Some(fixture("README.md")), ..Trust::default() };
         let way = Way::new(Endpoint::parse("https://localhost").unwrap(), &trust);
         let error = way.unwrap_err().to_string();
         assert!(error.contains("README.md") && error.contains("--ca"), "{error}");

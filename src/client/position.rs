@@ -9,48 +9,56 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::cli::limits::POSITION_TOPICS_MAX;
+use crate::client::limits::POSITION_TOPICS_MAX;
 use crate::event::moment;
 
 /// What `since` of a `subscribe` may be; it is written as the protocol writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Since {
+pub enum Since {
+    /// With what happens from now on.
     #[default]
     Live,
+    /// With everything that history holds, or with the last event of each key.
     Word(Word),
+    /// Behind a position that was reached before.
     Position(Position),
+    /// With what was ordered at that moment or later.
     Time {
+        /// In microseconds since 1970.
         time_us: u64,
     },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Word {
+pub enum Word {
+    /// Everything that history holds.
     Earliest,
+    /// The last event of each key, of those not deleted.
     Last,
 }
 
 /// A place in any number of topics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Position {
-    pub(crate) epoch: String,
+pub struct Position {
+    /// The numbering that the offsets are of.
+    pub epoch: String,
     /// For each topic the last offset that was seen.
     #[serde(default)]
-    pub(crate) offsets: BTreeMap<String, u64>,
+    pub offsets: BTreeMap<String, u64>,
     /// The moment that stands for all other topics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) time_us: Option<u64>,
+    pub time_us: Option<u64>,
     /// What was seen was told under another filter, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) filter_changed: bool,
+    pub filter_changed: bool,
 }
 
 /// A text is none of the forms of `since`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SinceError;
+pub struct SinceError;
 
 impl fmt::Display for SinceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,6 +73,11 @@ impl fmt::Display for SinceError {
 impl std::error::Error for SinceError {}
 
 impl Since {
+    /// Everything that history holds, then live.
+    pub const EARLIEST: Self = Self::Word(Word::Earliest);
+    /// The last event of each key, then live.
+    pub const LAST: Self = Self::Word(Word::Last);
+
     /// Whether events are told from there on in their order, so that they can be told at a pace.
     pub(crate) const fn is_place_in_time(&self) -> bool {
         match self {
@@ -74,7 +87,10 @@ impl Since {
     }
 
     /// Reads what a person wrote.
-    pub(crate) fn parse(text: &str) -> Result<Self, SinceError> {
+    ///
+    /// # Errors
+    /// If it is none of the forms.
+    pub fn parse(text: &str) -> Result<Self, SinceError> {
         match text {
             "earliest" => return Ok(Self::Word(Word::Earliest)),
             "last" => return Ok(Self::Word(Word::Last)),
@@ -155,6 +171,23 @@ impl Progress {
         };
         // Of topics that the server has forgotten the pattern is told, which is no place to come back to.
         topic.contains('*') || advance(&mut position.offsets, topic, offset)
+    }
+
+    /// From here on another filter holds: keys that the former one let pass may be inside all the same.
+    pub(crate) fn filter_changed(&mut self) {
+        let since = match &mut self.since {
+            Since::Position(position) => Some(position),
+            Since::Live | Since::Word(_) | Since::Time { .. } => None,
+        };
+        since.into_iter().chain(&mut self.seen).for_each(|place| place.filter_changed = true);
+    }
+
+    /// Where it stands; nowhere while a replay is under way that has no position.
+    pub(crate) const fn position(&self) -> Option<&Position> {
+        match (&self.since, &self.seen) {
+            (Since::Position(position), None) => Some(position),
+            _ => None,
+        }
     }
 
     /// The replay is complete. From here on the position is exact.

@@ -1,4 +1,4 @@
-//! What the server says, taken apart just far enough to print it and to know where it stands.
+//! What the server says, taken apart just far enough to know where it stands, to hand it on and to print it.
 //!
 //! A printed line is the message as it came, member for member and byte for byte, but for `subs`: there is one subscription. Members that
 //! this client does not know are printed too. Pure.
@@ -12,7 +12,19 @@ use serde::de::MapAccess;
 use serde::de::Visitor;
 use serde_json::value::RawValue;
 
-use crate::cli::subscribe::position::Position;
+use crate::client::position::Position;
+use crate::client::told::Event;
+use crate::client::told::Gap;
+use crate::client::told::Skipped;
+use crate::client::told::Told;
+
+/// What a subscription or a request is called.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Id {
+    Number(u64),
+    Text(String),
+}
 
 /// One message.
 #[derive(Debug)]
@@ -21,23 +33,55 @@ pub(crate) enum Message<'a> {
         epoch: String,
     },
     /// One event, gap or skipped, or the events of a batch.
-    Told(Vec<Told<'a>>),
+    Told(Vec<RawTold<'a>>),
+    /// A subscription has been agreed to.
+    Agreed {
+        id: Id,
+    },
     Live {
+        id: Id,
         position: Position,
         replayed: u64,
     },
-    Error(ServerError),
+    Updated {
+        id: Id,
+    },
+    /// A subscription has ended; with a reason if the client did not ask for it.
+    Ended {
+        id: Id,
+        reason: Option<String>,
+    },
+    /// `published`, `pong` or `authenticated`: the answer to a request, if it had an id.
+    Answer {
+        id: Option<Id>,
+        answer: Answer,
+    },
+    TokenExpiring,
+    Error {
+        id: Option<Id>,
+        error: ClientError,
+    },
     /// The server stops: come back after so many milliseconds.
     Reconnect {
         after_ms: u64,
     },
-    /// An answer that needs no reaction.
+    /// Something that this client does not know.
     Other,
 }
 
-/// Something to be printed.
+/// What a request is answered with; what an answer does not say is empty or 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Answer {
+    pub(crate) topic: String,
+    pub(crate) epoch: String,
+    pub(crate) offset: u64,
+    pub(crate) time_us: u64,
+}
+
+/// What a subscription is told, as it came.
 #[derive(Debug)]
-pub(crate) struct Told<'a> {
+pub(crate) struct RawTold<'a> {
     pub(crate) kind: Kind,
     /// Empty for what is about no topic alone.
     pub(crate) topic: Cow<'a, str>,
@@ -53,16 +97,32 @@ pub(crate) enum Kind {
     Skipped,
 }
 
-/// The server's objection.
+/// Something that the server refused, or that can no longer be answered.
+///
+/// `code` is one of the protocol's ([native](../../docs/dialects/native.md#error)), or `connection_lost` (sent, not answered: it may have been done or not),
+/// `closed`, `queue_full`, `unsubscribed`, `token` (a subscription that a new token does not cover).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct ServerError {
-    pub(crate) code: String,
+pub struct ClientError {
+    /// What it is about, for programs.
+    pub code: String,
+    /// The member that is at fault, if one is.
     #[serde(default)]
-    pub(crate) field: Option<String>,
-    pub(crate) message: String,
+    pub field: Option<Box<str>>,
+    /// What it is about, for people.
+    pub message: Box<str>,
 }
 
-impl fmt::Display for ServerError {
+impl ClientError {
+    pub(crate) fn new(code: &str, message: impl Into<Box<str>>) -> Self {
+        Self { code: code.to_owned(), field: None, message: message.into() }
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new("closed", "the client is closed")
+    }
+}
+
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.field {
             Some(field) => write!(f, "{field}: {} ({})", self.message, self.code),
@@ -71,7 +131,7 @@ impl fmt::Display for ServerError {
     }
 }
 
-impl std::error::Error for ServerError {}
+impl std::error::Error for ClientError {}
 
 /// A message is not what the protocol's page says.
 #[derive(Debug)]
@@ -97,42 +157,52 @@ impl<'a> Message<'a> {
         let members: Members<'a> = serde_json::from_slice(text)?;
         let kind: Cow<'_, str> = members.text("type")?;
         match &*kind {
-            "event" => Ok(Self::Told(vec![Told::new(Kind::Event, members)?])),
-            "gap" => Ok(Self::Told(vec![Told::new(Kind::Gap, members)?])),
-            "skipped" => Ok(Self::Told(vec![Told::new(Kind::Skipped, members)?])),
+            "event" => Ok(Self::Told(vec![RawTold::new(Kind::Event, members)?])),
+            "gap" => Ok(Self::Told(vec![RawTold::new(Kind::Gap, members)?])),
+            "skipped" => Ok(Self::Told(vec![RawTold::new(Kind::Skipped, members)?])),
             "batch" => {
                 let events: Vec<Members<'a>> = serde_json::from_str(members.required("events")?)?;
                 Ok(Self::Told(
                     events
                         .into_iter()
-                        .map(|event| Told::new(Kind::Event, event))
+                        .map(|event| RawTold::new(Kind::Event, event))
                         .collect::<Result<_, _>>()?,
                 ))
             }
             "welcome" => Ok(Self::Welcome { epoch: members.text("epoch")?.into_owned() }),
+            "subscribed" => Ok(Self::Agreed { id: members.id()? }),
+            "updated" => Ok(Self::Updated { id: members.id()? }),
+            "unsubscribed" => {
+                Ok(Self::Ended { id: members.id()?, reason: members.optional("reason")? })
+            }
             "live" => Ok(Self::Live {
+                id: members.id()?,
                 position: Position {
                     epoch: members.text("epoch")?.into_owned(),
                     offsets: serde_json::from_str(members.required("offsets")?)?,
-                    time_us: members.raw("time_us").map(serde_json::from_str).transpose()?,
+                    time_us: members.optional("time_us")?,
                     filter_changed: false,
                 },
-                replayed: members
-                    .raw("replayed")
-                    .map(serde_json::from_str)
-                    .transpose()?
-                    .unwrap_or(0),
+                replayed: members.optional("replayed")?.unwrap_or(0),
             }),
+            "published" | "pong" | "authenticated" => Ok(Self::Answer {
+                id: members.optional("id")?,
+                answer: serde_json::from_slice(text)?,
+            }),
+            "token_expiring" => Ok(Self::TokenExpiring),
             "reconnect" => Ok(Self::Reconnect {
                 after_ms: serde_json::from_str(members.required("after_ms")?)?,
             }),
-            "error" => Ok(Self::Error(serde_json::from_slice(text)?)),
+            "error" => Ok(Self::Error {
+                id: members.optional("id")?,
+                error: serde_json::from_slice(text)?,
+            }),
             _ => Ok(Self::Other),
         }
     }
 }
 
-impl<'a> Told<'a> {
+impl<'a> RawTold<'a> {
     fn new(kind: Kind, members: Members<'a>) -> Result<Self, NotProtocol> {
         let (topic, offset) = match kind {
             Kind::Event => {
@@ -142,6 +212,38 @@ impl<'a> Told<'a> {
             Kind::Skipped => (Cow::Borrowed(""), 0),
         };
         Ok(Self { kind, topic, offset, members })
+    }
+
+    /// The subscriptions that it is for.
+    pub(crate) fn subs(&self) -> Result<Vec<Id>, NotProtocol> {
+        Ok(serde_json::from_str(self.members.required("subs")?)?)
+    }
+
+    /// It as a value.
+    pub(crate) fn value(&self) -> Result<Told, NotProtocol> {
+        let members = &self.members;
+        let number = |name| Ok::<u64, NotProtocol>(serde_json::from_str(members.required(name)?)?);
+        Ok(match self.kind {
+            Kind::Event => Told::Event(Event {
+                topic: self.topic.clone().into_owned(),
+                key: members.optional("key")?.unwrap_or_default(),
+                op: members.text("op")?.into_owned(),
+                offset: self.offset,
+                time_us: number("time_us")?,
+                payload: RawValue::from_string(members.required("payload")?.to_owned())?,
+            }),
+            Kind::Gap => Told::Gap(Gap {
+                topic: self.topic.clone().into_owned(),
+                from: number("from")?,
+                to: self.offset,
+                reason: members.text("reason")?.into_owned(),
+            }),
+            Kind::Skipped => Told::Skipped(Skipped {
+                count: number("count")?,
+                from_us: number("from_us")?,
+                to_us: number("to_us")?,
+            }),
+        })
     }
 
     /// Appends it as one line of JSON.
@@ -179,6 +281,17 @@ impl<'a> Members<'a> {
 
     fn required(&self, name: &'static str) -> Result<&'a str, NotProtocol> {
         self.raw(name).ok_or_else(|| NotProtocol(serde::de::Error::missing_field(name)))
+    }
+
+    fn optional<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, NotProtocol> {
+        Ok(self.raw(name).map(serde_json::from_str).transpose()?)
+    }
+
+    fn id(&self) -> Result<Id, NotProtocol> {
+        Ok(serde_json::from_str(self.required("id")?)?)
     }
 
     fn text(&self, name: &'static str) -> Result<Cow<'a, str>, NotProtocol> {
@@ -266,7 +379,7 @@ mod tests {
     fn the_other_messages() {
         let live =
             br#"{"type":"live","id":1,"epoch":"e","offsets":{"t":4},"time_us":9,"replayed":40}"#;
-        let Message::Live { position, replayed } = Message::parse(live).unwrap() else {
+        let Message::Live { position, replayed, .. } = Message::parse(live).unwrap() else {
             panic!("live")
         };
         assert_eq!(
@@ -274,12 +387,18 @@ mod tests {
             ("e", 4, Some(9), 40)
         );
         let error = br#"{"type":"error","code":"bad_filter","field":"filter","message":"unexpected `<` at byte 4","id":1}"#;
-        let Message::Error(error) = Message::parse(error).unwrap() else { panic!("error") };
+        let Message::Error { error, .. } = Message::parse(error).unwrap() else { panic!("error") };
         assert_eq!(error.to_string(), "filter: unexpected `<` at byte 4 (bad_filter)");
         assert!(matches!(
             Message::parse(br#"{"type":"subscribed","id":1}"#).unwrap(),
-            Message::Other
+            Message::Agreed { id: Id::Number(1) }
         ));
+        let ended = br#"{"type":"unsubscribed","id":"map","reason":"token","later":{}}"#;
+        let Message::Ended { id, reason } = Message::parse(ended).unwrap() else { panic!("ended") };
+        assert_eq!((id, reason.as_deref()), (Id::Text("map".to_owned()), Some("token")));
+        let pong = br#"{"type":"pong","time_us":7}"#;
+        let Message::Answer { id, answer } = Message::parse(pong).unwrap() else { panic!("pong") };
+        assert_eq!((id, answer.time_us), (None, 7));
         assert!(matches!(Message::parse(br#"{"type":"news"}"#).unwrap(), Message::Other));
         for text in [
             "",
