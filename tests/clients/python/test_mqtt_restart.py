@@ -19,10 +19,10 @@ VERSIONS = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}
 
 
 class Stored(Server):
-    """A server on a folder that outlives it; whatever lies below `fleet` is durable."""
+    """A server on a folder that outlives it; `fleet` and whatever lies below it is durable, as `fleet/#` means both."""
 
     def __init__(self, folder, **settings):
-        durable = '[[history.durable]]\ntopics = ["fleet/**"]\n'
+        durable = '[[history.durable]]\ntopics = ["fleet", "fleet/**"]\n'
         super().__init__("epoll", data_dir=json.dumps(str(folder)), **settings)
         self.settings["mqtt.listen"] = '"127.0.0.1:0"'
         self.settings["topics_max"] = f"1000\n{durable}"
