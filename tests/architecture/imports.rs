@@ -177,7 +177,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
     (
         "admin",
         &[
-            &["party_figures"],
+            &["page", "party_figures"],
             &[
                 "board",
                 "cache_figures",
@@ -188,6 +188,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "orders",
                 "store_figures",
             ],
+            &["hook_figures"],
         ],
     ),
 ];

@@ -191,6 +191,9 @@ impl Shard {
         answer: Answer<'_>,
         now: Now,
     ) -> Vec<Step> {
+        if let Answer::TableFailed(error) = &answer {
+            self.stats.tally.fail_table(error.code);
+        }
         self.converse(id, now, |talk, context, steps| {
             let asker = talk.asker().expect("who asks hears the answer");
             asker.answered(ticket, answer, context, steps);
