@@ -128,10 +128,10 @@ fn start(tools: &Tools, configuration: &str) -> Result<(Server, SocketAddr), Att
     Ok((Server::start(tools, 1, &configuration)?, subject::local(port)))
 }
 
-/// A client subscribes to a topic of its own, and goes.
+/// A client subscribes to what all are told, and goes.
 fn fall_asleep(addr: SocketAddr, number: u64) -> Result<(), AttackError> {
     let connect = mqtt::connect_to_stay(&format!("vehicle-{number}"));
-    let subscribe = mqtt::subscribe(&[format!("fleet/{number}/orders"), "fleet/all".to_owned()], 1);
+    let subscribe = mqtt::subscribe(&["fleet/+/orders".to_owned()], 1);
     let mut client = Client::connect(addr, &[&connect, &subscribe])?;
     client.wait_for(SUBACK)?;
     client.stream.write_all(&mqtt::DISCONNECT)?;
@@ -170,7 +170,7 @@ fn sleepers(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let asleep = server.resident()?.saturating_sub(before);
     for number in 0..missed {
         server.ask(&post(
-            "fleet/all",
+            "fleet/all/orders",
             &format!("{{\"n\":{number},\"p\":\"{}\"}}", "x".repeat(900)),
         ))?;
     }

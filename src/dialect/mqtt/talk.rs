@@ -210,8 +210,8 @@ impl Conversation {
         let why = "the session cannot be kept: there is no room for it on the server's disk";
         match &self.state {
             State::Open(terms) if self.is_entering => {
-                let client = (terms.version, terms.packet_bytes_max);
-                say_refused(client, Reason::QUOTA_EXCEEDED, why, steps);
+                let whom = (terms.version, terms.packet_bytes_max);
+                say_refused(whom, Reason::QUOTA_EXCEEDED, why, steps);
             }
             _ => Self::end_for(Fault::of(Reason::QUOTA_EXCEEDED, why), steps),
         }
