@@ -225,11 +225,13 @@ pub const STORE_PAGES_ASKED_MAX: usize = 64 * 1024;
 pub const STORE_SYNC_MS: u64 = 200;
 /// Milliseconds that it may be let lie by the configuration.
 pub const STORE_SYNC_MS_MAX: u64 = 60_000;
-/// Bytes of the store besides what its share of the memory is for: its lanes, the group that is written, the blocks that are read.
-pub const STORE_BYTES: usize = 24 * 1024 * 1024;
+/// Bytes of the store besides what its share of the memory is for: its lanes, the group that is written, sessions that are, the blocks that are read.
+pub const STORE_BYTES: usize = 27 * 1024 * 1024;
 /// The store has one such part of the memory for history, if there is one: to know which event of each key is its newest, for last events that outlive their segments,
 /// for what was revoked, and for blocks that were read of late. It is divided into so many again.
 pub const STORE_SHARE: u64 = 4;
+/// The store has one such part of its share of the memory to find sessions in the folder; at the limit further ones are not written: the client that waits for it is refused with 0x97.
+pub const STORE_SESSIONS_SHARE: usize = 16;
 /// Microseconds after which the store looks again for segments that may be let go of, and for room if there was none.
 pub const STORE_TIDY_US: u64 = 1_000_000;
 /// Microseconds that it lets segments lie beyond that as long as somebody reads.
@@ -244,6 +246,7 @@ const _: () = assert!(
         + STORE_BEFORES_BYTES_MAX
         + 2 * LOG_BLOCK_BYTES_MAX
         + LOG_BUFFER_KEPT_BYTES_MAX
+        + 3 * SESSIONS_GROUP_BYTES_MAX
         <= STORE_BYTES
 );
 

@@ -249,7 +249,7 @@ impl Server {
                 false => Arc::clone(&epoch),
             };
             let mut shard = Shard::new(id, shard_count, settings, epoch);
-            shard.restore(&past.restored[id.index()]);
+            shard.restore(&past.restored[id.index()], Clock::start().now());
             shard
         };
         let store = topics.as_ref().map(|topics| BeginStore {

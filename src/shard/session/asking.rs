@@ -224,7 +224,7 @@ impl Waits {
                 (awaited.ticket.clone(), false)
             }
             Some(Awaited::Hook(awaited)) => (awaited.ticket.clone(), awaited.is_behind_a_write),
-            Some(Awaited::Run(_) | Awaited::Name(_)) | None => return None,
+            Some(Awaited::Run(_) | Awaited::Name(_) | Awaited::Kept(_)) | None => return None,
         };
         if is_last {
             self.asked = None;
@@ -256,6 +256,7 @@ fn confined(
         | Request::Identify { .. }
         | Request::Enter { .. }
         | Request::Claim { .. }
+        | Request::Keep
         | Request::Resume(_)
         | Request::Admit(_)
         | Request::Hook(_)
