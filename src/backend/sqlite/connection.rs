@@ -50,6 +50,8 @@ pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Connection, rusqlite
     let connection = Connection::open_with_flags(path, how | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    // Else SQLite looks at the values that are bound, a limit's among them, and prepares the statement anew for each.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(Duration::from_millis(SQLITE_BUSY_MS))?;
     connection.set_prepared_statement_cache_capacity(SQLITE_STATEMENTS_MAX);
     if purpose == Purpose::Write {
@@ -140,4 +142,48 @@ pub(super) fn table_error(error: &rusqlite::Error, sql: &str) -> TableError {
     }
     let said = DatabaseSaid { detail: error.to_string().into(), sql: sql.into() };
     TableError { database: Some(Box::new(said)), ..TableError::new(code, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::tables::Column;
+    use crate::tables::Query;
+    use crate::tables::Type;
+    use crate::tables::sql::Engine;
+
+    #[test]
+    fn a_statement_is_prepared_once_whatever_is_bound() {
+        let path = std::env::temp_dir().join(format!("fanwire-once-{}.sqlite", std::process::id()));
+        let connection = open(&path, Purpose::Write).unwrap();
+        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY)").unwrap();
+        let table = Table::new("t", vec![Column::key("id", Type::Int)]).unwrap();
+        let statement = |limit| {
+            let query = Query {
+                limit: Some(limit),
+                offset: limit,
+                ..Query::all(crate::tables::TableId(0))
+            };
+            Statement::rows(Engine::Sqlite, &table, &query)
+        };
+        let prepared_again = || {
+            for limit in 0..5 {
+                let columns = [ColumnId(0)];
+                each_row(&connection, &statement(limit), (&table, &columns), |_, _| Ok(()))
+                    .unwrap();
+            }
+            let prepared = connection.prepare_cached(&statement(0).sql).unwrap();
+            assert_eq!(prepared.reset_status(StatementStatus::Run), 5, "it is kept");
+            prepared.reset_status(StatementStatus::RePrepare)
+        };
+        assert_eq!(prepared_again(), 0);
+        // Left to itself SQLite prepares it for each limit.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, false).unwrap();
+        connection.flush_prepared_statement_cache();
+        assert!(prepared_again() > 0);
+        drop(connection);
+        std::fs::remove_file(path).unwrap();
+    }
 }
