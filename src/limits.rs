@@ -6,6 +6,8 @@
 // By their paths, since the models of `tests/model` take this file in, too.
 #[path = "limits/access.rs"]
 mod access;
+#[path = "limits/acme.rs"]
+mod acme;
 #[path = "limits/admin.rs"]
 mod admin;
 #[path = "limits/cache.rs"]
@@ -26,6 +28,7 @@ mod tables;
 mod tls;
 
 pub use access::*;
+pub use acme::*;
 pub use admin::*;
 pub use cache::*;
 pub use dialects::*;

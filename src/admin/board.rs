@@ -15,10 +15,12 @@ use super::orders::Ordered;
 use super::orders::Orders;
 use super::party_figures::PartyCells;
 use super::store_figures::STORE_FIGURES;
+use crate::acme::AcmeFigures;
 use crate::backend::Figures as TableFigures;
 use crate::dialect::DialectId;
 use crate::event::ShardId;
 use crate::history::keeper::Figures;
+use crate::limits::ACME_ACCOUNTS_MAX;
 use crate::limits::DIALECTS_COUNTED_MAX;
 use crate::limits::ORDERS_MAX;
 use crate::shard::FIGURES;
@@ -114,6 +116,10 @@ pub struct Board {
     tables: OnceLock<Arc<TableFigures>>,
     /// Where orders of operators are handed in, if somebody takes them.
     orders: OnceLock<OrderBook>,
+    /// What has become of orders of certificates.
+    acme: Arc<AcmeFigures>,
+    /// What accounts with an authority call themselves, the newest last.
+    accounts: [OnceLock<Box<str>>; ACME_ACCOUNTS_MAX],
 }
 
 impl Board {
@@ -128,6 +134,8 @@ impl Board {
             is_store_full: AtomicBool::new(false),
             tables: OnceLock::new(),
             orders: OnceLock::new(),
+            acme: Arc::default(),
+            accounts: [const { OnceLock::new() }; ACME_ACCOUNTS_MAX],
         }
     }
 
@@ -205,6 +213,29 @@ impl Board {
     /// What it has counted, in the order of `CACHE_FIGURES`; nothing, if there is none.
     pub(super) fn cache(&self) -> impl Iterator<Item = u64> {
         self.cache.read()
+    }
+
+    /// What has become of orders of certificates.
+    #[must_use]
+    pub const fn acme(&self) -> &Arc<AcmeFigures> {
+        &self.acme
+    }
+
+    /// An account with an authority calls itself so: by that its checks are answered from now on.
+    pub fn know_account(&self, thumbprint: &str) {
+        if self.account() == Some(thumbprint) {
+            return;
+        }
+        let is_free = |place: &&OnceLock<Box<str>>| place.get().is_none();
+        let set = self.accounts.iter().find(is_free).map(|place| place.set(thumbprint.into()));
+        if set != Some(Ok(())) {
+            tracing::error!("there was a new account too often: its checks by HTTP are answered after a restart");
+        }
+    }
+
+    /// What the newest account calls itself.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.accounts.iter().map_while(OnceLock::get).last().map(|account| &**account)
     }
 
     /// Takes note of a shard's counts.

@@ -40,7 +40,7 @@ pub struct Explained {
 }
 
 /// Keys of no table, and of tables of which others need a restart, that a running server takes.
-const RELOADED: [&str; 19] = [
+const RELOADED: [&str; 20] = [
     "log",
     "echo",
     "deflate",
@@ -60,11 +60,13 @@ const RELOADED: [&str; 19] = [
     "proxy_field",
     "tls.certificate_file",
     "tls.key_file",
+    "tls.redirect_port",
 ];
 
 /// The beginnings of names of keys that it takes.
-const RELOADED_BEGIN: [&str; 7] = [
+const RELOADED_BEGIN: [&str; 8] = [
     "auth.",
+    "tls.acme",
     "roles.",
     "event_types.",
     "tls.certificates",

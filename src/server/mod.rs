@@ -100,6 +100,7 @@ use storing::Past;
 use storing::Storing;
 use tabling::Tabling;
 use tls::Certificates;
+use tls::Ordering;
 use tls::Watching;
 
 /// A server that runs. Dropping it leaves it running: say `stop`, then `join`.
@@ -113,6 +114,8 @@ pub struct Running {
     keeping: Option<Keeping>,
     /// Looks whether certificates have changed, if there are any.
     watching: Option<Watching>,
+    /// Orders certificates, if any are to be ordered.
+    ordering: Option<Ordering>,
     /// What it runs with.
     config: Config,
     /// Where each shard is told of settings that are read anew.
@@ -157,6 +160,7 @@ impl Running {
     /// Waits until it has stopped; says how many connections had to be cut off.
     #[must_use]
     pub fn join(self) -> usize {
+        drop(self.ordering);
         drop(self.watching);
         let left = self
             .threads
@@ -335,6 +339,7 @@ where
     drop(reserved);
     let watching = certificates.map(|some| Watching::start(some, clock, renew));
     let watching = watching.transpose().map_err(StartError::Thread)?;
+    let ordering = Ordering::start(config, watching.as_ref(), (&board, clock))?;
     board.set_ready(true);
     inherited.borrow_mut().release_former();
     tell(&plan, &places);
@@ -347,6 +352,7 @@ where
         threads,
         keeping,
         watching,
+        ordering,
         storing,
         tabling,
         hooking,

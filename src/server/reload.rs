@@ -14,6 +14,8 @@ use super::keys;
 use super::places;
 use super::plan::Plan;
 use super::tls::Certificates;
+use super::tls::Ordering;
+use super::tls::ordered;
 use crate::clock::Clock;
 use crate::config::Change;
 use crate::config::Config;
@@ -73,6 +75,7 @@ impl Running {
         if let (Some(watching), Some(certificates)) = (&self.watching, certificates) {
             watching.renew(certificates);
         }
+        self.order(config)?;
         if config.has_store() && !self.config.has_store() {
             tracing::warn!("what is revoked is kept from the next start on, and not before");
         }
@@ -87,5 +90,18 @@ impl Running {
         // What waits for a restart is still to be named the next time.
         self.config.take(config, &taken);
         Ok(Reloaded { taken, at_restart })
+    }
+
+    /// Has certificates ordered as a configuration says, or none; what has failed is tried again.
+    fn order(&mut self, config: &Config) -> Result<(), StartError> {
+        match (ordered(config)?, &self.ordering) {
+            (Some(settings), Some(ordering)) => ordering.renew(settings),
+            (Some(_), None) => {
+                let watching = self.watching.as_ref();
+                self.ordering = Ordering::start(config, watching, (&self.board, Clock::start()))?;
+            }
+            (None, _) => self.ordering = None,
+        }
+        Ok(())
     }
 }

@@ -31,12 +31,12 @@ const FLOORS: [&[&str]; 7] = [
     &["position", "tables"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "outbound", "admin", "store", "backend", "webhook", "ingest"],
+    &["conn", "outbound", "admin", "store", "backend", "webhook", "acme", "ingest"],
     &["config", "server", "cli"],
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 12] = [
+const STEPS: [(&str, &str, &str); 14] = [
     (
         "dialect",
         "batch",
@@ -53,6 +53,8 @@ const STEPS: [(&str, &str, &str); 12] = [
     ("webhook", "conn", "whoever answers hooks is a party of the mesh, and hears by its lanes"),
     ("webhook", "outbound", "hooks are asked over HTTP, of whom the operator has named"),
     ("admin", "outbound", "key sets are fetched so, too"),
+    ("admin", "acme", "the page of figures has those of whoever orders certificates"),
+    ("acme", "outbound", "an authority is asked so, too"),
     ("admin", "backend", "the page of figures has those of whoever has the tables"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),

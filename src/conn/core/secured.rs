@@ -73,7 +73,7 @@ impl<W: World> Core<W> {
         match self.handshakes.step(&mut self.buffer, now.mono_ms) {
             None => return false,
             Some(None) => {}
-            Some(Some(Outcome::Failed(socket))) => {
+            Some(Some(Outcome::Over(socket))) => {
                 self.lingering.add(
                     Remains { socket, rest: Vec::new() },
                     &mut self.buffer,
