@@ -107,6 +107,13 @@ impl<'a> Subs<'a> {
         all.filter(move |(index, _)| meant(*index)).map(|(_, sub)| sub.delivery)
     }
 
+    /// Whether one of those that are meant asks which requests events belong to.
+    #[must_use]
+    pub fn want_trace(self) -> bool {
+        let meant = self.of.iter().enumerate().filter(|(index, _)| self.set & (1 << index) != 0);
+        meant.map(|(_, sub)| sub.trace).any(|wants| wants)
+    }
+
     /// The quality of service that an event is told with: the highest that is wanted, and at most what it was published with.
     #[must_use]
     pub fn qos_of(self, event: &Event) -> u8 {
