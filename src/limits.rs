@@ -306,6 +306,10 @@ pub const RUSH_WAIT_US_MIN: u64 = 50;
 pub const NAP_US: u64 = 1_000;
 /// Milliseconds between two ticks of a shard.
 pub const TICK_MS: u64 = 100;
+/// Words about listeners that wait for a core; at the limit whoever reads the configuration anew waits for it.
+pub const RELISTEN_MAX: usize = 2;
+/// Milliseconds within which a core has opened listeners that were added; then the configuration is not taken.
+pub const RELISTEN_MS_MAX: u64 = 10_000;
 /// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.
 pub const SHORTAGE_TOLD_MS: u64 = 60_000;
 /// Milliseconds after which a core whose message did not fit another's inbox tries again.

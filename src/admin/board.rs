@@ -106,6 +106,8 @@ impl Cell {
 #[derive(Debug)]
 pub struct Board {
     cells: Vec<Cell>,
+    /// How often each shard has left its counts.
+    rounds: Vec<AtomicU64>,
     is_ready: AtomicBool,
     /// What the store has counted, if there is one.
     store: PartyCells<{ STORE_FIGURES.len() }>,
@@ -128,6 +130,7 @@ impl Board {
     pub fn new(shard_count: u16) -> Self {
         Self {
             cells: (0..shard_count).map(|_| Cell::new()).collect(),
+            rounds: (0..shard_count).map(|_| AtomicU64::new(0)).collect(),
             is_ready: AtomicBool::new(false),
             store: PartyCells::new(),
             cache: PartyCells::new(),
@@ -241,6 +244,13 @@ impl Board {
     /// Takes note of a shard's counts.
     pub(super) fn note(&self, shard: ShardId, noted: Noted) {
         self.cells[shard.index()].write(noted);
+        self.rounds[shard.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often each shard has left its counts: ten times a second, of one that is not stuck.
+    #[must_use]
+    pub fn rounds(&self) -> Vec<u64> {
+        self.rounds.iter().map(|rounds| rounds.load(Ordering::Relaxed)).collect()
     }
 
     /// What each shard has left, in their order.

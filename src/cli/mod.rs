@@ -16,6 +16,7 @@ mod limits;
 mod publish;
 mod serve;
 mod subscribe;
+mod supervisor;
 mod tables;
 #[cfg(test)]
 mod testing;

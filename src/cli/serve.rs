@@ -20,6 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::reload::Handle;
 
+use super::supervisor::Supervisor;
 use crate::admin::Order;
 use crate::admin::Ordered;
 use crate::admin::lines::Lines;
@@ -36,6 +37,7 @@ use crate::server::Server;
 use crate::server::Signal;
 use crate::server::Signals;
 use crate::server::StartError;
+use crate::server::Successors;
 use crate::shard::Response;
 
 /// What may be said after `fanwire serve`. Each wins over the file.
@@ -65,6 +67,9 @@ pub struct ServeArgs {
     /// How lines of the log are written: text or json
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// Take over from the server of this user that runs with the same `listen`: it hands its listeners over, and stops once this one is ready
+    #[arg(long)]
+    pub upgrade: bool,
     /// A listening socket of the server before this one
     #[arg(long, value_name = "NUMBER:LISTENER", hide = true)]
     pub inherit: Vec<String>,
@@ -141,34 +146,51 @@ fn serve_until_stopped(
     level: &Level,
 ) -> Result<(), (String, u8)> {
     let program = Program::this();
-    let inherited = Inherited::take(&args.inherit, args.ready_fd)
-        .map_err(|error| (format!("--inherit: {error}"), MISTAKEN))?;
+    let supervisor = Supervisor::found();
+    let inherited = match args.upgrade {
+        true => Inherited::ask(config.listen).map_err(|error| (error.to_string(), FAILED))?,
+        false => Inherited::take(&args.inherit, args.ready_fd)
+            .map_err(|error| (format!("--inherit: {error}"), MISTAKEN))?,
+    };
     let mut running = Server::take_over(config, inherited).map_err(|error| match error {
         StartError::Config(_) => (error.to_string(), MISTAKEN),
         _ => (error.to_string(), FAILED),
     })?;
     let orders = running.orders(Signals::wake);
+    let started = |error: io::Error| (format!("cannot start a thread: {error}"), FAILED);
+    let successors = Successors::listen(config.listen, Signals::wake).map_err(started)?;
+    let watchdog = supervisor.watch(running.rounds()).map_err(started)?;
+    supervisor.ready();
+    let told = (args, &program, &supervisor);
     loop {
         match signals.wait() {
             Ok(signal) if signal.stops() => {
                 tracing::info!(%signal, "stopping; again to stop at once");
+                supervisor.stopping();
                 break;
             }
-            Ok(Signal::Hangup) => drop(read_anew(args, &mut running, level)),
+            Ok(Signal::Hangup) => drop(read_anew(told, &mut running, level)),
             Ok(Signal::Upgrade) => {
-                if program.take_over_from(&running).is_ok() {
+                if program.take_over_from(&running, &supervisor).is_ok() {
                     break;
                 }
             }
             Ok(_) => {
+                if let Some(successor) = successors.take() {
+                    match running.hand_over_to(&successor) {
+                        Ok(()) => {
+                            tracing::info!("another process has taken over; stopping");
+                            lift(signals);
+                            break;
+                        }
+                        Err(error) => tracing::error!(%error, "nothing is handed over"),
+                    }
+                }
                 let taken = std::iter::from_fn(|| orders.as_ref()?.take());
-                let mut done =
-                    taken.map(|order| carry_out(&order, (args, &program), &mut running, level));
+                let mut done = taken.map(|order| carry_out(&order, told, &mut running, level));
                 if done.any(is_last) {
                     tracing::info!("an operator stops the server");
-                    if let Err(error) = signals.lift() {
-                        tracing::error!(%error, "a second order to stop is not heard");
-                    }
+                    lift(signals);
                     break;
                 }
             }
@@ -178,12 +200,21 @@ fn serve_until_stopped(
             }
         }
     }
+    // Whoever takes over is found by its name from now on, and says that it lives.
+    drop((successors, watchdog));
     running.stop();
     match running.join() {
         0 => tracing::info!("stopped"),
         cut_off => tracing::warn!(cut_off, "stopped; some connections had to be cut off"),
     }
     Ok(())
+}
+
+/// A second order to stop ends the process at once.
+fn lift(signals: &Signals) {
+    if let Err(error) = signals.lift() {
+        tracing::error!(%error, "a second order to stop is not heard");
+    }
 }
 
 /// What is started when this server is to be replaced: the file that was started now, whatever it is by then.
@@ -200,13 +231,16 @@ impl Program {
     }
 
     /// Starts it, and hands the listeners over to it; says which process it is.
-    fn take_over_from(&self, running: &Running) -> Result<u32, String> {
+    fn take_over_from(&self, running: &Running, supervisor: &Supervisor) -> Result<u32, String> {
         let taken = match &self.path {
             Ok(path) => running.hand_over(path, &self.arguments).map_err(|error| error.to_string()),
             Err(error) => Err(format!("nobody knows where this program lies: {error}")),
         };
         match &taken {
-            Ok(process) => tracing::info!(process, "another process has taken over; stopping"),
+            Ok(process) => {
+                tracing::info!(process, "another process has taken over; stopping");
+                supervisor.goes_on_as(*process);
+            }
             Err(error) => tracing::error!(%error, "nothing is handed over"),
         }
         taken
@@ -227,14 +261,17 @@ fn is_last(then: Then) -> bool {
 /// Carries out an order of an operator's, and answers it.
 fn carry_out(
     ordered: &Ordered,
-    (args, program): (&ServeArgs, &Program),
+    told: (&ServeArgs, &Program, &Supervisor),
     running: &mut Running,
     level: &Level,
 ) -> Then {
     let response = match &ordered.order {
         // It was answered when it was handed in.
-        Order::Drain => return Then::Stops,
-        Order::Upgrade => match program.take_over_from(running) {
+        Order::Drain => {
+            told.2.stopping();
+            return Then::Stops;
+        }
+        Order::Upgrade => match told.1.take_over_from(running, told.2) {
             Ok(process) => {
                 let body = serde_json::json!({ "process": process }).to_string();
                 ordered.answer(Response::json(200, body));
@@ -242,7 +279,7 @@ fn carry_out(
             }
             Err(message) => Response::error(409, "not_taken", &message),
         },
-        Order::Reload => match read_anew(args, running, level) {
+        Order::Reload => match read_anew(told, running, level) {
             Ok((changed, needs_restart)) => {
                 let body =
                     serde_json::json!({ "changed": changed, "needs_restart": needs_restart });
@@ -265,16 +302,18 @@ fn carry_out(
 
 /// Reads the configuration anew, and says what came of it: the keys that hold now, and those that need a restart.
 fn read_anew(
-    args: &ServeArgs,
+    (args, _, supervisor): (&ServeArgs, &Program, &Supervisor),
     running: &mut Running,
     level: &Level,
 ) -> Result<(Vec<String>, Vec<String>), String> {
+    supervisor.reloading();
     let config = args.to_config().map_err(|error| error.to_string());
     let reloaded = config.and_then(|config| {
         let reloaded = running.reload(&config).map_err(|error| error.to_string())?;
         level.set(args, &config);
         Ok(reloaded)
     });
+    supervisor.ready();
     match reloaded {
         Ok(Reloaded { taken, at_restart }) => {
             let keys = |changes: &[Change]| -> Vec<String> {

@@ -20,10 +20,12 @@ mod memory;
 mod parties;
 mod places;
 mod plan;
+mod relisten;
 mod reload;
 mod shard_thread;
 mod signals;
 mod storing;
+mod successor;
 mod tabling;
 #[cfg(test)]
 mod tests;
@@ -57,6 +59,9 @@ pub use reload::Reloaded;
 pub use signals::Signal;
 pub use signals::Signals;
 pub use storing::DISK_FAILED_CODE;
+pub use successor::SuccessionError;
+pub use successor::Successor;
+pub use successor::Successors;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
@@ -71,12 +76,14 @@ use crate::conn::Links;
 use crate::conn::ListenerOptions;
 use crate::conn::Pace;
 use crate::conn::Party;
+use crate::conn::Relistening;
 use crate::conn::Tls;
 use crate::conn::Told;
 use crate::conn::World;
 use crate::conn::weave;
 use crate::dialect::hook::Hooks;
 use crate::event::ShardId;
+use crate::limits::RELISTEN_MAX;
 use crate::limits::SETTINGS_RENEWALS_MAX;
 use crate::limits::TLS_RENEWALS_MAX;
 use crate::position::epoch_with_durable;
@@ -126,7 +133,7 @@ pub struct Running {
     tabling: Option<Tabling>,
     /// Answers hooks, if any are asked.
     hooking: Option<Hooking>,
-    /// Where each shard is asked for copies of its listeners.
+    /// Where each shard is asked for copies of its listeners, and told which it has.
     wires: Vec<Wire>,
 }
 
@@ -141,6 +148,12 @@ impl Running {
     #[must_use]
     pub fn address_of(&self, port: Port) -> Option<SocketAddr> {
         self.places.iter().find(|place| place.port == port).map(|place| place.address)
+    }
+
+    /// The rounds of its cores, to be looked at from time to time.
+    #[must_use]
+    pub fn rounds(&self) -> Rounds {
+        Rounds { board: Arc::clone(&self.board), seen: self.board.rounds() }
     }
 
     /// Orders of operators, which are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
@@ -175,6 +188,23 @@ impl Running {
         drop(self.tabling);
         drop(self.storing);
         cut_off
+    }
+}
+
+/// What is seen of a server's cores: whether each makes its rounds.
+#[derive(Debug)]
+pub struct Rounds {
+    board: Arc<Board>,
+    seen: Vec<u64>,
+}
+
+impl Rounds {
+    /// A core that has made no round since this was asked last, if there is one. A round takes a tenth of a second.
+    pub fn stuck(&mut self) -> Option<usize> {
+        let now = self.board.rounds();
+        let stuck = self.seen.iter().zip(&now).position(|(before, now)| before == now);
+        self.seen = now;
+        stuck
     }
 }
 
@@ -380,6 +410,12 @@ fn tell(plan: &Plan, places: &[Place]) {
     plan.worst_case.tell_lines();
 }
 
+/// What connections have in common.
+fn listener_options(config: &Config) -> ListenerOptions {
+    let send_buffer_bytes = usize::try_from(config.send_buffer_bytes).unwrap_or(usize::MAX);
+    ListenerOptions { send_buffer_bytes, peer_timeout: Duration::from_secs(config.peer_timeout_s) }
+}
+
 /// What each shard needs to speak TLS, and where it is told of new certificates; nothing of either if there are none.
 fn tls_of(
     plan: &Plan,
@@ -426,23 +462,24 @@ impl Starting {
             let (end, wire) =
                 socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                     .map_err(|error| StartError::Descriptors(error.into()))?;
-            starting.wires.push(Wire { ask, end });
+            let (relisten, relistened) = flume::bounded(RELISTEN_MAX);
+            starting.wires.push(Wire { ask, end, relisten });
             let (go, step) = flume::bounded(1);
             let (renew, renewed) = flume::bounded(SETTINGS_RENEWALS_MAX);
             let job = Job {
                 driver: plan.driver.driver,
                 cpu: plan.cpus.get(id.index()).copied(),
                 has_own_table: plan.has_own_tables,
-                options: ListenerOptions {
-                    send_buffer_bytes: usize::try_from(config.send_buffer_bytes)
-                        .unwrap_or(usize::MAX),
-                    peer_timeout: Duration::from_secs(config.peer_timeout_s),
-                },
+                options: listener_options(config),
                 pace: Pace { drain_timeout_ms: config.drain_timeout_s.saturating_mul(1000) },
                 clock,
                 links,
                 tls,
-                told: Told { settings: renewed, share: conn::Share { asked, wire } },
+                told: Told {
+                    settings: renewed,
+                    share: conn::Share { asked, wire },
+                    relistening: Relistening::new(relistened),
+                },
                 inherited,
                 proxies: Arc::clone(&plan.settings.access.proxies.trusted),
                 desk: desk(id),

@@ -9,10 +9,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::Core;
-use super::Open;
 use super::Remains;
 use super::entering::Listening;
 use crate::clock::Now;
+use crate::conn::relisten::Open;
 use crate::conn::tls::Fault;
 use crate::conn::tls::Handshake;
 use crate::conn::tls::Outcome;

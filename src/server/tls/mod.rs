@@ -199,6 +199,7 @@ impl Certificates {
         // Whatever happens to a file from here on is a change.
         self.read_as = self.stamps();
         let mut shown = self.certified()?;
+        shown.extend(self.ordered());
         if let Some(own) = &mut self.self_signed {
             let made = own
                 .current(clock)
@@ -206,7 +207,6 @@ impl Certificates {
                 .map_err(|reason| unusable(&self.config, "tls.self_signed", reason))?;
             shown.push(made);
         }
-        shown.extend(self.ordered());
         let resolver = ByName::new(shown, self.proofs.clone());
         let resolver =
             resolver.map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
