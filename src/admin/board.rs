@@ -10,17 +10,16 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::cache_figures::CACHE_FIGURES;
+use super::certificates::CertificateBoard;
 use super::orders::OrderBook;
 use super::orders::Ordered;
 use super::orders::Orders;
 use super::party_figures::PartyCells;
 use super::store_figures::STORE_FIGURES;
-use crate::acme::AcmeFigures;
 use crate::backend::Figures as TableFigures;
 use crate::dialect::DialectId;
 use crate::event::ShardId;
 use crate::history::keeper::Figures;
-use crate::limits::ACME_ACCOUNTS_MAX;
 use crate::limits::DIALECTS_COUNTED_MAX;
 use crate::limits::ORDERS_MAX;
 use crate::shard::FIGURES;
@@ -118,10 +117,7 @@ pub struct Board {
     tables: OnceLock<Arc<TableFigures>>,
     /// Where orders of operators are handed in, if somebody takes them.
     orders: OnceLock<OrderBook>,
-    /// What has become of orders of certificates.
-    acme: Arc<AcmeFigures>,
-    /// What accounts with an authority call themselves, the newest last.
-    accounts: [OnceLock<Box<str>>; ACME_ACCOUNTS_MAX],
+    certificates: CertificateBoard,
 }
 
 impl Board {
@@ -137,8 +133,7 @@ impl Board {
             is_store_full: AtomicBool::new(false),
             tables: OnceLock::new(),
             orders: OnceLock::new(),
-            acme: Arc::default(),
-            accounts: [const { OnceLock::new() }; ACME_ACCOUNTS_MAX],
+            certificates: CertificateBoard::default(),
         }
     }
 
@@ -218,27 +213,10 @@ impl Board {
         self.cache.read()
     }
 
-    /// What has become of orders of certificates.
+    /// What is known of certificates.
     #[must_use]
-    pub const fn acme(&self) -> &Arc<AcmeFigures> {
-        &self.acme
-    }
-
-    /// An account with an authority calls itself so: by that its checks are answered from now on.
-    pub fn know_account(&self, thumbprint: &str) {
-        if self.account() == Some(thumbprint) {
-            return;
-        }
-        let is_free = |place: &&OnceLock<Box<str>>| place.get().is_none();
-        let set = self.accounts.iter().find(is_free).map(|place| place.set(thumbprint.into()));
-        if set != Some(Ok(())) {
-            tracing::error!("there was a new account too often: its checks by HTTP are answered after a restart");
-        }
-    }
-
-    /// What the newest account calls itself.
-    pub(super) fn account(&self) -> Option<&str> {
-        self.accounts.iter().map_while(OnceLock::get).last().map(|account| &**account)
+    pub const fn certificates(&self) -> &CertificateBoard {
+        &self.certificates
     }
 
     /// Takes note of a shard's counts.

@@ -100,7 +100,7 @@ impl FrontDesk {
     //# The body of the response MUST be the same as the key authorization.
     fn challenge(&self, path: &str) -> Response {
         let token = path.strip_prefix(CHALLENGE_PATH).filter(|token| is_token(token));
-        match token.zip(self.board.account()) {
+        match token.zip(self.board.certificates().account()) {
             Some((token, account)) => {
                 plain(200, "application/octet-stream", format!("{token}.{account}"))
             }
@@ -216,10 +216,10 @@ mod tests {
         let desk = FrontDesk::new(ShardId(0), Arc::clone(&board));
         let of = |token: &str| ask(&desk, &format!("{CHALLENGE_PATH}{token}"));
         assert_eq!(of("abc").0, 404, "there is no account");
-        board.know_account("first");
-        board.know_account("first");
+        board.certificates().know_account("first");
+        board.certificates().know_account("first");
         assert_eq!(of("a-B_9"), (200, "a-B_9.first".to_owned()));
-        board.know_account("second");
+        board.certificates().know_account("second");
         assert_eq!(of("abc"), (200, "abc.second".to_owned()));
         for token in ["", "a/b", "a.b", "a b", "<b>", &"a".repeat(ACME_TOKEN_BYTES_MAX + 1)] {
             assert_eq!(of(token).0, 404, "{token}");

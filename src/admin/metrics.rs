@@ -49,6 +49,7 @@ fn render(board: &Board) -> String {
     for (figure, value) in CACHE_FIGURES.iter().zip(board.cache()) {
         page.single(figure.name, figure.kind, figure.help, value);
     }
+    board.certificates().put(&mut page);
     put_process(&mut page, board, noted.len() as u64);
     page.0
 }
@@ -226,6 +227,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::dialect::native::NATIVE;
@@ -340,6 +342,9 @@ mod tests {
         board.note_store(&Figures { write_us: 1_250_000, ..Figures::default() });
         assert!(!render(&board).contains("fanwire_cache_"), "there is no cache");
         board.note_cache(&CacheFigures { hits: 5, servers_up: 2, ..CacheFigures::default() });
+        assert!(!render(&board).contains("_expiry_"), "there is no certificate");
+        board.certificates().note_end(Some(1_800_000_000));
+        board.certificates().orders().failed.fetch_add(2, Ordering::Relaxed);
         let samples = parse(&render(&board));
         let count = |sample: &str| samples[sample];
         for (sample, value) in [
@@ -357,6 +362,8 @@ mod tests {
             ("fanwire_store_write_seconds_total", 1.25),
             ("fanwire_cache_hits_total", 5.0),
             ("fanwire_cache_servers_up", 2.0),
+            ("fanwire_certificate_expiry_timestamp_seconds", 1_800_000_000.0),
+            ("fanwire_certificate_orders_failed_total", 2.0),
         ] {
             assert!((count(sample) - value).abs() < 1e-9, "{sample}: {}", count(sample));
         }

@@ -5,6 +5,7 @@
 
 mod board;
 mod cache_figures;
+mod certificates;
 mod desk;
 pub mod jwks;
 pub mod lines;

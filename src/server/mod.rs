@@ -22,6 +22,7 @@ mod places;
 mod plan;
 mod relisten;
 mod reload;
+mod rounds;
 mod shard_thread;
 mod signals;
 mod storing;
@@ -56,6 +57,7 @@ pub use handover::INHERIT;
 pub use handover::READY;
 pub use inherited::Inherited;
 pub use reload::Reloaded;
+pub use rounds::Rounds;
 pub use signals::Signal;
 pub use signals::Signals;
 pub use storing::DISK_FAILED_CODE;
@@ -153,7 +155,7 @@ impl Running {
     /// The rounds of its cores, to be looked at from time to time.
     #[must_use]
     pub fn rounds(&self) -> Rounds {
-        Rounds { board: Arc::clone(&self.board), seen: self.board.rounds() }
+        Rounds::new(&self.board)
     }
 
     /// Orders of operators, which are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
@@ -188,23 +190,6 @@ impl Running {
         drop(self.tabling);
         drop(self.storing);
         cut_off
-    }
-}
-
-/// What is seen of a server's cores: whether each makes its rounds.
-#[derive(Debug)]
-pub struct Rounds {
-    board: Arc<Board>,
-    seen: Vec<u64>,
-}
-
-impl Rounds {
-    /// A core that has made no round since this was asked last, if there is one. A round takes a tenth of a second.
-    pub fn stuck(&mut self) -> Option<usize> {
-        let now = self.board.rounds();
-        let stuck = self.seen.iter().zip(&now).position(|(before, now)| before == now);
-        self.seen = now;
-        stuck
     }
 }
 
@@ -367,7 +352,7 @@ where
         return Err(error);
     }
     drop(reserved);
-    let watching = certificates.map(|some| Watching::start(some, clock, renew));
+    let watching = certificates.map(|some| Watching::start(some, (&board, clock), renew));
     let watching = watching.transpose().map_err(StartError::Thread)?;
     let ordering = Ordering::start(config, watching.as_ref(), (&board, clock))?;
     board.set_ready(true);

@@ -83,6 +83,8 @@ pub(super) struct Certificates {
     config: Config,
     /// What the files were before they were read last.
     read_as: Vec<Stamp>,
+    /// When the first of those that are shown is over, in seconds since 1970.
+    ends_at_s: Option<u64>,
 }
 
 /// A certificate that the server would show.
@@ -191,6 +193,7 @@ impl Certificates {
             authorities: Vec::new(),
             config: config.clone(),
             read_as: Vec::new(),
+            ends_at_s: None,
         }))
     }
 
@@ -207,6 +210,7 @@ impl Certificates {
                 .map_err(|reason| unusable(&self.config, "tls.self_signed", reason))?;
             shown.push(made);
         }
+        self.ends_at_s = shown.iter().filter_map(end_of).min();
         let resolver = ByName::new(shown, self.proofs.clone());
         let resolver =
             resolver.map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
@@ -227,6 +231,11 @@ impl Certificates {
         made.session_storage = Arc::new(NoServerSessionStorage {});
         made.send_tls13_tickets = 1;
         Ok(Arc::new(made))
+    }
+
+    /// When the first of those that were loaded last is over, in seconds since 1970; `None`: there is none.
+    pub(super) const fn ends_at_s(&self) -> Option<u64> {
+        self.ends_at_s
     }
 
     /// What the files hold.
@@ -348,6 +357,11 @@ impl Certificates {
         self.stamps() != self.read_as
             || self.self_signed.as_ref().is_some_and(|own| own.is_due(clock))
     }
+}
+
+/// When a certificate is over, in seconds since 1970, if that can be read.
+fn end_of(one: &CertifiedKey) -> Option<u64> {
+    Some(Certificate::read(one.cert.first()?).ok()?.ends_at_s)
 }
 
 /// A certificate with the key that belongs to it, which is overwritten once the library has made its own of it.

@@ -151,7 +151,7 @@ impl Stage for Listeners {
     }
 
     fn know_account(&self, thumbprint: &str) {
-        self.board.know_account(thumbprint);
+        self.board.certificates().know_account(thumbprint);
     }
 }
 
@@ -170,7 +170,7 @@ impl Ordering {
         let (Some(settings), Some(tell)) = (settings(config)?, tell) else { return Ok(None) };
         let stage = Listeners { tell, board: Arc::clone(board) };
         let (keeper, acme) =
-            Keeper::new(settings, Box::new(stage), Arc::clone(board.acme()), clock)
+            Keeper::new(settings, Box::new(stage), Arc::clone(board.certificates().orders()), clock)
                 .map_err(StartError::Thread)?;
         let thread = std::thread::Builder::new().name("acme".to_owned());
         thread.spawn(move || keeper.run()).map_err(StartError::Thread)?;

@@ -16,6 +16,7 @@ use rustls::ServerConfig;
 
 use super::Certificates;
 use crate::acme::Shown;
+use crate::admin::Board;
 use crate::clock::Clock;
 use crate::limits::TLS_FILES_S;
 use crate::limits::TLS_TAKEN_MS;
@@ -43,13 +44,15 @@ impl Watching {
     /// Begins; `shards` are told of new certificates.
     pub(in crate::server) fn start(
         certificates: Certificates,
-        clock: Clock,
+        (board, clock): (&Arc<Board>, Clock),
         shards: Vec<Sender<Arc<ServerConfig>>>,
     ) -> io::Result<Self> {
+        board.certificates().note_end(certificates.ends_at_s());
         let (wake, woken) = flume::bounded(1);
         let thread = std::thread::Builder::new().name("certificates".to_owned());
         let shards = shards.into_iter().map(|shard| (shard, None)).collect();
-        let body = move || watch(certificates, clock, shards, &woken);
+        let board = Arc::clone(board);
+        let body = move || watch(certificates, (&board, clock), shards, &woken);
         Ok(Self { wake: Some(wake), thread: Some(thread.spawn(body)?) })
     }
 
@@ -78,7 +81,7 @@ impl Drop for Watching {
 
 fn watch(
     mut certificates: Certificates,
-    clock: Clock,
+    (board, clock): (&Board, Clock),
     mut shards: Vec<Told>,
     woken: &Receiver<Task>,
 ) {
@@ -104,6 +107,7 @@ fn watch(
             }
         }
         look(&mut certificates, clock, &mut shards);
+        board.certificates().note_end(certificates.ends_at_s());
         if shards.iter().all(|(shard, newest)| newest.is_none() && shard.is_empty())
             && let Some(told) = waiting.take()
         {
