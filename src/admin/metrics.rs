@@ -187,15 +187,15 @@ fn seconds(us: u64) -> String {
 }
 
 /// A page that is being written.
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         self.put(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
     /// One sample; its labels with their braces, if it has any.
-    fn sample(&mut self, name: &str, labels: &str, value: impl fmt::Display) {
+    pub(super) fn sample(&mut self, name: &str, labels: &str, value: impl fmt::Display) {
         self.put(format_args!("{name}{labels} {value}\n"));
     }
 

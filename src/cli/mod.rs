@@ -22,6 +22,7 @@ mod tables;
 mod testing;
 pub mod token;
 mod wait;
+mod words;
 
 use std::future::Future;
 use std::io::Write;
@@ -44,6 +45,8 @@ pub use serve::serve;
 pub use subscribe::SubscribeArgs;
 pub use tables::TablesArgs;
 pub use token::TokenArgs;
+pub use words::CompletionsArgs;
+pub use words::ManArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
 pub(crate) fn say(text: &str) {
@@ -114,6 +117,18 @@ pub fn doctor(arguments: &DoctorArgs) -> ExitCode {
 #[must_use]
 pub fn tables(arguments: &TablesArgs) -> ExitCode {
     tables::run(arguments)
+}
+
+/// `fanwire completions`, of this command line.
+#[must_use]
+pub fn completions(line: clap::Command, arguments: &CompletionsArgs) -> ExitCode {
+    words::completions(line, arguments)
+}
+
+/// `fanwire man`, of this command line.
+#[must_use]
+pub fn man(line: clap::Command, arguments: &ManArgs) -> ExitCode {
+    words::man(line, arguments)
 }
 
 /// `fanwire token`.
