@@ -158,7 +158,7 @@ fn serve_until_stopped(
     })?;
     let orders = running.orders(Signals::wake);
     let started = |error: io::Error| (format!("cannot start a thread: {error}"), FAILED);
-    let successors = Successors::listen(config.listen, Signals::wake).map_err(started)?;
+    let successors = Successors::listen(running.address(), Signals::wake).map_err(started)?;
     let watchdog = supervisor.watch(running.rounds()).map_err(started)?;
     supervisor.ready();
     let told = (args, &program, &supervisor);

@@ -13,3 +13,5 @@ mod idle_memory;
 mod secure;
 mod serve;
 mod start_errors;
+mod supervised;
+mod words;

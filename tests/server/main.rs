@@ -9,6 +9,7 @@ mod drain;
 mod issuer;
 mod listeners;
 mod proxies;
+mod relisten;
 mod reload;
 #[path = "../support/secure.rs"]
 mod secure;
