@@ -226,15 +226,7 @@ func (one *scene) write(t *testing.T, name string, text []byte) string {
 // serve starts the server, and waits until it listens.
 func (one *scene) serve(t *testing.T) {
 	t.Helper()
-	binary := os.Getenv("FANWIRE_BIN")
-	if binary == "" {
-		binary = "../../../target/debug/fanwire"
-	}
-	binary, err := filepath.Abs(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command(binary, "serve", "--config", "fanwire.toml")
+	command := exec.Command(binary(t), "serve", "--config", "fanwire.toml")
 	command.Dir = one.folder
 	one.server = run(t, command)
 	until(t, "it listens", one.server, func() bool {
