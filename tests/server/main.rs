@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod changes;
 mod drain;
 #[path = "../support/issuer.rs"]
 mod issuer;
