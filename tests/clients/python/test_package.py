@@ -2,7 +2,7 @@
 
 Needs dpkg, systemd-analyze and cargo-deb, and no right that a user does not have."""
 
-import gzip
+import ctypes
 import hashlib
 import json
 import os
@@ -29,11 +29,75 @@ def run(*command, **more):
     return done.stdout
 
 
+def confine(profile):
+    """Lets this process, and what it becomes, make the system calls that a profile for containers allows, and no others: as Docker does, by the same library."""
+    library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+    library.seccomp_init.restype = ctypes.c_void_p
+    allow, refuse = 0x7FFF0000, 0x00050000 | profile["defaultErrnoRet"]
+
+    class Compared(ctypes.Structure):
+        _fields_ = [("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64)]
+
+    filter_ = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(refuse)))
+    for rule in profile["syscalls"]:
+        compared = [Compared(one["index"], 4, one["value"], 0) for one in rule.get("args", [])]
+        for name in rule["names"]:
+            number = library.seccomp_syscall_resolve_name(name.encode())
+            # Below zero: there is no such call on this machine.
+            if number < 0:
+                continue
+            array = (Compared * max(len(compared), 1))(*compared)
+            done = library.seccomp_rule_add_array(filter_, ctypes.c_uint32(allow), number, len(compared), array)
+            if done != 0:
+                raise OSError(-done, name)
+    if (done := library.seccomp_load(filter_)) != 0:
+        raise OSError(-done, "seccomp_load")
+
+
 class Package(unittest.TestCase):
     def setUp(self):
         place = tempfile.TemporaryDirectory()
         self.addCleanup(place.cleanup)
         self.folder = pathlib.Path(place.name)
+
+    def test_the_profile_for_containers_has_all_that_a_server_needs(self):
+        profile = json.loads((SOURCE / "packaging/container/seccomp.json").read_text())
+        self.assertEqual(profile["defaultAction"], "SCMP_ACT_ERRNO")
+        (self.folder / "fanwire.toml").write_text(
+            'listen = "127.0.0.1:0"\nshards = 2\ndata_dir = "data"\nlog = "debug"\n[[history.durable]]\ntopics = ["kept/*"]\n'
+            '[[table]]\nname = "cars"\ntopic = "cars"\n[[table.columns]]\nname = "id"\ntype = "text"\nkey = true\n[tls]\nself_signed = ["localhost"]\nfolder = "tls"\nplain_listeners = ["listen"]\n'
+        )
+        for driver in ["epoll", "auto"]:
+            for tables in ["own", "shared"]:
+                with self.subTest(driver=driver, tables=tables):
+                    self.serve_confined(profile, ["--driver", driver], tables)
+
+    def serve_confined(self, profile, arguments, tables):
+        config = self.folder / f"{tables}.toml"
+        config.write_text(f'fd_tables = "{tables}"\n' + (self.folder / "fanwire.toml").read_text())
+        command = [BINARY, "serve", "--config", config, *arguments]
+        server = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True, cwd=self.folder, preexec_fn=lambda: confine(profile))
+        self.addCleanup(server.stderr.close)
+        self.addCleanup(lambda: server.poll() is None and (server.kill(), server.wait()))
+        log = ""
+        while "listening" not in log:
+            line = server.stderr.readline()
+            self.assertNotEqual(line, "", log)
+            log += line
+        address = re.search(r"listening.* address=(\S+)", log)[1]
+        with urllib.request.urlopen(f"http://{address}/v1/sse?topic=kept/*&since=earliest", timeout=PATIENCE_S) as stream:
+            for number in range(100):
+                with urllib.request.urlopen(f"http://{address}/v1/publish/kept/a?ack=durable", data=json.dumps({"n": number}).encode(), timeout=PATIENCE_S) as answer:
+                    self.assertEqual(json.load(answer)["accepted"], 1)
+            heard = 0
+            while heard < 100:
+                line = stream.readline().decode()
+                self.assertNotEqual(line, "")
+                heard += line.startswith("data:") and '"payload"' in line
+        server.send_signal(signal.SIGHUP)
+        server.send_signal(signal.SIGTERM)
+        self.assertEqual(server.wait(timeout=PATIENCE_S), 0)
+        self.assertNotIn("Operation not permitted", server.stderr.read() + log)
 
     def test_it_is_installed_started_and_removed(self):
         deb = self.make()
