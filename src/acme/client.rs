@@ -68,8 +68,12 @@ impl Client {
             Ok(body) => body.to_bytes(),
             Err(never) => match never {},
         };
-        let request = Request::from_parts(parts, body.to_vec());
-        let answer = self.agent.run(request).map_err(|error| Error::Other(Box::new(error)))?;
+        let answer = match body.is_empty() {
+            // What is only asked for has no body, not an empty one.
+            true => self.agent.run(Request::from_parts(parts, ())),
+            false => self.agent.run(Request::from_parts(parts, body.to_vec())),
+        };
+        let answer = answer.map_err(|error| Error::Other(Box::new(error)))?;
         let (parts, mut body) = answer.into_parts();
         let refuses = matches!(parts.status.as_u16(), 429 | 503);
         let after_s = parts.headers.get("retry-after").filter(|_| refuses);

@@ -65,7 +65,7 @@ class Package(unittest.TestCase):
         self.assertEqual(profile["defaultAction"], "SCMP_ACT_ERRNO")
         (self.folder / "fanwire.toml").write_text(
             'listen = "127.0.0.1:0"\nshards = 2\ndata_dir = "data"\nlog = "debug"\n[[history.durable]]\ntopics = ["kept/*"]\n'
-            '[[table]]\nname = "cars"\ntopic = "cars"\n[[table.columns]]\nname = "id"\ntype = "text"\nkey = true\n[tls]\nself_signed = ["localhost"]\nfolder = "tls"\nplain_listeners = ["listen"]\n'
+            '[[table]]\nname = "public.cars"\ncolumns = ["id int key", "name text"]\n[tls]\nself_signed = ["localhost"]\nfolder = "tls"\nplain_listeners = ["listen"]\n'
         )
         for driver in ["epoll", "auto"]:
             for tables in ["own", "shared"]:
