@@ -265,7 +265,7 @@ impl Keeper {
                     account::account(settings, client).await?
                 }
             };
-            self.stage.know_account(account.thumb());
+            self.stage.know_account(account.key_thumbprint());
             let done = deed(&account, self).await?;
             Ok((account, done))
         };

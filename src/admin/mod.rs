@@ -16,6 +16,7 @@ mod party_figures;
 mod store_figures;
 
 pub use board::Board;
+pub use certificates::CertificateBoard;
 pub use desk::FrontDesk;
 pub use orders::Order;
 pub use orders::Ordered;

@@ -61,7 +61,7 @@ fn page(command: clap::Command, name: &str, folder: &Path) -> io::Result<()> {
     }
     let mut out = Vec::new();
     // A page is found by what it is called: `man fanwire-admin-top`.
-    Man::new(command.display_name(name).name(name.to_owned())).render(&mut out)?;
+    Man::new(command.display_name(name)).title(name).render(&mut out)?;
     fs::write(folder.join(format!("{name}.1")), out)
 }
 

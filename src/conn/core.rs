@@ -52,7 +52,6 @@ use crate::shard::ConnId;
 use crate::shard::ConnRef;
 use crate::shard::Lane;
 use crate::shard::PartyId;
-use crate::shard::Port;
 use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Settings;

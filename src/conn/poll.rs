@@ -145,7 +145,7 @@ impl Poll {
     /// Watches a listener no longer, if it did.
     pub(super) fn remove(&self, listener: BorrowedFd<'_>) {
         // It is closed right after this, or watched anew; one that was not watched is as good.
-        drop(epoll::delete(&self.epoll, listener));
+        epoll::delete(&self.epoll, listener).ok();
     }
 
     /// Listens or stops listening; a listener that cannot be served would otherwise keep the core awake.

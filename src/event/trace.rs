@@ -14,7 +14,7 @@ pub struct TraceContext {
 /// The name of the header field, the member and the user property.
 pub const TRACEPARENT: &str = "traceparent";
 /// Bytes of its text.
-pub const TRACEPARENT_BYTES: usize = 55;
+const TRACEPARENT_BYTES: usize = 55;
 /// Bytes of what it says.
 pub const TRACE_BYTES: usize = 25;
 /// Flags that have a meaning: sampled, and random.

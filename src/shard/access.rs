@@ -79,9 +79,14 @@ impl Listeners {
     /// All of them at one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
-        let (own, encrypted) = (Vec::new(), Vec::new());
-        let (https_port, hsts_s, is_checked) = (443, 0, false);
-        Self { shared: address, own, encrypted, https_port, hsts_s, is_checked }
+        Self {
+            shared: address,
+            own: Vec::new(),
+            encrypted: Vec::new(),
+            https_port: 443,
+            hsts_s: 0,
+            is_checked: false,
+        }
     }
 
     /// One of them at another address.

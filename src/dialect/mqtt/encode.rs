@@ -11,6 +11,7 @@ use crate::dialect::View;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::Payload;
+use crate::event::TRACEPARENT;
 use crate::event::Text;
 use crate::event::opaque;
 use crate::wire::mqtt::Property;

@@ -12,6 +12,8 @@ use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Meta;
 use crate::event::Op;
+use crate::event::TRACEPARENT;
+use crate::event::TraceContext;
 use crate::event::opaque;
 use crate::limits::MQTT_PROPERTIES_BYTES_MAX;
 use crate::wire::mqtt::Properties;
