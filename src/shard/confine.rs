@@ -57,12 +57,7 @@ impl Shard {
     pub(super) fn confine_waiting(&mut self, id: ConnId) -> u64 {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.clone()) else { return 0 };
         let steps = &Cell::new(0);
-        // Of the batch it has an outbox's worth of events instead, those that are granted.
-        for (event, subs) in self.leave_open_batch(id) {
-            if let Some(event) = who.confine_event(&event, steps) {
-                self.push_item(id, Item::Event { event, subs });
-            }
-        }
+        let open_batch = self.leave_open_batch(id);
         if let Some(solo) = self.conns.solo_mut(id) {
             solo.outbox.confine(
                 |event| who.confine_event(event, steps),
@@ -71,6 +66,12 @@ impl Shard {
             for replay in &mut solo.replays {
                 replay.is_narrowed = true;
                 replay.live.offsets.retain(|(topic, _)| who.hears_of(topic));
+            }
+        }
+        // Of the batch it has an outbox's worth of events instead, those that are granted: behind the outbox, which is judged once.
+        for (event, subs) in open_batch {
+            if let Some(event) = who.confine_event(&event, steps) {
+                self.push_item(id, Item::Event { event, subs });
             }
         }
         let (confine, hears_of) =

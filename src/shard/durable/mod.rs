@@ -45,6 +45,7 @@ use crate::history::Read;
 use crate::history::Start;
 use crate::history::asks;
 use crate::history::log::Note;
+use crate::limits::PAGES_PER_TURN_MAX;
 use crate::limits::STORE_PAGE_MS_MAX;
 use crate::limits::STORE_PAGE_RETRIES_MAX;
 use crate::limits::STORE_RUN_MS_MAX;
@@ -438,11 +439,13 @@ impl Shard {
         {
             self.send_page(reader, answer);
         }
-        let waiting: Vec<_> = std::iter::from_fn(|| pages.next_waiting()).collect();
         if let Some(durable) = &mut self.durable {
             durable.pages = pages;
         }
-        for wish in waiting {
+        // One at a time, as each takes the room that the next one is asked for in; the others are not looked at.
+        for _ in 0..PAGES_PER_TURN_MAX {
+            let waiting = self.durable.as_mut().and_then(|durable| durable.pages.next_waiting());
+            let Some(wish) = waiting else { break };
             self.read_durable(wish, now);
         }
     }
