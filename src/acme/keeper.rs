@@ -175,7 +175,8 @@ impl Keeper {
     /// Asks the authority when it would have what is kept renewed.
     fn ask(&mut self) {
         let Some(kept) = &self.kept else { return };
-        let Ok(id) = CertificateIdentifier::try_from(&kept.own).map(CertificateIdentifier::into_owned)
+        let Ok(id) =
+            CertificateIdentifier::try_from(&kept.own).map(CertificateIdentifier::into_owned)
         else {
             // An authority that names itself in no certificate has no window for one either.
             self.ask_at_s = u64::MAX;

@@ -103,7 +103,8 @@ mod tests {
     fn what_is_kept_is_found_again_for_the_same_names_and_authority_only() {
         let folder = std::env::temp_dir().join(format!("fanwire-acme-kept-{}", std::process::id()));
         let names = vec!["a.example.org".to_owned(), "b.example.org".to_owned()];
-        let made: rcgen::CertifiedKey<KeyPair> = generate_simple_self_signed(names.clone()).unwrap();
+        let made: rcgen::CertifiedKey<KeyPair> =
+            generate_simple_self_signed(names.clone()).unwrap();
         let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         assert!(read(&folder, &names, "https://ca.example/dir").is_none(), "nothing is there");
         keep(&folder, (&names, "https://ca.example/dir"), (&chain, &key)).unwrap();

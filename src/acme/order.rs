@@ -56,11 +56,18 @@ impl fmt::Display for Failure {
             Self::Authority(error) => write!(f, "{error}"),
             Self::Address(error) => write!(f, "{error}"),
             Self::TookTooLong => write!(f, "it took too long"),
-            Self::NotOurs(reason) => write!(f, "the authority has not seen what it looked for: {reason}"),
-            Self::NoSuchProof(name) => {
-                write!(f, "the authority does not check {name} in the way that `tls.acme_challenge` says")
+            Self::NotOurs(reason) => {
+                write!(f, "the authority has not seen what it looked for: {reason}")
             }
-            Self::NotShown(reason) => write!(f, "what the authority is to see is not shown: {reason}"),
+            Self::NoSuchProof(name) => {
+                write!(
+                    f,
+                    "the authority does not check {name} in the way that `tls.acme_challenge` says"
+                )
+            }
+            Self::NotShown(reason) => {
+                write!(f, "what the authority is to see is not shown: {reason}")
+            }
             Self::Request(error) => write!(f, "no request for a certificate can be made: {error}"),
             Self::Kept(reason) => write!(f, "it cannot be kept: {reason}"),
         }
@@ -188,8 +195,7 @@ async fn finish(order: &mut Order, settings: &AcmeSettings) -> Result<Issued, Fa
         return Err(why(order).await.unwrap_or_else(reason));
     }
     let key = KeyPair::generate().map_err(Failure::Request)?;
-    let mut params =
-        CertificateParams::new(settings.names.clone()).map_err(Failure::Request)?;
+    let mut params = CertificateParams::new(settings.names.clone()).map_err(Failure::Request)?;
     // The names are in the extension for them, and nothing else is said.
     params.distinguished_name = DistinguishedName::new();
     let request = params.serialize_request(&key).map_err(Failure::Request)?;

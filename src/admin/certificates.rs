@@ -63,7 +63,8 @@ impl CertificateBoard {
         let ends_at_s = self.ends_at_s.load(Ordering::Relaxed);
         if ends_at_s > 0 {
             let name = "fanwire_certificate_expiry_timestamp_seconds";
-            let help = "When the first of the certificates that are shown is over, in seconds since 1970.";
+            let help =
+                "When the first of the certificates that are shown is over, in seconds since 1970.";
             page.head(name, "gauge", help);
             page.sample(name, "", ends_at_s);
         }

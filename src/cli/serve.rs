@@ -180,7 +180,9 @@ fn serve_until_stopped(
             },
             Ok(_) => {
                 let then = told.look(&mut running, orders.as_ref(), &successors);
-                if then == Then::Stops && let Err(error) = signals.lift() {
+                if then == Then::Stops
+                    && let Err(error) = signals.lift()
+                {
                     tracing::error!(%error, "a second order to stop is not heard");
                 }
                 then

@@ -78,7 +78,10 @@ impl Supervisor {
                 match rounds.stuck() {
                     None => supervisor.tell("WATCHDOG=1"),
                     Some(shard) => {
-                        tracing::error!(shard, "a core has made no round, and the service manager is not told that the server lives");
+                        tracing::error!(
+                            shard,
+                            "a core has made no round, and the service manager is not told that the server lives"
+                        );
                     }
                 }
             }

@@ -55,7 +55,8 @@ fn pages(mut line: clap::Command, folder: &Path) -> io::Result<()> {
 }
 
 fn page(command: clap::Command, name: &str, folder: &Path) -> io::Result<()> {
-    let of_others = command.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help");
+    let of_others =
+        command.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help");
     for one in of_others {
         page(one.clone(), &format!("{name}-{}", one.get_name()), folder)?;
     }

@@ -110,8 +110,7 @@ impl<'a> Subs<'a> {
     /// Whether one of those that are meant asks which requests events belong to.
     #[must_use]
     pub fn want_trace(self) -> bool {
-        let meant = self.of.iter().enumerate().filter(|(index, _)| self.set & (1 << index) != 0);
-        meant.map(|(_, sub)| sub.trace).any(|wants| wants)
+        self.of.iter().enumerate().any(|(index, sub)| sub.trace && self.set & (1 << index) != 0)
     }
 
     /// The quality of service that an event is told with: the highest that is wanted, and at most what it was published with.

@@ -12,10 +12,10 @@ use super::handover::Wire;
 use super::listener_options;
 use super::places;
 use super::places::Place;
+use crate::config::Config;
 use crate::conn::Entry;
 use crate::conn::Listener;
 use crate::conn::Relisten;
-use crate::config::Config;
 use crate::limits::RELISTEN_MS_MAX;
 
 /// Listeners that are open beside the others, and not accepted on yet. Dropped, they are closed again.
@@ -55,9 +55,10 @@ impl Running {
         let opened = Opened { wires: &self.wires, places, is_new, _reserved: reserved };
         if is_new {
             let entries: Vec<Entry> = added.iter().map(Place::entry).collect();
-            if let Err(error) = opened.open(&entries, config) {
-                return Err(added.first().map_or(StartError::Shard(io::ErrorKind::Other.into()), |place| place.error(error)));
-            }
+            opened.open(&entries, config).map_err(|error| match &*added {
+                [only] => only.error(error),
+                _ => StartError::Shard(error),
+            })?;
         }
         Ok(opened)
     }

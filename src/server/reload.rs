@@ -69,7 +69,8 @@ impl Running {
         let is_other = config.has_handshakes() != self.config.has_handshakes();
         let stays = |change: &Change| {
             let key = &*change.key;
-            let is_listener = key == "listen" || key == "proxy_listeners" || key.ends_with(".listen");
+            let is_listener =
+                key == "listen" || key == "proxy_listeners" || key.ends_with(".listen");
             is_other_tls && key.starts_with("tls.") || (is_other_tls || is_other) && is_listener
         };
         let (taken, at_restart): (Vec<Change>, Vec<Change>) = self

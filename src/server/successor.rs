@@ -52,10 +52,16 @@ impl fmt::Display for SuccessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nobody(address) => {
-                write!(f, "no server of this user runs with `listen` = \"{address}\", so there is nobody to take over from")
+                write!(
+                    f,
+                    "no server of this user runs with `listen` = \"{address}\", so there is nobody to take over from"
+                )
             }
             Self::Stranger(address) => {
-                write!(f, "whoever hands over for \"{address}\" is another user's: nothing is taken from them")
+                write!(
+                    f,
+                    "whoever hands over for \"{address}\" is another user's: nothing is taken from them"
+                )
             }
             Self::NotGiven(error) => write!(f, "the server that runs does not hand over: {error}"),
             Self::Socket(error) => write!(f, "the server that runs cannot be asked: {error}"),
@@ -148,10 +154,7 @@ impl Successors {
     ///
     /// # Errors
     /// If there is no thread for it.
-    pub fn listen(
-        listen: SocketAddr,
-        wake: impl Fn() + Send + 'static,
-    ) -> io::Result<Self> {
+    pub fn listen(listen: SocketAddr, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
         let (tell, asked) = flume::bounded(1);
         let (stop, stopped) = flume::bounded(0);
         let (show, listening) = flume::bounded(1);

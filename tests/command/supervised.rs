@@ -25,13 +25,15 @@ impl Service {
         let own = format!("fanwire-supervised-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(&own);
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("fanwire.toml"), "listen = '127.0.0.1:0'\nshards = 2\n").unwrap();
+        std::fs::write(folder.join("fanwire.toml"), "listen = '127.0.0.1:0'\nshards = 2\n")
+            .unwrap();
         let address = SocketAddr::from_abstract_name(&own).unwrap();
         let manager = UnixDatagram::bind_addr(&address).unwrap();
         manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
         let command = command.args(["serve", "--config", "fanwire.toml"]).current_dir(&folder);
-        let command = command.env("NOTIFY_SOCKET", format!("@{own}")).envs(watchdog.iter().copied());
+        let command =
+            command.env("NOTIFY_SOCKET", format!("@{own}")).envs(watchdog.iter().copied());
         let child = command.stderr(Stdio::null()).spawn().unwrap();
         Self { manager, child, folder }
     }
@@ -73,7 +75,8 @@ fn a_service_manager_hears_what_becomes_of_the_server() {
     assert!(service.hear().starts_with("RELOADING=1"));
     assert_eq!(service.hear(), "READY=1");
     // Who goes on is said before this process ends.
-    std::fs::write(service.folder.join("fanwire.toml"), "listen = '127.0.0.1:0'\nshards = 2\n").unwrap();
+    std::fs::write(service.folder.join("fanwire.toml"), "listen = '127.0.0.1:0'\nshards = 2\n")
+        .unwrap();
     service.signal(Signal::USR2);
     // Of two processes, so in any order.
     let mut both = [service.hear(), service.hear()];

@@ -10,7 +10,11 @@ fn fanwire(arguments: &[&str]) -> String {
 
 #[test]
 fn shells_complete_every_command() {
-    for (shell, word) in [("bash", "fanwire__subcmd__serve"), ("zsh", "_fanwire__subcmd__serve"), ("fish", "__fish_seen_subcommand_from serve")] {
+    for (shell, word) in [
+        ("bash", "fanwire__subcmd__serve"),
+        ("zsh", "_fanwire__subcmd__serve"),
+        ("fish", "__fish_seen_subcommand_from serve"),
+    ] {
         let said = fanwire(&["completions", shell]);
         assert!(said.contains(word) && said.contains("--data-dir"), "{shell}: {said}");
         assert!(!said.contains("ready-fd"), "{shell}: what is hidden");
@@ -25,7 +29,9 @@ fn there_is_a_page_of_every_command() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    for name in ["fanwire.1", "fanwire-serve.1", "fanwire-admin-explain.1", "fanwire-history-export.1"] {
+    for name in
+        ["fanwire.1", "fanwire-serve.1", "fanwire-admin-explain.1", "fanwire-history-export.1"]
+    {
         assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
         let page = std::fs::read_to_string(folder.join(name)).unwrap();
         assert!(page.contains(".TH ") && page.contains(".SH DESCRIPTION"), "{page}");

@@ -167,10 +167,14 @@ impl Drop for Ended {
 fn nobody_is_taken_over_from_who_is_not_there() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
-    let output = command.args(["serve", "--upgrade", "--listen", &free.to_string()]).output().unwrap();
+    let output =
+        command.args(["serve", "--upgrade", "--listen", &free.to_string()]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("no server of this user runs with `listen` = \"{free}\"")), "{said}");
+    assert!(
+        said.contains(&format!("no server of this user runs with `listen` = \"{free}\"")),
+        "{said}"
+    );
 }
 
 #[test]

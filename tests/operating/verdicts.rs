@@ -56,13 +56,20 @@ fn what_a_token_hides_is_a_matter_of_permission() {
     assert_eq!(client.hear()["type"], "live");
     let event = |owner: &str, speed: u32| json!({"topic": "fleet/a", "payload": {"owner": owner, "speed": speed}});
     let told = explain(address, &event("ben", 50));
-    assert_eq!((&told["verdict"], &told["may_hear"]), (&json!("permission"), &json!(true)), "{told}");
+    assert_eq!(
+        (&told["verdict"], &told["may_hear"]),
+        (&json!("permission"), &json!(true)),
+        "{told}"
+    );
     let forced = &told["subscriptions"][0]["forced"][0];
     assert_eq!((&forced["test"], &forced["passes"]), (&json!("owner = \"ada\""), &json!(false)));
     // Its own filter is looked at only where the token lets it see something.
     assert_eq!(explain(address, &event("ada", 5))["verdict"], "filter");
     let told = explain(address, &event("ada", 50));
-    assert_eq!((&told["verdict"], &told["subscriptions"][0]["forced"][0]["passes"]), (&json!("sent"), &json!(true)));
+    assert_eq!(
+        (&told["verdict"], &told["subscriptions"][0]["forced"][0]["passes"]),
+        (&json!("sent"), &json!(true))
+    );
     assert_eq!(explain(address, &json!({"topic": "ships/a", "payload": {}}))["verdict"], "topic");
     // What was explained is what happens.
     for (owner, speed) in [("ben", 50), ("ada", 5), ("ada", 50)] {

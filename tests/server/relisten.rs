@@ -77,14 +77,16 @@ fn listeners_are_added_moved_and_taken_away_while_everybody_stays() {
     let mut early = Client::open(first, "/v1/ws", "").unwrap();
     early.hear();
     early.subscribe("a");
-    let with_own = "listen = '127.0.0.1:0'\npeat.listen = '127.0.0.1:0'\nhyperbeam.listen = '127.0.0.1:0'\n";
+    let with_own =
+        "listen = '127.0.0.1:0'\npeat.listen = '127.0.0.1:0'\nhyperbeam.listen = '127.0.0.1:0'\n";
     assert_eq!(scene.taken(with_own), ["hyperbeam.listen", "peat.listen"]);
     assert_eq!(scene.running().address(), first, "what has not changed is where it was");
     let (peat, hyperbeam) = (scene.own("peat"), scene.own("hyperbeam"));
     let mut of_peat = Client::open(peat, "/ws", "").unwrap();
     is_healthy(hyperbeam);
     // One goes, one stays, and the shared one moves, to all addresses of its kind on the same port even.
-    let moved = format!("listen = '127.0.0.2:{}'\nhyperbeam.listen = '127.0.0.1:0'\n", first.port());
+    let moved =
+        format!("listen = '127.0.0.2:{}'\nhyperbeam.listen = '127.0.0.1:0'\n", first.port());
     assert_eq!(scene.taken(&moved), ["listen", "peat.listen"]);
     assert_eq!(scene.own("hyperbeam"), hyperbeam);
     assert_eq!(scene.running().address_of(Port::Own("peat")), None);
@@ -113,7 +115,8 @@ fn what_cannot_be_listened_on_changes_nothing_and_is_named() {
         "listen = '127.0.0.1:0'\necho = true\npeat.listen = '127.0.0.1:0'\nhyperbeam.listen = '{taken}'\n"
     );
     let error = scene.running().reload(&config(&bad)).unwrap_err().to_string();
-    let expected = format!("fanwire.toml:7: `hyperbeam.listen`: somebody listens on {taken} already");
+    let expected =
+        format!("fanwire.toml:7: `hyperbeam.listen`: somebody listens on {taken} already");
     assert_eq!(error, expected);
     assert_eq!(scene.running().address_of(Port::Own("peat")), None);
     is_healthy(address);
@@ -145,7 +148,10 @@ fn a_listener_speaks_tls_no_more_and_a_redirect_is_added() {
     staying.write_all(health).unwrap();
     staying.read_exact(&mut [0; 12]).unwrap();
     let more = "tls.plain_listeners = ['peat.listen']\ntls.redirect_listen = '127.0.0.1:0'\ntls.redirect_port = 443\n";
-    assert_eq!(scene.taken(&text(more)), ["tls.plain_listeners", "tls.redirect_listen", "tls.redirect_port"]);
+    assert_eq!(
+        scene.taken(&text(more)),
+        ["tls.plain_listeners", "tls.redirect_listen", "tls.redirect_port"]
+    );
     assert_eq!((scene.running().address(), scene.own("peat")), (shared, peat));
     while !ask(peat, "GET /healthz", "", "").starts_with("HTTP/1.1 200 ") {
         std::thread::yield_now();

@@ -157,7 +157,10 @@ fn limits_and_switches_hold_for_everybody_at_once() {
     // What needs a restart still does the next time; what was taken is no change any more.
     let (taken, at_restart) =
         scene.taken("subscriptions_max = 1\necho = true\nreturn_spread_s = 3\ntopics_max = 7\n");
-    assert_eq!((taken, at_restart), (vec!["peat.listen".to_owned()], vec!["topics_max".to_owned()]));
+    assert_eq!(
+        (taken, at_restart),
+        (vec!["peat.listen".to_owned()], vec!["topics_max".to_owned()])
+    );
     let (taken, at_restart) = scene.taken("subscriptions_max = 1\nreturn_spread_s = 3\n");
     assert_eq!((taken, at_restart.len()), (vec!["echo".to_owned()], 0));
     until("there is none", || !echoes());

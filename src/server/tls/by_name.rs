@@ -65,8 +65,7 @@ impl ByName {
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         // Whoever offers this protocol and no other is an authority (RFC 8737 section 3).
-        let is_authority =
-            hello.alpn().is_some_and(|offered| offered.into_iter().eq([acme::ALPN]));
+        let is_authority = hello.alpn().is_some_and(|offered| offered.into_iter().eq([acme::ALPN]));
         if is_authority {
             return self.proof(hello.server_name()?);
         }
@@ -101,7 +100,8 @@ mod tests {
             of(&["a.example.org", "B.example.org"]),
             of(&["a.example.org"]),
         ];
-        let all = ByName::new(all, vec![("a.example.org".into(), Arc::new(of(&["proof"])))]).unwrap();
+        let all =
+            ByName::new(all, vec![("a.example.org".into(), Arc::new(of(&["proof"])))]).unwrap();
         let proof = all.proof("A.example.org").unwrap();
         assert!(all.shown.iter().all(|(_, shown)| !Arc::ptr_eq(shown, &proof)));
         assert!(all.proof("b.example.org").is_none(), "nothing is to be seen of it");

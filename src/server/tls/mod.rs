@@ -251,8 +251,10 @@ impl Certificates {
     fn ordered(&self) -> Option<CertifiedKey> {
         let path = self.ordered.as_ref().filter(|path| Path::new(path).exists())?;
         let read = self.read(path, path);
-        read.inspect_err(|reason| tracing::warn!(reason, "the certificate that was issued cannot be used"))
-            .ok()
+        read.inspect_err(|reason| {
+            tracing::warn!(reason, "the certificate that was issued cannot be used")
+        })
+        .ok()
     }
 
     /// What an authority is to see from now on, in place of what it was to see before.

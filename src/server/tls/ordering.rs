@@ -129,7 +129,10 @@ fn is_name(name: &str) -> bool {
     };
     name.len() <= 253
         && name.split('.').all(is_label)
-        && !name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
+        && !name
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The listeners, as an authority comes to see them.
@@ -169,9 +172,13 @@ impl Ordering {
         let tell = watching.and_then(Watching::tell);
         let (Some(settings), Some(tell)) = (settings(config)?, tell) else { return Ok(None) };
         let stage = Listeners { tell, board: Arc::clone(board) };
-        let (keeper, acme) =
-            Keeper::new(settings, Box::new(stage), Arc::clone(board.certificates().orders()), clock)
-                .map_err(StartError::Thread)?;
+        let (keeper, acme) = Keeper::new(
+            settings,
+            Box::new(stage),
+            Arc::clone(board.certificates().orders()),
+            clock,
+        )
+        .map_err(StartError::Thread)?;
         let thread = std::thread::Builder::new().name("acme".to_owned());
         thread.spawn(move || keeper.run()).map_err(StartError::Thread)?;
         Ok(Some(Self(acme)))
@@ -188,7 +195,9 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> String {
-        let text = format!("listen = '127.0.0.1:0'\n[tls]\nacme = ['a.example.org']\nacme_terms_agreed = true\n{text}");
+        let text = format!(
+            "listen = '127.0.0.1:0'\n[tls]\nacme = ['a.example.org']\nacme_terms_agreed = true\n{text}"
+        );
         let config = Config::parse(&text, Path::new("f.toml")).unwrap();
         settings(&config).err().map(|error| error.to_string()).unwrap_or_default()
     }
@@ -197,7 +206,10 @@ mod tests {
     fn what_cannot_be_ordered_stops_the_start_with_the_key_that_says_it() {
         assert_eq!(said("folder = 'here'"), "");
         for (text, words) in [
-            ("acme_directory = 'http://ca.example/dir'", "f.toml:5: `tls.acme_directory`: cannot be used: certificates are ordered over https only"),
+            (
+                "acme_directory = 'http://ca.example/dir'",
+                "f.toml:5: `tls.acme_directory`: cannot be used: certificates are ordered over https only",
+            ),
             ("acme_contacts = ['ops@example.org']", "does not begin with \"mailto:\""),
             ("acme_challenge = 'http-01'", "set `tls.redirect_listen`"),
             ("plain_listeners = ['listen']", "`listen` does not speak it"),
@@ -220,7 +232,9 @@ mod tests {
             let said = check_names(&[name.to_owned()]).unwrap_err();
             assert!(said.contains(words), "{name}: {said}");
         }
-        for name in ["localhost", "a-b.example.org", "192.0.2.1", "2001:db8::1", "xn--bcher-kva.example"] {
+        for name in
+            ["localhost", "a-b.example.org", "192.0.2.1", "2001:db8::1", "xn--bcher-kva.example"]
+        {
             assert_eq!(check_names(&[name.to_owned()]), Ok(()), "{name}");
         }
         let twice = vec!["a.example".to_owned(); 2];

@@ -64,10 +64,7 @@ mod tests {
         assert_eq!(asked_for("a.example.org"), "a.example.org");
         assert_eq!(asked_for("192.0.2.1"), "1.2.0.192.in-addr.arpa");
         let zeros = "0.".repeat(20);
-        assert_eq!(
-            asked_for("2001:db8::1"),
-            format!("1.0.0.0.{zeros}8.b.d.0.1.0.0.2.ip6.arpa")
-        );
+        assert_eq!(asked_for("2001:db8::1"), format!("1.0.0.0.{zeros}8.b.d.0.1.0.0.2.ip6.arpa"));
     }
 
     #[test]
@@ -76,7 +73,8 @@ mod tests {
         let (name, proof) = proof(&shown, &default_provider()).unwrap();
         assert_eq!(&*name, "a.example.org");
         // 1.3.6.1.5.5.7.1.31, critical, an octet string in an octet string (RFC 8737 section 3).
-        let mut extension = vec![0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 1, 0x1f, 1, 1, 0xff, 4, 34, 4, 32];
+        let mut extension =
+            vec![0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 1, 0x1f, 1, 1, 0xff, 4, 34, 4, 32];
         extension.extend([7; 32]);
         let der = proof.cert[0].as_ref();
         assert!(der.windows(extension.len()).any(|bytes| bytes == extension), "{der:?}");

@@ -100,7 +100,10 @@ fn watch(
                 load(&mut certificates, clock, &mut shards);
             }
             Ok(Task::Prove(shown, told)) => {
-                match certificates.set_proofs(&shown).and_then(|()| show(&mut certificates, clock, &mut shards)) {
+                match certificates
+                    .set_proofs(&shown)
+                    .and_then(|()| show(&mut certificates, clock, &mut shards))
+                {
                     Ok(()) => waiting = Some(told),
                     Err(reason) => drop(told.send(Err(reason))),
                 }
@@ -132,11 +135,7 @@ fn look(certificates: &mut Certificates, clock: Clock, shards: &mut [Told]) {
 }
 
 /// Shows the same certificates, and what an authority is to see.
-fn show(
-    certificates: &mut Certificates,
-    clock: Clock,
-    shards: &mut [Told],
-) -> Result<(), String> {
+fn show(certificates: &mut Certificates, clock: Clock, shards: &mut [Told]) -> Result<(), String> {
     let config = certificates.load(clock).map_err(|error| error.to_string())?;
     for (_, newest) in shards {
         *newest = Some(Arc::clone(&config));
