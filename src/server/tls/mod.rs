@@ -252,7 +252,7 @@ impl Certificates {
         let path = self.ordered.as_ref().filter(|path| Path::new(path).exists())?;
         let read = self.read(path, path);
         read.inspect_err(|reason| {
-            tracing::warn!(reason, "the certificate that was issued cannot be used")
+            tracing::warn!(reason, "the certificate that was issued cannot be used");
         })
         .ok()
     }
