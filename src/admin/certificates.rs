@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
-use super::metrics::Page;
 use crate::acme::AcmeFigures;
 use crate::limits::ACME_ACCOUNTS_MAX;
 
@@ -59,30 +58,8 @@ impl CertificateBoard {
         self.accounts.iter().map_while(OnceLock::get).last().map(|account| &**account)
     }
 
-    pub(super) fn put(&self, page: &mut Page) {
-        let ends_at_s = self.ends_at_s.load(Ordering::Relaxed);
-        if ends_at_s > 0 {
-            let name = "fanwire_certificate_expiry_timestamp_seconds";
-            let help =
-                "When the first of the certificates that are shown is over, in seconds since 1970.";
-            page.head(name, "gauge", help);
-            page.sample(name, "", ends_at_s);
-        }
-        let AcmeFigures { issued, failed } = &*self.orders;
-        for (name, help, count) in [
-            (
-                "fanwire_certificates_issued_total",
-                "Certificates that an authority has issued to this server.",
-                issued,
-            ),
-            (
-                "fanwire_certificate_orders_failed_total",
-                "Orders of certificates that have failed, and are tried again.",
-                failed,
-            ),
-        ] {
-            page.head(name, "counter", help);
-            page.sample(name, "", count.load(Ordering::Relaxed));
-        }
+    /// When the first of those that are shown is over, in seconds since 1970.
+    pub(super) fn ends_at_s(&self) -> Option<u64> {
+        Some(self.ends_at_s.load(Ordering::Relaxed)).filter(|ends_at_s| *ends_at_s > 0)
     }
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use super::board::Board;
 use super::board::Noted;
 use super::cache_figures::CACHE_FIGURES;
+use super::certificates::CertificateBoard;
 use super::log;
 use super::store_figures::STORE_FIGURES;
+use crate::acme::AcmeFigures;
 use crate::dialect::RefusalCode;
 use crate::shard::BUCKETS_US;
 use crate::shard::FIGURES;
@@ -49,7 +52,7 @@ fn render(board: &Board) -> String {
     for (figure, value) in CACHE_FIGURES.iter().zip(board.cache()) {
         page.single(figure.name, figure.kind, figure.help, value);
     }
-    board.certificates().put(&mut page);
+    put_certificates(&mut page, board.certificates());
     put_process(&mut page, board, noted.len() as u64);
     page.0
 }
@@ -111,6 +114,32 @@ fn put_pulses(page: &mut Page, noted: &[Noted]) {
     page.head(name, "gauge", "The most bytes that a connection is owed, as of the last second.");
     let most = noted.iter().map(|of| of.bytes_most).max();
     page.sample(name, "", most.unwrap_or_default());
+}
+
+/// Until when certificates are good, and what has become of orders.
+fn put_certificates(page: &mut Page, certificates: &CertificateBoard) {
+    if let Some(ends_at_s) = certificates.ends_at_s() {
+        let name = "fanwire_certificate_expiry_timestamp_seconds";
+        let help =
+            "When the first of the certificates that are shown is over, in seconds since 1970.";
+        page.head(name, "gauge", help);
+        page.sample(name, "", ends_at_s);
+    }
+    let AcmeFigures { issued, failed } = &**certificates.orders();
+    for (name, help, count) in [
+        (
+            "fanwire_certificates_issued_total",
+            "Certificates that an authority has issued to this server.",
+            issued,
+        ),
+        (
+            "fanwire_certificate_orders_failed_total",
+            "Orders of certificates that have failed, and are tried again.",
+            failed,
+        ),
+    ] {
+        page.single(name, FigureKind::Counter, help, count.load(Ordering::Relaxed));
+    }
 }
 
 /// What whoever has the tables counts.
@@ -187,15 +216,15 @@ fn seconds(us: u64) -> String {
 }
 
 /// A page that is being written.
-pub(super) struct Page(String);
+struct Page(String);
 
 impl Page {
-    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
         self.put(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
     /// One sample; its labels with their braces, if it has any.
-    pub(super) fn sample(&mut self, name: &str, labels: &str, value: impl fmt::Display) {
+    fn sample(&mut self, name: &str, labels: &str, value: impl fmt::Display) {
         self.put(format_args!("{name}{labels} {value}\n"));
     }
 
@@ -227,7 +256,6 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::dialect::native::NATIVE;

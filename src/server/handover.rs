@@ -6,10 +6,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::io::IoSliceMut;
 use std::io::Read as _;
-use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -19,22 +16,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use flume::Sender;
-use rustix::io::Errno;
 use rustix::io::FdFlags;
 use rustix::io::fcntl_setfd;
-use rustix::net::RecvAncillaryBuffer;
-use rustix::net::RecvAncillaryMessage;
-use rustix::net::RecvFlags;
-use rustix::net::recvmsg;
 use rustix::net::sockopt;
 
 use super::Running;
 use super::successor::Successor;
+use super::successor::receive;
 use crate::conn::Relisten;
-use crate::conn::SHARED_LAST;
 use crate::limits::HANDOVER_MS_MAX;
 use crate::limits::HANDOVER_SHARE_MS_MAX;
-use crate::limits::HANDOVER_SOCKETS_MAX;
 
 /// Why nothing was handed over: the server goes on.
 #[derive(Debug)]
@@ -176,30 +167,4 @@ impl Wire {
         }
         receive(&self.end)
     }
-}
-
-/// Sockets that somebody gives, and their names: one a message, until the last.
-pub(super) fn receive(end: impl AsFd) -> io::Result<Vec<(String, OwnedFd)>> {
-    let mut sockets = Vec::new();
-    while sockets.len() < HANDOVER_SOCKETS_MAX {
-        let mut text = [0; 64];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let into = &mut [IoSliceMut::new(&mut text)];
-        let received = match recvmsg(&end, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-            Err(Errno::INTR) => continue,
-            received => received?,
-        };
-        let socket = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
-            _ => None,
-        });
-        let name = text.get(..received.bytes).unwrap_or_default();
-        match socket {
-            Some(socket) => sockets.push((String::from_utf8_lossy(name).into_owned(), socket)),
-            None if name == SHARED_LAST => return Ok(sockets),
-            None => return Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
-    Err(io::Error::other("there are more sockets than a server has"))
 }

@@ -38,7 +38,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use flume::Receiver;
 use flume::Sender;
@@ -75,7 +74,6 @@ use crate::conn;
 use crate::conn::Doorbell;
 use crate::conn::Left;
 use crate::conn::Links;
-use crate::conn::ListenerOptions;
 use crate::conn::Pace;
 use crate::conn::Party;
 use crate::conn::Relistening;
@@ -395,12 +393,6 @@ fn tell(plan: &Plan, places: &[Place]) {
     plan.worst_case.tell_lines();
 }
 
-/// What connections have in common.
-fn listener_options(config: &Config) -> ListenerOptions {
-    let send_buffer_bytes = usize::try_from(config.send_buffer_bytes).unwrap_or(usize::MAX);
-    ListenerOptions { send_buffer_bytes, peer_timeout: Duration::from_secs(config.peer_timeout_s) }
-}
-
 /// What each shard needs to speak TLS, and where it is told of new certificates; nothing of either if there are none.
 fn tls_of(
     plan: &Plan,
@@ -455,7 +447,7 @@ impl Starting {
                 driver: plan.driver.driver,
                 cpu: plan.cpus.get(id.index()).copied(),
                 has_own_table: plan.has_own_tables,
-                options: listener_options(config),
+                options: places::listener_options(config),
                 pace: Pace { drain_timeout_ms: config.drain_timeout_s.saturating_mul(1000) },
                 clock,
                 links,

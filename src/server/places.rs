@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::error::StartError;
 use super::error::Written;
@@ -70,6 +71,12 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
         });
     }
     Ok(places)
+}
+
+/// What connections have in common.
+pub(super) fn listener_options(config: &Config) -> ListenerOptions {
+    let send_buffer_bytes = usize::try_from(config.send_buffer_bytes).unwrap_or(usize::MAX);
+    ListenerOptions { send_buffer_bytes, peer_timeout: Duration::from_secs(config.peer_timeout_s) }
 }
 
 impl Place {

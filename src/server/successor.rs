@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::io::IoSlice;
+use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -19,6 +20,9 @@ use flume::Receiver;
 use flume::Sender;
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
+use rustix::net::RecvAncillaryBuffer;
+use rustix::net::RecvAncillaryMessage;
+use rustix::net::RecvFlags;
 use rustix::net::SendAncillaryBuffer;
 use rustix::net::SendAncillaryMessage;
 use rustix::net::SendFlags;
@@ -26,14 +30,15 @@ use rustix::net::Shutdown;
 use rustix::net::SocketAddrUnix;
 use rustix::net::SocketFlags;
 use rustix::net::SocketType;
+use rustix::net::recvmsg;
 use rustix::net::sendmsg;
 use rustix::net::sockopt;
 
-use super::handover::receive;
 use super::inherited::Inherited;
 use crate::conn::SHARED_LAST;
 use crate::limits::HANDOVER_NAME_MS;
 use crate::limits::HANDOVER_SHARE_MS_MAX;
+use crate::limits::HANDOVER_SOCKETS_MAX;
 
 /// Why nobody hands over to us.
 #[derive(Debug)]
@@ -138,6 +143,32 @@ impl Successor {
         sendmsg(&self.connection, &last, &mut nothing, SendFlags::NOSIGNAL)?;
         Ok(())
     }
+}
+
+/// Sockets that somebody gives, and their names: one a message, until the last.
+pub(super) fn receive(end: impl AsFd) -> io::Result<Vec<(String, OwnedFd)>> {
+    let mut sockets = Vec::new();
+    while sockets.len() < HANDOVER_SOCKETS_MAX {
+        let mut text = [0; 64];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let into = &mut [IoSliceMut::new(&mut text)];
+        let received = match recvmsg(&end, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => continue,
+            received => received?,
+        };
+        let socket = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
+            _ => None,
+        });
+        let name = text.get(..received.bytes).unwrap_or_default();
+        match socket {
+            Some(socket) => sockets.push((String::from_utf8_lossy(name).into_owned(), socket)),
+            None if name == SHARED_LAST => return Ok(sockets),
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+    Err(io::Error::other("there are more sockets than a server has"))
 }
 
 /// Where processes ask to take over. When it is dropped, nobody can any more, and the name is free.

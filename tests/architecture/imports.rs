@@ -164,6 +164,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &[
                 "dialects",
                 "keys",
+                "keys_acme",
                 "keys_auth",
                 "keys_hooks",
                 "keys_cache",
@@ -182,6 +183,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &[
                 "board",
                 "cache_figures",
+                "certificates",
                 "jwks",
                 "jwks::*",
                 "lines",
