@@ -1,6 +1,6 @@
 //! `fanwire completions` and `fanwire man`: what shells and `man` are to know of the command line, made of the words that it is made of.
 //!
-//! Invariant: what is hidden from `--help` is in neither. Writes nothing but what it is asked for.
+//! Invariant: what is hidden from `--help` is on no page. Writes nothing but what it is asked for.
 
 use std::fs;
 use std::io;

@@ -82,7 +82,7 @@ fn listeners_are_added_moved_and_taken_away_while_everybody_stays() {
     assert_eq!(scene.taken(with_own), ["hyperbeam.listen", "peat.listen"]);
     assert_eq!(scene.running().address(), first, "what has not changed is where it was");
     let (peat, hyperbeam) = (scene.own("peat"), scene.own("hyperbeam"));
-    let mut of_peat = Client::open(peat, "/ws", "").unwrap();
+    let mut of_peat = Client::open(peat, "/ws/subscribe?collections=a", "").unwrap();
     is_healthy(hyperbeam);
     // One goes, one stays, and the shared one moves, to all addresses of its kind on the same port even.
     let moved =
@@ -101,7 +101,6 @@ fn listeners_are_added_moved_and_taken_away_while_everybody_stays() {
     late.hear();
     late.say(&json!({"type": "publish", "topic": "a", "payload": {"n": 1}}));
     assert_eq!(early.hear()["payload"], json!({"n": 1}));
-    of_peat.say(&json!({"type": "subscribe", "collection": "a"}));
     assert!(of_peat.hear().is_object());
 }
 
